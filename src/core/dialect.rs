@@ -1,0 +1,280 @@
+//! The seam: what a dialect must do, and what it may rely on.
+
+use crate::{
+    core::error::{Result, Violation},
+    model::{Connection, ConnectionChange, ConnectionSpec, Sighting},
+};
+use async_trait::async_trait;
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
+use tokio::time::Instant;
+
+/// One IPsec-VPN REST dialect, bound to one backend: one account in one project of one cloud.
+///
+/// A dialect translates and sends; it does not decide. Watching, confirming, judging against an intent,
+/// naming and pacing of looks belong to the core, so that all dialects behave alike.
+///
+/// # Behavior of every method that sends
+/// - Ends by `call.deadline`, and never takes an answer larger than its size limit.
+/// - Sends nothing before the account's budget allows it.
+/// - Repeats a request only if it is a read whose pooled connection turned out to be closed, or once after
+///   the login was renewed. Writes are never sent twice.
+/// - Returns errors whose upstream text is bounded and redacted, and that name no secret.
+#[async_trait]
+pub trait Dialect: fmt::Debug + Send + Sync + 'static {
+    /// What this backend can express. The core refuses the rest before any request is sent.
+    fn capabilities(&self) -> &Capabilities;
+
+    /// What of `spec` this backend cannot express, beyond what `capabilities` says: one violation a field.
+    /// Pure; sends nothing.
+    fn refuse_create(&self, spec: &ConnectionSpec) -> Vec<Violation>;
+
+    /// The same for a change. Fields not in `change.fields` are not looked at.
+    fn refuse_update(&self, change: &ConnectionChange) -> Vec<Violation>;
+
+    /// How much of the account's budget is used now.
+    fn usage(&self) -> Usage;
+
+    /// Finds out whether the VPN API is there and the login is accepted; the cheapest request that tells.
+    ///
+    /// # Errors
+    /// `ApiAbsent` if the VPN collection itself is missing; else as the request fails.
+    async fn probe(&self, call: &Call) -> Result<()>;
+
+    /// Reads one connection.
+    ///
+    /// # Errors
+    /// `NotFound` / `ConnectionNotFound` if the cloud says that there is none.
+    async fn get(&self, id: &str, call: &Call) -> Result<Connection>;
+
+    /// Reads one page of connections.
+    ///
+    /// # Behavior
+    /// - May answer fewer than `page.size`, even none, with a `next`; only the absence of `next` is the end.
+    /// - `next` is opaque to the core and valid for the next call with the same size.
+    async fn list(&self, page: &PageRequest, call: &Call) -> Result<Page>;
+
+    /// Makes a connection, with `mark` left on whatever is made, so that it can be found again.
+    ///
+    /// # Behavior
+    /// - If a step fails, what the call made is removed again; what could not be removed is in
+    ///   `Error.context.leftovers`.
+    /// - If the answer to a POST is lost, the marked object is looked for and the POST never repeated;
+    ///   unresolved, the error is `Ambiguous` / `WriteAmbiguous`.
+    /// - Returns once the intent is accepted, not once it is realized.
+    async fn create(&self, spec: &ConnectionSpec, mark: &Mark, call: &Call) -> Result<Written>;
+
+    /// Changes a connection, whoever made it.
+    ///
+    /// # Behavior
+    /// - Reads first; if `change.etag` is not current, `Stale`.
+    /// - Writes only what differs; if nothing differs, writes nothing and says so by `Proof::Nothing`.
+    async fn update(&self, id: &str, change: &ConnectionChange, call: &Call) -> Result<Written>;
+
+    /// Removes a connection, and what the gateway made for it (by the mark).
+    ///
+    /// # Errors
+    /// `NotFound` / `ConnectionNotFound` if it is not there.
+    async fn delete(&self, id: &str, etag: Option<&str>, call: &Call) -> Result<Written>;
+
+    /// Looks at several connections, at most `capabilities().look_batch`, and answers in their order.
+    ///
+    /// # Behavior
+    /// - A connection that is proven gone is a sighting of state `Deleted`, not an error. Gone must be proven:
+    ///   a 404 counts only with the dialect's own error, from the connection itself, for a login that is
+    ///   shown to see.
+    /// - What the cloud says of a connection is a sighting even if it says it by a 4xx (a disabled service).
+    /// - Everything that tells nothing about the connection (outage, throttling, a broken answer, a refused
+    ///   login) is an error, and the core keeps what it knew.
+    /// - Rows that were not asked for are ignored; a connection missing from a LIST is asked for alone.
+    async fn look(&self, targets: &[Target], call: &Call) -> Vec<Result<Sighting>>;
+}
+
+/// What surrounds one use of a dialect.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// When it must be over.
+    pub deadline: Instant,
+    /// Who goes first when the account's budget is short.
+    pub priority: Priority,
+}
+
+impl Call {
+    /// A call somebody waits for.
+    pub fn unary(timeout: Duration) -> Call {
+        Call {
+            deadline: Instant::now() + timeout,
+            priority: Priority::Caller,
+        }
+    }
+
+    /// A call of the poller.
+    pub fn poll(timeout: Duration) -> Call {
+        Call {
+            deadline: Instant::now() + timeout,
+            priority: Priority::Poll,
+        }
+    }
+}
+
+/// Who goes first when the budget is short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Priority {
+    /// Somebody waits for the answer.
+    Caller,
+    /// The poller; it can wait.
+    Poll,
+}
+
+/// One connection to look at, and what is known that saves requests.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Target {
+    /// The connection's id.
+    pub id: String,
+    /// Upstream ids of the writes the look must speak for, at most 4. Empty: whatever is newest.
+    pub request_ids: Vec<String>,
+    /// Read the tunnel too, from the nodes and not from a cache.
+    pub want_tunnel: bool,
+    /// Whether it is switched on, as far as is known. `None` asks the dialect to find out.
+    pub admin_enabled: Option<bool>,
+    /// It is being deleted: whether it is gone matters more than how it is.
+    pub deleting: bool,
+}
+
+/// A write that the cloud accepted.
+#[derive(Debug, Clone)]
+pub struct Written {
+    /// The connection's id.
+    pub id: String,
+    /// As the cloud answered it; `None` after a delete.
+    pub connection: Option<Connection>,
+    /// How a later look can tell that it speaks for this write.
+    pub proof: Proof,
+    /// What the cloud does only approximately, and what could not be removed.
+    pub warnings: Vec<Warning>,
+}
+
+/// How a look can tell that what it sees is not older than a write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Proof {
+    /// The cloud tells, when asked about these ids (NSX `x-nsx-requestid`). All must be proven.
+    RequestIds(Vec<String>),
+    /// Any status speaks for it, because there was nothing before (a new Neutron row, a delete).
+    AnyStatus,
+    /// The status may still describe what was before. It is proven when it was seen to leave and come back,
+    /// or assumed after a quiet time.
+    StatusMustMove {
+        /// What the cloud said when the write was answered.
+        native_state: String,
+    },
+    /// The cloud gave no id for a write it could have told about: assumed after a quiet time.
+    RequestIdMissing,
+    /// Nothing had to be written.
+    Nothing,
+}
+
+/// Something the cloud does only approximately. The call succeeded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    /// The field it is about; empty if it is about the whole.
+    pub field: String,
+    /// A sentence for people.
+    pub message: String,
+}
+
+/// What is left on everything the gateway makes, so that it can be told from everything else and found
+/// again after a lost answer: a UUID, new for each create.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark(String);
+
+impl Mark {
+    /// A new one.
+    pub fn new() -> Mark {
+        Mark(uuid::Uuid::new_v4().to_string())
+    }
+
+    /// The UUID.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for Mark {
+    fn default() -> Self {
+        Mark::new()
+    }
+}
+
+/// Which page.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PageRequest {
+    /// At most this many, 1 to 1,000.
+    pub size: u32,
+    /// `Page::next` of the page before; `None` for the first.
+    pub token: Option<String>,
+}
+
+/// One page of connections.
+#[derive(Debug, Clone, Default)]
+pub struct Page {
+    /// The connections, in the order of the cloud.
+    pub connections: Vec<Connection>,
+    /// Where the next page starts; `None` at the end.
+    pub next: Option<String>,
+}
+
+/// What a backend can express. What each means is told in `backend_service.proto`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Capabilities {
+    /// The dialect's name.
+    pub dialect: &'static str,
+    /// The variant's name; empty if the dialect has none.
+    pub variant: &'static str,
+    /// Route-based connections.
+    pub route_based: bool,
+    /// Policy rules with both sides inside the connection.
+    pub inline_policy_rules: bool,
+    /// Endpoint groups.
+    pub endpoint_groups: bool,
+    /// Authentication by certificate.
+    pub certificates: bool,
+    /// DPD inside the connection.
+    pub inline_dpd: bool,
+    /// DPD by reference.
+    pub dpd_policies: bool,
+    /// `mtu`.
+    pub mtu: bool,
+    /// `tcp_mss_clamping`.
+    pub tcp_mss_clamping: bool,
+    /// `Initiation::OnDemand`.
+    pub on_demand_initiation: bool,
+    /// `admin_enabled = false`.
+    pub admin_disable: bool,
+    /// The cloud itself checks the etag.
+    pub atomic_etag: bool,
+    /// The cloud tells of nodes.
+    pub nodes: bool,
+    /// The cloud can tell which write a state speaks for.
+    pub write_tracking: bool,
+    /// Connections in one look request.
+    pub look_batch: usize,
+}
+
+/// How much of an account's budget is used.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Usage {
+    /// Requests a second allowed now.
+    pub rate_limit: f64,
+    /// Requests a second over the last seconds.
+    pub rate_used: f64,
+    /// Requests allowed at the same time.
+    pub concurrency_limit: u32,
+    /// Requests under way.
+    pub in_flight: u32,
+    /// Nothing is sent until then.
+    pub paused_until: Option<SystemTime>,
+    /// How long nothing is sent yet.
+    pub paused_for: Option<Duration>,
+}

@@ -1,0 +1,347 @@
+//! A connection as it is wanted, as it is changed, and as it is read.
+
+use crate::model::secret::Psk;
+use serde_json::{Map, Value};
+use std::collections::BTreeSet;
+
+/// A connection as a caller wants it. References are the cloud's own ids, already of the right backend.
+#[derive(Debug, Clone, Default)]
+pub struct ConnectionSpec {
+    /// A name for people.
+    pub display_name: String,
+    /// Free text, without the gateway's mark.
+    pub description: String,
+    /// Whether it is meant to carry traffic; `None` is true on create.
+    pub admin_enabled: Option<bool>,
+    /// The VPN service (OpenStack).
+    pub vpn_service: Option<String>,
+    /// The local endpoint (NSX).
+    pub local_endpoint: Option<String>,
+    /// The IKE policy.
+    pub ike_policy: Option<String>,
+    /// The IPsec policy (NSX: tunnel profile).
+    pub ipsec_policy: Option<String>,
+    /// The DPD policy (NSX: DPD profile).
+    pub dpd_policy: Option<String>,
+    /// The other side's address: an IP address or a host name, checked at the edge.
+    pub peer_address: String,
+    /// How the peer identifies itself; `None` is its address.
+    pub peer_id: Option<String>,
+    /// How the peer proves itself.
+    pub authentication: Option<Authentication>,
+    /// Dead peer detection inside the connection (OpenStack).
+    pub dpd: Option<DeadPeerDetection>,
+    /// Which side starts.
+    pub initiation: Option<Initiation>,
+    /// Which traffic is protected.
+    pub selectors: Option<Selectors>,
+    /// Maximum transmission unit in bytes (OpenStack).
+    pub mtu: Option<u32>,
+    /// TCP maximum segment size clamping (NSX).
+    pub tcp_mss_clamping: Option<TcpMssClamping>,
+}
+
+/// What an update changes: the named fields get the values in `values`; a named field whose value is
+/// unset there goes back to its default.
+#[derive(Debug, Clone, Default)]
+pub struct ConnectionChange {
+    /// Which fields change.
+    pub fields: BTreeSet<Field>,
+    /// Their new values; the rest of it means nothing.
+    pub values: ConnectionSpec,
+    /// What the caller believes is current. `None`: whatever it is.
+    pub etag: Option<String>,
+}
+
+/// A field of a connection that can be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Field {
+    /// `display_name`
+    DisplayName,
+    /// `description`
+    Description,
+    /// `admin_enabled`
+    AdminEnabled,
+    /// `vpn_service`
+    VpnService,
+    /// `local_endpoint`
+    LocalEndpoint,
+    /// `ike_policy`
+    IkePolicy,
+    /// `ipsec_policy`
+    IpsecPolicy,
+    /// `dpd_policy`
+    DpdPolicy,
+    /// `peer.address`
+    PeerAddress,
+    /// `peer.id`
+    PeerId,
+    /// `peer.psk` or `peer.certificate`
+    Authentication,
+    /// `dpd`
+    Dpd,
+    /// `initiation`
+    Initiation,
+    /// `policy_based` or `route_based`
+    Selectors,
+    /// `mtu`
+    Mtu,
+    /// `tcp_mss_clamping`
+    TcpMssClamping,
+}
+
+impl Field {
+    /// Every field.
+    pub const ALL: [Field; 16] = [
+        Field::DisplayName,
+        Field::Description,
+        Field::AdminEnabled,
+        Field::VpnService,
+        Field::LocalEndpoint,
+        Field::IkePolicy,
+        Field::IpsecPolicy,
+        Field::DpdPolicy,
+        Field::PeerAddress,
+        Field::PeerId,
+        Field::Authentication,
+        Field::Dpd,
+        Field::Initiation,
+        Field::Selectors,
+        Field::Mtu,
+        Field::TcpMssClamping,
+    ];
+
+    /// The path in the proto, relative to `Connection`.
+    pub fn path(self) -> &'static str {
+        match self {
+            Field::DisplayName => "display_name",
+            Field::Description => "description",
+            Field::AdminEnabled => "admin_enabled",
+            Field::VpnService => "vpn_service",
+            Field::LocalEndpoint => "local_endpoint",
+            Field::IkePolicy => "ike_policy",
+            Field::IpsecPolicy => "ipsec_policy",
+            Field::DpdPolicy => "dpd_policy",
+            Field::PeerAddress => "peer.address",
+            Field::PeerId => "peer.id",
+            Field::Authentication => "peer.psk",
+            Field::Dpd => "dpd",
+            Field::Initiation => "initiation",
+            Field::Selectors => "policy_based",
+            Field::Mtu => "mtu",
+            Field::TcpMssClamping => "tcp_mss_clamping",
+        }
+    }
+}
+
+/// How the peer proves itself.
+#[derive(Debug, Clone)]
+pub enum Authentication {
+    /// By a pre-shared key.
+    Psk(Psk),
+    /// By a certificate, which the local endpoint names (NSX).
+    Certificate,
+}
+
+/// Dead peer detection. `None` leaves the cloud's default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DeadPeerDetection {
+    /// What is done with a dead peer.
+    pub action: Option<DpdAction>,
+    /// Seconds between probes.
+    pub interval_seconds: Option<u32>,
+    /// Seconds of silence after which the peer is dead.
+    pub timeout_seconds: Option<u32>,
+}
+
+/// What is done with a dead peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DpdAction {
+    /// Remove its security associations.
+    Clear,
+    /// Hold them; negotiate on demand.
+    Hold,
+    /// Negotiate again at once.
+    Restart,
+    /// No detection.
+    Disabled,
+    /// Negotiate again all associations with that peer.
+    RestartByPeer,
+}
+
+/// Which side starts the negotiation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Initiation {
+    /// This side starts and answers.
+    Both,
+    /// This side only answers.
+    RespondOnly,
+    /// This side starts with the first packet.
+    OnDemand,
+}
+
+/// Which traffic is protected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Selectors {
+    /// Networks inside the connection.
+    Rules(Vec<PolicyRule>),
+    /// Networks in two endpoint groups, by id (OpenStack).
+    EndpointGroups {
+        /// The group of local subnets.
+        local: String,
+        /// The group of peer networks.
+        peer: String,
+    },
+    /// Routing into tunnel interfaces (NSX).
+    RouteBased(Vec<TunnelInterface>),
+}
+
+/// One pair of local and peer networks. Networks are kept as the text given, checked at the edge.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PolicyRule {
+    /// The rule's id in the cloud, if it has one.
+    pub id: Option<String>,
+    /// Local networks, CIDR. Empty: any.
+    pub sources: Vec<String>,
+    /// Peer networks, CIDR. Empty: any.
+    pub destinations: Vec<String>,
+    /// Whether it is in force; `None` is true.
+    pub enabled: Option<bool>,
+    /// Whether matches are logged; `None` is false.
+    pub logged: Option<bool>,
+}
+
+/// One virtual tunnel interface.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TunnelInterface {
+    /// The port's id in the cloud; `None` on input.
+    pub id: Option<String>,
+    /// Addresses with prefix length, `169.254.64.1/30`.
+    pub addresses: Vec<String>,
+}
+
+/// TCP maximum segment size clamping.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TcpMssClamping {
+    /// Which connections.
+    pub direction: ClampDirection,
+    /// Bytes; `None`: the cloud derives it.
+    pub max_segment_size: Option<u32>,
+}
+
+/// Which TCP connections are clamped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClampDirection {
+    /// None.
+    None,
+    /// Those that come in through the tunnel.
+    Inbound,
+    /// Those that go out through the tunnel.
+    Outbound,
+    /// Both.
+    Both,
+}
+
+/// A connection as its cloud has it.
+///
+/// `None` and empty mean that the cloud did not say, or said something that has no place in the model;
+/// that is then found in `native`.
+#[derive(Debug, Clone, Default)]
+pub struct Connection {
+    /// The cloud's own id.
+    pub id: String,
+    /// A name for people.
+    pub display_name: String,
+    /// Free text, the gateway's mark removed.
+    pub description: String,
+    /// Whether it is meant to carry traffic.
+    pub admin_enabled: Option<bool>,
+    /// The VPN service's id.
+    pub vpn_service: Option<String>,
+    /// The local endpoint's id.
+    pub local_endpoint: Option<String>,
+    /// The IKE policy's id.
+    pub ike_policy: Option<String>,
+    /// The IPsec policy's id.
+    pub ipsec_policy: Option<String>,
+    /// The DPD policy's id.
+    pub dpd_policy: Option<String>,
+    /// The other side.
+    pub peer: Peer,
+    /// Dead peer detection, where it is part of the connection.
+    pub dpd: Option<DeadPeerDetection>,
+    /// Which side starts.
+    pub initiation: Option<Initiation>,
+    /// Which traffic is protected.
+    pub selectors: Option<Selectors>,
+    /// Maximum transmission unit in bytes.
+    pub mtu: Option<u32>,
+    /// TCP maximum segment size clamping.
+    pub tcp_mss_clamping: Option<TcpMssClamping>,
+    /// Changes whenever the connection changes.
+    pub etag: String,
+    /// Whether the gateway's mark is on it.
+    pub managed: bool,
+    /// What only this kind of cloud has.
+    pub details: Option<Details>,
+    /// What has no home above, secrets aside.
+    pub native: Map<String, Value>,
+}
+
+/// The other side, as read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Peer {
+    /// Address or host name.
+    pub address: String,
+    /// How it identifies itself.
+    pub id: String,
+    /// Whether it proves itself by certificate.
+    pub certificate: bool,
+    /// Whether a pre-shared key is in place.
+    pub psk_set: bool,
+}
+
+/// What only one kind of cloud has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Details {
+    /// NSX.
+    Nsx(NsxDetails),
+    /// OpenStack in all variants.
+    Openstack(OpenstackDetails),
+}
+
+/// What only NSX has.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NsxDetails {
+    /// The session's `_revision`.
+    pub revision: i64,
+    /// The id of its peer endpoint.
+    pub peer_endpoint_id: String,
+    /// `_create_user`.
+    pub create_user: String,
+    /// `_protection`.
+    pub protection: String,
+}
+
+/// What only OpenStack has; text as the cloud gave it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OpenstackDetails {
+    /// `project_id`, or `tenant_id` where there is only that.
+    pub project_id: String,
+    /// `local_id`.
+    pub local_id: String,
+    /// `auth_mode`.
+    pub auth_mode: String,
+    /// `route_mode`.
+    pub route_mode: String,
+    /// `availability_zone` (k5).
+    pub availability_zone: String,
+    /// `order_id` (otc).
+    pub order_id: String,
+    /// `product_id` (otc).
+    pub product_id: String,
+    /// `created_at` (otc), no zone.
+    pub created_at: String,
+    /// `tags` (otc), `key=value`.
+    pub tags: Vec<String>,
+}

@@ -1,0 +1,23 @@
+//! What an IPsec VPN connection is, in no vendor's words. No I/O, no async, no prost.
+//!
+//! | here | NSX Manager API | OpenStack VPNaaS |
+//! | --- | --- | --- |
+//! | connection | session with its peer endpoint | ipsec-site-connection |
+//! | peer | peer endpoint | `peer_address`, `peer_id`, `psk` |
+//! | IKE policy | IKE profile | ikepolicy |
+//! | IPsec policy | tunnel profile | ipsecpolicy |
+//! | DPD policy | DPD profile | the `dpd` object of a connection |
+//! | VPN service | service | vpnservice |
+//! | local endpoint | local endpoint | none |
+//! | endpoint group | none | endpoint-group |
+//! | admin enabled | `enabled` | `admin_state_up` |
+
+pub mod connection;
+pub mod name;
+pub mod realization;
+pub mod secret;
+
+pub use connection::*;
+pub use name::*;
+pub use realization::*;
+pub use secret::Psk;

@@ -1,0 +1,237 @@
+//! How far a cloud has come, how sure that is, and what it is judged against.
+
+use std::time::SystemTime;
+
+/// The one normalized status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum RealizationState {
+    /// Nothing is known, or the cloud itself does not know.
+    #[default]
+    Unknown,
+    /// The write was taken; nothing has been seen of it yet.
+    Accepted,
+    /// Not begun.
+    Pending,
+    /// Under way.
+    InProgress,
+    /// Some nodes have it, some failed.
+    Partial,
+    /// The configuration is in place.
+    Realized,
+    /// The tunnel is up.
+    Active,
+    /// Some tunnels are up.
+    Degraded,
+    /// The configuration is in place; no tunnel.
+    Down,
+    /// Switched off.
+    Disabled,
+    /// The cloud reports a failure.
+    Failed,
+    /// Being removed.
+    Deleting,
+    /// Proven gone.
+    Deleted,
+}
+
+impl RealizationState {
+    /// Every state, in the order of the proto.
+    pub const ALL: [RealizationState; 13] = [
+        RealizationState::Unknown,
+        RealizationState::Accepted,
+        RealizationState::Pending,
+        RealizationState::InProgress,
+        RealizationState::Partial,
+        RealizationState::Realized,
+        RealizationState::Active,
+        RealizationState::Degraded,
+        RealizationState::Down,
+        RealizationState::Disabled,
+        RealizationState::Failed,
+        RealizationState::Deleting,
+        RealizationState::Deleted,
+    ];
+}
+
+/// How sure a state is. Ordered: higher includes lower.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub enum Assurance {
+    /// Nothing was read.
+    #[default]
+    None,
+    /// The object was read, or the write accepted.
+    IntentStored,
+    /// The control plane has handed it out.
+    ControlPlane,
+    /// The nodes say it is in effect.
+    InEffect,
+    /// A tunnel is up.
+    TunnelUp,
+}
+
+/// What a watch waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Goal {
+    /// The control plane has it.
+    Config,
+    /// It is in effect on the nodes.
+    InEffect,
+    /// A tunnel is up.
+    TunnelUp,
+    /// It is gone.
+    Gone,
+}
+
+/// What is meant to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Intent {
+    /// Not known yet; judged as enabled.
+    #[default]
+    Unknown,
+    /// Carry traffic.
+    Enabled,
+    /// Exist, switched off.
+    Disabled,
+    /// Be gone.
+    Deleted,
+}
+
+/// Why a state is what it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason {
+    /// Stable, UPPER_SNAKE_CASE: one of [`codes`], or a value of the cloud that is itself a reason.
+    pub code: String,
+    /// A sentence for people, already bounded and redacted.
+    pub message: String,
+}
+
+impl Reason {
+    /// A reason with its sentence.
+    pub fn new(code: impl Into<String>, message: impl Into<String>) -> Reason {
+        Reason {
+            code: code.into(),
+            message: message.into(),
+        }
+    }
+}
+
+/// The reason codes of realization.
+pub mod codes {
+    /// The cloud itself says it does not know.
+    pub const UPSTREAM_UNKNOWN: &str = "UPSTREAM_UNKNOWN";
+    /// The cloud gave a value that is in no table, or none.
+    pub const UNRECOGNIZED_VALUE: &str = "UNRECOGNIZED_VALUE";
+    /// The cloud reports a failure.
+    pub const UPSTREAM_ERROR: &str = "UPSTREAM_ERROR";
+    /// The cloud refuses the gateway's login.
+    pub const UPSTREAM_AUTH: &str = "UPSTREAM_AUTH";
+    /// The cloud cannot be reached, and nothing was known before.
+    pub const UPSTREAM_UNREACHABLE: &str = "UPSTREAM_UNREACHABLE";
+    /// The object has lost what it belongs to.
+    pub const ORPHANED: &str = "ORPHANED";
+    /// The whole and its nodes disagree; the worse is shown.
+    pub const INCONSISTENT: &str = "INCONSISTENT";
+    /// The object is there, but no state of it.
+    pub const STATE_NOT_FOUND: &str = "STATE_NOT_FOUND";
+    /// The service the connection belongs to is switched off.
+    pub const VPN_SERVICE_DISABLED: &str = "VPN_SERVICE_DISABLED";
+    /// The connection is switched off on purpose.
+    pub const ADMIN_DISABLED: &str = "ADMIN_DISABLED";
+    /// The provider has frozen the connection.
+    pub const FROZEN: &str = "FROZEN";
+    /// Gone, and nobody here removed it.
+    pub const VANISHED: &str = "VANISHED";
+    /// What the cloud says may still describe the configuration before the update.
+    pub const AWAITING_PROOF: &str = "AWAITING_PROOF";
+    /// The cloud cannot tell which write its status speaks for; it has been quiet long enough.
+    pub const ASSUMED_AFTER_QUIET_TIME: &str = "ASSUMED_AFTER_QUIET_TIME";
+    /// The cloud's id of the write is not known, so nothing can be asked about it.
+    pub const NO_REQUEST_ID: &str = "NO_REQUEST_ID";
+    /// The cloud has no VPN API where it is expected.
+    pub const API_ABSENT: &str = "API_ABSENT";
+    /// Nobody has looked yet.
+    pub const NOT_OBSERVED: &str = "NOT_OBSERVED";
+    /// Another write, or somebody else, is removing the connection.
+    pub const SUPERSEDED: &str = "SUPERSEDED";
+    /// The tunnel is being negotiated.
+    pub const IKE_NEGOTIATING: &str = "IKE_NEGOTIATING";
+    /// The tunnel is down, for a reason in the message.
+    pub const IKE_DOWN: &str = "IKE_DOWN";
+    /// Some nodes failed.
+    pub const PARTIAL_SUCCESS: &str = "PARTIAL_SUCCESS";
+}
+
+/// How far one node has come.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Node {
+    /// The cloud's id of it.
+    pub id: String,
+    /// What kind, as the cloud calls it.
+    pub kind: String,
+    /// Its name, if the cloud tells.
+    pub display_name: String,
+    /// The normalized state.
+    pub state: RealizationState,
+    /// What the cloud literally said.
+    pub native_state: String,
+    /// The cloud's words, bounded and redacted.
+    pub message: String,
+}
+
+/// Whether security associations are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TunnelStatus {
+    /// The cloud did not say.
+    #[default]
+    Unknown,
+    /// All are up.
+    Up,
+    /// Some are up.
+    Degraded,
+    /// None is up.
+    Down,
+    /// Being negotiated.
+    Negotiating,
+}
+
+/// What the cloud says of the tunnel itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tunnel {
+    /// Whether security associations are there.
+    pub status: TunnelStatus,
+    /// What the cloud literally said.
+    pub native_status: String,
+    /// Why it is down, in the cloud's words.
+    pub fail_reason: String,
+    /// Tunnels in all.
+    pub total: i64,
+    /// Tunnels established.
+    pub negotiated: i64,
+    /// Tunnels failed.
+    pub failed: i64,
+    /// When the cloud last updated this.
+    pub update_time: Option<SystemTime>,
+    /// Read from the nodes at the time of the look, not from a cache.
+    pub realtime: bool,
+}
+
+/// What one look saw, translated and not yet judged against any intent.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Sighting {
+    /// The normalized status by the table, for a connection that is meant to carry traffic.
+    pub state: RealizationState,
+    /// How sure it is.
+    pub assurance: Assurance,
+    /// Why.
+    pub reason: Option<Reason>,
+    /// What the cloud literally said.
+    pub native_state: String,
+    /// The nodes.
+    pub nodes: Vec<Node>,
+    /// The tunnel, if asked for and offered.
+    pub tunnel: Option<Tunnel>,
+    /// Whether the cloud has the connection switched on, if the look saw it.
+    pub admin_enabled: Option<bool>,
+    /// The upstream write requests, of those asked about, that this look speaks for.
+    pub request_ids: Vec<String>,
+}

@@ -1,0 +1,323 @@
+//! Sends one request: within its deadline, its size limit and its account's budget.
+
+use crate::rest::budget::{Budget, Urgency};
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, Method};
+use reqwest::Url;
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+use tokio::time::{Instant, timeout_at};
+use tracing::Instrument;
+
+/// The largest answer that is read, in bytes. A LIST of 10,000 Neutron connections is about 8 MB.
+pub const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
+
+/// How to reach one cloud.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// PEM file of an authority to trust beside the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Accept any certificate.
+    pub insecure_skip_verify: bool,
+    /// The longest one request may take.
+    pub timeout: Duration,
+}
+
+/// One request.
+#[derive(Clone)]
+pub struct Request {
+    /// The method. Only a GET is ever repeated.
+    pub method: Method,
+    /// Where to. Redirects are never followed.
+    pub url: Url,
+    /// Headers, credentials among them.
+    pub headers: HeaderMap,
+    /// The body, if any; `headers` says what it is.
+    pub body: Option<Bytes>,
+}
+
+impl fmt::Debug for Request {
+    /// Leaves out headers and body: both carry secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method, self.url.path())
+    }
+}
+
+impl Request {
+    /// A request without a body.
+    pub fn new(method: Method, url: Url) -> Request {
+        Request {
+            method,
+            url,
+            headers: HeaderMap::new(),
+            body: None,
+        }
+    }
+}
+
+/// One answer, read whole, whatever its status.
+#[derive(Clone)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// Headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl fmt::Debug for Answer {
+    /// Leaves out headers and body: both carry secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({} bytes)", self.status, self.body.len())
+    }
+}
+
+impl Answer {
+    /// Whether the status is 2xx.
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// A header as text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// `Retry-After` in whole seconds; its date form is not used by these clouds and counts as absent.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.header("retry-after")?
+            .trim()
+            .parse()
+            .ok()
+            .map(Duration::from_secs)
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What happened.
+    pub kind: FailureKind,
+    /// Whether the cloud may have acted on the request.
+    pub sent: Sent,
+    /// A sentence for people; names no URL and no secret.
+    pub message: String,
+}
+
+/// What happened instead of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureKind {
+    /// The account's budget did not allow it in time.
+    Budget,
+    /// The deadline passed.
+    Deadline,
+    /// No connection.
+    Connect,
+    /// The connection broke.
+    Broken,
+    /// The answer is larger than is read.
+    TooLarge,
+}
+
+/// Whether the cloud may have acted on a request without an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    /// Certainly not.
+    No,
+    /// Perhaps.
+    Maybe,
+}
+
+/// HTTP to one cloud with one account.
+#[derive(Debug, Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    budget: Arc<Budget>,
+    timeout: Duration,
+}
+
+impl Client {
+    /// A client that shares `budget` with whoever else has it.
+    ///
+    /// # Errors
+    /// If the CA file cannot be read or the TLS settings do not work.
+    pub fn new(options: &Options, budget: Arc<Budget>) -> Result<Client, String> {
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("isthmus/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(options.timeout)
+            // Neutron's server closes idle connections after 75 s; leave before it does.
+            .pool_idle_timeout(Duration::from_secs(60))
+            .no_proxy();
+        if options.insecure_skip_verify {
+            builder = builder.danger_accept_invalid_certs(true);
+        }
+        if let Some(path) = &options.ca_file {
+            let pem = std::fs::read(path)
+                .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+            let certificates = reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| {
+                format!("{} holds no PEM certificates: {error}", path.display())
+            })?;
+            for certificate in certificates {
+                builder = builder.add_root_certificate(certificate);
+            }
+        }
+        let http = builder
+            .build()
+            .map_err(|error| format!("cannot set up TLS: {error}"))?;
+        Ok(Client {
+            http,
+            budget,
+            timeout: options.timeout,
+        })
+    }
+
+    /// The account's budget.
+    pub fn budget(&self) -> &Arc<Budget> {
+        &self.budget
+    }
+
+    /// Sends a request and reads its answer whole.
+    ///
+    /// A GET whose connection breaks before an answer began is sent once more: a pooled connection may have
+    /// been closed by the server in the meantime. Nothing else is repeated. 429 and 503 slow the account down.
+    ///
+    /// # Errors
+    /// If there is no whole answer before `deadline` and the backend's own timeout.
+    pub async fn send(
+        &self,
+        request: Request,
+        urgency: Urgency,
+        deadline: Instant,
+    ) -> Result<Answer, Failure> {
+        let first = self.attempt(&request, urgency, deadline).await;
+        match first {
+            Err(failure)
+                if failure.kind == FailureKind::Broken && request.method == Method::GET =>
+            {
+                self.attempt(&request, urgency, deadline).await
+            }
+            other => other,
+        }
+    }
+
+    async fn attempt(
+        &self,
+        request: &Request,
+        urgency: Urgency,
+        deadline: Instant,
+    ) -> Result<Answer, Failure> {
+        let _leave = self
+            .budget
+            .acquire(urgency, deadline)
+            .await
+            .map_err(|_| Failure {
+                kind: FailureKind::Budget,
+                sent: Sent::No,
+                message: "the account's request budget is used up".to_owned(),
+            })?;
+        let span = tracing::info_span!(
+            "upstream",
+            otel.name = %request.method,
+            otel.kind = "client",
+            http.request.method = %request.method,
+            server.address = request.url.host_str().unwrap_or_default(),
+            url.path = request.url.path(),
+            http.response.status_code = tracing::field::Empty,
+            error.type = tracing::field::Empty,
+        );
+        let deadline = deadline.min(Instant::now() + self.timeout);
+        let result = timeout_at(deadline, self.exchange(request))
+            .instrument(span.clone())
+            .await;
+        let result = result.unwrap_or_else(|_| {
+            Err(Failure {
+                kind: FailureKind::Deadline,
+                sent: Sent::Maybe,
+                message: "no whole answer before the deadline".to_owned(),
+            })
+        });
+        match &result {
+            Ok(answer) => {
+                span.record("http.response.status_code", answer.status);
+                if answer.status == 429 || answer.status == 503 {
+                    self.budget.throttled(answer.retry_after());
+                } else {
+                    self.budget.answered();
+                }
+            }
+            Err(failure) => {
+                span.record("error.type", tracing::field::debug(failure.kind));
+            }
+        }
+        result
+    }
+
+    async fn exchange(&self, request: &Request) -> Result<Answer, Failure> {
+        let mut builder = self
+            .http
+            .request(request.method.clone(), request.url.clone())
+            .headers(request.headers.clone());
+        if let Some(body) = &request.body {
+            builder = builder.body(body.clone());
+        }
+        let mut response = builder.send().await.map_err(failure)?;
+        let status = response.status().as_u16();
+        let headers = response.headers().clone();
+        if response
+            .content_length()
+            .is_some_and(|length| length > MAX_ANSWER_BYTES as u64)
+        {
+            return Err(too_large());
+        }
+        let mut body = BytesMut::new();
+        while let Some(chunk) = response.chunk().await.map_err(failure)? {
+            if body.len() + chunk.len() > MAX_ANSWER_BYTES {
+                return Err(too_large());
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Answer {
+            status,
+            headers,
+            body: body.freeze(),
+        })
+    }
+}
+
+fn too_large() -> Failure {
+    Failure {
+        kind: FailureKind::TooLarge,
+        sent: Sent::Maybe,
+        message: format!("the answer is larger than {MAX_ANSWER_BYTES} bytes"),
+    }
+}
+
+fn failure(error: reqwest::Error) -> Failure {
+    let (kind, sent) = if error.is_connect() {
+        (FailureKind::Connect, Sent::No)
+    } else if error.is_timeout() {
+        (FailureKind::Deadline, Sent::Maybe)
+    } else {
+        (FailureKind::Broken, Sent::Maybe)
+    };
+    // reqwest's own text repeats the URL, whose query may name things a log should not have.
+    let error = error.without_url();
+    let mut cause: &dyn std::error::Error = &error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    let what = match kind {
+        FailureKind::Connect => "cannot connect",
+        FailureKind::Deadline => "timed out",
+        _ => "the connection broke",
+    };
+    Failure {
+        kind,
+        sent,
+        message: format!(
+            "{what}: {}",
+            crate::rest::redact::tidy(&cause.to_string(), 200)
+        ),
+    }
+}

@@ -1,0 +1,6 @@
+//! HTTP for dialects: deadline, size limit, pacing, redaction. Knows nothing of VPNs.
+
+pub mod budget;
+pub mod client;
+pub mod json;
+pub mod redact;

@@ -1,5 +1,13 @@
 //! What the gateway does, whatever the dialect.
+//!
+//! `gateway` and `realizations` are the use cases, `dialect` is the seam, `watch` is the heart.
 
+pub mod backend;
 pub mod dialect;
 pub mod error;
+pub mod gateway;
+pub mod paging;
+pub mod realizations;
+pub mod refuse;
 pub mod settings;
+pub mod watch;

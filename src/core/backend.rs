@@ -1,0 +1,226 @@
+//! One configured backend: its dialect, its settings, and how it is doing.
+
+use crate::{
+    core::{
+        dialect::{Call, Capabilities, Dialect, PageRequest, Target, Usage},
+        error::{Error, ErrorKind, ErrorReason, Result},
+        settings::BackendSettings,
+        watch::poller::look_call,
+    },
+    model::{BackendName, Sighting},
+};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime},
+};
+use tokio::{sync::watch, time::Instant};
+
+/// The most pages one list is followed through; a cloud that never ends its list is not followed for ever.
+const MOST_PAGES: usize = 1000;
+/// Page size where the core itself lists.
+const PAGE_SIZE: u32 = 1000;
+
+/// One account in one project of one cloud.
+#[derive(Debug)]
+pub struct Backend {
+    settings: BackendSettings,
+    dialect: Arc<dyn Dialect>,
+    health: Mutex<Health>,
+    /// Told whenever the backend begins or ceases to answer.
+    serving: watch::Sender<Serving>,
+}
+
+/// Whether a backend answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Serving {
+    /// Not asked yet.
+    #[default]
+    NotAsked,
+    /// It answers.
+    Yes,
+    /// It does not.
+    No,
+}
+
+/// How a backend is doing.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Health {
+    /// Whether it answers.
+    pub serving: Serving,
+    /// Why it does not.
+    pub reason: Option<ErrorReason>,
+    /// Why it does not, for people.
+    pub message: String,
+    /// When it last answered.
+    pub last_success: Option<SystemTime>,
+    asked: Option<Instant>,
+}
+
+/// A backend as `BackendService` tells of it.
+#[derive(Debug, Clone)]
+pub struct BackendView {
+    /// Its name.
+    pub name: BackendName,
+    /// What it can express.
+    pub capabilities: Capabilities,
+    /// How it is doing.
+    pub health: Health,
+    /// Whether writes are refused.
+    pub read_only: bool,
+    /// How much of its budget is used.
+    pub usage: Usage,
+    /// Connections being watched.
+    pub watched: usize,
+    /// The longest interval at which one of them is looked at.
+    pub longest_interval: Duration,
+}
+
+impl Backend {
+    /// A backend that was not asked anything yet.
+    pub fn new(settings: BackendSettings, dialect: Arc<dyn Dialect>) -> Backend {
+        Backend {
+            settings,
+            dialect,
+            health: Mutex::default(),
+            serving: watch::Sender::default(),
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &BackendName {
+        &self.settings.name
+    }
+
+    /// Its settings.
+    pub fn settings(&self) -> &BackendSettings {
+        &self.settings
+    }
+
+    /// What it can express.
+    pub fn capabilities(&self) -> &Capabilities {
+        self.dialect.capabilities()
+    }
+
+    /// Its dialect, for calls whose results go through [`Backend::heard`].
+    pub fn dialect(&self) -> &Arc<dyn Dialect> {
+        &self.dialect
+    }
+
+    /// How it is doing.
+    pub fn health(&self) -> Health {
+        self.lock_health().clone()
+    }
+
+    /// Told whenever it begins or ceases to answer.
+    pub fn subscribe_serving(&self) -> watch::Receiver<Serving> {
+        self.serving.subscribe()
+    }
+
+    /// How long nobody has asked it anything.
+    pub fn silent_for(&self) -> Duration {
+        self.lock_health()
+            .asked
+            .map_or(Duration::MAX, |asked| asked.elapsed())
+    }
+
+    /// Takes note of how a call went, names the backend in its error, and passes it on.
+    ///
+    /// # Errors
+    /// The one it was given.
+    pub fn heard<T>(&self, result: Result<T>) -> Result<T> {
+        let result = result.map_err(|error| error.on(self.name()));
+        let trouble = result.as_ref().err().filter(|error| is_trouble(error));
+        let mut health = self.lock_health();
+        health.asked = Some(Instant::now());
+        match trouble {
+            Some(error) => {
+                health.serving = Serving::No;
+                health.reason = Some(error.reason);
+                health.message = error.to_string();
+            }
+            None => {
+                health.serving = Serving::Yes;
+                health.reason = None;
+                health.message.clear();
+                health.last_success = Some(SystemTime::now());
+            }
+        }
+        let serving = health.serving;
+        drop(health);
+        self.serving
+            .send_if_modified(|known| std::mem::replace(known, serving) != serving);
+        result
+    }
+
+    /// Finds out whether it answers.
+    pub async fn probe(&self) {
+        let call = Call::poll(self.settings.timeout);
+        // How it went is noted as its health; there is nobody else to tell.
+        let _ = self.heard(self.dialect.probe(&call).await);
+    }
+
+    /// Looks at connections.
+    pub async fn look(&self, targets: &[Target]) -> Vec<Result<Sighting>> {
+        let results = self
+            .dialect
+            .look(targets, &look_call(self.settings.timeout))
+            .await;
+        results
+            .into_iter()
+            .map(|result| self.heard(result))
+            .collect()
+    }
+
+    /// The ids of all connections.
+    ///
+    /// # Errors
+    /// As a page fails, or if the list does not end.
+    pub async fn list_ids(&self, deadline: Instant) -> Result<Vec<String>> {
+        let mut ids = Vec::new();
+        let mut request = PageRequest {
+            size: PAGE_SIZE,
+            token: None,
+        };
+        let mut call = Call::poll(self.settings.timeout);
+        call.deadline = deadline;
+        for _ in 0..MOST_PAGES {
+            let page = self.heard(self.dialect.list(&request, &call).await)?;
+            ids.extend(page.connections.into_iter().map(|connection| connection.id));
+            let Some(next) = page.next else {
+                return Ok(ids);
+            };
+            request.token = Some(next);
+        }
+        let endless = Error::new(
+            ErrorKind::Unavailable,
+            ErrorReason::UpstreamBrokenAnswer,
+            format!("the list does not end within {MOST_PAGES} pages"),
+        );
+        self.heard(Err(endless))
+    }
+
+    fn lock_health(&self) -> MutexGuard<'_, Health> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether an error tells that the backend is not doing well, and not that a request was wrong.
+fn is_trouble(error: &Error) -> bool {
+    match error.kind {
+        ErrorKind::Unavailable
+        | ErrorKind::Throttled
+        | ErrorKind::DeadlineExceeded
+        | ErrorKind::BackendAuth
+        | ErrorKind::Internal => true,
+        ErrorKind::InvalidArgument
+        | ErrorKind::NotExpressible
+        | ErrorKind::NotFound
+        | ErrorKind::FailedPrecondition
+        | ErrorKind::Stale
+        | ErrorKind::PermissionDenied
+        | ErrorKind::QuotaExceeded
+        | ErrorKind::Ambiguous
+        | ErrorKind::Unimplemented
+        | ErrorKind::OutOfRange => error.reason == ErrorReason::ApiAbsent,
+    }
+}

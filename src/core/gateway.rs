@@ -1,0 +1,463 @@
+//! The use cases: connections on any backend.
+
+use crate::{
+    core::{
+        backend::{Backend, BackendView, Serving},
+        dialect::{Call, Dialect, Mark, PageRequest, Warning, Written},
+        error::{Error, ErrorKind, ErrorReason, Result},
+        paging::PageToken,
+        refuse::refuse,
+        settings::BackendSettings,
+        watch::{
+            knowledge::{Write, WriteKind},
+            poller::Poller,
+            ring::Sequence,
+        },
+    },
+    model::{
+        BackendName, Connection, ConnectionChange, ConnectionName, ConnectionSpec, Intent, Parent,
+    },
+};
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+use tokio::{sync::watch, time::Instant};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// A write of several requests may take this many times a backend's timeout for one.
+const WRITE_TIMEOUTS: u32 = 6;
+
+/// All configured backends, and what can be done with them.
+#[derive(Debug)]
+pub struct Gateway {
+    pub(super) pollers: BTreeMap<BackendName, Arc<Poller>>,
+    pub(super) sequence: Arc<Sequence>,
+    pub(super) heartbeat: Duration,
+    /// Owns the pollers and the writes under way.
+    tasks: TaskTracker,
+    cancel: CancellationToken,
+}
+
+/// A write that was accepted, or would be.
+#[derive(Debug, Clone)]
+pub struct Accepted {
+    /// The connection; `None` if nothing was sent (`validate_only`, or a delete of what is not there).
+    pub name: Option<ConnectionName>,
+    /// As the cloud answered it; `None` after a delete and if nothing was sent.
+    pub connection: Option<Connection>,
+    /// Names the write; empty if there was none.
+    pub write_token: String,
+    /// What the cloud does only approximately.
+    pub warnings: Vec<Warning>,
+}
+
+/// One page of connections.
+#[derive(Debug, Clone, Default)]
+pub struct Listing {
+    /// The connections with their backends.
+    pub connections: Vec<(BackendName, Connection)>,
+    /// Token of the next page; empty on the last.
+    pub next: String,
+    /// Backends that could not be asked.
+    pub unreachable: Vec<BackendName>,
+}
+
+impl Gateway {
+    /// A gateway over these backends, and its pollers, which run until [`Gateway::shut_down`].
+    /// Must be called within a tokio runtime.
+    pub fn start(
+        backends: Vec<(BackendSettings, Arc<dyn Dialect>)>,
+        heartbeat: Duration,
+    ) -> Arc<Gateway> {
+        // A log in memory starts anew with the process, so the time tells its lives apart.
+        let epoch = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_millis() as u64;
+        let sequence = Arc::new(Sequence::new(epoch));
+        let tasks = TaskTracker::new();
+        let cancel = CancellationToken::new();
+        let mut pollers = BTreeMap::new();
+        for (settings, dialect) in backends {
+            let backend = Arc::new(Backend::new(settings, dialect));
+            let poller = Arc::new(Poller::new(Arc::clone(&backend), Arc::clone(&sequence)));
+            tasks.spawn(Arc::clone(&poller).run(cancel.clone()));
+            pollers.insert(backend.name().clone(), poller);
+        }
+        Arc::new(Gateway {
+            pollers,
+            sequence,
+            heartbeat,
+            tasks,
+            cancel,
+        })
+    }
+
+    /// Stops the pollers and waits for the writes under way, at most `grace`.
+    pub async fn shut_down(&self, grace: Duration) {
+        self.cancel.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(grace, self.tasks.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!("a write to a cloud did not end within the grace period");
+        }
+    }
+
+    /// Every backend, sorted by name.
+    pub fn backends(&self) -> Vec<BackendView> {
+        self.pollers.values().map(|poller| view(poller)).collect()
+    }
+
+    /// One backend.
+    ///
+    /// # Errors
+    /// `NotFound` / `BackendNotFound`.
+    pub fn backend(&self, name: &BackendName) -> Result<BackendView> {
+        self.poller(name).map(|poller| view(poller))
+    }
+
+    /// Told whenever a backend begins or ceases to answer.
+    pub fn serving(&self) -> Vec<(BackendName, watch::Receiver<Serving>)> {
+        let each = self.pollers.iter();
+        each.map(|(name, poller)| (name.clone(), poller.backend().subscribe_serving()))
+            .collect()
+    }
+
+    /// Reads one connection.
+    ///
+    /// # Errors
+    /// As [`Dialect::get`].
+    pub async fn get(&self, name: &ConnectionName, deadline: Instant) -> Result<Connection> {
+        let backend = self.poller(&name.backend)?.backend();
+        let result = backend.dialect().get(&name.id, &caller(deadline)).await;
+        backend
+            .heard(result)
+            .map_err(|error| named(error, name).during("reading a connection"))
+    }
+
+    /// Reads one page of connections.
+    ///
+    /// # Errors
+    /// As [`Dialect::list`]; with [`Parent::Every`] a backend that fails is named in the listing instead.
+    pub async fn list(
+        &self,
+        parent: &Parent,
+        size: u32,
+        page_token: &str,
+        deadline: Instant,
+    ) -> Result<Listing> {
+        let scope = scope(parent);
+        let token = match page_token {
+            "" => None,
+            text => Some(PageToken::decode(text, &scope)?),
+        };
+        let candidates: Vec<&Arc<Poller>> = match parent {
+            Parent::One(name) => vec![self.poller(name)?],
+            Parent::Every => self.pollers.values().collect(),
+        };
+        let start = token
+            .as_ref()
+            .map(|token| token.backend.clone())
+            .unwrap_or_default();
+        let mut inner = token.and_then(|token| token.inner);
+        let mut listing = Listing::default();
+        let mut left = candidates
+            .into_iter()
+            .skip_while(|poller| poller.backend().name().as_str() < start.as_str())
+            .peekable();
+        while let Some(poller) = left.next() {
+            let backend = poller.backend();
+            let room = size - listing.connections.len() as u32;
+            let request = PageRequest {
+                size: room,
+                token: inner.take(),
+            };
+            match backend.heard(backend.dialect().list(&request, &caller(deadline)).await) {
+                Ok(page) => {
+                    let name = backend.name();
+                    let found = page.connections.into_iter();
+                    listing
+                        .connections
+                        .extend(found.map(|connection| (name.clone(), connection)));
+                    if page.next.is_some() {
+                        let backend = name.as_str().to_owned();
+                        listing.next = PageToken {
+                            parent: scope,
+                            backend,
+                            inner: page.next,
+                        }
+                        .encode();
+                        return Ok(listing);
+                    }
+                }
+                Err(error) if *parent == Parent::Every && request.token.is_none() => {
+                    tracing::warn!(backend.name = backend.name().as_str(), %error, "cannot list connections");
+                    listing.unreachable.push(backend.name().clone());
+                }
+                Err(error) => return Err(error.during("listing connections")),
+            }
+            if let Some(next) = left.peek()
+                && listing.connections.len() as u32 >= size
+            {
+                let backend = next.backend().name().as_str().to_owned();
+                listing.next = PageToken {
+                    parent: scope,
+                    backend,
+                    inner: None,
+                }
+                .encode();
+                return Ok(listing);
+            }
+        }
+        Ok(listing)
+    }
+
+    /// Makes a connection.
+    ///
+    /// # Errors
+    /// What the backend cannot express, all of it, before anything is sent; else as [`Dialect::create`].
+    pub async fn create(
+        &self,
+        backend: &BackendName,
+        spec: ConnectionSpec,
+        validate_only: bool,
+    ) -> Result<Accepted> {
+        let poller = Arc::clone(self.poller(backend)?);
+        writable(poller.backend())?;
+        let mut violations = refuse(poller.backend().capabilities(), &spec, |_| true);
+        violations.extend(poller.backend().dialect().refuse_create(&spec));
+        refused(violations, backend)?;
+        if validate_only {
+            return Ok(Accepted::nothing());
+        }
+        let intent = intent(spec.admin_enabled);
+        self.own(async move {
+            let backend = poller.backend();
+            let result = backend
+                .dialect()
+                .create(&spec, &Mark::new(), &write_call(backend))
+                .await;
+            let written = backend
+                .heard(result)
+                .map_err(|error| error.during("creating a connection"))?;
+            accept(&poller, WriteKind::Create, intent, written)
+        })
+        .await
+    }
+
+    /// Changes a connection.
+    ///
+    /// # Errors
+    /// As [`Gateway::create`] and [`Dialect::update`].
+    pub async fn update(
+        &self,
+        name: &ConnectionName,
+        change: ConnectionChange,
+        validate_only: bool,
+    ) -> Result<Accepted> {
+        let poller = Arc::clone(self.poller(&name.backend)?);
+        writable(poller.backend())?;
+        let touches = |field| change.fields.contains(&field);
+        let mut violations = refuse(poller.backend().capabilities(), &change.values, touches);
+        violations.extend(poller.backend().dialect().refuse_update(&change));
+        refused(violations, &name.backend)?;
+        if validate_only {
+            return Ok(Accepted::nothing());
+        }
+        let name = name.clone();
+        self.own(async move {
+            let backend = poller.backend();
+            let result = backend
+                .dialect()
+                .update(&name.id, &change, &write_call(backend))
+                .await;
+            let written = backend
+                .heard(result)
+                .map_err(|error| named(error, &name).during("updating a connection"))?;
+            let enabled = written
+                .connection
+                .as_ref()
+                .and_then(|connection| connection.admin_enabled);
+            accept(&poller, WriteKind::Update, intent(enabled), written)
+        })
+        .await
+    }
+
+    /// Removes a connection.
+    ///
+    /// # Errors
+    /// As [`Dialect::delete`]; with `allow_missing`, one that is not there is no error.
+    pub async fn delete(
+        &self,
+        name: &ConnectionName,
+        etag: Option<String>,
+        allow_missing: bool,
+    ) -> Result<Accepted> {
+        let poller = Arc::clone(self.poller(&name.backend)?);
+        writable(poller.backend())?;
+        let name = name.clone();
+        self.own(async move {
+            let backend = poller.backend();
+            let call = write_call(backend);
+            let result = backend
+                .dialect()
+                .delete(&name.id, etag.as_deref(), &call)
+                .await;
+            match backend.heard(result) {
+                Ok(written) => accept(&poller, WriteKind::Delete, Intent::Deleted, written),
+                Err(error) if allow_missing && error.reason == ErrorReason::ConnectionNotFound => {
+                    Ok(Accepted::nothing())
+                }
+                Err(error) => Err(named(error, &name).during("deleting a connection")),
+            }
+        })
+        .await
+    }
+
+    pub(super) fn poller(&self, name: &BackendName) -> Result<&Arc<Poller>> {
+        self.pollers.get(name).ok_or_else(|| {
+            Error::new(
+                ErrorKind::NotFound,
+                ErrorReason::BackendNotFound,
+                format!("no backend `{}` is configured", name.as_str()),
+            )
+            .resource(name.to_string())
+        })
+    }
+
+    /// Runs a write to its end, also when its caller goes away: half of several requests would leave
+    /// things behind that nobody knows of.
+    async fn own<F>(&self, write: F) -> Result<Accepted>
+    where
+        F: Future<Output = Result<Accepted>> + Send + 'static,
+    {
+        let span = tracing::Span::current();
+        match self
+            .tasks
+            .spawn(tracing::Instrument::instrument(write, span))
+            .await
+        {
+            Ok(result) => result,
+            Err(error) => Err(Error::internal(format!(
+                "the write ended in a fault: {error}"
+            ))),
+        }
+    }
+}
+
+impl Accepted {
+    fn nothing() -> Accepted {
+        Accepted {
+            name: None,
+            connection: None,
+            write_token: String::new(),
+            warnings: Vec::new(),
+        }
+    }
+}
+
+/// Notes a write that the cloud has accepted, so that every look from now on is measured against it.
+fn accept(
+    poller: &Arc<Poller>,
+    kind: WriteKind,
+    intent: Intent,
+    written: Written,
+) -> Result<Accepted> {
+    let done = Instant::now();
+    let name =
+        ConnectionName::connection(poller.backend().name(), &written.id).map_err(|error| {
+            Error::internal(format!("the cloud's id cannot stand in a name: {error}"))
+        })?;
+    let subject = poller.subject(&name);
+    let token = subject.wrote(&Write {
+        kind,
+        proof: written.proof,
+        intent,
+        done,
+    });
+    if subject.is_watched() {
+        poller.look_soon(&subject);
+    }
+    poller.joined(&subject);
+    tracing::info!(connection.name = %name, write = ?kind, "the cloud accepted a write");
+    Ok(Accepted {
+        name: Some(name),
+        connection: written.connection,
+        write_token: token.encode(),
+        warnings: written.warnings,
+    })
+}
+
+fn view(poller: &Poller) -> BackendView {
+    let backend = poller.backend();
+    let (watched, longest_interval) = poller.watched();
+    BackendView {
+        name: backend.name().clone(),
+        capabilities: backend.capabilities().clone(),
+        health: backend.health(),
+        read_only: backend.settings().read_only,
+        usage: backend.dialect().usage(),
+        watched,
+        longest_interval,
+    }
+}
+
+/// The text that tokens of a list or a watch over many are bound to.
+pub(super) fn scope(parent: &Parent) -> String {
+    match parent {
+        Parent::One(name) => name.to_string(),
+        Parent::Every => "backends/-".to_owned(),
+    }
+}
+
+fn caller(deadline: Instant) -> Call {
+    Call {
+        deadline,
+        ..Call::unary(Duration::ZERO)
+    }
+}
+
+fn write_call(backend: &Backend) -> Call {
+    Call::unary(backend.settings().timeout * WRITE_TIMEOUTS)
+}
+
+fn intent(admin_enabled: Option<bool>) -> Intent {
+    if admin_enabled == Some(false) {
+        Intent::Disabled
+    } else {
+        Intent::Enabled
+    }
+}
+
+fn named(error: Error, name: &ConnectionName) -> Error {
+    let is_missing = error.reason == ErrorReason::ConnectionNotFound;
+    if is_missing && error.context.resource.is_none() {
+        error.resource(name.to_string())
+    } else {
+        error
+    }
+}
+
+fn writable(backend: &Backend) -> Result<()> {
+    if !backend.settings().read_only {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::PermissionDenied,
+        ErrorReason::ReadOnly,
+        "the gateway's configuration has this backend read-only",
+    )
+    .on(backend.name()))
+}
+
+fn refused(violations: Vec<crate::core::error::Violation>, backend: &BackendName) -> Result<()> {
+    if violations.is_empty() {
+        return Ok(());
+    }
+    Err(Error::not_expressible(violations).on(backend))
+}

@@ -1,0 +1,345 @@
+//! The use cases: how far a connection has come, now, as a watch, and as a wait.
+
+use crate::{
+    core::{
+        error::{Error, ErrorKind, ErrorReason, Result, Violation},
+        gateway::{Gateway, scope},
+        watch::{
+            judge::Terms,
+            log::{After, Observation},
+            many::{OpeningMany, WatchMany},
+            poller::Poller,
+            stream::{Bound, EventKind, Opening, Outcome, Watch, compacted},
+            subject::Subject,
+            token::{ResumeToken, WriteToken},
+        },
+    },
+    model::{ConnectionName, Goal, Intent, Parent, RealizationState},
+};
+use std::{sync::Arc, time::Duration};
+use tokio::time::{Instant, timeout_at};
+
+/// How long a watch waits for its first look before it begins with what is known.
+const FIRST_LOOK: Duration = Duration::from_secs(10);
+
+/// What to watch, and for what.
+#[derive(Debug, Clone)]
+pub struct WatchRequest {
+    /// Which connection.
+    pub name: ConnectionName,
+    /// What to wait for; `None` is what the write token implies, or nothing.
+    pub goal: Option<Goal>,
+    /// The write whose end is awaited; empty for none.
+    pub write_token: String,
+    /// Where to go on; empty for the beginning.
+    pub resume_token: String,
+    /// Take PARTIAL for CONFIG, and DEGRADED for TUNNEL_UP.
+    pub accept_partial: bool,
+    /// Read the tunnel.
+    pub include_tunnel: bool,
+    /// Begin anew where the position is no longer remembered.
+    pub snapshot_if_compacted: bool,
+}
+
+/// What to watch over many.
+#[derive(Debug, Clone)]
+pub struct WatchManyRequest {
+    /// Whose connections.
+    pub parent: Parent,
+    /// Where to go on; empty for the beginning.
+    pub resume_token: String,
+    /// Read the tunnels.
+    pub include_tunnel: bool,
+    /// Begin anew where the position is no longer remembered.
+    pub snapshot_if_compacted: bool,
+}
+
+/// Where a connection stands, and how a wait ended if it did.
+#[derive(Debug, Clone)]
+pub struct Standing {
+    /// The last observation.
+    pub observation: Arc<Observation>,
+    /// Whether what it says is older than was promised.
+    pub stale: bool,
+    /// How it ended.
+    pub outcome: Option<Outcome>,
+}
+
+impl Gateway {
+    /// Looks at one connection now. Callers who come together share the look.
+    ///
+    /// # Errors
+    /// As the look fails; `NotFound` if it proves that there is no such connection and no write of ours
+    /// removed it.
+    pub async fn look_now(
+        &self,
+        name: &ConnectionName,
+        include_tunnel: bool,
+        write_token: &str,
+        deadline: Instant,
+    ) -> Result<Standing> {
+        let poller = self.poller(&name.backend)?;
+        let (subject, watching) = poller.watch(name, include_tunnel);
+        let bound = self.bound(&subject, write_token)?;
+        let since = Instant::now();
+        poller.look_soon(&subject);
+        let looked = subject.look_since(since, deadline).await;
+        drop(watching);
+        let observation = subject.last_or_unseen();
+        let missing = observation.view.state == RealizationState::Deleted
+            && observation.view.intent != Intent::Deleted
+            && bound.is_none();
+        if missing || (looked.is_err() && observation.sequence == 0) {
+            poller.forget(&subject);
+        }
+        looked.map_err(|error| error.on(&name.backend).during("looking at a connection"))?;
+        if missing {
+            return Err(not_found(name));
+        }
+        Ok(Standing {
+            observation,
+            stale: false,
+            outcome: None,
+        })
+    }
+
+    /// Opens a watch.
+    ///
+    /// # Errors
+    /// A token that does not belong here, a goal that cannot be reached, or `NotFound`.
+    pub async fn watch(&self, request: WatchRequest) -> Result<Watch> {
+        let poller = Arc::clone(self.poller(&request.name.backend)?);
+        let (subject, mut watching) = poller.watch(&request.name, false);
+        let bound = self.bound(&subject, &request.write_token)?;
+        let goal = goal(&request, bound)?;
+        let resume = self.resume(&subject, &request)?;
+        let tunnel =
+            request.include_tunnel || matches!(goal, Some(Goal::InEffect | Goal::TunnelUp));
+        if tunnel {
+            watching = subject.watch(true);
+        }
+        let current = first_look(&poller, &subject, tunnel, self.heartbeat).await;
+
+        let last = subject.last_or_unseen();
+        let anonymous = bound.is_none() && resume.is_none() && goal != Some(Goal::Gone);
+        if last.view.state == RealizationState::Deleted && anonymous {
+            drop(watching);
+            poller.forget(&subject);
+            return Err(not_found(&request.name));
+        }
+        if goal == Some(Goal::TunnelUp) && last.view.intent == Intent::Disabled {
+            return Err(Error::new(
+                ErrorKind::FailedPrecondition,
+                ErrorReason::GoalUnreachable,
+                "the connection is switched off on purpose, so its tunnel cannot come up; \
+                 enable it, or wait for GOAL_CONFIG",
+            )
+            .on(&request.name.backend)
+            .resource(request.name.to_string()));
+        }
+        let terms = goal.map(|goal| Terms {
+            goal,
+            accept_partial: request.accept_partial,
+            wanted: bound.and_then(|(_, intent)| intent),
+        });
+        Ok(Watch::open(Opening {
+            poller,
+            subject,
+            watching,
+            terms,
+            bound: bound.map(|(write, _)| Bound { write }),
+            heartbeat: self.heartbeat,
+            resume,
+            current,
+        }))
+    }
+
+    /// Opens a watch over many.
+    ///
+    /// # Errors
+    /// A token that does not belong here; for one backend, as its list fails.
+    pub async fn watch_many(&self, request: WatchManyRequest) -> Result<WatchMany> {
+        let scope = scope(&request.parent);
+        let pollers: Vec<Arc<Poller>> = match &request.parent {
+            Parent::One(name) => vec![Arc::clone(self.poller(name)?)],
+            Parent::Every => self.pollers.values().cloned().collect(),
+        };
+        let resume = match request.resume_token.as_str() {
+            "" => None,
+            text => {
+                let token = ResumeToken::decode(text, &scope)?;
+                let sequence = self.sequence.last();
+                let remembered = token.epoch == self.sequence.epoch()
+                    && token.sequence <= sequence
+                    && pollers.iter().all(|poller| {
+                        matches!(
+                            poller.ring().between(token.sequence, sequence),
+                            After::Entries(_)
+                        )
+                    });
+                match (remembered, request.snapshot_if_compacted) {
+                    (true, _) => Some(token.sequence),
+                    (false, true) => None,
+                    (false, false) => return Err(compacted(sequence)),
+                }
+            }
+        };
+        let mut unreachable = Vec::new();
+        for poller in &pollers {
+            let backend = poller.backend();
+            let deadline = Instant::now() + backend.settings().timeout;
+            if let Err(error) = poller.list(deadline).await {
+                if let Parent::One(_) = request.parent {
+                    return Err(error.during("listing connections"));
+                }
+                unreachable.push(backend.name().clone());
+            }
+        }
+        Ok(WatchMany::open(OpeningMany {
+            scope,
+            sequence: Arc::clone(&self.sequence),
+            pollers,
+            unreachable,
+            tunnel: request.include_tunnel,
+            heartbeat: self.heartbeat,
+            resume,
+        }))
+    }
+
+    /// Waits until `until` for the outcome of a watch.
+    ///
+    /// # Errors
+    /// As [`Gateway::watch`], and as the watch ends. The time being up is no error.
+    pub async fn wait(&self, request: WatchRequest, until: Instant) -> Result<Standing> {
+        if request.goal.is_none() && request.write_token.is_empty() {
+            return Err(Error::invalid(vec![Violation::new(
+                "goal",
+                "without a `write_token` there must be a goal to wait for",
+            )]));
+        }
+        let subject = self.poller(&request.name.backend)?.subject(&request.name);
+        let standing = |outcome| Standing {
+            observation: subject.last_or_unseen(),
+            stale: subject.pulse().stale,
+            outcome,
+        };
+        let Ok(opened) = timeout_at(until, self.watch(request)).await else {
+            return Ok(standing(None));
+        };
+        let mut watch = opened?;
+        let mut seen: Option<(Arc<Observation>, bool)> = None;
+        loop {
+            let Ok(next) = timeout_at(until, watch.next()).await else {
+                return Ok(standing(None));
+            };
+            let event = match next {
+                Some(event) => event?,
+                None => return Ok(standing(None)),
+            };
+            match event.kind {
+                EventKind::Snapshot(entry, stale) => seen = Some((entry, stale)),
+                EventKind::Change(entry) => seen = Some((entry, false)),
+                EventKind::Heartbeat(_) => {}
+            }
+            if event.outcome.is_some() {
+                // The entry that decided, not whatever came after it.
+                let (observation, stale) =
+                    seen.unwrap_or_else(|| (subject.last_or_unseen(), false));
+                return Ok(Standing {
+                    observation,
+                    stale,
+                    outcome: event.outcome,
+                });
+            }
+        }
+    }
+
+    /// Which write a token names, and what that write wanted.
+    fn bound(&self, subject: &Subject, token: &str) -> Result<Option<(u64, Option<Intent>)>> {
+        if token.is_empty() {
+            return Ok(None);
+        }
+        let token = WriteToken::decode(token, &subject.name().to_string())?;
+        let intent = subject.intent_of(token.write);
+        if token.epoch != self.sequence.epoch() || intent.is_none() {
+            return Err(Error::new(
+                ErrorKind::OutOfRange,
+                ErrorReason::Compacted,
+                "this gateway no longer remembers that write; watch without its token",
+            ));
+        }
+        Ok(Some((token.write, intent)))
+    }
+
+    /// Where a resume token points, if that is still remembered.
+    fn resume(&self, subject: &Subject, request: &WatchRequest) -> Result<Option<u64>> {
+        if request.resume_token.is_empty() {
+            return Ok(None);
+        }
+        let token = ResumeToken::decode(&request.resume_token, &request.name.to_string())?;
+        let known = token.epoch == self.sequence.epoch() && token.sequence <= self.sequence.last();
+        let after = if known {
+            subject.after(token.sequence)
+        } else {
+            After::Compacted(0)
+        };
+        match (after, request.snapshot_if_compacted) {
+            (After::Entries(_), _) => Ok(Some(token.sequence)),
+            (After::Compacted(_), true) => Ok(None),
+            (After::Compacted(oldest), false) => Err(compacted(oldest)),
+        }
+    }
+}
+
+/// What a watch waits for, from what was asked and which write it is bound to.
+fn goal(request: &WatchRequest, bound: Option<(u64, Option<Intent>)>) -> Result<Option<Goal>> {
+    let deleting = matches!(bound, Some((_, Some(Intent::Deleted))));
+    match request.goal {
+        Some(goal) if deleting && goal != Goal::Gone => Err(Error::invalid(vec![Violation::new(
+            "goal",
+            "the token names a delete: accepted are GOAL_GONE and unspecified",
+        )])),
+        Some(goal) => Ok(Some(goal)),
+        None if deleting => Ok(Some(Goal::Gone)),
+        None => Ok(bound.map(|_| Goal::Config)),
+    }
+}
+
+/// Waits until what is known is current, for a while. Answers whether it is.
+///
+/// If it is already, nothing is asked of the cloud: the two hundredth watcher costs no request.
+async fn first_look(
+    poller: &Arc<Poller>,
+    subject: &Subject,
+    tunnel: bool,
+    heartbeat: Duration,
+) -> bool {
+    let (_, current) = subject.current(tunnel);
+    if current {
+        poller.look_by(
+            subject,
+            Instant::now() + poller.backend().settings().poll.fresh,
+        );
+        return true;
+    }
+    let wait = FIRST_LOOK.min(heartbeat);
+    let since = subject.look_under_way(tunnel).unwrap_or_else(|| {
+        let now = Instant::now();
+        poller.look_soon(subject);
+        now
+    });
+    subject
+        .look_since(since, Instant::now() + wait)
+        .await
+        .is_ok()
+}
+
+fn not_found(name: &ConnectionName) -> Error {
+    Error::new(
+        ErrorKind::NotFound,
+        ErrorReason::ConnectionNotFound,
+        format!("there is no `{name}`: the cloud says so itself"),
+    )
+    .on(&name.backend)
+    .resource(name.to_string())
+}

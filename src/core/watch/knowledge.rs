@@ -1,0 +1,465 @@
+//! From what was known, what was written and what was seen, to what is said. Pure: no clock, no I/O.
+//!
+//! ```text
+//!             write done                  look begun after the write
+//!   anything ───────────► ACCEPTED ──┬─ proof is in the look (request ids, any status) ──► as seen
+//!                            ▲       │
+//!                            │       └─ status may be of before the write:
+//!                            │             ACCEPTED / AWAITING_PROOF
+//!                            │               │ it left and came back, or PENDING was left ──► as seen
+//!                            │               │ quiet for `quiet_after_update` ──► as seen, INTENT_STORED,
+//!                            │               │                                    ASSUMED_AFTER_QUIET_TIME
+//!                            └───────────────┘ next write
+//! ```
+//!
+//! On top of what is seen stand three rules that are the same for every cloud: what is switched off on
+//! purpose is DISABLED, what we delete is DELETING until proven gone, and bad news is `confirmed` once two
+//! looks `confirm_failure` apart brought the same.
+
+use crate::{
+    core::{
+        dialect::Proof,
+        error::{Error, ErrorKind},
+        settings::PollSettings,
+    },
+    model::{Assurance, Intent, Node, RealizationState as State, Reason, Sighting, Tunnel, codes},
+};
+use tokio::time::Instant;
+
+/// The most upstream request ids that one look asks for; older ones are contained in newer ones.
+pub const MAX_REQUEST_IDS: usize = 4;
+
+/// What is said of a connection: the part of an observation that is derived from looks and writes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct View {
+    /// The normalized status.
+    pub state: State,
+    /// How sure it is.
+    pub assurance: Assurance,
+    /// Why.
+    pub reason: Option<Reason>,
+    /// What the cloud literally said.
+    pub native_state: String,
+    /// What the state is judged against.
+    pub intent: Intent,
+    /// The nodes.
+    pub nodes: Vec<Node>,
+    /// The tunnel.
+    pub tunnel: Option<Tunnel>,
+    /// The upstream write requests it speaks for.
+    pub request_ids: Vec<String>,
+    /// How many writes through this gateway it knows of; all of them were done before the look began.
+    pub writes: u64,
+    /// Bad news that two looks, long enough apart, agreed on.
+    pub confirmed: bool,
+    /// Rests on a quiet time and not on proof.
+    pub assumed: bool,
+    /// The login has been refused for longer than `auth_window`.
+    pub login_lost: bool,
+}
+
+/// What a write was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WriteKind {
+    /// It made the connection.
+    Create,
+    /// It changed the connection.
+    Update,
+    /// It removed the connection.
+    Delete,
+}
+
+/// A write that the cloud accepted, as the rules need it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Write {
+    /// What it was.
+    pub kind: WriteKind,
+    /// How a look can tell that it speaks for it.
+    pub proof: Proof,
+    /// What it wants.
+    pub intent: Intent,
+    /// When its last answer arrived. Looks begun earlier tell nothing about it.
+    pub done: Instant,
+}
+
+/// One look at the cloud.
+#[derive(Debug, Clone)]
+pub struct Look {
+    /// When it began.
+    pub begun: Instant,
+    /// When its answer arrived.
+    pub ended: Instant,
+    /// What it brought.
+    pub result: Result<Sighting, Error>,
+}
+
+/// Everything known about one connection.
+#[derive(Debug, Clone, Default)]
+pub struct Knowledge {
+    view: Option<View>,
+    intent: Intent,
+    last_write: Option<Write>,
+    writes: u64,
+    /// Upstream ids that are not proven yet, newest last.
+    outstanding: Vec<String>,
+    quiet: Option<Quiet>,
+    bad_run: Option<BadRun>,
+    login_refused_since: Option<Instant>,
+}
+
+/// Waiting for proof that a status is not of before a write.
+#[derive(Debug, Clone)]
+struct Quiet {
+    /// What the cloud said when the write was answered; `None` if leaving it would prove nothing.
+    baseline: Option<String>,
+    last: Option<(String, State)>,
+    left: bool,
+    since: Instant,
+    reason: &'static str,
+}
+
+/// Looks in a row that brought the same bad news.
+#[derive(Debug, Clone)]
+struct BadRun {
+    state: State,
+    code: Option<String>,
+    since: Instant,
+}
+
+/// How far the proof of the last write is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Proven,
+    Assumed(&'static str),
+    Awaiting(&'static str),
+}
+
+impl Knowledge {
+    /// What is said now; `None` if nothing was ever seen or written.
+    pub fn view(&self) -> Option<&View> {
+        self.view.as_ref()
+    }
+
+    /// What the connection is meant to be.
+    pub fn intent(&self) -> Intent {
+        self.intent
+    }
+
+    /// How many writes it knows of.
+    pub fn writes(&self) -> u64 {
+        self.writes
+    }
+
+    /// The upstream ids that the next look must ask for.
+    pub fn outstanding(&self) -> &[String] {
+        &self.outstanding
+    }
+
+    /// Whether a write is still on its way, so that looking often is worth it.
+    pub fn unsettled(&self) -> bool {
+        let waiting = matches!(
+            self.view.as_ref().map(|view| view.state),
+            Some(State::Accepted | State::Pending | State::InProgress | State::Deleting)
+        );
+        let unconfirmed =
+            self.bad_run.is_some() && self.view.as_ref().is_some_and(|view| !view.confirmed);
+        waiting || unconfirmed || !self.outstanding.is_empty()
+    }
+
+    /// Takes in a write that the cloud accepted.
+    pub fn wrote(&mut self, write: &Write) {
+        self.writes += 1;
+        self.last_write = Some(write.clone());
+        self.intent = write.intent;
+        if write.proof != Proof::Nothing {
+            self.bad_run = None;
+            self.quiet = None;
+        }
+        match &write.proof {
+            Proof::RequestIds(ids) => {
+                self.outstanding.extend(ids.iter().cloned());
+                let excess = self.outstanding.len().saturating_sub(MAX_REQUEST_IDS);
+                self.outstanding.drain(..excess);
+            }
+            Proof::StatusMustMove { native_state } => {
+                self.quiet = Some(Quiet {
+                    baseline: Some(native_state.clone()),
+                    last: Some((native_state.clone(), State::Unknown)),
+                    left: false,
+                    since: write.done,
+                    reason: codes::ASSUMED_AFTER_QUIET_TIME,
+                });
+            }
+            Proof::RequestIdMissing => {
+                self.quiet = Some(Quiet {
+                    baseline: None,
+                    last: None,
+                    left: false,
+                    since: write.done,
+                    reason: codes::NO_REQUEST_ID,
+                });
+            }
+            Proof::AnyStatus | Proof::Nothing => {}
+        }
+        let deleting = write.intent == Intent::Deleted;
+        self.view = Some(View {
+            state: if deleting {
+                State::Deleting
+            } else {
+                State::Accepted
+            },
+            assurance: Assurance::IntentStored,
+            intent: self.intent,
+            request_ids: self.outstanding.clone(),
+            writes: self.writes,
+            ..View::default()
+        });
+    }
+
+    /// Takes in a look. Returns whether what is said has changed.
+    pub fn looked(&mut self, look: &Look, settings: &PollSettings) -> bool {
+        if self
+            .last_write
+            .as_ref()
+            .is_some_and(|write| look.begun < write.done)
+        {
+            return false;
+        }
+        let next = match &look.result {
+            Ok(sighting) => {
+                self.login_refused_since = None;
+                Some(self.seen(sighting, look, settings))
+            }
+            Err(error) => self.not_seen(error, look, settings),
+        };
+        match next {
+            Some(next) if self.view.as_ref() != Some(&next) => {
+                self.view = Some(next);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn seen(&mut self, sighting: &Sighting, look: &Look, settings: &PollSettings) -> View {
+        // Our own delete stands whatever the cloud says; otherwise the cloud knows who switched it last.
+        if self.intent != Intent::Deleted {
+            match sighting.admin_enabled {
+                Some(true) => self.intent = Intent::Enabled,
+                Some(false) => self.intent = Intent::Disabled,
+                None => {}
+            }
+        }
+        let standing = self.standing(sighting, look, settings);
+        let mut view = View {
+            state: sighting.state,
+            assurance: sighting.assurance,
+            reason: sighting.reason.clone(),
+            native_state: sighting.native_state.clone(),
+            intent: self.intent,
+            nodes: sighting.nodes.clone(),
+            tunnel: sighting.tunnel.clone(),
+            request_ids: sighting.request_ids.clone(),
+            writes: self.writes,
+            ..View::default()
+        };
+        overlay_intent(&mut view);
+        overlay_standing(&mut view, standing);
+        view.confirmed = self.confirm(&view, look, settings);
+        view
+    }
+
+    /// How far the proof of the last write is, given what this look saw.
+    fn standing(&mut self, sighting: &Sighting, look: &Look, settings: &PollSettings) -> Standing {
+        if !self.outstanding.is_empty() {
+            let asked = self
+                .outstanding
+                .iter()
+                .all(|id| sighting.request_ids.contains(id));
+            if !asked {
+                return Standing::Awaiting(codes::AWAITING_PROOF);
+            }
+            let in_place = matches!(
+                sighting.state,
+                State::Realized | State::Active | State::Degraded | State::Down
+            );
+            if in_place && sighting.assurance >= Assurance::ControlPlane {
+                // Proven. What comes later is asked without ids: a request less, and never older than this.
+                self.outstanding.clear();
+            }
+        }
+        let Some(quiet) = &mut self.quiet else {
+            return Standing::Proven;
+        };
+        let standing = quiet.look(sighting, look, settings);
+        if standing == Standing::Proven {
+            self.quiet = None;
+        }
+        standing
+    }
+
+    /// Whether bad news has been the same for long enough.
+    fn confirm(&mut self, view: &View, look: &Look, settings: &PollSettings) -> bool {
+        let wanted = self.last_write.as_ref().map(|write| write.intent);
+        let bad = match view.state {
+            State::Failed => true,
+            State::Deleting | State::Deleted => view.intent != Intent::Deleted,
+            // Switched off on purpose is bad only for a write of ours that wants it on.
+            State::Disabled => view.intent != Intent::Disabled || wanted == Some(Intent::Enabled),
+            _ => false,
+        };
+        if !bad {
+            self.bad_run = None;
+            return false;
+        }
+        let code = view.reason.as_ref().map(|reason| reason.code.clone());
+        let same = self
+            .bad_run
+            .as_ref()
+            .is_some_and(|run| run.state == view.state && run.code == code);
+        if !same {
+            self.bad_run = Some(BadRun {
+                state: view.state,
+                code,
+                since: look.begun,
+            });
+        }
+        let since = self.bad_run.as_ref().map_or(look.begun, |run| run.since);
+        let made_here = self
+            .last_write
+            .as_ref()
+            .is_some_and(|write| write.kind == WriteKind::Create);
+        let needed = if view.state == State::Deleted && made_here {
+            // A cloud may take its time to show what it has just made.
+            settings.vanish_grace.max(settings.confirm_failure)
+        } else {
+            settings.confirm_failure
+        };
+        look.begun.duration_since(since) >= needed
+    }
+
+    /// A look that told nothing about the connection. Only a refused login changes what is said; an outage
+    /// is said only where nothing was known before.
+    fn not_seen(&mut self, error: &Error, look: &Look, settings: &PollSettings) -> Option<View> {
+        if error.kind == ErrorKind::BackendAuth {
+            let since = *self.login_refused_since.get_or_insert(look.begun);
+            return Some(View {
+                state: State::Unknown,
+                assurance: Assurance::None,
+                reason: Some(Reason::new(codes::UPSTREAM_AUTH, error.to_string())),
+                intent: self.intent,
+                writes: self.writes,
+                login_lost: look.ended.duration_since(since) >= settings.auth_window,
+                ..View::default()
+            });
+        }
+        if self.view.is_some() {
+            return None;
+        }
+        let code = if error.is_outage() {
+            codes::UPSTREAM_UNREACHABLE
+        } else {
+            error.reason.as_str()
+        };
+        Some(View {
+            state: State::Unknown,
+            assurance: Assurance::None,
+            reason: Some(Reason::new(code, error.to_string())),
+            ..View::default()
+        })
+    }
+}
+
+impl Quiet {
+    fn look(&mut self, sighting: &Sighting, look: &Look, settings: &PollSettings) -> Standing {
+        let native = &sighting.native_state;
+        let came_from = self.last.replace((native.clone(), sighting.state));
+        if let Some((before, state_before)) = came_from
+            && before != *native
+        {
+            // When it changed is not known, only that it has by now.
+            self.since = look.ended;
+            if let Some(baseline) = &self.baseline {
+                self.left |= native != baseline;
+                let returned = self.left && native == baseline;
+                let was_pending = matches!(state_before, State::Pending | State::InProgress);
+                if returned || (was_pending && is_settled(sighting.state)) {
+                    return Standing::Proven;
+                }
+            }
+        }
+        if look.begun >= self.since + settings.quiet_after_update {
+            Standing::Assumed(self.reason)
+        } else if self.reason == codes::NO_REQUEST_ID {
+            Standing::Awaiting(codes::NO_REQUEST_ID)
+        } else {
+            Standing::Awaiting(codes::AWAITING_PROOF)
+        }
+    }
+}
+
+/// Whether a state is the end of something, so that it could also be the end of what was before.
+fn is_settled(state: State) -> bool {
+    matches!(
+        state,
+        State::Realized
+            | State::Active
+            | State::Degraded
+            | State::Down
+            | State::Failed
+            | State::Partial
+    )
+}
+
+fn overlay_intent(view: &mut View) {
+    match view.intent {
+        Intent::Disabled => match view.state {
+            State::Realized | State::Down => {
+                view.state = State::Disabled;
+                view.reason = Some(Reason::new(
+                    codes::ADMIN_DISABLED,
+                    "the connection is switched off on purpose",
+                ));
+            }
+            // Still up although it is to be off: the change has not taken effect.
+            State::Active | State::Degraded => view.state = State::InProgress,
+            _ => {}
+        },
+        Intent::Deleted => match view.state {
+            State::Deleted | State::Failed => {}
+            _ => {
+                view.state = State::Deleting;
+                view.assurance = view.assurance.min(Assurance::IntentStored);
+            }
+        },
+        Intent::Unknown | Intent::Enabled => {}
+    }
+}
+
+fn overlay_standing(view: &mut View, standing: Standing) {
+    let switched_off = view.state == State::Disabled && view.intent == Intent::Disabled;
+    if !(is_settled(view.state) || switched_off) || view.intent == Intent::Deleted {
+        return;
+    }
+    match standing {
+        Standing::Proven => {}
+        Standing::Assumed(code) => {
+            view.assumed = true;
+            view.assurance = Assurance::IntentStored;
+            if view.state != State::Failed {
+                view.reason = Some(Reason::new(
+                    code,
+                    "the cloud cannot tell which write its status speaks for; it has been quiet long enough",
+                ));
+            }
+        }
+        Standing::Awaiting(code) => {
+            view.state = State::Accepted;
+            view.assurance = Assurance::IntentStored;
+            view.reason = Some(Reason::new(
+                code,
+                "what the cloud says may still describe the configuration before the write",
+            ));
+        }
+    }
+}

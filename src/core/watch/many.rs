@@ -1,0 +1,299 @@
+//! A watch over all connections of one backend, or of all: list, then changes.
+
+use crate::{
+    core::{
+        error::Result,
+        watch::{
+            log::{After, Observation},
+            poller::{Poller, WatchingWhole},
+            ring::Sequence,
+            stream::compacted,
+            subject::Pulse,
+            token::ResumeToken,
+        },
+    },
+    model::{BackendName, RealizationState},
+};
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
+
+/// The most events in one message.
+const MOST_EVENTS: usize = 256;
+/// A reader that is further behind than this many changes gets only the latest of each connection.
+const CONFLATE_BEYOND: usize = 1024;
+
+/// One message of a watch over many.
+#[derive(Debug, Clone, Default)]
+pub struct ManyEvent {
+    /// Where connections stand, with how many changes of each were left out.
+    pub snapshots: Vec<Arc<Observation>>,
+    /// What changed, with how many changes of each were left out.
+    pub changes: Vec<(Arc<Observation>, u64)>,
+    /// Nothing changed.
+    pub heartbeat: Option<Pulse>,
+    /// The list of existing connections is complete.
+    pub synced: bool,
+    /// Where to resume after this message; empty until synced.
+    pub resume_token: String,
+    /// Backends that cannot be listed now.
+    pub unreachable: Vec<BackendName>,
+}
+
+/// A watch over many. Dropping it ends it.
+#[derive(Debug)]
+pub struct WatchMany {
+    scope: String,
+    sequence: Arc<Sequence>,
+    backends: Vec<One>,
+    heartbeat: Duration,
+    cursor: u64,
+    snapshots: VecDeque<Arc<Observation>>,
+    /// Changes after the cursor that a snapshot has already told.
+    told: HashSet<u64>,
+    unreachable: Vec<BackendName>,
+    synced: bool,
+    backlog: VecDeque<(Arc<Observation>, u64)>,
+    last_sent: Instant,
+    ended: bool,
+}
+
+#[derive(Debug)]
+struct One {
+    poller: Arc<Poller>,
+    appended: watch::Receiver<u64>,
+    _watching: WatchingWhole,
+}
+
+/// What a watch over many is opened with.
+#[derive(Debug)]
+pub struct OpeningMany {
+    /// The parent, as the resume token names it.
+    pub scope: String,
+    /// The log's sequence.
+    pub sequence: Arc<Sequence>,
+    /// Whose connections; already listed, but for the unreachable.
+    pub pollers: Vec<Arc<Poller>>,
+    /// Backends that could not be listed.
+    pub unreachable: Vec<BackendName>,
+    /// Read tunnels too.
+    pub tunnel: bool,
+    /// The longest silence.
+    pub heartbeat: Duration,
+    /// Where to go on; `None` begins with the list.
+    pub resume: Option<u64>,
+}
+
+impl WatchMany {
+    /// Begins with a snapshot of every connection, or after the position of a resume token.
+    pub fn open(opening: OpeningMany) -> WatchMany {
+        let backends: Vec<One> = opening
+            .pollers
+            .into_iter()
+            .map(|poller| One {
+                appended: poller.ring().subscribe(),
+                _watching: poller.watch_whole(opening.tunnel),
+                poller,
+            })
+            .collect();
+        // First the position, then the snapshots: a change in between is told by its snapshot and is left
+        // out when the ring brings it again.
+        let now = opening.sequence.last();
+        let (cursor, snapshots) = match opening.resume {
+            Some(cursor) => (cursor, VecDeque::new()),
+            None => (
+                now,
+                backends
+                    .iter()
+                    .flat_map(|one| one.poller.snapshot())
+                    .collect(),
+            ),
+        };
+        let told = snapshots
+            .iter()
+            .map(|entry| entry.sequence)
+            .filter(|told| *told > cursor)
+            .collect();
+        WatchMany {
+            scope: opening.scope,
+            sequence: opening.sequence,
+            backends,
+            heartbeat: opening.heartbeat,
+            cursor,
+            snapshots,
+            told,
+            unreachable: opening.unreachable,
+            synced: opening.resume.is_some(),
+            backlog: VecDeque::new(),
+            last_sent: Instant::now(),
+            ended: false,
+        }
+    }
+
+    /// The next message; `None` after the last. An error is the last.
+    pub async fn next(&mut self) -> Option<Result<ManyEvent>> {
+        if self.ended {
+            return None;
+        }
+        let result = self.advance().await;
+        self.last_sent = Instant::now();
+        self.ended = result.is_err();
+        Some(result)
+    }
+
+    async fn advance(&mut self) -> Result<ManyEvent> {
+        if !self.synced {
+            let batch = self.snapshots.len().min(MOST_EVENTS);
+            let snapshots = self.snapshots.drain(..batch).collect();
+            self.synced = self.snapshots.is_empty();
+            return Ok(ManyEvent {
+                snapshots,
+                synced: self.synced,
+                resume_token: if self.synced {
+                    self.resume_token()
+                } else {
+                    String::new()
+                },
+                unreachable: std::mem::take(&mut self.unreachable),
+                ..ManyEvent::default()
+            });
+        }
+        loop {
+            for one in &mut self.backends {
+                one.appended.borrow_and_update();
+            }
+            self.collect()?;
+            if !self.backlog.is_empty() {
+                let batch = self.backlog.len().min(MOST_EVENTS);
+                let changes: Vec<_> = self.backlog.drain(..batch).collect();
+                // In order of their sequence, so that everything up to the last of them is sent or counted.
+                let sent = changes
+                    .last()
+                    .map_or(self.cursor, |(entry, _)| entry.sequence);
+                let position = if self.backlog.is_empty() {
+                    self.cursor
+                } else {
+                    sent
+                };
+                let resume_token = self.token_at(position);
+                return Ok(ManyEvent {
+                    changes,
+                    resume_token,
+                    ..ManyEvent::default()
+                });
+            }
+            let silence = self.last_sent + self.heartbeat;
+            tokio::select! {
+                () = any_change(&mut self.backends) => {}
+                () = sleep_until(silence) => {
+                    return Ok(ManyEvent {
+                        heartbeat: Some(self.pulse()),
+                        resume_token: self.resume_token(),
+                        ..ManyEvent::default()
+                    });
+                }
+            }
+        }
+    }
+
+    /// Moves everything after the cursor from the rings into the backlog, in order.
+    fn collect(&mut self) -> Result<()> {
+        if !self.backlog.is_empty() {
+            return Ok(());
+        }
+        let to = self.sequence.last();
+        let mut found = Vec::new();
+        for one in &self.backends {
+            match one.poller.ring().between(self.cursor, to) {
+                After::Compacted(oldest) => return Err(compacted(oldest)),
+                After::Entries(entries) => found.extend(entries),
+            }
+        }
+        self.cursor = self.cursor.max(to);
+        found.retain(|entry| !self.told.remove(&entry.sequence));
+        found.sort_by_key(|entry| entry.sequence);
+        self.backlog = if found.len() > CONFLATE_BEYOND {
+            conflate(found)
+        } else {
+            found.into_iter().map(|entry| (entry, 0)).collect()
+        };
+        Ok(())
+    }
+
+    fn resume_token(&self) -> String {
+        self.token_at(self.cursor)
+    }
+
+    fn token_at(&self, position: u64) -> String {
+        ResumeToken::new(self.scope.clone(), self.sequence.epoch(), position).encode()
+    }
+
+    fn pulse(&self) -> Pulse {
+        let healths: Vec<_> = self
+            .backends
+            .iter()
+            .map(|one| one.poller.backend().health())
+            .collect();
+        let interval = self
+            .backends
+            .iter()
+            .map(|one| one.poller.watched().1)
+            .max()
+            .unwrap_or_default();
+        // The whole is only as fresh as its stalest part.
+        let last_success = healths
+            .iter()
+            .map(|health| health.last_success)
+            .min()
+            .flatten();
+        let age = last_success.and_then(|time| SystemTime::now().duration_since(time).ok());
+        Pulse {
+            last_success,
+            next_look: None,
+            stale: age.is_none_or(|age| age > interval * 2 + Duration::from_secs(1)),
+            interval,
+            last_error: healths.iter().find_map(|health| health.reason),
+        }
+    }
+}
+
+/// Keeps of each connection the latest failure and the newest, and counts what is left out.
+fn conflate(found: Vec<Arc<Observation>>) -> VecDeque<(Arc<Observation>, u64)> {
+    let mut newest: HashMap<String, usize> = HashMap::new();
+    let mut failure: HashMap<String, usize> = HashMap::new();
+    for (index, entry) in found.iter().enumerate() {
+        let name = entry.name.to_string();
+        if entry.view.state == RealizationState::Failed {
+            failure.insert(name.clone(), index);
+        }
+        newest.insert(name, index);
+    }
+    let mut left_out: HashMap<String, u64> = HashMap::new();
+    let mut kept = VecDeque::new();
+    for (index, entry) in found.into_iter().enumerate() {
+        let name = entry.name.to_string();
+        if newest.get(&name) == Some(&index) || failure.get(&name) == Some(&index) {
+            kept.push_back((entry, left_out.remove(&name).unwrap_or_default()));
+        } else {
+            *left_out.entry(name).or_default() += 1;
+        }
+    }
+    kept
+}
+
+async fn any_change(backends: &mut [One]) {
+    if backends.is_empty() {
+        return std::future::pending().await;
+    }
+    let waits = backends
+        .iter_mut()
+        .map(|one| Box::pin(one.appended.changed()));
+    // The senders live in the rings, which this watch holds, so none of these can fail.
+    let _ = futures_util::future::select_all(waits).await;
+}

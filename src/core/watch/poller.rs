@@ -1,0 +1,393 @@
+//! Looks at the watched connections of one backend, on schedule. Dull on purpose: what a look means is
+//! decided in `knowledge`, when to look again in `pace`.
+
+use crate::{
+    core::{
+        backend::Backend,
+        dialect::{Call, Target},
+        error::{Error, Result},
+        watch::{
+            knowledge::Look,
+            log::Observation,
+            pace,
+            ring::{Ring, Sequence},
+            schedule::Schedule,
+            subject::{Subject, Watching},
+        },
+    },
+    model::ConnectionName,
+};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+use tokio::{
+    sync::Notify,
+    task::JoinSet,
+    time::{Instant, sleep_until},
+};
+use tokio_util::sync::CancellationToken;
+
+/// Looks under way at the same time. The account's budget paces them; this bounds memory.
+const MOST_LOOKS: usize = 16;
+/// How long a connection nobody watches is remembered, so that a stream can be resumed.
+const REMEMBERED: Duration = Duration::from_secs(3600);
+/// How often a backend that is watched as a whole is listed again for connections made elsewhere.
+const RELIST: Duration = Duration::from_secs(60);
+/// How often a backend that nobody asks anything is asked whether it is there.
+const PROBE: Duration = Duration::from_secs(30);
+
+/// The watched connections of one backend.
+#[derive(Debug)]
+pub struct Poller {
+    backend: Arc<Backend>,
+    ring: Arc<Ring>,
+    /// Std mutexes: held for bookkeeping only, never across an await.
+    subjects: Mutex<HashMap<Arc<str>, Arc<Subject>>>,
+    schedule: Mutex<Schedule>,
+    wake: Notify,
+    /// Watches over all connections of the backend.
+    whole: AtomicUsize,
+    whole_tunnels: AtomicUsize,
+    /// Keeps every connection polled while somebody watches the whole.
+    held: Mutex<HashMap<Arc<str>, Watching>>,
+    listed: Mutex<Option<Instant>>,
+}
+
+/// Keeps a whole backend being polled for as long as it is held.
+#[derive(Debug)]
+pub struct WatchingWhole {
+    poller: Arc<Poller>,
+    tunnel: bool,
+}
+
+impl Drop for WatchingWhole {
+    fn drop(&mut self) {
+        self.poller
+            .whole_tunnels
+            .fetch_sub(usize::from(self.tunnel), Ordering::SeqCst);
+        if self.poller.whole.fetch_sub(1, Ordering::SeqCst) == 1 {
+            let held = std::mem::take(&mut *lock(&self.poller.held));
+            drop(held);
+        }
+    }
+}
+
+impl Poller {
+    /// A poller that knows no connection yet.
+    pub fn new(backend: Arc<Backend>, sequence: Arc<Sequence>) -> Poller {
+        Poller {
+            backend,
+            ring: Arc::new(Ring::new(sequence)),
+            subjects: Mutex::default(),
+            schedule: Mutex::default(),
+            wake: Notify::new(),
+            whole: AtomicUsize::new(0),
+            whole_tunnels: AtomicUsize::new(0),
+            held: Mutex::default(),
+            listed: Mutex::new(None),
+        }
+    }
+
+    /// The backend.
+    pub fn backend(&self) -> &Arc<Backend> {
+        &self.backend
+    }
+
+    /// The changes of all its connections.
+    pub fn ring(&self) -> &Arc<Ring> {
+        &self.ring
+    }
+
+    /// The connection of that name, known from now on.
+    pub fn subject(&self, name: &ConnectionName) -> Arc<Subject> {
+        let mut subjects = lock(&self.subjects);
+        let subject = subjects.entry(Arc::clone(&name.id)).or_insert_with(|| {
+            let settings = self.backend.settings().poll;
+            Arc::new(Subject::new(name.clone(), Arc::clone(&self.ring), settings))
+        });
+        Arc::clone(subject)
+    }
+
+    /// Has a connection polled for as long as the second part of the answer is held.
+    pub fn watch(&self, name: &ConnectionName, tunnel: bool) -> (Arc<Subject>, Watching) {
+        let subject = self.subject(name);
+        let watching = subject.watch(tunnel);
+        // It may have been forgotten between the two lines above; then it is known again from here on.
+        let mut subjects = lock(&self.subjects);
+        let known = subjects
+            .entry(Arc::clone(&name.id))
+            .or_insert_with(|| Arc::clone(&subject));
+        if Arc::ptr_eq(known, &subject) {
+            return (subject, watching);
+        }
+        let known = Arc::clone(known);
+        let watching = known.watch(tunnel);
+        (known, watching)
+    }
+
+    /// Forgets a connection that turned out not to exist, unless somebody watches it.
+    pub fn forget(&self, subject: &Subject) {
+        let id = &subject.name().id;
+        lock(&self.subjects).retain(|known, subject| known != id || subject.is_watched());
+    }
+
+    /// Every connection known, sorted by id.
+    pub fn subjects(&self) -> Vec<Arc<Subject>> {
+        let mut all: Vec<Arc<Subject>> = lock(&self.subjects).values().cloned().collect();
+        all.sort_by(|a, b| a.name().cmp(b.name()));
+        all
+    }
+
+    /// Has a connection looked at now.
+    pub fn look_soon(&self, subject: &Subject) {
+        self.look_by(subject, Instant::now());
+    }
+
+    /// Has a connection looked at by then.
+    pub fn look_by(&self, subject: &Subject, when: Instant) {
+        lock(&self.schedule).no_later_than(&subject.name().id, when);
+        subject.scheduled(when);
+        self.wake.notify_one();
+    }
+
+    /// Has every connection of the backend polled for as long as the answer is held.
+    pub fn watch_whole(self: &Arc<Self>, tunnel: bool) -> WatchingWhole {
+        self.whole.fetch_add(1, Ordering::SeqCst);
+        self.whole_tunnels
+            .fetch_add(usize::from(tunnel), Ordering::SeqCst);
+        self.hold_all();
+        WatchingWhole {
+            poller: Arc::clone(self),
+            tunnel,
+        }
+    }
+
+    /// Connections being watched now, and the longest interval at which one of them is looked at.
+    pub fn watched(&self) -> (usize, Duration) {
+        let watched: Vec<Arc<Subject>> = lock(&self.subjects)
+            .values()
+            .filter(|subject| subject.is_watched())
+            .cloned()
+            .collect();
+        let longest = watched
+            .iter()
+            .map(|subject| subject.pulse().interval)
+            .max()
+            .unwrap_or_default();
+        (watched.len(), longest)
+    }
+
+    /// Reads the names of all connections, unless that was done a moment ago.
+    ///
+    /// # Errors
+    /// As the list fails.
+    pub async fn list(&self, deadline: Instant) -> Result<()> {
+        if lock(&self.listed).is_some_and(|at| at.elapsed() < self.backend.settings().poll.fresh) {
+            return Ok(());
+        }
+        let ids = self.backend.list_ids(deadline).await?;
+        *lock(&self.listed) = Some(Instant::now());
+        for id in ids {
+            // An id that cannot stand in a name cannot be watched either; reads report it.
+            if let Ok(name) = ConnectionName::connection(self.backend.name(), &id) {
+                self.subject(&name);
+            }
+        }
+        if self.whole.load(Ordering::SeqCst) > 0 {
+            self.hold_all();
+        }
+        Ok(())
+    }
+
+    /// Polls until cancelled. One task per backend.
+    pub async fn run(self: Arc<Self>, cancel: CancellationToken) {
+        let batch = self.backend.capabilities().look_batch.max(1);
+        let mut looks: JoinSet<()> = JoinSet::new();
+        let mut chores = tokio::time::interval(PROBE.min(RELIST));
+        chores.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            while looks.len() < MOST_LOOKS {
+                let due = self.take_due(batch);
+                if due.is_empty() {
+                    break;
+                }
+                looks.spawn(Arc::clone(&self).look(due));
+            }
+            let next = lock(&self.schedule)
+                .next()
+                .filter(|_| looks.len() < MOST_LOOKS);
+            let due = async {
+                match next {
+                    Some(at) => sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = cancel.cancelled() => break,
+                () = self.wake.notified() => {}
+                () = due => {}
+                Some(_) = looks.join_next(), if !looks.is_empty() => {}
+                _ = chores.tick() => {
+                    looks.spawn(Arc::clone(&self).do_chores());
+                }
+            }
+        }
+        looks.shutdown().await;
+    }
+
+    fn take_due(&self, batch: usize) -> Vec<(Arc<Subject>, Target)> {
+        let slack = if batch > 1 {
+            self.backend.settings().poll.fresh
+        } else {
+            Duration::ZERO
+        };
+        let ids = lock(&self.schedule).take_due(Instant::now(), slack, batch);
+        let subjects = lock(&self.subjects);
+        ids.iter()
+            .filter_map(|id| subjects.get(id))
+            .filter(|subject| subject.is_watched())
+            .filter_map(|subject| Some((Arc::clone(subject), subject.begin_look()?)))
+            .collect()
+    }
+
+    async fn look(self: Arc<Self>, due: Vec<(Arc<Subject>, Target)>) {
+        let begun = Instant::now();
+        let began_at = SystemTime::now();
+        let (subjects, targets): (Vec<_>, Vec<_>) = due.into_iter().unzip();
+        let mut unended = Unended {
+            poller: &self,
+            subjects: subjects.clone(),
+        };
+        let results = self.backend.look(&targets).await;
+        let ended = Instant::now();
+        let missing = || {
+            Err(Error::internal(
+                "the dialect answered fewer looks than it was asked for",
+            ))
+        };
+        let results = results
+            .into_iter()
+            .map(Some)
+            .chain(std::iter::repeat_with(|| None));
+        unended.subjects.clear();
+        for (subject, result) in subjects.iter().zip(results) {
+            let result = result.unwrap_or_else(missing);
+            if let Err(error) = &result {
+                tracing::debug!(connection.name = %subject.name(), %error, "a look told nothing");
+            }
+            let look = Look {
+                begun,
+                ended,
+                result,
+            };
+            if let Some(next) = subject.end_look(&look, began_at) {
+                self.look_by(subject, next);
+            }
+        }
+        self.wake.notify_one();
+    }
+
+    async fn do_chores(self: Arc<Self>) {
+        self.forget_idle();
+        if self.whole.load(Ordering::SeqCst) > 0 {
+            let timeout = self.backend.settings().timeout * 3;
+            if let Err(error) = self.list(Instant::now() + timeout).await {
+                tracing::warn!(backend.name = self.backend.name().as_str(), %error, "cannot list connections");
+            }
+        }
+        if self.backend.silent_for() >= PROBE {
+            self.backend.probe().await;
+        }
+    }
+
+    /// Takes a connection that was just made into the watches over all.
+    pub fn joined(&self, subject: &Arc<Subject>) {
+        if self.whole.load(Ordering::SeqCst) > 0 {
+            let tunnel = self.whole_tunnels.load(Ordering::SeqCst) > 0;
+            lock(&self.held)
+                .entry(Arc::clone(&subject.name().id))
+                .or_insert_with(|| subject.watch(tunnel));
+            self.look_soon(subject);
+        }
+    }
+
+    fn hold_all(&self) {
+        let tunnel = self.whole_tunnels.load(Ordering::SeqCst) > 0;
+        let all = self.subjects();
+        let mut held = lock(&self.held);
+        let mut fresh = Vec::new();
+        for subject in all {
+            held.entry(Arc::clone(&subject.name().id))
+                .or_insert_with(|| {
+                    let watching = subject.watch(tunnel);
+                    fresh.push(subject);
+                    watching
+                });
+        }
+        drop(held);
+        // Spread over one stable interval: a thousand connections must not be looked at in the same instant.
+        let stable = self.backend.settings().poll.stable;
+        let count = fresh.len().max(1) as u32;
+        for (index, subject) in fresh.iter().enumerate() {
+            let spread = pace::jittered(stable) * (index as u32) / count;
+            self.look_by(subject, Instant::now() + spread);
+        }
+    }
+
+    fn forget_idle(&self) {
+        lock(&self.subjects).retain(|_, subject| {
+            subject
+                .idle_since()
+                .is_none_or(|since| since.elapsed() < REMEMBERED)
+        });
+    }
+}
+
+/// Looks that have begun. If the dialect panics, they are ended here: a connection must not wait for ever
+/// for a look that nobody makes any more.
+struct Unended<'a> {
+    poller: &'a Poller,
+    subjects: Vec<Arc<Subject>>,
+}
+
+impl Drop for Unended<'_> {
+    fn drop(&mut self) {
+        for subject in &self.subjects {
+            let now = Instant::now();
+            let result = Err(Error::internal("the look was given up"));
+            let look = Look {
+                begun: now,
+                ended: now,
+                result,
+            };
+            if let Some(next) = subject.end_look(&look, SystemTime::now()) {
+                self.poller.look_by(subject, next);
+            }
+        }
+    }
+}
+
+impl Poller {
+    /// Where every known connection stands, for the beginning of a watch over all.
+    pub fn snapshot(&self) -> Vec<Arc<Observation>> {
+        self.subjects()
+            .iter()
+            .map(|subject| subject.last_or_unseen())
+            .collect()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a look is made with.
+pub fn look_call(timeout: Duration) -> Call {
+    // A look may need several requests, one after the other.
+    Call::poll(timeout * 3)
+}

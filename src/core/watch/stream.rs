@@ -1,0 +1,297 @@
+//! A watch of one connection: a cursor over its log.
+//!
+//! ```text
+//!   open ──► SNAPSHOT ──► FOLLOWING ──► ended (outcome, or an error with its reason)
+//!                            │  ▲
+//!                            └──┘ change, heartbeat
+//! ```
+//!
+//! There is no queue and no task per stream: `next` reads what the log has after the cursor, or waits.
+
+use crate::{
+    core::{
+        error::{Error, ErrorKind, ErrorReason, Result},
+        watch::{
+            judge::{Terms, Verdict, judge},
+            log::{After, Observation},
+            poller::Poller,
+            subject::{Pulse, Subject, Watching},
+            token::ResumeToken,
+        },
+    },
+    model::{Goal, RealizationState, Reason},
+};
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
+
+/// A reader that is further behind than this many changes is brought forward.
+pub const CONFLATE_BEYOND: usize = 16;
+
+/// One message of a watch.
+#[derive(Debug, Clone)]
+pub struct WatchEvent {
+    /// What happened.
+    pub kind: EventKind,
+    /// How it ended; on the last message only.
+    pub outcome: Option<Outcome>,
+    /// How many changes were left out before this one.
+    pub coalesced: u64,
+    /// Where to resume after this message.
+    pub resume_token: String,
+}
+
+/// What happened.
+#[derive(Debug, Clone)]
+pub enum EventKind {
+    /// Where it stands; whether that is stale.
+    Snapshot(Arc<Observation>, bool),
+    /// Where it stands now.
+    Change(Arc<Observation>),
+    /// Nothing changed.
+    Heartbeat(Pulse),
+}
+
+/// How a watch ended by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The goal was reached.
+    Succeeded(Option<Reason>),
+    /// The cloud says it failed.
+    Failed(Reason),
+}
+
+/// The write a watch is bound to.
+#[derive(Debug, Clone, Copy)]
+pub struct Bound {
+    /// Its number.
+    pub write: u64,
+}
+
+/// A watch of one connection. Dropping it ends it.
+#[derive(Debug)]
+pub struct Watch {
+    poller: Arc<Poller>,
+    subject: Arc<Subject>,
+    /// Has the connection polled; given back when the watch is dropped.
+    _watching: Watching,
+    terms: Option<Terms>,
+    bound: Option<Bound>,
+    heartbeat: Duration,
+    appended: watch::Receiver<u64>,
+    looked: watch::Receiver<u64>,
+    /// The last sequence that was sent, or is not to be sent.
+    cursor: u64,
+    phase: Phase,
+    /// What was sent last was known to be current, so that it may be judged.
+    judged: bool,
+    last_sent: Instant,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Snapshot(Arc<Observation>, bool),
+    Following,
+    Ended,
+}
+
+/// What a watch is opened with, all parsed and checked.
+#[derive(Debug)]
+pub struct Opening {
+    /// Whose poller.
+    pub poller: Arc<Poller>,
+    /// Which connection.
+    pub subject: Arc<Subject>,
+    /// Keeps it polled.
+    pub watching: Watching,
+    /// What is waited for; `None` goes on for ever.
+    pub terms: Option<Terms>,
+    /// Which write it is bound to.
+    pub bound: Option<Bound>,
+    /// The longest silence.
+    pub heartbeat: Duration,
+    /// Where to go on; `None` begins with a snapshot.
+    pub resume: Option<u64>,
+    /// Whether what is known now is current, so that it may be judged.
+    pub current: bool,
+}
+
+impl Watch {
+    /// Begins with a snapshot, or after the position of a resume token.
+    pub fn open(opening: Opening) -> Watch {
+        let appended = opening.subject.subscribe();
+        let looked = opening.subject.subscribe_looks();
+        let last = opening.subject.last_or_unseen();
+        let (cursor, phase) = match opening.resume {
+            Some(sequence) => (sequence, Phase::Following),
+            None => (last.sequence, Phase::Snapshot(last, !opening.current)),
+        };
+        Watch {
+            poller: opening.poller,
+            subject: opening.subject,
+            _watching: opening.watching,
+            terms: opening.terms,
+            bound: opening.bound,
+            heartbeat: opening.heartbeat,
+            appended,
+            looked,
+            cursor,
+            phase,
+            judged: opening.current && opening.resume.is_none(),
+            last_sent: Instant::now(),
+        }
+    }
+
+    /// Where to resume after the last message.
+    pub fn resume_token(&self) -> String {
+        let epoch = self.poller.ring().epoch();
+        ResumeToken::new(self.subject.name().to_string(), epoch, self.cursor).encode()
+    }
+
+    /// The next message; `None` after the last. An error is the last.
+    pub async fn next(&mut self) -> Option<Result<WatchEvent>> {
+        let result = self.advance().await?;
+        match &result {
+            Ok(event) if event.outcome.is_none() => self.last_sent = Instant::now(),
+            _ => self.phase = Phase::Ended,
+        }
+        Some(result)
+    }
+
+    async fn advance(&mut self) -> Option<Result<WatchEvent>> {
+        match std::mem::replace(&mut self.phase, Phase::Following) {
+            Phase::Ended => {
+                self.phase = Phase::Ended;
+                return None;
+            }
+            Phase::Snapshot(entry, stale) => {
+                let outcome = if self.judged {
+                    self.outcome(&entry)
+                } else {
+                    None
+                };
+                return Some(Ok(self.event(
+                    EventKind::Snapshot(entry, stale),
+                    outcome,
+                    0,
+                )));
+            }
+            Phase::Following => {}
+        }
+        loop {
+            self.appended.borrow_and_update();
+            self.looked.borrow_and_update();
+            match self.subject.after(self.cursor) {
+                After::Compacted(oldest) => return Some(Err(compacted(oldest))),
+                After::Entries(entries) if !entries.is_empty() => {
+                    return Some(self.change(&entries));
+                }
+                After::Entries(_) => {}
+            }
+            if let Some(event) = self.judge_late() {
+                return Some(Ok(event));
+            }
+            let silence = self.last_sent + self.heartbeat;
+            tokio::select! {
+                // Both senders live in `subject`, which this watch holds.
+                _ = self.appended.changed() => {}
+                _ = self.looked.changed(), if !self.judged => {}
+                () = sleep_until(silence) => {
+                    let pulse = self.subject.pulse();
+                    return Some(Ok(self.event(EventKind::Heartbeat(pulse), None, 0)));
+                }
+            }
+        }
+    }
+
+    /// Sends the first of `entries`, or brings a reader forward that is too far behind: to the latest
+    /// failure, to the first that ends the watch, or to the newest.
+    fn change(&mut self, entries: &[Arc<Observation>]) -> Result<WatchEvent> {
+        self.judged = true;
+        let deciding = entries
+            .iter()
+            .position(|entry| self.outcome(entry).is_some());
+        let last = deciding.unwrap_or(entries.len() - 1);
+        let chosen = if last < CONFLATE_BEYOND {
+            0
+        } else {
+            let failure = entries[..last]
+                .iter()
+                .rposition(|entry| entry.view.state == RealizationState::Failed);
+            failure.unwrap_or(last)
+        };
+        let entry = Arc::clone(&entries[chosen]);
+        if entry.view.login_lost {
+            return Err(Error::new(
+                ErrorKind::Unavailable,
+                ErrorReason::UpstreamAuth,
+                "the cloud has refused the gateway's login for too long",
+            )
+            .on(self.poller.backend().name()));
+        }
+        self.cursor = entry.sequence;
+        let outcome = self.outcome(&entry);
+        Ok(self.event(EventKind::Change(entry), outcome, chosen as u64))
+    }
+
+    /// Judges what was sent before it was known to be current, once a look has said the same.
+    fn judge_late(&mut self) -> Option<WatchEvent> {
+        if self.judged {
+            return None;
+        }
+        let (last, current) = self.subject.current(false);
+        if !current {
+            return None;
+        }
+        self.judged = true;
+        let last = last?;
+        let outcome = self.outcome(&last)?;
+        let pulse = self.subject.pulse();
+        Some(self.event(EventKind::Heartbeat(pulse), Some(outcome), 0))
+    }
+
+    fn outcome(&self, entry: &Observation) -> Option<Outcome> {
+        let mut terms = self.terms?;
+        if let Some(bound) = self.bound {
+            if entry.view.writes < bound.write {
+                return None;
+            }
+            if entry.view.writes > bound.write && terms.goal != Goal::Gone {
+                // A newer write through this gateway contains this one; what it wants counts.
+                terms.wanted = None;
+            }
+        }
+        match judge(&entry.view, terms) {
+            Verdict::GoesOn => None,
+            Verdict::Success(reason) => Some(Outcome::Succeeded(reason)),
+            Verdict::Failure(reason) => Some(Outcome::Failed(reason)),
+        }
+    }
+
+    fn event(&self, kind: EventKind, outcome: Option<Outcome>, coalesced: u64) -> WatchEvent {
+        WatchEvent {
+            kind,
+            outcome,
+            coalesced,
+            resume_token: self.resume_token(),
+        }
+    }
+}
+
+/// The position to go on from is no longer remembered.
+pub fn compacted(oldest: u64) -> Error {
+    let mut error = Error::new(
+        ErrorKind::OutOfRange,
+        ErrorReason::Compacted,
+        format!(
+            "what came after that position is no longer remembered; the oldest position is {oldest}"
+        ),
+    );
+    error
+        .context
+        .metadata
+        .push(("oldest_sequence", oldest.to_string()));
+    error
+}

@@ -1,0 +1,387 @@
+//! One connection that is, or was, watched: what is known of it, its log, and who waits for it.
+
+use crate::{
+    core::{
+        dialect::Target,
+        error::{Error, ErrorKind, ErrorReason, Result},
+        settings::PollSettings,
+        watch::{
+            knowledge::{Knowledge, Look, View, Write},
+            log::{After, Log, Observation},
+            pace,
+            ring::Ring,
+            token::WriteToken,
+        },
+    },
+    model::{ConnectionName, Intent, RealizationState, Reason, codes},
+};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime},
+};
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout_at},
+};
+
+/// How long what a look told of `admin_enabled` is passed on to save the next look a request.
+const ADMIN_STATE_FRESH: Duration = Duration::from_secs(60);
+/// How many writes of one connection are remembered by what they wanted.
+const WRITES_REMEMBERED: usize = 64;
+
+/// One connection.
+#[derive(Debug)]
+pub struct Subject {
+    name: ConnectionName,
+    ring: Arc<Ring>,
+    settings: PollSettings,
+    /// A std mutex: held for bookkeeping only, never across an await.
+    state: Mutex<State>,
+    /// Carries the last sequence; wakes every stream.
+    appended: watch::Sender<u64>,
+    /// Counts looks; wakes only those who wait for one.
+    looked: watch::Sender<u64>,
+}
+
+#[derive(Debug)]
+struct State {
+    knowledge: Knowledge,
+    log: Log,
+    watchers: usize,
+    tunnel_watchers: usize,
+    in_flight: bool,
+    /// Somebody asked for a look while one was under way, which may have begun too early for them.
+    again: bool,
+    interval: Duration,
+    next_look: Option<Instant>,
+    /// When the last look began, and whether it asked for the tunnel.
+    last_begun: Option<(Instant, bool)>,
+    last_success: Option<(Instant, SystemTime)>,
+    last_error: Option<Error>,
+    observe_time: Option<SystemTime>,
+    changed: Instant,
+    admin_enabled: Option<(bool, Instant)>,
+    /// What each write wanted: (its number, intent).
+    writes: Vec<(u64, Intent)>,
+    touched: Instant,
+}
+
+/// How the polling of one connection is doing, for heartbeats.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pulse {
+    /// When the cloud last answered a look well.
+    pub last_success: Option<SystemTime>,
+    /// When it is asked next, about.
+    pub next_look: Option<SystemTime>,
+    /// Whether what is known is older than `interval` allows.
+    pub stale: bool,
+    /// At which interval it is being asked.
+    pub interval: Duration,
+    /// Why the last look failed.
+    pub last_error: Option<ErrorReason>,
+}
+
+/// Keeps a connection being polled for as long as it is held.
+#[derive(Debug)]
+pub struct Watching {
+    subject: Arc<Subject>,
+    tunnel: bool,
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        let mut state = self.subject.state();
+        state.watchers -= 1;
+        state.tunnel_watchers -= usize::from(self.tunnel);
+        state.touched = Instant::now();
+    }
+}
+
+impl Subject {
+    /// A connection of which nothing is known.
+    pub fn new(name: ConnectionName, ring: Arc<Ring>, settings: PollSettings) -> Subject {
+        let now = Instant::now();
+        Subject {
+            name,
+            ring,
+            settings,
+            state: Mutex::new(State {
+                knowledge: Knowledge::default(),
+                log: Log::default(),
+                watchers: 0,
+                tunnel_watchers: 0,
+                in_flight: false,
+                again: false,
+                interval: settings.fresh,
+                next_look: None,
+                last_begun: None,
+                last_success: None,
+                last_error: None,
+                observe_time: None,
+                changed: now,
+                admin_enabled: None,
+                writes: Vec::new(),
+                touched: now,
+            }),
+            appended: watch::Sender::new(0),
+            looked: watch::Sender::new(0),
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &ConnectionName {
+        &self.name
+    }
+
+    /// Has it polled for as long as the answer is held. The caller wakes the poller.
+    pub fn watch(self: &Arc<Self>, tunnel: bool) -> Watching {
+        let mut state = self.state();
+        state.watchers += 1;
+        state.tunnel_watchers += usize::from(tunnel);
+        state.touched = Instant::now();
+        drop(state);
+        Watching {
+            subject: Arc::clone(self),
+            tunnel,
+        }
+    }
+
+    /// Whether somebody watches it.
+    pub fn is_watched(&self) -> bool {
+        self.state().watchers > 0
+    }
+
+    /// Since when nobody has.
+    pub fn idle_since(&self) -> Option<Instant> {
+        let state = self.state();
+        (state.watchers == 0 && !state.in_flight).then_some(state.touched)
+    }
+
+    /// Takes in a write that the cloud has accepted, and names it.
+    pub fn wrote(&self, write: &Write) -> WriteToken {
+        let mut state = self.state();
+        state.knowledge.wrote(write);
+        let number = state.knowledge.writes();
+        state.writes.push((number, write.intent));
+        if state.writes.len() > WRITES_REMEMBERED {
+            state.writes.remove(0);
+        }
+        state.admin_enabled = None;
+        state.touched = Instant::now();
+        state.interval = self.settings.fresh;
+        let entry = self.append(&mut state);
+        drop(state);
+        self.appended.send_replace(entry.sequence);
+        WriteToken::new(self.name.to_string(), entry.epoch, number)
+    }
+
+    /// Begins a look, unless one is under way: what to look for.
+    pub fn begin_look(&self) -> Option<Target> {
+        let mut state = self.state();
+        if state.in_flight {
+            state.again = true;
+            return None;
+        }
+        let now = Instant::now();
+        let want_tunnel = state.tunnel_watchers > 0;
+        state.in_flight = true;
+        state.next_look = None;
+        state.last_begun = Some((now, want_tunnel));
+        let known = state.admin_enabled;
+        state.admin_enabled =
+            known.filter(|(_, seen)| now.duration_since(*seen) < ADMIN_STATE_FRESH);
+        Some(Target {
+            id: self.name.id.to_string(),
+            request_ids: state.knowledge.outstanding().to_vec(),
+            want_tunnel,
+            admin_enabled: state.admin_enabled.map(|(enabled, _)| enabled),
+            deleting: state.knowledge.intent() == Intent::Deleted,
+        })
+    }
+
+    /// Ends a look. Answers when to look next if somebody still watches.
+    pub fn end_look(&self, look: &Look, began_at: SystemTime) -> Option<Instant> {
+        let mut state = self.state();
+        state.in_flight = false;
+        match &look.result {
+            Ok(sighting) => {
+                let time = state
+                    .observe_time
+                    .map_or(began_at, |known| known.max(began_at));
+                state.observe_time = Some(time);
+                state.last_success = Some((look.begun, time));
+                state.last_error = None;
+                if let Some(enabled) = sighting.admin_enabled
+                    && state
+                        .admin_enabled
+                        .is_none_or(|(known, _)| known != enabled)
+                {
+                    state.admin_enabled = Some((enabled, look.begun));
+                }
+            }
+            Err(error) => state.last_error = Some(error.clone()),
+        }
+        let changed = state.knowledge.looked(look, &self.settings);
+        let sequence = changed.then(|| {
+            state.changed = look.ended;
+            self.append(&mut state).sequence
+        });
+        state.interval = pace::interval(
+            &self.settings,
+            state.knowledge.unsettled(),
+            look.ended.duration_since(state.changed),
+            state.last_error.as_ref(),
+            state.interval,
+        );
+        let again = std::mem::take(&mut state.again);
+        let wait = if again {
+            Duration::ZERO
+        } else {
+            pace::jittered(state.interval)
+        };
+        let next = (state.watchers > 0).then(|| look.ended + wait);
+        state.next_look = next;
+        drop(state);
+        if let Some(sequence) = sequence {
+            self.appended.send_replace(sequence);
+        }
+        self.looked.send_modify(|count| *count += 1);
+        next
+    }
+
+    /// Remembers when it is looked at next, for heartbeats.
+    pub fn scheduled(&self, at: Instant) {
+        self.state().next_look = Some(at);
+    }
+
+    /// What is said now, and how sure it is that this is current: whether the last look that succeeded is
+    /// younger than the interval, covered the tunnel if that is wanted, and nothing was written since.
+    pub fn current(&self, tunnel: bool) -> (Option<Arc<Observation>>, bool) {
+        let state = self.state();
+        let last = state.log.last().cloned();
+        let looked_lately = state.last_success.is_some_and(|(begun, _)| {
+            begun.elapsed() <= state.interval && state.last_error.is_none()
+        });
+        let tunnel_seen = !tunnel || state.last_begun.is_some_and(|(_, with_tunnel)| with_tunnel);
+        let written_and_unseen = last
+            .as_ref()
+            .is_some_and(|entry| entry.view.state == RealizationState::Accepted);
+        let current = (looked_lately && tunnel_seen && !state.in_flight) || written_and_unseen;
+        (last, current)
+    }
+
+    /// What is said now; UNKNOWN if nothing is known.
+    pub fn last_or_unseen(&self) -> Arc<Observation> {
+        let state = self.state();
+        if let Some(last) = state.log.last() {
+            return Arc::clone(last);
+        }
+        Arc::new(Observation {
+            name: self.name.clone(),
+            epoch: self.ring.epoch(),
+            sequence: 0,
+            observe_time: None,
+            view: View {
+                reason: Some(Reason::new(codes::NOT_OBSERVED, "nobody has looked yet")),
+                ..View::default()
+            },
+        })
+    }
+
+    /// Waits for a look that began at or after `since`.
+    ///
+    /// # Errors
+    /// The look's own error if it failed, `DeadlineExceeded` if there was none in time.
+    pub async fn look_since(&self, since: Instant, deadline: Instant) -> Result<()> {
+        let mut looked = self.looked.subscribe();
+        loop {
+            {
+                let state = self.state();
+                let begun = state.last_begun.is_some_and(|(begun, _)| begun >= since);
+                if begun && !state.in_flight {
+                    return state.last_error.clone().map_or(Ok(()), Err);
+                }
+            }
+            if timeout_at(deadline, looked.changed()).await.is_err() {
+                return Err(Error::new(
+                    ErrorKind::DeadlineExceeded,
+                    ErrorReason::Deadline,
+                    "the cloud was not looked at in time",
+                ));
+            }
+        }
+    }
+
+    /// When the look that is under way began, if it serves the purpose: whoever needs a look may share it.
+    pub fn look_under_way(&self, tunnel: bool) -> Option<Instant> {
+        let state = self.state();
+        let (begun, with_tunnel) = state.last_begun?;
+        (state.in_flight && (with_tunnel || !tunnel)).then_some(begun)
+    }
+
+    /// Everything said after a position.
+    pub fn after(&self, sequence: u64) -> After {
+        self.state().log.after(sequence)
+    }
+
+    /// What the write of that number wanted, if it is remembered.
+    pub fn intent_of(&self, write: u64) -> Option<Intent> {
+        self.state()
+            .writes
+            .iter()
+            .find(|(number, _)| *number == write)
+            .map(|(_, intent)| *intent)
+    }
+
+    /// What the connection is meant to be.
+    pub fn intent(&self) -> Intent {
+        self.state().knowledge.intent()
+    }
+
+    /// How the polling is doing.
+    pub fn pulse(&self) -> Pulse {
+        let state = self.state();
+        let now = Instant::now();
+        let promised = state.interval + state.interval / 2 + Duration::from_secs(1);
+        Pulse {
+            last_success: state.last_success.map(|(_, time)| time),
+            next_look: state
+                .next_look
+                .map(|at| SystemTime::now() + at.saturating_duration_since(now)),
+            stale: state
+                .last_success
+                .is_none_or(|(begun, _)| now.duration_since(begun) > promised),
+            interval: state.interval,
+            last_error: state.last_error.as_ref().map(|error| error.reason),
+        }
+    }
+
+    /// Told of every change.
+    pub fn subscribe(&self) -> watch::Receiver<u64> {
+        self.appended.subscribe()
+    }
+
+    /// Told of every look.
+    pub fn subscribe_looks(&self) -> watch::Receiver<u64> {
+        self.looked.subscribe()
+    }
+
+    fn append(&self, state: &mut State) -> Arc<Observation> {
+        let view = state.knowledge.view().cloned().unwrap_or_default();
+        // Of the last look that saw anything, also where an entry is not from a look: it never goes back.
+        let observe_time = state.observe_time;
+        let entry = self.ring.append(|epoch, sequence| Observation {
+            name: self.name.clone(),
+            epoch,
+            sequence,
+            observe_time,
+            view,
+        });
+        state.log.push(Arc::clone(&entry));
+        entry
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

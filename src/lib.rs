@@ -4,3 +4,4 @@ pub mod core;
 pub mod grpc;
 pub mod model;
 pub mod rest;
+pub mod simulator;

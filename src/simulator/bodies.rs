@@ -1,0 +1,75 @@
+//! Bodies that no honest handler would send: one that breaks off, one that never ends.
+
+use std::convert::Infallible;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame};
+
+/// The first half of a body, followed by an error, on which hyper closes the connection.
+pub(crate) enum Half {
+    Unsent(Bytes),
+    /// One turn of waiting, so that hyper flushes the half before it hears of the error.
+    Sent,
+    Flushed,
+}
+
+impl Body for Half {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        match std::mem::replace(&mut *self, Half::Flushed) {
+            Half::Unsent(bytes) => {
+                *self = Half::Sent;
+                Poll::Ready(Some(Ok(Frame::data(bytes))))
+            }
+            Half::Sent => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Half::Flushed => {
+                Poll::Ready(Some(Err(io::Error::other("the body was to be cut here"))))
+            }
+        }
+    }
+}
+
+/// A JSON array of zeros without an end.
+#[derive(Default)]
+pub(crate) struct Endless {
+    begun: bool,
+}
+
+impl Body for Endless {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let frame = if std::mem::replace(&mut self.begun, true) {
+            ENDLESS
+        } else {
+            b"[0"
+        };
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(frame)))))
+    }
+}
+
+/// `,0` again and again, 4 KiB of it.
+static ENDLESS: &[u8] = &{
+    let mut bytes = [b','; 4096];
+    let mut at = 1;
+    while at < bytes.len() {
+        bytes[at] = b'0';
+        at += 2;
+    }
+    bytes
+};

@@ -1,0 +1,384 @@
+//! What a simulated cloud can be told to do wrong, and to which requests.
+//!
+//! A test says "the next two polls of any session's state answer 503" and nothing else changes:
+//!
+//! ```
+//! use http::{Method, StatusCode};
+//! use isthmus::simulator::faults::{Answer, Fault, Faults, Rule};
+//!
+//! let faults = Faults::default();
+//! let hits = faults.inject(
+//!     Rule::on(Method::GET, "/sessions/*/state", Fault::Answer(Answer::status(StatusCode::SERVICE_UNAVAILABLE)))
+//!         .times(2),
+//! );
+//! assert_eq!(hits.count(), 0);
+//! ```
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
+use http::{Method, StatusCode};
+use tokio_util::sync::CancellationToken;
+
+/// The faults of one server; clones share the same list.
+///
+/// Rules are tried in the order they were injected. Those that only wait ([`Fault::Delay`],
+/// [`Fault::Hold`]) add up; the first of the others decides what becomes of the request.
+#[derive(Clone, Debug, Default)]
+pub struct Faults {
+    rules: Arc<Mutex<VecDeque<Active>>>,
+}
+
+impl Faults {
+    /// Adds a rule behind those already there, and tells from now on how often it struck.
+    pub fn inject(&self, rule: Rule) -> Hits {
+        let hits = Hits::default();
+        let active = Active {
+            rule,
+            hits: hits.clone(),
+        };
+        self.rules().push_back(active);
+        hits
+    }
+
+    /// Removes every rule; requests already held or being answered are not called back.
+    pub fn clear(&self) {
+        self.rules().clear();
+    }
+
+    /// What is to happen to this request; counts as a hit for each rule returned.
+    pub(crate) fn strike(&self, method: &Method, path: &str, query: &str) -> Vec<Fault> {
+        let mut struck = Vec::new();
+        self.rules().retain_mut(|active| {
+            if struck.last().is_some_and(Fault::is_final)
+                || !active.rule.matches(method, path, query)
+            {
+                return true;
+            }
+            if active.rule.skip > 0 {
+                active.rule.skip -= 1;
+                return true;
+            }
+            active.hits.0.fetch_add(1, Ordering::SeqCst);
+            struck.push(active.rule.fault.clone());
+            match &mut active.rule.times {
+                Some(times) => {
+                    *times = times.saturating_sub(1);
+                    *times > 0
+                }
+                None => true,
+            }
+        });
+        struck
+    }
+
+    fn rules(&self) -> MutexGuard<'_, VecDeque<Active>> {
+        self.rules
+            .lock()
+            .expect("no code panics while it holds the list of faults")
+    }
+}
+
+/// How often one rule has struck.
+#[derive(Clone, Debug, Default)]
+pub struct Hits(Arc<AtomicU32>);
+
+impl Hits {
+    /// The number of requests the rule has applied to so far.
+    pub fn count(&self) -> u32 {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// One fault and the requests it applies to.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    method: Option<Method>,
+    path: String,
+    query: String,
+    skip: u32,
+    times: Option<u32>,
+    fault: Fault,
+}
+
+impl Rule {
+    /// Applies to every request.
+    pub fn any(fault: Fault) -> Self {
+        Self {
+            method: None,
+            path: String::new(),
+            query: String::new(),
+            skip: 0,
+            times: None,
+            fault,
+        }
+    }
+
+    /// Applies to requests of this method whose path contains `path`.
+    ///
+    /// In `path`, `*` stands for anything, and a `$` at the end for the end of the path.
+    pub fn on(method: Method, path: impl Into<String>, fault: Fault) -> Self {
+        Self {
+            method: Some(method),
+            path: path.into(),
+            ..Self::any(fault)
+        }
+    }
+
+    /// Applies to requests of any method whose path contains `path`, read as in [`Rule::on`].
+    pub fn at(path: impl Into<String>, fault: Fault) -> Self {
+        Self {
+            path: path.into(),
+            ..Self::any(fault)
+        }
+    }
+
+    /// Only if the undecoded query contains this text.
+    pub fn query(mut self, text: impl Into<String>) -> Self {
+        self.query = text.into();
+        self
+    }
+
+    /// Spares the first `skip` matching requests.
+    pub fn after(mut self, skip: u32) -> Self {
+        self.skip = skip;
+        self
+    }
+
+    /// Strikes at most so often; without it, until [`Faults::clear`].
+    pub fn times(mut self, times: u32) -> Self {
+        self.times = Some(times);
+        self
+    }
+
+    fn matches(&self, method: &Method, path: &str, query: &str) -> bool {
+        self.times != Some(0)
+            && self.method.as_ref().is_none_or(|wanted| wanted == method)
+            && glob(&self.path, path)
+            && query.contains(&self.query)
+    }
+}
+
+/// What happens to a request.
+#[derive(Clone, Debug)]
+pub enum Fault {
+    /// Handles the request after this time.
+    Delay(Duration),
+    /// Handles the request once the gate is open.
+    Hold(Gate),
+    /// Handles the request at once and keeps its answer back until the gate is open.
+    HoldAnswer(Gate),
+    /// Answers this; the request is not handled.
+    Answer(Answer),
+    /// Resets the connection; the request is not handled.
+    CutBeforeHandling,
+    /// Handles the request, then closes the connection without a word: the write happened, its answer is lost.
+    CutAfterHandling,
+    /// Handles the request and closes the connection in the middle of the body of its answer.
+    TruncateBody,
+    /// Answers 200 and a JSON array that never ends, until the client hangs up; the request is not handled.
+    EndlessBody,
+    /// Writes bytes that are no HTTP and closes; the request is not handled.
+    Garbage,
+}
+
+impl Fault {
+    /// Whether the request's fate is decided, so that later rules are not looked at.
+    fn is_final(&self) -> bool {
+        !matches!(self, Fault::Delay(_) | Fault::Hold(_))
+    }
+}
+
+/// A gate that a test opens; shut at first, and open for good once opened.
+///
+/// For tests of causality, where a delay would be a guess.
+#[derive(Clone, Debug, Default)]
+pub struct Gate(CancellationToken);
+
+impl Gate {
+    /// Lets pass all who wait, and all who come later.
+    pub fn open(&self) {
+        self.0.cancel();
+    }
+
+    pub(crate) async fn pass(&self) {
+        self.0.cancelled().await;
+    }
+}
+
+/// A whole HTTP answer, said in place of the handler's.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) body: Bytes,
+}
+
+impl Answer {
+    /// A status without a body.
+    pub fn status(status: StatusCode) -> Self {
+        Self {
+            status,
+            headers: Vec::new(),
+            body: Bytes::new(),
+        }
+    }
+
+    /// A status with a JSON body.
+    pub fn json(status: StatusCode, body: &serde_json::Value) -> Self {
+        Self::text(status, "application/json", body.to_string())
+    }
+
+    /// A status with a body of any content type.
+    ///
+    /// # Panics
+    /// If `content_type` is no header value.
+    pub fn text(status: StatusCode, content_type: &str, body: impl Into<Bytes>) -> Self {
+        let mut answer = Self {
+            body: body.into(),
+            ..Self::status(status)
+        };
+        let content_type =
+            HeaderValue::from_str(content_type).expect("a content type is a header value");
+        answer.headers.push((CONTENT_TYPE, content_type));
+        answer
+    }
+
+    /// The same answer with one more header.
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// The same answer with `Retry-After` in seconds.
+    pub fn retry_after(self, seconds: u64) -> Self {
+        self.header(RETRY_AFTER, HeaderValue::from(seconds))
+    }
+
+    /// 502 with an HTML page, as a proxy in front of the cloud says it.
+    pub fn html_bad_gateway() -> Self {
+        let page = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>\n";
+        Self::text(StatusCode::BAD_GATEWAY, "text/html", page)
+    }
+
+    /// 307 to another address; credentials that follow it have leaked.
+    ///
+    /// # Panics
+    /// If `location` is no header value.
+    pub fn redirect(location: &str) -> Self {
+        let location = HeaderValue::from_str(location).expect("an address is a header value");
+        Self::status(StatusCode::TEMPORARY_REDIRECT).header(LOCATION, location)
+    }
+
+    /// 200 with JSON's content type and `levels` arrays inside each other.
+    pub fn deep_json(levels: usize) -> Self {
+        let body = ["[".repeat(levels), "]".repeat(levels)].concat();
+        Self::text(StatusCode::OK, "application/json", body)
+    }
+
+    /// 200 with one JSON string of so many megabytes.
+    pub fn big_json(megabytes: usize) -> Self {
+        let body = ["\"", &"x".repeat(megabytes << 20), "\""].concat();
+        Self::text(StatusCode::OK, "application/json", body)
+    }
+}
+
+#[derive(Debug)]
+struct Active {
+    rule: Rule,
+    hits: Hits,
+}
+
+/// Whether the pieces of `pattern` between its `*` occur in `text` one after the other.
+fn glob(pattern: &str, text: &str) -> bool {
+    let (pattern, to_the_end) = match pattern.strip_suffix('$') {
+        Some(pattern) => (pattern, true),
+        None => (pattern, false),
+    };
+    let (pieces, last) = pattern
+        .rsplit_once('*')
+        .map_or((None, pattern), |(pieces, last)| (Some(pieces), last));
+    let mut rest = text;
+    for piece in pieces.into_iter().flat_map(|pieces| pieces.split('*')) {
+        match rest.find(piece) {
+            Some(start) => rest = &rest[start + piece.len()..],
+            None => return false,
+        }
+    }
+    if to_the_end {
+        rest.ends_with(last)
+    } else {
+        rest.contains(last)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_is_found_anywhere_unless_it_says_where_it_ends() {
+        for (pattern, path, expected) in [
+            ("", "/a", true),
+            ("/sessions", "/vpn/sessions/7/state", true),
+            ("/sessions$", "/vpn/sessions/7/state", false),
+            ("/sessions$", "/vpn/sessions", true),
+            ("/sessions/*/state", "/vpn/sessions/7/state", true),
+            ("/sessions/*/state", "/vpn/sessions/7", false),
+            ("/sessions/*$", "/vpn/sessions/7", true),
+            ("/sessions/*$", "/vpn/sessions", false),
+            ("/a*/a$", "/a", false),
+        ] {
+            assert_eq!(glob(pattern, path), expected, "{pattern} in {path}");
+        }
+    }
+
+    #[test]
+    fn a_rule_strikes_as_often_as_it_says_after_those_it_spares() {
+        let faults = Faults::default();
+        let hits = faults.inject(
+            Rule::on(Method::GET, "/x", Fault::CutBeforeHandling)
+                .after(1)
+                .times(2),
+        );
+        let struck: Vec<_> = (0..5)
+            .map(|_| faults.strike(&Method::GET, "/x", "").len())
+            .collect();
+        assert_eq!(struck, [0, 1, 1, 0, 0]);
+        assert_eq!(hits.count(), 2);
+        assert!(faults.strike(&Method::POST, "/x", "").is_empty());
+    }
+
+    #[test]
+    fn waiting_adds_up_and_the_first_other_fault_decides() {
+        let faults = Faults::default();
+        faults.inject(Rule::any(Fault::Delay(Duration::from_millis(1))));
+        faults.inject(Rule::any(Fault::CutAfterHandling).times(1));
+        let late = faults.inject(Rule::any(Fault::Garbage));
+        let struck = faults.strike(&Method::GET, "/", "");
+        assert!(matches!(
+            struck[..],
+            [Fault::Delay(_), Fault::CutAfterHandling]
+        ));
+        assert_eq!(late.count(), 0);
+        assert!(matches!(
+            faults.strike(&Method::GET, "/", "")[..],
+            [Fault::Delay(_), Fault::Garbage]
+        ));
+    }
+
+    #[test]
+    fn a_query_narrows_a_rule() {
+        let faults = Faults::default();
+        faults.inject(Rule::at("/state", Fault::Garbage).query("request_id="));
+        assert!(faults.strike(&Method::GET, "/state", "").is_empty());
+        assert_eq!(
+            faults.strike(&Method::GET, "/state", "request_id=1").len(),
+            1
+        );
+    }
+}

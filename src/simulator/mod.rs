@@ -7,11 +7,13 @@
 //! In reading order:
 //! - [`faults`]: what a server can be told to do wrong to which requests;
 //! - [`http`]: a server that can be stopped, restarted and cut, and remembers what it was asked;
-//! - [`requests`]: what it remembers.
+//! - [`requests`]: what it remembers;
+//! - [`nsx`]: NSX Manager API, `/api/v1/vpn/ipsec/…`.
 //!
 //! A simulator knows nothing of the gateway: no other module of this crate is named below here.
 
 mod bodies;
 pub mod faults;
 pub mod http;
+pub mod nsx;
 pub mod requests;

@@ -1,0 +1,287 @@
+//! A simulated NSX: the Manager API under `/api/v1/vpn/ipsec`, as one cluster of one or more managers.
+//!
+//! `README.md` beside this file says which documents it follows, and where they leave room.
+//!
+//! ```text
+//!   Server (one per manager) ──► serve ──► accounts   may this user ask?
+//!                                     └──► routes     which path means what
+//!                                            ├──► world ──► kind       objects, their fields and references
+//!                                            │        └───► inventory  what is there at first
+//!                                            ├──► listing              pages
+//!                                            └──► runtime ──► realization, tunnel
+//!   NsxState: the levers, which reach into the world behind the API's back
+//! ```
+
+use std::io;
+
+use axum::body::Body;
+use axum::extract::State;
+use http::header::HeaderValue;
+use http::{Request, Response};
+use http_body_util::BodyExt;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::simulator::faults::Faults;
+use crate::simulator::http::Server;
+use crate::simulator::requests::{RequestLog, Seen};
+
+mod accounts;
+pub mod inventory;
+mod kind;
+mod levers;
+mod listing;
+mod realization;
+mod refusal;
+mod routes;
+mod runtime;
+mod state;
+mod tunnel;
+mod world;
+
+pub use accounts::Limits;
+pub use kind::Kind;
+pub use levers::{EndMarker, Levers, PskOnUpdate, UnknownRequestId};
+pub use realization::{ForcedDetails, ForcedState, Pace, Settle};
+pub use refusal::StatusKey;
+pub use state::NsxState;
+pub use tunnel::Tunnel;
+
+use routes::{Call, Reply};
+use world::World;
+
+/// What a simulated NSX starts with.
+#[derive(Clone)]
+pub struct NsxOptions {
+    /// How many managers the cluster has, each a server of its own. By default one.
+    pub managers: usize,
+    /// How many transport nodes realize a session. By default two.
+    pub nodes: usize,
+    /// The name of the one user.
+    pub username: String,
+    /// That user's password.
+    pub password: String,
+    /// A bearer token to accept; by default none.
+    pub bearer_token: Option<String>,
+    /// How it behaves; may be changed while it runs, see [`NsxState::tune`].
+    pub levers: Levers,
+}
+
+impl Default for NsxOptions {
+    fn default() -> Self {
+        Self {
+            managers: 1,
+            nodes: 2,
+            username: "admin".to_owned(),
+            password: "not-a-real-password".to_owned(),
+            bearer_token: None,
+            levers: Levers::default(),
+        }
+    }
+}
+
+/// A simulated NSX that is being served; dropped, it is gone.
+#[derive(Debug)]
+pub struct NsxSimulator {
+    managers: Vec<Server>,
+    state: NsxState,
+    faults: Faults,
+}
+
+impl NsxSimulator {
+    /// Starts the managers on free ports of 127.0.0.1, with the objects of [`inventory`].
+    ///
+    /// # Errors
+    /// If no port can be had.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn start(options: NsxOptions) -> io::Result<Self> {
+        let mut world = World::new(options.levers, options.nodes);
+        world
+            .accounts
+            .set_password(&options.username, &options.password);
+        if let Some(token) = &options.bearer_token {
+            world.accounts.accept_token(token);
+        }
+        let (state, faults) = (NsxState::new(world), Faults::default());
+        let start = |manager| {
+            let site = Site {
+                state: state.clone(),
+                manager,
+            };
+            let router = axum::Router::new().fallback(serve).with_state(site);
+            Server::start(router, faults.clone())
+        };
+        let managers = (0..options.managers)
+            .map(start)
+            .collect::<io::Result<_>>()?;
+        Ok(Self {
+            managers,
+            state,
+            faults,
+        })
+    }
+
+    /// The address of the first manager, such as `http://127.0.0.1:40001`.
+    pub fn url(&self) -> String {
+        self.managers[0].url()
+    }
+
+    /// The addresses of all managers.
+    pub fn urls(&self) -> Vec<String> {
+        self.managers.iter().map(Server::url).collect()
+    }
+
+    /// One manager, to be stopped and restarted alone.
+    pub fn manager(&self, index: usize) -> &Server {
+        &self.managers[index]
+    }
+
+    /// Stops every manager: connections are refused, the state stays.
+    ///
+    /// # Errors
+    /// As for [`Server::stop`].
+    pub async fn stop(&self) -> io::Result<()> {
+        for manager in &self.managers {
+            manager.stop().await?;
+        }
+        Ok(())
+    }
+
+    /// Restarts every manager on its port.
+    ///
+    /// # Errors
+    /// As for [`Server::restart`].
+    pub async fn restart(&self) -> io::Result<()> {
+        for manager in &self.managers {
+            manager.restart().await?;
+        }
+        Ok(())
+    }
+
+    /// What all managers do wrong to HTTP.
+    pub fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
+    /// The levers of what the managers know.
+    pub fn state(&self) -> &NsxState {
+        &self.state
+    }
+
+    /// What the first manager was asked. With several, see [`NsxSimulator::manager`] and [`Server::requests`].
+    pub fn requests(&self) -> &RequestLog {
+        self.managers[0].requests()
+    }
+
+    /// What any manager was asked, in the order of arrival.
+    pub fn all_requests(&self) -> Vec<Seen> {
+        let mut seen: Vec<_> = self
+            .managers
+            .iter()
+            .flat_map(|manager| manager.requests().all())
+            .collect();
+        seen.sort_by_key(|seen| seen.at);
+        seen
+    }
+}
+
+/// One manager's view of the cluster.
+#[derive(Clone)]
+struct Site {
+    state: NsxState,
+    manager: usize,
+}
+
+async fn serve(State(site): State<Site>, request: Request<Body>) -> Response<Body> {
+    let request_id = Uuid::new_v4().to_string();
+    let (head, body) = request.into_parts();
+    // A client that breaks off its body is not there to read what became of it.
+    let body = body
+        .collect()
+        .await
+        .map(http_body_util::Collected::to_bytes)
+        .unwrap_or_default();
+    let call = Call {
+        method: head.method,
+        path: head.uri.path().to_owned(),
+        query: routes::pairs(head.uri.query().unwrap_or_default()),
+        headers: head.headers,
+        body,
+        manager: site.manager,
+        request_id,
+        now: Instant::now(),
+    };
+    let reply = reply(&site, &call).await;
+    let levers = site.state.levers();
+    written(
+        reply,
+        levers.request_ids.then_some(call.request_id.as_str()),
+    )
+}
+
+async fn reply(site: &Site, call: &Call) -> Reply {
+    let admitted = {
+        let world = &mut *site.state.world();
+        if let Some(answer) = routes::login(world, call) {
+            return answer.unwrap_or_else(Reply::from);
+        }
+        let (idle, limits) = (world.levers.session_idle, world.levers.limits);
+        let accounts = &mut world.accounts;
+        let user = match accounts.authenticate(&call.headers, call.manager, idle, call.now) {
+            Ok(user) => user,
+            Err(refusal) => return refusal.into(),
+        };
+        if let Err(refusal) = accounts.admit(&user, call.manager, limits, call.now) {
+            return refusal.into();
+        }
+        Admitted { site, user }
+    };
+    let latency = site.state.levers().latency;
+    if !latency.is_zero() {
+        tokio::time::sleep(latency).await;
+    }
+    let answer = routes::answer(&mut site.state.world(), call, &admitted.user);
+    answer.unwrap_or_else(Reply::from)
+}
+
+/// A request that counts as being answered while this lives, even if its client goes away.
+struct Admitted<'a> {
+    site: &'a Site,
+    user: String,
+}
+
+impl Drop for Admitted<'_> {
+    fn drop(&mut self) {
+        self.site
+            .state
+            .world()
+            .accounts
+            .done(&self.user, self.site.manager);
+    }
+}
+
+fn written(reply: Reply, request_id: Option<&str>) -> Response<Body> {
+    let body = reply
+        .body
+        .map(|body| Body::from(body.to_string()))
+        .unwrap_or_default();
+    let mut response = Response::new(body);
+    *response.status_mut() = reply.status;
+    let headers = response.headers_mut();
+    for (name, value) in reply.headers {
+        headers.append(
+            name,
+            HeaderValue::from_str(&value).expect("we write no control characters"),
+        );
+    }
+    if let Some(request_id) = request_id {
+        let request_id = HeaderValue::from_str(request_id).expect("a UUID is a header value");
+        headers.insert("x-nsx-requestid", request_id);
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests;

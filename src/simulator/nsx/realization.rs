@@ -1,0 +1,508 @@
+//! How far the transport nodes have come with each write: what `/state` says.
+//!
+//! ```text
+//!   step        0        1            2          3            4          (then success: 5, 6)
+//!   node 0   pending  in_progress  in_sync    in_sync      in_sync       success  success
+//!   node 1   pending  pending      pending    in_progress  in_sync       in_sync  success
+//!   state    pending  in_progress  ……………………  ……………………      in_sync       in_sync  success
+//! ```
+//!
+//! A step is taken by the test ([`Pace::Manual`]) or by the clock ([`Pace::Elapsed`]). The writes of one
+//! session take their steps together, each from where it stands, so an older write is never behind a newer one.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use tokio::time::Instant;
+
+/// What makes the nodes go on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pace {
+    /// Nothing but the levers `advance` and `finish`.
+    #[default]
+    Manual,
+    /// Time: one node after the other, each taking so long from pending to in_sync.
+    Elapsed {
+        /// From the end of the node before it, half of it pending and half in_progress; zero means at once.
+        per_node: Duration,
+    },
+}
+
+/// Where realization ends. The documents disagree about `in_sync`: the guide ends there, the field's
+/// description says that `success` follows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Settle {
+    /// Stays at `in_sync` for ever.
+    #[default]
+    InSync,
+    /// Goes on to `success`, again node by node, in half a node's time each.
+    Success,
+}
+
+/// An answer of `/state` said in place of the true one; whatever is none or empty is left out.
+#[derive(Clone, Debug, Default)]
+pub struct ForcedState {
+    /// `state`, any text.
+    pub state: Option<String>,
+    /// `failure_code`.
+    pub failure_code: Option<i64>,
+    /// `failure_message`.
+    pub failure_message: Option<String>,
+    /// What happens to `details`.
+    pub details: ForcedDetails,
+}
+
+/// The `details` of a forced answer.
+#[derive(Clone, Debug, Default)]
+pub enum ForcedDetails {
+    /// None, as when no node of the central control plane answers.
+    #[default]
+    Absent,
+    /// The nodes as they truly are.
+    True,
+    /// This, verbatim.
+    Raw(Value),
+}
+
+impl ForcedState {
+    /// This text as the state of the whole, and no `details`.
+    pub fn whole(state: impl Into<String>) -> Self {
+        Self {
+            state: Some(state.into()),
+            ..Self::default()
+        }
+    }
+
+    /// `unknown` without `details`, word for word as in the guide.
+    pub fn unknown() -> Self {
+        Self {
+            failure_message: Some(NO_CCP_NODE.to_owned()),
+            ..Self::whole("unknown")
+        }
+    }
+
+    /// The same with the nodes as they truly are.
+    pub fn with_true_details(mut self) -> Self {
+        self.details = ForcedDetails::True;
+        self
+    }
+
+    /// The same with this code and message.
+    pub fn failing(mut self, code: i64, message: impl Into<String>) -> Self {
+        self.failure_code = Some(code);
+        self.failure_message = Some(message.into());
+        self
+    }
+}
+
+/// The rules by which nodes go on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Course {
+    pub(crate) pace: Pace,
+    pub(crate) settle: Settle,
+    pub(crate) nodes: u32,
+}
+
+impl Course {
+    fn in_sync_at(self) -> u32 {
+        2 * self.nodes
+    }
+
+    fn last_step(self) -> u32 {
+        match self.settle {
+            Settle::InSync => self.in_sync_at(),
+            Settle::Success => self.in_sync_at() + self.nodes,
+        }
+    }
+
+    fn node(self, node: u32, step: u32) -> &'static str {
+        if step > self.in_sync_at() + node {
+            "success"
+        } else if step >= 2 + 2 * node {
+            "in_sync"
+        } else if step == 1 + 2 * node {
+            "in_progress"
+        } else {
+            "pending"
+        }
+    }
+}
+
+/// One session's realization: the progress of each write that concerns it, oldest first.
+#[derive(Debug, Default)]
+pub(crate) struct Track {
+    writes: VecDeque<Write>,
+    /// Node states said in place of the true ones, by the node's place.
+    pub(crate) nodes: HashMap<usize, String>,
+    pub(crate) forced: Option<ForcedState>,
+}
+
+#[derive(Debug)]
+struct Write {
+    request_id: String,
+    since: Instant,
+    steps: u32,
+}
+
+impl Track {
+    pub(crate) fn wrote(&mut self, request_id: &str, now: Instant) {
+        if self.writes.len() == REMEMBERED {
+            self.writes.pop_front();
+        }
+        self.writes.push_back(Write {
+            request_id: request_id.to_owned(),
+            since: now,
+            steps: 0,
+        });
+    }
+
+    /// Takes so many steps on behalf of every write.
+    pub(crate) fn advance(&mut self, steps: u32) {
+        for write in &mut self.writes {
+            write.steps = write.steps.saturating_add(steps);
+        }
+    }
+
+    /// Whether every node has what was written last.
+    pub(crate) fn in_sync(&self, course: Course, now: Instant) -> bool {
+        self.step(None, course, now) >= course.in_sync_at()
+    }
+
+    /// When every node had, or will have, what was written last, if time alone decides.
+    pub(crate) fn in_sync_since(&self, course: Course) -> Option<Instant> {
+        match course.pace {
+            Pace::Manual => None,
+            Pace::Elapsed { per_node } => self
+                .writes
+                .back()
+                .map(|write| write.since + per_node * course.nodes),
+        }
+    }
+
+    /// `IPSecVPNSessionState` for one write, or for the newest if that one is not known.
+    pub(crate) fn state(
+        &self,
+        request_id: Option<&str>,
+        node_ids: &[String],
+        course: Course,
+        now: Instant,
+    ) -> Value {
+        let step = self.step(request_id, course, now);
+        let states: Vec<_> = (0..course.nodes)
+            .zip(0..)
+            .map(|(node, place)| match self.nodes.get(&place) {
+                Some(said) => said.as_str(),
+                None => course.node(node, step),
+            })
+            .collect();
+        let details: Vec<_> = node_ids
+            .iter()
+            .zip(&states)
+            .map(|(id, state)| element(id, state))
+            .collect();
+        if let Some(forced) = &self.forced {
+            return forced_answer(forced, details);
+        }
+        let whole = aggregate(&states);
+        let mut answer = json!({ "details": details, "state": whole });
+        match whole {
+            "in_progress" => answer["failure_message"] = json!(WHOLE_IN_PROGRESS),
+            "unknown" => answer["failure_message"] = json!(WHOLE_UNKNOWN),
+            _ => {}
+        }
+        answer
+    }
+
+    pub(crate) fn knows(&self, request_id: &str) -> bool {
+        self.writes
+            .iter()
+            .any(|write| write.request_id == request_id)
+    }
+
+    fn step(&self, request_id: Option<&str>, course: Course, now: Instant) -> u32 {
+        let asked = request_id
+            .and_then(|id| self.writes.iter().find(|write| write.request_id == id))
+            .or(self.writes.back());
+        // An object that was planted, not written, has been there for ever.
+        let Some(write) = asked else {
+            return course.last_step();
+        };
+        let by_time = match course.pace {
+            Pace::Manual => 0,
+            Pace::Elapsed { per_node } => {
+                let elapsed = now.saturating_duration_since(write.since).as_nanos();
+                (2 * elapsed)
+                    .checked_div(per_node.as_nanos())
+                    .map_or(u32::MAX, |steps| u32::try_from(steps).unwrap_or(u32::MAX))
+            }
+        };
+        write.steps.saturating_add(by_time).min(course.last_step())
+    }
+}
+
+fn element(id: &str, state: &str) -> Value {
+    let mut element = json!({
+        "sub_system_type": "TransportNode",
+        "sub_system_id": id,
+        "state": state,
+    });
+    let message = match state {
+        "in_progress" => Some("Message:State realization is in progress at the node."),
+        "unknown" => Some(
+            "Message: Unable to get response from the node. Please retry operation after some time.",
+        ),
+        "failed" | "error" => Some("Message:State realization failed at the node."),
+        _ => None,
+    };
+    if let Some(message) = message {
+        element["failure_message"] = json!(format!("CCP Id:{CCP_ID}, {message}"));
+    }
+    element
+}
+
+/// The state of the whole. The guide shows in_progress and unknown prevailing over in_sync; the rest follows
+/// the descriptions of the enum's values.
+fn aggregate<'a>(nodes: &[&'a str]) -> &'a str {
+    let any = |states: &[&str]| nodes.iter().copied().find(|node| states.contains(node));
+    let all = |states: &[&str]| nodes.iter().all(|node| states.contains(node));
+    if nodes.is_empty() || all(&["success"]) {
+        return "success";
+    }
+    if let Some(strange) = nodes.iter().copied().find(|node| !KNOWN.contains(node)) {
+        return strange;
+    }
+    if let Some(unknown) = any(&["unknown"]) {
+        unknown
+    } else if all(&["pending"]) {
+        "pending"
+    } else if any(&["in_progress", "pending"]).is_some() {
+        "in_progress"
+    } else if let Some(failed) = any(&["failed", "error"]) {
+        if all(&["failed", "error"]) {
+            failed
+        } else {
+            "partial_success"
+        }
+    } else {
+        "in_sync"
+    }
+}
+
+fn forced_answer(forced: &ForcedState, true_details: Vec<Value>) -> Value {
+    let mut answer = Map::new();
+    match &forced.details {
+        ForcedDetails::Absent => {}
+        ForcedDetails::True => {
+            answer.insert("details".to_owned(), Value::Array(true_details));
+        }
+        ForcedDetails::Raw(value) => {
+            answer.insert("details".to_owned(), value.clone());
+        }
+    }
+    let mut say = |key: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            answer.insert(key.to_owned(), value);
+        }
+    };
+    say("state", forced.state.as_ref().map(|state| json!(state)));
+    say("failure_code", forced.failure_code.map(|code| json!(code)));
+    say(
+        "failure_message",
+        forced
+            .failure_message
+            .as_ref()
+            .map(|message| json!(message)),
+    );
+    Value::Object(answer)
+}
+
+const KNOWN: [&str; 7] = [
+    "pending",
+    "in_progress",
+    "in_sync",
+    "success",
+    "unknown",
+    "failed",
+    "error",
+];
+/// The controller of the guide's examples.
+const CCP_ID: &str = "ab5958df-d98a-468e-a72b-d89dcdae5346";
+const WHOLE_IN_PROGRESS: &str = "The state realization is in progress at transport nodes.";
+const WHOLE_UNKNOWN: &str = "The state realization is unknown at transport nodes";
+const NO_CCP_NODE: &str =
+    "Unable to get response from any CCP node. Please retry operation after some time.";
+/// Writes of one session whose request ids still have a progress of their own.
+const REMEMBERED: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MANUAL: Course = Course {
+        pace: Pace::Manual,
+        settle: Settle::InSync,
+        nodes: 2,
+    };
+
+    fn ids() -> Vec<String> {
+        vec![
+            "fe651e63-04bd-43a4-a8ec-45381a3b71b9".into(),
+            "ebe174ac-e4f1-4135-ba72-3dd2eb7099e3".into(),
+        ]
+    }
+
+    fn states(track: &Track, course: Course, now: Instant) -> String {
+        let answer = track.state(None, &ids(), course, now);
+        let nodes: Vec<_> = answer["details"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|node| node["state"].as_str().unwrap())
+            .collect();
+        format!(
+            "{} = {}",
+            nodes.join(" + "),
+            answer["state"].as_str().unwrap()
+        )
+    }
+
+    #[test]
+    fn nodes_go_one_by_one() {
+        let now = Instant::now();
+        let mut track = Track::default();
+        track.wrote("r", now);
+        let course = Course {
+            settle: Settle::Success,
+            ..MANUAL
+        };
+        for expected in [
+            "pending + pending = pending",
+            "in_progress + pending = in_progress",
+            "in_sync + pending = in_progress",
+            "in_sync + in_progress = in_progress",
+            "in_sync + in_sync = in_sync",
+            "success + in_sync = in_sync",
+            "success + success = success",
+            "success + success = success",
+        ] {
+            assert_eq!(states(&track, course, now), expected);
+            track.advance(1);
+        }
+        assert_eq!(states(&track, MANUAL, now), "in_sync + in_sync = in_sync");
+    }
+
+    #[test]
+    fn time_paces_them() {
+        let start = Instant::now();
+        let mut track = Track::default();
+        track.wrote("r", start);
+        let course = Course {
+            pace: Pace::Elapsed {
+                per_node: Duration::from_secs(2),
+            },
+            ..MANUAL
+        };
+        for (seconds, expected) in [
+            (0, "pending + pending = pending"),
+            (1, "in_progress + pending = in_progress"),
+            (2, "in_sync + pending = in_progress"),
+            (3, "in_sync + in_progress = in_progress"),
+            (4, "in_sync + in_sync = in_sync"),
+            (400, "in_sync + in_sync = in_sync"),
+        ] {
+            assert_eq!(
+                states(&track, course, start + Duration::from_secs(seconds)),
+                expected
+            );
+        }
+        let at_once = Course {
+            pace: Pace::Elapsed {
+                per_node: Duration::ZERO,
+            },
+            ..MANUAL
+        };
+        assert!(track.in_sync(at_once, start));
+    }
+
+    #[test]
+    fn a_write_is_asked_for_by_its_request_id_and_the_newest_without() {
+        let now = Instant::now();
+        let mut track = Track::default();
+        track.wrote("old", now);
+        track.advance(4);
+        track.wrote("new", now);
+        let said = |id| track.state(id, &ids(), MANUAL, now)["state"].clone();
+        assert_eq!(said(Some("old")), "in_sync");
+        assert_eq!(said(Some("new")), "pending");
+        assert_eq!(said(None), "pending");
+        assert_eq!(said(Some("never heard of")), "pending");
+    }
+
+    #[test]
+    fn in_progress_reads_as_in_the_guide() {
+        let now = Instant::now();
+        let mut track = Track::default();
+        track.wrote("r", now);
+        track.advance(4);
+        track.nodes.insert(0, "in_progress".into());
+        assert_eq!(
+            track.state(None, &ids(), MANUAL, now),
+            json!({
+                "details": [
+                    {
+                        "sub_system_type": "TransportNode",
+                        "sub_system_id": "fe651e63-04bd-43a4-a8ec-45381a3b71b9",
+                        "state": "in_progress",
+                        "failure_message": "CCP Id:ab5958df-d98a-468e-a72b-d89dcdae5346, Message:State realization is in progress at the node."
+                    },
+                    {
+                        "sub_system_type": "TransportNode",
+                        "sub_system_id": "ebe174ac-e4f1-4135-ba72-3dd2eb7099e3",
+                        "state": "in_sync"
+                    }
+                ],
+                "state": "in_progress",
+                "failure_message": "The state realization is in progress at transport nodes."
+            })
+        );
+    }
+
+    #[test]
+    fn unknown_reads_as_in_the_guide_in_both_shapes() {
+        let now = Instant::now();
+        let mut track = Track::default();
+        track.nodes.insert(0, "unknown".into());
+        let answer = track.state(None, &ids(), MANUAL, now);
+        assert_eq!(
+            answer["details"][0]["failure_message"],
+            "CCP Id:ab5958df-d98a-468e-a72b-d89dcdae5346, Message: Unable to get response from the node. Please retry operation after some time."
+        );
+        assert_eq!(answer["state"], "unknown");
+        assert_eq!(
+            answer["failure_message"],
+            "The state realization is unknown at transport nodes"
+        );
+        track.forced = Some(ForcedState::unknown());
+        assert_eq!(
+            track.state(None, &ids(), MANUAL, now),
+            json!({
+                "state": "unknown",
+                "failure_message": "Unable to get response from any CCP node. Please retry operation after some time."
+            })
+        );
+    }
+
+    #[test]
+    fn the_whole_follows_from_the_nodes() {
+        for (nodes, expected) in [
+            (["failed", "in_sync"], "partial_success"),
+            (["failed", "in_progress"], "in_progress"),
+            (["error", "error"], "error"),
+            (["orphaned", "in_sync"], "orphaned"),
+            (["success", "in_sync"], "in_sync"),
+        ] {
+            assert_eq!(aggregate(&nodes), expected, "{nodes:?}");
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! From a request to its answer: which path means what.
+
+use http::header::{CONTENT_TYPE, SET_COOKIE};
+use http::{HeaderMap, HeaderName, Method, StatusCode};
+use serde_json::{Map, Value, json};
+use tokio::time::Instant;
+
+use crate::simulator::nsx::kind::Kind;
+use crate::simulator::nsx::listing::{self, parameter};
+use crate::simulator::nsx::refusal::Refusal;
+use crate::simulator::nsx::runtime;
+use crate::simulator::nsx::world::{Actor, World};
+
+/// One request, read whole.
+pub(crate) struct Call {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) query: Vec<(String, String)>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: bytes::Bytes,
+    /// Which manager of the cluster was asked.
+    pub(crate) manager: usize,
+    /// The id this request gets.
+    pub(crate) request_id: String,
+    pub(crate) now: Instant,
+}
+
+/// An answer, before it is written out.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: Vec<(HeaderName, String)>,
+    pub(crate) body: Option<Value>,
+}
+
+impl Reply {
+    fn of(status: StatusCode, body: Value) -> Self {
+        let headers = vec![(CONTENT_TYPE, "application/json".to_owned())];
+        Self {
+            status,
+            headers,
+            body: Some(body),
+        }
+    }
+
+    fn ok(body: Value) -> Self {
+        Self::of(StatusCode::OK, body)
+    }
+
+    fn empty() -> Self {
+        Self {
+            status: StatusCode::OK,
+            headers: Vec::new(),
+            body: None,
+        }
+    }
+}
+
+impl From<Refusal> for Reply {
+    fn from(refusal: Refusal) -> Self {
+        Self::of(refusal.status, refusal.body())
+    }
+}
+
+/// Logging in and out, which asks for no credentials in the headers; none if the call is something else.
+pub(crate) fn login(world: &mut World, call: &Call) -> Option<Result<Reply, Refusal>> {
+    match (call.path.as_str(), &call.method) {
+        ("/api/session/create", &Method::POST) => Some(log_in(world, call)),
+        ("/api/session/destroy", &Method::POST) => {
+            world.accounts.log_out(&call.headers);
+            Some(Ok(Reply::empty()))
+        }
+        _ => None,
+    }
+}
+
+/// Everything else, asked by a user who was let in.
+pub(crate) fn answer(world: &mut World, call: &Call, user: &str) -> Result<Reply, Refusal> {
+    match call.path.as_str() {
+        "/api/v1/reverse-proxy/node/health" if call.method == Method::GET => {
+            return Ok(Reply::ok(json!({ "healthy": true })));
+        }
+        "/api/v1/node" if call.method == Method::GET => {
+            return Ok(Reply::ok(
+                json!({ "node_version": "4.2.0.0.0.0", "export_type": "UNRESTRICTED" }),
+            ));
+        }
+        _ => {}
+    }
+    let unknown = || Refusal::unprocessable(StatusCode::NOT_FOUND);
+    let below = call
+        .path
+        .strip_prefix("/api/v1/vpn/ipsec/")
+        .ok_or_else(unknown)?;
+    if world.levers.api_absent {
+        return Err(unknown());
+    }
+    let segments: Vec<_> = below.split('/').collect();
+    let kind = Kind::of_collection(segments[0]).ok_or_else(unknown)?;
+    let actor = Actor {
+        user,
+        request_id: &call.request_id,
+        overwrite: call
+            .headers
+            .get("x-allow-overwrite")
+            .is_some_and(|said| said == "true"),
+        now: call.now,
+    };
+    let asked = |name: &str| parameter(&call.query, name);
+    match (&call.method, &segments[1..]) {
+        (&Method::GET, []) => listing::list(world, kind, &call.query).map(Reply::ok),
+        (&Method::POST, []) => {
+            let made = world.create(kind, object(&call.body)?, actor)?;
+            Ok(Reply::of(StatusCode::CREATED, made))
+        }
+        (&Method::GET, [id]) => read(world, kind, id, asked("action")),
+        (&Method::PUT, [id]) => world
+            .update(kind, id, object(&call.body)?, actor)
+            .map(Reply::ok),
+        (&Method::DELETE, [id]) => {
+            world.delete(kind, id, asked("force") == Some("true"), actor)?;
+            Ok(Reply::empty())
+        }
+        (&Method::GET, [id, "state"]) if kind == Kind::Session => {
+            runtime::state(world, id, asked("request_id"), call.now).map(Reply::ok)
+        }
+        (&Method::GET, [id, "status"]) if kind == Kind::Session => {
+            runtime::status(world, id, asked("source"), call.now).map(Reply::ok)
+        }
+        (_, [] | [_]) => Err(Refusal::unprocessable(StatusCode::METHOD_NOT_ALLOWED)),
+        _ => Err(unknown()),
+    }
+}
+
+/// The pairs of `a=b&c=d`, decoded.
+///
+/// nsxlib sends its password in the form undecoded, so what is no escape is taken as it stands.
+pub(crate) fn pairs(encoded: &str) -> Vec<(String, String)> {
+    let pair = |pair: &str| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (decoded(name), decoded(value))
+    };
+    encoded
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(pair)
+        .collect()
+}
+
+fn log_in(world: &mut World, call: &Call) -> Result<Reply, Refusal> {
+    let form = pairs(&String::from_utf8_lossy(&call.body));
+    let said = |name| parameter(&form, name).unwrap_or_default();
+    let login = world.accounts.log_in(
+        said("j_username"),
+        said("j_password"),
+        call.manager,
+        call.now,
+    )?;
+    let cookie = format!(
+        "JSESSIONID={}; Path=/; Secure; HttpOnly; SameSite=Lax",
+        login.cookie
+    );
+    let mut reply = Reply::empty();
+    reply.headers.push((SET_COOKIE, cookie));
+    reply
+        .headers
+        .push((HeaderName::from_static("x-xsrf-token"), login.xsrf_token));
+    Ok(reply)
+}
+
+fn read(world: &World, kind: Kind, id: &str, action: Option<&str>) -> Result<Reply, Refusal> {
+    let object = world.read(kind, id)?;
+    let mut value = Value::Object(object.value.clone());
+    match action {
+        None => {}
+        Some("show-sensitive-data") if kind == Kind::PeerEndpoint => {
+            if let Some(psk) = &object.psk {
+                value["psk"] = json!(psk);
+            }
+        }
+        Some(_) => return Err(Refusal::unprocessable(StatusCode::BAD_REQUEST)),
+    }
+    Ok(Reply::ok(value))
+}
+
+fn object(body: &[u8]) -> Result<Map<String, Value>, Refusal> {
+    match serde_json::from_slice(body) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(_) => Err(Refusal::not_json("an object is expected")),
+        Err(error) => Err(Refusal::not_json(&error.to_string())),
+    }
+}
+
+fn decoded(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let escape = text
+            .get(at + 1..at + 3)
+            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        match (bytes[at], escape) {
+            (b'%', Some(byte)) => {
+                out.push(byte);
+                at += 2;
+            }
+            (b'+', _) => out.push(b' '),
+            (byte, _) => out.push(byte),
+        }
+        at += 1;
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}

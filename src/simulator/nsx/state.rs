@@ -1,0 +1,284 @@
+//! The levers: what a test or the demo may do to the simulated NSX behind its API's back.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::simulator::nsx::kind::Kind;
+use crate::simulator::nsx::levers::Levers;
+use crate::simulator::nsx::realization::{ForcedState, Track};
+use crate::simulator::nsx::runtime;
+use crate::simulator::nsx::tunnel::Tunnel;
+use crate::simulator::nsx::world::World;
+
+/// The state that the managers of one cluster share; clones are the same state.
+///
+/// Sessions, objects and nodes are named by their ids. A lever on what does not exist does nothing.
+#[derive(Clone)]
+pub struct NsxState(Arc<Mutex<World>>);
+
+impl fmt::Debug for NsxState {
+    /// Says nothing of the state: it holds passwords and pre-shared keys.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NsxState").finish_non_exhaustive()
+    }
+}
+
+impl NsxState {
+    pub(crate) fn new(world: World) -> Self {
+        Self(Arc::new(Mutex::new(world)))
+    }
+
+    pub(crate) fn world(&self) -> MutexGuard<'_, World> {
+        self.0
+            .lock()
+            .expect("no code panics while it holds the world")
+    }
+
+    // How it behaves as a whole.
+
+    /// Changes settings while it runs.
+    pub fn tune(&self, change: impl FnOnce(&mut Levers)) {
+        change(&mut self.world().levers);
+    }
+
+    /// The settings as they are.
+    pub fn levers(&self) -> Levers {
+        self.world().levers
+    }
+
+    // Objects.
+
+    /// How many objects a collection has.
+    pub fn count(&self, kind: Kind) -> usize {
+        self.world().objects(kind).count()
+    }
+
+    /// One object as a GET would show it.
+    pub fn object(&self, kind: Kind, id: &str) -> Option<Value> {
+        self.world()
+            .object(kind, id)
+            .map(|object| Value::Object(object.value.clone()))
+    }
+
+    /// All objects of a collection, oldest first.
+    pub fn objects(&self, kind: Kind) -> Vec<Value> {
+        let world = self.world();
+        let mut objects: Vec<_> = world.objects(kind).map(|(_, object)| object).collect();
+        objects.sort_by_key(|object| object.made);
+        objects
+            .into_iter()
+            .map(|object| Value::Object(object.value.clone()))
+            .collect()
+    }
+
+    /// The PSK that a peer endpoint was given, to check that it arrived.
+    pub fn psk(&self, peer_endpoint: &str) -> Option<String> {
+        self.world()
+            .object(Kind::PeerEndpoint, peer_endpoint)?
+            .psk
+            .clone()
+    }
+
+    /// Puts an object there as it is, unchecked, and tells its id: `id` if it has one, else a new one.
+    ///
+    /// Nobody wrote it, so a session planted is in sync at once.
+    ///
+    /// # Panics
+    /// If `object` is no JSON object.
+    pub fn plant(&self, kind: Kind, object: Value) -> String {
+        let Value::Object(object) = object else {
+            panic!("only a JSON object can be planted")
+        };
+        self.world().plant(kind, object)
+    }
+
+    /// Takes an object away as if somebody else had; for a session `/state` is gone at once. Tells whether
+    /// there was one.
+    pub fn vanish(&self, kind: Kind, id: &str) -> bool {
+        self.world().vanish(kind, id)
+    }
+
+    /// Changes fields of an object as if somebody else had, with a new revision and no request id of ours.
+    ///
+    /// # Panics
+    /// If `fields` is no JSON object.
+    pub fn alter(&self, kind: Kind, id: &str, fields: Value) {
+        let Value::Object(fields) = fields else {
+            panic!("only fields can be altered")
+        };
+        let mut world = self.world();
+        if let Some(object) = world.object_mut(kind, id) {
+            let revision = object
+                .value
+                .get("_revision")
+                .and_then(Value::as_i64)
+                .unwrap_or_default();
+            object.value.extend(fields);
+            object
+                .value
+                .insert("_revision".to_owned(), json!(revision + 1));
+        }
+    }
+
+    /// Gives an object to another principal: only that one, or `X-Allow-Overwrite: true`, may change it.
+    pub fn give_to(&self, kind: Kind, id: &str, principal: &str) {
+        if let Some(object) = self.world().object_mut(kind, id) {
+            object
+                .value
+                .insert("_create_user".to_owned(), json!(principal));
+            object
+                .value
+                .insert("_protection".to_owned(), json!("REQUIRE_OVERRIDE"));
+        }
+    }
+
+    /// Switches a VPN service on or off as if somebody else had; off, its sessions have no `/state`.
+    pub fn set_service_enabled(&self, service: &str, enabled: bool) {
+        self.alter(Kind::Service, service, json!({ "enabled": enabled }));
+    }
+
+    /// Adds a logical router, for a service to be made on it.
+    pub fn add_logical_router(&self, id: &str) {
+        self.world().routers.push(id.to_owned());
+    }
+
+    // Realization.
+
+    /// The ids of the transport nodes, in the order in which they are realized.
+    pub fn nodes(&self) -> Vec<String> {
+        self.world().nodes.clone()
+    }
+
+    /// Realizes one step of each write that concerns this session, deleted or not: a node takes two steps.
+    pub fn advance(&self, session: &str) {
+        self.track(session, |track| track.advance(1));
+    }
+
+    /// Realizes each write that concerns this session to the end; a deletion is then over.
+    pub fn finish(&self, session: &str) {
+        self.track(session, |track| track.advance(u32::MAX));
+    }
+
+    /// Realizes one step of each write of every session.
+    pub fn advance_all(&self) {
+        let mut world = self.world();
+        let world = &mut *world;
+        let graves = world.graves.iter_mut().map(|grave| &mut grave.track);
+        for track in world.tracks.values_mut().chain(graves) {
+            track.advance(1);
+        }
+    }
+
+    /// Makes one node say this of the session, any text; none lets it say the truth again.
+    pub fn set_node_state(&self, session: &str, node: &str, state: Option<&str>) {
+        let place = self.nodes().iter().position(|id| id == node);
+        self.track(session, |track| match (place, state) {
+            (Some(place), Some(state)) => {
+                track.nodes.insert(place, state.to_owned());
+            }
+            (Some(place), None) => {
+                track.nodes.remove(&place);
+            }
+            (None, _) => {}
+        });
+    }
+
+    /// Makes `/state` say this of the session; none lets it say the truth again.
+    pub fn force_state(&self, session: &str, forced: Option<ForcedState>) {
+        self.track(session, |track| track.forced = forced);
+    }
+
+    /// Makes `/state` answer 404 for a session that exists, or lets it answer again.
+    pub fn set_state_missing(&self, session: &str, missing: bool) {
+        let mut world = self.world();
+        if missing {
+            world.stateless.insert(session.to_owned());
+        } else {
+            world.stateless.remove(session);
+        }
+    }
+
+    // Tunnels.
+
+    /// Makes `/status` say this of the session; none lets it say the truth again.
+    pub fn set_tunnel(&self, session: &str, tunnel: Option<Tunnel>) {
+        let mut world = self.world();
+        match tunnel {
+            Some(tunnel) => world.tunnels.insert(session.to_owned(), tunnel),
+            None => world.tunnels.remove(session),
+        };
+    }
+
+    /// Makes cached `/status` answers keep saying what is true now, until [`NsxState::release_cache`].
+    pub fn hold_cache(&self, session: &str) {
+        let mut world = self.world();
+        if let Ok(answer) = runtime::status(&world, session, Some("realtime"), Instant::now()) {
+            world.held_status.insert(session.to_owned(), answer);
+        }
+    }
+
+    /// Lets cached `/status` answers follow the real ones again.
+    pub fn release_cache(&self, session: &str) {
+        self.world().held_status.remove(session);
+    }
+
+    // Logins.
+
+    /// Ends every login session: their cookies are answered 403 from now on.
+    pub fn expire_sessions(&self) {
+        self.world().accounts.expire_sessions();
+    }
+
+    /// Changes or adds a user's password; cookies stay good.
+    pub fn set_password(&self, user: &str, password: &str) {
+        self.world().accounts.set_password(user, password);
+    }
+
+    /// Accepts this bearer token beside those already known.
+    pub fn accept_token(&self, token: &str) {
+        self.world().accounts.accept_token(token);
+    }
+
+    /// Accepts no bearer token any more.
+    pub fn reject_tokens(&self) {
+        self.world().accounts.reject_tokens();
+    }
+
+    /// Ends every lock before its 15 minutes are over.
+    pub fn unlock(&self) {
+        self.world().accounts.unlock();
+    }
+
+    /// How often a user's name or password was wrong, or the account locked, basic authentication included.
+    pub fn failed_logins(&self) -> u64 {
+        self.world().accounts.tally.failed_logins
+    }
+
+    /// How many sessions were created.
+    pub fn logins(&self) -> u64 {
+        self.world().accounts.tally.logins
+    }
+
+    /// How many requests were refused because there were too many.
+    pub fn throttled(&self) -> u64 {
+        self.world().accounts.tally.throttled
+    }
+
+    /// Applies `change` to the realization of a session, or of its deletion.
+    fn track(&self, session: &str, change: impl FnOnce(&mut Track)) {
+        let mut world = self.world();
+        let world = &mut *world;
+        if world.object(Kind::Session, session).is_some() {
+            change(world.tracks.entry(session.to_owned()).or_default());
+        } else if let Some(grave) = world
+            .graves
+            .iter_mut()
+            .find(|grave| grave.session == session)
+        {
+            change(&mut grave.track);
+        }
+    }
+}

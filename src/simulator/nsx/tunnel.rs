@@ -1,0 +1,94 @@
+//! Whether packets have a security association: what `/status` says.
+
+use serde_json::{Value, json};
+
+/// A session's tunnels, as seen by the active node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tunnel {
+    /// `session_status`: UP, DOWN, DEGRADED or any other text; none leaves it out.
+    pub status: Option<String>,
+    /// `ike_status.ike_session_state`: UP, DOWN, NEGOTIATING or any other text; none leaves `ike_status` out.
+    pub ike: Option<String>,
+    /// `ike_status.fail_reason`, free text; empty when all is well.
+    pub fail_reason: String,
+    /// `total_tunnels`.
+    pub total: u32,
+    /// `negotiated_tunnels`.
+    pub negotiated: u32,
+    /// `failed_tunnels`.
+    pub failed: u32,
+}
+
+impl Tunnel {
+    /// Every tunnel is up.
+    pub fn up(total: u32) -> Self {
+        Self {
+            total,
+            negotiated: total,
+            ..Self::of("UP", "UP", "")
+        }
+    }
+
+    /// Some tunnels are up, the rest has failed.
+    pub fn degraded(total: u32, negotiated: u32) -> Self {
+        let failed = total.saturating_sub(negotiated);
+        Self {
+            total,
+            negotiated,
+            failed,
+            ..Self::of("DEGRADED", "UP", "")
+        }
+    }
+
+    /// Nothing is up, for this reason, such as "Peer not reachable".
+    pub fn down(fail_reason: &str) -> Self {
+        Self {
+            total: 1,
+            failed: 1,
+            ..Self::of("DOWN", "DOWN", fail_reason)
+        }
+    }
+
+    /// A young session, as the reference's example shows it.
+    pub fn negotiating() -> Self {
+        Self::of("DOWN", "NEGOTIATING", "Unknown")
+    }
+
+    /// `IPSecVPNSessionStatus`, with the time in milliseconds since 1970 at which this was the truth.
+    pub(crate) fn answer(&self, session: &str, name: &Value, node: &str, at: u64) -> Value {
+        let mut answer = json!({
+            "ipsec_vpn_session_id": session,
+            "display_name": name,
+            "total_tunnels": self.total,
+            "negotiated_tunnels": self.negotiated,
+            "failed_tunnels": self.failed,
+            "aggregate_traffic_counters": {
+                "bytes_in": 0, "bytes_out": 0, "packets_in": 0, "packets_out": 0,
+                "dropped_packets_in": 0, "dropped_packets_out": 0,
+            },
+            "last_update_timestamp": at,
+        });
+        if let Some(status) = &self.status {
+            answer["session_status"] = json!(status);
+        }
+        if let Some(ike) = &self.ike {
+            answer["ike_status"] = json!({
+                "ike_session_state": ike,
+                "fail_reason": self.fail_reason,
+                "transport_node_id": node,
+            });
+        }
+        answer
+    }
+
+    fn of(status: &str, ike: &str, fail_reason: &str) -> Self {
+        Self {
+            status: Some(status.to_owned()),
+            ike: Some(ike.to_owned()),
+            fail_reason: fail_reason.to_owned(),
+            total: 0,
+            negotiated: 0,
+            failed: 0,
+        }
+    }
+}

@@ -1,0 +1,536 @@
+//! The objects of one NSX and what may be done to them; no sockets, no clock of its own.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{Map, Value, json};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::simulator::nsx::accounts::Accounts;
+use crate::simulator::nsx::inventory;
+use crate::simulator::nsx::kind::Kind;
+use crate::simulator::nsx::levers::{Levers, PskOnUpdate};
+use crate::simulator::nsx::realization::{Course, Track};
+use crate::simulator::nsx::refusal::Refusal;
+use crate::simulator::nsx::tunnel::Tunnel;
+
+/// Everything the managers of one cluster know together.
+pub(crate) struct World {
+    pub(crate) levers: Levers,
+    pub(crate) accounts: Accounts,
+    /// The ids of the transport nodes.
+    pub(crate) nodes: Vec<String>,
+    pub(crate) routers: Vec<String>,
+    objects: HashMap<Kind, HashMap<String, Object>>,
+    /// Objects made so far; also the order of a list.
+    made: u64,
+    /// How far each session has been realized.
+    pub(crate) tracks: HashMap<String, Track>,
+    /// Sessions deleted of late, newest first.
+    pub(crate) graves: VecDeque<Grave>,
+    /// Sessions whose `/state` is not found although they exist.
+    pub(crate) stateless: HashSet<String>,
+    /// Tunnels said in place of the true ones.
+    pub(crate) tunnels: HashMap<String, Tunnel>,
+    /// Cached `/status` answers that have stopped to follow the real ones.
+    pub(crate) held_status: HashMap<String, Value>,
+}
+
+/// One stored object. Its PSK lives beside it, so that no answer can carry it by accident.
+pub(crate) struct Object {
+    pub(crate) value: Map<String, Value>,
+    pub(crate) psk: Option<String>,
+    pub(crate) made: u64,
+    /// The newest request ids that wrote it, oldest first.
+    writes: Vec<String>,
+}
+
+/// A session that is gone, and how far the nodes are with forgetting it.
+pub(crate) struct Grave {
+    pub(crate) session: String,
+    pub(crate) track: Track,
+    pub(crate) router: String,
+}
+
+/// Who writes, and under which request id.
+#[derive(Clone, Copy)]
+pub(crate) struct Actor<'a> {
+    pub(crate) user: &'a str,
+    pub(crate) request_id: &'a str,
+    /// `X-Allow-Overwrite: true`.
+    pub(crate) overwrite: bool,
+    pub(crate) now: Instant,
+}
+
+impl World {
+    pub(crate) fn new(levers: Levers, nodes: usize) -> Self {
+        let mut world = Self {
+            levers,
+            accounts: Accounts::default(),
+            nodes: inventory::nodes(nodes),
+            routers: vec![inventory::LOGICAL_ROUTER_ID.to_owned()],
+            objects: HashMap::new(),
+            made: 0,
+            tracks: HashMap::new(),
+            graves: VecDeque::new(),
+            stateless: HashSet::new(),
+            tunnels: HashMap::new(),
+            held_status: HashMap::new(),
+        };
+        for (kind, object) in inventory::objects() {
+            world.plant(kind, object);
+        }
+        world
+    }
+
+    pub(crate) fn object(&self, kind: Kind, id: &str) -> Option<&Object> {
+        self.objects.get(&kind)?.get(id)
+    }
+
+    pub(crate) fn objects(&self, kind: Kind) -> impl Iterator<Item = (&String, &Object)> {
+        self.objects.get(&kind).into_iter().flatten()
+    }
+
+    pub(crate) fn object_mut(&mut self, kind: Kind, id: &str) -> Option<&mut Object> {
+        self.objects.get_mut(&kind)?.get_mut(id)
+    }
+
+    pub(crate) fn read(&self, kind: Kind, id: &str) -> Result<&Object, Refusal> {
+        self.object(kind, id).ok_or_else(|| Refusal::not_found(id))
+    }
+
+    pub(crate) fn create(
+        &mut self,
+        kind: Kind,
+        body: Map<String, Value>,
+        actor: Actor<'_>,
+    ) -> Result<Value, Refusal> {
+        let mut value = kind.accept(body)?;
+        let psk = take_psk(&mut value);
+        if psk.is_none() && needs_psk(kind, &value) {
+            return Err(Refusal::fields(&["psk is required".to_owned()]));
+        }
+        self.resolve(kind, None, &mut value)?;
+        let (id, time) = (Uuid::new_v4().to_string(), epoch_millis());
+        value.insert("id".to_owned(), json!(id));
+        value.entry("display_name").or_insert(json!(id));
+        for (name, said) in [
+            ("_create_user", json!(actor.user)),
+            ("_create_time", json!(time)),
+        ] {
+            value.insert(name.to_owned(), said);
+        }
+        stamp(&mut value, actor.user, time, 0);
+        value.insert("_system_owned".to_owned(), json!(false));
+        value.insert("_protection".to_owned(), json!("NOT_PROTECTED"));
+        let answer = Value::Object(value.clone());
+        self.store(kind, &id, value, psk);
+        self.wrote(kind, &id, actor);
+        Ok(answer)
+    }
+
+    pub(crate) fn update(
+        &mut self,
+        kind: Kind,
+        id: &str,
+        body: Map<String, Value>,
+        actor: Actor<'_>,
+    ) -> Result<Value, Refusal> {
+        let old = self.read(kind, id)?;
+        may_change(kind, old, actor)?;
+        let revision = old
+            .value
+            .get("_revision")
+            .and_then(Value::as_i64)
+            .unwrap_or_default();
+        if body.get("_revision").and_then(Value::as_i64) != Some(revision) {
+            return Err(Refusal::stale(self.levers.stale_status));
+        }
+        let mut value = kind.accept(body)?;
+        if kind == Kind::Session && value.get("resource_type") != old.value.get("resource_type") {
+            return Err(Refusal::fields(&[
+                "resource_type cannot be changed".to_owned()
+            ]));
+        }
+        let mut psk = take_psk(&mut value);
+        if psk.is_none() && needs_psk(kind, &value) {
+            if self.levers.psk_on_update == PskOnUpdate::Required {
+                return Err(Refusal::fields(&["psk is required".to_owned()]));
+            }
+            psk = old.psk.clone();
+        }
+        for name in [
+            "id",
+            "_create_user",
+            "_create_time",
+            "_system_owned",
+            "_protection",
+        ] {
+            if let Some(kept) = old.value.get(name) {
+                value.insert(name.to_owned(), kept.clone());
+            }
+        }
+        value.entry("display_name").or_insert(json!(id));
+        self.resolve(kind, Some(id), &mut value)?;
+        stamp(&mut value, actor.user, epoch_millis(), revision + 1);
+        let answer = Value::Object(value.clone());
+        if let Some(object) = self.object_mut(kind, id) {
+            object.value = value;
+            object.psk = psk;
+        }
+        self.wrote(kind, id, actor);
+        Ok(answer)
+    }
+
+    pub(crate) fn delete(
+        &mut self,
+        kind: Kind,
+        id: &str,
+        force: bool,
+        actor: Actor<'_>,
+    ) -> Result<(), Refusal> {
+        may_change(kind, self.read(kind, id)?, actor)?;
+        if !force && let Some((user_kind, user)) = self.user_of(kind, id) {
+            return Err(Refusal::vpn(format!(
+                "{}/{id} cannot be deleted, it is used by {}/{user}.",
+                kind.type_name(),
+                user_kind.type_name()
+            )));
+        }
+        if kind == Kind::Session {
+            let mut track = self.tracks.remove(id).unwrap_or_default();
+            track.wrote(actor.request_id, actor.now);
+            if !self.levers.delete_lingers {
+                track.advance(u32::MAX);
+            }
+            self.bury(id, track);
+        }
+        self.forget(kind, id);
+        Ok(())
+    }
+
+    /// Puts an object there as it is, from outside the API, over an old one with the same id.
+    pub(crate) fn plant(&mut self, kind: Kind, mut value: Map<String, Value>) -> String {
+        let id = match value.get("id").and_then(Value::as_str) {
+            Some(id) => id.to_owned(),
+            None => Uuid::new_v4().to_string(),
+        };
+        value.insert("id".to_owned(), json!(id));
+        let psk = take_psk(&mut value);
+        self.store(kind, &id, value, psk);
+        id
+    }
+
+    /// Takes an object away from outside the API; nothing lingers.
+    pub(crate) fn vanish(&mut self, kind: Kind, id: &str) -> bool {
+        let existed = self.object(kind, id).is_some();
+        if existed && kind == Kind::Session {
+            let mut track = self.tracks.remove(id).unwrap_or_default();
+            track.advance(u32::MAX);
+            self.bury(id, track);
+        }
+        self.forget(kind, id);
+        existed
+    }
+
+    pub(crate) fn course(&self) -> Course {
+        let nodes = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
+        Course {
+            pace: self.levers.pace,
+            settle: self.levers.settle,
+            nodes,
+        }
+    }
+
+    /// The service of a session and its router, as far as they exist.
+    pub(crate) fn service_of(&self, session: &Map<String, Value>) -> Option<(&str, &Object)> {
+        let id = session.get("ipsec_vpn_service_id")?.as_str()?;
+        let (id, service) = self.objects.get(&Kind::Service)?.get_key_value(id)?;
+        Some((id, service))
+    }
+
+    /// Checks what an object refers to, and fills in what follows from it.
+    fn resolve(
+        &self,
+        kind: Kind,
+        own_id: Option<&str>,
+        value: &mut Map<String, Value>,
+    ) -> Result<(), Refusal> {
+        match kind {
+            Kind::IkeProfile | Kind::TunnelProfile | Kind::DpdProfile => {}
+            Kind::Service => {
+                let router = text(value, "logical_router_id");
+                if !self.routers.contains(&router) {
+                    return Err(Refusal::missing("LogicalRouter", &router));
+                }
+                let mut others = self
+                    .objects(kind)
+                    .filter(|(id, _)| Some(id.as_str()) != own_id);
+                if others.any(|(_, other)| text(&other.value, "logical_router_id") == router) {
+                    let message =
+                        format!("LogicalRouter/{router} already has an IPSec VPN service.");
+                    return Err(Refusal::vpn(message));
+                }
+            }
+            Kind::LocalEndpoint => {
+                let id = text_of(&value["ipsec_vpn_service_id"]["target_id"]);
+                let service = self.refer(Kind::Service, &id)?;
+                value["ipsec_vpn_service_id"] = json!({
+                    "target_id": id,
+                    "target_type": Kind::Service.type_name(),
+                    "target_display_name": service.value.get("display_name"),
+                    "is_valid": true,
+                });
+            }
+            Kind::PeerEndpoint => {
+                for (field, profile, default) in PROFILES {
+                    let id = value.entry(field).or_insert(json!(default)).clone();
+                    self.refer(profile, &text_of(&id))?;
+                }
+            }
+            Kind::Session => {
+                let local = self.refer(Kind::LocalEndpoint, &text(value, "local_endpoint_id"))?;
+                let service = local
+                    .value
+                    .get("ipsec_vpn_service_id")
+                    .map(|it| it["target_id"].clone());
+                self.refer(Kind::PeerEndpoint, &text(value, "peer_endpoint_id"))?;
+                value.insert(
+                    "ipsec_vpn_service_id".to_owned(),
+                    service.unwrap_or_default(),
+                );
+                number_parts(value);
+            }
+        }
+        Ok(())
+    }
+
+    fn refer(&self, kind: Kind, id: &str) -> Result<&Object, Refusal> {
+        self.object(kind, id)
+            .ok_or_else(|| Refusal::missing(kind.type_name(), id))
+    }
+
+    /// Somebody who refers to this object.
+    fn user_of(&self, kind: Kind, id: &str) -> Option<(Kind, String)> {
+        let by = |user: Kind, refers: &dyn Fn(&Map<String, Value>) -> bool| {
+            let found = self.objects(user).find(|(_, object)| refers(&object.value));
+            found.map(|(id, _)| (user, id.clone()))
+        };
+        match kind {
+            Kind::IkeProfile | Kind::TunnelProfile | Kind::DpdProfile => {
+                let (field, ..) = PROFILES
+                    .into_iter()
+                    .find(|(_, profile, _)| *profile == kind)?;
+                by(Kind::PeerEndpoint, &|peer| text(peer, field) == id)
+            }
+            Kind::Service => by(Kind::LocalEndpoint, &|local| {
+                local
+                    .get("ipsec_vpn_service_id")
+                    .is_some_and(|service| service["target_id"] == id)
+            }),
+            Kind::LocalEndpoint => by(Kind::Session, &|session| {
+                text(session, "local_endpoint_id") == id
+            }),
+            Kind::PeerEndpoint => by(Kind::Session, &|session| {
+                text(session, "peer_endpoint_id") == id
+            }),
+            Kind::Session => None,
+        }
+    }
+
+    /// Notes a write on the object and on every session that it is part of: they share one span.
+    fn wrote(&mut self, kind: Kind, id: &str, actor: Actor<'_>) {
+        if let Some(object) = self.object_mut(kind, id) {
+            if object.writes.len() == WRITES_KEPT {
+                object.writes.remove(0);
+            }
+            object.writes.push(actor.request_id.to_owned());
+            // What has just been made is part of nothing yet.
+            if object.value.get("_revision") == Some(&json!(0)) && kind != Kind::Session {
+                return;
+            }
+        }
+        if kind == Kind::Session {
+            // Parts that were written before this session used them are realized with it, not before.
+            for request_id in self.writes_of_parts(id) {
+                let track = self.tracks.entry(id.to_owned()).or_default();
+                if !track.knows(&request_id) {
+                    track.wrote(&request_id, actor.now);
+                }
+            }
+            let track = self.tracks.entry(id.to_owned()).or_default();
+            track.wrote(actor.request_id, actor.now);
+            return;
+        }
+        let concerned = |session: &Object| {
+            self.parts(&session.value)
+                .iter()
+                .any(|part| part.0 == kind && part.1 == id)
+        };
+        let sessions = self
+            .objects(Kind::Session)
+            .filter(|(_, session)| concerned(session));
+        let sessions: Vec<_> = sessions.map(|(session, _)| session.clone()).collect();
+        for session in sessions {
+            self.tracks
+                .entry(session)
+                .or_default()
+                .wrote(actor.request_id, actor.now);
+        }
+    }
+
+    fn writes_of_parts(&self, session: &str) -> Vec<String> {
+        let Some(session) = self.object(Kind::Session, session) else {
+            return Vec::new();
+        };
+        let parts = self.parts(&session.value);
+        let objects = parts.iter().filter_map(|(kind, id)| self.object(*kind, id));
+        objects
+            .flat_map(|object| object.writes.iter().cloned())
+            .collect()
+    }
+
+    /// The objects a session is made of, itself left out.
+    fn parts(&self, session: &Map<String, Value>) -> Vec<(Kind, String)> {
+        let peer_id = text(session, "peer_endpoint_id");
+        let mut parts = vec![
+            (Kind::Service, text(session, "ipsec_vpn_service_id")),
+            (Kind::LocalEndpoint, text(session, "local_endpoint_id")),
+        ];
+        if let Some(peer) = self.object(Kind::PeerEndpoint, &peer_id) {
+            parts.extend(PROFILES.map(|(field, kind, _)| (kind, text(&peer.value, field))));
+        }
+        parts.push((Kind::PeerEndpoint, peer_id));
+        parts
+    }
+
+    fn store(&mut self, kind: Kind, id: &str, value: Map<String, Value>, psk: Option<String>) {
+        self.made += 1;
+        let object = Object {
+            value,
+            psk,
+            made: self.made,
+            writes: Vec::new(),
+        };
+        self.objects
+            .entry(kind)
+            .or_default()
+            .insert(id.to_owned(), object);
+    }
+
+    fn bury(&mut self, session: &str, track: Track) {
+        let service = self
+            .object(Kind::Session, session)
+            .and_then(|it| self.service_of(&it.value));
+        let router = service
+            .map(|(_, service)| text(&service.value, "logical_router_id"))
+            .unwrap_or_else(|| inventory::LOGICAL_ROUTER_ID.to_owned());
+        self.graves.push_front(Grave {
+            session: session.to_owned(),
+            track,
+            router,
+        });
+        self.graves.truncate(GRAVES_KEPT);
+    }
+
+    fn forget(&mut self, kind: Kind, id: &str) {
+        self.objects.entry(kind).or_default().remove(id);
+        if kind == Kind::Session {
+            self.tracks.remove(id);
+            self.stateless.remove(id);
+            self.tunnels.remove(id);
+            self.held_status.remove(id);
+        }
+    }
+}
+
+/// Milliseconds since 1970, as NSX counts time.
+pub(crate) fn epoch_millis() -> u64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+pub(crate) fn text(value: &Map<String, Value>, field: &str) -> String {
+    value.get(field).map(text_of).unwrap_or_default()
+}
+
+fn text_of(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+fn take_psk(value: &mut Map<String, Value>) -> Option<String> {
+    value
+        .remove("psk")
+        .map(|psk| text_of(&psk))
+        .filter(|psk| !psk.is_empty())
+}
+
+fn needs_psk(kind: Kind, value: &Map<String, Value>) -> bool {
+    kind == Kind::PeerEndpoint
+        && value
+            .get("authentication_mode")
+            .is_some_and(|mode| mode == "PSK")
+}
+
+fn stamp(value: &mut Map<String, Value>, user: &str, time: u64, revision: i64) {
+    value.insert("_last_modified_user".to_owned(), json!(user));
+    value.insert("_last_modified_time".to_owned(), json!(time));
+    value.insert("_revision".to_owned(), json!(revision));
+}
+
+fn may_change(kind: Kind, object: &Object, actor: Actor<'_>) -> Result<(), Refusal> {
+    let says = |field: &str, said: &Value| object.value.get(field) == Some(said);
+    if says("_system_owned", &json!(true)) {
+        return Err(Refusal::not_owner(actor.user, kind.type_name(), "system"));
+    }
+    let owner = text(&object.value, "_create_user");
+    if says("_protection", &json!("REQUIRE_OVERRIDE")) && owner != actor.user && !actor.overwrite {
+        return Err(Refusal::not_owner(actor.user, kind.type_name(), &owner));
+    }
+    Ok(())
+}
+
+/// Gives rules and tunnel ports what the server gives them.
+fn number_parts(session: &mut Map<String, Value>) {
+    let rules = session
+        .get_mut("policy_rules")
+        .and_then(Value::as_array_mut);
+    for rule in rules.into_iter().flatten().filter_map(Value::as_object_mut) {
+        rule.entry("id")
+            .or_insert_with(|| json!(format!("{}", fastrand::u32(1_000..100_000))));
+        rule.insert("action".to_owned(), json!("PROTECT"));
+        rule.entry("enabled").or_insert(json!(true));
+        rule.entry("logged").or_insert(json!(false));
+    }
+    let ports = session
+        .get_mut("tunnel_ports")
+        .and_then(Value::as_array_mut);
+    for port in ports.into_iter().flatten().filter_map(Value::as_object_mut) {
+        port.entry("tunnel_port_id")
+            .or_insert_with(|| json!(Uuid::new_v4().to_string()));
+    }
+}
+
+/// A peer endpoint's references to profiles, and the system's own that stand in for absent ones.
+const PROFILES: [(&str, Kind, &str); 3] = [
+    (
+        "ike_profile_id",
+        Kind::IkeProfile,
+        inventory::DEFAULT_IKE_PROFILE_ID,
+    ),
+    (
+        "ipsec_tunnel_profile_id",
+        Kind::TunnelProfile,
+        inventory::DEFAULT_TUNNEL_PROFILE_ID,
+    ),
+    (
+        "dpd_profile_id",
+        Kind::DpdProfile,
+        inventory::DEFAULT_DPD_PROFILE_ID,
+    ),
+];
+const WRITES_KEPT: usize = 16;
+const GRAVES_KEPT: usize = 1_000;

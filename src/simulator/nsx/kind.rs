@@ -1,9 +1,10 @@
-//! The seven collections under `/api/v1/vpn/ipsec`: their fields, defaults and bounds.
+//! The seven collections under `/api/v1/vpn/ipsec`: their paths, types, defaults, and what an object must keep to.
 
 use std::net::IpAddr;
 
 use serde_json::{Map, Value, json};
 
+use crate::simulator::nsx::fields::{self, COMMON, Need};
 use crate::simulator::nsx::refusal::Refusal;
 
 /// One collection.
@@ -70,7 +71,7 @@ impl Kind {
     /// What a client may say of such an object, checked and completed; read-only fields are dropped.
     pub(crate) fn accept(self, body: Map<String, Value>) -> Result<Map<String, Value>, Refusal> {
         let known = |name: &str| {
-            self.fields()
+            fields::of(self)
                 .iter()
                 .chain(COMMON)
                 .find(|field| field.name == name)
@@ -92,8 +93,7 @@ impl Kind {
             }
             accepted.insert(name, value);
         }
-        let required = self
-            .fields()
+        let required = fields::of(self)
             .iter()
             .filter(|field| field.need == Need::Required);
         for field in required.filter(|field| !accepted.contains_key(field.name)) {
@@ -105,18 +105,6 @@ impl Kind {
             Ok(accepted)
         } else {
             Err(Refusal::fields(&violations))
-        }
-    }
-
-    fn fields(self) -> &'static [Field] {
-        match self {
-            Kind::IkeProfile => IKE_PROFILE,
-            Kind::TunnelProfile => TUNNEL_PROFILE,
-            Kind::DpdProfile => DPD_PROFILE,
-            Kind::Service => SERVICE,
-            Kind::LocalEndpoint => LOCAL_ENDPOINT,
-            Kind::PeerEndpoint => PEER_ENDPOINT,
-            Kind::Session => SESSION,
         }
     }
 
@@ -232,215 +220,3 @@ fn rules(session: &Map<String, Value>, violations: &mut Vec<String>) {
         }
     }
 }
-
-struct Field {
-    name: &'static str,
-    shape: Shape,
-    need: Need,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Need {
-    Optional,
-    Required,
-    ReadOnly,
-}
-
-enum Shape {
-    Any,
-    Text(usize),
-    Flag,
-    Number(i64, i64),
-    OneOf(&'static [&'static str]),
-    SomeOf(&'static [&'static str]),
-    Address,
-    List,
-    /// A `ResourceReference`, of which `target_id` is what counts.
-    Reference,
-}
-
-impl Shape {
-    fn violation(&self, value: &Value) -> Option<String> {
-        let fine = match self {
-            Shape::Any => true,
-            Shape::Text(most) => value
-                .as_str()
-                .is_some_and(|text| text.chars().count() <= *most),
-            Shape::Flag => value.is_boolean(),
-            Shape::Number(least, most) => value
-                .as_i64()
-                .is_some_and(|n| (*least..=*most).contains(&n)),
-            Shape::OneOf(words) => value.as_str().is_some_and(|word| words.contains(&word)),
-            Shape::SomeOf(words) => value.as_array().is_some_and(|list| {
-                list.iter()
-                    .all(|word| word.as_str().is_some_and(|word| words.contains(&word)))
-            }),
-            Shape::Address => value
-                .as_str()
-                .is_some_and(|text| text.parse::<IpAddr>().is_ok()),
-            Shape::List => value.is_array(),
-            Shape::Reference => value["target_id"].is_string(),
-        };
-        if fine {
-            return None;
-        }
-        Some(match self {
-            Shape::Any => String::new(),
-            Shape::Text(most) => format!("is no text of at most {most} characters"),
-            Shape::Flag => "is neither true nor false".to_owned(),
-            Shape::Number(least, most) => format!("is not in {least} to {most}"),
-            Shape::OneOf(words) | Shape::SomeOf(words) => format!("is not of {}", words.join(", ")),
-            Shape::Address => "is no IP address".to_owned(),
-            Shape::List => "is no list".to_owned(),
-            Shape::Reference => "has no target_id".to_owned(),
-        })
-    }
-}
-
-const fn optional(name: &'static str, shape: Shape) -> Field {
-    Field {
-        name,
-        shape,
-        need: Need::Optional,
-    }
-}
-
-const fn required(name: &'static str, shape: Shape) -> Field {
-    Field {
-        name,
-        shape,
-        need: Need::Required,
-    }
-}
-
-const fn read_only(name: &'static str) -> Field {
-    Field {
-        name,
-        shape: Shape::Any,
-        need: Need::ReadOnly,
-    }
-}
-
-const COMMON: &[Field] = &[
-    optional("display_name", Shape::Text(255)),
-    optional("description", Shape::Text(1024)),
-    optional("tags", Shape::List),
-    optional("resource_type", Shape::Text(255)),
-    // The id of a new object is the server's, that of an old one stands in the path.
-    read_only("id"),
-    // Looked at before an update, never stored as sent.
-    read_only("_revision"),
-    read_only("_create_user"),
-    read_only("_create_time"),
-    read_only("_last_modified_user"),
-    read_only("_last_modified_time"),
-    read_only("_system_owned"),
-    read_only("_protection"),
-    read_only("_links"),
-    read_only("_self"),
-    read_only("_schema"),
-];
-
-const DH_GROUPS: &[&str] = &[
-    "GROUP2", "GROUP5", "GROUP14", "GROUP15", "GROUP16", "GROUP19", "GROUP20", "GROUP21",
-];
-const DIGESTS: &[&str] = &["SHA1", "SHA2_256", "SHA2_384", "SHA2_512"];
-
-const IKE_PROFILE: &[Field] = &[
-    optional(
-        "ike_version",
-        Shape::OneOf(&["IKE_V1", "IKE_V2", "IKE_FLEX"]),
-    ),
-    optional(
-        "encryption_algorithms",
-        Shape::SomeOf(&[
-            "AES_128",
-            "AES_256",
-            "AES_GCM_128",
-            "AES_GCM_192",
-            "AES_GCM_256",
-        ]),
-    ),
-    optional("digest_algorithms", Shape::SomeOf(DIGESTS)),
-    optional("dh_groups", Shape::SomeOf(DH_GROUPS)),
-    optional("sa_life_time", Shape::Number(21_600, 31_536_000)),
-];
-
-const TUNNEL_PROFILE: &[Field] = &[
-    optional(
-        "encryption_algorithms",
-        Shape::SomeOf(&[
-            "AES_128",
-            "AES_256",
-            "AES_GCM_128",
-            "AES_GCM_192",
-            "AES_GCM_256",
-            "NO_ENCRYPTION_AUTH_AES_GMAC_128",
-            "NO_ENCRYPTION_AUTH_AES_GMAC_192",
-            "NO_ENCRYPTION_AUTH_AES_GMAC_256",
-            "NO_ENCRYPTION",
-        ]),
-    ),
-    optional("digest_algorithms", Shape::SomeOf(DIGESTS)),
-    optional("dh_groups", Shape::SomeOf(DH_GROUPS)),
-    optional("enable_perfect_forward_secrecy", Shape::Flag),
-    optional("df_policy", Shape::OneOf(&["COPY", "CLEAR"])),
-    read_only("encapsulation_mode"),
-    read_only("transform_protocol"),
-    optional("sa_life_time", Shape::Number(900, 31_536_000)),
-];
-
-const DPD_PROFILE: &[Field] = &[
-    optional("dpd_probe_mode", Shape::OneOf(&["PERIODIC", "ON_DEMAND"])),
-    optional("dpd_probe_interval", Shape::Number(1, 360)),
-    optional("enabled", Shape::Flag),
-    optional("retry_count", Shape::Number(1, i64::MAX)),
-];
-
-const SERVICE: &[Field] = &[
-    required("logical_router_id", Shape::Text(255)),
-    optional("enabled", Shape::Flag),
-    optional("ipsec_ha_sync", Shape::Flag),
-    optional(
-        "ike_log_level",
-        Shape::OneOf(&["DEBUG", "INFO", "WARN", "ERROR", "EMERGENCY"]),
-    ),
-    optional("bypass_rules", Shape::List),
-];
-
-const LOCAL_ENDPOINT: &[Field] = &[
-    required("ipsec_vpn_service_id", Shape::Reference),
-    required("local_address", Shape::Address),
-    optional("local_id", Shape::Text(255)),
-    optional("certificate_id", Shape::Text(255)),
-    optional("trust_ca_ids", Shape::List),
-    optional("trust_crl_ids", Shape::List),
-];
-
-const PEER_ENDPOINT: &[Field] = &[
-    required("peer_address", Shape::Address),
-    required("peer_id", Shape::Text(255)),
-    optional("authentication_mode", Shape::OneOf(&["PSK", "CERTIFICATE"])),
-    optional("psk", Shape::Text(128)),
-    optional(
-        "connection_initiation_mode",
-        Shape::OneOf(&["INITIATOR", "RESPOND_ONLY", "ON_DEMAND"]),
-    ),
-    optional("ike_profile_id", Shape::Text(255)),
-    optional("ipsec_tunnel_profile_id", Shape::Text(255)),
-    optional("dpd_profile_id", Shape::Text(255)),
-];
-
-const SESSION: &[Field] = &[
-    required(
-        "resource_type",
-        Shape::OneOf(&["PolicyBasedIPSecVPNSession", "RouteBasedIPSecVPNSession"]),
-    ),
-    required("local_endpoint_id", Shape::Text(255)),
-    required("peer_endpoint_id", Shape::Text(255)),
-    read_only("ipsec_vpn_service_id"),
-    optional("enabled", Shape::Flag),
-    optional("tcp_mss_clamping", Shape::Any),
-    optional("policy_rules", Shape::List),
-    optional("tunnel_ports", Shape::List),
-];

@@ -5,10 +5,10 @@
 //! ```text
 //!   Server (one per manager) ──► serve ──► accounts   may this user ask?
 //!                                     └──► routes     which path means what
-//!                                            ├──► world ──► kind       objects, their fields and references
-//!                                            │        └───► inventory  what is there at first
+//!                                            ├──► world ──► kind, fields, references   objects
+//!                                            │        └───► inventory                  what is there at first
 //!                                            ├──► listing              pages
-//!                                            └──► runtime ──► realization, tunnel
+//!                                            └──► runtime ──► realization, forced, tunnel
 //!   NsxState: the levers, which reach into the world behind the API's back
 //! ```
 
@@ -27,11 +27,14 @@ use crate::simulator::http::Server;
 use crate::simulator::requests::{RequestLog, Seen};
 
 mod accounts;
+mod fields;
+mod forced;
 pub mod inventory;
 mod kind;
 mod levers;
 mod listing;
 mod realization;
+mod references;
 mod refusal;
 mod routes;
 mod runtime;
@@ -40,9 +43,10 @@ mod tunnel;
 mod world;
 
 pub use accounts::Limits;
+pub use forced::{ForcedDetails, ForcedState};
 pub use kind::Kind;
 pub use levers::{EndMarker, Levers, PskOnUpdate, UnknownRequestId};
-pub use realization::{ForcedDetails, ForcedState, Pace, Settle};
+pub use realization::{Pace, Settle};
 pub use refusal::StatusKey;
 pub use state::NsxState;
 pub use tunnel::Tunnel;

@@ -13,8 +13,10 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::time::Instant;
+
+use crate::simulator::nsx::forced::ForcedState;
 
 /// What makes the nodes go on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,62 +40,6 @@ pub enum Settle {
     InSync,
     /// Goes on to `success`, again node by node, in half a node's time each.
     Success,
-}
-
-/// An answer of `/state` said in place of the true one; whatever is none or empty is left out.
-#[derive(Clone, Debug, Default)]
-pub struct ForcedState {
-    /// `state`, any text.
-    pub state: Option<String>,
-    /// `failure_code`.
-    pub failure_code: Option<i64>,
-    /// `failure_message`.
-    pub failure_message: Option<String>,
-    /// What happens to `details`.
-    pub details: ForcedDetails,
-}
-
-/// The `details` of a forced answer.
-#[derive(Clone, Debug, Default)]
-pub enum ForcedDetails {
-    /// None, as when no node of the central control plane answers.
-    #[default]
-    Absent,
-    /// The nodes as they truly are.
-    True,
-    /// This, verbatim.
-    Raw(Value),
-}
-
-impl ForcedState {
-    /// This text as the state of the whole, and no `details`.
-    pub fn whole(state: impl Into<String>) -> Self {
-        Self {
-            state: Some(state.into()),
-            ..Self::default()
-        }
-    }
-
-    /// `unknown` without `details`, word for word as in the guide.
-    pub fn unknown() -> Self {
-        Self {
-            failure_message: Some(NO_CCP_NODE.to_owned()),
-            ..Self::whole("unknown")
-        }
-    }
-
-    /// The same with the nodes as they truly are.
-    pub fn with_true_details(mut self) -> Self {
-        self.details = ForcedDetails::True;
-        self
-    }
-
-    /// The same with this code and message.
-    pub fn failing(mut self, code: i64, message: impl Into<String>) -> Self {
-        self.failure_code = Some(code);
-        self.failure_message = Some(message.into());
-        self
-    }
 }
 
 /// The rules by which nodes go on.
@@ -202,7 +148,7 @@ impl Track {
             .map(|(id, state)| element(id, state))
             .collect();
         if let Some(forced) = &self.forced {
-            return forced_answer(forced, details);
+            return forced.answer(details);
         }
         let whole = aggregate(&states);
         let mut answer = json!({ "details": details, "state": whole });
@@ -289,34 +235,6 @@ fn aggregate<'a>(nodes: &[&'a str]) -> &'a str {
     }
 }
 
-fn forced_answer(forced: &ForcedState, true_details: Vec<Value>) -> Value {
-    let mut answer = Map::new();
-    match &forced.details {
-        ForcedDetails::Absent => {}
-        ForcedDetails::True => {
-            answer.insert("details".to_owned(), Value::Array(true_details));
-        }
-        ForcedDetails::Raw(value) => {
-            answer.insert("details".to_owned(), value.clone());
-        }
-    }
-    let mut say = |key: &str, value: Option<Value>| {
-        if let Some(value) = value {
-            answer.insert(key.to_owned(), value);
-        }
-    };
-    say("state", forced.state.as_ref().map(|state| json!(state)));
-    say("failure_code", forced.failure_code.map(|code| json!(code)));
-    say(
-        "failure_message",
-        forced
-            .failure_message
-            .as_ref()
-            .map(|message| json!(message)),
-    );
-    Value::Object(answer)
-}
-
 const KNOWN: [&str; 7] = [
     "pending",
     "in_progress",
@@ -330,8 +248,6 @@ const KNOWN: [&str; 7] = [
 const CCP_ID: &str = "ab5958df-d98a-468e-a72b-d89dcdae5346";
 const WHOLE_IN_PROGRESS: &str = "The state realization is in progress at transport nodes.";
 const WHOLE_UNKNOWN: &str = "The state realization is unknown at transport nodes";
-const NO_CCP_NODE: &str =
-    "Unable to get response from any CCP node. Please retry operation after some time.";
 /// Writes of one session whose request ids still have a progress of their own.
 const REMEMBERED: usize = 64;
 

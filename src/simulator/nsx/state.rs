@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use crate::simulator::nsx::forced::ForcedState;
 use crate::simulator::nsx::kind::Kind;
 use crate::simulator::nsx::levers::Levers;
-use crate::simulator::nsx::realization::{ForcedState, Track};
+use crate::simulator::nsx::realization::Track;
 use crate::simulator::nsx::runtime;
 use crate::simulator::nsx::tunnel::Tunnel;
 use crate::simulator::nsx::world::World;

@@ -250,95 +250,6 @@ impl World {
         Some((id, service))
     }
 
-    /// Checks what an object refers to, and fills in what follows from it.
-    fn resolve(
-        &self,
-        kind: Kind,
-        own_id: Option<&str>,
-        value: &mut Map<String, Value>,
-    ) -> Result<(), Refusal> {
-        match kind {
-            Kind::IkeProfile | Kind::TunnelProfile | Kind::DpdProfile => {}
-            Kind::Service => {
-                let router = text(value, "logical_router_id");
-                if !self.routers.contains(&router) {
-                    return Err(Refusal::missing("LogicalRouter", &router));
-                }
-                let mut others = self
-                    .objects(kind)
-                    .filter(|(id, _)| Some(id.as_str()) != own_id);
-                if others.any(|(_, other)| text(&other.value, "logical_router_id") == router) {
-                    let message =
-                        format!("LogicalRouter/{router} already has an IPSec VPN service.");
-                    return Err(Refusal::vpn(message));
-                }
-            }
-            Kind::LocalEndpoint => {
-                let id = text_of(&value["ipsec_vpn_service_id"]["target_id"]);
-                let service = self.refer(Kind::Service, &id)?;
-                value["ipsec_vpn_service_id"] = json!({
-                    "target_id": id,
-                    "target_type": Kind::Service.type_name(),
-                    "target_display_name": service.value.get("display_name"),
-                    "is_valid": true,
-                });
-            }
-            Kind::PeerEndpoint => {
-                for (field, profile, default) in PROFILES {
-                    let id = value.entry(field).or_insert(json!(default)).clone();
-                    self.refer(profile, &text_of(&id))?;
-                }
-            }
-            Kind::Session => {
-                let local = self.refer(Kind::LocalEndpoint, &text(value, "local_endpoint_id"))?;
-                let service = local
-                    .value
-                    .get("ipsec_vpn_service_id")
-                    .map(|it| it["target_id"].clone());
-                self.refer(Kind::PeerEndpoint, &text(value, "peer_endpoint_id"))?;
-                value.insert(
-                    "ipsec_vpn_service_id".to_owned(),
-                    service.unwrap_or_default(),
-                );
-                number_parts(value);
-            }
-        }
-        Ok(())
-    }
-
-    fn refer(&self, kind: Kind, id: &str) -> Result<&Object, Refusal> {
-        self.object(kind, id)
-            .ok_or_else(|| Refusal::missing(kind.type_name(), id))
-    }
-
-    /// Somebody who refers to this object.
-    fn user_of(&self, kind: Kind, id: &str) -> Option<(Kind, String)> {
-        let by = |user: Kind, refers: &dyn Fn(&Map<String, Value>) -> bool| {
-            let found = self.objects(user).find(|(_, object)| refers(&object.value));
-            found.map(|(id, _)| (user, id.clone()))
-        };
-        match kind {
-            Kind::IkeProfile | Kind::TunnelProfile | Kind::DpdProfile => {
-                let (field, ..) = PROFILES
-                    .into_iter()
-                    .find(|(_, profile, _)| *profile == kind)?;
-                by(Kind::PeerEndpoint, &|peer| text(peer, field) == id)
-            }
-            Kind::Service => by(Kind::LocalEndpoint, &|local| {
-                local
-                    .get("ipsec_vpn_service_id")
-                    .is_some_and(|service| service["target_id"] == id)
-            }),
-            Kind::LocalEndpoint => by(Kind::Session, &|session| {
-                text(session, "local_endpoint_id") == id
-            }),
-            Kind::PeerEndpoint => by(Kind::Session, &|session| {
-                text(session, "peer_endpoint_id") == id
-            }),
-            Kind::Session => None,
-        }
-    }
-
     /// Notes a write on the object and on every session that it is part of: they share one span.
     fn wrote(&mut self, kind: Kind, id: &str, actor: Actor<'_>) {
         if let Some(object) = self.object_mut(kind, id) {
@@ -389,20 +300,6 @@ impl World {
         objects
             .flat_map(|object| object.writes.iter().cloned())
             .collect()
-    }
-
-    /// The objects a session is made of, itself left out.
-    fn parts(&self, session: &Map<String, Value>) -> Vec<(Kind, String)> {
-        let peer_id = text(session, "peer_endpoint_id");
-        let mut parts = vec![
-            (Kind::Service, text(session, "ipsec_vpn_service_id")),
-            (Kind::LocalEndpoint, text(session, "local_endpoint_id")),
-        ];
-        if let Some(peer) = self.object(Kind::PeerEndpoint, &peer_id) {
-            parts.extend(PROFILES.map(|(field, kind, _)| (kind, text(&peer.value, field))));
-        }
-        parts.push((Kind::PeerEndpoint, peer_id));
-        parts
     }
 
     fn store(&mut self, kind: Kind, id: &str, value: Map<String, Value>, psk: Option<String>) {
@@ -457,7 +354,7 @@ pub(crate) fn text(value: &Map<String, Value>, field: &str) -> String {
     value.get(field).map(text_of).unwrap_or_default()
 }
 
-fn text_of(value: &Value) -> String {
+pub(crate) fn text_of(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
@@ -493,44 +390,5 @@ fn may_change(kind: Kind, object: &Object, actor: Actor<'_>) -> Result<(), Refus
     Ok(())
 }
 
-/// Gives rules and tunnel ports what the server gives them.
-fn number_parts(session: &mut Map<String, Value>) {
-    let rules = session
-        .get_mut("policy_rules")
-        .and_then(Value::as_array_mut);
-    for rule in rules.into_iter().flatten().filter_map(Value::as_object_mut) {
-        rule.entry("id")
-            .or_insert_with(|| json!(format!("{}", fastrand::u32(1_000..100_000))));
-        rule.insert("action".to_owned(), json!("PROTECT"));
-        rule.entry("enabled").or_insert(json!(true));
-        rule.entry("logged").or_insert(json!(false));
-    }
-    let ports = session
-        .get_mut("tunnel_ports")
-        .and_then(Value::as_array_mut);
-    for port in ports.into_iter().flatten().filter_map(Value::as_object_mut) {
-        port.entry("tunnel_port_id")
-            .or_insert_with(|| json!(Uuid::new_v4().to_string()));
-    }
-}
-
-/// A peer endpoint's references to profiles, and the system's own that stand in for absent ones.
-const PROFILES: [(&str, Kind, &str); 3] = [
-    (
-        "ike_profile_id",
-        Kind::IkeProfile,
-        inventory::DEFAULT_IKE_PROFILE_ID,
-    ),
-    (
-        "ipsec_tunnel_profile_id",
-        Kind::TunnelProfile,
-        inventory::DEFAULT_TUNNEL_PROFILE_ID,
-    ),
-    (
-        "dpd_profile_id",
-        Kind::DpdProfile,
-        inventory::DEFAULT_DPD_PROFILE_ID,
-    ),
-];
 const WRITES_KEPT: usize = 16;
 const GRAVES_KEPT: usize = 1_000;

@@ -5,10 +5,11 @@ use std::time::Duration;
 use http::Method;
 use serde_json::{Value, json};
 
+use crate::simulator::nsx::forced::ForcedState;
 use crate::simulator::nsx::inventory;
 use crate::simulator::nsx::kind::Kind;
 use crate::simulator::nsx::levers::UnknownRequestId;
-use crate::simulator::nsx::realization::{ForcedState, Pace};
+use crate::simulator::nsx::realization::Pace;
 use crate::simulator::nsx::refusal::StatusKey;
 use crate::simulator::nsx::state::NsxState;
 use crate::simulator::nsx::tests::{Bench, peer, session};

@@ -16,4 +16,5 @@ mod bodies;
 pub mod faults;
 pub mod http;
 pub mod nsx;
+pub mod openstack;
 pub mod requests;

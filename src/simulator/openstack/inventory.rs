@@ -1,0 +1,311 @@
+//! What there is from the start: two projects with a router, subnets, policies, services and endpoint groups, and
+//! the users who may touch them. All ids are fixed, so that a session with curl can be written down.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use serde_json::{Map, Value, json};
+
+use crate::simulator::openstack::identity::{ApplicationCredential, Identity, Project, User};
+use crate::simulator::openstack::kinds::Kind;
+use crate::simulator::openstack::state::{Cloud, Network, Router, Row, Subnet};
+use crate::simulator::openstack::variant::Variant;
+
+/// The ids and logins of what is there from the start; no connection is.
+#[derive(Clone, Debug)]
+pub struct Inventory {
+    /// The project that [`Inventory::member`] may change.
+    pub project: Owned,
+    /// A project of somebody else.
+    pub other: Owned,
+    /// A router of the first project that has no gateway.
+    pub router_without_gateway: &'static str,
+    /// Roles `reader` and `member` in the first project.
+    pub member: Login,
+    /// Only `reader` there: sees empty lists.
+    pub reader: Login,
+    /// Roles `reader` and `member` in the other project.
+    pub other_member: Login,
+    /// Role `admin` in both projects: sees all.
+    pub admin: Login,
+    /// The member's application credential: its id, and as password its secret.
+    pub application_credential: Login,
+}
+
+/// What one project owns from the start.
+#[derive(Clone, Debug)]
+pub struct Owned {
+    /// The project's id.
+    pub project_id: &'static str,
+    /// The project's name.
+    pub project_name: &'static str,
+    /// A router with a gateway in both address families.
+    pub router_id: &'static str,
+    /// An IPv4 subnet on that router, in [`Owned::local_group_id`].
+    pub subnet_id: &'static str,
+    /// Another IPv4 subnet, of [`Owned::legacy_service_id`].
+    pub legacy_subnet_id: &'static str,
+    /// An IPv6 subnet on the same router.
+    pub subnet_v6_id: &'static str,
+    /// A service without a subnet: its connections have endpoint groups.
+    pub service_id: &'static str,
+    /// A service with a subnet: its connections have `peer_cidrs`.
+    pub legacy_service_id: &'static str,
+    /// IKE with sha256.
+    pub ike_policy_id: &'static str,
+    /// IPsec with sha256.
+    pub ipsec_policy_id: &'static str,
+    /// Endpoint group of type subnet.
+    pub local_group_id: &'static str,
+    /// Endpoint group of type cidr.
+    pub peer_group_id: &'static str,
+}
+
+/// A name and what proves it. The secrets are made up and of no use anywhere else.
+#[derive(Clone)]
+pub struct Login {
+    /// The user's id; for an application credential, the id of the credential.
+    pub id: &'static str,
+    /// The user's name in the domain `default`.
+    pub name: &'static str,
+    /// The password; for an application credential, its secret.
+    pub password: &'static str,
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Login")
+            .field("id", &self.id)
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Inventory {
+    /// The same for every simulator.
+    pub const fn fixed() -> Self {
+        Self {
+            project: Owned {
+                project_id: "d3300000000040008000000000000001",
+                project_name: "demo",
+                router_id: "d3300000-0000-4000-8000-000000000010",
+                subnet_id: "d3300000-0000-4000-8000-000000000021",
+                legacy_subnet_id: "d3300000-0000-4000-8000-000000000022",
+                subnet_v6_id: "d3300000-0000-4000-8000-000000000026",
+                service_id: "d3300000-0000-4000-8000-000000000031",
+                legacy_service_id: "d3300000-0000-4000-8000-000000000032",
+                ike_policy_id: "d3300000-0000-4000-8000-000000000041",
+                ipsec_policy_id: "d3300000-0000-4000-8000-000000000042",
+                local_group_id: "d3300000-0000-4000-8000-000000000051",
+                peer_group_id: "d3300000-0000-4000-8000-000000000052",
+            },
+            other: Owned {
+                project_id: "07e20000000040008000000000000001",
+                project_name: "other",
+                router_id: "07e20000-0000-4000-8000-000000000010",
+                subnet_id: "07e20000-0000-4000-8000-000000000021",
+                legacy_subnet_id: "07e20000-0000-4000-8000-000000000022",
+                subnet_v6_id: "07e20000-0000-4000-8000-000000000026",
+                service_id: "07e20000-0000-4000-8000-000000000031",
+                legacy_service_id: "07e20000-0000-4000-8000-000000000032",
+                ike_policy_id: "07e20000-0000-4000-8000-000000000041",
+                ipsec_policy_id: "07e20000-0000-4000-8000-000000000042",
+                local_group_id: "07e20000-0000-4000-8000-000000000051",
+                peer_group_id: "07e20000-0000-4000-8000-000000000052",
+            },
+            router_without_gateway: "d3300000-0000-4000-8000-000000000011",
+            member: Login {
+                id: "d3300000000040008000000000000101",
+                name: "demo",
+                password: "not-a-real-password-of-demo",
+            },
+            reader: Login {
+                id: "d3300000000040008000000000000102",
+                name: "demo-reader",
+                password: "not-a-real-password-of-demo-reader",
+            },
+            other_member: Login {
+                id: "07e20000000040008000000000000101",
+                name: "other",
+                password: "not-a-real-password-of-other",
+            },
+            admin: Login {
+                id: "ad300000000040008000000000000101",
+                name: "admin",
+                password: "not-a-real-password-of-admin",
+            },
+            application_credential: Login {
+                id: "d3300000000040008000000000000201",
+                name: "demo-gateway",
+                password: "not-a-real-secret-of-demo-gateway",
+            },
+        }
+    }
+
+    /// Routers and subnets of both projects.
+    pub(crate) fn network(&self) -> Network {
+        let mut network = Network::default();
+        for (owned, net, host) in [(&self.project, 10, 166), (&self.other, 20, 167)] {
+            let router = Router {
+                project: owned.project_id.to_owned(),
+                name: format!("{}-router", owned.project_name),
+                gateway_v4: Some(format!("203.0.113.{host}")),
+                gateway_v6: Some(format!("2001:db8:ffff::{host}")),
+            };
+            network.routers.insert(owned.router_id.to_owned(), router);
+            for (id, name, cidr) in [
+                (owned.subnet_id, "subnet-1", format!("10.{net}.1.0/24")),
+                (
+                    owned.legacy_subnet_id,
+                    "subnet-2",
+                    format!("10.{net}.2.0/24"),
+                ),
+                (
+                    owned.subnet_v6_id,
+                    "subnet-6",
+                    format!("2001:db8:{net}::/64"),
+                ),
+            ] {
+                let (project, router) = (owned.project_id.to_owned(), owned.router_id.to_owned());
+                network.subnets.insert(
+                    id.to_owned(),
+                    Subnet {
+                        project,
+                        name: name.to_owned(),
+                        cidr,
+                        router,
+                    },
+                );
+            }
+        }
+        let without = Router {
+            project: self.project.project_id.to_owned(),
+            name: "no-gateway".to_owned(),
+            gateway_v4: None,
+            gateway_v6: None,
+        };
+        network
+            .routers
+            .insert(self.router_without_gateway.to_owned(), without);
+        network
+    }
+
+    /// Services, policies and groups of both projects.
+    ///
+    /// On K5 every service has a subnet, since there are no groups to use instead; 20 connections are its limit.
+    pub(crate) fn fill(&self, cloud: &mut Cloud) {
+        for owned in [&self.project, &self.other] {
+            if cloud.variant == Variant::K5 {
+                cloud
+                    .quotas
+                    .insert((owned.project_id.to_owned(), Kind::Connection), 20);
+            }
+            let (sha256, subnet) = match cloud.variant {
+                Variant::Neutron => ("sha256", None),
+                Variant::Otc => ("sha2-256", None),
+                Variant::K5 => ("sha256", Some(owned.subnet_id)),
+            };
+            let policy = json!({
+                "auth_algorithm": sha256, "encryption_algorithm": "aes-256", "pfs": "group14",
+                "lifetime": {"units": "seconds", "value": 3600},
+            });
+            let ike = json!({"phase1_negotiation_mode": "main", "ike_version": "v2"});
+            let ipsec = json!({"transform_protocol": "esp", "encapsulation_mode": "tunnel"});
+            let router = &cloud.network.routers[owned.router_id];
+            let service = json!({
+                "subnet_id": subnet, "router_id": owned.router_id, "flavor_id": null, "admin_state_up": true,
+                "external_v4_ip": router.gateway_v4, "external_v6_ip": router.gateway_v6, "status": "PENDING_CREATE",
+            });
+            let legacy = json!({"subnet_id": owned.legacy_subnet_id});
+            let local = json!({"type": "subnet", "endpoints": [owned.subnet_id]});
+            let peer = json!({"type": "cidr", "endpoints": ["192.168.77.0/24", "192.168.78.0/24"]});
+            for (kind, id, name, parts) in [
+                (
+                    Kind::IkePolicy,
+                    owned.ike_policy_id,
+                    "ike",
+                    vec![&policy, &ike],
+                ),
+                (
+                    Kind::IpsecPolicy,
+                    owned.ipsec_policy_id,
+                    "ipsec",
+                    vec![&policy, &ipsec],
+                ),
+                (Kind::VpnService, owned.service_id, "vpn", vec![&service]),
+                (
+                    Kind::VpnService,
+                    owned.legacy_service_id,
+                    "vpn-legacy",
+                    vec![&service, &legacy],
+                ),
+                (
+                    Kind::EndpointGroup,
+                    owned.local_group_id,
+                    "local",
+                    vec![&local],
+                ),
+                (
+                    Kind::EndpointGroup,
+                    owned.peer_group_id,
+                    "peer",
+                    vec![&peer],
+                ),
+            ] {
+                let ends = json!({"id": id, "tenant_id": owned.project_id, "name": name, "description": ""});
+                let project = json!({"project_id": owned.project_id});
+                let parts = std::iter::once(&ends).chain(parts).chain([&project]);
+                let fields: Map<String, Value> = parts
+                    .filter_map(Value::as_object)
+                    .flatten()
+                    .map(pair)
+                    .collect();
+                cloud.insert(kind, Row::new(fields));
+            }
+        }
+    }
+
+    /// Users, projects and the application credential.
+    pub(crate) fn enroll(&self, identity: &mut Identity) {
+        for owned in [&self.project, &self.other] {
+            let (id, name) = (owned.project_id.to_owned(), owned.project_name.to_owned());
+            identity.projects.push(Project { id, name });
+        }
+        let (demo, other) = (self.project.project_id, self.other.project_id);
+        let member: &[&str] = &["reader", "member"];
+        for (login, grants) in [
+            (&self.member, vec![(demo, member)]),
+            (&self.reader, vec![(demo, &["reader"][..])]),
+            (&self.other_member, vec![(other, member)]),
+            (
+                &self.admin,
+                vec![(demo, &["admin"][..]), (other, &["admin"][..])],
+            ),
+        ] {
+            let roles = |(project, roles): (&str, &[&str])| {
+                (
+                    project.to_owned(),
+                    roles.iter().map(|role| (*role).to_owned()).collect(),
+                )
+            };
+            identity.users.push(User {
+                id: login.id.to_owned(),
+                name: login.name.to_owned(),
+                password: login.password.to_owned(),
+                roles: grants.into_iter().map(roles).collect::<HashMap<_, _>>(),
+            });
+        }
+        identity
+            .application_credentials
+            .push(ApplicationCredential {
+                id: self.application_credential.id.to_owned(),
+                secret: self.application_credential.password.to_owned(),
+                user: self.member.id.to_owned(),
+                project: demo.to_owned(),
+            });
+    }
+}
+
+fn pair((name, value): (&String, &Value)) -> (String, Value) {
+    (name.clone(), value.clone())
+}

@@ -1,0 +1,184 @@
+//! What a test or a demo can do to a running simulator, beyond what its API allows.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::simulator::openstack::Shared;
+use crate::simulator::openstack::agent::{self, AgentPace, ReportFate};
+use crate::simulator::openstack::identity::{LoginCounts, Region};
+use crate::simulator::openstack::kinds::Kind;
+
+/// A handle on what one simulated OpenStack holds; clones are the same handle.
+#[derive(Clone, Debug)]
+pub struct OpenstackState(pub(crate) Arc<Shared>);
+
+/// The agent and the rows.
+impl OpenstackState {
+    /// Lets the agent report a connection right after a sync (`updated_pending_status` is true).
+    pub fn agent_reports(&self, id: &str, status: &str) -> ReportFate {
+        agent::report(&mut self.0.cloud(), id, status, true)
+    }
+
+    /// Lets the agent report a connection without a sync before: dropped while the row is PENDING.
+    pub fn agent_reports_stale(&self, id: &str, status: &str) -> ReportFate {
+        agent::report(&mut self.0.cloud(), id, status, false)
+    }
+
+    /// Who moves connections from now on; what is already due stays due.
+    pub fn set_pace(&self, pace: AgentPace) {
+        self.0.cloud().pace = pace;
+    }
+
+    /// Writes a status past all rules: any word, documented or not. False if there is no such connection.
+    ///
+    /// The agent is silent about the connection until it is next changed through the API.
+    pub fn set_status(&self, id: &str, status: &str) -> bool {
+        self.set_attribute(Kind::Connection, id, "status", Some(Value::from(status)))
+    }
+
+    /// Makes a connection's status `null`. False if there is no such connection.
+    pub fn set_status_null(&self, id: &str) -> bool {
+        self.set_attribute(Kind::Connection, id, "status", Some(Value::Null))
+    }
+
+    /// Takes the key `status` out of a connection. False if there is no such connection.
+    pub fn set_status_absent(&self, id: &str) -> bool {
+        self.set_attribute(Kind::Connection, id, "status", None)
+    }
+
+    /// Writes any attribute of any row past all rules; none takes the key away. False if there is no such row.
+    pub fn set_attribute(&self, kind: Kind, id: &str, name: &str, value: Option<Value>) -> bool {
+        let mut cloud = self.0.cloud();
+        let Some(row) = cloud.row_mut(kind, id) else {
+            return false;
+        };
+        row.agent.fall_silent();
+        match value {
+            Some(value) => row.set(name, value),
+            None => drop(row.fields.shift_remove(name)),
+        }
+        true
+    }
+
+    /// Deletes a row behind the API's back, used or not. False if there is no such row.
+    pub fn vanish(&self, kind: Kind, id: &str) -> bool {
+        self.0.cloud().remove(kind, id).is_some()
+    }
+
+    /// Leaves a row out of every LIST, while GET still shows it. False if there is no such row.
+    pub fn hide_from_list(&self, kind: Kind, id: &str, hidden: bool) -> bool {
+        self.0
+            .cloud()
+            .row_mut(kind, id)
+            .map(|row| row.unlisted = hidden)
+            .is_some()
+    }
+
+    /// The ids of a kind in all projects, sorted.
+    pub fn ids(&self, kind: Kind) -> Vec<String> {
+        self.0.cloud().ids(kind)
+    }
+
+    /// One row as it is kept, in stock Neutron's form, the key included; none if there is no such row.
+    pub fn row(&self, kind: Kind, id: &str) -> Option<Value> {
+        let mut cloud = self.0.cloud();
+        cloud.advance(Instant::now());
+        cloud
+            .row(kind, id)
+            .map(|row| Value::Object(row.fields.clone()))
+    }
+
+    /// The status of a connection now; none if it is gone or its status is no text.
+    pub fn status(&self, id: &str) -> Option<String> {
+        self.row(Kind::Connection, id)?["status"]
+            .as_str()
+            .map(str::to_owned)
+    }
+}
+
+/// The service as a whole.
+impl OpenstackState {
+    /// Takes the VPN plugin away: its collections and its extension are 404. The rows stay.
+    pub fn set_vpn_absent(&self, absent: bool) {
+        self.0.cloud().vpn_absent = absent;
+    }
+
+    /// `pagination_max_limit`; none is infinite.
+    pub fn set_page_cap(&self, cap: Option<usize>) {
+        self.0.cloud().page_cap = cap.filter(|cap| *cap > 0);
+    }
+
+    /// What hrefs begin with instead of the request's own host, as behind a proxy: `https://inner.example`.
+    pub fn set_advertised_origin(&self, origin: Option<&str>) {
+        self.0.cloud().advertised = origin.map(str::to_owned);
+    }
+
+    /// How many objects of a kind a project may have; none is no limit.
+    pub fn set_quota(&self, project_id: &str, kind: Kind, limit: Option<usize>) {
+        let key = (project_id.to_owned(), kind);
+        let mut cloud = self.0.cloud();
+        match limit {
+            Some(limit) => drop(cloud.quotas.insert(key, limit)),
+            None => drop(cloud.quotas.remove(&key)),
+        }
+    }
+
+    /// Teaches the server's resolver a name that `peer_address` may hold. It knows `localhost`.
+    pub fn set_host(&self, name: &str, address: &str) {
+        self.0
+            .cloud()
+            .hosts
+            .insert(name.to_owned(), address.to_owned());
+    }
+
+    /// Spells `PENDING_CREATE` with a blank from now on. Only Open Telekom Cloud does so.
+    pub fn set_blank_in_status(&self, blank: bool) {
+        self.0.cloud().spelling.blank_in_status = blank;
+    }
+}
+
+/// Keystone.
+impl OpenstackState {
+    /// Lets every token that is out be past its time: Neutron answers 401 from now on.
+    pub fn expire_all_tokens(&self) {
+        self.0.identity().expire_all();
+    }
+
+    /// Revokes every token that is out. Neutron goes on taking them for
+    /// [`OpenstackOptions::token_cache_time`](crate::simulator::openstack::OpenstackOptions::token_cache_time).
+    pub fn revoke_all_tokens(&self) {
+        self.0.identity().revoke_all(Instant::now());
+    }
+
+    /// How long tokens issued from now on are valid.
+    pub fn set_token_lifetime(&self, lifetime: std::time::Duration) {
+        self.0.identity().lifetime = lifetime;
+    }
+
+    /// The regions of catalogues handed out from now on; a region can name another host.
+    pub fn set_regions(&self, regions: Vec<Region>) {
+        self.0.identity().regions = regions;
+    }
+
+    /// A user's roles in a project, for tokens issued from now on; without any, the project is refused to the user.
+    ///
+    /// Tokens that are out keep their roles, as cached ones do. False if there is no such user.
+    pub fn set_roles(&self, user: &str, project_id: &str, roles: &[&str]) -> bool {
+        let mut identity = self.0.identity();
+        let Some(user) = identity.users.iter_mut().find(|known| known.name == user) else {
+            return false;
+        };
+        user.roles.insert(
+            project_id.to_owned(),
+            roles.iter().map(|role| (*role).to_owned()).collect(),
+        );
+        true
+    }
+
+    /// How many tokens were asked for so far, and with what result.
+    pub fn logins(&self) -> LoginCounts {
+        self.0.identity().logins
+    }
+}

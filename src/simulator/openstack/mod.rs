@@ -1,0 +1,245 @@
+//! An OpenStack on loopback: Keystone v3 and Neutron with VPNaaS, or a cloud that descends from it.
+//!
+//! Two servers, so that Keystone can be down alone. The demo starts one like this and logs in as
+//! [`Inventory::member`]:
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use isthmus::simulator::openstack::{AgentPace, OpenstackOptions, OpenstackSimulator};
+//!
+//! # async fn start() -> std::io::Result<()> {
+//! let pace = AgentPace::Elapsed {
+//!     installed: Duration::from_secs(2),
+//!     established: Duration::from_secs(3),
+//!     dip_on_update: false,
+//! };
+//! let cloud = OpenstackSimulator::start(OpenstackOptions { pace, ..OpenstackOptions::default() })?;
+//! println!("auth_url = {}/v3, project {}", cloud.keystone_url(), cloud.inventory().project.project_name);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! In reading order:
+//! - `state`: rows, who may see them, what refers to what;
+//! - `agent`: when a status changes;
+//! - `attributes`, `validate`: what Neutron's API layer takes;
+//! - `connections`, `resources`: what its VPN plugin makes of it;
+//! - `listing`: filters, pages, fields;
+//! - `variant`: how other clouds differ;
+//! - `neutron`, `network`, `keystone`, `identity`: routes and tokens;
+//! - [`Inventory`]: what is there from the start; [`OpenstackState`]: levers.
+//!
+//! What it is written from is in `README.md` beside this file.
+
+mod agent;
+mod attributes;
+mod clock;
+mod connections;
+mod identity;
+mod inventory;
+mod keystone;
+mod kinds;
+mod levers;
+mod listing;
+mod network;
+mod neutron;
+mod reply;
+mod resources;
+mod state;
+#[cfg(test)]
+mod tests;
+mod validate;
+mod variant;
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::time::Duration;
+
+use crate::simulator::faults::Faults;
+use crate::simulator::http::Server;
+use crate::simulator::openstack::identity::Identity;
+use crate::simulator::openstack::state::{Caller, Cloud};
+use crate::simulator::openstack::variant::Spelling;
+
+pub use crate::simulator::openstack::agent::{AgentPace, ReportFate};
+pub use crate::simulator::openstack::identity::{LoginCounts, Region};
+pub use crate::simulator::openstack::inventory::{Inventory, Login, Owned};
+pub use crate::simulator::openstack::kinds::Kind;
+pub use crate::simulator::openstack::levers::OpenstackState;
+pub use crate::simulator::openstack::variant::{Series, Variant};
+
+/// What kind of OpenStack to start.
+#[derive(Clone, Debug)]
+pub struct OpenstackOptions {
+    /// Whose cloud it is; stock Neutron by default.
+    pub variant: Variant,
+    /// Which release of stock Neutron; 2026.1 by default. The other variants ignore it.
+    pub series: Series,
+    /// Who moves connections; nobody by default.
+    pub pace: AgentPace,
+    /// Whether Neutron takes any token or none, and everybody for the demo member; false by default.
+    pub no_auth: bool,
+    /// How long tokens are valid; an hour by default.
+    pub token_lifetime: Duration,
+    /// How long Neutron goes on taking a token after it was revoked; 300 s by default, as on a real one.
+    pub token_cache_time: Duration,
+    /// `pagination_max_limit`; infinite by default.
+    pub page_cap: Option<usize>,
+    /// Whether Open Telekom Cloud spells `PENDING CREATE` with a blank, as in one of its examples; false by default.
+    pub blank_in_status: bool,
+    /// Whether K5 puts an `@` before peer ids; false by default.
+    pub at_before_peer_id: bool,
+}
+
+impl Default for OpenstackOptions {
+    fn default() -> Self {
+        Self {
+            variant: Variant::default(),
+            series: Series::default(),
+            pace: AgentPace::default(),
+            no_auth: false,
+            token_lifetime: Duration::from_secs(3600),
+            token_cache_time: Duration::from_secs(300),
+            page_cap: None,
+            blank_in_status: false,
+            at_before_peer_id: false,
+        }
+    }
+}
+
+/// A running Keystone and Neutron; dropped, both stop.
+#[derive(Debug)]
+pub struct OpenstackSimulator {
+    keystone: Server,
+    neutron: Server,
+    state: OpenstackState,
+}
+
+impl OpenstackSimulator {
+    /// Starts both servers on free ports of 127.0.0.1. Needs a tokio runtime around it.
+    ///
+    /// # Errors
+    /// If no port can be had.
+    pub fn start(options: OpenstackOptions) -> io::Result<Self> {
+        let shared = Arc::new(Shared::new(&options));
+        let keystone = Server::start(keystone::router(Arc::clone(&shared)), Faults::default())?;
+        let neutron = Server::start(neutron::router(Arc::clone(&shared)), Faults::default())?;
+        shared.urls.get_or_init(|| Urls {
+            keystone: keystone.url(),
+            neutron: neutron.url(),
+        });
+        Ok(Self {
+            keystone,
+            neutron,
+            state: OpenstackState(shared),
+        })
+    }
+
+    /// `http://127.0.0.1:<port>`; tokens are at `/v3/auth/tokens` below it.
+    pub fn keystone_url(&self) -> String {
+        self.keystone.url()
+    }
+
+    /// `http://127.0.0.1:<port>`, without `/v2.0`, as the catalogue has it.
+    pub fn neutron_url(&self) -> String {
+        self.neutron.url()
+    }
+
+    /// What Neutron does wrong. Keystone's faults are at [`OpenstackSimulator::keystone`].
+    pub fn faults(&self) -> &Faults {
+        self.neutron.faults()
+    }
+
+    /// The server of Keystone: to stop, to restart, and what it was asked.
+    pub fn keystone(&self) -> &Server {
+        &self.keystone
+    }
+
+    /// The server of Neutron: to stop, to restart, and what it was asked.
+    pub fn neutron(&self) -> &Server {
+        &self.neutron
+    }
+
+    /// Its levers.
+    pub fn state(&self) -> &OpenstackState {
+        &self.state
+    }
+
+    /// What was there from the start.
+    pub fn inventory(&self) -> Inventory {
+        Inventory::fixed()
+    }
+}
+
+/// What both servers work on.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// Who everybody is taken for, where nobody is asked for a token.
+    everybody: Option<Caller>,
+    urls: OnceLock<Urls>,
+    /// std mutexes, because nobody waits for anything while holding them. Where both are held, `cloud` is the later.
+    identity: Mutex<Identity>,
+    cloud: Mutex<Cloud>,
+}
+
+#[derive(Debug)]
+struct Urls {
+    keystone: String,
+    neutron: String,
+}
+
+impl Shared {
+    fn new(options: &OpenstackOptions) -> Self {
+        let inventory = Inventory::fixed();
+        let mut identity = Identity::new(options.token_lifetime, options.token_cache_time);
+        inventory.enroll(&mut identity);
+        let mut cloud = Cloud::new(
+            options.variant,
+            options.series,
+            options.pace,
+            inventory.network(),
+        );
+        cloud.page_cap = options.page_cap.filter(|cap| *cap > 0);
+        cloud.spelling = Spelling {
+            blank_in_status: options.blank_in_status,
+            at_before_peer_id: options.at_before_peer_id,
+        };
+        inventory.fill(&mut cloud);
+        let everybody = options.no_auth.then(|| Caller {
+            project: Some(inventory.project.project_id.to_owned()),
+            roles: vec!["reader".to_owned(), "member".to_owned()],
+        });
+        Self {
+            everybody,
+            urls: OnceLock::new(),
+            identity: Mutex::new(identity),
+            cloud: Mutex::new(cloud),
+        }
+    }
+
+    fn identity(&self) -> MutexGuard<'_, Identity> {
+        self.identity
+            .lock()
+            .expect("no code panics while it holds the identity")
+    }
+
+    fn cloud(&self) -> MutexGuard<'_, Cloud> {
+        self.cloud
+            .lock()
+            .expect("no code panics while it holds the cloud")
+    }
+
+    fn keystone_url(&self) -> String {
+        self.urls
+            .get()
+            .map(|urls| urls.keystone.clone())
+            .unwrap_or_default()
+    }
+
+    fn neutron_url(&self) -> String {
+        self.urls
+            .get()
+            .map(|urls| urls.neutron.clone())
+            .unwrap_or_default()
+    }
+}

@@ -1,0 +1,243 @@
+//! The Neutron API: routes, who may do what, and the order in which a request is checked.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Query as AxumQuery, State};
+use axum::response::IntoResponse;
+use http::{HeaderMap, Method, Uri};
+use serde_json::{Map, Value, json};
+use tokio::time::Instant;
+
+use crate::simulator::openstack::Shared;
+use crate::simulator::openstack::kinds::Kind;
+use crate::simulator::openstack::listing::{self, Place, Query};
+use crate::simulator::openstack::reply::{Refusal, Reply};
+use crate::simulator::openstack::state::{Caller, Cloud};
+use crate::simulator::openstack::variant::{Series, Variant};
+use crate::simulator::openstack::{connections, network, resources, validate};
+
+/// The routes of Neutron.
+pub(crate) fn router(shared: Arc<Shared>) -> Router {
+    Router::new().fallback(handle).with_state(shared)
+}
+
+async fn handle(
+    State(shared): State<Arc<Shared>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> impl IntoResponse {
+    let pairs = AxumQuery::<Vec<(String, String)>>::try_from_uri(&uri)
+        .map(|query| query.0)
+        .unwrap_or_default();
+    let path = uri.path().trim_end_matches('/');
+    let call = Call {
+        method: &method,
+        path: path.strip_suffix(".json").unwrap_or(path),
+        query: Query(pairs),
+        origin: origin(&shared, &headers),
+        path_given: uri.path(),
+        body: &body,
+        now: Instant::now(),
+    };
+    if call.path.is_empty() {
+        return versions(&call).into_response();
+    }
+    let Some(caller) = caller(&shared, &headers, call.now) else {
+        return Reply::unauthorized(&shared.keystone_url()).into_response();
+    };
+    answer(&mut shared.cloud(), &caller, &call).into_response()
+}
+
+/// One request, decoded.
+#[derive(Debug)]
+pub(crate) struct Call<'a> {
+    pub(crate) method: &'a Method,
+    /// Without a slash or `.json` at its end.
+    pub(crate) path: &'a str,
+    pub(crate) query: Query,
+    /// Scheme and host as the client named them, or as a proxy says it did.
+    pub(crate) origin: String,
+    /// As it came.
+    pub(crate) path_given: &'a str,
+    pub(crate) body: &'a [u8],
+    pub(crate) now: Instant,
+}
+
+fn origin(shared: &Shared, headers: &HeaderMap) -> String {
+    if let Some(advertised) = &shared.cloud().advertised {
+        return advertised.clone();
+    }
+    let text = |name: &str| headers.get(name).and_then(|text| text.to_str().ok());
+    let scheme = text("x-forwarded-proto").unwrap_or("http");
+    text("host").map_or_else(|| shared.neutron_url(), |host| format!("{scheme}://{host}"))
+}
+
+/// Who asks; without a valid token nobody. A server without authentication takes everybody for the demo member.
+fn caller(shared: &Shared, headers: &HeaderMap, now: Instant) -> Option<Caller> {
+    if let Some(everybody) = &shared.everybody {
+        return Some(everybody.clone());
+    }
+    let token = headers.get("x-auth-token")?.to_str().ok()?;
+    shared.identity().caller(token, now)
+}
+
+fn versions(call: &Call<'_>) -> Reply {
+    let links = json!([{"rel": "self", "href": format!("{}/v2.0/", call.origin)}]);
+    Reply::json(
+        200,
+        json!({"versions": [{"id": "v2.0", "status": "CURRENT", "links": links}]}),
+    )
+}
+
+/// The answer to an authenticated request.
+pub(crate) fn answer(cloud: &mut Cloud, caller: &Caller, call: &Call<'_>) -> Reply {
+    cloud.advance(call.now);
+    let segments: Vec<_> = call.path.split('/').skip(1).collect();
+    let outcome = match segments[..] {
+        ["v2.0"] => Ok(network::index(&call.origin)),
+        ["v2.0", "extensions"] => Ok(network::extensions(cloud)),
+        ["v2.0", "extensions", alias] => Ok(network::extension(cloud, alias)),
+        ["v2.0", "quotas", project] => network::quota(cloud, caller, project),
+        ["v2.0", "vpn", segment, ref item @ ..] => {
+            let known = Kind::from_segment(segment)
+                .filter(|kind| cloud.variant.has(*kind) && !cloud.vpn_absent);
+            return match (known, item) {
+                (Some(kind), []) => collection(cloud, caller, call, kind),
+                (Some(kind), [id]) => object(cloud, caller, call, kind, id),
+                _ => Err(Refusal::hidden()),
+            }
+            .unwrap_or_else(|refusal| cloud.variant.refuse(refusal));
+        }
+        ["v2.0", "routers"] => network::routers(cloud, caller, call),
+        ["v2.0", "routers", id] => network::router(cloud, caller, call, id),
+        ["v2.0", "subnets"] => network::subnets(cloud, caller, call),
+        ["v2.0", "subnets", id] => network::subnet(cloud, caller, call, id),
+        _ => Err(Refusal::hidden()),
+    };
+    outcome.unwrap_or_else(Refusal::neutron)
+}
+
+fn collection(
+    cloud: &mut Cloud,
+    caller: &Caller,
+    call: &Call<'_>,
+    kind: Kind,
+) -> Result<Reply, Refusal> {
+    match *call.method {
+        Method::GET | Method::HEAD => {
+            let shown = cloud.listed(caller, kind).into_iter();
+            let rows = shown
+                .map(|row| cloud.variant.show(kind, row, cloud.spelling))
+                .collect();
+            let href = format!("{}{}", call.origin, call.path_given);
+            let place = Place {
+                kind,
+                variant: cloud.variant,
+                series: cloud.series,
+                page_cap: cloud.page_cap,
+                href: &href,
+            };
+            Ok(Reply::json(200, listing::list(place, &call.query, rows)?))
+        }
+        Method::POST => create(cloud, caller, call, kind),
+        _ => Err(not_allowed()),
+    }
+}
+
+/// Validation comes before the quota, the quota before policy, and policy before what the plugin says.
+fn create(
+    cloud: &mut Cloud,
+    caller: &Caller,
+    call: &Call<'_>,
+    kind: Kind,
+) -> Result<Reply, Refusal> {
+    let given = validate::envelope(kind, call.body)?;
+    let own = caller.project.as_deref();
+    let given = validate::create(kind, cloud.variant, own, caller.is_admin(), given)?;
+    within_rules(cloud, kind, true, &given)?;
+    let project = given
+        .get("tenant_id")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    cloud.within_quota(kind, project)?;
+    if !caller.may_use_vpn() {
+        let message = format!("rule:create_{} is disallowed by policy", kind.singular());
+        return Err(Refusal::new(403, "PolicyNotAuthorized", message));
+    }
+    let row = match kind {
+        Kind::Connection => connections::create(cloud, caller, given, call.now)?,
+        _ => resources::create(cloud, caller, kind, given)?,
+    };
+    Ok(cloud
+        .variant
+        .created(kind, cloud.variant.show(kind, &row, cloud.spelling)))
+}
+
+fn object(
+    cloud: &mut Cloud,
+    caller: &Caller,
+    call: &Call<'_>,
+    kind: Kind,
+    id: &str,
+) -> Result<Reply, Refusal> {
+    let row = match *call.method {
+        Method::GET | Method::HEAD => {
+            let row = cloud.visible(caller, kind, id)?;
+            let shown = cloud.variant.show(kind, row, cloud.spelling);
+            let shown = listing::only(&call.query.fields(), shown);
+            return Ok(Reply::json(200, json!({kind.singular(): shown})));
+        }
+        Method::PUT => {
+            let given = validate::envelope(kind, call.body)?;
+            let own = caller.project.as_deref();
+            let given = validate::update(kind, cloud.variant, own, caller.is_admin(), given)?;
+            within_rules(cloud, kind, false, &given)?;
+            match kind {
+                Kind::Connection => connections::update(cloud, caller, id, given, call.now)?,
+                _ => resources::update(cloud, caller, kind, id, given)?,
+            }
+        }
+        Method::DELETE => {
+            resources::delete(cloud, caller, kind, id)?;
+            return Ok(Reply::empty(204));
+        }
+        _ => return Err(not_allowed()),
+    };
+    Ok(Reply::json(
+        200,
+        json!({kind.singular(): cloud.variant.show(kind, &row, cloud.spelling)}),
+    ))
+}
+
+/// Rules of one variant or release on top of the attribute map.
+fn within_rules(
+    cloud: &Cloud,
+    kind: Kind,
+    creating: bool,
+    given: &Map<String, Value>,
+) -> Result<(), Refusal> {
+    if kind == Kind::Connection {
+        cloud.variant.connection_rules(creating, given)?;
+    }
+    if cloud.variant == Variant::Neutron && cloud.series == Series::V2026_2 {
+        for name in ["name", "description"] {
+            let text = given.get(name).and_then(Value::as_str).unwrap_or_default();
+            if text.chars().any(|c| c.len_utf8() == 4) {
+                let message = format!(
+                    "Invalid input for {name}. Reason: '{text}' has characters that are not allowed."
+                );
+                return Err(Refusal::bad_request(message));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn not_allowed() -> Refusal {
+    let message = "The server could not comply with the request since it is either malformed or otherwise incorrect.";
+    Refusal::new(405, "HTTPMethodNotAllowed", message)
+}

@@ -1,0 +1,248 @@
+//! The tables of one Neutron: rows, who may see them, and what refers to what. No I/O.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::{Map, Value};
+use tokio::time::Instant;
+
+use crate::simulator::openstack::agent::{AgentPace, Memo};
+use crate::simulator::openstack::clock::Stamp;
+use crate::simulator::openstack::kinds::Kind;
+use crate::simulator::openstack::reply::Refusal;
+use crate::simulator::openstack::variant::{Series, Spelling, Variant};
+
+/// One Neutron with everything in it.
+#[derive(Debug)]
+pub(crate) struct Cloud {
+    pub(crate) variant: Variant,
+    pub(crate) series: Series,
+    pub(crate) spelling: Spelling,
+    pub(crate) pace: AgentPace,
+    /// `pagination_max_limit`: caps `limit`, and pages a LIST that has none.
+    pub(crate) page_cap: Option<usize>,
+    /// Stands in hrefs instead of the request's own host.
+    pub(crate) advertised: Option<String>,
+    /// Whether the VPN service plugin is not loaded.
+    pub(crate) vpn_absent: bool,
+    /// Limits by project and kind; without an entry there is none.
+    pub(crate) quotas: HashMap<(String, Kind), usize>,
+    /// Names that `peer_address` may hold, and what they resolve to.
+    pub(crate) hosts: HashMap<String, String>,
+    pub(crate) network: Network,
+    tables: HashMap<Kind, BTreeMap<String, Row>>,
+}
+
+/// One row of a table.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    /// What stock Neutron would show, in its order.
+    pub(crate) fields: Map<String, Value>,
+    pub(crate) created: Stamp,
+    /// Left out of every LIST, though GET still finds it.
+    pub(crate) unlisted: bool,
+    /// What the agent knows and is about to say of it.
+    pub(crate) agent: Memo,
+}
+
+impl Row {
+    pub(crate) fn new(fields: Map<String, Value>) -> Self {
+        Self {
+            fields,
+            created: Stamp::now(),
+            unlisted: false,
+            agent: Memo::default(),
+        }
+    }
+
+    /// A text attribute; empty if it is absent or no text.
+    pub(crate) fn text(&self, name: &str) -> &str {
+        self.fields
+            .get(name)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    }
+
+    pub(crate) fn set(&mut self, name: &str, value: impl Into<Value>) {
+        self.fields.insert(name.to_owned(), value.into());
+    }
+
+    pub(crate) fn enabled(&self) -> bool {
+        self.fields.get("admin_state_up") != Some(&Value::Bool(false))
+    }
+
+    /// Whether the row waits for an agent; such a row cannot be updated.
+    pub(crate) fn pending(&self) -> bool {
+        matches!(
+            self.text("status"),
+            "PENDING_CREATE" | "PENDING_UPDATE" | "PENDING_DELETE"
+        )
+    }
+
+    /// The 400 of a PUT that came too early.
+    pub(crate) fn updatable(&self) -> Result<(), Refusal> {
+        if !self.pending() {
+            return Ok(());
+        }
+        let (status, id) = (self.text("status"), self.text("id"));
+        let message = format!("Invalid state {status} of vpnaas resource {id} for updating");
+        Err(Refusal::new(400, "VPNStateInvalidToUpdate", message))
+    }
+}
+
+/// Routers and subnets, which are only read.
+#[derive(Debug, Default)]
+pub(crate) struct Network {
+    pub(crate) routers: BTreeMap<String, Router>,
+    pub(crate) subnets: BTreeMap<String, Subnet>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Router {
+    pub(crate) project: String,
+    pub(crate) name: String,
+    /// The addresses of its gateway on the external network; without a gateway, none.
+    pub(crate) gateway_v4: Option<String>,
+    pub(crate) gateway_v6: Option<String>,
+}
+
+impl Router {
+    pub(crate) fn has_gateway(&self) -> bool {
+        self.gateway_v4.is_some() || self.gateway_v6.is_some()
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Subnet {
+    pub(crate) project: String,
+    pub(crate) name: String,
+    pub(crate) cidr: String,
+    /// The router it is connected to.
+    pub(crate) router: String,
+}
+
+/// Who asks.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    /// The project of the token; an unscoped one has none.
+    pub(crate) project: Option<String>,
+    pub(crate) roles: Vec<String>,
+}
+
+impl Caller {
+    pub(crate) fn is_admin(&self) -> bool {
+        self.roles.iter().any(|role| role == "admin")
+    }
+
+    /// Whether policy lets it touch VPN resources: an admin or a member, even to read (since 2025.2).
+    pub(crate) fn may_use_vpn(&self) -> bool {
+        self.is_admin()
+            || (self.project.is_some() && self.roles.iter().any(|role| role == "member"))
+    }
+
+    /// Whether it is in scope: policy is another matter.
+    pub(crate) fn reaches(&self, project: &str) -> bool {
+        self.is_admin() || self.project.as_deref() == Some(project)
+    }
+}
+
+impl Cloud {
+    pub(crate) fn new(variant: Variant, series: Series, pace: AgentPace, network: Network) -> Self {
+        Self {
+            variant,
+            series,
+            spelling: Spelling::default(),
+            pace,
+            page_cap: None,
+            advertised: None,
+            vpn_absent: false,
+            quotas: HashMap::new(),
+            hosts: HashMap::from([("localhost".to_owned(), "127.0.0.1".to_owned())]),
+            network,
+            tables: HashMap::new(),
+        }
+    }
+
+    /// The rows of a kind in the order of their ids, which is InnoDB's.
+    pub(crate) fn rows(&self, kind: Kind) -> impl DoubleEndedIterator<Item = &Row> {
+        self.tables
+            .get(&kind)
+            .into_iter()
+            .flat_map(BTreeMap::values)
+    }
+
+    pub(crate) fn ids(&self, kind: Kind) -> Vec<String> {
+        self.rows(kind)
+            .map(|row| row.text("id").to_owned())
+            .collect()
+    }
+
+    pub(crate) fn row(&self, kind: Kind, id: &str) -> Option<&Row> {
+        self.tables.get(&kind)?.get(id)
+    }
+
+    pub(crate) fn row_mut(&mut self, kind: Kind, id: &str) -> Option<&mut Row> {
+        self.tables.get_mut(&kind)?.get_mut(id)
+    }
+
+    pub(crate) fn insert(&mut self, kind: Kind, row: Row) {
+        self.tables
+            .entry(kind)
+            .or_default()
+            .insert(row.text("id").to_owned(), row);
+    }
+
+    pub(crate) fn remove(&mut self, kind: Kind, id: &str) -> Option<Row> {
+        self.tables.get_mut(&kind)?.remove(id)
+    }
+
+    /// The row if it is in the caller's scope; another project's is as absent as one that never was.
+    pub(crate) fn scoped(&self, caller: &Caller, kind: Kind, id: &str) -> Result<&Row, Refusal> {
+        let row = self
+            .row(kind, id)
+            .filter(|row| caller.reaches(row.text("tenant_id")));
+        row.ok_or_else(|| kind.not_found(id))
+    }
+
+    /// The row if the caller may see it; policy hides it behind another 404 than absence.
+    pub(crate) fn visible(&self, caller: &Caller, kind: Kind, id: &str) -> Result<&Row, Refusal> {
+        let row = self.scoped(caller, kind, id)?;
+        if caller.may_use_vpn() {
+            Ok(row)
+        } else {
+            Err(Refusal::hidden())
+        }
+    }
+
+    /// The rows a LIST may show: none at all, with 200, to who may not read them.
+    pub(crate) fn listed(&self, caller: &Caller, kind: Kind) -> Vec<&Row> {
+        let shown = |row: &&Row| {
+            caller.may_use_vpn() && !row.unlisted && caller.reaches(row.text("tenant_id"))
+        };
+        self.rows(kind).filter(shown).collect()
+    }
+
+    /// 409 if one more would be over the project's quota.
+    pub(crate) fn within_quota(&self, kind: Kind, project: &str) -> Result<(), Refusal> {
+        let limit = self.quotas.get(&(project.to_owned(), kind));
+        let used = self
+            .rows(kind)
+            .filter(|row| row.text("tenant_id") == project)
+            .count();
+        if limit.is_none_or(|limit| used < *limit) {
+            return Ok(());
+        }
+        let message = format!("Quota exceeded for resources: ['{}'].", kind.singular());
+        Err(Refusal::new(409, "OverQuota", message))
+    }
+
+    /// The first connection whose attribute holds this id.
+    pub(crate) fn user_of(&self, attribute: &str, id: &str) -> Option<&Row> {
+        self.rows(Kind::Connection)
+            .find(|row| row.text(attribute) == id)
+    }
+
+    /// Lets everything happen that is due by now.
+    pub(crate) fn advance(&mut self, now: Instant) {
+        crate::simulator::openstack::agent::advance(self, now);
+    }
+}

@@ -1,0 +1,240 @@
+//! The three clouds that speak this API, as data and as shapes of answers.
+//!
+//! Rows are kept as stock Neutron has them; what another cloud adds, leaves out or words differently is
+//! done on the way out, here.
+
+use serde_json::{Map, Value, json};
+
+use crate::simulator::openstack::kinds::Kind;
+use crate::simulator::openstack::reply::{Refusal, Reply};
+use crate::simulator::openstack::state::Row;
+
+/// Whose cloud it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Variant {
+    /// Stock Neutron with neutron-vpnaas.
+    #[default]
+    Neutron,
+    /// Open Telekom Cloud, classic VPN (and Huawei's former API, which is the same).
+    Otc,
+    /// Fujitsu K5 / FJcloud-O: the older API, without endpoint groups.
+    K5,
+}
+
+/// Which release of stock Neutron.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Series {
+    /// 2026.1: filters it does not know are ignored.
+    #[default]
+    V2026_1,
+    /// 2026.2: unknown filters are 400, four-byte characters in names too, and `sha1` and `3des` are 500.
+    V2026_2,
+}
+
+/// An enumeration of the API.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Words {
+    /// The same everywhere.
+    Fixed(&'static [&'static str]),
+    Auth,
+    Encryption,
+    Pfs,
+}
+
+impl Variant {
+    /// The words of an enumeration.
+    pub(crate) fn words(self, words: Words) -> &'static [&'static str] {
+        match (words, self) {
+            (Words::Fixed(words), _) => words,
+            (Words::Auth, Self::Otc) => &["md5", "sha1", "sha2-256", "sha2-384", "sha2-512"],
+            (Words::Auth, _) => &["sha1", "sha256", "sha384", "sha512", "aes-xcbc", "aes-cmac"],
+            (Words::Encryption, Self::Otc) => &["3des", "aes-128", "aes-192", "aes-256"],
+            (Words::Encryption, _) => ENCRYPTION,
+            (Words::Pfs, Self::Otc) => &[
+                "group1", "group2", "group5", "group14", "group15", "group16", "group19",
+                "group20", "group21", "disable",
+            ],
+            (Words::Pfs, _) => PFS,
+        }
+    }
+
+    /// Whether this cloud does not know an attribute that stock Neutron has.
+    pub(crate) fn lacks(self, kind: Kind, attribute: &str) -> bool {
+        match (self, kind) {
+            (Self::Neutron, _) => false,
+            (Self::Otc, Kind::Connection) => attribute == "local_id",
+            (Self::Otc, Kind::VpnService) => attribute == "flavor_id",
+            (Self::K5, Kind::Connection) => matches!(
+                attribute,
+                "local_id" | "local_ep_group_id" | "peer_ep_group_id"
+            ),
+            (Self::K5, Kind::VpnService) => {
+                matches!(attribute, "flavor_id" | "external_v4_ip" | "external_v6_ip")
+            }
+            (Self::Otc | Self::K5, _) => false,
+        }
+    }
+
+    /// Whether the collection exists at all.
+    pub(crate) fn has(self, kind: Kind) -> bool {
+        !(self == Self::K5 && kind == Kind::EndpointGroup)
+    }
+
+    /// Whether a LIST takes filters, `limit`, `marker` and sorting. Open Telekom Cloud documents `fields` only, and
+    /// for K5 nothing is known; both return everything.
+    pub(crate) fn filters(self) -> bool {
+        self == Self::Neutron
+    }
+
+    /// Rules for connections beyond Neutron's.
+    ///
+    /// Open Telekom Cloud refuses keys shorter than 6 or longer than 128 characters or of other characters,
+    /// names beyond 1 to 64, another MTU than 1500, `admin_state_up: false`
+    /// and any description, in its own words.
+    pub(crate) fn connection_rules(
+        self,
+        creating: bool,
+        object: &Map<String, Value>,
+    ) -> Result<(), Refusal> {
+        if self != Self::Otc {
+            return Ok(());
+        }
+        let text = |name: &str| object.get(name).and_then(Value::as_str);
+        let in_set =
+            |c: char| c.is_ascii_alphanumeric() || "~`!@#$%^()-_+=[]{}|\\,./:;".contains(c);
+        let psk =
+            text("psk").is_none_or(|psk| (6..=128).contains(&psk.len()) && psk.chars().all(in_set));
+        let name = text("name").is_none_or(|name| name.chars().count() <= 64);
+        // The example of its update has an MTU of 1200.
+        let mtu = !creating || object.get("mtu").is_none_or(|mtu| *mtu == 1500);
+        let up = object.get("admin_state_up") != Some(&Value::Bool(false));
+        // Its documents reserve the description for the cloud's own use.
+        let description = text("description").is_none_or(str::is_empty);
+        if psk && name && mtu && up && description {
+            return Ok(());
+        }
+        Err(Refusal::new(400, "VPC.1001", "Invalid VPN parameters."))
+    }
+
+    /// One row as this cloud shows it.
+    pub(crate) fn show(self, kind: Kind, row: &Row, spelling: Spelling) -> Map<String, Value> {
+        let mut shown: Map<String, Value> = row.fields.clone();
+        shown.retain(|name, _| !self.lacks(kind, name));
+        match self {
+            Self::Neutron => return shown,
+            Self::Otc => {
+                shown.shift_remove("project_id");
+                if matches!(kind, Kind::Connection | Kind::VpnService) {
+                    shown.insert("order_id".to_owned(), json!(""));
+                    shown.insert("product_id".to_owned(), json!(""));
+                    shown.insert("created_at".to_owned(), json!(row.created.without_zone()));
+                    shown.insert("tags".to_owned(), json!([]));
+                }
+                if let Some(Value::String(status)) = shown.get_mut("status")
+                    && spelling.blank_in_status
+                {
+                    *status = status.replacen("PENDING_", "PENDING ", 1);
+                }
+            }
+            Self::K5 => {
+                shown.shift_remove("project_id");
+                if row.text("availability_zone").is_empty() {
+                    shown.insert("availability_zone".to_owned(), json!("AZ1"));
+                }
+                if let Some(Value::String(peer_id)) = shown.get_mut("peer_id")
+                    && spelling.at_before_peer_id
+                    && !peer_id.starts_with('@')
+                {
+                    peer_id.insert(0, '@');
+                }
+            }
+        }
+        shown
+    }
+
+    /// The body of a 201.
+    ///
+    /// Open Telekom Cloud's example of a created connection repeats the key `vpnservice_id` with two values; the
+    /// last is the one that GET shows later.
+    pub(crate) fn created(self, kind: Kind, shown: Map<String, Value>) -> Reply {
+        let body = json!({kind.singular(): shown}).to_string();
+        if self != Self::Otc || kind != Kind::Connection {
+            return Reply::text(201, "application/json", body);
+        }
+        let opening = format!("{{\"{}\":{{", kind.singular());
+        let members = body
+            .strip_prefix(&opening)
+            .expect("the body was just built with this opening");
+        let repeated = format!(
+            "{opening}\"vpnservice_id\":\"{}\",{members}",
+            uuid::Uuid::new_v4()
+        );
+        Reply::text(201, "application/json", repeated)
+    }
+
+    /// A refusal as this cloud words it.
+    ///
+    /// Open Telekom Cloud documents codes for VPN, and of these 400 for the quota and for missing permission;
+    /// its native OpenStack calls are not said to differ from Neutron otherwise.
+    pub(crate) fn refuse(self, refusal: Refusal) -> Reply {
+        if self != Self::Otc {
+            return refusal.neutron();
+        }
+        let (status, code, message) = match refusal.kind {
+            "VPC.1001" => (400, "VPC.1001", refusal.message.as_str()),
+            "OverQuota" => (400, "VPC.1003", "The quota limit has been reached."),
+            "PolicyNotAuthorized" => (
+                400,
+                "VPC.1017",
+                "You do not have permission to perform this operation.",
+            ),
+            "HTTPInternalServerError" => (500, "VPC.1002", "Internal server error."),
+            "HTTPBadRequest" | "InvalidInput" => (400, "VPC.1001", "Invalid VPN parameters."),
+            _ => return refusal.neutron(),
+        };
+        Reply::json(status, json!({"code": code, "message": message}))
+    }
+}
+
+/// Peculiarities of texts, each switched on by an option.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Spelling {
+    /// `PENDING CREATE`, as in Open Telekom Cloud's LIST example.
+    pub(crate) blank_in_status: bool,
+    /// `@198.51.100.20`, as K5 returned peer ids.
+    pub(crate) at_before_peer_id: bool,
+}
+
+const ENCRYPTION: &[&str] = &[
+    "3des",
+    "aes-128",
+    "aes-192",
+    "aes-256",
+    "aes-128-ccm-8",
+    "aes-192-ccm-8",
+    "aes-256-ccm-8",
+    "aes-128-ccm-12",
+    "aes-192-ccm-12",
+    "aes-256-ccm-12",
+    "aes-128-ccm-16",
+    "aes-192-ccm-16",
+    "aes-256-ccm-16",
+    "aes-128-gcm-8",
+    "aes-192-gcm-8",
+    "aes-256-gcm-8",
+    "aes-128-gcm-12",
+    "aes-192-gcm-12",
+    "aes-256-gcm-12",
+    "aes-128-gcm-16",
+    "aes-192-gcm-16",
+    "aes-256-gcm-16",
+    "aes-128-ctr",
+    "aes-192-ctr",
+    "aes-256-ctr",
+];
+
+const PFS: &[&str] = &[
+    "group2", "group5", "group14", "group15", "group16", "group17", "group18", "group19",
+    "group20", "group21", "group22", "group23", "group24", "group25", "group26", "group27",
+    "group28", "group29", "group30", "group31",
+];

@@ -164,3 +164,112 @@ pub(crate) fn report(cloud: &mut Cloud, id: &str, status: &str, synced: bool) ->
     }
     ReportFate::Written
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::simulator::openstack::inventory::Inventory;
+    use crate::simulator::openstack::variant::{Series, Variant};
+
+    const PACE: AgentPace = AgentPace::Elapsed {
+        installed: Duration::from_secs(2),
+        established: Duration::from_secs(3),
+        dip_on_update: true,
+    };
+
+    /// A cloud with one connection written at `start`.
+    fn cloud(enabled: bool, start: Instant) -> Cloud {
+        let inventory = Inventory::fixed();
+        let mut cloud = Cloud::new(Variant::Neutron, Series::V2026_1, PACE, inventory.network());
+        inventory.fill(&mut cloud);
+        let fields = json!({
+            "id": "c", "status": "PENDING_CREATE", "admin_state_up": enabled,
+            "vpnservice_id": inventory.project.service_id,
+        });
+        let mut row = Row::new(fields.as_object().unwrap().clone());
+        created(PACE, &mut row, start);
+        cloud.insert(Kind::Connection, row);
+        cloud
+    }
+
+    fn status_after(cloud: &mut Cloud, start: Instant, seconds: u64) -> String {
+        advance(cloud, start + Duration::from_secs(seconds));
+        cloud
+            .row(Kind::Connection, "c")
+            .unwrap()
+            .text("status")
+            .to_owned()
+    }
+
+    #[test]
+    fn a_connection_is_installed_and_then_established() {
+        let start = Instant::now();
+        let mut cloud = cloud(true, start);
+        for (seconds, expected) in [
+            (1, "PENDING_CREATE"),
+            (2, "DOWN"),
+            (4, "DOWN"),
+            (5, "ACTIVE"),
+            (900, "ACTIVE"),
+        ] {
+            assert_eq!(
+                status_after(&mut cloud, start, seconds),
+                expected,
+                "after {seconds} s"
+            );
+        }
+        let service = cloud
+            .row(Kind::VpnService, Inventory::fixed().project.service_id)
+            .unwrap();
+        assert_eq!(service.text("status"), "ACTIVE");
+    }
+
+    #[test]
+    fn reports_that_are_overdue_are_all_written_in_their_order() {
+        let start = Instant::now();
+        assert_eq!(status_after(&mut cloud(true, start), start, 60), "ACTIVE");
+    }
+
+    #[test]
+    fn a_connection_created_disabled_waits_for_ever() {
+        let start = Instant::now();
+        let mut cloud = cloud(false, start);
+        assert_eq!(status_after(&mut cloud, start, 86_400), "PENDING_CREATE");
+        assert_eq!(
+            report(&mut cloud, "c", "DOWN", true),
+            ReportFate::NeverReported
+        );
+    }
+
+    #[test]
+    fn an_update_dips_and_a_disabled_one_goes_down() {
+        let start = Instant::now();
+        let mut cloud = cloud(true, start);
+        assert_eq!(status_after(&mut cloud, start, 5), "ACTIVE");
+        let row = cloud.row_mut(Kind::Connection, "c").unwrap();
+        updated(PACE, row, start + Duration::from_secs(10));
+        for (seconds, expected) in [(11, "ACTIVE"), (12, "DOWN"), (15, "ACTIVE")] {
+            assert_eq!(
+                status_after(&mut cloud, start, seconds),
+                expected,
+                "after {seconds} s"
+            );
+        }
+        let row = cloud.row_mut(Kind::Connection, "c").unwrap();
+        row.set("admin_state_up", false);
+        updated(PACE, row, start + Duration::from_secs(20));
+        for (seconds, expected) in [(21, "ACTIVE"), (22, "DOWN"), (900, "DOWN")] {
+            assert_eq!(
+                status_after(&mut cloud, start, seconds),
+                expected,
+                "after {seconds} s"
+            );
+        }
+        let service = cloud
+            .row(Kind::VpnService, Inventory::fixed().project.service_id)
+            .unwrap();
+        assert_eq!(service.text("status"), "DOWN");
+    }
+}

@@ -1,0 +1,103 @@
+//! The clouds that differ.
+
+use http::Method;
+use serde_json::json;
+
+use crate::simulator::openstack::tests::{Bench, CONNECTIONS};
+use crate::simulator::openstack::{OpenstackOptions, Variant};
+
+#[tokio::test]
+async fn open_telekom_cloud_repeats_a_key_and_knows_no_project() {
+    let options = OpenstackOptions {
+        variant: Variant::Otc,
+        blank_in_status: true,
+        ..OpenstackOptions::default()
+    };
+    let bench = Bench::new(options).await;
+    let got = bench.create(json!({"name": "otc"})).await;
+    assert_eq!(got.status, 201, "{}", got.text);
+    assert_eq!(got.text.matches("\"vpnservice_id\"").count(), 2);
+    let shown = got.json()["ipsec_site_connection"].clone();
+    assert_eq!(
+        shown["vpnservice_id"], bench.inventory.project.service_id,
+        "the last one is right"
+    );
+    assert_eq!(shown["status"], "PENDING CREATE");
+    assert_eq!(shown["tenant_id"], bench.inventory.project.project_id);
+    assert_eq!(
+        (&shown["order_id"], &shown["product_id"], &shown["tags"]),
+        (&json!(""), &json!(""), &json!([]))
+    );
+    let created = shown["created_at"].as_str().unwrap();
+    assert_eq!(
+        (
+            created.len(),
+            created.as_bytes()[10],
+            created.as_bytes()[19]
+        ),
+        (26, b' ', b'.')
+    );
+    for absent in ["project_id", "local_id"] {
+        assert_eq!(shown.get(absent), None);
+    }
+    let unknown = bench
+        .get(&format!("{CONNECTIONS}?fields=id&limit=abc&name=nobody"))
+        .await;
+    assert_eq!(
+        unknown.json()["ipsec_site_connections"][0]
+            .as_object()
+            .unwrap()
+            .len(),
+        1
+    );
+    for over in [
+        json!({"psk": "short"}),
+        json!({"psk": "with a blank"}),
+        json!({"mtu": 1400}),
+        json!({"admin_state_up": false}),
+        json!({"local_id": "x"}),
+        json!({"description": "mine"}),
+    ] {
+        let got = bench.create(over.clone()).await;
+        assert_eq!(
+            (got.status, &got.json()["code"]),
+            (400, &json!("VPC.1001")),
+            "{over}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn k5_has_a_zone_and_no_groups() {
+    let options = OpenstackOptions {
+        variant: Variant::K5,
+        at_before_peer_id: true,
+        ..OpenstackOptions::default()
+    };
+    let bench = Bench::new(options).await;
+    let legacy =
+        json!({"local_ep_group_id": null, "peer_ep_group_id": null, "peer_cidrs": ["10.1.0.0/24"]});
+    let got = bench.create(legacy).await;
+    assert_eq!(got.status, 201, "{}", got.text);
+    let shown = got.json()["ipsec_site_connection"].clone();
+    assert_eq!(
+        (&shown["availability_zone"], &shown["peer_id"]),
+        (&json!("AZ1"), &json!("@198.51.100.20"))
+    );
+    for absent in [
+        "project_id",
+        "local_id",
+        "local_ep_group_id",
+        "peer_ep_group_id",
+    ] {
+        assert_eq!(shown.get(absent), None);
+    }
+    assert_eq!(
+        bench.create(json!({})).await.refusal(),
+        (400, "HTTPBadRequest".to_owned())
+    );
+    let groups = bench
+        .call(Method::GET, "/v2.0/vpn/endpoint-groups", None)
+        .await;
+    assert_eq!(groups.refusal(), (404, "HTTPNotFound".to_owned()));
+}

@@ -177,7 +177,7 @@ pub(crate) struct Shared {
     /// Who everybody is taken for, where nobody is asked for a token.
     everybody: Option<Caller>,
     urls: OnceLock<Urls>,
-    /// std mutexes, because nobody waits for anything while holding them. Where both are held, `cloud` is the later.
+    /// std mutexes, because nobody waits for anything while holding them. Nobody holds both.
     identity: Mutex<Identity>,
     cloud: Mutex<Cloud>,
 }

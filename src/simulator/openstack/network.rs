@@ -96,7 +96,13 @@ const EXTENSIONS: [Extension; 3] = [
 ];
 
 /// GET /v2.0/quotas/{project}, the VPN kinds only; -1 is no limit.
-pub(crate) fn quota(cloud: &Cloud, caller: &Caller, project: &str) -> Result<Reply, Refusal> {
+pub(crate) fn quota(
+    cloud: &Cloud,
+    caller: &Caller,
+    call: &Call<'_>,
+    project: &str,
+) -> Result<Reply, Refusal> {
+    readable(call)?;
     if !caller.reaches(project) {
         return Err(Refusal::new(
             403,

@@ -53,7 +53,6 @@ async fn handle(
 }
 
 /// One request, decoded.
-#[derive(Debug)]
 pub(crate) struct Call<'a> {
     pub(crate) method: &'a Method,
     /// Without a slash or `.json` at its end.
@@ -101,7 +100,7 @@ pub(crate) fn answer(cloud: &mut Cloud, caller: &Caller, call: &Call<'_>) -> Rep
         ["v2.0"] => Ok(network::index(&call.origin)),
         ["v2.0", "extensions"] => Ok(network::extensions(cloud)),
         ["v2.0", "extensions", alias] => Ok(network::extension(cloud, alias)),
-        ["v2.0", "quotas", project] => network::quota(cloud, caller, project),
+        ["v2.0", "quotas", project] => network::quota(cloud, caller, call, project),
         ["v2.0", "vpn", segment, ref item @ ..] => {
             let known = Kind::from_segment(segment)
                 .filter(|kind| cloud.variant.has(*kind) && !cloud.vpn_absent);

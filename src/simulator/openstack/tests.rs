@@ -3,8 +3,10 @@
 mod agent;
 mod auth;
 mod connections;
+mod listing;
 mod lists;
 mod recorded;
+mod refusals;
 mod variants;
 
 use http::Method;

@@ -1,0 +1,7 @@
+"""gunicorn's entry point: Neutron's own WSGI module as it is.
+
+The arguments are taken away first, because the service would read gunicorn's as its own."""
+import sys
+
+sys.argv = ['neutron-api']
+from neutron.wsgi.api import application  # noqa: E402,F401

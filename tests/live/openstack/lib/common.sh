@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # variables are for those who source this
 # Sourced by up, down and status: paths, knobs, messages, and the processes we own.
 # The folder's README.md describes the knobs.
 

@@ -6,7 +6,8 @@ prepare_keystone() {
   say "keystone: tables, keys, first user"
   local me group
   me="$(id -un)"; group="$(id -gn)"
-  mkdir -p -m 700 "$ETC/keystone/fernet-keys" "$ETC/keystone/credential-keys"
+  mkdir -p "$ETC/keystone/fernet-keys" "$ETC/keystone/credential-keys"
+  chmod 700 "$ETC/keystone/fernet-keys" "$ETC/keystone/credential-keys"
   manage() { "$VENV/bin/keystone-manage" --config-file "$ETC/keystone/keystone.conf" "$@"; }
   { manage db_sync \
     && manage fernet_setup --keystone-user "$me" --keystone-group "$group" \

@@ -1,0 +1,148 @@
+#!/usr/bin/env bash
+# Speaks to a running `isthmus demo` with the real grpcurl, the way a person would:
+# everything comes from server reflection, so this also proves that reflection is complete.
+#
+#   grpcurl.sh [ADDRESS]      default 127.0.0.1:50051
+#
+#   GRPCURL       the program (default grpcurl)
+#   SERVER_PID    stop waiting as soon as this process is gone
+#
+# Ends with 0 only if every call and every check passed. Needs python3 to read JSON.
+set -euo pipefail
+
+address="${1:-127.0.0.1:50051}"
+grpcurl="${GRPCURL:-grpcurl}"
+nsx=backends/nsx-demo
+psk="canary-$$-$RANDOM$RANDOM"
+said="$(mktemp)"            # everything the server said, for the last check
+trap 'rm -f "$said"' EXIT
+
+step() { printf -- '-- %s\n' "$*"; }
+fail() { printf 'FAILED: %s\n' "$*" >&2; exit 1; }
+
+# call METHOD [JSON]: one RPC; prints the answers.
+call() {
+  local body="{}"
+  [ $# -lt 2 ] || body="$2"
+  "$grpcurl" -plaintext -max-time 60 -d "$body" "$address" "$1" | tee -a "$said"
+}
+
+# check WORDS EXPRESSION: a Python expression over `m`, the list of JSON messages on standard input.
+check() {
+  python3 -c '
+import json, sys
+text, m, decode = sys.stdin.read(), [], json.JSONDecoder().raw_decode
+while text.strip():
+    text = text.lstrip()
+    value, end = decode(text)
+    m.append(value)
+    text = text[end:]
+if not eval(sys.argv[2]):
+    sys.exit("FAILED: %s\n%s" % (sys.argv[1], json.dumps(m, indent=1)))
+' "$1" "$2"
+}
+
+# field EXPRESSION: prints a value of the one message on standard input.
+field() { python3 -c 'import json, sys; m = json.load(sys.stdin); print(eval(sys.argv[1]))' "$1"; }
+
+# wait_for SECONDS COMMAND…: until it succeeds.
+wait_for() {
+  local deadline=$((SECONDS + $1))
+  shift
+  until "$@" > /dev/null 2>&1; do
+    [ "$SECONDS" -lt "$deadline" ] || fail "in vain: $*"
+    if [ -n "${SERVER_PID:-}" ] && ! kill -0 "$SERVER_PID" 2> /dev/null; then fail "the server is gone"; fi
+    sleep 0.2
+  done
+}
+
+port_open() ( exec 3<> "/dev/tcp/${address%:*}/${address##*:}" )
+demo_ready() { call isthmus.v1.ConnectionService/ListConnections "{\"parent\": \"$nsx\"}" | check ready 'm[0]["connections"]'; }
+
+step "wait for $address and for the demo's first connection"
+wait_for 60 port_open
+wait_for 60 demo_ready
+
+step "list"
+services="$("$grpcurl" -plaintext "$address" list)"
+printf '%s\n' "$services"
+for service in isthmus.v1.{Connection,Realization,Backend}Service grpc.health.v1.Health \
+  grpc.reflection.v1.ServerReflection grpc.reflection.v1alpha.ServerReflection; do
+  grep -qxF "$service" <<< "$services" || fail "list does not show $service"
+done
+
+step "describe"
+for symbol in isthmus.v1.{Connection,Realization,Backend}Service grpc.health.v1.Health \
+  isthmus.v1.Connection isthmus.v1.WatchRealizationRequest; do
+  text="$("$grpcurl" -plaintext "$address" describe "$symbol")"
+  grep -qE "^(service|message) " <<< "$text" || fail "describe $symbol: $text"
+done
+"$grpcurl" -plaintext "$address" describe isthmus.v1.RealizationService | grep -F 'returns ( stream' \
+  || fail "no watch in isthmus.v1.RealizationService"
+
+step "ListBackends"
+call isthmus.v1.BackendService/ListBackends \
+  | check "both demo backends" '{b["name"] for b in m[0]["backends"]} == {"backends/nsx-demo", "backends/openstack-demo"}'
+
+step "ListConnections, GetConnection, GetRealization"
+list="$(call isthmus.v1.ConnectionService/ListConnections "{\"parent\": \"$nsx\"}")"
+name="$(field 'm["connections"][0]["name"]' <<< "$list")"
+connection="$(call isthmus.v1.ConnectionService/GetConnection "{\"name\": \"$name\"}")"
+check "the connection that was asked for" "m[0]['connection']['name'] == '$name'" <<< "$connection"
+call isthmus.v1.RealizationService/GetRealization "{\"name\": \"$name\"}" \
+  | check "a state" "m[0]['realization']['name'] == '$name' and m[0]['realization']['state'].startswith('REALIZATION_STATE_')"
+
+step "health"
+for service in '' $nsx; do
+  call grpc.health.v1.Health/Check "{\"service\": \"$service\"}" | check "'$service' serves" 'm[0]["status"] == "SERVING"'
+done
+
+step "an unknown connection is NOT_FOUND with ErrorInfo"
+if text="$("$grpcurl" -plaintext -d "{\"name\": \"$nsx/connections/none\"}" "$address" \
+  isthmus.v1.ConnectionService/GetConnection 2>&1)"; then fail "it was found: $text"; fi
+grep -qF 'Code: NotFound' <<< "$text" || fail "another error: $text"
+grep -qF 'google.rpc.ErrorInfo' <<< "$text" || fail "no ErrorInfo: $text"
+
+step "CreateConnection"
+# The local endpoint is the one the demo's own connection starts from; all else is new.
+endpoint="$(field 'm["connection"]["localEndpoint"]' <<< "$connection")"
+created="$(call isthmus.v1.ConnectionService/CreateConnection "{
+  \"parent\": \"$nsx\",
+  \"connection\": {
+    \"displayName\": \"made with grpcurl\",
+    \"localEndpoint\": \"$endpoint\",
+    \"peer\": {\"address\": \"198.51.100.77\", \"psk\": \"$psk\"},
+    \"policyBased\": {\"rules\": [{\"sources\": [\"10.77.0.0/24\"], \"destinations\": [\"192.168.77.0/24\"]}]}
+  }
+}")"
+name="$(field 'm["connection"]["name"]' <<< "$created")"
+token="$(field 'm["writeToken"]' <<< "$created")"
+check "the key is there and not told" 'm[0]["connection"]["peer"]["pskSet"] and "psk" not in m[0]["connection"]["peer"]' <<< "$created"
+
+# watch TOKEN GOAL: a whole watch. grpcurl itself fails if the stream ends with anything but OK.
+watch() {
+  call isthmus.v1.RealizationService/WatchRealization "{\"name\": \"$name\", \"writeToken\": \"$1\", \"goal\": \"$2\"}"
+}
+states='[(e.get("snapshot") or e.get("change")) for e in m if "heartbeat" not in e]'
+
+step "WatchRealization until the configuration is in place"
+seen="$(watch "$token" GOAL_CONFIG)"
+printf '%s\n' "$seen"
+check "a snapshot first" '"snapshot" in m[0]' <<< "$seen"
+check "in progress, node by node" \
+  "any(s['state'] == 'REALIZATION_STATE_IN_PROGRESS' and s.get('nodes') for s in $states)" <<< "$seen"
+check "realized at the end" "($states)[-1]['state'] == 'REALIZATION_STATE_REALIZED'" <<< "$seen"
+check "exactly one outcome, a success, on the last message" \
+  '[i for i, e in enumerate(m) if "outcome" in e] == [len(m) - 1] and m[-1]["outcome"]["result"] == "RESULT_SUCCEEDED"' <<< "$seen"
+check "positions that only grow" \
+  "(lambda at: at == sorted(set(at)))([(int(s['epoch']), int(s['sequence'])) for s in $states])" <<< "$seen"
+
+step "DeleteConnection, and WatchRealization until it is gone"
+token="$(call isthmus.v1.ConnectionService/DeleteConnection "{\"name\": \"$name\"}" | field 'm["writeToken"]')"
+watch "$token" GOAL_GONE | check "one outcome: deleted" \
+  "($states)[-1]['state'] == 'REALIZATION_STATE_DELETED' and [e['outcome']['result'] for e in m if 'outcome' in e] == ['RESULT_SUCCEEDED']"
+
+step "the pre-shared key was never said"
+[ -s "$said" ] || fail "nothing was recorded"
+if grep -qF "$psk" "$said"; then fail "an answer holds the pre-shared key"; fi
+printf 'grpcurl: all checks passed\n'

@@ -27,23 +27,28 @@ call() {
   "$grpcurl" -plaintext -max-time 60 -d "$body" "$address" "$1" | tee -a "$said"
 }
 
-# check WORDS EXPRESSION: a Python expression over `m`, the list of JSON messages on standard input.
-check() {
+# evaluate EXPRESSION: a Python expression over `m`, the list of JSON messages on standard input.
+# grpcurl spells a field as the server's descriptors do; both spellings are read as lowerCamelCase.
+evaluate() {
   python3 -c '
-import json, sys
-text, m, decode = sys.stdin.read(), [], json.JSONDecoder().raw_decode
-while text.strip():
-    text = text.lstrip()
+import json, re, sys
+def camel(pairs):
+    return {re.sub("_([a-z])", lambda hit: hit[1].upper(), key): value for key, value in pairs}
+text, m, decode = sys.stdin.read().lstrip(), [], json.JSONDecoder(object_pairs_hook=camel).raw_decode
+while text:
     value, end = decode(text)
     m.append(value)
-    text = text[end:]
-if not eval(sys.argv[2]):
-    sys.exit("FAILED: %s\n%s" % (sys.argv[1], json.dumps(m, indent=1)))
-' "$1" "$2"
+    text = text[end:].lstrip()
+print(eval(sys.argv[1]))
+' "$1"
 }
 
-# field EXPRESSION: prints a value of the one message on standard input.
-field() { python3 -c 'import json, sys; m = json.load(sys.stdin); print(eval(sys.argv[1]))' "$1"; }
+# check WORDS EXPRESSION: fails unless the expression is true of the messages on standard input.
+check() {
+  local messages
+  messages="$(cat)"
+  [ "$(evaluate "bool($2)" <<< "$messages")" = True ] || fail "$1: $messages"
+}
 
 # wait_for SECONDS COMMAND…: until it succeeds.
 wait_for() {
@@ -86,7 +91,7 @@ call isthmus.v1.BackendService/ListBackends \
 
 step "ListConnections, GetConnection, GetRealization"
 list="$(call isthmus.v1.ConnectionService/ListConnections "{\"parent\": \"$nsx\"}")"
-name="$(field 'm["connections"][0]["name"]' <<< "$list")"
+name="$(evaluate 'm[0]["connections"][0]["name"]' <<< "$list")"
 connection="$(call isthmus.v1.ConnectionService/GetConnection "{\"name\": \"$name\"}")"
 check "the connection that was asked for" "m[0]['connection']['name'] == '$name'" <<< "$connection"
 call isthmus.v1.RealizationService/GetRealization "{\"name\": \"$name\"}" \
@@ -105,7 +110,7 @@ grep -qF 'google.rpc.ErrorInfo' <<< "$text" || fail "no ErrorInfo: $text"
 
 step "CreateConnection"
 # The local endpoint is the one the demo's own connection starts from; all else is new.
-endpoint="$(field 'm["connection"]["localEndpoint"]' <<< "$connection")"
+endpoint="$(evaluate 'm[0]["connection"]["localEndpoint"]' <<< "$connection")"
 created="$(call isthmus.v1.ConnectionService/CreateConnection "{
   \"parent\": \"$nsx\",
   \"connection\": {
@@ -115,15 +120,15 @@ created="$(call isthmus.v1.ConnectionService/CreateConnection "{
     \"policyBased\": {\"rules\": [{\"sources\": [\"10.77.0.0/24\"], \"destinations\": [\"192.168.77.0/24\"]}]}
   }
 }")"
-name="$(field 'm["connection"]["name"]' <<< "$created")"
-token="$(field 'm["writeToken"]' <<< "$created")"
+name="$(evaluate 'm[0]["connection"]["name"]' <<< "$created")"
+token="$(evaluate 'm[0]["writeToken"]' <<< "$created")"
 check "the key is there and not told" 'm[0]["connection"]["peer"]["pskSet"] and "psk" not in m[0]["connection"]["peer"]' <<< "$created"
 
 # watch TOKEN GOAL: a whole watch. grpcurl itself fails if the stream ends with anything but OK.
 watch() {
   call isthmus.v1.RealizationService/WatchRealization "{\"name\": \"$name\", \"writeToken\": \"$1\", \"goal\": \"$2\"}"
 }
-states='[(e.get("snapshot") or e.get("change")) for e in m if "heartbeat" not in e]'
+states='[e.get("snapshot") or e["change"] for e in m if "snapshot" in e or "change" in e]'
 
 step "WatchRealization until the configuration is in place"
 seen="$(watch "$token" GOAL_CONFIG)"
@@ -135,10 +140,10 @@ check "realized at the end" "($states)[-1]['state'] == 'REALIZATION_STATE_REALIZ
 check "exactly one outcome, a success, on the last message" \
   '[i for i, e in enumerate(m) if "outcome" in e] == [len(m) - 1] and m[-1]["outcome"]["result"] == "RESULT_SUCCEEDED"' <<< "$seen"
 check "positions that only grow" \
-  "(lambda at: at == sorted(set(at)))([(int(s['epoch']), int(s['sequence'])) for s in $states])" <<< "$seen"
+  "(lambda at: at == sorted(set(at)))([(int(s.get('epoch', 0)), int(s['sequence'])) for s in $states])" <<< "$seen"
 
 step "DeleteConnection, and WatchRealization until it is gone"
-token="$(call isthmus.v1.ConnectionService/DeleteConnection "{\"name\": \"$name\"}" | field 'm["writeToken"]')"
+token="$(call isthmus.v1.ConnectionService/DeleteConnection "{\"name\": \"$name\"}" | evaluate 'm[0]["writeToken"]')"
 watch "$token" GOAL_GONE | check "one outcome: deleted" \
   "($states)[-1]['state'] == 'REALIZATION_STATE_DELETED' and [e['outcome']['result'] for e in m if 'outcome' in e] == ['RESULT_SUCCEEDED']"
 

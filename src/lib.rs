@@ -1,4 +1,21 @@
 //! Isthmus: one gRPC API over two worlds of IPsec VPN.
+//!
+//! In reading order:
+//! - [`model`]: what an IPsec connection is, in no vendor's words;
+//! - [`core`]: what the gateway does, whatever the dialect: the use cases, the seam (`core::dialect`), and
+//!   the watch (`core::watch`);
+//! - [`rest`]: HTTP for dialects: deadline, size limit, budget, redaction;
+//! - [`grpc`]: the only place that knows prost types;
+//! - [`simulator`]: both clouds on loopback, for the demo and the tests.
+//!
+//! Who may name whom (arrows point at what is known; `tests/architecture.rs` holds the code to it):
+//!
+//! ```text
+//!         ┌──► server ──► grpc ───┐
+//! main ───┼──► config ────────────┼──► core ──► model
+//!         └──► dialects ──────────┘
+//!                 └──► rest
+//! ```
 
 pub mod core;
 pub mod grpc;

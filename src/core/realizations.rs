@@ -81,9 +81,9 @@ impl Gateway {
         let poller = self.poller(&name.backend)?;
         let (subject, watching) = poller.watch(name, include_tunnel);
         let bound = self.bound(&subject, write_token)?;
-        let since = Instant::now();
+        let number = subject.next_look();
         poller.look_soon(&subject);
-        let looked = subject.look_since(since, deadline).await;
+        let looked = subject.look_ended(number, deadline).await;
         drop(watching);
         let observation = subject.last_or_unseen();
         let missing = observation.view.state == RealizationState::Deleted
@@ -323,13 +323,13 @@ async fn first_look(
         return true;
     }
     let wait = FIRST_LOOK.min(heartbeat);
-    let since = subject.look_under_way(tunnel).unwrap_or_else(|| {
-        let now = Instant::now();
+    let number = subject.look_under_way(tunnel).unwrap_or_else(|| {
+        let number = subject.next_look();
         poller.look_soon(subject);
-        now
+        number
     });
     subject
-        .look_since(since, Instant::now() + wait)
+        .look_ended(number, Instant::now() + wait)
         .await
         .is_ok()
 }

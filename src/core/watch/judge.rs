@@ -139,3 +139,206 @@ fn has_reason(view: &View, code: &str) -> bool {
         .as_ref()
         .is_some_and(|reason| reason.code == code)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Assurance as A, Goal as G, Intent as I};
+
+    const CONFIRMED: bool = true;
+    const ONCE: bool = false;
+
+    fn view(state: State, assurance: A, intent: I, confirmed: bool, code: &str) -> View {
+        View {
+            state,
+            assurance,
+            intent,
+            confirmed,
+            reason: (!code.is_empty()).then(|| Reason::new(code, "")),
+            ..View::default()
+        }
+    }
+
+    /// One letter for each goal CONFIG, IN_EFFECT, TUNNEL_UP, GONE: `s` success, `f` failure, `-` goes on.
+    fn verdicts(view: &View, accept_partial: bool, wanted: Option<I>) -> String {
+        [G::Config, G::InEffect, G::TunnelUp, G::Gone]
+            .into_iter()
+            .map(|goal| {
+                match judge(
+                    view,
+                    Terms {
+                        goal,
+                        accept_partial,
+                        wanted,
+                    },
+                ) {
+                    Verdict::GoesOn => '-',
+                    Verdict::Success(_) => 's',
+                    Verdict::Failure(_) => 'f',
+                }
+            })
+            .collect()
+    }
+
+    #[track_caller]
+    fn check(view: View, expected: &str) {
+        assert_eq!(verdicts(&view, false, None), expected, "{view:?}");
+    }
+
+    #[track_caller]
+    fn check_partial(view: View, expected: &str) {
+        assert_eq!(verdicts(&view, true, None), expected, "{view:?}");
+    }
+
+    #[test]
+    fn what_is_on_its_way_decides_nothing() {
+        for state in [
+            State::Unknown,
+            State::Accepted,
+            State::Pending,
+            State::InProgress,
+            State::Partial,
+        ] {
+            for assurance in [
+                A::None,
+                A::IntentStored,
+                A::ControlPlane,
+                A::InEffect,
+                A::TunnelUp,
+            ] {
+                for intent in [I::Unknown, I::Enabled, I::Disabled] {
+                    for confirmed in [ONCE, CONFIRMED] {
+                        check(view(state, assurance, intent, confirmed, ""), "----");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_configuration_in_place_reaches_what_its_assurance_carries() {
+        let of = |state, assurance| view(state, assurance, I::Enabled, ONCE, "");
+        check(of(State::Realized, A::IntentStored), "----");
+        check(of(State::Realized, A::ControlPlane), "s---");
+        check(of(State::Realized, A::InEffect), "ss--");
+        check(of(State::Active, A::TunnelUp), "sss-");
+        check(of(State::Degraded, A::ControlPlane), "s---");
+        check(of(State::Degraded, A::InEffect), "ss--");
+        check_partial(of(State::Degraded, A::InEffect), "sss-");
+        check_partial(of(State::Partial, A::ControlPlane), "s---");
+    }
+
+    #[test]
+    fn down_is_in_effect_where_the_cloud_has_no_finer_word() {
+        let down = |assurance, code| view(State::Down, assurance, I::Enabled, ONCE, code);
+        check(down(A::ControlPlane, ""), "ss--");
+        check(down(A::ControlPlane, codes::IKE_NEGOTIATING), "s---");
+        check(down(A::ControlPlane, codes::IKE_DOWN), "s---");
+        check(down(A::InEffect, codes::IKE_DOWN), "ss--");
+        check_partial(down(A::InEffect, codes::IKE_DOWN), "ss--");
+    }
+
+    #[test]
+    fn an_assumption_reaches_config_and_no_more() {
+        for state in [State::Active, State::Down, State::Realized] {
+            let assumed = View {
+                assumed: true,
+                ..view(
+                    state,
+                    A::IntentStored,
+                    I::Enabled,
+                    ONCE,
+                    codes::ASSUMED_AFTER_QUIET_TIME,
+                )
+            };
+            check(assumed, "s---");
+        }
+        check(
+            view(
+                State::Active,
+                A::IntentStored,
+                I::Enabled,
+                ONCE,
+                codes::AWAITING_PROOF,
+            ),
+            "----",
+        );
+    }
+
+    #[test]
+    fn bad_news_counts_once_confirmed() {
+        let bad =
+            |state, confirmed, code| view(state, A::ControlPlane, I::Enabled, confirmed, code);
+        check(bad(State::Failed, ONCE, ""), "----");
+        check(bad(State::Failed, CONFIRMED, ""), "ffff");
+        check(bad(State::Failed, CONFIRMED, codes::ORPHANED), "fff-");
+        check(
+            bad(State::Disabled, ONCE, codes::VPN_SERVICE_DISABLED),
+            "----",
+        );
+        check(
+            bad(State::Disabled, CONFIRMED, codes::VPN_SERVICE_DISABLED),
+            "fff-",
+        );
+        check(bad(State::Disabled, CONFIRMED, codes::FROZEN), "fff-");
+        check(bad(State::Deleting, ONCE, ""), "----");
+        check(bad(State::Deleting, CONFIRMED, ""), "fff-");
+        check(bad(State::Deleted, ONCE, ""), "---s");
+        check(bad(State::Deleted, CONFIRMED, ""), "fffs");
+    }
+
+    #[test]
+    fn switched_off_on_purpose_is_no_failure() {
+        let off =
+            |state, assurance| view(state, assurance, I::Disabled, ONCE, codes::ADMIN_DISABLED);
+        check(off(State::Disabled, A::ControlPlane), "s---");
+        check(off(State::Disabled, A::IntentStored), "s---");
+        check(off(State::InProgress, A::TunnelUp), "----");
+        let service_too = view(
+            State::Disabled,
+            A::None,
+            I::Disabled,
+            CONFIRMED,
+            codes::VPN_SERVICE_DISABLED,
+        );
+        check(service_too, "s---");
+    }
+
+    #[test]
+    fn switched_off_by_others_fails_a_write_that_wants_it_on() {
+        let off = |confirmed| {
+            view(
+                State::Disabled,
+                A::ControlPlane,
+                I::Disabled,
+                confirmed,
+                codes::ADMIN_DISABLED,
+            )
+        };
+        assert_eq!(verdicts(&off(ONCE), false, Some(I::Enabled)), "----");
+        assert_eq!(verdicts(&off(CONFIRMED), false, Some(I::Enabled)), "fff-");
+        assert_eq!(verdicts(&off(CONFIRMED), false, Some(I::Disabled)), "s---");
+    }
+
+    #[test]
+    fn our_own_delete_supersedes_every_other_goal_at_once() {
+        let deleting = |state, code| view(state, A::IntentStored, I::Deleted, ONCE, code);
+        check(deleting(State::Deleting, ""), "fff-");
+        check(deleting(State::Deleted, ""), "fffs");
+        check(deleting(State::Failed, ""), "fff-");
+        check(
+            view(State::Failed, A::ControlPlane, I::Deleted, CONFIRMED, ""),
+            "ffff",
+        );
+        check(
+            view(
+                State::Failed,
+                A::ControlPlane,
+                I::Deleted,
+                CONFIRMED,
+                codes::ORPHANED,
+            ),
+            "fff-",
+        );
+    }
+}

@@ -78,7 +78,7 @@ pub struct Write {
     pub proof: Proof,
     /// What it wants.
     pub intent: Intent,
-    /// When its last answer arrived. Looks begun earlier tell nothing about it.
+    /// When its last answer arrived.
     pub done: Instant,
 }
 
@@ -87,6 +87,9 @@ pub struct Write {
 pub struct Look {
     /// When it began.
     pub begun: Instant,
+    /// How many writes were done by then ([`Knowledge::writes`]). A count and not a time: two things can
+    /// happen at the same instant.
+    pub after_writes: u64,
     /// When its answer arrived.
     pub ended: Instant,
     /// What it brought.
@@ -218,11 +221,7 @@ impl Knowledge {
 
     /// Takes in a look. Returns whether what is said has changed.
     pub fn looked(&mut self, look: &Look, settings: &PollSettings) -> bool {
-        if self
-            .last_write
-            .as_ref()
-            .is_some_and(|write| look.begun < write.done)
-        {
+        if look.after_writes < self.writes {
             return false;
         }
         let next = match &look.result {
@@ -463,3 +462,6 @@ fn overlay_standing(view: &mut View, standing: Standing) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -240,7 +240,7 @@ impl Poller {
         looks.shutdown().await;
     }
 
-    fn take_due(&self, batch: usize) -> Vec<(Arc<Subject>, Target)> {
+    fn take_due(&self, batch: usize) -> Vec<Due> {
         let slack = if batch > 1 {
             self.backend.settings().poll.fresh
         } else {
@@ -251,18 +251,22 @@ impl Poller {
         ids.iter()
             .filter_map(|id| subjects.get(id))
             .filter(|subject| subject.is_watched())
-            .filter_map(|subject| Some((Arc::clone(subject), subject.begin_look()?)))
+            .filter_map(|subject| {
+                let (target, after_writes) = subject.begin_look()?;
+                Some(Due {
+                    subject: Arc::clone(subject),
+                    target,
+                    after_writes,
+                })
+            })
             .collect()
     }
 
-    async fn look(self: Arc<Self>, due: Vec<(Arc<Subject>, Target)>) {
+    async fn look(self: Arc<Self>, due: Vec<Due>) {
         let begun = Instant::now();
         let began_at = SystemTime::now();
-        let (subjects, targets): (Vec<_>, Vec<_>) = due.into_iter().unzip();
-        let mut unended = Unended {
-            poller: &self,
-            subjects: subjects.clone(),
-        };
+        let targets: Vec<Target> = due.iter().map(|due| due.target.clone()).collect();
+        let mut unended = Unended { poller: &self, due };
         let results = self.backend.look(&targets).await;
         let ended = Instant::now();
         let missing = || {
@@ -274,8 +278,12 @@ impl Poller {
             .into_iter()
             .map(Some)
             .chain(std::iter::repeat_with(|| None));
-        unended.subjects.clear();
-        for (subject, result) in subjects.iter().zip(results) {
+        for (due, result) in std::mem::take(&mut unended.due).into_iter().zip(results) {
+            let Due {
+                subject,
+                after_writes,
+                ..
+            } = due;
             let result = result.unwrap_or_else(missing);
             if let Err(error) = &result {
                 tracing::debug!(connection.name = %subject.name(), %error, "a look told nothing");
@@ -283,10 +291,11 @@ impl Poller {
             let look = Look {
                 begun,
                 ended,
+                after_writes,
                 result,
             };
             if let Some(next) = subject.end_look(&look, began_at) {
-                self.look_by(subject, next);
+                self.look_by(&subject, next);
             }
         }
         self.wake.notify_one();
@@ -352,24 +361,37 @@ impl Poller {
 /// for a look that nobody makes any more.
 struct Unended<'a> {
     poller: &'a Poller,
-    subjects: Vec<Arc<Subject>>,
+    due: Vec<Due>,
 }
 
 impl Drop for Unended<'_> {
     fn drop(&mut self) {
-        for subject in &self.subjects {
+        for Due {
+            subject,
+            after_writes,
+            ..
+        } in self.due.drain(..)
+        {
             let now = Instant::now();
             let result = Err(Error::internal("the look was given up"));
             let look = Look {
                 begun: now,
                 ended: now,
+                after_writes,
                 result,
             };
             if let Some(next) = subject.end_look(&look, SystemTime::now()) {
-                self.poller.look_by(subject, next);
+                self.poller.look_by(&subject, next);
             }
         }
     }
+}
+
+/// A look about to be made.
+struct Due {
+    subject: Arc<Subject>,
+    target: Target,
+    after_writes: u64,
 }
 
 impl Poller {

@@ -54,8 +54,11 @@ struct State {
     again: bool,
     interval: Duration,
     next_look: Option<Instant>,
-    /// When the last look began, and whether it asked for the tunnel.
-    last_begun: Option<(Instant, bool)>,
+    /// How many looks began and ended; they never overlap.
+    looks_begun: u64,
+    looks_ended: u64,
+    /// Whether the last look to begin asked for the tunnel.
+    asked_tunnel: bool,
     last_success: Option<(Instant, SystemTime)>,
     last_error: Option<Error>,
     observe_time: Option<SystemTime>,
@@ -114,7 +117,9 @@ impl Subject {
                 again: false,
                 interval: settings.fresh,
                 next_look: None,
-                last_begun: None,
+                looks_begun: 0,
+                looks_ended: 0,
+                asked_tunnel: false,
                 last_success: None,
                 last_error: None,
                 observe_time: None,
@@ -175,8 +180,8 @@ impl Subject {
         WriteToken::new(self.name.to_string(), entry.epoch, number)
     }
 
-    /// Begins a look, unless one is under way: what to look for.
-    pub fn begin_look(&self) -> Option<Target> {
+    /// Begins a look, unless one is under way: what to look for, and after how many writes.
+    pub fn begin_look(&self) -> Option<(Target, u64)> {
         let mut state = self.state();
         if state.in_flight {
             state.again = true;
@@ -186,23 +191,26 @@ impl Subject {
         let want_tunnel = state.tunnel_watchers > 0;
         state.in_flight = true;
         state.next_look = None;
-        state.last_begun = Some((now, want_tunnel));
+        state.looks_begun += 1;
+        state.asked_tunnel = want_tunnel;
         let known = state.admin_enabled;
         state.admin_enabled =
             known.filter(|(_, seen)| now.duration_since(*seen) < ADMIN_STATE_FRESH);
-        Some(Target {
+        let target = Target {
             id: self.name.id.to_string(),
             request_ids: state.knowledge.outstanding().to_vec(),
             want_tunnel,
             admin_enabled: state.admin_enabled.map(|(enabled, _)| enabled),
             deleting: state.knowledge.intent() == Intent::Deleted,
-        })
+        };
+        Some((target, state.knowledge.writes()))
     }
 
     /// Ends a look. Answers when to look next if somebody still watches.
     pub fn end_look(&self, look: &Look, began_at: SystemTime) -> Option<Instant> {
         let mut state = self.state();
         state.in_flight = false;
+        state.looks_ended += 1;
         match &look.result {
             Ok(sighting) => {
                 let time = state
@@ -262,7 +270,7 @@ impl Subject {
         let looked_lately = state.last_success.is_some_and(|(begun, _)| {
             begun.elapsed() <= state.interval && state.last_error.is_none()
         });
-        let tunnel_seen = !tunnel || state.last_begun.is_some_and(|(_, with_tunnel)| with_tunnel);
+        let tunnel_seen = !tunnel || state.asked_tunnel;
         let written_and_unseen = last
             .as_ref()
             .is_some_and(|entry| entry.view.state == RealizationState::Accepted);
@@ -288,17 +296,28 @@ impl Subject {
         })
     }
 
-    /// Waits for a look that began at or after `since`.
+    /// The number of the next look to begin.
+    pub fn next_look(&self) -> u64 {
+        self.state().looks_begun + 1
+    }
+
+    /// The number of the look that is under way, if it serves the purpose: whoever needs a look may share it.
+    pub fn look_under_way(&self, tunnel: bool) -> Option<u64> {
+        let state = self.state();
+        let serves = state.in_flight && (state.asked_tunnel || !tunnel);
+        serves.then_some(state.looks_begun)
+    }
+
+    /// Waits until the look of that number, or a later one, has ended.
     ///
     /// # Errors
-    /// The look's own error if it failed, `DeadlineExceeded` if there was none in time.
-    pub async fn look_since(&self, since: Instant, deadline: Instant) -> Result<()> {
+    /// The look's own error if it failed, `DeadlineExceeded` if it did not end in time.
+    pub async fn look_ended(&self, number: u64, deadline: Instant) -> Result<()> {
         let mut looked = self.looked.subscribe();
         loop {
             {
                 let state = self.state();
-                let begun = state.last_begun.is_some_and(|(begun, _)| begun >= since);
-                if begun && !state.in_flight {
+                if state.looks_ended >= number {
                     return state.last_error.clone().map_or(Ok(()), Err);
                 }
             }
@@ -310,13 +329,6 @@ impl Subject {
                 ));
             }
         }
-    }
-
-    /// When the look that is under way began, if it serves the purpose: whoever needs a look may share it.
-    pub fn look_under_way(&self, tunnel: bool) -> Option<Instant> {
-        let state = self.state();
-        let (begun, with_tunnel) = state.last_begun?;
-        (state.in_flight && (with_tunnel || !tunnel)).then_some(begun)
     }
 
     /// Everything said after a position.

@@ -1,0 +1,477 @@
+//! Histories of looks and writes, and what is said after each.
+
+use super::*;
+use crate::core::error::ErrorReason;
+use std::time::Duration;
+
+const ENABLED: Intent = Intent::Enabled;
+
+/// A history under construction: seconds count from its beginning.
+struct History {
+    start: Instant,
+    knowledge: Knowledge,
+    settings: PollSettings,
+    writes_done: Vec<u64>,
+}
+
+impl History {
+    fn new() -> History {
+        History {
+            start: Instant::now(),
+            knowledge: Knowledge::default(),
+            settings: PollSettings::default(),
+            writes_done: Vec::new(),
+        }
+    }
+
+    fn at(&self, second: u64) -> Instant {
+        self.start + Duration::from_secs(second)
+    }
+
+    fn wrote(&mut self, second: u64, kind: WriteKind, proof: Proof, intent: Intent) -> &View {
+        let done = self.at(second);
+        self.writes_done.push(second);
+        self.knowledge.wrote(&Write {
+            kind,
+            proof,
+            intent,
+            done,
+        });
+        self.view()
+    }
+
+    fn updated(&mut self, second: u64, native: &str) -> &View {
+        let proof = Proof::StatusMustMove {
+            native_state: native.to_owned(),
+        };
+        self.wrote(second, WriteKind::Update, proof, ENABLED)
+    }
+
+    /// A look that begins at a second and takes none.
+    fn saw(&mut self, second: u64, sighting: Sighting) -> &View {
+        self.look(second, Ok(sighting))
+    }
+
+    fn missed(&mut self, second: u64, kind: ErrorKind, reason: ErrorReason) -> &View {
+        self.look(second, Err(Error::new(kind, reason, "no answer")))
+    }
+
+    fn look(&mut self, second: u64, result: Result<Sighting, Error>) -> &View {
+        let look = self.look_at(second, result);
+        self.knowledge.looked(&look, &self.settings);
+        self.view()
+    }
+
+    fn look_at(&self, second: u64, result: Result<Sighting, Error>) -> Look {
+        let at = self.at(second);
+        let after_writes = self
+            .writes_done
+            .iter()
+            .filter(|done| **done <= second)
+            .count() as u64;
+        Look {
+            begun: at,
+            ended: at,
+            after_writes,
+            result,
+        }
+    }
+
+    fn view(&self) -> &View {
+        self.knowledge
+            .view()
+            .expect("something was seen or written")
+    }
+}
+
+fn neutron(native: &str) -> Sighting {
+    let (state, assurance) = match native {
+        "ACTIVE" => (State::Active, Assurance::TunnelUp),
+        "DOWN" => (State::Down, Assurance::ControlPlane),
+        "ERROR" => (State::Failed, Assurance::IntentStored),
+        "PENDING_CREATE" => (State::Pending, Assurance::IntentStored),
+        "PENDING_UPDATE" => (State::InProgress, Assurance::IntentStored),
+        "PENDING_DELETE" => (State::Deleting, Assurance::IntentStored),
+        "gone" => (State::Deleted, Assurance::IntentStored),
+        other => panic!("no such status: {other}"),
+    };
+    Sighting {
+        state,
+        assurance,
+        native_state: native.to_owned(),
+        ..Sighting::default()
+    }
+}
+
+fn nsx(native: &str, ids: &[&str]) -> Sighting {
+    let (state, assurance) = match native {
+        "in_progress" => (State::InProgress, Assurance::IntentStored),
+        "in_sync" => (State::Realized, Assurance::ControlPlane),
+        "success" => (State::Realized, Assurance::InEffect),
+        "error" => (State::Failed, Assurance::ControlPlane),
+        other => panic!("no such state: {other}"),
+    };
+    let request_ids = ids.iter().map(|id| (*id).to_owned()).collect();
+    Sighting {
+        state,
+        assurance,
+        native_state: native.to_owned(),
+        request_ids,
+        ..Sighting::default()
+    }
+}
+
+fn said(view: &View) -> (State, Assurance, Option<&str>) {
+    (
+        view.state,
+        view.assurance,
+        view.reason.as_ref().map(|reason| reason.code.as_str()),
+    )
+}
+
+const WAITING: (State, Assurance, Option<&str>) = (
+    State::Accepted,
+    Assurance::IntentStored,
+    Some(codes::AWAITING_PROOF),
+);
+
+#[test]
+fn a_write_is_accepted_until_a_look_says_more() {
+    let mut history = History::new();
+    let view = history.wrote(10, WriteKind::Create, Proof::AnyStatus, ENABLED);
+    assert_eq!(said(view), (State::Accepted, Assurance::IntentStored, None));
+    assert_eq!(view.writes, 1);
+    assert_eq!(
+        history.saw(11, neutron("PENDING_CREATE")).state,
+        State::Pending
+    );
+    assert_eq!(history.saw(12, neutron("DOWN")).state, State::Down);
+    assert_eq!(
+        history.saw(13, neutron("ACTIVE")).assurance,
+        Assurance::TunnelUp
+    );
+}
+
+#[test]
+fn a_look_that_began_before_a_write_was_done_says_nothing_about_it() {
+    let mut history = History::new();
+    history.saw(1, neutron("ACTIVE"));
+    history.wrote(
+        10,
+        WriteKind::Update,
+        Proof::RequestIds(vec!["r".into()]),
+        ENABLED,
+    );
+    assert_eq!(
+        history.saw(9, nsx("success", &["r"])).state,
+        State::Accepted
+    );
+    assert_eq!(
+        history.saw(10, nsx("success", &["r"])).state,
+        State::Realized
+    );
+}
+
+#[test]
+fn all_request_ids_of_a_write_must_be_spoken_for() {
+    let mut history = History::new();
+    let ids = Proof::RequestIds(vec!["peer".into(), "session".into()]);
+    history.wrote(0, WriteKind::Create, ids, ENABLED);
+    assert_eq!(said(history.saw(1, nsx("in_sync", &["peer"]))), WAITING);
+    assert_eq!(said(history.saw(2, nsx("in_sync", &[]))), WAITING);
+    assert_eq!(
+        history
+            .saw(3, nsx("in_progress", &["peer", "session"]))
+            .state,
+        State::InProgress
+    );
+    assert!(!history.knowledge.outstanding().is_empty());
+    assert_eq!(
+        history.saw(4, nsx("in_sync", &["peer", "session"])).state,
+        State::Realized
+    );
+    // Proven: from now on the cloud is asked without ids.
+    assert!(history.knowledge.outstanding().is_empty());
+    assert_eq!(
+        history.saw(5, nsx("success", &[])).assurance,
+        Assurance::InEffect
+    );
+}
+
+#[test]
+fn only_the_newest_request_ids_are_asked_for() {
+    let mut history = History::new();
+    for write in 0..3 {
+        let ids = Proof::RequestIds(vec![format!("a{write}"), format!("b{write}")]);
+        history.wrote(write, WriteKind::Update, ids, ENABLED);
+    }
+    assert_eq!(history.knowledge.outstanding(), ["a1", "b1", "a2", "b2"]);
+}
+
+#[test]
+fn neutron_after_an_update_is_not_believed_until_quiet() {
+    let mut history = History::new();
+    history.saw(0, neutron("ACTIVE"));
+    history.updated(100, "ACTIVE");
+    for second in [100, 130, 174] {
+        assert_eq!(
+            said(history.saw(second, neutron("ACTIVE"))),
+            WAITING,
+            "at {second}"
+        );
+    }
+    let assumed = Some(codes::ASSUMED_AFTER_QUIET_TIME);
+    let view = history.saw(175, neutron("ACTIVE"));
+    assert_eq!(
+        said(view),
+        (State::Active, Assurance::IntentStored, assumed)
+    );
+    assert!(view.assumed);
+}
+
+#[test]
+fn the_quiet_time_begins_anew_with_each_change_of_status() {
+    let mut history = History::new();
+    history.updated(100, "ACTIVE");
+    assert_eq!(said(history.saw(150, neutron("DOWN"))), WAITING);
+    assert_eq!(said(history.saw(176, neutron("DOWN"))), WAITING);
+    assert_eq!(said(history.saw(224, neutron("DOWN"))), WAITING);
+    assert_eq!(history.saw(225, neutron("DOWN")).state, State::Down);
+    assert_eq!(history.view().assurance, Assurance::IntentStored);
+}
+
+#[test]
+fn a_status_that_left_and_came_back_is_proof() {
+    let mut history = History::new();
+    history.updated(100, "ACTIVE");
+    history.saw(110, neutron("DOWN"));
+    assert_eq!(
+        said(history.saw(120, neutron("ACTIVE"))),
+        (State::Active, Assurance::TunnelUp, None)
+    );
+    // And stays proven.
+    assert_eq!(
+        said(history.saw(130, neutron("DOWN"))),
+        (State::Down, Assurance::ControlPlane, None)
+    );
+}
+
+#[test]
+fn a_pending_update_that_ended_is_proof_whatever_it_ended_in() {
+    for end in ["ACTIVE", "DOWN", "ERROR"] {
+        let mut history = History::new();
+        history.updated(100, "ACTIVE");
+        assert_eq!(
+            history.saw(101, neutron("PENDING_UPDATE")).state,
+            State::InProgress
+        );
+        let view = history.saw(102, neutron(end));
+        assert_eq!((view.state, view.assumed), (neutron(end).state, false));
+    }
+}
+
+#[test]
+fn an_error_from_before_a_repairing_update_is_not_its_failure() {
+    let mut history = History::new();
+    history.saw(0, neutron("ERROR"));
+    history.updated(100, "ERROR");
+    assert_eq!(said(history.saw(130, neutron("ERROR"))), WAITING);
+    let view = history.saw(175, neutron("ERROR"));
+    assert_eq!((view.state, view.confirmed), (State::Failed, false));
+    assert!(history.saw(185, neutron("ERROR")).confirmed);
+}
+
+#[test]
+fn without_a_request_id_nothing_but_time_is_proof() {
+    let mut history = History::new();
+    history.wrote(0, WriteKind::Update, Proof::RequestIdMissing, ENABLED);
+    let waiting = (
+        State::Accepted,
+        Assurance::IntentStored,
+        Some(codes::NO_REQUEST_ID),
+    );
+    assert_eq!(said(history.saw(1, nsx("success", &[]))), waiting);
+    history.saw(2, nsx("in_progress", &[]));
+    assert_eq!(said(history.saw(3, nsx("success", &[]))), waiting);
+    let view = history.saw(78, nsx("success", &[]));
+    assert_eq!(
+        said(view),
+        (
+            State::Realized,
+            Assurance::IntentStored,
+            Some(codes::NO_REQUEST_ID)
+        )
+    );
+}
+
+#[test]
+fn a_failure_is_confirmed_by_a_second_look_ten_seconds_later_and_not_before() {
+    let mut history = History::new();
+    history.wrote(0, WriteKind::Create, Proof::AnyStatus, ENABLED);
+    assert!(!history.saw(1, neutron("ERROR")).confirmed);
+    assert!(!history.saw(10, neutron("ERROR")).confirmed);
+    assert!(history.saw(11, neutron("ERROR")).confirmed);
+}
+
+#[test]
+fn a_failure_that_heals_in_between_begins_anew() {
+    let mut history = History::new();
+    history.saw(1, neutron("ERROR"));
+    history.saw(5, neutron("DOWN"));
+    assert!(!history.saw(12, neutron("ERROR")).confirmed);
+    assert!(history.saw(22, neutron("ERROR")).confirmed);
+}
+
+#[test]
+fn an_outage_neither_confirms_nor_forgets() {
+    let mut history = History::new();
+    history.saw(1, neutron("ERROR"));
+    let outage = (ErrorKind::Unavailable, ErrorReason::UpstreamUnreachable);
+    assert!(!history.missed(12, outage.0, outage.1).confirmed);
+    assert!(history.saw(13, neutron("ERROR")).confirmed);
+}
+
+#[test]
+fn an_outage_changes_what_is_said_only_where_nothing_was() {
+    let mut history = History::new();
+    let view = history.missed(1, ErrorKind::Unavailable, ErrorReason::UpstreamError);
+    assert_eq!(
+        said(view),
+        (
+            State::Unknown,
+            Assurance::None,
+            Some(codes::UPSTREAM_UNREACHABLE)
+        )
+    );
+    history.saw(2, neutron("ACTIVE"));
+    let view = history.missed(3, ErrorKind::Throttled, ErrorReason::UpstreamThrottled);
+    assert_eq!(view.state, State::Active);
+}
+
+#[test]
+fn a_refused_login_is_unknown_and_lost_after_its_window() {
+    let mut history = History::new();
+    history.saw(0, neutron("ACTIVE"));
+    let refused = (ErrorKind::BackendAuth, ErrorReason::UpstreamAuth);
+    let view = history.missed(10, refused.0, refused.1);
+    assert_eq!(
+        said(view),
+        (State::Unknown, Assurance::None, Some(codes::UPSTREAM_AUTH))
+    );
+    assert!(!history.missed(609, refused.0, refused.1).login_lost);
+    assert!(history.missed(610, refused.0, refused.1).login_lost);
+    assert_eq!(
+        said(history.saw(620, neutron("ACTIVE"))),
+        (State::Active, Assurance::TunnelUp, None)
+    );
+}
+
+#[test]
+fn what_was_just_made_may_be_missing_for_a_while() {
+    let mut history = History::new();
+    history.wrote(0, WriteKind::Create, Proof::AnyStatus, ENABLED);
+    assert!(!history.saw(1, neutron("gone")).confirmed);
+    assert!(!history.saw(30, neutron("gone")).confirmed);
+    assert!(history.saw(31, neutron("gone")).confirmed);
+
+    let mut history = History::new();
+    history.saw(0, neutron("ACTIVE"));
+    history.saw(1, neutron("gone"));
+    assert!(history.saw(11, neutron("gone")).confirmed);
+}
+
+#[test]
+fn switched_off_on_purpose_is_disabled_and_still_up_is_in_progress() {
+    let off = |native| Sighting {
+        admin_enabled: Some(false),
+        ..neutron(native)
+    };
+    let mut history = History::new();
+    assert_eq!(history.saw(0, off("ACTIVE")).state, State::InProgress);
+    let view = history.saw(1, off("DOWN"));
+    assert_eq!(
+        said(view),
+        (
+            State::Disabled,
+            Assurance::ControlPlane,
+            Some(codes::ADMIN_DISABLED)
+        )
+    );
+    assert_eq!(view.intent, Intent::Disabled);
+    assert!(
+        !history.saw(60, off("DOWN")).confirmed,
+        "nothing bad to confirm"
+    );
+}
+
+#[test]
+fn switching_off_by_update_waits_for_proof_too() {
+    let off = |native| Sighting {
+        admin_enabled: Some(false),
+        ..neutron(native)
+    };
+    let mut history = History::new();
+    let proof = Proof::StatusMustMove {
+        native_state: "DOWN".into(),
+    };
+    history.wrote(0, WriteKind::Update, proof, Intent::Disabled);
+    assert_eq!(said(history.saw(10, off("DOWN"))), WAITING);
+    let view = history.saw(75, off("DOWN"));
+    assert_eq!(
+        (view.state, view.assurance),
+        (State::Disabled, Assurance::IntentStored)
+    );
+}
+
+#[test]
+fn somebody_else_switching_it_off_is_bad_news_for_a_write_that_wants_it_on() {
+    let off = || Sighting {
+        admin_enabled: Some(false),
+        ..neutron("DOWN")
+    };
+    let mut history = History::new();
+    history.wrote(0, WriteKind::Create, Proof::AnyStatus, ENABLED);
+    assert!(!history.saw(1, off()).confirmed);
+    assert!(history.saw(11, off()).confirmed);
+}
+
+#[test]
+fn a_delete_of_ours_is_deleting_until_gone_whatever_else_is_said() {
+    let mut history = History::new();
+    history.saw(0, neutron("ACTIVE"));
+    let view = history.wrote(10, WriteKind::Delete, Proof::AnyStatus, Intent::Deleted);
+    assert_eq!(view.state, State::Deleting);
+    let view = history.saw(11, neutron("ACTIVE"));
+    assert_eq!(said(view), (State::Deleting, Assurance::IntentStored, None));
+    assert_eq!(view.native_state, "ACTIVE");
+    assert_eq!(history.saw(12, neutron("ERROR")).state, State::Failed);
+    assert_eq!(history.saw(13, neutron("gone")).state, State::Deleted);
+}
+
+#[test]
+fn a_look_that_finds_no_change_says_nothing_new() {
+    let mut history = History::new();
+    history.saw(0, neutron("ACTIVE"));
+    let look = history.look_at(5, Ok(neutron("ACTIVE")));
+    assert!(!history.knowledge.looked(&look, &history.settings));
+}
+
+#[test]
+fn an_update_that_wrote_nothing_still_wants_a_later_look() {
+    let mut history = History::new();
+    history.saw(0, neutron("ACTIVE"));
+    history.wrote(10, WriteKind::Update, Proof::Nothing, ENABLED);
+    assert_eq!(history.saw(9, neutron("ACTIVE")).state, State::Accepted);
+    assert_eq!(
+        said(history.saw(10, neutron("ACTIVE"))),
+        (State::Active, Assurance::TunnelUp, None)
+    );
+}
+
+#[test]
+fn an_update_that_wrote_nothing_does_not_end_the_wait_of_one_that_did() {
+    let mut history = History::new();
+    history.updated(0, "ACTIVE");
+    history.wrote(10, WriteKind::Update, Proof::Nothing, ENABLED);
+    assert_eq!(said(history.saw(20, neutron("ACTIVE"))), WAITING);
+}

@@ -1,0 +1,8 @@
+//! What several test files share. Each uses part of it.
+#![allow(dead_code, reason = "no test file uses all of it")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a helper that panics fails the test that called it"
+)]
+
+pub mod scripted;

@@ -1,0 +1,314 @@
+//! A dialect in memory that says what the test tells it to, for tests of the watch with paused time.
+
+use async_trait::async_trait;
+use isthmus::{
+    core::{
+        dialect::{
+            Call, Capabilities, Dialect, Mark, Page, PageRequest, Proof, Target, Usage, Written,
+        },
+        error::{Error, ErrorKind, ErrorReason, Result, Violation},
+        settings::{AuthSettings, BackendSettings, PollSettings},
+    },
+    model::{
+        Assurance, Connection, ConnectionChange, ConnectionSpec, Node, RealizationState, Sighting,
+    },
+};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use tokio::sync::Semaphore;
+
+/// What the next looks at a connection bring.
+pub type Answer = Result<Sighting>;
+
+/// The dialect.
+#[derive(Debug)]
+pub struct Scripted {
+    capabilities: Capabilities,
+    answers: Mutex<BTreeMap<String, Answer>>,
+    proof: Mutex<Proof>,
+    looks: AtomicUsize,
+    targets: Mutex<Vec<Target>>,
+    made: AtomicUsize,
+    /// Looks take a permit and give it back; none left holds them.
+    gate: Semaphore,
+}
+
+impl Scripted {
+    /// One that knows no connection.
+    pub fn new() -> Arc<Scripted> {
+        Arc::new(Scripted {
+            capabilities: Capabilities {
+                dialect: "scripted",
+                variant: "",
+                route_based: true,
+                inline_policy_rules: true,
+                endpoint_groups: true,
+                certificates: true,
+                inline_dpd: true,
+                dpd_policies: true,
+                mtu: true,
+                tcp_mss_clamping: true,
+                on_demand_initiation: true,
+                admin_disable: true,
+                atomic_etag: true,
+                nodes: true,
+                write_tracking: true,
+                look_batch: 1,
+            },
+            answers: Mutex::default(),
+            proof: Mutex::new(Proof::AnyStatus),
+            looks: AtomicUsize::new(0),
+            targets: Mutex::default(),
+            made: AtomicUsize::new(0),
+            gate: Semaphore::new(1000),
+        })
+    }
+
+    /// Its settings under a name.
+    pub fn settings(name: &str) -> BackendSettings {
+        BackendSettings {
+            name: name.parse().unwrap(),
+            dialect: "scripted".into(),
+            variant: None,
+            urls: vec![],
+            ca_file: None,
+            insecure_skip_verify: false,
+            timeout: Duration::from_secs(10),
+            read_only: false,
+            auth: AuthSettings::default(),
+            poll: PollSettings::default(),
+        }
+    }
+
+    /// From now on looks at `id` bring this.
+    pub fn say(&self, id: &str, answer: Answer) {
+        self.answers.lock().unwrap().insert(id.to_owned(), answer);
+    }
+
+    /// From now on every look brings this error.
+    pub fn fail_all(&self, error: &Error) {
+        for answer in self.answers.lock().unwrap().values_mut() {
+            *answer = Err(error.clone());
+        }
+    }
+
+    /// How the next writes are proven.
+    pub fn prove_by(&self, proof: Proof) {
+        *self.proof.lock().unwrap() = proof;
+    }
+
+    /// How many connections were looked at so far.
+    pub fn looks(&self) -> usize {
+        self.looks.load(Ordering::SeqCst)
+    }
+
+    /// What was looked for last.
+    pub fn last_target(&self) -> Target {
+        self.targets
+            .lock()
+            .unwrap()
+            .last()
+            .cloned()
+            .expect("something was looked at")
+    }
+
+    /// Holds looks that begin from now on, until [`Scripted::release`].
+    pub fn hold(&self) {
+        self.gate.forget_permits(1000);
+    }
+
+    /// Lets held looks end.
+    pub fn release(&self) {
+        self.gate.add_permits(1000);
+    }
+
+    fn known(&self, id: &str) -> Result<()> {
+        let answers = self.answers.lock().unwrap();
+        answers.contains_key(id).then_some(()).ok_or_else(not_found)
+    }
+
+    fn written(&self, id: String, connection: Option<Connection>) -> Written {
+        let proof = self.proof.lock().unwrap().clone();
+        Written {
+            id,
+            connection,
+            proof,
+            warnings: vec![],
+        }
+    }
+}
+
+fn not_found() -> Error {
+    Error::new(
+        ErrorKind::NotFound,
+        ErrorReason::ConnectionNotFound,
+        "no such connection",
+    )
+}
+
+fn connection(id: &str) -> Connection {
+    Connection {
+        id: id.to_owned(),
+        admin_enabled: Some(true),
+        ..Connection::default()
+    }
+}
+
+/// What a look sees.
+pub fn seen(state: RealizationState, assurance: Assurance, native: &str) -> Answer {
+    Ok(Sighting {
+        state,
+        assurance,
+        native_state: native.to_owned(),
+        ..Sighting::default()
+    })
+}
+
+/// In progress, one of two nodes done.
+pub fn in_progress() -> Answer {
+    let node = |id: &str, state, native: &str| Node {
+        id: id.into(),
+        state,
+        native_state: native.into(),
+        ..Node::default()
+    };
+    let mut answer = seen(
+        RealizationState::InProgress,
+        Assurance::IntentStored,
+        "in_progress",
+    );
+    answer.as_mut().unwrap().nodes = vec![
+        node("tn-1", RealizationState::Realized, "in_sync"),
+        node("tn-2", RealizationState::InProgress, "in_progress"),
+    ];
+    answer
+}
+
+/// In place.
+pub fn realized() -> Answer {
+    seen(
+        RealizationState::Realized,
+        Assurance::ControlPlane,
+        "in_sync",
+    )
+}
+
+/// Up.
+pub fn active() -> Answer {
+    seen(RealizationState::Active, Assurance::TunnelUp, "ACTIVE")
+}
+
+/// Failed.
+pub fn failed() -> Answer {
+    seen(RealizationState::Failed, Assurance::ControlPlane, "error")
+}
+
+/// Gone.
+pub fn gone() -> Answer {
+    seen(RealizationState::Deleted, Assurance::ControlPlane, "")
+}
+
+/// The cloud cannot be reached.
+pub fn outage() -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        ErrorReason::UpstreamUnreachable,
+        "cannot connect",
+    )
+}
+
+/// The cloud refuses the login.
+pub fn login_refused() -> Error {
+    Error::new(
+        ErrorKind::BackendAuth,
+        ErrorReason::UpstreamAuth,
+        "the login was refused",
+    )
+}
+
+#[async_trait]
+impl Dialect for Scripted {
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    fn refuse_create(&self, _: &ConnectionSpec) -> Vec<Violation> {
+        vec![]
+    }
+
+    fn refuse_update(&self, _: &ConnectionChange) -> Vec<Violation> {
+        vec![]
+    }
+
+    fn usage(&self) -> Usage {
+        Usage::default()
+    }
+
+    async fn probe(&self, _: &Call) -> Result<()> {
+        Ok(())
+    }
+
+    async fn get(&self, id: &str, _: &Call) -> Result<Connection> {
+        self.known(id).map(|()| connection(id))
+    }
+
+    async fn list(&self, _: &PageRequest, _: &Call) -> Result<Page> {
+        let ids: Vec<String> = self.answers.lock().unwrap().keys().cloned().collect();
+        let connections = ids.iter().map(|id| connection(id)).collect();
+        Ok(Page {
+            connections,
+            next: None,
+        })
+    }
+
+    async fn create(&self, _: &ConnectionSpec, _: &Mark, _: &Call) -> Result<Written> {
+        let id = format!("made-{}", self.made.fetch_add(1, Ordering::SeqCst));
+        self.answers
+            .lock()
+            .unwrap()
+            .entry(id.clone())
+            .or_insert_with(in_progress);
+        let made = connection(&id);
+        Ok(self.written(id, Some(made)))
+    }
+
+    async fn update(&self, id: &str, _: &ConnectionChange, _: &Call) -> Result<Written> {
+        self.known(id)?;
+        Ok(self.written(id.to_owned(), Some(connection(id))))
+    }
+
+    async fn delete(&self, id: &str, _: Option<&str>, _: &Call) -> Result<Written> {
+        self.known(id)?;
+        Ok(self.written(id.to_owned(), None))
+    }
+
+    async fn look(&self, targets: &[Target], _: &Call) -> Vec<Result<Sighting>> {
+        self.looks.fetch_add(targets.len(), Ordering::SeqCst);
+        self.targets.lock().unwrap().extend_from_slice(targets);
+        // What is true when the look begins is what it brings, however long it takes.
+        let answers: Vec<Answer> = targets
+            .iter()
+            .map(|target| {
+                let mut answer = self
+                    .answers
+                    .lock()
+                    .unwrap()
+                    .get(&target.id)
+                    .cloned()
+                    .unwrap_or_else(gone);
+                if let Ok(sighting) = &mut answer {
+                    sighting.request_ids = target.request_ids.clone();
+                }
+                answer
+            })
+            .collect();
+        let _permit = self.gate.acquire().await.unwrap();
+        answers
+    }
+}

@@ -1,0 +1,838 @@
+//! The promises of a watch, one by one, over a scripted cloud and with paused time: the seconds here are
+//! the seconds of the contract in `proto/isthmus/v1/realization_service.proto`.
+
+mod support;
+
+use isthmus::{
+    core::{
+        dialect::{Dialect, Proof},
+        error::{Error, ErrorKind, ErrorReason},
+        gateway::Gateway,
+        realizations::{WatchManyRequest, WatchRequest},
+        settings::BackendSettings,
+        watch::{
+            many::ManyEvent,
+            stream::{CONFLATE_BEYOND, EventKind, Outcome, Watch, WatchEvent},
+        },
+    },
+    model::{
+        Assurance, BackendName, ConnectionChange, ConnectionName, ConnectionSpec, Goal, Intent,
+        Parent, RealizationState as State, codes,
+    },
+};
+use std::{sync::Arc, time::Duration};
+use support::scripted::{
+    Scripted, active, failed, gone, in_progress, login_refused, outage, realized, seen,
+};
+use tokio::time::Instant;
+
+const SECOND: Duration = Duration::from_secs(1);
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+struct Setup {
+    cloud: Arc<Scripted>,
+    gateway: Arc<Gateway>,
+    backend: BackendName,
+}
+
+impl Setup {
+    fn new() -> Setup {
+        Setup::with(Scripted::settings("a"))
+    }
+
+    fn with(settings: BackendSettings) -> Setup {
+        let cloud = Scripted::new();
+        let backend = settings.name.clone();
+        let dialect: Arc<dyn Dialect> = cloud.clone();
+        let gateway = Gateway::start(vec![(settings, dialect)], HEARTBEAT);
+        Setup {
+            cloud,
+            gateway,
+            backend,
+        }
+    }
+
+    fn name(&self, id: &str) -> ConnectionName {
+        ConnectionName::connection(&self.backend, id).unwrap()
+    }
+
+    fn request(&self, id: &str) -> WatchRequest {
+        WatchRequest {
+            name: self.name(id),
+            goal: None,
+            write_token: String::new(),
+            resume_token: String::new(),
+            accept_partial: false,
+            include_tunnel: false,
+            snapshot_if_compacted: false,
+        }
+    }
+
+    async fn watch(&self, id: &str, goal: Option<Goal>) -> Watch {
+        self.gateway
+            .watch(WatchRequest {
+                goal,
+                ..self.request(id)
+            })
+            .await
+            .unwrap()
+    }
+
+    async fn watch_write(&self, id: &str, write_token: String) -> Watch {
+        self.gateway
+            .watch(WatchRequest {
+                write_token,
+                ..self.request(id)
+            })
+            .await
+            .unwrap()
+    }
+
+    async fn resume(&self, id: &str, resume_token: String) -> Result<Watch, Error> {
+        self.gateway
+            .watch(WatchRequest {
+                resume_token,
+                ..self.request(id)
+            })
+            .await
+    }
+
+    async fn create(&self) -> (String, String) {
+        let accepted = self
+            .gateway
+            .create(&self.backend, ConnectionSpec::default(), false)
+            .await
+            .unwrap();
+        (accepted.name.unwrap().id.to_string(), accepted.write_token)
+    }
+
+    async fn update(&self, id: &str) -> String {
+        let change = ConnectionChange::default();
+        self.gateway
+            .update(&self.name(id), change, false)
+            .await
+            .unwrap()
+            .write_token
+    }
+
+    async fn delete(&self, id: &str) -> String {
+        self.gateway
+            .delete(&self.name(id), None, false)
+            .await
+            .unwrap()
+            .write_token
+    }
+}
+
+async fn next(watch: &mut Watch) -> WatchEvent {
+    watch
+        .next()
+        .await
+        .expect("the stream goes on")
+        .expect("no error")
+}
+
+/// The next message that is not a heartbeat.
+async fn next_state(watch: &mut Watch) -> WatchEvent {
+    loop {
+        let event = next(watch).await;
+        if !matches!(event.kind, EventKind::Heartbeat(_)) || event.outcome.is_some() {
+            return event;
+        }
+    }
+}
+
+fn state(event: &WatchEvent) -> State {
+    match &event.kind {
+        EventKind::Snapshot(entry, _) | EventKind::Change(entry) => entry.view.state,
+        EventKind::Heartbeat(_) => panic!("a heartbeat has no state"),
+    }
+}
+
+fn is_snapshot(event: &WatchEvent) -> bool {
+    matches!(event.kind, EventKind::Snapshot(..))
+}
+
+fn is_success(event: &WatchEvent) -> bool {
+    matches!(event.outcome, Some(Outcome::Succeeded(_)))
+}
+
+// 1. Snapshot first.
+
+#[tokio::test(start_paused = true)]
+async fn the_first_message_is_where_it_stands_now() {
+    let setup = Setup::new();
+    setup.cloud.say("1", active());
+    let mut watch = setup.watch("1", None).await;
+    let first = next(&mut watch).await;
+    assert!(is_snapshot(&first));
+    assert_eq!(state(&first), State::Active);
+    setup.cloud.say("1", failed());
+    let second = next_state(&mut watch).await;
+    assert!(!is_snapshot(&second));
+    assert_eq!(state(&second), State::Failed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unreachable_cloud_is_a_snapshot_of_unknown_and_not_an_error() {
+    let setup = Setup::new();
+    setup.cloud.say("1", Err(outage()));
+    let mut watch = setup.watch("1", Some(Goal::Config)).await;
+    let first = next(&mut watch).await;
+    let EventKind::Snapshot(entry, stale) = &first.kind else {
+        panic!("a snapshot")
+    };
+    assert_eq!(
+        (entry.view.state, entry.view.assurance, *stale),
+        (State::Unknown, Assurance::None, true)
+    );
+    assert_eq!(entry.observe_time, None);
+    setup.cloud.say("1", realized());
+    assert!(is_success(&next_state(&mut watch).await));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_does_not_exist_cannot_be_watched_unless_it_is_to_be_gone() {
+    let setup = Setup::new();
+    let error = setup
+        .gateway
+        .watch(setup.request("none"))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (error.kind, error.reason),
+        (ErrorKind::NotFound, ErrorReason::ConnectionNotFound)
+    );
+    let mut watch = setup.watch("none", Some(Goal::Gone)).await;
+    assert!(is_success(&next(&mut watch).await));
+}
+
+// 2. Monotone and unique.
+
+#[tokio::test(start_paused = true)]
+async fn sequences_grow_and_times_do_not_go_back() {
+    let setup = Setup::new();
+    setup.cloud.say("1", in_progress());
+    let mut watch = setup.watch("1", None).await;
+    let mut last = (0, None);
+    for round in 0..20 {
+        let event = next_state(&mut watch).await;
+        let (EventKind::Snapshot(entry, _) | EventKind::Change(entry)) = &event.kind else {
+            panic!()
+        };
+        assert!(entry.sequence > last.0);
+        assert!(entry.observe_time >= last.1);
+        last = (entry.sequence, entry.observe_time);
+        setup
+            .cloud
+            .say("1", if round % 2 == 0 { active() } else { realized() });
+    }
+}
+
+// 3. Coalescing is counted.
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_reader_misses_states_but_never_the_latest_failure_or_the_outcome() {
+    let setup = Setup::new();
+    let (id, token) = setup.create().await;
+    setup.cloud.say(&id, in_progress());
+    let mut slow = setup.watch_write(&id, token).await;
+    let mut quick = setup.watch(&id, None).await;
+    assert_eq!(state(&next(&mut slow).await), State::Accepted);
+    next(&mut quick).await;
+    let rounds = CONFLATE_BEYOND + 4;
+    for round in 0..rounds {
+        let native = format!("step {round}");
+        let seen_state = if round == rounds - 3 {
+            State::Failed
+        } else {
+            State::InProgress
+        };
+        setup
+            .cloud
+            .say(&id, seen(seen_state, Assurance::IntentStored, &native));
+        while state(&next_state(&mut quick).await) != seen_state {}
+    }
+    setup.cloud.say(&id, realized());
+    while state(&next_state(&mut quick).await) != State::Realized {}
+
+    let failure = next(&mut slow).await;
+    assert_eq!(state(&failure), State::Failed);
+    assert!(failure.coalesced > 0);
+    let mut counted = failure.coalesced;
+    let last = loop {
+        let event = next(&mut slow).await;
+        counted += event.coalesced;
+        if event.outcome.is_some() {
+            break event;
+        }
+    };
+    assert!(is_success(&last));
+    assert!(counted as usize >= rounds - 4, "{counted} left out");
+    assert!(slow.next().await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_beyond_the_window_is_told_so() {
+    let setup = Setup::new();
+    setup.cloud.say("1", in_progress());
+    let mut slow = setup.watch("1", None).await;
+    let mut quick = setup.watch("1", None).await;
+    next(&mut slow).await;
+    next(&mut quick).await;
+    for round in 0..isthmus::core::watch::log::WINDOW_PER_CONNECTION + 2 {
+        setup.cloud.say(
+            "1",
+            seen(
+                State::InProgress,
+                Assurance::IntentStored,
+                &round.to_string(),
+            ),
+        );
+        next_state(&mut quick).await;
+    }
+    let error = slow.next().await.unwrap().unwrap_err();
+    assert_eq!(
+        (error.kind, error.reason),
+        (ErrorKind::OutOfRange, ErrorReason::Compacted)
+    );
+    assert!(slow.next().await.is_none());
+}
+
+// 4. Exactly one outcome.
+
+#[tokio::test(start_paused = true)]
+async fn a_success_is_told_once_with_its_evidence_and_ends_the_watch() {
+    let setup = Setup::new();
+    setup.cloud.prove_by(Proof::RequestIds(vec!["r-1".into()]));
+    let (id, token) = setup.create().await;
+    let mut watch = setup.watch_write(&id, token).await;
+    assert_eq!(state(&next(&mut watch).await), State::Accepted);
+    let progress = next_state(&mut watch).await;
+    let EventKind::Change(entry) = &progress.kind else {
+        panic!()
+    };
+    assert_eq!(
+        (entry.view.state, entry.view.nodes.len()),
+        (State::InProgress, 2)
+    );
+    setup.cloud.say(&id, realized());
+    let last = next_state(&mut watch).await;
+    let EventKind::Change(entry) = &last.kind else {
+        panic!()
+    };
+    assert_eq!(entry.view.native_state, "in_sync");
+    assert_eq!(entry.view.request_ids, ["r-1"]);
+    assert!(is_success(&last));
+    assert!(watch.next().await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_is_shown_at_once_and_an_outcome_after_ten_seconds() {
+    let setup = Setup::new();
+    let (id, token) = setup.create().await;
+    setup.cloud.say(&id, failed());
+    let mut watch = setup.watch_write(&id, token).await;
+    next(&mut watch).await;
+    let shown = next_state(&mut watch).await;
+    let first_seen = Instant::now();
+    assert_eq!(
+        (state(&shown), shown.outcome.is_none()),
+        (State::Failed, true)
+    );
+    let last = next_state(&mut watch).await;
+    assert!(matches!(last.outcome, Some(Outcome::Failed(_))));
+    assert!(first_seen.elapsed() >= 10 * SECOND);
+    assert!(first_seen.elapsed() < 14 * SECOND);
+    assert!(watch.next().await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_is_never_an_outcome_and_what_follows_it_continues_the_watch() {
+    let setup = Setup::new();
+    let (id, token) = setup.create().await;
+    let mut watch = setup.watch_write(&id, token).await;
+    next(&mut watch).await;
+    next_state(&mut watch).await;
+    setup.cloud.fail_all(&outage());
+    let since = Instant::now();
+    while since.elapsed() < Duration::from_secs(600) {
+        let event = next(&mut watch).await;
+        assert!(event.outcome.is_none());
+        assert!(matches!(event.kind, EventKind::Heartbeat(_)));
+    }
+    setup.cloud.say(&id, realized());
+    assert!(is_success(&next_state(&mut watch).await));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delete_ends_when_it_is_gone() {
+    let setup = Setup::new();
+    setup.cloud.say("1", active());
+    let token = setup.delete("1").await;
+    let mut watch = setup.watch_write("1", token).await;
+    assert_eq!(state(&next(&mut watch).await), State::Deleting);
+    setup.cloud.say("1", gone());
+    let last = next_state(&mut watch).await;
+    assert_eq!(state(&last), State::Deleted);
+    assert!(is_success(&last));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_vanishes_under_a_create_fails_after_its_grace() {
+    let setup = Setup::new();
+    let (id, token) = setup.create().await;
+    setup.cloud.say(&id, gone());
+    let mut watch = setup.watch_write(&id, token).await;
+    next(&mut watch).await;
+    assert_eq!(state(&next_state(&mut watch).await), State::Deleted);
+    let first_seen = Instant::now();
+    let last = next_state(&mut watch).await;
+    let Some(Outcome::Failed(reason)) = last.outcome else {
+        panic!("a failure")
+    };
+    assert_eq!(reason.code, codes::VANISHED);
+    assert!(first_seen.elapsed() >= 30 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn our_own_delete_supersedes_a_watch_for_anything_else() {
+    let setup = Setup::new();
+    let (id, token) = setup.create().await;
+    let mut watch = setup.watch_write(&id, token).await;
+    next(&mut watch).await;
+    setup.delete(&id).await;
+    let last = loop {
+        let event = next_state(&mut watch).await;
+        if event.outcome.is_some() {
+            break event;
+        }
+    };
+    let Some(Outcome::Failed(reason)) = last.outcome else {
+        panic!("a failure")
+    };
+    assert_eq!(reason.code, codes::SUPERSEDED);
+}
+
+// 5. Causality.
+
+#[tokio::test(start_paused = true)]
+async fn a_look_that_began_before_the_write_was_done_decides_nothing() {
+    let setup = Setup::new();
+    setup.cloud.say("1", realized());
+    let mut bystander = setup.watch("1", None).await;
+    next(&mut bystander).await;
+    // A look is under way, and will bring what was true before the write.
+    setup.cloud.hold();
+    let looks = setup.cloud.looks();
+    while setup.cloud.looks() == looks {
+        tokio::time::advance(SECOND).await;
+        tokio::task::yield_now().await;
+    }
+    setup.cloud.prove_by(Proof::RequestIds(vec!["r-2".into()]));
+    let token = setup.update("1").await;
+    setup.cloud.say("1", in_progress());
+    let mut watch = setup.watch_write("1", token).await;
+    setup.cloud.release();
+    assert_eq!(state(&next(&mut watch).await), State::Accepted);
+    let after = next_state(&mut watch).await;
+    assert_eq!((state(&after), after.outcome), (State::InProgress, None));
+    assert_eq!(setup.cloud.last_target().request_ids, ["r-2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_without_a_token_is_not_ended_by_what_was_known_long_ago() {
+    let setup = Setup::new();
+    setup.cloud.say("1", realized());
+    drop(setup.watch("1", None).await);
+    tokio::time::advance(Duration::from_secs(300)).await;
+    setup.cloud.say("1", in_progress());
+    let mut watch = setup.watch("1", Some(Goal::Config)).await;
+    let first = next(&mut watch).await;
+    assert_eq!((state(&first), first.outcome), (State::InProgress, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deletes_token_goes_with_no_other_goal() {
+    let setup = Setup::new();
+    setup.cloud.say("1", active());
+    let write_token = setup.delete("1").await;
+    let request = WatchRequest {
+        goal: Some(Goal::Config),
+        write_token,
+        ..setup.request("1")
+    };
+    let error = setup.gateway.watch(request).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::InvalidArgument);
+    assert_eq!(error.context.violations[0].field, "goal");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_of_another_connection_is_refused() {
+    let setup = Setup::new();
+    setup.cloud.say("1", active());
+    setup.cloud.say("2", active());
+    let write_token = setup.update("1").await;
+    let request = WatchRequest {
+        write_token,
+        ..setup.request("2")
+    };
+    assert_eq!(
+        setup.gateway.watch(request).await.unwrap_err().reason,
+        ErrorReason::WrongToken
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tunnel_that_is_to_be_off_cannot_be_waited_for() {
+    let setup = Setup::new();
+    let mut off = active();
+    off.as_mut().unwrap().admin_enabled = Some(false);
+    setup.cloud.say("1", off);
+    let request = WatchRequest {
+        goal: Some(Goal::TunnelUp),
+        ..setup.request("1")
+    };
+    let error = setup.gateway.watch(request).await.unwrap_err();
+    assert_eq!(
+        (error.kind, error.reason),
+        (ErrorKind::FailedPrecondition, ErrorReason::GoalUnreachable)
+    );
+}
+
+// 6. Resumable.
+
+#[tokio::test(start_paused = true)]
+async fn a_resume_brings_what_was_missed_and_nothing_twice() {
+    let setup = Setup::new();
+    setup.cloud.say("1", in_progress());
+    let mut watch = setup.watch("1", None).await;
+    let token = next(&mut watch).await.resume_token;
+    drop(watch);
+    let mut bystander = setup.watch("1", None).await;
+    for answer in [failed(), active(), realized()] {
+        let wanted = answer.as_ref().unwrap().state;
+        setup.cloud.say("1", answer);
+        while state(&next_state(&mut bystander).await) != wanted {}
+    }
+    let mut resumed = setup.resume("1", token).await.unwrap();
+    let mut states = Vec::new();
+    for _ in 0..3 {
+        let event = next_state(&mut resumed).await;
+        assert!(!is_snapshot(&event));
+        states.push(state(&event));
+    }
+    assert_eq!(states, [State::Failed, State::Active, State::Realized]);
+    let quiet = next(&mut resumed).await;
+    assert!(matches!(quiet.kind, EventKind::Heartbeat(_)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_of_another_life_is_out_of_range_or_begins_anew() {
+    let first = Setup::new();
+    first.cloud.say("1", active());
+    let token = next(&mut first.watch("1", None).await).await.resume_token;
+    // The epoch is the time of the start in milliseconds, which paused time does not move.
+    std::hint::black_box((0..2_000_000u64).sum::<u64>());
+    let since = std::time::SystemTime::now();
+    while since.elapsed().unwrap() < Duration::from_millis(2) {}
+
+    let second = Setup::new();
+    second.cloud.say("1", active());
+    let error = second.resume("1", token.clone()).await.unwrap_err();
+    assert_eq!(
+        (error.kind, error.reason),
+        (ErrorKind::OutOfRange, ErrorReason::Compacted)
+    );
+    let request = WatchRequest {
+        resume_token: token,
+        snapshot_if_compacted: true,
+        ..second.request("1")
+    };
+    let mut anew = second.gateway.watch(request).await.unwrap();
+    assert!(is_snapshot(&next(&mut anew).await));
+}
+
+// 7. Liveness.
+
+#[tokio::test(start_paused = true)]
+async fn silence_never_exceeds_the_heartbeat() {
+    let setup = Setup::new();
+    setup.cloud.say("1", active());
+    let mut watch = setup.watch("1", None).await;
+    next(&mut watch).await;
+    for beat in 0..20 {
+        let before = Instant::now();
+        if beat == 10 {
+            setup.cloud.fail_all(&outage());
+        }
+        let event = next(&mut watch).await;
+        assert!(before.elapsed() <= HEARTBEAT + Duration::from_millis(10));
+        let EventKind::Heartbeat(pulse) = event.kind else {
+            panic!("nothing changes here")
+        };
+        assert!(pulse.last_success.is_some());
+        assert!(pulse.interval > Duration::ZERO);
+        if beat < 10 {
+            assert_eq!((pulse.stale, pulse.last_error), (false, None));
+        }
+        if beat > 16 {
+            assert_eq!(
+                (pulse.stale, pulse.last_error),
+                (true, Some(ErrorReason::UpstreamUnreachable))
+            );
+        }
+    }
+}
+
+// 8. Bounded lag.
+
+#[tokio::test(start_paused = true)]
+async fn a_change_of_a_fresh_write_is_told_within_the_stated_interval() {
+    let setup = Setup::new();
+    let (id, token) = setup.create().await;
+    let mut watch = setup.watch_write(&id, token).await;
+    next(&mut watch).await;
+    next_state(&mut watch).await;
+    setup.cloud.say(&id, realized());
+    let changed = Instant::now();
+    next_state(&mut watch).await;
+    assert!(
+        changed.elapsed() <= Duration::from_millis(2200),
+        "2 s and a tenth of jitter"
+    );
+}
+
+// 9. Isolation.
+
+#[tokio::test(start_paused = true)]
+async fn two_hundred_watchers_cost_the_cloud_no_more_than_one() {
+    async fn looks_in_a_minute(watchers: usize) -> usize {
+        let setup = Setup::new();
+        let (id, token) = setup.create().await;
+        let mut watches = Vec::new();
+        for index in 0..watchers {
+            let write_token = if index % 2 == 0 {
+                token.clone()
+            } else {
+                String::new()
+            };
+            let request = WatchRequest {
+                write_token,
+                ..setup.request(&id)
+            };
+            watches.push(setup.gateway.watch(request).await.unwrap());
+        }
+        let before = setup.cloud.looks();
+        tokio::time::sleep(60 * SECOND).await;
+        setup.cloud.looks() - before
+    }
+    let one = looks_in_a_minute(1).await;
+    let many = looks_in_a_minute(200).await;
+    assert!(one >= 25, "{one} looks");
+    assert!(
+        many <= one + 3,
+        "{many} looks for 200 watchers, {one} for one"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_no_watcher_left_the_cloud_is_not_asked() {
+    let setup = Setup::new();
+    setup.cloud.say("1", active());
+    drop(setup.watch("1", None).await);
+    let looks = setup.cloud.looks();
+    tokio::time::sleep(600 * SECOND).await;
+    assert!(setup.cloud.looks() <= looks + 1);
+}
+
+// 10. Every end has a reason.
+
+#[tokio::test(start_paused = true)]
+async fn a_login_refused_for_too_long_ends_the_watch_without_an_outcome() {
+    let setup = Setup::new();
+    setup.cloud.say("1", active());
+    let mut watch = setup.watch("1", Some(Goal::Gone)).await;
+    next(&mut watch).await;
+    setup.cloud.say("1", Err(login_refused()));
+    let since = Instant::now();
+    let unknown = next_state(&mut watch).await;
+    assert_eq!((state(&unknown), unknown.outcome), (State::Unknown, None));
+    let error = loop {
+        match watch.next().await.unwrap() {
+            Ok(event) => assert!(event.outcome.is_none()),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(
+        (error.kind, error.reason),
+        (ErrorKind::Unavailable, ErrorReason::UpstreamAuth)
+    );
+    assert!(since.elapsed() >= 600 * SECOND);
+    assert!(watch.next().await.is_none());
+}
+
+// Waiting and looking.
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_answers_the_outcome_or_where_it_stands_when_time_is_up() {
+    let setup = Setup::new();
+    let (id, write_token) = setup.create().await;
+    let request = WatchRequest {
+        write_token,
+        ..setup.request(&id)
+    };
+    let waited = setup
+        .gateway
+        .wait(request.clone(), Instant::now() + 5 * SECOND)
+        .await
+        .unwrap();
+    assert_eq!(
+        (waited.observation.view.state, waited.outcome),
+        (State::InProgress, None)
+    );
+    setup.cloud.say(&id, realized());
+    let waited = setup
+        .gateway
+        .wait(request, Instant::now() + 5 * SECOND)
+        .await
+        .unwrap();
+    assert_eq!(waited.outcome, Some(Outcome::Succeeded(None)));
+    let aimless = setup
+        .gateway
+        .wait(setup.request(&id), Instant::now() + SECOND)
+        .await
+        .unwrap_err();
+    assert_eq!(aimless.context.violations[0].field, "goal");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_now_is_of_now() {
+    let setup = Setup::new();
+    setup.cloud.say("1", active());
+    let soon = || Instant::now() + 5 * SECOND;
+    let standing = setup
+        .gateway
+        .look_now(&setup.name("1"), true, "", soon())
+        .await
+        .unwrap();
+    assert_eq!(standing.observation.view.state, State::Active);
+    assert!(setup.cloud.last_target().want_tunnel);
+    setup.cloud.say("1", failed());
+    let standing = setup
+        .gateway
+        .look_now(&setup.name("1"), false, "", soon())
+        .await
+        .unwrap();
+    assert_eq!(standing.observation.view.state, State::Failed);
+    setup.cloud.say("1", Err(outage()));
+    let error = setup
+        .gateway
+        .look_now(&setup.name("1"), false, "", soon())
+        .await
+        .unwrap_err();
+    assert_eq!(error.reason, ErrorReason::UpstreamUnreachable);
+    let error = setup
+        .gateway
+        .look_now(&setup.name("none"), false, "", soon())
+        .await
+        .unwrap_err();
+    assert_eq!(error.reason, ErrorReason::ConnectionNotFound);
+}
+
+// Watching many.
+
+async fn next_many(watch: &mut isthmus::core::watch::many::WatchMany) -> ManyEvent {
+    watch
+        .next()
+        .await
+        .expect("the stream goes on")
+        .expect("no error")
+}
+
+fn many_request() -> WatchManyRequest {
+    WatchManyRequest {
+        parent: Parent::Every,
+        resume_token: String::new(),
+        include_tunnel: false,
+        snapshot_if_compacted: false,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_over_many_lists_then_syncs_then_changes() {
+    let setup = Setup::new();
+    for id in ["1", "2", "3"] {
+        setup.cloud.say(id, active());
+    }
+    let mut watch = setup.gateway.watch_many(many_request()).await.unwrap();
+    let first = next_many(&mut watch).await;
+    assert_eq!((first.snapshots.len(), first.synced), (3, true));
+    let unseen = &first.snapshots[0];
+    assert_eq!(
+        (unseen.view.state, unseen.view.assurance),
+        (State::Unknown, Assurance::None)
+    );
+    assert_eq!(unseen.observe_time, None);
+
+    let mut told = Vec::new();
+    while told.len() < 3 {
+        let event = next_many(&mut watch).await;
+        told.extend(
+            event
+                .changes
+                .iter()
+                .map(|(entry, _)| (entry.name.id.to_string(), entry.view.state)),
+        );
+    }
+    told.sort_by(|a, b| a.0.cmp(&b.0));
+    let all_active: Vec<_> = ["1", "2", "3"]
+        .map(|id| (id.to_owned(), State::Active))
+        .into();
+    assert_eq!(told, all_active);
+
+    // One made later joins by itself.
+    let (id, _) = setup.create().await;
+    let joined = loop {
+        let event = next_many(&mut watch).await;
+        if let Some((entry, _)) = event.changes.first() {
+            break entry.name.id.to_string();
+        }
+    };
+    assert_eq!(joined, id);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_over_many_resumes_without_gap_or_repeat() {
+    let setup = Setup::new();
+    setup.cloud.say("1", active());
+    let mut watch = setup.gateway.watch_many(many_request()).await.unwrap();
+    next_many(&mut watch).await;
+    let seen_active = next_many(&mut watch).await;
+    assert_eq!(seen_active.changes.len(), 1);
+    drop(watch);
+    let mut bystander = setup.watch("1", None).await;
+    next(&mut bystander).await;
+    setup.cloud.say("1", failed());
+    next_state(&mut bystander).await;
+
+    let request = WatchManyRequest {
+        resume_token: seen_active.resume_token,
+        ..many_request()
+    };
+    let mut resumed = setup.gateway.watch_many(request).await.unwrap();
+    let event = next_many(&mut resumed).await;
+    assert!(event.snapshots.is_empty());
+    assert_eq!(event.changes[0].0.view.state, State::Failed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_intended_is_told_with_what_is() {
+    let setup = Setup::new();
+    let (id, token) = setup.create().await;
+    let mut watch = setup.watch_write(&id, token).await;
+    let EventKind::Snapshot(entry, _) = next(&mut watch).await.kind else {
+        panic!()
+    };
+    assert_eq!(entry.view.intent, Intent::Enabled);
+}

@@ -1,0 +1,206 @@
+//! Imports point inwards. The picture is in `src/lib.rs`; this holds the code to it.
+//!
+//! The sources are searched as text, which works because everything is imported by `crate::…`.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Who may not name whom.
+const FORBIDDEN: &[(&str, &[&str])] = &[
+    (
+        "src/model",
+        &[
+            "crate::core",
+            "crate::rest",
+            "crate::dialects",
+            "crate::grpc",
+            "crate::server",
+            "crate::simulator",
+        ],
+    ),
+    (
+        "src/core",
+        &[
+            "crate::rest",
+            "crate::dialects",
+            "crate::grpc",
+            "crate::server",
+            "crate::simulator",
+            "prost",
+            "tonic",
+        ],
+    ),
+    (
+        "src/rest",
+        &[
+            "crate::model",
+            "crate::core",
+            "crate::dialects",
+            "crate::grpc",
+            "crate::simulator",
+        ],
+    ),
+    (
+        "src/dialects",
+        &[
+            "crate::grpc",
+            "crate::server",
+            "crate::simulator",
+            "prost",
+            "tonic",
+        ],
+    ),
+    ("src/dialects/nsx", &["dialects::openstack", "openstack"]),
+    ("src/dialects/openstack", &["dialects::nsx", "nsx"]),
+    (
+        "src/grpc",
+        &[
+            "crate::rest",
+            "crate::dialects",
+            "crate::server",
+            "crate::simulator",
+        ],
+    ),
+    (
+        "src/server",
+        &["crate::rest", "crate::dialects", "crate::simulator"],
+    ),
+    (
+        "src/config",
+        &[
+            "crate::grpc",
+            "crate::server",
+            "crate::rest",
+            "crate::simulator",
+        ],
+    ),
+    (
+        "src/simulator",
+        &[
+            "crate::model",
+            "crate::core",
+            "crate::rest",
+            "crate::dialects",
+            "crate::grpc",
+            "crate::server",
+        ],
+    ),
+];
+
+/// The core knows no dialect and no cloud, not even by name.
+const CORE_NEVER_SAYS: &[&str] = &["nsx", "openstack", "neutron"];
+
+fn sources(under: &str) -> Vec<PathBuf> {
+    fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).expect("the folder is in the tree") {
+            let path = entry.expect("it can be read").path();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join(under),
+        &mut found,
+    );
+    assert!(
+        !found.is_empty(),
+        "{under} has no sources: is the table out of date?"
+    );
+    found
+}
+
+/// The lines that are code: comments may name whom they like.
+fn code(path: &Path) -> Vec<(usize, String)> {
+    fs::read_to_string(path)
+        .expect("sources are text")
+        .lines()
+        .enumerate()
+        .map(|(number, line)| (number + 1, line.trim().to_owned()))
+        .filter(|(_, line)| !line.starts_with("//"))
+        .collect()
+}
+
+fn names(line: &str, word: &str) -> bool {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    line.match_indices(word).any(|(at, _)| {
+        let before = line[..at].chars().next_back();
+        let after = line[at + word.len()..].chars().next();
+        !before.is_some_and(is_word) && !after.is_some_and(is_word)
+    })
+}
+
+#[test]
+fn imports_point_inwards() {
+    let mut wrong = Vec::new();
+    for (under, forbidden) in FORBIDDEN {
+        for path in sources(under) {
+            for (number, line) in code(&path) {
+                for word in forbidden.iter().filter(|word| names(&line, word)) {
+                    wrong.push(format!(
+                        "{}:{number} names `{word}`: {line}",
+                        path.display()
+                    ));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_core_knows_no_cloud_by_name() {
+    let mut wrong = Vec::new();
+    for path in sources("src/core") {
+        for (number, line) in code(&path) {
+            let lower = line.to_lowercase();
+            for word in CORE_NEVER_SAYS.iter().filter(|word| names(&lower, word)) {
+                wrong.push(format!("{}:{number} says `{word}`: {line}", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn nothing_is_imported_by_climbing() {
+    for path in sources("src") {
+        for (number, line) in code(&path) {
+            assert!(
+                !line.contains("super::super"),
+                "{}:{number} climbs: {line}",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn dialects_have_the_same_file_names() {
+    let files = |dialect: &str| {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("src/dialects")
+            .join(dialect);
+        let mut names: Vec<String> = fs::read_dir(folder)
+            .expect("the dialect is there")
+            .map(|entry| {
+                entry
+                    .expect("it can be read")
+                    .file_name()
+                    .into_string()
+                    .expect("plain names")
+            })
+            .collect();
+        names.sort();
+        names
+    };
+    let openstack: Vec<String> =
+        // Data about its variants, which only this dialect has.
+        files("openstack").into_iter().filter(|name| name != "variant.rs").collect();
+    assert_eq!(files("nsx"), openstack);
+}

@@ -142,10 +142,14 @@ impl Client {
     /// # Errors
     /// If the CA file cannot be read or the TLS settings do not work.
     pub fn new(options: &Options, budget: Arc<Budget>) -> Result<Client, String> {
+        // An error only says that the process has chosen one already, and any will do.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("isthmus/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(options.timeout)
+            // Less than the whole, so that a host that swallows packets counts as not connected: then nothing
+            // was sent, a write is not in doubt, and there is time left to ask another host.
+            .connect_timeout(options.timeout / 2)
             // Neutron's server closes idle connections after 75 s; leave before it does.
             .pool_idle_timeout(Duration::from_secs(60))
             .no_proxy();

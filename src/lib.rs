@@ -18,6 +18,7 @@
 //! ```
 
 pub mod core;
+pub mod dialects;
 pub mod grpc;
 pub mod model;
 pub mod rest;

@@ -1,0 +1,37 @@
+//! The dialects this build speaks. Each is one folder with the same file names, and one line in [`ALL`].
+
+pub mod nsx;
+
+use crate::core::{
+    dialect::Dialect,
+    error::{Result, Violation},
+    settings::BackendSettings,
+};
+use std::sync::Arc;
+
+/// Binds a dialect to one backend. Sends nothing.
+///
+/// # Errors
+/// The settings it cannot work with: each names its configuration key and says what is accepted.
+pub type Connect = fn(&BackendSettings) -> Result<Arc<dyn Dialect>, Vec<Violation>>;
+
+/// Every dialect by the name it has in the configuration. Adding one is adding one line.
+pub const ALL: &[(&str, Connect)] = &[("nsx", nsx::connect)];
+
+/// Binds the dialect that the settings name to their backend.
+///
+/// # Errors
+/// If there is no such dialect, or it cannot work with the settings.
+pub fn connect(settings: &BackendSettings) -> Result<Arc<dyn Dialect>, Vec<Violation>> {
+    let known = ALL.iter().find(|(name, _)| *name == settings.dialect);
+    match known {
+        Some((_, connect)) => connect(settings),
+        None => {
+            let names: Vec<String> = ALL.iter().map(|(name, _)| format!("`{name}`")).collect();
+            Err(vec![Violation::new(
+                "dialect",
+                format!("must be one of {}", names.join(", ")),
+            )])
+        }
+    }
+}

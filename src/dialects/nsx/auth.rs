@@ -1,0 +1,341 @@
+//! The gateway's own login: sent with every request, renewed once when it expires, and never tried again
+//! and again. Five failed logins lock an NSX account for fifteen minutes, and it may be somebody else's too.
+//!
+//! ```text
+//!              answered                    refused
+//!   unproven ────────────► proven ──────────────────────► resting ── 5 min ──► unproven
+//!      ▲   one request                (session: after one                 │
+//!      │   at a time                   new login, refused as well)        │
+//!      └──────────────────────────────────────────────────────────────────┘
+//! ```
+
+use crate::{
+    core::error::{Error, ErrorKind, ErrorReason},
+    dialects::nsx::{
+        config::{Credentials, Login},
+        error,
+    },
+    rest::{
+        budget::Urgency,
+        client::{self, Answer, Failure, FailureKind, Request, Sent},
+    },
+};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderValue, Method,
+    header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, SET_COOKIE},
+};
+use reqwest::Url;
+use secrecy::ExposeSecret;
+use std::{
+    fmt,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::time::{Instant, timeout_at};
+
+/// How long a refused login is left alone.
+pub const REST: Duration = Duration::from_secs(300);
+
+/// How one account logs in to the managers of one cluster.
+pub struct Auth {
+    way: Way,
+    /// A std mutex: held for look-ups only, never across an await.
+    known: Mutex<Known>,
+    /// Held while a login is made or tried for the first time, so that whoever comes next finds its outcome
+    /// instead of trying as well.
+    trying: tokio::sync::Mutex<()>,
+}
+
+enum Way {
+    /// The same header with every request.
+    Header(HeaderValue),
+    /// A cookie for each manager: NSX binds them to the node that gave them.
+    Cookies(Credentials),
+}
+
+#[derive(Default)]
+struct Known {
+    /// By manager.
+    tickets: Vec<Option<Ticket>>,
+    /// Counts logins, so that a ticket that was renewed meanwhile is not renewed again.
+    logins: u64,
+    proven: bool,
+    resting_until: Option<Instant>,
+}
+
+/// What goes with one request.
+#[derive(Clone)]
+pub struct Ticket {
+    headers: HeaderMap,
+    /// Which login it stems from.
+    login: u64,
+}
+
+impl Ticket {
+    /// The headers that carry it.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+}
+
+/// Where and until when a login may be made.
+#[derive(Clone, Copy)]
+pub struct Place<'a> {
+    /// The client whose budget it counts against.
+    pub http: &'a client::Client,
+    /// The manager, as the index under which its ticket is kept.
+    pub index: usize,
+    /// The manager's address.
+    pub manager: &'a Url,
+    /// How urgent the request is that needs the login.
+    pub urgency: Urgency,
+    /// When that request must be over.
+    pub deadline: Instant,
+}
+
+/// Why there is no ticket.
+#[derive(Debug)]
+pub enum NoTicket {
+    /// This manager did not answer; another may.
+    Unanswered(Failure),
+    /// The cloud answered something else than a ticket, or is not asked again yet.
+    Refused(Error),
+}
+
+impl fmt::Debug for Auth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.way {
+            Way::Header(_) => "Auth(header)",
+            Way::Cookies(_) => "Auth(cookies)",
+        })
+    }
+}
+
+/// Leave to send a request whose credentials nobody has tried yet: alone.
+pub type Alone<'a> = Option<tokio::sync::MutexGuard<'a, ()>>;
+
+impl Auth {
+    /// Not logged in yet.
+    ///
+    /// # Errors
+    /// If a token cannot stand in a header.
+    pub fn new(login: Login, managers: usize) -> Result<Auth, &'static str> {
+        let way = match login {
+            Login::Basic(credentials) => {
+                let pair = format!(
+                    "{}:{}",
+                    credentials.username,
+                    credentials.password.expose_secret()
+                );
+                Way::Header(secret(&format!("Basic {}", BASE64_STANDARD.encode(pair)))?)
+            }
+            Login::Bearer(token) => {
+                Way::Header(secret(&format!("Bearer {}", token.expose_secret().trim()))?)
+            }
+            Login::Session(credentials) => Way::Cookies(credentials),
+        };
+        Ok(Auth {
+            way,
+            known: Mutex::new(Known {
+                tickets: vec![None; managers],
+                ..Known::default()
+            }),
+            trying: tokio::sync::Mutex::new(()),
+        })
+    }
+
+    /// What to send with the next request. Logs in first where that is needed.
+    ///
+    /// The second value must be kept until the answer was given to [`Auth::answered`] or [`Auth::refused`].
+    ///
+    /// # Errors
+    /// If the login was refused lately, or is now, or cannot be made in time.
+    pub async fn ticket(&self, place: Place<'_>) -> Result<(Ticket, Alone<'_>), NoTicket> {
+        self.rested()?;
+        match &self.way {
+            Way::Header(header) => {
+                let ticket = Ticket {
+                    headers: HeaderMap::from_iter([(AUTHORIZATION, header.clone())]),
+                    login: 0,
+                };
+                if self.known().proven {
+                    return Ok((ticket, None));
+                }
+                let alone = self.alone(place.deadline).await?;
+                self.rested()?;
+                // Whoever was before has shown that the credentials are good.
+                let alone = Some(alone).filter(|_| !self.known().proven);
+                Ok((ticket, alone))
+            }
+            Way::Cookies(credentials) => {
+                if let Some(ticket) = self.kept(place.index) {
+                    return Ok((ticket, None));
+                }
+                let _alone = self.alone(place.deadline).await?;
+                self.rested()?;
+                if let Some(ticket) = self.kept(place.index) {
+                    return Ok((ticket, None));
+                }
+                Ok((self.log_in(credentials, place).await?, None))
+            }
+        }
+    }
+
+    /// What to send instead of a ticket that was refused; `None` if there is nothing else to try.
+    ///
+    /// # Errors
+    /// As for [`Auth::ticket`].
+    pub async fn renewed(
+        &self,
+        refused: &Ticket,
+        place: Place<'_>,
+    ) -> Result<Option<Ticket>, NoTicket> {
+        let Way::Cookies(credentials) = &self.way else {
+            return Ok(None);
+        };
+        let _alone = self.alone(place.deadline).await?;
+        self.rested()?;
+        match self.kept(place.index) {
+            Some(ticket) if ticket.login != refused.login => Ok(Some(ticket)),
+            _ => Ok(Some(self.log_in(credentials, place).await?)),
+        }
+    }
+
+    /// A request was answered, and not with a refusal of the login.
+    pub fn answered(&self) {
+        self.known().proven = true;
+    }
+
+    /// The login was refused for good: nothing is sent for a while.
+    pub fn refused(&self) {
+        let mut known = self.known();
+        known.proven = false;
+        known.resting_until = Some(Instant::now() + REST);
+        known.tickets.fill(None);
+    }
+
+    async fn log_in(
+        &self,
+        credentials: &Credentials,
+        place: Place<'_>,
+    ) -> Result<Ticket, NoTicket> {
+        let request = login_request(credentials, place.manager);
+        let answer = place
+            .http
+            .send(request, place.urgency, place.deadline)
+            .await
+            .map_err(|failure| {
+                // However far the login came: the request that needs it was not sent, or was refused.
+                NoTicket::Unanswered(Failure {
+                    sent: Sent::No,
+                    ..failure
+                })
+            })?;
+        if matches!(answer.status, 401 | 403) {
+            self.refused();
+        }
+        let secrets = [credentials.password.expose_secret()];
+        if !answer.is_success() {
+            let refused = error::refused(&answer, error::Asked::Read, &secrets);
+            return Err(NoTicket::Refused(refused.during("logging in")));
+        }
+        let headers = ticket_headers(&answer).ok_or_else(|| {
+            let broken = error::broken(&answer, "a login without cookie or X-XSRF-TOKEN");
+            NoTicket::Refused(broken.during("logging in"))
+        })?;
+        let mut known = self.known();
+        known.logins += 1;
+        let ticket = Ticket {
+            headers,
+            login: known.logins,
+        };
+        known.tickets[place.index] = Some(ticket.clone());
+        Ok(ticket)
+    }
+
+    fn kept(&self, manager: usize) -> Option<Ticket> {
+        self.known().tickets[manager].clone()
+    }
+
+    fn rested(&self) -> Result<(), NoTicket> {
+        let mut known = self.known();
+        let Some(until) = known.resting_until else {
+            return Ok(());
+        };
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            known.resting_until = None;
+            return Ok(());
+        }
+        let error = Error::new(
+            ErrorKind::BackendAuth,
+            ErrorReason::UpstreamAuth,
+            "the cloud refused the gateway's login, which is not tried again yet so that the account is not locked",
+        );
+        Err(NoTicket::Refused(error.retry_after(left)))
+    }
+
+    async fn alone(&self, deadline: Instant) -> Result<tokio::sync::MutexGuard<'_, ()>, NoTicket> {
+        timeout_at(deadline, self.trying.lock()).await.map_err(|_| {
+            NoTicket::Unanswered(Failure {
+                kind: FailureKind::Deadline,
+                sent: Sent::No,
+                message: "no login before the deadline".to_owned(),
+            })
+        })
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn login_request(credentials: &Credentials, manager: &Url) -> Request {
+    let mut url = manager.clone();
+    // Outside `/api/v1`, unlike everything else.
+    url.set_path("/api/session/create");
+    let mut form = reqwest::Url::parse("form:?").expect("a constant that parses");
+    form.query_pairs_mut()
+        .append_pair("j_username", &credentials.username)
+        .append_pair("j_password", credentials.password.expose_secret());
+    let body = form.query().unwrap_or_default().to_owned();
+    let mut request = Request::new(Method::POST, url);
+    request.headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/x-www-form-urlencoded"),
+    );
+    request.body = Some(Bytes::from(body));
+    request
+}
+
+/// Cookie and XSRF token, both of which go with every call.
+fn ticket_headers(answer: &Answer) -> Option<HeaderMap> {
+    let cookies: Vec<&str> = answer
+        .headers
+        .get_all(SET_COOKIE)
+        .iter()
+        .filter_map(|cookie| cookie.to_str().ok()?.split(';').next())
+        .map(str::trim)
+        .collect();
+    if !cookies
+        .iter()
+        .any(|cookie| cookie.starts_with("JSESSIONID="))
+    {
+        return None;
+    }
+    let mut xsrf = answer.headers.get("x-xsrf-token")?.clone();
+    xsrf.set_sensitive(true);
+    let mut headers = HeaderMap::new();
+    headers.insert(COOKIE, secret(&cookies.join("; ")).ok()?);
+    headers.insert("x-xsrf-token", xsrf);
+    Some(headers)
+}
+
+fn secret(text: &str) -> Result<HeaderValue, &'static str> {
+    let mut value = HeaderValue::from_str(text)
+        .map_err(|_| "must have no line breaks and no control characters")?;
+    value.set_sensitive(true);
+    Ok(value)
+}

@@ -1,0 +1,287 @@
+//! Sends to the managers of one cluster: with the login, to whichever manager answers.
+
+use crate::{
+    core::{
+        dialect::{Call, Priority, Usage},
+        error::{Error, Violation},
+    },
+    dialects::nsx::{
+        auth::{Auth, NoTicket, Place},
+        config::{Config, LIMITS},
+        error,
+    },
+    rest::{
+        budget::{Budget, Urgency},
+        client::{self, Answer, Failure, FailureKind, Request, Sent},
+    },
+};
+use bytes::Bytes;
+use http::{
+    HeaderValue, Method,
+    header::{ACCEPT, CONTENT_TYPE},
+};
+use reqwest::Url;
+use serde_json::{Map, Value};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::SystemTime,
+};
+
+/// The collection of sessions.
+pub const SESSIONS: &str = "sessions";
+/// The collection of peer endpoints.
+pub const PEER_ENDPOINTS: &str = "peer-endpoints";
+
+/// The managers of one cluster, reached with one account.
+#[derive(Debug)]
+pub struct Client {
+    http: client::Client,
+    managers: Vec<Url>,
+    /// The manager that answered last; the others are asked only when it cannot be reached.
+    current: AtomicUsize,
+    auth: Auth,
+}
+
+/// What is asked, below `/api/v1/vpn/ipsec`.
+#[derive(Debug, Clone)]
+pub struct Ask<'a> {
+    method: Method,
+    path: Vec<&'a str>,
+    query: Vec<(&'a str, &'a str)>,
+    body: Option<Bytes>,
+}
+
+impl<'a> Ask<'a> {
+    /// A request for what stands at this path; each part is one segment, whatever characters it has.
+    pub fn get(path: impl Into<Vec<&'a str>>) -> Ask<'a> {
+        Ask {
+            method: Method::GET,
+            path: path.into(),
+            query: Vec::new(),
+            body: None,
+        }
+    }
+
+    /// A request to make an object.
+    pub fn post(path: impl Into<Vec<&'a str>>, body: &Map<String, Value>) -> Ask<'a> {
+        Ask {
+            method: Method::POST,
+            body: Some(bytes(body)),
+            ..Ask::get(path)
+        }
+    }
+
+    /// A request to replace an object.
+    pub fn put(path: impl Into<Vec<&'a str>>, body: &Map<String, Value>) -> Ask<'a> {
+        Ask {
+            method: Method::PUT,
+            body: Some(bytes(body)),
+            ..Ask::get(path)
+        }
+    }
+
+    /// A request to remove an object.
+    pub fn delete(path: impl Into<Vec<&'a str>>) -> Ask<'a> {
+        Ask {
+            method: Method::DELETE,
+            ..Ask::get(path)
+        }
+    }
+
+    /// Adds a query parameter.
+    #[must_use]
+    pub fn with(mut self, key: &'a str, value: &'a str) -> Ask<'a> {
+        self.query.push((key, value));
+        self
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub struct NoAnswer {
+    /// What it means.
+    pub error: Error,
+    /// Whether the cloud may have acted on the request.
+    pub sent: Sent,
+}
+
+impl Client {
+    /// A client that has not logged in yet. Sends nothing.
+    ///
+    /// # Errors
+    /// The settings that do not work, by configuration key.
+    pub fn new(config: Config) -> Result<Client, Vec<Violation>> {
+        let budget = Arc::new(Budget::new(LIMITS));
+        let http = client::Client::new(&config.options, budget)
+            .map_err(|what| vec![Violation::new("ca_file", what)])?;
+        let auth = Auth::new(config.login, config.managers.len())
+            .map_err(|what| vec![Violation::new("auth", what)])?;
+        Ok(Client {
+            http,
+            managers: config.managers,
+            current: AtomicUsize::new(0),
+            auth,
+        })
+    }
+
+    /// How much of the account's budget is used.
+    pub fn usage(&self) -> Usage {
+        let used = self.http.budget().used();
+        Usage {
+            rate_limit: used.rate_limit,
+            rate_used: used.rate_used,
+            concurrency_limit: used.concurrency_limit,
+            in_flight: used.in_flight,
+            paused_until: used.paused_for.map(|pause| SystemTime::now() + pause),
+            paused_for: used.paused_for,
+        }
+    }
+
+    /// Sends a request and reads its answer, whatever its status.
+    ///
+    /// If the manager cannot be reached the next one is asked, once round, and stays the first choice from
+    /// then on. A read also goes on to the next when the connection broke; a write only if it certainly was
+    /// not sent. A refused login is renewed once where that is possible.
+    ///
+    /// # Errors
+    /// If no manager gave a whole answer in time, or the login is refused.
+    pub async fn send(&self, ask: Ask<'_>, call: &Call) -> Result<Answer, NoAnswer> {
+        let first = self.current.load(Ordering::Relaxed);
+        let count = self.managers.len();
+        let mut failure = None;
+        for step in 0..count {
+            let index = (first + step) % count;
+            match self.send_to(index, &ask, call).await {
+                Ok(answer) => {
+                    if step > 0 {
+                        self.current.store(index, Ordering::Relaxed);
+                    }
+                    return Ok(answer);
+                }
+                Err(NoTicket::Refused(error)) => {
+                    return Err(NoAnswer {
+                        error,
+                        sent: Sent::No,
+                    });
+                }
+                Err(NoTicket::Unanswered(failed)) => {
+                    let next_may_help = another_may_answer(&failed, &ask.method);
+                    failure = Some(failed);
+                    if !next_may_help {
+                        break;
+                    }
+                }
+            }
+        }
+        let failure =
+            failure.expect("there is at least one manager, and each either answers or fails");
+        Err(NoAnswer {
+            error: error::unanswered(&failure),
+            sent: failure.sent,
+        })
+    }
+
+    async fn send_to(&self, index: usize, ask: &Ask<'_>, call: &Call) -> Result<Answer, NoTicket> {
+        let urgency = match call.priority {
+            Priority::Caller => Urgency::High,
+            Priority::Poll => Urgency::Low,
+        };
+        let place = Place {
+            http: &self.http,
+            index,
+            manager: &self.managers[index],
+            urgency,
+            deadline: call.deadline,
+        };
+        let send = async |headers: &http::HeaderMap| {
+            let mut request = request(&self.managers[index], ask);
+            request.headers.extend(headers.clone());
+            let answer = self.http.send(request, urgency, call.deadline).await;
+            answer.map_err(NoTicket::Unanswered)
+        };
+        let (ticket, _alone) = self.auth.ticket(place).await?;
+        let answer = send(ticket.headers()).await?;
+        if !error::is_login_refused(&answer) {
+            self.auth.answered();
+            return Ok(answer);
+        }
+        let answer = match self.auth.renewed(&ticket, place).await? {
+            Some(ticket) => send(ticket.headers()).await?,
+            None => answer,
+        };
+        if error::is_login_refused(&answer) {
+            self.auth.refused();
+        } else {
+            self.auth.answered();
+        }
+        Ok(answer)
+    }
+}
+
+fn another_may_answer(failure: &Failure, method: &Method) -> bool {
+    match failure.kind {
+        FailureKind::Connect | FailureKind::Broken => {
+            failure.sent == Sent::No || *method == Method::GET
+        }
+        FailureKind::Budget | FailureKind::Deadline | FailureKind::TooLarge => false,
+    }
+}
+
+fn request(manager: &Url, ask: &Ask<'_>) -> Request {
+    let mut url = manager.clone();
+    url.path_segments_mut()
+        .expect("a manager's address has a host, so it has a path")
+        .clear()
+        .extend(["api", "v1", "vpn", "ipsec"])
+        .extend(&ask.path);
+    if !ask.query.is_empty() {
+        url.query_pairs_mut().extend_pairs(&ask.query);
+    }
+    let mut request = Request::new(ask.method.clone(), url);
+    let json = HeaderValue::from_static("application/json");
+    request.headers.insert(ACCEPT, json.clone());
+    if let Some(body) = &ask.body {
+        request.headers.insert(CONTENT_TYPE, json);
+        request.body = Some(body.clone());
+    }
+    request
+}
+
+fn bytes(body: &Map<String, Value>) -> Bytes {
+    Bytes::from(serde_json::to_vec(body).expect("JSON values can always be written"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_stays_one_segment() {
+        let manager = Url::parse("https://nsx.example").unwrap();
+        let ask = Ask::get([SESSIONS, "a/b?c#d e", "state"]).with("request_id", "x&y");
+        let request = request(&manager, &ask);
+        assert_eq!(
+            request.url.as_str(),
+            "https://nsx.example/api/v1/vpn/ipsec/sessions/a%2Fb%3Fc%23d%20e/state?request_id=x%26y"
+        );
+    }
+
+    #[test]
+    fn only_what_was_not_sent_goes_to_another_manager_twice() {
+        let failure = |kind, sent| Failure {
+            kind,
+            sent,
+            message: String::new(),
+        };
+        let connect = failure(FailureKind::Connect, Sent::No);
+        let broken = failure(FailureKind::Broken, Sent::Maybe);
+        let late = failure(FailureKind::Deadline, Sent::Maybe);
+        assert!(another_may_answer(&connect, &Method::POST));
+        assert!(another_may_answer(&broken, &Method::GET));
+        assert!(!another_may_answer(&broken, &Method::PUT));
+        assert!(!another_may_answer(&late, &Method::GET));
+    }
+}

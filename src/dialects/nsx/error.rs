@@ -1,0 +1,494 @@
+//! What NSX refuses, as the gateway's error. The only place that compares HTTP statuses and error codes.
+
+use crate::{
+    core::error::{Error, ErrorKind, ErrorReason, MAX_UPSTREAM_TEXT, Result, Upstream},
+    dialects::nsx::{status::SERVICE_DISABLED, wire::ApiError},
+    rest::{
+        client::{Answer, Failure, FailureKind},
+        json,
+        redact::{tidy, without},
+    },
+};
+use serde_json::Value;
+
+/// What was asked, as far as it matters to what a refusal means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// To read something.
+    Read,
+    /// To make something.
+    Create,
+    /// To change something.
+    Change,
+    /// To remove something.
+    Remove,
+}
+
+/// The body of an answer that grants what was asked.
+///
+/// # Errors
+/// What the refusal means, or that the body cannot be read. `secrets` are what the request carried; they
+/// are not repeated even if the cloud does.
+pub fn granted(answer: &Answer, asked: Asked, secrets: &[&str]) -> Result<Value> {
+    if !answer.is_success() {
+        return Err(refused(answer, asked, secrets));
+    }
+    json::parse(&answer.body).map_err(|what| broken(answer, &what))
+}
+
+/// What a refusal means.
+pub fn refused(answer: &Answer, asked: Asked, secrets: &[&str]) -> Error {
+    let said = api_error(answer);
+    let code = said.as_ref().map_or("", |said| said.code.as_str());
+    let (kind, reason, message) = meaning(answer.status, code, said.is_some(), asked);
+    let mut error = Error::new(kind, reason, message).upstream(Upstream {
+        status: answer.status,
+        code: tidy(code, 64),
+        message: words(answer, said.as_ref(), secrets),
+        request_id: request_id(answer).unwrap_or_default(),
+    });
+    error.context.retry_after = answer.retry_after();
+    error
+}
+
+/// Why there is no answer.
+pub fn unanswered(failure: &Failure) -> Error {
+    let (kind, reason) = match failure.kind {
+        FailureKind::Budget => (ErrorKind::Throttled, ErrorReason::LimitExceeded),
+        FailureKind::Deadline => (ErrorKind::DeadlineExceeded, ErrorReason::Deadline),
+        FailureKind::Connect | FailureKind::Broken => {
+            (ErrorKind::Unavailable, ErrorReason::UpstreamUnreachable)
+        }
+        FailureKind::TooLarge => (ErrorKind::Unavailable, ErrorReason::UpstreamBrokenAnswer),
+    };
+    Error::new(kind, reason, failure.message.clone())
+}
+
+/// An answer that grants something and cannot be read.
+pub fn broken(answer: &Answer, what: &str) -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        ErrorReason::UpstreamBrokenAnswer,
+        format!("the cloud's answer cannot be read: {what}"),
+    )
+    .upstream(Upstream {
+        status: answer.status,
+        request_id: request_id(answer).unwrap_or_default(),
+        ..Upstream::default()
+    })
+}
+
+/// The id the cloud gave a request, by which `/state` tells how far it has come.
+pub fn request_id(answer: &Answer) -> Option<String> {
+    let id = answer.header("x-nsx-requestid")?.trim();
+    let fits = !id.is_empty() && id.len() <= 128 && id.chars().all(|c| c.is_ascii_graphic());
+    fits.then(|| id.to_owned())
+}
+
+/// Whether this refuses the login, and not what was asked. An expired session cookie is a 403, not a 401,
+/// and so is a wrong password; other 403 have a code of their own (505: no licence).
+pub fn is_login_refused(answer: &Answer) -> bool {
+    match answer.status {
+        401 => true,
+        403 => api_error(answer).is_none_or(|said| is_login_code(&said.code)),
+        _ => false,
+    }
+}
+
+/// Whether NSX itself says that what was asked for is not there: 600 and 202, and no other 404.
+pub fn is_not_there(answer: &Answer) -> bool {
+    answer.status == 404 && api_error(answer).is_some_and(|said| is_gone_code(&said.code))
+}
+
+/// The words of the refusal that stands for a session whose service is switched off.
+pub fn service_disabled(answer: &Answer) -> Option<String> {
+    let said = api_error(answer).filter(|said| said.code == SERVICE_DISABLED)?;
+    (400..500).contains(&answer.status).then_some(said.message)
+}
+
+/// Whether a write that was answered like this may have happened all the same: a proxy that lost the
+/// manager, or a manager that failed in the middle. Overload (503) is refused before anything is done.
+pub fn is_in_doubt(answer: &Answer) -> bool {
+    answer.status >= 500 && answer.status != 503
+}
+
+/// The VPN collection itself is not there.
+pub fn api_absent(error: Error) -> Error {
+    let upstream = error.context.upstream.unwrap_or_default();
+    Error::new(
+        ErrorKind::Unavailable,
+        ErrorReason::ApiAbsent,
+        "the cloud has no IPsec VPN collection in its Manager API",
+    )
+    .upstream(upstream)
+}
+
+/// It cannot be known whether a write happened.
+pub fn ambiguous(because: &Error, what: &str) -> Error {
+    let mut error = Error::new(
+        ErrorKind::Ambiguous,
+        ErrorReason::WriteAmbiguous,
+        format!(
+            "the answer was lost and it cannot be known whether {what}: {}",
+            because.message
+        ),
+    );
+    error.context.upstream = because.context.upstream.clone();
+    error
+}
+
+fn meaning(
+    status: u16,
+    code: &str,
+    from_nsx: bool,
+    asked: Asked,
+) -> (ErrorKind, ErrorReason, &'static str) {
+    use ErrorKind as Kind;
+    use ErrorReason as Reason;
+    let invalid = (
+        Kind::InvalidArgument,
+        Reason::UpstreamRejected,
+        "the cloud refuses the request as wrong",
+    );
+    let own_fault = (
+        Kind::Unavailable,
+        Reason::UpstreamError,
+        "the cloud answered with a fault of its own",
+    );
+    match (status, code) {
+        (401, _) => LOGIN_REFUSED,
+        (403, code) if !from_nsx || is_login_code(code) => LOGIN_REFUSED,
+        (400..500, "289") => (
+            Kind::PermissionDenied,
+            Reason::NotOwner,
+            "the object belongs to another principal of the cloud",
+        ),
+        (403, _) | (400, "2602") => (
+            Kind::PermissionDenied,
+            Reason::UpstreamDenied,
+            "the cloud refuses this to the gateway's account",
+        ),
+        (429, _) | (400..500, "102") => (
+            Kind::Throttled,
+            Reason::UpstreamThrottled,
+            "the cloud asks for patience",
+        ),
+        (404, code) if is_gone_code(code) => match asked {
+            Asked::Read | Asked::Remove => (
+                Kind::NotFound,
+                Reason::ConnectionNotFound,
+                "the cloud has no such connection",
+            ),
+            Asked::Create | Asked::Change => (
+                Kind::FailedPrecondition,
+                Reason::ReferenceNotFound,
+                "something the connection refers to is not there",
+            ),
+        },
+        (404, _) => (
+            Kind::Unavailable,
+            Reason::UpstreamBrokenAnswer,
+            "the cloud answers 404 in other words than its own, which proves nothing",
+        ),
+        (409 | 412, _) if asked == Asked::Change => (
+            Kind::Stale,
+            Reason::StaleEtag,
+            "the connection was changed by somebody else in the meantime",
+        ),
+        (409 | 412, _) => (
+            Kind::FailedPrecondition,
+            Reason::WrongState,
+            "the cloud is in a state that does not allow this",
+        ),
+        (400, SERVICE_DISABLED) => (
+            Kind::FailedPrecondition,
+            Reason::VpnServiceDisabled,
+            "the VPN service is switched off",
+        ),
+        // Policy's code for an object that has children or is referenced, seen from managers too.
+        (400, "500030") => IN_USE,
+        (400, "500045") => (
+            Kind::FailedPrecondition,
+            Reason::WrongState,
+            "the object is marked for deletion",
+        ),
+        // Indexing, and a transaction that was aborted: nothing is wrong with the request.
+        (400, "60508" | "60514" | "60515") => own_fault,
+        // A removal carries nothing that could be wrong; what stands against it is whoever uses the object.
+        (400, _) if asked == Asked::Remove => IN_USE,
+        (400..500, _) => invalid,
+        (503, _) => (
+            Kind::Unavailable,
+            Reason::UpstreamError,
+            "the cloud is overloaded or not whole",
+        ),
+        (300..400, _) => (
+            Kind::Unavailable,
+            Reason::UpstreamError,
+            "the cloud redirects, which is not followed: `url` must name the managers themselves",
+        ),
+        _ => own_fault,
+    }
+}
+
+const LOGIN_REFUSED: (ErrorKind, ErrorReason, &str) = (
+    ErrorKind::BackendAuth,
+    ErrorReason::UpstreamAuth,
+    "the cloud refuses the gateway's login",
+);
+
+const IN_USE: (ErrorKind, ErrorReason, &str) = (
+    ErrorKind::FailedPrecondition,
+    ErrorReason::InUse,
+    "the cloud refuses to remove it, as it does with what is in use",
+);
+
+/// 403 with these codes is about the login: wrong or locked ("403", as the proxy says it), and a bad or
+/// expired XSRF token (97, 98). A 403 without any code cannot be told from it.
+fn is_login_code(code: &str) -> bool {
+    matches!(code, "" | "97" | "98" | "403")
+}
+
+fn is_gone_code(code: &str) -> bool {
+    matches!(code, "600" | "202")
+}
+
+fn api_error(answer: &Answer) -> Option<ApiError> {
+    ApiError::of(&json::parse(&answer.body).ok()?)
+}
+
+/// The cloud's words, fit to be shown. Of a body that is not NSX's only plain text is.
+fn words(answer: &Answer, said: Option<&ApiError>, secrets: &[&str]) -> String {
+    let text = match said {
+        Some(said) => said.message.clone(),
+        None => {
+            let body = &answer.body[..answer.body.len().min(4 * MAX_UPSTREAM_TEXT)];
+            let text = String::from_utf8_lossy(body);
+            if text.trim_start().starts_with('<') {
+                "a page of HTML".to_owned()
+            } else {
+                text.into_owned()
+            }
+        }
+    };
+    tidy(&without(&text, secrets), MAX_UPSTREAM_TEXT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use http::HeaderMap;
+
+    fn answer(status: u16, body: impl Into<Bytes>) -> Answer {
+        Answer {
+            status,
+            headers: HeaderMap::new(),
+            body: body.into(),
+        }
+    }
+
+    fn coded(status: u16, code: &str) -> Answer {
+        let body = format!(r#"{{"error_code": {code}, "error_message": "words"}}"#);
+        answer(status, body)
+    }
+
+    #[track_caller]
+    fn check(answer: &Answer, asked: Asked, kind: ErrorKind, reason: ErrorReason) {
+        let error = refused(answer, asked, &[]);
+        assert_eq!((error.kind, error.reason), (kind, reason), "{answer:?}");
+        assert_eq!(error.context.upstream.unwrap().status, answer.status);
+    }
+
+    #[test]
+    fn each_refusal_has_its_meaning() {
+        use Asked::{Change, Create, Read, Remove};
+        use ErrorKind as K;
+        use ErrorReason as R;
+        check(
+            &coded(400, "255"),
+            Create,
+            K::InvalidArgument,
+            R::UpstreamRejected,
+        );
+        check(
+            &coded(400, "287"),
+            Change,
+            K::InvalidArgument,
+            R::UpstreamRejected,
+        );
+        check(&coded(400, "289"), Change, K::PermissionDenied, R::NotOwner);
+        check(&coded(403, "289"), Remove, K::PermissionDenied, R::NotOwner);
+        check(
+            &coded(400, "2602"),
+            Read,
+            K::PermissionDenied,
+            R::UpstreamDenied,
+        );
+        check(
+            &coded(403, "505"),
+            Read,
+            K::PermissionDenied,
+            R::UpstreamDenied,
+        );
+        check(&coded(403, "98"), Read, K::BackendAuth, R::UpstreamAuth);
+        check(&coded(403, "97"), Read, K::BackendAuth, R::UpstreamAuth);
+        check(
+            &coded(403, "\"403\""),
+            Read,
+            K::BackendAuth,
+            R::UpstreamAuth,
+        );
+        check(
+            &answer(403, "<html>"),
+            Read,
+            K::BackendAuth,
+            R::UpstreamAuth,
+        );
+        check(&answer(401, ""), Read, K::BackendAuth, R::UpstreamAuth);
+        check(&coded(404, "600"), Read, K::NotFound, R::ConnectionNotFound);
+        check(
+            &coded(404, "202"),
+            Remove,
+            K::NotFound,
+            R::ConnectionNotFound,
+        );
+        check(
+            &coded(404, "600"),
+            Create,
+            K::FailedPrecondition,
+            R::ReferenceNotFound,
+        );
+        check(
+            &coded(404, "\"269\""),
+            Read,
+            K::Unavailable,
+            R::UpstreamBrokenAnswer,
+        );
+        check(
+            &answer(404, "<html>"),
+            Read,
+            K::Unavailable,
+            R::UpstreamBrokenAnswer,
+        );
+        check(
+            &answer(404, "not found"),
+            Remove,
+            K::Unavailable,
+            R::UpstreamBrokenAnswer,
+        );
+        check(&coded(409, "206"), Change, K::Stale, R::StaleEtag);
+        check(&coded(412, "206"), Change, K::Stale, R::StaleEtag);
+        check(
+            &coded(409, "1"),
+            Create,
+            K::FailedPrecondition,
+            R::WrongState,
+        );
+        check(
+            &coded(400, "110199"),
+            Read,
+            K::FailedPrecondition,
+            R::VpnServiceDisabled,
+        );
+        check(
+            &coded(400, "500030"),
+            Remove,
+            K::FailedPrecondition,
+            R::InUse,
+        );
+        check(
+            &coded(400, "110000"),
+            Remove,
+            K::FailedPrecondition,
+            R::InUse,
+        );
+        check(
+            &coded(400, "500045"),
+            Create,
+            K::FailedPrecondition,
+            R::WrongState,
+        );
+        check(
+            &coded(429, "\"102\""),
+            Read,
+            K::Throttled,
+            R::UpstreamThrottled,
+        );
+        check(&answer(429, ""), Read, K::Throttled, R::UpstreamThrottled);
+        check(&coded(503, "101"), Read, K::Unavailable, R::UpstreamError);
+        check(
+            &answer(502, "<html>"),
+            Create,
+            K::Unavailable,
+            R::UpstreamError,
+        );
+        check(&coded(500, "607"), Create, K::Unavailable, R::UpstreamError);
+        check(&answer(307, ""), Read, K::Unavailable, R::UpstreamError);
+        check(&coded(400, "60508"), Read, K::Unavailable, R::UpstreamError);
+    }
+
+    #[test]
+    fn only_nsx_itself_can_say_that_something_is_gone() {
+        assert!(is_not_there(&answer(
+            404,
+            include_str!("../../../tests/fixtures/nsx/error_not_found_names_logical_router.json")
+        )));
+        assert!(is_not_there(&answer(
+            404,
+            include_str!("../../../tests/fixtures/nsx/made_error_not_found_backend_resource.json")
+        )));
+        for body in ["", "<html>404</html>", "404 page not found", "{}", "[]"] {
+            assert!(!is_not_there(&answer(404, body)), "{body}");
+        }
+        assert!(!is_not_there(&coded(404, "\"269\"")));
+        assert!(!is_not_there(&coded(400, "600")));
+    }
+
+    #[test]
+    fn a_switched_off_service_is_known_by_its_code() {
+        for body in [
+            include_str!(
+                "../../../tests/fixtures/nsx/error_service_disabled_http_status_camel.json"
+            ),
+            include_str!(
+                "../../../tests/fixtures/nsx/made_error_service_disabled_http_status_snake.json"
+            ),
+        ] {
+            assert!(
+                service_disabled(&answer(400, body))
+                    .unwrap()
+                    .contains("is disabled")
+            );
+        }
+        assert_eq!(service_disabled(&coded(400, "255")), None);
+    }
+
+    #[test]
+    fn the_clouds_words_are_bounded_and_hold_no_key() {
+        let body = format!(
+            r#"{{"error_code": 255, "error_message": "bad canary-key, psk: other {}"}}"#,
+            "x".repeat(10_000)
+        );
+        let error = refused(&answer(400, body), Asked::Create, &["canary-key"]);
+        let upstream = error.context.upstream.unwrap();
+        assert_eq!(upstream.code, "255");
+        assert!(upstream.message.starts_with("bad ***, psk: ***"));
+        assert!(upstream.message.len() <= MAX_UPSTREAM_TEXT + 4);
+        let page = refused(&answer(502, "<html>canary</html>"), Asked::Read, &[]);
+        assert_eq!(page.context.upstream.unwrap().message, "a page of HTML");
+    }
+
+    #[test]
+    fn patience_says_how_long() {
+        let mut throttled = answer(429, "");
+        throttled
+            .headers
+            .insert("retry-after", "7".parse().unwrap());
+        let error = refused(&throttled, Asked::Read, &[]);
+        assert_eq!(
+            error.context.retry_after,
+            Some(std::time::Duration::from_secs(7))
+        );
+    }
+}

@@ -1,0 +1,158 @@
+//! Looking at a connection: how far its writes have come, whether it is gone, and its tunnel.
+//!
+//! ```text
+//!   /state, once a request id ──200──► its state, the worst of them ──► with /status, if asked for
+//!          │ 400 / 110199 ───────────► DISABLED
+//!          │ 404 / 600 or 202
+//!          ▼
+//!   the session ──200──► UNKNOWN / STATE_NOT_FOUND
+//!          │ 404 / 600 or 202
+//!          ▼
+//!   the collection ──200──► DELETED
+//!          └───── 404 ────► error API_ABSENT
+//! ```
+//!
+//! Everything else, at any step, is an error: it tells nothing of the connection.
+
+use crate::{
+    core::{
+        dialect::{Call, Target},
+        error::{ErrorKind, Result},
+    },
+    dialects::nsx::{
+        client::{Ask, Client, SESSIONS},
+        error::{self, Asked},
+        read, status,
+        wire::{Body, State, Status},
+    },
+    model::{RealizationState, Sighting, Tunnel},
+};
+use futures_util::future::{join, join_all};
+
+/// The most request ids one look speaks for.
+const MOST_REQUEST_IDS: usize = 4;
+
+/// Looks at one connection.
+pub async fn look(client: &Client, target: &Target, call: &Call) -> Result<Sighting> {
+    let request_ids = request_ids(target);
+    let each: Vec<Option<&str>> = match request_ids.as_slice() {
+        [] => vec![None],
+        ids => ids.iter().map(|id| Some(id.as_str())).collect(),
+    };
+    let states = join_all(
+        each.into_iter()
+            .map(|id| state(client, &target.id, id, call)),
+    );
+    let want_tunnel = target.want_tunnel && !target.deleting;
+    let (states, tunnel) = join(states, async {
+        match want_tunnel {
+            true => Some(tunnel(client, &target.id, call).await),
+            false => None,
+        }
+    })
+    .await;
+    let states = states.into_iter().collect::<Result<Vec<_>>>()?;
+
+    let found: Option<Vec<Sighting>> = states.into_iter().collect();
+    // Where `/state` knows nothing, or nobody knows whether it is switched on, the session itself tells.
+    let session = match (&found, target.admin_enabled, target.deleting) {
+        (None, _, _) | (Some(_), None, false) => Some(session(client, &target.id, call).await?),
+        (Some(_), _, _) => None,
+    };
+    let mut sighting = match (found.and_then(status::worst), &session) {
+        (None, Some(None)) => {
+            proven_gone(client, call).await?;
+            return Ok(Sighting {
+                request_ids,
+                ..status::gone()
+            });
+        }
+        (None, _) => status::state_not_found(),
+        (Some(seen), session) => {
+            // The session went first: its nodes still have to follow.
+            let leaving = matches!(session, Some(None));
+            let seen = if leaving {
+                status::while_deleting(seen)
+            } else {
+                seen
+            };
+            Sighting {
+                request_ids,
+                ..seen
+            }
+        }
+    };
+    match tunnel {
+        // What is in place is judged by its tunnel, so without word of it nothing can be said.
+        Some(Err(error)) if sighting.state == RealizationState::Realized => return Err(error),
+        Some(Ok(Some(tunnel))) => sighting = status::with_tunnel(sighting, tunnel),
+        Some(Ok(None) | Err(_)) | None => {}
+    }
+    if target.deleting {
+        sighting = status::while_deleting(sighting);
+    }
+    let read = session
+        .flatten()
+        .map(|session| session.boolean("enabled").unwrap_or(true));
+    sighting.admin_enabled = read;
+    Ok(sighting)
+}
+
+/// What `/state` says; `None` if it knows of no such session.
+async fn state(
+    client: &Client,
+    id: &str,
+    request_id: Option<&str>,
+    call: &Call,
+) -> Result<Option<Sighting>> {
+    let mut ask = Ask::get([SESSIONS, id, "state"]);
+    if let Some(request_id) = request_id {
+        ask = ask.with("request_id", request_id);
+    }
+    let answer = client.send(ask, call).await.map_err(|it| it.error)?;
+    if let Some(message) = error::service_disabled(&answer) {
+        return Ok(Some(status::service_disabled(&message)));
+    }
+    if error::is_not_there(&answer) {
+        return Ok(None);
+    }
+    let value = error::granted(&answer, Asked::Read, &[])?;
+    let state = State::of(value).ok_or_else(|| error::broken(&answer, "no state"))?;
+    Ok(Some(status::of_state(&state)))
+}
+
+/// What the nodes say of the tunnel now; `None` if NSX knows of none.
+async fn tunnel(client: &Client, id: &str, call: &Call) -> Result<Option<Tunnel>> {
+    let ask = Ask::get([SESSIONS, id, "status"]).with("source", "realtime");
+    let answer = client.send(ask, call).await.map_err(|it| it.error)?;
+    if error::is_not_there(&answer) || error::service_disabled(&answer).is_some() {
+        return Ok(None);
+    }
+    let value = error::granted(&answer, Asked::Read, &[])?;
+    let status = Status::of(value).ok_or_else(|| error::broken(&answer, "no status"))?;
+    Ok(Some(status::tunnel(&status, true)))
+}
+
+/// The session; `None` if NSX itself says that there is none.
+async fn session(client: &Client, id: &str, call: &Call) -> Result<Option<Body>> {
+    match read::object(client, SESSIONS, id, call).await {
+        Ok(session) => Ok(Some(session)),
+        Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// A 404 counts only where the collection answers: without the API, everything is 404.
+async fn proven_gone(client: &Client, call: &Call) -> Result<()> {
+    read::probe(client, call).await
+}
+
+fn request_ids(target: &Target) -> Vec<String> {
+    let mut ids: Vec<String> = Vec::new();
+    for id in target.request_ids.iter().take(MOST_REQUEST_IDS) {
+        if !ids.contains(id) {
+            ids.push(id.clone());
+        }
+    }
+    ids
+}

@@ -1,0 +1,404 @@
+//! Making, changing and removing connections: two objects that are kept together.
+//!
+//! A write is sent once. If its answer is lost, what there is now is looked at instead: by the mark after a
+//! POST, by what was wanted after a PUT, by absence after a DELETE.
+
+use crate::{
+    core::{
+        dialect::{Call, Mark, Proof, Warning, Written},
+        error::{Error, ErrorKind, ErrorReason, Leftover, Result},
+    },
+    dialects::nsx::{
+        client::{Ask, Client, PEER_ENDPOINTS, SESSIONS},
+        error::{self, Asked},
+        mark, read, translate,
+        wire::Body,
+    },
+    model::{ConnectionChange, ConnectionSpec, Field},
+    rest::{client::Sent, json},
+};
+use serde_json::{Map, Value};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// Pauses before a peer endpoint that is still in use is removed once more: NSX answers a DELETE of a
+/// session before everything has let go of what it used.
+const STILL_IN_USE: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(700)];
+
+/// Makes a peer endpoint and a session with it.
+pub async fn create(
+    client: &Client,
+    spec: &ConnectionSpec,
+    mark: &Mark,
+    call: &Call,
+) -> Result<Written> {
+    let secrets: Vec<&str> = translate::psk(spec).into_iter().collect();
+    let body = translate::new_peer_endpoint(spec, mark);
+    let peer = make(client, PEER_ENDPOINTS, &body, mark, &secrets, call)
+        .await
+        .map_err(|error| error.during("making the peer endpoint"))?;
+    let peer_id = peer.body.id();
+    let body = translate::new_session(spec, &peer_id, mark);
+    match make(client, SESSIONS, &body, mark, &secrets, call).await {
+        Ok(session) => Ok(Written {
+            id: session.body.id(),
+            connection: Some(translate::connection(&session.body, Some(&peer.body))),
+            proof: proof([&peer, &session]),
+            warnings: Vec::new(),
+        }),
+        Err(mut error) => {
+            // A session that may come to be needs its peer endpoint.
+            let stays = error.kind == ErrorKind::Ambiguous
+                || remove_unused(client, PEER_ENDPOINTS, &peer_id, call)
+                    .await
+                    .is_err();
+            if stays {
+                error.context.leftovers.push(Leftover {
+                    kind: "peer-endpoint".to_owned(),
+                    id: peer_id,
+                });
+            }
+            Err(error.during("making the session"))
+        }
+    }
+}
+
+/// Changes what differs: the peer endpoint first, then the session.
+pub async fn update(
+    client: &Client,
+    id: &str,
+    change: &ConnectionChange,
+    call: &Call,
+) -> Result<Written> {
+    let (session, peer) = read::session_with_peer(client, id, call).await?;
+    check_etag(change.etag.as_deref(), &session, peer.as_ref())?;
+    let new_session =
+        translate::changed_session(&session, change).map_err(Error::not_expressible)?;
+    let new_peer = match &peer {
+        Some(peer) => translate::changed_peer_endpoint(peer, change).map_err(Error::invalid)?,
+        None if translate::concerns_peer_endpoint(change) => {
+            return Err(Error::new(
+                ErrorKind::FailedPrecondition,
+                ErrorReason::ReferenceNotFound,
+                "the connection's peer endpoint is not there",
+            ));
+        }
+        None => None,
+    };
+
+    let secrets: Vec<&str> = translate::psk(&change.values).into_iter().collect();
+    let mut written = Vec::new();
+    let peer = match (peer, new_peer) {
+        (Some(peer), Some(body)) => {
+            let as_wanted = |now: &Body| translate::peer_endpoint_is_as_wanted(now, change);
+            let put = Put {
+                collection: PEER_ENDPOINTS,
+                before: &peer,
+                body,
+                secrets: &secrets,
+            };
+            let done = replace(client, put, as_wanted, call)
+                .await
+                .map_err(|error| error.during("changing the peer endpoint"))?;
+            written.push(done.clone());
+            Some(done.body)
+        }
+        (peer, _) => peer,
+    };
+    let session = match new_session {
+        Some(body) => {
+            let as_wanted =
+                |now: &Body| matches!(translate::changed_session(now, change), Ok(None));
+            let put = Put {
+                collection: SESSIONS,
+                before: &session,
+                body,
+                secrets: &secrets,
+            };
+            let done = replace(client, put, as_wanted, call)
+                .await
+                .map_err(|mut error| {
+                    if !written.is_empty() {
+                        error
+                            .message
+                            .push_str("; its peer endpoint was changed already");
+                    }
+                    error.during("changing the session")
+                })?;
+            written.push(done.clone());
+            done.body
+        }
+        None => session,
+    };
+    Ok(Written {
+        id: id.to_owned(),
+        connection: Some(translate::connection(&session, peer.as_ref())),
+        proof: proof(&written),
+        warnings: warnings(change, peer.as_ref()),
+    })
+}
+
+/// Removes a session, and its peer endpoint if the gateway made it.
+pub async fn delete(client: &Client, id: &str, etag: Option<&str>, call: &Call) -> Result<Written> {
+    let (session, peer) = read::session_with_peer(client, id, call).await?;
+    check_etag(etag, &session, peer.as_ref())?;
+    let request_id = remove(client, SESSIONS, id, call).await?;
+    let mut warnings = Vec::new();
+    if let Some(peer) = peer.filter(mark::is_on) {
+        let removed = remove_unused(client, PEER_ENDPOINTS, &peer.id(), call).await;
+        if let Err(error) = removed {
+            warnings.push(Warning {
+                field: "peer".to_owned(),
+                message: format!(
+                    "the peer endpoint `{}` could not be removed: {error}",
+                    peer.id()
+                ),
+            });
+        }
+    }
+    Ok(Written {
+        id: id.to_owned(),
+        connection: None,
+        proof: request_id.map_or(Proof::RequestIdMissing, |id| Proof::RequestIds(vec![id])),
+        warnings,
+    })
+}
+
+/// What one write left.
+#[derive(Debug, Clone)]
+struct Done {
+    body: Body,
+    request_id: Option<String>,
+}
+
+/// How a later look can tell that it speaks for all of these.
+fn proof<'a>(written: impl IntoIterator<Item = &'a Done>) -> Proof {
+    let ids: Option<Vec<String>> = written
+        .into_iter()
+        .map(|done| done.request_id.clone())
+        .collect();
+    match ids {
+        Some(ids) if ids.is_empty() => Proof::Nothing,
+        Some(ids) => Proof::RequestIds(ids),
+        None => Proof::RequestIdMissing,
+    }
+}
+
+/// Makes one object. If the answer is lost, what carries the mark is what was made.
+async fn make(
+    client: &Client,
+    collection: &'static str,
+    body: &Map<String, Value>,
+    mark: &Mark,
+    secrets: &[&str],
+    call: &Call,
+) -> Result<Done> {
+    let lost = match send(
+        client,
+        Ask::post([collection], body),
+        Asked::Create,
+        secrets,
+        call,
+    )
+    .await?
+    {
+        Outcome::Done(done) => return Ok(done),
+        Outcome::Lost(lost) => lost,
+    };
+    let is_marked = |body: &Body| !body.id().is_empty() && mark::is(body, mark);
+    let found = read::search(client, collection, is_marked, 1, call).await;
+    match found.map(|found| found.into_iter().next()) {
+        Ok(Some(body)) => Ok(Done {
+            body,
+            request_id: lost.request_id,
+        }),
+        // The cloud said that it failed, and shows nothing to the contrary.
+        Ok(None) if lost.said_failed => Err(lost.because),
+        Ok(None) | Err(_) => {
+            let mut error = error::ambiguous(&lost.because, "the object was made");
+            error
+                .context
+                .metadata
+                .push(("mark", mark.as_str().to_owned()));
+            Err(error)
+        }
+    }
+}
+
+struct Put<'a> {
+    collection: &'static str,
+    before: &'a Body,
+    body: Map<String, Value>,
+    secrets: &'a [&'a str],
+}
+
+/// Replaces one object. If the answer is lost, it is done if the object has moved on and is as wanted.
+async fn replace(
+    client: &Client,
+    put: Put<'_>,
+    as_wanted: impl Fn(&Body) -> bool,
+    call: &Call,
+) -> Result<Done> {
+    let id = put.before.id();
+    let ask = Ask::put([put.collection, &id], &put.body);
+    let lost = match send(client, ask, Asked::Change, put.secrets, call).await? {
+        Outcome::Done(done) => return Ok(done),
+        Outcome::Lost(lost) => lost,
+    };
+    match read::object(client, put.collection, &id, call).await {
+        Ok(now) if now.revision() != put.before.revision() && as_wanted(&now) => Ok(Done {
+            body: now,
+            request_id: lost.request_id,
+        }),
+        Ok(now) if lost.said_failed && now.revision() == put.before.revision() => Err(lost.because),
+        Ok(_) | Err(_) => Err(error::ambiguous(&lost.because, "the object was changed")),
+    }
+}
+
+/// Removes one object. If the answer is lost, it is done if the object is gone.
+async fn remove(
+    client: &Client,
+    collection: &'static str,
+    id: &str,
+    call: &Call,
+) -> Result<Option<String>> {
+    let (because, said_failed) = match client
+        .send(Ask::delete([collection, id]), &hurried(call))
+        .await
+    {
+        Ok(answer) if answer.is_success() => return Ok(error::request_id(&answer)),
+        Ok(answer) => {
+            let refused = error::refused(&answer, Asked::Remove, &[]);
+            if !error::is_in_doubt(&answer) {
+                return Err(refused);
+            }
+            (refused, true)
+        }
+        Err(unanswered) if unanswered.sent == Sent::No => return Err(unanswered.error),
+        Err(unanswered) => (unanswered.error, false),
+    };
+    match read::object(client, collection, id, call).await {
+        Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
+        Ok(_) if said_failed => Err(because),
+        Ok(_) | Err(_) => Err(error::ambiguous(&because, "the object was removed")),
+    }
+}
+
+/// Removes what nothing should use any more, with patience for what lets go late. Gone already is as good.
+async fn remove_unused(
+    client: &Client,
+    collection: &'static str,
+    id: &str,
+    call: &Call,
+) -> Result<()> {
+    let mut pauses = STILL_IN_USE.into_iter();
+    loop {
+        let error = match remove(client, collection, id, call).await {
+            Ok(_) => return Ok(()),
+            Err(error) if error.kind == ErrorKind::NotFound => return Ok(()),
+            Err(error) => error,
+        };
+        match pauses.next() {
+            Some(pause)
+                if error.reason == ErrorReason::InUse && Instant::now() + pause < call.deadline =>
+            {
+                sleep(pause).await;
+            }
+            _ => return Err(error),
+        }
+    }
+}
+
+enum Outcome {
+    Done(Done),
+    Lost(Lost),
+}
+
+/// A write of which it is not known from its answer whether it happened.
+struct Lost {
+    because: Error,
+    request_id: Option<String>,
+    /// The cloud said that it failed (5xx); otherwise it said nothing that could be read.
+    said_failed: bool,
+}
+
+/// Sends one write and reads its answer.
+///
+/// # Errors
+/// If it certainly did not happen.
+async fn send(
+    client: &Client,
+    ask: Ask<'_>,
+    asked: Asked,
+    secrets: &[&str],
+    call: &Call,
+) -> Result<Outcome> {
+    let answer = match client.send(ask, &hurried(call)).await {
+        Ok(answer) => answer,
+        Err(unanswered) if unanswered.sent == Sent::No => return Err(unanswered.error),
+        Err(unanswered) => {
+            return Ok(Outcome::Lost(Lost {
+                because: unanswered.error,
+                request_id: None,
+                said_failed: false,
+            }));
+        }
+    };
+    let request_id = error::request_id(&answer);
+    if answer.is_success() {
+        let body = json::parse(&answer.body).ok().and_then(Body::of);
+        return Ok(match body.filter(|body| !body.id().is_empty()) {
+            Some(body) => Outcome::Done(Done { body, request_id }),
+            None => Outcome::Lost(Lost {
+                because: error::broken(&answer, "no object with an id"),
+                request_id,
+                said_failed: false,
+            }),
+        });
+    }
+    let because = error::refused(&answer, asked, secrets);
+    if error::is_in_doubt(&answer) {
+        return Ok(Outcome::Lost(Lost {
+            because,
+            request_id: None,
+            said_failed: true,
+        }));
+    }
+    Err(because)
+}
+
+/// Leaves a third of the time to find out what became of a write whose answer does not come, and to clean up.
+fn hurried(call: &Call) -> Call {
+    let left = call.deadline.saturating_duration_since(Instant::now());
+    Call {
+        deadline: call.deadline - left / 3,
+        priority: call.priority,
+    }
+}
+
+fn check_etag(etag: Option<&str>, session: &Body, peer: Option<&Body>) -> Result<()> {
+    match etag.filter(|etag| !etag.is_empty()) {
+        Some(etag) if etag != translate::etag(session, peer) => Err(Error::new(
+            ErrorKind::Stale,
+            ErrorReason::StaleEtag,
+            "the connection was changed since the `etag` was read",
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn warnings(change: &ConnectionChange, peer: Option<&Body>) -> Vec<Warning> {
+    let moved =
+        change.fields.contains(&Field::PeerAddress) && !change.fields.contains(&Field::PeerId);
+    let id = peer
+        .and_then(|peer| peer.text("peer_id"))
+        .unwrap_or_default();
+    if moved && id != change.values.peer_address {
+        vec![Warning {
+            field: "peer.id".to_owned(),
+            message: format!("the peer still has to identify itself as `{id}`"),
+        }]
+    } else {
+        Vec::new()
+    }
+}

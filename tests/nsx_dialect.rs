@@ -1,0 +1,892 @@
+//! The NSX dialect against the simulated managers, over real sockets.
+
+use http::{Method, StatusCode};
+use isthmus::{
+    core::{
+        dialect::{Call, Dialect, Mark, PageRequest, Proof, Target, Written},
+        error::{Error, ErrorKind, ErrorReason},
+        settings::{AuthKind, AuthSettings, BackendSettings, PollSettings},
+    },
+    dialects,
+    model::{
+        Assurance, Authentication, ConnectionChange, ConnectionSpec, Details, Field, Initiation,
+        PolicyRule, Psk, RealizationState, Selectors, Sighting, TunnelStatus,
+    },
+    simulator::{
+        faults::{Answer, Fault, Rule},
+        nsx::{
+            EndMarker, ForcedState, Kind, Levers, NsxOptions, NsxSimulator, Settle, Tunnel,
+            UnknownRequestId, inventory,
+        },
+    },
+};
+use serde_json::json;
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+const KEY: &str = "not-a-real-key";
+
+struct Cloud {
+    simulator: NsxSimulator,
+    nsx: Arc<dyn Dialect>,
+}
+
+fn settings(simulator: &NsxSimulator, kind: AuthKind) -> BackendSettings {
+    BackendSettings {
+        name: "nsx".parse().unwrap(),
+        dialect: "nsx".to_owned(),
+        variant: None,
+        urls: simulator.urls(),
+        ca_file: None,
+        insecure_skip_verify: false,
+        timeout: Duration::from_secs(5),
+        read_only: false,
+        auth: AuthSettings {
+            kind,
+            username: Some("admin".to_owned()),
+            password: Some("not-a-real-password".into()),
+            token: Some("not-a-real-token".into()),
+            ..AuthSettings::default()
+        },
+        poll: PollSettings::default(),
+    }
+}
+
+fn start(options: NsxOptions, kind: AuthKind) -> Cloud {
+    let simulator = NsxSimulator::start(options).unwrap();
+    let nsx = dialects::connect(&settings(&simulator, kind)).unwrap();
+    Cloud { simulator, nsx }
+}
+
+fn cloud() -> Cloud {
+    start(NsxOptions::default(), AuthKind::Basic)
+}
+
+fn call() -> Call {
+    Call::unary(Duration::from_secs(5))
+}
+
+fn spec() -> ConnectionSpec {
+    ConnectionSpec {
+        display_name: "branch 42".to_owned(),
+        description: "to the branch".to_owned(),
+        local_endpoint: Some(inventory::LOCAL_ENDPOINT_ID.to_owned()),
+        peer_address: "203.0.113.7".to_owned(),
+        authentication: Some(Authentication::Psk(Psk::new(KEY))),
+        selectors: Some(Selectors::Rules(vec![PolicyRule {
+            sources: vec!["10.0.0.0/24".to_owned()],
+            destinations: vec!["10.1.0.0/24".to_owned(), "2001:db8::/64".to_owned()],
+            ..PolicyRule::default()
+        }])),
+        ..ConnectionSpec::default()
+    }
+}
+
+fn change(fields: &[Field], values: ConnectionSpec) -> ConnectionChange {
+    ConnectionChange {
+        fields: BTreeSet::from_iter(fields.iter().copied()),
+        values,
+        etag: None,
+    }
+}
+
+impl Cloud {
+    async fn make(&self) -> Written {
+        self.nsx
+            .create(&spec(), &Mark::new(), &call())
+            .await
+            .unwrap()
+    }
+
+    async fn look(&self, target: Target) -> Result<Sighting, Error> {
+        self.nsx.look(&[target], &call()).await.remove(0)
+    }
+
+    /// Does what is given to the first answer of a kind.
+    fn once(&self, method: Method, path: &str, fault: Fault) {
+        let rule = Rule::on(method, path, fault).times(1);
+        self.simulator.faults().inject(rule);
+    }
+
+    fn asked(&self, method: Method, path: &str) -> usize {
+        let seen = self.simulator.all_requests();
+        let path = format!("/api/v1/vpn/ipsec/{path}");
+        seen.iter()
+            .filter(|seen| seen.method == method && seen.path == path)
+            .count()
+    }
+
+    fn made(&self) -> (usize, usize) {
+        let state = self.simulator.state();
+        (state.count(Kind::PeerEndpoint), state.count(Kind::Session))
+    }
+}
+
+fn ids(written: &Written) -> Vec<String> {
+    match &written.proof {
+        Proof::RequestIds(ids) => ids.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn target(written: &Written) -> Target {
+    Target {
+        id: written.id.clone(),
+        request_ids: ids(written),
+        admin_enabled: Some(true),
+        ..Target::default()
+    }
+}
+
+fn refusal(status: u16, code: i64) -> Fault {
+    let body = json!({ "httpStatus": "x", "error_code": code, "error_message": "made up" });
+    Fault::Answer(Answer::json(StatusCode::from_u16(status).unwrap(), &body))
+}
+
+fn page_of_html(status: u16) -> Fault {
+    let status = StatusCode::from_u16(status).unwrap();
+    Fault::Answer(Answer::text(status, "text/html", "<html>no</html>"))
+}
+
+// Making, reading, changing, removing.
+
+#[tokio::test]
+async fn a_connection_reads_back_as_it_was_made() {
+    let cloud = cloud();
+    let written = cloud.make().await;
+    assert_eq!(ids(&written).len(), 2);
+    let read = cloud.nsx.get(&written.id, &call()).await.unwrap();
+    assert_eq!(read.display_name, "branch 42");
+    assert_eq!(read.description, "to the branch");
+    assert_eq!(read.admin_enabled, Some(true));
+    assert_eq!(read.vpn_service.as_deref(), Some(inventory::SERVICE_ID));
+    assert_eq!(read.peer.address, "203.0.113.7");
+    assert_eq!(read.peer.id, "203.0.113.7");
+    assert!(read.peer.psk_set && read.managed);
+    assert_eq!(read.initiation, Some(Initiation::Both));
+    assert_eq!(
+        read.ike_policy.as_deref(),
+        Some(inventory::DEFAULT_IKE_PROFILE_ID)
+    );
+    let Some(Selectors::Rules(rules)) = &read.selectors else {
+        panic!("{:?}", read.selectors)
+    };
+    assert_eq!(rules[0].destinations, ["10.1.0.0/24", "2001:db8::/64"]);
+    let Some(Details::Nsx(details)) = &read.details else {
+        panic!("{:?}", read.details)
+    };
+    let key = cloud.simulator.state().psk(&details.peer_endpoint_id);
+    assert_eq!(key.as_deref(), Some(KEY));
+    assert!(!format!("{read:?}").contains(KEY));
+    assert_eq!(written.connection.unwrap().etag, read.etag);
+}
+
+#[tokio::test]
+async fn an_update_writes_only_what_differs() {
+    let cloud = cloud();
+    let written = cloud.make().await;
+    let renamed = ConnectionSpec {
+        display_name: "branch 43".to_owned(),
+        ..ConnectionSpec::default()
+    };
+    let fields = [Field::DisplayName, Field::PeerAddress];
+    let renamed = ConnectionSpec {
+        peer_address: "203.0.113.7".to_owned(),
+        ..renamed
+    };
+    let done = cloud
+        .nsx
+        .update(&written.id, &change(&fields, renamed.clone()), &call())
+        .await
+        .unwrap();
+    assert_eq!(ids(&done).len(), 1);
+    let after = done.connection.unwrap();
+    assert_eq!(after.display_name, "branch 43");
+    assert_eq!(after.description, "to the branch");
+    assert_ne!(after.etag, written.connection.unwrap().etag);
+
+    let again = cloud
+        .nsx
+        .update(&written.id, &change(&fields, renamed), &call())
+        .await
+        .unwrap();
+    assert_eq!(again.proof, Proof::Nothing);
+    assert_eq!(again.connection.unwrap().etag, after.etag);
+}
+
+#[tokio::test]
+async fn what_nobody_here_knows_survives_an_update() {
+    let cloud = cloud();
+    let written = cloud.make().await;
+    let state = cloud.simulator.state();
+    let tags = json!([{ "scope": "team", "tag": "net" }]);
+    state.alter(Kind::Session, &written.id, json!({ "tags": tags }));
+    let values = ConnectionSpec {
+        admin_enabled: Some(false),
+        ..ConnectionSpec::default()
+    };
+    let off = change(&[Field::AdminEnabled], values);
+    cloud.nsx.update(&written.id, &off, &call()).await.unwrap();
+    let session = state.object(Kind::Session, &written.id).unwrap();
+    assert_eq!(session["enabled"], false);
+    assert_eq!(session["tags"], tags);
+}
+
+#[tokio::test]
+async fn a_change_of_the_peer_needs_the_key_again() {
+    let cloud = cloud();
+    let written = cloud.make().await;
+    let values = ConnectionSpec {
+        peer_address: "203.0.113.8".to_owned(),
+        authentication: Some(Authentication::Psk(Psk::new("another-key"))),
+        ..ConnectionSpec::default()
+    };
+    let moved = change(&[Field::PeerAddress], values.clone());
+    let error = cloud
+        .nsx
+        .update(&written.id, &moved, &call())
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind, ErrorKind::InvalidArgument);
+    assert_eq!(error.context.violations[0].field, "peer.psk");
+    assert_eq!(cloud.asked(Method::PUT, "peer-endpoints"), 0);
+
+    let moved = change(&[Field::PeerAddress, Field::Authentication], values);
+    let done = cloud
+        .nsx
+        .update(&written.id, &moved, &call())
+        .await
+        .unwrap();
+    assert_eq!(ids(&done).len(), 1);
+    assert_eq!(done.warnings[0].field, "peer.id");
+    let after = done.connection.unwrap();
+    assert_eq!(after.peer.address, "203.0.113.8");
+    let Some(Details::Nsx(details)) = after.details else {
+        panic!()
+    };
+    let key = cloud.simulator.state().psk(&details.peer_endpoint_id);
+    assert_eq!(key.as_deref(), Some("another-key"));
+}
+
+#[tokio::test]
+async fn a_stale_etag_is_refused_and_so_is_a_lost_race() {
+    let cloud = cloud();
+    let written = cloud.make().await;
+    let etag = written.connection.as_ref().unwrap().etag.clone();
+    let state = cloud.simulator.state();
+    state.alter(
+        Kind::Session,
+        &written.id,
+        json!({ "description": "mine now" }),
+    );
+    let values = ConnectionSpec {
+        display_name: "x".to_owned(),
+        ..ConnectionSpec::default()
+    };
+    let mut change = change(&[Field::DisplayName], values);
+    change.etag = Some(etag.clone());
+    let update = |change: ConnectionChange| {
+        let (nsx, id) = (Arc::clone(&cloud.nsx), written.id.clone());
+        async move { nsx.update(&id, &change, &call()).await.unwrap_err() }
+    };
+    assert_eq!(update(change.clone()).await.kind, ErrorKind::Stale);
+    let delete = cloud.nsx.delete(&written.id, Some(&etag), &call()).await;
+    assert_eq!(delete.unwrap_err().kind, ErrorKind::Stale);
+
+    change.etag = None;
+    for status in [409, 412] {
+        cloud.once(Method::PUT, "/sessions/", refusal(status, 206));
+        assert_eq!(update(change.clone()).await.reason, ErrorReason::StaleEtag);
+    }
+}
+
+#[tokio::test]
+async fn a_delete_takes_its_own_peer_endpoint_along_and_nobody_elses() {
+    let cloud = cloud();
+    let written = cloud.make().await;
+    let deleted = cloud.nsx.delete(&written.id, None, &call()).await.unwrap();
+    assert_eq!(ids(&deleted).len(), 1);
+    assert!(deleted.warnings.is_empty() && deleted.connection.is_none());
+    assert_eq!(cloud.made(), (0, 0));
+    let again = cloud
+        .nsx
+        .delete(&written.id, None, &call())
+        .await
+        .unwrap_err();
+    assert_eq!(again.reason, ErrorReason::ConnectionNotFound);
+
+    let foreign = cloud.make().await;
+    let state = cloud.simulator.state();
+    let peer = state.objects(Kind::PeerEndpoint)[0]["id"].clone();
+    state.alter(
+        Kind::PeerEndpoint,
+        peer.as_str().unwrap(),
+        json!({ "tags": [] }),
+    );
+    cloud.nsx.delete(&foreign.id, None, &call()).await.unwrap();
+    assert_eq!(cloud.made(), (1, 0));
+}
+
+#[tokio::test]
+async fn a_peer_endpoint_that_others_use_stays_and_is_named() {
+    let cloud = cloud();
+    let written = cloud.make().await;
+    let state = cloud.simulator.state();
+    let mut other = state.object(Kind::Session, &written.id).unwrap();
+    other["id"] = json!("somebody-elses");
+    state.plant(Kind::Session, other);
+    let deleted = cloud.nsx.delete(&written.id, None, &call()).await.unwrap();
+    assert_eq!(deleted.warnings[0].field, "peer");
+    assert_eq!(cloud.made(), (1, 1));
+}
+
+#[tokio::test]
+async fn another_principals_object_is_refused_as_such() {
+    let cloud = cloud();
+    let written = cloud.make().await;
+    let state = cloud.simulator.state();
+    state.give_to(Kind::Session, &written.id, "nsx_policy");
+    let error = cloud
+        .nsx
+        .delete(&written.id, None, &call())
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (error.kind, error.reason),
+        (ErrorKind::PermissionDenied, ErrorReason::NotOwner)
+    );
+}
+
+// Answers that are refused, lost or broken.
+
+#[tokio::test]
+async fn a_refused_session_leaves_no_peer_endpoint_behind() {
+    let cloud = cloud();
+    let spec = ConnectionSpec {
+        local_endpoint: Some("not-there".to_owned()),
+        ..spec()
+    };
+    let error = cloud
+        .nsx
+        .create(&spec, &Mark::new(), &call())
+        .await
+        .unwrap_err();
+    assert_eq!(error.reason, ErrorReason::ReferenceNotFound);
+    assert!(error.context.leftovers.is_empty());
+    assert_eq!(cloud.made(), (0, 0));
+}
+
+#[tokio::test]
+async fn what_could_not_be_removed_again_is_named() {
+    let cloud = cloud();
+    cloud.once(Method::POST, "/sessions$", refusal(400, 255));
+    cloud.once(Method::DELETE, "/peer-endpoints/", refusal(403, 505));
+    let error = cloud
+        .nsx
+        .create(&spec(), &Mark::new(), &call())
+        .await
+        .unwrap_err();
+    assert_eq!(error.reason, ErrorReason::UpstreamRejected);
+    assert_eq!(error.context.leftovers[0].kind, "peer-endpoint");
+    assert_eq!(cloud.made(), (1, 0));
+}
+
+#[tokio::test]
+async fn a_lost_answer_to_a_post_is_found_by_its_mark_and_never_sent_again() {
+    for fault in [
+        Fault::CutAfterHandling,
+        Fault::TruncateBody,
+        Fault::EndlessBody,
+    ] {
+        let never_handled = matches!(fault, Fault::EndlessBody);
+        for path in ["/peer-endpoints$", "/sessions$"] {
+            let cloud = cloud();
+            cloud.once(Method::POST, path, fault.clone());
+            let made = cloud.nsx.create(&spec(), &Mark::new(), &call()).await;
+            assert_eq!(cloud.asked(Method::POST, path.trim_matches(['/', '$'])), 1);
+            if never_handled {
+                let error = made.unwrap_err();
+                assert_eq!(error.reason, ErrorReason::WriteAmbiguous);
+                assert_eq!(
+                    error.context.leftovers.len(),
+                    usize::from(path == "/sessions$")
+                );
+                continue;
+            }
+            let written = made.unwrap();
+            assert_eq!(written.proof, Proof::RequestIdMissing);
+            assert_eq!(cloud.made(), (1, 1));
+            assert!(cloud.nsx.get(&written.id, &call()).await.unwrap().managed);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_lost_answer_that_cannot_be_found_out_is_said_so() {
+    let cloud = cloud();
+    cloud.once(Method::POST, "/sessions$", Fault::CutAfterHandling);
+    cloud.once(Method::GET, "/sessions$", refusal(500, 99));
+    let error = cloud
+        .nsx
+        .create(&spec(), &Mark::new(), &call())
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (error.kind, error.reason),
+        (ErrorKind::Ambiguous, ErrorReason::WriteAmbiguous)
+    );
+    assert_eq!(error.context.leftovers[0].kind, "peer-endpoint");
+    assert_eq!(
+        cloud.made(),
+        (1, 1),
+        "a session that may be there keeps its peer endpoint"
+    );
+}
+
+#[tokio::test]
+async fn a_post_that_the_cloud_says_failed_has_failed_if_nothing_shows_otherwise() {
+    let cloud = cloud();
+    cloud.once(Method::POST, "/sessions$", page_of_html(502));
+    let error = cloud
+        .nsx
+        .create(&spec(), &Mark::new(), &call())
+        .await
+        .unwrap_err();
+    assert_eq!(error.reason, ErrorReason::UpstreamError);
+    assert_eq!(cloud.made(), (0, 0));
+}
+
+#[tokio::test]
+async fn a_lost_answer_to_a_put_or_delete_is_found_out_by_reading() {
+    let cloud = cloud();
+    let written = cloud.make().await;
+    let values = ConnectionSpec {
+        display_name: "x".to_owned(),
+        ..ConnectionSpec::default()
+    };
+    let rename = change(&[Field::DisplayName], values);
+    cloud.once(Method::PUT, "/sessions/", Fault::CutBeforeHandling);
+    let error = cloud
+        .nsx
+        .update(&written.id, &rename, &call())
+        .await
+        .unwrap_err();
+    assert_eq!(error.reason, ErrorReason::WriteAmbiguous);
+
+    cloud.once(Method::PUT, "/sessions/", Fault::CutAfterHandling);
+    let done = cloud
+        .nsx
+        .update(&written.id, &rename, &call())
+        .await
+        .unwrap();
+    assert_eq!(done.proof, Proof::RequestIdMissing);
+    assert_eq!(done.connection.unwrap().display_name, "x");
+
+    cloud.once(Method::DELETE, "/sessions/", Fault::CutAfterHandling);
+    let done = cloud.nsx.delete(&written.id, None, &call()).await.unwrap();
+    assert_eq!(done.proof, Proof::RequestIdMissing);
+    assert_eq!(cloud.made(), (0, 0));
+}
+
+#[tokio::test]
+async fn writes_without_a_request_id_say_so() {
+    let cloud = cloud();
+    cloud
+        .simulator
+        .state()
+        .tune(|levers| levers.request_ids = false);
+    assert_eq!(cloud.make().await.proof, Proof::RequestIdMissing);
+}
+
+// Lists.
+
+#[tokio::test]
+async fn a_list_ends_at_either_mark_and_has_every_peer() {
+    for end_marker in [EndMarker::Absent, EndMarker::Zeros] {
+        let levers = Levers {
+            end_marker,
+            limits: None,
+            max_page: 4,
+            ..Levers::default()
+        };
+        let cloud = start(
+            NsxOptions {
+                levers,
+                ..NsxOptions::default()
+            },
+            AuthKind::Basic,
+        );
+        for number in 0..9 {
+            let peer = cloud.simulator.state().plant(
+                Kind::PeerEndpoint,
+                json!({ "peer_address": format!("203.0.113.{number}"), "peer_id": "x" }),
+            );
+            let session = json!({
+                "resource_type": "PolicyBasedIPSecVPNSession",
+                "display_name": format!("s{number}"),
+                "peer_endpoint_id": peer,
+                "policy_rules": [],
+            });
+            cloud.simulator.state().plant(Kind::Session, session);
+        }
+        let mut found = BTreeSet::new();
+        let mut token = None;
+        loop {
+            let page = PageRequest { size: 50, token };
+            let page = cloud.nsx.list(&page, &call()).await.unwrap();
+            for connection in page.connections {
+                assert_eq!(
+                    connection.peer.address.replace("203.0.113.", "s"),
+                    connection.display_name
+                );
+                found.insert(connection.display_name);
+            }
+            token = page.next;
+            if token.is_none() {
+                break;
+            }
+        }
+        assert_eq!(found.len(), 9);
+    }
+}
+
+#[tokio::test]
+async fn odd_objects_are_read_and_not_refused() {
+    let cloud = cloud();
+    let id = cloud.simulator.state().plant(
+        Kind::Session,
+        json!({
+            "resource_type": "SomethingNew",
+            "peer_endpoint_id": "gone",
+            "enabled": "true",
+            "vendor_extra": { "token": "canary", "kept": 1 },
+        }),
+    );
+    let read = cloud.nsx.get(&id, &call()).await.unwrap();
+    assert_eq!(read.admin_enabled, Some(true));
+    assert!(read.selectors.is_none() && !read.peer.psk_set && !read.managed);
+    assert_eq!(read.native["resource_type"], "SomethingNew");
+    assert_eq!(read.native["vendor_extra"], json!({ "kept": 1 }));
+}
+
+#[tokio::test]
+async fn an_absent_api_is_not_an_empty_one() {
+    let cloud = cloud();
+    let written = cloud.make().await;
+    cloud
+        .simulator
+        .state()
+        .tune(|levers| levers.api_absent = true);
+    let error = cloud.nsx.probe(&call()).await.unwrap_err();
+    assert_eq!(error.reason, ErrorReason::ApiAbsent);
+    let list = cloud
+        .nsx
+        .list(
+            &PageRequest {
+                size: 50,
+                token: None,
+            },
+            &call(),
+        )
+        .await;
+    assert_eq!(list.unwrap_err().reason, ErrorReason::ApiAbsent);
+    let look = cloud.look(target(&written)).await;
+    look.unwrap_err();
+}
+
+// Logins and managers.
+
+#[tokio::test]
+async fn an_expired_session_is_renewed_once() {
+    let cloud = start(NsxOptions::default(), AuthKind::Session);
+    let written = cloud.make().await;
+    assert_eq!(cloud.simulator.state().logins(), 1);
+    cloud.simulator.state().expire_sessions();
+    let gets = (0..8).map(|_| {
+        let (nsx, id) = (Arc::clone(&cloud.nsx), written.id.clone());
+        tokio::spawn(async move { nsx.get(&id, &call()).await })
+    });
+    for get in gets.collect::<Vec<_>>() {
+        get.await.unwrap().unwrap();
+    }
+    assert_eq!(
+        cloud.simulator.state().logins(),
+        2,
+        "one login for all who found it expired"
+    );
+}
+
+#[tokio::test]
+async fn a_refused_login_is_not_tried_again() {
+    for kind in [AuthKind::Session, AuthKind::Basic] {
+        let cloud = start(NsxOptions::default(), kind);
+        cloud
+            .simulator
+            .state()
+            .set_password("admin", "changed-meanwhile");
+        let probes = (0..10).map(|_| {
+            let nsx = Arc::clone(&cloud.nsx);
+            tokio::spawn(async move { nsx.probe(&call()).await })
+        });
+        for probe in probes.collect::<Vec<_>>() {
+            let error = probe.await.unwrap().unwrap_err();
+            assert_eq!(error.kind, ErrorKind::BackendAuth);
+        }
+        assert_eq!(cloud.simulator.state().failed_logins(), 1, "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_403_that_no_login_cures_ends_in_one_login() {
+    let cloud = start(NsxOptions::default(), AuthKind::Session);
+    cloud.nsx.probe(&call()).await.unwrap();
+    let rule = Rule::on(Method::GET, "/sessions", refusal(403, 98));
+    cloud.simulator.faults().inject(rule);
+    for _ in 0..4 {
+        let error = cloud.nsx.probe(&call()).await.unwrap_err();
+        assert_eq!(error.reason, ErrorReason::UpstreamAuth);
+    }
+    assert_eq!(cloud.simulator.state().logins(), 2);
+}
+
+#[tokio::test]
+async fn a_bearer_token_goes_with_every_request() {
+    let options = NsxOptions {
+        bearer_token: Some("not-a-real-token".to_owned()),
+        ..NsxOptions::default()
+    };
+    start(options, AuthKind::Bearer)
+        .nsx
+        .probe(&call())
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn another_manager_takes_over_and_stays() {
+    let options = NsxOptions {
+        managers: 2,
+        ..NsxOptions::default()
+    };
+    let cloud = start(options, AuthKind::Session);
+    let written = cloud.make().await;
+    cloud.simulator.manager(0).stop().await.unwrap();
+    // The pooled connection breaks under a read, which goes on to the other manager with a login of its own.
+    cloud.nsx.get(&written.id, &call()).await.unwrap();
+    cloud.make().await;
+    cloud.simulator.manager(0).restart().await.unwrap();
+    let before = cloud.simulator.manager(0).requests().total();
+    cloud.nsx.get(&written.id, &call()).await.unwrap();
+    assert_eq!(cloud.simulator.manager(0).requests().total(), before);
+    assert_eq!(cloud.simulator.state().logins(), 2);
+
+    cloud.simulator.stop().await.unwrap();
+    let error = cloud.nsx.get(&written.id, &call()).await.unwrap_err();
+    assert_eq!(error.reason, ErrorReason::UpstreamUnreachable);
+}
+
+// Looks.
+
+#[tokio::test]
+async fn a_look_follows_the_nodes() {
+    let cloud = cloud();
+    let written = cloud.make().await;
+    let state = cloud.simulator.state();
+    let mut seen = Vec::new();
+    for _ in 0..5 {
+        let sighting = cloud.look(target(&written)).await.unwrap();
+        assert_eq!(sighting.request_ids, ids(&written));
+        seen.push((sighting.state, sighting.native_state));
+        state.advance(&written.id);
+    }
+    let words: Vec<&str> = seen.iter().map(|(_, word)| word.as_str()).collect();
+    assert_eq!(
+        words,
+        [
+            "pending",
+            "in_progress",
+            "in_progress",
+            "in_progress",
+            "in_sync"
+        ]
+    );
+    assert_eq!(seen[4].0, RealizationState::Realized);
+    state.tune(|levers| levers.settle = Settle::Success);
+    state.finish(&written.id);
+    let sighting = cloud.look(target(&written)).await.unwrap();
+    assert_eq!(
+        (sighting.state, sighting.assurance),
+        (RealizationState::Realized, Assurance::InEffect)
+    );
+    assert_eq!(sighting.nodes.len(), 2);
+}
+
+#[tokio::test]
+async fn the_tunnel_is_read_from_the_nodes() {
+    let cloud = cloud();
+    let written = cloud.make().await;
+    let state = cloud.simulator.state();
+    state.set_tunnel(&written.id, Some(Tunnel::up(1)));
+    let wanted = Target {
+        want_tunnel: true,
+        ..target(&written)
+    };
+    let early = cloud.look(wanted.clone()).await.unwrap();
+    assert_eq!(early.state, RealizationState::Pending);
+    assert_eq!(early.tunnel.unwrap().status, TunnelStatus::Up);
+
+    state.finish(&written.id);
+    let up = cloud.look(wanted.clone()).await.unwrap();
+    assert_eq!(
+        (up.state, up.assurance),
+        (RealizationState::Active, Assurance::TunnelUp)
+    );
+    state.set_tunnel(&written.id, Some(Tunnel::down("Peer not reachable")));
+    let down = cloud.look(wanted.clone()).await.unwrap();
+    assert_eq!(
+        (down.state, down.assurance),
+        (RealizationState::Down, Assurance::ControlPlane)
+    );
+    assert_eq!(down.reason.unwrap().message, "Peer not reachable");
+    assert!(down.tunnel.unwrap().realtime);
+
+    let rule = Rule::on(Method::GET, "/status", refusal(500, 1));
+    cloud.simulator.faults().inject(rule);
+    cloud.look(wanted).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn what_the_cloud_says_by_a_4xx_is_a_sighting() {
+    let cloud = cloud();
+    let written = cloud.make().await;
+    let state = cloud.simulator.state();
+    state.set_service_enabled(inventory::SERVICE_ID, false);
+    let off = cloud.look(target(&written)).await.unwrap();
+    assert_eq!(off.state, RealizationState::Disabled);
+    assert_eq!(off.reason.unwrap().code, "VPN_SERVICE_DISABLED");
+    state.set_service_enabled(inventory::SERVICE_ID, true);
+
+    state.set_state_missing(&written.id, true);
+    let missing = cloud.look(target(&written)).await.unwrap();
+    assert_eq!(missing.state, RealizationState::Unknown);
+    assert_eq!(missing.reason.unwrap().code, "STATE_NOT_FOUND");
+    state.set_state_missing(&written.id, false);
+
+    state.force_state(&written.id, Some(ForcedState::whole("REHEARSING")));
+    let odd = cloud.look(target(&written)).await.unwrap();
+    assert_eq!(odd.reason.unwrap().code, "UNRECOGNIZED_VALUE");
+    state.force_state(&written.id, None);
+
+    state.tune(|levers| levers.unknown_request_id = UnknownRequestId::NotFound);
+    let unknown = Target {
+        request_ids: vec!["not-a-request".to_owned()],
+        ..target(&written)
+    };
+    let unknown = cloud.look(unknown).await.unwrap();
+    assert_eq!(unknown.reason.unwrap().code, "STATE_NOT_FOUND");
+    assert!(unknown.request_ids.is_empty());
+}
+
+#[tokio::test]
+async fn whether_it_is_switched_on_is_found_out_if_nobody_knows() {
+    let cloud = cloud();
+    let spec = ConnectionSpec {
+        admin_enabled: Some(false),
+        ..spec()
+    };
+    let written = cloud
+        .nsx
+        .create(&spec, &Mark::new(), &call())
+        .await
+        .unwrap();
+    let unknown = Target {
+        admin_enabled: None,
+        ..target(&written)
+    };
+    let seen = cloud.look(unknown).await.unwrap();
+    assert_eq!(seen.admin_enabled, Some(false));
+    assert_eq!(
+        cloud.look(target(&written)).await.unwrap().admin_enabled,
+        None
+    );
+}
+
+#[tokio::test]
+async fn a_delete_is_over_when_session_and_state_are_gone() {
+    let cloud = cloud();
+    let written = cloud.make().await;
+    let state = cloud.simulator.state();
+    state.finish(&written.id);
+    let deleted = cloud.nsx.delete(&written.id, None, &call()).await.unwrap();
+    let going = Target {
+        deleting: true,
+        ..target(&deleted)
+    };
+    let seen = cloud.look(going.clone()).await.unwrap();
+    assert_eq!(seen.state, RealizationState::Deleting);
+    // Somebody who did not delete it sees the same, once the session itself is asked.
+    let stranger = Target {
+        id: written.id.clone(),
+        ..Target::default()
+    };
+    let seen = cloud.look(stranger).await.unwrap();
+    assert_eq!(seen.state, RealizationState::Deleting);
+
+    state.finish(&written.id);
+    let seen = cloud.look(going).await.unwrap();
+    assert_eq!(
+        (seen.state, seen.assurance),
+        (RealizationState::Deleted, Assurance::ControlPlane)
+    );
+    assert_eq!(seen.request_ids, ids(&deleted));
+}
+
+#[tokio::test]
+async fn a_404_proves_nothing_unless_nsx_says_it_of_the_session() {
+    let cloud = cloud();
+    let written = cloud.make().await;
+    cloud.once(Method::GET, "/state", page_of_html(404));
+    let error = cloud.look(target(&written)).await.unwrap_err();
+    assert_eq!(error.reason, ErrorReason::UpstreamBrokenAnswer);
+
+    cloud.simulator.state().set_state_missing(&written.id, true);
+    let session = format!("/sessions/{}$", written.id);
+    cloud.once(Method::GET, &session, page_of_html(404));
+    let error = cloud.look(target(&written)).await.unwrap_err();
+    assert_eq!(error.reason, ErrorReason::UpstreamBrokenAnswer);
+
+    cloud.once(Method::GET, &session, refusal(404, 600));
+    cloud.once(Method::GET, "/sessions$", refusal(404, 600));
+    let error = cloud.look(target(&written)).await.unwrap_err();
+    assert_eq!(error.reason, ErrorReason::ApiAbsent);
+}
+
+#[tokio::test]
+async fn an_outage_is_an_error_and_no_sighting() {
+    let cloud = cloud();
+    let written = cloud.make().await;
+    for (fault, kind) in [
+        (refusal(500, 1), ErrorKind::Unavailable),
+        (refusal(503, 101), ErrorKind::Unavailable),
+        (refusal(429, 102), ErrorKind::Throttled),
+        (page_of_html(502), ErrorKind::Unavailable),
+        (Fault::TruncateBody, ErrorKind::Unavailable),
+        (Fault::EndlessBody, ErrorKind::Unavailable),
+        (Fault::Garbage, ErrorKind::Unavailable),
+        (
+            Fault::Answer(Answer::redirect("http://127.0.0.1:1/")),
+            ErrorKind::Unavailable,
+        ),
+        (
+            Fault::Answer(Answer::deep_json(1000)),
+            ErrorKind::Unavailable,
+        ),
+    ] {
+        cloud
+            .simulator
+            .faults()
+            .inject(Rule::at("/state", fault.clone()));
+        let error = cloud.look(target(&written)).await.unwrap_err();
+        assert_eq!(error.kind, kind, "{fault:?} {error}");
+        cloud.simulator.faults().clear();
+    }
+}

@@ -1,4 +1,5 @@
 //! The NSX dialect against the simulated managers, over real sockets.
+#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 use http::{Method, StatusCode};
 use isthmus::{
@@ -13,7 +14,7 @@ use isthmus::{
         PolicyRule, Psk, RealizationState, Selectors, Sighting, TunnelStatus,
     },
     simulator::{
-        faults::{Answer, Fault, Rule},
+        faults::{Answer, Fault, Gate, Rule},
         nsx::{
             EndMarker, ForcedState, Kind, Levers, NsxOptions, NsxSimulator, Settle, Tunnel,
             UnknownRequestId, inventory,
@@ -488,6 +489,29 @@ async fn a_lost_answer_to_a_put_or_delete_is_found_out_by_reading() {
 }
 
 #[tokio::test]
+async fn an_answer_that_does_not_come_leaves_time_to_look() {
+    let cloud = cloud();
+    let held = Fault::HoldAnswer(Gate::default());
+    cloud.once(Method::POST, "/sessions$", held);
+    let call = Call::unary(Duration::from_millis(1500));
+    let made = cloud.nsx.create(&spec(), &Mark::new(), &call).await;
+    assert_eq!(made.unwrap().proof, Proof::RequestIdMissing);
+    assert_eq!(cloud.made(), (1, 1));
+}
+
+#[tokio::test]
+async fn a_key_that_the_cloud_repeats_is_not_passed_on() {
+    let cloud = cloud();
+    let body = json!({ "error_code": 255, "error_message": format!("`{KEY}` is too simple") });
+    let refusal = Fault::Answer(Answer::json(StatusCode::BAD_REQUEST, &body));
+    cloud.once(Method::POST, "/peer-endpoints$", refusal);
+    let made = cloud.nsx.create(&spec(), &Mark::new(), &call()).await;
+    let error = made.unwrap_err();
+    assert!(error.to_string().contains("is too simple"));
+    assert!(!format!("{error:?} {error}").contains(KEY));
+}
+
+#[tokio::test]
 async fn writes_without_a_request_id_say_so() {
     let cloud = cloud();
     cloud
@@ -590,7 +614,7 @@ async fn an_absent_api_is_not_an_empty_one() {
         .await;
     assert_eq!(list.unwrap_err().reason, ErrorReason::ApiAbsent);
     let look = cloud.look(target(&written)).await;
-    look.unwrap_err();
+    assert_eq!(look.unwrap_err().reason, ErrorReason::ApiAbsent);
 }
 
 // Logins and managers.

@@ -339,3 +339,93 @@ fn secret(text: &str) -> Result<HeaderValue, &'static str> {
     value.set_sensitive(true);
     Ok(value)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rest::{
+        budget::{Budget, Limits},
+        client::{Client, Options},
+    };
+    use std::sync::Arc;
+
+    fn credentials() -> Credentials {
+        Credentials {
+            username: "a&b".to_owned(),
+            password: "can ary=".into(),
+        }
+    }
+
+    fn manager() -> Url {
+        Url::parse("https://nsx.example").unwrap()
+    }
+
+    #[test]
+    fn a_login_is_a_form_outside_the_api() {
+        let request = login_request(&credentials(), &manager());
+        assert_eq!(request.url.path(), "/api/session/create");
+        let body = request.body.clone().unwrap();
+        assert_eq!(&body[..], b"j_username=a%26b&j_password=can+ary%3D");
+        assert!(!format!("{request:?}").contains("ary"));
+    }
+
+    #[test]
+    fn a_ticket_is_a_cookie_with_its_token() {
+        let answer = |cookie: &str, token: bool| {
+            let mut headers = HeaderMap::new();
+            headers.append(SET_COOKIE, "route=1; Path=/".parse().unwrap());
+            headers.append(SET_COOKIE, cookie.parse().unwrap());
+            if token {
+                headers.insert("x-xsrf-token", "token".parse().unwrap());
+            }
+            Answer {
+                status: 200,
+                headers,
+                body: Bytes::new(),
+            }
+        };
+        let headers = ticket_headers(&answer("JSESSIONID=A1; Path=/; Secure; HttpOnly", true));
+        assert_eq!(headers.unwrap()[COOKIE], "route=1; JSESSIONID=A1");
+        assert!(ticket_headers(&answer("JSESSIONID=A1", false)).is_none());
+        assert!(ticket_headers(&answer("OTHER=A1", true)).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refused_login_rests_for_five_minutes() {
+        let budget = Budget::new(Limits {
+            rate: 1.0,
+            concurrency: 1,
+        });
+        let options = Options {
+            timeout: Duration::from_secs(1),
+            ..Options::default()
+        };
+        let http = Client::new(&options, Arc::new(budget)).unwrap();
+        let auth = Auth::new(Login::Basic(credentials()), 1).unwrap();
+        let manager = manager();
+        let place = || Place {
+            http: &http,
+            index: 0,
+            manager: &manager,
+            urgency: Urgency::High,
+            deadline: Instant::now() + Duration::from_secs(1),
+        };
+        let (_, alone) = auth.ticket(place()).await.unwrap();
+        assert!(alone.is_some(), "credentials nobody tried go one at a time");
+        let waiting = auth.ticket(place()).await;
+        assert!(matches!(waiting, Err(NoTicket::Unanswered(failure)) if failure.sent == Sent::No));
+        auth.refused();
+        drop(alone);
+        tokio::time::advance(REST - Duration::from_secs(1)).await;
+        let Err(NoTicket::Refused(error)) = auth.ticket(place()).await else {
+            panic!("tried again too early")
+        };
+        assert_eq!(error.kind, ErrorKind::BackendAuth);
+        assert_eq!(error.context.retry_after, Some(Duration::from_secs(1)));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        auth.ticket(place()).await.unwrap();
+        auth.answered();
+        let (_, alone) = auth.ticket(place()).await.unwrap();
+        assert!(alone.is_none());
+    }
+}

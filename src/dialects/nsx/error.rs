@@ -10,6 +10,11 @@ use crate::{
     },
 };
 use serde_json::Value;
+use std::time::Duration;
+
+/// When to come back after a 429 that does not say: no source shows NSX send `Retry-After`, and it counts
+/// requests by the second.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What was asked, as far as it matters to what a refusal means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +52,8 @@ pub fn refused(answer: &Answer, asked: Asked, secrets: &[&str]) -> Error {
         message: words(answer, said.as_ref(), secrets),
         request_id: request_id(answer).unwrap_or_default(),
     });
-    error.context.retry_after = answer.retry_after();
+    let patience = (kind == ErrorKind::Throttled).then_some(PATIENCE);
+    error.context.retry_after = answer.retry_after().or(patience);
     error
 }
 
@@ -98,6 +104,11 @@ pub fn is_login_refused(answer: &Answer) -> bool {
 /// Whether NSX itself says that what was asked for is not there: 600 and 202, and no other 404.
 pub fn is_not_there(answer: &Answer) -> bool {
     answer.status == 404 && api_error(answer).is_some_and(|said| is_gone_code(&said.code))
+}
+
+/// A 404 in whatever words: this path is not there, or nothing is.
+pub fn is_nowhere(answer: &Answer) -> bool {
+    answer.status == 404
 }
 
 /// The words of the refusal that stands for a session whose service is switched off.
@@ -486,9 +497,8 @@ mod tests {
             .headers
             .insert("retry-after", "7".parse().unwrap());
         let error = refused(&throttled, Asked::Read, &[]);
-        assert_eq!(
-            error.context.retry_after,
-            Some(std::time::Duration::from_secs(7))
-        );
+        assert_eq!(error.context.retry_after, Some(Duration::from_secs(7)));
+        let error = refused(&answer(429, ""), Asked::Read, &[]);
+        assert_eq!(error.context.retry_after, Some(PATIENCE));
     }
 }

@@ -12,7 +12,8 @@
 //!          └───── 404 ────► error API_ABSENT
 //! ```
 //!
-//! Everything else, at any step, is an error: it tells nothing of the connection.
+//! Everything else, at any step, is an error: it tells nothing of the connection. So is a 404 in other words
+//! than NSX's own, after the collection was asked whether there is an API at all.
 
 use crate::{
     core::{
@@ -61,7 +62,8 @@ pub async fn look(client: &Client, target: &Target, call: &Call) -> Result<Sight
     };
     let mut sighting = match (found.and_then(status::worst), &session) {
         (None, Some(None)) => {
-            proven_gone(client, call).await?;
+            // A 404 counts only where the collection answers: without the API, everything is 404.
+            read::probe(client, call).await?;
             return Ok(Sighting {
                 request_ids,
                 ..status::gone()
@@ -116,6 +118,10 @@ async fn state(
     if error::is_not_there(&answer) {
         return Ok(None);
     }
+    if error::is_nowhere(&answer) {
+        // Not in NSX's words; perhaps because there is no such API at all.
+        read::probe(client, call).await?;
+    }
     let value = error::granted(&answer, Asked::Read, &[])?;
     let state = State::of(value).ok_or_else(|| error::broken(&answer, "no state"))?;
     Ok(Some(status::of_state(&state)))
@@ -140,11 +146,6 @@ async fn session(client: &Client, id: &str, call: &Call) -> Result<Option<Body>>
         Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-/// A 404 counts only where the collection answers: without the API, everything is 404.
-async fn proven_gone(client: &Client, call: &Call) -> Result<()> {
-    read::probe(client, call).await
 }
 
 fn request_ids(target: &Target) -> Vec<String> {

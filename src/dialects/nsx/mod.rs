@@ -248,3 +248,95 @@ fn refused_selectors(spec: &ConnectionSpec) -> Vec<Violation> {
     }
     violations
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{ClampDirection, PolicyRule, Psk, TcpMssClamping, TunnelInterface};
+
+    fn spec() -> ConnectionSpec {
+        ConnectionSpec {
+            local_endpoint: Some("local".to_owned()),
+            peer_address: "203.0.113.7".to_owned(),
+            authentication: Some(Authentication::Psk(Psk::new("not-a-real-key"))),
+            selectors: Some(Selectors::Rules(vec![PolicyRule::default()])),
+            ..ConnectionSpec::default()
+        }
+    }
+
+    #[track_caller]
+    fn check(change: impl FnOnce(&mut ConnectionSpec), fields: &[&str]) {
+        let mut spec = spec();
+        change(&mut spec);
+        let refused = Field::ALL.iter().flat_map(|field| refusals(*field, &spec));
+        let found: Vec<String> = refused.map(|violation| violation.field).collect();
+        assert_eq!(found, fields);
+    }
+
+    #[test]
+    fn what_nsx_cannot_express_is_refused_by_field() {
+        check(|_| {}, &[]);
+        check(|s| s.display_name = "ä".repeat(255), &[]);
+        check(|s| s.display_name = "x".repeat(256), &["display_name"]);
+        check(|s| s.description = "x".repeat(1025), &["description"]);
+        check(|s| s.vpn_service = Some("x".to_owned()), &["vpn_service"]);
+        check(|s| s.local_endpoint = None, &["local_endpoint"]);
+        check(
+            |s| s.peer_address = "vpn.example".to_owned(),
+            &["peer.address"],
+        );
+        check(|s| s.peer_address = "2001:db8::7".to_owned(), &[]);
+        check(|s| s.authentication = None, &["peer.psk"]);
+        check(
+            |s| s.authentication = Some(Authentication::Certificate),
+            &[],
+        );
+        for key in ["", &"x".repeat(129)] {
+            let psk = Some(Authentication::Psk(Psk::new(key)));
+            check(|s| s.authentication = psk, &["peer.psk"]);
+        }
+        check(|s| s.selectors = None, &["policy_based"]);
+        check(
+            |s| s.selectors = Some(Selectors::Rules(Vec::new())),
+            &["policy_based.rules"],
+        );
+        let many = PolicyRule {
+            destinations: vec!["10.0.0.0/24".to_owned(); 129],
+            ..PolicyRule::default()
+        };
+        check(
+            |s| s.selectors = Some(Selectors::Rules(vec![PolicyRule::default(), many])),
+            &["policy_based.rules[1].destinations"],
+        );
+        let interface = |addresses: &[&str]| TunnelInterface {
+            id: None,
+            addresses: addresses.iter().map(|text| (*text).to_owned()).collect(),
+        };
+        let routed = |interfaces| Some(Selectors::RouteBased(interfaces));
+        check(
+            |s| s.selectors = routed(vec![interface(&["fd00::1/64"])]),
+            &[],
+        );
+        check(
+            |s| s.selectors = routed(Vec::new()),
+            &["route_based.tunnel_interfaces"],
+        );
+        check(
+            |s| s.selectors = routed(vec![interface(&[]), interface(&["10.0.0.1"])]),
+            &[
+                "route_based.tunnel_interfaces[0].addresses",
+                "route_based.tunnel_interfaces[1].addresses",
+            ],
+        );
+        for size in [107, 8903] {
+            let clamping = TcpMssClamping {
+                direction: ClampDirection::Both,
+                max_segment_size: Some(size),
+            };
+            check(
+                |s| s.tcp_mss_clamping = Some(clamping),
+                &["tcp_mss_clamping.max_segment_size"],
+            );
+        }
+    }
+}

@@ -45,7 +45,7 @@ pub async fn session_with_peer(
     call: &Call,
 ) -> Result<(Body, Option<Body>)> {
     let session = object(client, SESSIONS, id, call).await?;
-    let peer = match session.text("peer_endpoint_id") {
+    let peer = match peer_endpoint_id(&session) {
         Some(peer) => peer_endpoint(client, &peer, call).await?,
         None => None,
     };
@@ -102,9 +102,7 @@ pub async fn list(client: &Client, request: &PageRequest, call: &Call) -> Result
         .iter()
         .filter(|session| !session.id().is_empty());
     let connections = connections.map(|session| {
-        let peer = session
-            .text("peer_endpoint_id")
-            .and_then(|id| peers.get(&id));
+        let peer = peer_endpoint_id(session).and_then(|id| peers.get(&id));
         translate::connection(session, peer)
     });
     Ok(Page {
@@ -115,10 +113,17 @@ pub async fn list(client: &Client, request: &PageRequest, call: &Call) -> Result
 
 /// Reads the answer of a collection as such: if the collection is not there, there is no API.
 pub fn collection(answer: &Answer) -> Result<Value> {
-    error::granted(answer, Asked::Read, &[]).map_err(|refused| match answer.status {
-        404 => error::api_absent(refused),
-        _ => refused,
-    })
+    let granted = error::granted(answer, Asked::Read, &[]);
+    match error::is_nowhere(answer) {
+        true => granted.map_err(error::api_absent),
+        false => granted,
+    }
+}
+
+/// The id of a session's peer endpoint, if it can stand in a path.
+fn peer_endpoint_id(session: &Body) -> Option<String> {
+    let id = session.text("peer_endpoint_id");
+    id.filter(|id| !matches!(id.as_str(), "" | "." | ".."))
 }
 
 async fn peer_endpoint(client: &Client, id: &str, call: &Call) -> Result<Option<Body>> {
@@ -135,10 +140,7 @@ async fn peers_of(
     sessions: &[Body],
     call: &Call,
 ) -> Result<HashMap<String, Body>> {
-    let wanted: HashSet<String> = sessions
-        .iter()
-        .filter_map(|session| session.text("peer_endpoint_id"))
-        .collect();
+    let wanted: HashSet<String> = sessions.iter().filter_map(peer_endpoint_id).collect();
     let found = if wanted.len() <= FEW {
         let each = wanted.iter().map(|id| peer_endpoint(client, id, call));
         let found: Result<Vec<_>> = join_all(each).await.into_iter().collect();

@@ -1,0 +1,570 @@
+//! Every row of the table, note by note.
+
+use super::*;
+use crate::rest::json;
+use Assurance::{ControlPlane, InEffect, IntentStored, TunnelUp};
+use RealizationState as S;
+
+type Judged = (RealizationState, Assurance, &'static str);
+
+fn judged(sighting: &Sighting) -> (RealizationState, Assurance, &str) {
+    let reason = sighting.reason.as_ref().map_or("", |reason| &reason.code);
+    (sighting.state, sighting.assurance, reason)
+}
+
+fn state(whole: &str, nodes: &[&str]) -> State {
+    let said = |text: &str| Some(text.to_owned()).filter(|text| text != "-");
+    State {
+        state: said(whole),
+        nodes: nodes
+            .iter()
+            .map(|node| NodeState {
+                state: said(node),
+                ..NodeState::default()
+            })
+            .collect(),
+        ..State::default()
+    }
+}
+
+#[track_caller]
+fn check(whole: &str, nodes: &[&str], expected: Judged) {
+    let sighting = of_state(&state(whole, nodes));
+    assert_eq!(judged(&sighting), expected, "{whole} {nodes:?}");
+    if whole != "-" {
+        assert_eq!(sighting.native_state, whole);
+    }
+}
+
+#[test]
+fn each_of_the_ten_words_has_its_row() {
+    check("pending", &[], (S::Pending, IntentStored, ""));
+    check("in_progress", &[], (S::InProgress, IntentStored, ""));
+    check("in_sync", &[], (S::Realized, ControlPlane, ""));
+    check("success", &[], (S::Realized, InEffect, ""));
+    check(
+        "partial_success",
+        &[],
+        (S::Partial, ControlPlane, "PARTIAL_SUCCESS"),
+    );
+    check("failed", &[], (S::Failed, IntentStored, "UPSTREAM_ERROR"));
+    check("error", &[], (S::Failed, IntentStored, "UPSTREAM_ERROR"));
+    check("orphaned", &[], (S::Failed, IntentStored, "ORPHANED"));
+    check(
+        "unknown",
+        &[],
+        (S::Unknown, IntentStored, "UPSTREAM_UNKNOWN"),
+    );
+    check(
+        "NOT_AVAILABLE",
+        &[],
+        (S::Unknown, IntentStored, "UPSTREAM_UNKNOWN"),
+    );
+}
+
+#[test]
+fn case_and_blanks_do_not_matter() {
+    check("IN_SYNC", &[], (S::Realized, ControlPlane, ""));
+    check("In_Progress", &[], (S::InProgress, IntentStored, ""));
+    check(
+        "not_available",
+        &[],
+        (S::Unknown, IntentStored, "UPSTREAM_UNKNOWN"),
+    );
+    let blank = of_state(&state(" success ", &[]));
+    assert_eq!(judged(&blank), (S::Realized, InEffect, ""));
+}
+
+#[test]
+fn the_words_of_an_edge_nodes_life_cycle_have_theirs() {
+    check("NODE_READY", &[], (S::Realized, InEffect, ""));
+    check("TRANSPORT_NODE_READY", &[], (S::Realized, InEffect, ""));
+    for word in [
+        "VM_DEPLOYMENT_QUEUED",
+        "VM_DEPLOYMENT_IN_PROGRESS",
+        "REGISTRATION_PENDING",
+    ] {
+        check(word, &[], (S::Pending, IntentStored, word));
+    }
+    for word in EDGE_FAILURES {
+        check(word, &[], (S::Failed, IntentStored, word));
+    }
+}
+
+/// All 104 values of both enums in the SDK's description have a row, and nothing else has.
+#[test]
+fn the_documented_words_are_exactly_those_in_the_table() {
+    let api = json::parse(include_bytes!(
+        "../../../../tests/fixtures/nsx/nsx-mp-vpn-openapi.json"
+    ));
+    let api = api.unwrap();
+    for schema in ["IPSecVPNSessionState", "ConfigurationStateElement"] {
+        let words = &api["components"]["schemas"][schema]["properties"]["state"]["enum"];
+        let words: Vec<&str> = words
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(|w| w.as_str())
+            .collect();
+        assert_eq!(words.len(), 10 + 5 + EDGE_FAILURES.len());
+        for documented in words {
+            let reason = word(Some(documented)).reason;
+            assert_ne!(
+                reason.as_deref(),
+                Some(codes::UNRECOGNIZED_VALUE),
+                "{documented}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_word_nobody_documented_is_kept_and_claims_nothing() {
+    check(
+        "REHEARSING",
+        &[],
+        (S::Unknown, IntentStored, "UNRECOGNIZED_VALUE"),
+    );
+    check("", &[], (S::Unknown, IntentStored, "UNRECOGNIZED_VALUE"));
+    check("-", &[], (S::Unknown, IntentStored, "UNRECOGNIZED_VALUE"));
+    check(
+        "-",
+        &["in_sync"],
+        (S::Unknown, IntentStored, "UNRECOGNIZED_VALUE"),
+    );
+    check("-", &["failed"], (S::Failed, IntentStored, "INCONSISTENT"));
+}
+
+#[test]
+fn nodes_that_agree_leave_the_whole_as_it_is() {
+    check(
+        "in_progress",
+        &["in_progress", "in_sync"],
+        (S::InProgress, IntentStored, ""),
+    );
+    check(
+        "in_progress",
+        &["pending", "in_sync"],
+        (S::InProgress, IntentStored, ""),
+    );
+    check(
+        "in_progress",
+        &["in_sync", "in_sync"],
+        (S::InProgress, IntentStored, ""),
+    );
+    check(
+        "in_progress",
+        &["success"],
+        (S::InProgress, IntentStored, ""),
+    );
+    check(
+        "in_sync",
+        &["in_sync", "success"],
+        (S::Realized, ControlPlane, ""),
+    );
+    check(
+        "success",
+        &["success", "NODE_READY"],
+        (S::Realized, InEffect, ""),
+    );
+    check(
+        "partial_success",
+        &["success", "failed"],
+        (S::Partial, ControlPlane, "PARTIAL_SUCCESS"),
+    );
+    check(
+        "unknown",
+        &["unknown", "in_sync"],
+        (S::Unknown, IntentStored, "UPSTREAM_UNKNOWN"),
+    );
+    check(
+        "error",
+        &["failed", "in_sync"],
+        (S::Failed, IntentStored, "UPSTREAM_ERROR"),
+    );
+    check(
+        "orphaned",
+        &["in_sync"],
+        (S::Failed, IntentStored, "ORPHANED"),
+    );
+}
+
+#[test]
+fn where_whole_and_nodes_disagree_the_worse_counts() {
+    check(
+        "in_sync",
+        &["in_sync", "failed"],
+        (S::Failed, IntentStored, "INCONSISTENT"),
+    );
+    check(
+        "in_sync",
+        &["unknown", "in_sync"],
+        (S::Unknown, IntentStored, "INCONSISTENT"),
+    );
+    check(
+        "in_sync",
+        &["-"],
+        (S::Unknown, IntentStored, "INCONSISTENT"),
+    );
+    check(
+        "in_sync",
+        &["in_progress"],
+        (S::InProgress, IntentStored, "INCONSISTENT"),
+    );
+    check(
+        "success",
+        &["in_sync"],
+        (S::Realized, ControlPlane, "INCONSISTENT"),
+    );
+    check(
+        "success",
+        &["partial_success"],
+        (S::Partial, ControlPlane, "INCONSISTENT"),
+    );
+    check(
+        "in_sync",
+        &["success"],
+        (S::Realized, ControlPlane, "INCONSISTENT"),
+    );
+    check(
+        "in_progress",
+        &["failed"],
+        (S::Failed, IntentStored, "INCONSISTENT"),
+    );
+    check(
+        "in_progress",
+        &["unknown"],
+        (S::Unknown, IntentStored, "INCONSISTENT"),
+    );
+    check(
+        "pending",
+        &["in_sync"],
+        (S::Pending, IntentStored, "INCONSISTENT"),
+    );
+    check(
+        "partial_success",
+        &["success"],
+        (S::Partial, ControlPlane, "INCONSISTENT"),
+    );
+    check(
+        "error",
+        &["in_sync"],
+        (S::Failed, IntentStored, "INCONSISTENT"),
+    );
+    check(
+        "unknown",
+        &["in_sync"],
+        (S::Unknown, IntentStored, "INCONSISTENT"),
+    );
+}
+
+#[track_caller]
+fn check_fixture(body: &[u8], expected: Judged, message: &str) -> Sighting {
+    let said = State::of(json::parse(body).unwrap()).unwrap();
+    let sighting = of_state(&said);
+    assert_eq!(judged(&sighting), expected);
+    let reason = sighting
+        .reason
+        .as_ref()
+        .map_or("", |reason| &reason.message);
+    assert!(reason.contains(message), "{reason}");
+    sighting
+}
+
+macro_rules! fixture {
+    ($name:literal) => {
+        include_bytes!(concat!("../../../../tests/fixtures/nsx/", $name))
+    };
+}
+
+#[test]
+fn the_guides_examples_read_as_the_table_says() {
+    let seen = check_fixture(
+        fixture!("state_in_progress_one_node_in_sync.json"),
+        (S::InProgress, IntentStored, ""),
+        "",
+    );
+    let nodes: Vec<_> = seen
+        .nodes
+        .iter()
+        .map(|node| (node.state, node.kind.as_str()))
+        .collect();
+    assert_eq!(
+        nodes,
+        [
+            (S::InProgress, "TransportNode"),
+            (S::Realized, "TransportNode")
+        ]
+    );
+    assert!(seen.nodes[0].message.contains("in progress at the node"));
+    check_fixture(
+        fixture!("state_in_sync.json"),
+        (S::Realized, ControlPlane, ""),
+        "",
+    );
+    check_fixture(
+        fixture!("state_unknown_without_details.json"),
+        (S::Unknown, IntentStored, "UPSTREAM_UNKNOWN"),
+        "Unable to get response from any CCP node",
+    );
+    check_fixture(
+        fixture!("state_unknown_one_node_in_sync.json"),
+        (S::Unknown, IntentStored, "UPSTREAM_UNKNOWN"),
+        "unknown at transport nodes",
+    );
+}
+
+#[test]
+fn odd_bodies_read_as_the_table_says() {
+    check_fixture(
+        fixture!("made_state_success.json"),
+        (S::Realized, InEffect, ""),
+        "",
+    );
+    check_fixture(
+        fixture!("made_state_orphaned.json"),
+        (S::Failed, IntentStored, "ORPHANED"),
+        "",
+    );
+    check_fixture(
+        fixture!("made_state_node_ready.json"),
+        (S::Realized, InEffect, ""),
+        "",
+    );
+    check_fixture(
+        fixture!("made_state_edge_deployment_queued.json"),
+        (S::Pending, IntentStored, "VM_DEPLOYMENT_QUEUED"),
+        "",
+    );
+    check_fixture(
+        fixture!("made_state_error_one_node_top_message_empty.json"),
+        (S::Failed, IntentStored, "UPSTREAM_ERROR"),
+        "The node refused the configuration. (code 110100)",
+    );
+    check_fixture(
+        fixture!("made_state_in_sync_one_node_failed.json"),
+        (S::Failed, IntentStored, "INCONSISTENT"),
+        "The node refused the configuration.",
+    );
+    check_fixture(
+        fixture!("made_state_partial_success_one_node_failed.json"),
+        (S::Partial, ControlPlane, "PARTIAL_SUCCESS"),
+        "The node refused the configuration.",
+    );
+    check_fixture(
+        fixture!("made_state_undocumented.json"),
+        (S::Unknown, IntentStored, "UNRECOGNIZED_VALUE"),
+        "",
+    );
+    for body in [
+        &fixture!("made_state_null.json")[..],
+        fixture!("made_state_absent.json"),
+    ] {
+        check_fixture(body, (S::Unknown, IntentStored, "UNRECOGNIZED_VALUE"), "");
+    }
+    check_fixture(
+        fixture!("made_state_repeated_key.json"),
+        (S::Realized, ControlPlane, ""),
+        "",
+    );
+    check_fixture(
+        fixture!("made_state_numbers_as_strings.json"),
+        (S::Failed, IntentStored, "UPSTREAM_ERROR"),
+        "(code 110100)",
+    );
+}
+
+#[test]
+fn several_writes_are_as_far_as_the_least_of_them() {
+    let looks = |words: &[&str]| {
+        words
+            .iter()
+            .map(|word| of_state(&state(word, &[])))
+            .collect()
+    };
+    let worst = |words: &[&str]| worst(looks(words)).map(|look| look.native_state);
+    let order = [
+        "failed",
+        "unknown",
+        "pending",
+        "in_progress",
+        "partial_success",
+        "in_sync",
+        "success",
+    ];
+    for (at, word) in order.iter().enumerate() {
+        assert_eq!(worst(&order[at..]).as_deref(), Some(*word));
+    }
+    assert_eq!(
+        worst(&["success", "in_sync", "in_progress"]).as_deref(),
+        Some("in_progress")
+    );
+    assert_eq!(worst(&[]), None);
+}
+
+fn status(session: &str, ike: &str, reason: &str) -> Status {
+    let said = |text: &str| Some(text.to_owned()).filter(|text| text != "-");
+    Status {
+        session: said(session),
+        ike: said(ike),
+        fail_reason: reason.to_owned(),
+        ..Status::default()
+    }
+}
+
+#[track_caller]
+fn check_tunnel(session: &str, ike: &str, expected: TunnelStatus) {
+    assert_eq!(
+        tunnel(&status(session, ike, ""), true).status,
+        expected,
+        "{session} {ike}"
+    );
+}
+
+#[test]
+fn a_tunnel_is_what_session_and_ike_say_together() {
+    check_tunnel("UP", "UP", TunnelStatus::Up);
+    check_tunnel("UP", "-", TunnelStatus::Up);
+    check_tunnel("up", "Up", TunnelStatus::Up);
+    check_tunnel("DEGRADED", "UP", TunnelStatus::Degraded);
+    check_tunnel("DEGRADED", "DOWN", TunnelStatus::Degraded);
+    check_tunnel("DOWN", "UP", TunnelStatus::Down);
+    check_tunnel("DOWN", "DOWN", TunnelStatus::Down);
+    check_tunnel("DOWN", "NEGOTIATING", TunnelStatus::Negotiating);
+    check_tunnel("UP", "DOWN", TunnelStatus::Down);
+    check_tunnel("-", "DOWN", TunnelStatus::Down);
+    check_tunnel("-", "NEGOTIATING", TunnelStatus::Negotiating);
+    check_tunnel("-", "UP", TunnelStatus::Unknown);
+    check_tunnel("-", "-", TunnelStatus::Unknown);
+    check_tunnel("SIDEWAYS", "UP", TunnelStatus::Unknown);
+}
+
+#[track_caller]
+fn check_both(whole: &str, said: Status, expected: Judged) {
+    let sighting = with_tunnel(of_state(&state(whole, &[])), tunnel(&said, true));
+    assert_eq!(judged(&sighting), expected);
+    assert!(sighting.tunnel.is_some());
+}
+
+#[test]
+fn the_tunnel_decides_once_the_configuration_is_in_place() {
+    check_both("in_sync", status("UP", "UP", ""), (S::Active, TunnelUp, ""));
+    check_both("success", status("UP", "UP", ""), (S::Active, TunnelUp, ""));
+    check_both(
+        "in_sync",
+        status("DEGRADED", "UP", ""),
+        (S::Degraded, ControlPlane, ""),
+    );
+    check_both(
+        "success",
+        status("DOWN", "DOWN", "x"),
+        (S::Down, InEffect, "IKE_DOWN"),
+    );
+    check_both(
+        "in_sync",
+        status("DOWN", "NEGOTIATING", "x"),
+        (S::Down, ControlPlane, "IKE_NEGOTIATING"),
+    );
+    check_both(
+        "in_sync",
+        status("-", "-", ""),
+        (S::Realized, ControlPlane, ""),
+    );
+}
+
+#[test]
+fn before_that_the_tunnel_is_evidence_only() {
+    check_both(
+        "pending",
+        status("UP", "UP", ""),
+        (S::Pending, IntentStored, ""),
+    );
+    check_both(
+        "in_progress",
+        status("UP", "UP", ""),
+        (S::InProgress, IntentStored, ""),
+    );
+    check_both(
+        "unknown",
+        status("UP", "UP", ""),
+        (S::Unknown, IntentStored, "UPSTREAM_UNKNOWN"),
+    );
+    check_both(
+        "error",
+        status("UP", "UP", ""),
+        (S::Failed, IntentStored, "UPSTREAM_ERROR"),
+    );
+    check_both(
+        "partial_success",
+        status("UP", "UP", ""),
+        (S::Partial, ControlPlane, "PARTIAL_SUCCESS"),
+    );
+}
+
+#[test]
+fn a_tunnel_carries_its_numbers_and_its_time() {
+    let said = Status::of(json::parse(fixture!("made_status_degraded.json")).unwrap()).unwrap();
+    let degraded = tunnel(&said, true);
+    assert_eq!(
+        (degraded.total, degraded.negotiated, degraded.failed),
+        (2, 1, 1)
+    );
+    assert_eq!(degraded.native_status, "DEGRADED");
+    let time = degraded
+        .update_time
+        .unwrap()
+        .duration_since(SystemTime::UNIX_EPOCH);
+    assert_eq!(time.unwrap().as_secs(), 1_763_690_000);
+    let said = Status::of(json::parse(fixture!("made_status_down_negotiating.json")).unwrap());
+    let young = with_tunnel(
+        of_state(&state("in_sync", &[])),
+        tunnel(&said.unwrap(), true),
+    );
+    assert_eq!(
+        young.reason,
+        Some(Reason::new("IKE_NEGOTIATING", "Unknown"))
+    );
+    let said = Status::of(json::parse(fixture!("made_status_up.json")).unwrap()).unwrap();
+    assert_eq!(tunnel(&said, false).status, TunnelStatus::Up);
+    let odd = Status {
+        updated: Some(-1),
+        ..Status::default()
+    };
+    assert_eq!(tunnel(&odd, true).update_time, None);
+}
+
+#[test]
+fn what_is_being_deleted_is_deleting_until_it_is_gone_or_failed() {
+    let deleting = |look| judged(&while_deleting(look)).0;
+    for word in [
+        "pending",
+        "in_progress",
+        "in_sync",
+        "success",
+        "partial_success",
+        "unknown",
+        "orphaned",
+    ] {
+        assert_eq!(deleting(of_state(&state(word, &[]))), S::Deleting, "{word}");
+    }
+    assert_eq!(
+        deleting(of_state(&state("EDGE_CONFIG_ERROR", &[]))),
+        S::Deleting
+    );
+    assert_eq!(deleting(service_disabled("")), S::Deleting);
+    assert_eq!(deleting(state_not_found()), S::Deleting);
+    assert_eq!(deleting(of_state(&state("failed", &[]))), S::Failed);
+    assert_eq!(deleting(of_state(&state("error", &[]))), S::Failed);
+    assert_eq!(deleting(of_state(&state("in_sync", &["error"]))), S::Failed);
+    assert_eq!(deleting(gone()), S::Deleted);
+    let kept = while_deleting(of_state(&state("in_sync", &[])));
+    assert_eq!(kept.native_state, "in_sync");
+}
+
+#[test]
+fn messages_are_bounded_and_hide_what_looks_like_a_key() {
+    let mut said = state("error", &[]);
+    said.failure_message = format!("psk=canary {}", "x".repeat(10_000));
+    let message = of_state(&said).reason.unwrap().message;
+    assert!(message.len() < 600 && !message.contains("canary"));
+}

@@ -1,0 +1,283 @@
+//! What NSX has, as a connection.
+
+use crate::{
+    dialects::nsx::{
+        mark,
+        translate::{CERTIFICATE, DIRECTIONS, INITIATIONS, PSK, etag, interface_address},
+        wire::{Body, POLICY_BASED, ROUTE_BASED},
+    },
+    model::{
+        Connection, Details, NsxDetails, Peer, PolicyRule, Selectors, TcpMssClamping,
+        TunnelInterface,
+    },
+    rest::{json, redact::is_secret_key},
+};
+use serde_json::{Map, Value};
+use std::net::IpAddr;
+
+/// A session and, as far as it is there, its peer endpoint, as a connection.
+pub fn connection(session: &Body, peer: Option<&Body>) -> Connection {
+    let mut rest = Rest(session.object().clone());
+    mark::hide(&mut rest.0);
+    let mut connection = Connection {
+        id: rest.text("id").unwrap_or_default(),
+        display_name: rest.text("display_name").unwrap_or_default(),
+        description: rest.text("description").unwrap_or_default(),
+        admin_enabled: rest.boolean("enabled"),
+        vpn_service: rest.text("ipsec_vpn_service_id"),
+        local_endpoint: rest.text("local_endpoint_id"),
+        selectors: read_selectors(session, &mut rest),
+        tcp_mss_clamping: read_clamping(&mut rest),
+        etag: etag(session, peer),
+        managed: mark::is_on(session),
+        details: Some(Details::Nsx(NsxDetails {
+            revision: rest.integer("_revision").unwrap_or_default(),
+            peer_endpoint_id: rest.text("peer_endpoint_id").unwrap_or_default(),
+            create_user: rest.text("_create_user").unwrap_or_default(),
+            protection: rest.text("_protection").unwrap_or_default(),
+        })),
+        ..Connection::default()
+    };
+    if let Some(peer) = peer {
+        let peer = without_secrets(read_peer(peer, &mut connection));
+        if !peer.is_empty() {
+            rest.0
+                .insert("peer_endpoint".to_owned(), Value::Object(peer));
+        }
+    }
+    connection.native = without_secrets(rest.0);
+    connection
+}
+
+fn read_peer(peer: &Body, connection: &mut Connection) -> Map<String, Value> {
+    let mut rest = Rest(peer.object().clone());
+    mark::hide(&mut rest.0);
+    // Its id is in the details.
+    rest.0.remove("id");
+    let mode = rest.word("authentication_mode", &[(PSK, false), (CERTIFICATE, true)]);
+    let absent = peer
+        .object()
+        .get("authentication_mode")
+        .is_none_or(Value::is_null);
+    connection.peer = Peer {
+        address: rest.address("peer_address"),
+        id: rest.text("peer_id").unwrap_or_default(),
+        certificate: mode == Some(true),
+        // NSX never shows the key, and takes no endpoint of this mode, which is the default, without one.
+        psk_set: mode == Some(false) || absent,
+    };
+    connection.initiation = rest.word("connection_initiation_mode", &INITIATIONS);
+    connection.ike_policy = rest.text("ike_profile_id");
+    connection.ipsec_policy = rest.text("ipsec_tunnel_profile_id");
+    connection.dpd_policy = rest.text("dpd_profile_id");
+    rest.0
+}
+
+fn read_selectors(session: &Body, rest: &mut Rest) -> Option<Selectors> {
+    let kind = rest.word(
+        "resource_type",
+        &[(POLICY_BASED, false), (ROUTE_BASED, true)],
+    )?;
+    if kind {
+        let (interfaces, left) = read_each(session.list("tunnel_ports"), read_interface);
+        rest.replace("tunnel_ports", left);
+        Some(Selectors::RouteBased(interfaces))
+    } else {
+        let (rules, left) = read_each(session.list("policy_rules"), read_rule);
+        rest.replace("policy_rules", left);
+        Some(Selectors::Rules(rules))
+    }
+}
+
+/// What of an element was understood, and what of it has no home.
+pub(super) type Understood<T> = (Option<T>, Map<String, Value>);
+
+/// Reads each element, and collects what of it has no home.
+pub(super) fn read_each<T>(
+    list: &[Value],
+    read: fn(&Map<String, Value>) -> Understood<T>,
+) -> (Vec<T>, Vec<Value>) {
+    let (mut found, mut left) = (Vec::new(), Vec::new());
+    for value in list {
+        let Value::Object(element) = value else {
+            left.push(value.clone());
+            continue;
+        };
+        let (one, rest) = read(element);
+        found.extend(one);
+        if !rest.is_empty() {
+            let mut rest = rest;
+            // The id is repeated, so that what is left can be told to belong to it.
+            if let Some(id) = element.get("id").or_else(|| element.get("tunnel_port_id")) {
+                rest.entry("id").or_insert_with(|| id.clone());
+            }
+            left.push(Value::Object(rest));
+        }
+    }
+    (found, left)
+}
+
+pub(super) fn read_rule(element: &Map<String, Value>) -> Understood<PolicyRule> {
+    let (sources, destinations) = (
+        networks(element, "sources"),
+        networks(element, "destinations"),
+    );
+    let (Some(sources), Some(destinations)) = (sources, destinations) else {
+        return (None, element.clone());
+    };
+    let all_parse = sources
+        .iter()
+        .chain(&destinations)
+        .all(|text| is_network(text));
+    let mut rest = Rest(element.clone());
+    let rule = PolicyRule {
+        id: rest.text("id"),
+        enabled: rest.boolean("enabled"),
+        logged: rest.boolean("logged"),
+        sources,
+        destinations,
+    };
+    if !all_parse {
+        return (Some(rule), element.clone());
+    }
+    rest.0.remove("sources");
+    rest.0.remove("destinations");
+    (Some(rule), rest.0)
+}
+
+pub(super) fn networks(rule: &Map<String, Value>, side: &str) -> Option<Vec<String>> {
+    match rule.get(side) {
+        None | Some(Value::Null) => Some(Vec::new()),
+        Some(Value::Array(subnets)) => {
+            let subnets = subnets.iter();
+            subnets
+                .map(|subnet| json::text(subnet.as_object()?, "subnet"))
+                .collect()
+        }
+        Some(_) => None,
+    }
+}
+
+fn is_network(text: &str) -> bool {
+    text.parse::<ipnet::IpNet>().is_ok() || text.parse::<IpAddr>().is_ok()
+}
+
+pub(super) fn read_interface(element: &Map<String, Value>) -> Understood<TunnelInterface> {
+    let Some(addresses) = interface_addresses(element) else {
+        return (None, element.clone());
+    };
+    let mut rest = Rest(element.clone());
+    let interface = TunnelInterface {
+        id: rest.text("tunnel_port_id"),
+        addresses,
+    };
+    if interface
+        .addresses
+        .iter()
+        .any(|text| interface_address(text).is_none())
+    {
+        return (Some(interface), element.clone());
+    }
+    rest.0.remove("ip_subnets");
+    (Some(interface), rest.0)
+}
+
+pub(super) fn interface_addresses(element: &Map<String, Value>) -> Option<Vec<String>> {
+    let mut found = Vec::new();
+    let subnets = element.get("ip_subnets").and_then(Value::as_array)?;
+    for subnet in subnets {
+        let subnet = subnet.as_object()?;
+        let prefix = json::integer(subnet, "prefix_length")?;
+        for address in subnet.get("ip_addresses")?.as_array()? {
+            found.push(format!("{}/{prefix}", address.as_str()?));
+        }
+    }
+    Some(found)
+}
+
+pub(super) fn read_clamping(rest: &mut Rest) -> Option<TcpMssClamping> {
+    let clamping = rest.0.get("tcp_mss_clamping")?.as_object()?;
+    let mut inner = Rest(clamping.clone());
+    let read = TcpMssClamping {
+        direction: inner.word("direction", &DIRECTIONS)?,
+        max_segment_size: match inner.0.get("max_segment_size") {
+            None | Some(Value::Null) => None,
+            Some(_) => Some(u32::try_from(inner.integer("max_segment_size")?).ok()?),
+        },
+    };
+    inner.0.remove("max_segment_size");
+    if inner.0.is_empty() {
+        rest.0.remove("tcp_mss_clamping");
+    }
+    Some(read)
+}
+
+fn without_secrets(object: Map<String, Value>) -> Map<String, Value> {
+    let kept = object.into_iter().filter(|(key, _)| !is_secret_key(key));
+    kept.map(|(key, value)| (key, harmless(value))).collect()
+}
+
+fn harmless(value: Value) -> Value {
+    match value {
+        Value::Object(object) => Value::Object(without_secrets(object)),
+        Value::Array(list) => list.into_iter().map(harmless).collect(),
+        other => other,
+    }
+}
+
+/// What of an object has not found its home yet.
+pub(super) struct Rest(pub(super) Map<String, Value>);
+
+impl Rest {
+    fn text(&mut self, key: &str) -> Option<String> {
+        let text = json::text(&self.0, key);
+        self.forget(key, text.is_some());
+        text
+    }
+
+    fn integer(&mut self, key: &str) -> Option<i64> {
+        let integer = json::integer(&self.0, key);
+        self.forget(key, integer.is_some());
+        integer
+    }
+
+    fn boolean(&mut self, key: &str) -> Option<bool> {
+        let boolean = json::boolean(&self.0, key);
+        self.forget(key, boolean.is_some());
+        boolean
+    }
+
+    /// An address as it is written; one that does not parse also stays.
+    fn address(&mut self, key: &str) -> String {
+        let text = json::text(&self.0, key).unwrap_or_default();
+        self.forget(key, text.parse::<IpAddr>().is_ok());
+        text
+    }
+
+    /// One of the words of a table, in any case; any other stays.
+    fn word<T: Copy>(&mut self, key: &str, table: &[(&str, T)]) -> Option<T> {
+        let said = json::text(&self.0, key).unwrap_or_default();
+        let meaning = table
+            .iter()
+            .find(|(word, _)| word.eq_ignore_ascii_case(&said));
+        self.forget(key, meaning.is_some());
+        meaning.map(|(_, meaning)| *meaning)
+    }
+
+    fn replace(&mut self, key: &str, left: Vec<Value>) {
+        let is_list = self
+            .0
+            .get(key)
+            .is_none_or(|value| value.is_array() || value.is_null());
+        self.forget(key, is_list);
+        if !left.is_empty() {
+            self.0.insert(key.to_owned(), Value::Array(left));
+        }
+    }
+
+    fn forget(&mut self, key: &str, is_home: bool) {
+        if is_home || self.0.get(key).is_some_and(Value::is_null) {
+            self.0.remove(key);
+        }
+    }
+}

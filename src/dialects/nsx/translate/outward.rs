@@ -1,0 +1,437 @@
+//! A connection, as NSX takes it: new, or as what is there becomes by a change.
+
+use crate::{
+    core::{dialect::Mark, error::Violation},
+    dialects::nsx::{
+        mark,
+        translate::{
+            CERTIFICATE, DIRECTIONS, INITIATIONS, PSK, interface_address,
+            inward::{
+                Rest, interface_addresses, networks, read_clamping, read_each, read_interface,
+                read_rule,
+            },
+            psk,
+        },
+        wire::{Body, POLICY_BASED, ROUTE_BASED},
+    },
+    model::{
+        Authentication, ClampDirection, ConnectionChange, ConnectionSpec, Field, Initiation,
+        PolicyRule, Selectors, TcpMssClamping, TunnelInterface,
+    },
+    rest::json,
+};
+use serde_json::{Map, Value, json as object};
+
+/// The peer endpoint to make for a connection. Holds the pre-shared key: it goes into a request body and
+/// nowhere else.
+pub fn new_peer_endpoint(spec: &ConnectionSpec, mark: &Mark) -> Map<String, Value> {
+    let id = spec.peer_id.as_deref().filter(|id| !id.is_empty());
+    let mut body = Map::new();
+    let mut put = |key: &str, value: Option<&str>| {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            body.insert(key.to_owned(), value.into());
+        }
+    };
+    put("display_name", Some(&spec.display_name));
+    put("peer_address", Some(&spec.peer_address));
+    put("peer_id", Some(id.unwrap_or(&spec.peer_address)));
+    put(
+        "authentication_mode",
+        spec.authentication.as_ref().map(mode),
+    );
+    put("psk", psk(spec));
+    put(
+        "connection_initiation_mode",
+        Some(initiation(spec.initiation)),
+    );
+    put("ike_profile_id", spec.ike_policy.as_deref());
+    put("ipsec_tunnel_profile_id", spec.ipsec_policy.as_deref());
+    put("dpd_profile_id", spec.dpd_policy.as_deref());
+    mark::put(&mut body, mark);
+    body
+}
+
+/// The session to make for a connection with this peer endpoint.
+pub fn new_session(spec: &ConnectionSpec, peer_endpoint: &str, mark: &Mark) -> Map<String, Value> {
+    let mut body = Map::new();
+    let mut put = |key: &str, value: Value| body.insert(key.to_owned(), value);
+    if !spec.display_name.is_empty() {
+        put("display_name", spec.display_name.as_str().into());
+    }
+    if !spec.description.is_empty() {
+        put("description", spec.description.as_str().into());
+    }
+    put("enabled", spec.admin_enabled.unwrap_or(true).into());
+    put("local_endpoint_id", spec.local_endpoint.as_deref().into());
+    put("peer_endpoint_id", peer_endpoint.into());
+    match &spec.selectors {
+        Some(Selectors::RouteBased(interfaces)) => {
+            put("resource_type", ROUTE_BASED.into());
+            put("tunnel_ports", tunnel_ports(interfaces, &[]));
+        }
+        Some(Selectors::Rules(rules)) => {
+            put("resource_type", POLICY_BASED.into());
+            put("policy_rules", policy_rules(rules, &[]));
+        }
+        // Refused before: there is always one of the two.
+        Some(Selectors::EndpointGroups { .. }) | None => {}
+    }
+    if let Some(clamping) = &spec.tcp_mss_clamping {
+        put("tcp_mss_clamping", clamped(clamping));
+    }
+    mark::put(&mut body, mark);
+    body
+}
+
+/// The session as the change wants it; `None` if it is so already.
+///
+/// # Errors
+/// If the change wants another kind of selectors: NSX keeps the type an object was made with.
+pub fn changed_session(
+    session: &Body,
+    change: &ConnectionChange,
+) -> Result<Option<Map<String, Value>>, Vec<Violation>> {
+    let values = &change.values;
+    let mut draft = Draft::of(session);
+    for field in &change.fields {
+        match field {
+            Field::DisplayName => {
+                // Without a name NSX shows the id, so that is what no name reads back as.
+                let nameless = values.display_name.is_empty()
+                    && session.text("display_name").unwrap_or_default() == session.id();
+                if !nameless {
+                    draft.text("display_name", Some(&values.display_name));
+                }
+            }
+            Field::Description => draft.text("description", Some(&values.description)),
+            Field::AdminEnabled => {
+                let wanted = values.admin_enabled.unwrap_or(true);
+                if session.boolean("enabled").unwrap_or(true) != wanted {
+                    draft.set("enabled", wanted.into());
+                }
+            }
+            Field::LocalEndpoint => {
+                draft.text("local_endpoint_id", values.local_endpoint.as_deref());
+            }
+            Field::TcpMssClamping => change_clamping(&mut draft, values.tcp_mss_clamping.as_ref()),
+            Field::Selectors => change_selectors(&mut draft, session, values)?,
+            Field::VpnService
+            | Field::IkePolicy
+            | Field::IpsecPolicy
+            | Field::DpdPolicy
+            | Field::PeerAddress
+            | Field::PeerId
+            | Field::Authentication
+            | Field::Dpd
+            | Field::Initiation
+            | Field::Mtu => {}
+        }
+    }
+    Ok(draft.changed())
+}
+
+/// The peer endpoint as the change wants it; `None` if it is so already. A key that is given counts as
+/// another one, because the old one cannot be read.
+///
+/// # Errors
+/// If it must be written and the key is not given: NSX wants it with every write.
+pub fn changed_peer_endpoint(
+    peer: &Body,
+    change: &ConnectionChange,
+) -> Result<Option<Map<String, Value>>, Vec<Violation>> {
+    let mut draft = changed_but_for_the_key(peer, change);
+    let by_key = draft
+        .body
+        .get("authentication_mode")
+        .is_none_or(|mode| mode == PSK);
+    match psk(&change.values).filter(|_| change.fields.contains(&Field::Authentication)) {
+        Some(psk) => draft.set("psk", psk.into()),
+        None if draft.differs && by_key => {
+            return Err(vec![Violation::new(
+                "peer.psk",
+                "must be given again: this update has to write the peer endpoint, and NSX does not let the \
+                 gateway read the key that is there",
+            )]);
+        }
+        None => {}
+    }
+    Ok(draft.changed())
+}
+
+/// Whether the peer endpoint is as the change wants it, as far as can be read.
+pub fn peer_endpoint_is_as_wanted(peer: &Body, change: &ConnectionChange) -> bool {
+    !changed_but_for_the_key(peer, change).differs
+}
+
+/// Whether the change is about anything that stands in the peer endpoint.
+pub fn concerns_peer_endpoint(change: &ConnectionChange) -> bool {
+    change.fields.iter().any(|field| {
+        matches!(
+            field,
+            Field::IkePolicy
+                | Field::IpsecPolicy
+                | Field::DpdPolicy
+                | Field::PeerAddress
+                | Field::PeerId
+                | Field::Authentication
+                | Field::Initiation
+        )
+    })
+}
+
+fn change_clamping(draft: &mut Draft, wanted: Option<&TcpMssClamping>) {
+    let current = read_clamping(&mut Rest(draft.body.clone()));
+    let off = |clamping: &TcpMssClamping| clamping.direction == ClampDirection::None;
+    match wanted {
+        Some(wanted) if current.as_ref() != Some(wanted) => {
+            draft.set("tcp_mss_clamping", clamped(wanted));
+        }
+        None if draft.body.contains_key("tcp_mss_clamping")
+            && !current.as_ref().is_some_and(off) =>
+        {
+            draft.remove("tcp_mss_clamping");
+        }
+        _ => {}
+    }
+}
+
+fn change_selectors(
+    draft: &mut Draft,
+    session: &Body,
+    values: &ConnectionSpec,
+) -> Result<(), Vec<Violation>> {
+    let kind = session.text("resource_type").unwrap_or_default();
+    let immutable = |field: &str| {
+        let what = "is not the kind this connection was made with, which cannot be changed";
+        Err(vec![Violation::new(field, what)])
+    };
+    match &values.selectors {
+        Some(Selectors::Rules(wanted)) => {
+            if kind != POLICY_BASED {
+                return immutable("policy_based");
+            }
+            let current = session.list("policy_rules");
+            let (rules, _) = read_each(current, read_rule);
+            let same = current.len() == wanted.len()
+                && rules.len() == wanted.len()
+                && rules
+                    .iter()
+                    .zip(wanted)
+                    .all(|(rule, wanted)| is_same_rule(rule, wanted));
+            if !same {
+                draft.set("policy_rules", policy_rules(wanted, current));
+            }
+        }
+        Some(Selectors::RouteBased(wanted)) => {
+            if kind != ROUTE_BASED {
+                return immutable("route_based");
+            }
+            let current = session.list("tunnel_ports");
+            let (interfaces, _) = read_each(current, read_interface);
+            let same = current.len() == wanted.len()
+                && interfaces.len() == wanted.len()
+                && interfaces.iter().zip(wanted).all(|(interface, wanted)| {
+                    interface.addresses == wanted.addresses
+                        && (wanted.id.is_none() || wanted.id == interface.id)
+                });
+            if !same {
+                draft.set("tunnel_ports", tunnel_ports(wanted, current));
+            }
+        }
+        // Refused before.
+        Some(Selectors::EndpointGroups { .. }) | None => {}
+    }
+    Ok(())
+}
+
+fn is_same_rule(rule: &PolicyRule, wanted: &PolicyRule) -> bool {
+    rule.sources == wanted.sources
+        && rule.destinations == wanted.destinations
+        && rule.enabled.unwrap_or(true) == wanted.enabled.unwrap_or(true)
+        && rule.logged.unwrap_or(false) == wanted.logged.unwrap_or(false)
+        && (wanted.id.is_none() || wanted.id == rule.id)
+}
+
+/// The rules as NSX takes them. A rule that is there already, by its id or by its networks, keeps what else
+/// it has.
+fn policy_rules(wanted: &[PolicyRule], current: &[Value]) -> Value {
+    let mut current: Vec<Option<&Map<String, Value>>> =
+        current.iter().map(Value::as_object).collect();
+    let subnets = |networks: &[String]| -> Value {
+        networks
+            .iter()
+            .map(|network| object!({ "subnet": network }))
+            .collect()
+    };
+    let rules = wanted.iter().map(|wanted| {
+        let kept = take_matching(&mut current, |there| match &wanted.id {
+            Some(id) => json::text(there, "id").as_ref() == Some(id),
+            None => {
+                networks(there, "sources").as_ref() == Some(&wanted.sources)
+                    && networks(there, "destinations").as_ref() == Some(&wanted.destinations)
+            }
+        });
+        let mut rule = kept.cloned().unwrap_or_default();
+        if let Some(id) = &wanted.id {
+            rule.insert("id".to_owned(), id.as_str().into());
+        }
+        rule.insert("sources".to_owned(), subnets(&wanted.sources));
+        rule.insert("destinations".to_owned(), subnets(&wanted.destinations));
+        rule.insert("enabled".to_owned(), wanted.enabled.unwrap_or(true).into());
+        rule.insert("logged".to_owned(), wanted.logged.unwrap_or(false).into());
+        Value::Object(rule)
+    });
+    rules.collect()
+}
+
+/// The ports as NSX takes them. A port that is there already, by its id or by its addresses, keeps what else
+/// it has; so does the only one if there is to be only one.
+fn tunnel_ports(wanted: &[TunnelInterface], current: &[Value]) -> Value {
+    let only = wanted.len() == 1 && current.len() == 1;
+    let mut current: Vec<Option<&Map<String, Value>>> =
+        current.iter().map(Value::as_object).collect();
+    let ports = wanted.iter().map(|wanted| {
+        let kept = take_matching(&mut current, |there| match &wanted.id {
+            Some(id) => json::text(there, "tunnel_port_id").as_ref() == Some(id),
+            None => only || interface_addresses(there).as_ref() == Some(&wanted.addresses),
+        });
+        let mut port = kept.cloned().unwrap_or_default();
+        let addresses = wanted
+            .addresses
+            .iter()
+            .filter_map(|text| interface_address(text));
+        let subnets = addresses.map(|(address, prefix)| {
+            object!({ "ip_addresses": [address.to_string()], "prefix_length": prefix })
+        });
+        port.insert("ip_subnets".to_owned(), subnets.collect());
+        Value::Object(port)
+    });
+    ports.collect()
+}
+
+fn take_matching<'a>(
+    current: &mut [Option<&'a Map<String, Value>>],
+    matches: impl Fn(&Map<String, Value>) -> bool,
+) -> Option<&'a Map<String, Value>> {
+    current
+        .iter_mut()
+        .find(|there| there.is_some_and(&matches))
+        .and_then(Option::take)
+}
+
+fn changed_but_for_the_key(peer: &Body, change: &ConnectionChange) -> Draft {
+    let values = &change.values;
+    let mut draft = Draft::of(peer);
+    for field in &change.fields {
+        match field {
+            Field::PeerAddress => draft.text("peer_address", Some(&values.peer_address)),
+            Field::PeerId => {
+                let given = values.peer_id.as_deref().filter(|id| !id.is_empty());
+                let address = if change.fields.contains(&Field::PeerAddress) {
+                    values.peer_address.clone()
+                } else {
+                    peer.text("peer_address").unwrap_or_default()
+                };
+                draft.text("peer_id", Some(given.unwrap_or(&address)));
+            }
+            Field::Authentication => {
+                if let Some(authentication) = &values.authentication {
+                    // Absent is the default.
+                    let current = peer.text("authentication_mode");
+                    if current.as_deref().unwrap_or(PSK) != mode(authentication) {
+                        draft.set("authentication_mode", mode(authentication).into());
+                    }
+                }
+            }
+            Field::Initiation => {
+                let current = peer.text("connection_initiation_mode");
+                let wanted = initiation(values.initiation);
+                if current.as_deref().unwrap_or(INITIATIONS[0].0) != wanted {
+                    draft.set("connection_initiation_mode", wanted.into());
+                }
+            }
+            Field::IkePolicy => draft.text("ike_profile_id", values.ike_policy.as_deref()),
+            Field::IpsecPolicy => {
+                draft.text("ipsec_tunnel_profile_id", values.ipsec_policy.as_deref());
+            }
+            Field::DpdPolicy => draft.text("dpd_profile_id", values.dpd_policy.as_deref()),
+            Field::DisplayName
+            | Field::Description
+            | Field::AdminEnabled
+            | Field::VpnService
+            | Field::LocalEndpoint
+            | Field::Dpd
+            | Field::Selectors
+            | Field::Mtu
+            | Field::TcpMssClamping => {}
+        }
+    }
+    draft
+}
+
+fn mode(authentication: &Authentication) -> &'static str {
+    match authentication {
+        Authentication::Psk(_) => PSK,
+        Authentication::Certificate => CERTIFICATE,
+    }
+}
+
+fn initiation(wanted: Option<Initiation>) -> &'static str {
+    let wanted = wanted.unwrap_or(Initiation::Both);
+    let word = INITIATIONS
+        .iter()
+        .find(|(_, initiation)| *initiation == wanted);
+    word.expect("the table has every variant").0
+}
+
+fn clamped(clamping: &TcpMssClamping) -> Value {
+    let word = DIRECTIONS
+        .iter()
+        .find(|(_, direction)| *direction == clamping.direction);
+    let mut body = Map::new();
+    let word = word.expect("the table has every variant").0;
+    body.insert("direction".to_owned(), word.into());
+    if let Some(bytes) = clamping.max_segment_size {
+        body.insert("max_segment_size".to_owned(), bytes.into());
+    }
+    Value::Object(body)
+}
+
+/// An object on its way to be written, and whether it has become another.
+struct Draft {
+    body: Map<String, Value>,
+    differs: bool,
+}
+
+impl Draft {
+    fn of(body: &Body) -> Draft {
+        Draft {
+            body: body.object().clone(),
+            differs: false,
+        }
+    }
+
+    /// Sets a text; empty and absent are the same.
+    fn text(&mut self, key: &str, wanted: Option<&str>) {
+        let current = json::text(&self.body, key).unwrap_or_default();
+        match wanted.unwrap_or_default() {
+            wanted if wanted == current => {}
+            "" => self.remove(key),
+            wanted => self.set(key, wanted.into()),
+        }
+    }
+
+    fn set(&mut self, key: &str, value: Value) {
+        self.body.insert(key.to_owned(), value);
+        self.differs = true;
+    }
+
+    fn remove(&mut self, key: &str) {
+        self.body.remove(key);
+        self.differs = true;
+    }
+
+    fn changed(self) -> Option<Map<String, Value>> {
+        self.differs.then_some(self.body)
+    }
+}

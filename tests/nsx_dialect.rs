@@ -855,6 +855,14 @@ async fn a_delete_is_over_when_session_and_state_are_gone() {
     let seen = cloud.look(stranger).await.unwrap();
     assert_eq!(seen.state, RealizationState::Deleting);
 
+    // As long as any question about it is answered, it is not gone.
+    let unknown = Rule::on(Method::GET, "/state", refusal(404, 600)).query("request_id=lost");
+    cloud.simulator.faults().inject(unknown);
+    let mut two = going.clone();
+    two.request_ids.push("lost".to_owned());
+    let seen = cloud.look(two).await.unwrap();
+    assert_eq!(seen.state, RealizationState::Deleting);
+
     state.finish(&written.id);
     let seen = cloud.look(going).await.unwrap();
     assert_eq!(

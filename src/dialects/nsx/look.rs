@@ -54,13 +54,15 @@ pub async fn look(client: &Client, target: &Target, call: &Call) -> Result<Sight
     .await;
     let states = states.into_iter().collect::<Result<Vec<_>>>()?;
 
-    let found: Option<Vec<Sighting>> = states.into_iter().collect();
+    let unknown = states.iter().any(Option::is_none);
+    let seen = status::worst(states.into_iter().flatten().collect());
     // Where `/state` knows nothing, or nobody knows whether it is switched on, the session itself tells.
-    let session = match (&found, target.admin_enabled, target.deleting) {
-        (None, _, _) | (Some(_), None, false) => Some(session(client, &target.id, call).await?),
-        (Some(_), _, _) => None,
+    let session = if unknown || (target.admin_enabled.is_none() && !target.deleting) {
+        Some(session(client, &target.id, call).await?)
+    } else {
+        None
     };
-    let mut sighting = match (found.and_then(status::worst), &session) {
+    let mut sighting = match (seen, &session) {
         (None, Some(None)) => {
             // A 404 counts only where the collection answers: without the API, everything is 404.
             read::probe(client, call).await?;
@@ -69,20 +71,13 @@ pub async fn look(client: &Client, target: &Target, call: &Call) -> Result<Sight
                 ..status::gone()
             });
         }
-        (None, _) => status::state_not_found(),
-        (Some(seen), session) => {
-            // The session went first: its nodes still have to follow.
-            let leaving = matches!(session, Some(None));
-            let seen = if leaving {
-                status::while_deleting(seen)
-            } else {
-                seen
-            };
-            Sighting {
-                request_ids,
-                ..seen
-            }
-        }
+        // The session went first: its nodes still have to follow.
+        (Some(seen), Some(None)) => status::while_deleting(seen),
+        (Some(seen), _) if !unknown => Sighting {
+            request_ids,
+            ..seen
+        },
+        (_, _) => status::state_not_found(),
     };
     match tunnel {
         // What is in place is judged by its tunnel, so without word of it nothing can be said.

@@ -1,0 +1,117 @@
+//! Backends, what they can express, how they are doing and what they cost.
+
+use crate::{
+    core::{
+        backend::{BackendView, Health, Serving},
+        dialect::Capabilities,
+        error::{Error, Result},
+    },
+    grpc::{
+        convert::{
+            Problems,
+            time::{duration, timestamp},
+        },
+        pb,
+    },
+    model::BackendName,
+};
+
+/// `GetBackend`.
+#[derive(Debug)]
+pub struct Get {
+    /// Which.
+    pub name: BackendName,
+}
+
+impl TryFrom<pb::GetBackendRequest> for Get {
+    type Error = Error;
+
+    fn try_from(request: pb::GetBackendRequest) -> Result<Get> {
+        let mut problems = Problems::default();
+        let name = problems.backend_name("name", &request.name);
+        problems.finish(name.map(|name| Get { name }))
+    }
+}
+
+/// A backend.
+pub fn backend(view: BackendView) -> pb::Backend {
+    let usage = view.usage;
+    pb::Backend {
+        name: view.name.to_string(),
+        dialect: view.capabilities.dialect.to_owned(),
+        variant: view.capabilities.variant.to_owned(),
+        capabilities: Some(capabilities(&view.capabilities)),
+        health: Some(health(view.health)),
+        read_only: view.read_only,
+        budget: Some(pb::Budget {
+            rate_limit: usage.rate_limit,
+            rate_used: usage.rate_used,
+            concurrency_limit: usage.concurrency_limit,
+            in_flight: usage.in_flight,
+            paused_until: usage.paused_until.map(timestamp),
+            watched_connections: u32::try_from(view.watched).unwrap_or(u32::MAX),
+            longest_interval: (view.watched > 0).then(|| duration(view.longest_interval)),
+        }),
+    }
+}
+
+fn capabilities(capabilities: &Capabilities) -> pb::Capabilities {
+    pb::Capabilities {
+        route_based: capabilities.route_based,
+        inline_policy_rules: capabilities.inline_policy_rules,
+        endpoint_groups: capabilities.endpoint_groups,
+        certificates: capabilities.certificates,
+        inline_dpd: capabilities.inline_dpd,
+        mtu: capabilities.mtu,
+        tcp_mss_clamping: capabilities.tcp_mss_clamping,
+        on_demand_initiation: capabilities.on_demand_initiation,
+        admin_disable: capabilities.admin_disable,
+        atomic_etag: capabilities.atomic_etag,
+        nodes: capabilities.nodes,
+        write_tracking: capabilities.write_tracking,
+        look_batch: i32::try_from(capabilities.look_batch).unwrap_or(i32::MAX),
+    }
+}
+
+fn health(health: Health) -> pb::Health {
+    use pb::health::State;
+    let state = match health.serving {
+        Serving::NotAsked => State::Unspecified,
+        Serving::Yes => State::Serving,
+        Serving::No => State::Unhealthy,
+    };
+    pb::Health {
+        state: state.into(),
+        reason: health
+            .reason
+            .map(|reason| reason.as_str().to_owned())
+            .unwrap_or_default(),
+        message: health.message,
+        last_success_time: health.last_success.map(timestamp),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grpc::convert::fields_at_fault;
+
+    #[test]
+    fn one_backend_has_a_name_of_its_own() {
+        let get = |name: &str| {
+            Get::try_from(pb::GetBackendRequest {
+                name: name.to_owned(),
+            })
+        };
+        assert_eq!(get("backends/a").unwrap().name.to_string(), "backends/a");
+        for name in [
+            "",
+            "a",
+            "backends/",
+            "backends/-",
+            "backends/a/connections/c",
+        ] {
+            assert_eq!(fields_at_fault(get(name)), ["name"], "{name:?}");
+        }
+    }
+}

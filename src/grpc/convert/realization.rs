@@ -1,0 +1,439 @@
+//! States, nodes and tunnels outwards; what the watches ask for inwards.
+
+use crate::{
+    core::{
+        error::{Error, Result},
+        realizations::{Standing, WatchManyRequest, WatchRequest},
+        watch::{
+            log::Observation,
+            many::ManyEvent,
+            stream::{EventKind, Outcome, WatchEvent},
+            subject::Pulse,
+        },
+    },
+    grpc::{
+        convert::{
+            Problems,
+            time::{duration, positive, timestamp},
+        },
+        pb,
+    },
+    model::{
+        Assurance, ConnectionName, Goal, Intent, Node, RealizationState, Reason, Tunnel,
+        TunnelStatus,
+    },
+};
+use std::time::Duration;
+
+/// How long `WaitRealization` waits if its caller does not say.
+const DEFAULT_WAIT: Duration = Duration::from_secs(30);
+
+/// `GetRealization`.
+#[derive(Debug)]
+pub struct Look {
+    /// Which.
+    pub name: ConnectionName,
+    /// Ask for the tunnel, too.
+    pub include_tunnel: bool,
+    /// The write the answer is to speak for; may be empty.
+    pub write_token: String,
+}
+
+/// `WaitRealization`.
+#[derive(Debug)]
+pub struct Wait {
+    /// What is waited for.
+    pub watch: WatchRequest,
+    /// The longest time to wait.
+    pub timeout: Duration,
+}
+
+impl TryFrom<pb::GetRealizationRequest> for Look {
+    type Error = Error;
+
+    fn try_from(request: pb::GetRealizationRequest) -> Result<Look> {
+        let mut problems = Problems::default();
+        let name = problems.connection_name("name", &request.name);
+        problems.finish(name.map(|name| Look {
+            name,
+            include_tunnel: request.include_tunnel,
+            write_token: request.write_token,
+        }))
+    }
+}
+
+impl TryFrom<pb::WatchRealizationRequest> for WatchRequest {
+    type Error = Error;
+
+    fn try_from(request: pb::WatchRealizationRequest) -> Result<WatchRequest> {
+        let mut problems = Problems::default();
+        let name = problems.connection_name("name", &request.name);
+        let goal = goal(request.goal, &mut problems);
+        problems.finish(name.map(|name| WatchRequest {
+            name,
+            goal,
+            write_token: request.write_token,
+            resume_token: request.resume_token,
+            accept_partial: request.accept_partial,
+            include_tunnel: request.include_tunnel,
+            snapshot_if_compacted: request.snapshot_if_compacted,
+        }))
+    }
+}
+
+impl TryFrom<pb::WatchRealizationsRequest> for WatchManyRequest {
+    type Error = Error;
+
+    fn try_from(request: pb::WatchRealizationsRequest) -> Result<WatchManyRequest> {
+        let mut problems = Problems::default();
+        let parent = problems.parent("parent", &request.parent);
+        problems.finish(parent.map(|parent| WatchManyRequest {
+            parent,
+            resume_token: request.resume_token,
+            include_tunnel: request.include_tunnel,
+            snapshot_if_compacted: request.snapshot_if_compacted,
+        }))
+    }
+}
+
+impl TryFrom<pb::WaitRealizationRequest> for Wait {
+    type Error = Error;
+
+    fn try_from(request: pb::WaitRealizationRequest) -> Result<Wait> {
+        let mut problems = Problems::default();
+        let name = problems.connection_name("name", &request.name);
+        let goal = goal(request.goal, &mut problems);
+        if goal.is_none() && request.write_token.is_empty() {
+            problems.add("goal", "is required where no `write_token` is given");
+        }
+        let timeout = positive("timeout", request.timeout, &mut problems);
+        problems.finish(name.map(|name| Wait {
+            watch: WatchRequest {
+                name,
+                goal,
+                write_token: request.write_token,
+                resume_token: String::new(),
+                accept_partial: request.accept_partial,
+                include_tunnel: request.include_tunnel,
+                snapshot_if_compacted: false,
+            },
+            timeout: timeout.unwrap_or(DEFAULT_WAIT),
+        }))
+    }
+}
+
+fn goal(given: i32, problems: &mut Problems) -> Option<Goal> {
+    match pb::Goal::try_from(given) {
+        Ok(pb::Goal::Unspecified) => None,
+        Ok(pb::Goal::Config) => Some(Goal::Config),
+        Ok(pb::Goal::InEffect) => Some(Goal::InEffect),
+        Ok(pb::Goal::TunnelUp) => Some(Goal::TunnelUp),
+        Ok(pb::Goal::Gone) => Some(Goal::Gone),
+        Err(_) => {
+            problems.unknown_value("goal", given, |n| {
+                Some(pb::Goal::try_from(n).ok()?.as_str_name())
+            });
+            None
+        }
+    }
+}
+
+/// Where a connection stands, as a unary answer.
+pub fn standing(standing: &Standing) -> (pb::Realization, Option<pb::Outcome>) {
+    let realization = realization(&standing.observation, standing.stale);
+    (realization, standing.outcome.clone().map(outcome))
+}
+
+/// One message of a watch.
+pub fn watch_event(event: WatchEvent) -> pb::WatchRealizationResponse {
+    use pb::watch_realization_response::Event;
+    let kind = match event.kind {
+        EventKind::Snapshot(observation, stale) => {
+            Event::Snapshot(realization(&observation, stale))
+        }
+        EventKind::Change(observation) => Event::Change(realization(&observation, false)),
+        EventKind::Heartbeat(pulse) => Event::Heartbeat(heartbeat(&pulse)),
+    };
+    pb::WatchRealizationResponse {
+        event: Some(kind),
+        outcome: event.outcome.map(outcome),
+        coalesced: event.coalesced,
+        resume_token: event.resume_token,
+    }
+}
+
+/// One message of a watch over many.
+pub fn many_event(many: ManyEvent) -> pb::WatchRealizationsResponse {
+    use pb::watch_realizations_response::{Event, event::Event as Kind};
+    let snapshots = many.snapshots.iter().map(|observation| Event {
+        name: observation.name.to_string(),
+        // A snapshot may be of a connection nobody has looked at for long; `observe_time` tells.
+        event: Some(Kind::Snapshot(realization(observation, false))),
+        coalesced: 0,
+    });
+    let changes = many.changes.iter().map(|(observation, coalesced)| Event {
+        name: observation.name.to_string(),
+        event: Some(Kind::Change(realization(observation, false))),
+        coalesced: *coalesced,
+    });
+    let heartbeat = many.heartbeat.iter().map(|pulse| Event {
+        name: String::new(),
+        event: Some(Kind::Heartbeat(heartbeat(pulse))),
+        coalesced: 0,
+    });
+    pb::WatchRealizationsResponse {
+        events: snapshots.chain(changes).chain(heartbeat).collect(),
+        synced: many.synced,
+        resume_token: many.resume_token,
+        unreachable: many.unreachable.iter().map(ToString::to_string).collect(),
+    }
+}
+
+fn realization(observation: &Observation, stale: bool) -> pb::Realization {
+    let view = &observation.view;
+    pb::Realization {
+        name: observation.name.to_string(),
+        state: state(view.state).into(),
+        assurance: assurance(view.assurance).into(),
+        reason: view.reason.clone().map(reason),
+        native_state: view.native_state.clone(),
+        intent: intent(view.intent).into(),
+        observe_time: observation.observe_time.map(timestamp),
+        stale,
+        sequence: observation.sequence,
+        nodes: view.nodes.iter().cloned().map(node).collect(),
+        tunnel: view.tunnel.clone().map(tunnel),
+        epoch: observation.epoch,
+        upstream_request_ids: view.request_ids.clone(),
+    }
+}
+
+fn heartbeat(pulse: &Pulse) -> pb::Heartbeat {
+    pb::Heartbeat {
+        last_success_time: pulse.last_success.map(timestamp),
+        next_look_time: pulse.next_look.map(timestamp),
+        stale: pulse.stale,
+        interval: Some(duration(pulse.interval)),
+        last_error: pulse
+            .last_error
+            .map(|reason| reason.as_str().to_owned())
+            .unwrap_or_default(),
+    }
+}
+
+fn outcome(outcome: Outcome) -> pb::Outcome {
+    use pb::outcome::Result;
+    let (result, why) = match outcome {
+        Outcome::Succeeded(why) => (Result::Succeeded, why),
+        Outcome::Failed(why) => (Result::Failed, Some(why)),
+    };
+    pb::Outcome {
+        result: result.into(),
+        reason: why.map(reason),
+    }
+}
+
+fn state(state: RealizationState) -> pb::RealizationState {
+    match state {
+        RealizationState::Unknown => pb::RealizationState::Unknown,
+        RealizationState::Accepted => pb::RealizationState::Accepted,
+        RealizationState::Pending => pb::RealizationState::Pending,
+        RealizationState::InProgress => pb::RealizationState::InProgress,
+        RealizationState::Partial => pb::RealizationState::Partial,
+        RealizationState::Realized => pb::RealizationState::Realized,
+        RealizationState::Active => pb::RealizationState::Active,
+        RealizationState::Degraded => pb::RealizationState::Degraded,
+        RealizationState::Down => pb::RealizationState::Down,
+        RealizationState::Disabled => pb::RealizationState::Disabled,
+        RealizationState::Failed => pb::RealizationState::Failed,
+        RealizationState::Deleting => pb::RealizationState::Deleting,
+        RealizationState::Deleted => pb::RealizationState::Deleted,
+    }
+}
+
+fn assurance(assurance: Assurance) -> pb::Assurance {
+    match assurance {
+        Assurance::None => pb::Assurance::None,
+        Assurance::IntentStored => pb::Assurance::IntentStored,
+        Assurance::ControlPlane => pb::Assurance::ControlPlane,
+        Assurance::InEffect => pb::Assurance::InEffect,
+        Assurance::TunnelUp => pb::Assurance::TunnelUp,
+    }
+}
+
+fn intent(intent: Intent) -> pb::Intent {
+    match intent {
+        Intent::Unknown => pb::Intent::Unspecified,
+        Intent::Enabled => pb::Intent::Enabled,
+        Intent::Disabled => pb::Intent::Disabled,
+        Intent::Deleted => pb::Intent::Deleted,
+    }
+}
+
+fn reason(reason: Reason) -> pb::Reason {
+    pb::Reason {
+        code: reason.code,
+        message: reason.message,
+    }
+}
+
+fn node(node: Node) -> pb::Node {
+    pb::Node {
+        id: node.id,
+        kind: node.kind,
+        display_name: node.display_name,
+        state: state(node.state).into(),
+        native_state: node.native_state,
+        message: node.message,
+    }
+}
+
+fn tunnel(tunnel: Tunnel) -> pb::Tunnel {
+    use pb::tunnel::Status;
+    let status = match tunnel.status {
+        TunnelStatus::Unknown => Status::Unspecified,
+        TunnelStatus::Up => Status::Up,
+        TunnelStatus::Degraded => Status::Degraded,
+        TunnelStatus::Down => Status::Down,
+        TunnelStatus::Negotiating => Status::Negotiating,
+    };
+    pb::Tunnel {
+        status: status.into(),
+        native_status: tunnel.native_status,
+        fail_reason: tunnel.fail_reason,
+        total_tunnels: tunnel.total,
+        negotiated_tunnels: tunnel.negotiated,
+        failed_tunnels: tunnel.failed,
+        update_time: tunnel.update_time.map(timestamp),
+        realtime: tunnel.realtime,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{core::watch::knowledge::View, grpc::convert::fields_at_fault};
+    use std::{sync::Arc, time::SystemTime};
+
+    const NAME: &str = "backends/a/connections/c";
+
+    fn observation(view: View) -> Arc<Observation> {
+        Arc::new(Observation {
+            name: ConnectionName::connection(&"a".parse().unwrap(), "c").unwrap(),
+            epoch: 7,
+            sequence: 9,
+            observe_time: Some(SystemTime::UNIX_EPOCH + Duration::from_millis(1500)),
+            view,
+        })
+    }
+
+    #[test]
+    fn states_have_the_order_of_the_proto() {
+        for (number, given) in (1..).zip(RealizationState::ALL) {
+            assert_eq!(i32::from(state(given)), number, "{given:?}");
+        }
+    }
+
+    #[test]
+    fn an_event_carries_everything_that_was_observed() {
+        let event = watch_event(WatchEvent {
+            kind: EventKind::Change(observation(View {
+                state: RealizationState::Failed,
+                assurance: Assurance::ControlPlane,
+                reason: Some(Reason::new("UPSTREAM_ERROR", "no route")),
+                native_state: "error".to_owned(),
+                intent: Intent::Enabled,
+                nodes: vec![Node {
+                    id: "n".to_owned(),
+                    state: RealizationState::Pending,
+                    ..Node::default()
+                }],
+                tunnel: Some(Tunnel {
+                    status: TunnelStatus::Negotiating,
+                    realtime: true,
+                    ..Tunnel::default()
+                }),
+                request_ids: vec!["r".to_owned()],
+                ..View::default()
+            })),
+            outcome: Some(Outcome::Failed(Reason::new("UPSTREAM_ERROR", "no route"))),
+            coalesced: 3,
+            resume_token: "t".to_owned(),
+        });
+        let Some(pb::watch_realization_response::Event::Change(change)) = event.event else {
+            panic!("a change");
+        };
+        assert_eq!(change.name, NAME);
+        assert_eq!(change.state(), pb::RealizationState::Failed);
+        assert_eq!(change.assurance(), pb::Assurance::ControlPlane);
+        assert_eq!(change.intent(), pb::Intent::Enabled);
+        assert_eq!((change.epoch, change.sequence), (7, 9));
+        assert_eq!(change.nodes[0].state(), pb::RealizationState::Pending);
+        assert_eq!(
+            change.tunnel.unwrap().status(),
+            pb::tunnel::Status::Negotiating
+        );
+        assert_eq!(change.upstream_request_ids, ["r"]);
+        assert_eq!(
+            change.observe_time,
+            Some(prost_types::Timestamp {
+                seconds: 1,
+                nanos: 500_000_000
+            })
+        );
+        let outcome = event.outcome.unwrap();
+        assert_eq!(outcome.result(), pb::outcome::Result::Failed);
+        assert_eq!(outcome.reason.unwrap().code, "UPSTREAM_ERROR");
+        assert_eq!((event.coalesced, event.resume_token.as_str()), (3, "t"));
+    }
+
+    #[test]
+    fn a_connection_nobody_looked_at_claims_nothing() {
+        let mut unseen = (*observation(View::default())).clone();
+        unseen.observe_time = None;
+        let said = many_event(ManyEvent {
+            snapshots: vec![Arc::new(unseen)],
+            synced: true,
+            unreachable: vec!["b".parse().unwrap()],
+            ..ManyEvent::default()
+        });
+        let Some(pb::watch_realizations_response::event::Event::Snapshot(snapshot)) =
+            said.events[0].event.clone()
+        else {
+            panic!("a snapshot");
+        };
+        assert_eq!(snapshot.state(), pb::RealizationState::Unknown);
+        assert_eq!(snapshot.assurance(), pb::Assurance::None);
+        assert_eq!(snapshot.observe_time, None);
+        assert_eq!(said.unreachable, ["backends/b"]);
+        assert!(said.synced);
+    }
+
+    #[test]
+    fn what_is_watched_is_checked_as_a_whole() {
+        let watch = WatchRequest::try_from(pb::WatchRealizationRequest {
+            name: "c".to_owned(),
+            goal: 9,
+            ..Default::default()
+        });
+        assert_eq!(fields_at_fault(watch), ["name", "goal"]);
+
+        let wait = Wait::try_from(pb::WaitRealizationRequest {
+            name: NAME.to_owned(),
+            timeout: Some(prost_types::Duration {
+                seconds: 0,
+                nanos: 0,
+            }),
+            ..Default::default()
+        });
+        assert_eq!(fields_at_fault(wait), ["goal", "timeout"]);
+
+        let wait = Wait::try_from(pb::WaitRealizationRequest {
+            name: NAME.to_owned(),
+            write_token: "t".to_owned(),
+            ..Default::default()
+        })
+        .unwrap();
+        assert_eq!((wait.timeout, wait.watch.goal), (DEFAULT_WAIT, None));
+    }
+}

@@ -1,2 +1,9 @@
-//! x
+//! The gRPC side: services that convert, call the core and convert back. The only place with prost types.
+
+pub mod backends;
+pub mod connections;
+pub mod convert;
+pub mod deadline;
 pub mod pb;
+pub mod realizations;
+pub mod status;

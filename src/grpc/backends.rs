@@ -1,0 +1,48 @@
+//! `BackendService`: convert, call the core, convert. Asks no cloud.
+
+use crate::{
+    core::gateway::Gateway,
+    grpc::{
+        convert::backend::{Get, backend},
+        pb,
+    },
+};
+use std::sync::Arc;
+use tonic::{Request, Response, Status};
+
+/// The service.
+#[derive(Debug, Clone)]
+pub struct Backends {
+    gateway: Arc<Gateway>,
+}
+
+impl Backends {
+    /// Serves the backends of this gateway.
+    pub fn new(gateway: Arc<Gateway>) -> Backends {
+        Backends { gateway }
+    }
+}
+
+#[tonic::async_trait]
+impl pb::backend_service_server::BackendService for Backends {
+    async fn list_backends(
+        &self,
+        _request: Request<pb::ListBackendsRequest>,
+    ) -> Result<Response<pb::ListBackendsResponse>, Status> {
+        let backends = self.gateway.backends();
+        Ok(Response::new(pb::ListBackendsResponse {
+            backends: backends.into_iter().map(backend).collect(),
+        }))
+    }
+
+    async fn get_backend(
+        &self,
+        request: Request<pb::GetBackendRequest>,
+    ) -> Result<Response<pb::GetBackendResponse>, Status> {
+        let get = Get::try_from(request.into_inner())?;
+        let view = self.gateway.backend(&get.name)?;
+        Ok(Response::new(pb::GetBackendResponse {
+            backend: Some(backend(view)),
+        }))
+    }
+}

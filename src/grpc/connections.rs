@@ -1,0 +1,122 @@
+//! `ConnectionService`: convert, call the core, convert.
+
+use crate::{
+    core::gateway::Gateway,
+    grpc::{
+        convert::{
+            connection::{connection, warning},
+            requests::{Create, Delete, Get, List, Update},
+        },
+        deadline, pb,
+    },
+    model::BackendName,
+};
+use std::sync::Arc;
+use tonic::{Request, Response, Status};
+
+/// The service.
+#[derive(Debug, Clone)]
+pub struct Connections {
+    gateway: Arc<Gateway>,
+}
+
+impl Connections {
+    /// Serves the connections of this gateway.
+    pub fn new(gateway: Arc<Gateway>) -> Connections {
+        Connections { gateway }
+    }
+}
+
+#[tonic::async_trait]
+impl pb::connection_service_server::ConnectionService for Connections {
+    async fn get_connection(
+        &self,
+        request: Request<pb::GetConnectionRequest>,
+    ) -> Result<Response<pb::GetConnectionResponse>, Status> {
+        let deadline = deadline::of_unary(&request);
+        let get = Get::try_from(request.into_inner())?;
+        let read = self.gateway.get(&get.name, deadline).await?;
+        Ok(Response::new(pb::GetConnectionResponse {
+            connection: Some(connection(&get.name.backend, read)),
+        }))
+    }
+
+    async fn list_connections(
+        &self,
+        request: Request<pb::ListConnectionsRequest>,
+    ) -> Result<Response<pb::ListConnectionsResponse>, Status> {
+        let deadline = deadline::of_unary(&request);
+        let list = List::try_from(request.into_inner())?;
+        let page = self
+            .gateway
+            .list(&list.parent, list.size, &list.page_token, deadline)
+            .await?;
+        let mut unreachable: Vec<String> =
+            page.unreachable.iter().map(ToString::to_string).collect();
+        unreachable.sort();
+        Ok(Response::new(pb::ListConnectionsResponse {
+            connections: page
+                .connections
+                .into_iter()
+                .map(|(backend, read)| connection(&backend, read))
+                .collect(),
+            next_page_token: page.next,
+            unreachable,
+        }))
+    }
+
+    async fn create_connection(
+        &self,
+        request: Request<pb::CreateConnectionRequest>,
+    ) -> Result<Response<pb::CreateConnectionResponse>, Status> {
+        let create = Create::try_from(request.into_inner())?;
+        let accepted = self
+            .gateway
+            .create(&create.backend, create.spec, create.validate_only)
+            .await?;
+        Ok(Response::new(pb::CreateConnectionResponse {
+            connection: answered(&create.backend, accepted.connection),
+            write_token: accepted.write_token,
+            warnings: accepted.warnings.into_iter().map(warning).collect(),
+        }))
+    }
+
+    async fn update_connection(
+        &self,
+        request: Request<pb::UpdateConnectionRequest>,
+    ) -> Result<Response<pb::UpdateConnectionResponse>, Status> {
+        let update = Update::try_from(request.into_inner())?;
+        let accepted = self
+            .gateway
+            .update(&update.name, update.change, update.validate_only)
+            .await?;
+        Ok(Response::new(pb::UpdateConnectionResponse {
+            connection: answered(&update.name.backend, accepted.connection),
+            write_token: accepted.write_token,
+            warnings: accepted.warnings.into_iter().map(warning).collect(),
+        }))
+    }
+
+    async fn delete_connection(
+        &self,
+        request: Request<pb::DeleteConnectionRequest>,
+    ) -> Result<Response<pb::DeleteConnectionResponse>, Status> {
+        let delete = Delete::try_from(request.into_inner())?;
+        let accepted = self
+            .gateway
+            .delete(&delete.name, delete.etag, delete.allow_missing)
+            .await?;
+        Ok(Response::new(pb::DeleteConnectionResponse {
+            write_token: accepted.write_token,
+            warnings: accepted.warnings.into_iter().map(warning).collect(),
+        }))
+    }
+}
+
+/// What a write answers: the connection, or one without a name if nothing was sent.
+fn answered(
+    backend: &BackendName,
+    read: Option<crate::model::Connection>,
+) -> Option<pb::Connection> {
+    Some(connection(backend, read.unwrap_or_default()))
+}

@@ -1,0 +1,134 @@
+//! `RealizationService`: convert, call the core, convert. Streams are pulled: each asks its watch for the
+//! next message when the client has room for one, so there is no task and no queue per stream.
+
+use crate::{
+    core::{
+        gateway::Gateway,
+        realizations::{WatchManyRequest, WatchRequest},
+    },
+    grpc::{
+        convert::realization::{Look, Wait, many_event, standing, watch_event},
+        deadline, pb, status,
+    },
+};
+use futures_util::stream::{BoxStream, StreamExt, unfold};
+use std::{sync::Arc, time::Duration};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status};
+
+/// `WaitRealization` answers this long before the deadline of its call, so that the answer arrives.
+const BEFORE_DEADLINE: Duration = Duration::from_millis(500);
+
+/// The service.
+#[derive(Debug, Clone)]
+pub struct Realizations {
+    gateway: Arc<Gateway>,
+    /// Cancelled when the server begins to drain. The server ends streams itself; a wait has to be told.
+    drain: CancellationToken,
+}
+
+impl Realizations {
+    /// Serves the realizations of this gateway, until `drain` is cancelled.
+    pub fn new(gateway: Arc<Gateway>, drain: CancellationToken) -> Realizations {
+        Realizations { gateway, drain }
+    }
+}
+
+#[tonic::async_trait]
+impl pb::realization_service_server::RealizationService for Realizations {
+    type WatchRealizationStream = BoxStream<'static, Result<pb::WatchRealizationResponse, Status>>;
+    type WatchRealizationsStream =
+        BoxStream<'static, Result<pb::WatchRealizationsResponse, Status>>;
+
+    async fn get_realization(
+        &self,
+        request: Request<pb::GetRealizationRequest>,
+    ) -> Result<Response<pb::GetRealizationResponse>, Status> {
+        let deadline = deadline::of_unary(&request);
+        let look = Look::try_from(request.into_inner())?;
+        let seen = self
+            .gateway
+            .look_now(&look.name, look.include_tunnel, &look.write_token, deadline)
+            .await?;
+        let (realization, _) = standing(&seen);
+        Ok(Response::new(pb::GetRealizationResponse {
+            realization: Some(realization),
+        }))
+    }
+
+    async fn watch_realization(
+        &self,
+        request: Request<pb::WatchRealizationRequest>,
+    ) -> Result<Response<Self::WatchRealizationStream>, Status> {
+        let request = WatchRequest::try_from(request.into_inner())?;
+        let watch = self.gateway.watch(request).await?;
+        let events = unfold(watch, async |mut watch| {
+            let event = watch.next().await?;
+            Some((event.map(watch_event).map_err(Status::from), watch))
+        });
+        Ok(Response::new(events.boxed()))
+    }
+
+    async fn watch_realizations(
+        &self,
+        request: Request<pb::WatchRealizationsRequest>,
+    ) -> Result<Response<Self::WatchRealizationsStream>, Status> {
+        let request = WatchManyRequest::try_from(request.into_inner())?;
+        let watch = self.gateway.watch_many(request).await?;
+        let events = unfold(watch, async |mut watch| {
+            let event = watch.next().await?;
+            Some((event.map(many_event).map_err(Status::from), watch))
+        });
+        Ok(Response::new(events.boxed()))
+    }
+
+    async fn wait_realization(
+        &self,
+        request: Request<pb::WaitRealizationRequest>,
+    ) -> Result<Response<pb::WaitRealizationResponse>, Status> {
+        let deadline = deadline::of(&request);
+        let wait = Wait::try_from(request.into_inner())?;
+        let until = end_of_wait(Instant::now(), wait.timeout, deadline);
+        let (realization, outcome) = tokio::select! {
+            biased;
+            seen = self.gateway.wait(wait.watch, until) => standing(&seen?),
+            () = self.drain.cancelled() => return Err(status::draining()),
+        };
+        Ok(Response::new(pb::WaitRealizationResponse {
+            realization: Some(realization),
+            outcome,
+        }))
+    }
+}
+
+/// When a wait answers at the latest: after `timeout`, or shortly before its call's deadline.
+fn end_of_wait(now: Instant, timeout: Duration, deadline: Option<Instant>) -> Instant {
+    // A wait for longer than a clock can tell ends with the deadline, or after a year.
+    const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+    let end = now + timeout.min(LONGEST);
+    match deadline {
+        Some(deadline) => {
+            let before = deadline.checked_sub(BEFORE_DEADLINE).unwrap_or(now);
+            end.min(before).max(now)
+        }
+        None => end,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_ends_at_the_earlier_of_its_timeout_and_half_a_second_before_the_deadline() {
+        let now = Instant::now();
+        let after = |millis| now + Duration::from_millis(millis);
+        let ten = Duration::from_secs(10);
+        assert_eq!(end_of_wait(now, ten, None), after(10_000));
+        assert_eq!(end_of_wait(now, ten, Some(after(60_000))), after(10_000));
+        assert_eq!(end_of_wait(now, ten, Some(after(5_000))), after(4_500));
+        assert_eq!(end_of_wait(now, ten, Some(after(100))), now);
+        assert!(end_of_wait(now, Duration::MAX, None) > after(10_000));
+    }
+}

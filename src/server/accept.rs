@@ -1,0 +1,130 @@
+//! Connections: accepted up to a limit, served, and drained within a bound.
+//!
+//! ```text
+//!   ACCEPTING ──shutdown──► DRAINING ──all closed, or grace over──► done
+//!                 │            │
+//!                 │            └─ no new connections; streams end with UNAVAILABLE; other calls go on
+//!                 └─ listener closed, so that a successor may bind
+//! ```
+
+use crate::server::{
+    Settings,
+    call::{self, Guard},
+};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
+};
+use std::{future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+
+/// How long to wait when the machine can take no more connections.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves `routes` on `listener` until `shutdown` is ready, then drains; `drain` is cancelled when that
+/// begins.
+///
+/// # Errors
+/// A listener on an address that others can reach, unless `settings.allow_non_loopback`.
+pub async fn serve(
+    listener: TcpListener,
+    routes: Routes,
+    settings: Settings,
+    drain: CancellationToken,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<()> {
+    settings.check(listener.local_addr()?)?;
+    let guard = Arc::new(Guard::new(routes, &settings, drain.clone()));
+    let slots = Arc::new(Semaphore::new(settings.max_connections));
+    // Owns the task of every connection; dropping it ends them all.
+    let mut connections = JoinSet::new();
+    let mut shutdown = pin!(shutdown);
+    loop {
+        let (stream, peer) = tokio::select! {
+            biased;
+            () = &mut shutdown => break,
+            Some(_) = connections.join_next() => continue,
+            accepted = accept(&listener) => accepted,
+        };
+        let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
+            tracing::warn!(%peer, "refused a connection: there are too many");
+            continue;
+        };
+        let guard = Arc::clone(&guard);
+        let settings = settings.clone();
+        let drain = drain.clone();
+        connections.spawn(async move {
+            let _slot = slot;
+            if let Err(error) = serve_connection(stream, guard, &settings, &drain).await {
+                tracing::debug!(%peer, %error, "a connection ended");
+            }
+        });
+    }
+
+    drop(listener);
+    drain.cancel();
+    let all_closed = async { while connections.join_next().await.is_some() {} };
+    if timeout(settings.drain_grace, all_closed).await.is_err() {
+        let left = connections.len();
+        tracing::warn!(left, "connections did not close within the grace period");
+        connections.shutdown().await;
+    }
+    Ok(())
+}
+
+/// The next connection. Failing to accept one (too many open files, a client already gone) is no reason
+/// to stop.
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    loop {
+        match listener.accept().await {
+            Ok(accepted) => return accepted,
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn serve_connection(
+    stream: TcpStream,
+    guard: Arc<Guard>,
+    settings: &Settings,
+    drain: &CancellationToken,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    // A client that never speaks is known to hyper only as a handshake without end.
+    let mut first_byte = [0];
+    tokio::select! {
+        spoke = timeout(settings.first_byte_timeout, stream.peek(&mut first_byte)) => {
+            if spoke?? == 0 {
+                return Ok(());
+            }
+        }
+        () = drain.cancelled() => return Ok(()),
+    }
+    stream.set_nodelay(true)?;
+
+    let mut builder = auto::Builder::new(TokioExecutor::new()).http2_only();
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(settings.keepalive_interval)
+        .keep_alive_timeout(settings.keepalive_timeout)
+        .max_concurrent_streams(settings.max_calls_per_connection)
+        .max_header_list_size(settings.max_header_bytes);
+    let service =
+        hyper::service::service_fn(move |request| call::answer(Arc::clone(&guard), request));
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    tokio::select! {
+        ended = connection.as_mut() => return ended,
+        () = drain.cancelled() => connection.as_mut().graceful_shutdown(),
+    }
+    connection.await
+}

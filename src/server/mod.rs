@@ -1,0 +1,198 @@
+//! The server: accepts connections, guards every call, answers health and reflection, and drains.
+//!
+//! tonic's own server cannot stop while a stream or a silent connection is open, does not hold streams to
+//! their deadline and answers it with CANCELLED, so the loop and what guards a call are here.
+//!
+//! | file | idea |
+//! | --- | --- |
+//! | `accept.rs` | connections: accept, limit, serve, drain |
+//! | `call.rs` | one call, from its headers to its trailers |
+//! | `body.rs` | the answer of a call, which can be ended early with a status |
+//! | `deadline.rs` | `grpc-timeout` |
+//! | `limits.rs` | calls under way, size of a message |
+//! | `trace.rs` | one span per call |
+//! | `health.rs` | `grpc.health.v1` |
+
+mod accept;
+mod body;
+mod call;
+mod deadline;
+mod health;
+mod limits;
+mod trace;
+
+#[cfg(test)]
+mod tests;
+
+pub use accept::serve;
+pub use health::HealthService;
+
+use crate::{
+    core::gateway::Gateway,
+    grpc::{
+        backends::Backends,
+        connections::Connections,
+        pb::{
+            self, backend_service_server::BackendServiceServer,
+            connection_service_server::ConnectionServiceServer,
+            realization_service_server::RealizationServiceServer,
+        },
+        realizations::Realizations,
+    },
+};
+use std::{
+    future::Future,
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::{codec::CompressionEncoding, server::NamedService, service::Routes};
+use tonic_health::pb::health_server::HealthServer;
+
+/// How the server behaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Where to listen. Default `127.0.0.1:50051`.
+    pub listen: SocketAddr,
+    /// Listen on addresses that others can reach, too. Default no: calls are not authenticated.
+    pub allow_non_loopback: bool,
+    /// How long calls under way may go on after shutdown began; streams are ended at once. Default 10 s.
+    pub drain_grace: Duration,
+    /// Connections at the same time; more are closed as they come. Default 10,000.
+    pub max_connections: usize,
+    /// Calls at the same time, streams included; more are answered RESOURCE_EXHAUSTED. Default 100,000.
+    pub max_calls: usize,
+    /// Calls at the same time on one connection. Clients queue what is above it silently. Default 1,000.
+    pub max_calls_per_connection: u32,
+    /// The largest message taken, in bytes, before and after decompression. Default 4 MiB.
+    pub max_message_bytes: usize,
+    /// The largest header list taken, in bytes. Default 16 KiB.
+    pub max_header_bytes: u32,
+    /// How long a connection may be open without a byte from its client. Default 10 s.
+    pub first_byte_timeout: Duration,
+    /// After so much silence a connection is asked whether it is still there. Default 20 s.
+    pub keepalive_interval: Duration,
+    /// And closed if it does not answer for so long. Default 20 s.
+    pub keepalive_timeout: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 50051)),
+            allow_non_loopback: false,
+            drain_grace: Duration::from_secs(10),
+            max_connections: 10_000,
+            max_calls: 100_000,
+            max_calls_per_connection: 1_000,
+            max_message_bytes: 4 * 1024 * 1024,
+            max_header_bytes: 16 * 1024,
+            first_byte_timeout: Duration::from_secs(10),
+            keepalive_interval: Duration::from_secs(20),
+            keepalive_timeout: Duration::from_secs(20),
+        }
+    }
+}
+
+impl Settings {
+    /// Opens the listener.
+    ///
+    /// # Errors
+    /// An address that is not a loopback one, unless `allow_non_loopback`; or as the operating system says.
+    pub async fn bind(&self) -> io::Result<TcpListener> {
+        self.check(self.listen)?;
+        TcpListener::bind(self.listen).await
+    }
+
+    fn check(&self, address: SocketAddr) -> io::Result<()> {
+        if self.allow_non_loopback || address.ip().to_canonical().is_loopback() {
+            return Ok(());
+        }
+        Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            format!(
+                "`{address}` can be reached from other machines and calls are not authenticated: \
+                 listen on a loopback address, or set `allow_non_loopback`"
+            ),
+        ))
+    }
+}
+
+/// Serves the gateway on `listener` until `shutdown` is ready, then drains.
+///
+/// Draining takes at most `settings.drain_grace`: streams end at once with UNAVAILABLE and a token to resume
+/// from, calls under way may finish, and what is left then is dropped. Writes to clouds are the gateway's
+/// own; it waits for them in [`Gateway::shut_down`].
+///
+/// # Errors
+/// A listener on an address that others can reach, unless `settings.allow_non_loopback`.
+pub async fn run(
+    listener: TcpListener,
+    gateway: Arc<Gateway>,
+    settings: Settings,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let drain = CancellationToken::new();
+    let routes = routes(gateway, &settings, drain.clone());
+    serve(listener, routes, settings, drain, shutdown).await
+}
+
+/// Every service of the gateway.
+fn routes(gateway: Arc<Gateway>, settings: &Settings, drain: CancellationToken) -> Routes {
+    type ConnectionServer = ConnectionServiceServer<Connections>;
+    type RealizationServer = RealizationServiceServer<Realizations>;
+    type BackendServer = BackendServiceServer<Backends>;
+    const GZIP: CompressionEncoding = CompressionEncoding::Gzip;
+
+    let limit = settings.max_message_bytes;
+    let services = [
+        ConnectionServer::NAME,
+        RealizationServer::NAME,
+        BackendServer::NAME,
+    ];
+    let health = HealthService::new(&services, gateway.serving(), drain.clone());
+    let connections = ConnectionServer::new(Connections::new(Arc::clone(&gateway)))
+        .max_decoding_message_size(limit)
+        .accept_compressed(GZIP);
+    let realizations =
+        RealizationServer::new(Realizations::new(Arc::clone(&gateway), drain.clone()))
+            .max_decoding_message_size(limit)
+            .accept_compressed(GZIP);
+    let backends = BackendServer::new(Backends::new(gateway))
+        .max_decoding_message_size(limit)
+        .accept_compressed(GZIP);
+    let health = HealthServer::new(health)
+        .max_decoding_message_size(limit)
+        .accept_compressed(GZIP);
+    reflection(Routes::new(connections))
+        .add_service(realizations)
+        .add_service(backends)
+        .add_service(health)
+        .prepare()
+}
+
+/// Adds reflection in both versions, as older clients know only `v1alpha`. Each tells of both.
+fn reflection(routes: Routes) -> Routes {
+    let builder = || {
+        tonic_reflection::server::Builder::configure()
+            .include_reflection_service(false)
+            .register_encoded_file_descriptor_set(pb::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(
+                tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
+            )
+    };
+    let v1 = builder()
+        .build_v1()
+        .expect("the descriptors come with the build");
+    let v1alpha = builder()
+        .build_v1alpha()
+        .expect("the descriptors come with the build");
+    routes
+        .add_service(v1.accept_compressed(CompressionEncoding::Gzip))
+        .add_service(v1alpha.accept_compressed(CompressionEncoding::Gzip))
+}

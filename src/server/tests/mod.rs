@@ -1,0 +1,7 @@
+//! The server on real sockets, with real clients and with clients that behave badly.
+
+mod calls;
+mod drain;
+mod services;
+mod spans;
+mod support;

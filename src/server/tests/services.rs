@@ -1,0 +1,282 @@
+//! Reflection, health, and where the server listens.
+
+use crate::{
+    core::{backend::Serving, gateway::Gateway},
+    grpc::pb::{self, backend_service_client::BackendServiceClient},
+    server::{
+        HealthService, Settings, run,
+        tests::support::{Server, soon},
+    },
+};
+use std::{io, time::Duration};
+use tokio::{net::TcpListener, sync::watch};
+use tokio_util::sync::CancellationToken;
+use tonic::{Code, service::Routes};
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+    health_server::HealthServer,
+};
+use tonic_reflection::pb::{v1, v1alpha};
+
+const SERVICES: [&str; 6] = [
+    "grpc.health.v1.Health",
+    "grpc.reflection.v1.ServerReflection",
+    "grpc.reflection.v1alpha.ServerReflection",
+    "isthmus.v1.BackendService",
+    "isthmus.v1.ConnectionService",
+    "isthmus.v1.RealizationService",
+];
+
+/// The whole server, over no backend at all.
+async fn start() -> Server {
+    let settings = Settings::default();
+    let drain = CancellationToken::new();
+    let gateway = Gateway::start(Vec::new(), Duration::from_secs(15));
+    let routes = crate::server::routes(gateway, &settings, drain.clone());
+    Server::start_with(settings, routes, drain).await
+}
+
+#[tokio::test]
+async fn reflection_tells_of_every_service_in_both_versions() {
+    let server = start().await;
+
+    let mut client =
+        v1::server_reflection_client::ServerReflectionClient::new(server.channel().await);
+    let request = v1::ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(v1::server_reflection_request::MessageRequest::ListServices(
+            String::new(),
+        )),
+    };
+    let mut answers = client
+        .server_reflection_info(tokio_stream::iter([request]))
+        .await
+        .unwrap()
+        .into_inner();
+    let answer = soon(answers.message()).await.unwrap().unwrap();
+    let Some(v1::server_reflection_response::MessageResponse::ListServicesResponse(list)) =
+        answer.message_response
+    else {
+        panic!("a list");
+    };
+    let mut names: Vec<String> = list.service.into_iter().map(|s| s.name).collect();
+    names.sort();
+    assert_eq!(names, SERVICES);
+
+    let mut client =
+        v1alpha::server_reflection_client::ServerReflectionClient::new(server.channel().await);
+    let request = v1alpha::ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(
+            v1alpha::server_reflection_request::MessageRequest::ListServices(String::new()),
+        ),
+    };
+    let mut answers = client
+        .server_reflection_info(tokio_stream::iter([request]))
+        .await
+        .unwrap()
+        .into_inner();
+    let answer = soon(answers.message()).await.unwrap().unwrap();
+    let Some(v1alpha::server_reflection_response::MessageResponse::ListServicesResponse(list)) =
+        answer.message_response
+    else {
+        panic!("a list");
+    };
+    let mut names: Vec<String> = list.service.into_iter().map(|s| s.name).collect();
+    names.sort();
+    assert_eq!(names, SERVICES);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn reflection_describes_everything_a_message_refers_to() {
+    let server = start().await;
+    let mut client =
+        v1::server_reflection_client::ServerReflectionClient::new(server.channel().await);
+    let files = [
+        "isthmus/v1/connection.proto",
+        "google/protobuf/struct.proto",
+        "google/protobuf/timestamp.proto",
+        "google/protobuf/field_mask.proto",
+        "google/api/field_behavior.proto",
+        "google/api/resource.proto",
+    ];
+    let requests = files.map(|file| v1::ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(
+            v1::server_reflection_request::MessageRequest::FileByFilename(file.to_owned()),
+        ),
+    });
+    let mut answers = client
+        .server_reflection_info(tokio_stream::iter(requests))
+        .await
+        .unwrap()
+        .into_inner();
+    for file in files {
+        let answer = soon(answers.message()).await.unwrap().unwrap();
+        assert!(
+            matches!(
+                answer.message_response,
+                Some(v1::server_reflection_response::MessageResponse::FileDescriptorResponse(_))
+            ),
+            "{file}: {answer:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_whole_server_answers_and_stops() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let stop = CancellationToken::new();
+    let gateway = Gateway::start(Vec::new(), Duration::from_secs(15));
+    let running = tokio::spawn(run(
+        listener,
+        gateway,
+        Settings::default(),
+        stop.clone().cancelled_owned(),
+    ));
+    let mut client = BackendServiceClient::connect(format!("http://{address}"))
+        .await
+        .unwrap();
+    let list = client
+        .list_backends(pb::ListBackendsRequest {})
+        .await
+        .unwrap();
+    assert!(list.into_inner().backends.is_empty());
+    let status = client
+        .get_backend(pb::GetBackendRequest {
+            name: "backends/none".to_owned(),
+        })
+        .await
+        .unwrap_err();
+    assert_eq!(status.code(), Code::NotFound);
+    stop.cancel();
+    soon(running).await.unwrap().unwrap();
+}
+
+fn asked(service: &str) -> HealthCheckRequest {
+    HealthCheckRequest {
+        service: service.to_owned(),
+    }
+}
+
+/// A server with the health of one service and one backend.
+async fn health() -> (
+    watch::Sender<Serving>,
+    Server,
+    HealthClient<tonic::transport::Channel>,
+) {
+    let (serving, receiver) = watch::channel(Serving::NotAsked);
+    let drain = CancellationToken::new();
+    let service = HealthService::new(
+        &["isthmus.v1.BackendService"],
+        vec![("a".parse().unwrap(), receiver)],
+        drain.clone(),
+    );
+    let routes = Routes::new(HealthServer::new(service));
+    let server = Server::start_with(Settings::default(), routes, drain).await;
+    let client = HealthClient::new(server.channel().await);
+    (serving, server, client)
+}
+
+#[tokio::test]
+async fn health_is_told_of_the_server_its_services_and_each_backend() {
+    let (serving, _server, mut client) = health().await;
+    for (given, expected) in [
+        (Serving::NotAsked, ServingStatus::Unknown),
+        (Serving::No, ServingStatus::NotServing),
+        (Serving::Yes, ServingStatus::Serving),
+    ] {
+        serving.send_replace(given);
+        for (service, expected) in [
+            ("", ServingStatus::Serving),
+            ("isthmus.v1.BackendService", ServingStatus::Serving),
+            ("backends/a", expected),
+        ] {
+            let answer = client.check(asked(service)).await.unwrap().into_inner();
+            assert_eq!(answer.status(), expected, "{service} {given:?}");
+        }
+    }
+    let status = client.check(asked("backends/b")).await.unwrap_err();
+    assert_eq!(status.code(), Code::NotFound);
+}
+
+#[tokio::test]
+async fn a_health_watch_tells_of_changes_and_does_not_hold_up_the_end() {
+    let (serving, server, mut client) = health().await;
+    let mut backend = client
+        .watch(asked("backends/a"))
+        .await
+        .unwrap()
+        .into_inner();
+    let mut unknown = client.watch(asked("nobody")).await.unwrap().into_inner();
+    assert_eq!(
+        soon(unknown.message()).await.unwrap().unwrap().status(),
+        ServingStatus::ServiceUnknown
+    );
+    assert_eq!(
+        soon(backend.message()).await.unwrap().unwrap().status(),
+        ServingStatus::Unknown
+    );
+    for (given, expected) in [
+        (Serving::Yes, ServingStatus::Serving),
+        (Serving::No, ServingStatus::NotServing),
+        (Serving::Yes, ServingStatus::Serving),
+    ] {
+        serving.send_replace(given);
+        let told = soon(backend.message()).await.unwrap().unwrap();
+        assert_eq!(told.status(), expected);
+    }
+
+    let stopping = tokio::spawn(server.stop());
+    let last = soon(backend.message()).await.unwrap().unwrap();
+    assert_eq!(last.status(), ServingStatus::NotServing);
+    for stream in [&mut backend, &mut unknown] {
+        let status = soon(stream.message()).await.unwrap_err();
+        assert_eq!(status.code(), Code::Unavailable);
+    }
+    soon(stopping).await.unwrap();
+}
+
+#[tokio::test]
+async fn others_can_reach_the_server_only_if_the_settings_say_so() {
+    let everywhere = Settings {
+        listen: "0.0.0.0:0".parse().unwrap(),
+        ..Settings::default()
+    };
+    let refused = everywhere.bind().await.unwrap_err();
+    assert_eq!(refused.kind(), io::ErrorKind::PermissionDenied);
+    assert!(refused.to_string().contains("allow_non_loopback"));
+
+    let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
+    let drain = CancellationToken::new();
+    let served = crate::server::serve(
+        listener,
+        Routes::default(),
+        everywhere.clone(),
+        drain,
+        async {},
+    );
+    assert_eq!(
+        served.await.unwrap_err().kind(),
+        io::ErrorKind::PermissionDenied
+    );
+
+    let allowed = Settings {
+        allow_non_loopback: true,
+        ..everywhere
+    };
+    assert!(allowed.bind().await.is_ok());
+    for loopback in [
+        "127.0.0.1:0",
+        "127.8.8.8:0",
+        "[::ffff:127.0.0.1]:0",
+        "[::1]:0",
+    ] {
+        assert!(
+            Settings::default().check(loopback.parse().unwrap()).is_ok(),
+            "{loopback}"
+        );
+    }
+}

@@ -1,0 +1,140 @@
+//! One span per call, with its parent and its end.
+
+use crate::server::{
+    Settings,
+    tests::support::{Scripted, get, soon, watch},
+};
+use opentelemetry::trace::{SpanKind, TracerProvider};
+use opentelemetry_sdk::{
+    error::OTelSdkResult,
+    trace::{SdkTracerProvider, SpanData, SpanExporter},
+};
+use std::sync::{Arc, Mutex};
+use tokio::sync::watch as channel;
+use tonic::Request;
+use tracing_subscriber::{Layer, filter::Targets, layer::SubscriberExt};
+
+/// Keeps what is exported.
+#[derive(Debug, Clone)]
+struct Kept {
+    spans: Arc<Mutex<Vec<SpanData>>>,
+    count: Arc<channel::Sender<usize>>,
+}
+
+impl SpanExporter for Kept {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        let ended = batch.len();
+        self.spans.lock().unwrap().extend(batch);
+        self.count.send_modify(|count| *count += ended);
+        Ok(())
+    }
+}
+
+impl Kept {
+    fn new() -> Kept {
+        Kept {
+            spans: Arc::default(),
+            count: Arc::new(channel::Sender::new(0)),
+        }
+    }
+
+    /// Waits until so many spans have ended in all, and takes those not taken yet.
+    async fn take(&self, count: usize) -> Vec<SpanData> {
+        let mut counted = self.count.subscribe();
+        soon(counted.wait_for(|ended| *ended >= count))
+            .await
+            .unwrap();
+        std::mem::take(&mut *self.spans.lock().unwrap())
+    }
+
+    fn collect(&self) -> (SdkTracerProvider, tracing::subscriber::DefaultGuard) {
+        let provider = SdkTracerProvider::builder()
+            .with_simple_exporter(self.clone())
+            .build();
+        let layer = tracing_opentelemetry::layer()
+            .with_tracer(provider.tracer("test"))
+            .with_filter(Targets::new().with_target("isthmus", tracing::Level::INFO));
+        let guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
+        (provider, guard)
+    }
+}
+
+fn attribute(span: &SpanData, key: &str) -> Option<String> {
+    span.attributes
+        .iter()
+        .find(|attribute| attribute.key.as_str() == key)
+        .map(|attribute| attribute.value.to_string())
+}
+
+#[tokio::test]
+async fn a_call_is_one_span_with_the_parent_its_caller_names() {
+    let kept = Kept::new();
+    let _collected = kept.collect();
+    let (_, server) = Scripted::serve(Settings::default()).await;
+    let mut client = server.client().await;
+    let mut request = Request::new(get("x"));
+    request.metadata_mut().insert(
+        "traceparent",
+        "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+            .parse()
+            .unwrap(),
+    );
+    client.get_realization(request).await.unwrap();
+    let spans = kept.take(1).await;
+    assert_eq!(spans.len(), 1);
+    let span = &spans[0];
+    assert_eq!(span.name, "isthmus.v1.RealizationService/GetRealization");
+    assert_eq!(span.span_kind, SpanKind::Server);
+    assert_eq!(span.parent_span_id.to_string(), "b7ad6b7169203331");
+    assert_eq!(
+        span.span_context.trace_id().to_string(),
+        "0af7651916cd43dd8448eb211c80319c"
+    );
+    for (key, value) in [
+        ("rpc.system", "grpc"),
+        ("rpc.service", "isthmus.v1.RealizationService"),
+        ("rpc.method", "GetRealization"),
+        ("rpc.grpc.status_code", "0"),
+    ] {
+        assert_eq!(attribute(span, key).as_deref(), Some(value), "{key}");
+    }
+}
+
+#[tokio::test]
+async fn a_span_lasts_as_long_as_its_stream_and_tells_how_it_ended() {
+    let kept = Kept::new();
+    let _collected = kept.collect();
+    let (_, server) = Scripted::serve(Settings::default()).await;
+    let mut client = server.client().await;
+    let mut stream = client
+        .watch_realization(watch("open"))
+        .await
+        .unwrap()
+        .into_inner();
+    stream.message().await.unwrap();
+    // Another call begins and ends meanwhile; only its span is there.
+    client.get_realization(get("panic")).await.unwrap_err();
+    let spans = kept.take(1).await;
+    assert_eq!(spans.len(), 1);
+    assert_eq!(
+        attribute(&spans[0], "rpc.grpc.status_code").as_deref(),
+        Some("13")
+    );
+    assert!(matches!(
+        spans[0].status,
+        opentelemetry::trace::Status::Error { .. }
+    ));
+
+    // The client goes away.
+    drop(stream);
+    let spans = kept.take(2).await;
+    assert_eq!(spans.len(), 1);
+    assert_eq!(
+        spans[0].name,
+        "isthmus.v1.RealizationService/WatchRealization"
+    );
+    assert_eq!(
+        attribute(&spans[0], "rpc.grpc.status_code").as_deref(),
+        Some("1")
+    );
+}

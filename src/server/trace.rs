@@ -1,0 +1,108 @@
+//! One span per call, from its headers to its last frame, with the status it ended with.
+
+use http::HeaderMap;
+use opentelemetry::propagation::{Extractor, TextMapPropagator};
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use tokio::time::Instant;
+use tonic::Code;
+use tracing::{Span, field::Empty};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+const GRPC_STATUS: &str = "grpc-status";
+
+/// What is recorded of one call. Dropped before a status was seen, the call was cancelled by its client.
+#[derive(Debug)]
+pub struct Record {
+    span: Span,
+    begun: Instant,
+    code: Option<Code>,
+}
+
+impl Record {
+    /// Opens the span. Its parent is the one that `traceparent` names, if any.
+    pub fn open(path: &str, headers: &HeaderMap) -> Record {
+        let name = path.trim_start_matches('/');
+        let (service, method) = name.split_once('/').unwrap_or((name, ""));
+        let span = tracing::info_span!(
+            "call",
+            otel.name = name,
+            otel.kind = "server",
+            otel.status_code = Empty,
+            rpc.system = "grpc",
+            rpc.service = service,
+            rpc.method = method,
+            rpc.grpc.status_code = Empty,
+        );
+        if headers.contains_key("traceparent") {
+            let parent = TraceContextPropagator::new().extract(&Carrier(headers));
+            // Fails only if nobody collects spans.
+            let _ = span.set_parent(parent);
+        }
+        Record {
+            span,
+            begun: Instant::now(),
+            code: None,
+        }
+    }
+
+    /// The span, for what is done on behalf of the call.
+    pub fn span(&self) -> Span {
+        self.span.clone()
+    }
+
+    /// Takes note of the answer's headers, which hold the status if there is nothing else to say.
+    pub fn headers(&mut self, headers: &HeaderMap) {
+        if headers.contains_key(GRPC_STATUS) {
+            self.trailers(headers);
+        }
+    }
+
+    /// Takes note of the answer's trailers.
+    pub fn trailers(&mut self, trailers: &HeaderMap) {
+        if let Some(value) = trailers.get(GRPC_STATUS) {
+            self.code = Some(Code::from_bytes(value.as_bytes()));
+        }
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        let code = self.code.unwrap_or(Code::Cancelled);
+        self.span.record("rpc.grpc.status_code", i32::from(code));
+        if is_fault(code) {
+            self.span.record("otel.status_code", "ERROR");
+        }
+        let duration_ms = self.begun.elapsed().as_millis() as u64;
+        let _entered = self.span.enter();
+        if code == Code::Internal {
+            tracing::warn!(?code, duration_ms, "a call ended with a fault");
+        } else {
+            tracing::debug!(?code, duration_ms, "a call ended");
+        }
+    }
+}
+
+/// The codes that OpenTelemetry's conventions count as errors of a server.
+fn is_fault(code: Code) -> bool {
+    matches!(
+        code,
+        Code::Unknown
+            | Code::DeadlineExceeded
+            | Code::Unimplemented
+            | Code::Internal
+            | Code::Unavailable
+            | Code::DataLoss
+    )
+}
+
+struct Carrier<'a>(&'a HeaderMap);
+
+impl Extractor for Carrier<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key).and_then(|value| value.to_str().ok())
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.0.keys().map(http::HeaderName::as_str).collect()
+    }
+}

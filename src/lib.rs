@@ -6,6 +6,8 @@
 //!   the watch (`core::watch`);
 //! - [`rest`]: HTTP for dialects: deadline, size limit, budget, redaction;
 //! - [`grpc`]: the only place that knows prost types;
+//! - [`server`]: connections, calls, health, reflection, drain;
+//! - [`telemetry`]: logs and spans;
 //! - [`simulator`]: both clouds on loopback, for the demo and the tests.
 //!
 //! Who may name whom (arrows point at what is known; `tests/architecture.rs` holds the code to it):
@@ -22,4 +24,6 @@ pub mod dialects;
 pub mod grpc;
 pub mod model;
 pub mod rest;
+pub mod server;
 pub mod simulator;
+pub mod telemetry;

@@ -1,0 +1,213 @@
+//! Logs to standard error, and spans to an OpenTelemetry collector if one is configured.
+
+use opentelemetry::{global, trace::TracerProvider};
+use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig};
+use opentelemetry_sdk::{
+    Resource,
+    propagation::TraceContextPropagator,
+    trace::{SdkTracerProvider, Tracer},
+};
+use std::{io, time::Duration};
+use tracing::{Subscriber, level_filters::LevelFilter};
+use tracing_subscriber::{
+    EnvFilter, Layer,
+    filter::{ParseError, Targets},
+    fmt::MakeWriter,
+    layer::SubscriberExt,
+    registry::Registry,
+};
+
+/// The variable that names the collector, if the settings do not.
+const ENDPOINT_VARIABLE: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+
+/// How long the last spans may take to leave. A collector that is gone must not hold up the end.
+const FLUSH_WITHIN: Duration = Duration::from_secs(2);
+
+/// What is told, how, and to whom.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// How log lines look.
+    pub format: Format,
+    /// Which events are logged, as in `RUST_LOG`: `info,isthmus=debug`. `None`: what `RUST_LOG` says, else
+    /// `info`.
+    pub filter: Option<String>,
+    /// Where spans go, as OTLP over gRPC: `http://localhost:4317`. `None`: what
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT` says, else nowhere.
+    pub otlp_endpoint: Option<String>,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Human,
+    /// One JSON object a line, for collectors of logs.
+    Json,
+}
+
+/// Why telemetry could not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The filter cannot be read.
+    #[error("the log filter cannot be read: {0}")]
+    Filter(#[from] ParseError),
+    /// The collector's address cannot be used.
+    #[error("spans cannot be exported: {0}")]
+    Exporter(#[from] ExporterBuildError),
+    /// Somebody else in this process has begun it already.
+    #[error("logs are already being written")]
+    AlreadyBegun,
+}
+
+/// Keeps telemetry going; dropped, it sends the last spans, for at most two seconds.
+#[derive(Debug)]
+#[must_use = "spans are lost without it"]
+pub struct Telemetry {
+    spans: Option<SdkTracerProvider>,
+}
+
+impl Drop for Telemetry {
+    fn drop(&mut self) {
+        if let Some(spans) = &self.spans
+            && let Err(error) = spans.shutdown_with_timeout(FLUSH_WITHIN)
+        {
+            tracing::warn!(%error, "the last spans were not sent");
+        }
+    }
+}
+
+/// Begins to write logs and, if there is a collector, to send spans. Once per process, within a tokio
+/// runtime.
+///
+/// # Errors
+/// A filter or an address that cannot be read. A collector that does not answer is none: spans are dropped.
+pub fn begin(settings: &Settings) -> Result<Telemetry, Error> {
+    let filter = filter(settings.filter.as_deref())?;
+    let endpoint = settings
+        .otlp_endpoint
+        .clone()
+        .or_else(|| std::env::var(ENDPOINT_VARIABLE).ok())
+        .filter(|endpoint| !endpoint.is_empty());
+    let spans = endpoint.as_deref().map(exporter).transpose()?;
+    let tracer = spans.as_ref().map(|spans| spans.tracer("isthmus"));
+    let subscriber = subscriber(settings.format, filter, io::stderr, tracer);
+    tracing::subscriber::set_global_default(subscriber).map_err(|_| Error::AlreadyBegun)?;
+    // For requests to clouds; the spans of incoming calls read their headers themselves.
+    global::set_text_map_propagator(TraceContextPropagator::new());
+    Ok(Telemetry { spans })
+}
+
+fn filter(setting: Option<&str>) -> Result<EnvFilter, ParseError> {
+    let builder = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into());
+    match setting {
+        Some(text) => builder.parse(text),
+        // A variable that cannot be read is no reason not to start.
+        None => Ok(builder.from_env_lossy()),
+    }
+}
+
+fn exporter(endpoint: &str) -> Result<SdkTracerProvider, ExporterBuildError> {
+    let exporter = SpanExporter::builder()
+        .with_tonic()
+        .with_endpoint(endpoint)
+        .build()?;
+    let resource = Resource::builder()
+        .with_service_name(env!("CARGO_PKG_NAME"))
+        .with_attribute(opentelemetry::KeyValue::new(
+            "service.version",
+            env!("CARGO_PKG_VERSION"),
+        ))
+        .build();
+    Ok(SdkTracerProvider::builder()
+        .with_batch_exporter(exporter)
+        .with_resource(resource)
+        .build())
+}
+
+/// Logs to `writer` as `filter` says, and our own spans, whatever it says, to `tracer`.
+fn subscriber<W>(
+    format: Format,
+    filter: EnvFilter,
+    writer: W,
+    tracer: Option<Tracer>,
+) -> impl Subscriber + Send + Sync
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer);
+    let lines: Box<dyn Layer<Registry> + Send + Sync> = match format {
+        Format::Human => lines.with_filter(filter).boxed(),
+        Format::Json => lines.json().flatten_event(true).with_filter(filter).boxed(),
+    };
+    // The HTTP libraries have spans of their own, for each frame.
+    let ours = Targets::new().with_target(env!("CARGO_PKG_NAME"), LevelFilter::INFO);
+    let spans = tracer.map(|tracer| {
+        tracing_opentelemetry::layer()
+            .with_tracer(tracer)
+            .with_filter(ours)
+    });
+    tracing_subscriber::registry().with(lines).with(spans)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::{Arc, Mutex};
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn written(format: Format, directives: &str) -> String {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let filter = filter(Some(directives)).unwrap();
+        let subscriber = subscriber(format, filter, move || writer.clone(), None);
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::debug!("too fine");
+            tracing::info!(backend.name = "a", "the cloud answered");
+        });
+        let bytes = lines.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn lines_for_collectors_are_json_with_their_fields() {
+        let line = written(Format::Json, "info");
+        let json: serde_json::Value = serde_json::from_str(line.trim()).expect("one object");
+        assert_eq!(json["message"], "the cloud answered");
+        assert_eq!(json["backend.name"], "a");
+    }
+
+    #[test]
+    fn the_filter_decides_what_is_logged() {
+        assert!(!written(Format::Human, "info").contains("too fine"));
+        assert!(written(Format::Human, "debug").contains("too fine"));
+        assert_eq!(written(Format::Human, "off"), "");
+        assert!(filter(Some("isthmus=loud")).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_collector_that_is_gone_does_not_hold_up_the_end() {
+        let spans = exporter("http://127.0.0.1:1").unwrap();
+        let tracer = spans.tracer("test");
+        opentelemetry::trace::Tracer::start(&tracer, "lost");
+        let begun = std::time::Instant::now();
+        let telemetry = Telemetry { spans: Some(spans) };
+        tokio::task::spawn_blocking(move || drop(telemetry))
+            .await
+            .unwrap();
+        assert!(begun.elapsed() < FLUSH_WITHIN * 3);
+    }
+}

@@ -31,7 +31,7 @@ pub struct Settings {
     /// Which events are logged, as in `RUST_LOG`: `info,isthmus=debug`. `None`: what `RUST_LOG` says, else
     /// `info`.
     pub filter: Option<String>,
-    /// Where spans go, as OTLP over gRPC: `http://localhost:4317`. `None`: what
+    /// Where spans go, as OTLP over gRPC without TLS: `http://localhost:4317`. `None`: what
     /// `OTEL_EXPORTER_OTLP_ENDPOINT` says, else nowhere.
     pub otlp_endpoint: Option<String>,
 }
@@ -61,6 +61,8 @@ pub enum Error {
 }
 
 /// Keeps telemetry going; dropped, it sends the last spans, for at most two seconds.
+///
+/// Sending needs the runtime it began in: drop it before that ends, and not on its only thread.
 #[derive(Debug)]
 #[must_use = "spans are lost without it"]
 pub struct Telemetry {

@@ -1,15 +1,12 @@
 //! Stopping: bounded, whatever is still open.
 
-use crate::{
-    grpc::pb,
-    server::{
-        Settings,
-        tests::support::{Scripted, get, soon, watch},
-    },
+use crate::server::{
+    Settings,
+    tests::support::{Scripted, get, soon, watch},
 };
 use std::{sync::atomic::Ordering, time::Duration};
 use tokio::{io::AsyncReadExt, net::TcpStream};
-use tonic::{Code, Status};
+use tonic::Code;
 use tonic_types::StatusExt;
 
 /// So long that reaching it fails the test: what is tested must not wait for it.
@@ -22,8 +19,14 @@ fn patient() -> Settings {
     }
 }
 
-pub async fn expect_draining(stream: &mut tonic::Streaming<pb::WatchRealizationResponse>) {
-    let status: Status = soon(stream.message()).await.expect_err("the end");
+/// Reads a stream to its end, which must say that the gateway shuts down and when to come back.
+pub async fn expect_draining<T: std::fmt::Debug>(stream: &mut tonic::Streaming<T>) {
+    let status = loop {
+        match soon(stream.message()).await {
+            Ok(message) => assert!(message.is_some(), "a status, not an ordinary end"),
+            Err(status) => break status,
+        }
+    };
     assert_eq!(status.code(), Code::Unavailable);
     let info = status.get_details_error_info().expect("ErrorInfo");
     assert_eq!(
@@ -64,13 +67,7 @@ async fn a_stream_that_always_has_more_to_say_ends_too() {
         .into_inner();
     stream.message().await.unwrap().unwrap();
     let stopping = tokio::spawn(server.stop());
-    let status = loop {
-        match soon(stream.message()).await {
-            Ok(message) => assert!(message.is_some()),
-            Err(status) => break status,
-        }
-    };
-    assert_eq!(status.code(), Code::Unavailable);
+    expect_draining(&mut stream).await;
     soon(stopping).await.unwrap();
 }
 

@@ -2,6 +2,7 @@
 
 mod calls;
 mod drain;
+mod gateway;
 mod services;
 mod spans;
 mod support;

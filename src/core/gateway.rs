@@ -166,10 +166,12 @@ impl Gateway {
             .unwrap_or_default();
         let mut inner = token.and_then(|token| token.inner);
         let mut listing = Listing::default();
-        let mut left = candidates
+        // Collected before anything is awaited: a lazy iterator's closure would live across the await.
+        let left: Vec<&Arc<Poller>> = candidates
             .into_iter()
             .skip_while(|poller| poller.backend().name().as_str() < start.as_str())
-            .peekable();
+            .collect();
+        let mut left = left.into_iter().peekable();
         while let Some(poller) = left.next() {
             let backend = poller.backend();
             let room = size - listing.connections.len() as u32;

@@ -5,4 +5,6 @@
     reason = "a helper that panics fails the test that called it"
 )]
 
+pub mod clouds;
+pub mod running;
 pub mod scripted;

@@ -1,0 +1,471 @@
+//! gRPC in, the cloud's own HTTP out: a real client, the real server, simulated clouds on real sockets.
+
+mod support;
+
+use http::{Method, StatusCode};
+use isthmus::{
+    grpc::pb::{self, Goal, RealizationState as State},
+    simulator::{
+        faults::{Answer, Fault, Rule},
+        nsx::{ForcedState, Kind, NsxOptions, NsxSimulator},
+        openstack::{OpenstackOptions, OpenstackSimulator},
+    },
+};
+use std::time::Duration;
+use support::{
+    clouds::{self, PSK, References},
+    running::{Running, Watching},
+};
+use tonic::{Code, Request};
+use tonic_types::StatusExt;
+
+struct Nsx {
+    cloud: NsxSimulator,
+    running: Running,
+}
+
+async fn nsx() -> Nsx {
+    let cloud = NsxSimulator::start(NsxOptions::default()).unwrap();
+    let running = Running::start(vec![clouds::nsx("nsx-a", &cloud)]).await;
+    Nsx { cloud, running }
+}
+
+impl Nsx {
+    async fn create(&self) -> (String, String) {
+        let (connection, token) = self
+            .running
+            .create("nsx-a", clouds::nsx_connection("nsx-a"))
+            .await
+            .unwrap();
+        (connection.name, token)
+    }
+
+    async fn watch_new(&self) -> (String, Watching) {
+        let (name, token) = self.create().await;
+        let watch = self
+            .running
+            .watch(&name, Goal::Config, &token)
+            .await
+            .unwrap();
+        (id(&name), watch)
+    }
+}
+
+fn id(name: &str) -> String {
+    name.rsplit('/').next().unwrap().to_owned()
+}
+
+fn reason(status: &tonic::Status) -> String {
+    let info = status
+        .get_details_error_info()
+        .expect("every error has an ErrorInfo");
+    assert_eq!(info.domain, "isthmus");
+    info.reason
+}
+
+#[tokio::test]
+async fn a_fresh_nsx_session_shows_its_nodes_and_ends_realized() {
+    let nsx = nsx().await;
+    let (id, mut watch) = nsx.watch_new().await;
+    nsx.cloud.state().advance(&id);
+    let progress = watch.until(State::InProgress).await;
+    assert_eq!(progress.nodes.len(), 2);
+    assert_eq!(progress.intent(), pb::Intent::Enabled);
+    assert!(!progress.upstream_request_ids.is_empty());
+    nsx.cloud.state().finish(&id);
+    let (states, outcome) = watch.to_the_end().await;
+    assert_eq!(outcome.result(), pb::outcome::Result::Succeeded);
+    let last = states.last().unwrap();
+    assert_eq!(
+        (last.state(), last.assurance()),
+        (State::Realized, pb::Assurance::ControlPlane)
+    );
+    assert_eq!(last.native_state, "in_sync");
+    assert!(last.nodes.iter().all(|node| node.native_state == "in_sync"));
+    assert!(last.observe_time.is_some());
+}
+
+#[tokio::test]
+async fn an_openstack_connection_comes_up_and_goes() {
+    let cloud = OpenstackSimulator::start(OpenstackOptions::default()).unwrap();
+    let running = Running::start(vec![clouds::openstack("os-a", &cloud)]).await;
+    let wanted = References::of(&cloud).connection("os-a");
+    let (connection, token) = running.create("os-a", wanted).await.unwrap();
+    assert_eq!(connection.description, "");
+    let name = connection.name;
+    let id = id(&name);
+    let mut watch = running.watch(&name, Goal::TunnelUp, &token).await.unwrap();
+    watch.until(State::Pending).await;
+    cloud.state().agent_reports(&id, "DOWN");
+    let down = watch.until(State::Down).await;
+    assert_eq!(down.assurance(), pb::Assurance::ControlPlane);
+    cloud.state().agent_reports(&id, "ACTIVE");
+    let (states, outcome) = watch.to_the_end().await;
+    assert_eq!(outcome.result(), pb::outcome::Result::Succeeded);
+    assert_eq!(states.last().unwrap().assurance(), pb::Assurance::TunnelUp);
+
+    let token = running.delete(&name).await.unwrap();
+    let (states, outcome) = running
+        .watch(&name, Goal::Unspecified, &token)
+        .await
+        .unwrap()
+        .to_the_end()
+        .await;
+    assert_eq!(outcome.result(), pb::outcome::Result::Succeeded);
+    let last = states.last().unwrap();
+    assert_eq!(
+        (last.state(), last.assurance()),
+        (State::Deleted, pb::Assurance::IntentStored)
+    );
+}
+
+#[tokio::test]
+async fn an_update_of_neutron_is_assumed_after_a_quiet_time() {
+    let cloud = OpenstackSimulator::start(OpenstackOptions::default()).unwrap();
+    let running = Running::start(vec![clouds::openstack("os-a", &cloud)]).await;
+    let wanted = References::of(&cloud).connection("os-a");
+    let (connection, _) = running.create("os-a", wanted).await.unwrap();
+    let id = id(&connection.name);
+    cloud.state().agent_reports(&id, "DOWN");
+    cloud.state().agent_reports(&id, "ACTIVE");
+    let change = pb::UpdateConnectionRequest {
+        connection: Some(pb::Connection {
+            name: connection.name.clone(),
+            mtu: Some(1400),
+            ..pb::Connection::default()
+        }),
+        update_mask: Some(prost_types::FieldMask {
+            paths: vec!["mtu".into()],
+        }),
+        validate_only: false,
+    };
+    let answer = running
+        .connections()
+        .update_connection(change)
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(answer.connection.unwrap().mtu, Some(1400));
+    let watch = running
+        .watch(&connection.name, Goal::Config, &answer.write_token)
+        .await
+        .unwrap();
+    let (states, outcome) = watch.to_the_end().await;
+    assert_eq!(outcome.result(), pb::outcome::Result::Succeeded);
+    assert_eq!(outcome.reason.unwrap().code, "ASSUMED_AFTER_QUIET_TIME");
+    assert!(
+        states[..states.len() - 1]
+            .iter()
+            .all(|realization| realization.state() == State::Accepted)
+    );
+    let last = states.last().unwrap();
+    assert_eq!(
+        (last.state(), last.assurance()),
+        (State::Active, pb::Assurance::IntentStored)
+    );
+}
+
+#[tokio::test]
+async fn a_failure_of_the_cloud_is_an_outcome_and_the_stream_ends_with_ok() {
+    let nsx = nsx().await;
+    let (id, watch) = nsx.watch_new().await;
+    let failing = ForcedState::whole("error").failing(42, "no room on the node");
+    nsx.cloud.state().force_state(&id, Some(failing));
+    let (states, outcome) = watch.to_the_end().await;
+    assert_eq!(outcome.result(), pb::outcome::Result::Failed);
+    assert!(
+        outcome
+            .reason
+            .unwrap()
+            .message
+            .contains("no room on the node")
+    );
+    let failed: Vec<_> = states
+        .iter()
+        .filter(|seen| seen.state() == State::Failed)
+        .collect();
+    assert!(
+        failed.len() >= 2,
+        "shown at once, an outcome after a second look: {states:?}"
+    );
+}
+
+#[tokio::test]
+async fn two_hundred_watchers_cost_the_cloud_no_more_than_one() {
+    let nsx = nsx().await;
+    let (name, token) = nsx.create().await;
+    let quiet = || async {
+        nsx.cloud.requests().clear();
+        // Long enough for a good many looks at the pace of these tests.
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        nsx.cloud.requests().total()
+    };
+    let mut watches = vec![
+        nsx.running
+            .watch(&name, Goal::Config, &token)
+            .await
+            .unwrap(),
+    ];
+    let one = quiet().await;
+    for index in 1..200 {
+        let token = if index % 2 == 0 { token.as_str() } else { "" };
+        watches.push(nsx.running.watch(&name, Goal::Config, token).await.unwrap());
+    }
+    let many = quiet().await;
+    assert!(one >= 10, "{one} requests for one watcher");
+    assert!(
+        many <= one + one / 3,
+        "{many} requests for 200 watchers, {one} for one"
+    );
+    nsx.cloud.state().finish(&id(&name));
+    for watch in watches {
+        let (_, outcome) = watch.to_the_end().await;
+        assert_eq!(outcome.result(), pb::outcome::Result::Succeeded);
+    }
+}
+
+#[tokio::test]
+async fn a_cloud_that_goes_away_is_no_outcome_and_coming_back_continues_the_watch() {
+    let nsx = nsx().await;
+    let (id, mut watch) = nsx.watch_new().await;
+    nsx.cloud.state().advance(&id);
+    watch.until(State::InProgress).await;
+    nsx.cloud.stop().await.unwrap();
+    let silence = tokio::time::timeout(Duration::from_secs(1), watch.next()).await;
+    assert!(silence.is_err(), "an outage says nothing: {silence:?}");
+    nsx.cloud.state().finish(&id);
+    nsx.cloud.restart().await.unwrap();
+    let (_, outcome) = watch.to_the_end().await;
+    assert_eq!(outcome.result(), pb::outcome::Result::Succeeded);
+}
+
+#[tokio::test]
+async fn an_expired_login_is_renewed_under_a_watch() {
+    let nsx = nsx().await;
+    let (id, mut watch) = nsx.watch_new().await;
+    nsx.cloud.state().advance(&id);
+    watch.until(State::InProgress).await;
+    let logins = nsx.cloud.state().logins();
+    nsx.cloud.state().expire_sessions();
+    nsx.cloud.state().finish(&id);
+    let (states, _) = watch.to_the_end().await;
+    assert!(
+        states
+            .iter()
+            .all(|realization| realization.state() != State::Unknown)
+    );
+    assert_eq!(nsx.cloud.state().logins(), logins + 1);
+}
+
+#[tokio::test]
+async fn a_watch_ends_by_its_deadline_with_that_code() {
+    let nsx = nsx().await;
+    let (name, _) = nsx.create().await;
+    let mut request = Request::new(pb::WatchRealizationRequest {
+        name,
+        ..Default::default()
+    });
+    request.set_timeout(Duration::from_millis(300));
+    let mut stream = nsx
+        .running
+        .realizations()
+        .watch_realization(request)
+        .await
+        .unwrap()
+        .into_inner();
+    let ended = loop {
+        match stream.message().await {
+            Ok(message) => assert!(message.expect("no end without a reason").outcome.is_none()),
+            Err(status) => break status,
+        }
+    };
+    // tonic's own client gives up at the same time, and then calls it CANCELLED.
+    assert!(
+        matches!(ended.code(), Code::DeadlineExceeded | Code::Cancelled),
+        "{ended:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_draining_gateway_ends_its_watches_with_a_reason() {
+    let mut nsx = nsx().await;
+    let (_, mut watch) = nsx.watch_new().await;
+    watch.next().await.unwrap();
+    nsx.running.drain().await;
+    let ended = loop {
+        match watch.next().await {
+            Ok(message) => assert!(message.expect("no end without a reason").outcome.is_none()),
+            Err(status) => break status,
+        }
+    };
+    assert_eq!(
+        (ended.code(), reason(&ended).as_str()),
+        (Code::Unavailable, "DRAINING")
+    );
+    assert!(ended.get_details_retry_info().is_some());
+}
+
+#[tokio::test]
+async fn what_cannot_be_expressed_is_refused_by_field_before_anything_is_sent() {
+    let nsx = nsx().await;
+    let wrong = pb::Connection {
+        mtu: Some(1400),
+        dpd: Some(pb::DeadPeerDetection::default()),
+        ..clouds::nsx_connection("nsx-a")
+    };
+    nsx.cloud.requests().clear();
+    let status = nsx.running.create("nsx-a", wrong).await.unwrap_err();
+    assert_eq!(
+        (status.code(), reason(&status).as_str()),
+        (Code::FailedPrecondition, "NOT_EXPRESSIBLE")
+    );
+    let violations = status.get_details_bad_request().unwrap().field_violations;
+    let fields: Vec<&str> = violations
+        .iter()
+        .map(|violation| violation.field.as_str())
+        .collect();
+    assert!(
+        fields.contains(&"connection.mtu") || fields.contains(&"mtu"),
+        "{fields:?}"
+    );
+    assert_eq!(violations.len(), 2);
+    assert_eq!(nsx.cloud.requests().count(&Method::POST, "/api/v1"), 0);
+}
+
+#[tokio::test]
+async fn malformed_values_are_all_named_at_once() {
+    let nsx = nsx().await;
+    let rule = pb::PolicyRule {
+        sources: vec!["2.1.4..0/24".into()],
+        ..pb::PolicyRule::default()
+    };
+    let wrong = pb::Connection {
+        local_endpoint: "backends/other/localEndpoints/x".into(),
+        initiation: 99,
+        selectors: Some(pb::connection::Selectors::PolicyBased(pb::PolicyBased {
+            rules: vec![rule],
+            ..pb::PolicyBased::default()
+        })),
+        ..clouds::nsx_connection("nsx-a")
+    };
+    let status = nsx.running.create("nsx-a", wrong).await.unwrap_err();
+    assert_eq!(
+        (status.code(), reason(&status).as_str()),
+        (Code::InvalidArgument, "INVALID_FIELD")
+    );
+    assert_eq!(
+        status
+            .get_details_bad_request()
+            .unwrap()
+            .field_violations
+            .len(),
+        3
+    );
+}
+
+#[tokio::test]
+async fn what_a_failed_create_left_behind_is_named() {
+    let nsx = nsx().await;
+    let refuse = Answer::json(
+        StatusCode::BAD_REQUEST,
+        &serde_json::json!({"httpStatus": "BAD_REQUEST", "error_code": 255, "error_message": "no"}),
+    );
+    nsx.cloud
+        .faults()
+        .inject(Rule::on(Method::POST, "/sessions$", Fault::Answer(refuse)));
+    let stuck = Answer::status(StatusCode::INTERNAL_SERVER_ERROR);
+    nsx.cloud.faults().inject(Rule::on(
+        Method::DELETE,
+        "/peer-endpoints/",
+        Fault::Answer(stuck),
+    ));
+    let status = nsx
+        .running
+        .create("nsx-a", clouds::nsx_connection("nsx-a"))
+        .await
+        .unwrap_err();
+    let left = nsx.cloud.state().objects(Kind::PeerEndpoint);
+    assert_eq!(left.len(), 1);
+    let named = status
+        .get_details_resource_info()
+        .expect("what was left behind");
+    assert_eq!(named.resource_name, left[0]["id"].as_str().unwrap());
+}
+
+#[tokio::test]
+async fn another_backend_notices_nothing_of_one_that_is_down() {
+    let down = NsxSimulator::start(NsxOptions::default()).unwrap();
+    let up = NsxSimulator::start(NsxOptions::default()).unwrap();
+    let backends = vec![clouds::nsx("nsx-a", &down), clouds::nsx("nsx-b", &up)];
+    let running = Running::start(backends).await;
+    running
+        .create("nsx-b", clouds::nsx_connection("nsx-b"))
+        .await
+        .unwrap();
+    down.stop().await.unwrap();
+    let request = pb::ListConnectionsRequest {
+        parent: "backends/-".into(),
+        ..pb::ListConnectionsRequest::default()
+    };
+    let listed = running
+        .connections()
+        .list_connections(request)
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(
+        (listed.connections.len(), listed.unreachable),
+        (1, vec!["backends/nsx-a".to_owned()])
+    );
+    let status = running
+        .create("nsx-a", clouds::nsx_connection("nsx-a"))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (status.code(), reason(&status).as_str()),
+        (Code::Unavailable, "UPSTREAM_UNREACHABLE")
+    );
+
+    let request = pb::WatchRealizationsRequest {
+        parent: "backends/-".into(),
+        ..Default::default()
+    };
+    let mut stream = running
+        .realizations()
+        .watch_realizations(request)
+        .await
+        .unwrap()
+        .into_inner();
+    let first = stream.message().await.unwrap().unwrap();
+    assert!(first.synced);
+    assert_eq!(first.unreachable, ["backends/nsx-a"]);
+    assert_eq!(first.events.len(), 1);
+}
+
+#[tokio::test]
+async fn no_answer_has_the_key_though_the_cloud_tells_it() {
+    let cloud = OpenstackSimulator::start(OpenstackOptions::default()).unwrap();
+    let running = Running::start(vec![clouds::openstack("os-a", &cloud)]).await;
+    let wanted = References::of(&cloud).connection("os-a");
+    let (connection, _) = running.create("os-a", wanted).await.unwrap();
+    assert!(!format!("{connection:?}").contains(PSK));
+    let request = pb::GetConnectionRequest {
+        name: connection.name,
+    };
+    let read = running
+        .connections()
+        .get_connection(request)
+        .await
+        .unwrap()
+        .into_inner();
+    let read = read.connection.unwrap();
+    let peer = read.peer.clone().unwrap();
+    assert!(peer.psk_set && peer.authentication.is_none());
+    let mut bytes = Vec::new();
+    prost::Message::encode(&read, &mut bytes).unwrap();
+    assert!(
+        !bytes
+            .windows(PSK.len())
+            .any(|window| window == PSK.as_bytes())
+    );
+}

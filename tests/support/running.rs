@@ -1,0 +1,204 @@
+//! A gateway on a free port of 127.0.0.1, and clients of it.
+
+use isthmus::{
+    core::{gateway::Gateway, settings::BackendSettings},
+    dialects,
+    grpc::pb::{
+        self, backend_service_client::BackendServiceClient,
+        connection_service_client::ConnectionServiceClient,
+        realization_service_client::RealizationServiceClient,
+    },
+    server,
+};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+use tonic::{
+    Status, Streaming,
+    transport::{Channel, Endpoint},
+};
+
+/// A running gateway; dropped, it stops.
+pub struct Running {
+    /// Where it listens.
+    pub addr: SocketAddr,
+    /// A channel to it.
+    pub channel: Channel,
+    /// What it serves.
+    pub gateway: Arc<Gateway>,
+    stop: Option<oneshot::Sender<()>>,
+    server: Option<JoinHandle<std::io::Result<()>>>,
+}
+
+impl Running {
+    /// Starts one over these backends.
+    pub async fn start(backends: Vec<BackendSettings>) -> Running {
+        // A second installation fails, and is the same provider.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let bound = backends
+            .into_iter()
+            .map(|settings| {
+                let dialect = dialects::connect(&settings).expect("the settings work");
+                (settings, dialect)
+            })
+            .collect();
+        let gateway = Gateway::start(bound, Duration::from_secs(15));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let shutdown = async move {
+            // Dropping the other end stops it, too.
+            let _ = stopped.await;
+        };
+        let settings = server::Settings::default();
+        let server = tokio::spawn(server::run(
+            listener,
+            Arc::clone(&gateway),
+            settings,
+            shutdown,
+        ));
+        let channel = Endpoint::from_shared(format!("http://{addr}"))
+            .unwrap()
+            .connect()
+            .await
+            .unwrap();
+        Running {
+            addr,
+            channel,
+            gateway,
+            stop: Some(stop),
+            server: Some(server),
+        }
+    }
+
+    /// Begins to drain, and waits for its end.
+    pub async fn drain(&mut self) {
+        drop(self.stop.take());
+        if let Some(server) = self.server.take() {
+            server.await.unwrap().unwrap();
+        }
+    }
+
+    /// A client of ConnectionService.
+    pub fn connections(&self) -> ConnectionServiceClient<Channel> {
+        ConnectionServiceClient::new(self.channel.clone())
+    }
+
+    /// A client of RealizationService.
+    pub fn realizations(&self) -> RealizationServiceClient<Channel> {
+        RealizationServiceClient::new(self.channel.clone())
+    }
+
+    /// A client of BackendService.
+    pub fn backends(&self) -> BackendServiceClient<Channel> {
+        BackendServiceClient::new(self.channel.clone())
+    }
+
+    /// Makes a connection: its name and the write's token.
+    pub async fn create(
+        &self,
+        backend: &str,
+        connection: pb::Connection,
+    ) -> Result<(pb::Connection, String), Status> {
+        let request = pb::CreateConnectionRequest {
+            parent: format!("backends/{backend}"),
+            connection: Some(connection),
+            validate_only: false,
+        };
+        let answer = self
+            .connections()
+            .create_connection(request)
+            .await?
+            .into_inner();
+        Ok((answer.connection.unwrap(), answer.write_token))
+    }
+
+    /// Removes a connection: the write's token.
+    pub async fn delete(&self, name: &str) -> Result<String, Status> {
+        let request = pb::DeleteConnectionRequest {
+            name: name.to_owned(),
+            ..pb::DeleteConnectionRequest::default()
+        };
+        Ok(self
+            .connections()
+            .delete_connection(request)
+            .await?
+            .into_inner()
+            .write_token)
+    }
+
+    /// Opens a watch.
+    pub async fn watch(
+        &self,
+        name: &str,
+        goal: pb::Goal,
+        write_token: &str,
+    ) -> Result<Watching, Status> {
+        let request = pb::WatchRealizationRequest {
+            name: name.to_owned(),
+            goal: goal.into(),
+            write_token: write_token.to_owned(),
+            ..pb::WatchRealizationRequest::default()
+        };
+        let stream = self
+            .realizations()
+            .watch_realization(request)
+            .await?
+            .into_inner();
+        Ok(Watching { stream })
+    }
+}
+
+/// One watch, as its client sees it.
+pub struct Watching {
+    stream: Streaming<pb::WatchRealizationResponse>,
+}
+
+impl Watching {
+    /// The next message, heartbeats included; `None` when the stream has ended with OK.
+    pub async fn next(&mut self) -> Result<Option<pb::WatchRealizationResponse>, Status> {
+        tokio::time::timeout(Duration::from_secs(60), self.stream.message())
+            .await
+            .expect("a message within a minute")
+    }
+
+    /// The next state, with the outcome if it brings one.
+    pub async fn next_state(&mut self) -> Result<(pb::Realization, Option<pb::Outcome>), Status> {
+        use pb::watch_realization_response::Event;
+        loop {
+            let message = self.next().await?.expect("the stream goes on");
+            match message.event {
+                Some(Event::Snapshot(realization) | Event::Change(realization)) => {
+                    return Ok((realization, message.outcome));
+                }
+                Some(Event::Heartbeat(_)) | None => assert_eq!(message.outcome, None),
+            }
+        }
+    }
+
+    /// Reads until a state comes.
+    pub async fn until(&mut self, state: pb::RealizationState) -> pb::Realization {
+        loop {
+            let (realization, outcome) = self.next_state().await.expect("no error");
+            if realization.state == i32::from(state) {
+                return realization;
+            }
+            assert_eq!(outcome, None, "ended before {state:?}: {realization:?}");
+        }
+    }
+
+    /// Reads to the end: every state, and the one outcome.
+    pub async fn to_the_end(mut self) -> (Vec<pb::Realization>, pb::Outcome) {
+        use pb::watch_realization_response::Event;
+        let mut states = Vec::new();
+        let mut outcomes = Vec::new();
+        while let Some(message) = self.next().await.expect("no error") {
+            assert!(outcomes.is_empty(), "nothing follows the outcome");
+            if let Some(Event::Snapshot(realization) | Event::Change(realization)) = message.event {
+                states.push(realization);
+            }
+            outcomes.extend(message.outcome);
+        }
+        assert_eq!(outcomes.len(), 1, "exactly one outcome");
+        (states, outcomes.remove(0))
+    }
+}

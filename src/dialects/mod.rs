@@ -1,6 +1,7 @@
 //! The dialects this build speaks. Each is one folder with the same file names, and one line in [`ALL`].
 
 pub mod nsx;
+pub mod openstack;
 
 use crate::core::{
     dialect::Dialect,
@@ -16,7 +17,7 @@ use std::sync::Arc;
 pub type Connect = fn(&BackendSettings) -> Result<Arc<dyn Dialect>, Vec<Violation>>;
 
 /// Every dialect by the name it has in the configuration. Adding one is adding one line.
-pub const ALL: &[(&str, Connect)] = &[("nsx", nsx::connect)];
+pub const ALL: &[(&str, Connect)] = &[("nsx", nsx::connect), ("openstack", openstack::connect)];
 
 /// Binds the dialect that the settings name to their backend.
 ///

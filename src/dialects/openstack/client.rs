@@ -1,0 +1,239 @@
+//! Sends to the network service of one cloud, with the login.
+
+use crate::{
+    core::{
+        dialect::{Call, Priority, Usage},
+        error::{Error, Violation},
+    },
+    dialects::openstack::{
+        auth::{Auth, NoTicket, Place, Sight, Ticket},
+        config::{Config, LIMITS},
+        error,
+        variant::Variant,
+    },
+    rest::{
+        budget::{Budget, Urgency},
+        client::{self, Answer, Request, Sent},
+    },
+};
+use bytes::Bytes;
+use http::{
+    HeaderValue, Method,
+    header::{ACCEPT, CONTENT_TYPE},
+};
+use serde_json::{Map, Value};
+use std::{sync::Arc, time::SystemTime};
+
+/// The collection of connections.
+pub const CONNECTIONS: &str = "ipsec-site-connections";
+/// The collection of VPN services.
+pub const SERVICES: &str = "vpnservices";
+
+/// The network service of one cloud, reached with one account.
+#[derive(Debug)]
+pub struct Client {
+    http: client::Client,
+    auth: Auth,
+    variant: &'static Variant,
+}
+
+/// What is asked, below `/v2.0/vpn`.
+#[derive(Debug, Clone)]
+pub struct Ask<'a> {
+    method: Method,
+    path: Vec<&'a str>,
+    query: Vec<(&'a str, &'a str)>,
+    body: Option<Bytes>,
+}
+
+impl<'a> Ask<'a> {
+    /// A request for what stands at this path; each part is one segment, whatever characters it has.
+    pub fn get(path: impl Into<Vec<&'a str>>) -> Ask<'a> {
+        Ask {
+            method: Method::GET,
+            path: path.into(),
+            query: Vec::new(),
+            body: None,
+        }
+    }
+
+    /// A request to make an object.
+    pub fn post(path: impl Into<Vec<&'a str>>, key: &str, body: Map<String, Value>) -> Ask<'a> {
+        Ask {
+            method: Method::POST,
+            body: Some(bytes(key, body)),
+            ..Ask::get(path)
+        }
+    }
+
+    /// A request to change an object. What is not in the body stays.
+    pub fn put(path: impl Into<Vec<&'a str>>, key: &str, body: Map<String, Value>) -> Ask<'a> {
+        Ask {
+            method: Method::PUT,
+            body: Some(bytes(key, body)),
+            ..Ask::get(path)
+        }
+    }
+
+    /// A request to remove an object.
+    pub fn delete(path: impl Into<Vec<&'a str>>) -> Ask<'a> {
+        Ask {
+            method: Method::DELETE,
+            ..Ask::get(path)
+        }
+    }
+
+    /// Adds a query parameter; the same key may come again.
+    #[must_use]
+    pub fn with(mut self, key: &'a str, value: &'a str) -> Ask<'a> {
+        self.query.push((key, value));
+        self
+    }
+
+    /// Asks for these fields only: one parameter each, since a list with commas names none.
+    #[must_use]
+    pub fn fields(mut self, fields: &[&'a str]) -> Ask<'a> {
+        self.query
+            .extend(fields.iter().map(|field| ("fields", *field)));
+        self
+    }
+}
+
+/// An answer, and whether the account that asked is shown to see.
+#[derive(Debug)]
+pub struct Answered {
+    /// The answer, whatever its status.
+    pub answer: Answer,
+    /// What is known of the login that it was given to.
+    pub sight: Sight,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub struct NoAnswer {
+    /// What it means.
+    pub error: Error,
+    /// Whether the cloud may have acted on the request.
+    pub sent: Sent,
+}
+
+impl Client {
+    /// A client that has not logged in yet. Sends nothing.
+    ///
+    /// # Errors
+    /// The settings that do not work, by configuration key.
+    pub fn new(config: Config) -> Result<Client, Vec<Violation>> {
+        let budget = Arc::new(Budget::new(LIMITS));
+        let http = client::Client::new(&config.options, budget)
+            .map_err(|what| vec![Violation::new("ca_file", what)])?;
+        Ok(Client {
+            http,
+            auth: Auth::new(config.login, config.variant.seeing_roles),
+            variant: config.variant,
+        })
+    }
+
+    /// Which cloud it is.
+    pub fn variant(&self) -> &'static Variant {
+        self.variant
+    }
+
+    /// How much of the account's budget is used.
+    pub fn usage(&self) -> Usage {
+        let used = self.http.budget().used();
+        Usage {
+            rate_limit: used.rate_limit,
+            rate_used: used.rate_used,
+            concurrency_limit: used.concurrency_limit,
+            in_flight: used.in_flight,
+            paused_until: used.paused_for.map(|pause| SystemTime::now() + pause),
+            paused_for: used.paused_for,
+        }
+    }
+
+    /// Sends a request and reads its answer, whatever its status.
+    ///
+    /// A refused token is renewed once, and the request sent again: what answers 401 stands before Neutron,
+    /// which has not seen the request then.
+    ///
+    /// # Errors
+    /// If there was no whole answer in time, or no login.
+    pub async fn send(&self, ask: Ask<'_>, call: &Call) -> Result<Answered, NoAnswer> {
+        self.try_send(&ask, call).await.map_err(|none| match none {
+            NoTicket::Refused(error) => NoAnswer {
+                error,
+                sent: Sent::No,
+            },
+            NoTicket::Unanswered(failure) => NoAnswer {
+                error: error::unanswered(&failure),
+                sent: failure.sent,
+            },
+        })
+    }
+
+    async fn try_send(&self, ask: &Ask<'_>, call: &Call) -> Result<Answered, NoTicket> {
+        let urgency = match call.priority {
+            Priority::Caller => Urgency::High,
+            Priority::Poll => Urgency::Low,
+        };
+        let place = Place {
+            http: &self.http,
+            urgency,
+            deadline: call.deadline,
+        };
+        let send = async |ticket: &Ticket| {
+            let answer = self
+                .http
+                .send(request(ticket, ask), urgency, call.deadline)
+                .await;
+            answer.map_err(NoTicket::Unanswered)
+        };
+        let ticket = self.auth.ticket(place).await?;
+        let answer = send(&ticket).await?;
+        let (ticket, answer) = if error::is_login_refused(&answer) {
+            match self.auth.renewed(&ticket, place).await? {
+                Some(ticket) => {
+                    let answer = send(&ticket).await?;
+                    if error::is_login_refused(&answer) {
+                        self.auth.refused();
+                    }
+                    (ticket, answer)
+                }
+                None => (ticket, answer),
+            }
+        } else {
+            (ticket, answer)
+        };
+        Ok(Answered {
+            answer,
+            sight: ticket.sight(),
+        })
+    }
+}
+
+fn request(ticket: &Ticket, ask: &Ask<'_>) -> Request {
+    let mut url = ticket.network().clone();
+    url.path_segments_mut()
+        .expect("the service's address has a host, so it has a path")
+        .push("vpn")
+        .extend(&ask.path);
+    if !ask.query.is_empty() {
+        url.query_pairs_mut().extend_pairs(&ask.query);
+    }
+    let mut request = Request::new(ask.method.clone(), url);
+    let json = HeaderValue::from_static("application/json");
+    request.headers.insert(ACCEPT, json.clone());
+    if let Some(token) = ticket.token() {
+        request.headers.insert("x-auth-token", token.clone());
+    }
+    if let Some(body) = &ask.body {
+        request.headers.insert(CONTENT_TYPE, json);
+        request.body = Some(body.clone());
+    }
+    request
+}
+
+fn bytes(key: &str, body: Map<String, Value>) -> Bytes {
+    let body = Value::Object(Map::from_iter([(key.to_owned(), Value::Object(body))]));
+    Bytes::from(body.to_string())
+}

@@ -1,0 +1,670 @@
+//! What the cloud refuses, as the gateway's error. The only place that compares HTTP statuses and error types.
+//!
+//! The type decides, and the status only where there is none: a state that does not allow an update is 400, a
+//! quota 409 or 400, and a 404 may be a policy that hides what is there.
+
+use crate::{
+    core::error::{Error, ErrorKind, ErrorReason, MAX_UPSTREAM_TEXT, Result, Upstream, Violation},
+    dialects::openstack::wire::Refusal,
+    rest::{
+        client::{Answer, Failure, FailureKind},
+        json,
+        redact::{tidy, without},
+    },
+};
+use serde_json::Value;
+
+/// What was asked, as far as it matters to what a refusal means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// Keystone for a token.
+    LogIn,
+    /// To read something.
+    Read,
+    /// To make something.
+    Create,
+    /// To change something.
+    Change,
+    /// To remove something.
+    Remove,
+}
+
+/// The type of a 404 by which Neutron itself says that there is no such connection.
+pub const CONNECTION_NOT_FOUND: &str = "IPsecSiteConnectionNotFound";
+
+/// The body of an answer that grants what was asked.
+///
+/// # Errors
+/// What the refusal means, or that the body cannot be read. `secrets` are what the request carried; they
+/// are not repeated even if the cloud does.
+pub fn granted(answer: &Answer, asked: Asked, secrets: &[&str]) -> Result<Value> {
+    if !answer.is_success() {
+        return Err(refused(answer, asked, secrets));
+    }
+    json::parse(&answer.body).map_err(|what| broken(answer, &what))
+}
+
+/// What a refusal means.
+pub fn refused(answer: &Answer, asked: Asked, secrets: &[&str]) -> Error {
+    let said = refusal(answer);
+    let kind = said.as_ref().map_or("", |said| said.kind.as_str());
+    let (meaning, reason, message) = meaning(answer.status, kind, asked);
+    let mut error = Error::new(meaning, reason, message).upstream(Upstream {
+        status: answer.status,
+        code: tidy(kind, 64),
+        message: words(answer, said.as_ref(), secrets),
+        request_id: request_id(answer),
+    });
+    error.context.retry_after = answer.retry_after();
+    if let Some(field) = field_at_fault(kind) {
+        let words = error
+            .context
+            .upstream
+            .iter()
+            .map(|upstream| &upstream.message);
+        let what = format!(
+            "is refused by the cloud: {}",
+            words.cloned().collect::<String>()
+        );
+        error.context.violations.push(Violation::new(field, what));
+    }
+    error
+}
+
+/// Why there is no answer.
+pub fn unanswered(failure: &Failure) -> Error {
+    let (kind, reason) = match failure.kind {
+        FailureKind::Budget => (ErrorKind::Throttled, ErrorReason::LimitExceeded),
+        FailureKind::Deadline => (ErrorKind::DeadlineExceeded, ErrorReason::Deadline),
+        FailureKind::Connect | FailureKind::Broken => {
+            (ErrorKind::Unavailable, ErrorReason::UpstreamUnreachable)
+        }
+        FailureKind::TooLarge => (ErrorKind::Unavailable, ErrorReason::UpstreamBrokenAnswer),
+    };
+    Error::new(kind, reason, failure.message.clone())
+}
+
+/// An answer that grants something and cannot be read.
+pub fn broken(answer: &Answer, what: &str) -> Error {
+    let upstream = Upstream {
+        status: answer.status,
+        request_id: request_id(answer),
+        ..Upstream::default()
+    };
+    Error::new(
+        ErrorKind::Unavailable,
+        ErrorReason::UpstreamBrokenAnswer,
+        format!("the cloud's answer cannot be read: {what}"),
+    )
+    .upstream(upstream)
+}
+
+/// Whether this refuses the login, and not what was asked.
+pub fn is_login_refused(answer: &Answer) -> bool {
+    answer.status == 401
+}
+
+/// Whether something is said not to be there, by whomever.
+pub fn is_missing(answer: &Answer) -> bool {
+    answer.status == 404
+}
+
+/// The words by which the cloud itself says that there is no connection `id`; `None` if it is anything else: a
+/// policy that hides, an API that is not there, a proxy that lost its way.
+pub fn names_connection(answer: &Answer, id: &str) -> Option<String> {
+    let said = refusal(answer).filter(|_| is_missing(answer))?;
+    let is_other = REFERENCES.iter().any(|(kind, _)| *kind == said.kind);
+    if said.kind == CONNECTION_NOT_FOUND || (!is_other && said.message.contains(id)) {
+        let words = if said.kind.is_empty() {
+            said.message
+        } else {
+            said.kind
+        };
+        return Some(words);
+    }
+    None
+}
+
+/// Whether a 404 comes from the API, or from something before it that proves nothing.
+pub fn is_from_the_api(answer: &Answer) -> bool {
+    refusal(answer).is_some()
+}
+
+/// Whether a write that was answered like this may have happened all the same. Overload (503) is refused
+/// before anything is done.
+pub fn is_in_doubt(answer: &Answer) -> bool {
+    answer.status >= 500 && answer.status != 503
+}
+
+/// Whether the cloud itself says that the write failed; a proxy only says that it lost the answer.
+pub fn says_failed(answer: &Answer) -> bool {
+    answer.status == 500 && is_from_the_api(answer)
+}
+
+/// There is no such connection.
+pub fn not_found() -> Error {
+    Error::new(
+        ErrorKind::NotFound,
+        ErrorReason::ConnectionNotFound,
+        "the cloud has no such connection",
+    )
+}
+
+/// The VPN collection itself is not there.
+pub fn api_absent(answer: &Answer) -> Error {
+    let upstream = refused(answer, Asked::Read, &[]).context.upstream;
+    Error::new(
+        ErrorKind::Unavailable,
+        ErrorReason::ApiAbsent,
+        "the cloud's network service has no VPN collection",
+    )
+    .upstream(upstream.unwrap_or_default())
+}
+
+/// The account is not shown to see connections, so that not being shown one proves nothing.
+pub fn blind() -> Error {
+    Error::new(
+        ErrorKind::BackendAuth,
+        ErrorReason::UpstreamDenied,
+        "the gateway's account is shown nothing, and cannot be told from one that may not see: it needs the role \
+         `member` on its project",
+    )
+}
+
+/// A 404 that says nothing of the connection.
+pub fn proves_nothing(answer: &Answer) -> Error {
+    let upstream = refused(answer, Asked::Read, &[]).context.upstream;
+    Error::new(
+        ErrorKind::Unavailable,
+        ErrorReason::UpstreamBrokenAnswer,
+        "something before the cloud's API answers 404, which proves nothing",
+    )
+    .upstream(upstream.unwrap_or_default())
+}
+
+/// It cannot be known whether a write happened.
+pub fn ambiguous(because: &Error, what: &str) -> Error {
+    let message = format!(
+        "the answer was lost and it cannot be known whether {what}: {}",
+        because.message
+    );
+    let mut error = Error::new(ErrorKind::Ambiguous, ErrorReason::WriteAmbiguous, message);
+    error.context.upstream = because.context.upstream.clone();
+    error
+}
+
+/// Things a connection refers to, by the type of the 404 that says one is not there.
+const REFERENCES: &[(&str, &str)] = &[
+    ("VPNServiceNotFound", "the VPN service is not there"),
+    ("IKEPolicyNotFound", "the IKE policy is not there"),
+    ("IPsecPolicyNotFound", "the IPsec policy is not there"),
+    ("VPNEndpointGroupNotFound", "an endpoint group is not there"),
+    ("RouterNotFound", "the VPN service's router is not there"),
+    ("SubnetNotFound", "a subnet is not there"),
+];
+
+type Meaning = (ErrorKind, ErrorReason, &'static str);
+
+fn meaning(status: u16, kind: &str, asked: Asked) -> Meaning {
+    by_type(kind, asked).unwrap_or_else(|| by_status(status, asked))
+}
+
+/// By type, or by Open Telekom Cloud's code (API reference, classic VPN, "Error codes").
+fn by_type(kind: &str, asked: Asked) -> Option<Meaning> {
+    if asked == Asked::LogIn {
+        return None;
+    }
+    if let Some((_, message)) = REFERENCES.iter().find(|(known, _)| *known == kind) {
+        return Some((ErrorKind::NotFound, ErrorReason::ReferenceNotFound, message));
+    }
+    Some(match kind {
+        CONNECTION_NOT_FOUND => (
+            ErrorKind::NotFound,
+            ErrorReason::ConnectionNotFound,
+            "the cloud has no such connection",
+        ),
+        "OverQuota" | "VPC.1003" => (
+            ErrorKind::QuotaExceeded,
+            ErrorReason::QuotaExceeded,
+            "the project's quota is used up",
+        ),
+        "VPC.1004" | "VPC.1021" => IN_USE,
+        kind if kind.ends_with("InUse") || kind.contains("InUseBy") => IN_USE,
+        "VPNStateInvalidToUpdate" => (
+            ErrorKind::FailedPrecondition,
+            ErrorReason::WrongState,
+            "the connection is in a pending state, in which the cloud takes no update",
+        ),
+        "VPNGatewayNotReady"
+        | "VPNGatewayInError"
+        | "RouterIsNotExternal"
+        | "SubnetIsNotConnectedToRouter" => (
+            ErrorKind::FailedPrecondition,
+            ErrorReason::WrongState,
+            "the VPN service's gateway is not in a state that allows this",
+        ),
+        "PolicyNotAuthorized" | "VPC.1017" => DENIED,
+        "RevisionNumberConstraintFailed" => STALE,
+        "VPC.1002" => OWN_FAULT,
+        _ => return None,
+    })
+}
+
+fn by_status(status: u16, asked: Asked) -> Meaning {
+    match (status, asked) {
+        (401, _) | (403, Asked::LogIn) => (
+            ErrorKind::BackendAuth,
+            ErrorReason::UpstreamAuth,
+            "the cloud refuses the gateway's login",
+        ),
+        (400..429 | 430..500, Asked::LogIn) => (
+            ErrorKind::Unavailable,
+            ErrorReason::UpstreamRejected,
+            "`auth.auth_url` does not answer as Keystone v3 does",
+        ),
+        (403, _) => DENIED,
+        (404, _) => (
+            ErrorKind::Unavailable,
+            ErrorReason::UpstreamBrokenAnswer,
+            "the cloud answers 404 without saying what is not there, which proves nothing",
+        ),
+        (409, _) => (
+            ErrorKind::FailedPrecondition,
+            ErrorReason::WrongState,
+            "the cloud is in a state that does not allow this",
+        ),
+        (412, _) => STALE,
+        (429, _) => (
+            ErrorKind::Throttled,
+            ErrorReason::UpstreamThrottled,
+            "the cloud asks for patience",
+        ),
+        (400..500, _) => (
+            ErrorKind::InvalidArgument,
+            ErrorReason::UpstreamRejected,
+            "the cloud refuses the request as wrong",
+        ),
+        (300..400, _) => (
+            ErrorKind::Unavailable,
+            ErrorReason::UpstreamError,
+            "the cloud redirects, which is not followed: the address must name the service itself",
+        ),
+        (503, _) => (
+            ErrorKind::Unavailable,
+            ErrorReason::UpstreamError,
+            "the cloud is overloaded or not whole",
+        ),
+        _ => OWN_FAULT,
+    }
+}
+
+const IN_USE: Meaning = (
+    ErrorKind::FailedPrecondition,
+    ErrorReason::InUse,
+    "it is in use by something else",
+);
+const DENIED: Meaning = (
+    ErrorKind::PermissionDenied,
+    ErrorReason::UpstreamDenied,
+    "the cloud refuses this to the gateway's account",
+);
+const STALE: Meaning = (
+    ErrorKind::Stale,
+    ErrorReason::StaleEtag,
+    "the connection was changed by somebody else in the meantime",
+);
+const OWN_FAULT: Meaning = (
+    ErrorKind::Unavailable,
+    ErrorReason::UpstreamError,
+    "the cloud answered with a fault of its own",
+);
+
+/// The field that a type of refusal is about, where the type tells. No message text is looked at.
+fn field_at_fault(kind: &str) -> Option<&'static str> {
+    Some(match kind {
+        "MissingPeerCidrs" | "PeerCidrsInvalid" | "MixedIPVersionsForPeerCidrs" => {
+            "policy_based.rules[0].destinations"
+        }
+        "MissingRequiredEndpointGroup"
+        | "InvalidEndpointGroup"
+        | "WrongEndpointGroupType"
+        | "VPNEndpointGroupNotFound" => "policy_based",
+        "MixedIPVersionsForIPSecConnection" | "VPNPeerAddressNotResolved" => "peer.address",
+        "IPsecSiteConnectionDpdIntervalValueError" => "dpd",
+        "IPsecSiteConnectionMtuError" => "mtu",
+        "IpsecValidationFailure" | "IPsecPolicyNotFound" => "ipsec_policy",
+        "IKEPolicyNotFound" => "ike_policy",
+        "VPNServiceNotFound" => "vpn_service",
+        _ => return None,
+    })
+}
+
+fn refusal(answer: &Answer) -> Option<Refusal> {
+    Refusal::of(&json::parse(&answer.body).ok()?)
+}
+
+/// The id the cloud gave a request, for its operators.
+fn request_id(answer: &Answer) -> String {
+    let id = answer.header("x-openstack-request-id").unwrap_or_default();
+    tidy(id.trim(), 64)
+}
+
+/// The cloud's words, fit to be shown. Of a body in none of its forms only plain text is.
+fn words(answer: &Answer, said: Option<&Refusal>, secrets: &[&str]) -> String {
+    let text = match said {
+        Some(said) => said.message.clone(),
+        None => {
+            let body = &answer.body[..answer.body.len().min(4 * MAX_UPSTREAM_TEXT)];
+            let text = String::from_utf8_lossy(body);
+            if text.trim_start().starts_with('<') {
+                "a page of HTML".to_owned()
+            } else {
+                text.into_owned()
+            }
+        }
+    };
+    let forms: Vec<String> = secrets.iter().flat_map(|secret| forms(secret)).collect();
+    let forms: Vec<&str> = forms.iter().map(String::as_str).collect();
+    tidy(&without(&text, &forms), MAX_UPSTREAM_TEXT)
+}
+
+/// A secret as it is, and as Python and JSON quote it: Neutron's messages hold Python's view of the request.
+fn forms(secret: &str) -> [String; 4] {
+    let escaped = secret.replace('\\', "\\\\").replace('\n', "\\n");
+    let single = escaped.replace('\'', "\\'");
+    let double = escaped.replace('"', "\\\"");
+    [single, double, escaped, secret.to_owned()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use http::HeaderMap;
+
+    fn answer(status: u16, body: impl Into<Bytes>) -> Answer {
+        Answer {
+            status,
+            headers: HeaderMap::new(),
+            body: body.into(),
+        }
+    }
+
+    fn typed(status: u16, kind: &str) -> Answer {
+        let body = serde_json::json!({ "NeutronError": { "type": kind, "message": "words", "detail": "" } });
+        answer(status, body.to_string())
+    }
+
+    fn coded(status: u16, code: &str) -> Answer {
+        let body = serde_json::json!({ "code": code, "message": "words" });
+        answer(status, body.to_string())
+    }
+
+    #[track_caller]
+    fn check(answer: &Answer, asked: Asked, kind: ErrorKind, reason: ErrorReason) {
+        let error = refused(answer, asked, &[]);
+        assert_eq!((error.kind, error.reason), (kind, reason), "{answer:?}");
+        assert_eq!(error.context.upstream.unwrap().status, answer.status);
+    }
+
+    #[test]
+    fn each_refusal_has_its_meaning() {
+        use Asked::{Change, Create, LogIn, Read, Remove};
+        use ErrorKind as K;
+        use ErrorReason as R;
+        check(
+            &typed(400, "VPNStateInvalidToUpdate"),
+            Change,
+            K::FailedPrecondition,
+            R::WrongState,
+        );
+        check(
+            &typed(400, "EndpointGroupInUse"),
+            Remove,
+            K::FailedPrecondition,
+            R::InUse,
+        );
+        check(
+            &typed(409, "IKEPolicyInUse"),
+            Remove,
+            K::FailedPrecondition,
+            R::InUse,
+        );
+        check(
+            &typed(409, "SubnetInUseByIPsecSiteConnection"),
+            Remove,
+            K::FailedPrecondition,
+            R::InUse,
+        );
+        check(
+            &typed(409, "OverQuota"),
+            Create,
+            K::QuotaExceeded,
+            R::QuotaExceeded,
+        );
+        check(
+            &typed(409, "VPNGatewayInError"),
+            Create,
+            K::FailedPrecondition,
+            R::WrongState,
+        );
+        check(
+            &typed(400, "VPNGatewayNotReady"),
+            Create,
+            K::FailedPrecondition,
+            R::WrongState,
+        );
+        check(
+            &typed(503, "NoVPNAgentAvailable"),
+            Create,
+            K::Unavailable,
+            R::UpstreamError,
+        );
+        check(
+            &typed(400, "HTTPBadRequest"),
+            Create,
+            K::InvalidArgument,
+            R::UpstreamRejected,
+        );
+        check(
+            &typed(400, "MissingPeerCidrs"),
+            Create,
+            K::InvalidArgument,
+            R::UpstreamRejected,
+        );
+        check(
+            &typed(400, "InvalidInput"),
+            Change,
+            K::InvalidArgument,
+            R::UpstreamRejected,
+        );
+        check(
+            &typed(403, "PolicyNotAuthorized"),
+            Create,
+            K::PermissionDenied,
+            R::UpstreamDenied,
+        );
+        check(
+            &typed(404, "IPsecSiteConnectionNotFound"),
+            Read,
+            K::NotFound,
+            R::ConnectionNotFound,
+        );
+        for kind in [
+            "IKEPolicyNotFound",
+            "IPsecPolicyNotFound",
+            "VPNServiceNotFound",
+            "VPNEndpointGroupNotFound",
+        ] {
+            check(&typed(404, kind), Create, K::NotFound, R::ReferenceNotFound);
+        }
+        check(
+            &typed(404, "HTTPNotFound"),
+            Read,
+            K::Unavailable,
+            R::UpstreamBrokenAnswer,
+        );
+        check(
+            &answer(404, "<html>"),
+            Read,
+            K::Unavailable,
+            R::UpstreamBrokenAnswer,
+        );
+        check(
+            &typed(412, "RevisionNumberConstraintFailed"),
+            Change,
+            K::Stale,
+            R::StaleEtag,
+        );
+        check(
+            &typed(500, "HTTPInternalServerError"),
+            Create,
+            K::Unavailable,
+            R::UpstreamError,
+        );
+        check(
+            &answer(414, "<html>"),
+            Read,
+            K::InvalidArgument,
+            R::UpstreamRejected,
+        );
+        check(
+            &answer(502, "<html>"),
+            Read,
+            K::Unavailable,
+            R::UpstreamError,
+        );
+        check(&answer(307, ""), Read, K::Unavailable, R::UpstreamError);
+        check(&answer(429, ""), Read, K::Throttled, R::UpstreamThrottled);
+        check(
+            &answer(
+                401,
+                r#"{"error": {"code": 401, "title": "Unauthorized", "message": "m"}}"#,
+            ),
+            Read,
+            K::BackendAuth,
+            R::UpstreamAuth,
+        );
+        check(&answer(401, ""), LogIn, K::BackendAuth, R::UpstreamAuth);
+        check(&answer(403, ""), LogIn, K::BackendAuth, R::UpstreamAuth);
+        check(
+            &answer(404, "<html>"),
+            LogIn,
+            K::Unavailable,
+            R::UpstreamRejected,
+        );
+        check(&answer(429, ""), LogIn, K::Throttled, R::UpstreamThrottled);
+        check(
+            &answer(500, "<html>"),
+            LogIn,
+            K::Unavailable,
+            R::UpstreamError,
+        );
+        check(
+            &coded(400, "VPC.1003"),
+            Create,
+            K::QuotaExceeded,
+            R::QuotaExceeded,
+        );
+        check(
+            &coded(400, "VPC.1004"),
+            Remove,
+            K::FailedPrecondition,
+            R::InUse,
+        );
+        check(
+            &coded(400, "VPC.1021"),
+            Remove,
+            K::FailedPrecondition,
+            R::InUse,
+        );
+        check(
+            &coded(400, "VPC.1017"),
+            Create,
+            K::PermissionDenied,
+            R::UpstreamDenied,
+        );
+        check(
+            &coded(500, "VPC.1002"),
+            Create,
+            K::Unavailable,
+            R::UpstreamError,
+        );
+        check(
+            &coded(400, "VPC.1001"),
+            Create,
+            K::InvalidArgument,
+            R::UpstreamRejected,
+        );
+    }
+
+    #[test]
+    fn only_the_cloud_itself_can_say_that_a_connection_is_gone() {
+        assert!(names_connection(&typed(404, CONNECTION_NOT_FOUND), "a-1").is_some());
+        let named = |body: &str| names_connection(&answer(404, body.to_owned()), "a-1");
+        assert!(named(r#"{"NeutronError": "connection a-1 could not be found"}"#).is_some());
+        assert!(named(r#"{"code": "VPC.0202", "message": "a-1 is not there"}"#).is_some());
+        for body in [
+            "",
+            "a-1",
+            "<html>a-1</html>",
+            "404 page not found",
+            "{}",
+            r#"{"message": "a-1"}"#,
+        ] {
+            assert_eq!(named(body), None, "{body}");
+        }
+        assert_eq!(names_connection(&typed(404, "HTTPNotFound"), "a-1"), None);
+        assert_eq!(
+            names_connection(&typed(400, CONNECTION_NOT_FOUND), "a-1"),
+            None
+        );
+        let policy =
+            r#"{"NeutronError": {"type": "IKEPolicyNotFound", "message": "IKEPolicy a-1"}}"#;
+        assert_eq!(named(policy), None);
+    }
+
+    #[test]
+    fn a_type_that_tells_the_field_names_it() {
+        let error = refused(
+            &typed(400, "IPsecSiteConnectionMtuError"),
+            Asked::Create,
+            &[],
+        );
+        assert_eq!(error.context.violations[0].field, "mtu");
+        let error = refused(&typed(400, "HTTPBadRequest"), Asked::Create, &[]);
+        assert_eq!(error.context.violations, []);
+    }
+
+    #[test]
+    fn the_clouds_words_are_bounded_and_hold_no_key() {
+        let key = "can'ary\\key";
+        let message = format!(
+            "Invalid input for x. Reason: 'can\\'ary\\\\key' and {key}, psk: other {}",
+            "x".repeat(9000)
+        );
+        let body =
+            serde_json::json!({ "NeutronError": { "type": "HTTPBadRequest", "message": message } });
+        let error = refused(&answer(400, body.to_string()), Asked::Create, &[key]);
+        let upstream = error.context.upstream.unwrap();
+        assert!(
+            upstream
+                .message
+                .starts_with("Invalid input for x. Reason: '***' and ***, psk: ***"),
+            "{}",
+            upstream.message
+        );
+        assert!(upstream.message.len() <= MAX_UPSTREAM_TEXT + 4);
+        let page = refused(&answer(502, "<html>canary</html>"), Asked::Read, &[]);
+        assert_eq!(page.context.upstream.unwrap().message, "a page of HTML");
+    }
+
+    #[test]
+    fn a_proxy_that_lost_the_answer_does_not_say_that_the_write_failed() {
+        assert!(says_failed(&typed(500, "HTTPInternalServerError")));
+        for lost in [answer(500, "<html>"), answer(502, ""), answer(504, "")] {
+            assert!(is_in_doubt(&lost) && !says_failed(&lost));
+        }
+        assert!(!is_in_doubt(&answer(503, "")));
+    }
+}

@@ -1,0 +1,97 @@
+//! Looking at connections: one LIST for many, a GET for one, and for one the LIST did not show.
+
+use crate::{
+    core::{
+        dialect::{Call, Target},
+        error::Result,
+    },
+    dialects::openstack::{client::Client, read, status, wire::Body},
+    model::Sighting,
+};
+use futures_util::future::join_all;
+use std::collections::HashMap;
+
+/// What a look needs. `psk` is not among them, so that it is not even sent.
+const FIELDS: [&str; 3] = ["id", "status", "admin_state_up"];
+
+/// Characters of ids in one URL; front ends refuse URLs of 4,000 to 8,000 characters.
+const LONGEST_IDS: usize = 3_500;
+
+/// Looks at each of these, and answers in their order.
+pub async fn look(client: &Client, targets: &[Target], call: &Call) -> Vec<Result<Sighting>> {
+    let mut seen = Vec::with_capacity(targets.len());
+    let mut rest = targets;
+    while !rest.is_empty() {
+        let (chunk, later) = rest.split_at(fitting(rest));
+        seen.extend(look_at_once(client, chunk, call).await);
+        rest = later;
+    }
+    seen
+}
+
+/// How many of these fit into one LIST, at least one.
+fn fitting(targets: &[Target]) -> usize {
+    let mut length = 0;
+    let fits = targets.iter().take_while(|target| {
+        // `&id=`, and at worst every byte as `%xx`.
+        let bytes = target.id.bytes();
+        length += 4 + bytes
+            .map(|byte| {
+                if byte.is_ascii_alphanumeric() || byte == b'-' {
+                    1
+                } else {
+                    3
+                }
+            })
+            .sum::<usize>();
+        length <= LONGEST_IDS
+    });
+    fits.count().max(1)
+}
+
+async fn look_at_once(client: &Client, targets: &[Target], call: &Call) -> Vec<Result<Sighting>> {
+    if let [target] = targets {
+        return vec![look_alone(client, &target.id, call).await];
+    }
+    let ids: Vec<&str> = targets.iter().map(|target| target.id.as_str()).collect();
+    let rows: HashMap<String, Body> = match read::some(client, &ids, &FIELDS, call).await {
+        Ok(rows) => rows.into_iter().map(|row| (row.id(), row)).collect(),
+        Err(error) => return targets.iter().map(|_| Err(error.clone())).collect(),
+    };
+    let each = ids.iter().map(async |id| match rows.get(*id) {
+        Some(row) => Ok(sighting(row)),
+        // Not being in a LIST proves nothing: it may be capped, or hide.
+        None => look_alone(client, id, call).await,
+    });
+    join_all(each).await
+}
+
+async fn look_alone(client: &Client, id: &str, call: &Call) -> Result<Sighting> {
+    match read::row(client, id, &FIELDS, call).await? {
+        Ok(row) => Ok(sighting(&row)),
+        Err(words) => Ok(status::gone(&words)),
+    }
+}
+
+fn sighting(row: &Body) -> Sighting {
+    status::sighting(row.status().as_deref(), row.admin_enabled())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_never_grows_too_long() {
+        let target = |id: String| Target {
+            id,
+            ..Target::default()
+        };
+        let uuids: Vec<Target> = (0..200).map(|n| target(format!("{n:036}"))).collect();
+        assert_eq!(fitting(&uuids), 87);
+        let long: Vec<Target> = (0..9).map(|_| target("ä".repeat(120))).collect();
+        assert_eq!(fitting(&long), 4);
+        let longest = [target("&".repeat(2000))];
+        assert_eq!(fitting(&longest), 1);
+    }
+}

@@ -1,0 +1,322 @@
+//! Reading connections: one, a page, all; and what it means when one is not there.
+
+use crate::{
+    core::{
+        dialect::{Call, Page, PageRequest},
+        error::{Error, ErrorKind, ErrorReason, Result},
+    },
+    dialects::openstack::{
+        auth::Sight,
+        client::{Answered, Ask, CONNECTIONS, Client, NoAnswer, SERVICES},
+        error::{self, Asked},
+        translate,
+        wire::{Body, ListPage, MANY, ONE},
+    },
+    model::Connection,
+};
+
+/// The most pages of one walk; a cloud that goes on beyond is not believed.
+const MOST_PAGES: usize = 10_000;
+/// How often a walk is found again after the row it stood on vanished.
+const MOST_RECOVERIES: usize = 3;
+
+/// Finds out whether the collection of connections is there, the login accepted, and the account able to see.
+pub async fn probe(client: &Client, call: &Call) -> Result<()> {
+    let ask = narrowed(client, Ask::get([CONNECTIONS]), &["id"]);
+    let ask = match client.variant().narrows {
+        true => ask.with("limit", "1"),
+        false => ask,
+    };
+    let answered = client.send(ask, call).await.map_err(error_of)?;
+    let page = list_page(&answered)?;
+    if page.rows.is_empty() {
+        believe(client, answered.sight, call).await?;
+    }
+    Ok(())
+}
+
+/// One connection.
+pub async fn get(client: &Client, id: &str, call: &Call) -> Result<Connection> {
+    let body = row(client, id, &[], call)
+        .await?
+        .map_err(|_| error::not_found())?;
+    Ok(translate::connection(&body, client.variant()))
+}
+
+/// One connection as the cloud has it, with these fields only if the cloud can narrow; or, if it is proven
+/// that there is none, the words that prove it.
+///
+/// # Errors
+/// Everything that tells neither.
+pub async fn row(
+    client: &Client,
+    id: &str,
+    fields: &[&str],
+    call: &Call,
+) -> Result<Result<Body, String>> {
+    let mut ask = Ask::get([CONNECTIONS, id]);
+    if client.variant().narrows {
+        ask = ask.fields(fields);
+    }
+    let answered = client.send(ask, call).await.map_err(error_of)?;
+    if error::is_missing(&answered.answer) {
+        return absent(client, id, &answered, call).await.map(Err);
+    }
+    let value = error::granted(&answered.answer, Asked::Read, &[])?;
+    let body = Body::under(ONE, value);
+    let body = body.ok_or_else(|| error::broken(&answered.answer, "no connection"))?;
+    Ok(Ok(body))
+}
+
+/// What a 404 of one connection proves: if it is gone, the cloud's words for that.
+///
+/// ```text
+///   404 ── the API names the connection ──► the account is shown to see ──► gone
+///    │                                            └── it is not ─────────► error: denied
+///    └── anything else ──► the collection ── 404 ─────────────────────────► error: API_ABSENT
+///                               └── there: a policy hides, or a proxy errs ► error
+/// ```
+///
+/// # Errors
+/// If it proves nothing.
+pub async fn absent(client: &Client, id: &str, answered: &Answered, call: &Call) -> Result<String> {
+    if let Some(words) = error::names_connection(&answered.answer, id) {
+        return match answered.sight {
+            Sight::Sees => Ok(words),
+            Sight::Doubtful | Sight::Unknown if sees(client, call).await? => Ok(words),
+            Sight::Doubtful | Sight::Unknown => Err(error::blind()),
+        };
+    }
+    probe(client, call).await?;
+    match error::is_from_the_api(&answered.answer) {
+        true => Err(error::blind()),
+        false => Err(error::proves_nothing(&answered.answer)),
+    }
+}
+
+/// One page of connections, in the order of their ids. A page token is the last id of the page before.
+pub async fn list(client: &Client, request: &PageRequest, call: &Call) -> Result<Page> {
+    let size = request.size.clamp(1, 1000) as usize;
+    let after = request.token.as_deref();
+    let (mut rows, mut more) = match client.variant().narrows {
+        true => page_after(client, size, after, call).await?,
+        false => {
+            let mut rows = all(client, &[], call).await?;
+            rows.sort_by_key(Body::id);
+            rows.retain(|row| after.is_none_or(|after| row.id().as_str() > after));
+            (rows, false)
+        }
+    };
+    if rows.len() > size {
+        rows.truncate(size);
+        more = true;
+    }
+    let next = rows.last().map(Body::id).filter(|_| more);
+    let variant = client.variant();
+    Ok(Page {
+        connections: rows
+            .iter()
+            .map(|row| translate::connection(row, variant))
+            .collect(),
+        next,
+    })
+}
+
+/// Every connection, with these fields only where the cloud can leave out others; empty: all fields.
+///
+/// # Errors
+/// If one of the requests fails, or the account is not shown to see.
+pub async fn all(client: &Client, fields: &[&str], call: &Call) -> Result<Vec<Body>> {
+    let mut rows = Vec::new();
+    if client.variant().narrows {
+        let mut after = None;
+        for _ in 0..MOST_PAGES {
+            let (mut page, more) =
+                sorted_page(client, None, after.as_deref(), fields, call).await?;
+            let last = page.last().map(Body::id);
+            rows.append(&mut page);
+            match last {
+                Some(last) if more => after = Some(last),
+                _ => return Ok(rows),
+            }
+        }
+        return Err(endless());
+    }
+    let ask = narrowed(client, Ask::get([CONNECTIONS]), fields);
+    let answered = client.send(ask, call).await.map_err(error_of)?;
+    rows = list_page(&answered)?.rows;
+    if rows.is_empty() {
+        believe(client, answered.sight, call).await?;
+    }
+    Ok(rows)
+}
+
+/// The rows of these ids that one LIST shows, and nothing about those it does not show. Only where the cloud
+/// can narrow does the LIST hold less than everything.
+pub async fn some(
+    client: &Client,
+    ids: &[&str],
+    fields: &[&str],
+    call: &Call,
+) -> Result<Vec<Body>> {
+    let mut ask = narrowed(client, Ask::get([CONNECTIONS]), fields);
+    if client.variant().narrows {
+        ask = ids.iter().fold(ask, |ask, id| ask.with("id", id));
+    }
+    let answered = client.send(ask, call).await.map_err(error_of)?;
+    let mut rows = list_page(&answered)?.rows;
+    // Filters are not believed: some clouds ignore those they do not know.
+    rows.retain(|row| ids.contains(&row.id().as_str()));
+    Ok(rows)
+}
+
+/// What a request failed with.
+pub fn error_of(none: NoAnswer) -> Error {
+    none.error
+}
+
+/// The rows after this id, at least one unless there is none, and whether there are more.
+async fn page_after(
+    client: &Client,
+    size: usize,
+    after: Option<&str>,
+    call: &Call,
+) -> Result<(Vec<Body>, bool)> {
+    sorted_page(client, Some(size), after, &[], call).await
+}
+
+/// One page by id. An empty page after a marker is either the end or the sign that the marker's row is gone, and
+/// the cloud does not say which; then the marker is asked for, and if it is gone the place is found again by
+/// walking from the start.
+async fn sorted_page(
+    client: &Client,
+    size: Option<usize>,
+    after: Option<&str>,
+    fields: &[&str],
+    call: &Call,
+) -> Result<(Vec<Body>, bool)> {
+    let page = raw_page(client, size, after, fields, call).await?;
+    let Some(after) = after.filter(|_| page.rows.is_empty()) else {
+        return Ok((page.rows, page.marker.is_some()));
+    };
+    if row(client, after, &["id"], call).await?.is_ok() {
+        return Ok((Vec::new(), false));
+    }
+    for _ in 0..MOST_RECOVERIES {
+        if let Some(found) = walk_past(client, size, after, fields, call).await? {
+            return Ok(found);
+        }
+    }
+    Err(endless())
+}
+
+/// Walks from the start to the first page with rows after this id; `None` if the walk lost its own marker.
+async fn walk_past(
+    client: &Client,
+    size: Option<usize>,
+    after: &str,
+    fields: &[&str],
+    call: &Call,
+) -> Result<Option<(Vec<Body>, bool)>> {
+    let mut marker: Option<String> = None;
+    for _ in 0..MOST_PAGES {
+        let page = raw_page(client, size, marker.as_deref(), fields, call).await?;
+        if let Some(marker) = marker.filter(|_| page.rows.is_empty()) {
+            let is_there = row(client, &marker, &["id"], call).await?.is_ok();
+            return Ok(is_there.then(|| (Vec::new(), false)));
+        }
+        let mut rows = page.rows;
+        let last = rows.last().map(Body::id);
+        rows.retain(|row| row.id().as_str() > after);
+        match last {
+            Some(last) if rows.is_empty() && page.marker.is_some() => marker = Some(last),
+            _ => return Ok(Some((rows, page.marker.is_some()))),
+        }
+    }
+    Err(endless())
+}
+
+async fn raw_page(
+    client: &Client,
+    size: Option<usize>,
+    marker: Option<&str>,
+    fields: &[&str],
+    call: &Call,
+) -> Result<ListPage> {
+    // `marker` without `limit` is ignored, and a cloud may cap what was not limited.
+    let limit = size.unwrap_or(1000).to_string();
+    let mut ask = Ask::get([CONNECTIONS])
+        .fields(fields)
+        .with("sort_key", "id")
+        .with("sort_dir", "asc")
+        .with("limit", &limit);
+    if let Some(marker) = marker {
+        ask = ask.with("marker", marker);
+    }
+    let answered = client.send(ask, call).await.map_err(error_of)?;
+    let page = list_page(&answered)?;
+    if page.rows.is_empty() && marker.is_none() {
+        believe(client, answered.sight, call).await?;
+    }
+    Ok(page)
+}
+
+/// Whether an empty LIST may be believed. Where roles tell nothing it is; a login without a role that sees
+/// must show something else.
+async fn believe(client: &Client, sight: Sight, call: &Call) -> Result<()> {
+    match sight {
+        Sight::Sees | Sight::Unknown => Ok(()),
+        Sight::Doubtful if sees(client, call).await? => Ok(()),
+        Sight::Doubtful => Err(error::blind()),
+    }
+}
+
+/// Whether the account is shown anything at all of the project's VPN: a service, or a connection.
+async fn sees(client: &Client, call: &Call) -> Result<bool> {
+    for collection in [SERVICES, CONNECTIONS] {
+        let mut ask = narrowed(client, Ask::get([collection]), &["id"]);
+        if client.variant().narrows {
+            ask = ask.with("limit", "1");
+        }
+        let answered = client.send(ask, call).await.map_err(error_of)?;
+        let value = collected(&answered)?;
+        let key = if collection == SERVICES {
+            SERVICES
+        } else {
+            MANY
+        };
+        if ListPage::of(key, value).is_some_and(|page| !page.rows.is_empty()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn narrowed<'a>(client: &Client, ask: Ask<'a>, fields: &[&'a str]) -> Ask<'a> {
+    match client.variant().fields {
+        true => ask.fields(fields),
+        false => ask,
+    }
+}
+
+fn list_page(answered: &Answered) -> Result<ListPage> {
+    let value = collected(answered)?;
+    ListPage::of(MANY, value).ok_or_else(|| error::broken(&answered.answer, "no list"))
+}
+
+/// Reads the answer of a collection as such: if the collection is not there, there is no API.
+fn collected(answered: &Answered) -> Result<serde_json::Value> {
+    let answer = &answered.answer;
+    error::granted(answer, Asked::Read, &[]).map_err(|refused| match error::is_missing(answer) {
+        true => error::api_absent(answer),
+        false => refused,
+    })
+}
+
+fn endless() -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        ErrorReason::UpstreamBrokenAnswer,
+        "the cloud's list does not go on",
+    )
+}

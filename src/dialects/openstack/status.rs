@@ -1,0 +1,172 @@
+//! What Neutron says of a connection, as the one normalized status. Pure.
+//!
+//! One word answers two questions: whether the agent has the configuration, and whether its tunnel is up.
+//! Whether the word still speaks of the configuration before an update is for the core to judge: Neutron
+//! does not touch it on PUT.
+
+use crate::{
+    model::{Assurance, RealizationState, Reason, Sighting, codes},
+    rest::redact::tidy,
+};
+
+/// The longest word kept, in bytes. The column has 16.
+const WORD: usize = 160;
+
+/// A connection with this `status` and this `admin_state_up`.
+pub fn sighting(status: Option<&str>, admin_enabled: Option<bool>) -> Sighting {
+    use RealizationState as State;
+    let stored = Assurance::IntentStored;
+    let (state, assurance, code) = match normalized(status).as_str() {
+        // Only security associations make it so.
+        "ACTIVE" => (State::Active, Assurance::TunnelUp, None),
+        // The agent has installed it; the peer does not answer.
+        "DOWN" => (State::Down, Assurance::ControlPlane, None),
+        // The agent is never told of a connection made like this, so this is where it stays.
+        "PENDING_CREATE" if admin_enabled == Some(false) => {
+            (State::Disabled, stored, Some(codes::ADMIN_DISABLED))
+        }
+        "BUILD" | "PENDING_CREATE" => (State::Pending, stored, None),
+        "PENDING_UPDATE" => (State::InProgress, stored, None),
+        "PENDING_DELETE" => (State::Deleting, stored, None),
+        "ERROR" => (State::Failed, stored, Some(codes::UPSTREAM_ERROR)),
+        // Open Telekom Cloud: the provider has stopped it.
+        "FROZEN" => (State::Disabled, stored, Some(codes::FROZEN)),
+        _ => (State::Unknown, stored, Some(codes::UNRECOGNIZED_VALUE)),
+    };
+    let native_state = native(status);
+    Sighting {
+        state,
+        assurance,
+        reason: code.map(|code| Reason::new(code, sentence(code, &native_state))),
+        native_state,
+        admin_enabled,
+        ..Sighting::default()
+    }
+}
+
+/// A connection that is proven gone, and what the cloud said instead.
+///
+/// The row goes before any agent acts, so that it is gone says only that nobody wants it any more.
+pub fn gone(said: &str) -> Sighting {
+    Sighting {
+        state: RealizationState::Deleted,
+        assurance: Assurance::IntentStored,
+        native_state: tidy(said, WORD),
+        ..Sighting::default()
+    }
+}
+
+/// The word as it is shown and compared between looks: as the cloud gave it.
+pub fn native(status: Option<&str>) -> String {
+    tidy(status.unwrap_or_default(), WORD)
+}
+
+/// In capitals, with blanks and hyphens as underscores.
+fn normalized(status: Option<&str>) -> String {
+    let word = status.unwrap_or_default().trim().to_ascii_uppercase();
+    word.replace([' ', '-'], "_")
+}
+
+fn sentence(code: &str, native: &str) -> String {
+    match code {
+        codes::ADMIN_DISABLED => {
+            "made switched off, so that no agent is told of it; it can only be deleted".to_owned()
+        }
+        codes::FROZEN => "the provider has frozen the connection".to_owned(),
+        codes::UPSTREAM_ERROR => {
+            "the cloud says that the connection failed, and not why".to_owned()
+        }
+        _ if native.is_empty() => "the cloud gives no status".to_owned(),
+        _ => format!("`{native}` is no status that is documented"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use RealizationState as State;
+
+    #[track_caller]
+    fn check(status: &str, state: State, assurance: Assurance, code: Option<&str>) {
+        for admin_enabled in [Some(true), None] {
+            let seen = sighting(Some(status), admin_enabled);
+            let reason = seen.reason.as_ref().map(|reason| reason.code.as_str());
+            assert_eq!(
+                (seen.state, seen.assurance, reason),
+                (state, assurance, code),
+                "{status}"
+            );
+            assert_eq!(seen.native_state, status);
+            assert_eq!(seen.admin_enabled, admin_enabled);
+            assert_eq!(seen.tunnel, None);
+        }
+    }
+
+    #[test]
+    fn every_word_has_its_meaning() {
+        let (stored, control) = (Assurance::IntentStored, Assurance::ControlPlane);
+        check("ACTIVE", State::Active, Assurance::TunnelUp, None);
+        check("DOWN", State::Down, control, None);
+        check("BUILD", State::Pending, stored, None);
+        check("PENDING_CREATE", State::Pending, stored, None);
+        check("PENDING_UPDATE", State::InProgress, stored, None);
+        check("PENDING_DELETE", State::Deleting, stored, None);
+        check("ERROR", State::Failed, stored, Some("UPSTREAM_ERROR"));
+        check("FROZEN", State::Disabled, stored, Some("FROZEN"));
+    }
+
+    #[test]
+    fn spelling_does_not_matter() {
+        let stored = Assurance::IntentStored;
+        for word in [
+            "PENDING CREATE",
+            "pending-create",
+            "Pending_Create",
+            " PENDING_CREATE ",
+        ] {
+            check(word, State::Pending, stored, None);
+        }
+        check("Pending Update", State::InProgress, stored, None);
+        check("pending-delete", State::Deleting, stored, None);
+        check("active", State::Active, Assurance::TunnelUp, None);
+        check("Down", State::Down, Assurance::ControlPlane, None);
+        check("error", State::Failed, stored, Some("UPSTREAM_ERROR"));
+        check("frozen", State::Disabled, stored, Some("FROZEN"));
+    }
+
+    #[test]
+    fn what_nobody_documented_is_kept_and_never_guessed() {
+        let stored = Assurance::IntentStored;
+        for word in ["REHEARSING", "", "ACTIVE?", "PENDING", "DOWN_UP"] {
+            check(word, State::Unknown, stored, Some("UNRECOGNIZED_VALUE"));
+        }
+        let absent = sighting(None, Some(true));
+        assert_eq!(absent.state, State::Unknown);
+        assert_eq!(absent.reason.unwrap().code, "UNRECOGNIZED_VALUE");
+        assert_eq!(absent.native_state, "");
+    }
+
+    #[test]
+    fn made_disabled_is_disabled_and_other_words_speak_for_themselves() {
+        let made = sighting(Some("PENDING CREATE"), Some(false));
+        assert_eq!(
+            (made.state, made.assurance),
+            (State::Disabled, Assurance::IntentStored)
+        );
+        assert_eq!(made.reason.unwrap().code, "ADMIN_DISABLED");
+        assert_eq!(made.native_state, "PENDING CREATE");
+        // Judged against the intent by the core.
+        assert_eq!(sighting(Some("DOWN"), Some(false)).state, State::Down);
+        assert_eq!(sighting(Some("ACTIVE"), Some(false)).state, State::Active);
+        assert_eq!(sighting(Some("ERROR"), Some(false)).state, State::Failed);
+    }
+
+    #[test]
+    fn gone_is_gone_from_the_api_and_no_more() {
+        let gone = gone("IPsecSiteConnectionNotFound");
+        assert_eq!(
+            (gone.state, gone.assurance),
+            (State::Deleted, Assurance::IntentStored)
+        );
+    }
+}

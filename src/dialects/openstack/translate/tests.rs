@@ -1,0 +1,511 @@
+use super::*;
+use crate::{
+    dialects::openstack::{
+        variant::{K5, NEUTRON, OTC},
+        wire::{ListPage, MANY, ONE},
+    },
+    model::Psk,
+};
+
+fn one(text: &str) -> Body {
+    Body::under(ONE, json::parse(text.as_bytes()).unwrap()).unwrap()
+}
+
+fn body(fields: Value) -> Body {
+    Body::new(fields.as_object().unwrap().clone())
+}
+
+fn native(connection: &Connection) -> Value {
+    Value::Object(connection.native.clone())
+}
+
+fn openstack(connection: &Connection) -> &OpenstackDetails {
+    match &connection.details {
+        Some(Details::Openstack(details)) => details,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn recorded() -> Body {
+    let text =
+        include_str!("../../../../tests/fixtures/openstack/recorded/107-connection-created.json");
+    let pair = json::parse(text.as_bytes()).unwrap();
+    Body::under(ONE, pair["answer"]["body"].clone()).unwrap()
+}
+
+#[test]
+fn a_recorded_connection_leaves_nothing_over_but_its_status() {
+    let read = connection(&recorded(), &NEUTRON);
+    assert_eq!(read.id, "b0f38f6f-cf87-497a-a997-8e4b0de75f73");
+    assert_eq!(read.admin_enabled, Some(true));
+    assert_eq!(
+        read.vpn_service.as_deref(),
+        Some("1e895ab9-9823-44dd-bca7-065ffeba871e")
+    );
+    assert_eq!(
+        read.ike_policy.as_deref(),
+        Some("c573ba64-128f-4fbf-aa90-15471a8dc49a")
+    );
+    assert_eq!(
+        read.ipsec_policy.as_deref(),
+        Some("ed664305-b59f-470f-b045-e8bebe38ce90")
+    );
+    assert_eq!(read.peer.address, "198.51.100.20");
+    assert_eq!(read.peer.id, "198.51.100.20");
+    assert!(read.peer.psk_set && !read.peer.certificate && !read.managed);
+    assert_eq!(complete(read.dpd.as_ref()), Some(DEFAULT_DPD));
+    assert_eq!(read.initiation, Some(Initiation::Both));
+    assert_eq!(
+        read.selectors,
+        Some(Selectors::EndpointGroups {
+            local: "2dd8e2a4-7bbd-42b8-8763-398a5f487425".to_owned(),
+            peer: "fee1ba84-bf34-46a9-932d-5f5d50758756".to_owned(),
+        })
+    );
+    assert_eq!(read.mtu, Some(1500));
+    assert_eq!(
+        openstack(&read).project_id,
+        "fc01997757d140ebb063c7729563fba8"
+    );
+    assert_eq!(openstack(&read).auth_mode, "psk");
+    assert_eq!(openstack(&read).route_mode, "static");
+    assert_eq!(native(&read), object!({ "status": "PENDING_CREATE" }));
+    assert!(!format!("{read:?}").contains("s3cret"));
+}
+
+#[test]
+fn the_vendors_examples_are_read_whole() {
+    let otc = connection(
+        &one(include_str!(
+            "../../../../tests/fixtures/openstack/otc_show_down.json"
+        )),
+        &OTC,
+    );
+    assert_eq!(native(&otc), object!({ "status": "DOWN" }));
+    assert_eq!(
+        openstack(&otc).project_id,
+        "10039663455a446d8ba2cbb058b0f578"
+    );
+
+    let text = include_str!(
+        "../../../../tests/fixtures/openstack/otc_list_pending_create_with_blank.json"
+    );
+    let page = ListPage::of(MANY, json::parse(text.as_bytes()).unwrap()).unwrap();
+    let listed = connection(&page.rows[0], &OTC);
+    assert_eq!(
+        openstack(&listed).project_id,
+        "10039663455a446d8ba2cbb058b0f578"
+    );
+    assert_eq!(openstack(&listed).created_at, "2020-08-05 12:39:35.921257");
+    assert_eq!(native(&listed), object!({ "status": "PENDING CREATE" }));
+    // The same connection, as far as it can be written, whichever way it was read.
+    assert_eq!(listed.etag, otc.etag);
+
+    let k5 = connection(
+        &one(include_str!(
+            "../../../../tests/fixtures/openstack/k5_show_pending_create.json"
+        )),
+        &K5,
+    );
+    assert_eq!(openstack(&k5).availability_zone, "AZ1");
+    assert_eq!(k5.selectors, Some(networks(&["10.1.0.0/24"])));
+    assert_eq!(native(&k5), object!({ "status": "PENDING_CREATE" }));
+}
+
+#[test]
+fn odd_answers_are_read_all_the_same() {
+    let strings = connection(
+        &one(include_str!(
+            "../../../../tests/fixtures/openstack/made_show_numbers_as_strings.json"
+        )),
+        &NEUTRON,
+    );
+    assert_eq!(
+        (strings.mtu, strings.admin_enabled),
+        (Some(1500), Some(true))
+    );
+    assert_eq!(complete(strings.dpd.as_ref()), Some(DEFAULT_DPD));
+    let repeated = connection(
+        &one(include_str!(
+            "../../../../tests/fixtures/openstack/made_show_repeated_keys.json"
+        )),
+        &NEUTRON,
+    );
+    assert_eq!(
+        repeated.vpn_service.as_deref(),
+        Some("0f3f3b1e-2f57-4a39-8b39-4f1d5b8d2f10")
+    );
+    let zoned = connection(
+        &one(include_str!(
+            "../../../../tests/fixtures/openstack/made_show_created_at_with_zone.json"
+        )),
+        &NEUTRON,
+    );
+    assert_eq!(
+        openstack(&zoned).created_at,
+        "2020-08-05T12:39:35.921257+00:00"
+    );
+    let unknown = connection(
+        &one(include_str!(
+            "../../../../tests/fixtures/openstack/made_show_unknown_keys.json"
+        )),
+        &NEUTRON,
+    );
+    assert_eq!(openstack(&unknown).tags, ["stage=test"]);
+    assert_eq!(
+        native(&unknown),
+        object!({ "status": "DOWN", "sdn": "neutron" })
+    );
+    for text in [
+        include_str!("../../../../tests/fixtures/openstack/made_show_status_absent.json"),
+        include_str!("../../../../tests/fixtures/openstack/made_show_status_null.json"),
+    ] {
+        assert_eq!(
+            connection(&one(text), &NEUTRON).display_name,
+            "vpnconnection1"
+        );
+    }
+    assert_eq!(connection(&Body::default(), &NEUTRON).peer, Peer::default());
+}
+
+#[test]
+fn what_does_not_fit_stays_in_native() {
+    let read = connection(
+        &body(object!({
+            "id": "a", "initiator": "sometimes", "mtu": "many", "peer_address": "10.0.0.256",
+            "dpd": {"action": "shrug", "interval": 30, "timeout": -1, "colour": "red"},
+            "peer_cidrs": ["2.1.4..0/24", "10.0.0.0/8"], "tags": ["a=b", 7],
+            "project_id": "one", "tenant_id": "two", "admin_state_up": "perhaps", "psk": "canary",
+        })),
+        &NEUTRON,
+    );
+    assert_eq!(
+        read.selectors,
+        Some(networks(&["2.1.4..0/24", "10.0.0.0/8"]))
+    );
+    assert_eq!(read.peer.address, "10.0.0.256");
+    assert_eq!(
+        (read.initiation, read.mtu, read.admin_enabled),
+        (None, None, None)
+    );
+    assert_eq!(read.dpd.unwrap().interval_seconds, Some(30));
+    assert_eq!(
+        native(&read),
+        object!({
+            "initiator": "sometimes", "mtu": "many", "peer_address": "10.0.0.256",
+            "dpd": {"action": "shrug", "timeout": -1, "colour": "red"},
+            "peer_cidrs": ["2.1.4..0/24", "10.0.0.0/8"], "tags": ["a=b", 7],
+            "tenant_id": "two", "admin_state_up": "perhaps",
+        })
+    );
+    let half = connection(
+        &body(object!({"id": "a", "local_ep_group_id": "l"})),
+        &NEUTRON,
+    );
+    assert_eq!(half.selectors, None);
+    assert_eq!(native(&half), object!({"local_ep_group_id": "l"}));
+}
+
+#[test]
+fn an_at_before_a_peer_id_is_taken_off_where_the_cloud_puts_it() {
+    let body = body(object!({"id": "a", "peer_id": "@branch.example"}));
+    let k5 = connection(&body, &K5);
+    assert_eq!(k5.peer.id, "branch.example");
+    assert_eq!(native(&k5), object!({"peer_id": "@branch.example"}));
+    assert_eq!(connection(&body, &NEUTRON).peer.id, "@branch.example");
+    let same = change(
+        &[Field::PeerId],
+        ConnectionSpec {
+            peer_id: Some("branch.example".to_owned()),
+            ..ConnectionSpec::default()
+        },
+    );
+    assert_eq!(changes(&body, &same, &K5), Ok(None));
+}
+
+#[test]
+fn an_etag_follows_what_can_be_written_and_nothing_else() {
+    let etag_with = |over: Value| {
+        let mut fields = recorded().object().clone();
+        fields.insert("psk".to_owned(), "canary".into());
+        for (key, value) in over.as_object().unwrap() {
+            fields.insert(key.clone(), value.clone());
+        }
+        etag(&Body::new(fields))
+    };
+    let etag = etag_with(object!({}));
+    assert_eq!(etag.len(), 32);
+    for same in [
+        object!({"status": "ACTIVE"}),
+        object!({"psk": "other"}),
+        object!({"created_at": "now", "tags": []}),
+        object!({"mtu": "1500"}),
+        object!({"dpd": {"timeout": 120, "action": "hold", "interval": "30"}}),
+    ] {
+        assert_eq!(etag_with(same.clone()), etag, "{same}");
+    }
+    for other in [
+        object!({"name": "x"}),
+        object!({"admin_state_up": false}),
+        object!({"dpd": {"timeout": 121, "action": "hold", "interval": 30}}),
+        object!({"peer_cidrs": ["10.0.0.0/8"]}),
+    ] {
+        assert_ne!(etag_with(other.clone()), etag, "{other}");
+    }
+    assert_eq!(
+        etag_with(object!({"peer_cidrs": ["10.1.0.0/16", "10.2.0.0/16"]})),
+        etag_with(object!({"peer_cidrs": ["10.2.0.0/16", "10.1.0.0/16"]})),
+    );
+}
+
+#[test]
+fn a_new_connection_says_what_is_wanted_and_no_more() {
+    let mark = Mark::new();
+    let mut spec = ConnectionSpec {
+        display_name: "branch".to_owned(),
+        vpn_service: Some("s".to_owned()),
+        ike_policy: Some("i".to_owned()),
+        ipsec_policy: Some("p".to_owned()),
+        peer_address: "198.51.100.20".to_owned(),
+        authentication: Some(Authentication::Psk(Psk::new("canary"))),
+        selectors: Some(Selectors::EndpointGroups {
+            local: "l".to_owned(),
+            peer: "r".to_owned(),
+        }),
+        ..ConnectionSpec::default()
+    };
+    let least = object!({
+        "name": "branch", "vpnservice_id": "s", "ikepolicy_id": "i", "ipsecpolicy_id": "p",
+        "peer_address": "198.51.100.20", "peer_id": "198.51.100.20", "psk": "canary",
+        "local_ep_group_id": "l", "peer_ep_group_id": "r",
+    });
+    assert_eq!(Value::Object(new_connection(&spec, &mark, &OTC)), least);
+
+    spec.description = "to the branch".to_owned();
+    spec.peer_id = Some("branch.example".to_owned());
+    spec.admin_enabled = Some(false);
+    spec.initiation = Some(Initiation::RespondOnly);
+    spec.dpd = Some(DeadPeerDetection {
+        action: Some(DpdAction::RestartByPeer),
+        ..DeadPeerDetection::default()
+    });
+    spec.mtu = Some(1400);
+    spec.selectors = Some(networks(&["10.0.0.0/8", "192.168.5.1/24"]));
+    let most = object!({
+        "name": "branch", "description": format!("to the branch [isthmus:{}]", mark.as_str()),
+        "vpnservice_id": "s", "ikepolicy_id": "i", "ipsecpolicy_id": "p",
+        "peer_address": "198.51.100.20", "peer_id": "branch.example", "psk": "canary",
+        "admin_state_up": false, "initiator": "response-only",
+        "dpd": {"action": "restart-by-peer", "interval": 30, "timeout": 120}, "mtu": 1400,
+        "peer_cidrs": ["10.0.0.0/8", "192.168.5.1/24"],
+    });
+    let body = new_connection(&spec, &mark, &NEUTRON);
+    assert_eq!(Value::Object(body.clone()), most);
+
+    let read = connection(&Body::new(body), &NEUTRON);
+    assert_eq!(read.description, "to the branch");
+    assert!(read.managed && may_be(&recorded_as(&spec), &spec));
+    assert_eq!(read.selectors, spec.selectors);
+}
+
+#[test]
+fn only_what_differs_is_written() {
+    let there = recorded();
+    let values = |edit: fn(&mut ConnectionSpec)| {
+        let mut values = ConnectionSpec {
+            peer_address: "198.51.100.20".to_owned(),
+            ..ConnectionSpec::default()
+        };
+        edit(&mut values);
+        values
+    };
+    let written = |fields: &[Field], edit: fn(&mut ConnectionSpec)| {
+        let body = changes(&there, &change(fields, values(edit)), &NEUTRON).unwrap();
+        body.map_or(Value::Null, Value::Object)
+    };
+    let all: Vec<Field> = Field::ALL
+        .into_iter()
+        .filter(|field| *field != Field::Selectors)
+        .collect();
+    assert_eq!(
+        written(&all, |_| {}),
+        Value::Null,
+        "defaults are what is there"
+    );
+    assert_eq!(
+        written(&[Field::DisplayName], |v| v.display_name = "n".into()),
+        object!({"name": "n"})
+    );
+    assert_eq!(
+        written(&[Field::Mtu], |v| v.mtu = Some(1400)),
+        object!({"mtu": 1400})
+    );
+    assert_eq!(
+        written(&[Field::AdminEnabled], |v| v.admin_enabled = Some(false)),
+        object!({"admin_state_up": false})
+    );
+    assert_eq!(
+        written(&[Field::Initiation], |v| v.initiation =
+            Some(Initiation::RespondOnly)),
+        object!({"initiator": "response-only"})
+    );
+    assert_eq!(
+        written(&[Field::Dpd], |v| v.dpd = Some(DeadPeerDetection {
+            timeout_seconds: Some(90),
+            ..DeadPeerDetection::default()
+        })),
+        object!({"dpd": {"action": "hold", "interval": 30, "timeout": 90}})
+    );
+    assert_eq!(
+        written(&[Field::PeerAddress], |v| v.peer_address =
+            "198.51.100.21".into()),
+        object!({"peer_address": "198.51.100.21"})
+    );
+    assert_eq!(
+        written(&[Field::PeerAddress, Field::PeerId], |v| v.peer_address =
+            "198.51.100.21".into()),
+        object!({"peer_address": "198.51.100.21", "peer_id": "198.51.100.21"})
+    );
+    assert_eq!(
+        written(&[Field::Authentication], |v| v.authentication =
+            Some(Authentication::Psk(Psk::new("canary")))),
+        object!({"psk": "canary"}),
+        "a key is written whatever it was"
+    );
+    assert_eq!(
+        written(&[Field::Selectors], |v| v.selectors =
+            Some(Selectors::EndpointGroups {
+                local: "l".into(),
+                peer: "r".into()
+            })),
+        object!({"local_ep_group_id": "l", "peer_ep_group_id": "r"})
+    );
+    assert_eq!(
+        written(&[Field::Selectors], |v| {
+            v.selectors = Some(Selectors::EndpointGroups {
+                local: "2dd8e2a4-7bbd-42b8-8763-398a5f487425".into(),
+                peer: "fee1ba84-bf34-46a9-932d-5f5d50758756".into(),
+            });
+        }),
+        Value::Null
+    );
+}
+
+#[test]
+fn what_cannot_be_changed_is_refused_and_the_same_value_is_not() {
+    let refused = |fields: &[Field], values: ConnectionSpec| {
+        let violations = changes(&recorded(), &change(fields, values), &NEUTRON).unwrap_err();
+        violations
+            .into_iter()
+            .map(|it| it.field)
+            .collect::<Vec<_>>()
+    };
+    let other = ConnectionSpec {
+        vpn_service: Some("other".to_owned()),
+        ike_policy: Some("other".to_owned()),
+        ipsec_policy: Some("ed664305-b59f-470f-b045-e8bebe38ce90".to_owned()),
+        selectors: Some(networks(&["10.0.0.0/8"])),
+        ..ConnectionSpec::default()
+    };
+    assert_eq!(
+        refused(
+            &[
+                Field::VpnService,
+                Field::IkePolicy,
+                Field::IpsecPolicy,
+                Field::Selectors
+            ],
+            other
+        ),
+        ["vpn_service", "ike_policy", "policy_based"]
+    );
+}
+
+#[test]
+fn a_mark_stays_behind_a_new_description() {
+    let mark = Mark::new();
+    let made = body(object!({"id": "a", "description": mark::put("old", &mark)}));
+    let describe = |text: &str| {
+        change(
+            &[Field::Description],
+            ConnectionSpec {
+                description: text.to_owned(),
+                ..ConnectionSpec::default()
+            },
+        )
+    };
+    assert_eq!(
+        changes(&made, &describe("new"), &NEUTRON)
+            .unwrap()
+            .map(Value::Object),
+        Some(object!({"description": mark::put("new", &mark)}))
+    );
+    assert_eq!(changes(&made, &describe("old"), &NEUTRON), Ok(None));
+    let long = "x".repeat(255);
+    assert_eq!(
+        changes(&made, &describe(&long), &NEUTRON).unwrap_err()[0].field,
+        "description"
+    );
+    assert!(changes(&recorded(), &describe(&long), &NEUTRON).is_ok());
+    // This cloud keeps the field for itself.
+    assert_eq!(changes(&recorded(), &describe(""), &OTC), Ok(None));
+}
+
+#[test]
+fn networks_are_compared_as_a_set() {
+    let there = body(object!({"id": "a", "peer_cidrs": ["10.1.0.0/16", "2001:db8::/32"]}));
+    let wanted = |list: &[&str]| {
+        change(
+            &[Field::Selectors],
+            ConnectionSpec {
+                selectors: Some(networks(list)),
+                ..ConnectionSpec::default()
+            },
+        )
+    };
+    let same = wanted(&["2001:0db8::/32", "10.1.0.0/16"]);
+    assert_eq!(changes(&there, &same, &NEUTRON), Ok(None));
+    let other = wanted(&["10.1.0.0/16"]);
+    assert_eq!(
+        changes(&there, &other, &NEUTRON)
+            .unwrap()
+            .map(Value::Object),
+        Some(object!({"peer_cidrs": ["10.1.0.0/16"]}))
+    );
+}
+
+#[test]
+fn keys_and_host_names_do_not_show() {
+    let values = ConnectionSpec {
+        peer_address: "branch.example".to_owned(),
+        authentication: Some(Authentication::Psk(Psk::new("canary"))),
+        ..ConnectionSpec::default()
+    };
+    for (fields, shown) in [
+        (&[Field::Mtu][..], true),
+        (&[Field::Authentication], false),
+        (&[Field::PeerAddress], false),
+    ] {
+        assert_eq!(shows(&change(fields, values.clone())), shown);
+    }
+}
+
+fn networks(list: &[&str]) -> Selectors {
+    Selectors::Rules(vec![PolicyRule {
+        destinations: list.iter().map(|it| (*it).to_owned()).collect(),
+        ..PolicyRule::default()
+    }])
+}
+
+fn change(fields: &[Field], values: ConnectionSpec) -> ConnectionChange {
+    ConnectionChange {
+        fields: fields.iter().copied().collect(),
+        values,
+        etag: None,
+    }
+}
+
+/// What the cloud has after a POST of this.
+fn recorded_as(spec: &ConnectionSpec) -> Body {
+    Body::new(new_connection(spec, &Mark::new(), &NEUTRON))
+}

@@ -1,0 +1,287 @@
+//! What Neutron and its kin answer, read leniently: everything but the id may be absent, numbers and booleans
+//! may be strings, and what nobody here knows stays in the body it came in.
+//!
+//! Neutron gives pre-shared keys out in clear. Nothing here holds one: a [`Body`] drops it where it is read and
+//! remembers only that one is there.
+
+use crate::rest::{json, redact::is_secret_key};
+use serde_json::{Map, Value};
+use std::fmt;
+
+/// The key of one connection in a body.
+pub const ONE: &str = "ipsec_site_connection";
+/// The key of many.
+pub const MANY: &str = "ipsec_site_connections";
+
+/// One object as the cloud gave it, without its secrets.
+#[derive(Clone, Default, PartialEq)]
+pub struct Body {
+    fields: Map<String, Value>,
+    psk_set: bool,
+}
+
+impl fmt::Debug for Body {
+    /// Names the object only: a body may hold what a log should not.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Body({})", self.id())
+    }
+}
+
+impl Body {
+    /// Takes an object over, but for its secrets.
+    pub fn new(object: Map<String, Value>) -> Body {
+        let psk_set = object
+            .get("psk")
+            .is_some_and(|psk| !psk.is_null() && psk.as_str() != Some(""));
+        Body {
+            fields: without_secrets(object),
+            psk_set,
+        }
+    }
+
+    /// The object under `key` of an answer, as every GET, POST and PUT has it; `None` if there is none.
+    pub fn under(key: &str, mut answer: Value) -> Option<Body> {
+        match answer.get_mut(key)?.take() {
+            Value::Object(object) => Some(Body::new(object)),
+            _ => None,
+        }
+    }
+
+    /// The object.
+    pub fn object(&self) -> &Map<String, Value> {
+        &self.fields
+    }
+
+    /// Whether a pre-shared key is there.
+    pub fn psk_set(&self) -> bool {
+        self.psk_set
+    }
+
+    /// A field as text.
+    pub fn text(&self, key: &str) -> Option<String> {
+        json::text(&self.fields, key)
+    }
+
+    /// A field as a boolean.
+    pub fn boolean(&self, key: &str) -> Option<bool> {
+        json::boolean(&self.fields, key)
+    }
+
+    /// `id`; empty if there is none.
+    pub fn id(&self) -> String {
+        self.text("id").unwrap_or_default()
+    }
+
+    /// `status`; `None` if it is absent or null.
+    pub fn status(&self) -> Option<String> {
+        self.text("status")
+    }
+
+    /// `admin_state_up`.
+    pub fn admin_enabled(&self) -> Option<bool> {
+        self.boolean("admin_state_up")
+    }
+}
+
+/// One page of a LIST.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ListPage {
+    /// The rows that are objects with an id. `fields` that a cloud does not know make rows of `{}`.
+    pub rows: Vec<Body>,
+    /// Where the next page starts; `None` at the end.
+    pub marker: Option<String>,
+}
+
+impl ListPage {
+    /// Reads a LIST of `collection`. `None` if it is none: an object without the rows tells nothing.
+    ///
+    /// Of the link to the next page only its `marker` is taken: behind a proxy it may name another scheme or
+    /// host, and following it would send the token there.
+    pub fn of(collection: &str, answer: Value) -> Option<ListPage> {
+        let Value::Object(mut answer) = answer else {
+            return None;
+        };
+        let Some(Value::Array(rows)) = answer.remove(collection) else {
+            return None;
+        };
+        let rows = rows.into_iter().filter_map(|row| match row {
+            Value::Object(row) => Some(Body::new(row)),
+            _ => None,
+        });
+        let links = answer.get(&format!("{collection}_links"));
+        Some(ListPage {
+            rows: rows.filter(|row| !row.id().is_empty()).collect(),
+            marker: links
+                .and_then(Value::as_array)
+                .and_then(|links| next(links)),
+        })
+    }
+}
+
+/// What one of these clouds says when it refuses something.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Refusal {
+    /// `NeutronError.type`, or the code where there is no type.
+    pub kind: String,
+    /// The words.
+    pub message: String,
+}
+
+impl Refusal {
+    /// Reads a refusal in any of the forms seen; `None` if it is none of them.
+    ///
+    /// | form | from |
+    /// | --- | --- |
+    /// | `{"NeutronError": {type, message, detail}}` | Neutron |
+    /// | `{"NeutronError": "…"}` | older ones |
+    /// | `{"error": {code, title, message}}` | Keystone, and its middleware before Neutron |
+    /// | `{"code": "VPC.…", "message"}`, `{"error_code", "error_msg"}` | Open Telekom Cloud and the gateway before it |
+    pub fn of(answer: &Value) -> Option<Refusal> {
+        let object = answer.as_object()?;
+        match object.get("NeutronError") {
+            Some(Value::Object(error)) => return Some(Refusal::read(error, "type", "message")),
+            Some(Value::String(message)) => {
+                return Some(Refusal {
+                    kind: String::new(),
+                    message: message.clone(),
+                });
+            }
+            _ => {}
+        }
+        match object.get("error") {
+            Some(Value::Object(error)) if error.contains_key("title") => {
+                return Some(Refusal::read(error, "title", "message"));
+            }
+            Some(Value::Object(error)) => return Some(Refusal::read(error, "code", "message")),
+            _ => {}
+        }
+        [("code", "message"), ("error_code", "error_msg")]
+            .into_iter()
+            .find(|(code, _)| object.contains_key(*code))
+            .map(|(code, message)| Refusal::read(object, code, message))
+    }
+
+    fn read(object: &Map<String, Value>, kind: &str, message: &str) -> Refusal {
+        Refusal {
+            kind: json::text(object, kind).unwrap_or_default(),
+            message: json::text(object, message).unwrap_or_default(),
+        }
+    }
+}
+
+/// The `marker` in the link to the next page.
+fn next(links: &[Value]) -> Option<String> {
+    let href = links
+        .iter()
+        .find(|link| link["rel"] == "next")
+        .and_then(|link| link["href"].as_str())?;
+    let (_, query) = href.split_once('?')?;
+    let query = query.split('#').next().unwrap_or_default();
+    // Parsed as a query of some address, because a query alone is no address.
+    let address = reqwest::Url::parse(&format!("marker:?{query}")).ok()?;
+    let found = address.query_pairs().find(|(key, _)| key == "marker");
+    found
+        .map(|(_, marker)| marker.into_owned())
+        .filter(|marker| !marker.is_empty())
+}
+
+fn without_secrets(object: Map<String, Value>) -> Map<String, Value> {
+    let kept = object.into_iter().filter(|(key, _)| !is_secret_key(key));
+    kept.map(|(key, value)| (key, harmless(value))).collect()
+}
+
+fn harmless(value: Value) -> Value {
+    match value {
+        Value::Object(object) => Value::Object(without_secrets(object)),
+        Value::Array(list) => list.into_iter().map(harmless).collect(),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_body_knows_that_there_is_a_key_and_not_which() {
+        let body = Body::under(ONE, json!({ ONE: {"id": "a", "psk": "canary"} })).unwrap();
+        assert!(body.psk_set());
+        assert!(!format!("{body:?} {:?}", body.object()).contains("canary"));
+        for psk in [json!(null), json!("")] {
+            assert!(
+                !Body::under(ONE, json!({ ONE: {"psk": psk} }))
+                    .unwrap()
+                    .psk_set()
+            );
+        }
+        let nested = Body::under(ONE, json!({ ONE: {"x": [{"PSK": "canary", "y": 1}]} })).unwrap();
+        assert_eq!(
+            Value::Object(nested.object().clone()),
+            json!({"x": [{"y": 1}]})
+        );
+    }
+
+    #[test]
+    fn repeated_keys_and_odd_types_are_read() {
+        let text = include_bytes!("../../../tests/fixtures/openstack/made_show_repeated_keys.json");
+        let body = Body::under(ONE, json::parse(text).unwrap()).unwrap();
+        assert_eq!(body.status().as_deref(), Some("ACTIVE"));
+        let text =
+            include_bytes!("../../../tests/fixtures/openstack/made_show_numbers_as_strings.json");
+        let body = Body::under(ONE, json::parse(text).unwrap()).unwrap();
+        assert_eq!(body.admin_enabled(), Some(true));
+        assert_eq!(Body::under(ONE, json!({ ONE: [] })), None);
+        assert_eq!(Body::under(ONE, json!([])), None);
+    }
+
+    #[test]
+    fn only_the_marker_is_taken_from_a_link() {
+        let link = |rel: &str, href: &str| json!({"rel": rel, "href": href});
+        let page = |links: Value| {
+            let answer =
+                json!({ MANY: [{"id": "a"}, {}, 7], "ipsec_site_connections_links": links });
+            ListPage::of(MANY, answer).unwrap()
+        };
+        let href = "http://elsewhere.example/x?limit=2&marker=a%2Fb&fields=id";
+        let found = page(json!([link("previous", "?marker=z"), link("next", href)]));
+        assert_eq!(found.marker.as_deref(), Some("a/b"));
+        assert_eq!(found.rows.len(), 1);
+        for links in [
+            json!(null),
+            json!([]),
+            json!([link("previous", href)]),
+            json!([link("next", "x")]),
+        ] {
+            assert_eq!(page(links).marker, None);
+        }
+        assert_eq!(ListPage::of(MANY, json!({})), None);
+        assert_eq!(ListPage::of(MANY, json!({ MANY: null })), None);
+    }
+
+    #[test]
+    fn refusals_are_read_in_every_form() {
+        let read = |answer: Value| Refusal::of(&answer).map(|said| (said.kind, said.message));
+        let both = |kind: &str, message: &str| Some((kind.to_owned(), message.to_owned()));
+        assert_eq!(
+            read(json!({"NeutronError": {"type": "OverQuota", "message": "m", "detail": ""}})),
+            both("OverQuota", "m")
+        );
+        assert_eq!(read(json!({"NeutronError": "m"})), both("", "m"));
+        assert_eq!(
+            read(json!({"error": {"code": 401, "title": "Unauthorized", "message": "m"}})),
+            both("Unauthorized", "m")
+        );
+        assert_eq!(
+            read(json!({"code": "VPC.1003", "message": "m"})),
+            both("VPC.1003", "m")
+        );
+        assert_eq!(
+            read(json!({"error_code": "APIGW.0301", "error_msg": "m"})),
+            both("APIGW.0301", "m")
+        );
+        for none in [json!({}), json!("m"), json!({"message": "m"})] {
+            assert_eq!(read(none), None);
+        }
+    }
+}

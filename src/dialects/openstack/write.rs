@@ -1,0 +1,361 @@
+//! Making, changing and removing connections.
+//!
+//! A write is sent once. If its answer is lost, what there is now is looked at instead: by the mark after a
+//! POST, by what was wanted after a PUT, by absence after a DELETE.
+
+use crate::{
+    core::{
+        dialect::{Call, Mark, Proof, Warning, Written},
+        error::{Error, ErrorKind, ErrorReason, Result},
+    },
+    dialects::openstack::{
+        client::{Answered, Ask, CONNECTIONS, Client},
+        error::{self, Asked},
+        mark, read, status, translate,
+        variant::Variant,
+        wire::{Body, ONE},
+    },
+    model::{ConnectionChange, ConnectionSpec, Field},
+    rest::{client::Sent, json},
+};
+use std::{collections::HashSet, net::IpAddr, time::Duration};
+use tokio::time::{Instant, sleep};
+
+/// Pauses before a connection whose POST got no answer is looked for once more: Neutron takes up to a second
+/// for a POST, and goes on with it after its client went away.
+const STILL_BEING_MADE: [Duration; 2] = [Duration::from_millis(500), Duration::from_millis(1500)];
+
+/// What a connection is found by after a lost answer.
+const FOUND_BY: [&str; 5] = ["id", "description", "name", "vpnservice_id", "peer_address"];
+
+/// Makes a connection.
+pub async fn create(
+    client: &Client,
+    spec: &ConnectionSpec,
+    mark: &Mark,
+    call: &Call,
+) -> Result<Written> {
+    let variant = client.variant();
+    // Where no mark can be left, what was there before cannot be what this call makes.
+    let before = match variant.description {
+        true => HashSet::new(),
+        false => {
+            let rows = read::all(client, &FOUND_BY, call).await?;
+            rows.iter().map(Body::id).collect()
+        }
+    };
+    let secrets: Vec<&str> = translate::psk(spec).into_iter().collect();
+    let body = translate::new_connection(spec, mark, variant);
+    let ask = Ask::post([CONNECTIONS], ONE, body);
+    let body = match send(client, ask, Asked::Create, &secrets, call).await? {
+        Outcome::Done(body) => body,
+        Outcome::Lost(lost) => {
+            let is_it = |row: &Body| match variant.description {
+                true => mark::is(&row.text("description").unwrap_or_default(), mark),
+                false => !before.contains(&row.id()) && translate::may_be(row, spec),
+            };
+            let mut found = find(client, is_it, lost, call).await;
+            if let Err(error) = &mut found {
+                let mark = ("mark", mark.as_str().to_owned());
+                error.context.metadata.push(mark);
+            }
+            found?
+        }
+        Outcome::Missing(answered) => return Err(error::api_absent(&answered.answer)),
+    };
+    Ok(Written {
+        id: body.id(),
+        connection: Some(translate::connection(&body, variant)),
+        // A new row has no status from before.
+        proof: Proof::AnyStatus,
+        warnings: create_warnings(spec),
+    })
+}
+
+/// Changes what differs.
+pub async fn update(
+    client: &Client,
+    id: &str,
+    change: &ConnectionChange,
+    call: &Call,
+) -> Result<Written> {
+    let variant = client.variant();
+    let before = present(client, id, call).await?;
+    check_etag(change.etag.as_deref(), &before)?;
+    let Some(body) =
+        translate::changes(&before, change, variant).map_err(Error::not_expressible)?
+    else {
+        return Ok(updated(&before, Proof::Nothing, change, variant));
+    };
+    let secrets: Vec<&str> = translate::psk(&change.values).into_iter().collect();
+    let ask = Ask::put([CONNECTIONS, id], ONE, body);
+    let after = match send(client, ask, Asked::Change, &secrets, call).await? {
+        Outcome::Done(body) => body,
+        Outcome::Missing(answered) => {
+            read::absent(client, id, &answered, call).await?;
+            return Err(error::not_found());
+        }
+        Outcome::Lost(lost) => {
+            let now = read::row(client, id, &[], call).await;
+            match now {
+                Ok(Ok(now)) => {
+                    let is_as_wanted =
+                        matches!(translate::changes(&now, change, variant), Ok(None));
+                    if is_as_wanted && translate::shows(change) {
+                        now
+                    } else if lost.said_failed {
+                        return Err(lost.because);
+                    } else {
+                        return Err(error::ambiguous(
+                            &lost.because,
+                            "the connection was changed",
+                        ));
+                    }
+                }
+                Ok(Err(_)) => return Err(error::not_found()),
+                Err(_) => {
+                    return Err(error::ambiguous(
+                        &lost.because,
+                        "the connection was changed",
+                    ));
+                }
+            }
+        }
+    };
+    // A PUT does not touch `status`: it may go on telling of what was before.
+    let proof = Proof::StatusMustMove {
+        native_state: status::native(after.status().as_deref()),
+    };
+    Ok(updated(&after, proof, change, variant))
+}
+
+/// Removes a connection. Nothing else was made for it.
+pub async fn delete(client: &Client, id: &str, etag: Option<&str>, call: &Call) -> Result<Written> {
+    if etag.is_some_and(|etag| !etag.is_empty()) {
+        check_etag(etag, &present(client, id, call).await?)?;
+    }
+    let lost = match client
+        .send(Ask::delete([CONNECTIONS, id]), &hurried(call))
+        .await
+    {
+        Ok(answered) if answered.answer.is_success() => None,
+        Ok(answered) if error::is_missing(&answered.answer) => {
+            read::absent(client, id, &answered, call).await?;
+            return Err(error::not_found());
+        }
+        Ok(answered) => {
+            let because = error::refused(&answered.answer, Asked::Remove, &[]);
+            if !error::is_in_doubt(&answered.answer) {
+                return Err(because);
+            }
+            let said_failed = error::says_failed(&answered.answer);
+            Some(Lost {
+                because,
+                said_failed,
+            })
+        }
+        Err(none) if none.sent == Sent::No => return Err(none.error),
+        Err(none) => Some(Lost {
+            because: none.error,
+            said_failed: false,
+        }),
+    };
+    if let Some(lost) = lost {
+        match read::row(client, id, &["id"], call).await {
+            Ok(Err(_)) => {}
+            Ok(Ok(_)) if lost.said_failed => return Err(lost.because),
+            Ok(Ok(_)) | Err(_) => {
+                return Err(error::ambiguous(
+                    &lost.because,
+                    "the connection was removed",
+                ));
+            }
+        }
+    }
+    Ok(Written {
+        id: id.to_owned(),
+        connection: None,
+        proof: Proof::AnyStatus,
+        warnings: Vec::new(),
+    })
+}
+
+/// What became of a write.
+enum Outcome {
+    Done(Body),
+    Lost(Lost),
+    /// 404 without a word about what the connection refers to.
+    Missing(Answered),
+}
+
+/// A write of which it is not known from its answer whether it happened.
+struct Lost {
+    because: Error,
+    /// The cloud itself said that it failed.
+    said_failed: bool,
+}
+
+/// Sends one write and reads its answer.
+///
+/// # Errors
+/// If it certainly did not happen.
+async fn send(
+    client: &Client,
+    ask: Ask<'_>,
+    asked: Asked,
+    secrets: &[&str],
+    call: &Call,
+) -> Result<Outcome> {
+    let answered = match client.send(ask, &hurried(call)).await {
+        Ok(answered) => answered,
+        Err(none) if none.sent == Sent::No => return Err(none.error),
+        Err(none) => {
+            return Ok(Outcome::Lost(Lost {
+                because: none.error,
+                said_failed: false,
+            }));
+        }
+    };
+    let answer = &answered.answer;
+    if answer.is_success() {
+        let body = json::parse(&answer.body).ok();
+        let body = body.and_then(|value| Body::under(ONE, value));
+        return Ok(match body.filter(|body| !body.id().is_empty()) {
+            Some(body) => Outcome::Done(body),
+            None => Outcome::Lost(Lost {
+                because: error::broken(answer, "no connection with an id"),
+                said_failed: false,
+            }),
+        });
+    }
+    let because = error::refused(answer, asked, secrets);
+    if error::is_in_doubt(answer) {
+        let said_failed = error::says_failed(answer);
+        return Ok(Outcome::Lost(Lost {
+            because,
+            said_failed,
+        }));
+    }
+    if error::is_missing(answer) && because.reason != ErrorReason::ReferenceNotFound {
+        return Ok(Outcome::Missing(answered));
+    }
+    Err(because)
+}
+
+/// Looks for what a POST made whose answer was lost. It is never sent again.
+async fn find(
+    client: &Client,
+    is_it: impl Fn(&Body) -> bool,
+    lost: Lost,
+    call: &Call,
+) -> Result<Body> {
+    let unknown = |because: &Error| error::ambiguous(because, "the connection was made");
+    let mut pauses = STILL_BEING_MADE.into_iter();
+    loop {
+        let Ok(rows) = read::all(client, &FOUND_BY, call).await else {
+            return Err(unknown(&lost.because));
+        };
+        let ids: Vec<String> = rows.iter().filter(|row| is_it(row)).map(Body::id).collect();
+        match ids.as_slice() {
+            [id] => {
+                return match read::row(client, id, &[], call).await {
+                    Ok(Ok(body)) => Ok(body),
+                    Ok(Err(_)) | Err(_) => Err(unknown(&lost.because)),
+                };
+            }
+            [] if lost.said_failed => return Err(lost.because),
+            [] => {}
+            several => return Err(many(&lost.because, several)),
+        }
+        match pauses.next() {
+            Some(pause) if Instant::now() + pause < call.deadline => sleep(pause).await,
+            _ => return Err(unknown(&lost.because)),
+        }
+    }
+}
+
+/// More than one could be what was made, and this cloud leaves no room for a mark.
+fn many(because: &Error, ids: &[String]) -> Error {
+    let mut error = error::ambiguous(because, "which of several connections was made");
+    let named = ids.join(", ");
+    error.message = format!(
+        "{}; these have its name, service and peer address: {named}",
+        error.message
+    );
+    error.context.metadata.push(("candidates", named));
+    error
+}
+
+async fn present(client: &Client, id: &str, call: &Call) -> Result<Body> {
+    read::row(client, id, &[], call)
+        .await?
+        .map_err(|_| error::not_found())
+}
+
+fn check_etag(etag: Option<&str>, now: &Body) -> Result<()> {
+    match etag.filter(|etag| !etag.is_empty()) {
+        Some(etag) if etag != translate::etag(now) => Err(Error::new(
+            ErrorKind::Stale,
+            ErrorReason::StaleEtag,
+            "the connection was changed since the `etag` was read",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Leaves a third of the time to find out what became of a write whose answer does not come.
+fn hurried(call: &Call) -> Call {
+    let left = call.deadline.saturating_duration_since(Instant::now());
+    Call {
+        deadline: call.deadline - left / 3,
+        priority: call.priority,
+    }
+}
+
+fn updated(body: &Body, proof: Proof, change: &ConnectionChange, variant: &Variant) -> Written {
+    let connection = translate::connection(body, variant);
+    let touches = |field| change.fields.contains(&field);
+    let mut warnings = Vec::new();
+    if touches(Field::PeerAddress) {
+        warnings.extend(resolved(&change.values));
+        if !touches(Field::PeerId) && connection.peer.id != connection.peer.address {
+            let message = format!(
+                "the peer still has to identify itself as `{}`",
+                connection.peer.id
+            );
+            warnings.push(warning("peer.id", message));
+        }
+    }
+    Written {
+        id: connection.id.clone(),
+        connection: Some(connection),
+        proof,
+        warnings,
+    }
+}
+
+fn create_warnings(spec: &ConnectionSpec) -> Vec<Warning> {
+    let mut warnings: Vec<Warning> = resolved(spec).into_iter().collect();
+    if spec.admin_enabled == Some(false) {
+        warnings.push(warning(
+            "admin_enabled",
+            "a connection made switched off stays PENDING_CREATE, takes no update, and can only be deleted",
+        ));
+    }
+    warnings
+}
+
+fn resolved(spec: &ConnectionSpec) -> Option<Warning> {
+    let is_name = spec.peer_address.parse::<IpAddr>().is_err();
+    is_name.then(|| {
+        let what = "the cloud resolves the host name once, now, and keeps the address";
+        warning("peer.address", what)
+    })
+}
+
+fn warning(field: &str, message: impl Into<String>) -> Warning {
+    Warning {
+        field: field.to_owned(),
+        message: message.into(),
+    }
+}

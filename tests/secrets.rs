@@ -71,14 +71,15 @@ impl Seen {
     }
 }
 
-/// A refusal that quotes the request's key, as a cloud may.
-fn quoting_refusal(status: StatusCode) -> Answer {
+/// A refusal that quotes a key: by its name, as a cloud may quote any object, and bare, as one may quote
+/// what it was just sent.
+fn quoting_refusal(status: StatusCode, bare: &str) -> Answer {
+    let words = format!("bad request: {{\"psk\": \"{PSK}\"}}, psk='{NEW_PSK}' {bare}");
     Answer::json(
         status,
         &serde_json::json!({
-            "httpStatus": "BAD_REQUEST", "error_code": 255, "module_name": "VPN",
-            "error_message": format!("bad request: {{\"psk\": \"{PSK}\"}} and also {PSK} or {NEW_PSK}"),
-            "NeutronError": {"type": "HTTPBadRequest", "message": format!("'{PSK}' and {NEW_PSK}"), "detail": ""},
+            "httpStatus": "BAD_REQUEST", "error_code": 255, "module_name": "VPN", "error_message": words,
+            "NeutronError": {"type": "HTTPBadRequest", "message": words, "detail": ""},
         }),
     )
 }
@@ -204,16 +205,10 @@ async fn no_secret_is_ever_told() {
         StatusCode::INTERNAL_SERVER_ERROR,
     ] {
         for faults in [nsx.faults(), openstack.faults()] {
-            faults.inject(Rule::on(
-                Method::POST,
-                "vpn",
-                Fault::Answer(quoting_refusal(status)),
-            ));
-            faults.inject(Rule::on(
-                Method::GET,
-                "vpn",
-                Fault::Answer(quoting_refusal(status)),
-            ));
+            let to_post = quoting_refusal(status, &format!("and also {PSK}"));
+            faults.inject(Rule::on(Method::POST, "vpn", Fault::Answer(to_post)));
+            let to_get = quoting_refusal(status, "");
+            faults.inject(Rule::on(Method::GET, "vpn", Fault::Answer(to_get)));
         }
         fail_everything(
             &running,

@@ -10,7 +10,7 @@ use crate::{
             many::{OpeningMany, WatchMany},
             poller::Poller,
             stream::{Bound, EventKind, Opening, Outcome, Watch, compacted},
-            subject::Subject,
+            subject::{Interest, Subject},
             token::{ResumeToken, WriteToken},
         },
     },
@@ -79,7 +79,13 @@ impl Gateway {
         deadline: Instant,
     ) -> Result<Standing> {
         let poller = self.poller(&name.backend)?;
-        let (subject, watching) = poller.watch(name, include_tunnel);
+        let (subject, watching) = poller.watch(
+            name,
+            Interest {
+                tunnel: include_tunnel,
+                outcome: false,
+            },
+        );
         let bound = self.bound(&subject, write_token)?;
         let number = subject.next_look();
         poller.look_soon(&subject);
@@ -109,16 +115,19 @@ impl Gateway {
     /// A token that does not belong here, a goal that cannot be reached, or `NotFound`.
     pub async fn watch(&self, request: WatchRequest) -> Result<Watch> {
         let poller = Arc::clone(self.poller(&request.name.backend)?);
-        let (subject, mut watching) = poller.watch(&request.name, false);
+        let (subject, held) = poller.watch(&request.name, Interest::default());
         let bound = self.bound(&subject, &request.write_token)?;
         let goal = goal(&request, bound)?;
         let resume = self.resume(&subject, &request)?;
         let tunnel =
             request.include_tunnel || matches!(goal, Some(Goal::InEffect | Goal::TunnelUp));
-        if tunnel {
-            watching = subject.watch(true);
-        }
-        let current = first_look(&poller, &subject, tunnel, self.heartbeat).await;
+        let interest = Interest {
+            tunnel,
+            outcome: goal.is_some(),
+        };
+        let watching = subject.watch(interest);
+        drop(held);
+        let current = first_look(&poller, &subject, interest, self.heartbeat).await;
 
         let last = subject.last_or_unseen();
         let anonymous = bound.is_none() && resume.is_none() && goal != Some(Goal::Gone);
@@ -311,10 +320,10 @@ fn goal(request: &WatchRequest, bound: Option<(u64, Option<Intent>)>) -> Result<
 async fn first_look(
     poller: &Arc<Poller>,
     subject: &Subject,
-    tunnel: bool,
+    interest: Interest,
     heartbeat: Duration,
 ) -> bool {
-    let (_, current) = subject.current(tunnel);
+    let (_, current) = subject.current(interest);
     if current {
         poller.look_by(
             subject,
@@ -323,7 +332,7 @@ async fn first_look(
         return true;
     }
     let wait = FIRST_LOOK.min(heartbeat);
-    let number = subject.look_under_way(tunnel).unwrap_or_else(|| {
+    let number = subject.look_under_way(interest.tunnel).unwrap_or_else(|| {
         let number = subject.next_look();
         poller.look_soon(subject);
         number

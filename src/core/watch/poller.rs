@@ -12,7 +12,7 @@ use crate::{
             pace,
             ring::{Ring, Sequence},
             schedule::Schedule,
-            subject::{Subject, Watching},
+            subject::{Interest, Subject, Watching},
         },
     },
     model::ConnectionName,
@@ -114,9 +114,9 @@ impl Poller {
     }
 
     /// Has a connection polled for as long as the second part of the answer is held.
-    pub fn watch(&self, name: &ConnectionName, tunnel: bool) -> (Arc<Subject>, Watching) {
+    pub fn watch(&self, name: &ConnectionName, interest: Interest) -> (Arc<Subject>, Watching) {
         let subject = self.subject(name);
-        let watching = subject.watch(tunnel);
+        let watching = subject.watch(interest);
         // It may have been forgotten between the two lines above; then it is known again from here on.
         let mut subjects = lock(&self.subjects);
         let known = subjects
@@ -126,7 +126,7 @@ impl Poller {
             return (subject, watching);
         }
         let known = Arc::clone(known);
-        let watching = known.watch(tunnel);
+        let watching = known.watch(interest);
         (known, watching)
     }
 
@@ -320,7 +320,12 @@ impl Poller {
             let tunnel = self.whole_tunnels.load(Ordering::SeqCst) > 0;
             lock(&self.held)
                 .entry(Arc::clone(&subject.name().id))
-                .or_insert_with(|| subject.watch(tunnel));
+                .or_insert_with(|| {
+                    subject.watch(Interest {
+                        tunnel,
+                        outcome: false,
+                    })
+                });
             self.look_soon(subject);
         }
     }
@@ -333,7 +338,10 @@ impl Poller {
         for subject in all {
             held.entry(Arc::clone(&subject.name().id))
                 .or_insert_with(|| {
-                    let watching = subject.watch(tunnel);
+                    let watching = subject.watch(Interest {
+                        tunnel,
+                        outcome: false,
+                    });
                     fresh.push(subject);
                     watching
                 });

@@ -15,7 +15,7 @@ use crate::{
             judge::{Terms, Verdict, judge},
             log::{After, Observation},
             poller::Poller,
-            subject::{Pulse, Subject, Watching},
+            subject::{Interest, Pulse, Subject, Watching},
             token::ResumeToken,
         },
     },
@@ -241,7 +241,7 @@ impl Watch {
         if self.judged {
             return None;
         }
-        let (last, current) = self.subject.current(false);
+        let (last, current) = self.subject.current(Interest::default());
         if !current {
             return None;
         }

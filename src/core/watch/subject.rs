@@ -49,6 +49,7 @@ struct State {
     log: Log,
     watchers: usize,
     tunnel_watchers: usize,
+    outcome_watchers: usize,
     in_flight: bool,
     /// Somebody asked for a look while one was under way, which may have begun too early for them.
     again: bool,
@@ -84,18 +85,28 @@ pub struct Pulse {
     pub last_error: Option<ErrorReason>,
 }
 
+/// What somebody who watches a connection needs of its looks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Interest {
+    /// The tunnel.
+    pub tunnel: bool,
+    /// That they come quickly, because something is waited for.
+    pub outcome: bool,
+}
+
 /// Keeps a connection being polled for as long as it is held.
 #[derive(Debug)]
 pub struct Watching {
     subject: Arc<Subject>,
-    tunnel: bool,
+    interest: Interest,
 }
 
 impl Drop for Watching {
     fn drop(&mut self) {
         let mut state = self.subject.state();
         state.watchers -= 1;
-        state.tunnel_watchers -= usize::from(self.tunnel);
+        state.tunnel_watchers -= usize::from(self.interest.tunnel);
+        state.outcome_watchers -= usize::from(self.interest.outcome);
         state.touched = Instant::now();
     }
 }
@@ -113,6 +124,7 @@ impl Subject {
                 log: Log::default(),
                 watchers: 0,
                 tunnel_watchers: 0,
+                outcome_watchers: 0,
                 in_flight: false,
                 again: false,
                 interval: settings.fresh,
@@ -139,15 +151,16 @@ impl Subject {
     }
 
     /// Has it polled for as long as the answer is held. The caller wakes the poller.
-    pub fn watch(self: &Arc<Self>, tunnel: bool) -> Watching {
+    pub fn watch(self: &Arc<Self>, interest: Interest) -> Watching {
         let mut state = self.state();
         state.watchers += 1;
-        state.tunnel_watchers += usize::from(tunnel);
+        state.tunnel_watchers += usize::from(interest.tunnel);
+        state.outcome_watchers += usize::from(interest.outcome);
         state.touched = Instant::now();
         drop(state);
         Watching {
             subject: Arc::clone(self),
-            tunnel,
+            interest,
         }
     }
 
@@ -236,7 +249,7 @@ impl Subject {
         });
         state.interval = pace::interval(
             &self.settings,
-            state.knowledge.unsettled(),
+            state.knowledge.unsettled() || state.outcome_watchers > 0,
             look.ended.duration_since(state.changed),
             state.last_error.as_ref(),
             state.interval,
@@ -262,15 +275,22 @@ impl Subject {
         self.state().next_look = Some(at);
     }
 
-    /// What is said now, and how sure it is that this is current: whether the last look that succeeded is
-    /// younger than the interval, covered the tunnel if that is wanted, and nothing was written since.
-    pub fn current(&self, tunnel: bool) -> (Option<Arc<Observation>>, bool) {
+    /// What is said now, and whether it is current: from a look that succeeded lately, covered the tunnel if
+    /// that is wanted, and is the last. Lately is within the interval; for whoever waits for an outcome,
+    /// within the fresh interval, because what was true half a minute ago must not end anything.
+    pub fn current(&self, interest: Interest) -> (Option<Arc<Observation>>, bool) {
         let state = self.state();
         let last = state.log.last().cloned();
-        let looked_lately = state.last_success.is_some_and(|(begun, _)| {
-            begun.elapsed() <= state.interval && state.last_error.is_none()
-        });
-        let tunnel_seen = !tunnel || state.asked_tunnel;
+        let lately = if interest.outcome {
+            self.settings.fresh
+        } else {
+            state.interval
+        };
+        let looked_lately = state.last_error.is_none()
+            && state
+                .last_success
+                .is_some_and(|(begun, _)| begun.elapsed() <= lately);
+        let tunnel_seen = !interest.tunnel || state.asked_tunnel;
         let written_and_unseen = last
             .as_ref()
             .is_some_and(|entry| entry.view.state == RealizationState::Accepted);

@@ -19,6 +19,7 @@
 //!                 └──► rest
 //! ```
 
+pub mod config;
 pub mod core;
 pub mod dialects;
 pub mod grpc;

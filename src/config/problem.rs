@@ -1,0 +1,97 @@
+//! What is wrong with a configuration, and where.
+
+use std::{fmt, ops::Range};
+
+/// One thing that is wrong, and what would be accepted.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Problem {
+    /// Where it is; `None` if it concerns the file as a whole.
+    pub position: Option<Position>,
+    /// What is wrong and what would be accepted. Never holds a secret.
+    pub message: String,
+}
+
+/// A place in a text, both counted from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// The line.
+    pub line: usize,
+    /// The character in the line.
+    pub column: usize,
+}
+
+impl Position {
+    /// Where the byte `offset` of `text` is.
+    pub fn of(text: &str, offset: usize) -> Position {
+        // An offset comes from the parser; should it not be on a boundary, the line is still right.
+        let before = text.get(..offset.min(text.len())).unwrap_or(text);
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        Position {
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+        }
+    }
+
+    pub(crate) fn of_span(text: &str, span: &Range<usize>) -> Position {
+        Position::of(text, span.start)
+    }
+}
+
+/// Everything that is wrong with one file, in the order of its lines.
+///
+/// Prints as compilers do, one line each: `isthmus.toml:3:1: unknown key …`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problems {
+    /// The file's name, as it was given.
+    pub file: String,
+    /// At least one.
+    pub problems: Vec<Problem>,
+}
+
+impl Problems {
+    /// Sorts by place.
+    pub(crate) fn new(file: &str, mut problems: Vec<Problem>) -> Problems {
+        problems.sort();
+        Problems {
+            file: file.to_owned(),
+            problems,
+        }
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.problems.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            f.write_str(&self.file)?;
+            if let Some(Position { line, column }) = problem.position {
+                write!(f, ":{line}:{column}")?;
+            }
+            write!(f, ": {}", problem.message)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problems {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_counts_lines_and_characters_from_one() {
+        let text = "a\nüb\nc";
+        let at = |offset| {
+            let Position { line, column } = Position::of(text, offset);
+            (line, column)
+        };
+        assert_eq!(at(0), (1, 1));
+        assert_eq!(at(2), (2, 1));
+        assert_eq!(at(4), (2, 2));
+        assert_eq!(at(6), (3, 1));
+        assert_eq!(at(99), (3, 2));
+    }
+}

@@ -1,0 +1,290 @@
+//! One table of the file, read key by key. It remembers which keys were asked for, so that all others are
+//! reported as unknown, and gathers problems in place of stopping at the first.
+
+use crate::config::problem::{Position, Problem};
+use std::{cell::RefCell, ops::Range, time::Duration};
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+/// The text being read, and what has been found wrong with it so far.
+#[derive(Debug)]
+pub(crate) struct Source<'a> {
+    text: &'a str,
+    problems: RefCell<Vec<Problem>>,
+}
+
+impl<'a> Source<'a> {
+    pub(crate) fn new(text: &'a str) -> Source<'a> {
+        Source {
+            text,
+            problems: RefCell::default(),
+        }
+    }
+
+    /// Notes a problem at this place.
+    pub(crate) fn problem(&self, span: &Range<usize>, message: impl Into<String>) {
+        self.note(Problem {
+            position: Some(self.position(span)),
+            message: message.into(),
+        });
+    }
+
+    /// Notes a problem.
+    pub(crate) fn note(&self, problem: Problem) {
+        self.problems.borrow_mut().push(problem);
+    }
+
+    pub(crate) fn position(&self, span: &Range<usize>) -> Position {
+        Position::of_span(self.text, span)
+    }
+
+    /// How many problems there are so far.
+    pub(crate) fn count(&self) -> usize {
+        self.problems.borrow().len()
+    }
+
+    pub(crate) fn into_problems(self) -> Vec<Problem> {
+        self.problems.into_inner()
+    }
+}
+
+/// A value and where it stands.
+#[derive(Debug, Clone)]
+pub(crate) struct Found<T> {
+    pub(crate) value: T,
+    pub(crate) span: Range<usize>,
+}
+
+/// One table being read.
+#[derive(Debug)]
+pub(crate) struct Section<'a> {
+    source: &'a Source<'a>,
+    /// As people write it, for messages: `[server]`, `auth`.
+    title: String,
+    table: &'a DeTable<'a>,
+    span: Range<usize>,
+    asked: Vec<&'static str>,
+}
+
+impl<'a> Section<'a> {
+    pub(crate) fn new(
+        source: &'a Source<'a>,
+        title: impl Into<String>,
+        table: &'a DeTable<'a>,
+        span: Range<usize>,
+    ) -> Section<'a> {
+        Section {
+            source,
+            title: title.into(),
+            table,
+            span,
+            asked: Vec::new(),
+        }
+    }
+
+    pub(crate) fn source(&self) -> &'a Source<'a> {
+        self.source
+    }
+
+    /// Where the table itself stands.
+    pub(crate) fn span(&self) -> &Range<usize> {
+        &self.span
+    }
+
+    /// The value of a key, whatever its type.
+    pub(crate) fn value(&mut self, key: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {
+        self.asked.push(key);
+        self.table.get(key)
+    }
+
+    /// A table below this one.
+    pub(crate) fn section(&mut self, key: &'static str, title: &str) -> Option<Section<'a>> {
+        let value = self.value(key)?;
+        match value.get_ref() {
+            DeValue::Table(table) => Some(Section::new(self.source, title, table, value.span())),
+            other => {
+                self.wrong_type(key, value.span(), other, "a table");
+                None
+            }
+        }
+    }
+
+    /// Text that is not empty.
+    pub(crate) fn text(&mut self, key: &'static str) -> Option<Found<String>> {
+        let value = self.value(key)?;
+        match value.get_ref() {
+            DeValue::String(text) if text.trim().is_empty() => {
+                self.source.problem(
+                    &value.span(),
+                    format!("`{key}` is empty; leave it out if it is not needed"),
+                );
+                None
+            }
+            DeValue::String(text) => Some(Found {
+                value: text.clone().into_owned(),
+                span: value.span(),
+            }),
+            other => {
+                self.wrong_type(key, value.span(), other, "text in quotes");
+                None
+            }
+        }
+    }
+
+    /// `true` or `false`; `false` if absent.
+    pub(crate) fn flag(&mut self, key: &'static str) -> bool {
+        let Some(value) = self.value(key) else {
+            return false;
+        };
+        value.get_ref().as_bool().unwrap_or_else(|| {
+            self.wrong_type(key, value.span(), value.get_ref(), "true or false");
+            false
+        })
+    }
+
+    /// A whole number within `range`.
+    pub(crate) fn number(
+        &mut self,
+        key: &'static str,
+        default: u32,
+        range: std::ops::RangeInclusive<u32>,
+    ) -> u32 {
+        let Some(value) = self.value(key) else {
+            return default;
+        };
+        let expected = format!("a whole number from {} to {}", range.start(), range.end());
+        let DeValue::Integer(integer) = value.get_ref() else {
+            self.wrong_type(key, value.span(), value.get_ref(), &expected);
+            return default;
+        };
+        match u32::from_str_radix(integer.as_str(), integer.radix()) {
+            Ok(number) if range.contains(&number) => number,
+            _ => {
+                self.source.problem(
+                    &value.span(),
+                    format!("`{key}` is {}; it must be {expected}", integer.as_str()),
+                );
+                default
+            }
+        }
+    }
+
+    /// A span of time, as text with a unit, within `range`.
+    pub(crate) fn duration(
+        &mut self,
+        key: &'static str,
+        default: Duration,
+        range: std::ops::RangeInclusive<Duration>,
+    ) -> Duration {
+        let Some(value) = self.value(key) else {
+            return default;
+        };
+        let expected = format!(
+            "a time with its unit in quotes, from \"{}\" to \"{}\", for example \"{}\"",
+            humantime::format_duration(*range.start()),
+            humantime::format_duration(*range.end()),
+            humantime::format_duration(default),
+        );
+        let DeValue::String(text) = value.get_ref() else {
+            self.wrong_type(key, value.span(), value.get_ref(), &expected);
+            return default;
+        };
+        match humantime::parse_duration(text) {
+            Ok(time) if range.contains(&time) => time,
+            _ => {
+                self.source.problem(
+                    &value.span(),
+                    format!("`{key}` is {}; it must be {expected}", quoted(text)),
+                );
+                default
+            }
+        }
+    }
+
+    /// One of several words.
+    pub(crate) fn word<T: Copy>(
+        &mut self,
+        key: &'static str,
+        words: &[(&str, T)],
+    ) -> Option<Found<T>> {
+        let text = self.text(key)?;
+        let known = words.iter().find(|(word, _)| *word == text.value);
+        if known.is_none() {
+            let words: Vec<String> = words.iter().map(|(word, _)| quoted(word)).collect();
+            self.source.problem(
+                &text.span,
+                format!(
+                    "`{key}` is {}; it must be one of {}",
+                    quoted(&text.value),
+                    words.join(", ")
+                ),
+            );
+        }
+        known.map(|(_, value)| Found {
+            value: *value,
+            span: text.span,
+        })
+    }
+
+    /// Reports that a required key is not there.
+    pub(crate) fn missing(&self, key: &str, wanted: &str) {
+        self.source.problem(
+            &self.span,
+            format!("{} has no `{key}`: {wanted}", self.title),
+        );
+    }
+
+    /// Reports a value of the wrong type. Says the type and never the value, which may be a secret.
+    pub(crate) fn wrong_type(
+        &self,
+        key: &str,
+        span: Range<usize>,
+        value: &DeValue<'_>,
+        expected: &str,
+    ) {
+        let found = match value {
+            DeValue::String(_) => "text",
+            DeValue::Integer(_) => "a whole number",
+            DeValue::Float(_) => "a number with a fraction",
+            DeValue::Boolean(_) => "true or false",
+            DeValue::Datetime(_) => "a date or time",
+            DeValue::Array(_) => "a list",
+            DeValue::Table(_) => "a table",
+        };
+        self.source
+            .problem(&span, format!("`{key}` is {found}; it must be {expected}"));
+    }
+
+    /// Reports every key nobody asked for.
+    pub(crate) fn finish(self) {
+        let unknown = self
+            .table
+            .iter()
+            .filter(|(key, _)| !self.asked.contains(&key.get_ref().as_ref()));
+        let known = self.asked.join(", ");
+        for (key, _) in unknown {
+            self.source.problem(
+                &key.span(),
+                format!(
+                    "unknown key {} in {}; known are: {known}",
+                    quoted(key.get_ref()),
+                    self.title
+                ),
+            );
+        }
+    }
+}
+
+/// The longest value that a message repeats, in characters.
+const MAX_QUOTED: usize = 60;
+
+/// A value for a message: in quotes, without control characters, not too long.
+pub(crate) fn quoted(text: &str) -> String {
+    let mut short: String = text.chars().take(MAX_QUOTED).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    format!("{short:?}")
+}

@@ -1,0 +1,294 @@
+//! What a file says, and what is said about a file that is wrong.
+
+use super::*;
+use crate::core::settings::{AuthKind, PollSettings};
+use secrecy::ExposeSecret;
+use std::path::PathBuf;
+
+fn surroundings() -> Planted {
+    let planted = [
+        ("ISTHMUS_NSX_PASSWORD", "from-the-environment"),
+        ("ISTHMUS_OPENSTACK_SECRET", "canary"),
+        ("EMPTY", ""),
+    ];
+    let files = [
+        (
+            "/run/credentials/isthmus.service/openstack-password",
+            "from-a-file\n",
+        ),
+        ("/run/credentials/isthmus.service/nsx-token", "canary"),
+        ("folder/secret", "two words \r\n"),
+    ];
+    Planted {
+        variables: planted.map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
+        files: files.map(|(k, v)| (PathBuf::from(k), v.to_owned())).into(),
+    }
+}
+
+fn parse_with(text: &str, check: &mut Check<'_>) -> Result<Config, Problems> {
+    Config::parse(text, "f.toml", Path::new("folder"), &surroundings(), check)
+}
+
+fn parse(text: &str) -> Result<Config, Problems> {
+    parse_with(text, &mut |_| Vec::new())
+}
+
+/// Each line of `expected` must begin the corresponding line of what is said.
+#[track_caller]
+fn refused(text: &str, expected: &[&str]) {
+    let said = parse(text).unwrap_err().to_string();
+    let lines: Vec<&str> = said.lines().collect();
+    let agree = lines.len() == expected.len()
+        && lines
+            .iter()
+            .zip(expected)
+            .all(|(line, expected)| line.starts_with(expected));
+    assert!(agree, "said:\n{said}\nexpected:\n{}", expected.join("\n"));
+}
+
+const BACKEND: &str = "[[backends]]\nname = \"a\"\ndialect = \"nsx\"\n";
+
+#[test]
+fn the_documented_example_is_read() {
+    let text = include_str!("../../deploy/isthmus.example.toml");
+    let config = parse(text).unwrap();
+    assert_eq!(config.server, ServerConfig::default());
+    assert_eq!(config.watch, WatchConfig::default());
+    assert_eq!(config.telemetry, TelemetryConfig::default());
+    let [nsx, password, credential, bearer] = &config.backends[..] else {
+        panic!("four backends")
+    };
+    assert_eq!(nsx.name.as_str(), "nsx-a");
+    assert_eq!(nsx.urls.len(), 2);
+    assert_eq!(nsx.poll, PollSettings::default());
+    assert_eq!(nsx.timeout, DEFAULT_TIMEOUT);
+    assert_eq!(nsx.auth.kind, AuthKind::Session);
+    let secret = |secret: &Option<secrecy::SecretString>| {
+        secret.as_ref().map(|s| s.expose_secret().to_owned())
+    };
+    assert_eq!(
+        secret(&nsx.auth.password).as_deref(),
+        Some("from-the-environment")
+    );
+    assert_eq!(
+        secret(&password.auth.password).as_deref(),
+        Some("from-a-file")
+    );
+    assert_eq!(password.variant.as_deref(), Some("neutron"));
+    assert_eq!(credential.auth.kind, AuthKind::ApplicationCredential);
+    assert!(credential.auth.application_credential_secret.is_some());
+    assert!(bearer.read_only && bearer.auth.token.is_some());
+    assert!(!format!("{config:?}").contains("canary"));
+}
+
+#[test]
+fn every_key_of_the_example_that_is_commented_out_is_a_known_one() {
+    let text = include_str!("../../deploy/isthmus.example.toml");
+    let is_key = |line: &str| {
+        line.split_once(" = ")
+            .is_some_and(|(key, _)| key.chars().all(|c| c.is_ascii_lowercase() || c == '_'))
+    };
+    let whole: Vec<&str> = text
+        .lines()
+        .map(|line| match line.strip_prefix("# ") {
+            Some(rest) if is_key(rest) => rest,
+            _ => line,
+        })
+        .collect();
+    let config = parse(&whole.join("\n")).unwrap();
+    assert_eq!(config.server, ServerConfig::default());
+    assert_eq!(config.watch, WatchConfig::default());
+    assert_eq!(
+        config.telemetry.otlp_endpoint.as_deref(),
+        Some("http://127.0.0.1:4317")
+    );
+    assert_eq!(config.backends[1].auth.region.as_deref(), Some("RegionOne"));
+}
+
+#[test]
+fn everything_wrong_is_told_at_once_with_its_line() {
+    refused(
+        r#"
+lisen = 1
+[server]
+listen = "0.0.0.0:50051"
+max_streams = 0
+drain = 10
+[watch]
+heartbeat = "15"
+[telemetry]
+log = "xml"
+[[backends]]
+name = "a"
+dialect = "nsx"
+url = ["ftp://x", 5, "https://admin:canary@nsx"]
+timeout = "1 fortnight"
+auth = { kind = "magic", password = 5, colour = "red" }
+poll = { fresh = "5s", stable = "1s" }
+[[backends]]
+name = "A"
+read_only = "yes"
+"#,
+        &[
+            "f.toml:2:1: unknown key \"lisen\" in the file; known are: server, watch, telemetry, backends",
+            "f.toml:4:10: `listen` is 0.0.0.0:50051, which others can reach",
+            "f.toml:5:15: `max_streams` is 0; it must be a whole number from 1 to 100000",
+            "f.toml:6:9: `drain` is a whole number; it must be a time with its unit in quotes",
+            "f.toml:8:13: `heartbeat` is \"15\"; it must be a time with its unit in quotes",
+            "f.toml:10:7: `log` is \"xml\"; it must be one of \"text\", \"json\"",
+            "f.toml:14:8: `url` must be http:// or https://",
+            "f.toml:14:19: `url` is a whole number; it must be a URL in quotes",
+            "f.toml:14:22: `url` must hold no user name or password",
+            "f.toml:15:11: `timeout` is \"1 fortnight\"",
+            "f.toml:16:17: `kind` is \"magic\"; it must be one of \"basic\", \"session\"",
+            "f.toml:16:37: `password` is a whole number; it must be text in quotes",
+            "f.toml:16:40: unknown key \"colour\" in `auth`",
+            "f.toml:17:8: `stable` is shorter than `fresh`",
+            "f.toml:18:1: this backend has no `dialect`",
+            "f.toml:19:8: `name` is \"A\"; it must be 1 to 63 of a-z",
+            "f.toml:20:13: `read_only` is text; it must be true or false",
+        ],
+    );
+}
+
+#[test]
+fn what_is_no_toml_is_told_as_such() {
+    let said = parse("[server\nlisten = \"127.0.0.1:1\"\n")
+        .unwrap_err()
+        .to_string();
+    assert!(said.starts_with("f.toml:1:"), "{said}");
+    assert!(said.contains("not TOML: "), "{said}");
+    let said = parse("[server]\ndrain = \"1s\"\ndrain = \"2s\"\n")
+        .unwrap_err()
+        .to_string();
+    assert!(
+        said.starts_with("f.toml:3:1: not TOML: duplicate key"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_file_without_backends_is_of_no_use() {
+    refused(
+        "",
+        &["f.toml:1:1: the file has no `backends`: at least one"],
+    );
+    refused("backends = []", &["f.toml:1:12: `backends` is empty"]);
+    refused(
+        "backends = 3",
+        &["f.toml:1:12: `backends` is a whole number"],
+    );
+    refused(
+        "backends = [3]",
+        &["f.toml:1:13: `backends` is a whole number"],
+    );
+}
+
+#[test]
+fn two_backends_of_one_name_are_refused_where_the_second_is() {
+    refused(
+        &format!("{BACKEND}{BACKEND}"),
+        &["f.toml:5:8: a second backend named \"a\"; the first is in line 2"],
+    );
+}
+
+#[test]
+fn a_secret_comes_from_one_place_that_has_it() {
+    let auth = |line: &str| format!("{BACKEND}auth = {{ kind = \"basic\", {line} }}\n");
+    refused(
+        &auth(r#"password = "canary", password_env = "ISTHMUS_NSX_PASSWORD""#),
+        &[
+            "f.toml:4:62: `password_env` beside `password`: give one of password, password_env, password_file",
+        ],
+    );
+    refused(
+        &auth(r#"password_env = "canary""#),
+        &["f.toml:4:41: the environment variable that `password_env` names is not set"],
+    );
+    refused(
+        &auth(r#"token_env = "EMPTY""#),
+        &["f.toml:4:38: the secret of `token_env` is empty"],
+    );
+    refused(
+        &auth(r#"password_file = "nowhere""#),
+        &["f.toml:4:42: `password_file` cannot be read from folder/nowhere: entity not found"],
+    );
+    let config = parse(&auth(r#"password_file = "secret""#)).unwrap();
+    let password = config.backends[0].auth.password.as_ref().unwrap();
+    assert_eq!(password.expose_secret(), "two words ");
+}
+
+#[test]
+fn no_problem_repeats_a_secret() {
+    for line in [
+        "url = \"https://admin:canary@nsx\"",
+        "auth = { kind = \"password\", auth_url = \"http://a:canary@k\" }",
+        "auth = { kind = \"basic\", password = [\"canary\"] }",
+        "auth = { kind = \"basic\", password_env = \"canary\" }",
+        "auth = { kind = \"basic\", token = \"canary\", token_file = \"canary\" }",
+        "auth = { kind = \"basic\", password = \"canary }",
+    ] {
+        let said = format!("{:?}", parse(&format!("{BACKEND}{line}\n")).unwrap_err());
+        assert!(!said.contains("canary"), "{said}");
+    }
+}
+
+#[test]
+fn what_a_dialect_finds_is_told_at_the_key_it_names() {
+    let text = format!(
+        "{BACKEND}url = \"http://a\"\n[backends.auth]\nkind = \"basic\"\npassword_env = \"ISTHMUS_NSX_PASSWORD\"\n"
+    );
+    let mut check = |_: &BackendSettings| {
+        [
+            "url",
+            "auth.password",
+            "auth.username",
+            "variant",
+            "auth.kind",
+        ]
+        .map(|field| Violation::new(field, "is not right"))
+        .to_vec()
+    };
+    let said = parse_with(&text, &mut check).unwrap_err().to_string();
+    assert_eq!(
+        said,
+        "f.toml:1:1: `variant`: is not right\n\
+         f.toml:4:1: `url`: is not right\n\
+         f.toml:5:11: `auth.username`: is not right\n\
+         f.toml:6:1: `auth.kind`: is not right\n\
+         f.toml:7:1: `auth.password`: is not right"
+    );
+}
+
+#[test]
+fn a_dialect_is_not_asked_about_what_is_wrong_already() {
+    let text = format!("{BACKEND}colour = 1\n[[backends]]\nname = \"b\"\ndialect = \"nsx\"\n");
+    let mut asked = Vec::new();
+    let outcome = parse_with(&text, &mut |settings| {
+        asked.push(settings.name.as_str().to_owned());
+        Vec::new()
+    });
+    assert_eq!(outcome.unwrap_err().problems.len(), 1);
+    assert_eq!(asked, ["b"]);
+}
+
+#[test]
+fn other_addresses_are_listened_on_if_that_is_meant() {
+    let text = format!("server = {{ listen = \"[::]:1\", allow_non_loopback = true }}\n{BACKEND}");
+    assert_eq!(parse(&text).unwrap().server.listen.to_string(), "[::]:1");
+    refused(
+        &format!("server = {{ listen = \"localhost:1\" }}\n{BACKEND}"),
+        &["f.toml:1:21: `listen` is \"localhost:1\"; it must be an IP address and a port"],
+    );
+}
+
+#[test]
+fn a_file_that_is_not_there_is_told_by_name() {
+    let path = Path::new("no/such/isthmus.toml");
+    let said = Config::load(path, &surroundings(), &mut |_| Vec::new()).unwrap_err();
+    assert!(
+        said.to_string()
+            .starts_with("no/such/isthmus.toml: cannot be read: "),
+        "{said}"
+    );
+}

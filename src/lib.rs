@@ -19,6 +19,7 @@
 //!                 └──► rest
 //! ```
 
+pub mod cli;
 pub mod config;
 pub mod core;
 pub mod dialects;

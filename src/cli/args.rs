@@ -1,0 +1,283 @@
+//! The command line.
+
+use crate::{cli::exit::EXIT_CODES, grpc::pb::Goal};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+/// One gRPC API over two worlds of IPsec VPN: VMware NSX and OpenStack Neutron VPNaaS.
+#[derive(Debug, Parser)]
+#[command(name = "isthmus", version, max_term_width = 100, after_help = EXAMPLES, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  isthmus demo                                  two simulated clouds and the gateway over them
+  isthmus check-config isthmus.toml             what is wrong, and in which line
+  isthmus serve --config isthmus.toml
+  isthmus list nsx-demo
+  isthmus watch nsx-demo/6fbd… --goal config    follow one connection until it is in place";
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the gateway until SIGINT or SIGTERM.
+    #[command(
+        after_help = "Which log lines are written: RUST_LOG=info (default), debug, isthmus=trace, …"
+    )]
+    Serve {
+        /// The configuration; deploy/isthmus.example.toml documents every key.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Show it all without a cloud: two simulated ones, the gateway, and a connection on each becoming real.
+    #[command(after_help = EXIT_CODES)]
+    Demo(DemoArgs),
+    /// Say what is wrong with a configuration, with the line, without starting anything.
+    #[command(after_help = "Exit codes: 0 nothing is wrong, 2 something is.")]
+    CheckConfig {
+        /// The configuration.
+        #[arg(
+            value_name = "FILE",
+            required_unless_present = "config",
+            conflicts_with = "config"
+        )]
+        file: Option<PathBuf>,
+        /// The same, as `serve` takes it.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// Ask a running gateway.
+    #[command(flatten)]
+    Ask(Question),
+}
+
+/// What a running gateway is asked.
+#[derive(Debug, Subcommand)]
+pub enum Question {
+    /// Show the configured backends, or one with what it can express.
+    #[command(after_help = EXIT_CODES)]
+    Backends {
+        /// The backend; all if left out.
+        #[arg(value_name = "BACKEND")]
+        name: Option<String>,
+        /// Which gateway, and how to print.
+        #[command(flatten)]
+        client: ClientArgs,
+    },
+    /// Show one connection, as its cloud has it now.
+    #[command(after_help = EXIT_CODES)]
+    Get {
+        /// The connection: BACKEND/ID, or its full name.
+        name: String,
+        /// Which gateway, and how to print.
+        #[command(flatten)]
+        client: ClientArgs,
+    },
+    /// Show the connections of one backend, or of all.
+    #[command(after_help = EXIT_CODES)]
+    List {
+        /// The backend; all if left out.
+        #[arg(value_name = "BACKEND")]
+        parent: Option<String>,
+        /// Which gateway, and how to print.
+        #[command(flatten)]
+        client: ClientArgs,
+    },
+    /// Follow one connection becoming real, a line for each change.
+    ///
+    /// Ends by itself if a goal or a write token is given. A gateway that goes away meanwhile is waited for,
+    /// and the watch goes on where it was.
+    #[command(after_help = WATCH_HELP)]
+    Watch {
+        /// The connection: BACKEND/ID, or its full name.
+        name: String,
+        /// The last one received, to go on after it.
+        #[arg(long, value_name = "TOKEN")]
+        resume_token: Option<String>,
+        /// What to wait for.
+        #[command(flatten)]
+        wanted: WantedArgs,
+        /// Which gateway, and how to print.
+        #[command(flatten)]
+        client: ClientArgs,
+    },
+    /// Wait until one connection is where it should be, and say how that ended.
+    ///
+    /// Without a goal and a write token, waits for goal config.
+    #[command(after_help = WATCH_HELP)]
+    Wait {
+        /// The connection: BACKEND/ID, or its full name.
+        name: String,
+        /// What to wait for.
+        #[command(flatten)]
+        wanted: WantedArgs,
+        /// Which gateway, and how to print.
+        #[command(flatten)]
+        client: ClientArgs,
+    },
+}
+
+const WATCH_HELP: &str = "\
+Goals:
+  config     the cloud's control plane has the configuration
+  in-effect  it is in effect on the nodes
+  tunnel-up  a tunnel is up
+  gone       the connection is gone
+
+Examples:
+  isthmus watch nsx-demo/6fbd…                          until ctrl-c
+  isthmus watch nsx-demo/6fbd… --write-token AbC…       how that very write ends
+  isthmus wait openstack-demo/91c2… --goal tunnel-up --timeout 5min
+  isthmus watch nsx-demo/6fbd… -o json | jq .change     one JSON object a line
+
+Exit codes:
+  0  the goal was reached
+  1  the gateway could not be asked, or refused
+  2  the command line or a field of the request is wrong
+  3  the cloud says that it failed
+  4  the time was up first";
+
+/// Which gateway, and how to print.
+#[derive(Debug, Clone, Args)]
+pub struct ClientArgs {
+    /// Where the gateway is.
+    #[arg(
+        long,
+        env = "ISTHMUS_ENDPOINT",
+        default_value = "http://127.0.0.1:50051",
+        value_name = "URL"
+    )]
+    pub endpoint: String,
+    /// How to print: for people, or one JSON object a line.
+    #[arg(short, long, value_enum, default_value = "text")]
+    pub output: Output,
+}
+
+/// How to print.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    Text,
+    /// One JSON object a line, in the JSON form of the protos.
+    Json,
+}
+
+/// What a watch waits for.
+#[derive(Debug, Clone, Default, Args)]
+pub struct WantedArgs {
+    /// What to wait for; see below.
+    #[arg(long, value_enum)]
+    pub goal: Option<GoalArg>,
+    /// The token of the write whose end is awaited.
+    #[arg(long, value_name = "TOKEN")]
+    pub write_token: Option<String>,
+    /// Take PARTIAL for config, and DEGRADED for tunnel-up.
+    #[arg(long)]
+    pub accept_partial: bool,
+    /// Ask for the tunnel too, where the cloud offers it.
+    #[arg(long)]
+    pub include_tunnel: bool,
+    /// The longest time to wait, with its unit: 30s, 5min.
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub timeout: Option<Duration>,
+}
+
+/// What to wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum GoalArg {
+    /// The cloud's control plane has the configuration.
+    Config,
+    /// It is in effect on the nodes.
+    InEffect,
+    /// A tunnel is up.
+    TunnelUp,
+    /// The connection is gone.
+    Gone,
+}
+
+impl From<GoalArg> for Goal {
+    fn from(goal: GoalArg) -> Goal {
+        match goal {
+            GoalArg::Config => Goal::Config,
+            GoalArg::InEffect => Goal::InEffect,
+            GoalArg::TunnelUp => Goal::TunnelUp,
+            GoalArg::Gone => Goal::Gone,
+        }
+    }
+}
+
+/// How the demo runs.
+#[derive(Debug, Clone, Args)]
+pub struct DemoArgs {
+    /// End when both outcomes are in, instead of serving on.
+    #[arg(long)]
+    pub once: bool,
+    /// Where the gateway listens: a loopback address and a port.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:50051")]
+    pub listen: SocketAddr,
+}
+
+impl Question {
+    /// Which gateway is asked, and how the answer is printed.
+    pub fn client(&self) -> &ClientArgs {
+        match self {
+            Question::Backends { client, .. }
+            | Question::Get { client, .. }
+            | Question::List { client, .. }
+            | Question::Watch { client, .. }
+            | Question::Wait { client, .. } => client,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn parse(line: &str) -> Result<Command, clap::Error> {
+        Cli::try_parse_from(line.split(' ')).map(|cli| cli.command)
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_watch_takes_its_options() {
+        let line =
+            "isthmus watch a/b --goal tunnel-up --timeout 5min -o json --endpoint http://h:1";
+        let Command::Ask(Question::Watch {
+            name,
+            wanted,
+            client,
+            ..
+        }) = parse(line).unwrap()
+        else {
+            panic!("a watch")
+        };
+        assert_eq!(name, "a/b");
+        assert_eq!(wanted.goal, Some(GoalArg::TunnelUp));
+        assert_eq!(wanted.timeout, Some(Duration::from_secs(300)));
+        assert_eq!(client.output, Output::Json);
+        assert_eq!(client.endpoint, "http://h:1");
+    }
+
+    #[test]
+    fn check_config_takes_the_file_either_way_and_needs_one() {
+        for line in ["isthmus check-config f", "isthmus check-config --config f"] {
+            assert!(
+                matches!(parse(line), Ok(Command::CheckConfig { .. })),
+                "{line}"
+            );
+        }
+        for line in ["isthmus check-config", "isthmus check-config f --config f"] {
+            assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
+        }
+    }
+}

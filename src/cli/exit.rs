@@ -1,0 +1,46 @@
+//! How the command ends.
+
+use std::process::ExitCode;
+
+/// How the command ends: one number for each thing that a script does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Done; for `watch`, `wait` and `demo`: the goal was reached.
+    Done,
+    /// The gateway could not be asked, or refused.
+    CouldNotAsk,
+    /// The command, its configuration or a field of the request is wrong; trying again does not help.
+    Usage,
+    /// The cloud says that it failed.
+    Failed,
+    /// The time was up first.
+    Deadline,
+}
+
+impl Exit {
+    /// The number.
+    pub fn code(self) -> u8 {
+        match self {
+            Exit::Done => 0,
+            Exit::CouldNotAsk => 1,
+            Exit::Usage => 2,
+            Exit::Failed => 3,
+            Exit::Deadline => 4,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit.code())
+    }
+}
+
+/// The same for people, at the end of `--help`.
+pub const EXIT_CODES: &str = "\
+Exit codes:
+  0  done; watch, wait and demo: the goal was reached
+  1  the gateway could not be asked, or refused
+  2  the command line, the configuration or a field of the request is wrong
+  3  the cloud says that it failed
+  4  the time was up first";

@@ -1,0 +1,273 @@
+//! What went wrong, for people: what was asked, why not, what the cloud said, and what to do now.
+
+use crate::cli::{exit::Exit, names, text::clean};
+use std::{error::Error as _, time::Duration};
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetail, StatusExt};
+
+/// A call that ended with an error, told in lines. `doing` completes the sentence "could not …".
+pub fn describe(doing: &str, status: &Status, endpoint: &str) -> String {
+    let details = status.get_error_details_vec();
+    let info = details.iter().find_map(|detail| match detail {
+        ErrorDetail::ErrorInfo(info) => Some(info),
+        _ => None,
+    });
+    let Some(info) = info else {
+        return described_by_code(doing, status, endpoint);
+    };
+    let mut lines = vec![
+        format!(
+            "could not {doing}: {} ({})",
+            code_name(status.code()),
+            clean(&info.reason)
+        ),
+        format!("  {}", clean(status.message())),
+    ];
+    for detail in &details {
+        lines.extend(detail_lines(detail));
+    }
+    let said = |key: &str| info.metadata.get(key).map(|value| clean(value));
+    if let Some(http) = said("upstream_status") {
+        let code = said("upstream_code").map_or(String::new(), |code| format!(", code {code}"));
+        lines.push(format!("  the cloud answered {http}{code}"));
+    }
+    if let Some(words) = said("upstream_message")
+        && !clean(status.message()).contains(&words)
+    {
+        lines.push(format!("  the cloud says: {words}"));
+    }
+    if let Some(id) = said("upstream_request_id") {
+        lines.push(format!("  the cloud's request id: {id}"));
+    }
+    if let Some(hint) = hint(&info.reason) {
+        lines.push(format!("  {hint}"));
+    }
+    lines.join("\n")
+}
+
+/// How the command ends after such a call.
+pub fn exit(status: &Status) -> Exit {
+    match status.code() {
+        Code::InvalidArgument => Exit::Usage,
+        Code::DeadlineExceeded => Exit::Deadline,
+        _ => Exit::CouldNotAsk,
+    }
+}
+
+/// Whether opening a watch again may help: the gateway went away, or asks for patience.
+pub fn is_transient(status: &Status) -> bool {
+    // A connection that breaks comes as whatever code the transport chose, with its own error as the source.
+    let broken = status.source().is_some();
+    broken || matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded)
+}
+
+/// When the gateway wants to be asked again, if it says so.
+pub fn retry_after(status: &Status) -> Option<Duration> {
+    status.get_details_retry_info()?.retry_delay
+}
+
+/// Without details it was not the gateway that spoke, or it never got to.
+fn described_by_code(doing: &str, status: &Status, endpoint: &str) -> String {
+    let first = format!(
+        "could not {doing}: {}\n  {}",
+        code_name(status.code()),
+        clean(&with_causes(status))
+    );
+    if is_transient(status) {
+        let hint = format!(
+            "is a gateway running at {endpoint}? Start one with `isthmus demo` or `isthmus serve`, or name it with \
+             --endpoint"
+        );
+        format!("{first}\n  {hint}")
+    } else if status.code() == Code::Unimplemented {
+        format!("{first}\n  {endpoint} does not speak this API, or an older version of it")
+    } else {
+        first
+    }
+}
+
+/// The message and what lies beneath it: a transport error alone says no more than "transport error".
+fn with_causes(status: &Status) -> String {
+    let mut text = status.message().to_owned();
+    let mut cause = status.source();
+    while let Some(error) = cause {
+        let words = error.to_string();
+        if !text.contains(&words) {
+            text.push_str(&format!(": {words}"));
+        }
+        cause = error.source();
+    }
+    text
+}
+
+fn detail_lines(detail: &ErrorDetail) -> Vec<String> {
+    match detail {
+        ErrorDetail::BadRequest(bad) => bad
+            .field_violations
+            .iter()
+            .map(|v| format!("  field {}: {}", clean(&v.field), clean(&v.description)))
+            .collect(),
+        ErrorDetail::RetryInfo(retry) => retry
+            .retry_delay
+            .map(|delay| format!("  try again in {}", humantime::format_duration(delay)))
+            .into_iter()
+            .collect(),
+        // The resource the call was about has no description; what the call left behind has one.
+        ErrorDetail::ResourceInfo(left) if !left.description.is_empty() => vec![format!(
+            "  left behind: {} {} ({})",
+            clean(&left.resource_type),
+            clean(&names::short(&left.resource_name)),
+            clean(&left.description)
+        )],
+        _ => Vec::new(),
+    }
+}
+
+/// What to do now, by reason.
+fn hint(reason: &str) -> Option<&'static str> {
+    Some(match reason {
+        "CONNECTION_NOT_FOUND" => "`isthmus list` shows what is there",
+        "BACKEND_NOT_FOUND" => "`isthmus backends` shows what is configured",
+        "UPSTREAM_AUTH" => {
+            "the cloud refuses the gateway's own login: its operator has to mend the configuration"
+        }
+        "UPSTREAM_DENIED" => {
+            "the cloud does not let the gateway's account do this: its operator has to grant it"
+        }
+        "UPSTREAM_UNREACHABLE" | "UPSTREAM_ERROR" | "UPSTREAM_BROKEN_ANSWER" => {
+            "the gateway is well and the cloud is not; `isthmus backends` shows since when"
+        }
+        "API_ABSENT" => "the configured URL is right only if the cloud has a VPN API there",
+        "STALE_ETAG" => "somebody else changed it: read it again and repeat the change",
+        "GOAL_UNREACHABLE" => "enable the connection, or choose another --goal",
+        "COMPACTED" => {
+            "the gateway no longer remembers that position: watch again without --resume-token"
+        }
+        "WRONG_TOKEN" => {
+            "a token belongs to one connection of one gateway, and may be forgotten when that is restarted"
+        }
+        "WRITE_AMBIGUOUS" => {
+            "whether it was done is not known: `isthmus list` before you try again"
+        }
+        "DRAINING" => "try again: another one may have taken its place",
+        _ => return None,
+    })
+}
+
+/// The code as the documentation of gRPC spells it.
+fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+    use tonic_types::{BadRequest, ErrorInfo, FieldViolation, ResourceInfo, RetryInfo};
+
+    fn info(reason: &str, metadata: &[(&str, &str)]) -> ErrorDetail {
+        let metadata: HashMap<String, String> = metadata
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect();
+        ErrorInfo::new(reason, "isthmus", metadata).into()
+    }
+
+    #[test]
+    fn an_error_is_told_with_all_its_details() {
+        let status = Status::with_error_details_vec(
+            Code::Unavailable,
+            "creating a connection: the cloud answered with a fault",
+            vec![
+                info(
+                    "UPSTREAM_ERROR",
+                    &[
+                        ("upstream_status", "503"),
+                        ("upstream_code", "98"),
+                        ("upstream_message", "come back\nlater"),
+                        ("upstream_request_id", "req-1"),
+                    ],
+                ),
+                RetryInfo::new(Some(Duration::from_secs(7))).into(),
+                ResourceInfo::new(
+                    "peer-endpoint",
+                    "p-1",
+                    "",
+                    "made by this call and could not be removed again",
+                )
+                .into(),
+            ],
+        );
+        assert_eq!(
+            describe("create a connection", &status, "http://h"),
+            "could not create a connection: UNAVAILABLE (UPSTREAM_ERROR)\n  \
+             creating a connection: the cloud answered with a fault\n  \
+             try again in 7s\n  \
+             left behind: peer-endpoint p-1 (made by this call and could not be removed again)\n  \
+             the cloud answered 503, code 98\n  \
+             the cloud says: come back later\n  \
+             the cloud's request id: req-1\n  \
+             the gateway is well and the cloud is not; `isthmus backends` shows since when"
+        );
+        assert_eq!(exit(&status), Exit::CouldNotAsk);
+        assert_eq!(retry_after(&status), Some(Duration::from_secs(7)));
+    }
+
+    #[test]
+    fn every_field_at_fault_is_named_and_the_exit_says_usage() {
+        let violations = vec![
+            FieldViolation::new(
+                "name",
+                "must be `backends/{backend}/connections/{connection}`",
+            ),
+            FieldViolation::new("goal", "must be GONE"),
+        ];
+        let status = Status::with_error_details_vec(
+            Code::InvalidArgument,
+            "two fields",
+            vec![
+                info("INVALID_FIELD", &[]),
+                BadRequest::new(violations).into(),
+            ],
+        );
+        let text = describe("watch x", &status, "http://h");
+        assert!(
+            text.contains("\n  field name: must be `backends/"),
+            "{text}"
+        );
+        assert!(text.contains("\n  field goal: must be GONE"), "{text}");
+        assert_eq!(exit(&status), Exit::Usage);
+    }
+
+    #[test]
+    fn a_gateway_that_is_not_there_is_told_with_how_to_start_one() {
+        let status = Status::unavailable("tcp connect error");
+        let text = describe("list backends/-", &status, "http://127.0.0.1:1");
+        assert!(
+            text.starts_with("could not list backends/-: UNAVAILABLE\n  tcp connect error\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("is a gateway running at http://127.0.0.1:1?"),
+            "{text}"
+        );
+    }
+}

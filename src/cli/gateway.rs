@@ -1,0 +1,183 @@
+//! The gateway that is asked, and where the answers are printed.
+
+use crate::{
+    cli::{
+        args::{ClientArgs, Output},
+        json,
+        text::Style,
+    },
+    grpc::pb::{
+        backend_service_client::BackendServiceClient,
+        connection_service_client::ConnectionServiceClient,
+        realization_service_client::RealizationServiceClient,
+    },
+};
+use prost::Message;
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
+use tonic::{
+    Status,
+    transport::{Channel, Endpoint},
+};
+
+/// The longest that an answer to a simple question is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A gateway, connected to when it is first asked.
+#[derive(Debug, Clone)]
+pub struct Gateway {
+    /// Where it is, for messages.
+    pub endpoint: String,
+    channel: Channel,
+}
+
+impl Gateway {
+    /// The gateway at `endpoint`: `http://HOST:PORT`, or just `HOST:PORT`.
+    ///
+    /// # Errors
+    /// If that is no address of a gateway, with what would be.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn at(endpoint: &str) -> Result<Gateway, String> {
+        let wanted =
+            "it must be http:// with a host and a port, for example http://127.0.0.1:50051";
+        let url = if endpoint.contains("://") {
+            endpoint.to_owned()
+        } else {
+            format!("http://{endpoint}")
+        };
+        if url.starts_with("https://") {
+            return Err(format!(
+                "the endpoint is {endpoint:?}, and the gateway does not speak TLS itself; {wanted}"
+            ));
+        }
+        let unusable = || format!("the endpoint is {endpoint:?}; {wanted}");
+        let parsed = Endpoint::from_shared(url.clone()).map_err(|_| unusable())?;
+        if parsed.uri().host().is_none() || parsed.uri().scheme_str() != Some("http") {
+            return Err(unusable());
+        }
+        let channel = parsed
+            .connect_timeout(Duration::from_secs(5))
+            // A watch is silent for up to a heartbeat; a peer that vanished without a word is noticed sooner.
+            .http2_keep_alive_interval(Duration::from_secs(10))
+            .keep_alive_timeout(Duration::from_secs(10))
+            .connect_lazy();
+        Ok(Gateway {
+            endpoint: url,
+            channel,
+        })
+    }
+
+    /// Asks about connections.
+    pub fn connections(&self) -> ConnectionServiceClient<Channel> {
+        ConnectionServiceClient::new(self.channel.clone())
+    }
+
+    /// Asks how far connections have come.
+    pub fn realizations(&self) -> RealizationServiceClient<Channel> {
+        RealizationServiceClient::new(self.channel.clone())
+    }
+
+    /// Asks about backends.
+    pub fn backends(&self) -> BackendServiceClient<Channel> {
+        BackendServiceClient::new(self.channel.clone())
+    }
+}
+
+/// Waits for the answer to a simple question, and not for ever.
+///
+/// # Errors
+/// What the gateway says, or DEADLINE_EXCEEDED.
+pub async fn answer<T>(
+    question: impl Future<Output = Result<tonic::Response<T>, Status>>,
+) -> Result<T, Status> {
+    match tokio::time::timeout(PATIENCE, question).await {
+        Ok(answer) => Ok(answer?.into_inner()),
+        Err(_) => Err(Status::deadline_exceeded(format!(
+            "no answer within {}",
+            humantime::format_duration(PATIENCE)
+        ))),
+    }
+}
+
+/// Where answers go, and in which form.
+pub struct Printer {
+    out: Box<dyn Write + Send>,
+    output: Output,
+    style: Style,
+}
+
+impl Printer {
+    /// Standard output, as the command line says.
+    pub fn stdout(args: &ClientArgs) -> Printer {
+        Printer::new(Box::new(io::stdout()), args.output, Style::of_stdout())
+    }
+
+    /// Some other place.
+    pub fn new(out: Box<dyn Write + Send>, output: Output, style: Style) -> Printer {
+        Printer { out, output, style }
+    }
+
+    /// One message of the protos, by its name within `isthmus.v1`: as JSON, or as `text` has it.
+    ///
+    /// # Errors
+    /// If nobody reads any more.
+    pub fn message<M: Message>(
+        &mut self,
+        kind: &str,
+        message: &M,
+        text: impl FnOnce(&M, Style) -> String,
+    ) -> io::Result<()> {
+        let line = match self.output {
+            Output::Json => json::line(kind, message),
+            Output::Text => text(message, self.style),
+        };
+        self.line(&line)
+    }
+
+    /// Several messages of one kind: each a line of JSON, or all together as `text` has them.
+    ///
+    /// # Errors
+    /// If nobody reads any more.
+    pub fn messages<M: Message>(
+        &mut self,
+        kind: &str,
+        messages: &[M],
+        text: impl FnOnce(&[M], Style) -> String,
+    ) -> io::Result<()> {
+        match self.output {
+            Output::Json => messages
+                .iter()
+                .try_for_each(|message| self.line(&json::line(kind, message))),
+            Output::Text => {
+                let text = text(messages, self.style);
+                self.line(&text)
+            }
+        }
+    }
+
+    fn line(&mut self, line: &str) -> io::Result<()> {
+        writeln!(self.out, "{line}")?;
+        // Whoever reads a pipe wants to see each event when it happens.
+        self.out.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_endpoint_is_a_plain_http_url_or_an_address() {
+        for good in ["http://127.0.0.1:1", "localhost:50051", "http://[::1]:1/"] {
+            Gateway::at(good).unwrap();
+        }
+        for bad in ["https://h:1", "ftp://h", "", "http://", "a b"] {
+            let why = Gateway::at(bad).unwrap_err();
+            assert!(why.contains("must be http://"), "{bad}: {why}");
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! Messages as JSON, in the mapping that protobuf itself defines: names in lowerCamelCase, times as text.
+
+use crate::grpc::pb;
+use prost::Message;
+use prost_reflect::{DescriptorPool, DynamicMessage};
+use std::sync::LazyLock;
+
+static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
+    DescriptorPool::decode(pb::FILE_DESCRIPTOR_SET)
+        .expect("the build wrote these descriptors from the same protos")
+});
+
+/// One message as one line of JSON, without the newline. `kind` is its name within `isthmus.v1`.
+///
+/// # Panics
+/// If there is no message of that name, or `message` is another one.
+pub fn line(kind: &str, message: &impl Message) -> String {
+    let descriptor = POOL
+        .get_message_by_name(&format!("isthmus.v1.{kind}"))
+        .expect("callers name messages of the protos");
+    let message = DynamicMessage::decode(descriptor, message.encode_to_vec().as_slice())
+        .expect("the bytes were written from the same descriptor");
+    serde_json::to_string(&message).expect("every message has a JSON form")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_written_in_the_json_form_of_protobuf() {
+        let event = pb::WatchRealizationResponse {
+            event: Some(pb::watch_realization_response::Event::Change(
+                pb::Realization {
+                    name: "backends/a/connections/b".to_owned(),
+                    state: pb::RealizationState::InProgress.into(),
+                    native_state: "in_progress".to_owned(),
+                    observe_time: Some(prost_types::Timestamp {
+                        seconds: 1_700_000_000,
+                        nanos: 0,
+                    }),
+                    sequence: 7,
+                    ..Default::default()
+                },
+            )),
+            resume_token: "t".to_owned(),
+            ..Default::default()
+        };
+        assert_eq!(
+            line("WatchRealizationResponse", &event),
+            r#"{"change":{"name":"backends/a/connections/b","state":"REALIZATION_STATE_IN_PROGRESS","nativeState":"in_progress","observeTime":"2023-11-14T22:13:20Z","sequence":"7"},"resumeToken":"t"}"#
+        );
+    }
+}

@@ -1,0 +1,67 @@
+//! The command: what it is told, what it asks, what it prints.
+//!
+//! In reading order:
+//! - [`args`]: the command line; [`exit`]: how it ends;
+//! - [`gateway`]: whom it asks and where it prints;
+//! - [`show`]: `backends`, `get`, `list`; [`watch`]: `watch`, `wait`;
+//! - [`progress`], [`failure`], [`text`], [`json`], [`names`]: pure functions from messages to lines.
+
+pub mod args;
+pub mod exit;
+pub mod failure;
+pub mod gateway;
+pub mod json;
+pub mod names;
+pub mod progress;
+pub mod show;
+#[cfg(test)]
+mod tests;
+pub mod text;
+pub mod watch;
+
+pub use args::{Cli, Command};
+pub use exit::Exit;
+
+use crate::cli::{
+    args::Question,
+    gateway::{Gateway, Printer},
+};
+use std::io;
+
+/// Asks a running gateway and prints what it answers.
+pub async fn ask(question: &Question) -> Exit {
+    let client = question.client();
+    let gateway = match Gateway::at(&client.endpoint) {
+        Ok(gateway) => gateway,
+        Err(why) => {
+            eprintln!("isthmus: {why}");
+            return Exit::Usage;
+        }
+    };
+    match print(question, &gateway, &mut Printer::stdout(client)).await {
+        Ok(exit) => exit,
+        // Whoever read the output has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
+        Err(error) => {
+            eprintln!("isthmus: could not print: {error}");
+            Exit::CouldNotAsk
+        }
+    }
+}
+
+async fn print(question: &Question, gateway: &Gateway, printer: &mut Printer) -> io::Result<Exit> {
+    match question {
+        Question::Backends { name, .. } => show::backends(gateway, name.as_deref(), printer).await,
+        Question::Get { name, .. } => show::connection(gateway, name, printer).await,
+        Question::List { parent, .. } => {
+            show::connections(gateway, parent.as_deref(), printer).await
+        }
+        Question::Watch {
+            name,
+            resume_token,
+            wanted,
+            ..
+        } => watch::watch(gateway, name, wanted, resume_token.clone(), printer).await,
+        Question::Wait { name, wanted, .. } => watch::wait(gateway, name, wanted, printer).await,
+    }
+}

@@ -170,7 +170,7 @@ pub enum Output {
 #[derive(Debug, Clone, Default, Args)]
 pub struct WantedArgs {
     /// What to wait for; see below.
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, hide_possible_values = true)]
     pub goal: Option<GoalArg>,
     /// The token of the write whose end is awaited.
     #[arg(long, value_name = "TOKEN")]

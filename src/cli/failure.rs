@@ -15,14 +15,16 @@ pub fn describe(doing: &str, status: &Status, endpoint: &str) -> String {
     let Some(info) = info else {
         return described_by_code(doing, status, endpoint);
     };
-    let mut lines = vec![
-        format!(
-            "could not {doing}: {} ({})",
-            code_name(status.code()),
-            clean(&info.reason)
-        ),
-        format!("  {}", clean(status.message())),
-    ];
+    let mut lines = vec![format!(
+        "could not {doing}: {} ({})",
+        code_name(status.code()),
+        clean(&info.reason)
+    )];
+    // Where fields are at fault, the message only sums them up.
+    let by_field = |detail: &ErrorDetail| matches!(detail, ErrorDetail::BadRequest(_));
+    if !details.iter().any(by_field) {
+        lines.push(format!("  {}", clean(status.message())));
+    }
     for detail in &details {
         lines.extend(detail_lines(detail));
     }

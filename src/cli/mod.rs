@@ -4,9 +4,11 @@
 //! - [`args`]: the command line; [`exit`]: how it ends;
 //! - [`gateway`]: whom it asks and where it prints;
 //! - [`show`]: `backends`, `get`, `list`; [`watch`]: `watch`, `wait`;
+//! - [`demo`]: all of it without a cloud;
 //! - [`progress`], [`failure`], [`text`], [`json`], [`names`]: pure functions from messages to lines.
 
 pub mod args;
+pub mod demo;
 pub mod exit;
 pub mod failure;
 pub mod gateway;
@@ -14,6 +16,7 @@ pub mod json;
 pub mod names;
 pub mod progress;
 pub mod show;
+pub mod signal;
 #[cfg(test)]
 mod tests;
 pub mod text;

@@ -76,7 +76,7 @@ pub fn node_line(node: &Node, width: usize, style: Style) -> String {
         "{label:<width$}  {:<11}  {}  {}",
         state(node.state),
         style.dim(&clean(&node.native_state)),
-        clean(&node.message),
+        style.dim(&clean(&node.message)),
     );
     line.trim_end().to_owned()
 }

@@ -47,9 +47,11 @@ pub struct Config {
 pub struct ServerConfig {
     /// Where to listen. Default `127.0.0.1:50051`.
     pub listen: SocketAddr,
-    /// The most client connections at one time. Default 1,000.
+    /// Listen on addresses that others can reach, too. Default no.
+    pub allow_non_loopback: bool,
+    /// The most client connections at one time. Default 10,000.
     pub max_connections: u32,
-    /// The most calls and streams at one time on one client connection. Default 200.
+    /// The most calls and streams at one time on one client connection. Default 1,000.
     pub max_streams: u32,
     /// How long calls under way may take to end after the signal to stop. Default 10 s.
     pub drain: Duration,
@@ -59,8 +61,9 @@ impl Default for ServerConfig {
     fn default() -> Self {
         ServerConfig {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 50051)),
-            max_connections: 1_000,
-            max_streams: 200,
+            allow_non_loopback: false,
+            max_connections: 10_000,
+            max_streams: 1_000,
             drain: Duration::from_secs(10),
         }
     }
@@ -204,6 +207,7 @@ fn server(mut section: Section<'_>) -> ServerConfig {
     }
     let server = ServerConfig {
         listen,
+        allow_non_loopback,
         max_connections: section.number("max_connections", default.max_connections, 1..=1_000_000),
         max_streams: section.number("max_streams", default.max_streams, 1..=100_000),
         drain: section.duration(

@@ -1,0 +1,211 @@
+//! The two simulated clouds of the demo, how the gateway is told of them, and what is made on each.
+
+use crate::{
+    core::settings::{AuthKind, AuthSettings, BackendSettings, PollSettings},
+    grpc::pb::{
+        Connection, Goal, Peer, PolicyBased, PolicyRule, RealizationState, connection::Selectors,
+        peer::Authentication,
+    },
+    model::BackendName,
+    simulator::{
+        nsx::{Levers, NsxOptions, NsxSimulator, Pace, inventory},
+        openstack::{AgentPace, OpenstackOptions, OpenstackSimulator},
+    },
+};
+use secrecy::SecretString;
+use std::{io, time::Duration};
+
+/// The simulated NSX's name among the backends.
+pub const NSX: &str = "nsx-demo";
+/// The simulated OpenStack's.
+pub const OPENSTACK: &str = "openstack-demo";
+
+/// A pre-shared key that protects nothing.
+pub const PSK: &str = "not-a-secret-only-a-demo";
+
+/// How often the demo looks. A cloud in earnest is looked at less often.
+const POLL: PollSettings = PollSettings {
+    fresh: Duration::from_millis(500),
+    stable: Duration::from_secs(5),
+    quiet_after_update: Duration::from_secs(5),
+    confirm_failure: Duration::from_secs(2),
+    vanish_grace: Duration::from_secs(5),
+    auth_window: Duration::from_secs(60),
+};
+
+/// Both clouds, running until dropped.
+#[derive(Debug)]
+pub struct Clouds {
+    nsx: NsxSimulator,
+    openstack: OpenstackSimulator,
+}
+
+/// What the demo makes on one cloud, and what has to become of it.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The backend's bare name.
+    pub backend: &'static str,
+    /// The connection.
+    pub connection: Connection,
+    /// What its watch waits for.
+    pub goal: Goal,
+    /// The state in which the goal is reached.
+    pub state: RealizationState,
+}
+
+impl Clouds {
+    /// Starts both on free ports of 127.0.0.1. Within a tokio runtime.
+    ///
+    /// # Errors
+    /// If no port can be had.
+    pub fn start() -> io::Result<Clouds> {
+        let nsx = NsxSimulator::start(NsxOptions {
+            levers: Levers {
+                pace: Pace::Elapsed {
+                    per_node: Duration::from_secs(3),
+                },
+                ..Levers::default()
+            },
+            ..NsxOptions::default()
+        })?;
+        let openstack = OpenstackSimulator::start(OpenstackOptions {
+            pace: AgentPace::Elapsed {
+                installed: Duration::from_secs(3),
+                established: Duration::from_secs(4),
+                dip_on_update: false,
+            },
+            ..OpenstackOptions::default()
+        })?;
+        Ok(Clouds { nsx, openstack })
+    }
+
+    /// The two backends, as a configuration would name them.
+    pub fn backends(&self) -> [BackendSettings; 2] {
+        let account = NsxOptions::default();
+        let inventory = self.openstack.inventory();
+        let nsx = AuthSettings {
+            kind: AuthKind::Session,
+            username: Some(account.username),
+            password: Some(SecretString::from(account.password)),
+            ..AuthSettings::default()
+        };
+        let openstack = AuthSettings {
+            kind: AuthKind::Password,
+            username: Some(inventory.member.name.to_owned()),
+            password: Some(SecretString::from(inventory.member.password)),
+            auth_url: Some(format!("{}/v3", self.openstack.keystone_url())),
+            project_id: Some(inventory.project.project_id.to_owned()),
+            ..AuthSettings::default()
+        };
+        [
+            backend(NSX, "nsx", None, self.nsx.urls(), nsx),
+            backend(
+                OPENSTACK,
+                "openstack",
+                Some("neutron"),
+                Vec::new(),
+                openstack,
+            ),
+        ]
+    }
+
+    /// Where the simulated clouds are, for people.
+    pub fn addresses(&self) -> [(&'static str, String); 2] {
+        [
+            (NSX, self.nsx.url()),
+            (
+                OPENSTACK,
+                format!(
+                    "{}, Keystone {}",
+                    self.openstack.neutron_url(),
+                    self.openstack.keystone_url()
+                ),
+            ),
+        ]
+    }
+
+    /// What is made on each.
+    pub fn plans(&self) -> [Plan; 2] {
+        let owned = self.openstack.inventory().project;
+        let on_openstack =
+            |collection: &str, id: &str| format!("backends/{OPENSTACK}/{collection}/{id}");
+        [
+            Plan {
+                backend: NSX,
+                connection: Connection {
+                    display_name: "head office".to_owned(),
+                    local_endpoint: local_endpoint(),
+                    peer: Some(peer("203.0.113.10")),
+                    selectors: Some(Selectors::PolicyBased(PolicyBased {
+                        rules: vec![PolicyRule {
+                            sources: vec!["10.10.0.0/24".to_owned()],
+                            destinations: vec!["192.168.10.0/24".to_owned()],
+                            ..PolicyRule::default()
+                        }],
+                        ..PolicyBased::default()
+                    })),
+                    ..Connection::default()
+                },
+                goal: Goal::Config,
+                state: RealizationState::Realized,
+            },
+            Plan {
+                backend: OPENSTACK,
+                connection: Connection {
+                    display_name: "head office".to_owned(),
+                    vpn_service: on_openstack("vpnServices", owned.service_id),
+                    ike_policy: on_openstack("ikePolicies", owned.ike_policy_id),
+                    ipsec_policy: on_openstack("ipsecPolicies", owned.ipsec_policy_id),
+                    peer: Some(peer("203.0.113.20")),
+                    selectors: Some(Selectors::PolicyBased(PolicyBased {
+                        local_endpoint_group: on_openstack("endpointGroups", owned.local_group_id),
+                        peer_endpoint_group: on_openstack("endpointGroups", owned.peer_group_id),
+                        ..PolicyBased::default()
+                    })),
+                    ..Connection::default()
+                },
+                goal: Goal::TunnelUp,
+                state: RealizationState::Active,
+            },
+        ]
+    }
+}
+
+/// The local endpoint that connections on the simulated NSX start from.
+pub fn local_endpoint() -> String {
+    format!(
+        "backends/{NSX}/localEndpoints/{}",
+        inventory::LOCAL_ENDPOINT_ID
+    )
+}
+
+fn backend(
+    name: &str,
+    dialect: &str,
+    variant: Option<&str>,
+    urls: Vec<String>,
+    auth: AuthSettings,
+) -> BackendSettings {
+    let name: BackendName = name.parse().expect("written as a name");
+    BackendSettings {
+        name,
+        dialect: dialect.to_owned(),
+        variant: variant.map(str::to_owned),
+        urls,
+        ca_file: None,
+        insecure_skip_verify: false,
+        timeout: Duration::from_secs(5),
+        read_only: false,
+        auth,
+        poll: POLL,
+    }
+}
+
+fn peer(address: &str) -> Peer {
+    Peer {
+        address: address.to_owned(),
+        id: String::new(),
+        authentication: Some(Authentication::Psk(PSK.to_owned())),
+        psk_set: false,
+    }
+}

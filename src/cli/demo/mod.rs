@@ -1,0 +1,388 @@
+//! `demo`: two simulated clouds, the gateway over them, and a connection on each becoming real.
+//!
+//! Nothing here is staged: the simulators are HTTP servers, the gateway is the one that `serve` runs, and what is
+//! shown came through a gRPC client.
+
+mod clouds;
+mod lines;
+mod screen;
+
+use crate::{
+    cli::{
+        args::DemoArgs,
+        demo::{
+            clouds::{Clouds, Plan},
+            lines::Subject,
+            screen::{Row, Screen},
+        },
+        exit::Exit,
+        gateway::{Gateway as Client, answer},
+        names::short,
+        progress,
+        show::failed,
+        signal,
+    },
+    core::gateway::Gateway,
+    dialects,
+    grpc::pb::{
+        self, CreateConnectionRequest, Goal, WatchRealizationRequest, WatchRealizationResponse,
+        outcome, watch_realization_response::Event,
+    },
+    server,
+};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{
+    net::TcpListener,
+    sync::mpsc,
+    time::{Instant, timeout_at},
+};
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use tonic::Status;
+
+/// How long both outcomes may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The longest silence of a stream in the demo.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+
+/// How long calls under way may take to end when the demo does.
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// Runs the demo: until ctrl-c, or with `once` until both outcomes are in.
+pub async fn run(args: &DemoArgs) -> Exit {
+    let stop = match signal::stop() {
+        Ok(stop) => stop,
+        Err(error) => return could_not("wait for signals", &error),
+    };
+    tokio::pin!(stop);
+    let settings = server::Settings {
+        listen: args.listen,
+        drain_grace: DRAIN,
+        ..server::Settings::default()
+    };
+    let listener = match settings.bind().await {
+        Ok(listener) => listener,
+        Err(error) => return could_not_listen(args.listen, &error),
+    };
+    let stage = match Stage::set(listener, settings) {
+        Ok(stage) => stage,
+        Err(error) => return could_not("start the simulated clouds", &error),
+    };
+    let exit = tokio::select! {
+        exit = stage.show(args.once) => exit,
+        () = &mut stop => Exit::CouldNotAsk,
+    };
+    // Whatever became of the connections, the gateway is there to be asked about them.
+    let serves = matches!(exit, Exit::Done | Exit::Failed | Exit::Deadline);
+    if serves && !args.once {
+        stop.await;
+    }
+    stage.clear().await;
+    exit
+}
+
+/// Everything that runs.
+struct Stage {
+    address: SocketAddr,
+    clouds: Clouds,
+    gateway: Arc<Gateway>,
+    server: AbortOnDropHandle<io::Result<()>>,
+    shutdown: CancellationToken,
+}
+
+impl Stage {
+    fn set(listener: TcpListener, settings: server::Settings) -> io::Result<Stage> {
+        let clouds = Clouds::start()?;
+        let mut backends = Vec::new();
+        for settings in clouds.backends() {
+            let dialect = dialects::connect(&settings).map_err(|violations| {
+                let words = violations
+                    .iter()
+                    .map(|v| format!("{}: {}", v.field, v.description));
+                io::Error::other(words.collect::<Vec<_>>().join("; "))
+            })?;
+            backends.push((settings, dialect));
+        }
+        let address = listener.local_addr()?;
+        let gateway = Gateway::start(backends, HEARTBEAT);
+        let shutdown = CancellationToken::new();
+        let serving = server::run(
+            listener,
+            Arc::clone(&gateway),
+            settings,
+            shutdown.clone().cancelled_owned(),
+        );
+        Ok(Stage {
+            address,
+            clouds,
+            gateway,
+            server: AbortOnDropHandle::new(tokio::spawn(serving)),
+            shutdown,
+        })
+    }
+
+    /// Makes a connection on each cloud, shows both becoming real, and says what to do now.
+    async fn show(&self, once: bool) -> Exit {
+        println!(
+            "The gateway listens on {}. Two simulated clouds are behind it:",
+            self.address
+        );
+        for (name, address) in self.clouds.addresses() {
+            println!("  {name:<14}  {address}");
+        }
+        let client = match Client::at(&self.address.to_string()) {
+            Ok(client) => client,
+            Err(why) => return could_not("speak to the gateway", &why),
+        };
+        let mut made = Vec::new();
+        for plan in self.clouds.plans() {
+            match create(&client, plan).await {
+                Ok(new) => made.push(new),
+                Err((plan, status)) => {
+                    return failed(
+                        &format!("create a connection on {}", plan.backend),
+                        &status,
+                        &client,
+                    );
+                }
+            }
+        }
+        println!("\nA connection was created on each, through gRPC. How far they have come:\n");
+        let exit = match follow(&client, &made).await {
+            Ok(exit) => exit,
+            Err(error) => return could_not("print", &error),
+        };
+        if once || matches!(exit, Exit::CouldNotAsk | Exit::Usage) {
+            return exit;
+        }
+        if let [nsx, openstack] = &made[..] {
+            let program = std::env::args()
+                .next()
+                .unwrap_or_else(|| "isthmus".to_owned());
+            let subject = Subject {
+                address: self.address,
+                program: &program,
+                nsx: &nsx.name,
+                openstack: &openstack.name,
+                write_token: &nsx.write_token,
+            };
+            println!(
+                "\nPaste into another terminal:\n\n{}\n",
+                lines::lines(&subject)
+            );
+        }
+        println!("Serving on until ctrl-c.");
+        exit
+    }
+
+    async fn clear(self) {
+        self.shutdown.cancel();
+        match self.server.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => eprintln!("isthmus: the server ended with: {error}"),
+            Err(error) => eprintln!("isthmus: the server broke: {error}"),
+        }
+        self.gateway.shut_down(DRAIN).await;
+    }
+}
+
+/// A connection that was made.
+struct Made {
+    plan: Plan,
+    name: String,
+    write_token: String,
+}
+
+async fn create(client: &Client, plan: Plan) -> Result<Made, (Plan, Status)> {
+    let request = CreateConnectionRequest {
+        parent: format!("backends/{}", plan.backend),
+        connection: Some(plan.connection.clone()),
+        validate_only: false,
+    };
+    match answer(client.connections().create_connection(request)).await {
+        Ok(response) => Ok(Made {
+            plan,
+            name: response.connection.unwrap_or_default().name,
+            write_token: response.write_token,
+        }),
+        Err(status) => Err((plan, status)),
+    }
+}
+
+/// Watches all at one time until every outcome is in, or the time is up.
+async fn follow(client: &Client, made: &[Made]) -> io::Result<Exit> {
+    let mut screen = Screen::stdout(made.iter().map(row).collect());
+    screen.begin()?;
+    let (sender, mut receiver) = mpsc::channel(64);
+    let mut watching = Vec::new();
+    for (index, made) in made.iter().enumerate() {
+        // Each watch on a channel of its own, as the contract advises.
+        let client = match Client::at(&client.endpoint) {
+            Ok(client) => client,
+            Err(why) => return Err(io::Error::other(why)),
+        };
+        let request = WatchRealizationRequest {
+            name: made.name.clone(),
+            goal: made.plan.goal.into(),
+            write_token: made.write_token.clone(),
+            ..WatchRealizationRequest::default()
+        };
+        let task = tokio::spawn(watch(client, request, index, sender.clone()));
+        watching.push(AbortOnDropHandle::new(task));
+    }
+    drop(sender);
+    let deadline = Instant::now() + PATIENCE;
+    let mut exit = Exit::Done;
+    let mut outcomes = 0;
+    while outcomes < made.len() {
+        let Ok(heard) = timeout_at(deadline, receiver.recv()).await else {
+            eprintln!("isthmus: no outcome of every connection within {PATIENCE:?}");
+            return Ok(Exit::Deadline);
+        };
+        let Some((index, heard)) = heard else {
+            return Ok(Exit::CouldNotAsk);
+        };
+        let message = match heard {
+            Ok(message) => message,
+            Err(status) => {
+                return Ok(failed(
+                    &format!("watch {}", made[index].name),
+                    &status,
+                    client,
+                ));
+            }
+        };
+        screen.show(index, &message)?;
+        if message.outcome.is_some() {
+            outcomes += 1;
+            if let Err(why) = as_it_should_be(&made[index].plan, &message) {
+                eprintln!("isthmus: {}: {why}", short(&made[index].name));
+                exit = Exit::Failed;
+            }
+        }
+    }
+    Ok(exit)
+}
+
+fn row(made: &Made) -> Row {
+    let goal = match made.plan.goal {
+        Goal::TunnelUp => "until a tunnel is up",
+        _ => "until the configuration is in place",
+    };
+    Row {
+        label: made.plan.backend.to_owned(),
+        title: format!("{}, {goal}:", short(&made.name)),
+        ..Row::default()
+    }
+}
+
+/// Passes on everything one watch says, and how it broke if it did.
+async fn watch(
+    client: Client,
+    request: WatchRealizationRequest,
+    index: usize,
+    sender: mpsc::Sender<(usize, Result<WatchRealizationResponse, Status>)>,
+) {
+    let mut stream = match client.realizations().watch_realization(request).await {
+        Ok(response) => response.into_inner(),
+        Err(status) => {
+            // If nobody listens any more, the demo is over.
+            let _ = sender.send((index, Err(status))).await;
+            return;
+        }
+    };
+    loop {
+        let heard = match stream.message().await {
+            Ok(Some(message)) => Ok(message),
+            Ok(None) => return,
+            Err(status) => Err(status),
+        };
+        if sender.send((index, heard)).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Whether an outcome is a success, in the very state that the plan expects.
+fn as_it_should_be(plan: &Plan, message: &WatchRealizationResponse) -> Result<(), String> {
+    let seen = match &message.event {
+        Some(Event::Snapshot(seen) | Event::Change(seen)) => seen,
+        Some(Event::Heartbeat(_)) | None => return Err("an outcome without evidence".to_owned()),
+    };
+    let result = message.outcome.as_ref().map(pb::Outcome::result);
+    if result != Some(outcome::Result::Succeeded) {
+        return Err(format!("failed in state {}", progress::state(seen.state)));
+    }
+    if seen.state() != plan.state {
+        return Err(format!(
+            "the goal was reached in state {}, not in {}",
+            progress::state(seen.state),
+            progress::state(plan.state.into())
+        ));
+    }
+    Ok(())
+}
+
+fn could_not_listen(address: SocketAddr, error: &io::Error) -> Exit {
+    if error.kind() == io::ErrorKind::AddrInUse {
+        eprintln!(
+            "isthmus: {address} is taken, perhaps by another gateway. Choose another port, or any free one:\n  \
+             isthmus demo --listen {}:0",
+            address.ip()
+        );
+        return Exit::CouldNotAsk;
+    }
+    if !address.ip().is_loopback() {
+        eprintln!("isthmus: the demo listens on loopback only: 127.0.0.1 or [::1], not {address}");
+        return Exit::Usage;
+    }
+    could_not(&format!("listen on {address}"), error)
+}
+
+fn could_not(what: &str, why: &dyn std::fmt::Display) -> Exit {
+    eprintln!("isthmus: could not {what}: {why}");
+    Exit::CouldNotAsk
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_success_in_the_expected_state_is_as_it_should_be() {
+        let plan = Plan {
+            backend: "a",
+            connection: pb::Connection::default(),
+            goal: pb::Goal::TunnelUp,
+            state: pb::RealizationState::Active,
+        };
+        let ended =
+            |state: pb::RealizationState, result: outcome::Result| WatchRealizationResponse {
+                event: Some(Event::Change(pb::Realization {
+                    state: state.into(),
+                    ..Default::default()
+                })),
+                outcome: Some(pb::Outcome {
+                    result: result.into(),
+                    reason: None,
+                }),
+                ..Default::default()
+            };
+        use outcome::Result::{Failed, Succeeded};
+        use pb::RealizationState::{Active, Realized};
+        assert_eq!(as_it_should_be(&plan, &ended(Active, Succeeded)), Ok(()));
+        for wrong in [ended(Realized, Succeeded), ended(Active, Failed)] {
+            assert!(as_it_should_be(&plan, &wrong).is_err());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_port_that_is_taken_is_told_apart() {
+        let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let args = DemoArgs {
+            once: true,
+            listen: taken.local_addr().unwrap(),
+        };
+        assert_eq!(run(&args).await, Exit::CouldNotAsk);
+    }
+}

@@ -56,7 +56,10 @@ async fn run(config: Config, backends: Backends) -> Result<(), Box<dyn Error>> {
         drain_grace: config.server.drain,
         ..server::Settings::default()
     };
-    let listener = settings.bind().await?;
+    let listener = settings
+        .bind()
+        .await
+        .map_err(|error| format!("listening on {}: {error}", settings.listen))?;
     tracing::info!(listen = %listener.local_addr()?, backends = backends.len(), "serving");
     let gateway = Gateway::start(backends, config.watch.heartbeat);
     server::run(listener, Arc::clone(&gateway), settings, stop).await?;

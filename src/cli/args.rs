@@ -78,6 +78,8 @@ pub enum Question {
         client: ClientArgs,
     },
     /// Show the connections of one backend, or of all.
+    ///
+    /// Ends with 1 if a backend could not be asked; the connections of the others are shown all the same.
     #[command(after_help = EXIT_CODES)]
     List {
         /// The backend; all if left out.

@@ -1,12 +1,16 @@
 //! Short forms of resource names, as people type them.
 
-/// The full name of a connection: `nsx-demo/ID` stands for `backends/nsx-demo/connections/ID`.
+/// The full name of a connection: `nsx-demo/ID` and `nsx-demo/connections/ID` stand for
+/// `backends/nsx-demo/connections/ID`.
 ///
 /// Anything else is passed on as it is, for the gateway to say what is wrong with it.
 pub fn connection(text: &str) -> String {
     match text.split_once('/') {
         Some((backend, id)) if backend != "backends" && !id.contains('/') => {
             format!("backends/{backend}/connections/{id}")
+        }
+        Some((backend, rest)) if backend != "backends" && rest.starts_with("connections/") => {
+            format!("backends/{text}")
         }
         _ => text.to_owned(),
     }
@@ -36,6 +40,7 @@ mod tests {
         for (typed, full) in [
             ("nsx-demo/1-2", "backends/nsx-demo/connections/1-2"),
             ("backends/a/connections/1", "backends/a/connections/1"),
+            ("a/connections/1", "backends/a/connections/1"),
             ("backends/a", "backends/a"),
             ("a", "a"),
             ("a/b/c", "a/b/c"),

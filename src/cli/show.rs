@@ -64,7 +64,8 @@ pub async fn connection(gateway: &Gateway, name: &str, printer: &mut Printer) ->
     }
 }
 
-/// Shows the connections of one backend, or of all. What could not be asked is told on standard error.
+/// Shows the connections of one backend, or of all. A backend that could not be asked is told on standard
+/// error, and the end is then [`Exit::CouldNotAsk`] though the rest is shown.
 ///
 /// # Errors
 /// If nobody reads the answer.
@@ -76,13 +77,20 @@ pub async fn connections(
     let parent = names::backend(parent);
     match every_page(gateway, &parent).await {
         Ok((connections, unreachable)) => {
-            printer.messages("Connection", &connections, connection_table)?;
+            // An empty list that is not the whole list says nothing.
+            if !connections.is_empty() || unreachable.is_empty() {
+                printer.messages("Connection", &connections, connection_table)?;
+            }
             for backend in &unreachable {
                 eprintln!(
                     "isthmus: {backend} cannot be asked now; its connections are not in this list"
                 );
             }
-            Ok(Exit::Done)
+            if unreachable.is_empty() {
+                Ok(Exit::Done)
+            } else {
+                Ok(Exit::CouldNotAsk)
+            }
         }
         Err(status) => Ok(failed(
             &format!("list the connections of {parent}"),

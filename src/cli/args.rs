@@ -89,6 +89,54 @@ pub enum Question {
         #[command(flatten)]
         client: ClientArgs,
     },
+    /// Make a connection from JSON, as `get -o json` prints it.
+    #[command(after_help = WRITE_HELP)]
+    Create {
+        /// The backend.
+        backend: String,
+        /// A file with the connection; - is standard input.
+        #[arg(default_value = "-")]
+        file: PathBuf,
+        /// Check everything and send nothing to the cloud.
+        #[arg(long)]
+        validate_only: bool,
+        /// Which gateway, and how to print.
+        #[command(flatten)]
+        client: ClientArgs,
+    },
+    /// Change fields of a connection.
+    #[command(after_help = WRITE_HELP)]
+    Update {
+        /// The connection: BACKEND/ID, or its full name.
+        name: String,
+        /// A file with the new values; - is standard input.
+        #[arg(default_value = "-")]
+        file: PathBuf,
+        /// The fields to change, for example display_name,peer.psk; all that are given if left out.
+        #[arg(long, value_name = "FIELDS", value_delimiter = ',')]
+        fields: Vec<String>,
+        /// Check everything and change nothing.
+        #[arg(long)]
+        validate_only: bool,
+        /// Which gateway, and how to print.
+        #[command(flatten)]
+        client: ClientArgs,
+    },
+    /// Remove a connection, and what the gateway made for it.
+    #[command(after_help = EXIT_CODES)]
+    Delete {
+        /// The connection: BACKEND/ID, or its full name.
+        name: String,
+        /// Only if this is still current.
+        #[arg(long)]
+        etag: Option<String>,
+        /// Take a connection that is not there for removed.
+        #[arg(long)]
+        allow_missing: bool,
+        /// Which gateway, and how to print.
+        #[command(flatten)]
+        client: ClientArgs,
+    },
     /// Follow one connection becoming real, a line for each change.
     ///
     /// Ends by itself if a goal or a write token is given. A gateway that goes away meanwhile is waited for,
@@ -122,6 +170,19 @@ pub enum Question {
         client: ClientArgs,
     },
 }
+
+const WRITE_HELP: &str = "\
+Examples:
+  isthmus create nsx-demo connection.json
+  isthmus update nsx-demo/6fbd… --fields display_name <<< '{\"displayName\": \"branch\"}'
+
+A write returns when the cloud has accepted it. What is printed then ends with the command that tells how
+the write itself ends.
+
+Exit codes:
+  0  the cloud has accepted it
+  1  the gateway could not be asked, or refused
+  2  the command line, the JSON or a field of the request is wrong";
 
 const WATCH_HELP: &str = "\
 Goals:
@@ -230,6 +291,9 @@ impl Question {
             Question::Backends { client, .. }
             | Question::Get { client, .. }
             | Question::List { client, .. }
+            | Question::Create { client, .. }
+            | Question::Update { client, .. }
+            | Question::Delete { client, .. }
             | Question::Watch { client, .. }
             | Question::Wait { client, .. } => client,
         }

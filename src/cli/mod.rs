@@ -3,7 +3,7 @@
 //! In reading order:
 //! - [`args`]: the command line; [`exit`]: how it ends;
 //! - [`gateway`]: whom it asks and where it prints;
-//! - [`show`]: `backends`, `get`, `list`; [`watch`]: `watch`, `wait`;
+//! - [`show`]: `backends`, `get`, `list`; [`write`]: `create`, `update`, `delete`; [`watch`]: `watch`, `wait`;
 //! - [`demo`]: all of it without a cloud;
 //! - [`progress`], [`failure`], [`text`], [`json`], [`names`]: pure functions from messages to lines.
 
@@ -21,6 +21,7 @@ pub mod signal;
 mod tests;
 pub mod text;
 pub mod watch;
+pub mod write;
 
 pub use args::{Cli, Command};
 pub use exit::Exit;
@@ -59,6 +60,25 @@ async fn print(question: &Question, gateway: &Gateway, printer: &mut Printer) ->
         Question::List { parent, .. } => {
             show::connections(gateway, parent.as_deref(), printer).await
         }
+        Question::Create {
+            backend,
+            file,
+            validate_only,
+            ..
+        } => write::create(gateway, backend, file, *validate_only, printer).await,
+        Question::Update {
+            name,
+            file,
+            fields,
+            validate_only,
+            ..
+        } => write::update(gateway, name, file, fields, *validate_only, printer).await,
+        Question::Delete {
+            name,
+            etag,
+            allow_missing,
+            ..
+        } => write::delete(gateway, name, etag.as_deref(), *allow_missing, printer).await,
         Question::Watch {
             name,
             resume_token,

@@ -285,7 +285,8 @@ fn connection_table(connections: &[Connection], style: Style) -> String {
     )
 }
 
-fn connection_facts(connection: &Connection, style: Style) -> String {
+/// One connection, fact by fact.
+pub(crate) fn connection_facts(connection: &Connection, style: Style) -> String {
     let mut lines = vec![
         ("connection", style.bold(&short(&connection.name))),
         ("display name", clean(&connection.display_name)),

@@ -12,7 +12,7 @@ mod tests;
 
 pub use backend::DEFAULT_TIMEOUT;
 pub use problem::{Position, Problem, Problems};
-pub use surroundings::{MAX_SECRET_FILE, Planted, Process, Surroundings};
+pub use surroundings::{MAX_SECRET_FILE, Process, Surroundings};
 
 use crate::{
     config::{

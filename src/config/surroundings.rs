@@ -1,15 +1,14 @@
 //! What a configuration may take from outside its file: environment variables, and files with secrets.
 
 use std::{
-    collections::HashMap,
     io::{self, Read},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 /// The longest secret file that is read, in bytes. No secret is longer; a device file never ends.
 pub const MAX_SECRET_FILE: u64 = 64 * 1024;
 
-/// Where variables and secret files are found. Tests pass a [`Planted`] and leave the process alone.
+/// Where variables and secret files are found. Tests make some up and leave the process alone.
 pub trait Surroundings {
     /// The value of an environment variable; `None` if it is not set or is not text.
     fn variable(&self, name: &str) -> Option<String>;
@@ -39,25 +38,5 @@ impl Surroundings for Process {
             return Err(io::Error::other("it is longer than any secret"));
         }
         Ok(text)
-    }
-}
-
-/// Surroundings made up for a test.
-#[derive(Default)]
-pub struct Planted {
-    /// The environment variables.
-    pub variables: HashMap<String, String>,
-    /// The files, by full path.
-    pub files: HashMap<PathBuf, String>,
-}
-
-impl Surroundings for Planted {
-    fn variable(&self, name: &str) -> Option<String> {
-        self.variables.get(name).cloned()
-    }
-
-    fn secret_file(&self, path: &Path) -> io::Result<String> {
-        let text = self.files.get(path).cloned();
-        text.ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 }

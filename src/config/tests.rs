@@ -3,7 +3,30 @@
 use super::*;
 use crate::core::settings::{AuthKind, PollSettings};
 use secrecy::ExposeSecret;
-use std::path::PathBuf;
+use std::{
+    collections::HashMap,
+    io,
+    path::{Path, PathBuf},
+};
+
+/// Surroundings made up for a test.
+#[derive(Default)]
+struct Planted {
+    variables: HashMap<String, String>,
+    /// By full path.
+    files: HashMap<PathBuf, String>,
+}
+
+impl Surroundings for Planted {
+    fn variable(&self, name: &str) -> Option<String> {
+        self.variables.get(name).cloned()
+    }
+
+    fn secret_file(&self, path: &Path) -> io::Result<String> {
+        let text = self.files.get(path).cloned();
+        text.ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+}
 
 fn surroundings() -> Planted {
     let planted = [

@@ -26,7 +26,7 @@ pub const PSK: &str = "not-a-secret-only-a-demo";
 /// How often the demo looks. A cloud in earnest is looked at less often.
 const POLL: PollSettings = PollSettings {
     fresh: Duration::from_millis(500),
-    stable: Duration::from_secs(5),
+    stable: Duration::from_secs(2),
     quiet_after_update: Duration::from_secs(5),
     confirm_failure: Duration::from_secs(2),
     vanish_grace: Duration::from_secs(5),

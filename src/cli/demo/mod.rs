@@ -30,7 +30,12 @@ use crate::{
     },
     server,
 };
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io::{self, Write},
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{
     net::TcpListener,
     sync::mpsc,
@@ -69,7 +74,10 @@ pub async fn run(args: &DemoArgs) -> Exit {
         Err(error) => return could_not("start the simulated clouds", &error),
     };
     let exit = tokio::select! {
-        exit = stage.show(args.once) => exit,
+        shown = stage.show(args.once) => match shown {
+            Ok(exit) => exit,
+            Err(error) => could_not("show it", &error),
+        },
         () = &mut stop => Exit::CouldNotAsk,
     };
     // Whatever became of the connections, the gateway is there to be asked about them.
@@ -122,38 +130,40 @@ impl Stage {
     }
 
     /// Makes a connection on each cloud, shows both becoming real, and says what to do now.
-    async fn show(&self, once: bool) -> Exit {
-        println!(
+    ///
+    /// # Errors
+    /// If nobody reads what is shown.
+    async fn show(&self, once: bool) -> io::Result<Exit> {
+        let mut out = io::stdout();
+        writeln!(
+            out,
             "The gateway listens on {}. Two simulated clouds are behind it:",
             self.address
-        );
+        )?;
         for (name, address) in self.clouds.addresses() {
-            println!("  {name:<14}  {address}");
+            writeln!(out, "  {name:<14}  {address}")?;
         }
         let client = match Client::at(&self.address.to_string()) {
             Ok(client) => client,
-            Err(why) => return could_not("speak to the gateway", &why),
+            Err(why) => return Ok(could_not("speak to the gateway", &why)),
         };
         let mut made = Vec::new();
         for plan in self.clouds.plans() {
             match create(&client, plan).await {
                 Ok(new) => made.push(new),
                 Err((plan, status)) => {
-                    return failed(
-                        &format!("create a connection on {}", plan.backend),
-                        &status,
-                        &client,
-                    );
+                    let doing = format!("create a connection on {}", plan.backend);
+                    return Ok(failed(&doing, &status, &client));
                 }
             }
         }
-        println!("\nA connection was created on each, through gRPC. How far they have come:\n");
-        let exit = match follow(&client, &made).await {
-            Ok(exit) => exit,
-            Err(error) => return could_not("print", &error),
-        };
+        writeln!(
+            out,
+            "\nA connection was created on each, through gRPC. How far they have come:\n"
+        )?;
+        let exit = follow(&client, &made).await?;
         if once || matches!(exit, Exit::CouldNotAsk | Exit::Usage) {
-            return exit;
+            return Ok(exit);
         }
         if let [nsx, openstack] = &made[..] {
             let program = std::env::args()
@@ -166,13 +176,14 @@ impl Stage {
                 openstack: &openstack.name,
                 write_token: &nsx.write_token,
             };
-            println!(
+            writeln!(
+                out,
                 "\nPaste into another terminal:\n\n{}\n",
                 lines::lines(&subject)
-            );
+            )?;
         }
-        println!("Serving on until ctrl-c.");
-        exit
+        writeln!(out, "Serving on until ctrl-c.")?;
+        Ok(exit)
     }
 
     async fn clear(self) {

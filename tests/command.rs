@@ -1,0 +1,93 @@
+//! The program itself, as a shell sees it: what it prints, and how it ends.
+
+use std::{
+    fs,
+    path::PathBuf,
+    process::{Command, Output},
+};
+
+fn isthmus(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_isthmus"))
+        .args(arguments)
+        .env_remove("RUST_LOG")
+        .output()
+        .expect("the program was built for this test")
+}
+
+fn written(name: &str, text: &str) -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::write(&path, text).expect("cargo made this folder for tests");
+    path
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn the_demo_shows_a_connection_become_real_on_each_cloud() {
+    let output = isthmus(&["demo", "--once", "--listen", "127.0.0.1:0"]);
+    let (shown, complaints) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(0), "{shown}\n{complaints}");
+    for (label, state) in [
+        ("nsx-demo ", "IN_PROGRESS"),
+        ("nsx-demo ", "REALIZED     control-plane"),
+        ("openstack-demo ", "PENDING_CREATE"),
+        ("openstack-demo ", "ACTIVE       tunnel-up"),
+    ] {
+        let found = |line: &str| line.starts_with(label) && line.contains(state);
+        assert!(shown.lines().any(found), "{label}{state}\n{shown}");
+    }
+    assert_eq!(shown.matches("the goal is reached").count(), 2, "{shown}");
+    assert!(!shown.contains('\x1b'), "{shown:?}");
+    assert_eq!(complaints, "");
+}
+
+#[test]
+fn a_configuration_is_checked_without_starting_anything() {
+    let good = written(
+        "good.toml",
+        "[[backends]]\nname = \"a\"\ndialect = \"nsx\"\nurl = \"https://127.0.0.1:9\"\n\
+         auth = { kind = \"basic\", username = \"u\", password = \"canary\" }\n",
+    );
+    let output = isthmus(&["check-config", &good.to_string_lossy()]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+
+    let bad = written(
+        "bad.toml",
+        "[server]\nlisten = \"0.0.0.0:1\"\n[[backends]]\nname = \"a\"\ndialect = \"cisco\"\n\
+         auth = { kind = \"basic\", password = \"canary\" }\n",
+    );
+    for arguments in [["check-config", "--config"], ["serve", "--config"]] {
+        let output = isthmus(&[arguments[0], arguments[1], &bad.to_string_lossy()]);
+        let complaints = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{complaints}");
+        assert!(
+            complaints.contains("bad.toml:2:10: `listen`"),
+            "{complaints}"
+        );
+        assert!(
+            complaints.contains("bad.toml:5:1: `dialect`"),
+            "{complaints}"
+        );
+        assert!(!complaints.contains("canary"), "{complaints}");
+    }
+}
+
+#[test]
+fn wrong_usage_and_nobody_there_end_differently() {
+    for arguments in [
+        vec!["watch"],
+        vec!["watch", "a/b", "--goal", "paradise"],
+        vec!["list", "--endpoint", "https://127.0.0.1:1"],
+        vec!["demo", "--once", "--listen", "0.0.0.0:0"],
+    ] {
+        assert_eq!(isthmus(&arguments).status.code(), Some(2), "{arguments:?}");
+    }
+    let output = isthmus(&["list", "--endpoint", "http://127.0.0.1:1"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        text(&output.stderr).contains("is a gateway running at"),
+        "{output:?}"
+    );
+}

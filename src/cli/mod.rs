@@ -3,7 +3,7 @@
 //! In reading order:
 //! - [`args`]: the command line; [`exit`]: how it ends;
 //! - [`gateway`]: whom it asks and where it prints;
-//! - [`show`]: `backends`, `get`, `list`; [`write`]: `create`, `update`, `delete`; [`watch`]: `watch`, `wait`;
+//! - [`show`]: `backends`, `get`, `list`; [`mod@write`]: `create`, `update`, `delete`; [`watch`]: `watch`, `wait`;
 //! - [`demo`]: all of it without a cloud;
 //! - [`progress`], [`failure`], [`text`], [`json`], [`names`]: pure functions from messages to lines.
 

@@ -4,10 +4,13 @@
 //! - [`model`]: what an IPsec connection is, in no vendor's words;
 //! - [`core`]: what the gateway does, whatever the dialect: the use cases, the seam (`core::dialect`), and
 //!   the watch (`core::watch`);
+//! - [`dialects`]: one folder for each kind of cloud;
 //! - [`rest`]: HTTP for dialects: deadline, size limit, budget, redaction;
 //! - [`grpc`]: the only place that knows prost types;
 //! - [`server`]: connections, calls, health, reflection, drain;
 //! - [`telemetry`]: logs and spans;
+//! - [`config`]: the configuration file, and everything that is wrong with it;
+//! - [`cli`]: the command, which puts all of this together;
 //! - [`simulator`]: both clouds on loopback, for the demo and the tests.
 //!
 //! Who may name whom (arrows point at what is known; `tests/architecture.rs` holds the code to it):

@@ -4,11 +4,13 @@
 //! - [`args`]: the command line; [`exit`]: how it ends;
 //! - [`gateway`]: whom it asks and where it prints;
 //! - [`show`]: `backends`, `get`, `list`; [`mod@write`]: `create`, `update`, `delete`; [`watch`]: `watch`, `wait`;
-//! - [`demo`]: all of it without a cloud;
-//! - [`progress`], [`failure`], [`text`], [`json`], [`names`]: pure functions from messages to lines.
+//! - [`check`]: `check-config`; [`demo`]: all of it without a cloud;
+//! - [`describe`], [`progress`], [`failure`], [`text`], [`json`], [`names`]: pure functions from messages to lines.
 
 pub mod args;
+pub mod check;
 pub mod demo;
+pub mod describe;
 pub mod exit;
 pub mod failure;
 pub mod gateway;

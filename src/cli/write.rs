@@ -2,11 +2,12 @@
 
 use crate::{
     cli::{
+        describe::connection_facts,
         exit::Exit,
         gateway::{Gateway, Printer, answer},
         json, names,
         names::short,
-        show::{connection_facts, failed},
+        show::failed,
         text::{Style, clean},
     },
     grpc::pb::{

@@ -28,7 +28,7 @@ use crate::{
         self, CreateConnectionRequest, Goal, WatchRealizationRequest, WatchRealizationResponse,
         outcome, watch_realization_response::Event,
     },
-    server,
+    server, telemetry,
 };
 use std::{
     io::{self, Write},
@@ -55,6 +55,20 @@ const DRAIN: Duration = Duration::from_secs(2);
 
 /// Runs the demo: until ctrl-c, or with `once` until both outcomes are in.
 pub async fn run(args: &DemoArgs) -> Exit {
+    // Lines of a log would be drawn over; whoever wants them asks for them.
+    let log = telemetry::Settings {
+        filter: std::env::var_os("RUST_LOG")
+            .is_none()
+            .then(|| "off".to_owned()),
+        ..telemetry::Settings::default()
+    };
+    match telemetry::begin(&log) {
+        Ok(_telemetry) => perform(args).await,
+        Err(error) => could_not("begin", &error),
+    }
+}
+
+async fn perform(args: &DemoArgs) -> Exit {
     let stop = match signal::stop() {
         Ok(stop) => stop,
         Err(error) => return could_not("wait for signals", &error),
@@ -394,6 +408,6 @@ mod tests {
             once: true,
             listen: taken.local_addr().unwrap(),
         };
-        assert_eq!(run(&args).await, Exit::CouldNotAsk);
+        assert_eq!(perform(&args).await, Exit::CouldNotAsk);
     }
 }

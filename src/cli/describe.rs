@@ -1,0 +1,358 @@
+//! Backends and connections, as text for people.
+
+use crate::{
+    cli::{
+        names::short,
+        progress::date_and_time,
+        text::{Style, clean, facts, table},
+    },
+    grpc::pb::{
+        self, Backend, Connection, connection::Selectors, health::State, peer::Authentication,
+    },
+};
+
+/// Backends as a table: dialect, health, access, budget.
+pub fn backend_table(backends: &[Backend], style: Style) -> String {
+    let rows: Vec<Vec<String>> = backends
+        .iter()
+        .map(|backend| {
+            let budget = backend.budget.unwrap_or_default();
+            vec![
+                short(&backend.name),
+                dialect(backend),
+                health_word(backend).to_owned(),
+                if backend.read_only {
+                    "read-only"
+                } else {
+                    "read-write"
+                }
+                .to_owned(),
+                budget.watched_connections.to_string(),
+                format!("{:.1} of {:.0}/s", budget.rate_used, budget.rate_limit),
+            ]
+        })
+        .collect();
+    let heading = [
+        "BACKEND", "DIALECT", "HEALTH", "ACCESS", "WATCHED", "REQUESTS",
+    ];
+    table(&heading, &rows, style)
+}
+
+/// One backend, fact by fact.
+pub fn backend_facts(backend: &Backend, style: Style) -> String {
+    let health = backend.health.clone().unwrap_or_default();
+    let budget = backend.budget.unwrap_or_default();
+    let mut why = health_word(backend).to_owned();
+    if !health.reason.is_empty() {
+        why = format!("{why}: {} {}", health.reason, clean(&health.message));
+    }
+    let capabilities = backend.capabilities.unwrap_or_default();
+    let words: Vec<&str> = capability_words(&capabilities)
+        .into_iter()
+        .filter_map(|(can, word)| can.then_some(word))
+        .collect();
+    facts(&[
+        ("backend", style.bold(&short(&backend.name))),
+        ("dialect", dialect(backend)),
+        ("health", why),
+        (
+            "last answer",
+            health
+                .last_success_time
+                .as_ref()
+                .map(date_and_time)
+                .unwrap_or_default(),
+        ),
+        (
+            "access",
+            if backend.read_only {
+                "read-only"
+            } else {
+                "read-write"
+            }
+            .to_owned(),
+        ),
+        ("can", words.join(", ")),
+        (
+            "requests",
+            format!(
+                "{:.1} of {:.0} a second, {} of {} under way",
+                budget.rate_used, budget.rate_limit, budget.in_flight, budget.concurrency_limit
+            ),
+        ),
+        (
+            "paused until",
+            budget
+                .paused_until
+                .as_ref()
+                .map(date_and_time)
+                .unwrap_or_default(),
+        ),
+        (
+            "watched",
+            format!("{} connections", budget.watched_connections),
+        ),
+    ])
+}
+
+fn capability_words(can: &pb::Capabilities) -> [(bool, &'static str); 12] {
+    [
+        (can.route_based, "route-based"),
+        (can.inline_policy_rules, "inline policy rules"),
+        (can.endpoint_groups, "endpoint groups"),
+        (can.certificates, "certificates"),
+        (can.inline_dpd, "inline dpd"),
+        (can.mtu, "mtu"),
+        (can.tcp_mss_clamping, "tcp mss clamping"),
+        (can.on_demand_initiation, "on-demand initiation"),
+        (can.admin_disable, "admin disable"),
+        (can.atomic_etag, "atomic etag"),
+        (can.nodes, "nodes"),
+        (can.write_tracking, "write tracking"),
+    ]
+}
+
+fn dialect(backend: &Backend) -> String {
+    if backend.variant.is_empty() {
+        backend.dialect.clone()
+    } else {
+        format!("{}/{}", backend.dialect, backend.variant)
+    }
+}
+
+fn health_word(backend: &Backend) -> &'static str {
+    match backend.health.as_ref().map(pb::Health::state) {
+        Some(State::Serving) => "serving",
+        Some(State::Unhealthy) => "unhealthy",
+        Some(State::Unspecified) | None => "not asked yet",
+    }
+}
+
+/// Connections as a table.
+pub fn connection_table(connections: &[Connection], style: Style) -> String {
+    if connections.is_empty() {
+        return "no connections".to_owned();
+    }
+    let rows: Vec<Vec<String>> = connections
+        .iter()
+        .map(|connection| {
+            let peer = connection.peer.as_ref();
+            vec![
+                short(&connection.name),
+                clean(&connection.display_name),
+                peer.map(|peer| clean(&peer.address)).unwrap_or_default(),
+                kind(connection).to_owned(),
+                enabled(connection).to_owned(),
+            ]
+        })
+        .collect();
+    table(
+        &["CONNECTION", "DISPLAY NAME", "PEER", "KIND", "ADMIN"],
+        &rows,
+        style,
+    )
+}
+
+/// One connection, fact by fact.
+pub fn connection_facts(connection: &Connection, style: Style) -> String {
+    let mut lines = vec![
+        ("connection", style.bold(&short(&connection.name))),
+        ("display name", clean(&connection.display_name)),
+        ("description", clean(&connection.description)),
+        ("admin", enabled(connection).to_owned()),
+    ];
+    if let Some(peer) = &connection.peer {
+        let proof = match (&peer.authentication, peer.psk_set) {
+            (Some(Authentication::Certificate(_)), _) => "certificate",
+            (_, true) => "pre-shared key, set",
+            (_, false) => "",
+        };
+        lines.push(("peer", clean(&peer.address)));
+        lines.push(("peer id", clean(&peer.id)));
+        lines.push(("authentication", proof.to_owned()));
+    }
+    lines.push(("kind", kind(connection).to_owned()));
+    lines.extend(selectors(connection));
+    for (label, name) in [
+        ("vpn service", &connection.vpn_service),
+        ("local endpoint", &connection.local_endpoint),
+        ("ike policy", &connection.ike_policy),
+        ("ipsec policy", &connection.ipsec_policy),
+        ("dpd policy", &connection.dpd_policy),
+    ] {
+        lines.push((label, short(name)));
+    }
+    lines.push((
+        "initiation",
+        word(connection.initiation().as_str_name(), "INITIATION_"),
+    ));
+    lines.push((
+        "mtu",
+        connection
+            .mtu
+            .map(|mtu| mtu.to_string())
+            .unwrap_or_default(),
+    ));
+    lines.push((
+        "made by",
+        if connection.managed {
+            "this gateway"
+        } else {
+            "somebody else"
+        }
+        .to_owned(),
+    ));
+    lines.push(("etag", clean(&connection.etag)));
+    facts(&lines)
+}
+
+fn selectors(connection: &Connection) -> Vec<(&'static str, String)> {
+    let any = |networks: &[String]| {
+        if networks.is_empty() {
+            "any".to_owned()
+        } else {
+            clean(&networks.join(", "))
+        }
+    };
+    match &connection.selectors {
+        Some(Selectors::PolicyBased(policy)) => {
+            let rules = policy.rules.iter().map(|rule| {
+                let pair = format!("{} -> {}", any(&rule.sources), any(&rule.destinations));
+                ("rule", pair)
+            });
+            let groups = [
+                ("local group", short(&policy.local_endpoint_group)),
+                ("peer group", short(&policy.peer_endpoint_group)),
+            ];
+            rules.chain(groups).collect()
+        }
+        Some(Selectors::RouteBased(route)) => {
+            let interface = |interface: &pb::TunnelInterface| {
+                ("tunnel interface", clean(&interface.addresses.join(", ")))
+            };
+            route.tunnel_interfaces.iter().map(interface).collect()
+        }
+        None => Vec::new(),
+    }
+}
+
+fn kind(connection: &Connection) -> &'static str {
+    match &connection.selectors {
+        Some(Selectors::PolicyBased(_)) => "policy-based",
+        Some(Selectors::RouteBased(_)) => "route-based",
+        None => "",
+    }
+}
+
+fn enabled(connection: &Connection) -> &'static str {
+    match connection.admin_enabled {
+        Some(false) => "disabled",
+        Some(true) | None => "enabled",
+    }
+}
+
+/// An enum value for people: without its prefix, in lower case; nothing if unspecified.
+fn word(name: &str, prefix: &str) -> String {
+    match name.strip_prefix(prefix).unwrap_or(name) {
+        "UNSPECIFIED" => String::new(),
+        word => word.to_lowercase().replace('_', "-"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connection() -> Connection {
+        Connection {
+            name: "backends/a/connections/1".to_owned(),
+            display_name: "to\x1bMunich".to_owned(),
+            admin_enabled: Some(false),
+            peer: Some(pb::Peer {
+                address: "192.0.2.1".to_owned(),
+                id: "192.0.2.1".to_owned(),
+                authentication: Some(Authentication::Psk("canary".to_owned())),
+                psk_set: true,
+            }),
+            vpn_service: "backends/a/vpnServices/s".to_owned(),
+            initiation: pb::Initiation::RespondOnly.into(),
+            selectors: Some(Selectors::PolicyBased(pb::PolicyBased {
+                rules: vec![pb::PolicyRule {
+                    destinations: vec!["10.0.0.0/8".to_owned(), "fd00::/8".to_owned()],
+                    ..Default::default()
+                }],
+                ..Default::default()
+            })),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn connections_are_a_table() {
+        assert_eq!(
+            connection_table(&[connection()], Style::Plain),
+            "CONNECTION  DISPLAY NAME  PEER       KIND          ADMIN\n\
+             a/1         to Munich     192.0.2.1  policy-based  disabled"
+        );
+        assert_eq!(connection_table(&[], Style::Plain), "no connections");
+    }
+
+    #[test]
+    fn one_connection_is_told_fact_by_fact_and_no_key() {
+        let text = connection_facts(&connection(), Style::Plain);
+        assert!(
+            text.contains("rule              any -> 10.0.0.0/8, fd00::/8\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("vpn service       a/vpnServices/s\n"),
+            "{text}"
+        );
+        assert!(text.contains("initiation        respond-only\n"), "{text}");
+        assert!(
+            text.contains("authentication    pre-shared key, set\n"),
+            "{text}"
+        );
+        assert!(!text.contains("canary"), "{text}");
+    }
+
+    #[test]
+    fn backends_show_their_health_and_their_budget() {
+        let backend = Backend {
+            name: "backends/a".to_owned(),
+            dialect: "openstack".to_owned(),
+            variant: "otc".to_owned(),
+            health: Some(pb::Health {
+                state: State::Unhealthy.into(),
+                reason: "UPSTREAM_AUTH".to_owned(),
+                message: "the cloud refuses the login".to_owned(),
+                last_success_time: None,
+            }),
+            capabilities: Some(pb::Capabilities {
+                mtu: true,
+                inline_dpd: true,
+                ..Default::default()
+            }),
+            budget: Some(pb::Budget {
+                rate_limit: 20.0,
+                rate_used: 1.25,
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        assert_eq!(
+            backend_table(std::slice::from_ref(&backend), Style::Plain),
+            "BACKEND  DIALECT        HEALTH     ACCESS      WATCHED  REQUESTS\n\
+             a        openstack/otc  unhealthy  read-write  0        1.2 of 20/s"
+        );
+        let text = backend_facts(&backend, Style::Plain);
+        assert!(
+            text.contains("unhealthy: UPSTREAM_AUTH the cloud refuses the login\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("can               inline dpd, mtu\n"),
+            "{text}"
+        );
+    }
+}

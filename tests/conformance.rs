@@ -3,6 +3,11 @@
 //! Every dialect is bound to its simulated cloud over a real socket. A bug found in one dialect becomes a
 //! case for all.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "in a test, what is not there is a failure"
+)]
+
 mod support;
 
 use http::{Method, StatusCode};

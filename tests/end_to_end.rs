@@ -1,5 +1,10 @@
 //! gRPC in, the cloud's own HTTP out: a real client, the real server, simulated clouds on real sockets.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "in a test, what is not there is a failure"
+)]
+
 mod support;
 
 use http::{Method, StatusCode};
@@ -73,7 +78,7 @@ async fn a_fresh_nsx_session_shows_its_nodes_and_ends_realized() {
     assert_eq!(progress.intent(), pb::Intent::Enabled);
     assert!(!progress.upstream_request_ids.is_empty());
     nsx.cloud.state().finish(&id);
-    let (states, outcome) = watch.to_the_end().await;
+    let (states, outcome) = watch.end().await;
     assert_eq!(outcome.result(), pb::outcome::Result::Succeeded);
     let last = states.last().unwrap();
     assert_eq!(
@@ -100,7 +105,7 @@ async fn an_openstack_connection_comes_up_and_goes() {
     let down = watch.until(State::Down).await;
     assert_eq!(down.assurance(), pb::Assurance::ControlPlane);
     cloud.state().agent_reports(&id, "ACTIVE");
-    let (states, outcome) = watch.to_the_end().await;
+    let (states, outcome) = watch.end().await;
     assert_eq!(outcome.result(), pb::outcome::Result::Succeeded);
     assert_eq!(states.last().unwrap().assurance(), pb::Assurance::TunnelUp);
 
@@ -109,7 +114,7 @@ async fn an_openstack_connection_comes_up_and_goes() {
         .watch(&name, Goal::Unspecified, &token)
         .await
         .unwrap()
-        .to_the_end()
+        .end()
         .await;
     assert_eq!(outcome.result(), pb::outcome::Result::Succeeded);
     let last = states.last().unwrap();
@@ -150,7 +155,7 @@ async fn an_update_of_neutron_is_assumed_after_a_quiet_time() {
         .watch(&connection.name, Goal::Config, &answer.write_token)
         .await
         .unwrap();
-    let (states, outcome) = watch.to_the_end().await;
+    let (states, outcome) = watch.end().await;
     assert_eq!(outcome.result(), pb::outcome::Result::Succeeded);
     assert_eq!(outcome.reason.unwrap().code, "ASSUMED_AFTER_QUIET_TIME");
     assert!(
@@ -171,7 +176,7 @@ async fn a_failure_of_the_cloud_is_an_outcome_and_the_stream_ends_with_ok() {
     let (id, watch) = nsx.watch_new().await;
     let failing = ForcedState::whole("error").failing(42, "no room on the node");
     nsx.cloud.state().force_state(&id, Some(failing));
-    let (states, outcome) = watch.to_the_end().await;
+    let (states, outcome) = watch.end().await;
     assert_eq!(outcome.result(), pb::outcome::Result::Failed);
     assert!(
         outcome
@@ -222,7 +227,7 @@ async fn two_hundred_watchers_cost_the_cloud_no_more_than_one() {
     );
     nsx.cloud.state().finish(&id(&name));
     for watch in watches {
-        let (_, outcome) = watch.to_the_end().await;
+        let (_, outcome) = watch.end().await;
         assert_eq!(outcome.result(), pb::outcome::Result::Succeeded);
     }
 }
@@ -238,7 +243,7 @@ async fn a_cloud_that_goes_away_is_no_outcome_and_coming_back_continues_the_watc
     assert!(silence.is_err(), "an outage says nothing: {silence:?}");
     nsx.cloud.state().finish(&id);
     nsx.cloud.restart().await.unwrap();
-    let (_, outcome) = watch.to_the_end().await;
+    let (_, outcome) = watch.end().await;
     assert_eq!(outcome.result(), pb::outcome::Result::Succeeded);
 }
 
@@ -251,7 +256,7 @@ async fn an_expired_login_is_renewed_under_a_watch() {
     let logins = nsx.cloud.state().logins();
     nsx.cloud.state().expire_sessions();
     nsx.cloud.state().finish(&id);
-    let (states, _) = watch.to_the_end().await;
+    let (states, _) = watch.end().await;
     assert!(
         states
             .iter()

@@ -3,6 +3,11 @@
 //! `tests/live/openstack/up` starts them and prints the environment this reads; without it the test says
 //! that it was skipped.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "in a test, what is not there is a failure"
+)]
+
 mod support;
 
 use isthmus::{
@@ -147,7 +152,7 @@ async fn a_connection_on_a_real_neutron_comes_up_under_watch_and_goes_again() {
     assert!(lag <= soon, "{lag:?}");
 
     let reported = agent.reports(&id, "ACTIVE");
-    let (states, outcome) = watch.to_the_end().await;
+    let (states, outcome) = watch.end().await;
     let lag = reported.elapsed();
     println!("ACTIVE was seen {lag:?} after the agent reported it");
     assert!(lag <= soon, "{lag:?}");
@@ -163,7 +168,7 @@ async fn a_connection_on_a_real_neutron_comes_up_under_watch_and_goes_again() {
         .watch(&name, Goal::Unspecified, &token)
         .await
         .unwrap()
-        .to_the_end()
+        .end()
         .await;
     assert_eq!(outcome.result(), pb::outcome::Result::Succeeded);
     assert_eq!(states.last().unwrap().state(), State::Deleted);

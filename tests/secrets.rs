@@ -1,6 +1,11 @@
 //! Canaries: secrets that must be found nowhere. Every log line of every level, every error, every answer
 //! and every debug print of a busy, failing gateway is searched for them.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "in a test, what is not there is a failure"
+)]
+
 mod support;
 
 use http::{Method, StatusCode};

@@ -1,6 +1,11 @@
 //! The promises of a watch, one by one, over a scripted cloud and with paused time: the seconds here are
 //! the seconds of the contract in `proto/isthmus/v1/realization_service.proto`.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "in a test, what is not there is a failure"
+)]
+
 mod support;
 
 use isthmus::{

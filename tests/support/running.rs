@@ -187,7 +187,7 @@ impl Watching {
     }
 
     /// Reads to the end: every state, and the one outcome.
-    pub async fn to_the_end(mut self) -> (Vec<pb::Realization>, pb::Outcome) {
+    pub async fn end(mut self) -> (Vec<pb::Realization>, pb::Outcome) {
         use pb::watch_realization_response::Event;
         let mut states = Vec::new();
         let mut outcomes = Vec::new();

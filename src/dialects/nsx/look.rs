@@ -18,7 +18,7 @@
 use crate::{
     core::{
         dialect::{Call, Target},
-        error::{Error, ErrorKind, Result},
+        error::{ErrorKind, Result},
     },
     dialects::nsx::{
         client::{Ask, Client, SESSIONS},
@@ -52,14 +52,7 @@ pub async fn look(client: &Client, target: &Target, call: &Call) -> Result<Sight
         }
     })
     .await;
-    let states = match states.into_iter().collect::<Result<Vec<_>>>() {
-        // A 404 that is not NSX's own: perhaps there is no VPN API at all, and then that is what to say.
-        Err(error) if is_foreign_404(&error) => {
-            read::probe(client, call).await?;
-            return Err(error);
-        }
-        states => states?,
-    };
+    let states = states.into_iter().collect::<Result<Vec<_>>>()?;
 
     let unknown = states.iter().any(Option::is_none);
     let seen = status::worst(states.into_iter().flatten().collect());
@@ -148,14 +141,6 @@ async fn session(client: &Client, id: &str, call: &Call) -> Result<Option<Body>>
         Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-fn is_foreign_404(error: &Error) -> bool {
-    error
-        .context
-        .upstream
-        .as_ref()
-        .is_some_and(|upstream| upstream.status == 404)
 }
 
 fn request_ids(target: &Target) -> Vec<String> {

@@ -35,7 +35,7 @@ pub enum Login {
     /// Nobody asks who we are; the network service with its `/v2.0`.
     None(Url),
     /// By a token of Keystone.
-    Keystone(Keystone),
+    Keystone(Box<Keystone>),
 }
 
 /// A login to Keystone.
@@ -196,12 +196,12 @@ fn login(
                 AuthKind::Password => password(settings, violations),
                 _ => application_credential(settings, violations),
             };
-            Some(Login::Keystone(Keystone {
+            Some(Login::Keystone(Box::new(Keystone {
                 tokens: tokens?,
                 identity: identity?,
                 network,
                 region: given(settings.auth.region.as_ref()),
-            }))
+            })))
         }
         AuthKind::Basic | AuthKind::Session | AuthKind::Bearer => {
             violations.push(Violation::new(

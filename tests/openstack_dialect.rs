@@ -1,0 +1,1006 @@
+//! The OpenStack dialect against the simulated clouds, over real sockets.
+
+use http::{Method, StatusCode};
+use isthmus::{
+    core::{
+        dialect::{Call, Dialect, Mark, PageRequest, Proof, Target},
+        error::{Error, ErrorKind, ErrorReason},
+        settings::{AuthKind, AuthSettings, BackendSettings, PollSettings},
+    },
+    dialects,
+    model::{
+        Assurance, Authentication, ConnectionChange, ConnectionSpec, Field, PolicyRule, Psk,
+        RealizationState as State, Selectors, Sighting,
+    },
+    simulator::{
+        faults::{Answer, Fault, Gate, Rule},
+        openstack::{Kind, OpenstackOptions, OpenstackSimulator, Region, Series, Variant},
+    },
+};
+use serde_json::{Value, json};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+const CONNECTIONS: &str = "/v2.0/vpn/ipsec-site-connections";
+const PSK: &str = "canary-correct-horse";
+
+/// A simulated cloud and the dialect bound to it as the member of its project.
+struct Bench {
+    cloud: OpenstackSimulator,
+    dialect: Arc<dyn Dialect>,
+}
+
+impl Bench {
+    fn new(options: OpenstackOptions) -> Bench {
+        Bench::with(options, |_| {})
+    }
+
+    fn with(options: OpenstackOptions, edit: impl FnOnce(&mut BackendSettings)) -> Bench {
+        // Another test may have been first.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let variant = options.variant;
+        let cloud = OpenstackSimulator::start(options).unwrap();
+        let mut settings = settings(&cloud, variant);
+        edit(&mut settings);
+        let dialect = dialects::connect(&settings).unwrap();
+        assert_secret_free(&format!("{dialect:?}"));
+        Bench { cloud, dialect }
+    }
+
+    fn stock() -> Bench {
+        Bench::new(OpenstackOptions::default())
+    }
+
+    /// A connection with endpoint groups, as every service but K5's wants them.
+    fn spec(&self, name: &str) -> ConnectionSpec {
+        let owned = self.cloud.inventory().project;
+        ConnectionSpec {
+            display_name: name.to_owned(),
+            vpn_service: Some(owned.service_id.to_owned()),
+            ike_policy: Some(owned.ike_policy_id.to_owned()),
+            ipsec_policy: Some(owned.ipsec_policy_id.to_owned()),
+            peer_address: "198.51.100.20".to_owned(),
+            authentication: Some(Authentication::Psk(Psk::new(PSK))),
+            selectors: Some(Selectors::EndpointGroups {
+                local: owned.local_group_id.to_owned(),
+                peer: owned.peer_group_id.to_owned(),
+            }),
+            ..ConnectionSpec::default()
+        }
+    }
+
+    fn legacy_spec(&self, name: &str) -> ConnectionSpec {
+        ConnectionSpec {
+            vpn_service: Some(self.cloud.inventory().project.legacy_service_id.to_owned()),
+            selectors: Some(Selectors::Rules(vec![PolicyRule {
+                destinations: vec!["192.168.77.0/24".to_owned()],
+                ..PolicyRule::default()
+            }])),
+            ..self.spec(name)
+        }
+    }
+
+    async fn make(&self, spec: &ConnectionSpec) -> Result<String, Error> {
+        assert_eq!(self.dialect.refuse_create(spec), []);
+        let written = self.dialect.create(spec, &Mark::new(), &call()).await?;
+        assert_eq!(written.proof, Proof::AnyStatus);
+        assert_secret_free(&format!("{written:?}"));
+        Ok(written.id)
+    }
+
+    async fn made(&self, name: &str) -> String {
+        self.make(&self.spec(name)).await.unwrap()
+    }
+
+    async fn look(&self, ids: &[&str]) -> Vec<Result<Sighting, Error>> {
+        let targets: Vec<Target> = ids
+            .iter()
+            .map(|id| Target {
+                id: (*id).to_owned(),
+                ..Target::default()
+            })
+            .collect();
+        self.dialect.look(&targets, &call()).await
+    }
+
+    async fn look_at(&self, id: &str) -> Result<Sighting, Error> {
+        self.look(&[id]).await.remove(0)
+    }
+
+    fn asked(&self, method: Method) -> u64 {
+        self.cloud.neutron().requests().count(&method, CONNECTIONS)
+    }
+
+    fn queries(&self) -> Vec<String> {
+        let all = self.cloud.neutron().requests().all();
+        let gets = all.into_iter().filter(|seen| seen.method == Method::GET);
+        gets.map(|seen| format!("{}?{}", seen.path, seen.query))
+            .collect()
+    }
+
+    fn forget_requests(&self) {
+        self.cloud.neutron().requests().clear();
+    }
+}
+
+fn settings(cloud: &OpenstackSimulator, variant: Variant) -> BackendSettings {
+    let inventory = cloud.inventory();
+    BackendSettings {
+        name: "cloud".parse().unwrap(),
+        dialect: "openstack".to_owned(),
+        variant: Some(
+            match variant {
+                Variant::Neutron => "neutron",
+                Variant::Otc => "otc",
+                Variant::K5 => "k5",
+            }
+            .to_owned(),
+        ),
+        urls: Vec::new(),
+        ca_file: None,
+        insecure_skip_verify: false,
+        timeout: Duration::from_secs(10),
+        read_only: false,
+        auth: AuthSettings {
+            kind: AuthKind::Password,
+            username: Some(inventory.member.name.to_owned()),
+            password: Some(inventory.member.password.into()),
+            auth_url: Some(cloud.keystone_url()),
+            project_name: Some(inventory.project.project_name.to_owned()),
+            ..AuthSettings::default()
+        },
+        poll: PollSettings::default(),
+    }
+}
+
+fn as_reader(cloud: &BackendSettings) -> BackendSettings {
+    let inventory = isthmus::simulator::openstack::Inventory::fixed();
+    let mut settings = cloud.clone();
+    settings.auth.username = Some(inventory.reader.name.to_owned());
+    settings.auth.password = Some(inventory.reader.password.into());
+    settings
+}
+
+fn call() -> Call {
+    Call::unary(Duration::from_secs(20))
+}
+
+fn change(fields: &[Field], values: ConnectionSpec) -> ConnectionChange {
+    ConnectionChange {
+        fields: fields.iter().copied().collect(),
+        values,
+        etag: None,
+    }
+}
+
+fn named(name: &str) -> ConnectionChange {
+    let values = ConnectionSpec {
+        display_name: name.to_owned(),
+        ..ConnectionSpec::default()
+    };
+    change(&[Field::DisplayName], values)
+}
+
+fn assert_secret_free(text: &str) {
+    assert!(
+        !text.contains("canary") && !text.contains("not-a-real"),
+        "{text}"
+    );
+}
+
+#[track_caller]
+fn assert_error(error: &Error, kind: ErrorKind, reason: ErrorReason) {
+    assert_eq!((error.kind, error.reason), (kind, reason), "{error}");
+    assert_secret_free(&format!("{error:?}"));
+}
+
+#[tokio::test]
+async fn a_connection_is_made_read_changed_and_removed() {
+    let bench = Bench::stock();
+    bench.dialect.probe(&call()).await.unwrap();
+    let mut spec = bench.spec("branch");
+    spec.description = "to the branch".to_owned();
+    spec.mtu = Some(1400);
+    let id = bench.make(&spec).await.unwrap();
+    let row = bench.cloud.state().row(Kind::Connection, &id).unwrap();
+    assert_eq!(row["psk"], PSK);
+    assert!(
+        row["description"]
+            .as_str()
+            .unwrap()
+            .starts_with("to the branch [isthmus:")
+    );
+
+    let read = bench.dialect.get(&id, &call()).await.unwrap();
+    assert_eq!(read.display_name, "branch");
+    assert_eq!(read.description, "to the branch");
+    assert_eq!(read.selectors, spec.selectors);
+    assert_eq!(
+        (read.mtu, read.managed, read.peer.psk_set),
+        (Some(1400), true, true)
+    );
+    assert_secret_free(&format!("{read:?}"));
+
+    // The state machine lets no update in before an agent has spoken.
+    let early = bench
+        .dialect
+        .update(&id, &named("early"), &call())
+        .await
+        .unwrap_err();
+    assert_error(
+        &early,
+        ErrorKind::FailedPrecondition,
+        ErrorReason::WrongState,
+    );
+    bench.cloud.state().agent_reports(&id, "ACTIVE");
+
+    bench.forget_requests();
+    let same = bench
+        .dialect
+        .update(&id, &named("branch"), &call())
+        .await
+        .unwrap();
+    assert_eq!(same.proof, Proof::Nothing);
+    assert_eq!(bench.asked(Method::PUT), 0);
+
+    let mut changed = change(
+        &[Field::DisplayName, Field::Description, Field::Mtu],
+        spec.clone(),
+    );
+    changed.values.display_name = "renamed".to_owned();
+    changed.values.description = "new words".to_owned();
+    changed.etag = Some(read.etag.clone());
+    let written = bench.dialect.update(&id, &changed, &call()).await.unwrap();
+    assert_eq!(
+        written.proof,
+        Proof::StatusMustMove {
+            native_state: "ACTIVE".to_owned()
+        }
+    );
+    let now = written.connection.unwrap();
+    assert_eq!(
+        (now.display_name.as_str(), now.description.as_str()),
+        ("renamed", "new words")
+    );
+    assert!(now.managed && now.etag != read.etag);
+    assert_eq!(
+        now.etag,
+        bench.dialect.get(&id, &call()).await.unwrap().etag
+    );
+
+    let stale = bench
+        .dialect
+        .update(&id, &changed, &call())
+        .await
+        .unwrap_err();
+    assert_error(&stale, ErrorKind::Stale, ErrorReason::StaleEtag);
+    let stale = bench
+        .dialect
+        .delete(&id, Some(&read.etag), &call())
+        .await
+        .unwrap_err();
+    assert_error(&stale, ErrorKind::Stale, ErrorReason::StaleEtag);
+
+    let written = bench
+        .dialect
+        .delete(&id, Some(&now.etag), &call())
+        .await
+        .unwrap();
+    assert_eq!(written.proof, Proof::AnyStatus);
+    for error in [
+        bench.dialect.get(&id, &call()).await.unwrap_err(),
+        bench.dialect.delete(&id, None, &call()).await.unwrap_err(),
+        bench
+            .dialect
+            .update(&id, &named("late"), &call())
+            .await
+            .unwrap_err(),
+    ] {
+        assert_error(&error, ErrorKind::NotFound, ErrorReason::ConnectionNotFound);
+    }
+}
+
+#[tokio::test]
+async fn networks_inside_a_connection_belong_to_a_service_with_a_subnet() {
+    let bench = Bench::stock();
+    let id = bench.make(&bench.legacy_spec("legacy")).await.unwrap();
+    let read = bench.dialect.get(&id, &call()).await.unwrap();
+    assert_eq!(read.selectors, bench.legacy_spec("").selectors);
+    bench.cloud.state().agent_reports(&id, "DOWN");
+    let mut wider = change(&[Field::Selectors], bench.legacy_spec(""));
+    let more = ["192.168.79.0/24", "192.168.77.0/24", "192.168.78.0/24"];
+    wider.values.selectors = Some(Selectors::Rules(vec![PolicyRule {
+        destinations: more.map(str::to_owned).to_vec(),
+        ..PolicyRule::default()
+    }]));
+    let written = bench.dialect.update(&id, &wider, &call()).await.unwrap();
+    // The PUT answers in the caller's order, a GET in another.
+    let read = bench.dialect.get(&id, &call()).await.unwrap();
+    assert_eq!(written.connection.unwrap().etag, read.etag);
+    assert_eq!(
+        bench
+            .dialect
+            .update(&id, &wider, &call())
+            .await
+            .unwrap()
+            .proof,
+        Proof::Nothing
+    );
+
+    let mut wrong = bench.legacy_spec("wrong");
+    wrong.vpn_service = bench.spec("").vpn_service;
+    let error = bench.make(&wrong).await.unwrap_err();
+    assert_error(
+        &error,
+        ErrorKind::InvalidArgument,
+        ErrorReason::UpstreamRejected,
+    );
+}
+
+#[tokio::test]
+async fn refusals_of_the_cloud_keep_their_meaning() {
+    let bench = Bench::stock();
+    let project = bench.cloud.inventory().project.project_id;
+    let mut spec = bench.spec("x");
+    spec.ike_policy = Some("00000000-0000-0000-0000-000000000000".to_owned());
+    let error = bench.make(&spec).await.unwrap_err();
+    assert_error(&error, ErrorKind::NotFound, ErrorReason::ReferenceNotFound);
+    assert_eq!(error.context.violations[0].field, "ike_policy");
+
+    bench
+        .cloud
+        .state()
+        .set_quota(project, Kind::Connection, Some(0));
+    let error = bench.make(&bench.spec("x")).await.unwrap_err();
+    assert_error(&error, ErrorKind::QuotaExceeded, ErrorReason::QuotaExceeded);
+    bench
+        .cloud
+        .state()
+        .set_quota(project, Kind::Connection, None);
+
+    bench.cloud.state().set_vpn_absent(true);
+    for error in [
+        bench.dialect.probe(&call()).await.unwrap_err(),
+        bench.dialect.get("a", &call()).await.unwrap_err(),
+        bench.make(&bench.spec("x")).await.unwrap_err(),
+        bench.look_at("a").await.unwrap_err(),
+    ] {
+        assert_error(&error, ErrorKind::Unavailable, ErrorReason::ApiAbsent);
+    }
+}
+
+#[tokio::test]
+async fn a_cloud_that_quotes_the_key_does_not_get_it_into_an_error() {
+    let bench = Bench::stock();
+    let quoting = json!({"NeutronError": {"type": "HTTPBadRequest", "message": format!("'{PSK}' is no key"), "detail": ""}});
+    let answer = Answer::json(StatusCode::BAD_REQUEST, &quoting);
+    bench
+        .cloud
+        .faults()
+        .inject(Rule::on(Method::POST, CONNECTIONS, Fault::Answer(answer)));
+    let error = bench.make(&bench.spec("x")).await.unwrap_err();
+    assert_error(
+        &error,
+        ErrorKind::InvalidArgument,
+        ErrorReason::UpstreamRejected,
+    );
+    assert_eq!(error.context.upstream.unwrap().message, "'***' is no key");
+}
+
+#[tokio::test]
+async fn a_lost_answer_to_a_post_is_looked_up_by_the_mark() {
+    let bench = Bench::stock();
+    bench.made("other").await;
+    bench.forget_requests();
+    let lost = Rule::on(Method::POST, CONNECTIONS, Fault::CutAfterHandling).times(1);
+    bench.cloud.faults().inject(lost);
+    let id = bench.made("branch").await;
+    assert_eq!(bench.asked(Method::POST), 1);
+    assert_eq!(
+        bench.dialect.get(&id, &call()).await.unwrap().display_name,
+        "branch"
+    );
+
+    // The request never arrived, which the gateway cannot know: it looks, and does not send again.
+    bench.forget_requests();
+    let cut = Rule::on(Method::POST, CONNECTIONS, Fault::CutBeforeHandling).times(1);
+    bench.cloud.faults().inject(cut);
+    let error = bench.make(&bench.spec("lost")).await.unwrap_err();
+    assert_error(&error, ErrorKind::Ambiguous, ErrorReason::WriteAmbiguous);
+    assert!(error.context.metadata.iter().any(|(key, _)| *key == "mark"));
+    assert_eq!(bench.asked(Method::POST), 1);
+
+    // A fault the cloud itself tells of, and nothing that speaks against it.
+    let fault =
+        json!({"NeutronError": {"type": "HTTPInternalServerError", "message": "m", "detail": ""}});
+    let fault = Answer::json(StatusCode::INTERNAL_SERVER_ERROR, &fault);
+    bench
+        .cloud
+        .faults()
+        .inject(Rule::on(Method::POST, CONNECTIONS, Fault::Answer(fault)).times(1));
+    let error = bench.make(&bench.spec("fault")).await.unwrap_err();
+    assert_error(&error, ErrorKind::Unavailable, ErrorReason::UpstreamError);
+
+    // A broken answer is a lost one.
+    bench
+        .cloud
+        .faults()
+        .inject(Rule::on(Method::POST, CONNECTIONS, Fault::TruncateBody).times(1));
+    let id = bench.made("truncated").await;
+    assert_eq!(
+        bench.dialect.get(&id, &call()).await.unwrap().display_name,
+        "truncated"
+    );
+}
+
+#[tokio::test]
+async fn a_lost_answer_to_a_put_or_delete_is_looked_up_by_what_was_wanted() {
+    let bench = Bench::stock();
+    let id = bench.made("branch").await;
+    bench.cloud.state().agent_reports(&id, "DOWN");
+    let lose = |method: Method, fault: Fault| {
+        bench
+            .cloud
+            .faults()
+            .inject(Rule::on(method, CONNECTIONS, fault).times(1));
+    };
+    lose(Method::PUT, Fault::CutAfterHandling);
+    let written = bench
+        .dialect
+        .update(&id, &named("new"), &call())
+        .await
+        .unwrap();
+    assert_eq!(written.connection.unwrap().display_name, "new");
+    assert_eq!(
+        written.proof,
+        Proof::StatusMustMove {
+            native_state: "DOWN".to_owned()
+        }
+    );
+    lose(Method::PUT, Fault::CutBeforeHandling);
+    let error = bench
+        .dialect
+        .update(&id, &named("newer"), &call())
+        .await
+        .unwrap_err();
+    assert_error(&error, ErrorKind::Ambiguous, ErrorReason::WriteAmbiguous);
+    // Whether a key was changed cannot be read.
+    lose(Method::PUT, Fault::CutAfterHandling);
+    let key = ConnectionSpec {
+        authentication: Some(Authentication::Psk(Psk::new("canary-other"))),
+        ..ConnectionSpec::default()
+    };
+    let error = bench
+        .dialect
+        .update(&id, &change(&[Field::Authentication], key), &call())
+        .await
+        .unwrap_err();
+    assert_error(&error, ErrorKind::Ambiguous, ErrorReason::WriteAmbiguous);
+
+    lose(Method::DELETE, Fault::CutBeforeHandling);
+    let error = bench.dialect.delete(&id, None, &call()).await.unwrap_err();
+    assert_error(&error, ErrorKind::Ambiguous, ErrorReason::WriteAmbiguous);
+    lose(Method::DELETE, Fault::CutAfterHandling);
+    bench.dialect.delete(&id, None, &call()).await.unwrap();
+    assert_eq!(bench.cloud.state().row(Kind::Connection, &id), None);
+}
+
+#[tokio::test]
+async fn every_connection_is_listed_once_page_by_page() {
+    let bench = Bench::stock();
+    let mut made = BTreeSet::new();
+    for n in 0..5 {
+        made.insert(bench.made(&format!("n{n}")).await);
+    }
+    // Links may name another host; the cloud may cap pages without a word.
+    bench
+        .cloud
+        .state()
+        .set_advertised_origin(Some("http://elsewhere.example"));
+    for cap in [None, Some(1), Some(2)] {
+        bench.cloud.state().set_page_cap(cap);
+        for size in [1, 2, 3, 5, 1000] {
+            assert_eq!(
+                walk(&bench, size, |_| {}).await,
+                made,
+                "{size} with {cap:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_walk_survives_the_row_it_stands_on() {
+    let bench = Bench::stock();
+    let mut made = BTreeSet::new();
+    for n in 0..6 {
+        made.insert(bench.made(&format!("n{n}")).await);
+    }
+    let third = made.iter().nth(2).unwrap().clone();
+    let found = walk(&bench, 3, |next| {
+        if *next == third {
+            bench.cloud.state().vanish(Kind::Connection, &third);
+        }
+    })
+    .await;
+    assert_eq!(found, made, "the one that vanished was listed before");
+}
+
+/// Walks all pages; `between` is told where the next one starts.
+async fn walk(bench: &Bench, size: u32, between: impl Fn(&String)) -> BTreeSet<String> {
+    let mut request = PageRequest { size, token: None };
+    let mut found = BTreeSet::new();
+    loop {
+        let page = bench.dialect.list(&request, &call()).await.unwrap();
+        assert!(page.connections.len() <= size as usize);
+        for connection in page.connections {
+            assert!(
+                found.insert(connection.id.clone()),
+                "{} twice",
+                connection.id
+            );
+        }
+        let Some(next) = page.next else {
+            return found;
+        };
+        between(&next);
+        request.token = Some(next);
+    }
+}
+
+#[tokio::test]
+async fn many_are_looked_at_by_one_list_and_those_missing_alone() {
+    let bench = Bench::stock();
+    let (a, b, c) = (
+        bench.made("a").await,
+        bench.made("b").await,
+        bench.made("c").await,
+    );
+    let unasked = bench.made("unasked").await;
+    bench.cloud.state().agent_reports(&a, "ACTIVE");
+    bench.cloud.state().agent_reports(&b, "DOWN");
+    bench.forget_requests();
+    let seen = bench.look(&[&c, &a, &b]).await;
+    let states: Vec<State> = seen.iter().map(|it| it.as_ref().unwrap().state).collect();
+    assert_eq!(states, [State::Pending, State::Active, State::Down]);
+    assert_eq!(seen[1].as_ref().unwrap().admin_enabled, Some(true));
+    let queries = bench.queries();
+    assert_eq!(queries.len(), 1, "{queries:?}");
+    assert!(queries[0].starts_with(&format!(
+        "{CONNECTIONS}?fields=id&fields=status&fields=admin_state_up&id="
+    )));
+    assert!(!queries[0].contains(&unasked));
+
+    bench
+        .cloud
+        .state()
+        .hide_from_list(Kind::Connection, &a, true);
+    bench.cloud.state().vanish(Kind::Connection, &b);
+    bench.forget_requests();
+    let seen = bench.look(&[&a, &b, &c]).await;
+    let states: Vec<State> = seen.iter().map(|it| it.as_ref().unwrap().state).collect();
+    assert_eq!(states, [State::Active, State::Deleted, State::Pending]);
+    assert_eq!(seen[1].as_ref().unwrap().assurance, Assurance::IntentStored);
+    assert_eq!(
+        bench.queries().len(),
+        3,
+        "one LIST, and a GET for each that is not in it"
+    );
+
+    // One alone is a GET.
+    bench.forget_requests();
+    bench.look_at(&c).await.unwrap();
+    assert_eq!(
+        bench.queries(),
+        [format!(
+            "{CONNECTIONS}/{c}?fields=id&fields=status&fields=admin_state_up"
+        )]
+    );
+}
+
+#[tokio::test]
+async fn whatever_the_cloud_says_of_a_status_is_shown() {
+    let bench = Bench::stock();
+    let id = bench.made("a").await;
+    for (status, state) in [
+        ("BUILD", State::Pending),
+        ("pending-update", State::InProgress),
+        ("PENDING DELETE", State::Deleting),
+        ("ERROR", State::Failed),
+        ("REHEARSING", State::Unknown),
+    ] {
+        bench.cloud.state().set_status(&id, status);
+        let seen = bench.look_at(&id).await.unwrap();
+        assert_eq!((seen.state, seen.native_state.as_str()), (state, status));
+    }
+    bench.cloud.state().set_status_null(&id);
+    assert_eq!(bench.look_at(&id).await.unwrap().state, State::Unknown);
+    bench.cloud.state().set_status_absent(&id);
+    assert_eq!(bench.look_at(&id).await.unwrap().state, State::Unknown);
+
+    let mut off = bench.spec("off");
+    off.admin_enabled = Some(false);
+    let written = bench
+        .dialect
+        .create(&off, &Mark::new(), &call())
+        .await
+        .unwrap();
+    assert_eq!(written.warnings[0].field, "admin_enabled");
+    let seen = bench.look_at(&written.id).await.unwrap();
+    assert_eq!(
+        (seen.state, seen.assurance),
+        (State::Disabled, Assurance::IntentStored)
+    );
+    assert_eq!(seen.reason.unwrap().code, "ADMIN_DISABLED");
+}
+
+#[tokio::test]
+async fn an_outage_tells_nothing_of_a_connection() {
+    let bench = Bench::stock();
+    let (a, b) = (bench.made("a").await, bench.made("b").await);
+    for (fault, reason) in [
+        (
+            Fault::Answer(Answer::html_bad_gateway()),
+            ErrorReason::UpstreamError,
+        ),
+        (
+            Fault::Answer(Answer::redirect("http://127.0.0.1:1/")),
+            ErrorReason::UpstreamError,
+        ),
+        (
+            Fault::Answer(Answer::status(StatusCode::NOT_FOUND)),
+            ErrorReason::ApiAbsent,
+        ),
+        (
+            Fault::Answer(Answer::json(StatusCode::OK, &json!({}))),
+            ErrorReason::UpstreamBrokenAnswer,
+        ),
+        (Fault::Garbage, ErrorReason::UpstreamUnreachable),
+        (Fault::EndlessBody, ErrorReason::UpstreamBrokenAnswer),
+    ] {
+        bench
+            .cloud
+            .faults()
+            .inject(Rule::on(Method::GET, CONNECTIONS, fault));
+        for seen in bench.look(&[&a, &b]).await {
+            assert_eq!(seen.unwrap_err().reason, reason);
+        }
+        bench.cloud.faults().clear();
+    }
+    // A proxy's 404 for the item alone proves nothing either.
+    let html = Answer::text(
+        StatusCode::NOT_FOUND,
+        "text/html",
+        format!("<html>{a}</html>"),
+    );
+    bench.cloud.faults().inject(Rule::on(
+        Method::GET,
+        format!("{CONNECTIONS}/*$"),
+        Fault::Answer(html),
+    ));
+    let error = bench.look_at(&a).await.unwrap_err();
+    assert_error(
+        &error,
+        ErrorKind::Unavailable,
+        ErrorReason::UpstreamBrokenAnswer,
+    );
+}
+
+#[tokio::test]
+async fn an_account_that_may_not_see_never_reports_anything_gone() {
+    let bench = Bench::stock();
+    let (a, b) = (bench.made("a").await, bench.made("b").await);
+    let reader = as_reader(&settings(&bench.cloud, Variant::Neutron));
+    let reader = dialects::connect(&reader).unwrap();
+    let targets = [&a, &b].map(|id| Target {
+        id: id.clone(),
+        ..Target::default()
+    });
+    for seen in reader.look(&targets, &call()).await {
+        assert_error(
+            &seen.unwrap_err(),
+            ErrorKind::BackendAuth,
+            ErrorReason::UpstreamDenied,
+        );
+    }
+    let first = PageRequest {
+        size: 50,
+        token: None,
+    };
+    for error in [
+        reader.probe(&call()).await.unwrap_err(),
+        reader.get(&a, &call()).await.unwrap_err(),
+        reader.list(&first, &call()).await.unwrap_err(),
+    ] {
+        assert_error(&error, ErrorKind::BackendAuth, ErrorReason::UpstreamDenied);
+    }
+}
+
+#[tokio::test]
+async fn without_a_token_gone_is_proven_by_what_else_is_shown() {
+    let options = OpenstackOptions {
+        no_auth: true,
+        ..OpenstackOptions::default()
+    };
+    let cloud = OpenstackSimulator::start(options).unwrap();
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut settings = settings(&cloud, Variant::Neutron);
+    settings.auth = AuthSettings::default();
+    settings.urls = vec![cloud.neutron_url()];
+    let dialect = dialects::connect(&settings).unwrap();
+    let bench = Bench { cloud, dialect };
+    let id = bench.made("a").await;
+    let seen = bench.cloud.neutron().requests().all();
+    assert!(seen.iter().all(|request| request.credentials.is_empty()));
+    assert_eq!(bench.cloud.keystone().requests().total(), 0);
+    bench.dialect.delete(&id, None, &call()).await.unwrap();
+    assert_eq!(bench.look_at(&id).await.unwrap().state, State::Deleted);
+
+    for service in bench.cloud.state().ids(Kind::VpnService) {
+        bench.cloud.state().vanish(Kind::VpnService, &service);
+    }
+    let error = bench.look_at(&id).await.unwrap_err();
+    assert_error(&error, ErrorKind::BackendAuth, ErrorReason::UpstreamDenied);
+}
+
+#[tokio::test]
+async fn requests_at_once_share_one_login_and_a_lost_one_is_made_again() {
+    let bench = Bench::stock();
+    let id = bench.made("a").await;
+    assert_eq!(bench.cloud.state().logins().granted, 1);
+    bench.cloud.state().expire_all_tokens();
+    let calls: [Call; 6] = std::array::from_fn(|_| call());
+    let gets = calls.iter().map(|call| bench.dialect.get(&id, call));
+    for read in futures_util::future::join_all(gets).await {
+        read.unwrap();
+    }
+    assert_eq!(bench.cloud.state().logins().granted, 2);
+    // Writes too: who refuses a token has not looked at the rest.
+    bench.cloud.state().expire_all_tokens();
+    bench.made("b").await;
+    assert_eq!(bench.cloud.state().logins().granted, 3);
+}
+
+#[tokio::test]
+async fn a_refused_login_is_left_alone_for_a_while() {
+    let bench = Bench::with(OpenstackOptions::default(), |settings| {
+        settings.auth.password = Some("not-a-real-one-at-all".into());
+    });
+    let first = bench.dialect.probe(&call()).await.unwrap_err();
+    assert_error(&first, ErrorKind::BackendAuth, ErrorReason::UpstreamAuth);
+    let calls: [Call; 5] = std::array::from_fn(|_| call());
+    let gets = calls.iter().map(|call| bench.dialect.get("a", call));
+    for read in futures_util::future::join_all(gets).await {
+        let error = read.unwrap_err();
+        assert_error(&error, ErrorKind::BackendAuth, ErrorReason::UpstreamAuth);
+        assert!(error.context.retry_after.is_some());
+    }
+    assert_eq!(bench.cloud.state().logins().refused, 1);
+    assert_eq!(bench.cloud.neutron().requests().total(), 0);
+}
+
+#[tokio::test]
+async fn a_fresh_token_that_is_refused_as_well_is_not_renewed_for_ever() {
+    let bench = Bench::stock();
+    let refusal = json!({"error": {"code": 401, "title": "Unauthorized", "message": "m"}});
+    let refusal = Fault::Answer(Answer::json(StatusCode::UNAUTHORIZED, &refusal));
+    bench.cloud.faults().inject(Rule::at(CONNECTIONS, refusal));
+    for _ in 0..4 {
+        let error = bench.look_at("a").await.unwrap_err();
+        assert_error(&error, ErrorKind::BackendAuth, ErrorReason::UpstreamAuth);
+    }
+    assert_eq!(bench.cloud.state().logins().granted, 2);
+}
+
+#[tokio::test]
+async fn a_keystone_that_is_down_costs_nothing_while_a_token_lives() {
+    let bench = Bench::stock();
+    let id = bench.made("a").await;
+    bench.cloud.keystone().stop().await.unwrap();
+    bench.dialect.get(&id, &call()).await.unwrap();
+    bench.cloud.state().expire_all_tokens();
+    let error = bench.dialect.get(&id, &call()).await.unwrap_err();
+    assert_error(
+        &error,
+        ErrorKind::Unavailable,
+        ErrorReason::UpstreamUnreachable,
+    );
+    bench.cloud.keystone().restart().await.unwrap();
+    bench.dialect.get(&id, &call()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_short_token_is_renewed_before_it_ends() {
+    let bench = Bench::new(OpenstackOptions {
+        // Renewed after 0.8 s.
+        token_lifetime: Duration::from_secs(1),
+        ..OpenstackOptions::default()
+    });
+    let id = bench.made("a").await;
+    let end = tokio::time::Instant::now() + Duration::from_secs(20);
+    while bench.cloud.state().logins().granted < 4 {
+        assert!(tokio::time::Instant::now() < end, "no renewal");
+        bench.dialect.get(&id, &call()).await.unwrap();
+    }
+    assert_eq!(bench.cloud.state().logins().refused, 0);
+}
+
+#[tokio::test]
+async fn an_application_credential_logs_in_too() {
+    let bench = Bench::with(OpenstackOptions::default(), |settings| {
+        let credential = isthmus::simulator::openstack::Inventory::fixed().application_credential;
+        settings.auth = AuthSettings {
+            kind: AuthKind::ApplicationCredential,
+            auth_url: settings
+                .auth
+                .auth_url
+                .as_ref()
+                .map(|url| format!("{url}/v3/")),
+            application_credential_id: Some(credential.id.to_owned()),
+            application_credential_secret: Some(credential.password.into()),
+            ..AuthSettings::default()
+        };
+    });
+    let id = bench.made("a").await;
+    bench.dialect.delete(&id, None, &call()).await.unwrap();
+    assert_eq!(bench.look_at(&id).await.unwrap().state, State::Deleted);
+}
+
+#[tokio::test]
+async fn the_region_decides_where_the_token_goes() {
+    let bench = Bench::with(OpenstackOptions::default(), |settings| {
+        settings.auth.region = Some("RegionTwo".to_owned());
+    });
+    let error = bench.dialect.probe(&call()).await.unwrap_err();
+    assert_error(&error, ErrorKind::Unavailable, ErrorReason::ApiAbsent);
+    assert!(error.message.contains("RegionOne"));
+    let region = |name: &str, network_url: Option<String>| Region {
+        name: name.to_owned(),
+        network_url,
+    };
+    bench.cloud.state().set_regions(vec![
+        region("RegionOne", Some("http://127.0.0.1:1".to_owned())),
+        region("RegionTwo", None),
+    ]);
+    bench.dialect.probe(&call()).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_newest_release_takes_every_query_that_is_sent() {
+    let bench = Bench::new(OpenstackOptions {
+        series: Series::V2026_2,
+        ..OpenstackOptions::default()
+    });
+    let (a, b) = (bench.made("a").await, bench.made("b").await);
+    let lost = Rule::on(Method::POST, CONNECTIONS, Fault::CutAfterHandling).times(1);
+    bench.cloud.faults().inject(lost);
+    bench.made("c").await;
+    for seen in bench.look(&[&a, &b]).await {
+        assert_eq!(seen.unwrap().state, State::Pending);
+    }
+    assert_eq!(walk(&bench, 2, |_| {}).await.len(), 3);
+}
+
+#[tokio::test]
+async fn open_telekom_cloud_has_no_mark_and_no_filters() {
+    let bench = Bench::new(OpenstackOptions {
+        variant: Variant::Otc,
+        blank_in_status: true,
+        ..OpenstackOptions::default()
+    });
+    let (a, b) = (bench.made("a").await, bench.made("b").await);
+    let read = bench.dialect.get(&a, &call()).await.unwrap();
+    assert!(!read.managed && read.description.is_empty());
+    assert_eq!(
+        read.vpn_service.as_deref(),
+        Some(bench.cloud.inventory().project.service_id)
+    );
+    bench.forget_requests();
+    for seen in bench.look(&[&a, &b]).await {
+        let seen = seen.unwrap();
+        assert_eq!(
+            (seen.state, seen.native_state.as_str()),
+            (State::Pending, "PENDING CREATE")
+        );
+    }
+    assert_eq!(
+        bench.queries(),
+        [format!(
+            "{CONNECTIONS}?fields=id&fields=status&fields=admin_state_up"
+        )]
+    );
+    assert_eq!(
+        walk(&bench, 1, |_| {}).await,
+        BTreeSet::from([a.clone(), b.clone()])
+    );
+    bench.cloud.state().set_status(&a, "FROZEN");
+    assert_eq!(bench.look_at(&a).await.unwrap().state, State::Disabled);
+    bench.dialect.delete(&b, None, &call()).await.unwrap();
+    assert_eq!(bench.look_at(&b).await.unwrap().state, State::Deleted);
+
+    // One with the same name, service and address was there before; it is not taken for the new one.
+    let lost = Rule::on(Method::POST, CONNECTIONS, Fault::CutAfterHandling).times(1);
+    bench.cloud.faults().inject(lost);
+    let twin = bench.made("a").await;
+    assert_ne!(twin, a);
+    let quota = bench.cloud.inventory().project.project_id;
+    bench
+        .cloud
+        .state()
+        .set_quota(quota, Kind::Connection, Some(0));
+    let error = bench.make(&bench.spec("c")).await.unwrap_err();
+    assert_error(&error, ErrorKind::QuotaExceeded, ErrorReason::QuotaExceeded);
+}
+
+#[tokio::test]
+async fn more_than_one_candidate_is_named_and_none_is_chosen() {
+    let bench = Arc::new(Bench::new(OpenstackOptions {
+        variant: Variant::Otc,
+        ..OpenstackOptions::default()
+    }));
+    // The answer is held until somebody else has made a twin, and then cut.
+    let gate = Gate::default();
+    bench
+        .cloud
+        .faults()
+        .inject(Rule::on(Method::POST, CONNECTIONS, Fault::Hold(gate.clone())).times(1));
+    bench
+        .cloud
+        .faults()
+        .inject(Rule::on(Method::POST, CONNECTIONS, Fault::CutAfterHandling).times(1));
+    let ours = tokio::spawn({
+        let bench = Arc::clone(&bench);
+        async move { bench.make(&bench.spec("twin")).await }
+    });
+    let end = tokio::time::Instant::now() + Duration::from_secs(20);
+    while bench.asked(Method::POST) == 0 {
+        assert!(tokio::time::Instant::now() < end, "no POST");
+        tokio::task::yield_now().await;
+    }
+    let twin = bench.made("twin").await;
+    gate.open();
+    let error = ours.await.unwrap().unwrap_err();
+    assert_error(&error, ErrorKind::Ambiguous, ErrorReason::WriteAmbiguous);
+    assert!(error.message.contains(&twin));
+}
+
+#[tokio::test]
+async fn k5_has_networks_inside_connections_and_an_at_before_peers() {
+    let bench = Bench::new(OpenstackOptions {
+        variant: Variant::K5,
+        at_before_peer_id: true,
+        ..OpenstackOptions::default()
+    });
+    assert!(!bench.dialect.capabilities().endpoint_groups);
+    let (a, b) = (
+        bench.make(&bench.legacy_spec("a")).await.unwrap(),
+        bench.make(&bench.legacy_spec("b")).await.unwrap(),
+    );
+    let read = bench.dialect.get(&a, &call()).await.unwrap();
+    assert_eq!(read.peer.id, "198.51.100.20");
+    assert_eq!(read.native["peer_id"], Value::from("@198.51.100.20"));
+    assert!(read.managed);
+    bench.forget_requests();
+    for seen in bench.look(&[&a, &b]).await {
+        assert_eq!(seen.unwrap().state, State::Pending);
+    }
+    assert_eq!(bench.queries(), [format!("{CONNECTIONS}?")]);
+    bench.cloud.state().vanish(Kind::Connection, &b);
+    assert_eq!(bench.look_at(&b).await.unwrap().state, State::Deleted);
+}
+
+#[tokio::test]
+async fn throttling_slows_the_account_down() {
+    let bench = Bench::stock();
+    let id = bench.made("a").await;
+    let before = bench.dialect.usage();
+    let throttled = Answer::status(StatusCode::TOO_MANY_REQUESTS).retry_after(60);
+    bench
+        .cloud
+        .faults()
+        .inject(Rule::on(Method::GET, CONNECTIONS, Fault::Answer(throttled)).times(1));
+    let error = bench.look_at(&id).await.unwrap_err();
+    assert_error(&error, ErrorKind::Throttled, ErrorReason::UpstreamThrottled);
+    assert_eq!(error.context.retry_after, Some(Duration::from_secs(60)));
+    let after = bench.dialect.usage();
+    assert!(after.paused_for.is_some() && after.rate_limit < before.rate_limit);
+}

@@ -400,202 +400,102 @@ mod tests {
         answer(status, body.to_string())
     }
 
+    use ErrorKind as K;
+    use ErrorReason as R;
+
+    const WRONG_STATE: (K, R) = (K::FailedPrecondition, R::WrongState);
+    const USED: (K, R) = (K::FailedPrecondition, R::InUse);
+    const QUOTA: (K, R) = (K::QuotaExceeded, R::QuotaExceeded);
+    const REJECTED: (K, R) = (K::InvalidArgument, R::UpstreamRejected);
+    const NOT_ALLOWED: (K, R) = (K::PermissionDenied, R::UpstreamDenied);
+    const NO_REFERENCE: (K, R) = (K::NotFound, R::ReferenceNotFound);
+    const NO_CONNECTION: (K, R) = (K::NotFound, R::ConnectionNotFound);
+    const UNREADABLE: (K, R) = (K::Unavailable, R::UpstreamBrokenAnswer);
+    const FAULT: (K, R) = (K::Unavailable, R::UpstreamError);
+    const LOGIN: (K, R) = (K::BackendAuth, R::UpstreamAuth);
+    const PATIENCE: (K, R) = (K::Throttled, R::UpstreamThrottled);
+
     #[track_caller]
-    fn check(answer: &Answer, asked: Asked, kind: ErrorKind, reason: ErrorReason) {
+    fn check(answer: &Answer, asked: Asked, expected: (K, R)) {
         let error = refused(answer, asked, &[]);
-        assert_eq!((error.kind, error.reason), (kind, reason), "{answer:?}");
+        assert_eq!((error.kind, error.reason), expected, "{answer:?}");
         assert_eq!(error.context.upstream.unwrap().status, answer.status);
     }
 
     #[test]
-    fn each_refusal_has_its_meaning() {
-        use Asked::{Change, Create, LogIn, Read, Remove};
-        use ErrorKind as K;
-        use ErrorReason as R;
-        check(
-            &typed(400, "VPNStateInvalidToUpdate"),
-            Change,
-            K::FailedPrecondition,
-            R::WrongState,
-        );
-        check(
-            &typed(400, "EndpointGroupInUse"),
-            Remove,
-            K::FailedPrecondition,
-            R::InUse,
-        );
-        check(
-            &typed(409, "IKEPolicyInUse"),
-            Remove,
-            K::FailedPrecondition,
-            R::InUse,
-        );
-        check(
-            &typed(409, "SubnetInUseByIPsecSiteConnection"),
-            Remove,
-            K::FailedPrecondition,
-            R::InUse,
-        );
-        check(
-            &typed(409, "OverQuota"),
-            Create,
-            K::QuotaExceeded,
-            R::QuotaExceeded,
-        );
-        check(
-            &typed(409, "VPNGatewayInError"),
-            Create,
-            K::FailedPrecondition,
-            R::WrongState,
-        );
-        check(
-            &typed(400, "VPNGatewayNotReady"),
-            Create,
-            K::FailedPrecondition,
-            R::WrongState,
-        );
-        check(
-            &typed(503, "NoVPNAgentAvailable"),
-            Create,
-            K::Unavailable,
-            R::UpstreamError,
-        );
-        check(
-            &typed(400, "HTTPBadRequest"),
-            Create,
-            K::InvalidArgument,
-            R::UpstreamRejected,
-        );
-        check(
-            &typed(400, "MissingPeerCidrs"),
-            Create,
-            K::InvalidArgument,
-            R::UpstreamRejected,
-        );
-        check(
-            &typed(400, "InvalidInput"),
-            Change,
-            K::InvalidArgument,
-            R::UpstreamRejected,
-        );
-        check(
-            &typed(403, "PolicyNotAuthorized"),
-            Create,
-            K::PermissionDenied,
-            R::UpstreamDenied,
-        );
-        check(
-            &typed(404, "IPsecSiteConnectionNotFound"),
-            Read,
-            K::NotFound,
-            R::ConnectionNotFound,
-        );
-        for kind in [
-            "IKEPolicyNotFound",
-            "IPsecPolicyNotFound",
-            "VPNServiceNotFound",
-            "VPNEndpointGroupNotFound",
-        ] {
-            check(&typed(404, kind), Create, K::NotFound, R::ReferenceNotFound);
-        }
-        check(
-            &typed(404, "HTTPNotFound"),
-            Read,
-            K::Unavailable,
-            R::UpstreamBrokenAnswer,
-        );
-        check(
-            &answer(404, "<html>"),
-            Read,
-            K::Unavailable,
-            R::UpstreamBrokenAnswer,
-        );
-        check(
-            &typed(412, "RevisionNumberConstraintFailed"),
-            Change,
-            K::Stale,
-            R::StaleEtag,
-        );
-        check(
-            &typed(500, "HTTPInternalServerError"),
-            Create,
-            K::Unavailable,
-            R::UpstreamError,
-        );
-        check(
-            &answer(414, "<html>"),
-            Read,
-            K::InvalidArgument,
-            R::UpstreamRejected,
-        );
-        check(
-            &answer(502, "<html>"),
-            Read,
-            K::Unavailable,
-            R::UpstreamError,
-        );
-        check(&answer(307, ""), Read, K::Unavailable, R::UpstreamError);
-        check(&answer(429, ""), Read, K::Throttled, R::UpstreamThrottled);
-        check(
-            &answer(
-                401,
-                r#"{"error": {"code": 401, "title": "Unauthorized", "message": "m"}}"#,
+    fn a_type_has_its_meaning_whatever_the_status() {
+        for (status, kind, expected) in [
+            (400, "VPNStateInvalidToUpdate", WRONG_STATE),
+            (409, "VPNGatewayInError", WRONG_STATE),
+            (400, "VPNGatewayNotReady", WRONG_STATE),
+            (400, "EndpointGroupInUse", USED),
+            (409, "IKEPolicyInUse", USED),
+            (409, "SubnetInUseByIPsecSiteConnection", USED),
+            (409, "OverQuota", QUOTA),
+            (503, "NoVPNAgentAvailable", FAULT),
+            (400, "HTTPBadRequest", REJECTED),
+            (400, "MissingPeerCidrs", REJECTED),
+            (400, "InvalidInput", REJECTED),
+            (403, "PolicyNotAuthorized", NOT_ALLOWED),
+            (404, "IPsecSiteConnectionNotFound", NO_CONNECTION),
+            (404, "IKEPolicyNotFound", NO_REFERENCE),
+            (404, "IPsecPolicyNotFound", NO_REFERENCE),
+            (404, "VPNServiceNotFound", NO_REFERENCE),
+            (404, "VPNEndpointGroupNotFound", NO_REFERENCE),
+            (404, "HTTPNotFound", UNREADABLE),
+            (
+                412,
+                "RevisionNumberConstraintFailed",
+                (K::Stale, R::StaleEtag),
             ),
-            Read,
-            K::BackendAuth,
-            R::UpstreamAuth,
-        );
-        check(&answer(401, ""), LogIn, K::BackendAuth, R::UpstreamAuth);
-        check(&answer(403, ""), LogIn, K::BackendAuth, R::UpstreamAuth);
-        check(
-            &answer(404, "<html>"),
-            LogIn,
-            K::Unavailable,
-            R::UpstreamRejected,
-        );
-        check(&answer(429, ""), LogIn, K::Throttled, R::UpstreamThrottled);
-        check(
-            &answer(500, "<html>"),
-            LogIn,
-            K::Unavailable,
-            R::UpstreamError,
-        );
-        check(
-            &coded(400, "VPC.1003"),
-            Create,
-            K::QuotaExceeded,
-            R::QuotaExceeded,
-        );
-        check(
-            &coded(400, "VPC.1004"),
-            Remove,
-            K::FailedPrecondition,
-            R::InUse,
-        );
-        check(
-            &coded(400, "VPC.1021"),
-            Remove,
-            K::FailedPrecondition,
-            R::InUse,
-        );
-        check(
-            &coded(400, "VPC.1017"),
-            Create,
-            K::PermissionDenied,
-            R::UpstreamDenied,
-        );
-        check(
-            &coded(500, "VPC.1002"),
-            Create,
-            K::Unavailable,
-            R::UpstreamError,
-        );
-        check(
-            &coded(400, "VPC.1001"),
-            Create,
-            K::InvalidArgument,
-            R::UpstreamRejected,
-        );
+            (500, "HTTPInternalServerError", FAULT),
+        ] {
+            check(&typed(status, kind), Asked::Change, expected);
+        }
+    }
+
+    #[test]
+    fn a_code_of_open_telekom_cloud_has_its_meaning() {
+        for (status, code, expected) in [
+            (400, "VPC.1001", REJECTED),
+            (500, "VPC.1002", FAULT),
+            (400, "VPC.1003", QUOTA),
+            (400, "VPC.1004", USED),
+            (400, "VPC.1021", USED),
+            (400, "VPC.1017", NOT_ALLOWED),
+        ] {
+            check(&coded(status, code), Asked::Create, expected);
+        }
+    }
+
+    #[test]
+    fn a_status_alone_has_its_meaning() {
+        let keystone = r#"{"error": {"code": 401, "title": "Unauthorized", "message": "m"}}"#;
+        for (status, body, expected) in [
+            (307, "", FAULT),
+            (401, keystone, LOGIN),
+            (403, "", NOT_ALLOWED),
+            (404, "<html>", UNREADABLE),
+            (409, "", WRONG_STATE),
+            (414, "<html>", REJECTED),
+            (429, "", PATIENCE),
+            (500, "<html>", FAULT),
+            (502, "<html>", FAULT),
+            (503, "", FAULT),
+        ] {
+            check(&answer(status, body), Asked::Read, expected);
+        }
+        let elsewhere = (K::Unavailable, R::UpstreamRejected);
+        for (status, expected) in [
+            (400, elsewhere),
+            (401, LOGIN),
+            (403, LOGIN),
+            (404, elsewhere),
+            (429, PATIENCE),
+            (500, FAULT),
+        ] {
+            check(&answer(status, "<html>"), Asked::LogIn, expected);
+        }
     }
 
     #[test]

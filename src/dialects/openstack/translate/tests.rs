@@ -1,11 +1,20 @@
+//! Both directions, example by example; the vendors' own are in `tests/fixtures/openstack`.
+
 use super::*;
 use crate::{
+    core::dialect::Mark,
     dialects::openstack::{
+        mark,
         variant::{K5, NEUTRON, OTC},
         wire::{ListPage, MANY, ONE},
     },
-    model::Psk,
+    model::{
+        Connection, ConnectionChange, DeadPeerDetection, Details, Field, OpenstackDetails, Peer,
+        PolicyRule, Psk, Selectors,
+    },
+    rest::json,
 };
+use serde_json::json as object;
 
 fn one(text: &str) -> Body {
     Body::under(ONE, json::parse(text.as_bytes()).unwrap()).unwrap()
@@ -53,7 +62,7 @@ fn a_recorded_connection_leaves_nothing_over_but_its_status() {
     assert_eq!(read.peer.address, "198.51.100.20");
     assert_eq!(read.peer.id, "198.51.100.20");
     assert!(read.peer.psk_set && !read.peer.certificate && !read.managed);
-    assert_eq!(complete(read.dpd.as_ref()), Some(DEFAULT_DPD));
+    assert_eq!(read.dpd, Some(default_dpd()));
     assert_eq!(read.initiation, Some(Initiation::Both));
     assert_eq!(
         read.selectors,
@@ -124,7 +133,7 @@ fn odd_answers_are_read_all_the_same() {
         (strings.mtu, strings.admin_enabled),
         (Some(1500), Some(true))
     );
-    assert_eq!(complete(strings.dpd.as_ref()), Some(DEFAULT_DPD));
+    assert_eq!(strings.dpd, Some(default_dpd()));
     let repeated = connection(
         &one(include_str!(
             "../../../../tests/fixtures/openstack/made_show_repeated_keys.json"
@@ -508,4 +517,13 @@ fn change(fields: &[Field], values: ConnectionSpec) -> ConnectionChange {
 /// What the cloud has after a POST of this.
 fn recorded_as(spec: &ConnectionSpec) -> Body {
     Body::new(new_connection(spec, &Mark::new(), &NEUTRON))
+}
+
+fn default_dpd() -> DeadPeerDetection {
+    let (action, interval, timeout) = DEFAULT_DPD;
+    DeadPeerDetection {
+        action: Some(action),
+        interval_seconds: Some(interval),
+        timeout_seconds: Some(timeout),
+    }
 }

@@ -1,0 +1,88 @@
+//! The table of `status` and `admin_state_up`, row by row.
+
+use super::*;
+use crate::model::RealizationState as State;
+
+#[track_caller]
+fn check(status: &str, state: State, assurance: Assurance, code: Option<&str>) {
+    for admin_enabled in [Some(true), None] {
+        let seen = sighting(Some(status), admin_enabled);
+        let reason = seen.reason.as_ref().map(|reason| reason.code.as_str());
+        assert_eq!(
+            (seen.state, seen.assurance, reason),
+            (state, assurance, code),
+            "{status}"
+        );
+        assert_eq!(seen.native_state, status);
+        assert_eq!(seen.admin_enabled, admin_enabled);
+        assert_eq!(seen.tunnel, None);
+    }
+}
+
+#[test]
+fn every_word_has_its_meaning() {
+    let (stored, control) = (Assurance::IntentStored, Assurance::ControlPlane);
+    check("ACTIVE", State::Active, Assurance::TunnelUp, None);
+    check("DOWN", State::Down, control, None);
+    check("BUILD", State::Pending, stored, None);
+    check("PENDING_CREATE", State::Pending, stored, None);
+    check("PENDING_UPDATE", State::InProgress, stored, None);
+    check("PENDING_DELETE", State::Deleting, stored, None);
+    check("ERROR", State::Failed, stored, Some("UPSTREAM_ERROR"));
+    check("FROZEN", State::Disabled, stored, Some("FROZEN"));
+}
+
+#[test]
+fn spelling_does_not_matter() {
+    let stored = Assurance::IntentStored;
+    for word in [
+        "PENDING CREATE",
+        "pending-create",
+        "Pending_Create",
+        " PENDING_CREATE ",
+    ] {
+        check(word, State::Pending, stored, None);
+    }
+    check("Pending Update", State::InProgress, stored, None);
+    check("pending-delete", State::Deleting, stored, None);
+    check("active", State::Active, Assurance::TunnelUp, None);
+    check("Down", State::Down, Assurance::ControlPlane, None);
+    check("error", State::Failed, stored, Some("UPSTREAM_ERROR"));
+    check("frozen", State::Disabled, stored, Some("FROZEN"));
+}
+
+#[test]
+fn what_nobody_documented_is_kept_and_never_guessed() {
+    let stored = Assurance::IntentStored;
+    for word in ["REHEARSING", "", "ACTIVE?", "PENDING", "DOWN_UP"] {
+        check(word, State::Unknown, stored, Some("UNRECOGNIZED_VALUE"));
+    }
+    let absent = sighting(None, Some(true));
+    assert_eq!(absent.state, State::Unknown);
+    assert_eq!(absent.reason.unwrap().code, "UNRECOGNIZED_VALUE");
+    assert_eq!(absent.native_state, "");
+}
+
+#[test]
+fn made_disabled_is_disabled_and_other_words_speak_for_themselves() {
+    let made = sighting(Some("PENDING CREATE"), Some(false));
+    assert_eq!(
+        (made.state, made.assurance),
+        (State::Disabled, Assurance::IntentStored)
+    );
+    assert_eq!(made.reason.unwrap().code, "ADMIN_DISABLED");
+    assert_eq!(made.native_state, "PENDING CREATE");
+    // Judged against the intent by the core.
+    assert_eq!(sighting(Some("DOWN"), Some(false)).state, State::Down);
+    assert_eq!(sighting(Some("ACTIVE"), Some(false)).state, State::Active);
+    assert_eq!(sighting(Some("ERROR"), Some(false)).state, State::Failed);
+}
+
+#[test]
+fn gone_is_gone_from_the_api_and_no_more() {
+    let gone = gone("IPsecSiteConnectionNotFound");
+    assert_eq!(
+        (gone.state, gone.assurance),
+        (State::Deleted, Assurance::IntentStored)
+    );
+}

@@ -1,0 +1,200 @@
+//! What the cloud has, as a connection.
+
+use crate::{
+    dialects::openstack::{
+        mark,
+        translate::{ACTIONS, INITIATIONS, elements, etag, plain_peer_id},
+        variant::Variant,
+        wire::Body,
+    },
+    model::{
+        Connection, DeadPeerDetection, Details, OpenstackDetails, Peer, PolicyRule, Selectors,
+    },
+    rest::json,
+};
+use serde_json::{Map, Value};
+use std::net::IpAddr;
+
+/// What the cloud has, as a connection.
+pub fn connection(body: &Body, variant: &Variant) -> Connection {
+    let mut rest = Rest(body.object().clone());
+    let description = rest.text("description").unwrap_or_default();
+    let (description, mark) = mark::split(&description);
+    Connection {
+        id: rest.text("id").unwrap_or_default(),
+        display_name: rest.text("name").unwrap_or_default(),
+        description: description.to_owned(),
+        admin_enabled: rest.boolean("admin_state_up"),
+        vpn_service: rest.reference("vpnservice_id"),
+        ike_policy: rest.reference("ikepolicy_id"),
+        ipsec_policy: rest.reference("ipsecpolicy_id"),
+        peer: Peer {
+            address: rest.address("peer_address"),
+            id: read_peer_id(&mut rest, variant),
+            certificate: false,
+            psk_set: body.psk_set(),
+        },
+        dpd: read_dpd(&mut rest),
+        initiation: rest.word("initiator", &INITIATIONS),
+        selectors: read_selectors(&mut rest),
+        mtu: rest.number("mtu"),
+        etag: etag(body),
+        managed: mark.is_some(),
+        details: Some(Details::Openstack(details(&mut rest))),
+        native: rest.0,
+        ..Connection::default()
+    }
+}
+
+fn details(rest: &mut Rest) -> OpenstackDetails {
+    let (project, tenant) = (rest.shown("project_id"), rest.shown("tenant_id"));
+    rest.forget("project_id", project.is_some());
+    // Where both are given they are equal; if not, the one not shown stays.
+    rest.forget("tenant_id", project.is_none() || project == tenant);
+    OpenstackDetails {
+        project_id: project.or(tenant).unwrap_or_default(),
+        local_id: rest.text("local_id").unwrap_or_default(),
+        auth_mode: rest.text("auth_mode").unwrap_or_default(),
+        route_mode: rest.text("route_mode").unwrap_or_default(),
+        availability_zone: rest.text("availability_zone").unwrap_or_default(),
+        order_id: rest.text("order_id").unwrap_or_default(),
+        product_id: rest.text("product_id").unwrap_or_default(),
+        created_at: rest.text("created_at").unwrap_or_default(),
+        tags: read_tags(rest),
+    }
+}
+
+/// Tags as `key=value`; if one of them is no such pair, all of them also stay.
+fn read_tags(rest: &mut Rest) -> Vec<String> {
+    let Some(Value::Array(tags)) = rest.0.get("tags") else {
+        return Vec::new();
+    };
+    let read = |tag: &Value| match tag {
+        Value::String(text) => Some(text.clone()),
+        Value::Object(pair) => {
+            let only = pair.keys().all(|key| key == "key" || key == "value");
+            let value = json::text(pair, "value").unwrap_or_default();
+            only.then(|| json::text(pair, "key").map(|key| format!("{key}={value}")))?
+        }
+        _ => None,
+    };
+    let found: Vec<Option<String>> = tags.iter().map(read).collect();
+    rest.forget("tags", found.iter().all(Option::is_some));
+    found.into_iter().flatten().collect()
+}
+
+fn read_peer_id(rest: &mut Rest, variant: &Variant) -> String {
+    let id = rest.shown("peer_id").unwrap_or_default();
+    let plain = plain_peer_id(&id, variant).to_owned();
+    rest.forget("peer_id", id == plain);
+    plain
+}
+
+fn read_dpd(rest: &mut Rest) -> Option<DeadPeerDetection> {
+    let Some(Value::Object(dpd)) = rest.0.get("dpd") else {
+        return None;
+    };
+    let mut inner = Rest(dpd.clone());
+    let read = DeadPeerDetection {
+        action: inner.word("action", &ACTIONS),
+        interval_seconds: inner.number("interval"),
+        timeout_seconds: inner.number("timeout"),
+    };
+    rest.0.remove("dpd");
+    if !inner.0.is_empty() {
+        rest.0.insert("dpd".to_owned(), Value::Object(inner.0));
+    }
+    Some(read)
+}
+
+fn read_selectors(rest: &mut Rest) -> Option<Selectors> {
+    let group = |key: &str| rest.shown(key).filter(|id| !id.is_empty());
+    let groups = (group("local_ep_group_id"), group("peer_ep_group_id"));
+    let networks = rest.0.get("peer_cidrs").map(elements).unwrap_or_default();
+    match groups {
+        (Some(local), Some(peer)) => {
+            rest.0.remove("local_ep_group_id");
+            rest.0.remove("peer_ep_group_id");
+            rest.forget("peer_cidrs", networks.is_empty());
+            Some(Selectors::EndpointGroups { local, peer })
+        }
+        // Half a pair says less than `native` does.
+        (Some(_), None) | (None, Some(_)) => None,
+        (None, None) => {
+            rest.0.remove("local_ep_group_id");
+            rest.0.remove("peer_ep_group_id");
+            let destinations: Vec<String> = networks
+                .iter()
+                .filter_map(|network| network.as_str().map(str::to_owned))
+                .collect();
+            let all_parse = destinations.len() == networks.len()
+                && destinations.iter().all(|text| is_network(text));
+            rest.forget("peer_cidrs", all_parse);
+            let rule = PolicyRule {
+                destinations,
+                ..PolicyRule::default()
+            };
+            (!rule.destinations.is_empty()).then(|| Selectors::Rules(vec![rule]))
+        }
+    }
+}
+
+fn is_network(text: &str) -> bool {
+    text.parse::<ipnet::IpNet>().is_ok() || text.parse::<IpAddr>().is_ok()
+}
+
+/// What of an object has not found its home yet.
+struct Rest(Map<String, Value>);
+
+impl Rest {
+    /// A field as text, left where it is.
+    fn shown(&self, key: &str) -> Option<String> {
+        json::text(&self.0, key)
+    }
+
+    fn text(&mut self, key: &str) -> Option<String> {
+        let text = self.shown(key);
+        self.forget(key, text.is_some());
+        text
+    }
+
+    /// An id; an empty one refers to nothing.
+    fn reference(&mut self, key: &str) -> Option<String> {
+        self.text(key).filter(|id| !id.is_empty())
+    }
+
+    fn number(&mut self, key: &str) -> Option<u32> {
+        let number = json::integer(&self.0, key).and_then(|number| u32::try_from(number).ok());
+        self.forget(key, number.is_some());
+        number
+    }
+
+    fn boolean(&mut self, key: &str) -> Option<bool> {
+        let boolean = json::boolean(&self.0, key);
+        self.forget(key, boolean.is_some());
+        boolean
+    }
+
+    /// An address as it is written; one that does not parse also stays.
+    fn address(&mut self, key: &str) -> String {
+        let text = self.shown(key).unwrap_or_default();
+        self.forget(key, text.parse::<IpAddr>().is_ok());
+        text
+    }
+
+    /// One of the words of a table, in any case; any other stays.
+    fn word<T: Copy>(&mut self, key: &str, table: &[(&str, T)]) -> Option<T> {
+        let said = self.shown(key).unwrap_or_default();
+        let meaning = table
+            .iter()
+            .find(|(word, _)| word.eq_ignore_ascii_case(said.trim()));
+        self.forget(key, meaning.is_some());
+        meaning.map(|(_, meaning)| *meaning)
+    }
+
+    fn forget(&mut self, key: &str, found: bool) {
+        if found {
+            self.0.remove(key);
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! What a POST or PUT says of a connection.
+
+use crate::{
+    core::{dialect::Mark, error::Violation},
+    dialects::openstack::{
+        mark,
+        translate::{
+            ACTIONS, DEFAULT_DPD, DEFAULT_MTU, INITIATIONS, LONGEST_TEXT, connection, dpd_times,
+            plain_peer_id, psk,
+        },
+        variant::Variant,
+        wire::Body,
+    },
+    model::{
+        Connection, ConnectionChange, ConnectionSpec, DeadPeerDetection, DpdAction, Field,
+        Initiation, PolicyRule, Selectors,
+    },
+};
+use serde_json::{Map, Value, json as object};
+use std::{collections::BTreeSet, net::IpAddr};
+
+/// The connection to make. Holds the pre-shared key: it goes into a request body and nowhere else.
+pub fn new_connection(spec: &ConnectionSpec, mark: &Mark, variant: &Variant) -> Map<String, Value> {
+    let mut body = Map::new();
+    let mut put = |key: &str, value: Value| body.insert(key.to_owned(), value);
+    if !spec.display_name.is_empty() {
+        put("name", spec.display_name.as_str().into());
+    }
+    if variant.description {
+        put("description", mark::put(&spec.description, mark).into());
+    }
+    for (key, reference) in [
+        ("vpnservice_id", &spec.vpn_service),
+        ("ikepolicy_id", &spec.ike_policy),
+        ("ipsecpolicy_id", &spec.ipsec_policy),
+    ] {
+        if let Some(id) = reference {
+            put(key, id.as_str().into());
+        }
+    }
+    put("peer_address", spec.peer_address.as_str().into());
+    put("peer_id", wanted_peer_id(spec, &spec.peer_address).into());
+    if let Some(psk) = psk(spec) {
+        put("psk", psk.into());
+    }
+    if let Some(enabled) = spec.admin_enabled {
+        put("admin_state_up", enabled.into());
+    }
+    if let Some(initiation) = spec.initiation {
+        put("initiator", word(&INITIATIONS, initiation).into());
+    }
+    if spec.dpd.is_some() {
+        put("dpd", wanted_dpd(spec));
+    }
+    if let Some(mtu) = spec.mtu {
+        put("mtu", mtu.into());
+    }
+    for (key, value) in selectors(spec) {
+        put(key, value);
+    }
+    body
+}
+
+/// What of the change differs from what is there; `None` if nothing does. A key that is given counts as
+/// another one, so that it is written whatever it was.
+///
+/// # Errors
+/// What cannot be changed, and what does not fit beside the gateway's mark.
+pub fn changes(
+    body: &Body,
+    change: &ConnectionChange,
+    variant: &Variant,
+) -> Result<Option<Map<String, Value>>, Vec<Violation>> {
+    let values = &change.values;
+    let now = connection(body, variant);
+    let mut draft = Draft::default();
+    for field in &change.fields {
+        match field {
+            Field::DisplayName => {
+                draft.set("name", now.display_name != values.display_name, || {
+                    values.display_name.as_str().into()
+                });
+            }
+            Field::Description if variant.description => draft.describe(body, &values.description),
+            Field::AdminEnabled => {
+                let wanted = values.admin_enabled.unwrap_or(true);
+                let differs = now.admin_enabled != Some(wanted);
+                draft.set("admin_state_up", differs, || wanted.into());
+            }
+            Field::VpnService => draft.keep(*field, &now.vpn_service, &values.vpn_service),
+            Field::IkePolicy => draft.keep(*field, &now.ike_policy, &values.ike_policy),
+            Field::IpsecPolicy => draft.keep(*field, &now.ipsec_policy, &values.ipsec_policy),
+            Field::PeerAddress => {
+                let differs = !is_same_address(&now.peer.address, &values.peer_address);
+                draft.set("peer_address", differs, || {
+                    values.peer_address.as_str().into()
+                });
+            }
+            Field::PeerId => {
+                let address = match change.fields.contains(&Field::PeerAddress) {
+                    true => &values.peer_address,
+                    false => &now.peer.address,
+                };
+                let wanted = wanted_peer_id(values, address);
+                let differs = now.peer.id != plain_peer_id(wanted, variant);
+                draft.set("peer_id", differs, || wanted.into());
+            }
+            Field::Authentication => {
+                if let Some(psk) = psk(values) {
+                    draft.set("psk", true, || psk.into());
+                }
+            }
+            Field::Dpd => {
+                let wanted = values.dpd.unwrap_or_default();
+                let (interval, timeout) = dpd_times(values);
+                let wanted = (wanted.action.unwrap_or(DEFAULT_DPD.0), interval, timeout);
+                let differs = complete(now.dpd.as_ref()) != Some(wanted);
+                draft.set("dpd", differs, || wanted_dpd(values));
+            }
+            Field::Initiation => {
+                let wanted = values.initiation.unwrap_or(Initiation::Both);
+                let differs = now.initiation != Some(wanted);
+                draft.set("initiator", differs, || word(&INITIATIONS, wanted).into());
+            }
+            Field::Selectors => draft.select(&now, values),
+            Field::Mtu => {
+                let wanted = values.mtu.unwrap_or(DEFAULT_MTU);
+                draft.set("mtu", now.mtu != Some(wanted), || wanted.into());
+            }
+            Field::Description
+            | Field::LocalEndpoint
+            | Field::DpdPolicy
+            | Field::TcpMssClamping => {}
+        }
+    }
+    if !draft.violations.is_empty() {
+        return Err(draft.violations);
+    }
+    Ok((!draft.body.is_empty()).then_some(draft.body))
+}
+
+/// Whether it can be told by reading that a change was made: a key does not show, and a host name is resolved
+/// where it is written.
+pub fn shows(change: &ConnectionChange) -> bool {
+    let values = &change.values;
+    let by_name = change.fields.contains(&Field::PeerAddress)
+        && values.peer_address.parse::<IpAddr>().is_err();
+    let by_key = change.fields.contains(&Field::Authentication) && psk(values).is_some();
+    !by_name && !by_key
+}
+
+/// Whether this may be what a POST for `spec` made, where no mark can tell: by name, service and peer address.
+pub fn may_be(body: &Body, spec: &ConnectionSpec) -> bool {
+    let same = |key: &str, wanted: &str| body.text(key).unwrap_or_default() == wanted;
+    same("name", &spec.display_name)
+        && same(
+            "vpnservice_id",
+            spec.vpn_service.as_deref().unwrap_or_default(),
+        )
+        && is_same_address(
+            &body.text("peer_address").unwrap_or_default(),
+            &spec.peer_address,
+        )
+}
+
+fn wanted_peer_id<'a>(spec: &'a ConnectionSpec, address: &'a str) -> &'a str {
+    let given = spec.peer_id.as_deref();
+    given.filter(|id| !id.is_empty()).unwrap_or(address)
+}
+
+/// All three of a DPD that is known whole.
+fn complete(dpd: Option<&DeadPeerDetection>) -> Option<(DpdAction, u32, u32)> {
+    let dpd = dpd?;
+    Some((dpd.action?, dpd.interval_seconds?, dpd.timeout_seconds?))
+}
+
+/// Always whole, because a PUT merges by key: what is not said is to be the default, not what was.
+fn wanted_dpd(spec: &ConnectionSpec) -> Value {
+    let action = spec.dpd.unwrap_or_default().action.unwrap_or(DEFAULT_DPD.0);
+    let (interval, timeout) = dpd_times(spec);
+    object!({ "action": word(&ACTIONS, action), "interval": interval, "timeout": timeout })
+}
+
+fn selectors(spec: &ConnectionSpec) -> Vec<(&'static str, Value)> {
+    match &spec.selectors {
+        Some(Selectors::EndpointGroups { local, peer }) => vec![
+            ("local_ep_group_id", local.as_str().into()),
+            ("peer_ep_group_id", peer.as_str().into()),
+        ],
+        Some(Selectors::Rules(rules)) => {
+            let networks = rules.iter().flat_map(|rule| &rule.destinations);
+            vec![("peer_cidrs", networks.cloned().map(Value::from).collect())]
+        }
+        // Refused before.
+        Some(Selectors::RouteBased(_)) | None => Vec::new(),
+    }
+}
+
+fn is_same_address(one: &str, other: &str) -> bool {
+    let parsed = |text: &str| text.parse::<IpAddr>().ok();
+    one == other || (parsed(one).is_some() && parsed(one) == parsed(other))
+}
+
+/// Networks as a set, each in one spelling; host bits count.
+fn network_set(rules: &[PolicyRule]) -> BTreeSet<String> {
+    let networks = rules.iter().flat_map(|rule| &rule.destinations);
+    networks
+        .map(|text| match text.parse::<ipnet::IpNet>() {
+            Ok(network) => network.to_string(),
+            Err(_) => text.clone(),
+        })
+        .collect()
+}
+
+fn word<T: Copy + PartialEq>(table: &[(&'static str, T)], meaning: T) -> &'static str {
+    let found = table.iter().find(|(_, known)| *known == meaning);
+    // What has no word here was refused before.
+    found.unwrap_or(&table[0]).0
+}
+
+/// What a PUT is to say, and why it cannot.
+#[derive(Default)]
+struct Draft {
+    body: Map<String, Value>,
+    violations: Vec<Violation>,
+}
+
+impl Draft {
+    fn set(&mut self, key: &str, differs: bool, value: impl FnOnce() -> Value) {
+        if differs {
+            self.body.insert(key.to_owned(), value());
+        }
+    }
+
+    /// Refuses another value than the one there is: the cloud fixes it when a connection is made.
+    fn keep(&mut self, field: Field, now: &Option<String>, wanted: &Option<String>) {
+        if wanted.is_some() && wanted != now {
+            let what = "cannot be changed on OpenStack: delete the connection and make it anew";
+            self.violations.push(Violation::new(field.path(), what));
+        }
+    }
+
+    fn describe(&mut self, body: &Body, wanted: &str) {
+        let now = body.text("description").unwrap_or_default();
+        let wanted = mark::keep(wanted, &now);
+        if wanted.chars().count() > LONGEST_TEXT {
+            let most = LONGEST_TEXT - mark::LENGTH;
+            let what = format!(
+                "has at most {most} characters, because the gateway's mark stands behind it"
+            );
+            self.violations
+                .push(Violation::new(Field::Description.path(), what));
+        }
+        self.set("description", wanted != now, || wanted.into());
+    }
+
+    fn select(&mut self, now: &Connection, values: &ConnectionSpec) {
+        let differs = match (&now.selectors, &values.selectors) {
+            (Some(Selectors::Rules(now)), Some(Selectors::Rules(wanted))) => {
+                network_set(now) != network_set(wanted)
+            }
+            (None, _) => true,
+            (Some(now), Some(wanted)) => {
+                if std::mem::discriminant(now) != std::mem::discriminant(wanted) {
+                    let what = "is not the kind this connection was made with, which its VPN service decides: \
+                                endpoint groups, or rules where the service has a subnet";
+                    self.violations.push(Violation::new("policy_based", what));
+                }
+                now != wanted
+            }
+            (Some(_), None) => false,
+        };
+        if differs {
+            for (key, value) in selectors(values) {
+                self.body.insert(key.to_owned(), value);
+            }
+        }
+    }
+}

@@ -696,6 +696,7 @@ async fn an_account_that_may_not_see_never_reports_anything_gone() {
         id: id.clone(),
         ..Target::default()
     });
+    bench.forget_requests();
     for seen in reader.look(&targets, &call()).await {
         assert_error(
             &seen.unwrap_err(),
@@ -703,6 +704,11 @@ async fn an_account_that_may_not_see_never_reports_anything_gone() {
             ErrorReason::UpstreamDenied,
         );
     }
+    let asked = bench.cloud.neutron().requests().total();
+    assert_eq!(
+        asked, 3,
+        "what the LIST does not prove is not asked of each"
+    );
     let first = PageRequest {
         size: 50,
         token: None,

@@ -457,6 +457,7 @@ fn catalogued(catalogue: &Value, region: Option<&str>) -> Result<Url, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::{HeaderMap, HeaderName};
 
     fn endpoint(interface: &str, region: &str, url: &str) -> Value {
         json!({ "interface": interface, "region_id": region, "region": region, "url": url })
@@ -512,6 +513,53 @@ mod tests {
         assert_eq!(sight(&token(&["reader"]), &seeing), Sight::Doubtful);
         assert_eq!(sight(&json!({}), &seeing), Sight::Doubtful);
         assert_eq!(sight(&token(&["te_admin"]), &[]), Sight::Unknown);
+    }
+
+    #[test]
+    fn a_token_is_renewed_before_it_ends_however_short_its_life() {
+        let settings = Keystone {
+            tokens: Url::parse("http://k/v3/auth/tokens").unwrap(),
+            identity: Identity::ApplicationCredential {
+                id: "id".to_owned(),
+                secret: "secret".into(),
+            },
+            network: Some(Url::parse("http://n/v2.0").unwrap()),
+            region: None,
+        };
+        let begun = Instant::now();
+        let granted = |project: Value, ends: &str| {
+            let issued = "2026-11-20T14:00:00.000000Z";
+            let token = json!({ "project": project, "issued_at": issued, "expires_at": ends });
+            let answer = Answer {
+                status: 201,
+                headers: HeaderMap::from_iter([(
+                    HeaderName::from_static("x-subject-token"),
+                    HeaderValue::from_static("canary"),
+                )]),
+                body: json!({ "token": token }).to_string().into(),
+            };
+            read(&settings, &[], &answer, begun)
+        };
+        for (ends, renewed, ended) in [
+            ("2026-11-20T14:00:20Z", 16, 20),
+            ("2026-11-20T14:05:00Z", 240, 300),
+            ("2026-11-20T15:00:00Z", 3540, 3600),
+        ] {
+            let ticket =
+                granted(json!({ "id": "p" }), ends).unwrap_or_else(|error| panic!("{error}"));
+            let after = |at: Option<Instant>| at.map(|at| at.duration_since(begun).as_secs());
+            assert_eq!(
+                (after(ticket.renew_at), after(ticket.ends_at)),
+                (Some(renewed), Some(ended))
+            );
+            assert!(!format!("{:?}", ticket.token()).contains("canary"));
+        }
+        // Without a project it would be shown empty lists for ever.
+        let unscoped = granted(Value::Null, "2026-11-20T15:00:00Z").err();
+        assert_eq!(
+            unscoped.map(|error| error.kind),
+            Some(ErrorKind::BackendAuth)
+        );
     }
 
     #[test]

@@ -22,7 +22,11 @@ pub async fn look(client: &Client, targets: &[Target], call: &Call) -> Vec<Resul
     let mut seen = Vec::with_capacity(targets.len());
     let mut rest = targets;
     while !rest.is_empty() {
-        let (chunk, later) = rest.split_at(fitting(rest));
+        let once = match client.variant().narrows {
+            true => fitting(rest),
+            false => rest.len(),
+        };
+        let (chunk, later) = rest.split_at(once);
         seen.extend(look_at_once(client, chunk, call).await);
         rest = later;
     }

@@ -344,7 +344,11 @@ async fn refusals_of_the_cloud_keep_their_meaning() {
     let mut spec = bench.spec("x");
     spec.ike_policy = Some("00000000-0000-0000-0000-000000000000".to_owned());
     let error = bench.make(&spec).await.unwrap_err();
-    assert_error(&error, ErrorKind::NotFound, ErrorReason::ReferenceNotFound);
+    assert_error(
+        &error,
+        ErrorKind::FailedPrecondition,
+        ErrorReason::ReferenceNotFound,
+    );
     assert_eq!(error.context.violations[0].field, "ike_policy");
 
     bench
@@ -966,7 +970,7 @@ async fn more_than_one_candidate_is_named_and_none_is_chosen() {
     let twin = bench.made("twin").await;
     gate.open();
     let error = ours.await.unwrap().unwrap_err();
-    assert_error(&error, ErrorKind::Ambiguous, ErrorReason::WriteAmbiguous);
+    assert_error(&error, ErrorKind::Stale, ErrorReason::WriteAmbiguous);
     assert!(error.message.contains(&twin));
 }
 

@@ -215,7 +215,11 @@ fn by_type(kind: &str, asked: Asked) -> Option<Meaning> {
         return None;
     }
     if let Some((_, message)) = REFERENCES.iter().find(|(known, _)| *known == kind) {
-        return Some((ErrorKind::NotFound, ErrorReason::ReferenceNotFound, message));
+        return Some((
+            ErrorKind::FailedPrecondition,
+            ErrorReason::ReferenceNotFound,
+            message,
+        ));
     }
     Some(match kind {
         CONNECTION_NOT_FOUND => (
@@ -408,7 +412,7 @@ mod tests {
     const QUOTA: (K, R) = (K::QuotaExceeded, R::QuotaExceeded);
     const REJECTED: (K, R) = (K::InvalidArgument, R::UpstreamRejected);
     const NOT_ALLOWED: (K, R) = (K::PermissionDenied, R::UpstreamDenied);
-    const NO_REFERENCE: (K, R) = (K::NotFound, R::ReferenceNotFound);
+    const NO_REFERENCE: (K, R) = (K::FailedPrecondition, R::ReferenceNotFound);
     const NO_CONNECTION: (K, R) = (K::NotFound, R::ConnectionNotFound);
     const UNREADABLE: (K, R) = (K::Unavailable, R::UpstreamBrokenAnswer);
     const FAULT: (K, R) = (K::Unavailable, R::UpstreamError);

@@ -274,7 +274,8 @@ async fn find(
     }
 }
 
-/// More than one could be what was made, and this cloud leaves no room for a mark.
+/// More than one could be what was made, and this cloud leaves no room for a mark. ABORTED and not UNKNOWN:
+/// the caller can look at the candidates and decide.
 fn many(because: &Error, ids: &[String]) -> Error {
     let mut error = error::ambiguous(because, "which of several connections was made");
     let named = ids.join(", ");
@@ -282,6 +283,7 @@ fn many(because: &Error, ids: &[String]) -> Error {
         "{}; these have its name, service and peer address: {named}",
         error.message
     );
+    error.kind = ErrorKind::Stale;
     error.context.metadata.push(("candidates", named));
     error
 }

@@ -58,6 +58,22 @@ pub struct View {
     pub login_lost: bool,
 }
 
+impl View {
+    /// Whether somebody who was told this would learn nothing from the other: they differ at most in the
+    /// time at which the cloud looked at its tunnel, and in which proven writes were asked about.
+    fn says_the_same(&self, other: &View) -> bool {
+        let plain = |view: &View| View {
+            request_ids: Vec::new(),
+            tunnel: view.tunnel.clone().map(|tunnel| Tunnel {
+                update_time: None,
+                ..tunnel
+            }),
+            ..view.clone()
+        };
+        plain(self) == plain(other)
+    }
+}
+
 /// What a write was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WriteKind {
@@ -232,7 +248,12 @@ impl Knowledge {
             Err(error) => self.not_seen(error, look, settings),
         };
         match next {
-            Some(next) if self.view.as_ref() != Some(&next) => {
+            Some(next)
+                if !self
+                    .view
+                    .as_ref()
+                    .is_some_and(|view| view.says_the_same(&next)) =>
+            {
                 self.view = Some(next);
                 true
             }

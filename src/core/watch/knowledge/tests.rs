@@ -457,6 +457,42 @@ fn a_look_that_finds_no_change_says_nothing_new() {
 }
 
 #[test]
+fn a_tunnel_read_again_or_an_id_no_longer_asked_for_is_no_change() {
+    use crate::model::{Tunnel, TunnelStatus};
+    use std::time::SystemTime;
+    let seen = |seconds: u64, ids: &[&str]| {
+        let update_time = Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
+        let tunnel = Tunnel {
+            status: TunnelStatus::Up,
+            update_time,
+            ..Tunnel::default()
+        };
+        Sighting {
+            tunnel: Some(tunnel),
+            ..nsx("success", ids)
+        }
+    };
+    let mut history = History::new();
+    history.wrote(
+        0,
+        WriteKind::Create,
+        Proof::RequestIds(vec!["r".into()]),
+        ENABLED,
+    );
+    history.saw(1, seen(1, &["r"]));
+    let look = history.look_at(2, Ok(seen(2, &[])));
+    assert!(!history.knowledge.looked(&look, &history.settings));
+    assert_eq!(history.view().request_ids, ["r"], "the evidence stays");
+    let mut down = seen(3, &[]);
+    down.tunnel = Some(Tunnel {
+        status: TunnelStatus::Down,
+        ..Tunnel::default()
+    });
+    let look = history.look_at(3, Ok(down));
+    assert!(history.knowledge.looked(&look, &history.settings));
+}
+
+#[test]
 fn an_update_that_wrote_nothing_still_wants_a_later_look() {
     let mut history = History::new();
     history.saw(0, neutron("ACTIVE"));

@@ -123,6 +123,17 @@ impl Backend {
             .map_or(Duration::MAX, |asked| asked.elapsed())
     }
 
+    /// The same for a call whose caller chose the deadline: that it passed tells nothing of the backend.
+    ///
+    /// # Errors
+    /// The one it was given.
+    pub fn heard_by_caller<T>(&self, result: Result<T>) -> Result<T> {
+        match result {
+            Err(error) if error.kind == ErrorKind::DeadlineExceeded => Err(error.on(self.name())),
+            result => self.heard(result),
+        }
+    }
+
     /// Takes note of how a call went, names the backend in its error, and passes it on.
     ///
     /// # Errors

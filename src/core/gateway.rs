@@ -136,7 +136,7 @@ impl Gateway {
         let backend = self.poller(&name.backend)?.backend();
         let result = backend.dialect().get(&name.id, &caller(deadline)).await;
         backend
-            .heard(result)
+            .heard_by_caller(result)
             .map_err(|error| named(error, name).during("reading a connection"))
     }
 
@@ -179,7 +179,8 @@ impl Gateway {
                 size: room,
                 token: inner.take(),
             };
-            match backend.heard(backend.dialect().list(&request, &caller(deadline)).await) {
+            match backend.heard_by_caller(backend.dialect().list(&request, &caller(deadline)).await)
+            {
                 Ok(page) => {
                     let name = backend.name();
                     let found = page.connections.into_iter();

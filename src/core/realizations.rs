@@ -325,10 +325,7 @@ async fn first_look(
 ) -> bool {
     let (_, current) = subject.current(interest);
     if current {
-        poller.look_by(
-            subject,
-            Instant::now() + poller.backend().settings().poll.fresh,
-        );
+        poller.look_by(subject, subject.soonest_look());
         return true;
     }
     let wait = FIRST_LOOK.min(heartbeat);

@@ -36,6 +36,8 @@ use tokio_util::sync::CancellationToken;
 const MOST_LOOKS: usize = 16;
 /// How long a connection nobody watches is remembered, so that a stream can be resumed.
 const REMEMBERED: Duration = Duration::from_secs(3600);
+/// Beyond so many, those that nobody watches are forgotten after a minute: names cost callers nothing.
+const REMEMBERED_AT_LENGTH: usize = 20_000;
 /// How often a backend that is watched as a whole is listed again for connections made elsewhere.
 const RELIST: Duration = Duration::from_secs(60);
 /// How often a backend that nobody asks anything is asked whether it is there.
@@ -357,10 +359,17 @@ impl Poller {
     }
 
     fn forget_idle(&self) {
-        lock(&self.subjects).retain(|_, subject| {
+        let mut subjects = lock(&self.subjects);
+        let crowded = subjects.len() > REMEMBERED_AT_LENGTH;
+        let remembered = if crowded {
+            Duration::from_secs(60)
+        } else {
+            REMEMBERED
+        };
+        subjects.retain(|_, subject| {
             subject
                 .idle_since()
-                .is_none_or(|since| since.elapsed() < REMEMBERED)
+                .is_none_or(|since| since.elapsed() < remembered)
         });
     }
 }

@@ -58,6 +58,7 @@ struct State {
     /// How many looks began and ended; they never overlap.
     looks_begun: u64,
     looks_ended: u64,
+    last_begun: Option<Instant>,
     /// Whether the last look to begin asked for the tunnel.
     asked_tunnel: bool,
     last_success: Option<(Instant, SystemTime)>,
@@ -131,6 +132,7 @@ impl Subject {
                 next_look: None,
                 looks_begun: 0,
                 looks_ended: 0,
+                last_begun: None,
                 asked_tunnel: false,
                 last_success: None,
                 last_error: None,
@@ -205,6 +207,7 @@ impl Subject {
         state.in_flight = true;
         state.next_look = None;
         state.looks_begun += 1;
+        state.last_begun = Some(now);
         state.asked_tunnel = want_tunnel;
         let known = state.admin_enabled;
         state.admin_enabled =
@@ -314,6 +317,15 @@ impl Subject {
                 ..View::default()
             },
         })
+    }
+
+    /// When the next look is worth its request for somebody who has just come: at once, unless the last one
+    /// began a moment ago. However many come, they cost no more than one who stays.
+    pub fn soonest_look(&self) -> Instant {
+        let now = Instant::now();
+        self.state()
+            .last_begun
+            .map_or(now, |begun| now.max(begun + self.settings.fresh))
     }
 
     /// The number of the next look to begin.

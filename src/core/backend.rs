@@ -5,7 +5,6 @@ use crate::{
         dialect::{Call, Capabilities, Dialect, PageRequest, Target, Usage},
         error::{Error, ErrorKind, ErrorReason, Result},
         settings::BackendSettings,
-        watch::poller::look_call,
     },
     model::{BackendName, Sighting},
 };
@@ -172,10 +171,9 @@ impl Backend {
 
     /// Looks at connections.
     pub async fn look(&self, targets: &[Target]) -> Vec<Result<Sighting>> {
-        let results = self
-            .dialect
-            .look(targets, &look_call(self.settings.timeout))
-            .await;
+        // A look may need several requests, one after the other.
+        let call = Call::poll(self.settings.timeout * 3);
+        let results = self.dialect.look(targets, &call).await;
         results
             .into_iter()
             .map(|result| self.heard(result))

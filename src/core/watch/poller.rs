@@ -4,7 +4,7 @@
 use crate::{
     core::{
         backend::Backend,
-        dialect::{Call, Target},
+        dialect::Target,
         error::{Error, Result},
         watch::{
             knowledge::Look,
@@ -423,10 +423,4 @@ impl Poller {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// What a look is made with.
-pub fn look_call(timeout: Duration) -> Call {
-    // A look may need several requests, one after the other.
-    Call::poll(timeout * 3)
 }

@@ -27,6 +27,20 @@ pub enum Verdict {
     Failure(Reason),
 }
 
+/// Judges what is known for a watch that is bound to the write of this number, or to none (0).
+///
+/// What was seen before the write was done decides nothing. If a newer write through this gateway has
+/// followed, it contains this one, and what the newer one wants counts.
+pub fn judge_bound(view: &View, mut terms: Terms, write: u64) -> Verdict {
+    if view.writes < write {
+        return Verdict::GoesOn;
+    }
+    if view.writes > write {
+        terms.wanted = None;
+    }
+    judge(view, terms)
+}
+
 /// Judges what is known. A function of (state, assurance, intent, goal), never of the state alone.
 ///
 /// Failures count only once confirmed: the same bad news from two looks `confirm_failure` apart.

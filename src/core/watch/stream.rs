@@ -12,14 +12,14 @@ use crate::{
     core::{
         error::{Error, ErrorKind, ErrorReason, Result},
         watch::{
-            judge::{Terms, Verdict, judge},
+            judge::{Terms, Verdict, judge_bound},
             log::{After, Observation},
             poller::Poller,
             subject::{Interest, Pulse, Subject, Watching},
             token::ResumeToken,
         },
     },
-    model::{Goal, RealizationState, Reason},
+    model::{RealizationState, Reason},
 };
 use std::{sync::Arc, time::Duration};
 use tokio::{
@@ -63,13 +63,6 @@ pub enum Outcome {
     Failed(Reason),
 }
 
-/// The write a watch is bound to.
-#[derive(Debug, Clone, Copy)]
-pub struct Bound {
-    /// Its number.
-    pub write: u64,
-}
-
 /// A watch of one connection. Dropping it ends it.
 #[derive(Debug)]
 pub struct Watch {
@@ -78,7 +71,8 @@ pub struct Watch {
     /// Has the connection polled; given back when the watch is dropped.
     _watching: Watching,
     terms: Option<Terms>,
-    bound: Option<Bound>,
+    /// The number of the write it is bound to; 0 if to none.
+    bound: u64,
     heartbeat: Duration,
     appended: watch::Receiver<u64>,
     looked: watch::Receiver<u64>,
@@ -108,8 +102,8 @@ pub struct Opening {
     pub watching: Watching,
     /// What is waited for; `None` goes on for ever.
     pub terms: Option<Terms>,
-    /// Which write it is bound to.
-    pub bound: Option<Bound>,
+    /// The number of the write it is bound to; 0 if to none.
+    pub bound: u64,
     /// The longest silence.
     pub heartbeat: Duration,
     /// Where to go on; `None` begins with a snapshot.
@@ -253,17 +247,7 @@ impl Watch {
     }
 
     fn outcome(&self, entry: &Observation) -> Option<Outcome> {
-        let mut terms = self.terms?;
-        if let Some(bound) = self.bound {
-            if entry.view.writes < bound.write {
-                return None;
-            }
-            if entry.view.writes > bound.write && terms.goal != Goal::Gone {
-                // A newer write through this gateway contains this one; what it wants counts.
-                terms.wanted = None;
-            }
-        }
-        match judge(&entry.view, terms) {
+        match judge_bound(&entry.view, self.terms?, self.bound) {
             Verdict::GoesOn => None,
             Verdict::Success(reason) => Some(Outcome::Succeeded(reason)),
             Verdict::Failure(reason) => Some(Outcome::Failed(reason)),

@@ -152,7 +152,7 @@ impl Poller {
 
     /// Has a connection looked at by then.
     pub fn look_by(&self, subject: &Subject, when: Instant) {
-        lock(&self.schedule).no_later_than(&subject.name().id, when);
+        lock(&self.schedule).no_later_than(&subject.name().id, when, subject.stake());
         subject.scheduled(when);
         self.wake.notify_one();
     }

@@ -7,54 +7,95 @@ use std::{
 };
 use tokio::time::Instant;
 
+/// What is at stake in a look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stake {
+    /// Something is on its way, or somebody waits for an outcome.
+    High,
+    /// Nothing; it is looked at so that a change is not missed.
+    Low,
+}
+
+/// When both are due, every so many turns one goes to what has little at stake, so that it never starves.
+const SHARE_OF_LOW: u64 = 4;
+
 /// Connections by the time at which they are due; each at most once.
 #[derive(Debug, Default)]
 pub struct Schedule {
-    due: BTreeSet<(Instant, Arc<str>)>,
-    at: HashMap<Arc<str>, Instant>,
+    high: BTreeSet<(Instant, Arc<str>)>,
+    low: BTreeSet<(Instant, Arc<str>)>,
+    at: HashMap<Arc<str>, (Instant, Stake)>,
+    turns: u64,
 }
 
 impl Schedule {
-    /// Has `id` looked at at `when`, or earlier if it is already due earlier.
-    pub fn no_later_than(&mut self, id: &Arc<str>, when: Instant) {
-        match self.at.get(id) {
-            Some(known) if *known <= when => {}
-            _ => {
-                self.remove(id);
-                self.due.insert((when, Arc::clone(id)));
-                self.at.insert(Arc::clone(id), when);
-            }
-        }
+    /// Has `id` looked at at `when`, or earlier if it is already due earlier; and with the higher stake.
+    pub fn no_later_than(&mut self, id: &Arc<str>, when: Instant, stake: Stake) {
+        let (when, stake) = match self.at.get(id) {
+            Some((known, Stake::High)) => (when.min(*known), Stake::High),
+            Some((known, Stake::Low)) => (when.min(*known), stake),
+            None => (when, stake),
+        };
+        self.remove(id);
+        self.queue(stake).insert((when, Arc::clone(id)));
+        self.at.insert(Arc::clone(id), (when, stake));
     }
 
     /// Takes `id` off.
     pub fn remove(&mut self, id: &Arc<str>) {
-        if let Some(when) = self.at.remove(id) {
-            self.due.remove(&(when, Arc::clone(id)));
+        if let Some((when, stake)) = self.at.remove(id) {
+            self.queue(stake).remove(&(when, Arc::clone(id)));
         }
     }
 
     /// When the next is due.
     pub fn next(&self) -> Option<Instant> {
-        self.due.first().map(|(when, _)| *when)
+        let first = |queue: &BTreeSet<(Instant, Arc<str>)>| queue.first().map(|(when, _)| *when);
+        [first(&self.high), first(&self.low)]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Takes off what is due at `now`, at most `most`. If anything is, what is due within `slack` may come
     /// along, because looking at several costs a cloud that can LIST little more than looking at one.
     pub fn take_due(&mut self, now: Instant, slack: Duration, most: usize) -> Vec<Arc<str>> {
+        self.turns += 1;
+        let order = if self.turns.is_multiple_of(SHARE_OF_LOW) {
+            [Stake::Low, Stake::High]
+        } else {
+            [Stake::High, Stake::Low]
+        };
         let mut taken = Vec::new();
+        for stake in order {
+            self.take(stake, now, most, &mut taken);
+        }
+        if !taken.is_empty() {
+            for stake in order {
+                self.take(stake, now + slack, most, &mut taken);
+            }
+        }
+        taken
+    }
+
+    fn take(&mut self, stake: Stake, due: Instant, most: usize, taken: &mut Vec<Arc<str>>) {
         while taken.len() < most {
-            let Some((when, id)) = self.due.first().cloned() else {
+            let Some((when, id)) = self.queue(stake).first().cloned() else {
                 break;
             };
-            let allowed = if taken.is_empty() { now } else { now + slack };
-            if when > allowed {
+            if when > due {
                 break;
             }
             self.remove(&id);
             taken.push(id);
         }
-        taken
+    }
+
+    fn queue(&mut self, stake: Stake) -> &mut BTreeSet<(Instant, Arc<str>)> {
+        match stake {
+            Stake::High => &mut self.high,
+            Stake::Low => &mut self.low,
+        }
     }
 }
 
@@ -62,23 +103,54 @@ impl Schedule {
 mod tests {
     use super::*;
 
+    fn id(text: &str) -> Arc<str> {
+        text.into()
+    }
+
     #[test]
     fn the_due_come_first_and_the_nearly_due_come_along() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut schedule = Schedule::default();
-        for (id, seconds) in [("c", 9), ("a", 1), ("b", 3), ("a", 5)] {
-            schedule.no_later_than(&id.into(), at(seconds));
+        for (name, seconds) in [("c", 9), ("a", 1), ("b", 3), ("a", 5)] {
+            schedule.no_later_than(&id(name), at(seconds), Stake::Low);
         }
         assert_eq!(schedule.next(), Some(at(1)));
         let slack = Duration::from_secs(2);
         assert_eq!(schedule.take_due(at(0), slack, 10), Vec::<Arc<str>>::new());
-        assert_eq!(
-            schedule.take_due(at(1), slack, 10),
-            vec!["a".into(), "b".into()]
-        );
+        assert_eq!(schedule.take_due(at(1), slack, 10), vec![id("a"), id("b")]);
         assert_eq!(schedule.take_due(at(9), slack, 0), Vec::<Arc<str>>::new());
-        schedule.remove(&"c".into());
+        schedule.remove(&id("c"));
         assert_eq!(schedule.next(), None);
+    }
+
+    #[test]
+    fn much_at_stake_goes_first_and_little_does_not_starve() {
+        let start = Instant::now();
+        let mut schedule = Schedule::default();
+        for number in 0..40 {
+            schedule.no_later_than(&id(&format!("low-{number}")), start, Stake::Low);
+        }
+        let now = start + Duration::from_secs(60);
+        let mut order = Vec::new();
+        for _ in 0..12 {
+            // One fresh write, due again as soon as it was looked at; it became due last of all.
+            schedule.no_later_than(&id("high"), now, Stake::High);
+            order.extend(schedule.take_due(now, Duration::ZERO, 1));
+        }
+        let high = order.iter().filter(|name| name.starts_with("high")).count();
+        assert_eq!((order.len(), high), (12, 9));
+    }
+
+    #[test]
+    fn a_stake_is_raised_and_not_lowered_while_it_waits() {
+        let start = Instant::now();
+        let later = start + Duration::from_secs(9);
+        let mut schedule = Schedule::default();
+        schedule.no_later_than(&id("a"), later, Stake::Low);
+        schedule.no_later_than(&id("a"), start, Stake::High);
+        schedule.no_later_than(&id("a"), later, Stake::Low);
+        schedule.no_later_than(&id("b"), start, Stake::Low);
+        assert_eq!(schedule.take_due(start, Duration::ZERO, 1), vec![id("a")]);
     }
 }

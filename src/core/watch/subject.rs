@@ -10,6 +10,7 @@ use crate::{
             log::{After, Log, Observation},
             pace,
             ring::Ring,
+            schedule::Stake,
             token::WriteToken,
         },
     },
@@ -55,6 +56,8 @@ struct State {
     again: bool,
     interval: Duration,
     next_look: Option<Instant>,
+    /// By how much the last look was later than planned: the budget forces it.
+    late: Duration,
     /// How many looks began and ended; they never overlap.
     looks_begun: u64,
     looks_ended: u64,
@@ -130,6 +133,7 @@ impl Subject {
                 again: false,
                 interval: settings.fresh,
                 next_look: None,
+                late: Duration::ZERO,
                 looks_begun: 0,
                 looks_ended: 0,
                 last_begun: None,
@@ -205,7 +209,10 @@ impl Subject {
         let now = Instant::now();
         let want_tunnel = state.tunnel_watchers > 0;
         state.in_flight = true;
-        state.next_look = None;
+        state.late = state
+            .next_look
+            .take()
+            .map_or(Duration::ZERO, |planned| now.duration_since(planned));
         state.looks_begun += 1;
         state.last_begun = Some(now);
         state.asked_tunnel = want_tunnel;
@@ -273,9 +280,17 @@ impl Subject {
         next
     }
 
+    /// What is at stake in its next look.
+    pub fn stake(&self) -> Stake {
+        let state = self.state();
+        let high = state.knowledge.unsettled() || state.outcome_watchers > 0;
+        if high { Stake::High } else { Stake::Low }
+    }
+
     /// Remembers when it is looked at next, for heartbeats.
     pub fn scheduled(&self, at: Instant) {
-        self.state().next_look = Some(at);
+        let mut state = self.state();
+        state.next_look = Some(state.next_look.map_or(at, |known| known.min(at)));
     }
 
     /// What is said now, and whether it is current: from a look that succeeded lately, covered the tunnel if
@@ -386,7 +401,12 @@ impl Subject {
     pub fn pulse(&self) -> Pulse {
         let state = self.state();
         let now = Instant::now();
-        let promised = state.interval + state.interval / 2 + Duration::from_secs(1);
+        // What was planned and cannot be kept is told as it is.
+        let overdue = state
+            .next_look
+            .map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
+        let interval = state.interval + state.late.max(overdue);
+        let promised = interval + interval / 2 + Duration::from_secs(1);
         Pulse {
             last_success: state.last_success.map(|(_, time)| time),
             next_look: state
@@ -395,7 +415,7 @@ impl Subject {
             stale: state
                 .last_success
                 .is_none_or(|(begun, _)| now.duration_since(begun) > promised),
-            interval: state.interval,
+            interval,
             last_error: state.last_error.as_ref().map(|error| error.reason),
         }
     }
@@ -427,5 +447,39 @@ impl Subject {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::watch::ring::Sequence;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_interval_that_cannot_be_kept_is_told_as_it_is() {
+        let ring = Arc::new(Ring::new(Arc::new(Sequence::new(1))));
+        let name = ConnectionName::connection(&"a".parse().unwrap(), "1").unwrap();
+        let subject = Arc::new(Subject::new(name, ring, PollSettings::default()));
+        let _watching = subject.watch(Interest::default());
+        let second = Duration::from_secs(1);
+        let planned = subject.pulse().interval;
+        subject.scheduled(Instant::now() + 2 * second);
+        tokio::time::advance(9 * second).await;
+        assert_eq!(subject.pulse().interval, planned + 7 * second, "overdue");
+        let (_, after_writes) = subject.begin_look().unwrap();
+        let now = Instant::now();
+        let result = Ok(crate::model::Sighting::default());
+        let look = Look {
+            begun: now,
+            ended: now,
+            after_writes,
+            result,
+        };
+        assert!(subject.end_look(&look, SystemTime::now()).is_some());
+        let told = subject.pulse();
+        assert_eq!(
+            (told.interval, told.stale),
+            (PollSettings::default().stable + 7 * second, false)
+        );
     }
 }

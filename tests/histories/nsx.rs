@@ -263,12 +263,19 @@ impl Cloud for Nsx {
     }
 
     fn truth(&mut self, at: Ms) -> Truth {
-        let everywhere = |times: fn(&Version) -> &Vec<Ms>| {
-            let newest = self
+        // A node may have a version by way of a newer one; the least of the nodes counts.
+        let newest = |node: usize, times: fn(&Version) -> &Vec<Ms>| {
+            let index = self
                 .versions
                 .iter()
-                .rposition(|version| times(version).iter().all(|time| *time <= at));
-            newest.map_or(0, |index| index as u64 + 1)
+                .rposition(|version| times(version)[node] <= at);
+            index.map_or(0, |index| index as u64 + 1)
+        };
+        let everywhere = |times: fn(&Version) -> &Vec<Ms>| {
+            (0..self.nodes)
+                .map(|node| newest(node, times))
+                .min()
+                .unwrap_or(0)
         };
         let up = self.up(at);
         let gone = !self.present && at >= self.forgotten;

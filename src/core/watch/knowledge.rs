@@ -6,7 +6,7 @@
 //!                            ▲       │
 //!                            │       └─ status may be of before the write:
 //!                            │             ACCEPTED / AWAITING_PROOF
-//!                            │               │ it left and came back, or PENDING was left ──► as seen
+//!                            │               │ it went down and up again, or PENDING was left ──► as seen
 //!                            │               │ quiet for `quiet_after_update` ──► as seen, INTENT_STORED,
 //!                            │               │                                    ASSUMED_AFTER_QUIET_TIME
 //!                            └───────────────┘ next write
@@ -28,6 +28,9 @@ use tokio::time::Instant;
 
 /// The most upstream request ids that one look asks for; older ones are contained in newer ones.
 pub const MAX_REQUEST_IDS: usize = 4;
+
+/// How many different statuses are remembered while proof of a write is awaited; clouds have seven.
+const MOST_LEFT: usize = 16;
 
 /// What is said of a connection: the part of an observation that is derived from looks and writes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -129,10 +132,11 @@ pub struct Knowledge {
 /// Waiting for proof that a status is not of before a write.
 #[derive(Debug, Clone)]
 struct Quiet {
-    /// What the cloud said when the write was answered; `None` if leaving it would prove nothing.
-    baseline: Option<String>,
+    /// Whether a status that moves can be proof at all, or nothing but time.
+    movement_proves: bool,
     last: Option<(String, State)>,
-    left: bool,
+    /// Statuses that were seen to be left since the write.
+    left: Vec<String>,
     since: Instant,
     reason: &'static str,
 }
@@ -202,18 +206,18 @@ impl Knowledge {
             }
             Proof::StatusMustMove { native_state } => {
                 self.quiet = Some(Quiet {
-                    baseline: Some(native_state.clone()),
+                    movement_proves: true,
                     last: Some((native_state.clone(), State::Unknown)),
-                    left: false,
+                    left: Vec::new(),
                     since: write.done,
                     reason: codes::ASSUMED_AFTER_QUIET_TIME,
                 });
             }
             Proof::RequestIdMissing => {
                 self.quiet = Some(Quiet {
-                    baseline: None,
+                    movement_proves: false,
                     last: None,
-                    left: false,
+                    left: Vec::new(),
                     since: write.done,
                     reason: codes::NO_REQUEST_ID,
                 });
@@ -399,12 +403,16 @@ impl Quiet {
         {
             // When it changed is not known, only that it has by now.
             self.since = look.ended;
-            if let Some(baseline) = &self.baseline {
-                self.left |= native != baseline;
-                let returned = self.left && native == baseline;
+            if self.movement_proves {
+                // A tunnel that went down and came up again was made anew. The other way round proves
+                // nothing: it may come up by what was before the write, and fail by itself.
+                let up_again = sighting.state == State::Active && self.left.contains(native);
                 let was_pending = matches!(state_before, State::Pending | State::InProgress);
-                if returned || (was_pending && is_settled(sighting.state)) {
+                if up_again || (was_pending && is_settled(sighting.state)) {
                     return Standing::Proven;
+                }
+                if self.left.len() < MOST_LEFT && !self.left.contains(&before) {
+                    self.left.push(before);
                 }
             }
         }

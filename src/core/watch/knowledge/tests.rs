@@ -257,6 +257,19 @@ fn a_status_that_left_and_came_back_is_proof() {
 }
 
 #[test]
+fn a_tunnel_that_came_up_and_failed_again_is_no_proof() {
+    // Up by the configuration before, down by itself: the agent may not have acted yet.
+    let mut history = History::new();
+    history.updated(100, "DOWN");
+    assert_eq!(said(history.saw(102, neutron("ACTIVE"))), WAITING);
+    assert_eq!(said(history.saw(104, neutron("DOWN"))), WAITING);
+    assert_eq!(
+        said(history.saw(140, neutron("ACTIVE"))),
+        (State::Active, Assurance::TunnelUp, None)
+    );
+}
+
+#[test]
 fn a_pending_update_that_ended_is_proof_whatever_it_ended_in() {
     for end in ["ACTIVE", "DOWN", "ERROR"] {
         let mut history = History::new();

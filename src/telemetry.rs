@@ -7,7 +7,10 @@ use opentelemetry_sdk::{
     propagation::TraceContextPropagator,
     trace::{SdkTracerProvider, Tracer},
 };
-use std::{io, time::Duration};
+use std::{
+    io::{self, IsTerminal},
+    time::Duration,
+};
 use tracing::{Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{
     EnvFilter, Layer,
@@ -93,7 +96,8 @@ pub fn begin(settings: &Settings) -> Result<Telemetry, Error> {
         .filter(|endpoint| !endpoint.is_empty());
     let spans = endpoint.as_deref().map(exporter).transpose()?;
     let tracer = spans.as_ref().map(|spans| spans.tracer("isthmus"));
-    let subscriber = subscriber(settings.format, filter, io::stderr, tracer);
+    let colours = io::stderr().is_terminal();
+    let subscriber = subscriber(settings.format, filter, io::stderr, colours, tracer);
     tracing::subscriber::set_global_default(subscriber).map_err(|_| Error::AlreadyBegun)?;
     // For requests to clouds; the spans of incoming calls read their headers themselves.
     global::set_text_map_propagator(TraceContextPropagator::new());
@@ -127,17 +131,21 @@ fn exporter(endpoint: &str) -> Result<SdkTracerProvider, ExporterBuildError> {
         .build())
 }
 
-/// Logs to `writer` as `filter` says, and our own spans, whatever it says, to `tracer`.
+/// Logs to `writer` as `filter` says, and our own spans, whatever it says, to `tracer`. Colours are for
+/// terminals: in a file or a pipe they are noise that hides what is searched for.
 fn subscriber<W>(
     format: Format,
     filter: EnvFilter,
     writer: W,
+    colours: bool,
     tracer: Option<Tracer>,
 ) -> impl Subscriber + Send + Sync
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let lines = tracing_subscriber::fmt::layer().with_writer(writer);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(writer)
+        .with_ansi(colours);
     let lines: Box<dyn Layer<Registry> + Send + Sync> = match format {
         Format::Human => lines.with_filter(filter).boxed(),
         Format::Json => lines.json().flatten_event(true).with_filter(filter).boxed(),
@@ -175,7 +183,7 @@ mod tests {
         let lines = Lines::default();
         let writer = lines.clone();
         let filter = filter(Some(directives)).unwrap();
-        let subscriber = subscriber(format, filter, move || writer.clone(), None);
+        let subscriber = subscriber(format, filter, move || writer.clone(), false, None);
         tracing::subscriber::with_default(subscriber, || {
             tracing::debug!("too fine");
             tracing::info!(backend.name = "a", "the cloud answered");
@@ -197,6 +205,7 @@ mod tests {
         assert!(!written(Format::Human, "info").contains("too fine"));
         assert!(written(Format::Human, "debug").contains("too fine"));
         assert_eq!(written(Format::Human, "off"), "");
+        assert!(!written(Format::Human, "debug").contains('\x1b'));
         assert!(filter(Some("isthmus=loud")).is_err());
     }
 

@@ -307,13 +307,16 @@ async fn a_list_brings_everything_once(cloud: &dyn Cloud) {
     }
     for size in [1, 3, 7, 1000] {
         let mut found = Vec::new();
-        let mut request = PageRequest { size, token: None };
+        let mut request = PageRequest {
+            size,
+            ..PageRequest::default()
+        };
         loop {
             let page = cloud.dialect().list(&request, &call()).await.unwrap();
             assert!(page.connections.len() <= size as usize);
             found.extend(page.connections.into_iter().map(|connection| connection.id));
             let Some(next) = page.next else { break };
-            request.token = Some(next);
+            request.after = Some(next);
             assert!(found.len() <= 7, "the list does not end");
         }
         assert_eq!(found.len(), 7, "page size {size}");

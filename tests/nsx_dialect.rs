@@ -555,7 +555,11 @@ async fn a_list_ends_at_either_mark_and_has_every_peer() {
         let mut found = BTreeSet::new();
         let mut token = None;
         loop {
-            let page = PageRequest { size: 50, token };
+            let page = PageRequest {
+                size: 50,
+                after: token,
+                ..PageRequest::default()
+            };
             let page = cloud.nsx.list(&page, &call()).await.unwrap();
             for connection in page.connections {
                 assert_eq!(
@@ -607,7 +611,7 @@ async fn an_absent_api_is_not_an_empty_one() {
         .list(
             &PageRequest {
                 size: 50,
-                token: None,
+                ..PageRequest::default()
             },
             &call(),
         )

@@ -532,7 +532,10 @@ async fn a_walk_survives_the_row_it_stands_on() {
 
 /// Walks all pages; `between` is told where the next one starts.
 async fn walk(bench: &Bench, size: u32, between: impl Fn(&String)) -> BTreeSet<String> {
-    let mut request = PageRequest { size, token: None };
+    let mut request = PageRequest {
+        size,
+        ..PageRequest::default()
+    };
     let mut found = BTreeSet::new();
     loop {
         let page = bench.dialect.list(&request, &call()).await.unwrap();
@@ -548,7 +551,7 @@ async fn walk(bench: &Bench, size: u32, between: impl Fn(&String)) -> BTreeSet<S
             return found;
         };
         between(&next);
-        request.token = Some(next);
+        request.after = Some(next);
     }
 }
 
@@ -715,7 +718,7 @@ async fn an_account_that_may_not_see_never_reports_anything_gone() {
     );
     let first = PageRequest {
         size: 50,
-        token: None,
+        ..PageRequest::default()
     };
     for error in [
         reader.probe(&call()).await.unwrap_err(),

@@ -85,6 +85,17 @@ pub enum Question {
         /// The backend; all if left out.
         #[arg(value_name = "BACKEND")]
         parent: Option<String>,
+        /// Only those that meet this, for example 'display_name:branch AND admin_enabled=true'.
+        #[arg(long, default_value = "", hide_default_value = true)]
+        filter: String,
+        /// Their order: name or display_name, with desc behind it if wanted.
+        #[arg(
+            long,
+            value_name = "FIELD",
+            default_value = "",
+            hide_default_value = true
+        )]
+        order_by: String,
         /// Which gateway, and how to print.
         #[command(flatten)]
         client: ClientArgs,

@@ -59,9 +59,12 @@ async fn print(question: &Question, gateway: &Gateway, printer: &mut Printer) ->
     match question {
         Question::Backends { name, .. } => show::backends(gateway, name.as_deref(), printer).await,
         Question::Get { name, .. } => show::connection(gateway, name, printer).await,
-        Question::List { parent, .. } => {
-            show::connections(gateway, parent.as_deref(), printer).await
-        }
+        Question::List {
+            parent,
+            filter,
+            order_by,
+            ..
+        } => show::connections(gateway, parent.as_deref(), filter, order_by, printer).await,
         Question::Create {
             backend,
             file,

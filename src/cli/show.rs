@@ -62,7 +62,7 @@ pub async fn connection(gateway: &Gateway, name: &str, printer: &mut Printer) ->
     }
 }
 
-/// Shows the connections of one backend, or of all. A backend that could not be asked is told on standard
+/// Shows the connections of one backend, or of all, as `filter` and `order_by` of the request say. A backend that could not be asked is told on standard
 /// error, and the end is then [`Exit::CouldNotAsk`] though the rest is shown.
 ///
 /// # Errors
@@ -70,10 +70,12 @@ pub async fn connection(gateway: &Gateway, name: &str, printer: &mut Printer) ->
 pub async fn connections(
     gateway: &Gateway,
     parent: Option<&str>,
+    filter: &str,
+    order_by: &str,
     printer: &mut Printer,
 ) -> io::Result<Exit> {
     let parent = names::backend(parent);
-    match every_page(gateway, &parent).await {
+    match every_page(gateway, &parent, filter, order_by).await {
         Ok((connections, unreachable)) => {
             // An empty list that is not the whole list says nothing.
             if !connections.is_empty() || unreachable.is_empty() {
@@ -81,7 +83,7 @@ pub async fn connections(
             }
             for backend in &unreachable {
                 eprintln!(
-                    "isthmus: {backend} cannot be asked now; its connections are not in this list"
+                    "isthmus: {backend} cannot be asked now; not all of its connections are in this list"
                 );
             }
             if unreachable.is_empty() {
@@ -121,6 +123,8 @@ async fn one_backend(
 async fn every_page(
     gateway: &Gateway,
     parent: &str,
+    filter: &str,
+    order_by: &str,
 ) -> Result<(Vec<Connection>, Vec<String>), Status> {
     let mut client = gateway.connections();
     let mut connections = Vec::new();
@@ -131,6 +135,8 @@ async fn every_page(
             parent: parent.to_owned(),
             page_size: 1_000,
             page_token,
+            filter: filter.to_owned(),
+            order_by: order_by.to_owned(),
         };
         let page = answer(client.list_connections(request)).await?;
         connections.extend(page.connections);

@@ -2,7 +2,7 @@
 
 use crate::{
     core::{
-        dialect::{Call, Capabilities, Dialect, PageRequest, Target, Usage},
+        dialect::{Call, Capabilities, Dialect, Page, PageRequest, Priority, Target, Usage},
         error::{Error, ErrorKind, ErrorReason, Result},
         settings::BackendSettings,
     },
@@ -16,8 +16,8 @@ use tokio::{sync::watch, time::Instant};
 
 /// The most pages one list is followed through; a cloud that never ends its list is not followed for ever.
 const MOST_PAGES: usize = 1000;
-/// Page size where the core itself lists.
-const PAGE_SIZE: u32 = 1000;
+/// Page size where the core itself lists. Clouds that must be read whole for each page are read less often so.
+const PAGE_SIZE: u32 = 5000;
 
 /// One account in one project of one cloud.
 #[derive(Debug)]
@@ -180,6 +180,28 @@ impl Backend {
             .collect()
     }
 
+    /// Reads one page of connections.
+    ///
+    /// # Errors
+    /// As [`Dialect::list`], or if the list does not go on.
+    pub async fn list(&self, request: &PageRequest, call: &Call) -> Result<Page> {
+        let page = self.dialect.list(request, call).await;
+        let page = page.and_then(|page| {
+            let goes_on = page.next.is_none() || page.next > request.after;
+            goes_on.then_some(page).ok_or_else(|| {
+                Error::new(
+                    ErrorKind::Unavailable,
+                    ErrorReason::UpstreamBrokenAnswer,
+                    "the list does not go on",
+                )
+            })
+        });
+        match call.priority {
+            Priority::Caller => self.heard_by_caller(page),
+            Priority::Poll => self.heard(page),
+        }
+    }
+
     /// The ids of all connections.
     ///
     /// # Errors
@@ -188,17 +210,17 @@ impl Backend {
         let mut ids = Vec::new();
         let mut request = PageRequest {
             size: PAGE_SIZE,
-            token: None,
+            ..PageRequest::default()
         };
         let mut call = Call::poll(self.settings.timeout);
         call.deadline = deadline;
         for _ in 0..MOST_PAGES {
-            let page = self.heard(self.dialect.list(&request, &call).await)?;
+            let page = self.list(&request, &call).await?;
             ids.extend(page.connections.into_iter().map(|connection| connection.id));
             let Some(next) = page.next else {
                 return Ok(ids);
             };
-            request.token = Some(next);
+            request.after = Some(next);
         }
         let endless = Error::new(
             ErrorKind::Unavailable,

@@ -1,7 +1,10 @@
 //! The seam: what a dialect must do, and what it may rely on.
 
 use crate::{
-    core::error::{Result, Violation},
+    core::{
+        error::{Result, Violation},
+        filter::Filter,
+    },
     model::{Connection, ConnectionChange, ConnectionSpec, Sighting},
 };
 use async_trait::async_trait;
@@ -49,11 +52,14 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     /// `NotFound` / `ConnectionNotFound` if the cloud says that there is none.
     async fn get(&self, id: &str, call: &Call) -> Result<Connection>;
 
-    /// Reads one page of connections.
+    /// Reads connections in the order of their ids.
     ///
     /// # Behavior
     /// - May answer fewer than `page.size`, even none, with a `next`; only the absence of `next` is the end.
-    /// - `next` is opaque to the core and valid for the next call with the same size.
+    /// - A connection that is there all the time is on one of the pages, once, whatever vanishes or appears
+    ///   between them. Where the cloud's own cursor does not give that, the dialect reads more and sorts.
+    /// - May leave out what `page.filter` does not accept, if the cloud is sure to leave out nothing else; the
+    ///   core asks the filter again.
     async fn list(&self, page: &PageRequest, call: &Call) -> Result<Page>;
 
     /// Makes a connection, with `mark` left on whatever is made, so that it can be found again.
@@ -210,18 +216,20 @@ impl Default for Mark {
 /// Which page.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PageRequest {
-    /// At most this many, 1 to 1,000.
+    /// At most this many, at least 1.
     pub size: u32,
-    /// `Page::next` of the page before; `None` for the first.
-    pub token: Option<String>,
+    /// Only connections whose id comes after this one, compared as text; `None`: from the first.
+    pub after: Option<String>,
+    /// What will be kept of the answer.
+    pub filter: Filter,
 }
 
 /// One page of connections.
 #[derive(Debug, Clone, Default)]
 pub struct Page {
-    /// The connections, in the order of the cloud.
+    /// The connections, by id.
     pub connections: Vec<Connection>,
-    /// Where the next page starts; `None` at the end.
+    /// `after` of the next page; `None` at the end.
     pub next: Option<String>,
 }
 

@@ -3,9 +3,8 @@
 use crate::{
     core::{
         backend::{Backend, BackendView, Serving},
-        dialect::{Call, Dialect, Mark, PageRequest, Warning, Written},
+        dialect::{Call, Dialect, Mark, Warning, Written},
         error::{Error, ErrorKind, ErrorReason, Result},
-        paging::PageToken,
         refuse::refuse,
         settings::BackendSettings,
         watch::{
@@ -52,17 +51,6 @@ pub struct Accepted {
     pub write_token: String,
     /// What the cloud does only approximately.
     pub warnings: Vec<Warning>,
-}
-
-/// One page of connections.
-#[derive(Debug, Clone, Default)]
-pub struct Listing {
-    /// The connections with their backends.
-    pub connections: Vec<(BackendName, Connection)>,
-    /// Token of the next page; empty on the last.
-    pub next: String,
-    /// Backends that could not be asked.
-    pub unreachable: Vec<BackendName>,
 }
 
 impl Gateway {
@@ -138,86 +126,6 @@ impl Gateway {
         backend
             .heard_by_caller(result)
             .map_err(|error| named(error, name).during("reading a connection"))
-    }
-
-    /// Reads one page of connections.
-    ///
-    /// # Errors
-    /// As [`Dialect::list`]; with [`Parent::Every`] a backend that fails is named in the listing instead.
-    pub async fn list(
-        &self,
-        parent: &Parent,
-        size: u32,
-        page_token: &str,
-        deadline: Instant,
-    ) -> Result<Listing> {
-        let scope = scope(parent);
-        let token = match page_token {
-            "" => None,
-            text => Some(PageToken::decode(text, &scope)?),
-        };
-        let candidates: Vec<&Arc<Poller>> = match parent {
-            Parent::One(name) => vec![self.poller(name)?],
-            Parent::Every => self.pollers.values().collect(),
-        };
-        let start = token
-            .as_ref()
-            .map(|token| token.backend.clone())
-            .unwrap_or_default();
-        let mut inner = token.and_then(|token| token.inner);
-        let mut listing = Listing::default();
-        // Collected before anything is awaited: a lazy iterator's closure would live across the await.
-        let left: Vec<&Arc<Poller>> = candidates
-            .into_iter()
-            .skip_while(|poller| poller.backend().name().as_str() < start.as_str())
-            .collect();
-        let mut left = left.into_iter().peekable();
-        while let Some(poller) = left.next() {
-            let backend = poller.backend();
-            let room = size - listing.connections.len() as u32;
-            let request = PageRequest {
-                size: room,
-                token: inner.take(),
-            };
-            match backend.heard_by_caller(backend.dialect().list(&request, &caller(deadline)).await)
-            {
-                Ok(page) => {
-                    let name = backend.name();
-                    let found = page.connections.into_iter();
-                    listing
-                        .connections
-                        .extend(found.map(|connection| (name.clone(), connection)));
-                    if page.next.is_some() {
-                        let backend = name.as_str().to_owned();
-                        listing.next = PageToken {
-                            parent: scope,
-                            backend,
-                            inner: page.next,
-                        }
-                        .encode();
-                        return Ok(listing);
-                    }
-                }
-                Err(error) if *parent == Parent::Every && request.token.is_none() => {
-                    tracing::warn!(backend.name = backend.name().as_str(), %error, "cannot list connections");
-                    listing.unreachable.push(backend.name().clone());
-                }
-                Err(error) => return Err(error.during("listing connections")),
-            }
-            if let Some(next) = left.peek()
-                && listing.connections.len() as u32 >= size
-            {
-                let backend = next.backend().name().as_str().to_owned();
-                listing.next = PageToken {
-                    parent: scope,
-                    backend,
-                    inner: None,
-                }
-                .encode();
-                return Ok(listing);
-            }
-        }
-        Ok(listing)
     }
 
     /// Makes a connection.
@@ -418,7 +326,8 @@ pub(super) fn scope(parent: &Parent) -> String {
     }
 }
 
-fn caller(deadline: Instant) -> Call {
+/// A call that somebody waits for until then.
+pub(super) fn caller(deadline: Instant) -> Call {
     Call {
         deadline,
         ..Call::unary(Duration::ZERO)

@@ -5,7 +5,10 @@
 pub mod backend;
 pub mod dialect;
 pub mod error;
+pub mod filter;
 pub mod gateway;
+pub mod listing;
+pub mod order;
 pub mod paging;
 pub mod realizations;
 pub mod refuse;

@@ -47,10 +47,7 @@ impl pb::connection_service_server::ConnectionService for Connections {
     ) -> Result<Response<pb::ListConnectionsResponse>, Status> {
         let deadline = deadline::of_unary(&request);
         let list = List::try_from(request.into_inner())?;
-        let page = self
-            .gateway
-            .list(&list.parent, list.size, &list.page_token, deadline)
-            .await?;
+        let page = self.gateway.list(&list.query, deadline).await?;
         let mut unreachable: Vec<String> =
             page.unreachable.iter().map(ToString::to_string).collect();
         unreachable.sort();

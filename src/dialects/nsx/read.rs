@@ -4,6 +4,7 @@ use crate::{
     core::{
         dialect::{Call, Page, PageRequest},
         error::{Error, ErrorKind, ErrorReason, Result},
+        filter::{Filter, Restriction},
     },
     dialects::nsx::{
         client::{Ask, Client, PEER_ENDPOINTS, SESSIONS},
@@ -16,13 +17,17 @@ use crate::{
 };
 use futures_util::future::join_all;
 use serde_json::Value;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// The largest page NSX gives out.
 const LARGEST_PAGE: &str = "1000";
 /// Up to so many peer endpoints are asked for one by one; for more, the list is read. A list costs NSX far
 /// more than one object, and its account one request either way.
 const FEW: usize = 3;
+/// The most pages of one walk; a list that goes on beyond is not believed.
+const MOST_PAGES: usize = 1_000;
+/// How often the sessions are walked through while they change under the walk.
+const MOST_WALKS: usize = 3;
 
 /// Finds out whether the collection of sessions is there and the login is accepted.
 pub async fn probe(client: &Client, call: &Call) -> Result<()> {
@@ -76,39 +81,124 @@ pub async fn search(
     let mut found = Vec::new();
     let mut cursor = None;
     loop {
-        let page = page(client, collection, LARGEST_PAGE, cursor.as_deref(), call).await?;
+        let page = page(
+            client,
+            collection,
+            LARGEST_PAGE,
+            cursor.as_deref(),
+            &[],
+            call,
+        )
+        .await?;
         found.extend(page.results.into_iter().filter(|body| wanted(body)));
         if found.len() >= most || page.cursor.is_none() {
             return Ok(found);
         }
         if page.cursor == cursor {
-            return Err(Error::new(
-                ErrorKind::Unavailable,
-                ErrorReason::UpstreamBrokenAnswer,
-                "the cloud's list does not go on",
-            ));
+            return Err(endless());
         }
         cursor = page.cursor;
     }
 }
 
-/// One page of connections.
+/// One page of connections, by id.
+///
+/// NSX says nothing of what its cursor means when objects come and go, so no page of ours is one of its own: every
+/// session is read, and the page is cut out by id. Beyond 1,000 sessions that is a request for each 1,000 more.
 pub async fn list(client: &Client, request: &PageRequest, call: &Call) -> Result<Page> {
-    let size = request.size.clamp(1, 1000).to_string();
-    let page = page(client, SESSIONS, &size, request.token.as_deref(), call).await?;
-    let peers = peers_of(client, &page.results, call).await?;
-    let connections = page
-        .results
-        .iter()
-        .filter(|session| !session.id().is_empty());
-    let connections = connections.map(|session| {
+    let size = request.size.max(1) as usize;
+    let mut sessions = sessions_after(client, request, call).await?;
+    let is_more = sessions.len() > size;
+    while sessions.len() > size {
+        sessions.pop_last();
+    }
+    let next = sessions.keys().next_back().cloned().filter(|_| is_more);
+    let sessions: Vec<Body> = sessions.into_values().collect();
+    let peers = peers_of(client, &sessions, call).await?;
+    let connections = sessions.iter().map(|session| {
         let peer = peer_endpoint_id(session).and_then(|id| peers.get(&id));
         translate::connection(session, peer)
     });
     Ok(Page {
         connections: connections.collect(),
-        next: page.cursor,
+        next,
     })
+}
+
+/// The first sessions by id, one more than asked for if there are so many.
+///
+/// A walk of several pages during which something vanished may have stepped over something else. It is noticed by
+/// the count that NSX gives beforehand, and walked again; what several walks found together is taken in the end.
+async fn sessions_after(
+    client: &Client,
+    request: &PageRequest,
+    call: &Call,
+) -> Result<BTreeMap<String, Body>> {
+    let mut found = BTreeMap::new();
+    for _ in 0..MOST_WALKS {
+        let (sessions, is_whole) = walk(client, request, call).await?;
+        if is_whole {
+            return Ok(sessions);
+        }
+        found.extend(sessions);
+    }
+    Ok(found)
+}
+
+/// One walk through all sessions, and whether it is sure to have seen each.
+async fn walk(
+    client: &Client,
+    request: &PageRequest,
+    call: &Call,
+) -> Result<(BTreeMap<String, Body>, bool)> {
+    let service = service(&request.filter);
+    let mut narrow = Vec::new();
+    narrow.extend(service.map(|service| ("ipsec_vpn_service_id", service)));
+    let mut found = BTreeMap::new();
+    let mut cursor: Option<String> = None;
+    let (mut announced, mut seen) = (None, 0);
+    for pages in 1..=MOST_PAGES {
+        let page = page(
+            client,
+            SESSIONS,
+            LARGEST_PAGE,
+            cursor.as_deref(),
+            &narrow,
+            call,
+        )
+        .await?;
+        announced = announced.or(page.count);
+        seen += page.results.len();
+        for session in page.results {
+            let id = session.id();
+            if !id.is_empty() && request.after.as_ref().is_none_or(|after| id > *after) {
+                found.insert(id, session);
+            }
+            if found.len() > (request.size as usize).saturating_add(1) {
+                found.pop_last();
+            }
+        }
+        if page.cursor.is_none() {
+            let is_whole = pages == 1 || announced.is_none_or(|announced| announced == seen);
+            return Ok((found, is_whole));
+        }
+        if page.cursor == cursor {
+            return Err(endless());
+        }
+        cursor = page.cursor;
+    }
+    Err(endless())
+}
+
+/// The service whose sessions alone are wanted, which NSX takes as a query.
+fn service(filter: &Filter) -> Option<&str> {
+    filter
+        .restrictions()
+        .iter()
+        .find_map(|restriction| match restriction {
+            Restriction::VpnService(name) => Some(&*name.id),
+            _ => None,
+        })
 }
 
 /// Reads the answer of a collection as such: if the collection is not there, there is no API.
@@ -157,19 +247,20 @@ async fn page(
     name: &str,
     size: &str,
     cursor: Option<&str>,
+    narrow: &[(&str, &str)],
     call: &Call,
 ) -> Result<ListPage> {
     let mut ask = Ask::get([name]).with("page_size", size);
+    for (key, value) in narrow {
+        ask = ask.with(key, value);
+    }
     if let Some(cursor) = cursor {
         ask = ask.with("cursor", cursor);
     }
     let answer = client.send(ask, call).await.map_err(|it| it.error)?;
     let body = collection(&answer).map_err(|error| match error.kind {
-        ErrorKind::InvalidArgument if cursor.is_some() => {
-            let mut wrong = error;
-            wrong.reason = ErrorReason::WrongToken;
-            wrong
-        }
+        // A cursor is of the cloud's own making, so it is not the caller who is wrong.
+        ErrorKind::InvalidArgument if cursor.is_some() => endless(),
         _ => error,
     })?;
     list_page(&answer, body)
@@ -177,4 +268,12 @@ async fn page(
 
 fn list_page(answer: &Answer, body: Value) -> Result<ListPage> {
     ListPage::of(body).ok_or_else(|| error::broken(answer, "no list"))
+}
+
+fn endless() -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        ErrorReason::UpstreamBrokenAnswer,
+        "the cloud's list does not go on",
+    )
 }

@@ -84,6 +84,8 @@ pub struct ListPage {
     pub results: Vec<Body>,
     /// Where the next page starts; `None` at the end.
     pub cursor: Option<String>,
+    /// `result_count`: how many there are on all pages, told on the first only.
+    pub count: Option<usize>,
 }
 
 impl ListPage {
@@ -102,6 +104,7 @@ impl ListPage {
             results: results.into_iter().filter_map(Body::of).collect(),
             cursor: json::text(&object, "cursor")
                 .filter(|cursor| !cursor.is_empty() && !cursor.starts_with("0000")),
+            count: json::integer(&object, "result_count").and_then(|count| count.try_into().ok()),
         })
     }
 }

@@ -4,6 +4,7 @@ use crate::{
     core::{
         dialect::{Call, Page, PageRequest},
         error::{Error, ErrorKind, ErrorReason, Result},
+        filter::{Filter, Restriction, Wanted},
     },
     dialects::openstack::{
         auth::Sight,
@@ -14,9 +15,14 @@ use crate::{
     },
     model::Connection,
 };
+use std::net::Ipv6Addr;
 
 /// The most pages of one walk; a cloud that goes on beyond is not believed.
 const MOST_PAGES: usize = 10_000;
+/// The largest page that is asked for.
+const LARGEST_PAGE: usize = 1_000;
+/// The longest text that is asked for, in bytes; no column holds more, and URLs must not grow too long.
+const LONGEST_TEXT: usize = 255;
 /// How often a walk is found again after the row it stood on vanished.
 const MOST_RECOVERIES: usize = 3;
 
@@ -94,12 +100,20 @@ pub async fn absent(client: &Client, id: &str, answered: &Answered, call: &Call)
     }
 }
 
-/// One page of connections, in the order of their ids. A page token is the last id of the page before.
+/// One page of connections, in the order of their ids.
 pub async fn list(client: &Client, request: &PageRequest, call: &Call) -> Result<Page> {
-    let size = request.size.clamp(1, 1000) as usize;
-    let after = request.token.as_deref();
+    let size = request.size.max(1) as usize;
+    let after = request.after.as_deref();
     let (mut rows, mut more) = match client.variant().narrows {
-        true => page_after(client, size, after, call).await?,
+        true => {
+            let narrow = narrowing(&request.filter);
+            let page = Rows {
+                size: Some(size.min(LARGEST_PAGE)),
+                narrow: &narrow,
+                fields: &[],
+            };
+            sorted_page(client, page, after, call).await?
+        }
         false => {
             let mut rows = all(client, &[], call).await?;
             rows.sort_by_key(Body::id);
@@ -122,6 +136,35 @@ pub async fn list(client: &Client, request: &PageRequest, call: &Call) -> Result
     })
 }
 
+/// What of a filter Neutron may be asked to apply itself: only what leaves out nothing that is wanted.
+///
+/// Its database compares text loosely, ignoring case and trailing blanks, which shows too much and never too
+/// little. An empty text may be null there, a sign beyond ASCII may be none its tables know, and one IPv6 address
+/// has many spellings: those are not asked for.
+fn narrowing(filter: &Filter) -> Vec<(&'static str, String)> {
+    let is_safe = |text: &str| {
+        let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+        is_plain && (1..=LONGEST_TEXT).contains(&text.len())
+    };
+    let asked = filter
+        .restrictions()
+        .iter()
+        .filter_map(|restriction| match restriction {
+            Restriction::DisplayName(Wanted::Equal(name)) if is_safe(name) => {
+                Some(("name", name.clone()))
+            }
+            Restriction::PeerAddress(Wanted::Equal(address))
+                if is_safe(address) && address.parse::<Ipv6Addr>().is_err() =>
+            {
+                Some(("peer_address", address.clone()))
+            }
+            Restriction::AdminEnabled(wanted) => Some(("admin_state_up", wanted.to_string())),
+            Restriction::VpnService(name) => Some(("vpnservice_id", name.id.to_string())),
+            _ => None,
+        });
+    asked.collect()
+}
+
 /// Every connection, with these fields only where the cloud can leave out others; empty: all fields.
 ///
 /// # Errors
@@ -131,8 +174,12 @@ pub async fn all(client: &Client, fields: &[&str], call: &Call) -> Result<Vec<Bo
     if client.variant().narrows {
         let mut after = None;
         for _ in 0..MOST_PAGES {
-            let (mut page, more) =
-                sorted_page(client, None, after.as_deref(), fields, call).await?;
+            let wanted = Rows {
+                size: None,
+                narrow: &[],
+                fields,
+            };
+            let (mut page, more) = sorted_page(client, wanted, after.as_deref(), call).await?;
             let last = page.last().map(Body::id);
             rows.append(&mut page);
             match last {
@@ -178,35 +225,37 @@ pub fn error_of(none: NoAnswer) -> Error {
     none.error
 }
 
-/// The rows after this id, at least one unless there is none, and whether there are more.
-async fn page_after(
-    client: &Client,
-    size: usize,
-    after: Option<&str>,
-    call: &Call,
-) -> Result<(Vec<Body>, bool)> {
-    sorted_page(client, Some(size), after, &[], call).await
+/// Which rows of a LIST are wanted.
+#[derive(Clone, Copy)]
+struct Rows<'a> {
+    /// At most so many; `None`: as many as the cloud gives.
+    size: Option<usize>,
+    /// Only these, by column and value.
+    narrow: &'a [(&'static str, String)],
+    /// Only these fields; empty: all.
+    fields: &'a [&'a str],
 }
 
-/// One page by id. An empty page after a marker is either the end or the sign that the marker's row is gone, and
-/// the cloud does not say which; then the marker is asked for, and if it is gone the place is found again by
-/// walking from the start.
+/// The rows after this id, at least one unless there is none, and whether there are more.
+///
+/// An empty page after a marker is either the end or the sign that the marker's row is gone from the list, and the
+/// cloud does not say which; then the marker is asked for, and if it is gone the place is found again by walking
+/// from the start.
 async fn sorted_page(
     client: &Client,
-    size: Option<usize>,
+    wanted: Rows<'_>,
     after: Option<&str>,
-    fields: &[&str],
     call: &Call,
 ) -> Result<(Vec<Body>, bool)> {
-    let page = raw_page(client, size, after, fields, call).await?;
+    let page = raw_page(client, wanted, after, call).await?;
     let Some(after) = after.filter(|_| page.rows.is_empty()) else {
         return Ok((page.rows, page.marker.is_some()));
     };
-    if row(client, after, &["id"], call).await?.is_ok() {
+    if is_listed(client, wanted, after, call).await? {
         return Ok((Vec::new(), false));
     }
     for _ in 0..MOST_RECOVERIES {
-        if let Some(found) = walk_past(client, size, after, fields, call).await? {
+        if let Some(found) = walk_past(client, wanted, after, call).await? {
             return Ok(found);
         }
     }
@@ -216,16 +265,15 @@ async fn sorted_page(
 /// Walks from the start to the first page with rows after this id; `None` if the walk lost its own marker.
 async fn walk_past(
     client: &Client,
-    size: Option<usize>,
+    wanted: Rows<'_>,
     after: &str,
-    fields: &[&str],
     call: &Call,
 ) -> Result<Option<(Vec<Body>, bool)>> {
     let mut marker: Option<String> = None;
     for _ in 0..MOST_PAGES {
-        let page = raw_page(client, size, marker.as_deref(), fields, call).await?;
+        let page = raw_page(client, wanted, marker.as_deref(), call).await?;
         if let Some(marker) = marker.filter(|_| page.rows.is_empty()) {
-            let is_there = row(client, &marker, &["id"], call).await?.is_ok();
+            let is_there = is_listed(client, wanted, &marker, call).await?;
             return Ok(is_there.then(|| (Vec::new(), false)));
         }
         let mut rows = page.rows;
@@ -239,17 +287,31 @@ async fn walk_past(
     Err(endless())
 }
 
+/// Whether a row is among the wanted. In a narrowed list its being there at all is not enough: a row that was
+/// changed so that it is no longer wanted ends a walk just as one that is gone.
+async fn is_listed(client: &Client, wanted: Rows<'_>, id: &str, call: &Call) -> Result<bool> {
+    if wanted.narrow.is_empty() {
+        return Ok(row(client, id, &["id"], call).await?.is_ok());
+    }
+    let ask = narrowed_to(Ask::get([CONNECTIONS]), wanted.narrow).fields(&["id"]);
+    let answered = client
+        .send(ask.with("id", id), call)
+        .await
+        .map_err(error_of)?;
+    let page = list_page(&answered)?;
+    Ok(page.rows.iter().any(|row| row.id() == id))
+}
+
 async fn raw_page(
     client: &Client,
-    size: Option<usize>,
+    wanted: Rows<'_>,
     marker: Option<&str>,
-    fields: &[&str],
     call: &Call,
 ) -> Result<ListPage> {
     // `marker` without `limit` is ignored, and a cloud may cap what was not limited.
-    let limit = size.unwrap_or(1000).to_string();
-    let mut ask = Ask::get([CONNECTIONS])
-        .fields(fields)
+    let limit = wanted.size.unwrap_or(LARGEST_PAGE).to_string();
+    let mut ask = narrowed_to(Ask::get([CONNECTIONS]), wanted.narrow)
+        .fields(wanted.fields)
         .with("sort_key", "id")
         .with("sort_dir", "asc")
         .with("limit", &limit);
@@ -262,6 +324,12 @@ async fn raw_page(
         believe(client, answered.sight, call).await?;
     }
     Ok(page)
+}
+
+fn narrowed_to<'a>(ask: Ask<'a>, narrow: &'a [(&'static str, String)]) -> Ask<'a> {
+    narrow
+        .iter()
+        .fold(ask, |ask, (key, value)| ask.with(key, value))
 }
 
 /// Whether an empty LIST may be believed. Where roles tell nothing it is; a login without a role that sees

@@ -1,12 +1,15 @@
 //! What each RPC of `ConnectionService` asks for. `TryFrom` reports every violation of a request at once.
 
 use crate::{
-    core::error::{Error, Result},
+    core::{
+        error::{Error, Result},
+        listing::Query,
+    },
     grpc::{
         convert::{Problems, change::change, spec::spec},
         pb,
     },
-    model::{BackendName, ConnectionChange, ConnectionName, ConnectionSpec, Parent},
+    model::{BackendName, ConnectionChange, ConnectionName, ConnectionSpec},
 };
 
 /// How many connections a page has if the caller does not say.
@@ -25,12 +28,8 @@ pub struct Get {
 /// `ListConnections`.
 #[derive(Debug)]
 pub struct List {
-    /// Whose.
-    pub parent: Parent,
-    /// At most so many, 1 to 1,000.
-    pub size: u32,
-    /// Where the page starts; empty for the first.
-    pub page_token: String,
+    /// What to list; `size` is 1 to 1,000.
+    pub query: Query,
 }
 
 /// `CreateConnection`.
@@ -90,12 +89,29 @@ impl TryFrom<pb::ListConnectionsRequest> for List {
                 DEFAULT_PAGE_SIZE
             }
         };
+        let filter = read(request.filter.parse(), "filter", &mut problems);
+        let order = read(request.order_by.parse(), "order_by", &mut problems);
         problems.finish(parent.map(|parent| List {
-            parent,
-            size,
-            page_token: request.page_token,
+            query: Query {
+                parent,
+                size,
+                filter,
+                order,
+                page_token: request.page_token,
+            },
         }))
     }
+}
+
+fn read<T: Default>(
+    read: std::result::Result<T, String>,
+    field: &str,
+    problems: &mut Problems,
+) -> T {
+    read.unwrap_or_else(|wrong| {
+        problems.add(field, wrong);
+        T::default()
+    })
 }
 
 impl TryFrom<pb::CreateConnectionRequest> for Create {
@@ -177,7 +193,7 @@ impl TryFrom<pb::DeleteConnectionRequest> for Delete {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::grpc::convert::fields_at_fault;
+    use crate::{grpc::convert::fields_at_fault, model::Parent};
 
     #[test]
     fn page_sizes_are_bounded() {
@@ -185,18 +201,20 @@ mod tests {
             let list = List::try_from(pb::ListConnectionsRequest {
                 parent: "backends/-".to_owned(),
                 page_size: asked,
-                page_token: String::new(),
+                ..Default::default()
             })
             .unwrap();
-            assert_eq!((list.size, list.parent), (size, Parent::Every));
+            assert_eq!((list.query.size, list.query.parent), (size, Parent::Every));
         }
         assert_eq!(
             fields_at_fault(List::try_from(pb::ListConnectionsRequest {
                 parent: "x".to_owned(),
                 page_size: -1,
-                page_token: String::new(),
+                filter: "colour=red".to_owned(),
+                order_by: "colour".to_owned(),
+                ..Default::default()
             })),
-            ["parent", "page_size"]
+            ["parent", "page_size", "filter", "order_by"]
         );
     }
 

@@ -1,0 +1,333 @@
+//! Pages of lists that change while they are read.
+
+use super::*;
+use crate::{
+    core::{
+        dialect::{Call, Capabilities, Dialect, Mark, Target, Usage, Written},
+        error::Violation,
+        settings::{AuthSettings, BackendSettings, PollSettings},
+    },
+    model::{ConnectionChange, ConnectionSpec, Sighting},
+};
+use async_trait::async_trait;
+use proptest::prelude::*;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Mutex, MutexGuard},
+    time::Duration,
+};
+
+/// A dialect that only lists, in pages as small as it is told.
+#[derive(Debug)]
+struct Rows {
+    capabilities: Capabilities,
+    rows: Mutex<BTreeMap<String, Connection>>,
+    most: usize,
+    is_down: Mutex<bool>,
+}
+
+impl Rows {
+    fn new(most: usize) -> Arc<Rows> {
+        Arc::new(Rows {
+            capabilities: Capabilities {
+                dialect: "rows",
+                variant: "",
+                route_based: false,
+                inline_policy_rules: false,
+                endpoint_groups: false,
+                certificates: false,
+                inline_dpd: false,
+                dpd_policies: false,
+                mtu: false,
+                tcp_mss_clamping: false,
+                on_demand_initiation: false,
+                admin_disable: false,
+                atomic_etag: false,
+                nodes: false,
+                write_tracking: false,
+                look_batch: 1,
+            },
+            rows: Mutex::default(),
+            most,
+            is_down: Mutex::new(false),
+        })
+    }
+
+    fn rows(&self) -> MutexGuard<'_, BTreeMap<String, Connection>> {
+        self.rows.lock().unwrap()
+    }
+
+    fn put(&self, id: &str, display_name: &str) {
+        let row = Connection {
+            id: id.to_owned(),
+            display_name: display_name.to_owned(),
+            ..Connection::default()
+        };
+        self.rows().insert(id.to_owned(), row);
+    }
+}
+
+#[async_trait]
+impl Dialect for Rows {
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    fn refuse_create(&self, _: &ConnectionSpec) -> Vec<Violation> {
+        vec![]
+    }
+
+    fn refuse_update(&self, _: &ConnectionChange) -> Vec<Violation> {
+        vec![]
+    }
+
+    fn usage(&self) -> Usage {
+        Usage::default()
+    }
+
+    async fn probe(&self, _: &Call) -> Result<()> {
+        Ok(())
+    }
+
+    async fn get(&self, _: &str, _: &Call) -> Result<Connection> {
+        Err(down())
+    }
+
+    async fn list(&self, page: &PageRequest, _: &Call) -> Result<Page> {
+        if *self.is_down.lock().unwrap() {
+            return Err(down());
+        }
+        let rows = self.rows();
+        let left = rows
+            .values()
+            .filter(|row| page.after.as_ref().is_none_or(|after| row.id > *after));
+        let mut connections: Vec<Connection> = left.cloned().collect();
+        let size = self.most.min(page.size as usize);
+        let is_more = connections.len() > size;
+        connections.truncate(size);
+        let next = connections.last().map(|row| row.id.clone());
+        Ok(Page {
+            connections,
+            next: next.filter(|_| is_more),
+        })
+    }
+
+    async fn create(&self, _: &ConnectionSpec, _: &Mark, _: &Call) -> Result<Written> {
+        Err(down())
+    }
+
+    async fn update(&self, _: &str, _: &ConnectionChange, _: &Call) -> Result<Written> {
+        Err(down())
+    }
+
+    async fn delete(&self, _: &str, _: Option<&str>, _: &Call) -> Result<Written> {
+        Err(down())
+    }
+
+    async fn look(&self, targets: &[Target], _: &Call) -> Vec<Result<Sighting>> {
+        targets.iter().map(|_| Err(down())).collect()
+    }
+}
+
+fn down() -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        ErrorReason::UpstreamUnreachable,
+        "cannot connect",
+    )
+}
+
+fn gateway(backends: &[(&str, &Arc<Rows>)]) -> Arc<Gateway> {
+    let backends = backends.iter().map(|(name, rows)| {
+        let settings = BackendSettings {
+            name: name.parse().unwrap(),
+            dialect: "rows".into(),
+            variant: None,
+            urls: vec![],
+            ca_file: None,
+            insecure_skip_verify: false,
+            timeout: Duration::from_secs(10),
+            read_only: false,
+            auth: AuthSettings::default(),
+            poll: PollSettings::default(),
+        };
+        let dialect: Arc<dyn Dialect> = (*rows).clone();
+        (settings, dialect)
+    });
+    Gateway::start(backends.collect(), Duration::from_secs(15))
+}
+
+fn query(parent: &str, size: u32, filter: &str, order: &str, page_token: &str) -> Query {
+    Query {
+        parent: parent.parse().unwrap(),
+        size,
+        filter: filter.parse().unwrap(),
+        order: order.parse().unwrap(),
+        page_token: page_token.to_owned(),
+    }
+}
+
+async fn page(gateway: &Gateway, query: Query) -> Result<Listing> {
+    gateway
+        .list(&query, Instant::now() + Duration::from_secs(10))
+        .await
+}
+
+fn ids(listing: &Listing) -> Vec<String> {
+    let each = listing.connections.iter();
+    each.map(|(backend, connection)| format!("{}/{}", backend.as_str(), connection.id))
+        .collect()
+}
+
+/// Something that happens to a row between two pages.
+#[derive(Debug, Clone)]
+enum Event {
+    Vanishes(usize),
+    Appears(usize),
+}
+
+fn events() -> impl Strategy<Value = Vec<Event>> {
+    let event = prop_oneof![
+        (0..40_usize).prop_map(Event::Vanishes),
+        (0..40_usize).prop_map(Event::Appears)
+    ];
+    prop::collection::vec(event, 0..4)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    /// Whatever comes and goes between pages, what stays is listed once and in order.
+    #[test]
+    fn what_stays_is_listed_once_and_in_order(
+        start in prop::collection::btree_set(0..40_usize, 0..30),
+        between in prop::collection::vec(events(), 40),
+        size in 1..9_u32,
+        most in 1..9_usize,
+        order in prop::sample::select(vec!["", "name", "name desc", "display_name", "display_name desc, name desc"]),
+        filter in prop::sample::select(vec!["", "display_name:1"]),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (a, b) = (Rows::new(most), Rows::new(most));
+            let gateway = gateway(&[("a", &a), ("b", &b)]);
+            // Even numbers live in one backend, odd ones in the other; several share a name.
+            let home = |number: usize| if number.is_multiple_of(2) { &a } else { &b };
+            let id = |number: usize| format!("{number:02}");
+            let name = |number: usize| format!("n{}", number % 5);
+            for number in &start {
+                home(*number).put(&id(*number), &name(*number));
+            }
+            let wanted = |number: &usize| filter.is_empty() || name(*number).contains('1');
+            let mut stayed: BTreeSet<usize> = start.clone().into_iter().filter(wanted).collect();
+            let (mut found, mut token) = (Vec::new(), String::new());
+            for happened in between.iter().chain(std::iter::repeat(&Vec::new())) {
+                let listing = page(&gateway, query("backends/-", size, filter, order, &token)).await.unwrap();
+                assert!(listing.connections.len() <= size as usize);
+                found.extend(listing.connections);
+                token = listing.next;
+                if token.is_empty() {
+                    break;
+                }
+                for event in happened {
+                    match event {
+                        Event::Vanishes(number) => {
+                            home(*number).rows().remove(&id(*number));
+                            stayed.remove(number);
+                        }
+                        Event::Appears(number) => home(*number).put(&id(*number), &name(*number)),
+                    }
+                }
+            }
+            let order: Order = order.parse().unwrap();
+            for pair in found.windows(2) {
+                let [one, other] = [&pair[0], &pair[1]].map(|(name, row)| Place::of(name, row));
+                assert_eq!(order.compare(one, other), Ordering::Less, "{one:?} {other:?}");
+            }
+            let found: Vec<String> = found.into_iter().map(|(_, row)| row.id).collect();
+            for number in stayed {
+                assert!(found.contains(&id(number)), "{number} was lost: {found:?}");
+            }
+            gateway.shut_down(Duration::ZERO).await;
+        });
+    }
+}
+
+#[tokio::test]
+async fn a_backend_that_goes_down_midway_is_named_and_the_rest_is_answered() {
+    for order in ["", "display_name"] {
+        let (a, b, c) = (Rows::new(100), Rows::new(100), Rows::new(100));
+        for (rows, first) in [(&a, 'a'), (&b, 'b'), (&c, 'c')] {
+            for number in 0..3 {
+                rows.put(&format!("{number}"), &format!("{first}{number}"));
+            }
+        }
+        let gateway = gateway(&[("a", &a), ("b", &b), ("c", &c)]);
+        let first = page(&gateway, query("backends/-", 4, "", order, ""))
+            .await
+            .unwrap();
+        assert_eq!(ids(&first), ["a/0", "a/1", "a/2", "b/0"]);
+        assert_eq!(first.unreachable, []);
+        *b.is_down.lock().unwrap() = true;
+        let second = page(&gateway, query("backends/-", 4, "", order, &first.next))
+            .await
+            .unwrap();
+        assert_eq!(ids(&second), ["c/0", "c/1", "c/2"], "{order}");
+        assert_eq!(second.unreachable, ["b".parse().unwrap()]);
+        assert_eq!(second.next, "");
+
+        // Of one backend alone it is an error; the same token goes on where it was once it is back.
+        let first = page(&gateway, query("backends/c", 2, "", order, ""))
+            .await
+            .unwrap();
+        *c.is_down.lock().unwrap() = true;
+        let again = || query("backends/c", 2, "", order, &first.next);
+        assert_eq!(
+            page(&gateway, again()).await.unwrap_err().kind,
+            ErrorKind::Unavailable
+        );
+        *c.is_down.lock().unwrap() = false;
+        assert_eq!(ids(&page(&gateway, again()).await.unwrap()), ["c/2"]);
+    }
+}
+
+#[tokio::test]
+async fn a_token_goes_on_though_its_backend_is_configured_no_more() {
+    let (a, b, c) = (Rows::new(100), Rows::new(100), Rows::new(100));
+    for rows in [&a, &b, &c] {
+        rows.put("1", "x");
+        rows.put("2", "x");
+    }
+    let before = gateway(&[("a", &a), ("b", &b), ("c", &c)]);
+    let first = page(&before, query("backends/-", 3, "", "", ""))
+        .await
+        .unwrap();
+    let after = gateway(&[("a", &a), ("c", &c)]);
+    let second = page(&after, query("backends/-", 3, "", "", &first.next))
+        .await
+        .unwrap();
+    assert_eq!(ids(&second), ["c/1", "c/2"]);
+}
+
+#[tokio::test]
+async fn more_than_the_limit_is_not_sorted_and_says_so() {
+    let rows = Rows::new(usize::MAX);
+    for number in 0..MOST_SORTED {
+        rows.put(&format!("{number:06}"), "x");
+    }
+    let gateway = gateway(&[("a", &rows)]);
+    let sorted = || query("backends/a", 2, "", "display_name desc", "");
+    assert_eq!(
+        ids(&page(&gateway, sorted()).await.unwrap()),
+        ["a/000000", "a/000001"]
+    );
+    rows.put("one more", "x");
+    let error = page(&gateway, sorted()).await.unwrap_err();
+    assert_eq!(
+        (error.kind, error.reason),
+        (ErrorKind::QuotaExceeded, ErrorReason::LimitExceeded)
+    );
+    assert!(error.to_string().contains("20000"), "{error}");
+    let plain = page(&gateway, query("backends/a", 2, "", "", "")).await;
+    assert_eq!(plain.unwrap().connections.len(), 2);
+}

@@ -161,7 +161,8 @@ impl Gateway {
         .await
     }
 
-    /// Changes a connection.
+    /// Changes a connection. With `validate_only` it is read instead: what is not there, or has another etag,
+    /// could not be changed either.
     ///
     /// # Errors
     /// As [`Gateway::create`] and [`Dialect::update`].
@@ -178,7 +179,7 @@ impl Gateway {
         violations.extend(poller.backend().dialect().refuse_update(&change));
         refused(violations, &name.backend)?;
         if validate_only {
-            return Ok(Accepted::nothing());
+            return would_apply(poller.backend(), name, &change).await;
         }
         let name = name.clone();
         self.own(async move {
@@ -269,6 +270,27 @@ impl Accepted {
             write_token: String::new(),
             warnings: Vec::new(),
         }
+    }
+}
+
+/// Finds out, without writing, whether a change is one of something that is there and as its author believes.
+async fn would_apply(
+    backend: &Backend,
+    name: &ConnectionName,
+    change: &ConnectionChange,
+) -> Result<Accepted> {
+    let result = backend.dialect().get(&name.id, &write_call(backend)).await;
+    let current = backend
+        .heard(result)
+        .map_err(|error| named(error, name).during("reading the connection to be updated"))?;
+    match &change.etag {
+        Some(etag) if *etag != current.etag => Err(Error::new(
+            ErrorKind::Stale,
+            ErrorReason::StaleEtag,
+            "the connection was changed since the etag was read",
+        )
+        .on(backend.name())),
+        _ => Ok(Accepted::nothing()),
     }
 }
 

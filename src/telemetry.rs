@@ -1,10 +1,9 @@
 //! Logs to standard error, and spans to an OpenTelemetry collector if one is configured.
 
-use opentelemetry::{global, trace::TracerProvider};
+use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig};
 use opentelemetry_sdk::{
     Resource,
-    propagation::TraceContextPropagator,
     trace::{SdkTracerProvider, Tracer},
 };
 use std::{
@@ -99,8 +98,6 @@ pub fn begin(settings: &Settings) -> Result<Telemetry, Error> {
     let colours = io::stderr().is_terminal();
     let subscriber = subscriber(settings.format, filter, io::stderr, colours, tracer);
     tracing::subscriber::set_global_default(subscriber).map_err(|_| Error::AlreadyBegun)?;
-    // For requests to clouds; the spans of incoming calls read their headers themselves.
-    global::set_text_map_propagator(TraceContextPropagator::new());
     Ok(Telemetry { spans })
 }
 

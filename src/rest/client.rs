@@ -225,7 +225,9 @@ impl Client {
             otel.name = %request.method,
             otel.kind = "client",
             http.request.method = %request.method,
+            otel.status_code = tracing::field::Empty,
             server.address = request.url.host_str().unwrap_or_default(),
+            server.port = request.url.port_or_known_default(),
             url.path = request.url.path(),
             http.response.status_code = tracing::field::Empty,
             error.type = tracing::field::Empty,
@@ -244,6 +246,10 @@ impl Client {
         match &result {
             Ok(answer) => {
                 span.record("http.response.status_code", answer.status);
+                if answer.status >= 400 {
+                    span.record("otel.status_code", "ERROR");
+                    span.record("error.type", answer.status.to_string());
+                }
                 if answer.status == 429 || answer.status == 503 {
                     self.budget.throttled(answer.retry_after());
                 } else {
@@ -251,6 +257,7 @@ impl Client {
                 }
             }
             Err(failure) => {
+                span.record("otel.status_code", "ERROR");
                 span.record("error.type", tracing::field::debug(failure.kind));
             }
         }

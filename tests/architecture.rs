@@ -215,3 +215,45 @@ fn dialects_have_the_same_file_names() {
         files("openstack").into_iter().filter(|name| name != "variant.rs").collect();
     assert_eq!(files("nsx"), openstack);
 }
+
+/// Every example of what a cloud says is tried by a test, by its name or with its whole folder, and says where
+/// it is from.
+#[test]
+fn every_fixture_is_used_and_has_its_provenance() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let fixtures = root.join("tests/fixtures");
+    let read = |path: &Path| fs::read_to_string(path).expect("it is text");
+    let texts: Vec<String> = ["src", "tests"]
+        .into_iter()
+        .flat_map(sources)
+        .map(|path| read(&path))
+        .collect();
+    let provenance = read(&fixtures.join("README.md"));
+    let (mut folders, mut wrong, mut found) = (vec![fixtures.clone()], Vec::new(), 0);
+    while let Some(folder) = folders.pop() {
+        let below = folder.strip_prefix(root).expect("it is below the root");
+        let whole = format!("{}\"", below.display());
+        let is_read_whole = texts.iter().any(|text| text.contains(&whole));
+        for entry in fs::read_dir(&folder).expect("the folder is in the tree") {
+            let path = entry.expect("it can be read").path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let name = path.file_name().expect("it has a name").to_string_lossy();
+            if !name.ends_with(".json") {
+                continue;
+            }
+            found += 1;
+            let is_named = texts.iter().any(|text| text.contains(&format!("{name}\"")));
+            if !is_named && !is_read_whole {
+                wrong.push(format!("{} is used by no test", path.display()));
+            }
+            if !is_read_whole && !provenance.contains(&format!("| `{name}` |")) {
+                wrong.push(format!("{} does not say where it is from", path.display()));
+            }
+        }
+    }
+    assert!(found > 50, "only {found} fixtures: has the folder moved?");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

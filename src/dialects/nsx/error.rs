@@ -439,6 +439,97 @@ mod tests {
         check(&coded(400, "60508"), Read, K::Unavailable, R::UpstreamError);
     }
 
+    macro_rules! fixture {
+        ($name:literal) => {
+            include_str!(concat!("../../../tests/fixtures/nsx/", $name))
+        };
+    }
+
+    /// What each example of a refusal means, with the status it comes with.
+    #[test]
+    fn the_examples_read_as_the_table_says() {
+        use Asked::{Change, Read, Remove};
+        use ErrorKind as K;
+        use ErrorReason as R;
+        let gone = (K::NotFound, R::ConnectionNotFound);
+        let switched_off = (K::FailedPrecondition, R::VpnServiceDisabled);
+        for (status, body, asked, (kind, reason), code) in [
+            (
+                404,
+                fixture!("error_not_found_names_logical_router.json"),
+                Read,
+                gone,
+                "600",
+            ),
+            (
+                404,
+                fixture!("made_error_not_found_http_status_camel.json"),
+                Remove,
+                gone,
+                "600",
+            ),
+            (
+                404,
+                fixture!("made_error_not_found_backend_resource.json"),
+                Read,
+                gone,
+                "202",
+            ),
+            (
+                400,
+                fixture!("error_service_disabled_http_status_camel.json"),
+                Read,
+                switched_off,
+                "110199",
+            ),
+            (
+                400,
+                fixture!("made_error_service_disabled_http_status_snake.json"),
+                Read,
+                switched_off,
+                "110199",
+            ),
+            (
+                429,
+                fixture!("error_rate_limited_string_code.json"),
+                Read,
+                (K::Throttled, R::UpstreamThrottled),
+                "102",
+            ),
+            (
+                412,
+                fixture!("made_error_stale_revision.json"),
+                Change,
+                (K::Stale, R::StaleEtag),
+                "206",
+            ),
+            (
+                400,
+                fixture!("made_error_other_principal.json"),
+                Remove,
+                (K::PermissionDenied, R::NotOwner),
+                "289",
+            ),
+            (
+                403,
+                fixture!("made_error_credentials_string_code.json"),
+                Read,
+                (K::BackendAuth, R::UpstreamAuth),
+                "403",
+            ),
+        ] {
+            let answer = answer(status, body);
+            check(&answer, asked, kind, reason);
+            let upstream = refused(&answer, asked, &[]).context.upstream.unwrap();
+            assert_eq!(
+                (upstream.status, upstream.code.as_str()),
+                (status, code),
+                "{body}"
+            );
+            assert!(!upstream.message.is_empty(), "{body}");
+        }
+    }
+
     #[test]
     fn only_nsx_itself_can_say_that_something_is_gone() {
         assert!(is_not_there(&answer(

@@ -458,6 +458,138 @@ mod tests {
         }
     }
 
+    macro_rules! recorded {
+        ($name:literal) => {
+            include_str!(concat!(
+                "../../../tests/fixtures/openstack/recorded/",
+                $name
+            ))
+        };
+    }
+
+    /// What each recorded refusal that a connection can meet means, and the field it is about.
+    #[test]
+    fn recorded_refusals_read_as_the_table_says() {
+        for (pair, asked, expected, code, field) in [
+            (
+                recorded!("003-wrong-password.json"),
+                Asked::Read,
+                LOGIN,
+                "Unauthorized",
+                "",
+            ),
+            (
+                recorded!("010-no-token.json"),
+                Asked::Read,
+                LOGIN,
+                "Unauthorized",
+                "",
+            ),
+            (
+                recorded!("049-wrong-top-level-key.json"),
+                Asked::Create,
+                REJECTED,
+                "HTTPBadRequest",
+                "",
+            ),
+            (
+                recorded!("123-peer-name-unresolved.json"),
+                Asked::Create,
+                REJECTED,
+                "VPNPeerAddressNotResolved",
+                "peer.address",
+            ),
+            (
+                recorded!("134-peer-group-missing.json"),
+                Asked::Create,
+                REJECTED,
+                "MissingRequiredEndpointGroup",
+                "policy_based",
+            ),
+            (
+                recorded!("138-legacy-without-cidrs.json"),
+                Asked::Create,
+                REJECTED,
+                "MissingPeerCidrs",
+                "policy_based.rules[0].destinations",
+            ),
+            (
+                recorded!("142-groups-swapped.json"),
+                Asked::Create,
+                REJECTED,
+                "WrongEndpointGroupType",
+                "policy_based",
+            ),
+            (
+                recorded!("144-dpd-interval-above-timeout.json"),
+                Asked::Create,
+                REJECTED,
+                "IPsecSiteConnectionDpdIntervalValueError",
+                "dpd",
+            ),
+            (
+                recorded!("153-mtu-a-word.json"),
+                Asked::Create,
+                REJECTED,
+                "InvalidInput",
+                "",
+            ),
+            (
+                recorded!("161-project-of-somebody-else.json"),
+                Asked::Create,
+                REJECTED,
+                "HTTPBadRequest",
+                "",
+            ),
+            (
+                recorded!("202-reader-creates.json"),
+                Asked::Create,
+                NOT_ALLOWED,
+                "PolicyNotAuthorized",
+                "",
+            ),
+            (
+                recorded!("246-limit-a-word.json"),
+                Asked::Read,
+                REJECTED,
+                "BadRequest",
+                "",
+            ),
+            (
+                recorded!("250-sort-key-without-direction.json"),
+                Asked::Read,
+                REJECTED,
+                "HTTPBadRequest",
+                "",
+            ),
+        ] {
+            let pair = json::parse(pair.as_bytes()).unwrap();
+            let said = &pair["answer"];
+            let status = said["status"].as_u64().unwrap() as u16;
+            let body = match &said["body"] {
+                Value::String(text) => text.clone(),
+                body => body.to_string(),
+            };
+            let answer = answer(status, body);
+            check(&answer, asked, expected);
+            let error = refused(&answer, asked, &["s3cret"]);
+            let upstream = error.context.upstream.unwrap();
+            let fields: Vec<&str> = error
+                .context
+                .violations
+                .iter()
+                .map(|it| it.field.as_str())
+                .collect();
+            assert_eq!(
+                (upstream.code.as_str(), fields.concat().as_str()),
+                (code, field),
+                "{}",
+                pair["title"]
+            );
+            assert!(!upstream.message.contains("s3cret"), "{}", pair["title"]);
+        }
+    }
+
     #[test]
     fn a_code_of_open_telekom_cloud_has_its_meaning() {
         for (status, code, expected) in [

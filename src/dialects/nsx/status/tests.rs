@@ -258,120 +258,170 @@ fn where_whole_and_nodes_disagree_the_worse_counts() {
     );
 }
 
-#[track_caller]
-fn check_fixture(body: &[u8], expected: Judged, message: &str) -> Sighting {
-    let said = State::of(json::parse(body).unwrap()).unwrap();
-    let sighting = of_state(&said);
-    assert_eq!(judged(&sighting), expected);
-    let reason = sighting
-        .reason
-        .as_ref()
-        .map_or("", |reason| &reason.message);
-    assert!(reason.contains(message), "{reason}");
-    sighting
-}
-
 macro_rules! fixture {
     ($name:literal) => {
         include_bytes!(concat!("../../../../tests/fixtures/nsx/", $name))
     };
 }
 
+/// One file: what it says as a whole, what each of its nodes is, and words that the reason must have.
+struct Example {
+    body: &'static [u8],
+    whole: Judged,
+    native: &'static str,
+    nodes: &'static [RealizationState],
+    words: &'static str,
+}
+
+#[track_caller]
+fn check_example(example: &Example) {
+    let said = State::of(json::parse(example.body).unwrap()).unwrap();
+    let sighting = of_state(&said);
+    assert_eq!(judged(&sighting), example.whole);
+    assert_eq!(sighting.native_state, example.native);
+    let nodes: Vec<_> = sighting.nodes.iter().map(|node| node.state).collect();
+    assert_eq!(nodes, example.nodes, "{:?}", example.whole);
+    let reason = sighting.reason.map_or(String::new(), |it| it.message);
+    assert!(reason.contains(example.words), "{reason}");
+}
+
 #[test]
 fn the_guides_examples_read_as_the_table_says() {
-    let seen = check_fixture(
-        fixture!("state_in_progress_one_node_in_sync.json"),
-        (S::InProgress, IntentStored, ""),
-        "",
-    );
-    let nodes: Vec<_> = seen
-        .nodes
-        .iter()
-        .map(|node| (node.state, node.kind.as_str()))
-        .collect();
-    assert_eq!(
-        nodes,
-        [
-            (S::InProgress, "TransportNode"),
-            (S::Realized, "TransportNode")
-        ]
-    );
-    assert!(seen.nodes[0].message.contains("in progress at the node"));
-    check_fixture(
-        fixture!("state_in_sync.json"),
-        (S::Realized, ControlPlane, ""),
-        "",
-    );
-    check_fixture(
-        fixture!("state_unknown_without_details.json"),
-        (S::Unknown, IntentStored, "UPSTREAM_UNKNOWN"),
-        "Unable to get response from any CCP node",
-    );
-    check_fixture(
-        fixture!("state_unknown_one_node_in_sync.json"),
-        (S::Unknown, IntentStored, "UPSTREAM_UNKNOWN"),
-        "unknown at transport nodes",
-    );
+    for example in [
+        Example {
+            body: fixture!("state_in_progress_one_node_in_sync.json"),
+            whole: (S::InProgress, IntentStored, ""),
+            native: "in_progress",
+            nodes: &[S::InProgress, S::Realized],
+            words: "",
+        },
+        Example {
+            body: fixture!("state_in_sync.json"),
+            whole: (S::Realized, ControlPlane, ""),
+            native: "in_sync",
+            nodes: &[S::Realized],
+            words: "",
+        },
+        Example {
+            body: fixture!("state_unknown_without_details.json"),
+            whole: (S::Unknown, IntentStored, "UPSTREAM_UNKNOWN"),
+            native: "unknown",
+            nodes: &[],
+            words: "Unable to get response from any CCP node",
+        },
+        Example {
+            body: fixture!("state_unknown_one_node_in_sync.json"),
+            whole: (S::Unknown, IntentStored, "UPSTREAM_UNKNOWN"),
+            native: "unknown",
+            nodes: &[S::Unknown, S::Realized],
+            words: "unknown at transport nodes",
+        },
+    ] {
+        check_example(&example);
+    }
+}
+
+#[test]
+fn a_node_is_shown_as_the_guide_shows_it() {
+    let body = fixture!("state_in_progress_one_node_in_sync.json");
+    let seen = of_state(&State::of(json::parse(body).unwrap()).unwrap());
+    let node = &seen.nodes[0];
+    assert_eq!(node.kind, "TransportNode");
+    assert_eq!(node.id, "fe651e63-04bd-43a4-a8ec-45381a3b71b9");
+    assert_eq!(node.native_state, "in_progress");
+    assert!(node.message.contains("in progress at the node"));
 }
 
 #[test]
 fn odd_bodies_read_as_the_table_says() {
-    check_fixture(
-        fixture!("made_state_success.json"),
-        (S::Realized, InEffect, ""),
-        "",
-    );
-    check_fixture(
-        fixture!("made_state_orphaned.json"),
-        (S::Failed, IntentStored, "ORPHANED"),
-        "",
-    );
-    check_fixture(
-        fixture!("made_state_node_ready.json"),
-        (S::Realized, InEffect, ""),
-        "",
-    );
-    check_fixture(
-        fixture!("made_state_edge_deployment_queued.json"),
-        (S::Pending, IntentStored, "VM_DEPLOYMENT_QUEUED"),
-        "",
-    );
-    check_fixture(
-        fixture!("made_state_error_one_node_top_message_empty.json"),
-        (S::Failed, IntentStored, "UPSTREAM_ERROR"),
-        "The node refused the configuration. (code 110100)",
-    );
-    check_fixture(
-        fixture!("made_state_in_sync_one_node_failed.json"),
-        (S::Failed, IntentStored, "INCONSISTENT"),
-        "The node refused the configuration.",
-    );
-    check_fixture(
-        fixture!("made_state_partial_success_one_node_failed.json"),
-        (S::Partial, ControlPlane, "PARTIAL_SUCCESS"),
-        "The node refused the configuration.",
-    );
-    check_fixture(
-        fixture!("made_state_undocumented.json"),
-        (S::Unknown, IntentStored, "UNRECOGNIZED_VALUE"),
-        "",
-    );
-    for body in [
-        &fixture!("made_state_null.json")[..],
-        fixture!("made_state_absent.json"),
+    for example in [
+        Example {
+            body: fixture!("made_state_success.json"),
+            whole: (S::Realized, InEffect, ""),
+            native: "success",
+            nodes: &[S::Realized],
+            words: "",
+        },
+        Example {
+            body: fixture!("made_state_orphaned.json"),
+            whole: (S::Failed, IntentStored, "ORPHANED"),
+            native: "orphaned",
+            nodes: &[],
+            words: "",
+        },
+        Example {
+            body: fixture!("made_state_node_ready.json"),
+            whole: (S::Realized, InEffect, ""),
+            native: "NODE_READY",
+            nodes: &[S::Realized, S::Realized],
+            words: "",
+        },
+        Example {
+            body: fixture!("made_state_edge_deployment_queued.json"),
+            whole: (S::Pending, IntentStored, "VM_DEPLOYMENT_QUEUED"),
+            native: "VM_DEPLOYMENT_QUEUED",
+            nodes: &[S::Pending],
+            words: "",
+        },
+        Example {
+            body: fixture!("made_state_error_one_node_top_message_empty.json"),
+            whole: (S::Failed, IntentStored, "UPSTREAM_ERROR"),
+            native: "error",
+            nodes: &[S::Failed, S::Realized],
+            words: "The node refused the configuration. (code 110100)",
+        },
+        Example {
+            body: fixture!("made_state_in_sync_one_node_failed.json"),
+            whole: (S::Failed, IntentStored, "INCONSISTENT"),
+            native: "in_sync",
+            nodes: &[S::Realized, S::Failed],
+            words: "The node refused the configuration.",
+        },
+        Example {
+            body: fixture!("made_state_partial_success_one_node_failed.json"),
+            whole: (S::Partial, ControlPlane, "PARTIAL_SUCCESS"),
+            native: "partial_success",
+            nodes: &[S::Realized, S::Failed],
+            words: "The node refused the configuration.",
+        },
+        Example {
+            body: fixture!("made_state_undocumented.json"),
+            whole: (S::Unknown, IntentStored, "UNRECOGNIZED_VALUE"),
+            native: "REHEARSING",
+            nodes: &[S::Unknown],
+            words: "",
+        },
+        Example {
+            body: fixture!("made_state_null.json"),
+            whole: (S::Unknown, IntentStored, "UNRECOGNIZED_VALUE"),
+            native: "",
+            nodes: &[],
+            words: "",
+        },
+        Example {
+            body: fixture!("made_state_absent.json"),
+            whole: (S::Unknown, IntentStored, "UNRECOGNIZED_VALUE"),
+            native: "",
+            nodes: &[S::Unknown],
+            words: "",
+        },
+        Example {
+            body: fixture!("made_state_repeated_key.json"),
+            whole: (S::Realized, ControlPlane, ""),
+            native: "in_sync",
+            nodes: &[S::Realized],
+            words: "",
+        },
+        Example {
+            body: fixture!("made_state_numbers_as_strings.json"),
+            whole: (S::Failed, IntentStored, "UPSTREAM_ERROR"),
+            native: "error",
+            nodes: &[S::Failed],
+            words: "(code 110100)",
+        },
     ] {
-        check_fixture(body, (S::Unknown, IntentStored, "UNRECOGNIZED_VALUE"), "");
+        check_example(&example);
     }
-    check_fixture(
-        fixture!("made_state_repeated_key.json"),
-        (S::Realized, ControlPlane, ""),
-        "",
-    );
-    check_fixture(
-        fixture!("made_state_numbers_as_strings.json"),
-        (S::Failed, IntentStored, "UPSTREAM_ERROR"),
-        "(code 110100)",
-    );
 }
 
 #[test]

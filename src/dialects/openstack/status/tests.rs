@@ -1,7 +1,11 @@
 //! The table of `status` and `admin_state_up`, row by row.
 
 use super::*;
-use crate::model::RealizationState as State;
+use crate::{
+    dialects::openstack::wire::{Body, ListPage, MANY, ONE},
+    model::RealizationState as State,
+    rest::json,
+};
 
 #[track_caller]
 fn check(status: &str, state: State, assurance: Assurance, code: Option<&str>) {
@@ -85,4 +89,79 @@ fn gone_is_gone_from_the_api_and_no_more() {
         (gone.state, gone.assurance),
         (State::Deleted, Assurance::IntentStored)
     );
+}
+
+macro_rules! fixture {
+    ($name:literal) => {
+        include_bytes!(concat!("../../../../tests/fixtures/openstack/", $name))
+    };
+}
+
+/// The first connection of a GET or a LIST.
+fn first(body: &[u8]) -> Body {
+    let answer = json::parse(body).unwrap();
+    Body::under(ONE, answer.clone())
+        .unwrap_or_else(|| ListPage::of(MANY, answer).unwrap().rows.remove(0))
+}
+
+/// What each vendor's example and each odd body says of its connection. No cloud of this kind tells of nodes.
+#[test]
+fn the_examples_read_as_the_table_says() {
+    let (stored, control) = (Assurance::IntentStored, Assurance::ControlPlane);
+    let pending = |native| (State::Pending, stored, "", native, Some(true));
+    let unknown = |native| {
+        (
+            State::Unknown,
+            stored,
+            "UNRECOGNIZED_VALUE",
+            native,
+            Some(true),
+        )
+    };
+    let down = (State::Down, control, "", "DOWN", Some(true));
+    let active = (State::Active, Assurance::TunnelUp, "", "ACTIVE", Some(true));
+    let frozen = (State::Disabled, stored, "FROZEN", "FROZEN", Some(false));
+    for (body, expected) in [
+        (&fixture!("otc_show_down.json")[..], down),
+        (
+            fixture!("otc_list_pending_create_with_blank.json"),
+            pending("PENDING CREATE"),
+        ),
+        (
+            fixture!("k5_show_pending_create.json"),
+            pending("PENDING_CREATE"),
+        ),
+        (fixture!("made_otc_show_frozen.json"), frozen),
+        (
+            fixture!("made_show_status_pending_lower_hyphen.json"),
+            pending("pending-create"),
+        ),
+        (
+            fixture!("made_show_status_undocumented.json"),
+            unknown("REHEARSING"),
+        ),
+        (fixture!("made_show_status_null.json"), unknown("")),
+        (fixture!("made_show_status_absent.json"), unknown("")),
+        (fixture!("made_show_repeated_keys.json"), active),
+        (fixture!("made_show_numbers_as_strings.json"), down),
+        (fixture!("made_show_created_at_with_zone.json"), down),
+        (fixture!("made_show_unknown_keys.json"), down),
+    ] {
+        let row = first(body);
+        let seen = sighting(row.status().as_deref(), row.admin_enabled());
+        let reason = seen.reason.as_ref().map_or("", |reason| &reason.code);
+        let text = String::from_utf8_lossy(body);
+        assert_eq!(
+            (
+                seen.state,
+                seen.assurance,
+                reason,
+                seen.native_state.as_str(),
+                seen.admin_enabled
+            ),
+            expected,
+            "{text}"
+        );
+        assert!(seen.nodes.is_empty() && seen.tunnel.is_none());
+    }
 }

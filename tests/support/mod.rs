@@ -6,5 +6,6 @@
 )]
 
 pub mod clouds;
+pub mod recorder;
 pub mod running;
 pub mod scripted;

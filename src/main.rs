@@ -21,6 +21,7 @@ async fn main() -> ExitCode {
         Command::CheckConfig { file, config } => {
             cli::check::run(&file.or(config).unwrap_or_default())
         }
+        Command::Explain { reason } => cli::explain::run(reason.as_deref()),
         Command::Ask(question) => cli::ask(&question).await,
     };
     exit.into()

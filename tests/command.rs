@@ -75,6 +75,25 @@ fn a_configuration_is_checked_without_starting_anything() {
 }
 
 #[test]
+fn a_reason_is_explained_without_a_gateway() {
+    let output = isthmus(&["explain", "STALE_ETAG"]);
+    let shown = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(
+        shown.contains("Read it again and repeat the change."),
+        "{shown}"
+    );
+    let listed = text(&isthmus(&["explain"]).stdout);
+    assert!(
+        listed.contains("\nSTALE_ETAG ") && listed.contains("\nVANISHED "),
+        "{listed}"
+    );
+    let output = isthmus(&["explain", "RED"]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(text(&output.stderr).contains("`isthmus explain` lists all"));
+}
+
+#[test]
 fn wrong_usage_and_nobody_there_end_differently() {
     for arguments in [
         vec!["watch"],

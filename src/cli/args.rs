@@ -50,6 +50,13 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
+    /// Say what a reason means, and what to do about it, without asking anybody.
+    #[command(after_help = "Exit codes: 0 explained, 2 there is no such reason.")]
+    Explain {
+        /// The reason of an error or of a state, as UPSTREAM_AUTH; all are listed if left out.
+        #[arg(value_name = "REASON")]
+        reason: Option<String>,
+    },
     /// Ask a running gateway.
     #[command(flatten)]
     Ask(Question),

@@ -1,6 +1,6 @@
 //! What went wrong, for people: what was asked, why not, what the cloud said, and what to do now.
 
-use crate::cli::{exit::Exit, names, text::clean};
+use crate::cli::{exit::Exit, explain, names, text::clean};
 use std::{error::Error as _, time::Duration};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetail, StatusExt};
@@ -41,9 +41,7 @@ pub fn describe(doing: &str, status: &Status, endpoint: &str) -> String {
     if let Some(id) = said("upstream_request_id") {
         lines.push(format!("  the cloud's request id: {id}"));
     }
-    if let Some(hint) = hint(&info.reason) {
-        lines.push(format!("  {hint}"));
-    }
+    lines.extend(explain::hint(&info.reason));
     lines.join("\n")
 }
 
@@ -125,37 +123,6 @@ fn detail_lines(detail: &ErrorDetail) -> Vec<String> {
     }
 }
 
-/// What to do now, by reason.
-fn hint(reason: &str) -> Option<&'static str> {
-    Some(match reason {
-        "CONNECTION_NOT_FOUND" => "`isthmus list` shows what is there",
-        "BACKEND_NOT_FOUND" => "`isthmus backends` shows what is configured",
-        "UPSTREAM_AUTH" => {
-            "the cloud refuses the gateway's own login: its operator has to mend the configuration"
-        }
-        "UPSTREAM_DENIED" => {
-            "the cloud does not let the gateway's account do this: its operator has to grant it"
-        }
-        "UPSTREAM_UNREACHABLE" | "UPSTREAM_ERROR" | "UPSTREAM_BROKEN_ANSWER" => {
-            "the gateway is well and the cloud is not; `isthmus backends` shows since when"
-        }
-        "API_ABSENT" => "the configured URL is right only if the cloud has a VPN API there",
-        "STALE_ETAG" => "somebody else changed it: read it again and repeat the change",
-        "GOAL_UNREACHABLE" => "enable the connection, or choose another --goal",
-        "COMPACTED" => {
-            "the gateway no longer remembers that position: watch again without --resume-token"
-        }
-        "WRONG_TOKEN" => {
-            "a token belongs to one connection of one gateway, and may be forgotten when that is restarted"
-        }
-        "WRITE_AMBIGUOUS" => {
-            "whether it was done is not known: `isthmus list` before you try again"
-        }
-        "DRAINING" => "try again: another one may have taken its place",
-        _ => return None,
-    })
-}
-
 /// The code as the documentation of gRPC spells it.
 fn code_name(code: Code) -> &'static str {
     match code {
@@ -227,7 +194,8 @@ mod tests {
              the cloud answered 503, code 98\n  \
              the cloud says: come back later\n  \
              the cloud's request id: req-1\n  \
-             the gateway is well and the cloud is not; `isthmus backends` shows since when"
+             what to do: Try again later; `isthmus backends` shows since when. A watch goes on by itself.\n  \
+             `isthmus explain UPSTREAM_ERROR` says more"
         );
         assert_eq!(exit(&status), Exit::CouldNotAsk);
         assert_eq!(retry_after(&status), Some(Duration::from_secs(7)));

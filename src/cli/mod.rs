@@ -4,7 +4,7 @@
 //! - [`args`]: the command line; [`exit`]: how it ends;
 //! - [`gateway`]: whom it asks and where it prints;
 //! - [`show`]: `backends`, `get`, `list`; [`mod@write`]: `create`, `update`, `delete`; [`watch`]: `watch`, `wait`;
-//! - [`check`]: `check-config`; [`demo`]: all of it without a cloud;
+//! - [`check`]: `check-config`; [`explain`]: `explain`, with the texts in [`reasons`]; [`demo`]: all of it without a cloud;
 //! - [`describe`], [`progress`], [`failure`], [`text`], [`json`], [`names`]: pure functions from messages to lines.
 
 pub mod args;
@@ -12,11 +12,13 @@ pub mod check;
 pub mod demo;
 pub mod describe;
 pub mod exit;
+pub mod explain;
 pub mod failure;
 pub mod gateway;
 pub mod json;
 pub mod names;
 pub mod progress;
+pub mod reasons;
 pub mod show;
 pub mod signal;
 #[cfg(test)]

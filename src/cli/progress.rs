@@ -1,7 +1,10 @@
 //! How far a connection has come, as lines for people.
 
 use crate::{
-    cli::text::{Style, clean},
+    cli::{
+        reasons,
+        text::{Style, clean},
+    },
     grpc::pb::{
         Assurance, Heartbeat, Node, Outcome, Realization, RealizationState, Reason, Tunnel,
         WatchRealizationResponse, outcome, tunnel, watch_realization_response::Event,
@@ -25,8 +28,8 @@ pub fn event(message: &WatchRealizationResponse, style: Style) -> String {
         Some(Event::Heartbeat(beat)) => lines.push(heartbeat(beat, style)),
         None => {}
     }
-    if let Some(outcome) = &message.outcome {
-        lines.push(outcome_line(outcome, style));
+    if let Some(ended) = &message.outcome {
+        lines.push(outcome(ended, style));
     }
     lines.join("\n")
 }
@@ -91,7 +94,21 @@ pub fn label(node: &Node) -> String {
     clean(name)
 }
 
-/// How a watch ended by itself.
+/// How a watch ended by itself, and after a failure where there is more about its reason.
+pub fn outcome(outcome: &Outcome, style: Style) -> String {
+    let line = outcome_line(outcome, style);
+    match &outcome.reason {
+        Some(Reason { code, .. })
+            if outcome.result() == outcome::Result::Failed && reasons::of_state(code).is_some() =>
+        {
+            let more = style.dim(&format!("`isthmus explain {code}` says what to do"));
+            format!("{line}\n{INDENT}{more}")
+        }
+        _ => line,
+    }
+}
+
+/// How a watch ended by itself: one line.
 pub fn outcome_line(outcome: &Outcome, style: Style) -> String {
     let word = match outcome.result() {
         outcome::Result::Succeeded => "the goal is reached",
@@ -288,7 +305,8 @@ mod tests {
             "           2 changes left out\n           \
              FAILED       control-plane   ERROR  UPSTREAM_ERROR: no  way  (stale: the cloud has not answered for \
              longer than promised)\n           \
-             failed: UPSTREAM_ERROR"
+             failed: UPSTREAM_ERROR\n           \
+             `isthmus explain UPSTREAM_ERROR` says what to do"
         );
     }
 

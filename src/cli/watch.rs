@@ -240,7 +240,7 @@ fn wait_text(response: &WaitRealizationResponse, style: crate::cli::text::Style)
     let mut text = progress::realization(&seen, style);
     if let Some(outcome) = &response.outcome {
         text.push('\n');
-        text.push_str(&progress::outcome_line(outcome, style));
+        text.push_str(&progress::outcome(outcome, style));
     }
     text
 }

@@ -103,9 +103,12 @@ pub enum ErrorReason {
     LimitExceeded,
     /// A stream was not read for too long.
     Stalled,
-    /// A fault of the gateway itself.
+    /// A fault of the gateway itself. Stays the last one, see below.
     Internal,
 }
+
+// A reason that `ALL` leaves out does not compile.
+const _: () = assert!(ErrorReason::ALL.len() == ErrorReason::Internal as usize + 1);
 
 impl ErrorReason {
     /// Every reason.

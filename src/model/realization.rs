@@ -117,48 +117,60 @@ impl Reason {
 
 /// The reason codes of realization.
 pub mod codes {
-    /// The cloud itself says it does not know.
-    pub const UPSTREAM_UNKNOWN: &str = "UPSTREAM_UNKNOWN";
-    /// The cloud gave a value that is in no table, or none.
-    pub const UNRECOGNIZED_VALUE: &str = "UNRECOGNIZED_VALUE";
-    /// The cloud reports a failure.
-    pub const UPSTREAM_ERROR: &str = "UPSTREAM_ERROR";
-    /// The cloud refuses the gateway's login.
-    pub const UPSTREAM_AUTH: &str = "UPSTREAM_AUTH";
-    /// The cloud cannot be reached, and nothing was known before.
-    pub const UPSTREAM_UNREACHABLE: &str = "UPSTREAM_UNREACHABLE";
-    /// The object has lost what it belongs to.
-    pub const ORPHANED: &str = "ORPHANED";
-    /// The whole and its nodes disagree; the worse is shown.
-    pub const INCONSISTENT: &str = "INCONSISTENT";
-    /// The object is there, but no state of it.
-    pub const STATE_NOT_FOUND: &str = "STATE_NOT_FOUND";
-    /// The service the connection belongs to is switched off.
-    pub const VPN_SERVICE_DISABLED: &str = "VPN_SERVICE_DISABLED";
-    /// The connection is switched off on purpose.
-    pub const ADMIN_DISABLED: &str = "ADMIN_DISABLED";
-    /// The provider has frozen the connection.
-    pub const FROZEN: &str = "FROZEN";
-    /// Gone, and nobody here removed it.
-    pub const VANISHED: &str = "VANISHED";
-    /// What the cloud says may still describe the configuration before the update.
-    pub const AWAITING_PROOF: &str = "AWAITING_PROOF";
-    /// The cloud cannot tell which write its status speaks for; it has been quiet long enough.
-    pub const ASSUMED_AFTER_QUIET_TIME: &str = "ASSUMED_AFTER_QUIET_TIME";
-    /// The cloud's id of the write is not known, so nothing can be asked about it.
-    pub const NO_REQUEST_ID: &str = "NO_REQUEST_ID";
-    /// The cloud has no VPN API where it is expected.
-    pub const API_ABSENT: &str = "API_ABSENT";
-    /// Nobody has looked yet.
-    pub const NOT_OBSERVED: &str = "NOT_OBSERVED";
-    /// Another write, or somebody else, is removing the connection.
-    pub const SUPERSEDED: &str = "SUPERSEDED";
-    /// The tunnel is being negotiated.
-    pub const IKE_NEGOTIATING: &str = "IKE_NEGOTIATING";
-    /// The tunnel is down, for a reason in the message.
-    pub const IKE_DOWN: &str = "IKE_DOWN";
-    /// Some nodes failed.
-    pub const PARTIAL_SUCCESS: &str = "PARTIAL_SUCCESS";
+    /// Each code is its own name, and none can be left out of [`ALL`].
+    macro_rules! codes {
+        ($($(#[$meaning:meta])+ $name:ident,)+) => {
+            $($(#[$meaning])+ pub const $name: &str = stringify!($name);)+
+
+            /// Every code.
+            pub const ALL: &[&str] = &[$($name),+];
+        };
+    }
+
+    codes! {
+        /// The cloud itself says it does not know.
+        UPSTREAM_UNKNOWN,
+        /// The cloud gave a value that is in no table, or none.
+        UNRECOGNIZED_VALUE,
+        /// The cloud reports a failure.
+        UPSTREAM_ERROR,
+        /// The cloud refuses the gateway's login.
+        UPSTREAM_AUTH,
+        /// The cloud cannot be reached, and nothing was known before.
+        UPSTREAM_UNREACHABLE,
+        /// The object has lost what it belongs to.
+        ORPHANED,
+        /// The whole and its nodes disagree; the worse is shown.
+        INCONSISTENT,
+        /// The object is there, but no state of it.
+        STATE_NOT_FOUND,
+        /// The service the connection belongs to is switched off.
+        VPN_SERVICE_DISABLED,
+        /// The connection is switched off on purpose.
+        ADMIN_DISABLED,
+        /// The provider has frozen the connection.
+        FROZEN,
+        /// Gone, and nobody here removed it.
+        VANISHED,
+        /// What the cloud says may still describe the configuration before the update.
+        AWAITING_PROOF,
+        /// The cloud cannot tell which write its status speaks for; it has been quiet long enough.
+        ASSUMED_AFTER_QUIET_TIME,
+        /// The cloud's id of the write is not known, so nothing can be asked about it.
+        NO_REQUEST_ID,
+        /// The cloud has no VPN API where it is expected.
+        API_ABSENT,
+        /// Nobody has looked yet.
+        NOT_OBSERVED,
+        /// Another write, or somebody else, is removing the connection.
+        SUPERSEDED,
+        /// The tunnel is being negotiated.
+        IKE_NEGOTIATING,
+        /// The tunnel is down, for a reason in the message.
+        IKE_DOWN,
+        /// Some nodes failed.
+        PARTIAL_SUCCESS,
+    }
 }
 
 /// How far one node has come.

@@ -10,7 +10,7 @@
 //! ```
 
 use crate::{
-    core::error::{Error, ErrorKind, ErrorReason},
+    core::error::{Error, ErrorKind, ErrorReason, Upstream},
     dialects::nsx::{
         config::{Credentials, Login},
         error,
@@ -62,7 +62,14 @@ struct Known {
     /// Counts logins, so that a ticket that was renewed meanwhile is not renewed again.
     logins: u64,
     proven: bool,
-    resting_until: Option<Instant>,
+    resting: Option<Resting>,
+}
+
+/// A login that was refused, and is not tried again for a while.
+struct Resting {
+    until: Instant,
+    /// What the cloud said, for those who come meanwhile.
+    said: Upstream,
 }
 
 /// What goes with one request.
@@ -208,11 +215,17 @@ impl Auth {
         self.known().proven = true;
     }
 
-    /// The login was refused for good: nothing is sent for a while.
-    pub fn refused(&self) {
+    /// The login was refused for good, in these words: nothing is sent for a while.
+    ///
+    /// The words reach callers who had no part in it, so they must not come from the answer to a request that
+    /// carried somebody's key.
+    pub fn refused(&self, said: Upstream) {
         let mut known = self.known();
         known.proven = false;
-        known.resting_until = Some(Instant::now() + REST);
+        known.resting = Some(Resting {
+            until: Instant::now() + REST,
+            said,
+        });
         known.tickets.fill(None);
     }
 
@@ -233,12 +246,12 @@ impl Auth {
                     ..failure
                 })
             })?;
-        if matches!(answer.status, 401 | 403) {
-            self.refused();
-        }
         let secrets = [credentials.password.expose_secret()];
         if !answer.is_success() {
             let refused = error::refused(&answer, error::Asked::Read, &secrets);
+            if matches!(answer.status, 401 | 403) {
+                self.refused(refused.context.upstream.clone().unwrap_or_default());
+            }
             return Err(NoTicket::Refused(refused.during("logging in")));
         }
         let headers = ticket_headers(&answer).ok_or_else(|| {
@@ -261,12 +274,12 @@ impl Auth {
 
     fn rested(&self) -> Result<(), NoTicket> {
         let mut known = self.known();
-        let Some(until) = known.resting_until else {
+        let Some(resting) = &known.resting else {
             return Ok(());
         };
-        let left = until.saturating_duration_since(Instant::now());
+        let left = resting.until.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            known.resting_until = None;
+            known.resting = None;
             return Ok(());
         }
         let error = Error::new(
@@ -274,6 +287,7 @@ impl Auth {
             ErrorReason::UpstreamAuth,
             "the cloud refused the gateway's login, which is not tried again yet so that the account is not locked",
         );
+        let error = error.upstream(resting.said.clone());
         Err(NoTicket::Refused(error.retry_after(left)))
     }
 
@@ -414,7 +428,7 @@ mod tests {
         assert!(alone.is_some(), "credentials nobody tried go one at a time");
         let waiting = auth.ticket(place()).await;
         assert!(matches!(waiting, Err(NoTicket::Unanswered(failure)) if failure.sent == Sent::No));
-        auth.refused();
+        auth.refused(Upstream::default());
         drop(alone);
         tokio::time::advance(REST - Duration::from_secs(1)).await;
         let Err(NoTicket::Refused(error)) = auth.ticket(place()).await else {

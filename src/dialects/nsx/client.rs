@@ -213,7 +213,7 @@ impl Client {
             None => answer,
         };
         if error::is_login_refused(&answer) {
-            self.auth.refused();
+            self.auth.refused(error::wordless(&answer));
         } else {
             self.auth.answered();
         }

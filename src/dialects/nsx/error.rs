@@ -57,6 +57,16 @@ pub fn refused(answer: &Answer, asked: Asked, secrets: &[&str]) -> Error {
     error
 }
 
+/// What an answer was, without the cloud's words, which may quote what it was sent.
+pub fn wordless(answer: &Answer) -> Upstream {
+    Upstream {
+        status: answer.status,
+        code: api_error(answer).map_or_else(String::new, |said| tidy(&said.code, 64)),
+        message: String::new(),
+        request_id: request_id(answer).unwrap_or_default(),
+    }
+}
+
 /// Why there is no answer.
 pub fn unanswered(failure: &Failure) -> Error {
     let (kind, reason) = match failure.kind {

@@ -13,7 +13,7 @@
 //! waits for its outcome instead of making another.
 
 use crate::{
-    core::error::{Error, ErrorKind, ErrorReason},
+    core::error::{Error, ErrorKind, ErrorReason, Upstream},
     dialects::openstack::{
         config::{self, Identity, Keystone, Login, Project},
         error::{self, Asked},
@@ -61,7 +61,14 @@ struct Known {
     ticket: Option<Ticket>,
     /// Counts logins, so that a token that was renewed meanwhile is not renewed again.
     logins: u64,
-    resting_until: Option<Instant>,
+    resting: Option<Resting>,
+}
+
+/// A login that was refused, and is not tried again for a while.
+struct Resting {
+    until: Instant,
+    /// What the cloud said, for those who come meanwhile.
+    said: Upstream,
 }
 
 /// What goes with one request, and where it may go.
@@ -201,10 +208,16 @@ impl Auth {
         self.log_in(keystone, place).await.map(Some)
     }
 
-    /// The login was refused for good: nothing is sent for a while.
-    pub fn refused(&self) {
+    /// The login was refused for good, in these words: nothing is sent for a while.
+    ///
+    /// The words reach callers who had no part in it, so they must not come from the answer to a request that
+    /// carried somebody's key.
+    pub fn refused(&self, said: Upstream) {
         let mut known = self.known();
-        known.resting_until = Some(Instant::now() + REST);
+        known.resting = Some(Resting {
+            until: Instant::now() + REST,
+            said,
+        });
         known.ticket = None;
     }
 
@@ -224,14 +237,14 @@ impl Auth {
             })?;
         let refuse = |error: Error| {
             if error.kind == ErrorKind::BackendAuth {
-                self.refused();
+                self.refused(error.context.upstream.clone().unwrap_or_default());
             }
             NoTicket::Refused(error.during("logging in"))
         };
         let mut ticket = read(keystone, self.seeing_roles, &answer, begun).map_err(refuse)?;
         let mut known = self.known();
         known.logins += 1;
-        known.resting_until = None;
+        known.resting = None;
         ticket.login = known.logins;
         known.ticket = Some(ticket.clone());
         Ok(ticket)
@@ -245,18 +258,19 @@ impl Auth {
     }
 
     fn rested(&self) -> Result<(), NoTicket> {
-        let until = self.known().resting_until;
-        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-        match left.filter(|left| !left.is_zero()) {
-            None => Ok(()),
-            Some(left) => Err(NoTicket::Refused(
-                refusal(
-                    "the cloud refused the gateway's login, which is not tried again yet so that the account is \
-                     not locked",
-                )
-                .retry_after(left),
-            )),
+        let known = self.known();
+        let Some(resting) = &known.resting else {
+            return Ok(());
+        };
+        let left = resting.until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(());
         }
+        let error = refusal(
+            "the cloud refused the gateway's login, which is not tried again yet so that the account is not locked",
+        );
+        let error = error.upstream(resting.said.clone());
+        Err(NoTicket::Refused(error.retry_after(left)))
     }
 
     async fn alone(&self, deadline: Instant) -> Result<tokio::sync::MutexGuard<'_, ()>, NoTicket> {

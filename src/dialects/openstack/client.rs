@@ -195,7 +195,7 @@ impl Client {
                 Some(ticket) => {
                     let answer = send(&ticket).await?;
                     if error::is_login_refused(&answer) {
-                        self.auth.refused();
+                        self.auth.refused(error::wordless(&answer));
                     }
                     (ticket, answer)
                 }

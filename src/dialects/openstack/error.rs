@@ -71,6 +71,16 @@ pub fn refused(answer: &Answer, asked: Asked, secrets: &[&str]) -> Error {
     error
 }
 
+/// What an answer was, without the cloud's words, which may quote what it was sent.
+pub fn wordless(answer: &Answer) -> Upstream {
+    Upstream {
+        status: answer.status,
+        code: refusal(answer).map_or_else(String::new, |said| tidy(&said.kind, 64)),
+        message: String::new(),
+        request_id: request_id(answer),
+    }
+}
+
 /// Why there is no answer.
 pub fn unanswered(failure: &Failure) -> Error {
     let (kind, reason) = match failure.kind {
@@ -150,15 +160,14 @@ pub fn not_found() -> Error {
     )
 }
 
-/// The VPN collection itself is not there.
-pub fn api_absent(answer: &Answer) -> Error {
-    let upstream = refused(answer, Asked::Read, &[]).context.upstream;
+/// The VPN collection itself is not there, as this refusal shows.
+pub fn api_absent(refused: Error) -> Error {
     Error::new(
         ErrorKind::Unavailable,
         ErrorReason::ApiAbsent,
         "the cloud's network service has no VPN collection",
     )
-    .upstream(upstream.unwrap_or_default())
+    .upstream(refused.context.upstream.unwrap_or_default())
 }
 
 /// The account is not shown to see connections, so that not being shown one proves nothing.
@@ -172,14 +181,13 @@ pub fn blind() -> Error {
 }
 
 /// A 404 that says nothing of the connection.
-pub fn proves_nothing(answer: &Answer) -> Error {
-    let upstream = refused(answer, Asked::Read, &[]).context.upstream;
+pub fn proves_nothing(refused: Error) -> Error {
     Error::new(
         ErrorKind::Unavailable,
         ErrorReason::UpstreamBrokenAnswer,
         "something before the cloud's API answers 404, which proves nothing",
     )
-    .upstream(upstream.unwrap_or_default())
+    .upstream(refused.context.upstream.unwrap_or_default())
 }
 
 /// It cannot be known whether a write happened.

@@ -65,10 +65,12 @@ pub async fn row(
         ask = ask.fields(fields);
     }
     let answered = client.send(ask, call).await.map_err(error_of)?;
-    if error::is_missing(&answered.answer) {
-        return absent(client, id, &answered, call).await.map(Err);
-    }
-    let value = error::granted(&answered.answer, Asked::Read, &[])?;
+    let value = match error::granted(&answered.answer, Asked::Read, &[]) {
+        Err(refused) if error::is_missing(&answered.answer) => {
+            return absent(client, id, &answered, refused, call).await.map(Err);
+        }
+        granted => granted?,
+    };
     let body = Body::under(ONE, value);
     let body = body.ok_or_else(|| error::broken(&answered.answer, "no connection"))?;
     Ok(Ok(body))
@@ -85,18 +87,25 @@ pub async fn row(
 ///
 /// # Errors
 /// If it proves nothing.
-pub async fn absent(client: &Client, id: &str, answered: &Answered, call: &Call) -> Result<String> {
+pub async fn absent(
+    client: &Client,
+    id: &str,
+    answered: &Answered,
+    refused: Error,
+    call: &Call,
+) -> Result<String> {
+    let said = refused.context.upstream.clone().unwrap_or_default();
     if let Some(words) = error::names_connection(&answered.answer, id) {
         return match answered.sight {
             Sight::Sees => Ok(words),
             Sight::Doubtful | Sight::Unknown if sees(client, call).await? => Ok(words),
-            Sight::Doubtful | Sight::Unknown => Err(error::blind()),
+            Sight::Doubtful | Sight::Unknown => Err(error::blind().upstream(said)),
         };
     }
     probe(client, call).await?;
     match error::is_from_the_api(&answered.answer) {
-        true => Err(error::blind()),
-        false => Err(error::proves_nothing(&answered.answer)),
+        true => Err(error::blind().upstream(said)),
+        false => Err(error::proves_nothing(refused)),
     }
 }
 
@@ -379,7 +388,7 @@ fn list_page(answered: &Answered) -> Result<ListPage> {
 fn collected(answered: &Answered) -> Result<serde_json::Value> {
     let answer = &answered.answer;
     error::granted(answer, Asked::Read, &[]).map_err(|refused| match error::is_missing(answer) {
-        true => error::api_absent(answer),
+        true => error::api_absent(refused),
         false => refused,
     })
 }

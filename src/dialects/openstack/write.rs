@@ -61,7 +61,7 @@ pub async fn create(
             }
             found?
         }
-        Outcome::Missing(answered) => return Err(error::api_absent(&answered.answer)),
+        Outcome::Missing(_, refused) => return Err(error::api_absent(refused)),
     };
     Ok(Written {
         id: body.id(),
@@ -91,8 +91,8 @@ pub async fn update(
     let ask = Ask::put([CONNECTIONS, id], ONE, body);
     let after = match send(client, ask, Asked::Change, &secrets, call).await? {
         Outcome::Done(body) => body,
-        Outcome::Missing(answered) => {
-            read::absent(client, id, &answered, call).await?;
+        Outcome::Missing(answered, refused) => {
+            read::absent(client, id, &answered, refused, call).await?;
             return Err(error::not_found());
         }
         Outcome::Lost(lost) => {
@@ -139,12 +139,12 @@ pub async fn delete(client: &Client, id: &str, etag: Option<&str>, call: &Call) 
         .await
     {
         Ok(answered) if answered.answer.is_success() => None,
-        Ok(answered) if error::is_missing(&answered.answer) => {
-            read::absent(client, id, &answered, call).await?;
-            return Err(error::not_found());
-        }
         Ok(answered) => {
             let because = error::refused(&answered.answer, Asked::Remove, &[]);
+            if error::is_missing(&answered.answer) {
+                read::absent(client, id, &answered, because, call).await?;
+                return Err(error::not_found());
+            }
             if !error::is_in_doubt(&answered.answer) {
                 return Err(because);
             }
@@ -185,7 +185,7 @@ enum Outcome {
     Done(Body),
     Lost(Lost),
     /// 404 without a word about what the connection refers to.
-    Missing(Answered),
+    Missing(Answered, Error),
 }
 
 /// A write of which it is not known from its answer whether it happened.
@@ -237,7 +237,7 @@ async fn send(
         }));
     }
     if error::is_missing(answer) && because.reason != ErrorReason::ReferenceNotFound {
-        return Ok(Outcome::Missing(answered));
+        return Ok(Outcome::Missing(answered, because));
     }
     Err(because)
 }

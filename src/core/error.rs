@@ -40,8 +40,32 @@ pub enum ErrorKind {
     Unimplemented,
     /// A position that is no longer remembered.
     OutOfRange,
-    /// A fault of the gateway itself.
+    /// A fault of the gateway itself. Stays the last one, see below.
     Internal,
+}
+
+// A kind that `ALL` leaves out does not compile.
+const _: () = assert!(ErrorKind::ALL.len() == ErrorKind::Internal as usize + 1);
+
+impl ErrorKind {
+    /// Every kind.
+    pub const ALL: [ErrorKind; 15] = [
+        ErrorKind::InvalidArgument,
+        ErrorKind::NotExpressible,
+        ErrorKind::NotFound,
+        ErrorKind::FailedPrecondition,
+        ErrorKind::Stale,
+        ErrorKind::PermissionDenied,
+        ErrorKind::QuotaExceeded,
+        ErrorKind::BackendAuth,
+        ErrorKind::Unavailable,
+        ErrorKind::Throttled,
+        ErrorKind::DeadlineExceeded,
+        ErrorKind::Ambiguous,
+        ErrorKind::Unimplemented,
+        ErrorKind::OutOfRange,
+        ErrorKind::Internal,
+    ];
 }
 
 /// Why, for programs: `google.rpc.ErrorInfo.reason`. Stable.

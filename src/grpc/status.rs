@@ -382,6 +382,45 @@ mod tests {
     }
 
     #[test]
+    fn every_kind_and_reason_is_told_with_what_the_cloud_said() {
+        let words = "no! ".repeat(400);
+        for kind in ErrorKind::ALL {
+            for reason in ErrorReason::ALL {
+                let error = Error::new(kind, reason, "the cloud answered so")
+                    .on(&backend())
+                    .during("creating a connection")
+                    .resource("backends/nsx-a/connections/c")
+                    .upstream(Upstream {
+                        status: 418,
+                        code: "289".to_owned(),
+                        message: words.clone(),
+                        request_id: "req-1".to_owned(),
+                    });
+                let status = Status::from(error);
+                let info = status.get_details_error_info().unwrap();
+                let told = |key: &str| info.metadata[key].as_str();
+                assert_eq!(status.code(), code(kind));
+                assert_eq!(
+                    (info.domain.as_str(), info.reason.as_str()),
+                    (DOMAIN, reason.as_str())
+                );
+                assert_eq!(told("backend"), "backends/nsx-a");
+                assert_eq!(
+                    (told("upstream_status"), told("upstream_code")),
+                    ("418", "289")
+                );
+                assert_eq!(told("upstream_request_id"), "req-1");
+                let said = told("upstream_message").trim_end_matches("...");
+                assert!(
+                    said.len() > SHORTEST_CUT && words.starts_with(said),
+                    "{said}"
+                );
+                assert!(wire_bytes(&status) < MAX_WIRE_BYTES);
+            }
+        }
+    }
+
+    #[test]
     fn every_violation_is_named() {
         let status = Status::from(Error::not_expressible(vec![
             Violation::new("mtu", "not on this backend"),

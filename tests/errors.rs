@@ -1,0 +1,217 @@
+//! Errors that people can act on: whatever a cloud answers, the caller learns which backend it was, what the cloud's
+//! status and code were, and the cloud's own words, bounded and without secrets.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "in a test, what is not there is a failure"
+)]
+
+mod support;
+
+use http::{HeaderName, HeaderValue, Method};
+use isthmus::{
+    core::settings::BackendSettings,
+    grpc::{pb, status::MAX_WIRE_BYTES},
+    simulator::{
+        faults::{Answer, Fault, Faults, Rule},
+        nsx::{NsxOptions, NsxSimulator},
+        openstack::{OpenstackOptions, OpenstackSimulator},
+    },
+};
+use serde_json::json;
+use std::collections::HashMap;
+use support::{
+    clouds::{self, PSK, References},
+    running::Running,
+};
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+
+/// What a cloud may answer instead of what was asked for, and the code it has to come out with. Which code a
+/// refusal of the request itself has depends on what was asked.
+const ANSWERS: &[(u16, Option<Code>)] = &[
+    (301, Some(Code::Unavailable)),
+    (400, None),
+    (401, Some(Code::Internal)),
+    (403, None),
+    (404, None),
+    (409, None),
+    (412, None),
+    (429, Some(Code::Unavailable)),
+    (500, None),
+    (503, Some(Code::Unavailable)),
+];
+
+/// Longer than any upstream text that is passed on.
+const RAMBLING: usize = 20_000;
+
+/// The cloud's words in its own form, quoting keys by name and what it was `sent` bare, and never coming to an end.
+fn refusal(status: u16, sent: &str) -> Fault {
+    let words = format!(
+        "of all things: psk='{PSK}', {{\"password\": \"{PSK}\"}} and {sent} {}",
+        "blah \u{1b}[31m".repeat(RAMBLING / 10)
+    );
+    let body = json!({
+        "httpStatus": "X", "error_code": 4711, "module_name": "VPN", "error_message": words,
+        "NeutronError": { "type": "OddError", "message": words, "detail": "" },
+    });
+    let id = HeaderValue::from_static("req-of-the-cloud");
+    let answer = Answer::json(status.try_into().unwrap(), &body)
+        .header(HeaderName::from_static("x-nsx-requestid"), id.clone())
+        .header(HeaderName::from_static("x-openstack-request-id"), id);
+    Fault::Answer(answer)
+}
+
+fn metadata(status: &Status) -> HashMap<String, String> {
+    status
+        .get_details_error_info()
+        .unwrap_or_else(|| panic!("no ErrorInfo: {status:?}"))
+        .metadata
+}
+
+/// What every error has that a cloud's answer led to.
+fn check(backend: &str, answer: u16, status: &Status) {
+    let what = format!("{backend} {answer}: {status:?}");
+    let metadata = metadata(status);
+    let told = |key: &str| metadata.get(key).map(String::as_str).unwrap_or_default();
+    assert_eq!(told("backend"), format!("backends/{backend}"), "{what}");
+    assert_eq!(told("upstream_status"), answer.to_string(), "{what}");
+    assert_eq!(told("upstream_request_id"), "req-of-the-cloud", "{what}");
+    let code = if backend == "nsx-a" {
+        "4711"
+    } else {
+        "OddError"
+    };
+    assert_eq!(told("upstream_code"), code, "{what}");
+    // A login that rests is told with what the cloud said of it, but not in words, which may quote somebody's key.
+    let rests = status.message().contains("not tried again yet");
+    let words = told("upstream_message");
+    assert!(
+        words.starts_with("of all things") || rests && words.is_empty(),
+        "{what}"
+    );
+    assert!(!told("operation").is_empty(), "{what}");
+    let mut headers = http::HeaderMap::new();
+    status.add_header(&mut headers).unwrap();
+    let bytes: usize = headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len())
+        .sum();
+    assert!(bytes < MAX_WIRE_BYTES, "{bytes} bytes, {what}");
+    let everything = format!("{status:?} {}", String::from_utf8_lossy(status.details()));
+    assert!(!everything.contains(PSK), "{what}");
+    assert!(!everything.contains('\u{1b}'), "{what}");
+}
+
+/// A gateway that has asked nothing yet, so that no login is at rest.
+async fn gateway(settings: &BackendSettings) -> Running {
+    Running::start(vec![settings.clone()]).await
+}
+
+async fn every_answer(settings: BackendSettings, faults: &Faults, wanted: pb::Connection) {
+    let backend = settings.name.as_str().to_owned();
+    let name = gateway(&settings)
+        .await
+        .create(&backend, wanted.clone())
+        .await
+        .unwrap()
+        .0
+        .name;
+    for (answer, code) in ANSWERS {
+        let mut errors = Vec::new();
+        for method in [Method::GET, Method::POST, Method::PUT, Method::DELETE] {
+            faults.clear();
+            let sent = if method == Method::POST { PSK } else { "" };
+            faults.inject(Rule::on(method.clone(), "vpn", refusal(*answer, sent)));
+            let gateway = gateway(&settings).await;
+            errors.extend(match method {
+                Method::GET => vec![
+                    gateway
+                        .connections()
+                        .get_connection(get(&name))
+                        .await
+                        .map(drop)
+                        .unwrap_err(),
+                    gateway
+                        .connections()
+                        .list_connections(list(&backend))
+                        .await
+                        .map(drop)
+                        .unwrap_err(),
+                    gateway
+                        .realizations()
+                        .get_realization(realization(&name))
+                        .await
+                        .map(drop)
+                        .unwrap_err(),
+                ],
+                Method::POST => vec![gateway.create(&backend, wanted.clone()).await.unwrap_err()],
+                Method::PUT => vec![
+                    gateway
+                        .connections()
+                        .update_connection(rename(&name))
+                        .await
+                        .map(drop)
+                        .unwrap_err(),
+                ],
+                _ => vec![gateway.delete(&name).await.unwrap_err()],
+            });
+        }
+        faults.clear();
+        for error in errors {
+            check(&backend, *answer, &error);
+            if let Some(code) = code {
+                assert_eq!(error.code(), *code, "{answer}: {error:?}");
+            }
+        }
+    }
+}
+
+fn get(name: &str) -> pb::GetConnectionRequest {
+    pb::GetConnectionRequest {
+        name: name.to_owned(),
+    }
+}
+
+fn list(backend: &str) -> pb::ListConnectionsRequest {
+    pb::ListConnectionsRequest {
+        parent: format!("backends/{backend}"),
+        ..pb::ListConnectionsRequest::default()
+    }
+}
+
+fn realization(name: &str) -> pb::GetRealizationRequest {
+    pb::GetRealizationRequest {
+        name: name.to_owned(),
+        ..pb::GetRealizationRequest::default()
+    }
+}
+
+fn rename(name: &str) -> pb::UpdateConnectionRequest {
+    pb::UpdateConnectionRequest {
+        connection: Some(pb::Connection {
+            name: name.to_owned(),
+            display_name: "another".to_owned(),
+            ..pb::Connection::default()
+        }),
+        update_mask: Some(prost_types::FieldMask {
+            paths: vec!["display_name".to_owned()],
+        }),
+        ..pb::UpdateConnectionRequest::default()
+    }
+}
+
+#[tokio::test]
+async fn whatever_nsx_answers_is_told() {
+    let nsx = NsxSimulator::start(NsxOptions::default()).unwrap();
+    let wanted = clouds::nsx_connection("nsx-a");
+    every_answer(clouds::nsx("nsx-a", &nsx), nsx.faults(), wanted).await;
+}
+
+#[tokio::test]
+async fn whatever_openstack_answers_is_told() {
+    let openstack = OpenstackSimulator::start(OpenstackOptions::default()).unwrap();
+    let wanted = References::of(&openstack).connection("os-a");
+    let settings = clouds::openstack("os-a", &openstack);
+    every_answer(settings, openstack.faults(), wanted).await;
+}

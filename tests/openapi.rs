@@ -235,10 +235,10 @@ async fn write_and_read(nsx: &Arc<dyn Dialect>, simulator: &NsxSimulator) {
     simulator.state().finish(&first);
     let mut page = PageRequest {
         size: 1,
-        token: None,
+        ..PageRequest::default()
     };
     while let Some(next) = nsx.list(&page, &call()).await.unwrap().next {
-        page.token = Some(next);
+        page.after = Some(next);
     }
     let read = nsx.get(&first, &call()).await.unwrap();
     let everything = [

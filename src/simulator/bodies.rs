@@ -6,7 +6,36 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http_body::{Body, Frame};
+use http_body::{Body, Frame, SizeHint};
+
+use crate::simulator::requests::InFlight;
+
+/// A body whose request counts as being answered until the body is sent or its client has hung up.
+pub(crate) struct Held {
+    pub(crate) body: axum::body::Body,
+    #[expect(dead_code, reason = "is dropped with the body, which is all it is for")]
+    pub(crate) in_flight: InFlight,
+}
+
+impl Body for Held {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
 
 /// The first half of a body, followed by an error, on which hyper closes the connection.
 pub(crate) enum Half {
@@ -63,9 +92,9 @@ impl Body for Endless {
     }
 }
 
-/// `,0` again and again, 4 KiB of it.
+/// `,0` again and again, 64 KiB of it.
 static ENDLESS: &[u8] = &{
-    let mut bytes = [b','; 4096];
+    let mut bytes = [b','; 65_536];
     let mut at = 1;
     while at < bytes.len() {
         bytes[at] = b'0';

@@ -26,8 +26,8 @@ use tokio_util::sync::CancellationToken;
 
 /// The faults of one server; clones share the same list.
 ///
-/// Rules are tried in the order they were injected. Those that only wait ([`Fault::Delay`],
-/// [`Fault::Hold`]) add up; the first of the others decides what becomes of the request.
+/// Rules are tried in the order they were injected. Those that let the request go on ([`Fault::Delay`],
+/// [`Fault::Hold`], [`Fault::Shut`]) add up; the first of the others decides what becomes of it.
 #[derive(Clone, Debug, Default)]
 pub struct Faults {
     rules: Arc<Mutex<VecDeque<Active>>>,
@@ -172,6 +172,10 @@ pub enum Fault {
     Hold(Gate),
     /// Handles the request at once and keeps its answer back until the gate is open.
     HoldAnswer(Gate),
+    /// Refuses connections from now on, and closes each that is open as soon as it is idle; the request itself
+    /// goes its way. So whatever its client sends next is refused. Ends with
+    /// [`Server::restart`](crate::simulator::http::Server::restart).
+    Shut,
     /// Answers this; the request is not handled.
     Answer(Answer),
     /// Resets the connection; the request is not handled.
@@ -189,7 +193,7 @@ pub enum Fault {
 impl Fault {
     /// Whether the request's fate is decided, so that later rules are not looked at.
     fn is_final(&self) -> bool {
-        !matches!(self, Fault::Delay(_) | Fault::Hold(_))
+        !matches!(self, Fault::Delay(_) | Fault::Hold(_) | Fault::Shut)
     }
 }
 

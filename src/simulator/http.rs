@@ -8,6 +8,7 @@ use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::body::Body;
 use http::header::CONTENT_TYPE;
@@ -18,15 +19,15 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tower::ServiceExt;
 
-use crate::simulator::bodies::{Endless, Half};
+use crate::simulator::bodies::{Endless, Half, Held};
 use crate::simulator::faults::{Answer, Fault, Faults};
-use crate::simulator::requests::{RequestLog, Seen};
+use crate::simulator::requests::{InFlight, RequestLog, Seen};
 
 /// One HTTP server with a state of its own; dropped, it closes everything and stops.
 #[derive(Debug)]
@@ -46,8 +47,7 @@ impl Server {
     /// # Panics
     /// Outside a tokio runtime.
     pub fn start(router: axum::Router, faults: Faults) -> io::Result<Self> {
-        let socket = TcpSocket::new_v4()?;
-        socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+        let socket = bind((Ipv4Addr::LOCALHOST, 0).into())?;
         Self::serve(socket, router, faults)
     }
 
@@ -87,28 +87,20 @@ impl Server {
     /// Once this returns nobody is connected. Stopping twice is stopping once.
     ///
     /// # Errors
-    /// If the port was taken by somebody else in the instant between closing and reserving it.
+    /// If the port cannot be reserved.
     pub async fn stop(&self) -> io::Result<()> {
-        let mut listening = self.listening.lock().await;
-        if let Listening::Open { stop, accepting } = &mut *listening {
-            stop.cancel();
-            // The loop cannot panic, and nobody else aborts it; whatever it says, it is over.
-            let _ = accepting.await;
-            // A socket that is bound and does not listen refuses connections and keeps the port ours. An
-            // unbound port of the ephemeral range might even connect a client to itself.
-            *listening = Listening::Closed {
-                reserved: Some(bind(self.addr)?),
-            };
-        }
-        Ok(())
+        self.listening.lock().await.close(self.addr).await
     }
 
-    /// Listens again on the same port. Restarting what runs does nothing.
+    /// Listens again on the same port, after [`Server::stop`] or [`Fault::Shut`]. Restarting what runs does nothing.
     ///
     /// # Errors
     /// If the port cannot be listened on any more.
     pub async fn restart(&self) -> io::Result<()> {
         let mut listening = self.listening.lock().await;
+        if self.shared.shut.swap(false, Ordering::SeqCst) {
+            listening.close(self.addr).await?;
+        }
         if let Listening::Closed { reserved } = &mut *listening {
             let socket = match reserved.take() {
                 Some(socket) => socket,
@@ -126,6 +118,9 @@ impl Server {
             router,
             faults,
             log: RequestLog::default(),
+            shut: AtomicBool::new(false),
+            shut_asked: Notify::new(),
+            shutting: watch::Sender::new(false),
         });
         let listening = tokio::sync::Mutex::new(Listening::open(listener, Arc::clone(&shared)));
         Ok(Self {
@@ -147,6 +142,16 @@ enum Listening {
     },
 }
 
+impl Shared {
+    /// Has connections refused, and waits until they are.
+    async fn shut(&self) {
+        self.shut.store(true, Ordering::SeqCst);
+        self.shut_asked.notify_one();
+        // The sender is ours, so it does not go away.
+        let _ = self.shutting.subscribe().wait_for(|shut| *shut).await;
+    }
+}
+
 impl Listening {
     fn open(listener: TcpListener, shared: Arc<Shared>) -> Self {
         let stop = CancellationToken::new();
@@ -156,6 +161,19 @@ impl Listening {
             accepting: AbortOnDropHandle::new(accepting),
         }
     }
+
+    async fn close(&mut self, addr: SocketAddr) -> io::Result<()> {
+        if let Self::Open { stop, accepting } = self {
+            // A socket that is bound and does not listen refuses connections and keeps the port ours. An
+            // unbound port of the ephemeral range might even connect a client to itself.
+            let reserved = Some(bind(addr)?);
+            stop.cancel();
+            // The loop cannot panic, and nobody else aborts it; whatever it says, it is over.
+            let _ = accepting.await;
+            *self = Self::Closed { reserved };
+        }
+        Ok(())
+    }
 }
 
 #[derive(Debug)]
@@ -163,6 +181,12 @@ struct Shared {
     router: axum::Router,
     faults: Faults,
     log: RequestLog,
+    /// Whether [`Fault::Shut`] struck since the last start.
+    shut: AtomicBool,
+    /// Wakes the accept loop to do so.
+    shut_asked: Notify,
+    /// Whether connections are refused because of it, as the accept loop says.
+    shutting: watch::Sender<bool>,
 }
 
 /// How a connection is made to end before its time.
@@ -179,6 +203,8 @@ fn bind(addr: SocketAddr) -> io::Result<TcpSocket> {
         TcpSocket::new_v6()?
     };
     socket.set_reuseaddr(true)?;
+    // So that the port can be reserved while it is still listened on, and nobody else gets it in between.
+    socket.set_reuseport(true)?;
     socket.bind(addr)?;
     Ok(socket)
 }
@@ -186,12 +212,31 @@ fn bind(addr: SocketAddr) -> io::Result<TcpSocket> {
 /// Accepts until stopped, then resets every connection. Aborted, it drops them all.
 async fn accept(listener: TcpListener, shared: Arc<Shared>, stop: CancellationToken) {
     let mut connections = JoinSet::new();
+    let mut listener = Some(listener);
+    let mut reserved = None;
+    let shut = CancellationToken::new();
+    shared.shutting.send_replace(false);
     loop {
+        let accepting = async {
+            match &listener {
+                Some(listener) => listener.accept().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             () = stop.cancelled() => break,
-            accepted = listener.accept() => match accepted {
+            () = shared.shut_asked.notified(), if listener.is_some() => {
+                // Bound without listening, as `close` leaves it, so that nobody else gets the port.
+                let addr = listener.as_ref().and_then(|listener| listener.local_addr().ok());
+                reserved = addr.and_then(|addr| bind(addr).ok());
+                listener = None;
+                shut.cancel();
+                shared.shutting.send_replace(true);
+            }
+            accepted = accepting => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(converse(stream, Arc::clone(&shared), stop.clone()));
+                    let ends = Ends { stop: stop.clone(), shut: shut.clone() };
+                    connections.spawn(converse(stream, Arc::clone(&shared), ends));
                 }
                 // The peer has gone already, or we are out of file descriptors for the moment.
                 Err(_) => tokio::task::yield_now().await,
@@ -199,23 +244,38 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, stop: CancellationTo
             Some(_) = connections.join_next() => {}
         }
     }
-    drop(listener);
+    drop((listener, reserved));
     while connections.join_next().await.is_some() {}
 }
 
-async fn converse(stream: TcpStream, shared: Arc<Shared>, stop: CancellationToken) {
+/// What ends a connection from outside.
+struct Ends {
+    /// At once, by a reset.
+    stop: CancellationToken,
+    /// When it is idle.
+    shut: CancellationToken,
+}
+
+async fn converse(stream: TcpStream, shared: Arc<Shared>, ends: Ends) {
     let (cut, mut cuts) = watch::channel(None);
     let service = service_fn(move |request| answer(request, Arc::clone(&shared), cut.clone()));
     let mut connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-    let cut = tokio::select! {
-        () = stop.cancelled() => Cut::Reset,
-        // Its sender lives in the service, which lives as long as the connection.
-        Ok(cut) = cuts.wait_for(Option::is_some) => match *cut {
-            Some(Cut::Close) => Cut::Close,
-            Some(Cut::Garbage) => Cut::Garbage,
-            Some(Cut::Reset) | None => Cut::Reset,
-        },
-        _ = &mut connection => return,
+    let mut is_shut = false;
+    let cut = loop {
+        tokio::select! {
+            () = ends.stop.cancelled() => break Cut::Reset,
+            // Its sender lives in the service, which lives as long as the connection.
+            Ok(cut) = cuts.wait_for(Option::is_some) => match *cut {
+                Some(Cut::Close) => break Cut::Close,
+                Some(Cut::Garbage) => break Cut::Garbage,
+                Some(Cut::Reset) | None => break Cut::Reset,
+            },
+            () = ends.shut.cancelled(), if !is_shut => {
+                is_shut = true;
+                std::pin::Pin::new(&mut connection).graceful_shutdown();
+            }
+            _ = &mut connection => return,
+        }
     };
     let mut stream = connection.into_parts().io.into_inner();
     // The peer may be gone; then there is nobody left to be rude to.
@@ -232,7 +292,7 @@ async fn answer(
     shared: Arc<Shared>,
     cut: watch::Sender<Option<Cut>>,
 ) -> Result<Response<Body>, Infallible> {
-    let _in_flight = shared.log.arrived(Seen::of(&request));
+    let in_flight = shared.log.arrived(Seen::of(&request));
     let uri = request.uri();
     let struck = shared.faults.strike(
         request.method(),
@@ -249,7 +309,9 @@ async fn answer(
                 gate.pass().await;
                 return response;
             }
-            Fault::Answer(answer) => return Ok(say(answer)),
+            Fault::Shut => shared.shut().await,
+            // Its request is being answered until the last byte is taken, or its client has hung up.
+            Fault::Answer(answer) => return Ok(held(say(answer), in_flight)),
             Fault::CutBeforeHandling => return end(&cut, Cut::Reset).await,
             Fault::CutAfterHandling => {
                 let Ok(_lost) = handle.await;
@@ -257,9 +319,9 @@ async fn answer(
             }
             Fault::TruncateBody => {
                 let Ok(response) = handle.await;
-                return Ok(truncated(response).await);
+                return Ok(held(truncated(response).await, in_flight));
             }
-            Fault::EndlessBody => return Ok(endless()),
+            Fault::EndlessBody => return Ok(held(endless(), in_flight)),
             Fault::Garbage => return end(&cut, Cut::Garbage).await,
         }
     }
@@ -270,6 +332,10 @@ async fn answer(
 async fn end(cut: &watch::Sender<Option<Cut>>, how: Cut) -> Result<Response<Body>, Infallible> {
     cut.send_replace(Some(how));
     std::future::pending().await
+}
+
+fn held(response: Response<Body>, in_flight: InFlight) -> Response<Body> {
+    response.map(|body| Body::new(Held { body, in_flight }))
 }
 
 fn say(answer: Answer) -> Response<Body> {

@@ -138,6 +138,10 @@ impl Backend {
     /// # Errors
     /// The one it was given.
     pub fn heard<T>(&self, result: Result<T>) -> Result<T> {
+        self.judged(result, is_trouble)
+    }
+
+    fn judged<T>(&self, result: Result<T>, is_trouble: impl Fn(&Error) -> bool) -> Result<T> {
         let result = result.map_err(|error| error.on(self.name()));
         let trouble = result.as_ref().err().filter(|error| is_trouble(error));
         let mut health = self.lock_health();
@@ -165,8 +169,10 @@ impl Backend {
     /// Finds out whether it answers.
     pub async fn probe(&self) {
         let call = Call::poll(self.settings.timeout);
-        // How it went is noted as its health; there is nobody else to tell.
-        let _ = self.heard(self.dialect.probe(&call).await);
+        let probed = self.dialect.probe(&call).await;
+        // It asks for nothing that could be wrong, so whatever is refused, the backend is of no use. That is
+        // noted as its health; there is nobody else to tell.
+        let _ = self.judged(probed, |_| true);
     }
 
     /// Looks at connections.

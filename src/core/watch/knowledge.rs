@@ -365,7 +365,11 @@ impl Knowledge {
     /// A look that told nothing about the connection. Only a refused login changes what is said; an outage
     /// is said only where nothing was known before.
     fn not_seen(&mut self, error: &Error, look: &Look, settings: &PollSettings) -> Option<View> {
-        if error.kind == ErrorKind::BackendAuth {
+        // Who may not look sees no more than who cannot log in.
+        if matches!(
+            error.kind,
+            ErrorKind::BackendAuth | ErrorKind::PermissionDenied
+        ) {
             let since = *self.login_refused_since.get_or_insert(look.begun);
             return Some(View {
                 state: State::Unknown,

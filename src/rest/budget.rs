@@ -75,9 +75,9 @@ const FLOOR: f64 = 0.02;
 /// How much of the full rate each answered request gives back.
 const RECOVERY: f64 = 0.01;
 /// The pause after a refusal that names none.
-const DEFAULT_PAUSE: Duration = Duration::from_secs(1);
+pub const DEFAULT_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause a cloud may ask for; longer ones count as this.
-const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 const WINDOW: Duration = Duration::from_secs(10);
 
 /// Leave to send one request. Held until its answer is read.
@@ -122,11 +122,10 @@ impl Budget {
         }
     }
 
-    /// The cloud asked for patience (429, 503): halves the rate and pauses.
-    pub fn throttled(&self, retry_after: Option<Duration>) {
+    /// The cloud asked for patience (429, 503): halves the rate and pauses, at most [`LONGEST_PAUSE`].
+    pub fn throttled(&self, pause: Duration) {
         let mut pace = self.pace();
-        let pause = retry_after.unwrap_or(DEFAULT_PAUSE).min(LONGEST_PAUSE);
-        let until = Instant::now() + pause;
+        let until = Instant::now() + pause.min(LONGEST_PAUSE);
         pace.paused_until = Some(pace.paused_until.map_or(until, |known| known.max(until)));
         pace.rate = (pace.rate / 2.0).max(self.limits.rate * FLOOR);
         pace.tokens = 0.0;
@@ -241,7 +240,7 @@ mod tests {
             rate: 20.0,
             concurrency: 4,
         });
-        budget.throttled(Some(Duration::from_secs(7)));
+        budget.throttled(Duration::from_secs(7));
         let before = Instant::now();
         budget
             .acquire(Urgency::High, before + Duration::from_secs(60))

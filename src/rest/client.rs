@@ -1,6 +1,6 @@
 //! Sends one request: within its deadline, its size limit and its account's budget.
 
-use crate::rest::budget::{Budget, Urgency};
+use crate::rest::budget::{self, Budget, Urgency};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method};
 use reqwest::Url;
@@ -83,13 +83,18 @@ impl Answer {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// `Retry-After` in whole seconds; its date form is not used by these clouds and counts as absent.
+    /// `Retry-After` in whole seconds, at most five minutes. Its date form is not used by these clouds and
+    /// counts as absent, and so does 0: asking again at once is what was too much.
     pub fn retry_after(&self) -> Option<Duration> {
-        self.header("retry-after")?
-            .trim()
-            .parse()
-            .ok()
-            .map(Duration::from_secs)
+        let seconds: u64 = self.header("retry-after")?.trim().parse().ok()?;
+        let asked = Duration::from_secs(seconds).min(budget::LONGEST_PAUSE);
+        Some(asked).filter(|asked| !asked.is_zero())
+    }
+
+    /// How long to leave an account alone that asks for patience: as it says, or as the budget pauses if it
+    /// does not.
+    pub fn patience(&self) -> Duration {
+        self.retry_after().unwrap_or(budget::DEFAULT_PAUSE)
     }
 }
 
@@ -251,7 +256,7 @@ impl Client {
                     span.record("error.type", answer.status.to_string());
                 }
                 if answer.status == 429 || answer.status == 503 {
-                    self.budget.throttled(answer.retry_after());
+                    self.budget.throttled(answer.patience());
                 } else {
                     self.budget.answered();
                 }
@@ -330,5 +335,34 @@ fn failure(error: reqwest::Error) -> Failure {
             "{what}: {}",
             crate::rest::redact::tidy(&cause.to_string(), 200)
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patience_is_as_the_cloud_says_within_reason() {
+        let answer = |text: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            if let Some(text) = text {
+                headers.insert("retry-after", text.parse().unwrap());
+            }
+            Answer {
+                status: 429,
+                headers,
+                body: Bytes::new(),
+            }
+        };
+        let seconds = |text| answer(text).retry_after().map(|it| it.as_secs());
+        assert_eq!(seconds(None), None);
+        assert_eq!(seconds(Some("7")), Some(7));
+        assert_eq!(seconds(Some("0")), None);
+        assert_eq!(seconds(Some("-1")), None);
+        assert_eq!(seconds(Some("Fri, 31 Dec 1999 23:59:59 GMT")), None);
+        // As it stands it would overflow whatever it is added to.
+        assert_eq!(seconds(Some("18446744073709551615")), Some(300));
+        assert_eq!(answer(Some("0")).patience(), Duration::from_secs(1));
     }
 }

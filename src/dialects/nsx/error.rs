@@ -10,11 +10,6 @@ use crate::{
     },
 };
 use serde_json::Value;
-use std::time::Duration;
-
-/// When to come back after a 429 that does not say: no source shows NSX send `Retry-After`, and it counts
-/// requests by the second.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What was asked, as far as it matters to what a refusal means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +47,8 @@ pub fn refused(answer: &Answer, asked: Asked, secrets: &[&str]) -> Error {
         message: words(answer, said.as_ref(), secrets),
         request_id: request_id(answer).unwrap_or_default(),
     });
-    let patience = (kind == ErrorKind::Throttled).then_some(PATIENCE);
+    // No source shows NSX send `Retry-After`; it counts requests by the second.
+    let patience = (kind == ErrorKind::Throttled).then(|| answer.patience());
     error.context.retry_after = answer.retry_after().or(patience);
     error
 }
@@ -300,6 +296,7 @@ mod tests {
     use super::*;
     use bytes::Bytes;
     use http::HeaderMap;
+    use std::time::Duration;
 
     fn answer(status: u16, body: impl Into<Bytes>) -> Answer {
         Answer {
@@ -600,6 +597,6 @@ mod tests {
         let error = refused(&throttled, Asked::Read, &[]);
         assert_eq!(error.context.retry_after, Some(Duration::from_secs(7)));
         let error = refused(&answer(429, ""), Asked::Read, &[]);
-        assert_eq!(error.context.retry_after, Some(PATIENCE));
+        assert_eq!(error.context.retry_after, Some(Duration::from_secs(1)));
     }
 }

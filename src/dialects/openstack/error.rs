@@ -55,7 +55,8 @@ pub fn refused(answer: &Answer, asked: Asked, secrets: &[&str]) -> Error {
         message: words(answer, said.as_ref(), secrets),
         request_id: request_id(answer),
     });
-    error.context.retry_after = answer.retry_after();
+    let patience = (meaning == ErrorKind::Throttled).then(|| answer.patience());
+    error.context.retry_after = answer.retry_after().or(patience);
     if let Some(field) = field_at_fault(kind) {
         let words = error
             .context

@@ -425,7 +425,8 @@ async fn a_lost_answer_to_a_post_is_found_by_its_mark_and_never_sent_again() {
 async fn a_lost_answer_that_cannot_be_found_out_is_said_so() {
     let cloud = cloud();
     cloud.once(Method::POST, "/sessions$", Fault::CutAfterHandling);
-    cloud.once(Method::GET, "/sessions$", refusal(500, 99));
+    let rule = Rule::on(Method::GET, "/sessions$", refusal(500, 99));
+    cloud.simulator.faults().inject(rule);
     let error = cloud
         .nsx
         .create(&spec(), &Mark::new(), &call())
@@ -446,7 +447,7 @@ async fn a_lost_answer_that_cannot_be_found_out_is_said_so() {
 #[tokio::test]
 async fn a_post_that_the_cloud_says_failed_has_failed_if_nothing_shows_otherwise() {
     let cloud = cloud();
-    cloud.once(Method::POST, "/sessions$", page_of_html(502));
+    cloud.once(Method::POST, "/sessions$", refusal(500, 607));
     let error = cloud
         .nsx
         .create(&spec(), &Mark::new(), &call())
@@ -454,6 +455,19 @@ async fn a_post_that_the_cloud_says_failed_has_failed_if_nothing_shows_otherwise
         .unwrap_err();
     assert_eq!(error.reason, ErrorReason::UpstreamError);
     assert_eq!(cloud.made(), (0, 0));
+}
+
+#[tokio::test]
+async fn a_proxy_that_lost_the_answer_does_not_say_that_the_post_failed() {
+    let cloud = cloud();
+    cloud.once(Method::POST, "/sessions$", page_of_html(502));
+    let error = cloud
+        .nsx
+        .create(&spec(), &Mark::new(), &call())
+        .await
+        .unwrap_err();
+    assert_eq!(error.reason, ErrorReason::WriteAmbiguous);
+    assert_eq!(error.context.leftovers.len(), 1);
 }
 
 #[tokio::test]

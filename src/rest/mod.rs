@@ -3,4 +3,5 @@
 pub mod budget;
 pub mod client;
 pub mod json;
+pub mod patience;
 pub mod redact;

@@ -129,6 +129,18 @@ pub fn is_in_doubt(answer: &Answer) -> bool {
     answer.status >= 500 && answer.status != 503
 }
 
+/// Whether NSX itself says that the write failed; a proxy only says that it lost the answer.
+pub fn says_failed(answer: &Answer) -> bool {
+    answer.status == 500 && api_error(answer).is_some()
+}
+
+/// Whether this is how NSX says that something was removed: with nothing, or with JSON. A page of HTML comes
+/// from something that stands before it and has removed nothing.
+pub fn says_removed(answer: &Answer) -> bool {
+    answer.is_success()
+        && (answer.body.trim_ascii().is_empty() || json::parse(&answer.body).is_ok())
+}
+
 /// The VPN collection itself is not there.
 pub fn api_absent(error: Error) -> Error {
     let upstream = error.context.upstream.unwrap_or_default();

@@ -15,15 +15,10 @@ use crate::{
         wire::Body,
     },
     model::{ConnectionChange, ConnectionSpec, Field},
-    rest::{client::Sent, json},
+    rest::{client::Sent, json, patience::Patience},
 };
 use serde_json::{Map, Value};
-use std::time::Duration;
-use tokio::time::{Instant, sleep};
-
-/// Pauses before a peer endpoint that is still in use is removed once more: NSX answers a DELETE of a
-/// session before everything has let go of what it used.
-const STILL_IN_USE: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(700)];
+use tokio::time::Instant;
 
 /// Makes a peer endpoint and a session with it.
 pub async fn create(
@@ -206,23 +201,32 @@ async fn make(
         Outcome::Lost(lost) => lost,
     };
     let is_marked = |body: &Body| !body.id().is_empty() && mark::is(body, mark);
-    let found = read::search(client, collection, is_marked, 1, call).await;
-    match found.map(|found| found.into_iter().next()) {
-        Ok(Some(body)) => Ok(Done {
-            body,
-            request_id: lost.request_id,
-        }),
-        // The cloud said that it failed, and shows nothing to the contrary.
-        Ok(None) if lost.said_failed => Err(lost.because),
-        Ok(None) | Err(_) => {
-            let mut error = error::ambiguous(&lost.because, "the object was made");
-            error
-                .context
-                .metadata
-                .push(("mark", mark.as_str().to_owned()));
-            Err(error)
+    let mut patience = Patience::until(call.deadline);
+    loop {
+        let found = read::search(client, collection, is_marked, 1, call).await;
+        match found.map(|found| found.into_iter().next()) {
+            Ok(Some(body)) => {
+                return Ok(Done {
+                    body,
+                    request_id: lost.request_id,
+                });
+            }
+            // The cloud said that it failed, and shows nothing to the contrary.
+            Ok(None) if lost.said_failed => return Err(lost.because),
+            Ok(None) => {}
+            Err(error) if error.is_outage() => {}
+            Err(_) => break,
+        }
+        if !patience.next().await {
+            break;
         }
     }
+    let mut error = error::ambiguous(&lost.because, "the object was made");
+    error
+        .context
+        .metadata
+        .push(("mark", mark.as_str().to_owned()));
+    Err(error)
 }
 
 struct Put<'a> {
@@ -245,14 +249,28 @@ async fn replace(
         Outcome::Done(done) => return Ok(done),
         Outcome::Lost(lost) => lost,
     };
-    match read::object(client, put.collection, &id, call).await {
-        Ok(now) if now.revision() != put.before.revision() && as_wanted(&now) => Ok(Done {
-            body: now,
-            request_id: lost.request_id,
-        }),
-        Ok(now) if lost.said_failed && now.revision() == put.before.revision() => Err(lost.because),
-        Ok(_) | Err(_) => Err(error::ambiguous(&lost.because, "the object was changed")),
+    let mut patience = Patience::until(call.deadline);
+    loop {
+        match read::object(client, put.collection, &id, call).await {
+            Ok(now) if now.revision() == put.before.revision() => {
+                if lost.said_failed {
+                    return Err(lost.because);
+                }
+            }
+            Ok(now) if as_wanted(&now) => {
+                return Ok(Done {
+                    body: now,
+                    request_id: lost.request_id,
+                });
+            }
+            Err(error) if error.is_outage() => {}
+            Ok(_) | Err(_) => break,
+        }
+        if !patience.next().await {
+            break;
+        }
     }
+    Err(error::ambiguous(&lost.because, "the object was changed"))
 }
 
 /// Removes one object. If the answer is lost, it is done if the object is gone.
@@ -266,45 +284,57 @@ async fn remove(
         .send(Ask::delete([collection, id]), &hurried(call))
         .await
     {
-        Ok(answer) if answer.is_success() => return Ok(error::request_id(&answer)),
+        Ok(answer) if error::says_removed(&answer) => return Ok(error::request_id(&answer)),
+        Ok(answer) if answer.is_success() => {
+            (error::broken(&answer, "neither nothing nor JSON"), false)
+        }
         Ok(answer) => {
             let refused = error::refused(&answer, Asked::Remove, &[]);
             if !error::is_in_doubt(&answer) {
                 return Err(refused);
             }
-            (refused, true)
+            (refused, error::says_failed(&answer))
         }
         Err(unanswered) if unanswered.sent == Sent::No => return Err(unanswered.error),
         Err(unanswered) => (unanswered.error, false),
     };
-    match read::object(client, collection, id, call).await {
-        Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
-        Ok(_) if said_failed => Err(because),
-        Ok(_) | Err(_) => Err(error::ambiguous(&because, "the object was removed")),
+    let mut patience = Patience::until(call.deadline);
+    loop {
+        match read::object(client, collection, id, call).await {
+            Err(error) if error.kind == ErrorKind::NotFound => return Ok(None),
+            Ok(_) if said_failed => return Err(because),
+            Ok(_) => {}
+            Err(error) if error.is_outage() => {}
+            Err(_) => break,
+        }
+        if !patience.next().await {
+            break;
+        }
     }
+    Err(error::ambiguous(&because, "the object was removed"))
 }
 
-/// Removes what nothing should use any more, with patience for what lets go late. Gone already is as good.
+/// Removes what nothing should use any more. Gone already is as good.
+///
+/// With patience: NSX answers a DELETE of a session before everything has let go of what it used, and what
+/// refused the call that made the object may well refuse this, too. It is sent again only where it certainly
+/// did nothing; else `remove` has found out, or says that it could not.
 async fn remove_unused(
     client: &Client,
     collection: &'static str,
     id: &str,
     call: &Call,
 ) -> Result<()> {
-    let mut pauses = STILL_IN_USE.into_iter();
+    let mut patience = Patience::until(call.deadline);
     loop {
         let error = match remove(client, collection, id, call).await {
             Ok(_) => return Ok(()),
             Err(error) if error.kind == ErrorKind::NotFound => return Ok(()),
             Err(error) => error,
         };
-        match pauses.next() {
-            Some(pause)
-                if error.reason == ErrorReason::InUse && Instant::now() + pause < call.deadline =>
-            {
-                sleep(pause).await;
-            }
-            _ => return Err(error),
+        let may_pass = error.reason == ErrorReason::InUse || error.is_outage();
+        if !may_pass || !patience.next().await {
+            return Err(error);
         }
     }
 }
@@ -318,7 +348,7 @@ enum Outcome {
 struct Lost {
     because: Error,
     request_id: Option<String>,
-    /// The cloud said that it failed (5xx); otherwise it said nothing that could be read.
+    /// The cloud itself said that it failed.
     said_failed: bool,
 }
 
@@ -361,7 +391,7 @@ async fn send(
         return Ok(Outcome::Lost(Lost {
             because,
             request_id: None,
-            said_failed: true,
+            said_failed: error::says_failed(&answer),
         }));
     }
     Err(because)

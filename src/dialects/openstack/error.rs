@@ -152,6 +152,13 @@ pub fn says_failed(answer: &Answer) -> bool {
     answer.status == 500 && is_from_the_api(answer)
 }
 
+/// Whether this is how the cloud says that something was removed: with nothing, or with JSON. A page of HTML
+/// comes from something that stands before it and has removed nothing.
+pub fn says_removed(answer: &Answer) -> bool {
+    answer.is_success()
+        && (answer.body.trim_ascii().is_empty() || json::parse(&answer.body).is_ok())
+}
+
 /// There is no such connection.
 pub fn not_found() -> Error {
     Error::new(

@@ -16,14 +16,10 @@ use crate::{
         wire::{Body, ONE},
     },
     model::{ConnectionChange, ConnectionSpec, Field},
-    rest::{client::Sent, json},
+    rest::{client::Sent, json, patience::Patience},
 };
-use std::{collections::HashSet, net::IpAddr, time::Duration};
-use tokio::time::{Instant, sleep};
-
-/// Pauses before a connection whose POST got no answer is looked for once more: Neutron takes up to a second
-/// for a POST, and goes on with it after its client went away.
-const STILL_BEING_MADE: [Duration; 2] = [Duration::from_millis(500), Duration::from_millis(1500)];
+use std::{collections::HashSet, net::IpAddr};
+use tokio::time::Instant;
 
 /// What a connection is found by after a lost answer.
 const FOUND_BY: [&str; 5] = ["id", "description", "name", "vpnservice_id", "peer_address"];
@@ -96,30 +92,11 @@ pub async fn update(
             return Err(error::not_found());
         }
         Outcome::Lost(lost) => {
-            let now = read::row(client, id, &[], call).await;
-            match now {
-                Ok(Ok(now)) => {
-                    let is_as_wanted =
-                        matches!(translate::changes(&now, change, variant), Ok(None));
-                    if is_as_wanted && translate::shows(change) {
-                        now
-                    } else if lost.said_failed {
-                        return Err(lost.because);
-                    } else {
-                        return Err(error::ambiguous(
-                            &lost.because,
-                            "the connection was changed",
-                        ));
-                    }
-                }
-                Ok(Err(_)) => return Err(error::not_found()),
-                Err(_) => {
-                    return Err(error::ambiguous(
-                        &lost.because,
-                        "the connection was changed",
-                    ));
-                }
-            }
+            let is_as_wanted = |now: &Body| {
+                translate::shows(change)
+                    && matches!(translate::changes(now, change, variant), Ok(None))
+            };
+            changed(client, id, is_as_wanted, lost, call).await?
         }
     };
     // A PUT does not touch `status`: it may go on telling of what was before.
@@ -138,7 +115,11 @@ pub async fn delete(client: &Client, id: &str, etag: Option<&str>, call: &Call) 
         .send(Ask::delete([CONNECTIONS, id]), &hurried(call))
         .await
     {
-        Ok(answered) if answered.answer.is_success() => None,
+        Ok(answered) if error::says_removed(&answered.answer) => None,
+        Ok(answered) if answered.answer.is_success() => Some(Lost {
+            because: error::broken(&answered.answer, "neither nothing nor JSON"),
+            said_failed: false,
+        }),
         Ok(answered) => {
             let because = error::refused(&answered.answer, Asked::Remove, &[]);
             if error::is_missing(&answered.answer) {
@@ -161,16 +142,7 @@ pub async fn delete(client: &Client, id: &str, etag: Option<&str>, call: &Call) 
         }),
     };
     if let Some(lost) = lost {
-        match read::row(client, id, &["id"], call).await {
-            Ok(Err(_)) => {}
-            Ok(Ok(_)) if lost.said_failed => return Err(lost.because),
-            Ok(Ok(_)) | Err(_) => {
-                return Err(error::ambiguous(
-                    &lost.because,
-                    "the connection was removed",
-                ));
-            }
-        }
+        removed(client, id, lost, call).await?;
     }
     Ok(Written {
         id: id.to_owned(),
@@ -242,6 +214,51 @@ async fn send(
     Err(because)
 }
 
+/// Finds out whether a PUT changed a connection though its answer was lost: if it is as was wanted.
+async fn changed(
+    client: &Client,
+    id: &str,
+    is_as_wanted: impl Fn(&Body) -> bool,
+    lost: Lost,
+    call: &Call,
+) -> Result<Body> {
+    let mut patience = Patience::until(call.deadline);
+    loop {
+        match read::row(client, id, &[], call).await {
+            Ok(Ok(now)) if is_as_wanted(&now) => return Ok(now),
+            Ok(Ok(_)) if lost.said_failed => return Err(lost.because),
+            Ok(Ok(_)) => {}
+            Ok(Err(_)) => return Err(error::not_found()),
+            Err(error) if error.is_outage() => {}
+            Err(_) => break,
+        }
+        if !patience.next().await {
+            break;
+        }
+    }
+    let what = "the connection was changed";
+    Err(error::ambiguous(&lost.because, what))
+}
+
+/// Finds out whether a DELETE removed a connection though its answer was lost: if it is gone.
+async fn removed(client: &Client, id: &str, lost: Lost, call: &Call) -> Result<()> {
+    let mut patience = Patience::until(call.deadline);
+    loop {
+        match read::row(client, id, &["id"], call).await {
+            Ok(Err(_)) => return Ok(()),
+            Ok(Ok(_)) if lost.said_failed => return Err(lost.because),
+            Ok(Ok(_)) => {}
+            Err(error) if error.is_outage() => {}
+            Err(_) => break,
+        }
+        if !patience.next().await {
+            break;
+        }
+    }
+    let what = "the connection was removed";
+    Err(error::ambiguous(&lost.because, what))
+}
+
 /// Looks for what a POST made whose answer was lost. It is never sent again.
 async fn find(
     client: &Client,
@@ -250,28 +267,40 @@ async fn find(
     call: &Call,
 ) -> Result<Body> {
     let unknown = |because: &Error| error::ambiguous(because, "the connection was made");
-    let mut pauses = STILL_BEING_MADE.into_iter();
+    let mut patience = Patience::until(call.deadline);
     loop {
-        let Ok(rows) = read::all(client, &FOUND_BY, call).await else {
-            return Err(unknown(&lost.because));
-        };
-        let ids: Vec<String> = rows.iter().filter(|row| is_it(row)).map(Body::id).collect();
-        match ids.as_slice() {
-            [id] => {
-                return match read::row(client, id, &[], call).await {
-                    Ok(Ok(body)) => Ok(body),
-                    Ok(Err(_)) | Err(_) => Err(unknown(&lost.because)),
-                };
-            }
-            [] if lost.said_failed => return Err(lost.because),
-            [] => {}
-            several => return Err(many(&lost.because, several)),
+        match find_once(client, &is_it, call).await {
+            Ok(Found::One(body)) => return Ok(body),
+            Ok(Found::Several(ids)) => return Err(many(&lost.because, &ids)),
+            Ok(Found::None) if lost.said_failed => return Err(lost.because),
+            Ok(Found::None) => {}
+            Err(error) if error.is_outage() => {}
+            Err(_) => return Err(unknown(&lost.because)),
         }
-        match pauses.next() {
-            Some(pause) if Instant::now() + pause < call.deadline => sleep(pause).await,
-            _ => return Err(unknown(&lost.because)),
+        if !patience.next().await {
+            return Err(unknown(&lost.because));
         }
     }
+}
+
+enum Found {
+    None,
+    One(Body),
+    Several(Vec<String>),
+}
+
+async fn find_once(client: &Client, is_it: impl Fn(&Body) -> bool, call: &Call) -> Result<Found> {
+    let rows = read::all(client, &FOUND_BY, call).await?;
+    let ids: Vec<String> = rows.iter().filter(|row| is_it(row)).map(Body::id).collect();
+    Ok(match ids.as_slice() {
+        [] => Found::None,
+        [id] => match read::row(client, id, &[], call).await? {
+            Ok(body) => Found::One(body),
+            // Removed again between the two requests.
+            Err(_) => Found::None,
+        },
+        _ => Found::Several(ids),
+    })
 }
 
 /// More than one could be what was made, and this cloud leaves no room for a mark. ABORTED and not UNKNOWN:

@@ -29,6 +29,7 @@ use std::{
     },
     time::SystemTime,
 };
+use tokio::time::Instant;
 
 /// The collection of sessions.
 pub const SESSIONS: &str = "sessions";
@@ -142,9 +143,9 @@ impl Client {
 
     /// Sends a request and reads its answer, whatever its status.
     ///
-    /// If the manager cannot be reached the next one is asked, once round, and stays the first choice from
-    /// then on. A read also goes on to the next when the connection broke; a write only if it certainly was
-    /// not sent. A refused login is renewed once where that is possible.
+    /// If the manager cannot be reached, or does not answer within the backend's timeout, the next one is the
+    /// first choice from then on, and is asked at once while there is time: with a read always, with a write
+    /// only if it certainly was not sent. A refused login is renewed once where that is possible.
     ///
     /// # Errors
     /// If no manager gave a whole answer in time, or the login is refused.
@@ -168,7 +169,11 @@ impl Client {
                     });
                 }
                 Err(NoTicket::Unanswered(failed)) => {
-                    let next_may_help = another_may_answer(&failed, &ask.method);
+                    let in_time = Instant::now() < call.deadline;
+                    let next_may_help = in_time && another_may_answer(&failed, &ask.method);
+                    if in_time && is_of_its_manager(&failed) {
+                        self.leave(index);
+                    }
                     failure = Some(failed);
                     if !next_may_help {
                         break;
@@ -182,6 +187,14 @@ impl Client {
             error: error::unanswered(&failure),
             sent: failure.sent,
         })
+    }
+
+    /// Begins with the next manager from now on, unless somebody else has moved on already.
+    fn leave(&self, index: usize) {
+        let next = (index + 1) % self.managers.len();
+        let _ = self
+            .current
+            .compare_exchange(index, next, Ordering::Relaxed, Ordering::Relaxed);
     }
 
     async fn send_to(&self, index: usize, ask: &Ask<'_>, call: &Call) -> Result<Answer, NoTicket> {
@@ -221,13 +234,16 @@ impl Client {
     }
 }
 
-fn another_may_answer(failure: &Failure, method: &Method) -> bool {
+/// Whether it tells that this manager is not well. One that takes connections and never answers is away, too.
+fn is_of_its_manager(failure: &Failure) -> bool {
     match failure.kind {
-        FailureKind::Connect | FailureKind::Broken => {
-            failure.sent == Sent::No || *method == Method::GET
-        }
-        FailureKind::Budget | FailureKind::Deadline | FailureKind::TooLarge => false,
+        FailureKind::Connect | FailureKind::Broken | FailureKind::Deadline => true,
+        FailureKind::Budget | FailureKind::TooLarge => false,
     }
+}
+
+fn another_may_answer(failure: &Failure, method: &Method) -> bool {
+    is_of_its_manager(failure) && (failure.sent == Sent::No || *method == Method::GET)
 }
 
 fn request(manager: &Url, ask: &Ask<'_>) -> Request {
@@ -282,6 +298,9 @@ mod tests {
         assert!(another_may_answer(&connect, &Method::POST));
         assert!(another_may_answer(&broken, &Method::GET));
         assert!(!another_may_answer(&broken, &Method::PUT));
-        assert!(!another_may_answer(&late, &Method::GET));
+        assert!(another_may_answer(&late, &Method::GET));
+        assert!(!another_may_answer(&late, &Method::POST));
+        let large = failure(FailureKind::TooLarge, Sent::Maybe);
+        assert!(!another_may_answer(&large, &Method::GET));
     }
 }

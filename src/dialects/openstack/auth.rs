@@ -45,6 +45,9 @@ pub const REST: Duration = Duration::from_secs(300);
 /// A token is renewed so long before it ends, or after four fifths of its life if that is later.
 const MARGIN: Duration = Duration::from_secs(60);
 
+/// When a renewal is tried again that failed while the token was still good.
+const RENEW_AGAIN: Duration = Duration::from_secs(5);
+
 /// How one account logs in to one cloud.
 pub struct Auth {
     login: Login,
@@ -156,7 +159,7 @@ impl Auth {
     /// What to send with the next request. Logs in first where that is needed.
     ///
     /// A token that is nearly over is renewed by whoever comes first; the others go on with it meanwhile, and
-    /// so does everybody if Keystone does not answer.
+    /// so does everybody if Keystone does not answer, or refuses: until the token ends, it is good.
     ///
     /// # Errors
     /// If the login was refused lately, or is now, or cannot be made in time.
@@ -172,10 +175,15 @@ impl Auth {
             let Ok(_alone) = self.trying.try_lock() else {
                 return Ok(ticket);
             };
-            return match self.log_in(keystone, place).await {
-                Err(NoTicket::Unanswered(_)) => Ok(ticket),
-                Err(NoTicket::Refused(error)) if error.kind != ErrorKind::BackendAuth => Ok(ticket),
-                outcome => outcome,
+            // The request that waits for this has a ticket, and needs time of its own.
+            let left = place.deadline.saturating_duration_since(Instant::now());
+            let hurried = Place {
+                deadline: place.deadline - left / 2,
+                ..place
+            };
+            return match self.log_in(keystone, hurried).await {
+                Ok(ticket) => Ok(ticket),
+                Err(_) => Ok(self.postponed(ticket)),
             };
         }
         self.rested()?;
@@ -248,6 +256,13 @@ impl Auth {
         ticket.login = known.logins;
         known.ticket = Some(ticket.clone());
         Ok(ticket)
+    }
+
+    /// A ticket that could not be renewed and is good for a while yet: kept, and not tried again at once.
+    fn postponed(&self, mut ticket: Ticket) -> Ticket {
+        ticket.renew_at = Some(Instant::now() + RENEW_AGAIN);
+        self.known().ticket = Some(ticket.clone());
+        ticket
     }
 
     fn kept(&self) -> Option<Ticket> {

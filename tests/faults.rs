@@ -1,0 +1,213 @@
+//! Faults at every upstream call: call × fault → what happens.
+//!
+//! Each cell is a gateway of its own over a simulated cloud of its own, asked through gRPC, with one fault on a
+//! real socket. It says how the use case ended for its client:
+//!
+//! | word | means |
+//! | --- | --- |
+//! | `ok` | it succeeds: the fault was passed over |
+//! | `found` | it succeeds: the answer to the write was lost, and the gateway found that the write happened |
+//! | `warned` | it succeeds, with a warning that names what could not be removed beside it |
+//! | `down` | UNAVAILABLE / UPSTREAM_UNREACHABLE |
+//! | `late` | DEADLINE_EXCEEDED / DEADLINE |
+//! | `error` | UNAVAILABLE / UPSTREAM_ERROR |
+//! | `broken` | UNAVAILABLE / UPSTREAM_BROKEN_ANSWER |
+//! | `busy` | UNAVAILABLE / UPSTREAM_THROTTLED, and when to come back |
+//! | `auth` | INTERNAL / UPSTREAM_AUTH; in a watch: UNKNOWN / UPSTREAM_AUTH and no outcome |
+//! | `denied` | PERMISSION_DENIED / UPSTREAM_DENIED |
+//! | `unsure` | UNKNOWN / WRITE_AMBIGUOUS, after a create with the mark to look for |
+//! | `undone`, `left` | the cloud's own refusal; what was made before it was removed again, or is named in the error |
+//! | `on` | the watch says nothing during the fault, and ends with the right outcome after it |
+//!
+//! `×n` tells how often the request was sent, if not once: a read once more after its connection broke, anything
+//! once more after a new login, and the looks for a lost answer until patience ends.
+//!
+//! What holds in every cell is held by `faults/cell.rs`: nothing is sent twice that must not be, nothing is
+//! orphaned or made twice, errors carry the cloud's status and words and no key, the gateway hangs up on what is
+//! endless, another backend notices nothing, and all goes on once the fault is over. What the words at the head
+//! stand for is in `faults/columns.rs`, the requests at the left in `faults/rows.rs`.
+//!
+//! `FAULTS_ROW=create cargo test --test faults` does only the rows with `create` in their name.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "in a test, what is not there is a failure"
+)]
+
+#[path = "faults/bench.rs"]
+mod bench;
+#[path = "faults/cell.rs"]
+mod cell;
+#[path = "faults/columns.rs"]
+mod columns;
+#[path = "faults/rows.rs"]
+mod rows;
+mod support;
+
+use bench::{Bystander, Dialect};
+use cell::Cell;
+use columns::COLUMNS;
+use futures_util::FutureExt;
+use http::Method;
+use std::{fmt::Write, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use tokio::{sync::Semaphore, task::JoinSet};
+
+const NSX: &str = "
+call                  late     refused  reset    lost     cut      endless  garbage  502html  type     deep     50MB     401      403      429      429after 500      503      307
+probe:login           late     down     down     down     ok       broken   down     error    broken   broken   broken   auth     auth     busy     busy     error    error    error
+probe:sessions        late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   auth×2   busy     busy     error    error    error
+any:login-again       late     down     down     down     ok       broken   down     error    broken   broken   broken   auth     auth     busy     busy     error    error    error
+get:session           late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   auth×2   busy     busy     error    error    error
+get:peer              late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   auth×2   busy     busy     error    error    error
+list:sessions         late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   auth×2   busy     busy     error    error    error
+list:peer             late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   auth×2   busy     busy     error    error    error
+list:peers            late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   auth×2   busy     busy     error    error    error
+create:peer           found    down     unsure   found    found    unsure   unsure   unsure   unsure   unsure   unsure   auth×2   auth×2   busy     busy     error    error    error
+create:peer-lost      unsure   unsure   unsure×8 unsure×8 unsure×8 unsure×4 unsure×8 unsure×4 unsure×4 unsure×4 unsure×4 unsure×2 unsure×2 unsure×4 unsure×4 unsure×4 ok×2     unsure×4
+create:session        found    down     unsure   found    found    unsure   unsure   unsure   unsure   unsure   unsure   auth×2   auth×2   busy     busy     error    error    error
+create:session-lost   unsure   unsure   unsure×8 unsure×8 unsure×8 unsure×4 unsure×8 unsure×4 unsure×4 unsure×4 unsure×4 unsure×2 unsure×2 unsure×4 unsure×4 unsure×4 ok×2     unsure×4
+create:undo-peer      undone   left     left     undone   undone   left     left     left     left     left     left     left×2   left×2   left×4   left×4   left×4   undone×2 left×4
+update:get-session    late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   auth×2   busy     busy     error    error    error
+update:get-peer       late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   auth×2   busy     busy     error    error    error
+update:put-peer       found    down     unsure   found    found    unsure   unsure   unsure   unsure   unsure   unsure   auth×2   auth×2   busy     busy     error    error    error
+update:peer-lost      unsure   unsure   unsure×8 unsure×8 unsure×8 unsure×4 unsure×8 unsure×4 unsure×4 unsure×4 unsure×4 unsure×2 unsure×2 unsure×4 unsure×4 unsure×4 ok×2     unsure×4
+update:put-session    found    down     unsure   found    found    unsure   unsure   unsure   unsure   unsure   unsure   auth×2   auth×2   busy     busy     error    error    error
+update:session-lost   unsure   unsure   unsure×8 unsure×8 unsure×8 unsure×4 unsure×8 unsure×4 unsure×4 unsure×4 unsure×4 unsure×2 unsure×2 unsure×4 unsure×4 unsure×4 ok×2     unsure×4
+delete:get-session    late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   auth×2   busy     busy     error    error    error
+delete:get-peer       late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   auth×2   busy     busy     error    error    error
+delete:session        found    down     unsure   found    found    unsure   unsure   unsure   unsure   unsure   unsure   auth×2   auth×2   busy     busy     error    error    error
+delete:session-lost   unsure   unsure   unsure×8 unsure×8 unsure×8 unsure×4 unsure×8 unsure×4 unsure×4 unsure×4 unsure×4 unsure×2 unsure×2 unsure×4 unsure×4 unsure×4 ok×2     unsure×4
+delete:peer           found    warned   warned   found    found    warned   warned   warned   warned   warned   warned   warned×2 warned×2 warned×4 warned×4 warned×4 found×2  warned×4
+delete:peer-lost      warned   warned   warned×8 warned×8 warned×8 warned×4 warned×8 warned×4 warned×4 warned×4 warned×4 warned×2 warned×2 warned×4 warned×4 warned×4 ok×2     warned×4
+look:state            late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   auth×2   busy     busy     error    error    error
+look:session          late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   auth×2   busy     busy     error    error    error
+look:tunnel           late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   auth×2   busy     busy     error    error    error
+gone:state            late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   auth×2   busy     busy     error    error    error
+gone:session          late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   auth×2   busy     busy     error    error    error
+gone:sessions         late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   auth×2   busy     busy     error    error    error
+watch-all:sessions    late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   auth×2   busy     busy     error    error    error
+watch:state-of-write  on       on       on       on       on       on       on       on       on       on       on       auth     auth     on       on       on       on       on
+watch-gone:state      on       on       on       on       on       on       on       on       on       on       on       auth     auth     on       on       on       on       on
+";
+
+const OPENSTACK: &str = "
+call                  late     refused  reset    lost     cut      endless  garbage  502html  type     deep     50MB     401      403      429      429after 500      503      307
+probe:login           late     down     down     down     down     broken   down     error    broken   broken   broken   auth     auth     busy     busy     error    error    error
+probe:list            late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   denied   busy     busy     error    error    error
+probe:sees-services   late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   denied   busy     busy     error    error    error
+any:login-again       late     down     down     down     down     broken   down     error    broken   broken   broken   auth     auth     busy     busy     error    error    error
+get:one               late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   denied   busy     busy     error    error    error
+get:foreign-404       late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   denied   busy     busy     error    error    error
+list:many             late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   denied   busy     busy     error    error    error
+create:post           found    down     unsure   found    found    unsure   unsure   unsure   unsure   unsure   unsure   auth×2   denied   busy     busy     error    error    error
+create:lost-list      unsure   unsure   unsure×8 unsure×8 unsure×8 unsure×4 unsure×8 unsure×4 unsure×4 unsure×4 unsure×4 unsure×2 unsure   unsure×4 unsure×4 unsure×4 ok×2     unsure×4
+create:lost-get       unsure   unsure   unsure×8 unsure×8 unsure×8 unsure×4 unsure×8 unsure×4 unsure×4 unsure×4 unsure×4 unsure×2 unsure   unsure×4 unsure×4 unsure×4 ok×2     unsure×4
+create-otc:before     late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   denied   busy     busy     error    error    error
+create-otc:post       found    down     unsure   found    found    unsure   unsure   unsure   unsure   unsure   unsure   auth×2   denied   busy     busy     error    error    error
+update:get            late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   denied   busy     busy     error    error    error
+update:put            found    down     unsure   found    found    unsure   unsure   unsure   unsure   unsure   unsure   auth×2   denied   busy     busy     error    error    error
+update:lost           unsure   unsure   unsure×8 unsure×8 unsure×8 unsure×4 unsure×8 unsure×4 unsure×4 unsure×4 unsure×4 unsure×2 unsure   unsure×4 unsure×4 unsure×4 ok×2     unsure×4
+delete:get            late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   denied   busy     busy     error    error    error
+delete:delete         found    down     unsure   found    found    unsure   unsure   unsure   unsure   unsure   unsure   auth×2   denied   busy     busy     error    error    error
+delete:lost           unsure   unsure   unsure×8 unsure×8 unsure×8 unsure×4 unsure×8 unsure×4 unsure×4 unsure×4 unsure×4 unsure×2 unsure   unsure×4 unsure×4 unsure×4 ok×2     unsure×4
+look:one              late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   denied   busy     busy     error    error    error
+gone:one              late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   denied   busy     busy     error    error    error
+gone:sees-services    late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   denied   busy     busy     error    error    error
+gone:sees-list        late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   denied   busy     busy     error    error    error
+watch-all:list        late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   denied   busy     busy     error    error    error
+watch-many:list       on       on       on       on       on       on       on       on       on       on       on       auth     auth     on       on       on       on       on
+watch:one             on       on       on       on       on       on       on       on       on       on       on       auth     auth     on       on       on       on       on
+watch-gone:one        on       on       on       on       on       on       on       on       on       on       on       auth     auth     on       on       on       on       on
+";
+
+/// Cells under way at the same time: most of their time they wait.
+const AT_ONCE: usize = 32;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_fault_at_each_call_of_nsx_ends_as_the_table_says() {
+    check(Dialect::Nsx, NSX).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_fault_at_each_call_of_openstack_ends_as_the_table_says() {
+    check(Dialect::Openstack, OPENSTACK).await;
+}
+
+async fn check(dialect: Dialect, table: &str) {
+    columns::prepare();
+    let rows = rows::rows(dialect);
+    let bystander = Bystander::start();
+    let free = Arc::new(Semaphore::new(AT_ONCE));
+    let mut cells = JoinSet::new();
+    let only = std::env::var("FAULTS_ROW").unwrap_or_default();
+    for (at, row) in rows
+        .iter()
+        .enumerate()
+        .filter(|(_, row)| row.name.contains(&only))
+    {
+        for (column, (_, fault)) in COLUMNS.into_iter().enumerate() {
+            let (row, bystander, free) = (row.clone(), Arc::clone(&bystander), Arc::clone(&free));
+            cells.spawn(async move {
+                let _free = free.acquire_owned().await.unwrap();
+                let cell = Cell {
+                    row: &row,
+                    column: fault,
+                    dialect,
+                    bystander: &bystander,
+                };
+                let run = tokio::time::timeout(Duration::from_secs(40), cell.run());
+                let word = match AssertUnwindSafe(run).catch_unwind().await {
+                    Ok(Ok(word)) => word,
+                    Ok(Err(_)) => "HANGS".to_owned(),
+                    Err(panic) => {
+                        let text = panic.downcast_ref::<String>().cloned();
+                        let text = text
+                            .or_else(|| panic.downcast_ref::<&str>().map(|it| (*it).to_owned()));
+                        eprintln!("{} × {fault:?}: {}", row.name, text.unwrap_or_default());
+                        "PANICS".to_owned()
+                    }
+                };
+                (at, column, word)
+            });
+        }
+    }
+    let mut found = vec![vec![String::new(); COLUMNS.len()]; rows.len()];
+    while let Some(cell) = cells.join_next().await {
+        let (row, column, word) = cell.unwrap();
+        found[row][column] = word;
+    }
+    for method in [Method::GET, Method::POST, Method::PUT, Method::DELETE] {
+        let followed = bystander.cloud.requests().count(&method, "/elsewhere");
+        assert_eq!(followed, 0, "a redirect was followed");
+    }
+    let heads: Vec<String> = COLUMNS.iter().map(|(head, _)| (*head).to_owned()).collect();
+    let done = rows
+        .iter()
+        .zip(found)
+        .filter(|(row, _)| row.name.contains(&only));
+    let shown: Vec<String> = std::iter::once(line("call", &heads))
+        .chain(done.map(|(row, words)| line(row.name, &words)))
+        .collect();
+    let expected: Vec<&str> = table
+        .lines()
+        .filter(|line| line.starts_with("call ") || line.contains(&only))
+        .filter(|line| !line.is_empty())
+        .collect();
+    let differ = shown
+        .iter()
+        .filter(|line| !expected.contains(&line.as_str()));
+    let differ: Vec<&str> = differ.map(String::as_str).collect();
+    assert!(
+        expected == shown,
+        "these lines differ:\n{}",
+        differ.join("\n")
+    );
+}
+
+fn line(name: &str, words: &[String]) -> String {
+    let mut line = format!("{name:<21}");
+    for word in words {
+        write!(line, " {word:<8}").unwrap();
+    }
+    line.trim_end().to_owned()
+}

@@ -1,0 +1,632 @@
+//! One cell: does it, and holds what comes of it to what always holds.
+
+use crate::{
+    bench::{BACKEND, Bench, Bystander, Cloud, Dialect},
+    columns::{CANARY, Column, WORDS},
+    rows::{Act, Row},
+    support::{clouds::PSK, running::Watching},
+};
+use isthmus::{
+    grpc::pb::{self, RealizationState as State},
+    simulator::faults::{Fault, Hits},
+};
+use std::time::Duration;
+use tokio::time::{Instant, timeout};
+use tonic::Status;
+use tonic_types::StatusExt;
+
+/// What the table calls each error: its gRPC code and its reason.
+const WORDS_OF_ERRORS: &[(&str, &str)] = &[
+    ("Unavailable/UPSTREAM_UNREACHABLE", "down"),
+    ("DeadlineExceeded/DEADLINE", "late"),
+    ("Unavailable/UPSTREAM_ERROR", "error"),
+    ("Unavailable/UPSTREAM_BROKEN_ANSWER", "broken"),
+    ("Unavailable/UPSTREAM_THROTTLED", "busy"),
+    ("Internal/UPSTREAM_AUTH", "auth"),
+    ("PermissionDenied/UPSTREAM_DENIED", "denied"),
+    ("Internal/UPSTREAM_DENIED", "blind"),
+    ("Unknown/WRITE_AMBIGUOUS", "unsure"),
+    ("NotFound/CONNECTION_NOT_FOUND", "gone"),
+];
+
+/// What one cell is made with.
+pub struct Cell<'a> {
+    /// The row.
+    pub row: &'a Row,
+    /// The column.
+    pub column: Column,
+    /// The table.
+    pub dialect: Dialect,
+    /// The backend that must notice nothing.
+    pub bystander: &'a Bystander,
+}
+
+/// How the use case ended for its client.
+enum Ended {
+    Ok(&'static str),
+    Failed(Box<Status>),
+}
+
+impl Cell<'_> {
+    /// Does it; answers what the table should say.
+    ///
+    /// # Panics
+    /// If something is not as it always must be.
+    pub async fn run(&self) -> String {
+        let row = self.row;
+        let (cloud, mut settings, ids) = Bench::cloud(self.dialect, row.start).await;
+        if !row.act.is_watch() {
+            // One look, and no other beside it that would count, too.
+            settings.poll.fresh = Duration::from_secs(60);
+            settings.poll.stable = Duration::from_secs(60);
+        }
+        if self.column == Column::Endless {
+            // It is the size that ends it, however slow the machine.
+            settings.timeout = Duration::from_secs(15);
+        }
+        let bench;
+        let hits;
+        if row.start.settled {
+            let mut started = Bench::start(cloud, settings, ids, self.bystander, true).await;
+            if row.act == Act::Delete {
+                started.read_etag().await;
+            }
+            bench = started;
+            if row.act.is_watch() {
+                return self.watched(&bench).await;
+            }
+            if row.act == Act::LookGone && !row.start.reader {
+                bench.cloud.vanish(&bench.ids[0]);
+            }
+            if row.act == Act::GetExpired {
+                bench.cloud.expire_login();
+            }
+            hits = self.strike(&bench.cloud, &bench.ids, &bench.peers).await;
+        } else {
+            hits = self.strike(&cloud, &ids, &cloud.peers()).await;
+            bench = Bench::start(cloud, settings, ids, self.bystander, false).await;
+        }
+        let before = World::of(&bench);
+        let (ended, ()) = tokio::join!(self.act(&bench), self.nobody_else_notices(&bench));
+        let asked = hits.as_ref().map_or(1, Hits::count);
+        self.nothing_is_sent_twice(&bench);
+        self.the_cloud_is_hung_up_on(&bench).await;
+        let word = match &ended {
+            Ended::Ok(word) => (*word).to_owned(),
+            Ended::Failed(status) => self.word(status),
+        };
+        if let Ended::Failed(status) = &ended {
+            self.the_error_is_fit(status, &word);
+        }
+        self.nothing_is_orphaned(&before, &bench, &ended, &word);
+        for server in bench.cloud.servers() {
+            server.faults().clear();
+            server.restart().await.unwrap();
+        }
+        self.goes_on(&bench).await;
+        match asked {
+            1 => word,
+            // How often a look for a lost answer fits into the time is a matter of the machine.
+            _ if self.column == Column::Late => word,
+            times => format!("{word}×{times}"),
+        }
+    }
+
+    /// Injects the fault, and what leads to it. `None`: connections are refused.
+    async fn strike(&self, cloud: &Cloud, ids: &[String], peers: &[String]) -> Option<Hits> {
+        let (row, none) = (self.row, String::new());
+        let id = ids.first().unwrap_or(&none);
+        let peer = peers.first().unwrap_or(&none);
+        let elsewhere = format!("{}/elsewhere", self.bystander.cloud.url());
+        let fault = self.column.fault(self.dialect, &elsewhere);
+        if fault.is_none() {
+            match &row.before {
+                // Whatever leads to the target has to see it open.
+                Some(before) => {
+                    let rule = before.rule(Fault::Shut, id, peer);
+                    cloud.faults_of(before.path).inject(rule.times(1));
+                }
+                None => cloud.server_of(row.target.path).stop().await.unwrap(),
+            }
+        }
+        if let Some((asked, lead)) = &row.lead {
+            let rule = asked.rule(lead.fault(id), id, peer);
+            cloud.faults_of(asked.path).inject(rule.times(1));
+        }
+        let mut rule = row.target.rule(fault?, id, peer);
+        if self.column == Column::S503 && !row.act.is_watch() {
+            rule = rule.times(2);
+        }
+        Some(cloud.faults_of(row.target.path).inject(rule))
+    }
+
+    async fn act(&self, bench: &Bench) -> Ended {
+        match self.try_act(bench).await {
+            Ok(word) => Ended::Ok(word),
+            Err(status) => Ended::Failed(Box::new(status)),
+        }
+    }
+
+    async fn try_act(&self, bench: &Bench) -> Result<&'static str, Status> {
+        let running = &bench.running;
+        let wrote = match self.row.target.is_write() && self.row.target.path != "/v3/auth/tokens$" {
+            true => "found",
+            false => "ok",
+        };
+        Ok(match self.row.act {
+            Act::Probe => {
+                let health = bench.health().await;
+                if health.state() == pb::health::State::Serving {
+                    return Ok("ok");
+                }
+                let found = WORDS_OF_ERRORS
+                    .iter()
+                    .find(|(name, _)| name.ends_with(&format!("/{}", health.reason)));
+                assert!(health.message.len() < 4096 && !health.message.contains(CANARY));
+                found.map_or("?", |(_, word)| word)
+            }
+            Act::Get | Act::GetExpired => {
+                let name = bench.name();
+                let request = pb::GetConnectionRequest { name };
+                running.connections().get_connection(request).await?;
+                "ok"
+            }
+            Act::List => {
+                let listed = list(bench).await?;
+                assert_eq!(listed.connections.len(), bench.ids.len());
+                "ok"
+            }
+            Act::Create => {
+                running.create(BACKEND, bench.cloud.wanted()).await?;
+                wrote
+            }
+            Act::Update => {
+                let request = change(self.dialect, bench);
+                running.connections().update_connection(request).await?;
+                wrote
+            }
+            Act::Delete => {
+                let request = pb::DeleteConnectionRequest {
+                    name: bench.name(),
+                    etag: bench.etag.clone(),
+                    allow_missing: false,
+                };
+                let answer = running.connections().delete_connection(request).await?;
+                match answer.into_inner().warnings.is_empty() {
+                    true => wrote,
+                    false => "warned",
+                }
+            }
+            Act::Look | Act::LookTunnel | Act::LookGone => {
+                let request = pb::GetRealizationRequest {
+                    name: bench.name(),
+                    include_tunnel: self.row.act == Act::LookTunnel,
+                    ..pb::GetRealizationRequest::default()
+                };
+                let answer = running.realizations().get_realization(request).await?;
+                let state = answer.into_inner().realization.unwrap().state();
+                assert!(
+                    matches!(state, State::Realized | State::Active | State::Down),
+                    "{state:?}"
+                );
+                "ok"
+            }
+            Act::WatchAll => {
+                let request = pb::WatchRealizationsRequest {
+                    parent: format!("backends/{BACKEND}"),
+                    ..pb::WatchRealizationsRequest::default()
+                };
+                let mut stream = running
+                    .realizations()
+                    .watch_realizations(request)
+                    .await?
+                    .into_inner();
+                let first = stream.message().await?.expect("it goes on");
+                assert!(first.synced && first.events.len() == bench.ids.len());
+                "ok"
+            }
+            Act::Watch | Act::WatchGone | Act::WatchMany => unreachable!("has a way of its own"),
+        })
+    }
+
+    /// A watch during the fault, and after it.
+    async fn watched(&self, bench: &Bench) -> String {
+        match self.row.act {
+            Act::WatchMany => self.watched_many(bench).await,
+            act => self.watched_one(bench, act == Act::WatchGone).await,
+        }
+    }
+
+    async fn watched_one(&self, bench: &Bench, gone: bool) -> String {
+        let running = &bench.running;
+        let (name, token) = if gone {
+            // Lingers until it is finished, so that the watch does not end before the fault.
+            if let Cloud::Nsx(cloud) = &bench.cloud {
+                cloud.state().tune(|levers| levers.delete_lingers = true);
+            }
+            (bench.name(), None)
+        } else {
+            let (made, token) = running.create(BACKEND, bench.cloud.wanted()).await.unwrap();
+            (made.name, Some(token))
+        };
+        let id = name.rsplit('/').next().unwrap().to_owned();
+        let goal = if gone {
+            pb::Goal::Gone
+        } else {
+            pb::Goal::Config
+        };
+        let token = token.unwrap_or_default();
+        let mut watch = running.watch(&name, goal, &token).await.unwrap();
+        watch.next_state().await.unwrap();
+        let ids = [id.clone()];
+        let hits = self.strike(&bench.cloud, &ids, &bench.peers).await;
+        match gone {
+            true => bench.cloud.vanish(&id),
+            false => bench.cloud.settle(&id),
+        }
+        let told = tokio::join!(
+            self.nothing_is_concluded(&mut watch, hits.as_ref()),
+            self.nobody_else_notices(bench)
+        );
+        self.the_cloud_is_hung_up_on(bench).await;
+        for server in bench.cloud.servers() {
+            server.faults().clear();
+            server.restart().await.unwrap();
+        }
+        if told.0 == "on" {
+            let (_, outcome) = timeout(Duration::from_secs(20), watch.end())
+                .await
+                .expect("the watch ends once the fault is over");
+            assert_eq!(
+                outcome.result(),
+                pb::outcome::Result::Succeeded,
+                "{outcome:?}"
+            );
+        }
+        told.0.to_owned()
+    }
+
+    /// While the fault lasts, a watch says nothing that is not so; at most that the login is refused.
+    async fn nothing_is_concluded(
+        &self,
+        watch: &mut Watching,
+        hits: Option<&Hits>,
+    ) -> &'static str {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let mut quiet = 0;
+        loop {
+            assert!(Instant::now() < deadline, "the fault does not strike");
+            // Long enough for a look; what comes is looked at, and nothing coming is as good.
+            match timeout(Duration::from_millis(150), watch.next_state()).await {
+                Err(_) => quiet += 1,
+                Ok(Err(status)) => panic!("the watch ended: {status:?}"),
+                Ok(Ok((realization, outcome))) => {
+                    assert_eq!(outcome, None, "{realization:?}");
+                    let reason = realization.reason.clone().unwrap_or_default().code;
+                    if reason == "UPSTREAM_AUTH" {
+                        assert_eq!(realization.state(), State::Unknown);
+                        return "auth";
+                    }
+                    let state = realization.state();
+                    assert!(
+                        !matches!(state, State::Failed | State::Deleted | State::Realized),
+                        "{realization:?}"
+                    );
+                }
+            }
+            let struck = hits.map_or(quiet, Hits::count);
+            if struck >= 2 && quiet >= self.quiet_enough() {
+                return "on";
+            }
+        }
+    }
+
+    async fn watched_many(&self, bench: &Bench) -> String {
+        let request = pb::WatchRealizationsRequest {
+            parent: format!("backends/{BACKEND}"),
+            ..pb::WatchRealizationsRequest::default()
+        };
+        let mut client = bench.running.realizations();
+        let mut stream = client
+            .watch_realizations(request)
+            .await
+            .unwrap()
+            .into_inner();
+        let mut active = 0;
+        while active < bench.ids.len() {
+            let message = stream.message().await.unwrap().unwrap();
+            active += message
+                .events
+                .iter()
+                .filter(|event| says(event, State::Active))
+                .count();
+        }
+        let hits = self.strike(&bench.cloud, &bench.ids, &bench.peers).await;
+        let Cloud::Openstack(cloud) = &bench.cloud else {
+            unreachable!("looks at many in one request are OpenStack's")
+        };
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let mut quiet = 0;
+        let mut refused = false;
+        while !refused
+            && (quiet < self.quiet_enough() || hits.as_ref().map_or(quiet, Hits::count) < 2)
+        {
+            assert!(Instant::now() < deadline, "the fault does not strike");
+            match timeout(Duration::from_millis(150), stream.message()).await {
+                Err(_) => quiet += 1,
+                Ok(message) => {
+                    let events = message.unwrap().unwrap().events;
+                    assert!(
+                        !events
+                            .iter()
+                            .any(|event| says(event, State::Deleted) || says(event, State::Failed)),
+                        "{events:?}"
+                    );
+                    refused = events.iter().any(|event| says(event, State::Unknown));
+                }
+            }
+        }
+        self.nobody_else_notices(bench).await;
+        self.the_cloud_is_hung_up_on(bench).await;
+        for server in bench.cloud.servers() {
+            server.faults().clear();
+            server.restart().await.unwrap();
+        }
+        if refused {
+            return "auth".to_owned();
+        }
+        for id in &bench.ids {
+            cloud.state().agent_reports(id, "DOWN");
+        }
+        let mut down = 0;
+        while down < bench.ids.len() {
+            let message = timeout(Duration::from_secs(20), stream.message()).await;
+            let message = message.expect("the watch goes on").unwrap().unwrap();
+            down += message
+                .events
+                .iter()
+                .filter(|event| says(event, State::Down))
+                .count();
+        }
+        "on".to_owned()
+    }
+
+    /// How many times nothing is heard before nothing is expected any more: where the login is refused, that
+    /// has to be said, and a busy machine may take its time to say it.
+    fn quiet_enough(&self) -> u32 {
+        match self.column {
+            Column::S401 | Column::S403 => 20,
+            _ => 2,
+        }
+    }
+
+    fn word(&self, status: &Status) -> String {
+        let info = status.get_details_error_info().expect("an ErrorInfo");
+        let name = format!("{:?}/{}", status.code(), info.reason);
+        if name == "InvalidArgument/UPSTREAM_REJECTED" && self.row.lead.is_some() {
+            return match status.get_details_resource_info() {
+                Some(_) => "left".to_owned(),
+                None => "undone".to_owned(),
+            };
+        }
+        let found = WORDS_OF_ERRORS.iter().find(|(known, _)| *known == name);
+        found.map_or(name, |(_, word)| (*word).to_owned())
+    }
+
+    /// The error names its backend, carries what the cloud said, bounded, and no key.
+    fn the_error_is_fit(&self, status: &Status, word: &str) {
+        let info = status.get_details_error_info().expect("an ErrorInfo");
+        let at = format!("{status:?}");
+        assert_eq!(info.domain, "isthmus");
+        assert_eq!(
+            info.metadata["backend"],
+            format!("backends/{BACKEND}"),
+            "{at}"
+        );
+        assert!(
+            status.message().len() + status.details().len() < 4096,
+            "{at}"
+        );
+        let details = String::from_utf8_lossy(status.details()).into_owned();
+        for secret in [PSK, CANARY, "not-a-real-password"] {
+            assert!(!at.contains(secret) && !details.contains(secret), "{at}");
+        }
+        // What an error of another request is about is told by its own row.
+        let is_its_own = self.row.lead.is_none() && word != "gone";
+        if let (Some(upstream), true) = (self.column.status(), is_its_own) {
+            assert_eq!(
+                info.metadata["upstream_status"],
+                upstream.to_string(),
+                "{at}"
+            );
+            if self.column.has_words() {
+                assert!(info.metadata["upstream_message"].starts_with(WORDS), "{at}");
+                assert!(status.message().contains(WORDS), "{at}");
+            }
+        }
+        let retry = status
+            .get_details_retry_info()
+            .and_then(|info| info.retry_delay);
+        if word == "busy" {
+            assert!(retry.is_some_and(|delay| !delay.is_zero()), "{at}");
+        }
+        if word == "unsure" && self.row.act == Act::Create {
+            assert!(info.metadata.contains_key("mark"), "{at}");
+        }
+    }
+
+    /// Every write is sent once. Only a refused login lets it be sent again, and only logins repeat.
+    fn nothing_is_sent_twice(&self, bench: &Bench) {
+        let again = matches!(self.column, Column::S401 | Column::S403);
+        for (write, times) in bench.cloud.writes() {
+            let is_login = write.contains("/auth/tokens") || write.contains("/session/create");
+            // What cleans up tries again where it certainly did nothing.
+            let cleans_up = write.starts_with("DELETE") && write.contains("/peer-endpoints/");
+            let refused = !matches!(
+                self.column,
+                Column::Late | Column::Reset | Column::Lost | Column::Cut | Column::Garbage
+            );
+            let most = match (cleans_up && refused, again || is_login) {
+                (true, _) => 4,
+                (false, true) => 2,
+                (false, false) => 1,
+            };
+            assert!(times <= most, "{write} was sent {times} times");
+        }
+    }
+
+    /// Whatever the cloud would still send, nobody takes it.
+    async fn the_cloud_is_hung_up_on(&self, bench: &Bench) {
+        let deadline = Instant::now() + Duration::from_secs(5);
+        for server in bench.cloud.servers() {
+            // A watch goes on asking, so there may be one under way; none stays.
+            while server.requests().in_flight() > usize::from(self.row.act == Act::Watch) * 2 {
+                assert!(Instant::now() < deadline, "the gateway goes on reading");
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        }
+    }
+
+    /// What there is in the cloud is what the client was told.
+    fn nothing_is_orphaned(&self, before: &World, bench: &Bench, ended: &Ended, word: &str) {
+        let after = World::of(bench);
+        let made = after.connections.len() as i64 - before.connections.len() as i64;
+        let peers: Vec<&String> = after
+            .peers
+            .iter()
+            .filter(|peer| !before.peers.contains(peer))
+            .collect();
+        let with_peers = usize::from(self.dialect == Dialect::Nsx);
+        let nothing_changed = || {
+            assert_eq!((made, peers.len()), (0, 0), "{word}");
+            assert_eq!(after.peers, before.peers);
+        };
+        match (self.row.act, ended) {
+            (Act::Create, Ended::Ok(_)) => assert_eq!((made, peers.len()), (1, with_peers)),
+            (Act::Create, Ended::Failed(status)) => {
+                let named = format!("{:?}", status.get_details_resource_info());
+                let mark = status
+                    .get_details_error_info()
+                    .unwrap()
+                    .metadata
+                    .remove("mark");
+                assert!(made <= i64::from(word == "unsure") && peers.len() <= 1);
+                for peer in peers {
+                    let object = bench.cloud.object(peer);
+                    let is_marked = mark.as_ref().is_some_and(|mark| object.contains(mark));
+                    assert!(
+                        named.contains(peer.as_str()) || is_marked,
+                        "{peer} is orphaned"
+                    );
+                }
+            }
+            (Act::Update, Ended::Ok(_)) => {
+                assert!(after.first.contains("renamed"));
+                assert_eq!((made, peers.len()), (0, 0));
+            }
+            (Act::Update, Ended::Failed(_)) => {
+                assert!(word == "unsure" || !after.first.contains("renamed"));
+                assert_eq!((made, peers.len()), (0, 0));
+            }
+            (Act::Delete, Ended::Ok(word)) => {
+                assert_eq!(made, -1);
+                assert!(after.peers.is_empty() || *word == "warned");
+            }
+            (Act::Delete, Ended::Failed(_)) => assert!(made == 0 || word == "unsure"),
+            _ => nothing_changed(),
+        }
+    }
+
+    /// Another backend of the same gateway answers as ever.
+    async fn nobody_else_notices(&self, bench: &Bench) {
+        for _ in 0..3 {
+            let request = pb::GetConnectionRequest {
+                name: self.bystander.name.clone(),
+            };
+            let mut client = bench.running.connections();
+            let answer = timeout(Duration::from_secs(5), client.get_connection(request)).await;
+            answer.expect("the other backend answers in time").unwrap();
+        }
+    }
+
+    /// The fault is over: the backend serves again, or rests because its login was refused, and says so.
+    async fn goes_on(&self, bench: &Bench) {
+        let Err(status) = list(bench).await else {
+            return;
+        };
+        let reason = status.get_details_error_info().unwrap().reason;
+        if self.row.start.reader && reason != "UPSTREAM_AUTH" {
+            // Is shown nothing, whatever it asks.
+            assert_eq!(reason, "UPSTREAM_DENIED", "{status:?}");
+            return;
+        }
+        let rests = matches!(self.column, Column::S401 | Column::S403);
+        assert!(rests && reason == "UPSTREAM_AUTH", "{status:?}");
+        let retry = status
+            .get_details_retry_info()
+            .and_then(|info| info.retry_delay);
+        assert!(retry.is_some_and(|delay| delay > Duration::from_secs(200)));
+    }
+}
+
+/// What there is in the cloud.
+struct World {
+    connections: Vec<String>,
+    peers: Vec<String>,
+    /// The first connection, as text.
+    first: String,
+}
+
+impl World {
+    fn of(bench: &Bench) -> World {
+        World {
+            connections: bench.cloud.connections(),
+            peers: bench.cloud.peers(),
+            first: bench
+                .ids
+                .first()
+                .map(|id| bench.cloud.object(id))
+                .unwrap_or_default(),
+        }
+    }
+}
+
+async fn list(bench: &Bench) -> Result<pb::ListConnectionsResponse, Status> {
+    let request = pb::ListConnectionsRequest {
+        parent: format!("backends/{BACKEND}"),
+        ..pb::ListConnectionsRequest::default()
+    };
+    let answer = bench.running.connections().list_connections(request).await;
+    answer.map(tonic::Response::into_inner)
+}
+
+fn change(dialect: Dialect, bench: &Bench) -> pb::UpdateConnectionRequest {
+    let mut paths = vec!["display_name".to_owned()];
+    let mut connection = pb::Connection {
+        name: bench.name(),
+        display_name: "renamed".to_owned(),
+        ..pb::Connection::default()
+    };
+    if dialect == Dialect::Nsx {
+        // So that both of its objects change.
+        paths.extend(["peer.address".to_owned(), "peer.psk".to_owned()]);
+        connection.peer = Some(pb::Peer {
+            address: "198.51.100.77".to_owned(),
+            authentication: Some(pb::peer::Authentication::Psk(PSK.to_owned())),
+            ..pb::Peer::default()
+        });
+    }
+    pb::UpdateConnectionRequest {
+        connection: Some(connection),
+        update_mask: Some(prost_types::FieldMask { paths }),
+        validate_only: false,
+    }
+}
+
+fn says(event: &pb::watch_realizations_response::Event, state: State) -> bool {
+    use pb::watch_realizations_response::event::Event;
+    match &event.event {
+        Some(Event::Snapshot(seen) | Event::Change(seen)) => seen.state() == state,
+        Some(Event::Heartbeat(_)) | None => false,
+    }
+}

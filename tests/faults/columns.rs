@@ -1,0 +1,165 @@
+//! The faults of the table, in the order of its columns.
+
+use crate::bench::Dialect;
+use bytes::Bytes;
+use http::StatusCode;
+use isthmus::simulator::faults::{Answer, Fault, Gate};
+use serde_json::{Value, json};
+use std::sync::LazyLock;
+
+/// What the clouds of these tests say when they refuse: to be found in the error, without the key.
+pub const WORDS: &str = "in the cloud's own words";
+/// Stands behind those words and must not come out.
+pub const CANARY: &str = "canary-said-by-the-cloud";
+
+/// One column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Column {
+    /// Handled, but its answer does not come before the deadline.
+    Late,
+    /// The connection is refused.
+    Refused,
+    /// Reset before the request is read.
+    Reset,
+    /// Handled; then the connection is closed without a word.
+    Lost,
+    /// Handled; the answer breaks off in the middle.
+    Cut,
+    /// 200 and a JSON array that never ends.
+    Endless,
+    /// Bytes that are no HTTP.
+    Garbage,
+    /// 502 with a page of HTML.
+    Html,
+    /// 200 with another content type: a page of HTML, as from a captive portal.
+    Type,
+    /// 200 with 10,000 levels of JSON.
+    Deep,
+    /// 200 with 50 MB of JSON.
+    Big,
+    /// 401.
+    S401,
+    /// 403, as this cloud says it.
+    S403,
+    /// 429 that does not say how long.
+    S429,
+    /// 429 with `Retry-After: 1`.
+    S429After,
+    /// 500, as this cloud says it.
+    S500,
+    /// 503 twice; under a watch, again and again.
+    S503,
+    /// 307 to another host.
+    Redirect,
+}
+
+/// All of them, by their heads in the table.
+pub const COLUMNS: [(&str, Column); 18] = [
+    ("late", Column::Late),
+    ("refused", Column::Refused),
+    ("reset", Column::Reset),
+    ("lost", Column::Lost),
+    ("cut", Column::Cut),
+    ("endless", Column::Endless),
+    ("garbage", Column::Garbage),
+    ("502html", Column::Html),
+    ("type", Column::Type),
+    ("deep", Column::Deep),
+    ("50MB", Column::Big),
+    ("401", Column::S401),
+    ("403", Column::S403),
+    ("429", Column::S429),
+    ("429after", Column::S429After),
+    ("500", Column::S500),
+    ("503", Column::S503),
+    ("307", Column::Redirect),
+];
+
+/// Made once: every cell shares its bytes.
+static BIG: LazyLock<Answer> = LazyLock::new(|| Answer::big_json(50));
+static DEEP: LazyLock<Answer> = LazyLock::new(|| Answer::deep_json(10_000));
+
+/// Makes what is slow to make before any cell waits for it.
+pub fn prepare() {
+    LazyLock::force(&BIG);
+    LazyLock::force(&DEEP);
+}
+
+impl Column {
+    /// What the simulator does; `None` for the one that is done to its listener.
+    ///
+    /// `elsewhere` is an address that must never be asked.
+    pub fn fault(self, dialect: Dialect, elsewhere: &str) -> Option<Fault> {
+        let says = |status: u16| says(dialect, status);
+        Some(match self {
+            Column::Refused => return None,
+            Column::Late => Fault::HoldAnswer(Gate::default()),
+            Column::Reset => Fault::CutBeforeHandling,
+            Column::Lost => Fault::CutAfterHandling,
+            Column::Cut => Fault::TruncateBody,
+            Column::Endless => Fault::EndlessBody,
+            Column::Garbage => Fault::Garbage,
+            Column::Html => Fault::Answer(Answer::html_bad_gateway()),
+            Column::Type => {
+                let page = Bytes::from_static(b"<html><body>Please accept our terms</body></html>");
+                Fault::Answer(Answer::text(StatusCode::OK, "text/html", page))
+            }
+            Column::Deep => Fault::Answer(DEEP.clone()),
+            Column::Big => Fault::Answer(BIG.clone()),
+            Column::S401 => Fault::Answer(says(401)),
+            Column::S403 => Fault::Answer(says(403)),
+            Column::S429 => Fault::Answer(says(429)),
+            Column::S429After => Fault::Answer(says(429).retry_after(1)),
+            Column::S500 => Fault::Answer(says(500)),
+            Column::S503 => Fault::Answer(says(503)),
+            Column::Redirect => Fault::Answer(Answer::redirect(elsewhere)),
+        })
+    }
+
+    /// The status that an error must carry, if the fault is an answer with one.
+    pub fn status(self) -> Option<u16> {
+        Some(match self {
+            Column::Html => 502,
+            Column::S401 => 401,
+            Column::S403 => 403,
+            Column::S429 | Column::S429After => 429,
+            Column::S500 => 500,
+            Column::S503 => 503,
+            Column::Redirect => 307,
+            _ => return None,
+        })
+    }
+
+    /// Whether the answer has [`WORDS`].
+    pub fn has_words(self) -> bool {
+        self.status()
+            .is_some_and(|status| status != 502 && status != 307)
+    }
+}
+
+/// A refusal as the cloud words it. The message quotes a key, as Neutron's do.
+fn says(dialect: Dialect, status: u16) -> Answer {
+    let message = format!("{WORDS}; psk: {CANARY}");
+    let body: Value = match dialect {
+        Dialect::Nsx => json!({
+            "httpStatus": "REFUSED",
+            "module_name": "common-services",
+            "error_message": message,
+            "error_code": match status { 429 => 102, 500 => 607, 503 => 101, other => other },
+        }),
+        Dialect::Openstack => match status {
+            // What stands before Neutron refuses in Keystone's form.
+            401 | 429 => {
+                json!({ "error": { "code": status, "title": "Refused", "message": message } })
+            }
+            403 => neutron("PolicyNotAuthorized", &message),
+            _ => neutron("HTTPInternalServerError", &message),
+        },
+    };
+    let status = StatusCode::from_u16(status).expect("a status");
+    Answer::json(status, &body)
+}
+
+fn neutron(kind: &str, message: &str) -> Value {
+    json!({ "NeutronError": { "type": kind, "message": message, "detail": "" } })
+}

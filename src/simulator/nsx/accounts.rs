@@ -55,6 +55,8 @@ pub(crate) struct Tally {
 struct Account {
     password: String,
     failures: u32,
+    /// When the first of these failures was.
+    failing_since: Option<Instant>,
     locked_until: Option<Instant>,
 }
 
@@ -234,6 +236,11 @@ impl Accounts {
             return Ok(());
         }
         self.tally.failed_logins += 1;
+        let is_old = |since: Instant| now.duration_since(since) > FAILURES_ARE_KEPT_FOR;
+        if account.failing_since.is_none_or(is_old) {
+            account.failures = 0;
+            account.failing_since = Some(now);
+        }
         account.failures += 1;
         if account.failures >= FAILURES_THAT_LOCK {
             account.failures = 0;
@@ -255,6 +262,8 @@ fn cookie(headers: &HeaderMap) -> Option<&str> {
 
 const FAILURES_THAT_LOCK: u32 = 5;
 const LOCKED_FOR: Duration = Duration::from_secs(15 * 60);
+/// `lockout-reset-period`: only failures within it add up (NSX CLI guide, authentication policy).
+const FAILURES_ARE_KEPT_FOR: Duration = Duration::from_secs(15 * 60);
 /// The principal that a configured bearer token stands for.
 const TOKEN_USER: &str = "principal";
 

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!              answered                    refused
-//!   unproven ────────────► proven ──────────────────────► resting ── 5 min ──► unproven
+//!   unproven ────────────► proven ──────────────────────► resting ─ 5 to 20 min ─► unproven
 //!      ▲   one request                (session: after one                 │
 //!      │   at a time                   new login, refused as well)        │
 //!      └──────────────────────────────────────────────────────────────────┘
@@ -33,10 +33,18 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-use tokio::time::{Instant, timeout_at};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::{Instant, timeout_at},
+};
 
-/// How long a refused login is left alone.
+/// How long a refused login is left alone, the first time. Each refusal that follows doubles it, up to
+/// [`LONGEST_REST`].
 pub const REST: Duration = Duration::from_secs(300);
+
+/// Longer than the 900 s in which failed logins add up (`lockout-reset-period`, NSX CLI guide), so that a gateway
+/// with a wrong password leaves most of the five that lock an account to the people who share it.
+pub const LONGEST_REST: Duration = Duration::from_secs(1200);
 
 /// How one account logs in to the managers of one cluster.
 pub struct Auth {
@@ -46,11 +54,15 @@ pub struct Auth {
     /// Held while a login is made or tried for the first time, so that whoever comes next finds its outcome
     /// instead of trying as well.
     trying: tokio::sync::Mutex<()>,
+    /// Requests that are each a login of their own and may all be refused at once.
+    few: Semaphore,
 }
 
 enum Way {
-    /// The same header with every request.
-    Header(HeaderValue),
+    /// The password with every request.
+    Basic(HeaderValue),
+    /// A token with every request.
+    Bearer(HeaderValue),
     /// A cookie for each manager: NSX binds them to the node that gave them.
     Cookies(Credentials),
 }
@@ -62,6 +74,8 @@ struct Known {
     /// Counts logins, so that a ticket that was renewed meanwhile is not renewed again.
     logins: u64,
     proven: bool,
+    /// How often the login was refused since it was last accepted.
+    refusals: u32,
     resting: Option<Resting>,
 }
 
@@ -114,14 +128,25 @@ pub enum NoTicket {
 impl fmt::Debug for Auth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.way {
-            Way::Header(_) => "Auth(header)",
+            Way::Basic(_) => "Auth(basic)",
+            Way::Bearer(_) => "Auth(bearer)",
             Way::Cookies(_) => "Auth(cookies)",
         })
     }
 }
 
-/// Leave to send a request whose credentials nobody has tried yet: alone.
-pub type Alone<'a> = Option<tokio::sync::MutexGuard<'a, ()>>;
+/// Requests with a password that are under way at the same time. When the password is changed they are all
+/// refused, and the fifth would lock the account. A `session` has no such limit.
+const FEW: usize = 4;
+
+/// Leave to send a request with credentials that may be refused. Kept until the answer was given to
+/// [`Auth::answered`] or [`Auth::refused`].
+#[derive(Debug, Default)]
+pub struct Leave<'a> {
+    /// Nobody has tried these credentials yet, so nobody else sends.
+    alone: Option<tokio::sync::MutexGuard<'a, ()>>,
+    _one_of_few: Option<SemaphorePermit<'a>>,
+}
 
 impl Auth {
     /// Not logged in yet.
@@ -136,10 +161,10 @@ impl Auth {
                     credentials.username,
                     credentials.password.expose_secret()
                 );
-                Way::Header(secret(&format!("Basic {}", BASE64_STANDARD.encode(pair)))?)
+                Way::Basic(secret(&format!("Basic {}", BASE64_STANDARD.encode(pair)))?)
             }
             Login::Bearer(token) => {
-                Way::Header(secret(&format!("Bearer {}", token.expose_secret().trim()))?)
+                Way::Bearer(secret(&format!("Bearer {}", token.expose_secret().trim()))?)
             }
             Login::Session(credentials) => Way::Cookies(credentials),
         };
@@ -150,6 +175,7 @@ impl Auth {
                 ..Known::default()
             }),
             trying: tokio::sync::Mutex::new(()),
+            few: Semaphore::new(FEW),
         })
     }
 
@@ -159,33 +185,42 @@ impl Auth {
     ///
     /// # Errors
     /// If the login was refused lately, or is now, or cannot be made in time.
-    pub async fn ticket(&self, place: Place<'_>) -> Result<(Ticket, Alone<'_>), NoTicket> {
+    pub async fn ticket(&self, place: Place<'_>) -> Result<(Ticket, Leave<'_>), NoTicket> {
         self.rested()?;
         match &self.way {
-            Way::Header(header) => {
+            Way::Basic(header) | Way::Bearer(header) => {
                 let ticket = Ticket {
                     headers: HeaderMap::from_iter([(AUTHORIZATION, header.clone())]),
                     login: 0,
                 };
-                if self.known().proven {
-                    return Ok((ticket, None));
-                }
-                let alone = self.alone(place.deadline).await?;
+                let one_of_few = match &self.way {
+                    Way::Basic(_) => Some(self.one_of_few(place.deadline).await?),
+                    _ => None,
+                };
+                let mut leave = Leave {
+                    alone: None,
+                    _one_of_few: one_of_few,
+                };
                 self.rested()?;
-                // Whoever was before has shown that the credentials are good.
-                let alone = Some(alone).filter(|_| !self.known().proven);
-                Ok((ticket, alone))
+                if !self.known().proven {
+                    let alone = self.alone(place.deadline).await?;
+                    self.rested()?;
+                    // Whoever was before may have shown that the credentials are good.
+                    leave.alone = Some(alone).filter(|_| !self.known().proven);
+                }
+                Ok((ticket, leave))
             }
             Way::Cookies(credentials) => {
                 if let Some(ticket) = self.kept(place.index) {
-                    return Ok((ticket, None));
+                    return Ok((ticket, Leave::default()));
                 }
                 let _alone = self.alone(place.deadline).await?;
                 self.rested()?;
                 if let Some(ticket) = self.kept(place.index) {
-                    return Ok((ticket, None));
+                    return Ok((ticket, Leave::default()));
                 }
-                Ok((self.log_in(credentials, place).await?, None))
+                let ticket = self.log_in(credentials, place).await?;
+                Ok((ticket, Leave::default()))
             }
         }
     }
@@ -212,7 +247,12 @@ impl Auth {
 
     /// A request was answered, and not with a refusal of the login.
     pub fn answered(&self) {
-        self.known().proven = true;
+        let mut known = self.known();
+        // One that was asked before the login was refused proves nothing any more.
+        if known.resting.is_none() {
+            known.proven = true;
+            known.refusals = 0;
+        }
     }
 
     /// The login was refused for good, in these words: nothing is sent for a while.
@@ -222,10 +262,12 @@ impl Auth {
     pub fn refused(&self, said: Upstream) {
         let mut known = self.known();
         known.proven = false;
-        known.resting = Some(Resting {
-            until: Instant::now() + REST,
-            said,
-        });
+        // Where each request is a login, each refusal counts; of cookies refused together, the first.
+        if matches!(self.way, Way::Basic(_)) || known.resting.is_none() {
+            let until = Instant::now() + rest(known.refusals);
+            known.resting = Some(Resting { until, said });
+            known.refusals += 1;
+        }
         known.tickets.fill(None);
     }
 
@@ -292,18 +334,33 @@ impl Auth {
     }
 
     async fn alone(&self, deadline: Instant) -> Result<tokio::sync::MutexGuard<'_, ()>, NoTicket> {
-        timeout_at(deadline, self.trying.lock()).await.map_err(|_| {
-            NoTicket::Unanswered(Failure {
-                kind: FailureKind::Deadline,
-                sent: Sent::No,
-                message: "no login before the deadline".to_owned(),
-            })
-        })
+        timeout_at(deadline, self.trying.lock())
+            .await
+            .map_err(|_| no_login_in_time())
+    }
+
+    async fn one_of_few(&self, deadline: Instant) -> Result<SemaphorePermit<'_>, NoTicket> {
+        let permit = timeout_at(deadline, self.few.acquire()).await;
+        let permit = permit.map_err(|_| no_login_in_time())?;
+        Ok(permit.expect("the semaphore is never closed"))
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn no_login_in_time() -> NoTicket {
+    NoTicket::Unanswered(Failure {
+        kind: FailureKind::Deadline,
+        sent: Sent::No,
+        message: "no login before the deadline".to_owned(),
+    })
+}
+
+/// The rest after a refusal that follows so many others.
+fn rest(refusals: u32) -> Duration {
+    (REST * 2_u32.pow(refusals.min(8))).min(LONGEST_REST)
 }
 
 fn login_request(credentials: &Credentials, manager: &Url) -> Request {
@@ -424,12 +481,15 @@ mod tests {
             urgency: Urgency::High,
             deadline: Instant::now() + Duration::from_secs(1),
         };
-        let (_, alone) = auth.ticket(place()).await.unwrap();
-        assert!(alone.is_some(), "credentials nobody tried go one at a time");
+        let (_, leave) = auth.ticket(place()).await.unwrap();
+        assert!(
+            leave.alone.is_some(),
+            "credentials nobody tried go one at a time"
+        );
         let waiting = auth.ticket(place()).await;
         assert!(matches!(waiting, Err(NoTicket::Unanswered(failure)) if failure.sent == Sent::No));
         auth.refused(Upstream::default());
-        drop(alone);
+        drop(leave);
         tokio::time::advance(REST - Duration::from_secs(1)).await;
         let Err(NoTicket::Refused(error)) = auth.ticket(place()).await else {
             panic!("tried again too early")
@@ -439,7 +499,7 @@ mod tests {
         tokio::time::advance(Duration::from_secs(1)).await;
         auth.ticket(place()).await.unwrap();
         auth.answered();
-        let (_, alone) = auth.ticket(place()).await.unwrap();
-        assert!(alone.is_none());
+        let (_, leave) = auth.ticket(place()).await.unwrap();
+        assert!(leave.alone.is_none());
     }
 }

@@ -23,7 +23,8 @@ use tokio::time::Instant;
 /// - Ends by `call.deadline`, and never takes an answer larger than its size limit.
 /// - Sends nothing before the account's budget allows it.
 /// - Repeats a request only if it is a read whose pooled connection turned out to be closed, or once after
-///   the login was renewed. Writes are never sent twice.
+///   the login was renewed. A write is never sent twice; only cleaning up removes again what the cloud
+///   certainly did not remove.
 /// - Returns errors whose upstream text is bounded and redacted, and that name no secret.
 #[async_trait]
 pub trait Dialect: fmt::Debug + Send + Sync + 'static {

@@ -188,7 +188,7 @@ impl Client {
 
     /// Sends a request and reads its answer whole.
     ///
-    /// A GET whose connection breaks before an answer began is sent once more: a pooled connection may have
+    /// A GET whose connection breaks before its answer is whole is sent once more: a pooled connection may have
     /// been closed by the server in the meantime. Nothing else is repeated. 429 and 503 slow the account down.
     ///
     /// # Errors

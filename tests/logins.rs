@@ -1,0 +1,394 @@
+//! Logins that end, are refused, or cannot be made: against simulated clouds, and a clock that jumps.
+//!
+//! The sockets are real, so the clock runs while requests are under way; between them it is moved forward.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "in a test, what is not there is a failure"
+)]
+
+mod support;
+
+use futures_util::{FutureExt, future::join_all};
+use http::{Method, StatusCode, header::HeaderName};
+use isthmus::{
+    core::{
+        dialect::{Call, Dialect, Mark},
+        error::{Error, ErrorKind, ErrorReason},
+        settings::{AuthKind, BackendSettings},
+    },
+    dialects,
+    grpc::pb::{Goal, RealizationState as State},
+    model::{Authentication, ConnectionSpec, PolicyRule, Psk, Selectors},
+    simulator::{
+        faults::{Answer, Fault, Gate, Rule},
+        nsx::{Kind, NsxOptions, NsxSimulator, inventory},
+        openstack::{self, OpenstackOptions, OpenstackSimulator, Region},
+    },
+};
+use std::{sync::Arc, time::Duration};
+use support::{
+    clouds::{self, PSK, References},
+    running::Running,
+};
+use tokio::net::TcpListener;
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Moves the clock of everybody in this test.
+async fn pass(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
+}
+
+fn call() -> Call {
+    Call::unary(SECOND * 10)
+}
+
+struct Nsx {
+    cloud: NsxSimulator,
+    dialect: Arc<dyn Dialect>,
+    id: String,
+}
+
+fn nsx(managers: usize, change: impl FnOnce(&mut BackendSettings)) -> Nsx {
+    let options = NsxOptions {
+        managers,
+        ..NsxOptions::default()
+    };
+    let cloud = NsxSimulator::start(options).unwrap();
+    let id = cloud.state().plant(Kind::Session, serde_json::json!({}));
+    let mut settings = clouds::nsx("nsx-a", &cloud);
+    change(&mut settings);
+    let dialect = dialects::connect(&settings).unwrap();
+    Nsx { cloud, dialect, id }
+}
+
+impl Nsx {
+    async fn get(&self) -> Result<(), Error> {
+        self.dialect.get(&self.id, &call()).await.map(drop)
+    }
+
+    /// So many reads at once, all of which end in the same way.
+    async fn get_all(&self, count: usize) -> Result<(), Error> {
+        let mut ends = join_all((0..count).map(|_| self.get())).await;
+        let last = ends.pop().unwrap();
+        for end in ends {
+            assert_eq!(end.map_err(kinds), last.clone().map_err(kinds));
+        }
+        last
+    }
+
+    fn spec(&self) -> ConnectionSpec {
+        ConnectionSpec {
+            local_endpoint: Some(inventory::LOCAL_ENDPOINT_ID.into()),
+            peer_address: "198.51.100.20".into(),
+            authentication: Some(Authentication::Psk(Psk::new(PSK))),
+            selectors: Some(Selectors::Rules(vec![PolicyRule {
+                sources: vec!["10.1.0.0/24".into()],
+                destinations: vec!["10.2.0.0/24".into()],
+                ..PolicyRule::default()
+            }])),
+            ..ConnectionSpec::default()
+        }
+    }
+}
+
+fn kinds(error: Error) -> (ErrorKind, ErrorReason) {
+    (error.kind, error.reason)
+}
+
+#[tokio::test]
+async fn a_cookie_that_was_idle_for_too_long_is_renewed_once_for_all() {
+    let nsx = nsx(1, |_| {});
+    nsx.get().await.unwrap();
+    pass(MINUTE * 29).await;
+    nsx.get().await.unwrap();
+    assert_eq!(nsx.cloud.state().logins(), 1, "every use keeps it alive");
+    pass(MINUTE * 31).await;
+    nsx.get_all(12).await.unwrap();
+    assert_eq!(nsx.cloud.state().logins(), 2);
+    assert_eq!(nsx.cloud.state().failed_logins(), 0);
+}
+
+#[tokio::test]
+async fn a_token_that_does_not_fit_its_cookie_is_renewed_once() {
+    let nsx = nsx(1, |_| {});
+    let mismatched = Answer::status(StatusCode::OK)
+        .header(
+            HeaderName::from_static("set-cookie"),
+            "JSESSIONID=of-somebody-else; Path=/".parse().unwrap(),
+        )
+        .header(
+            HeaderName::from_static("x-xsrf-token"),
+            "of-nobody".parse().unwrap(),
+        );
+    let login = Rule::on(
+        Method::POST,
+        "/api/session/create",
+        Fault::Answer(mismatched),
+    );
+    nsx.cloud.faults().inject(login.times(1));
+    nsx.get().await.unwrap();
+    assert_eq!(nsx.cloud.state().logins(), 1);
+
+    let bad_token = serde_json::json!({ "error_code": 98, "error_message": "Bad XSRF token" });
+    let refusal = Fault::Answer(Answer::json(StatusCode::FORBIDDEN, &bad_token));
+    let rule = Rule::on(Method::GET, "/sessions/", refusal);
+    nsx.cloud.faults().inject(rule.times(1));
+    nsx.get().await.unwrap();
+    assert_eq!(nsx.cloud.state().logins(), 2);
+}
+
+#[tokio::test]
+async fn each_manager_gets_a_login_of_its_own_when_it_takes_over() {
+    let nsx = nsx(3, |_| {});
+    nsx.get().await.unwrap();
+    for away in 0..2 {
+        nsx.cloud.manager(away).stop().await.unwrap();
+        nsx.get_all(6).await.unwrap();
+        assert_eq!(nsx.cloud.state().logins(), away as u64 + 2);
+    }
+    nsx.cloud.restart().await.unwrap();
+    nsx.cloud.manager(2).stop().await.unwrap();
+    nsx.get().await.unwrap();
+    // Back at the first, whose cookie is as good as ever: a cookie is bound to its manager and not refused there.
+    assert_eq!(nsx.cloud.state().logins(), 3);
+    assert_eq!(nsx.cloud.state().failed_logins(), 0);
+}
+
+#[tokio::test]
+async fn a_manager_that_hangs_is_left_for_the_next() {
+    // Takes connections and never says a word.
+    let hanging = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", hanging.local_addr().unwrap());
+    let nsx = nsx(1, |settings| {
+        settings.timeout = Duration::from_millis(300);
+        settings.urls.insert(0, url);
+    });
+    nsx.get().await.unwrap();
+    assert!(hanging.accept().now_or_never().is_some(), "it was asked");
+    nsx.get_all(4).await.unwrap();
+    nsx.dialect
+        .create(&nsx.spec(), &Mark::new(), &call())
+        .await
+        .unwrap();
+    assert!(
+        hanging.accept().now_or_never().is_none(),
+        "and nobody waits for it again"
+    );
+    assert_eq!(nsx.cloud.state().count(Kind::PeerEndpoint), 1);
+}
+
+#[tokio::test]
+async fn a_write_whose_answer_a_hanging_manager_keeps_is_found_through_the_next() {
+    let nsx = nsx(2, |settings| {
+        settings.timeout = Duration::from_millis(300);
+    });
+    nsx.get().await.unwrap();
+    let hang = Fault::HoldAnswer(Gate::default());
+    let rule = Rule::on(Method::POST, "/sessions$", hang);
+    nsx.cloud.faults().inject(rule.times(1));
+    nsx.dialect
+        .create(&nsx.spec(), &Mark::new(), &call())
+        .await
+        .unwrap();
+    let of_first = nsx.cloud.manager(0).requests();
+    assert_eq!(
+        of_first.count(&Method::GET, "/api/v1/vpn/ipsec/sessions"),
+        1
+    );
+    assert_eq!(nsx.cloud.state().count(Kind::Session), 2);
+}
+
+#[tokio::test]
+async fn a_wrong_password_never_locks_the_account() {
+    for kind in [AuthKind::Session, AuthKind::Basic] {
+        let nsx = nsx(2, |settings| settings.auth.kind = kind);
+        nsx.get().await.unwrap();
+        let state = nsx.cloud.state();
+        state.set_password("admin", "changed-meanwhile");
+        state.expire_sessions();
+        // Many are under way when it happens.
+        nsx.get_all(40).await.unwrap_err();
+        assert!(state.failed_logins() < 5, "{kind:?}");
+        // A day of callers who do not give up, a minute apart.
+        for _ in 0..24 * 60 {
+            let error = nsx.get().await.unwrap_err();
+            assert_eq!(
+                kinds(error.clone()),
+                (ErrorKind::BackendAuth, ErrorReason::UpstreamAuth)
+            );
+            assert!(
+                error.to_string().contains("credentials were incorrect"),
+                "everybody is told what the cloud says: {error}"
+            );
+            pass(MINUTE).await;
+        }
+        let failed = state.failed_logins();
+        assert!(
+            (60..=80).contains(&failed),
+            "three in an hour: {failed} with {kind:?}"
+        );
+        // It was never locked: the right password is taken at the next attempt.
+        state.set_password("admin", &NsxOptions::default().password);
+        pass(MINUTE * 20).await;
+        nsx.get_all(4).await.unwrap();
+        assert_eq!(state.failed_logins(), failed);
+    }
+}
+
+struct Openstack {
+    cloud: OpenstackSimulator,
+    dialect: Arc<dyn Dialect>,
+}
+
+fn openstack(change: impl FnOnce(&mut BackendSettings)) -> Openstack {
+    let cloud = OpenstackSimulator::start(OpenstackOptions::default()).unwrap();
+    let mut settings = clouds::openstack("os-a", &cloud);
+    change(&mut settings);
+    let dialect = dialects::connect(&settings).unwrap();
+    Openstack { cloud, dialect }
+}
+
+impl Openstack {
+    async fn probe(&self) -> Result<(), Error> {
+        self.dialect.probe(&call()).await
+    }
+
+    fn granted(&self) -> u64 {
+        self.cloud.state().logins().granted
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_renewed_before_it_ends_and_no_request_is_refused() {
+    let os = openstack(|_| {});
+    for hour in 1..6 {
+        os.probe().await.unwrap();
+        assert_eq!(os.granted(), hour);
+        // Renewed a minute before its hour is over.
+        pass(MINUTE * 58).await;
+        os.probe().await.unwrap();
+        assert_eq!(os.granted(), hour);
+        pass(SECOND * 70).await;
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_good_to_its_end_while_keystone_hangs_or_refuses() {
+    let hang = || Fault::HoldAnswer(Gate::default());
+    let refusal =
+        serde_json::json!({ "error": { "code": 401, "title": "Unauthorized", "message": "no" } });
+    let refuse = || Fault::Answer(Answer::json(StatusCode::UNAUTHORIZED, &refusal));
+    for (name, fault) in [("hangs", hang()), ("refuses", refuse())] {
+        let os = openstack(|settings| settings.timeout = Duration::from_millis(400));
+        os.probe().await.unwrap();
+        os.cloud
+            .keystone()
+            .faults()
+            .inject(Rule::any(fault.clone()));
+        pass(MINUTE * 59 + SECOND).await;
+        let short = Call::unary(Duration::from_millis(300));
+        let ends = (0..8).map(|_| os.dialect.probe(&short));
+        for end in join_all(ends).await {
+            end.unwrap_or_else(|error| panic!("Keystone {name}: {error}"));
+        }
+        let asked = || {
+            let requests = os.cloud.keystone().requests();
+            requests.count(&Method::POST, "/v3/auth/tokens")
+        };
+        assert_eq!(asked(), 2, "one renewal for all");
+        os.probe().await.unwrap();
+        assert_eq!(asked(), 2, "and none at once after it");
+
+        pass(MINUTE).await;
+        let error = os.probe().await.unwrap_err();
+        let expected = match name {
+            "hangs" => (ErrorKind::DeadlineExceeded, ErrorReason::Deadline),
+            _ => (ErrorKind::BackendAuth, ErrorReason::UpstreamAuth),
+        };
+        assert_eq!(kinds(error), expected);
+        os.cloud.keystone().faults().clear();
+        pass(MINUTE * 5).await;
+        os.probe().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_token_goes_nowhere_but_to_the_network_service_of_the_catalogue() {
+    let os = openstack(|_| {});
+    let elsewhere = NsxSimulator::start(NsxOptions::default()).unwrap();
+    let region = |url: &str| {
+        vec![Region {
+            name: "RegionOne".to_owned(),
+            network_url: Some(url.to_owned()),
+        }]
+    };
+    for odd in [
+        "ftp://network.example",
+        "file:///etc/passwd",
+        "nothing",
+        "http://user:secret@network.example",
+    ] {
+        os.cloud.state().set_regions(region(odd));
+        let error = os.probe().await.unwrap_err();
+        assert_eq!(
+            kinds(error.clone()),
+            (ErrorKind::Unavailable, ErrorReason::ApiAbsent),
+            "{odd}"
+        );
+        assert!(!error.to_string().contains("secret"));
+    }
+    // What the catalogue names is asked; where that redirects to is not.
+    os.cloud
+        .state()
+        .set_regions(region(&os.cloud.neutron_url()));
+    let redirect = Answer::redirect(&elsewhere.url());
+    let rule = Rule::any(Fault::Answer(redirect));
+    os.cloud.faults().inject(rule.times(1));
+    let error = os.probe().await.unwrap_err();
+    assert_eq!(error.reason, ErrorReason::UpstreamError);
+    assert_eq!(elsewhere.requests().total(), 0);
+    os.probe().await.unwrap();
+
+    // With `url` set, the catalogue is not even asked for.
+    let fixed = os.cloud.neutron_url();
+    let settings = BackendSettings {
+        urls: vec![fixed],
+        ..clouds::openstack("os-a", &os.cloud)
+    };
+    os.cloud.state().set_regions(region(&elsewhere.url()));
+    let dialect = dialects::connect(&settings).unwrap();
+    dialect.probe(&call()).await.unwrap();
+    let asked = os.cloud.keystone().requests().all();
+    assert_eq!(asked.last().unwrap().query, "nocatalog");
+    assert_eq!(elsewhere.requests().total(), 0);
+}
+
+#[tokio::test]
+async fn a_watch_outlives_a_keystone_that_is_down_and_a_token_that_ends() {
+    let cloud = OpenstackSimulator::start(OpenstackOptions::default()).unwrap();
+    let running = Running::start(vec![clouds::openstack("os-a", &cloud)]).await;
+    let wanted = References::of(&cloud).connection("os-a");
+    let (made, token) = running.create("os-a", wanted).await.unwrap();
+    let mut watch = running
+        .watch(&made.name, Goal::TunnelUp, &token)
+        .await
+        .unwrap();
+    watch.until(State::Pending).await;
+    cloud.keystone().stop().await.unwrap();
+    let id = made.name.rsplit('/').next().unwrap();
+    cloud.state().agent_reports(id, "DOWN");
+    watch.until(State::Down).await;
+    cloud.state().expire_all_tokens();
+    cloud.state().agent_reports(id, "ACTIVE");
+    let silence = tokio::time::timeout(Duration::from_millis(500), watch.next()).await;
+    assert!(silence.is_err(), "an outage says nothing: {silence:?}");
+    cloud.keystone().restart().await.unwrap();
+    let (states, _) = watch.end().await;
+    assert_eq!(states.last().unwrap().state(), State::Active);
+    assert_eq!(cloud.state().ids(openstack::Kind::Connection).len(), 1);
+}

@@ -3,12 +3,12 @@
 use crate::{
     core::{
         dialect::{Call, Priority, Usage},
-        error::{Error, Violation},
+        error::{Error, Upstream, Violation},
     },
     dialects::nsx::{
         auth::{Auth, NoTicket, Place},
         config::{Config, LIMITS},
-        error,
+        error::{self, Asked},
     },
     rest::{
         budget::{Budget, Urgency},
@@ -226,7 +226,7 @@ impl Client {
             None => answer,
         };
         if error::is_login_refused(&answer) {
-            self.auth.refused(error::wordless(&answer));
+            self.auth.refused(said(&answer, ask));
         } else {
             self.auth.answered();
         }
@@ -244,6 +244,14 @@ fn is_of_its_manager(failure: &Failure) -> bool {
 
 fn another_may_answer(failure: &Failure, method: &Method) -> bool {
     is_of_its_manager(failure) && (failure.sent == Sent::No || *method == Method::GET)
+}
+
+/// What the cloud said when it refused the login: in its words, unless the request carried what they may quote.
+fn said(answer: &Answer, ask: &Ask<'_>) -> Upstream {
+    let refused = error::refused(answer, Asked::Read, &[]).context.upstream;
+    refused
+        .filter(|_| ask.body.is_none())
+        .unwrap_or_else(|| error::wordless(answer))
 }
 
 fn request(manager: &Url, ask: &Ask<'_>) -> Request {

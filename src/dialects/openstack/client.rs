@@ -3,12 +3,12 @@
 use crate::{
     core::{
         dialect::{Call, Priority, Usage},
-        error::{Error, Violation},
+        error::{Error, Upstream, Violation},
     },
     dialects::openstack::{
         auth::{Auth, NoTicket, Place, Sight, Ticket},
         config::{Config, LIMITS},
-        error,
+        error::{self, Asked},
         variant::Variant,
     },
     rest::{
@@ -195,7 +195,7 @@ impl Client {
                 Some(ticket) => {
                     let answer = send(&ticket).await?;
                     if error::is_login_refused(&answer) {
-                        self.auth.refused(error::wordless(&answer));
+                        self.auth.refused(said(&answer, ask));
                     }
                     (ticket, answer)
                 }
@@ -209,6 +209,14 @@ impl Client {
             sight: ticket.sight(),
         })
     }
+}
+
+/// What the cloud said when it refused the login: in its words, unless the request carried what they may quote.
+fn said(answer: &Answer, ask: &Ask<'_>) -> Upstream {
+    let refused = error::refused(answer, Asked::Read, &[]).context.upstream;
+    refused
+        .filter(|_| ask.body.is_none())
+        .unwrap_or_else(|| error::wordless(answer))
 }
 
 fn request(ticket: &Ticket, ask: &Ask<'_>) -> Request {

@@ -39,3 +39,18 @@ alive() {
   read -r pid tick < "$RUN/$1.pid"
   [ -r "/proc/$pid/stat" ] && [ "$(start_tick "$pid")" = "$tick" ]
 }
+
+# stop NAME: what up started under this name is over afterwards, and nothing else is touched.
+stop() {
+  local pid _
+  if alive "$1"; then
+    read -r pid _ < "$RUN/$1.pid"
+    kill -TERM "$pid"
+    for _ in $(seq 1 80); do alive "$1" || break; sleep 0.25; done
+    # up started it in a session of its own, so the group is this service and its workers.
+    if alive "$1"; then say "$1 ignores TERM"; kill -KILL -- "-$pid"; sleep 0.5; fi
+    if alive "$1"; then say "$1 ($pid) is still running"; return 1; fi
+    say "$1 stopped"
+  fi
+  rm -f "$RUN/$1.pid"
+}

@@ -51,6 +51,7 @@ user_domain_name = Default
 project_name = service
 username = neutron
 password = neutron-password
+token_cache_time = ${ISTHMUS_LIVE_TOKEN_CACHE_SECONDS:-300}
 [quotas]
 default_quota = -1
 quota_port = -1

@@ -31,9 +31,14 @@ prepare_neutron() {
   touch "$DATA/neutron.made"
 }
 
-# start_service NAME PORT THREADS: NAME is running and answers on PORT afterwards.
+# start_service NAME PORT THREADS: NAME is running with the configuration of now, and answers
+# on PORT afterwards.
 start_service() {
   local name=$1 port=$2 threads=$3 _
+  if alive "$name" && ! cmp -s "$ETC/$name/$name.conf" "$RUN/$name.conf"; then
+    say "$name was started with other knobs"
+    stop "$name" || die "$name does not stop"
+  fi
   if alive "$name"; then say "$name is running"; else
     if answers "$port" /; then die "port $port is taken by something that is not ours"; fi
     # One worker: the middleware's cache of tokens is per process, and a second process
@@ -46,6 +51,7 @@ start_service() {
       --access-logfile "$LOG/$name-access.log" --error-logfile "$LOG/$name-gunicorn.log" \
       "wsgi_$name:application" > "$LOG/$name.out" 2>&1 < /dev/null 9>&- &
     own "$name" $!
+    cp "$ETC/$name/$name.conf" "$RUN/$name.conf"
   fi
   for _ in $(seq 1 240); do
     if answers "$port" /; then return 0; fi

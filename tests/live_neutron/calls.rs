@@ -1,0 +1,143 @@
+//! Calls of the gateway, and what its errors say.
+
+use crate::{
+    cloud::{self, BACKEND, Login},
+    support::running::Running,
+};
+use isthmus::{
+    core::settings::BackendSettings,
+    grpc::pb::{self, Goal, RealizationState as State},
+};
+use tonic::Status;
+use tonic_types::StatusExt;
+
+/// A gateway on the real cloud as this login.
+pub async fn gateway(login: &Login) -> Running {
+    gateway_with(cloud::settings(login)).await
+}
+
+/// A gateway on the real cloud with these settings.
+pub async fn gateway_with(settings: BackendSettings) -> Running {
+    Running::start(vec![settings]).await
+}
+
+/// Makes a connection with these references, changed by `edit`.
+pub async fn create(
+    running: &Running,
+    edit: impl FnOnce(&mut pb::Connection),
+) -> Result<pb::CreateConnectionResponse, Status> {
+    let mut connection = cloud::references().connection(BACKEND);
+    edit(&mut connection);
+    let request = pb::CreateConnectionRequest {
+        parent: format!("backends/{BACKEND}"),
+        connection: Some(connection),
+        validate_only: false,
+    };
+    let answer = running.connections().create_connection(request).await?;
+    Ok(answer.into_inner())
+}
+
+/// Makes a connection: its name and the write's token.
+pub async fn made(running: &Running) -> (String, String) {
+    let answer = create(running, |_| {}).await.unwrap();
+    (answer.connection.unwrap().name, answer.write_token)
+}
+
+/// Reads a connection.
+pub async fn get(running: &Running, name: &str) -> Result<pb::Connection, Status> {
+    let request = pb::GetConnectionRequest {
+        name: name.to_owned(),
+    };
+    let answer = running.connections().get_connection(request).await?;
+    Ok(answer.into_inner().connection.unwrap())
+}
+
+/// Changes these fields of a connection.
+pub async fn update(
+    running: &Running,
+    connection: pb::Connection,
+    paths: &[&str],
+) -> Result<pb::UpdateConnectionResponse, Status> {
+    let request = pb::UpdateConnectionRequest {
+        connection: Some(connection),
+        update_mask: Some(prost_types::FieldMask {
+            paths: paths.iter().map(|&path| path.to_owned()).collect(),
+        }),
+        validate_only: false,
+    };
+    let answer = running.connections().update_connection(request).await?;
+    Ok(answer.into_inner())
+}
+
+/// Gives a connection another name: the write's token.
+pub async fn rename(running: &Running, name: &str, display_name: &str) -> Result<String, Status> {
+    let connection = pb::Connection {
+        name: name.to_owned(),
+        display_name: display_name.to_owned(),
+        ..pb::Connection::default()
+    };
+    let answer = update(running, connection, &["display_name"]).await?;
+    Ok(answer.write_token)
+}
+
+/// One page of the backend's connections.
+pub async fn list(
+    running: &Running,
+    page_size: i32,
+    page_token: &str,
+) -> Result<pb::ListConnectionsResponse, Status> {
+    let request = pb::ListConnectionsRequest {
+        parent: format!("backends/{BACKEND}"),
+        page_size,
+        page_token: page_token.to_owned(),
+    };
+    let answer = running.connections().list_connections(request).await?;
+    Ok(answer.into_inner())
+}
+
+/// Where a connection stands, looked at now.
+pub async fn look(running: &Running, name: &str) -> Result<pb::Realization, Status> {
+    let request = pb::GetRealizationRequest {
+        name: name.to_owned(),
+        ..pb::GetRealizationRequest::default()
+    };
+    let answer = running.realizations().get_realization(request).await?;
+    Ok(answer.into_inner().realization.unwrap())
+}
+
+/// Removes a connection, and sees it gone.
+pub async fn remove(running: &Running, name: &str) {
+    let token = running.delete(name).await.unwrap();
+    let watch = running.watch(name, Goal::Unspecified, &token).await;
+    let (states, outcome) = watch.unwrap().end().await;
+    assert_eq!(outcome.result(), pb::outcome::Result::Succeeded);
+    let last = states.last().unwrap();
+    assert_eq!(
+        (last.state(), last.assurance()),
+        (State::Deleted, pb::Assurance::IntentStored)
+    );
+}
+
+/// The reason of an error.
+#[track_caller]
+pub fn reason(status: &Status) -> String {
+    let info = status
+        .get_details_error_info()
+        .expect("every error has an ErrorInfo");
+    assert_eq!(info.domain, "isthmus");
+    info.reason
+}
+
+/// One entry of an error's metadata; empty if it is not there.
+pub fn metadata(status: &Status, key: &str) -> String {
+    let info = status.get_details_error_info().unwrap();
+    info.metadata.get(key).cloned().unwrap_or_default()
+}
+
+/// The fields an error names.
+pub fn fields(status: &Status) -> Vec<String> {
+    let details = status.get_details_bad_request();
+    let violations = details.map_or_else(Vec::new, |details| details.field_violations);
+    let each = violations.into_iter();
+    each.map(|violation| violation.field).collect()
+}

@@ -1,0 +1,246 @@
+//! The servers: who may use them when, what they were seeded with, and the agent that is not there.
+
+use crate::support::clouds::References;
+use isthmus::core::settings::{AuthKind, AuthSettings, BackendSettings, PollSettings};
+use std::{
+    env,
+    io::{BufRead, BufReader, Write},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    sync::{Mutex, OnceLock, PoisonError},
+    time::{Duration, Instant},
+};
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+/// The name of the only backend of most gateways here.
+pub const BACKEND: &str = "live";
+/// Between looks at a fresh write; what the tests hold the gateway to.
+pub const FRESH: Duration = Duration::from_secs(1);
+/// Between looks when nothing is at stake.
+pub const STABLE: Duration = Duration::from_secs(3);
+/// How long an update must be quiet, unless the stated time is what is tried.
+pub const QUIET: Duration = Duration::from_secs(4);
+
+/// Tests share the servers, unless they stop one or measure time.
+static SERVERS: RwLock<()> = RwLock::const_new(());
+
+/// The right to use the servers together with others.
+pub type Shared = RwLockReadGuard<'static, ()>;
+/// The right to use the servers alone.
+pub type Alone = RwLockWriteGuard<'static, ()>;
+
+/// Waits for the servers; `None` if there are none here.
+pub async fn shared() -> Option<Shared> {
+    match are_there() {
+        true => Some(SERVERS.read().await),
+        false => None,
+    }
+}
+
+/// Waits until no other test uses the servers; `None` if there are none here.
+pub async fn alone() -> Option<Alone> {
+    if !are_there() {
+        return None;
+    }
+    loop {
+        // Not in the queue: others would wait behind this one for the longest that runs.
+        if let Ok(alone) = SERVERS.try_write() {
+            return Some(alone);
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+fn are_there() -> bool {
+    if env::var("LIVE_NEUTRON_URL").is_err() {
+        println!("skipped: needs a real Neutron, see tests/live/openstack/README.md");
+        return false;
+    }
+    for (knob, value) in [
+        ("ISTHMUS_LIVE_TOKEN_SECONDS", "20"),
+        ("ISTHMUS_LIVE_TOKEN_CACHE_SECONDS", "2"),
+        ("ISTHMUS_LIVE_PAGE_MAX", "100"),
+    ] {
+        assert_eq!(
+            variable(knob),
+            value,
+            "`up` wants {knob}={value} for these tests"
+        );
+    }
+    true
+}
+
+/// What `up` printed.
+pub fn variable(name: &str) -> String {
+    env::var(name).unwrap_or_else(|_| panic!("`up` prints {name}"))
+}
+
+/// The id of an object that was seeded: `seeded("OTHER", "CONNECTION")`.
+pub fn seeded(project: &str, what: &str) -> String {
+    variable(&format!("LIVE_{project}_{what}_ID"))
+}
+
+/// The full name of a seeded connection.
+pub fn seeded_connection(project: &str) -> String {
+    name_of(&seeded(project, "CONNECTION"))
+}
+
+/// The full name of the connection with this id.
+pub fn name_of(id: &str) -> String {
+    format!("backends/{BACKEND}/connections/{id}")
+}
+
+/// The id in a full name.
+pub fn id_of(name: &str) -> String {
+    name.rsplit('/').next().unwrap().to_owned()
+}
+
+/// Who logs in.
+#[derive(Debug, Clone)]
+pub struct Login {
+    /// The user.
+    pub user: String,
+    /// Its password.
+    pub password: String,
+    /// The project, by name.
+    pub project: String,
+}
+
+impl Login {
+    /// A member of the project `demo`.
+    pub fn demo() -> Login {
+        Login::of("demo")
+    }
+
+    /// A member of the project `other`.
+    pub fn other() -> Login {
+        Login::of("other")
+    }
+
+    /// One whose only role on `demo` is `reader`.
+    pub fn reader() -> Login {
+        Login {
+            user: variable("LIVE_READER_USER"),
+            password: variable("LIVE_READER_PASSWORD"),
+            project: "demo".to_owned(),
+        }
+    }
+
+    fn of(project: &str) -> Login {
+        let upper = project.to_uppercase();
+        Login {
+            user: variable(&format!("LIVE_{upper}_USER")),
+            password: variable(&format!("LIVE_{upper}_PASSWORD")),
+            project: project.to_owned(),
+        }
+    }
+}
+
+/// A backend for this login.
+pub fn settings(login: &Login) -> BackendSettings {
+    BackendSettings {
+        name: BACKEND.parse().unwrap(),
+        dialect: "openstack".into(),
+        variant: Some("neutron".into()),
+        urls: vec![],
+        ca_file: None,
+        insecure_skip_verify: false,
+        timeout: Duration::from_secs(10),
+        read_only: false,
+        auth: AuthSettings {
+            kind: AuthKind::Password,
+            username: Some(login.user.clone()),
+            password: Some(login.password.clone().into()),
+            auth_url: Some(variable("LIVE_KEYSTONE_URL")),
+            project_name: Some(login.project.clone()),
+            user_domain_id: Some("default".into()),
+            project_domain_id: Some("default".into()),
+            ..AuthSettings::default()
+        },
+        poll: PollSettings {
+            fresh: FRESH,
+            stable: STABLE,
+            quiet_after_update: QUIET,
+            confirm_failure: Duration::from_secs(2),
+            vanish_grace: Duration::from_secs(4),
+            ..PollSettings::default()
+        },
+    }
+}
+
+/// What a connection of `demo` refers to.
+pub fn references() -> References {
+    References {
+        vpn_service: seeded("DEMO", "VPN_SERVICE"),
+        ike_policy: seeded("DEMO", "IKE_POLICY"),
+        ipsec_policy: seeded("DEMO", "IPSEC_POLICY"),
+        local_endpoint_group: seeded("DEMO", "LOCAL_ENDPOINT_GROUP"),
+        peer_endpoint_group: seeded("DEMO", "PEER_ENDPOINT_GROUP"),
+    }
+}
+
+/// Runs one of the scripts beside `up`, and returns what it prints.
+pub async fn script(name: &'static str, arguments: &[&str]) -> String {
+    let arguments: Vec<String> = arguments.iter().map(|&it| it.to_owned()).collect();
+    let run = move || {
+        Command::new(format!("{}/{name}", variable("LIVE_SCRIPTS")))
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stderr(Stdio::inherit())
+            .output()
+    };
+    let output = tokio::task::spawn_blocking(run).await.unwrap().unwrap();
+    assert!(output.status.success(), "{name}: {}", output.status);
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Copies a connection; the ids of the copies, sorted. Only one test at a time may do so in one project.
+pub async fn copies(id: &str, count: usize) -> Vec<String> {
+    let printed = script("copies", &[id, &count.to_string()]).await;
+    let mut ids: Vec<String> = printed.lines().map(str::to_owned).collect();
+    ids.sort();
+    ids
+}
+
+/// Reports statuses as the VPN agent would. One for all tests: it takes seconds to start.
+struct Agent {
+    orders: ChildStdin,
+    answers: BufReader<ChildStdout>,
+    _script: Child,
+}
+
+impl Agent {
+    fn start() -> Agent {
+        let mut script = Command::new(variable("LIVE_STATUS_SCRIPT"))
+            .arg("--stdin")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the status script starts");
+        let orders = script.stdin.take().unwrap();
+        let mut answers = BufReader::new(script.stdout.take().unwrap());
+        let mut ready = String::new();
+        answers.read_line(&mut ready).unwrap();
+        assert_eq!(ready.trim(), "ready");
+        Agent {
+            orders,
+            answers,
+            _script: script,
+        }
+    }
+}
+
+/// Reports a status as the agent would, or with ` --force` writes one that no agent reports. It is stored
+/// when this returns. The script ends with the process, which closes its input.
+pub fn reports(id: &str, status: &str) -> Instant {
+    static AGENT: OnceLock<Mutex<Agent>> = OnceLock::new();
+    tokio::task::block_in_place(|| {
+        let agent = AGENT.get_or_init(|| Mutex::new(Agent::start()));
+        let mut agent = agent.lock().unwrap_or_else(PoisonError::into_inner);
+        writeln!(agent.orders, "{id} {status}").unwrap();
+        agent.orders.flush().unwrap();
+        let mut answer = String::new();
+        agent.answers.read_line(&mut answer).unwrap();
+        assert!(answer.starts_with("ok "), "{id} {status}: {answer}");
+        Instant::now()
+    })
+}

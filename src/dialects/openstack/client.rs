@@ -23,6 +23,7 @@ use http::{
 };
 use serde_json::{Map, Value};
 use std::{sync::Arc, time::SystemTime};
+use tokio::time::Instant;
 
 /// The collection of connections.
 pub const CONNECTIONS: &str = "ipsec-site-connections";
@@ -171,20 +172,36 @@ impl Client {
         })
     }
 
-    async fn try_send(&self, ask: &Ask<'_>, call: &Call) -> Result<Answered, NoTicket> {
+    /// Whether the account sees by the roles it has now; a login made since `asked` is believed.
+    ///
+    /// # Errors
+    /// If there is no login.
+    pub async fn sight_since(&self, asked: Instant, call: &Call) -> Result<Sight, Error> {
+        let sight = self.auth.sight_since(asked, self.place(call)).await;
+        sight.map_err(|none| match none {
+            NoTicket::Refused(error) => error,
+            NoTicket::Unanswered(failure) => error::unanswered(&failure),
+        })
+    }
+
+    fn place(&self, call: &Call) -> Place<'_> {
         let urgency = match call.priority {
             Priority::Caller => Urgency::High,
             Priority::Poll => Urgency::Low,
         };
-        let place = Place {
+        Place {
             http: &self.http,
             urgency,
             deadline: call.deadline,
-        };
+        }
+    }
+
+    async fn try_send(&self, ask: &Ask<'_>, call: &Call) -> Result<Answered, NoTicket> {
+        let place = self.place(call);
         let send = async |ticket: &Ticket| {
             let answer = self
                 .http
-                .send(request(ticket, ask), urgency, call.deadline)
+                .send(request(ticket, ask), place.urgency, call.deadline)
                 .await;
             answer.map_err(NoTicket::Unanswered)
         };

@@ -16,6 +16,7 @@ use crate::{
     model::Connection,
 };
 use std::net::Ipv6Addr;
+use tokio::time::Instant;
 
 /// The most pages of one walk; a cloud that goes on beyond is not believed.
 const MOST_PAGES: usize = 10_000;
@@ -35,8 +36,9 @@ pub async fn probe(client: &Client, call: &Call) -> Result<()> {
     };
     let answered = client.send(ask, call).await.map_err(error_of)?;
     let page = list_page(&answered)?;
-    if page.rows.is_empty() {
-        believe(client, answered.sight, call).await?;
+    // The roles of the login are enough here: a project that is empty for good must not cost a login each time.
+    if page.rows.is_empty() && answered.sight == Sight::Doubtful && !sees(client, call).await? {
+        return Err(error::blind());
     }
     Ok(())
 }
@@ -341,13 +343,16 @@ fn narrowed_to<'a>(ask: Ask<'a>, narrow: &'a [(&'static str, String)]) -> Ask<'a
         .fold(ask, |ask, (key, value)| ask.with(key, value))
 }
 
-/// Whether an empty LIST may be believed. Where roles tell nothing it is; a login without a role that sees
-/// must show something else.
+/// Whether an empty LIST may be believed. Where roles tell nothing it is; elsewhere something else must be
+/// shown, or the roles of now must be some that see: an account can lose them while its token lives on.
 async fn believe(client: &Client, sight: Sight, call: &Call) -> Result<()> {
+    let asked = Instant::now();
+    if sight == Sight::Unknown || sees(client, call).await? {
+        return Ok(());
+    }
     match sight {
-        Sight::Sees | Sight::Unknown => Ok(()),
-        Sight::Doubtful if sees(client, call).await? => Ok(()),
-        Sight::Doubtful => Err(error::blind()),
+        Sight::Sees if client.sight_since(asked, call).await? == Sight::Sees => Ok(()),
+        _ => Err(error::blind()),
     }
 }
 

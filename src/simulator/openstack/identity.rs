@@ -162,6 +162,19 @@ impl Identity {
         })
     }
 
+    /// Gives the tokens of a user in a project the roles that the user has there now.
+    pub(crate) fn tokens_take_roles(&mut self, user: &str, project_id: &str) {
+        let known = self.users.iter().find(|known| known.name == user);
+        let roles = known.and_then(|user| user.roles.get(project_id)).cloned();
+        let is_of = |token: &&mut Token| {
+            let project = token.project.as_ref();
+            token.user.name == user && project.is_some_and(|project| project.id == project_id)
+        };
+        for token in self.tokens.values_mut().filter(is_of) {
+            token.roles = roles.clone().unwrap_or_default();
+        }
+    }
+
     /// Revokes one token; false if it was not valid.
     pub(crate) fn revoke(&mut self, text: &str, now: Instant) -> bool {
         let valid = self.valid(text, now).is_some();

@@ -177,6 +177,16 @@ impl OpenstackState {
         true
     }
 
+    /// The same, and for tokens that are out: what a server does once it has forgotten what it knew of a token, which
+    /// stays valid with the roles that its user has now.
+    pub fn set_roles_at_once(&self, user: &str, project_id: &str, roles: &[&str]) -> bool {
+        if !self.set_roles(user, project_id, roles) {
+            return false;
+        }
+        self.0.identity().tokens_take_roles(user, project_id);
+        true
+    }
+
     /// How many tokens were asked for so far, and with what result.
     pub fn logins(&self) -> LoginCounts {
         self.0.identity().logins

@@ -1,6 +1,9 @@
 //! How long to wait until a connection is looked at again. Pure, but for the jitter.
 
-use crate::core::{error::Error, settings::PollSettings};
+use crate::core::{
+    error::{Error, ErrorKind},
+    settings::PollSettings,
+};
 use std::time::Duration;
 
 /// How long a write is looked at with the full fresh pace before the pace slackens.
@@ -11,7 +14,9 @@ const FRESH_FOR: Duration = Duration::from_secs(120);
 /// - While something is on its way: `fresh`, slackening towards `stable` when nothing has changed for two
 ///   minutes (a connection without an agent stays PENDING for ever).
 /// - When nothing is at stake: `stable`.
-/// - After a look that failed: twice the last interval, up to `stable`; at least what the cloud asked for.
+/// - After a look that failed: twice the last interval, up to `stable`; at least what the cloud asked for. How long
+///   a refused login rests is not asked for by the cloud: looks meanwhile send nothing, and notice in time when
+///   `auth_window` is over.
 pub fn interval(
     settings: &PollSettings,
     unsettled: bool,
@@ -21,7 +26,10 @@ pub fn interval(
 ) -> Duration {
     let slowest = settings.stable.max(settings.fresh);
     if let Some(error) = error {
-        let asked = error.context.retry_after.unwrap_or_default();
+        let asked = match error.kind {
+            ErrorKind::BackendAuth => Duration::ZERO,
+            _ => error.context.retry_after.unwrap_or_default(),
+        };
         return (last * 2).clamp(settings.fresh, slowest).max(asked);
     }
     if !unsettled {
@@ -39,7 +47,7 @@ pub fn jittered(interval: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::error::{ErrorKind, ErrorReason};
+    use crate::core::error::ErrorReason;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -73,6 +81,8 @@ mod tests {
         check(true, 0, Some(outage()), 2, 4);
         check(true, 0, Some(outage()), 20, 30);
         check(true, 0, Some(outage().retry_after(SECOND * 90)), 2, 90);
+        let resting = Error::new(ErrorKind::BackendAuth, ErrorReason::UpstreamAuth, "x");
+        check(true, 0, Some(resting.retry_after(SECOND * 300)), 20, 30);
     }
 
     #[test]

@@ -808,6 +808,26 @@ async fn a_watch_over_many_lists_then_syncs_then_changes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_watch_over_many_does_not_begin_with_what_was_removed() {
+    let setup = Setup::new();
+    for id in ["1", "2", "3"] {
+        setup.cloud.say(id, active());
+    }
+    setup.delete("1").await;
+    setup.delete("2").await;
+    // Of the one that is still on its way out there is something to say.
+    setup.cloud.forget("1");
+    let mut watch = setup.gateway.watch_many(many_request()).await.unwrap();
+    let first = next_many(&mut watch).await;
+    let told: Vec<_> = first
+        .snapshots
+        .iter()
+        .map(|entry| (&*entry.name.id, entry.view.state))
+        .collect();
+    assert_eq!(told, [("2", State::Deleting), ("3", State::Unknown)]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_watch_over_many_resumes_without_gap_or_repeat() {
     let setup = Setup::new();
     setup.cloud.say("1", active());

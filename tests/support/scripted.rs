@@ -91,6 +91,11 @@ impl Scripted {
         self.answers.lock().unwrap().insert(id.to_owned(), answer);
     }
 
+    /// From now on `id` is not known at all, and in no list.
+    pub fn forget(&self, id: &str) {
+        self.answers.lock().unwrap().remove(id);
+    }
+
     /// From now on every look brings this error.
     pub fn fail_all(&self, error: &Error) {
         for answer in self.answers.lock().unwrap().values_mut() {

@@ -15,10 +15,10 @@ use crate::{
             subject::{Interest, Subject, Watching},
         },
     },
-    model::ConnectionName,
+    model::{ConnectionName, Intent, RealizationState},
 };
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -58,6 +58,9 @@ pub struct Poller {
     /// Keeps every connection polled while somebody watches the whole.
     held: Mutex<HashMap<Arc<str>, Watching>>,
     listed: Mutex<Option<Instant>>,
+    /// Connections that were removed, and that the last list no longer had. Remembered so that watches on them
+    /// can go on; a watch over all that begins now has nothing to say of them.
+    gone: Mutex<HashSet<Arc<str>>>,
 }
 
 /// Keeps a whole backend being polled for as long as it is held.
@@ -92,6 +95,7 @@ impl Poller {
             whole_tunnels: AtomicUsize::new(0),
             held: Mutex::default(),
             listed: Mutex::new(None),
+            gone: Mutex::default(),
         }
     }
 
@@ -145,6 +149,14 @@ impl Poller {
         all
     }
 
+    /// Every connection known that is not known to be gone, sorted by id.
+    fn existing(&self) -> Vec<Arc<Subject>> {
+        let mut all = self.subjects();
+        let gone = lock(&self.gone);
+        all.retain(|subject| !gone.contains(&subject.name().id));
+        all
+    }
+
     /// Has a connection looked at now.
     pub fn look_soon(&self, subject: &Subject) {
         self.look_by(subject, Instant::now());
@@ -194,6 +206,15 @@ impl Poller {
         }
         let ids = self.backend.list_ids(deadline).await?;
         *lock(&self.listed) = Some(Instant::now());
+        let listed: HashSet<&str> = ids.iter().map(|id| &**id).collect();
+        let is_gone = |subject: &Arc<Subject>| {
+            let view = &subject.last_or_unseen().view;
+            let removed = view.intent == Intent::Deleted || view.state == RealizationState::Deleted;
+            let id = &subject.name().id;
+            (removed && !listed.contains(&**id)).then(|| Arc::clone(id))
+        };
+        let gone = self.subjects().iter().filter_map(is_gone).collect();
+        *lock(&self.gone) = gone;
         for id in ids {
             // An id that cannot stand in a name cannot be watched either; reads report it.
             if let Ok(name) = ConnectionName::connection(self.backend.name(), &id) {
@@ -334,7 +355,7 @@ impl Poller {
 
     fn hold_all(&self) {
         let tunnel = self.whole_tunnels.load(Ordering::SeqCst) > 0;
-        let all = self.subjects();
+        let all = self.existing();
         let mut held = lock(&self.held);
         let mut fresh = Vec::new();
         for subject in all {
@@ -412,9 +433,9 @@ struct Due {
 }
 
 impl Poller {
-    /// Where every known connection stands, for the beginning of a watch over all.
+    /// Where every connection stands that is not known to be gone, for the beginning of a watch over all.
     pub fn snapshot(&self) -> Vec<Arc<Observation>> {
-        self.subjects()
+        self.existing()
             .iter()
             .map(|subject| subject.last_or_unseen())
             .collect()

@@ -4,6 +4,7 @@ argv: identity|network KEYSTONE_URL NEUTRON_URL
 
 Idempotent: everything is looked for by name first. `network` prints KEY=value lines."""
 import sys
+import time
 
 import requests
 
@@ -61,9 +62,20 @@ def identity():
             'service_id', 'interface')
 
 
+def sees(v2, auth):
+    """Waits until Neutron shows what there is. To requests that come together while it loads its
+    policies it shows empty lists; every project has a security group."""
+    for _ in range(60):
+        if call('GET', v2 + '/security-groups', auth)['security_groups']:
+            return
+        time.sleep(0.25)
+    sys.exit('Neutron shows no security group')
+
+
 def network():
     v2 = NEUTRON + '/v2.0'
     admin, _ = token('admin', 'admin')
+    sees(v2, admin)
     outside = ensure(v2 + '/networks', admin, 'network', {
         'name': 'seed-outside', 'router:external': True,
         'provider:network_type': 'flat', 'provider:physical_network': 'outside'})['id']

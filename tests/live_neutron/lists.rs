@@ -29,7 +29,7 @@ async fn of_a_thousand_that_vanish_between_pages_none_that_stays_is_missed_or_do
     let mut pages = 0;
     loop {
         let page = list(&running, 250, &token).await.unwrap();
-        assert!(page.connections.len() <= 250);
+        assert!(page.connections.len() == 250 || page.next_page_token.is_empty());
         assert_eq!(page.unreachable, [""; 0]);
         pages += 1;
         seen.extend(page.connections.iter().map(|it| id_of(&it.name)));
@@ -42,7 +42,8 @@ async fn of_a_thousand_that_vanish_between_pages_none_that_stays_is_missed_or_do
         let at = copies.partition_point(|id| id <= here);
         let last_two = seen.iter().rev().take(2).cloned();
         let ahead = copies[at..].iter().take(9).skip(3).step_by(2).cloned();
-        let doomed: Vec<String> = last_two.chain(ahead).filter(|id| *id != origin).collect();
+        let mut doomed: Vec<String> = last_two.chain(ahead).collect();
+        doomed.retain(|id| *id != origin && !removed.contains(id));
         for id in &doomed {
             running.delete(&name_of(id)).await.unwrap();
         }
@@ -54,7 +55,8 @@ async fn of_a_thousand_that_vanish_between_pages_none_that_stays_is_missed_or_do
         removed.len(),
         begun.elapsed()
     );
-    assert!(pages >= 10, "the server's limit is 100");
+    // The server caps a page at 100, and the gateway's are full all the same.
+    assert_eq!(pages, 4);
     assert!(removed.len() >= 4 * (pages - 1));
     let mut once = seen.clone();
     once.sort();
@@ -93,7 +95,8 @@ async fn of_a_thousand_that_vanish_between_pages_none_that_stays_is_missed_or_do
         }
     }
     let watched: BTreeSet<String> = named.into_iter().collect();
-    assert_eq!(watched, stayed);
+    let strange: Vec<&String> = watched.symmetric_difference(&stayed).collect();
+    assert!(strange.is_empty(), "{} too many or too few", strange.len());
     drop(watch);
     cloud::copies(&origin, 0).await;
 }

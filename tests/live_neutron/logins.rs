@@ -1,4 +1,4 @@
-//! Passwords that are wrong, tokens that end, and tokens that are taken back.
+//! Passwords that are wrong, and tokens that are taken back.
 
 use crate::{
     calls::{gateway, gateway_with, get, made, metadata, reason, remove},
@@ -14,7 +14,8 @@ use isthmus::{
 use std::time::{Duration, Instant};
 use tonic::Code;
 
-fn through(tap: &Tap, login: &Login) -> BackendSettings {
+/// Settings with the tap before Keystone.
+pub fn through(tap: &Tap, login: &Login) -> BackendSettings {
     let mut settings = cloud::settings(login);
     settings.auth.auth_url = Some(tap.url.clone());
     settings
@@ -34,15 +35,15 @@ async fn a_wrong_password_is_tried_once_and_is_nobodys_outcome() {
     settings.poll.auth_window = Duration::from_secs(4);
     let running = gateway_with(settings).await;
     let name = seeded_connection("DEMO");
-    for asked in 0..5 {
+    for _ in 0..5 {
         let error = get(&running, &name).await.unwrap_err();
         assert_eq!(
             (error.code(), reason(&error).as_str()),
             (Code::Internal, "UPSTREAM_AUTH")
         );
         assert!(!format!("{error:?}").contains("canary"), "{error:?}");
-        let status = if asked == 0 { "401" } else { "" };
-        assert_eq!(metadata(&error, "upstream_status"), status);
+        assert_eq!(metadata(&error, "upstream_status"), "401");
+        assert!(metadata(&error, "upstream_message").contains("requires authentication"));
     }
     let begun = Instant::now();
     let mut watch = running.watch(&name, Goal::TunnelUp, "").await.unwrap();
@@ -72,28 +73,6 @@ async fn a_wrong_password_is_tried_once_and_is_nobodys_outcome() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_token_that_ended_while_nobody_asked_is_replaced() {
-    let Some(_shared) = cloud::shared().await else {
-        return;
-    };
-    let tap = Tap::start().await;
-    let running = gateway_with(through(&tap, &Login::demo())).await;
-    let name = seeded_connection("DEMO");
-    get(&running, &name).await.unwrap();
-    let first = tap.tokens();
-    assert_eq!(first.len(), 1);
-    // Until it is refused is not waited for here, but for the time that Keystone has told.
-    tokio::time::sleep(Duration::from_secs(21)).await;
-    get(&running, &name).await.unwrap();
-    let tokens = tap.tokens();
-    assert!(
-        tokens.len() >= 2 && tokens[0] == first[0],
-        "{}",
-        tokens.len()
-    );
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_revoked_token_is_replaced_without_a_word() {
     let Some(_shared) = cloud::shared().await else {
         return;
@@ -104,13 +83,13 @@ async fn a_revoked_token_is_replaced_without_a_word() {
     reports(&id_of(&name), "DOWN");
     let mut watch = running.watch(&name, Goal::TunnelUp, &token).await.unwrap();
     watch.until(State::Down).await;
-    // The server believes a token for two seconds after it was checked; the gateway renews after 16.
+    // The server believes a token for two seconds after it was checked.
     for _ in 0..2 {
         let tokens = tap.tokens();
         let begun = Instant::now();
         operator::revoke(tokens.last().unwrap()).await;
         while tap.tokens().len() == tokens.len() {
-            assert!(begun.elapsed() < Duration::from_secs(12), "not replaced");
+            assert!(begun.elapsed() < Duration::from_secs(30), "not replaced");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         println!("a revoked token was replaced after {:?}", begun.elapsed());

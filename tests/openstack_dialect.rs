@@ -354,7 +354,11 @@ async fn refusals_of_the_cloud_keep_their_meaning() {
     let mut spec = bench.spec("x");
     spec.vpn_service = Some("00000000-0000-0000-0000-000000000000".to_owned());
     let error = bench.make(&spec).await.unwrap_err();
-    assert_error(&error, ErrorKind::NotFound, ErrorReason::ReferenceNotFound);
+    assert_error(
+        &error,
+        ErrorKind::FailedPrecondition,
+        ErrorReason::ReferenceNotFound,
+    );
     assert_eq!(error.context.violations[0].field, "vpn_service");
 
     bench
@@ -745,7 +749,7 @@ async fn an_account_that_lost_its_role_is_not_believed_to_have_nothing() {
     );
     let first = PageRequest {
         size: 50,
-        token: None,
+        ..PageRequest::default()
     };
     bench.dialect.list(&first, &call()).await.unwrap();
     let roles = bench.cloud.state();

@@ -90,6 +90,7 @@ pub async fn list(
         parent: format!("backends/{BACKEND}"),
         page_size,
         page_token: page_token.to_owned(),
+        ..pb::ListConnectionsRequest::default()
     };
     let answer = running.connections().list_connections(request).await?;
     Ok(answer.into_inner())

@@ -20,7 +20,12 @@ const NOWHERE: &str = "00000000-0000-0000-0000-000000000000";
 type Expected<'a> = (Code, &'a str, &'a str, &'a [&'a str]);
 
 fn reference<'a>(fields: &'a [&'a str], said: &'a str) -> Expected<'a> {
-    (Code::NotFound, "REFERENCE_NOT_FOUND", said, fields)
+    (
+        Code::FailedPrecondition,
+        "REFERENCE_NOT_FOUND",
+        said,
+        fields,
+    )
 }
 
 fn refused<'a>(said: &'a str, fields: &'a [&'a str]) -> Expected<'a> {

@@ -53,21 +53,18 @@ pub type Shared = RwLockReadGuard<'static, Option<Knobs>>;
 /// The right to use the servers alone.
 pub type Alone = RwLockWriteGuard<'static, Option<Knobs>>;
 
-/// Waits for the servers with long tokens; `None` if there are no servers here.
-pub async fn shared() -> Option<Shared> {
+/// Waits for the servers with long tokens.
+pub async fn shared() -> Shared {
     shared_with(Knobs::LongTokens).await
 }
 
-/// Waits for the servers with these knobs; `None` if there are none here.
-pub async fn shared_with(knobs: Knobs) -> Option<Shared> {
-    if !are_there() {
-        return None;
-    }
+/// Waits for the servers with these knobs.
+pub async fn shared_with(knobs: Knobs) -> Shared {
     loop {
         if let Ok(shared) = SERVERS.try_read()
             && *shared == Some(knobs)
         {
-            return Some(shared);
+            return shared;
         }
         // Never in the queue for writing: those who go on with the same knobs would wait behind it.
         if let Ok(mut servers) = SERVERS.try_write() {
@@ -78,15 +75,12 @@ pub async fn shared_with(knobs: Knobs) -> Option<Shared> {
     }
 }
 
-/// Waits until no other test uses the servers, with long tokens; `None` if there are no servers here.
-pub async fn alone() -> Option<Alone> {
-    if !are_there() {
-        return None;
-    }
+/// Waits until no other test uses the servers, with long tokens.
+pub async fn alone() -> Alone {
     loop {
         if let Ok(mut servers) = SERVERS.try_write() {
             turn(&mut servers, Knobs::LongTokens).await;
-            return Some(servers);
+            return servers;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
@@ -99,14 +93,6 @@ async fn turn(servers: &mut Option<Knobs>, knobs: Knobs) {
         up(knobs).await;
         *servers = Some(knobs);
     }
-}
-
-fn are_there() -> bool {
-    let there = env::var("LIVE_NEUTRON_URL").is_ok();
-    if !there {
-        println!("skipped: needs a real Neutron, see tests/live/openstack/README.md");
-    }
-    there
 }
 
 /// Starts what is not running, and again what runs with other knobs.

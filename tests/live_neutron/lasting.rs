@@ -14,11 +14,10 @@ use isthmus::{
 use std::time::{Duration, Instant};
 use tokio::time::timeout_at;
 
+#[ignore = "needs a real Neutron, see tests/live/openstack/README.md"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_that_ended_while_nobody_asked_is_replaced() {
-    let Some(_shared) = cloud::shared_with(Knobs::ShortTokens).await else {
-        return;
-    };
+    let _shared = cloud::shared_with(Knobs::ShortTokens).await;
     let tap = Tap::start().await;
     let running = gateway_with(through(&tap, &Login::demo())).await;
     let name = seeded_connection("DEMO");
@@ -36,11 +35,10 @@ async fn a_token_that_ended_while_nobody_asked_is_replaced() {
     );
 }
 
+#[ignore = "needs a real Neutron, see tests/live/openstack/README.md"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_tokens_of_20_seconds_a_watch_of_two_minutes_never_hiccups() {
-    let Some(_shared) = cloud::shared_with(Knobs::ShortTokens).await else {
-        return;
-    };
+    let _shared = cloud::shared_with(Knobs::ShortTokens).await;
     let (_, told) = operator::token(&Login::demo()).await;
     let time = |key: &str| humantime::parse_rfc3339_weak(told[key].as_str().unwrap()).unwrap();
     let life = time("expires_at")
@@ -98,11 +96,10 @@ async fn with_tokens_of_20_seconds_a_watch_of_two_minutes_never_hiccups() {
     remove(&running, &name).await;
 }
 
+#[ignore = "needs a real Neutron, see tests/live/openstack/README.md"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_quiet_window_is_as_long_as_stated() {
-    let Some(_shared) = cloud::shared_with(Knobs::ShortTokens).await else {
-        return;
-    };
+    let _shared = cloud::shared_with(Knobs::ShortTokens).await;
     let mut settings = cloud::settings(&Login::demo());
     settings.poll = PollSettings::default();
     let stated = settings.poll.quiet_after_update;

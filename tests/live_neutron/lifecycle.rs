@@ -13,11 +13,10 @@ use serde_json::Value;
 use std::time::Duration;
 use tonic::Code;
 
+#[ignore = "needs a real Neutron, see tests/live/openstack/README.md"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_on_a_real_neutron_comes_up_under_watch_and_goes_again() {
-    let Some(_alone) = cloud::alone().await else {
-        return;
-    };
+    let _alone = cloud::alone().await;
     let running = gateway(&Login::demo()).await;
     let (connection, token) = running
         .create(BACKEND, cloud::references().connection(BACKEND))
@@ -62,11 +61,10 @@ async fn a_connection_on_a_real_neutron_comes_up_under_watch_and_goes_again() {
     assert_eq!(gone.code(), Code::NotFound);
 }
 
+#[ignore = "needs a real Neutron, see tests/live/openstack/README.md"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_can_be_removed_in_every_state() {
-    let Some(_shared) = cloud::shared().await else {
-        return;
-    };
+    let _shared = cloud::shared().await;
     let running = gateway(&Login::demo()).await;
     // What the cloud says, how it comes to say so, and what a look makes of it.
     let states = [
@@ -120,11 +118,10 @@ async fn a_connection_can_be_removed_in_every_state() {
     join_all(each).await;
 }
 
+#[ignore = "needs a real Neutron, see tests/live/openstack/README.md"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_made_disabled_is_disabled_and_can_only_be_removed() {
-    let Some(_shared) = cloud::shared().await else {
-        return;
-    };
+    let _shared = cloud::shared().await;
     let running = gateway(&Login::demo()).await;
     let answer = create(&running, |it| it.admin_enabled = Some(false))
         .await
@@ -166,11 +163,10 @@ async fn one_made_disabled_is_disabled_and_can_only_be_removed() {
     remove(&running, &name).await;
 }
 
+#[ignore = "needs a real Neutron, see tests/live/openstack/README.md"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_of_a_connection_that_others_made_is_lost_but_its_key() {
-    let Some(_shared) = cloud::shared().await else {
-        return;
-    };
+    let _shared = cloud::shared().await;
     let running = gateway(&Login::demo()).await;
     let read = get(&running, &seeded_connection("DEMO")).await.unwrap();
     let path = format!(

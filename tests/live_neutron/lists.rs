@@ -12,11 +12,10 @@ use std::{
 
 const MANY: usize = 1_000;
 
+#[ignore = "needs a real Neutron, see tests/live/openstack/README.md"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_a_thousand_that_vanish_between_pages_none_that_stays_is_missed_or_doubled() {
-    let Some(_shared) = cloud::shared().await else {
-        return;
-    };
+    let _shared = cloud::shared().await;
     let origin = seeded("OTHER", "CONNECTION");
     cloud::copies(&origin, 0).await;
     let copies = cloud::copies(&origin, MANY).await;

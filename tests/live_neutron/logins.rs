@@ -21,11 +21,10 @@ pub fn through(tap: &Tap, login: &Login) -> BackendSettings {
     settings
 }
 
+#[ignore = "needs a real Neutron, see tests/live/openstack/README.md"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_password_is_tried_once_and_is_nobodys_outcome() {
-    let Some(_shared) = cloud::shared().await else {
-        return;
-    };
+    let _shared = cloud::shared().await;
     let tap = Tap::start().await;
     let wrong = Login {
         password: "canary-wrong-password".to_owned(),
@@ -72,11 +71,10 @@ async fn a_wrong_password_is_tried_once_and_is_nobodys_outcome() {
     assert_eq!(tap.logins(), 1, "the account is not to be locked");
 }
 
+#[ignore = "needs a real Neutron, see tests/live/openstack/README.md"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_revoked_token_is_replaced_without_a_word() {
-    let Some(_shared) = cloud::shared().await else {
-        return;
-    };
+    let _shared = cloud::shared().await;
     let tap = Tap::start().await;
     let running = gateway_with(through(&tap, &Login::demo())).await;
     let (name, token) = made(&running).await;
@@ -112,11 +110,10 @@ async fn no_hiccup(watch: &mut Watching, last: State) {
     }
 }
 
+#[ignore = "needs a real Neutron, see tests/live/openstack/README.md"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_project_that_is_not_there_is_a_refused_login() {
-    let Some(_shared) = cloud::shared().await else {
-        return;
-    };
+    let _shared = cloud::shared().await;
     let nowhere = Login {
         project: "nowhere".to_owned(),
         ..Login::demo()

@@ -1,8 +1,8 @@
 //! The gateway against a real Keystone and a real Neutron VPNaaS, which nobody here wrote.
 //!
-//! `tests/live/openstack/up` starts them and prints the environment this reads; without it every test says
-//! that it was skipped. Most of the time here is spent waiting, so give it threads:
-//! `cargo test --test live_neutron -- --test-threads 6`.
+//! A plain `cargo test` ignores these and says why. `tests/live/openstack/up` starts the servers and prints
+//! the environment this reads. Most of the time here is spent waiting, so give it threads:
+//! `cargo test --test live_neutron -- --ignored --test-threads 6`.
 //!
 //! | module | holds |
 //! | --- | --- |

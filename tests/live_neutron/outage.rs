@@ -104,11 +104,10 @@ async fn open(running: &Running, ids: &[String], status: &str, goal: Goal) -> Ve
     all
 }
 
+#[ignore = "needs a real Neutron, see tests/live/openstack/README.md"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn half_a_minute_without_neutron_makes_no_outcome_and_ends_no_watch() {
-    let Some(_alone) = cloud::alone().await else {
-        return;
-    };
+    let _alone = cloud::alone().await;
     let mut settings = cloud::settings(&Login::demo());
     // The intervals as they are stated, but for how often is looked.
     settings.poll = PollSettings {

@@ -185,11 +185,10 @@ fn row<'a>(
     (what, Box::new(edit), expected)
 }
 
+#[ignore = "needs a real Neutron, see tests/live/openstack/README.md"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_refusal_to_make_one_says_why_and_where() {
-    let Some(_shared) = cloud::shared().await else {
-        return;
-    };
+    let _shared = cloud::shared().await;
     let running = gateway(&Login::demo()).await;
     let props = Props::new().await;
     let (local, remote) = (
@@ -501,12 +500,11 @@ async fn each_refusal_to_make_one_says_why_and_where() {
     all_well(&problems);
 }
 
+#[ignore = "needs a real Neutron, see tests/live/openstack/README.md"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_refusal_to_change_or_show_one_says_why_and_where() {
     use Code::{Aborted, FailedPrecondition, InvalidArgument, NotFound};
-    let Some(_shared) = cloud::shared().await else {
-        return;
-    };
+    let _shared = cloud::shared().await;
     let running = gateway(&Login::demo()).await;
     let (name, _) = made(&running).await;
     let mut problems = Vec::new();
@@ -579,7 +577,7 @@ async fn each_refusal_to_change_or_show_one_says_why_and_where() {
             of(&|c| c.selectors = groups(&local, NOWHERE)),
             "policy_based",
             (
-                NotFound,
+                FailedPrecondition,
                 "REFERENCE_NOT_FOUND",
                 "404 VPNEndpointGroupNotFound",
                 &["policy_based"],
@@ -670,11 +668,10 @@ async fn each_refusal_to_change_or_show_one_says_why_and_where() {
     all_well(&problems);
 }
 
+#[ignore = "needs a real Neutron, see tests/live/openstack/README.md"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_quota_that_is_used_up_says_so() {
-    let Some(_shared) = cloud::shared().await else {
-        return;
-    };
+    let _shared = cloud::shared().await;
     let name = format!("test-{}", uuid::Uuid::new_v4());
     let body = json!({ "project": { "name": name, "domain_id": "default" } });
     let made = operator::keystone(Method::POST, "projects", body).await;

@@ -59,11 +59,10 @@ async fn unknown_for(watch: &mut crate::support::running::Watching, time: Durati
     }
 }
 
+#[ignore = "needs a real Neutron, see tests/live/openstack/README.md"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reader_is_shown_nothing_and_nothing_is_removed_for_it() {
-    let Some(_shared) = cloud::shared().await else {
-        return;
-    };
+    let _shared = cloud::shared().await;
     let running = gateway(&Login::reader()).await;
     says_nothing_false(&running, &seeded_connection("DEMO"), "UPSTREAM_DENIED").await;
     let refused = create(&running, |_| {}).await.unwrap_err();
@@ -77,11 +76,10 @@ async fn a_reader_is_shown_nothing_and_nothing_is_removed_for_it() {
     get(&demo, &seeded_connection("DEMO")).await.unwrap();
 }
 
+#[ignore = "needs a real Neutron, see tests/live/openstack/README.md"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_unscoped_token_is_not_used() {
-    let Some(_shared) = cloud::shared().await else {
-        return;
-    };
+    let _shared = cloud::shared().await;
     // A login that names no project gets a token without one; the gateway always names one.
     let tap = Tap::editing(|sent| {
         let text = String::from_utf8(sent.to_vec()).unwrap();
@@ -95,11 +93,10 @@ async fn an_unscoped_token_is_not_used() {
     assert_eq!((tap.tokens().len(), tap.logins()), (1, 1));
 }
 
+#[ignore = "needs a real Neutron, see tests/live/openstack/README.md"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_loses_the_role_that_sees_sees_nothing_removed() {
-    let Some(_shared) = cloud::shared().await else {
-        return;
-    };
+    let _shared = cloud::shared().await;
     let project_id = operator::token(&Login::demo()).await.1["project"]["id"]
         .as_str()
         .unwrap()
@@ -135,11 +132,10 @@ async fn who_loses_the_role_that_sees_sees_nothing_removed() {
     user.remove().await;
 }
 
+#[ignore = "needs a real Neutron, see tests/live/openstack/README.md"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_projects_connection_is_not_there_and_stays() {
-    let Some(_shared) = cloud::shared().await else {
-        return;
-    };
+    let _shared = cloud::shared().await;
     let running = gateway(&Login::demo()).await;
     let name = seeded_connection("OTHER");
     let request = pb::DeleteConnectionRequest {

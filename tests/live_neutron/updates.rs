@@ -23,11 +23,10 @@ fn code(realization: &pb::Realization) -> &str {
     reason.map_or("", |reason| reason.code.as_str())
 }
 
+#[ignore = "needs a real Neutron, see tests/live/openstack/README.md"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn active_before_and_after_an_update_is_assumed_after_the_quiet_time() {
-    let Some(_shared) = cloud::shared().await else {
-        return;
-    };
+    let _shared = cloud::shared().await;
     let running = gateway(&Login::demo()).await;
     let (name, token, answered) = changed(&running, "ACTIVE").await;
     let watch = running.watch(&name, Goal::Config, &token).await.unwrap();
@@ -70,11 +69,10 @@ async fn active_before_and_after_an_update_is_assumed_after_the_quiet_time() {
     remove(&running, &name).await;
 }
 
+#[ignore = "needs a real Neutron, see tests/live/openstack/README.md"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_status_that_leaves_and_comes_back_proves_an_update() {
-    let Some(_shared) = cloud::shared().await else {
-        return;
-    };
+    let _shared = cloud::shared().await;
     let running = gateway(&Login::demo()).await;
     let (name, token, _) = changed(&running, "ACTIVE").await;
     let mut watch = running.watch(&name, Goal::TunnelUp, &token).await.unwrap();
@@ -99,11 +97,10 @@ async fn a_status_that_leaves_and_comes_back_proves_an_update() {
     remove(&running, &name).await;
 }
 
+#[ignore = "needs a real Neutron, see tests/live/openstack/README.md"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn error_from_before_a_repairing_update_is_not_held_against_it() {
-    let Some(_shared) = cloud::shared().await else {
-        return;
-    };
+    let _shared = cloud::shared().await;
     let running = gateway(&Login::demo()).await;
     let (name, token, _) = changed(&running, "ERROR").await;
     let mut watch = running.watch(&name, Goal::Config, &token).await.unwrap();
@@ -122,11 +119,10 @@ async fn error_from_before_a_repairing_update_is_not_held_against_it() {
     remove(&running, &name).await;
 }
 
+#[ignore = "needs a real Neutron, see tests/live/openstack/README.md"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn error_that_outlasts_the_quiet_time_fails_the_update() {
-    let Some(_shared) = cloud::shared().await else {
-        return;
-    };
+    let _shared = cloud::shared().await;
     let running = gateway(&Login::demo()).await;
     let (name, token, answered) = changed(&running, "ERROR").await;
     let watch = running.watch(&name, Goal::Config, &token).await.unwrap();
@@ -142,11 +138,10 @@ async fn error_that_outlasts_the_quiet_time_fails_the_update() {
     remove(&running, &name).await;
 }
 
+#[ignore = "needs a real Neutron, see tests/live/openstack/README.md"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn switching_off_is_done_when_the_agent_has_done_it_and_on_again_alike() {
-    let Some(_shared) = cloud::shared().await else {
-        return;
-    };
+    let _shared = cloud::shared().await;
     let running = gateway(&Login::demo()).await;
     let (name, _) = made(&running).await;
     let id = id_of(&name);

@@ -156,25 +156,27 @@ async fn check(dialect: Dialect, table: &str) {
                     bystander: &bystander,
                 };
                 let run = tokio::time::timeout(Duration::from_secs(40), cell.run());
-                let word = match AssertUnwindSafe(run).catch_unwind().await {
-                    Ok(Ok(word)) => word,
-                    Ok(Err(_)) => "HANGS".to_owned(),
+                let (word, why) = match AssertUnwindSafe(run).catch_unwind().await {
+                    Ok(Ok(word)) => (word, None),
+                    Ok(Err(_)) => ("HANGS".to_owned(), None),
                     Err(panic) => {
                         let text = panic.downcast_ref::<String>().cloned();
                         let text = text
                             .or_else(|| panic.downcast_ref::<&str>().map(|it| (*it).to_owned()));
-                        eprintln!("{} × {fault:?}: {}", row.name, text.unwrap_or_default());
-                        "PANICS".to_owned()
+                        let why = format!("{} × {fault:?}: {}", row.name, text.unwrap_or_default());
+                        ("PANICS".to_owned(), Some(why))
                     }
                 };
-                (at, column, word)
+                (at, column, word, why)
             });
         }
     }
     let mut found = vec![vec![String::new(); COLUMNS.len()]; rows.len()];
+    let mut broken = Vec::new();
     while let Some(cell) = cells.join_next().await {
-        let (row, column, word) = cell.unwrap();
+        let (row, column, word, why) = cell.unwrap();
         found[row][column] = word;
+        broken.extend(why);
     }
     for method in [Method::GET, Method::POST, Method::PUT, Method::DELETE] {
         let followed = bystander.cloud.requests().count(&method, "/elsewhere");
@@ -199,8 +201,9 @@ async fn check(dialect: Dialect, table: &str) {
     let differ: Vec<&str> = differ.map(String::as_str).collect();
     assert!(
         expected == shown,
-        "these lines differ:\n{}",
-        differ.join("\n")
+        "these lines differ:\n{}\n{}",
+        differ.join("\n"),
+        broken.join("\n"),
     );
 }
 

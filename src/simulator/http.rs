@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::body::Body;
-use http::header::CONTENT_TYPE;
+use http::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use hyper::server::conn::http1;
@@ -118,6 +118,7 @@ impl Server {
             router,
             faults,
             log: RequestLog::default(),
+            asked: Arc::new(()),
             shut: AtomicBool::new(false),
             shut_asked: Notify::new(),
             shutting: watch::Sender::new(false),
@@ -181,6 +182,8 @@ struct Shared {
     router: axum::Router,
     faults: Faults,
     log: RequestLog,
+    /// Held once more by each request whose answer has not begun.
+    asked: Arc<()>,
     /// Whether [`Fault::Shut`] struck since the last start.
     shut: AtomicBool,
     /// Wakes the accept loop to do so.
@@ -231,6 +234,13 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, stop: CancellationTo
                 reserved = addr.and_then(|addr| bind(addr).ok());
                 listener = None;
                 shut.cancel();
+                // A client that is told it may go on must not find a connection that only seems open.
+                while connections.len() >= Arc::strong_count(&shared.asked) {
+                    tokio::select! {
+                        () = stop.cancelled() => break,
+                        _ = connections.join_next() => {}
+                    }
+                }
                 shared.shutting.send_replace(true);
             }
             accepted = accepting => match accepted {
@@ -258,7 +268,19 @@ struct Ends {
 
 async fn converse(stream: TcpStream, shared: Arc<Shared>, ends: Ends) {
     let (cut, mut cuts) = watch::channel(None);
-    let service = service_fn(move |request| answer(request, Arc::clone(&shared), cut.clone()));
+    let service = service_fn(move |request| {
+        let (shared, cut) = (Arc::clone(&shared), cut.clone());
+        async move {
+            let _asked = Arc::clone(&shared.asked);
+            let mut response = answer(request, Arc::clone(&shared), cut).await?;
+            if shared.shut.load(Ordering::SeqCst) {
+                // Told so, a client sends nothing more on it; a connection that just closes it may find too late.
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(CONNECTION, close);
+            }
+            Ok::<_, Infallible>(response)
+        }
+    });
     let mut connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
     let mut is_shut = false;
     let cut = loop {

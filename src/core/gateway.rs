@@ -7,10 +7,11 @@ use crate::{
         error::{Error, ErrorKind, ErrorReason, Result},
         refuse::refuse,
         settings::BackendSettings,
+        store::{Recovered, Store, StoreError},
         watch::{
+            journal::Journal,
             knowledge::{Write, WriteKind},
-            poller::Poller,
-            ring::Sequence,
+            poller::{Kept, Poller},
         },
     },
     model::{
@@ -33,11 +34,14 @@ const WRITE_TIMEOUTS: u32 = 6;
 #[derive(Debug)]
 pub struct Gateway {
     pub(super) pollers: BTreeMap<BackendName, Arc<Poller>>,
-    pub(super) sequence: Arc<Sequence>,
+    pub(super) journal: Arc<Journal>,
     pub(super) heartbeat: Duration,
     /// Owns the pollers and the writes under way.
     tasks: TaskTracker,
     cancel: CancellationToken,
+    /// Has the log kept; ends after everything that adds to it.
+    keeper: TaskTracker,
+    stop_keeping: CancellationToken,
 }
 
 /// A write that was accepted, or would be.
@@ -54,37 +58,69 @@ pub struct Accepted {
 }
 
 impl Gateway {
-    /// A gateway over these backends, and its pollers, which run until [`Gateway::shut_down`].
-    /// Must be called within a tokio runtime.
+    /// A gateway over these backends whose log is in memory, and its pollers, which run until
+    /// [`Gateway::shut_down`]. Must be called within a tokio runtime.
     pub fn start(
         backends: Vec<(BackendSettings, Arc<dyn Dialect>)>,
         heartbeat: Duration,
     ) -> Arc<Gateway> {
-        // A log in memory starts anew with the process, so the time tells its lives apart.
-        let epoch = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
-            .as_millis() as u64;
-        let sequence = Arc::new(Sequence::new(epoch));
+        let journal = Arc::new(Journal::volatile(now_ms()));
+        let gateway = Gateway::with(backends, heartbeat, journal, None);
+        Arc::new(gateway)
+    }
+
+    /// A gateway that goes on from what `store` kept, and keeps its log there.
+    ///
+    /// # Errors
+    /// If the store cannot be used.
+    pub async fn start_with_store(
+        backends: Vec<(BackendSettings, Arc<dyn Dialect>)>,
+        heartbeat: Duration,
+        store: Arc<dyn Store>,
+    ) -> std::result::Result<Arc<Gateway>, StoreError> {
+        let recovered = store.begin(now_ms()).await?;
+        let journal = Arc::new(Journal::durable(&recovered));
+        let gateway = Gateway::with(backends, heartbeat, Arc::clone(&journal), Some(recovered));
+        let keep = journal.keep(store, gateway.stop_keeping.clone());
+        gateway.keeper.spawn(keep);
+        Ok(Arc::new(gateway))
+    }
+
+    fn with(
+        backends: Vec<(BackendSettings, Arc<dyn Dialect>)>,
+        heartbeat: Duration,
+        journal: Arc<Journal>,
+        recovered: Option<Recovered>,
+    ) -> Gateway {
         let tasks = TaskTracker::new();
         let cancel = CancellationToken::new();
         let mut pollers = BTreeMap::new();
+        let mut kept = recovered.map(by_backend);
         for (settings, dialect) in backends {
             let backend = Arc::new(Backend::new(settings, dialect));
-            let poller = Arc::new(Poller::new(Arc::clone(&backend), Arc::clone(&sequence)));
+            let poller = match &mut kept {
+                Some(kept) => {
+                    let kept = kept.remove(backend.name()).unwrap_or_default();
+                    Poller::recalled(Arc::clone(&backend), Arc::clone(&journal), kept)
+                }
+                None => Poller::new(Arc::clone(&backend), Arc::clone(&journal)),
+            };
+            let poller = Arc::new(poller);
             tasks.spawn(Arc::clone(&poller).run(cancel.clone()));
             pollers.insert(backend.name().clone(), poller);
         }
-        Arc::new(Gateway {
+        Gateway {
             pollers,
-            sequence,
+            journal,
             heartbeat,
             tasks,
             cancel,
-        })
+            keeper: TaskTracker::new(),
+            stop_keeping: CancellationToken::new(),
+        }
     }
 
-    /// Stops the pollers and waits for the writes under way, at most `grace`.
+    /// Stops the pollers and waits for the writes under way, at most `grace`; then has the rest of the log kept.
     pub async fn shut_down(&self, grace: Duration) {
         self.cancel.cancel();
         self.tasks.close();
@@ -94,6 +130,15 @@ impl Gateway {
         {
             tracing::warn!("a write to a cloud did not end within the grace period");
         }
+        self.stop_keeping.cancel();
+        self.keeper.close();
+        // Ends by itself: a store has a bounded time for every batch.
+        self.keeper.wait().await;
+    }
+
+    /// Told whenever the store begins or ceases to keep the log; `None` if the log is in memory.
+    pub fn keeping(&self) -> Option<watch::Receiver<Serving>> {
+        self.journal.subscribe_keeping()
     }
 
     /// Every backend, sorted by name.
@@ -156,7 +201,7 @@ impl Gateway {
             let written = backend
                 .heard(result)
                 .map_err(|error| error.during("creating a connection"))?;
-            accept(&poller, WriteKind::Create, intent, written)
+            accept(&poller, WriteKind::Create, intent, written).await
         })
         .await
     }
@@ -195,7 +240,7 @@ impl Gateway {
                 .connection
                 .as_ref()
                 .and_then(|connection| connection.admin_enabled);
-            accept(&poller, WriteKind::Update, intent(enabled), written)
+            accept(&poller, WriteKind::Update, intent(enabled), written).await
         })
         .await
     }
@@ -221,7 +266,7 @@ impl Gateway {
                 .delete(&name.id, etag.as_deref(), &call)
                 .await;
             match backend.heard(result) {
-                Ok(written) => accept(&poller, WriteKind::Delete, Intent::Deleted, written),
+                Ok(written) => accept(&poller, WriteKind::Delete, Intent::Deleted, written).await,
                 Err(error) if allow_missing && error.reason == ErrorReason::ConnectionNotFound => {
                     Ok(Accepted::nothing())
                 }
@@ -294,8 +339,9 @@ async fn would_apply(
     }
 }
 
-/// Notes a write that the cloud has accepted, so that every look from now on is measured against it.
-fn accept(
+/// Notes a write that the cloud has accepted, so that every look from now on is measured against it. Its name is
+/// given away once it is kept.
+async fn accept(
     poller: &Arc<Poller>,
     kind: WriteKind,
     intent: Intent,
@@ -317,6 +363,7 @@ fn accept(
         poller.look_soon(&subject);
     }
     poller.joined(&subject);
+    subject.until_shown().await;
     tracing::info!(connection.name = %name, write = ?kind, "the cloud accepted a write");
     Ok(Accepted {
         name: Some(name),
@@ -324,6 +371,32 @@ fn accept(
         write_token: token.encode(),
         warnings: written.warnings,
     })
+}
+
+/// What was kept, for each backend its own.
+fn by_backend(recovered: Recovered) -> BTreeMap<BackendName, Kept> {
+    let mut all: BTreeMap<BackendName, Kept> = BTreeMap::new();
+    for (backend, floor) in recovered.floors {
+        all.entry(backend).or_default().floor = floor;
+    }
+    for change in recovered.log {
+        let backend = change.name.backend.clone();
+        all.entry(backend).or_default().log.push(change);
+    }
+    for (latest, memory) in recovered.connections {
+        let backend = latest.name.backend.clone();
+        let kept = all.entry(backend).or_default();
+        kept.connections.push((latest, memory));
+    }
+    all
+}
+
+/// Milliseconds since 1970: later lives of a log have higher numbers, also if what it kept is lost.
+fn now_ms() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_millis() as u64
 }
 
 fn view(poller: &Poller) -> BackendView {

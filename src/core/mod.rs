@@ -1,6 +1,6 @@
 //! What the gateway does, whatever the dialect.
 //!
-//! `gateway` and `realizations` are the use cases, `dialect` is the seam, `watch` is the heart.
+//! `gateway` and `realizations` are the use cases, `dialect` and `store` are the seams, `watch` is the heart.
 
 pub mod backend;
 pub mod dialect;
@@ -13,4 +13,5 @@ pub mod paging;
 pub mod realizations;
 pub mod refuse;
 pub mod settings;
+pub mod store;
 pub mod watch;

@@ -95,7 +95,7 @@ impl Gateway {
         let missing = observation.view.state == RealizationState::Deleted
             && observation.view.intent != Intent::Deleted
             && bound.is_none();
-        if missing || (looked.is_err() && observation.sequence == 0) {
+        if missing || (looked.is_err() && subject.is_unseen()) {
             poller.forget(&subject);
         }
         looked.map_err(|error| error.on(&name.backend).during("looking at a connection"))?;
@@ -177,9 +177,8 @@ impl Gateway {
             "" => None,
             text => {
                 let token = ResumeToken::decode(text, &scope)?;
-                let sequence = self.sequence.last();
-                let remembered = token.epoch == self.sequence.epoch()
-                    && token.sequence <= sequence
+                let sequence = self.journal.shown();
+                let remembered = self.journal.gave(token.epoch, token.sequence)
                     && pollers.iter().all(|poller| {
                         matches!(
                             poller.ring().between(token.sequence, sequence),
@@ -189,7 +188,10 @@ impl Gateway {
                 match (remembered, request.snapshot_if_compacted) {
                     (true, _) => Some(token.sequence),
                     (false, true) => None,
-                    (false, false) => return Err(compacted(sequence)),
+                    (false, false) => {
+                        let oldest = pollers.iter().map(|poller| poller.ring().oldest());
+                        return Err(compacted(oldest.max().unwrap_or_default()));
+                    }
                 }
             }
         };
@@ -206,7 +208,7 @@ impl Gateway {
         }
         Ok(WatchMany::open(OpeningMany {
             scope,
-            sequence: Arc::clone(&self.sequence),
+            journal: Arc::clone(&self.journal),
             pollers,
             unreachable,
             tunnel: request.include_tunnel,
@@ -270,7 +272,7 @@ impl Gateway {
         }
         let token = WriteToken::decode(token, &subject.name().to_string())?;
         let intent = subject.intent_of(token.write);
-        if token.epoch != self.sequence.epoch() || intent.is_none() {
+        if !self.journal.gave(token.epoch, token.write) || intent.is_none() {
             return Err(Error::new(
                 ErrorKind::OutOfRange,
                 ErrorReason::Compacted,
@@ -286,11 +288,10 @@ impl Gateway {
             return Ok(None);
         }
         let token = ResumeToken::decode(&request.resume_token, &request.name.to_string())?;
-        let known = token.epoch == self.sequence.epoch() && token.sequence <= self.sequence.last();
-        let after = if known {
+        let after = if self.journal.gave(token.epoch, token.sequence) {
             subject.after(token.sequence)
         } else {
-            After::Compacted(0)
+            After::Compacted(subject.oldest())
         };
         match (after, request.snapshot_if_compacted) {
             (After::Entries(_), _) => Ok(Some(token.sequence)),

@@ -1,9 +1,11 @@
 //! How far a cloud has come, how sure that is, and what it is judged against.
 
+use serde::{Deserialize, Serialize};
 use std::time::SystemTime;
 
 /// The one normalized status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum RealizationState {
     /// Nothing is known, or the cloud itself does not know.
     #[default]
@@ -54,7 +56,10 @@ impl RealizationState {
 }
 
 /// How sure a state is. Ordered: higher includes lower.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize,
+)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Assurance {
     /// Nothing was read.
     #[default]
@@ -83,7 +88,8 @@ pub enum Goal {
 }
 
 /// What is meant to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Intent {
     /// Not known yet; judged as enabled.
     #[default]
@@ -97,7 +103,7 @@ pub enum Intent {
 }
 
 /// Why a state is what it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reason {
     /// Stable, UPPER_SNAKE_CASE: one of [`codes`], or a value of the cloud that is itself a reason.
     pub code: String,
@@ -174,7 +180,8 @@ pub mod codes {
 }
 
 /// How far one node has come.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Node {
     /// The cloud's id of it.
     pub id: String,
@@ -191,7 +198,8 @@ pub struct Node {
 }
 
 /// Whether security associations are there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum TunnelStatus {
     /// The cloud did not say.
     #[default]
@@ -207,7 +215,8 @@ pub enum TunnelStatus {
 }
 
 /// What the cloud says of the tunnel itself.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Tunnel {
     /// Whether security associations are there.
     pub status: TunnelStatus,

@@ -1,7 +1,8 @@
-//! `grpc.health.v1`: the server (`""`), each service by its name, and each backend as `backends/{backend}`.
+//! `grpc.health.v1`: the server (`""`), each service by its name, each backend as `backends/{backend}`, and the
+//! log's store, if there is one, as `store`.
 //!
-//! The server and its services are healthy as long as it does not drain. A backend that does not answer is
-//! unhealthy alone: its gateway still serves the others, and must not be restarted for it.
+//! The server and its services are healthy as long as it does not drain. A backend that does not answer, or a
+//! store that cannot keep, is unhealthy alone: the gateway still serves, and must not be restarted for it.
 
 use crate::{core::backend::Serving, model::BackendName};
 use futures_util::stream::{BoxStream, StreamExt, unfold};
@@ -24,10 +25,11 @@ pub struct HealthService {
 }
 
 impl HealthService {
-    /// Tells of the server, of these services, and of these backends.
+    /// Tells of the server, of these services, of these backends, and of the store.
     pub fn new(
         services: &[&str],
         backends: Vec<(BackendName, watch::Receiver<Serving>)>,
+        store: Option<watch::Receiver<Serving>>,
         drain: CancellationToken,
     ) -> HealthService {
         let own = services.iter().chain(&[""]);
@@ -35,8 +37,9 @@ impl HealthService {
         let clouds = backends
             .into_iter()
             .map(|(name, serving)| (name.to_string(), Some(serving)));
+        let store = store.map(|keeping| ("store".to_owned(), Some(keeping)));
         HealthService {
-            subjects: own.chain(clouds).collect(),
+            subjects: own.chain(clouds).chain(store).collect(),
             drain,
         }
     }

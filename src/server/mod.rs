@@ -153,7 +153,12 @@ fn routes(gateway: Arc<Gateway>, settings: &Settings, drain: CancellationToken) 
         RealizationServer::NAME,
         BackendServer::NAME,
     ];
-    let health = HealthService::new(&services, gateway.serving(), drain.clone());
+    let health = HealthService::new(
+        &services,
+        gateway.serving(),
+        gateway.keeping(),
+        drain.clone(),
+    );
     let connections = ConnectionServer::new(Connections::new(Arc::clone(&gateway)))
         .max_decoding_message_size(limit)
         .accept_compressed(GZIP);

@@ -24,6 +24,7 @@ use crate::{
     },
     model::{Assurance, Intent, Node, RealizationState as State, Reason, Sighting, Tunnel, codes},
 };
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 /// The most upstream request ids that one look asks for; older ones are contained in newer ones.
@@ -33,7 +34,8 @@ pub const MAX_REQUEST_IDS: usize = 4;
 const MOST_LEFT: usize = 16;
 
 /// What is said of a connection: the part of an observation that is derived from looks and writes.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct View {
     /// The normalized status.
     pub state: State,
@@ -51,7 +53,7 @@ pub struct View {
     pub tunnel: Option<Tunnel>,
     /// The upstream write requests it speaks for.
     pub request_ids: Vec<String>,
-    /// How many writes through this gateway it knows of; all of them were done before the look began.
+    /// The number of the last write through this gateway that it knows of; it was done before the look began.
     pub writes: u64,
     /// Bad news that two looks, long enough apart, agreed on.
     pub confirmed: bool,
@@ -78,7 +80,8 @@ impl View {
 }
 
 /// What a write was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum WriteKind {
     /// It made the connection.
     Create,
@@ -115,12 +118,43 @@ pub struct Look {
     pub result: Result<Sighting, Error>,
 }
 
+/// What of the knowledge of a connection outlives the process, beside what is said of it. Times do not: what waits
+/// for one waits anew.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Memory {
+    /// What the connection is meant to be.
+    pub intent: Intent,
+    /// What the last write was, and what it wanted.
+    pub last_write: Option<(WriteKind, Intent)>,
+    /// The number of the last write.
+    pub writes: u64,
+    /// What each of the last writes wanted, by its number.
+    pub wanted: Vec<(u64, Intent)>,
+    /// Upstream ids of writes that are not proven yet, newest last.
+    pub outstanding: Vec<String>,
+    /// What may be of before the last write, if its proof is still awaited.
+    pub quiet: Option<QuietMemory>,
+}
+
+/// Which statuses may be of before a write.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct QuietMemory {
+    /// Whether a status that moves can be proof at all.
+    pub movement_proves: bool,
+    /// What the cloud said last.
+    pub last: Option<(String, State)>,
+    /// What it was seen to leave since the write.
+    pub left: Vec<String>,
+}
+
 /// Everything known about one connection.
 #[derive(Debug, Clone, Default)]
 pub struct Knowledge {
     view: Option<View>,
     intent: Intent,
-    last_write: Option<Write>,
+    last_write: Option<(WriteKind, Intent)>,
     writes: u64,
     /// Upstream ids that are not proven yet, newest last.
     outstanding: Vec<String>,
@@ -138,7 +172,6 @@ struct Quiet {
     /// Statuses that were seen to be left since the write.
     left: Vec<String>,
     since: Instant,
-    reason: &'static str,
 }
 
 /// Looks in a row that brought the same bad news.
@@ -147,6 +180,8 @@ struct BadRun {
     state: State,
     code: Option<String>,
     since: Instant,
+    /// Two looks agreed already; when is no longer known.
+    confirmed: bool,
 }
 
 /// How far the proof of the last write is.
@@ -158,6 +193,55 @@ enum Standing {
 }
 
 impl Knowledge {
+    /// Nothing; writes are numbered from `base` on.
+    pub fn counting_from(base: u64) -> Knowledge {
+        Knowledge {
+            writes: base,
+            ..Knowledge::default()
+        }
+    }
+
+    /// What was known when `view` was said, as far as it outlived the process.
+    pub fn recalled(view: View, memory: &Memory, now: Instant) -> Knowledge {
+        let bad_run = view.confirmed.then(|| BadRun {
+            state: view.state,
+            code: view.reason.as_ref().map(|reason| reason.code.clone()),
+            since: now,
+            confirmed: true,
+        });
+        Knowledge {
+            intent: memory.intent,
+            last_write: memory.last_write,
+            writes: memory.writes,
+            outstanding: memory.outstanding.clone(),
+            quiet: memory.quiet.clone().map(|quiet| Quiet {
+                movement_proves: quiet.movement_proves,
+                last: quiet.last,
+                left: quiet.left,
+                since: now,
+            }),
+            bad_run,
+            view: Some(view),
+            login_refused_since: None,
+        }
+    }
+
+    /// What of it outlives the process.
+    pub fn memory(&self) -> Memory {
+        Memory {
+            intent: self.intent,
+            last_write: self.last_write,
+            writes: self.writes,
+            wanted: Vec::new(),
+            outstanding: self.outstanding.clone(),
+            quiet: self.quiet.as_ref().map(|quiet| QuietMemory {
+                movement_proves: quiet.movement_proves,
+                last: quiet.last.clone(),
+                left: quiet.left.clone(),
+            }),
+        }
+    }
+
     /// What is said now; `None` if nothing was ever seen or written.
     pub fn view(&self) -> Option<&View> {
         self.view.as_ref()
@@ -168,7 +252,7 @@ impl Knowledge {
         self.intent
     }
 
-    /// How many writes it knows of.
+    /// The number of the last write.
     pub fn writes(&self) -> u64 {
         self.writes
     }
@@ -192,7 +276,7 @@ impl Knowledge {
     /// Takes in a write that the cloud accepted.
     pub fn wrote(&mut self, write: &Write) {
         self.writes += 1;
-        self.last_write = Some(write.clone());
+        self.last_write = Some((write.kind, write.intent));
         self.intent = write.intent;
         if write.proof != Proof::Nothing {
             self.bad_run = None;
@@ -210,7 +294,6 @@ impl Knowledge {
                     last: Some((native_state.clone(), State::Unknown)),
                     left: Vec::new(),
                     since: write.done,
-                    reason: codes::ASSUMED_AFTER_QUIET_TIME,
                 });
             }
             Proof::RequestIdMissing => {
@@ -219,7 +302,6 @@ impl Knowledge {
                     last: None,
                     left: Vec::new(),
                     since: write.done,
-                    reason: codes::NO_REQUEST_ID,
                 });
             }
             Proof::AnyStatus | Proof::Nothing => {}
@@ -324,7 +406,7 @@ impl Knowledge {
 
     /// Whether bad news has been the same for long enough.
     fn confirm(&mut self, view: &View, look: &Look, settings: &PollSettings) -> bool {
-        let wanted = self.last_write.as_ref().map(|write| write.intent);
+        let wanted = self.last_write.map(|(_, intent)| intent);
         let bad = match view.state {
             State::Failed => true,
             State::Deleting | State::Deleted => view.intent != Intent::Deleted,
@@ -346,13 +428,14 @@ impl Knowledge {
                 state: view.state,
                 code,
                 since: look.begun,
+                confirmed: false,
             });
         }
+        if self.bad_run.as_ref().is_some_and(|run| run.confirmed) {
+            return true;
+        }
         let since = self.bad_run.as_ref().map_or(look.begun, |run| run.since);
-        let made_here = self
-            .last_write
-            .as_ref()
-            .is_some_and(|write| write.kind == WriteKind::Create);
+        let made_here = matches!(self.last_write, Some((WriteKind::Create, _)));
         let needed = if view.state == State::Deleted && made_here {
             // A cloud may take its time to show what it has just made.
             settings.vanish_grace.max(settings.confirm_failure)
@@ -420,12 +503,12 @@ impl Quiet {
                 }
             }
         }
-        if look.begun >= self.since + settings.quiet_after_update {
-            Standing::Assumed(self.reason)
-        } else if self.reason == codes::NO_REQUEST_ID {
-            Standing::Awaiting(codes::NO_REQUEST_ID)
-        } else {
-            Standing::Awaiting(codes::AWAITING_PROOF)
+        let quiet_enough = look.begun >= self.since + settings.quiet_after_update;
+        match (quiet_enough, self.movement_proves) {
+            (true, true) => Standing::Assumed(codes::ASSUMED_AFTER_QUIET_TIME),
+            (false, true) => Standing::Awaiting(codes::AWAITING_PROOF),
+            (true, false) => Standing::Assumed(codes::NO_REQUEST_ID),
+            (false, false) => Standing::Awaiting(codes::NO_REQUEST_ID),
         }
     }
 }

@@ -15,6 +15,8 @@ pub struct Observation {
     pub epoch: u64,
     /// Grows over the whole log, so strictly for each connection. Not contiguous.
     pub sequence: u64,
+    /// The sequence of the connection's change before this one; before the first, where its log begins.
+    pub previous: u64,
     /// When the look that saw this began; `None` if there was none. Never goes back.
     pub observe_time: Option<SystemTime>,
     /// What is said.
@@ -22,11 +24,11 @@ pub struct Observation {
 }
 
 /// The remembered changes of one connection, oldest first.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Log {
     entries: VecDeque<Arc<Observation>>,
-    /// The highest sequence that was forgotten; 0 if none.
-    forgotten: u64,
+    /// The position before the oldest change that is remembered.
+    begin: u64,
 }
 
 /// What comes after a position.
@@ -39,30 +41,70 @@ pub enum After {
 }
 
 impl Log {
+    /// Without changes. What came before `begin` is not known here, whatever it was.
+    pub fn starting_at(begin: u64) -> Log {
+        Log {
+            entries: VecDeque::new(),
+            begin,
+        }
+    }
+
+    /// From changes of one connection in order, of which the last is its newest: those of them that follow each
+    /// other without a gap.
+    pub fn recalled(changes: &[Arc<Observation>]) -> Log {
+        let mut log = Log::starting_at(0);
+        for change in changes {
+            if log.position() != change.previous {
+                log = Log::starting_at(change.previous);
+            }
+            log.push(Arc::clone(change));
+        }
+        log
+    }
+
     /// Adds an entry, and forgets the oldest beyond the window.
     pub fn push(&mut self, entry: Arc<Observation>) {
         self.entries.push_back(entry);
         while self.entries.len() > WINDOW_PER_CONNECTION {
             if let Some(old) = self.entries.pop_front() {
-                self.forgotten = old.sequence;
+                self.begin = old.sequence;
             }
         }
     }
 
-    /// The newest entry.
-    pub fn last(&self) -> Option<&Arc<Observation>> {
-        self.entries.back()
+    /// The position before the oldest change that is remembered.
+    pub fn begin(&self) -> u64 {
+        self.begin
     }
 
-    /// Everything after `sequence`.
-    pub fn after(&self, sequence: u64) -> After {
-        if sequence < self.forgotten {
-            return After::Compacted(self.forgotten);
+    /// The sequence of the newest entry; without any, where the log begins.
+    pub fn position(&self) -> u64 {
+        self.entries.back().map_or(self.begin, |last| last.sequence)
+    }
+
+    /// The newest entry up to `shown`.
+    pub fn last(&self, shown: u64) -> Option<&Arc<Observation>> {
+        self.entries
+            .iter()
+            .rev()
+            .find(|entry| entry.sequence <= shown)
+    }
+
+    /// Everything after `sequence` up to `shown`.
+    pub fn after(&self, sequence: u64, shown: u64) -> After {
+        if sequence < self.begin {
+            return After::Compacted(self.begin);
         }
         let start = self
             .entries
             .partition_point(|entry| entry.sequence <= sequence);
-        After::Entries(self.entries.range(start..).cloned().collect())
+        let entries = self.entries.range(start..);
+        After::Entries(
+            entries
+                .take_while(|entry| entry.sequence <= shown)
+                .cloned()
+                .collect(),
+        )
     }
 }
 
@@ -70,11 +112,12 @@ impl Log {
 mod tests {
     use super::*;
 
-    fn entry(sequence: u64) -> Arc<Observation> {
+    fn entry(sequence: u64, previous: u64) -> Arc<Observation> {
         Arc::new(Observation {
             name: ConnectionName::connection(&"a".parse().unwrap(), "1").unwrap(),
             epoch: 1,
             sequence,
+            previous,
             observe_time: None,
             view: View::default(),
         })
@@ -82,18 +125,39 @@ mod tests {
 
     #[test]
     fn what_comes_after_a_position_is_whole_or_refused() {
-        let mut log = Log::default();
-        assert_eq!(log.after(0), After::Entries(vec![]));
+        let mut log = Log::starting_at(0);
+        assert_eq!(log.after(0, 99), After::Entries(vec![]));
         for sequence in (2..).step_by(2).take(WINDOW_PER_CONNECTION + 3) {
-            log.push(entry(sequence));
+            log.push(entry(sequence, sequence - 2));
         }
-        assert_eq!(log.after(5), After::Compacted(6));
-        let After::Entries(entries) = log.after(6) else {
+        assert_eq!(log.after(5, 999), After::Compacted(6));
+        let After::Entries(entries) = log.after(6, 999) else {
             panic!("6 is the oldest position")
         };
         assert_eq!(entries.len(), WINDOW_PER_CONNECTION);
         assert_eq!(entries[0].sequence, 8);
-        let last = log.last().unwrap().sequence;
-        assert_eq!(log.after(last), After::Entries(vec![]));
+        let last = log.position();
+        assert_eq!(log.after(last, 999), After::Entries(vec![]));
+    }
+
+    #[test]
+    fn what_is_not_shown_yet_is_not_there() {
+        let mut log = Log::starting_at(1);
+        log.push(entry(2, 1));
+        log.push(entry(4, 2));
+        assert_eq!(log.after(1, 3), After::Entries(vec![entry(2, 1)]));
+        assert_eq!(log.last(3), Some(&entry(2, 1)));
+        assert_eq!((log.last(1), log.position()), (None, 4));
+        assert_eq!(log.after(0, 3), After::Compacted(1), "not known here");
+    }
+
+    #[test]
+    fn a_log_that_was_kept_with_a_gap_begins_after_it() {
+        let log = Log::recalled(&[entry(2, 1), entry(3, 2), entry(9, 7), entry(12, 9)]);
+        assert_eq!(log.after(3, 99), After::Compacted(7));
+        assert_eq!(
+            log.after(7, 99),
+            After::Entries(vec![entry(9, 7), entry(12, 9)])
+        );
     }
 }

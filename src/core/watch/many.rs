@@ -4,9 +4,9 @@ use crate::{
     core::{
         error::Result,
         watch::{
+            journal::Journal,
             log::{After, Observation},
             poller::{Poller, WatchingWhole},
-            ring::Sequence,
             stream::compacted,
             subject::Pulse,
             token::ResumeToken,
@@ -50,7 +50,7 @@ pub struct ManyEvent {
 #[derive(Debug)]
 pub struct WatchMany {
     scope: String,
-    sequence: Arc<Sequence>,
+    journal: Arc<Journal>,
     backends: Vec<One>,
     heartbeat: Duration,
     cursor: u64,
@@ -76,8 +76,8 @@ struct One {
 pub struct OpeningMany {
     /// The parent, as the resume token names it.
     pub scope: String,
-    /// The log's sequence.
-    pub sequence: Arc<Sequence>,
+    /// The log.
+    pub journal: Arc<Journal>,
     /// Whose connections; already listed, but for the unreachable.
     pub pollers: Vec<Arc<Poller>>,
     /// Backends that could not be listed.
@@ -104,7 +104,7 @@ impl WatchMany {
             .collect();
         // First the position, then the snapshots: a change in between is told by its snapshot and is left
         // out when the ring brings it again.
-        let now = opening.sequence.last();
+        let now = opening.journal.shown();
         let (cursor, snapshots) = match opening.resume {
             Some(cursor) => (cursor, VecDeque::new()),
             None => (
@@ -122,7 +122,7 @@ impl WatchMany {
             .collect();
         WatchMany {
             scope: opening.scope,
-            sequence: opening.sequence,
+            journal: opening.journal,
             backends,
             heartbeat: opening.heartbeat,
             cursor,
@@ -207,7 +207,7 @@ impl WatchMany {
         if !self.backlog.is_empty() {
             return Ok(());
         }
-        let to = self.sequence.last();
+        let to = self.journal.shown();
         let mut found = Vec::new();
         for one in &self.backends {
             match one.poller.ring().between(self.cursor, to) {
@@ -231,7 +231,7 @@ impl WatchMany {
     }
 
     fn token_at(&self, position: u64) -> String {
-        ResumeToken::new(self.scope.clone(), self.sequence.epoch(), position).encode()
+        ResumeToken::new(self.scope.clone(), self.journal.epoch(), position).encode()
     }
 
     fn pulse(&self) -> Pulse {

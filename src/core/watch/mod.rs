@@ -4,12 +4,16 @@
 //!   poller ──look──► dialect            (paced by `pace`, ordered by `schedule`)
 //!     │
 //!     ▼
-//!   subject: knowledge ──changed?──► log, ring ◄──cursor── stream (one connection)
-//!                                              ◄──cursor── many   (a whole backend)
+//!   subject: knowledge ──changed?──► journal (numbers, has it kept, then shows it)
+//!                                      │
+//!                                      ▼
+//!                                   log, ring ◄──cursor── stream (one connection)
+//!                                             ◄──cursor── many   (a whole backend)
 //!                                                             │
 //!                                                             └─ judge: does it end?
 //! ```
 
+pub mod journal;
 pub mod judge;
 pub mod knowledge;
 pub mod log;

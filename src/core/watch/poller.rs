@@ -7,10 +7,11 @@ use crate::{
         dialect::Target,
         error::{Error, Result},
         watch::{
-            knowledge::Look,
+            journal::Journal,
+            knowledge::{Look, Memory},
             log::Observation,
             pace,
-            ring::{Ring, Sequence},
+            ring::Ring,
             schedule::Schedule,
             subject::{Interest, Subject, Watching},
         },
@@ -63,6 +64,17 @@ pub struct Poller {
     gone: Mutex<HashSet<Arc<str>>>,
 }
 
+/// What a store kept of one backend.
+#[derive(Debug, Default)]
+pub struct Kept {
+    /// The highest sequence that is not in `log` any more.
+    pub floor: u64,
+    /// Its changes, in order.
+    pub log: Vec<Arc<Observation>>,
+    /// Its connections, each with its newest change.
+    pub connections: Vec<(Arc<Observation>, Memory)>,
+}
+
 /// Keeps a whole backend being polled for as long as it is held.
 #[derive(Debug)]
 pub struct WatchingWhole {
@@ -84,10 +96,41 @@ impl Drop for WatchingWhole {
 
 impl Poller {
     /// A poller that knows no connection yet.
-    pub fn new(backend: Arc<Backend>, sequence: Arc<Sequence>) -> Poller {
+    pub fn new(backend: Arc<Backend>, journal: Arc<Journal>) -> Poller {
+        let ring = Ring::new(backend.name().clone(), journal);
+        Poller::with(backend, ring)
+    }
+
+    /// A poller that goes on from what was kept of its backend.
+    pub fn recalled(backend: Arc<Backend>, journal: Arc<Journal>, kept: Kept) -> Poller {
+        let mut changes: HashMap<Arc<str>, Vec<Arc<Observation>>> = HashMap::new();
+        for change in &kept.log {
+            let of_one = changes.entry(Arc::clone(&change.name.id)).or_default();
+            of_one.push(Arc::clone(change));
+        }
+        let ring = Ring::recalled(backend.name().clone(), journal, kept.log, kept.floor);
+        let poller = Poller::with(backend, ring);
+        let mut subjects = lock(&poller.subjects);
+        for (latest, memory) in kept.connections {
+            let id = Arc::clone(&latest.name.id);
+            // The newest change of a connection that has long been quiet may have left the ring.
+            let mut changes = changes.remove(&id).unwrap_or_default();
+            if changes.last() != Some(&latest) {
+                changes = vec![Arc::clone(&latest)];
+            }
+            let settings = poller.backend.settings().poll;
+            let ring = Arc::clone(&poller.ring);
+            let subject = Subject::recalled(&changes, &latest, memory, ring, settings);
+            subjects.insert(id, Arc::new(subject));
+        }
+        drop(subjects);
+        poller
+    }
+
+    fn with(backend: Arc<Backend>, ring: Ring) -> Poller {
         Poller {
             backend,
-            ring: Arc::new(Ring::new(sequence)),
+            ring: Arc::new(ring),
             subjects: Mutex::default(),
             schedule: Mutex::default(),
             wake: Notify::new(),
@@ -139,7 +182,17 @@ impl Poller {
     /// Forgets a connection that turned out not to exist, unless somebody watches it.
     pub fn forget(&self, subject: &Subject) {
         let id = &subject.name().id;
-        lock(&self.subjects).retain(|known, subject| known != id || subject.is_watched());
+        self.forget_where(|known, subject| known == id && !subject.is_watched());
+    }
+
+    fn forget_where(&self, mut is_over: impl FnMut(&Arc<str>, &Arc<Subject>) -> bool) {
+        lock(&self.subjects).retain(|id, subject| {
+            let over = is_over(id, subject);
+            if over && !subject.is_unseen() {
+                self.ring.journal().forget(subject.name());
+            }
+            !over
+        });
     }
 
     /// Every connection known, sorted by id.
@@ -380,17 +433,16 @@ impl Poller {
     }
 
     fn forget_idle(&self) {
-        let mut subjects = lock(&self.subjects);
-        let crowded = subjects.len() > REMEMBERED_AT_LENGTH;
+        let crowded = lock(&self.subjects).len() > REMEMBERED_AT_LENGTH;
         let remembered = if crowded {
             Duration::from_secs(60)
         } else {
             REMEMBERED
         };
-        subjects.retain(|_, subject| {
+        self.forget_where(|_, subject| {
             subject
                 .idle_since()
-                .is_none_or(|since| since.elapsed() < remembered)
+                .is_some_and(|since| since.elapsed() >= remembered)
         });
     }
 }

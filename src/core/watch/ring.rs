@@ -1,52 +1,30 @@
 //! The changes of all connections of one backend, in order, for watches over many.
 
-use crate::core::watch::log::{After, Observation};
+use crate::{
+    core::watch::{
+        journal::{Bell, Journal},
+        knowledge::Memory,
+        log::{After, Observation},
+    },
+    model::BackendName,
+};
 use std::{
     collections::VecDeque,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio::sync::watch;
 
 /// How many changes of one backend are remembered for watches over many.
 pub const WINDOW_PER_BACKEND: usize = 65_536;
 
-/// The sequence of the whole log: every change of every backend gets the next number.
-#[derive(Debug)]
-pub struct Sequence {
-    epoch: u64,
-    last: AtomicU64,
-}
-
-impl Sequence {
-    /// A log that starts anew.
-    pub fn new(epoch: u64) -> Sequence {
-        Sequence {
-            epoch,
-            last: AtomicU64::new(0),
-        }
-    }
-
-    /// The log's life.
-    pub fn epoch(&self) -> u64 {
-        self.epoch
-    }
-
-    /// The last number given.
-    pub fn last(&self) -> u64 {
-        self.last.load(Ordering::SeqCst)
-    }
-}
-
 /// The remembered changes of one backend.
 #[derive(Debug)]
 pub struct Ring {
-    sequence: Arc<Sequence>,
+    backend: BackendName,
+    journal: Arc<Journal>,
     entries: Mutex<Entries>,
     /// Wakes the watches over many.
-    appended: watch::Sender<u64>,
+    appended: Bell,
 }
 
 #[derive(Debug, Default)]
@@ -57,34 +35,50 @@ struct Entries {
 
 impl Ring {
     /// An empty one.
-    pub fn new(sequence: Arc<Sequence>) -> Ring {
+    pub fn new(backend: BackendName, journal: Arc<Journal>) -> Ring {
         // What came before this ring began is not in it.
-        let forgotten = sequence.last();
-        let entries = Mutex::new(Entries {
+        let forgotten = journal.last();
+        Ring::recalled(backend, journal, Vec::new(), forgotten)
+    }
+
+    /// With changes that were kept, in order; the highest that was forgotten is `forgotten`.
+    pub fn recalled(
+        backend: BackendName,
+        journal: Arc<Journal>,
+        changes: Vec<Arc<Observation>>,
+        forgotten: u64,
+    ) -> Ring {
+        let entries = Entries {
+            queue: changes.into(),
             forgotten,
-            ..Entries::default()
-        });
+        };
         Ring {
-            sequence,
-            entries,
-            appended: watch::Sender::new(0),
+            backend,
+            journal,
+            entries: Mutex::new(entries),
+            appended: Arc::default(),
         }
     }
 
-    /// Numbers a change and adds it. Numbering happens under the lock, so that the ring is in order and
-    /// nothing with a lower number can still be on its way once the lock is had.
-    pub fn append(&self, make: impl FnOnce(u64, u64) -> Observation) -> Arc<Observation> {
+    /// Numbers a change and adds it; `bell` is rung once it is shown. Numbering happens under the lock, so that
+    /// the ring is in order and nothing with a lower number can still be on its way once the lock is had.
+    pub fn append(
+        &self,
+        make: impl FnOnce(u64, u64) -> Observation,
+        memory: impl FnOnce() -> Memory,
+        bell: &Bell,
+    ) -> Arc<Observation> {
         let mut entries = self.entries();
-        let number = self.sequence.last.fetch_add(1, Ordering::SeqCst) + 1;
-        let entry = Arc::new(make(self.sequence.epoch, number));
+        let entry = self.journal.append(make, memory, &[bell, &self.appended]);
         entries.queue.push_back(Arc::clone(&entry));
         if entries.queue.len() > WINDOW_PER_BACKEND
             && let Some(old) = entries.queue.pop_front()
         {
             entries.forgotten = old.sequence;
+            self.journal.compact(&self.backend, old.sequence);
         }
         drop(entries);
-        self.appended.send_replace(number);
+        self.journal.ring(entry.sequence, &self.appended);
         entry
     }
 
@@ -101,12 +95,17 @@ impl Ring {
         After::Entries(entries.queue.range(start..end).cloned().collect())
     }
 
-    /// The log's life.
-    pub fn epoch(&self) -> u64 {
-        self.sequence.epoch()
+    /// The oldest position after which everything is remembered.
+    pub fn oldest(&self) -> u64 {
+        self.entries().forgotten
     }
 
-    /// Told of every change.
+    /// The log it is a part of.
+    pub fn journal(&self) -> &Arc<Journal> {
+        &self.journal
+    }
+
+    /// Told of every change that is shown.
     pub fn subscribe(&self) -> watch::Receiver<u64> {
         self.appended.subscribe()
     }

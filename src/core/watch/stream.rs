@@ -140,7 +140,7 @@ impl Watch {
 
     /// Where to resume after the last message.
     pub fn resume_token(&self) -> String {
-        let epoch = self.poller.ring().epoch();
+        let epoch = self.poller.ring().journal().epoch();
         ResumeToken::new(self.subject.name().to_string(), epoch, self.cursor).encode()
     }
 

@@ -6,7 +6,8 @@ use crate::{
         error::{Error, ErrorKind, ErrorReason, Result},
         settings::PollSettings,
         watch::{
-            knowledge::{Knowledge, Look, View, Write},
+            journal::Bell,
+            knowledge::{Knowledge, Look, Memory, View, Write},
             log::{After, Log, Observation},
             pace,
             ring::Ring,
@@ -38,8 +39,8 @@ pub struct Subject {
     settings: PollSettings,
     /// A std mutex: held for bookkeeping only, never across an await.
     state: Mutex<State>,
-    /// Carries the last sequence; wakes every stream.
-    appended: watch::Sender<u64>,
+    /// Carries the last sequence that is shown; wakes every stream.
+    appended: Bell,
     /// Counts looks; wakes only those who wait for one.
     looked: watch::Sender<u64>,
 }
@@ -118,14 +119,46 @@ impl Drop for Watching {
 impl Subject {
     /// A connection of which nothing is known.
     pub fn new(name: ConnectionName, ring: Arc<Ring>, settings: PollSettings) -> Subject {
+        // It may have been known before and forgotten. So its log begins here and now, and its writes get numbers
+        // that none of its writes ever had: there are never more writes than changes.
+        let base = ring.journal().last();
+        let knowledge = Knowledge::counting_from(base);
+        Subject::with(name, ring, settings, knowledge, Log::starting_at(base))
+    }
+
+    /// A connection that was known before the process began, with the changes of it that were kept, in order.
+    pub fn recalled(
+        changes: &[Arc<Observation>],
+        latest: &Observation,
+        memory: Memory,
+        ring: Arc<Ring>,
+        settings: PollSettings,
+    ) -> Subject {
+        let knowledge = Knowledge::recalled(latest.view.clone(), &memory, Instant::now());
+        let log = Log::recalled(changes);
+        let subject = Subject::with(latest.name.clone(), ring, settings, knowledge, log);
+        let mut state = subject.state();
+        state.observe_time = latest.observe_time;
+        state.writes = memory.wanted;
+        drop(state);
+        subject
+    }
+
+    fn with(
+        name: ConnectionName,
+        ring: Arc<Ring>,
+        settings: PollSettings,
+        knowledge: Knowledge,
+        log: Log,
+    ) -> Subject {
         let now = Instant::now();
         Subject {
             name,
             ring,
             settings,
             state: Mutex::new(State {
-                knowledge: Knowledge::default(),
-                log: Log::default(),
+                knowledge,
+                log,
                 watchers: 0,
                 tunnel_watchers: 0,
                 outcome_watchers: 0,
@@ -146,7 +179,7 @@ impl Subject {
                 writes: Vec::new(),
                 touched: now,
             }),
-            appended: watch::Sender::new(0),
+            appended: Bell::default(),
             looked: watch::Sender::new(0),
         }
     }
@@ -181,7 +214,8 @@ impl Subject {
         (state.watchers == 0 && !state.in_flight).then_some(state.touched)
     }
 
-    /// Takes in a write that the cloud has accepted, and names it.
+    /// Takes in a write that the cloud has accepted, and names it. The name outlives the process once
+    /// [`Subject::until_shown`] is over.
     pub fn wrote(&self, write: &Write) -> WriteToken {
         let mut state = self.state();
         state.knowledge.wrote(write);
@@ -195,7 +229,7 @@ impl Subject {
         state.interval = self.settings.fresh;
         let entry = self.append(&mut state);
         drop(state);
-        self.appended.send_replace(entry.sequence);
+        self.ring.journal().ring(entry.sequence, &self.appended);
         WriteToken::new(self.name.to_string(), entry.epoch, number)
     }
 
@@ -274,7 +308,7 @@ impl Subject {
         state.next_look = next;
         drop(state);
         if let Some(sequence) = sequence {
-            self.appended.send_replace(sequence);
+            self.ring.journal().ring(sequence, &self.appended);
         }
         self.looked.send_modify(|count| *count += 1);
         next
@@ -298,7 +332,8 @@ impl Subject {
     /// within the fresh interval, because what was true half a minute ago must not end anything.
     pub fn current(&self, interest: Interest) -> (Option<Arc<Observation>>, bool) {
         let state = self.state();
-        let last = state.log.last().cloned();
+        let shown = self.ring.journal().shown();
+        let last = state.log.last(shown).cloned();
         let lately = if interest.outcome {
             self.settings.fresh
         } else {
@@ -313,25 +348,39 @@ impl Subject {
             .as_ref()
             .is_some_and(|entry| entry.view.state == RealizationState::Accepted);
         let current = (looked_lately && tunnel_seen && !state.in_flight) || written_and_unseen;
-        (last, current)
+        (last, current && state.log.position() <= shown)
     }
 
     /// What is said now; UNKNOWN if nothing is known.
     pub fn last_or_unseen(&self) -> Arc<Observation> {
         let state = self.state();
-        if let Some(last) = state.log.last() {
+        if let Some(last) = state.log.last(self.ring.journal().shown()) {
             return Arc::clone(last);
         }
+        let begin = state.log.begin();
         Arc::new(Observation {
             name: self.name.clone(),
-            epoch: self.ring.epoch(),
-            sequence: 0,
+            epoch: self.ring.journal().epoch(),
+            sequence: begin,
+            previous: begin,
             observe_time: None,
             view: View {
                 reason: Some(Reason::new(codes::NOT_OBSERVED, "nobody has looked yet")),
                 ..View::default()
             },
         })
+    }
+
+    /// Whether nothing was ever said of it.
+    pub fn is_unseen(&self) -> bool {
+        let state = self.state();
+        state.log.position() == state.log.begin()
+    }
+
+    /// Waits until everything that was said of it so far is shown.
+    pub async fn until_shown(&self) {
+        let position = self.state().log.position();
+        self.ring.journal().until_shown(position).await;
     }
 
     /// When the next look is worth its request for somebody who has just come: at once, unless the last one
@@ -355,32 +404,38 @@ impl Subject {
         serves.then_some(state.looks_begun)
     }
 
-    /// Waits until the look of that number, or a later one, has ended.
+    /// Waits until the look of that number, or a later one, has ended and what it changed is shown.
     ///
     /// # Errors
     /// The look's own error if it failed, `DeadlineExceeded` if it did not end in time.
     pub async fn look_ended(&self, number: u64, deadline: Instant) -> Result<()> {
         let mut looked = self.looked.subscribe();
-        loop {
-            {
-                let state = self.state();
-                if state.looks_ended >= number {
-                    return state.last_error.clone().map_or(Ok(()), Err);
-                }
-            }
-            if timeout_at(deadline, looked.changed()).await.is_err() {
-                return Err(Error::new(
-                    ErrorKind::DeadlineExceeded,
-                    ErrorReason::Deadline,
-                    "the cloud was not looked at in time",
-                ));
-            }
+        let ended = async {
+            // The sender lives in `self`.
+            let ended = |_: &u64| self.state().looks_ended >= number;
+            let _ = looked.wait_for(ended).await;
+            self.until_shown().await;
+        };
+        if timeout_at(deadline, ended).await.is_err() {
+            return Err(Error::new(
+                ErrorKind::DeadlineExceeded,
+                ErrorReason::Deadline,
+                "the cloud was not looked at in time",
+            ));
         }
+        self.state().last_error.clone().map_or(Ok(()), Err)
     }
 
     /// Everything said after a position.
     pub fn after(&self, sequence: u64) -> After {
-        self.state().log.after(sequence)
+        self.state()
+            .log
+            .after(sequence, self.ring.journal().shown())
+    }
+
+    /// The oldest position after which everything is remembered.
+    pub fn oldest(&self) -> u64 {
+        self.state().log.begin()
     }
 
     /// What the write of that number wanted, if it is remembered.
@@ -434,13 +489,20 @@ impl Subject {
         let view = state.knowledge.view().cloned().unwrap_or_default();
         // Of the last look that saw anything, also where an entry is not from a look: it never goes back.
         let observe_time = state.observe_time;
-        let entry = self.ring.append(|epoch, sequence| Observation {
+        let previous = state.log.position();
+        let make = |epoch, sequence| Observation {
             name: self.name.clone(),
             epoch,
             sequence,
+            previous,
             observe_time,
             view,
-        });
+        };
+        let memory = || Memory {
+            wanted: state.writes.clone(),
+            ..state.knowledge.memory()
+        };
+        let entry = self.ring.append(make, memory, &self.appended);
         state.log.push(Arc::clone(&entry));
         entry
     }
@@ -453,11 +515,12 @@ impl Subject {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::watch::ring::Sequence;
+    use crate::core::watch::journal::Journal;
 
     #[tokio::test(start_paused = true)]
     async fn an_interval_that_cannot_be_kept_is_told_as_it_is() {
-        let ring = Arc::new(Ring::new(Arc::new(Sequence::new(1))));
+        let journal = Arc::new(Journal::volatile(1));
+        let ring = Arc::new(Ring::new("a".parse().unwrap(), journal));
         let name = ConnectionName::connection(&"a".parse().unwrap(), "1").unwrap();
         let subject = Arc::new(Subject::new(name, ring, PollSettings::default()));
         let _watching = subject.watch(Interest::default());

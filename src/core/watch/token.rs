@@ -37,7 +37,7 @@ pub struct WriteToken {
     /// The life of the log that knows the write.
     #[serde(rename = "e")]
     pub epoch: u64,
-    /// Which write of the connection, counted from 1.
+    /// Which write of the connection; never higher than the last sequence of the log when it was done.
     #[serde(rename = "w")]
     pub write: u64,
 }

@@ -322,6 +322,7 @@ mod tests {
             name: ConnectionName::connection(&"a".parse().unwrap(), "c").unwrap(),
             epoch: 7,
             sequence: 9,
+            previous: 0,
             observe_time: Some(SystemTime::UNIX_EPOCH + Duration::from_millis(1500)),
             view,
         })

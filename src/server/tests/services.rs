@@ -172,6 +172,7 @@ async fn health() -> (
     let service = HealthService::new(
         &["isthmus.v1.BackendService"],
         vec![("a".parse().unwrap(), receiver)],
+        None,
         drain.clone(),
     );
     let routes = Routes::new(HealthServer::new(service));

@@ -1,0 +1,78 @@
+//! What outlives the process: the observation log and what is known of each write, and who keeps it.
+//!
+//! The core decides what is worth keeping and in which order; a store only keeps it. Nothing here is a secret: a
+//! connection's key is not known to the log at all.
+
+use crate::{
+    core::watch::{knowledge::Memory, log::Observation},
+    model::{BackendName, ConnectionName},
+};
+use async_trait::async_trait;
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+/// Keeps the observation log.
+///
+/// # Behavior
+/// - Used by one gateway at a time; `commit` is called by one task, never twice at the same time.
+/// - What was committed is there after the process, or the machine, was killed. A batch is kept whole or not
+///   at all, and batches in the order in which they came.
+#[async_trait]
+pub trait Store: fmt::Debug + Send + Sync {
+    /// Begins a new life of the log, numbered `at_least` or higher and higher than all before, and answers with
+    /// everything that was kept.
+    ///
+    /// # Errors
+    /// If the store cannot be used at all. What is only unreadable is set aside, and the log starts anew.
+    async fn begin(&self, at_least: u64) -> Result<Recovered, StoreError>;
+
+    /// Keeps a batch.
+    ///
+    /// # Errors
+    /// If it could not be made durable. It may still have been; committing its steps again changes nothing.
+    async fn commit(&self, batch: Batch) -> Result<(), StoreError>;
+}
+
+/// Why a store does not keep.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct StoreError(pub String);
+
+/// What a store kept.
+#[derive(Debug, Clone, Default)]
+pub struct Recovered {
+    /// The life that begins.
+    pub epoch: u64,
+    /// Lives before it, with the last sequence of each. Sequences go on from one to the next.
+    pub earlier: BTreeMap<u64, u64>,
+    /// The last sequence that was given.
+    pub last: u64,
+    /// The highest sequence of each backend that is no longer in `log`.
+    pub floors: BTreeMap<BackendName, u64>,
+    /// The changes of all connections, in the order of their sequence.
+    pub log: Vec<Arc<Observation>>,
+    /// The connections, each with its newest change.
+    pub connections: Vec<(Arc<Observation>, Memory)>,
+}
+
+/// What happened since the last batch.
+#[derive(Debug, Clone, Default)]
+pub struct Batch {
+    /// The last sequence that was given.
+    pub last: u64,
+    /// Changes up to here are missing, because they could not be kept when they happened: of every backend,
+    /// nothing up to this sequence is remembered any more.
+    pub gap_until: Option<u64>,
+    /// In order.
+    pub steps: Vec<Step>,
+}
+
+/// One thing to keep, or to forget.
+#[derive(Debug, Clone)]
+pub enum Step {
+    /// A connection changed.
+    Change(Arc<Observation>, Arc<Memory>),
+    /// The change of this sequence left the window of its backend.
+    Compact(BackendName, u64),
+    /// Nobody has asked for the connection for long.
+    Forget(ConnectionName),
+}

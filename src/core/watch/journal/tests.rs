@@ -1,0 +1,210 @@
+use super::*;
+use crate::core::watch::knowledge::View;
+use async_trait::async_trait;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::sync::Semaphore;
+
+/// What the next commits do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mood {
+    Keeps,
+    Fails,
+    Hangs,
+}
+
+/// A store that remembers its batches and does as it is told.
+#[derive(Debug)]
+struct Scripted {
+    mood: Mutex<Mood>,
+    batches: Mutex<Vec<Batch>>,
+    attempts: AtomicUsize,
+    /// A commit takes one before it begins.
+    may: Semaphore,
+}
+
+impl Scripted {
+    fn mood(&self, mood: Mood) {
+        *self.mood.lock().unwrap() = mood;
+    }
+
+    fn batches(&self) -> Vec<Batch> {
+        self.batches.lock().unwrap().clone()
+    }
+}
+
+#[async_trait]
+impl Store for Scripted {
+    async fn begin(&self, at_least: u64) -> Result<Recovered, StoreError> {
+        Ok(Recovered {
+            epoch: at_least,
+            ..Recovered::default()
+        })
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
+        self.attempts.fetch_add(1, Ordering::SeqCst);
+        self.may.acquire().await.unwrap().forget();
+        let mood = *self.mood.lock().unwrap();
+        match mood {
+            Mood::Keeps => self.batches.lock().unwrap().push(batch),
+            Mood::Fails => return Err(StoreError("no room".to_owned())),
+            Mood::Hangs => std::future::pending().await,
+        }
+        Ok(())
+    }
+}
+
+struct Bench {
+    journal: Arc<Journal>,
+    store: Arc<Scripted>,
+    cancel: CancellationToken,
+    keeper: tokio::task::JoinHandle<()>,
+    bell: Bell,
+}
+
+impl Bench {
+    async fn start(commits_allowed: usize) -> Bench {
+        let store = Arc::new(Scripted {
+            mood: Mutex::new(Mood::Keeps),
+            batches: Mutex::default(),
+            attempts: AtomicUsize::new(0),
+            may: Semaphore::new(commits_allowed),
+        });
+        let recovered = store.begin(5).await.unwrap();
+        let journal = Arc::new(Journal::durable(&recovered));
+        let cancel = CancellationToken::new();
+        let keep = Arc::clone(&journal).keep(Arc::clone(&store) as Arc<dyn Store>, cancel.clone());
+        Bench {
+            journal,
+            store,
+            keeper: tokio::spawn(keep),
+            cancel,
+            bell: Bell::default(),
+        }
+    }
+
+    fn append(&self, id: &str) -> u64 {
+        let name = ConnectionName::connection(&"a".parse().unwrap(), id).unwrap();
+        let make = |epoch, sequence| Observation {
+            name,
+            epoch,
+            sequence,
+            previous: 0,
+            observe_time: None,
+            view: View::default(),
+        };
+        let change = self.journal.append(make, Memory::default, &[&self.bell]);
+        change.sequence
+    }
+
+    fn keeping(&self) -> Serving {
+        *self.journal.subscribe_keeping().unwrap().borrow()
+    }
+}
+
+fn sequences(batch: &Batch) -> Vec<u64> {
+    let change = |step: &Step| match step {
+        Step::Change(change, _) => change.sequence,
+        Step::Compact(_, sequence) => *sequence,
+        Step::Forget(_) => 0,
+    };
+    batch.steps.iter().map(change).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_shown_before_it_is_kept_and_what_comes_meanwhile_is_one_batch() {
+    let bench = Bench::start(0).await;
+    assert_eq!(bench.append("1"), 1);
+    tokio::task::yield_now().await;
+    assert_eq!((bench.append("2"), bench.append("1")), (2, 3));
+    tokio::task::yield_now().await;
+    assert_eq!(bench.journal.shown(), 0, "no commit has ended");
+    assert_eq!(*bench.bell.borrow(), 0);
+
+    bench.store.may.add_permits(1);
+    bench.journal.until_shown(1).await;
+    assert_eq!((bench.journal.shown(), *bench.bell.borrow()), (1, 1));
+    bench.store.may.add_permits(1);
+    bench.journal.until_shown(3).await;
+    let kept: Vec<Vec<u64>> = bench.store.batches().iter().map(sequences).collect();
+    assert_eq!(kept, [vec![1], vec![2, 3]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_changes_nothing_is_written() {
+    let bench = Bench::start(9).await;
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    assert_eq!(bench.store.attempts.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_fails_holds_nobody_up_and_is_told_of_the_gap_once_it_keeps() {
+    let bench = Bench::start(99).await;
+    bench.store.mood(Mood::Fails);
+    bench.append("1");
+    bench.journal.until_shown(1).await;
+    assert_eq!(bench.keeping(), Serving::No);
+    bench.append("2");
+    bench.append("1");
+    bench.journal.until_shown(3).await;
+    let tried = bench.store.attempts.load(Ordering::SeqCst);
+    assert_eq!(tried, 1, "left alone for a while");
+
+    bench.store.mood(Mood::Keeps);
+    let mut keeping = bench.journal.subscribe_keeping().unwrap();
+    keeping.wait_for(|it| *it == Serving::Yes).await.unwrap();
+    let batches = bench.store.batches();
+    assert_eq!(batches.len(), 1);
+    assert_eq!((batches[0].gap_until, batches[0].last), (Some(3), 3));
+    assert_eq!(sequences(&batches[0]), [2, 3], "of each the newest");
+
+    bench.append("1");
+    bench.journal.until_shown(4).await;
+    let last = bench.store.batches().pop().unwrap();
+    assert_eq!((last.gap_until, sequences(&last)), (None, vec![4]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_hangs_holds_nobody_up_for_long() {
+    let bench = Bench::start(99).await;
+    bench.store.mood(Mood::Hangs);
+    let begun = Instant::now();
+    bench.append("1");
+    bench.journal.until_shown(1).await;
+    assert_eq!(begun.elapsed(), COMMIT_PATIENCE);
+    assert_eq!(bench.keeping(), Serving::No);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_left_at_the_end_is_kept() {
+    let bench = Bench::start(99).await;
+    bench.append("1");
+    bench
+        .journal
+        .forget(&ConnectionName::connection(&"a".parse().unwrap(), "1").unwrap());
+    bench.cancel.cancel();
+    bench.keeper.await.unwrap();
+    assert_eq!(sequences(&bench.store.batches()[0]), [1, 0]);
+}
+
+#[test]
+fn positions_of_this_life_and_of_earlier_ones_are_told_from_others() {
+    let journal = Journal::durable(&Recovered {
+        epoch: 9,
+        earlier: [(3, 10), (5, 20)].into(),
+        last: 20,
+        ..Recovered::default()
+    });
+    for (epoch, sequence, gave) in [
+        (3, 10, true),
+        (3, 11, false),
+        (5, 20, true),
+        (5, 21, false),
+        (4, 1, false),
+        (9, 20, true),
+        (9, 21, false),
+        (10, 1, false),
+    ] {
+        assert_eq!(journal.gave(epoch, sequence), gave, "({epoch}, {sequence})");
+    }
+}

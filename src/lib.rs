@@ -2,10 +2,11 @@
 //!
 //! In reading order:
 //! - [`model`]: what an IPsec connection is, in no vendor's words;
-//! - [`core`]: what the gateway does, whatever the dialect: the use cases, the seam (`core::dialect`), and
-//!   the watch (`core::watch`);
+//! - [`core`]: what the gateway does, whatever the dialect: the use cases, the seams (`core::dialect`,
+//!   `core::store`), and the watch (`core::watch`);
 //! - [`dialects`]: one folder for each kind of cloud;
 //! - [`rest`]: HTTP for dialects: deadline, size limit, budget, redaction;
+//! - [`store`]: the observation log in a file;
 //! - [`grpc`]: the only place that knows prost types;
 //! - [`server`]: connections, calls, health, reflection, drain;
 //! - [`telemetry`]: logs and spans;
@@ -18,6 +19,7 @@
 //! ```text
 //!         ┌──► server ──► grpc ───┐
 //! main ───┼──► config ────────────┼──► core ──► model
+//!         ├──► store ─────────────┤
 //!         └──► dialects ──────────┘
 //!                 └──► rest
 //! ```
@@ -31,4 +33,5 @@ pub mod model;
 pub mod rest;
 pub mod server;
 pub mod simulator;
+pub mod store;
 pub mod telemetry;

@@ -5,7 +5,9 @@ use isthmus::{
     cli::{self, Cli, Command, Exit, check::Backends},
     config::{Config, LogFormat},
     core::gateway::Gateway,
-    server, telemetry,
+    server,
+    store::RedbStore,
+    telemetry,
 };
 use std::{error::Error, path::Path, process::ExitCode, sync::Arc};
 
@@ -66,8 +68,20 @@ async fn run(config: Config, backends: Backends) -> Result<(), Box<dyn Error>> {
         .bind()
         .await
         .map_err(|error| format!("listening on {}: {error}", settings.listen))?;
-    tracing::info!(listen = %listener.local_addr()?, backends = backends.len(), "serving");
-    let gateway = Gateway::start(backends, config.watch.heartbeat);
+    let heartbeat = config.watch.heartbeat;
+    let gateway = match &config.store.path {
+        Some(path) => {
+            let store = Arc::new(RedbStore::open(path).await?);
+            Gateway::start_with_store(backends, heartbeat, store).await?
+        }
+        None => {
+            tracing::info!(
+                "no [store]: positions and write tokens of watches end with this process"
+            );
+            Gateway::start(backends, heartbeat)
+        }
+    };
+    tracing::info!(listen = %listener.local_addr()?, backends = gateway.backends().len(), "serving");
     server::run(listener, Arc::clone(&gateway), settings, stop).await?;
     gateway.shut_down(config.server.drain).await;
     tracing::info!("ended");

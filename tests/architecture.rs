@@ -12,6 +12,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     (
         "src/model",
         &[
+            "crate::store",
             "crate::core",
             "crate::rest",
             "crate::dialects",
@@ -23,6 +24,8 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     (
         "src/core",
         &[
+            "crate::store",
+            "redb",
             "crate::rest",
             "crate::dialects",
             "crate::grpc",
@@ -35,6 +38,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     (
         "src/rest",
         &[
+            "crate::store",
             "crate::model",
             "crate::core",
             "crate::dialects",
@@ -45,6 +49,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     (
         "src/dialects",
         &[
+            "crate::store",
             "crate::grpc",
             "crate::server",
             "crate::simulator",
@@ -57,6 +62,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     (
         "src/grpc",
         &[
+            "crate::store",
             "crate::rest",
             "crate::dialects",
             "crate::server",
@@ -65,11 +71,17 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ),
     (
         "src/server",
-        &["crate::rest", "crate::dialects", "crate::simulator"],
+        &[
+            "crate::store",
+            "crate::rest",
+            "crate::dialects",
+            "crate::simulator",
+        ],
     ),
     (
         "src/config",
         &[
+            "crate::store",
             "crate::grpc",
             "crate::server",
             "crate::rest",
@@ -77,8 +89,22 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "src/store",
+        &[
+            "crate::rest",
+            "crate::dialects",
+            "crate::grpc",
+            "crate::server",
+            "crate::config",
+            "crate::simulator",
+            "prost",
+            "tonic",
+        ],
+    ),
+    (
         "src/simulator",
         &[
+            "crate::store",
             "crate::model",
             "crate::core",
             "crate::rest",

@@ -24,7 +24,7 @@ use crate::{
 use std::{
     collections::HashMap,
     net::{Ipv4Addr, SocketAddr},
-    path::Path,
+    path::{Path, PathBuf},
     time::Duration,
 };
 use toml::de::{DeTable, DeValue};
@@ -36,6 +36,8 @@ pub struct Config {
     pub server: ServerConfig,
     /// `[watch]`
     pub watch: WatchConfig,
+    /// `[store]`
+    pub store: StoreConfig,
     /// `[telemetry]`
     pub telemetry: TelemetryConfig,
     /// `[[backends]]`, at least one, in the order of the file; no two have the same name.
@@ -82,6 +84,13 @@ impl Default for WatchConfig {
             heartbeat: Duration::from_secs(15),
         }
     }
+}
+
+/// Where the observation log is kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StoreConfig {
+    /// The file, made if it is not there. `None`: in memory, so that positions and write tokens end with the process.
+    pub path: Option<PathBuf>,
 }
 
 /// What the gateway tells about itself.
@@ -165,6 +174,10 @@ impl Config {
                 .section("watch", "[watch]")
                 .map(watch)
                 .unwrap_or_default(),
+            store: root
+                .section("store", "[store]")
+                .map(|section| store(section, folder))
+                .unwrap_or_default(),
             telemetry: root
                 .section("telemetry", "[telemetry]")
                 .map(telemetry)
@@ -230,6 +243,20 @@ fn watch(mut section: Section<'_>) -> WatchConfig {
     };
     section.finish();
     watch
+}
+
+fn store(mut section: Section<'_>, folder: &Path) -> StoreConfig {
+    let path = section.text("path");
+    if let Some(text) = path.as_ref().filter(|text| text.value.is_empty()) {
+        section.source().problem(
+            &text.span,
+            "`path` is empty; it must be that of a file, for example \"/var/lib/isthmus/log.redb\"",
+        );
+    }
+    section.finish();
+    StoreConfig {
+        path: path.map(|text| folder.join(text.value)),
+    }
 }
 
 fn telemetry(mut section: Section<'_>) -> TelemetryConfig {

@@ -153,7 +153,7 @@ name = "A"
 read_only = "yes"
 "#,
         &[
-            "f.toml:2:1: unknown key \"lisen\" in the file; known are: server, watch, telemetry, backends",
+            "f.toml:2:1: unknown key \"lisen\" in the file; known are: server, watch, store, telemetry, backends",
             "f.toml:4:10: `listen` is 0.0.0.0:50051, which others can reach",
             "f.toml:5:15: `max_streams` is 0; it must be a whole number from 1 to 100000",
             "f.toml:6:9: `drain` is a whole number; it must be a time with its unit in quotes",
@@ -314,4 +314,19 @@ fn a_file_that_is_not_there_is_told_by_name() {
             .starts_with("no/such/isthmus.toml: cannot be read: "),
         "{said}"
     );
+}
+
+#[test]
+fn the_store_is_a_file_from_the_folder_of_the_configuration() {
+    const BACKEND: &str = "[[backends]]\nname = \"a\"\ndialect = \"nsx\"\nurl = \"https://nsx\"\n\
+                           auth = { kind = \"bearer\", token = \"t\" }\n";
+    let path = |store: &str| parse(&format!("{store}{BACKEND}")).unwrap().store.path;
+    assert_eq!(path(""), None);
+    let here = path("[store]\npath = \"log.redb\"\n");
+    assert_eq!(here, Some(PathBuf::from("folder/log.redb")));
+    let there = path("[store]\npath = \"/var/lib/isthmus/log.redb\"\n");
+    assert_eq!(there, Some(PathBuf::from("/var/lib/isthmus/log.redb")));
+    let problems = parse(&format!("[store]\npath = \"\"\n{BACKEND}")).unwrap_err();
+    let told = problems.to_string();
+    assert!(told.contains("f.toml:2:8: `path` is empty"), "{told}");
 }

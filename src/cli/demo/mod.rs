@@ -28,7 +28,9 @@ use crate::{
         self, CreateConnectionRequest, Goal, WatchRealizationRequest, WatchRealizationResponse,
         outcome, watch_realization_response::Event,
     },
-    server, telemetry,
+    server,
+    store::RedbStore,
+    telemetry,
 };
 use std::{
     io::{self, Write},
@@ -36,6 +38,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
+use tempfile::TempDir;
 use tokio::{
     net::TcpListener,
     sync::mpsc,
@@ -83,7 +86,7 @@ async fn perform(args: &DemoArgs) -> Exit {
         Ok(listener) => listener,
         Err(error) => return could_not_listen(args.listen, &error),
     };
-    let stage = match Stage::set(listener, settings) {
+    let stage = match Stage::set(listener, settings).await {
         Ok(stage) => stage,
         Err(error) => return could_not("start the simulated clouds", &error),
     };
@@ -110,10 +113,12 @@ struct Stage {
     gateway: Arc<Gateway>,
     server: AbortOnDropHandle<io::Result<()>>,
     shutdown: CancellationToken,
+    /// Holds the log; removed with the demo.
+    _folder: TempDir,
 }
 
 impl Stage {
-    fn set(listener: TcpListener, settings: server::Settings) -> io::Result<Stage> {
+    async fn set(listener: TcpListener, settings: server::Settings) -> io::Result<Stage> {
         let clouds = Clouds::start()?;
         let mut backends = Vec::new();
         for settings in clouds.backends() {
@@ -126,7 +131,11 @@ impl Stage {
             backends.push((settings, dialect));
         }
         let address = listener.local_addr()?;
-        let gateway = Gateway::start(backends, HEARTBEAT);
+        let folder = tempfile::tempdir()?;
+        let store = RedbStore::open(&folder.path().join("log.redb")).await;
+        let store = Arc::new(store.map_err(io::Error::other)?);
+        let gateway = Gateway::start_with_store(backends, HEARTBEAT, store).await;
+        let gateway = gateway.map_err(io::Error::other)?;
         let shutdown = CancellationToken::new();
         let serving = server::run(
             listener,
@@ -140,6 +149,7 @@ impl Stage {
             gateway,
             server: AbortOnDropHandle::new(tokio::spawn(serving)),
             shutdown,
+            _folder: folder,
         })
     }
 

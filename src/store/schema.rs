@@ -1,0 +1,189 @@
+//! The tables, their version, and each thing that is done with them: one transaction.
+
+use crate::{
+    core::store::{Batch, Recovered, Step},
+    store::{Unusable, row},
+};
+use redb::{
+    Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition,
+    WriteTransaction,
+};
+
+/// The version this program reads and writes. A file of an older one is brought forward by [`MIGRATIONS`].
+pub const VERSION: u64 = 1;
+
+/// `version`, `epoch`, `last`.
+const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+/// Earlier lives of the log, with the last sequence of each.
+const EPOCHS: TableDefinition<'_, u64, u64> = TableDefinition::new("epochs");
+/// Per backend the highest sequence that is no longer in `log`.
+const FLOORS: TableDefinition<'_, &str, u64> = TableDefinition::new("floors");
+/// The changes by their sequence.
+const LOG: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("log");
+/// The connections by their name.
+const CONNECTIONS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("connections");
+
+/// How many earlier lives are remembered: a position of an older one is out of range.
+const LIVES: u64 = 1_000;
+
+/// Brings a file from the version of its index, plus one, to the next.
+pub type Migration = fn(&WriteTransaction) -> Result<(), redb::Error>;
+const MIGRATIONS: &[Migration] = &[];
+
+/// Makes the tables, or brings them forward.
+///
+/// # Errors
+/// `Refused` if a newer version of the program wrote them.
+pub fn prepare(database: &Database) -> Result<(), Unusable> {
+    bring_forward(database, VERSION, MIGRATIONS)
+}
+
+/// As [`prepare`], to any version.
+pub fn bring_forward(
+    database: &Database,
+    to: u64,
+    migrations: &[Migration],
+) -> Result<(), Unusable> {
+    let write = database.begin_write().map_err(redb::Error::from)?;
+    let found = {
+        let meta = write.open_table(META).map_err(redb::Error::from)?;
+        let found = meta.get("version").map_err(redb::Error::from)?;
+        found.map(|version| version.value())
+    };
+    match found {
+        Some(version) if version > to => {
+            return Err(Unusable::Refused(format!(
+                "its schema has version {version}, and this program knows up to {to}: \
+                 run the newer program again, or move the file away to start a new log"
+            )));
+        }
+        Some(version) => {
+            let outstanding = migrations.iter().skip(version.saturating_sub(1) as usize);
+            for (migration, step) in outstanding.zip(version..to) {
+                tracing::info!(from = step, to = step + 1, "bringing the store forward");
+                migration(&write)?;
+            }
+        }
+        None => {
+            write.open_table(EPOCHS).map_err(redb::Error::from)?;
+            write.open_table(FLOORS).map_err(redb::Error::from)?;
+            write.open_table(LOG).map_err(redb::Error::from)?;
+            write.open_table(CONNECTIONS).map_err(redb::Error::from)?;
+        }
+    }
+    {
+        let mut meta = write.open_table(META).map_err(redb::Error::from)?;
+        meta.insert("version", to).map_err(redb::Error::from)?;
+    }
+    write.commit().map_err(redb::Error::from)?;
+    Ok(())
+}
+
+/// Begins a new life of the log.
+pub fn begin(database: &Database, at_least: u64) -> Result<(), redb::Error> {
+    let write = database.begin_write()?;
+    {
+        let mut meta = write.open_table(META)?;
+        let mut epochs = write.open_table(EPOCHS)?;
+        let before = meta.get("epoch")?.map(|epoch| epoch.value());
+        let last = meta.get("last")?.map_or(0, |last| last.value());
+        if let Some(before) = before {
+            epochs.insert(before, last)?;
+        }
+        while epochs.len()? > LIVES {
+            epochs.pop_first()?;
+        }
+        // Also if the clock was set back.
+        let epoch = at_least.max(before.map_or(0, |before| before + 1));
+        meta.insert("epoch", epoch)?;
+    }
+    write.commit()?;
+    Ok(())
+}
+
+/// Everything that is kept.
+pub fn recover(database: &Database) -> Result<Recovered, Unusable> {
+    let corrupt = Unusable::Corrupt;
+    let read = database.begin_read().map_err(redb::Error::from)?;
+    let meta = read.open_table(META).map_err(redb::Error::from)?;
+    let number = |key: &str| -> Result<u64, redb::Error> {
+        Ok(meta.get(key)?.map_or(0, |value| value.value()))
+    };
+    let mut recovered = Recovered {
+        epoch: number("epoch")?,
+        last: number("last")?,
+        ..Recovered::default()
+    };
+    let epochs = read.open_table(EPOCHS).map_err(redb::Error::from)?;
+    for item in epochs.iter().map_err(redb::Error::from)? {
+        let (epoch, last) = item.map_err(redb::Error::from)?;
+        recovered.earlier.insert(epoch.value(), last.value());
+    }
+    let floors = read.open_table(FLOORS).map_err(redb::Error::from)?;
+    for item in floors.iter().map_err(redb::Error::from)? {
+        let (backend, floor) = item.map_err(redb::Error::from)?;
+        let backend = backend.value().parse();
+        let backend = backend.map_err(|_| corrupt("a backend's name is none".to_owned()))?;
+        recovered.floors.insert(backend, floor.value());
+    }
+    let log = read.open_table(LOG).map_err(redb::Error::from)?;
+    for item in log.iter().map_err(redb::Error::from)? {
+        let (_, change) = item.map_err(redb::Error::from)?;
+        let change = row::read_change(change.value()).map_err(corrupt)?;
+        recovered.log.push(change);
+    }
+    let connections = read.open_table(CONNECTIONS).map_err(redb::Error::from)?;
+    for item in connections.iter().map_err(redb::Error::from)? {
+        let (_, connection) = item.map_err(redb::Error::from)?;
+        let connection = row::read_connection(connection.value()).map_err(corrupt)?;
+        recovered.connections.push(connection);
+    }
+    Ok(recovered)
+}
+
+/// Keeps a batch.
+pub fn commit(database: &Database, batch: &Batch) -> Result<(), redb::Error> {
+    let write = database.begin_write()?;
+    {
+        let mut meta = write.open_table(META)?;
+        let mut floors = write.open_table(FLOORS)?;
+        let mut log = write.open_table(LOG)?;
+        let mut connections = write.open_table(CONNECTIONS)?;
+        meta.insert("last", batch.last)?;
+        for step in &batch.steps {
+            match step {
+                Step::Change(change, memory) => {
+                    log.insert(change.sequence, row::change(change).as_slice())?;
+                    let name = change.name.to_string();
+                    let row = row::connection(change, memory);
+                    connections.insert(name.as_str(), row.as_slice())?;
+                    // So that a gap is known for every backend that has anything.
+                    let backend = change.name.backend.as_str();
+                    let known = floors.get(backend)?.is_some();
+                    if !known {
+                        floors.insert(backend, 0)?;
+                    }
+                }
+                Step::Compact(backend, sequence) => {
+                    log.remove(sequence)?;
+                    floors.insert(backend.as_str(), sequence)?;
+                }
+                Step::Forget(name) => {
+                    connections.remove(name.to_string().as_str())?;
+                }
+            }
+        }
+        if let Some(gap) = batch.gap_until {
+            log.retain_in(..=gap, |_, _| false)?;
+            let mut all = Vec::new();
+            for item in floors.iter()? {
+                all.push(item?.0.value().to_owned());
+            }
+            for backend in all {
+                floors.insert(backend.as_str(), gap)?;
+            }
+        }
+    }
+    write.commit()?;
+    Ok(())
+}

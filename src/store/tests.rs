@@ -1,0 +1,356 @@
+use crate::{
+    core::{
+        store::{Batch, Recovered, Step, Store},
+        watch::{
+            knowledge::{Memory, QuietMemory, View, WriteKind},
+            log::Observation,
+        },
+    },
+    model::{
+        Assurance, ConnectionName, Intent, Node, RealizationState, Reason, Tunnel, TunnelStatus,
+    },
+    store::{RedbStore, Unusable, schema},
+};
+use redb::{Database, StorageBackend, backends::InMemoryBackend};
+use std::{
+    io,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+fn name(backend: &str, id: &str) -> ConnectionName {
+    ConnectionName::connection(&backend.parse().unwrap(), id).unwrap()
+}
+
+/// A change in which every field that is kept says something.
+fn change(backend: &str, id: &str, sequence: u64, previous: u64) -> Arc<Observation> {
+    let time = SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_123);
+    Arc::new(Observation {
+        name: name(backend, id),
+        epoch: 7,
+        sequence,
+        previous,
+        observe_time: Some(time),
+        view: View {
+            state: RealizationState::InProgress,
+            assurance: Assurance::ControlPlane,
+            reason: Some(Reason::new("CODE", "words")),
+            native_state: "in_progress".to_owned(),
+            intent: Intent::Enabled,
+            nodes: vec![Node {
+                id: "n".to_owned(),
+                state: RealizationState::Pending,
+                ..Node::default()
+            }],
+            tunnel: Some(Tunnel {
+                status: TunnelStatus::Negotiating,
+                total: 2,
+                update_time: Some(time),
+                ..Tunnel::default()
+            }),
+            request_ids: vec!["r".to_owned()],
+            writes: 3,
+            confirmed: true,
+            assumed: true,
+            login_lost: true,
+        },
+    })
+}
+
+fn memory() -> Memory {
+    Memory {
+        intent: Intent::Disabled,
+        last_write: Some((WriteKind::Update, Intent::Disabled)),
+        writes: 4,
+        wanted: vec![(3, Intent::Enabled), (4, Intent::Disabled)],
+        outstanding: vec!["r".to_owned()],
+        quiet: Some(QuietMemory {
+            movement_proves: true,
+            last: Some(("ACTIVE".to_owned(), RealizationState::Active)),
+            left: vec!["DOWN".to_owned()],
+        }),
+    }
+}
+
+fn step(change: &Arc<Observation>) -> Step {
+    Step::Change(Arc::clone(change), Arc::new(memory()))
+}
+
+fn batch(last: u64, steps: Vec<Step>) -> Batch {
+    Batch {
+        last,
+        gap_until: None,
+        steps,
+    }
+}
+
+/// What a successor of whoever used the store finds.
+async fn reopened(path: &Path, at_least: u64) -> Recovered {
+    let store = RedbStore::open(path).await.unwrap();
+    store.begin(at_least).await.unwrap()
+}
+
+#[tokio::test]
+async fn what_was_committed_is_there_for_the_next_life() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log.redb");
+    let store = RedbStore::open(&path).await.unwrap();
+    let fresh = store.begin(100).await.unwrap();
+    assert_eq!((fresh.epoch, fresh.last), (100, 0));
+    assert!(fresh.earlier.is_empty() && fresh.log.is_empty() && fresh.connections.is_empty());
+
+    let (one, two) = (change("a", "1", 1, 0), change("b", "1", 2, 0));
+    let three = change("a", "1", 3, 1);
+    store
+        .commit(batch(2, vec![step(&one), step(&two)]))
+        .await
+        .unwrap();
+    store.commit(batch(3, vec![step(&three)])).await.unwrap();
+    drop(store);
+
+    let next = reopened(&path, 50).await;
+    assert_eq!(next.epoch, 101, "higher, also if the clock was set back");
+    assert_eq!(next.earlier, [(100, 3)].into());
+    assert_eq!(next.last, 3);
+    assert_eq!(next.log, [one, two.clone(), three.clone()]);
+    assert_eq!(next.connections, [(three, memory()), (two, memory())]);
+    let after = reopened(&path, 200).await;
+    assert_eq!(after.epoch, 200);
+    assert_eq!(after.earlier, [(100, 3), (101, 3)].into());
+}
+
+#[tokio::test]
+async fn what_left_its_window_or_was_forgotten_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log.redb");
+    let store = RedbStore::open(&path).await.unwrap();
+    store.begin(1).await.unwrap();
+    let changes: Vec<_> = (1..=4).map(|at| change("a", "1", at, at - 1)).collect();
+    let mut steps: Vec<Step> = changes.iter().map(step).collect();
+    let backend = changes[0].name.backend.clone();
+    steps.push(Step::Compact(backend.clone(), 1));
+    steps.push(Step::Compact(backend.clone(), 2));
+    steps.push(Step::Forget(name("a", "1")));
+    let other = change("a", "2", 5, 0);
+    steps.push(step(&other));
+    store.commit(batch(5, steps)).await.unwrap();
+    drop(store);
+
+    let next = reopened(&path, 1).await;
+    assert_eq!(next.floors, [(backend, 2)].into());
+    assert_eq!(
+        next.log,
+        [&changes[2..], std::slice::from_ref(&other)].concat()
+    );
+    assert_eq!(next.connections, [(other, memory())]);
+}
+
+#[tokio::test]
+async fn a_gap_leaves_nothing_before_it_but_where_connections_stand() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log.redb");
+    let store = RedbStore::open(&path).await.unwrap();
+    store.begin(1).await.unwrap();
+    let (one, other) = (change("a", "1", 1, 0), change("b", "1", 2, 0));
+    store
+        .commit(batch(2, vec![step(&one), step(&other)]))
+        .await
+        .unwrap();
+    let newest = change("a", "1", 9, 8);
+    let after_gap = Batch {
+        last: 9,
+        gap_until: Some(9),
+        steps: vec![step(&newest)],
+    };
+    store.commit(after_gap).await.unwrap();
+    drop(store);
+
+    let next = reopened(&path, 1).await;
+    assert_eq!(next.log, []);
+    let floors = [("a".parse().unwrap(), 9), ("b".parse().unwrap(), 9)];
+    assert_eq!(next.floors, floors.into());
+    assert_eq!(next.connections, [(newest, memory()), (other, memory())]);
+}
+
+#[tokio::test]
+async fn a_file_in_use_is_refused_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log.redb");
+    let _first = RedbStore::open(&path).await.unwrap();
+    let error = RedbStore::open(&path).await.unwrap_err().to_string();
+    assert!(error.contains("another process is using it"), "{error}");
+    assert!(error.contains("log.redb"), "{error}");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_file_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log.redb");
+    let _store = RedbStore::open(&path).await.unwrap();
+    let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+/// How a file can be broken.
+#[derive(Debug, Clone, Copy)]
+enum Damage {
+    Garbage,
+    Truncated,
+    Overwritten,
+    UnreadableRow,
+}
+
+#[tokio::test]
+async fn a_broken_file_is_set_aside_and_the_log_starts_anew() {
+    for damage in [
+        Damage::Garbage,
+        Damage::Truncated,
+        Damage::Overwritten,
+        Damage::UnreadableRow,
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.redb");
+        let store = RedbStore::open(&path).await.unwrap();
+        store.begin(1).await.unwrap();
+        let steps = (1..=200)
+            .map(|at| step(&change("a", &at.to_string(), at, 0)))
+            .collect();
+        store.commit(batch(200, steps)).await.unwrap();
+        drop(store);
+        let sound = std::fs::read(&path).unwrap();
+        match damage {
+            Damage::Garbage => std::fs::write(&path, [b'x'; 9_000]).unwrap(),
+            Damage::Truncated => std::fs::write(&path, &sound[..sound.len() / 3]).unwrap(),
+            Damage::Overwritten => {
+                let mut bytes = sound;
+                bytes[64..].fill(0xA5);
+                std::fs::write(&path, bytes).unwrap();
+            }
+            Damage::UnreadableRow => {
+                let database = Database::create(&path).unwrap();
+                let write = database.begin_write().unwrap();
+                {
+                    let log = redb::TableDefinition::<u64, &[u8]>::new("log");
+                    let mut log = write.open_table(log).unwrap();
+                    log.insert(9, b"{\"name\":1}".as_slice()).unwrap();
+                }
+                write.commit().unwrap();
+            }
+        }
+        let store = RedbStore::open(&path).await.unwrap();
+        assert!(
+            store.set_aside().is_some_and(Path::exists),
+            "{damage:?} goes unnoticed"
+        );
+        let recovered = store.begin(1_700).await.unwrap();
+        assert_eq!((recovered.epoch, recovered.last), (1_700, 0), "{damage:?}");
+        store
+            .commit(batch(1, vec![step(&change("a", "1", 1, 0))]))
+            .await
+            .unwrap();
+    }
+}
+
+#[test]
+fn a_newer_schema_is_refused_and_an_older_one_brought_forward() {
+    let database = Database::builder()
+        .create_with_backend(InMemoryBackend::new())
+        .unwrap();
+    const MARKS: redb::TableDefinition<'_, u64, u64> = redb::TableDefinition::new("marks");
+    fn mark(write: &redb::WriteTransaction, at: u64) -> Result<(), redb::Error> {
+        let mut marks = write.open_table(MARKS)?;
+        let order = redb::ReadableTableMetadata::len(&marks)?;
+        marks.insert(at, order)?;
+        Ok(())
+    }
+    let migrations: [schema::Migration; 2] = [|write| mark(write, 1), |write| mark(write, 2)];
+
+    schema::bring_forward(&database, 1, &migrations[..0]).unwrap();
+    schema::bring_forward(&database, 3, &migrations).unwrap();
+    schema::bring_forward(&database, 3, &migrations).unwrap();
+    let read = redb::ReadableDatabase::begin_read(&database).unwrap();
+    let marks = read.open_table(MARKS).unwrap();
+    let found: Vec<(u64, u64)> = redb::ReadableTable::iter(&marks)
+        .unwrap()
+        .map(|item| item.map(|(at, order)| (at.value(), order.value())).unwrap())
+        .collect();
+    assert_eq!(found, [(1, 0), (2, 1)], "each step once, in order");
+
+    let Err(Unusable::Refused(why)) = schema::prepare(&database) else {
+        panic!("version 3 is newer than {}", schema::VERSION)
+    };
+    assert!(why.contains("version 3"), "{why}");
+}
+
+/// A disk that can be full.
+#[derive(Debug, Clone)]
+struct Disk {
+    bytes: Arc<InMemoryBackend>,
+    full: Arc<AtomicBool>,
+}
+
+impl Disk {
+    fn room(&self) -> io::Result<()> {
+        match self.full.load(Ordering::SeqCst) {
+            true => Err(io::Error::from(io::ErrorKind::StorageFull)),
+            false => Ok(()),
+        }
+    }
+}
+
+impl StorageBackend for Disk {
+    fn len(&self) -> io::Result<u64> {
+        self.bytes.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.bytes.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.room()?;
+        self.bytes.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.room()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.room()?;
+        self.bytes.write(offset, data)
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_is_an_error_until_there_is_room_again() {
+    let disk = Disk {
+        bytes: Arc::new(InMemoryBackend::new()),
+        full: Arc::default(),
+    };
+    let opened = disk.clone();
+    let open = move || Database::builder().create_with_backend(opened.clone());
+    let store = RedbStore {
+        opened: RedbStore::try_with(Box::new(open)).unwrap(),
+        set_aside: None,
+    };
+    store.begin(1).await.unwrap();
+    let (one, two) = (change("a", "1", 1, 0), change("a", "1", 2, 1));
+    store.commit(batch(1, vec![step(&one)])).await.unwrap();
+
+    disk.full.store(true, Ordering::SeqCst);
+    for _ in 0..2 {
+        let refused = store.commit(batch(2, vec![step(&two)])).await;
+        assert!(refused.is_err());
+    }
+    disk.full.store(false, Ordering::SeqCst);
+    store.commit(batch(2, vec![step(&two)])).await.unwrap();
+    let next = store.begin(2).await.unwrap();
+    assert_eq!(next.log, [one, two]);
+}

@@ -1,0 +1,443 @@
+//! What of a watch outlives the gateway: over a scripted cloud with paused time, and a real file. The next gateway
+//! begins with a copy of the file as it is at that moment, as after a kill; the first one is not asked to end.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "in a test, what is not there is a failure"
+)]
+
+mod support;
+
+use isthmus::{
+    core::{
+        dialect::{Dialect, Proof},
+        error::{Error, ErrorKind, ErrorReason},
+        gateway::Gateway,
+        realizations::{WatchManyRequest, WatchRequest},
+        store::Store,
+        watch::{
+            log::Observation,
+            stream::{EventKind, Outcome, Watch, WatchEvent},
+        },
+    },
+    model::{
+        Assurance, BackendName, ConnectionChange, ConnectionName, ConnectionSpec, Goal, Parent,
+        RealizationState as State, codes,
+    },
+    store::RedbStore,
+};
+use std::{path::PathBuf, sync::Arc, time::Duration};
+use support::scripted::{Scripted, active, failed, in_progress, realized, seen};
+use tempfile::TempDir;
+use tokio::time::Instant;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+struct Life {
+    cloud: Arc<Scripted>,
+    gateway: Arc<Gateway>,
+    folder: TempDir,
+}
+
+impl Life {
+    async fn first() -> Life {
+        Life::over(Scripted::new(), tempfile::tempdir().unwrap()).await
+    }
+
+    async fn over(cloud: Arc<Scripted>, folder: TempDir) -> Life {
+        let store = RedbStore::open(&folder.path().join("log.redb")).await;
+        let store: Arc<dyn Store> = Arc::new(store.unwrap());
+        let dialect: Arc<dyn Dialect> = cloud.clone();
+        let backends = vec![(Scripted::settings("a"), dialect)];
+        let gateway = Gateway::start_with_store(backends, 15 * SECOND, store);
+        Life {
+            gateway: gateway.await.unwrap(),
+            cloud,
+            folder,
+        }
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("log.redb")
+    }
+
+    /// The gateway that is started after this one was killed now.
+    async fn killed(self) -> Life {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::copy(self.file(), folder.path().join("log.redb")).unwrap();
+        Life::over(self.cloud, folder).await
+    }
+
+    /// The gateway that is started after this one ended and its file was lost.
+    async fn lost(self) -> Life {
+        // Epochs are milliseconds of the real clock.
+        std::thread::sleep(Duration::from_millis(2));
+        Life::over(self.cloud, tempfile::tempdir().unwrap()).await
+    }
+
+    fn name(&self, id: &str) -> ConnectionName {
+        ConnectionName::connection(&backend(), id).unwrap()
+    }
+
+    fn request(&self, id: &str) -> WatchRequest {
+        WatchRequest {
+            name: self.name(id),
+            goal: None,
+            write_token: String::new(),
+            resume_token: String::new(),
+            accept_partial: false,
+            include_tunnel: false,
+            snapshot_if_compacted: false,
+        }
+    }
+
+    async fn open(&self, request: WatchRequest) -> Result<Watch, Error> {
+        self.gateway.watch(request).await
+    }
+
+    async fn watch(&self, id: &str) -> Watch {
+        self.open(self.request(id)).await.unwrap()
+    }
+
+    async fn resume(&self, id: &str, resume_token: &str) -> Result<Watch, Error> {
+        self.open(WatchRequest {
+            resume_token: resume_token.to_owned(),
+            ..self.request(id)
+        })
+        .await
+    }
+
+    async fn create(&self) -> (String, String) {
+        let spec = ConnectionSpec::default();
+        let accepted = self.gateway.create(&backend(), spec, false).await.unwrap();
+        (accepted.name.unwrap().id.to_string(), accepted.write_token)
+    }
+
+    async fn update(&self, id: &str) -> String {
+        let change = ConnectionChange::default();
+        let accepted = self.gateway.update(&self.name(id), change, false).await;
+        accepted.unwrap().write_token
+    }
+}
+
+fn backend() -> BackendName {
+    "a".parse().unwrap()
+}
+
+fn step(number: usize) -> isthmus::core::error::Result<isthmus::model::Sighting> {
+    seen(
+        State::InProgress,
+        Assurance::IntentStored,
+        &number.to_string(),
+    )
+}
+
+async fn next(watch: &mut Watch) -> WatchEvent {
+    let event = watch.next().await.expect("the stream goes on");
+    event.expect("no error")
+}
+
+/// The next message that says where the connection stands, or how the watch ended.
+async fn next_state(watch: &mut Watch) -> WatchEvent {
+    loop {
+        let event = next(watch).await;
+        if entry(&event).is_some() || event.outcome.is_some() {
+            return event;
+        }
+    }
+}
+
+fn entry(event: &WatchEvent) -> Option<&Observation> {
+    match &event.kind {
+        EventKind::Snapshot(entry, _) | EventKind::Change(entry) => Some(entry),
+        EventKind::Heartbeat(_) => None,
+    }
+}
+
+fn position(event: &WatchEvent) -> (u64, u64) {
+    let entry = entry(event).unwrap();
+    (entry.epoch, entry.sequence)
+}
+
+fn native(event: &WatchEvent) -> &str {
+    &entry(event).unwrap().view.native_state
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resume_after_a_kill_brings_what_was_missed_and_nothing_twice() {
+    let life = Life::first().await;
+    life.cloud.say("1", step(0));
+    let (mut left, mut stayed) = (life.watch("1").await, life.watch("1").await);
+    let first = next(&mut left).await;
+    next(&mut stayed).await;
+    for number in 1..=3 {
+        life.cloud.say("1", step(number));
+        assert_eq!(native(&next_state(&mut stayed).await), number.to_string());
+    }
+    drop((left, stayed));
+    let life = life.killed().await;
+    let mut watch = life.resume("1", &first.resume_token).await.unwrap();
+    let mut told = vec![first];
+    for number in 1..=5 {
+        if number > 3 {
+            life.cloud.say("1", step(number));
+        }
+        told.push(next_state(&mut watch).await);
+    }
+    let natives: Vec<&str> = told.iter().map(native).collect();
+    assert_eq!(natives, ["0", "1", "2", "3", "4", "5"]);
+    let grows = |two: &[WatchEvent]| position(&two[0]) < position(&two[1]);
+    assert!(told.windows(2).all(grows), "{told:?}");
+    let times = |two: &[WatchEvent]| {
+        entry(&two[0]).unwrap().observe_time <= entry(&two[1]).unwrap().observe_time
+    };
+    assert!(told.windows(2).all(times));
+    let lives: Vec<u64> = told.iter().map(|event| position(event).0).collect();
+    assert!(lives[3] < lives[4], "each start is a new, higher epoch");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_stream_was_told_is_kept_however_soon_the_kill_comes() {
+    let mut life = Life::first().await;
+    life.cloud.say("1", step(0));
+    let mut token = String::new();
+    let mut told = Vec::new();
+    for number in 0..8 {
+        life.cloud.say("1", step(number));
+        let mut watch = match token.as_str() {
+            "" => life.watch("1").await,
+            token => life.resume("1", token).await.unwrap(),
+        };
+        let event = next_state(&mut watch).await;
+        told.push(native(&event).to_owned());
+        token = event.resume_token;
+        drop(watch);
+        life = life.killed().await;
+    }
+    assert_eq!(told, ["0", "1", "2", "3", "4", "5", "6", "7"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_over_many_resumes_after_a_kill() {
+    let life = Life::first().await;
+    for id in ["1", "2", "3"] {
+        life.cloud.say(id, step(0));
+    }
+    let request = |resume_token: &str| WatchManyRequest {
+        parent: Parent::One(backend()),
+        resume_token: resume_token.to_owned(),
+        include_tunnel: false,
+        snapshot_if_compacted: false,
+    };
+    let mut watch = life.gateway.watch_many(request("")).await.unwrap();
+    let mut token = loop {
+        let event = watch.next().await.unwrap().unwrap();
+        if event.synced {
+            break event.resume_token;
+        }
+    };
+    // Seen for the first time, each.
+    let mut seen = 0;
+    while seen < 3 {
+        let event = watch.next().await.unwrap().unwrap();
+        seen += event.changes.len();
+        token = event.resume_token;
+    }
+    life.cloud.say("2", step(1));
+    while watch.next().await.unwrap().unwrap().changes.is_empty() {}
+    drop(watch);
+
+    let life = life.killed().await;
+    let mut watch = life.gateway.watch_many(request(&token)).await.unwrap();
+    life.cloud.say("3", step(2));
+    let mut told = Vec::new();
+    while told.len() < 2 {
+        let event = watch.next().await.unwrap().unwrap();
+        assert!(event.snapshots.is_empty());
+        for (entry, left_out) in event.changes {
+            assert_eq!(left_out, 0);
+            told.push((entry.name.id.to_string(), entry.view.native_state.clone()));
+        }
+    }
+    let expected = [("2", "1"), ("3", "2")].map(|(id, native)| (id.to_owned(), native.to_owned()));
+    assert_eq!(told, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_stays_bound_to_its_write() {
+    let life = Life::first().await;
+    life.cloud
+        .prove_by(Proof::RequestIds(vec!["r-1".into(), "r-2".into()]));
+    let (id, token) = life.create().await;
+    let life = life.killed().await;
+    life.cloud.say(&id, realized());
+    let request = WatchRequest {
+        write_token: token,
+        ..life.request(&id)
+    };
+    let mut watch = life.open(request).await.unwrap();
+    let last = loop {
+        let event = next(&mut watch).await;
+        if event.outcome.is_some() {
+            break event;
+        }
+    };
+    assert!(matches!(last.outcome, Some(Outcome::Succeeded(_))));
+    assert_eq!(life.cloud.last_target().request_ids, ["r-1", "r-2"]);
+    assert_eq!(entry(&last).unwrap().view.request_ids, ["r-1", "r-2"]);
+    assert!(watch.next().await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quiet_time_begins_again_because_nobody_looked_meanwhile() {
+    let life = Life::first().await;
+    life.cloud.say("1", active());
+    let native_state = "ACTIVE".to_owned();
+    life.cloud.prove_by(Proof::StatusMustMove { native_state });
+    let token = life.update("1").await;
+    let bound = WatchRequest {
+        write_token: token,
+        ..life.request("1")
+    };
+    let quiet = Scripted::settings("a").poll.quiet_after_update;
+    let mut watch = life.open(bound.clone()).await.unwrap();
+    let almost = tokio::time::timeout(quiet - 5 * SECOND, async {
+        while next(&mut watch).await.outcome.is_none() {}
+    });
+    assert!(almost.await.is_err(), "not quiet for long enough");
+    drop(watch);
+
+    let life = life.killed().await;
+    let begun = Instant::now();
+    let mut watch = life.open(bound).await.unwrap();
+    let last = loop {
+        let event = next(&mut watch).await;
+        if event.outcome.is_some() {
+            break event;
+        }
+    };
+    assert!(begun.elapsed() >= quiet, "{:?}", begun.elapsed());
+    let Some(Outcome::Succeeded(Some(reason))) = last.outcome else {
+        panic!("{last:?}")
+    };
+    assert_eq!(reason.code, codes::ASSUMED_AFTER_QUIET_TIME);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outcome_that_was_not_read_is_read_after_the_kill_once() {
+    let life = Life::first().await;
+    let (id, token) = life.create().await;
+    let bound = WatchRequest {
+        write_token: token,
+        ..life.request(&id)
+    };
+    let (mut mine, mut other) = (
+        life.open(bound.clone()).await.unwrap(),
+        life.open(bound.clone()).await.unwrap(),
+    );
+    let begin = next(&mut mine).await.resume_token;
+    life.cloud.say(&id, failed());
+    let outcome = loop {
+        if let Some(outcome) = next(&mut other).await.outcome {
+            break outcome;
+        }
+    };
+    assert!(matches!(outcome, Outcome::Failed(_)));
+    drop((mine, other));
+
+    let life = life.killed().await;
+    // Whatever the cloud says now: that it had failed was said, and confirmed.
+    life.cloud.say(&id, in_progress());
+    let request = WatchRequest {
+        resume_token: begin,
+        ..bound
+    };
+    let mut watch = life.open(request).await.unwrap();
+    let mut outcomes = Vec::new();
+    while let Some(event) = watch.next().await {
+        outcomes.extend(event.unwrap().outcome);
+    }
+    assert_eq!(outcomes, [outcome]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn tokens_of_a_lost_store_are_out_of_range_or_begin_anew() {
+    let life = Life::first().await;
+    let (id, write_token) = life.create().await;
+    let mut watch = life.watch(&id).await;
+    let resume_token = next(&mut watch).await.resume_token;
+    drop(watch);
+
+    let life = life.lost().await;
+    let error = life.resume(&id, &resume_token).await.unwrap_err();
+    assert_eq!(
+        (error.kind, error.reason),
+        (ErrorKind::OutOfRange, ErrorReason::Compacted)
+    );
+    let bound = WatchRequest {
+        write_token,
+        ..life.request(&id)
+    };
+    let error = life.open(bound).await.unwrap_err();
+    assert_eq!(error.reason, ErrorReason::Compacted);
+    let anew = WatchRequest {
+        resume_token,
+        snapshot_if_compacted: true,
+        ..life.request(&id)
+    };
+    let mut watch = life.open(anew).await.unwrap();
+    let first = next(&mut watch).await;
+    assert!(matches!(first.kind, EventKind::Snapshot(..)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_was_forgotten_leaves_no_position_behind() {
+    let life = Life::first().await;
+    life.cloud.say("1", step(0));
+    let (old, _) = life.create().await;
+    let token_of_old = life.update(&old).await;
+    let mut watch = life.watch("1").await;
+    let event = next(&mut watch).await;
+    life.cloud.say("1", step(1));
+    next_state(&mut watch).await;
+    drop(watch);
+    // Nobody watches for longer than anything is remembered.
+    tokio::time::sleep(Duration::from_secs(2 * 3600)).await;
+    let error = life.resume("1", &event.resume_token).await.unwrap_err();
+    assert_eq!(
+        error.reason,
+        ErrorReason::Compacted,
+        "something may be missing"
+    );
+
+    // As many writes as before must not make the old token name a new one.
+    life.update(&old).await;
+    life.update(&old).await;
+    let life = life.killed().await;
+    let bound = WatchRequest {
+        write_token: token_of_old,
+        goal: Some(Goal::Config),
+        ..life.request(&old)
+    };
+    let error = life.open(bound).await.unwrap_err();
+    assert_eq!(error.reason, ErrorReason::Compacted);
+}
+
+#[tokio::test(start_paused = true)]
+async fn looks_that_find_no_change_write_nothing() {
+    let life = Life::first().await;
+    life.cloud.say("1", active());
+    let mut watch = life.watch("1").await;
+    next(&mut watch).await;
+    let before = std::fs::read(life.file()).unwrap();
+    let looks = life.cloud.looks();
+    tokio::time::timeout(600 * SECOND, async {
+        loop {
+            assert!(entry(&next(&mut watch).await).is_none());
+        }
+    })
+    .await
+    .unwrap_err();
+    assert!(life.cloud.looks() > looks + 10);
+    assert!(std::fs::read(life.file()).unwrap() == before);
+}

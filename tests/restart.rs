@@ -8,13 +8,15 @@
 
 mod support;
 
+use async_trait::async_trait;
 use isthmus::{
     core::{
+        backend::Serving,
         dialect::{Dialect, Proof},
         error::{Error, ErrorKind, ErrorReason},
         gateway::Gateway,
         realizations::{WatchManyRequest, WatchRequest},
-        store::Store,
+        store::{Batch, Recovered, Store, StoreError},
         watch::{
             log::Observation,
             stream::{EventKind, Outcome, Watch, WatchEvent},
@@ -26,7 +28,14 @@ use isthmus::{
     },
     store::RedbStore,
 };
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 use support::scripted::{Scripted, active, failed, in_progress, realized, seen};
 use tempfile::TempDir;
 use tokio::time::Instant;
@@ -46,7 +55,10 @@ impl Life {
 
     async fn over(cloud: Arc<Scripted>, folder: TempDir) -> Life {
         let store = RedbStore::open(&folder.path().join("log.redb")).await;
-        let store: Arc<dyn Store> = Arc::new(store.unwrap());
+        Life::with(cloud, folder, Arc::new(store.unwrap())).await
+    }
+
+    async fn with(cloud: Arc<Scripted>, folder: TempDir, store: Arc<dyn Store>) -> Life {
         let dialect: Arc<dyn Dialect> = cloud.clone();
         let backends = vec![(Scripted::settings("a"), dialect)];
         let gateway = Gateway::start_with_store(backends, 15 * SECOND, store);
@@ -70,8 +82,11 @@ impl Life {
 
     /// The gateway that is started after this one ended and its file was lost.
     async fn lost(self) -> Life {
-        // Epochs are milliseconds of the real clock.
-        std::thread::sleep(Duration::from_millis(2));
+        // Epochs are milliseconds of the real clock, and no process starts twice in one.
+        let begun = std::time::Instant::now();
+        while begun.elapsed() < Duration::from_millis(2) {
+            tokio::task::yield_now().await;
+        }
         Life::over(self.cloud, tempfile::tempdir().unwrap()).await
     }
 
@@ -117,6 +132,27 @@ impl Life {
         let change = ConnectionChange::default();
         let accepted = self.gateway.update(&self.name(id), change, false).await;
         accepted.unwrap().write_token
+    }
+}
+
+/// A store on a disk that can be full.
+#[derive(Debug)]
+struct OnDisk {
+    store: RedbStore,
+    full: AtomicBool,
+}
+
+#[async_trait]
+impl Store for OnDisk {
+    async fn begin(&self, at_least: u64) -> Result<Recovered, StoreError> {
+        self.store.begin(at_least).await
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
+        match self.full.load(Ordering::SeqCst) {
+            true => Err(StoreError("no space left on the device".to_owned())),
+            false => self.store.commit(batch).await,
+        }
     }
 }
 
@@ -440,4 +476,43 @@ async fn looks_that_find_no_change_write_nothing() {
     .unwrap_err();
     assert!(life.cloud.looks() > looks + 10);
     assert!(std::fs::read(life.file()).unwrap() == before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_disk_stops_nobody_and_positions_that_were_not_kept_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = RedbStore::open(&folder.path().join("log.redb")).await;
+    let disk = Arc::new(OnDisk {
+        store: store.unwrap(),
+        full: AtomicBool::new(false),
+    });
+    let life = Life::with(Scripted::new(), folder, Arc::clone(&disk) as Arc<dyn Store>).await;
+    let mut keeping = life.gateway.keeping().unwrap();
+    life.cloud.say("1", step(0));
+    let mut watch = life.watch("1").await;
+    let kept = next(&mut watch).await.resume_token;
+
+    disk.full.store(true, Ordering::SeqCst);
+    life.cloud.say("1", step(1));
+    let lost = next_state(&mut watch).await;
+    assert_eq!(native(&lost), "1");
+    assert_eq!(*keeping.borrow_and_update(), Serving::No);
+    let (_, write_token) = life.create().await;
+    assert!(!write_token.is_empty(), "writes go on");
+    let after_a_kill_now = {
+        let copy = tempfile::tempdir().unwrap();
+        std::fs::copy(life.file(), copy.path().join("log.redb")).unwrap();
+        Life::over(Arc::clone(&life.cloud), copy).await
+    };
+    let refused = after_a_kill_now.resume("1", &lost.resume_token).await;
+    assert_eq!(refused.unwrap_err().reason, ErrorReason::Compacted);
+    assert!(after_a_kill_now.resume("1", &kept).await.is_ok());
+
+    disk.full.store(false, Ordering::SeqCst);
+    let again = keeping.wait_for(|serving| *serving == Serving::Yes).await;
+    again.unwrap();
+    let life = life.killed().await;
+    life.cloud.say("1", step(2));
+    let mut watch = life.resume("1", &lost.resume_token).await.unwrap();
+    assert_eq!(native(&next_state(&mut watch).await), "2");
 }

@@ -1,5 +1,5 @@
-//! Canaries: secrets that must be found nowhere. Every log line of every level, every error, every answer
-//! and every debug print of a busy, failing gateway is searched for them.
+//! Canaries: secrets that must be found nowhere. Every log line of every level, every error, every answer,
+//! every debug print and the store of a busy, failing gateway is searched for them.
 
 #![allow(
     clippy::unwrap_used,
@@ -22,6 +22,7 @@ use std::{
     fmt::Debug,
     io,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 use support::{
     clouds::{self, PSK, References},
@@ -186,7 +187,9 @@ async fn no_secret_is_ever_told() {
     canaries.extend([PSK.to_owned(), NEW_PSK.to_owned()]);
     let mut seen = Seen::default();
     seen.note(&settings);
-    let running = Running::start(settings).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("log.redb");
+    let mut running = Running::start_with_store(settings, &file).await;
     seen.note(&running.gateway);
 
     use_everything(
@@ -241,6 +244,14 @@ async fn no_secret_is_ever_told() {
     let wanted = References::of(&openstack).connection("os-a");
     fail_everything(&running, "os-a", &wanted, &mut seen).await;
 
+    running.drain().await;
+    running.gateway.shut_down(Duration::from_secs(10)).await;
+    let stored = std::fs::read(&file).unwrap();
+    let stored = String::from_utf8_lossy(&stored).into_owned();
+    assert!(
+        stored.contains("backends/nsx-a/connections/"),
+        "the log was kept"
+    );
     let logged = String::from_utf8_lossy(&logs.0.lock().unwrap()).into_owned();
     assert!(
         logged.contains("the cloud accepted a write"),
@@ -251,6 +262,7 @@ async fn no_secret_is_ever_told() {
         assert_eq!(line, None, "`{canary}` was logged");
         let told = seen.0.iter().find(|text| text.contains(canary.as_str()));
         assert_eq!(told, None, "`{canary}` was told");
+        assert!(!stored.contains(canary), "`{canary}` was kept");
     }
     for header in ["JSESSIONID=", "gAAAA"] {
         let line = logged.lines().find(|line| line.contains(header));

@@ -1,7 +1,7 @@
 //! A gateway on a free port of 127.0.0.1, and clients of it.
 
 use isthmus::{
-    core::{gateway::Gateway, settings::BackendSettings},
+    core::{dialect::Dialect, gateway::Gateway, settings::BackendSettings},
     dialects,
     grpc::pb::{
         self, backend_service_client::BackendServiceClient,
@@ -9,13 +9,17 @@ use isthmus::{
         realization_service_client::RealizationServiceClient,
     },
     server,
+    store::RedbStore,
 };
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use tonic::{
     Status, Streaming,
     transport::{Channel, Endpoint},
 };
+
+/// The longest silence on a stream.
+const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// A running gateway; dropped, it stops.
 pub struct Running {
@@ -30,18 +34,31 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts one over these backends.
+    /// Starts one over these backends, with its log in memory.
     pub async fn start(backends: Vec<BackendSettings>) -> Running {
+        let gateway = Gateway::start(Running::bound(backends), HEARTBEAT);
+        Running::serve(gateway).await
+    }
+
+    /// Starts one that keeps its log in a file.
+    pub async fn start_with_store(backends: Vec<BackendSettings>, file: &Path) -> Running {
+        let store = Arc::new(RedbStore::open(file).await.unwrap());
+        let bound = Running::bound(backends);
+        let gateway = Gateway::start_with_store(bound, HEARTBEAT, store).await;
+        Running::serve(gateway.unwrap()).await
+    }
+
+    fn bound(backends: Vec<BackendSettings>) -> Vec<(BackendSettings, Arc<dyn Dialect>)> {
         // A second installation fails, and is the same provider.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let bound = backends
-            .into_iter()
-            .map(|settings| {
-                let dialect = dialects::connect(&settings).expect("the settings work");
-                (settings, dialect)
-            })
-            .collect();
-        let gateway = Gateway::start(bound, Duration::from_secs(15));
+        let connected = backends.into_iter().map(|settings| {
+            let dialect = dialects::connect(&settings).expect("the settings work");
+            (settings, dialect)
+        });
+        connected.collect()
+    }
+
+    async fn serve(gateway: Arc<Gateway>) -> Running {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();

@@ -161,7 +161,7 @@ fn asked(service: &str) -> HealthCheckRequest {
     }
 }
 
-/// A server with the health of one service and one backend.
+/// A server with the health of one service, one backend and the store.
 async fn health() -> (
     watch::Sender<Serving>,
     Server,
@@ -171,8 +171,8 @@ async fn health() -> (
     let drain = CancellationToken::new();
     let service = HealthService::new(
         &["isthmus.v1.BackendService"],
-        vec![("a".parse().unwrap(), receiver)],
-        None,
+        vec![("a".parse().unwrap(), receiver.clone())],
+        Some(receiver),
         drain.clone(),
     );
     let routes = Routes::new(HealthServer::new(service));
@@ -182,7 +182,7 @@ async fn health() -> (
 }
 
 #[tokio::test]
-async fn health_is_told_of_the_server_its_services_and_each_backend() {
+async fn health_is_told_of_the_server_its_services_each_backend_and_the_store() {
     let (serving, _server, mut client) = health().await;
     for (given, expected) in [
         (Serving::NotAsked, ServingStatus::Unknown),
@@ -194,6 +194,7 @@ async fn health_is_told_of_the_server_its_services_and_each_backend() {
             ("", ServingStatus::Serving),
             ("isthmus.v1.BackendService", ServingStatus::Serving),
             ("backends/a", expected),
+            ("store", expected),
         ] {
             let answer = client.check(asked(service)).await.unwrap().into_inner();
             assert_eq!(answer.status(), expected, "{service} {given:?}");

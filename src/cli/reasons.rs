@@ -143,7 +143,7 @@ pub fn of_error(reason: ErrorReason) -> Explanation {
             "Objects that carry the gateway's mark and that no connection uses may be left over in the cloud.",
         ),
         ErrorReason::Compacted => told(
-            "The gateway no longer remembers the position to resume from: it was restarted, or much has happened since.",
+            "The gateway no longer remembers the position to resume from: much has happened since, or it was restarted without its log.",
             "Watch again without --resume-token; the first message says where the connection stands now.",
             NOTHING,
         ),

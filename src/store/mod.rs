@@ -42,6 +42,8 @@ struct Opened {
     open: Box<Opener>,
     /// `None` after a failure. A std mutex: held by blocking threads only.
     database: Mutex<Option<Database>>,
+    /// What was read to see whether the file is sound, for the life that begins next.
+    read: Mutex<Option<Recovered>>,
 }
 
 impl fmt::Debug for Opened {
@@ -145,14 +147,15 @@ impl RedbStore {
         let sound = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let database = open().map_err(|error| Unusable::from(redb::Error::from(error)))?;
             schema::prepare(&database)?;
-            schema::recover(&database)?;
-            Ok(database)
+            let read = schema::recover(&database)?;
+            Ok((database, read))
         }));
-        let database =
+        let (database, read) =
             sound.unwrap_or_else(|_| Err(Unusable::Corrupt("it cannot be read".into())))?;
         Ok(Arc::new(Opened {
             open,
             database: Mutex::new(Some(database)),
+            read: Mutex::new(Some(read)),
         }))
     }
 
@@ -166,10 +169,19 @@ impl Opened {
     fn begin(&self, at_least: u64) -> Result<Recovered, StoreError> {
         let mut slot = self.database.lock().unwrap_or_else(PoisonError::into_inner);
         let database = self.ready(&mut slot)?;
-        schema::begin(database, at_least).map_err(|error| StoreError(error.to_string()))?;
-        schema::recover(database).map_err(|error| match error {
-            Unusable::Corrupt(why) | Unusable::Refused(why) => StoreError(why),
-        })
+        let (epoch, ended) =
+            schema::begin(database, at_least).map_err(|error| StoreError(error.to_string()))?;
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        match read.take() {
+            Some(mut recovered) => {
+                recovered.epoch = epoch;
+                recovered.earlier.extend(ended);
+                Ok(recovered)
+            }
+            None => schema::recover(database).map_err(|error| match error {
+                Unusable::Corrupt(why) | Unusable::Refused(why) => StoreError(why),
+            }),
+        }
     }
 
     fn commit(&self, batch: &Batch) -> Result<(), StoreError> {

@@ -79,15 +79,16 @@ pub fn bring_forward(
     Ok(())
 }
 
-/// Begins a new life of the log.
-pub fn begin(database: &Database, at_least: u64) -> Result<(), redb::Error> {
+/// Begins a new life of the log: its number, and the life that ended with its last sequence.
+pub fn begin(database: &Database, at_least: u64) -> Result<(u64, Option<(u64, u64)>), redb::Error> {
     let write = database.begin_write()?;
-    {
+    let began = {
         let mut meta = write.open_table(META)?;
         let mut epochs = write.open_table(EPOCHS)?;
         let before = meta.get("epoch")?.map(|epoch| epoch.value());
         let last = meta.get("last")?.map_or(0, |last| last.value());
-        if let Some(before) = before {
+        let ended = before.map(|before| (before, last));
+        if let Some((before, last)) = ended {
             epochs.insert(before, last)?;
         }
         while epochs.len()? > LIVES {
@@ -96,9 +97,10 @@ pub fn begin(database: &Database, at_least: u64) -> Result<(), redb::Error> {
         // Also if the clock was set back.
         let epoch = at_least.max(before.map_or(0, |before| before + 1));
         meta.insert("epoch", epoch)?;
-    }
+        (epoch, ended)
+    };
     write.commit()?;
-    Ok(())
+    Ok(began)
 }
 
 /// Everything that is kept.

@@ -512,7 +512,7 @@ async fn a_resume_brings_what_was_missed_and_nothing_twice() {
     let setup = Setup::new();
     setup.cloud.say("1", in_progress());
     let mut watch = setup.watch("1", None).await;
-    let token = next(&mut watch).await.resume_token;
+    let token = next(&mut watch).await.resume_token();
     drop(watch);
     let mut bystander = setup.watch("1", None).await;
     for answer in [failed(), active(), realized()] {
@@ -536,7 +536,7 @@ async fn a_resume_brings_what_was_missed_and_nothing_twice() {
 async fn a_token_of_another_life_is_out_of_range_or_begins_anew() {
     let first = Setup::new();
     first.cloud.say("1", active());
-    let token = next(&mut first.watch("1", None).await).await.resume_token;
+    let token = next(&mut first.watch("1", None).await).await.resume_token();
     // The epoch is the time of the start in milliseconds, which paused time does not move.
     std::hint::black_box((0..2_000_000u64).sum::<u64>());
     let since = std::time::SystemTime::now();
@@ -628,9 +628,8 @@ async fn two_hundred_watchers_cost_the_cloud_no_more_than_one() {
             };
             watches.push(setup.gateway.watch(request).await.unwrap());
         }
-        let before = setup.cloud.looks();
         tokio::time::sleep(60 * SECOND).await;
-        setup.cloud.looks() - before
+        setup.cloud.looks()
     }
     let one = looks_in_a_minute(1).await;
     let many = looks_in_a_minute(200).await;

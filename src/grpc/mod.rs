@@ -4,6 +4,7 @@ pub mod backends;
 pub mod connections;
 pub mod convert;
 pub mod deadline;
+pub mod frame;
 pub mod pb;
 pub mod realizations;
 pub mod status;

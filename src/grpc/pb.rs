@@ -10,6 +10,15 @@ pub mod v1 {
 
 pub use v1::*;
 
+/// The server of `RealizationService`, whose streams are of [`Frame`](crate::grpc::frame::Frame)s.
+#[allow(missing_docs, clippy::all, rustdoc::all)]
+pub mod streaming {
+    include!(concat!(
+        env!("OUT_DIR"),
+        "/isthmus.v1.RealizationService.rs"
+    ));
+}
+
 /// The descriptors of `isthmus.v1`, with custom options and without comments.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/isthmus.v1.bin"));
 

@@ -8,7 +8,9 @@ use crate::{
     },
     grpc::{
         convert::realization::{Look, Wait, many_event, standing, watch_event},
-        deadline, pb, status,
+        deadline,
+        frame::Frame,
+        pb, status,
     },
 };
 use futures_util::stream::{BoxStream, StreamExt, unfold};
@@ -36,10 +38,9 @@ impl Realizations {
 }
 
 #[tonic::async_trait]
-impl pb::realization_service_server::RealizationService for Realizations {
-    type WatchRealizationStream = BoxStream<'static, Result<pb::WatchRealizationResponse, Status>>;
-    type WatchRealizationsStream =
-        BoxStream<'static, Result<pb::WatchRealizationsResponse, Status>>;
+impl pb::streaming::realization_service_server::RealizationService for Realizations {
+    type WatchRealizationStream = BoxStream<'static, Result<Frame, Status>>;
+    type WatchRealizationsStream = BoxStream<'static, Result<Frame, Status>>;
 
     async fn get_realization(
         &self,

@@ -35,7 +35,7 @@ use crate::{
         pb::{
             self, backend_service_server::BackendServiceServer,
             connection_service_server::ConnectionServiceServer,
-            realization_service_server::RealizationServiceServer,
+            streaming::realization_service_server::RealizationServiceServer,
         },
         realizations::Realizations,
     },

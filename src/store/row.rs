@@ -3,7 +3,7 @@
 use crate::{
     core::watch::{
         knowledge::{Memory, View},
-        log::Observation,
+        log::{Observation, Wire},
     },
     model::name::{Collection, ResourceName},
 };
@@ -50,6 +50,7 @@ impl Change {
             previous: self.previous,
             observe_time: self.observe_time,
             view: self.view,
+            wire: Wire::default(),
         }))
     }
 }

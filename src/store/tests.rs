@@ -3,7 +3,7 @@ use crate::{
         store::{Batch, Recovered, Step, Store},
         watch::{
             knowledge::{Memory, QuietMemory, View, WriteKind},
-            log::Observation,
+            log::{Observation, Wire},
         },
     },
     model::{
@@ -58,6 +58,7 @@ fn change(backend: &str, id: &str, sequence: u64, previous: u64) -> Arc<Observat
             assumed: true,
             login_lost: true,
         },
+        wire: Wire::default(),
     })
 }
 

@@ -1,7 +1,12 @@
 //! The observation log: what was said of each connection, in order, in a bounded window.
 
 use crate::{core::watch::knowledge::View, model::ConnectionName};
-use std::{collections::VecDeque, sync::Arc, time::SystemTime};
+use bytes::Bytes;
+use std::{
+    collections::VecDeque,
+    sync::{Arc, OnceLock},
+    time::SystemTime,
+};
 
 /// How many changes of one connection are remembered. A resume from further back is out of range.
 pub const WINDOW_PER_CONNECTION: usize = 64;
@@ -21,7 +26,33 @@ pub struct Observation {
     pub observe_time: Option<SystemTime>,
     /// What is said.
     pub view: View,
+    /// Its form on the wire.
+    pub wire: Wire,
 }
+
+/// What an observation is on the wire, written once for all streams by whoever serves it; what the bytes mean is
+/// not known here. A copy begins without, and two observations that say the same are equal whatever is in it.
+#[derive(Debug, Default)]
+pub struct Wire {
+    /// On a stream of its connection.
+    pub alone: OnceLock<Bytes>,
+    /// On a stream over many connections.
+    pub among_many: OnceLock<Bytes>,
+}
+
+impl Clone for Wire {
+    fn clone(&self) -> Wire {
+        Wire::default()
+    }
+}
+
+impl PartialEq for Wire {
+    fn eq(&self, _: &Wire) -> bool {
+        true
+    }
+}
+
+impl Eq for Wire {}
 
 /// The remembered changes of one connection, oldest first.
 #[derive(Debug)]
@@ -120,6 +151,7 @@ mod tests {
             previous,
             observe_time: None,
             view: View::default(),
+            wire: Wire::default(),
         })
     }
 

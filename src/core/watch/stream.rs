@@ -19,7 +19,7 @@ use crate::{
             token::ResumeToken,
         },
     },
-    model::{RealizationState, Reason},
+    model::{ConnectionName, RealizationState, Reason},
 };
 use std::{sync::Arc, time::Duration};
 use tokio::{
@@ -40,7 +40,32 @@ pub struct WatchEvent {
     /// How many changes were left out before this one.
     pub coalesced: u64,
     /// Where to resume after this message.
-    pub resume_token: String,
+    pub position: Position,
+}
+
+impl WatchEvent {
+    /// Where to resume after this message, as text.
+    pub fn resume_token(&self) -> String {
+        self.position.token()
+    }
+}
+
+/// Where a stream is in the log of a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position {
+    /// The connection.
+    pub name: ConnectionName,
+    /// The log's life.
+    pub epoch: u64,
+    /// The last sequence that was sent, or is not to be sent.
+    pub sequence: u64,
+}
+
+impl Position {
+    /// As a client hands it back.
+    pub fn token(&self) -> String {
+        ResumeToken::new(self.name.to_string(), self.epoch, self.sequence).encode()
+    }
 }
 
 /// What happened.
@@ -139,9 +164,12 @@ impl Watch {
     }
 
     /// Where to resume after the last message.
-    pub fn resume_token(&self) -> String {
-        let epoch = self.poller.ring().journal().epoch();
-        ResumeToken::new(self.subject.name().to_string(), epoch, self.cursor).encode()
+    pub fn position(&self) -> Position {
+        Position {
+            name: self.subject.name().clone(),
+            epoch: self.poller.ring().journal().epoch(),
+            sequence: self.cursor,
+        }
     }
 
     /// The next message; `None` after the last. An error is the last.
@@ -259,7 +287,7 @@ impl Watch {
             kind,
             outcome,
             coalesced,
-            resume_token: self.resume_token(),
+            position: self.position(),
         }
     }
 }

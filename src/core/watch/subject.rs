@@ -8,7 +8,7 @@ use crate::{
         watch::{
             journal::Bell,
             knowledge::{Knowledge, Look, Memory, View, Write},
-            log::{After, Log, Observation},
+            log::{After, Log, Observation, Wire},
             pace,
             ring::Ring,
             schedule::Stake,
@@ -368,6 +368,7 @@ impl Subject {
                 reason: Some(Reason::new(codes::NOT_OBSERVED, "nobody has looked yet")),
                 ..View::default()
             },
+            wire: Wire::default(),
         })
     }
 
@@ -497,6 +498,7 @@ impl Subject {
             previous,
             observe_time,
             view,
+            wire: Wire::default(),
         };
         let memory = || Memory {
             wanted: state.writes.clone(),
@@ -517,12 +519,44 @@ mod tests {
     use super::*;
     use crate::core::watch::journal::Journal;
 
-    #[tokio::test(start_paused = true)]
-    async fn an_interval_that_cannot_be_kept_is_told_as_it_is() {
+    fn subject() -> Arc<Subject> {
         let journal = Arc::new(Journal::volatile(1));
         let ring = Arc::new(Ring::new("a".parse().unwrap(), journal));
         let name = ConnectionName::connection(&"a".parse().unwrap(), "1").unwrap();
-        let subject = Arc::new(Subject::new(name, ring, PollSettings::default()));
+        Arc::new(Subject::new(name, ring, PollSettings::default()))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_time_of_a_look_does_not_go_back_with_the_clock() {
+        let subject = subject();
+        let noon = SystemTime::UNIX_EPOCH + Duration::from_secs(43_200);
+        let mut told = Vec::new();
+        for (native_state, began_at) in [
+            ("one", noon),
+            ("two", noon - Duration::from_secs(3600)),
+            ("three", noon + Duration::from_secs(1)),
+        ] {
+            let (_, after_writes) = subject.begin_look().unwrap();
+            let sighting = crate::model::Sighting {
+                native_state: native_state.to_owned(),
+                ..crate::model::Sighting::default()
+            };
+            let look = Look {
+                begun: Instant::now(),
+                ended: Instant::now(),
+                after_writes,
+                result: Ok(sighting),
+            };
+            subject.end_look(&look, began_at);
+            told.push(subject.last_or_unseen().observe_time);
+        }
+        let later = noon + Duration::from_secs(1);
+        assert_eq!(told, [Some(noon), Some(noon), Some(later)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_interval_that_cannot_be_kept_is_told_as_it_is() {
+        let subject = subject();
         let _watching = subject.watch(Interest::default());
         let second = Duration::from_secs(1);
         let planned = subject.pulse().interval;

@@ -16,6 +16,7 @@ use crate::{
             Problems,
             time::{duration, positive, timestamp},
         },
+        frame::Frame,
         pb,
     },
     model::{
@@ -23,6 +24,7 @@ use crate::{
         TunnelStatus,
     },
 };
+use prost::Message;
 use std::time::Duration;
 
 /// How long `WaitRealization` waits if its caller does not say.
@@ -144,49 +146,80 @@ pub fn standing(standing: &Standing) -> (pb::Realization, Option<pb::Outcome>) {
     (realization, standing.outcome.clone().map(outcome))
 }
 
-/// One message of a watch.
-pub fn watch_event(event: WatchEvent) -> pb::WatchRealizationResponse {
+/// One message of a watch. A change is encoded once, with its token; a snapshot is not, as it says of each stream
+/// whether it is stale.
+pub fn watch_event(event: WatchEvent) -> Frame {
     use pb::watch_realization_response::Event;
-    let kind = match event.kind {
-        EventKind::Snapshot(observation, stale) => {
-            Event::Snapshot(realization(&observation, stale))
-        }
-        EventKind::Change(observation) => Event::Change(realization(&observation, false)),
-        EventKind::Heartbeat(pulse) => Event::Heartbeat(heartbeat(&pulse)),
-    };
-    pb::WatchRealizationResponse {
-        event: Some(kind),
+    let rest = pb::WatchRealizationResponse {
         outcome: event.outcome.map(outcome),
         coalesced: event.coalesced,
-        resume_token: event.resume_token,
+        ..pb::WatchRealizationResponse::default()
+    };
+    let position = event.position;
+    let whole = |event| pb::WatchRealizationResponse {
+        event: Some(event),
+        resume_token: position.token(),
+        ..rest.clone()
+    };
+    match event.kind {
+        EventKind::Change(observation) => {
+            let shared = observation.wire.alone.get_or_init(|| {
+                let change = Event::Change(realization(&observation, false));
+                let shared = pb::WatchRealizationResponse {
+                    event: Some(change),
+                    resume_token: position.token(),
+                    ..pb::WatchRealizationResponse::default()
+                };
+                shared.encode_to_vec().into()
+            });
+            Frame::new(shared.clone(), &rest)
+        }
+        EventKind::Snapshot(observation, stale) => {
+            Frame::of(&whole(Event::Snapshot(realization(&observation, stale))))
+        }
+        EventKind::Heartbeat(pulse) => Frame::of(&whole(Event::Heartbeat(heartbeat(&pulse)))),
     }
 }
 
-/// One message of a watch over many.
-pub fn many_event(many: ManyEvent) -> pb::WatchRealizationsResponse {
+/// One message of a watch over many. A change is encoded once for all streams, but for how many were left out
+/// before it; snapshots are of one stream, and few streams begin at the same time.
+pub fn many_event(many: ManyEvent) -> Frame {
     use pb::watch_realizations_response::{Event, event::Event as Kind};
+    /// The number of the field `events`.
+    const EVENTS: u32 = 1;
     let snapshots = many.snapshots.iter().map(|observation| Event {
         name: observation.name.to_string(),
         // A snapshot may be of a connection nobody has looked at for long; `observe_time` tells.
         event: Some(Kind::Snapshot(realization(observation, false))),
         coalesced: 0,
     });
-    let changes = many.changes.iter().map(|(observation, coalesced)| Event {
-        name: observation.name.to_string(),
-        event: Some(Kind::Change(realization(observation, false))),
-        coalesced: *coalesced,
-    });
     let heartbeat = many.heartbeat.iter().map(|pulse| Event {
         name: String::new(),
         event: Some(Kind::Heartbeat(heartbeat(pulse))),
         coalesced: 0,
     });
-    pb::WatchRealizationsResponse {
-        events: snapshots.chain(changes).chain(heartbeat).collect(),
+    let mut frame = Frame::of(&pb::WatchRealizationsResponse {
+        events: snapshots.chain(heartbeat).collect(),
         synced: many.synced,
         resume_token: many.resume_token,
         unreachable: many.unreachable.iter().map(ToString::to_string).collect(),
+    });
+    for (observation, coalesced) in &many.changes {
+        let shared = observation.wire.among_many.get_or_init(|| {
+            let shared = Event {
+                name: observation.name.to_string(),
+                event: Some(Kind::Change(realization(observation, false))),
+                coalesced: 0,
+            };
+            shared.encode_to_vec().into()
+        });
+        let rest = Event {
+            coalesced: *coalesced,
+            ..Event::default()
+        };
+        frame.push(EVENTS, shared, &rest);
     }
+    frame
 }
 
 fn realization(observation: &Observation, stale: bool) -> pb::Realization {
@@ -312,7 +345,10 @@ fn tunnel(tunnel: Tunnel) -> pb::Tunnel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{core::watch::knowledge::View, grpc::convert::fields_at_fault};
+    use crate::{
+        core::watch::{knowledge::View, log::Wire, stream::Position},
+        grpc::convert::fields_at_fault,
+    };
     use std::{sync::Arc, time::SystemTime};
 
     const NAME: &str = "backends/a/connections/c";
@@ -325,7 +361,16 @@ mod tests {
             previous: 0,
             observe_time: Some(SystemTime::UNIX_EPOCH + Duration::from_millis(1500)),
             view,
+            wire: Wire::default(),
         })
+    }
+
+    fn position() -> Position {
+        Position {
+            name: ConnectionName::connection(&"a".parse().unwrap(), "c").unwrap(),
+            epoch: 8,
+            sequence: 9,
+        }
     }
 
     #[test]
@@ -337,7 +382,7 @@ mod tests {
 
     #[test]
     fn an_event_carries_everything_that_was_observed() {
-        let event = watch_event(WatchEvent {
+        let frame = watch_event(WatchEvent {
             kind: EventKind::Change(observation(View {
                 state: RealizationState::Failed,
                 assurance: Assurance::ControlPlane,
@@ -359,8 +404,9 @@ mod tests {
             })),
             outcome: Some(Outcome::Failed(Reason::new("UPSTREAM_ERROR", "no route"))),
             coalesced: 3,
-            resume_token: "t".to_owned(),
+            position: position(),
         });
+        let event = pb::WatchRealizationResponse::decode(&frame.bytes()[..]).unwrap();
         let Some(pb::watch_realization_response::Event::Change(change)) = event.event else {
             panic!("a change");
         };
@@ -385,19 +431,23 @@ mod tests {
         let outcome = event.outcome.unwrap();
         assert_eq!(outcome.result(), pb::outcome::Result::Failed);
         assert_eq!(outcome.reason.unwrap().code, "UPSTREAM_ERROR");
-        assert_eq!((event.coalesced, event.resume_token.as_str()), (3, "t"));
+        assert_eq!(
+            (event.coalesced, event.resume_token),
+            (3, position().token())
+        );
     }
 
     #[test]
     fn a_connection_nobody_looked_at_claims_nothing() {
         let mut unseen = (*observation(View::default())).clone();
         unseen.observe_time = None;
-        let said = many_event(ManyEvent {
+        let frame = many_event(ManyEvent {
             snapshots: vec![Arc::new(unseen)],
             synced: true,
             unreachable: vec!["b".parse().unwrap()],
             ..ManyEvent::default()
         });
+        let said = pb::WatchRealizationsResponse::decode(&frame.bytes()[..]).unwrap();
         let Some(pb::watch_realizations_response::event::Event::Snapshot(snapshot)) =
             said.events[0].event.clone()
         else {

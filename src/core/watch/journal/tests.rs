@@ -1,5 +1,5 @@
 use super::*;
-use crate::core::watch::knowledge::View;
+use crate::core::watch::{knowledge::View, log::Wire};
 use async_trait::async_trait;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::Semaphore;
@@ -92,6 +92,7 @@ impl Bench {
             previous: 0,
             observe_time: None,
             view: View::default(),
+            wire: Wire::default(),
         };
         let change = self.journal.append(make, Memory::default, &[&self.bell]);
         change.sequence

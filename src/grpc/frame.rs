@@ -1,0 +1,248 @@
+//! Messages of streams, encoded: what is the same on every stream only once.
+//!
+//! Fields of a protobuf message may come in any order, and on the wire a message is its fields one after the other. So
+//! an observation and its resume token are written once, kept with the observation, and copied into each stream; what
+//! is of one stream alone (`outcome`, `coalesced`) follows them.
+
+use bytes::{BufMut, Bytes};
+use prost::Message;
+use std::marker::PhantomData;
+use tonic::{
+    Status,
+    codec::{BufferSettings, Codec, EncodeBuf, Encoder},
+};
+use tonic_prost::ProstDecoder;
+
+/// What a stream allocates for messages, in bytes, and grows when one is larger. tonic's 8 KiB are most of what an
+/// idle stream costs.
+const BUFFER: usize = 256;
+/// Messages that are ready are sent together up to here, in bytes.
+const TOGETHER: usize = 32 * 1024;
+
+/// One message, encoded.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Frame {
+    shared: Bytes,
+    own: Vec<u8>,
+}
+
+impl Frame {
+    /// Fields that many streams share, and the rest of the message.
+    pub fn new(shared: Bytes, rest: &impl Message) -> Frame {
+        Frame {
+            shared,
+            own: rest.encode_to_vec(),
+        }
+    }
+
+    /// A message of one stream alone.
+    pub fn of(message: &impl Message) -> Frame {
+        Frame::new(Bytes::new(), message)
+    }
+
+    /// Adds a message as one more element of the repeated field `tag`: fields that many streams share, and the
+    /// rest of it.
+    pub fn push(&mut self, tag: u32, shared: &Bytes, rest: &impl Message) {
+        prost::encoding::encode_key(
+            tag,
+            prost::encoding::WireType::LengthDelimited,
+            &mut self.own,
+        );
+        let length = shared.len() + rest.encoded_len();
+        prost::encoding::encode_varint(length as u64, &mut self.own);
+        self.own.extend_from_slice(shared);
+        self.own.reserve(rest.encoded_len());
+        rest.encode_raw(&mut self.own);
+    }
+
+    /// The message, whole.
+    pub fn bytes(&self) -> Vec<u8> {
+        [&self.shared[..], &self.own[..]].concat()
+    }
+}
+
+/// Takes requests of type `Q` and answers with frames.
+#[derive(Debug)]
+pub struct FrameCodec<Q>(PhantomData<fn(Q)>);
+
+impl<Q> Default for FrameCodec<Q> {
+    fn default() -> FrameCodec<Q> {
+        FrameCodec(PhantomData)
+    }
+}
+
+impl<Q: Message + Default + 'static> Codec for FrameCodec<Q> {
+    type Encode = Frame;
+    type Decode = Q;
+    type Encoder = FrameEncoder;
+    type Decoder = ProstDecoder<Q>;
+
+    fn encoder(&mut self) -> FrameEncoder {
+        FrameEncoder
+    }
+
+    fn decoder(&mut self) -> ProstDecoder<Q> {
+        ProstDecoder::new(BufferSettings::new(BUFFER, TOGETHER))
+    }
+}
+
+/// Copies frames.
+#[derive(Debug)]
+pub struct FrameEncoder;
+
+impl Encoder for FrameEncoder {
+    type Item = Frame;
+    type Error = Status;
+
+    fn encode(&mut self, frame: Frame, into: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        into.reserve(frame.shared.len() + frame.own.len());
+        into.put_slice(&frame.shared);
+        into.put_slice(&frame.own);
+        Ok(())
+    }
+
+    fn buffer_settings(&self) -> BufferSettings {
+        BufferSettings::new(BUFFER, TOGETHER)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        core::{
+            realizations::Standing,
+            watch::{
+                knowledge::View,
+                log::{Observation, Wire},
+                many::ManyEvent,
+                stream::{EventKind, Outcome, Position, WatchEvent},
+            },
+        },
+        grpc::{
+            convert::realization::{many_event, standing, watch_event},
+            pb::{self, watch_realization_response, watch_realizations_response as many_response},
+        },
+        model::{ConnectionName, Node, RealizationState, Reason},
+    };
+    use proptest::prelude::*;
+    use std::{
+        sync::Arc,
+        time::{Duration, SystemTime},
+    };
+
+    prop_compose! {
+        fn observations()(
+            id in "[a-z0-9]{1,40}",
+            sequence in any::<u64>(),
+            seconds in proptest::option::of(0u64..4_000_000_000),
+            state in 0..RealizationState::ALL.len(),
+            words in ".{0,200}",
+            nodes in 0usize..5,
+        ) -> Arc<Observation> {
+            let node = Node { id: id.clone(), message: words.clone(), ..Node::default() };
+            Arc::new(Observation {
+                name: ConnectionName::connection(&"a".parse().unwrap(), &id).unwrap(),
+                epoch: 7,
+                sequence,
+                previous: 0,
+                observe_time: seconds.map(|at| SystemTime::UNIX_EPOCH + Duration::from_secs(at)),
+                view: View {
+                    state: RealizationState::ALL[state],
+                    reason: (!words.is_empty()).then(|| Reason::new("CODE", words.clone())),
+                    native_state: words,
+                    nodes: vec![node; nodes],
+                    ..View::default()
+                },
+                wire: Wire::default(),
+            })
+        }
+    }
+
+    fn event(observation: &Arc<Observation>, coalesced: u64, failed: bool) -> WatchEvent {
+        WatchEvent {
+            kind: EventKind::Change(Arc::clone(observation)),
+            outcome: failed.then(|| Outcome::Failed(Reason::new("WHY", "words"))),
+            coalesced,
+            position: Position {
+                name: observation.name.clone(),
+                epoch: 9,
+                sequence: observation.sequence,
+            },
+        }
+    }
+
+    /// What a message would be if each stream wrote it for itself.
+    fn plain(event: &WatchEvent) -> pb::WatchRealizationResponse {
+        let EventKind::Change(observation) = &event.kind else {
+            panic!("a change")
+        };
+        let (realization, outcome) = standing(&Standing {
+            observation: Arc::clone(observation),
+            stale: false,
+            outcome: event.outcome.clone(),
+        });
+        pb::WatchRealizationResponse {
+            event: Some(watch_realization_response::Event::Change(realization)),
+            outcome,
+            coalesced: event.coalesced,
+            resume_token: event.resume_token(),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_frame_is_the_message_that_each_stream_would_have_written(
+            observation in observations(), coalesced in any::<u64>(), failed in any::<bool>(),
+        ) {
+            for event in [event(&observation, coalesced, failed), event(&observation, 0, false)] {
+                let expected = plain(&event);
+                let frame = watch_event(event);
+                prop_assert_eq!(pb::WatchRealizationResponse::decode(&frame.bytes()[..]), Ok(expected));
+            }
+        }
+
+        #[test]
+        fn a_frame_of_many_is_the_message_that_each_stream_would_have_written(
+            changes in proptest::collection::vec((observations(), any::<u64>()), 0..5),
+            synced in any::<bool>(), resume_token in "[a-z]{0,30}",
+        ) {
+            let events = changes.iter().map(|(observation, coalesced)| many_response::Event {
+                name: observation.name.to_string(),
+                event: plain(&event(observation, 0, false)).event.map(|event| match event {
+                    watch_realization_response::Event::Change(change) => {
+                        many_response::event::Event::Change(change)
+                    }
+                    other => panic!("{other:?}"),
+                }),
+                coalesced: *coalesced,
+            });
+            let expected = pb::WatchRealizationsResponse {
+                events: events.collect(),
+                synced,
+                resume_token: resume_token.clone(),
+                unreachable: vec!["backends/b".to_owned()],
+            };
+            for _ in 0..2 {
+                let frame = many_event(ManyEvent {
+                    changes: changes.clone(),
+                    synced,
+                    resume_token: resume_token.clone(),
+                    unreachable: vec!["b".parse().unwrap()],
+                    ..ManyEvent::default()
+                });
+                let decoded = pb::WatchRealizationsResponse::decode(&frame.bytes()[..]);
+                prop_assert_eq!(decoded, Ok(expected.clone()));
+            }
+        }
+
+        #[test]
+        fn the_second_stream_gets_the_same_bytes(observation in observations()) {
+            let [one, other] = [3, 0].map(|coalesced| {
+                watch_event(event(&observation, coalesced, false)).shared
+            });
+            prop_assert!(!one.is_empty());
+            prop_assert_eq!(one.as_ptr(), other.as_ptr());
+        }
+    }
+}

@@ -62,6 +62,7 @@ async fn run(config: Config, backends: Backends) -> Result<(), Box<dyn Error>> {
         max_connections: config.server.max_connections as usize,
         max_calls_per_connection: config.server.max_streams,
         drain_grace: config.server.drain,
+        stall: config.watch.stall,
         ..server::Settings::default()
     };
     let listener = settings

@@ -76,12 +76,15 @@ impl Default for ServerConfig {
 pub struct WatchConfig {
     /// The longest silence on a stream. Default 15 s.
     pub heartbeat: Duration,
+    /// A stream that its client does not read for longer than this and a heartbeat is ended. Default 60 s.
+    pub stall: Duration,
 }
 
 impl Default for WatchConfig {
     fn default() -> Self {
         WatchConfig {
             heartbeat: Duration::from_secs(15),
+            stall: Duration::from_secs(60),
         }
     }
 }
@@ -239,6 +242,11 @@ fn watch(mut section: Section<'_>) -> WatchConfig {
             "heartbeat",
             WatchConfig::default().heartbeat,
             Duration::from_secs(1)..=Duration::from_secs(300),
+        ),
+        stall: section.duration(
+            "stall",
+            WatchConfig::default().stall,
+            Duration::from_secs(1)..=Duration::from_secs(3600),
         ),
     };
     section.finish();

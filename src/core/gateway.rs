@@ -120,6 +120,11 @@ impl Gateway {
         }
     }
 
+    /// The longest silence of a watch.
+    pub fn heartbeat(&self) -> Duration {
+        self.heartbeat
+    }
+
     /// Stops the pollers and waits for the writes under way, at most `grace`; then has the rest of the log kept.
     pub async fn shut_down(&self, grace: Duration) {
         self.cancel.cancel();

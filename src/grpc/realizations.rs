@@ -3,8 +3,10 @@
 
 use crate::{
     core::{
+        self,
         gateway::Gateway,
         realizations::{WatchManyRequest, WatchRequest},
+        watch::{many::WatchMany, stream::Watch},
     },
     grpc::{
         convert::realization::{Look, Wait, many_event, standing, watch_event},
@@ -13,8 +15,14 @@ use crate::{
         pb, status,
     },
 };
-use futures_util::stream::{BoxStream, StreamExt, unfold};
-use std::{sync::Arc, time::Duration};
+use futures_util::stream::{BoxStream, Stream, StreamExt, unfold};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
@@ -28,12 +36,80 @@ pub struct Realizations {
     gateway: Arc<Gateway>,
     /// Cancelled when the server begins to drain. The server ends streams itself; a wait has to be told.
     drain: CancellationToken,
+    stall: Duration,
 }
 
 impl Realizations {
-    /// Serves the realizations of this gateway, until `drain` is cancelled.
-    pub fn new(gateway: Arc<Gateway>, drain: CancellationToken) -> Realizations {
-        Realizations { gateway, drain }
+    /// Serves the realizations of this gateway, until `drain` is cancelled. A stream that nobody reads for longer
+    /// than `stall` is ended.
+    pub fn new(gateway: Arc<Gateway>, drain: CancellationToken, stall: Duration) -> Realizations {
+        Realizations {
+            gateway,
+            drain,
+            stall,
+        }
+    }
+
+    fn stream<W: Next + Send + 'static>(
+        &self,
+        watch: W,
+    ) -> BoxStream<'static, Result<Frame, Status>> {
+        let events = unfold(watch, async |mut watch| {
+            let event = watch.next().await?;
+            Some((event.map_err(Status::from), watch))
+        });
+        let events = Read {
+            events: events.boxed(),
+            asked: Instant::now(),
+            stall: self.stall + self.gateway.heartbeat(),
+            over: false,
+        };
+        events.boxed()
+    }
+}
+
+/// A stream that ends if its client does not read.
+///
+/// While HTTP/2 has no room for more, nobody polls it. While there is room it is polled with every heartbeat at the
+/// latest, because that wakes it. So being polled for the first time after a longer time means: it was not read.
+struct Read {
+    events: BoxStream<'static, Result<Frame, Status>>,
+    asked: Instant,
+    stall: Duration,
+    over: bool,
+}
+
+impl Stream for Read {
+    type Item = Result<Frame, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.over {
+            return Poll::Ready(None);
+        }
+        let now = Instant::now();
+        if now.duration_since(self.asked) > self.stall {
+            self.over = true;
+            return Poll::Ready(Some(Err(status::stalled(self.stall))));
+        }
+        self.asked = now;
+        self.events.poll_next_unpin(cx)
+    }
+}
+
+/// A watch of either kind, as frames.
+trait Next {
+    fn next(&mut self) -> impl Future<Output = Option<core::error::Result<Frame>>> + Send;
+}
+
+impl Next for Watch {
+    async fn next(&mut self) -> Option<core::error::Result<Frame>> {
+        Some(Watch::next(self).await?.map(watch_event))
+    }
+}
+
+impl Next for WatchMany {
+    async fn next(&mut self) -> Option<core::error::Result<Frame>> {
+        Some(WatchMany::next(self).await?.map(many_event))
     }
 }
 
@@ -64,11 +140,7 @@ impl pb::streaming::realization_service_server::RealizationService for Realizati
     ) -> Result<Response<Self::WatchRealizationStream>, Status> {
         let request = WatchRequest::try_from(request.into_inner())?;
         let watch = self.gateway.watch(request).await?;
-        let events = unfold(watch, async |mut watch| {
-            let event = watch.next().await?;
-            Some((event.map(watch_event).map_err(Status::from), watch))
-        });
-        Ok(Response::new(events.boxed()))
+        Ok(Response::new(self.stream(watch)))
     }
 
     async fn watch_realizations(
@@ -77,11 +149,7 @@ impl pb::streaming::realization_service_server::RealizationService for Realizati
     ) -> Result<Response<Self::WatchRealizationsStream>, Status> {
         let request = WatchManyRequest::try_from(request.into_inner())?;
         let watch = self.gateway.watch_many(request).await?;
-        let events = unfold(watch, async |mut watch| {
-            let event = watch.next().await?;
-            Some((event.map(many_event).map_err(Status::from), watch))
-        });
-        Ok(Response::new(events.boxed()))
+        Ok(Response::new(self.stream(watch)))
     }
 
     async fn wait_realization(

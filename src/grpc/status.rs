@@ -74,6 +74,19 @@ pub fn draining() -> Status {
     .into()
 }
 
+/// The end of a stream that was not read for too long.
+pub fn stalled(longer_than: Duration) -> Status {
+    Error::new(
+        ErrorKind::Unavailable,
+        ErrorReason::Stalled,
+        format!(
+            "nothing was read from this stream for more than {}; resume it with its last token",
+            humantime::format_duration(longer_than)
+        ),
+    )
+    .into()
+}
+
 /// The end of a call whose deadline passed while the gateway was at it.
 pub fn deadline_exceeded() -> Status {
     Error::new(

@@ -77,6 +77,9 @@ pub struct Settings {
     pub keepalive_interval: Duration,
     /// And closed if it does not answer for so long. Default 20 s.
     pub keepalive_timeout: Duration,
+    /// A watch that nobody reads for longer than this and a heartbeat is ended, so that no stream lives on for a client that has forgotten
+    /// it. Default 60 s.
+    pub stall: Duration,
 }
 
 impl Default for Settings {
@@ -93,6 +96,7 @@ impl Default for Settings {
             first_byte_timeout: Duration::from_secs(10),
             keepalive_interval: Duration::from_secs(20),
             keepalive_timeout: Duration::from_secs(20),
+            stall: Duration::from_secs(60),
         }
     }
 }
@@ -162,10 +166,10 @@ fn routes(gateway: Arc<Gateway>, settings: &Settings, drain: CancellationToken) 
     let connections = ConnectionServer::new(Connections::new(Arc::clone(&gateway)))
         .max_decoding_message_size(limit)
         .accept_compressed(GZIP);
-    let realizations =
-        RealizationServer::new(Realizations::new(Arc::clone(&gateway), drain.clone()))
-            .max_decoding_message_size(limit)
-            .accept_compressed(GZIP);
+    let realizations = Realizations::new(Arc::clone(&gateway), drain.clone(), settings.stall);
+    let realizations = RealizationServer::new(realizations)
+        .max_decoding_message_size(limit)
+        .accept_compressed(GZIP);
     let backends = BackendServer::new(Backends::new(gateway))
         .max_decoding_message_size(limit)
         .accept_compressed(GZIP);

@@ -578,6 +578,7 @@ async fn silence_never_exceeds_the_heartbeat() {
         };
         assert!(pulse.last_success.is_some());
         assert!(pulse.interval > Duration::ZERO);
+        assert_eq!(pulse.budget_used, 0.25, "as the dialect says");
         if beat < 10 {
             assert_eq!((pulse.stale, pulse.last_error), (false, None));
         }

@@ -13,6 +13,9 @@ use crate::{
 use prost_types::Timestamp;
 use std::time::{Duration, SystemTime};
 
+/// From here on it is worth telling how much of the budget is used: intervals grow with it.
+const BUSY: f64 = 0.8;
+
 /// What stands below a line begins here.
 const INDENT: &str = "           ";
 
@@ -192,6 +195,12 @@ fn heartbeat(beat: &Heartbeat, style: Style) -> String {
             Duration::from_millis(u64::try_from(interval.as_millis()).unwrap_or(u64::MAX));
         line.push_str(&format!(", every {}", humantime::format_duration(rounded)));
     }
+    if beat.budget_used >= BUSY {
+        line.push_str(&format!(
+            " ({:.0} % of the requests to this cloud are used)",
+            beat.budget_used * 100.0
+        ));
+    }
     if !beat.last_error.is_empty() {
         line.push_str(&format!(
             "; the last look failed: {}",
@@ -327,11 +336,12 @@ mod tests {
             }),
             stale: true,
             last_error: "UPSTREAM_UNREACHABLE".to_owned(),
+            budget_used: 0.914,
         };
         assert_eq!(
             event(&message(Event::Heartbeat(beat)), Style::Plain),
-            "           nothing new; the cloud last answered at 00:01:00Z, is asked again at 00:01:30Z, every 30s; \
-             the last look failed: UPSTREAM_UNREACHABLE; what is known is stale"
+            "           nothing new; the cloud last answered at 00:01:00Z, is asked again at 00:01:30Z, every 30s \
+             (91 % of the requests to this cloud are used); the last look failed: UPSTREAM_UNREACHABLE; what is known is stale"
         );
     }
 

@@ -231,7 +231,7 @@ impl Gateway {
         let subject = self.poller(&request.name.backend)?.subject(&request.name);
         let standing = |outcome| Standing {
             observation: subject.last_or_unseen(),
-            stale: subject.pulse().stale,
+            stale: subject.pulse(0.0).stale,
             outcome,
         };
         let Ok(opened) = timeout_at(until, self.watch(request)).await else {

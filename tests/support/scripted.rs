@@ -252,7 +252,11 @@ impl Dialect for Scripted {
     }
 
     fn usage(&self) -> Usage {
-        Usage::default()
+        Usage {
+            rate_limit: 20.0,
+            rate_used: 5.0,
+            ..Usage::default()
+        }
     }
 
     async fn probe(&self, _: &Call) -> Result<()> {

@@ -259,6 +259,11 @@ impl WatchMany {
             stale: age.is_none_or(|age| age > interval * 2 + Duration::from_secs(1)),
             interval,
             last_error: healths.iter().find_map(|health| health.reason),
+            budget_used: self
+                .backends
+                .iter()
+                .map(|one| one.poller.budget_used())
+                .fold(0.0, f64::max),
         }
     }
 }

@@ -243,10 +243,19 @@ impl Poller {
             .collect();
         let longest = watched
             .iter()
-            .map(|subject| subject.pulse().interval)
+            .map(|subject| subject.pulse(0.0).interval)
             .max()
             .unwrap_or_default();
         (watched.len(), longest)
+    }
+
+    /// The share of the account's budget that is being used, from 0 to 1.
+    pub fn budget_used(&self) -> f64 {
+        let usage = self.backend.dialect().usage();
+        match usage.rate_limit > 0.0 {
+            true => (usage.rate_used / usage.rate_limit).clamp(0.0, 1.0),
+            false => 0.0,
+        }
     }
 
     /// Reads the names of all connections, unless that was done a moment ago.

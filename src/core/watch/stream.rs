@@ -221,7 +221,7 @@ impl Watch {
                 _ = self.appended.changed() => {}
                 _ = self.looked.changed(), if !self.judged => {}
                 () = sleep_until(silence) => {
-                    let pulse = self.subject.pulse();
+                    let pulse = self.pulse();
                     return Some(Ok(self.event(EventKind::Heartbeat(pulse), None, 0)));
                 }
             }
@@ -270,8 +270,12 @@ impl Watch {
         self.judged = true;
         let last = last?;
         let outcome = self.outcome(&last)?;
-        let pulse = self.subject.pulse();
+        let pulse = self.pulse();
         Some(self.event(EventKind::Heartbeat(pulse), Some(outcome), 0))
+    }
+
+    fn pulse(&self) -> Pulse {
+        self.subject.pulse(self.poller.budget_used())
     }
 
     fn outcome(&self, entry: &Observation) -> Option<Outcome> {

@@ -88,6 +88,8 @@ pub struct Pulse {
     pub interval: Duration,
     /// Why the last look failed.
     pub last_error: Option<ErrorReason>,
+    /// The share of the account's budget that is being used, from 0 to 1.
+    pub budget_used: f64,
 }
 
 /// What somebody who watches a connection needs of its looks.
@@ -453,8 +455,8 @@ impl Subject {
         self.state().knowledge.intent()
     }
 
-    /// How the polling is doing.
-    pub fn pulse(&self) -> Pulse {
+    /// How the polling is doing; the budget is told by whoever knows it.
+    pub fn pulse(&self, budget_used: f64) -> Pulse {
         let state = self.state();
         let now = Instant::now();
         // What was planned and cannot be kept is told as it is.
@@ -473,6 +475,7 @@ impl Subject {
                 .is_none_or(|(begun, _)| now.duration_since(begun) > promised),
             interval,
             last_error: state.last_error.as_ref().map(|error| error.reason),
+            budget_used,
         }
     }
 
@@ -559,10 +562,10 @@ mod tests {
         let subject = subject();
         let _watching = subject.watch(Interest::default());
         let second = Duration::from_secs(1);
-        let planned = subject.pulse().interval;
+        let planned = subject.pulse(0.0).interval;
         subject.scheduled(Instant::now() + 2 * second);
         tokio::time::advance(9 * second).await;
-        assert_eq!(subject.pulse().interval, planned + 7 * second, "overdue");
+        assert_eq!(subject.pulse(0.0).interval, planned + 7 * second, "overdue");
         let (_, after_writes) = subject.begin_look().unwrap();
         let now = Instant::now();
         let result = Ok(crate::model::Sighting::default());
@@ -573,7 +576,7 @@ mod tests {
             result,
         };
         assert!(subject.end_look(&look, SystemTime::now()).is_some());
-        let told = subject.pulse();
+        let told = subject.pulse(0.0);
         assert_eq!(
             (told.interval, told.stale),
             (PollSettings::default().stable + 7 * second, false)

@@ -251,6 +251,7 @@ fn heartbeat(pulse: &Pulse) -> pb::Heartbeat {
             .last_error
             .map(|reason| reason.as_str().to_owned())
             .unwrap_or_default(),
+        budget_used: pulse.budget_used,
     }
 }
 

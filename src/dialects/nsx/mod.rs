@@ -21,6 +21,8 @@ mod translate;
 mod wire;
 mod write;
 
+pub use config::LIMITS;
+
 use crate::{
     core::{
         dialect::{Call, Capabilities, Dialect, Mark, Page, PageRequest, Target, Usage, Written},

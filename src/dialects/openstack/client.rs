@@ -7,7 +7,7 @@ use crate::{
     },
     dialects::openstack::{
         auth::{Auth, NoTicket, Place, Sight, Ticket},
-        config::{Config, LIMITS},
+        config::Config,
         error::{self, Asked},
         variant::Variant,
     },
@@ -124,7 +124,7 @@ impl Client {
     /// # Errors
     /// The settings that do not work, by configuration key.
     pub fn new(config: Config) -> Result<Client, Vec<Violation>> {
-        let budget = Arc::new(Budget::new(LIMITS));
+        let budget = Arc::new(Budget::new(config.limits));
         let http = client::Client::new(&config.options, budget)
             .map_err(|what| vec![Violation::new("ca_file", what)])?;
         Ok(Client {

@@ -27,6 +27,8 @@ pub struct Config {
     pub login: Login,
     /// How to reach it.
     pub options: Options,
+    /// What the account may ask for.
+    pub limits: Limits,
 }
 
 /// How to log in, and where the network service is.
@@ -124,6 +126,7 @@ impl Config {
                     insecure_skip_verify: settings.insecure_skip_verify,
                     timeout: settings.timeout,
                 },
+                limits: LIMITS,
             }),
             _ => Err(violations),
         }

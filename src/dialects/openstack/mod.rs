@@ -24,6 +24,8 @@ mod variant;
 mod wire;
 mod write;
 
+pub use config::LIMITS;
+
 use crate::{
     core::{
         dialect::{Call, Capabilities, Dialect, Mark, Page, PageRequest, Target, Usage, Written},
@@ -31,6 +33,7 @@ use crate::{
         settings::BackendSettings,
     },
     model::{Connection, ConnectionChange, ConnectionSpec, Field, Sighting},
+    rest::budget::Limits,
 };
 use async_trait::async_trait;
 use client::Client;
@@ -43,7 +46,24 @@ use translate::{Refusals, Writing};
 /// # Errors
 /// The settings it cannot work with, by configuration key.
 pub fn connect(settings: &BackendSettings) -> Result<Arc<dyn Dialect>, Vec<Violation>> {
-    let client = Client::new(Config::read(settings)?)?;
+    bind(Config::read(settings)?)
+}
+
+/// The same with an account that may ask for more, or less, than is kind to a Neutron nobody knows: for whoever
+/// measures the gateway itself, with a cloud of their own.
+///
+/// # Errors
+/// As [`connect`].
+pub fn connect_within(
+    settings: &BackendSettings,
+    limits: Limits,
+) -> Result<Arc<dyn Dialect>, Vec<Violation>> {
+    let config = Config::read(settings)?;
+    bind(Config { limits, ..config })
+}
+
+fn bind(config: Config) -> Result<Arc<dyn Dialect>, Vec<Violation>> {
+    let client = Client::new(config)?;
     Ok(Arc::new(Openstack { client }))
 }
 

@@ -1,0 +1,62 @@
+//! A cloud over HTTP that costs next to nothing: it answers prepared bytes, and counts.
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+use tokio::net::TcpListener;
+
+/// The cloud.
+#[derive(Debug)]
+pub struct Upstream {
+    /// Where it listens.
+    pub addr: SocketAddr,
+    requests: Arc<AtomicU64>,
+}
+
+impl Upstream {
+    /// Starts it; `answer` tells what is answered to a path with its query.
+    pub async fn start(answer: impl Fn(&str) -> Bytes + Send + Sync + 'static) -> Upstream {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let addr = listener.local_addr().expect("a bound socket");
+        let requests = Arc::new(AtomicU64::new(0));
+        let answer = Arc::new(answer);
+        let counted = Arc::clone(&requests);
+        tokio::spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                socket.set_nodelay(true).expect("a TCP socket");
+                let (answer, counted) = (Arc::clone(&answer), Arc::clone(&counted));
+                let service = service_fn(move |request: Request<Incoming>| {
+                    counted.fetch_add(1, Ordering::Relaxed);
+                    let path = request.uri().path_and_query();
+                    let body = answer(path.map_or("/", |path| path.as_str()));
+                    async move {
+                        let answer = Response::builder().header("content-type", "application/json");
+                        Ok::<_, Infallible>(answer.body(Full::new(body)).expect("plain headers"))
+                    }
+                });
+                tokio::spawn(async move {
+                    // The client ends it.
+                    let _ = http1::Builder::new()
+                        .serve_connection(TokioIo::new(socket), service)
+                        .await;
+                });
+            }
+        });
+        Upstream { addr, requests }
+    }
+
+    /// How many requests came so far.
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+}

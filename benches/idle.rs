@@ -15,7 +15,6 @@ use std::{
     net::{SocketAddr, TcpListener},
     path::PathBuf,
     process::{self as system, Stdio},
-    thread,
     time::{Duration, Instant},
 };
 use support::{
@@ -314,7 +313,7 @@ fn idle(cores: Cores, mut cloud: Peer, upstream: SocketAddr, watched: usize, qui
         };
         let mut reader = Peer::start("reader", cores.client, &reading);
         reader.hear::<()>();
-        thread::sleep(Duration::from_secs(settle));
+        process::pause(Duration::from_secs(settle));
         let meter = Meter::begin(&[pid, reader.pid(), cloud.pid()]);
         let mut busy = Vec::new();
         let mut requests = Vec::new();
@@ -323,7 +322,7 @@ fn idle(cores: Cores, mut cloud: Peer, upstream: SocketAddr, watched: usize, qui
             let begun = Instant::now();
             let (cpu, asked): (f64, u64) = (cpu_of(pid), cloud.ask(&()));
             reader.ask::<usize>(&());
-            thread::sleep(Duration::from_secs(seconds));
+            process::pause(Duration::from_secs(seconds));
             let heard: usize = reader.ask(&());
             let elapsed = begun.elapsed().as_secs_f64();
             let now: u64 = cloud.ask(&());

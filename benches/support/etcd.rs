@@ -4,7 +4,7 @@
 //! (`api/mvccpb/kv.proto`) of etcd 3.4, written out as what prost would generate. Field numbers are theirs.
 
 use crate::support::{
-    process::{Owned, pinned},
+    process::{Owned, pause, pinned},
     streams::{Link, Outgoing},
 };
 use prost::Message;
@@ -13,7 +13,6 @@ use std::{
     net::{SocketAddr, TcpListener},
     path::PathBuf,
     process::{Command, Stdio},
-    thread,
     time::{Duration, Instant},
 };
 
@@ -162,10 +161,10 @@ impl Etcd {
         let begun = Instant::now();
         while std::net::TcpStream::connect(addr).is_err() {
             assert!(begun.elapsed() < PATIENCE, "etcd does not begin to listen");
-            thread::sleep(Duration::from_millis(20));
+            pause(Duration::from_millis(20));
         }
         // It listens before it has a leader; the first write waits for that.
-        thread::sleep(Duration::from_secs(1));
+        pause(Duration::from_secs(1));
         Some(Etcd {
             addr,
             process,

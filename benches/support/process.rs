@@ -173,6 +173,15 @@ pub fn answer(answer: &impl Serialize) {
     println!("{line}");
 }
 
+/// Waits. Only for the bench itself, which has nothing else to do.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "there is no runtime in the bench itself"
+)]
+pub fn pause(time: Duration) {
+    thread::sleep(time);
+}
+
 /// Runs a role as the command runs in earnest: with a worker for each core it has.
 pub fn serve(role: impl Future<Output = ()>) {
     tokio::runtime::Builder::new_multi_thread()

@@ -10,6 +10,7 @@
 use crate::server::{
     Settings,
     call::{self, Guard},
+    together::{Copied, Patient},
 };
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -121,9 +122,10 @@ async fn serve_connection(
         .max_header_list_size(settings.max_header_bytes);
     let service =
         hyper::service::service_fn(move |request| call::answer(Arc::clone(&guard), request));
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let socket = TokioIo::new(Copied(stream));
+    let mut connection = pin!(builder.serve_connection(socket, service));
     tokio::select! {
-        ended = connection.as_mut() => return ended,
+        ended = Patient::new(connection.as_mut()) => return ended,
         () = drain.cancelled() => connection.as_mut().graceful_shutdown(),
     }
     connection.await

@@ -6,6 +6,7 @@
 //! | file | idea |
 //! | --- | --- |
 //! | `accept.rs` | connections: accept, limit, serve, drain |
+//! | `together.rs` | what several streams send at the same time leaves in one write |
 //! | `call.rs` | one call, from its headers to its trailers |
 //! | `body.rs` | the answer of a call, which can be ended early with a status |
 //! | `deadline.rs` | `grpc-timeout` |
@@ -19,6 +20,7 @@ mod call;
 mod deadline;
 mod health;
 mod limits;
+mod together;
 mod trace;
 
 #[cfg(test)]

@@ -496,12 +496,12 @@ async fn bench() {
             ..base
         },
         Scenario {
-            name: "NSX, stable = 600 s",
+            name: "NSX, stable = 540 s",
             stable: SECOND * 540,
             ..base
         },
         Scenario {
-            name: "NSX, stable = 600 s, and 50 fresh writes",
+            name: "NSX, stable = 540 s, and 50 fresh writes",
             stable: SECOND * 540,
             fresh,
             ..base

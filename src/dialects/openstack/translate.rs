@@ -19,7 +19,11 @@ use crate::{
 };
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
 
 /// Characters of `name`, `description`, `peer_address`, `peer_id` and `psk` that fit their columns.
 pub const LONGEST_TEXT: usize = 255;
@@ -41,55 +45,52 @@ const ACTIONS: [(&str, DpdAction); 5] = [
     ("restart-by-peer", DpdAction::RestartByPeer),
 ];
 
-/// What can be written. An etag is made of these: of a connection that is as it was in all of them nothing
-/// is lost by a write.
+/// What can be written, sorted. An etag is made of these: of a connection that is as it was in all of them
+/// nothing is lost by a write.
 const WRITABLE: [&str; 16] = [
-    "name",
-    "description",
     "admin_state_up",
-    "vpnservice_id",
-    "ikepolicy_id",
-    "ipsecpolicy_id",
-    "peer_address",
-    "peer_id",
-    "local_id",
-    "initiator",
-    "dpd",
-    "mtu",
-    "peer_cidrs",
-    "local_ep_group_id",
-    "peer_ep_group_id",
     "auth_mode",
+    "description",
+    "dpd",
+    "ikepolicy_id",
+    "initiator",
+    "ipsecpolicy_id",
+    "local_ep_group_id",
+    "local_id",
+    "mtu",
+    "name",
+    "peer_address",
+    "peer_cidrs",
+    "peer_ep_group_id",
+    "peer_id",
+    "vpnservice_id",
 ];
 
 /// A fingerprint of everything that can be written but the key. What the cloud changes by itself, `status`
 /// above all, is not in it.
 pub fn etag(body: &Body) -> String {
-    let fields: BTreeMap<&str, String> = WRITABLE
-        .iter()
-        .filter_map(|key| {
-            let value = body.object().get(*key).filter(|value| !value.is_null())?;
-            let canonical = match *key {
-                // A set: a PUT answers it in the caller's order, a GET in the database's.
-                "peer_cidrs" => {
-                    let sorted: BTreeSet<String> = elements(value).iter().map(canonical).collect();
-                    sorted.into_iter().collect::<Vec<_>>().join(",")
-                }
-                _ => canonical(value),
-            };
-            Some((*key, canonical))
-        })
-        .collect();
-    let mut hash = Sha256::new();
-    for (key, value) in fields {
-        hash.update(format!("{key}={value:?}\n"));
+    let mut text = String::with_capacity(1024);
+    for key in WRITABLE {
+        let value = body.object().get(key).filter(|value| !value.is_null());
+        let Some(value) = value else { continue };
+        let canonical = match (key, value) {
+            // A set: a PUT answers it in the caller's order, a GET in the database's.
+            ("peer_cidrs", value) => {
+                let sorted: BTreeSet<String> = elements(value).iter().map(canonical).collect();
+                Cow::Owned(sorted.into_iter().collect::<Vec<_>>().join(","))
+            }
+            (_, Value::String(text)) => Cow::Borrowed(text.as_str()),
+            (_, value) => Cow::Owned(canonical(value)),
+        };
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "{key}={canonical:?}");
     }
-    let digest = hash.finalize();
-    digest
-        .iter()
-        .take(16)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let digest = Sha256::digest(text);
+    let mut etag = String::with_capacity(32);
+    for byte in digest.iter().take(16) {
+        let _ = write!(etag, "{byte:02x}");
+    }
+    etag
 }
 
 /// The pre-shared key of a spec, for a request body and for keeping it out of errors.

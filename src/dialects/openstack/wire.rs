@@ -185,16 +185,26 @@ fn next(links: &[Value]) -> Option<String> {
         .filter(|marker| !marker.is_empty())
 }
 
-fn without_secrets(object: Map<String, Value>) -> Map<String, Value> {
-    let kept = object.into_iter().filter(|(key, _)| !is_secret_key(key));
-    kept.map(|(key, value)| (key, harmless(value))).collect()
+fn without_secrets(mut object: Map<String, Value>) -> Map<String, Value> {
+    forget_secrets(&mut object);
+    object
 }
 
-fn harmless(value: Value) -> Value {
+fn forget_secrets(object: &mut Map<String, Value>) {
+    object.retain(|key, value| {
+        let is_secret = is_secret_key(key);
+        if !is_secret {
+            make_harmless(value);
+        }
+        !is_secret
+    });
+}
+
+fn make_harmless(value: &mut Value) {
     match value {
-        Value::Object(object) => Value::Object(without_secrets(object)),
-        Value::Array(list) => list.into_iter().map(harmless).collect(),
-        other => other,
+        Value::Object(object) => forget_secrets(object),
+        Value::Array(list) => list.iter_mut().for_each(make_harmless),
+        _ => {}
     }
 }
 

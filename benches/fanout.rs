@@ -340,6 +340,8 @@ fn compare(sides: &[Side]) {
         return;
     };
     report::aim("deliveries/s against bare", ours.rate() / bare.rate(), 0.9);
+    let cpu = bare.server_cpu / ours.server_cpu;
+    println!("  (by CPU of the server: {})", number(cpu));
     report::at_most("KiB a stream", ours.kib_a_stream, 4.0);
     if let [etcd] = rest {
         report::aim("deliveries/s against etcd", ours.rate() / etcd.rate(), 1.0);

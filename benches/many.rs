@@ -388,6 +388,8 @@ fn bench() {
     let mut source = Peer::start("gateway", cores.server, &connections);
     let addr: SocketAddr = source.hear();
     let server = source.pid();
+    let kib = memory_of(server) / connections as f64;
+    println!("isthmus holds {} KiB for a known connection", number(kib));
     let mut one = Peer::start("reader", cores.client, &(addr, 1));
     one.hear::<()>();
     let steady = Changes::Steady { rate, seconds };
@@ -444,7 +446,7 @@ fn bench() {
     ten.hear::<()>();
     let kib = (memory_of(server) - before) / (watches * connections) as f64;
     println!(
-        "isthmus holds {} KiB for each watch over a connection",
+        "isthmus holds {} KiB more for each watch over a connection",
         number(kib)
     );
     let mut ours = Question::new("isthmus, burst", server, Changes::Burst, watches);

@@ -8,6 +8,8 @@
 //!   100 connections ◄── N streams ── etcd ◄── put ── writer (client core)
 //! ```
 //!
+//! With `--durable` the logs of the gateway and of etcd are on disk, in memory otherwise.
+//!
 //! A round is one change, and ends when every stream has it. Time counts from when the poll that saw the change
 //! began (for bare, from when it was sent; for etcd, from when the put was sent) to when the frame was read.
 
@@ -40,7 +42,7 @@ fn main() {
     match process::role() {
         None => bench(),
         Some((role, text)) => match role.as_str() {
-            "gateway" => process::serve(serve_gateway()),
+            "gateway" => process::serve(serve_gateway(process::argument(&text))),
             "bare" => process::serve(serve_bare(process::argument(&text))),
             "writer" => process::load(write_etcd(process::argument(&text))),
             "reader" => process::load(read(process::argument(&text))),
@@ -53,10 +55,10 @@ fn main() {
 #[derive(Serialize, Deserialize)]
 struct Change;
 
-async fn serve_gateway() {
+async fn serve_gateway(durable: bool) {
     let cloud = Cloud::new(1, 1);
     let settings = cloud::settings(LOOK_EVERY);
-    let serving = gateway::serve(settings, cloud.clone(), gateway::NO_HEARTBEAT).await;
+    let serving = gateway::serve(settings, cloud.clone(), gateway::NO_HEARTBEAT, durable).await;
     process::answer(&serving.addr);
     let mut commands = Commands::begin();
     while let Some(Change) = commands.next().await {
@@ -235,7 +237,7 @@ impl Side {
 }
 
 fn gateway(cores: Cores, streams: usize) -> (Side, usize) {
-    let source = Peer::start("gateway", cores.server, &());
+    let source = Peer::start("gateway", cores.server, &support::is_durable());
     let request = isthmus::grpc::pb::WatchRealizationRequest {
         name: Cloud::name(0),
         ..Default::default()
@@ -302,7 +304,7 @@ fn bench() {
         "others",
     ]);
     for &streams in sizes {
-        let server = Etcd::start(cores.server, false);
+        let server = Etcd::start(cores.server, support::is_durable());
         let (ours, bytes) = gateway(cores, streams);
         let mut sides = vec![ours, bare(cores, streams, bytes)];
         if let Some(server) = &server {

@@ -6,6 +6,8 @@
 //! - **burst**: all connections change at once. How fast do they arrive at ten such watches?
 //! - **one change, 10,000 watches**: what etcd is fastest at. Its rate stands beside the burst's.
 //!
+//! With `--durable` the logs of the gateway and of etcd are on disk, in memory otherwise.
+//!
 //! A change is raised in a cloud in the gateway's memory, and the connection is asked for at once, as
 //! `GetRealization` does: the real poller looks, the step decides, the log numbers, the watch reads. What the
 //! server spends includes that. The client decodes every message, as clients do.
@@ -77,10 +79,10 @@ enum Changes {
     One,
 }
 
-async fn serve_gateway(connections: usize) {
+async fn serve_gateway((connections, durable): (usize, bool)) {
     let cloud = Cloud::new(connections, 1);
     let settings = cloud::settings(STABLE);
-    let serving = gateway::serve(settings, cloud.clone(), gateway::NO_HEARTBEAT).await;
+    let serving = gateway::serve(settings, cloud.clone(), gateway::NO_HEARTBEAT, durable).await;
     let change = |index: usize| {
         let (cloud, gateway) = (Arc::clone(&cloud), Arc::clone(&serving.gateway));
         async move {
@@ -96,8 +98,8 @@ async fn serve_gateway(connections: usize) {
         }
     };
     // The first sight of a connection is a change as well: before anybody watches.
-    for index in 0..connections {
-        change(index).await;
+    for some in (0..connections).collect::<Vec<_>>().chunks(LOOKS) {
+        futures_util::future::join_all(some.iter().map(|index| change(*index))).await;
     }
     process::answer(&serving.addr);
     let mut commands = Commands::begin();
@@ -385,7 +387,11 @@ fn bench() {
     report::begin("many: watches over many connections", quick);
     let cores = Cores::choose();
 
-    let mut source = Peer::start("gateway", cores.server, &connections);
+    let mut source = Peer::start(
+        "gateway",
+        cores.server,
+        &(connections, support::is_durable()),
+    );
     let addr: SocketAddr = source.hear();
     let server = source.pid();
     let kib = memory_of(server) / connections as f64;
@@ -395,7 +401,7 @@ fn bench() {
     let steady = Changes::Steady { rate, seconds };
     let mut ours = Question::new("isthmus, steady", server, steady.clone(), 1);
     let mut theirs = None;
-    let etcd = Etcd::start(cores.server, false);
+    let etcd = Etcd::start(cores.server, support::is_durable());
     if let Some(etcd) = &etcd {
         let writer = Peer::start("writer", cores.client, &(etcd.addr, connections, 450));
         writer.hear::<()>();

@@ -81,7 +81,7 @@ async fn serve_gateway(upstream: SocketAddr) {
     };
     let dialect: Arc<dyn Dialect> =
         openstack::connect_within(&settings, NO_LIMIT).expect("the settings work");
-    let serving = gateway::serve(settings, dialect, gateway::NO_HEARTBEAT).await;
+    let serving = gateway::serve(settings, dialect, gateway::NO_HEARTBEAT, false).await;
     process::answer(&serving.addr);
     Commands::begin().next::<()>().await;
 }

@@ -2,9 +2,11 @@
 
 use isthmus::{
     core::{dialect::Dialect, gateway::Gateway, settings::BackendSettings},
-    server, telemetry,
+    server,
+    store::RedbStore,
+    telemetry,
 };
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{env, fs, net::SocketAddr, process, sync::Arc, time::Duration};
 
 /// Longer than any bench: what is counted are changes. Benches that are about silence say otherwise.
 pub const NO_HEARTBEAT: Duration = Duration::from_secs(3600);
@@ -19,15 +21,20 @@ pub struct Serving {
     _telemetry: telemetry::Telemetry,
 }
 
-/// Serves one backend on a free port.
+/// Serves one backend on a free port; with a log on disk if it is `durable`, else in memory.
 pub async fn serve(
     settings: BackendSettings,
     dialect: Arc<dyn Dialect>,
     heartbeat: Duration,
+    durable: bool,
 ) -> Serving {
     let telemetry =
         telemetry::begin(&telemetry::Settings::default()).expect("nobody else writes logs here");
-    let gateway = Gateway::start(vec![(settings, dialect)], heartbeat);
+    let backends = vec![(settings, dialect)];
+    let gateway = match durable {
+        true => start_with_store(backends, heartbeat).await,
+        false => Gateway::start(backends, heartbeat),
+    };
     let settings = server::Settings {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         ..server::Settings::default()
@@ -45,4 +52,16 @@ pub async fn serve(
         gateway,
         _telemetry: telemetry,
     }
+}
+
+async fn start_with_store(
+    backends: Vec<(BackendSettings, Arc<dyn Dialect>)>,
+    heartbeat: Duration,
+) -> Arc<Gateway> {
+    let file = env::temp_dir().join(format!("isthmus-bench-{}.redb", process::id()));
+    let store = RedbStore::open(&file).await.expect("a new file");
+    // It stays open without a name, and is gone when this process is, however that ends.
+    fs::remove_file(&file).expect("it was just made");
+    let gateway = Gateway::start_with_store(backends, heartbeat, Arc::new(store)).await;
+    gateway.expect("an empty store")
 }

@@ -21,6 +21,11 @@ pub fn is_quick() -> bool {
     std::env::args().any(|arg| arg == "--quick")
 }
 
+/// Whether logs are to be on disk: the gateway's, and etcd's.
+pub fn is_durable() -> bool {
+    std::env::args().any(|arg| arg == "--durable")
+}
+
 /// Now, in nanoseconds since 1970: what all processes of a machine agree on.
 pub fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);

@@ -26,8 +26,11 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-/// How long what a look told of `admin_enabled` is passed on to save the next look a request.
+/// How long what a look told of `admin_enabled` is passed on to save the next looks a request.
 const ADMIN_STATE_FRESH: Duration = Duration::from_secs(60);
+/// And for how many looks at a connection at rest, if that is longer: where there are many connections each is
+/// looked at every few minutes only, and a second request each time would be half of all requests.
+const ADMIN_STATE_LOOKS: u32 = 6;
 /// How many writes of one connection are remembered by what they wanted.
 const WRITES_REMEMBERED: usize = 64;
 
@@ -252,9 +255,14 @@ impl Subject {
         state.looks_begun += 1;
         state.last_begun = Some(now);
         state.asked_tunnel = want_tunnel;
+        let at_rest = !state.knowledge.unsettled() && state.outcome_watchers == 0;
+        let fresh = if at_rest {
+            ADMIN_STATE_FRESH.max(state.interval * ADMIN_STATE_LOOKS)
+        } else {
+            ADMIN_STATE_FRESH
+        };
         let known = state.admin_enabled;
-        state.admin_enabled =
-            known.filter(|(_, seen)| now.duration_since(*seen) < ADMIN_STATE_FRESH);
+        state.admin_enabled = known.filter(|(_, seen)| now.duration_since(*seen) < fresh);
         let target = Target {
             id: self.name.id.to_string(),
             request_ids: state.knowledge.outstanding().to_vec(),

@@ -11,9 +11,9 @@ use reqwest::Url;
 use secrecy::SecretString;
 
 /// What one account may ask for. NSX itself allows 100 requests a second and 40 at the same time to one
-/// user, and locks out whoever else uses the account beyond; this leaves them more than half.
+/// user, and locks out whoever else uses the account beyond; this leaves them two fifths and more than half.
 pub const LIMITS: Limits = Limits {
-    rate: 40.0,
+    rate: 60.0,
     concurrency: 16,
 };
 

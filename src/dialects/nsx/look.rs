@@ -1,7 +1,7 @@
 //! Looking at a connection: how far its writes have come, whether it is gone, and its tunnel.
 //!
 //! ```text
-//!   /state, once a request id ──200──► its state, the worst of them ──► with /status, if asked for
+//!   /state, for each request id ──200──► the worst of their states ──► with /status, if asked for
 //!          │ 400 / 110199 ───────────► DISABLED
 //!          │ 404 / 600 or 202
 //!          ▼
@@ -35,24 +35,15 @@ const MOST_REQUEST_IDS: usize = 4;
 
 /// Looks at one connection.
 pub async fn look(client: &Client, target: &Target, call: &Call) -> Result<Sighting> {
-    let request_ids = request_ids(target);
-    let each: Vec<Option<&str>> = match request_ids.as_slice() {
-        [] => vec![None],
-        ids => ids.iter().map(|id| Some(id.as_str())).collect(),
-    };
-    let states = join_all(
-        each.into_iter()
-            .map(|id| state(client, &target.id, id, call)),
-    );
     let want_tunnel = target.want_tunnel && !target.deleting;
-    let (states, tunnel) = join(states, async {
+    let (asked, tunnel) = join(states(client, target, call), async {
         match want_tunnel {
             true => Some(tunnel(client, &target.id, call).await),
             false => None,
         }
     })
     .await;
-    let states = states.into_iter().collect::<Result<Vec<_>>>()?;
+    let (states, request_ids) = asked?;
 
     let unknown = states.iter().any(Option::is_none);
     let seen = status::worst(states.into_iter().flatten().collect());
@@ -93,6 +84,41 @@ pub async fn look(client: &Client, target: &Target, call: &Call) -> Result<Sight
         .map(|session| session.boolean("enabled").unwrap_or(true));
     sighting.admin_enabled = read;
     Ok(sighting)
+}
+
+/// What `/state` says of each write in question, and which writes those are.
+///
+/// The newest goes first. While that is on its way it does not matter how far those before it have come, and each
+/// is a request: a create has two writes, and fifty creates at a time would be half of what NSX allows an account.
+async fn states(
+    client: &Client,
+    target: &Target,
+    call: &Call,
+) -> Result<(Vec<Option<Sighting>>, Vec<String>)> {
+    let ids = request_ids(target);
+    let newest = ids.last().map(String::as_str);
+    let first = state(client, &target.id, newest, call).await?;
+    let under_way = first.as_ref().is_some_and(|seen| {
+        matches!(
+            seen.state,
+            RealizationState::Pending | RealizationState::InProgress
+        )
+    });
+    let Some((newest, before)) = ids.split_last() else {
+        return Ok((vec![first], ids));
+    };
+    if under_way {
+        return Ok((vec![first], vec![newest.clone()]));
+    }
+    let others = before
+        .iter()
+        .map(|id| state(client, &target.id, Some(id), call));
+    let mut all = join_all(others)
+        .await
+        .into_iter()
+        .collect::<Result<Vec<_>>>()?;
+    all.push(first);
+    Ok((all, ids))
 }
 
 /// What `/state` says; `None` if it knows of no such session.

@@ -5,7 +5,8 @@
 //! for the time between looks, which are decided by timers; it says nothing of CPU, and nothing is pinned.
 //!
 //! The cloud asks what the dialects ask for one look (`dialects/nsx/look.rs`, `dialects/openstack/look.rs`): NSX
-//! `/state` once for each outstanding request id, and the session if nobody knows whether it is switched on;
+//! `/state` for the newest outstanding request id, for the others once that is realized, and the session if nobody
+//! knows whether it is switched on;
 //! Neutron one LIST for a batch. Each request passes the account's budget and takes 30 ms. NSX's own limits, 100
 //! requests a second and 40 at a time, are checked, and a request beyond them is a 429.
 
@@ -191,9 +192,16 @@ impl Counted {
 
     async fn look_nsx(&self, target: &Target, call: &Call) -> Result<Sighting> {
         let is_fresh = self.connections()[index_of(&target.id)].is_fresh;
-        let seen = self.sight(target);
+        let mut seen = self.sight(target);
         let session = usize::from(target.admin_enabled.is_none());
-        for _ in 0..target.request_ids.len().max(1) + session {
+        // While the newest write is on its way the others are not asked about.
+        let states = match seen.state {
+            RealizationState::InProgress => 1,
+            _ => target.request_ids.len().max(1),
+        };
+        let spoken_for = target.request_ids.len().saturating_sub(states);
+        seen.request_ids.drain(..spoken_for);
+        for _ in 0..states + session {
             self.request(call, is_fresh).await?;
         }
         Ok(seen)

@@ -828,6 +828,40 @@ async fn a_watch_over_many_does_not_begin_with_what_was_removed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_comes_together_from_ten_thousand_connections_is_packed() {
+    const CONNECTIONS: usize = 10_000;
+    let setup = Setup::new();
+    let ids: Vec<String> = (0..CONNECTIONS).map(|at| format!("{at:05}")).collect();
+    let say = |answer: fn() -> support::scripted::Answer| {
+        ids.iter().for_each(|id| setup.cloud.say(id, answer()));
+    };
+    say(in_progress);
+    let mut watch = setup.gateway.watch_many(many_request()).await.unwrap();
+    while !next_many(&mut watch).await.synced {}
+    let mut seen = 0;
+    while seen < CONNECTIONS {
+        seen += next_many(&mut watch).await.changes.len();
+    }
+    say(active);
+    // Longer than it takes to look at all, and nobody reads meanwhile.
+    tokio::time::sleep(45 * SECOND).await;
+    let (mut messages, mut told) = (0, Vec::new());
+    while told.len() < CONNECTIONS {
+        let event = next_many(&mut watch).await;
+        messages += 1;
+        for (entry, left_out) in event.changes {
+            assert_eq!((entry.view.state, left_out), (State::Active, 0));
+            told.push((entry.sequence, entry.name.id.to_string()));
+        }
+    }
+    assert!(messages <= CONNECTIONS / 256 + 1, "{messages} messages");
+    assert!(told.is_sorted(), "in the order in which it was seen");
+    let mut names: Vec<String> = told.into_iter().map(|(_, id)| id).collect();
+    names.sort();
+    assert!(names == ids, "everything, and nothing twice");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_watch_over_many_resumes_without_gap_or_repeat() {
     let setup = Setup::new();
     setup.cloud.say("1", active());

@@ -12,7 +12,7 @@ use crate::{
             token::ResumeToken,
         },
     },
-    model::{BackendName, RealizationState},
+    model::{BackendName, ConnectionName, RealizationState},
 };
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -270,23 +270,25 @@ impl WatchMany {
 
 /// Keeps of each connection the latest failure and the newest, and counts what is left out.
 fn conflate(found: Vec<Arc<Observation>>) -> VecDeque<(Arc<Observation>, u64)> {
-    let mut newest: HashMap<String, usize> = HashMap::new();
-    let mut failure: HashMap<String, usize> = HashMap::new();
-    for (index, entry) in found.iter().enumerate() {
-        let name = entry.name.to_string();
-        if entry.view.state == RealizationState::Failed {
-            failure.insert(name.clone(), index);
-        }
-        newest.insert(name, index);
-    }
-    let mut left_out: HashMap<String, u64> = HashMap::new();
+    let (mut newest, mut failure) = (HashSet::new(), HashSet::new());
+    let mut keep: Vec<bool> = found
+        .iter()
+        .rev()
+        .map(|entry| {
+            let is_newest = newest.insert(&entry.name);
+            let is_failure = entry.view.state == RealizationState::Failed;
+            is_newest || (is_failure && failure.insert(&entry.name))
+        })
+        .collect();
+    keep.reverse();
+    let mut left_out: HashMap<ConnectionName, u64> = HashMap::new();
     let mut kept = VecDeque::new();
-    for (index, entry) in found.into_iter().enumerate() {
-        let name = entry.name.to_string();
-        if newest.get(&name) == Some(&index) || failure.get(&name) == Some(&index) {
-            kept.push_back((entry, left_out.remove(&name).unwrap_or_default()));
+    for (entry, keep) in found.into_iter().zip(keep) {
+        if keep {
+            let before = left_out.remove(&entry.name).unwrap_or_default();
+            kept.push_back((entry, before));
         } else {
-            *left_out.entry(name).or_default() += 1;
+            *left_out.entry(entry.name.clone()).or_default() += 1;
         }
     }
     kept

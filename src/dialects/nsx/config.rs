@@ -11,10 +11,10 @@ use reqwest::Url;
 use secrecy::SecretString;
 
 /// What one account may ask for. NSX itself allows 100 requests a second and 40 at the same time to one
-/// user, and locks out whoever else uses the account beyond; this leaves them half. Not
-/// more: what was saved up in a quiet second may follow at once, so twice as much can fall into one second.
+/// user, and locks out whoever else uses the account beyond; this leaves them
+/// two fifths, and a tenth in a second in which everything saved up is used at once.
 pub const LIMITS: Limits = Limits {
-    rate: 48.0,
+    rate: 60.0,
     concurrency: 16,
 };
 

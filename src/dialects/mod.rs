@@ -3,18 +3,21 @@
 pub mod nsx;
 pub mod openstack;
 
-use crate::core::{
-    dialect::Dialect,
-    error::{Result, Violation},
-    settings::BackendSettings,
+use crate::{
+    core::{
+        dialect::Dialect,
+        error::{Result, Violation},
+        settings::BackendSettings,
+    },
+    rest::{internet::Internet, transport::Network},
 };
 use std::sync::Arc;
 
-/// Binds a dialect to one backend. Sends nothing.
+/// Binds a dialect to one backend that is reached over a network. Sends nothing.
 ///
 /// # Errors
 /// The settings it cannot work with: each names its configuration key and says what is accepted.
-pub type Connect = fn(&BackendSettings) -> Result<Arc<dyn Dialect>, Vec<Violation>>;
+pub type Connect = fn(&BackendSettings, &dyn Network) -> Result<Arc<dyn Dialect>, Vec<Violation>>;
 
 /// Every dialect by the name it has in the configuration. Adding one is adding one line.
 pub const ALL: &[(&str, Connect)] = &[("nsx", nsx::connect), ("openstack", openstack::connect)];
@@ -24,9 +27,20 @@ pub const ALL: &[(&str, Connect)] = &[("nsx", nsx::connect), ("openstack", opens
 /// # Errors
 /// If there is no such dialect, or it cannot work with the settings.
 pub fn connect(settings: &BackendSettings) -> Result<Arc<dyn Dialect>, Vec<Violation>> {
+    connect_over(settings, &Internet)
+}
+
+/// The same for a backend that is reached over this network.
+///
+/// # Errors
+/// As [`connect`].
+pub fn connect_over(
+    settings: &BackendSettings,
+    network: &dyn Network,
+) -> Result<Arc<dyn Dialect>, Vec<Violation>> {
     let known = ALL.iter().find(|(name, _)| *name == settings.dialect);
     match known {
-        Some((_, connect)) => connect(settings),
+        Some((_, connect)) => connect(settings, network),
         None => {
             let names: Vec<String> = ALL.iter().map(|(name, _)| format!("`{name}`")).collect();
             Err(vec![Violation::new(

@@ -1,7 +1,10 @@
 //! Sends one request: within its deadline, its size limit and its account's budget.
 
-use crate::rest::budget::{self, Budget, Urgency};
-use bytes::{Bytes, BytesMut};
+use crate::rest::{
+    budget::{self, Budget, Urgency},
+    transport::{Network, Transport},
+};
+use bytes::Bytes;
 use http::{HeaderMap, Method};
 use reqwest::Url;
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
@@ -136,46 +139,23 @@ pub enum Sent {
 /// HTTP to one cloud with one account.
 #[derive(Debug, Clone)]
 pub struct Client {
-    http: reqwest::Client,
+    transport: Arc<dyn Transport>,
     budget: Arc<Budget>,
     timeout: Duration,
 }
 
 impl Client {
-    /// A client that shares `budget` with whoever else has it.
+    /// A client over `network` that shares `budget` with whoever else has it.
     ///
     /// # Errors
-    /// If the CA file cannot be read or the TLS settings do not work.
-    pub fn new(options: &Options, budget: Arc<Budget>) -> Result<Client, String> {
-        // An error only says that the process has chosen one already, and any will do.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("isthmus/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            // Less than the whole, so that a host that swallows packets counts as not connected: then nothing
-            // was sent, a write is not in doubt, and there is time left to ask another host.
-            .connect_timeout(options.timeout / 2)
-            // Neutron's server closes idle connections after 75 s; leave before it does.
-            .pool_idle_timeout(Duration::from_secs(60))
-            .no_proxy();
-        if options.insecure_skip_verify {
-            builder = builder.danger_accept_invalid_certs(true);
-        }
-        if let Some(path) = &options.ca_file {
-            let pem = std::fs::read(path)
-                .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-            let certificates = reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| {
-                format!("{} holds no PEM certificates: {error}", path.display())
-            })?;
-            for certificate in certificates {
-                builder = builder.add_root_certificate(certificate);
-            }
-        }
-        let http = builder
-            .build()
-            .map_err(|error| format!("cannot set up TLS: {error}"))?;
+    /// What of the options the network cannot work with.
+    pub fn new(
+        network: &dyn Network,
+        options: &Options,
+        budget: Arc<Budget>,
+    ) -> Result<Client, String> {
         Ok(Client {
-            http,
+            transport: network.open(options)?,
             budget,
             timeout: options.timeout,
         })
@@ -238,7 +218,7 @@ impl Client {
             error.type = tracing::field::Empty,
         );
         let deadline = deadline.min(Instant::now() + self.timeout);
-        let result = timeout_at(deadline, self.exchange(request))
+        let result = timeout_at(deadline, self.transport.exchange(request))
             .instrument(span.clone())
             .await;
         let result = result.unwrap_or_else(|_| {
@@ -267,74 +247,6 @@ impl Client {
             }
         }
         result
-    }
-
-    async fn exchange(&self, request: &Request) -> Result<Answer, Failure> {
-        let mut builder = self
-            .http
-            .request(request.method.clone(), request.url.clone())
-            .headers(request.headers.clone());
-        if let Some(body) = &request.body {
-            builder = builder.body(body.clone());
-        }
-        let mut response = builder.send().await.map_err(failure)?;
-        let status = response.status().as_u16();
-        let headers = response.headers().clone();
-        if response
-            .content_length()
-            .is_some_and(|length| length > MAX_ANSWER_BYTES as u64)
-        {
-            return Err(too_large());
-        }
-        let mut body = BytesMut::new();
-        while let Some(chunk) = response.chunk().await.map_err(failure)? {
-            if body.len() + chunk.len() > MAX_ANSWER_BYTES {
-                return Err(too_large());
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(Answer {
-            status,
-            headers,
-            body: body.freeze(),
-        })
-    }
-}
-
-fn too_large() -> Failure {
-    Failure {
-        kind: FailureKind::TooLarge,
-        sent: Sent::Maybe,
-        message: format!("the answer is larger than {MAX_ANSWER_BYTES} bytes"),
-    }
-}
-
-fn failure(error: reqwest::Error) -> Failure {
-    let (kind, sent) = if error.is_connect() {
-        (FailureKind::Connect, Sent::No)
-    } else if error.is_timeout() {
-        (FailureKind::Deadline, Sent::Maybe)
-    } else {
-        (FailureKind::Broken, Sent::Maybe)
-    };
-    // reqwest's own text repeats the URL, whose query may name things a log should not have.
-    let error = error.without_url();
-    let mut cause: &dyn std::error::Error = &error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    let what = match kind {
-        FailureKind::Connect => "cannot connect",
-        FailureKind::Deadline => "timed out",
-        _ => "the connection broke",
-    };
-    Failure {
-        kind,
-        sent,
-        message: format!(
-            "{what}: {}",
-            crate::rest::redact::tidy(&cause.to_string(), 200)
-        ),
     }
 }
 

@@ -2,6 +2,8 @@
 
 pub mod budget;
 pub mod client;
+pub mod internet;
 pub mod json;
 pub mod patience;
 pub mod redact;
+pub mod transport;

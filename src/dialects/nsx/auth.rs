@@ -417,6 +417,7 @@ mod tests {
     use crate::rest::{
         budget::{Budget, Limits},
         client::{Client, Options},
+        internet::Internet,
     };
     use std::sync::Arc;
 
@@ -471,7 +472,7 @@ mod tests {
             timeout: Duration::from_secs(1),
             ..Options::default()
         };
-        let http = Client::new(&options, Arc::new(budget)).unwrap();
+        let http = Client::new(&Internet, &options, Arc::new(budget)).unwrap();
         let auth = Auth::new(Login::Basic(credentials()), 1).unwrap();
         let manager = manager();
         let place = || Place {

@@ -32,6 +32,7 @@ use crate::{
     model::{
         Authentication, Connection, ConnectionChange, ConnectionSpec, Field, Selectors, Sighting,
     },
+    rest::transport::Network,
 };
 use async_trait::async_trait;
 use client::Client;
@@ -39,12 +40,15 @@ use config::Config;
 use futures_util::future::join_all;
 use std::{net::IpAddr, sync::Arc};
 
-/// Binds the dialect to one backend. Sends nothing.
+/// Binds the dialect to one backend that is reached over `network`. Sends nothing.
 ///
 /// # Errors
 /// The settings it cannot work with, by configuration key.
-pub fn connect(settings: &BackendSettings) -> Result<Arc<dyn Dialect>, Vec<Violation>> {
-    let client = Client::new(Config::read(settings)?)?;
+pub fn connect(
+    settings: &BackendSettings,
+    network: &dyn Network,
+) -> Result<Arc<dyn Dialect>, Vec<Violation>> {
+    let client = Client::new(Config::read(settings)?, network)?;
     Ok(Arc::new(Nsx { client }))
 }
 

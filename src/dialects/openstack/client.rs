@@ -14,6 +14,7 @@ use crate::{
     rest::{
         budget::{Budget, Urgency},
         client::{self, Answer, Request, Sent},
+        transport::Network,
     },
 };
 use bytes::Bytes;
@@ -119,13 +120,13 @@ pub struct NoAnswer {
 }
 
 impl Client {
-    /// A client that has not logged in yet. Sends nothing.
+    /// A client over `network` that has not logged in yet. Sends nothing.
     ///
     /// # Errors
     /// The settings that do not work, by configuration key.
-    pub fn new(config: Config) -> Result<Client, Vec<Violation>> {
+    pub fn new(config: Config, network: &dyn Network) -> Result<Client, Vec<Violation>> {
         let budget = Arc::new(Budget::new(config.limits));
-        let http = client::Client::new(&config.options, budget)
+        let http = client::Client::new(network, &config.options, budget)
             .map_err(|what| vec![Violation::new("ca_file", what)])?;
         Ok(Client {
             http,

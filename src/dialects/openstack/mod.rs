@@ -33,7 +33,7 @@ use crate::{
         settings::BackendSettings,
     },
     model::{Connection, ConnectionChange, ConnectionSpec, Field, Sighting},
-    rest::budget::Limits,
+    rest::{budget::Limits, internet::Internet, transport::Network},
 };
 use async_trait::async_trait;
 use client::Client;
@@ -41,16 +41,19 @@ use config::Config;
 use std::sync::Arc;
 use translate::{Refusals, Writing};
 
-/// Binds the dialect to one backend. Sends nothing.
+/// Binds the dialect to one backend that is reached over `network`. Sends nothing.
 ///
 /// # Errors
 /// The settings it cannot work with, by configuration key.
-pub fn connect(settings: &BackendSettings) -> Result<Arc<dyn Dialect>, Vec<Violation>> {
-    bind(Config::read(settings)?)
+pub fn connect(
+    settings: &BackendSettings,
+    network: &dyn Network,
+) -> Result<Arc<dyn Dialect>, Vec<Violation>> {
+    bind(Config::read(settings)?, network)
 }
 
-/// The same with an account that may ask for more, or less, than is kind to a Neutron nobody knows: for whoever
-/// measures the gateway itself, with a cloud of their own.
+/// The same over the internet, with an account that may ask for more, or less, than is kind to a Neutron nobody
+/// knows: for whoever measures the gateway itself, with a cloud of their own.
 ///
 /// # Errors
 /// As [`connect`].
@@ -59,11 +62,11 @@ pub fn connect_within(
     limits: Limits,
 ) -> Result<Arc<dyn Dialect>, Vec<Violation>> {
     let config = Config::read(settings)?;
-    bind(Config { limits, ..config })
+    bind(Config { limits, ..config }, &Internet)
 }
 
-fn bind(config: Config) -> Result<Arc<dyn Dialect>, Vec<Violation>> {
-    let client = Client::new(config)?;
+fn bind(config: Config, network: &dyn Network) -> Result<Arc<dyn Dialect>, Vec<Violation>> {
+    let client = Client::new(config, network)?;
     Ok(Arc::new(Openstack { client }))
 }
 

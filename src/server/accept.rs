@@ -18,6 +18,7 @@ use hyper_util::{
 };
 use std::{future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::Semaphore,
     task::JoinSet,
@@ -29,13 +30,62 @@ use tonic::service::Routes;
 /// How long to wait when the machine can take no more connections.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Where connections come from: a TCP listener, or that of a simulated network.
+pub trait Listener: Send + Sync {
+    /// A connection of it.
+    type Connection: Connection;
+
+    /// The next connection, and who has opened it.
+    fn accept(&self) -> impl Future<Output = io::Result<(Self::Connection, SocketAddr)>> + Send;
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// As the network says.
+    fn local_addr(&self) -> io::Result<SocketAddr>;
+}
+
+/// One accepted connection.
+pub trait Connection: AsyncRead + AsyncWrite + Unpin + Send + 'static {
+    /// Waits until the client has spoken, and leaves what it said to be read. False if it hung up instead.
+    fn spoken(&mut self) -> impl Future<Output = io::Result<bool>> + Send;
+
+    /// Has what is written sent at once.
+    ///
+    /// # Errors
+    /// As the network says.
+    fn no_delay(&self) -> io::Result<()>;
+}
+
+impl Listener for TcpListener {
+    type Connection = TcpStream;
+
+    async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        TcpListener::accept(self).await
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        TcpListener::local_addr(self)
+    }
+}
+
+impl Connection for TcpStream {
+    async fn spoken(&mut self) -> io::Result<bool> {
+        self.peek(&mut [0]).await.map(|bytes| bytes > 0)
+    }
+
+    fn no_delay(&self) -> io::Result<()> {
+        self.set_nodelay(true)
+    }
+}
+
 /// Serves `routes` on `listener` until `shutdown` is ready, then drains; `drain` is cancelled when that
 /// begins.
 ///
 /// # Errors
 /// A listener on an address that others can reach, unless `settings.allow_non_loopback`.
 pub async fn serve(
-    listener: TcpListener,
+    listener: impl Listener,
     routes: Routes,
     settings: Settings,
     drain: CancellationToken,
@@ -82,7 +132,7 @@ pub async fn serve(
 
 /// The next connection. Failing to accept one (too many open files, a client already gone) is no reason
 /// to stop.
-async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+async fn accept<L: Listener>(listener: &L) -> (L::Connection, SocketAddr) {
     loop {
         match listener.accept().await {
             Ok(accepted) => return accepted,
@@ -95,22 +145,22 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
 }
 
 async fn serve_connection(
-    stream: TcpStream,
+    mut stream: impl Connection,
     guard: Arc<Guard>,
     settings: &Settings,
     drain: &CancellationToken,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     // A client that never speaks is known to hyper only as a handshake without end.
-    let mut first_byte = [0];
     tokio::select! {
-        spoke = timeout(settings.first_byte_timeout, stream.peek(&mut first_byte)) => {
-            if spoke?? == 0 {
+        biased;
+        () = drain.cancelled() => return Ok(()),
+        spoken = timeout(settings.first_byte_timeout, stream.spoken()) => {
+            if !spoken?? {
                 return Ok(());
             }
         }
-        () = drain.cancelled() => return Ok(()),
     }
-    stream.set_nodelay(true)?;
+    stream.no_delay()?;
 
     let mut builder = auto::Builder::new(TokioExecutor::new()).http2_only();
     builder
@@ -125,6 +175,7 @@ async fn serve_connection(
     let socket = TokioIo::new(Copied(stream));
     let mut connection = pin!(builder.serve_connection(socket, service));
     tokio::select! {
+        biased;
         ended = Patient::new(connection.as_mut()) => return ended,
         () = drain.cancelled() => connection.as_mut().graceful_shutdown(),
     }

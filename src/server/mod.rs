@@ -26,7 +26,7 @@ mod trace;
 #[cfg(test)]
 mod tests;
 
-pub use accept::serve;
+pub use accept::{Connection, Listener, serve};
 pub use health::HealthService;
 
 use crate::{
@@ -136,7 +136,7 @@ impl Settings {
 /// # Errors
 /// A listener on an address that others can reach, unless `settings.allow_non_loopback`.
 pub async fn run(
-    listener: TcpListener,
+    listener: impl Listener,
     gateway: Arc<Gateway>,
     settings: Settings,
     shutdown: impl Future<Output = ()>,

@@ -13,16 +13,13 @@ use std::{
     pin::Pin,
     task::{Context, Poll},
 };
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// A socket whose writer does its own copying: it is not vectored, which is the default of [`AsyncWrite`].
 #[derive(Debug)]
-pub struct Copied(pub TcpStream);
+pub struct Copied<S>(pub S);
 
-impl AsyncRead for Copied {
+impl<S: AsyncRead + Unpin> AsyncRead for Copied<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -32,7 +29,7 @@ impl AsyncRead for Copied {
     }
 }
 
-impl AsyncWrite for Copied {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Copied<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

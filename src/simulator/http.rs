@@ -17,7 +17,7 @@ use http_body_util::BodyExt;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
@@ -28,6 +28,46 @@ use tower::ServiceExt;
 use crate::simulator::bodies::{Endless, Half, Held};
 use crate::simulator::faults::{Answer, Fault, Faults};
 use crate::simulator::requests::{InFlight, RequestLog, Seen};
+
+/// What is served: a router, what it does wrong, and what it was asked. Clones are the same site.
+///
+/// A [`Server`] serves one on loopback. On another network, hand each connection to [`Site::serve`].
+#[derive(Clone, Debug)]
+pub struct Site(Arc<Shared>);
+
+impl Site {
+    /// A site that nobody can reach yet.
+    pub fn new(router: axum::Router, faults: Faults) -> Self {
+        Self(Arc::new(Shared {
+            router,
+            faults,
+            log: RequestLog::default(),
+            asked: Arc::new(()),
+            shut: AtomicBool::new(false),
+            shut_asked: Notify::new(),
+            shutting: watch::Sender::new(false),
+        }))
+    }
+
+    /// What it does wrong. [`Fault::Shut`] needs a [`Server`].
+    pub fn faults(&self) -> &Faults {
+        &self.0.faults
+    }
+
+    /// What it was asked.
+    pub fn requests(&self) -> &RequestLog {
+        &self.0.log
+    }
+
+    /// Answers on one connection until either side ends it. Where [`Server`] would reset it, it is dropped.
+    pub async fn serve(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+        let never = Ends {
+            stop: CancellationToken::new(),
+            shut: CancellationToken::new(),
+        };
+        converse(stream, Arc::clone(&self.0), never, drop).await;
+    }
+}
 
 /// One HTTP server with a state of its own; dropped, it closes everything and stops.
 #[derive(Debug)]
@@ -114,15 +154,7 @@ impl Server {
     fn serve(socket: TcpSocket, router: axum::Router, faults: Faults) -> io::Result<Self> {
         let listener = socket.listen(BACKLOG)?;
         let addr = listener.local_addr()?;
-        let shared = Arc::new(Shared {
-            router,
-            faults,
-            log: RequestLog::default(),
-            asked: Arc::new(()),
-            shut: AtomicBool::new(false),
-            shut_asked: Notify::new(),
-            shutting: watch::Sender::new(false),
-        });
+        let Site(shared) = Site::new(router, faults);
         let listening = tokio::sync::Mutex::new(Listening::open(listener, Arc::clone(&shared)));
         Ok(Self {
             addr,
@@ -246,7 +278,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, stop: CancellationTo
             accepted = accepting => match accepted {
                 Ok((stream, _)) => {
                     let ends = Ends { stop: stop.clone(), shut: shut.clone() };
-                    connections.spawn(converse(stream, Arc::clone(&shared), ends));
+                    connections.spawn(converse(stream, Arc::clone(&shared), ends, reset));
                 }
                 // The peer has gone already, or we are out of file descriptors for the moment.
                 Err(_) => tokio::task::yield_now().await,
@@ -266,7 +298,16 @@ struct Ends {
     shut: CancellationToken,
 }
 
-async fn converse(stream: TcpStream, shared: Arc<Shared>, ends: Ends) {
+/// Closing with a linger time of zero sends RST in place of FIN.
+fn reset(stream: TcpStream) {
+    // The peer may be gone; then there is nobody left to be rude to.
+    let _ = stream.set_zero_linger();
+}
+
+async fn converse<S>(stream: S, shared: Arc<Shared>, ends: Ends, reset: fn(S))
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let (cut, mut cuts) = watch::channel(None);
     let service = service_fn(move |request| {
         let (shared, cut) = (Arc::clone(&shared), cut.clone());
@@ -302,8 +343,10 @@ async fn converse(stream: TcpStream, shared: Arc<Shared>, ends: Ends) {
     let mut stream = connection.into_parts().io.into_inner();
     // The peer may be gone; then there is nobody left to be rude to.
     let _ = match cut {
-        // Closing with a linger time of zero sends RST in place of FIN.
-        Cut::Reset => stream.set_zero_linger(),
+        Cut::Reset => {
+            reset(stream);
+            Ok(())
+        }
         Cut::Close => stream.shutdown().await,
         Cut::Garbage => stream.write_all(GARBAGE).await,
     };

@@ -13,6 +13,7 @@
 //! A simulator knows nothing of the gateway: no other module of this crate is named below here.
 
 mod bodies;
+mod chance;
 pub mod faults;
 pub mod http;
 pub mod nsx;

@@ -8,8 +8,8 @@ use base64::prelude::BASE64_STANDARD;
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, COOKIE};
 use tokio::time::Instant;
-use uuid::Uuid;
 
+use crate::simulator::chance;
 use crate::simulator::nsx::refusal::Refusal;
 
 /// How much one user may ask of one manager; NSX's own numbers by default.
@@ -106,8 +106,8 @@ impl Accounts {
     ) -> Result<Login, Refusal> {
         self.check_password(user, password, now)?;
         self.tally.logins += 1;
-        let cookie = Uuid::new_v4().simple().to_string().to_uppercase();
-        let xsrf_token = Uuid::new_v4().to_string();
+        let cookie = chance::uuid().simple().to_string().to_uppercase();
+        let xsrf_token = chance::uuid().to_string();
         let (user, login) = (
             user.to_owned(),
             Login {

@@ -20,10 +20,10 @@ use http::header::HeaderValue;
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use tokio::time::Instant;
-use uuid::Uuid;
 
+use crate::simulator::chance;
 use crate::simulator::faults::Faults;
-use crate::simulator::http::Server;
+use crate::simulator::http::{Server, Site};
 use crate::simulator::requests::{RequestLog, Seen};
 
 mod accounts;
@@ -101,22 +101,8 @@ impl NsxSimulator {
     /// # Panics
     /// Outside a tokio runtime.
     pub fn start(options: NsxOptions) -> io::Result<Self> {
-        let mut world = World::new(options.levers, options.nodes);
-        world
-            .accounts
-            .set_password(&options.username, &options.password);
-        if let Some(token) = &options.bearer_token {
-            world.accounts.accept_token(token);
-        }
-        let (state, faults) = (NsxState::new(world), Faults::default());
-        let start = |manager| {
-            let site = Site {
-                state: state.clone(),
-                manager,
-            };
-            let router = axum::Router::new().fallback(serve).with_state(site);
-            Server::start(router, faults.clone())
-        };
+        let (state, faults) = (world(&options), Faults::default());
+        let start = |manager| Server::start(router(&state, manager), faults.clone());
         let managers = (0..options.managers)
             .map(start)
             .collect::<io::Result<_>>()?;
@@ -125,6 +111,13 @@ impl NsxSimulator {
             state,
             faults,
         })
+    }
+
+    /// The same with one manager, for another network than loopback.
+    pub fn site(options: &NsxOptions) -> (Site, NsxState) {
+        let state = world(options);
+        let site = Site::new(router(&state, 0), Faults::default());
+        (site, state)
     }
 
     /// The address of the first manager, such as `http://127.0.0.1:40001`.
@@ -191,15 +184,34 @@ impl NsxSimulator {
     }
 }
 
+fn world(options: &NsxOptions) -> NsxState {
+    let mut world = World::new(options.levers, options.nodes);
+    world
+        .accounts
+        .set_password(&options.username, &options.password);
+    if let Some(token) = &options.bearer_token {
+        world.accounts.accept_token(token);
+    }
+    NsxState::new(world)
+}
+
+fn router(state: &NsxState, manager: usize) -> axum::Router {
+    let manager = Manager {
+        state: state.clone(),
+        manager,
+    };
+    axum::Router::new().fallback(serve).with_state(manager)
+}
+
 /// One manager's view of the cluster.
 #[derive(Clone)]
-struct Site {
+struct Manager {
     state: NsxState,
     manager: usize,
 }
 
-async fn serve(State(site): State<Site>, request: Request<Body>) -> Response<Body> {
-    let request_id = Uuid::new_v4().to_string();
+async fn serve(State(site): State<Manager>, request: Request<Body>) -> Response<Body> {
+    let request_id = chance::uuid().to_string();
     let (head, body) = request.into_parts();
     // A client that breaks off its body is not there to read what became of it.
     let body = body
@@ -225,7 +237,7 @@ async fn serve(State(site): State<Site>, request: Request<Body>) -> Response<Bod
     )
 }
 
-async fn reply(site: &Site, call: &Call) -> Reply {
+async fn reply(site: &Manager, call: &Call) -> Reply {
     let admitted = {
         let world = &mut *site.state.world();
         if let Some(answer) = routes::login(world, call) {
@@ -252,7 +264,7 @@ async fn reply(site: &Site, call: &Call) -> Reply {
 
 /// A request that counts as being answered while this lives, even if its client goes away.
 struct Admitted<'a> {
-    site: &'a Site,
+    site: &'a Manager,
     user: String,
 }
 

@@ -1,8 +1,8 @@
 //! Which object names which: checked on a write, asked before a removal, followed when a part of a session changes.
 
 use serde_json::{Map, Value, json};
-use uuid::Uuid;
 
+use crate::simulator::chance;
 use crate::simulator::nsx::inventory;
 use crate::simulator::nsx::kind::Kind;
 use crate::simulator::nsx::refusal::Refusal;
@@ -130,7 +130,7 @@ fn number_parts(session: &mut Map<String, Value>) {
         .and_then(Value::as_array_mut);
     for port in ports.into_iter().flatten().filter_map(Value::as_object_mut) {
         port.entry("tunnel_port_id")
-            .or_insert_with(|| json!(Uuid::new_v4().to_string()));
+            .or_insert_with(|| json!(chance::uuid().to_string()));
     }
 }
 

@@ -5,8 +5,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
-use uuid::Uuid;
 
+use crate::simulator::chance;
 use crate::simulator::nsx::accounts::Accounts;
 use crate::simulator::nsx::inventory;
 use crate::simulator::nsx::kind::Kind;
@@ -112,7 +112,7 @@ impl World {
             return Err(Refusal::fields(&["psk is required".to_owned()]));
         }
         self.resolve(kind, None, &mut value)?;
-        let (id, time) = (Uuid::new_v4().to_string(), epoch_millis());
+        let (id, time) = (chance::uuid().to_string(), epoch_millis());
         value.insert("id".to_owned(), json!(id));
         value.entry("display_name").or_insert(json!(id));
         for (name, said) in [
@@ -214,7 +214,7 @@ impl World {
     pub(crate) fn plant(&mut self, kind: Kind, mut value: Map<String, Value>) -> String {
         let id = match value.get("id").and_then(Value::as_str) {
             Some(id) => id.to_owned(),
-            None => Uuid::new_v4().to_string(),
+            None => chance::uuid().to_string(),
         };
         value.insert("id".to_owned(), json!(id));
         let psk = take_psk(&mut value);

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
+use crate::simulator::chance;
 use crate::simulator::openstack::agent;
 use crate::simulator::openstack::kinds::Kind;
 use crate::simulator::openstack::reply::Refusal;
@@ -53,7 +54,7 @@ pub(crate) fn create(
 
     let project = wanted.text("tenant_id").to_owned();
     let mut fields = Map::new();
-    fields.insert("id".to_owned(), json!(uuid::Uuid::new_v4().to_string()));
+    fields.insert("id".to_owned(), json!(chance::uuid().to_string()));
     fields.insert("tenant_id".to_owned(), json!(project));
     wanted.set("route_mode", "static");
     wanted.set("auth_mode", "psk");

@@ -56,7 +56,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use crate::simulator::faults::Faults;
-use crate::simulator::http::Server;
+use crate::simulator::http::{Server, Site};
 use crate::simulator::openstack::identity::Identity;
 use crate::simulator::openstack::state::{Caller, Cloud};
 use crate::simulator::openstack::variant::Spelling;
@@ -135,6 +135,20 @@ impl OpenstackSimulator {
         })
     }
 
+    /// The same for another network than loopback, where Keystone and Neutron are reached at these addresses.
+    pub fn sites(options: &OpenstackOptions, keystone_url: &str, neutron_url: &str) -> Sites {
+        let shared = Arc::new(Shared::new(options));
+        shared.urls.get_or_init(|| Urls {
+            keystone: keystone_url.to_owned(),
+            neutron: neutron_url.to_owned(),
+        });
+        Sites {
+            keystone: Site::new(keystone::router(Arc::clone(&shared)), Faults::default()),
+            neutron: Site::new(neutron::router(Arc::clone(&shared)), Faults::default()),
+            state: OpenstackState(shared),
+        }
+    }
+
     /// `http://127.0.0.1:<port>`; tokens are at `/v3/auth/tokens` below it.
     pub fn keystone_url(&self) -> String {
         self.keystone.url()
@@ -169,6 +183,17 @@ impl OpenstackSimulator {
     pub fn inventory(&self) -> Inventory {
         Inventory::fixed()
     }
+}
+
+/// A Keystone and a Neutron that nobody can reach yet.
+#[derive(Clone, Debug)]
+pub struct Sites {
+    /// Keystone.
+    pub keystone: Site,
+    /// Neutron.
+    pub neutron: Site,
+    /// Their levers.
+    pub state: OpenstackState,
 }
 
 /// What both servers work on.

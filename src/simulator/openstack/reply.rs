@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::simulator::chance;
 use axum::body::Body;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
@@ -108,7 +109,7 @@ impl Reply {
 
     /// Ready for the socket, with a request id of the server's own making: the client's is not echoed.
     pub(crate) fn into_response(self) -> Response<Body> {
-        let request_id = format!("req-{}", uuid::Uuid::new_v4());
+        let request_id = format!("req-{}", chance::uuid());
         let reply = self.header(
             HeaderName::from_static("x-openstack-request-id"),
             &request_id,

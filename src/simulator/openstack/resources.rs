@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value, json};
 
+use crate::simulator::chance;
 use crate::simulator::openstack::connections::{fits_charset, not_connected};
 use crate::simulator::openstack::kinds::Kind;
 use crate::simulator::openstack::reply::{Refusal, python_repr};
@@ -33,7 +34,7 @@ pub(crate) fn create(
     in_database(cloud, &wanted)?;
     let project = wanted.fields.shift_remove("tenant_id").unwrap_or_default();
     let mut fields = Map::new();
-    fields.insert("id".to_owned(), json!(uuid::Uuid::new_v4().to_string()));
+    fields.insert("id".to_owned(), json!(chance::uuid().to_string()));
     fields.insert("tenant_id".to_owned(), project.clone());
     for name in order(kind) {
         fields.insert(

@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::simulator::chance;
 use crate::simulator::openstack::kinds::Kind;
 use crate::simulator::openstack::reply::{Refusal, Reply};
 use crate::simulator::openstack::state::Row;
@@ -167,7 +168,7 @@ impl Variant {
             .expect("the body was just built with this opening");
         let repeated = format!(
             "{opening}\"vpnservice_id\":\"{}\",{members}",
-            uuid::Uuid::new_v4()
+            chance::uuid()
         );
         Reply::text(201, "application/json", repeated)
     }

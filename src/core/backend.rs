@@ -2,6 +2,7 @@
 
 use crate::{
     core::{
+        clock,
         dialect::{Call, Capabilities, Dialect, Page, PageRequest, Priority, Target, Usage},
         error::{Error, ErrorKind, ErrorReason, Result},
         settings::BackendSettings,
@@ -156,7 +157,7 @@ impl Backend {
                 health.serving = Serving::Yes;
                 health.reason = None;
                 health.message.clear();
-                health.last_success = Some(SystemTime::now());
+                health.last_success = Some(clock::now());
             }
         }
         let serving = health.serving;

@@ -3,6 +3,7 @@
 use crate::{
     core::{
         backend::{Backend, BackendView, Serving},
+        clock,
         dialect::{Call, Dialect, Mark, Warning, Written},
         error::{Error, ErrorKind, ErrorReason, Result},
         refuse::refuse,
@@ -22,7 +23,7 @@ use std::{
     collections::BTreeMap,
     future::Future,
     sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, UNIX_EPOCH},
 };
 use tokio::{sync::watch, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -398,7 +399,7 @@ fn by_backend(recovered: Recovered) -> BTreeMap<BackendName, Kept> {
 
 /// Milliseconds since 1970: later lives of a log have higher numbers, also if what it kept is lost.
 fn now_ms() -> u64 {
-    SystemTime::now()
+    clock::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default()
         .as_millis() as u64

@@ -106,6 +106,7 @@ impl Watcher {
             }
             let drained = self.drain.is_cancelled();
             tokio::select! {
+                biased;
                 () = self.drain.cancelled(), if !drained => {}
                 () = changed(&mut self.serving) => {}
             }

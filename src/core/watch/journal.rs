@@ -183,6 +183,7 @@ impl Journal {
         loop {
             let retry = owed.as_ref().map(|owed| owed.retry);
             let ended = tokio::select! {
+                biased;
                 () = cancel.cancelled() => true,
                 () = self.queued.notified() => false,
                 () = until(retry) => false,

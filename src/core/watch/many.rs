@@ -2,6 +2,7 @@
 
 use crate::{
     core::{
+        clock,
         error::Result,
         watch::{
             journal::Journal,
@@ -17,7 +18,7 @@ use crate::{
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 use tokio::{
     sync::watch,
@@ -190,6 +191,7 @@ impl WatchMany {
             }
             let silence = self.last_sent + self.heartbeat;
             tokio::select! {
+                biased;
                 () = any_change(&mut self.backends) => {}
                 () = sleep_until(silence) => {
                     return Ok(ManyEvent {
@@ -252,7 +254,7 @@ impl WatchMany {
             .map(|health| health.last_success)
             .min()
             .flatten();
-        let age = last_success.and_then(|time| SystemTime::now().duration_since(time).ok());
+        let age = last_success.and_then(|time| clock::now().duration_since(time).ok());
         Pulse {
             last_success,
             next_look: None,

@@ -4,6 +4,7 @@
 use crate::{
     core::{
         backend::Backend,
+        clock,
         dialect::Target,
         error::{Error, Result},
         watch::{
@@ -24,7 +25,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 use tokio::{
     sync::Notify,
@@ -313,13 +314,14 @@ impl Poller {
                 }
             };
             tokio::select! {
+                biased;
                 () = cancel.cancelled() => break,
-                () = self.wake.notified() => {}
-                () = due => {}
                 Some(_) = looks.join_next(), if !looks.is_empty() => {}
                 _ = chores.tick() => {
                     looks.spawn(Arc::clone(&self).do_chores());
                 }
+                () = self.wake.notified() => {}
+                () = due => {}
             }
         }
         looks.shutdown().await;
@@ -349,7 +351,7 @@ impl Poller {
 
     async fn look(self: Arc<Self>, due: Vec<Due>) {
         let begun = Instant::now();
-        let began_at = SystemTime::now();
+        let began_at = clock::now();
         let targets: Vec<Target> = due.iter().map(|due| due.target.clone()).collect();
         let mut unended = Unended { poller: &self, due };
         let results = self.backend.look(&targets).await;
@@ -479,7 +481,7 @@ impl Drop for Unended<'_> {
                 after_writes,
                 result,
             };
-            if let Some(next) = subject.end_look(&look, SystemTime::now()) {
+            if let Some(next) = subject.end_look(&look, clock::now()) {
                 self.poller.look_by(&subject, next);
             }
         }

@@ -217,6 +217,7 @@ impl Watch {
             }
             let silence = self.last_sent + self.heartbeat;
             tokio::select! {
+                biased;
                 // Both senders live in `subject`, which this watch holds.
                 _ = self.appended.changed() => {}
                 _ = self.looked.changed(), if !self.judged => {}

@@ -2,6 +2,7 @@
 
 use crate::{
     core::{
+        clock,
         dialect::Target,
         error::{Error, ErrorKind, ErrorReason, Result},
         settings::PollSettings,
@@ -477,7 +478,7 @@ impl Subject {
             last_success: state.last_success.map(|(_, time)| time),
             next_look: state
                 .next_look
-                .map(|at| SystemTime::now() + at.saturating_duration_since(now)),
+                .map(|at| clock::now() + at.saturating_duration_since(now)),
             stale: state
                 .last_success
                 .is_none_or(|(begun, _)| now.duration_since(begun) > promised),

@@ -17,7 +17,7 @@ use crate::{
 };
 use futures_util::future::join_all;
 use serde_json::Value;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The largest page NSX gives out.
 const LARGEST_PAGE: &str = "1000";
@@ -229,8 +229,8 @@ async fn peers_of(
     client: &Client,
     sessions: &[Body],
     call: &Call,
-) -> Result<HashMap<String, Body>> {
-    let wanted: HashSet<String> = sessions.iter().filter_map(peer_endpoint_id).collect();
+) -> Result<BTreeMap<String, Body>> {
+    let wanted: BTreeSet<String> = sessions.iter().filter_map(peer_endpoint_id).collect();
     let found = if wanted.len() <= FEW {
         let each = wanted.iter().map(|id| peer_endpoint(client, id, call));
         let found: Result<Vec<_>> = join_all(each).await.into_iter().collect();

@@ -863,6 +863,27 @@ async fn what_comes_together_from_ten_thousand_connections_is_packed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_watch_over_many_does_not_begin_with_names_that_somebody_made_up() {
+    let setup = Setup::new();
+    setup.cloud.say("1", active());
+    let request = WatchRequest {
+        write_token: "of no write".to_owned(),
+        ..setup.request("nowhere")
+    };
+    setup.gateway.watch(request).await.unwrap_err();
+    let mut waiting = setup.watch("never", Some(Goal::Gone)).await;
+    let mut watch = setup.gateway.watch_many(many_request()).await.unwrap();
+    let first = next_many(&mut watch).await;
+    let told: Vec<_> = first
+        .snapshots
+        .iter()
+        .map(|entry| &*entry.name.id)
+        .collect();
+    assert_eq!(told, ["1"]);
+    assert!(is_success(&next(&mut waiting).await));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_watch_over_many_resumes_without_gap_or_repeat() {
     let setup = Setup::new();
     setup.cloud.say("1", active());

@@ -17,7 +17,7 @@ use crate::{
             subject::{Interest, Subject, Watching},
         },
     },
-    model::{ConnectionName, Intent, RealizationState},
+    model::{Assurance, ConnectionName, Intent, RealizationState},
 };
 use std::{
     collections::{HashMap, HashSet},
@@ -60,9 +60,8 @@ pub struct Poller {
     /// Keeps every connection polled while somebody watches the whole.
     held: Mutex<HashMap<Arc<str>, Watching>>,
     listed: Mutex<Option<Instant>>,
-    /// Connections that were removed, and that the last list no longer had. Remembered so that watches on them
-    /// can go on; a watch over all that begins now has nothing to say of them.
-    gone: Mutex<HashSet<Arc<str>>>,
+    /// The connections that the last list had.
+    there: Mutex<HashSet<Arc<str>>>,
 }
 
 /// What a store kept of one backend.
@@ -139,7 +138,7 @@ impl Poller {
             whole_tunnels: AtomicUsize::new(0),
             held: Mutex::default(),
             listed: Mutex::new(None),
-            gone: Mutex::default(),
+            there: Mutex::default(),
         }
     }
 
@@ -203,11 +202,19 @@ impl Poller {
         all
     }
 
-    /// Every connection known that is not known to be gone, sorted by id.
+    /// Every connection that is there as far as anybody knows, sorted by id.
+    ///
+    /// What is remembered is more: what was removed, so that watches on it can go on, and names that somebody
+    /// asked for. A watch over all has nothing to say of them.
     fn existing(&self) -> Vec<Arc<Subject>> {
         let mut all = self.subjects();
-        let gone = lock(&self.gone);
-        all.retain(|subject| !gone.contains(&subject.name().id));
+        let there = lock(&self.there);
+        all.retain(|subject| {
+            let view = &subject.last_or_unseen().view;
+            let removed = view.intent == Intent::Deleted || view.state == RealizationState::Deleted;
+            let known = view.assurance > Assurance::None;
+            there.contains(&subject.name().id) || (known && !removed)
+        });
         all
     }
 
@@ -269,15 +276,7 @@ impl Poller {
         }
         let ids = self.backend.list_ids(deadline).await?;
         *lock(&self.listed) = Some(Instant::now());
-        let listed: HashSet<&str> = ids.iter().map(|id| &**id).collect();
-        let is_gone = |subject: &Arc<Subject>| {
-            let view = &subject.last_or_unseen().view;
-            let removed = view.intent == Intent::Deleted || view.state == RealizationState::Deleted;
-            let id = &subject.name().id;
-            (removed && !listed.contains(&**id)).then(|| Arc::clone(id))
-        };
-        let gone = self.subjects().iter().filter_map(is_gone).collect();
-        *lock(&self.gone) = gone;
+        *lock(&self.there) = ids.iter().map(|id| Arc::from(id.as_str())).collect();
         for id in ids {
             // An id that cannot stand in a name cannot be watched either; reads report it.
             if let Ok(name) = ConnectionName::connection(self.backend.name(), &id) {
@@ -496,7 +495,7 @@ struct Due {
 }
 
 impl Poller {
-    /// Where every connection stands that is not known to be gone, for the beginning of a watch over all.
+    /// Where every connection stands that is there as far as anybody knows, for the beginning of a watch over all.
     pub fn snapshot(&self) -> Vec<Arc<Observation>> {
         self.existing()
             .iter()

@@ -371,6 +371,10 @@ impl Knowledge {
         };
         overlay_intent(&mut view);
         overlay_standing(&mut view, standing);
+        if view.state == State::Deleted && view.intent == Intent::Deleted {
+            // Proven gone: whatever was written to it, there is nothing left to prove.
+            self.outstanding.clear();
+        }
         view.confirmed = self.confirm(&view, look, settings);
         view
     }
@@ -424,17 +428,18 @@ impl Knowledge {
             .as_ref()
             .is_some_and(|run| run.state == view.state && run.code == code);
         if !same {
+            // When in its look the cloud said so is not known, only that it has by the end of it.
             self.bad_run = Some(BadRun {
                 state: view.state,
                 code,
-                since: look.begun,
+                since: look.ended,
                 confirmed: false,
             });
         }
         if self.bad_run.as_ref().is_some_and(|run| run.confirmed) {
             return true;
         }
-        let since = self.bad_run.as_ref().map_or(look.begun, |run| run.since);
+        let since = self.bad_run.as_ref().map_or(look.ended, |run| run.since);
         let made_here = matches!(self.last_write, Some((WriteKind::Create, _)));
         let needed = if view.state == State::Deleted && made_here {
             // A cloud may take its time to show what it has just made.
@@ -442,7 +447,7 @@ impl Knowledge {
         } else {
             settings.confirm_failure
         };
-        look.begun.duration_since(since) >= needed
+        look.begun.saturating_duration_since(since) >= needed
     }
 
     /// A look that told nothing about the connection. Only a refused login changes what is said; an outage

@@ -327,6 +327,20 @@ fn a_failure_is_confirmed_by_a_second_look_ten_seconds_later_and_not_before() {
 }
 
 #[test]
+fn a_failure_is_confirmed_by_when_it_was_said_and_not_by_when_it_was_asked() {
+    let mut history = History::new();
+    history.wrote(0, WriteKind::Create, Proof::AnyStatus, ENABLED);
+    // The cloud took five seconds to answer, and may have failed in the last of them.
+    let slow = Look {
+        ended: history.at(6),
+        ..history.look_at(1, Ok(neutron("ERROR")))
+    };
+    history.knowledge.looked(&slow, &history.settings);
+    assert!(!history.saw(11, neutron("ERROR")).confirmed);
+    assert!(history.saw(16, neutron("ERROR")).confirmed);
+}
+
+#[test]
 fn a_failure_that_heals_in_between_begins_anew() {
     let mut history = History::new();
     history.saw(1, neutron("ERROR"));
@@ -446,6 +460,20 @@ fn somebody_else_switching_it_off_is_bad_news_for_a_write_that_wants_it_on() {
     history.wrote(0, WriteKind::Create, Proof::AnyStatus, ENABLED);
     assert!(!history.saw(1, off()).confirmed);
     assert!(history.saw(11, off()).confirmed);
+}
+
+#[test]
+fn nothing_is_asked_about_writes_to_what_we_have_removed() {
+    let mut history = History::new();
+    let made = Proof::RequestIds(vec!["made".to_owned()]);
+    history.wrote(0, WriteKind::Create, made, ENABLED);
+    let removed = Proof::RequestIds(vec!["removed".to_owned()]);
+    history.wrote(1, WriteKind::Delete, removed, Intent::Deleted);
+    history.saw(2, nsx("in_progress", &["made", "removed"]));
+    assert_eq!(history.knowledge.outstanding().len(), 2);
+    history.saw(3, neutron("gone"));
+    assert!(history.knowledge.outstanding().is_empty());
+    assert!(!history.knowledge.unsettled());
 }
 
 #[test]

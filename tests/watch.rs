@@ -591,6 +591,22 @@ async fn silence_never_exceeds_the_heartbeat() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_goes_on_does_not_wait_for_a_cloud_that_hangs() {
+    let setup = Setup::new();
+    setup.cloud.say("1", active());
+    let mut watch = setup.watch("1", None).await;
+    let token = next(&mut watch).await.resume_token().to_owned();
+    drop(watch);
+    tokio::time::advance(Duration::from_secs(60)).await;
+    setup.cloud.hold();
+    let before = Instant::now();
+    let mut resumed = setup.resume("1", token).await.unwrap();
+    let event = next(&mut resumed).await;
+    assert!(matches!(event.kind, EventKind::Heartbeat(_)));
+    assert!(before.elapsed() <= HEARTBEAT + Duration::from_millis(10));
+}
+
 // 8. Bounded lag.
 
 #[tokio::test(start_paused = true)]

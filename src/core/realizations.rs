@@ -127,7 +127,14 @@ impl Gateway {
         };
         let watching = subject.watch(interest);
         drop(held);
-        let current = first_look(&poller, &subject, interest, self.heartbeat).await;
+        let current = match resume {
+            None => first_look(&poller, &subject, interest, self.heartbeat).await,
+            // What comes next is told when it is there, and silence is counted from here on.
+            Some(_) => {
+                poller.look_by(&subject, subject.soonest_look());
+                false
+            }
+        };
 
         let last = subject.last_or_unseen();
         let anonymous = bound.is_none() && resume.is_none() && goal != Some(Goal::Gone);

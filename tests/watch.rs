@@ -607,6 +607,29 @@ async fn a_watch_that_goes_on_does_not_wait_for_a_cloud_that_hangs() {
     assert!(before.elapsed() <= HEARTBEAT + Duration::from_millis(10));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_watch_over_many_counts_silence_from_when_it_was_asked_for() {
+    let clouds = ["a", "b", "c"].map(|name| (Scripted::settings(name), Scripted::new()));
+    let backends = clouds.iter().map(|(settings, cloud)| {
+        let dialect: Arc<dyn Dialect> = Arc::clone(cloud) as _;
+        (settings.clone(), dialect)
+    });
+    let gateway = Gateway::start(backends.collect(), HEARTBEAT);
+    let mut watch = gateway.watch_many(many_request()).await.unwrap();
+    let resume_token = next_many(&mut watch).await.resume_token;
+    drop(watch);
+    tokio::time::advance(Duration::from_secs(60)).await;
+    clouds.iter().for_each(|(_, cloud)| cloud.hold());
+    let before = Instant::now();
+    let request = WatchManyRequest {
+        resume_token,
+        ..many_request()
+    };
+    let mut resumed = gateway.watch_many(request).await.unwrap();
+    assert!(next_many(&mut resumed).await.heartbeat.is_some());
+    assert!(before.elapsed() <= HEARTBEAT + Duration::from_millis(10));
+}
+
 // 8. Bounded lag.
 
 #[tokio::test(start_paused = true)]

@@ -16,6 +16,7 @@ use crate::{
     },
     model::{ConnectionName, Goal, Intent, Parent, RealizationState},
 };
+use futures_util::future::join_all;
 use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, timeout_at};
 
@@ -175,6 +176,7 @@ impl Gateway {
     /// # Errors
     /// A token that does not belong here; for one backend, as its list fails.
     pub async fn watch_many(&self, request: WatchManyRequest) -> Result<WatchMany> {
+        let asked = Instant::now();
         let scope = scope(&request.parent);
         let pollers: Vec<Arc<Poller>> = match &request.parent {
             Parent::One(name) => vec![Arc::clone(self.poller(name)?)],
@@ -202,15 +204,18 @@ impl Gateway {
                 }
             }
         };
+        // All at the same time: several that hang must not cost more of the silence than one.
+        let lists = pollers.iter().map(|poller| {
+            let timeout = poller.backend().settings().timeout;
+            poller.list(asked + timeout)
+        });
         let mut unreachable = Vec::new();
-        for poller in &pollers {
-            let backend = poller.backend();
-            let deadline = Instant::now() + backend.settings().timeout;
-            if let Err(error) = poller.list(deadline).await {
+        for (poller, listed) in pollers.iter().zip(join_all(lists).await) {
+            if let Err(error) = listed {
                 if let Parent::One(_) = request.parent {
                     return Err(error.during("listing connections"));
                 }
-                unreachable.push(backend.name().clone());
+                unreachable.push(poller.backend().name().clone());
             }
         }
         Ok(WatchMany::open(OpeningMany {
@@ -220,6 +225,7 @@ impl Gateway {
             unreachable,
             tunnel: request.include_tunnel,
             heartbeat: self.heartbeat,
+            asked,
             resume,
         }))
     }

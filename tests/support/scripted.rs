@@ -21,7 +21,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::timeout_at};
 
 /// What the next looks at a connection bring.
 pub type Answer = Result<Sighting>;
@@ -123,7 +123,7 @@ impl Scripted {
             .expect("something was looked at")
     }
 
-    /// Holds looks that begin from now on, until [`Scripted::release`].
+    /// Holds looks and lists that begin from now on, until [`Scripted::release`].
     pub fn hold(&self) {
         self.gate.forget_permits(1000);
     }
@@ -267,7 +267,11 @@ impl Dialect for Scripted {
         self.known(id).map(|()| connection(id))
     }
 
-    async fn list(&self, _: &PageRequest, _: &Call) -> Result<Page> {
+    async fn list(&self, _: &PageRequest, call: &Call) -> Result<Page> {
+        let _permit = timeout_at(call.deadline, self.gate.acquire())
+            .await
+            .map_err(|_| outage())?
+            .unwrap();
         let ids: Vec<String> = self.answers.lock().unwrap().keys().cloned().collect();
         let connections = ids.iter().map(|id| connection(id)).collect();
         Ok(Page {

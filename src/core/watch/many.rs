@@ -87,6 +87,8 @@ pub struct OpeningMany {
     pub tunnel: bool,
     /// The longest silence.
     pub heartbeat: Duration,
+    /// When silence began.
+    pub asked: Instant,
     /// Where to go on; `None` begins with the list.
     pub resume: Option<u64>,
 }
@@ -132,7 +134,7 @@ impl WatchMany {
             unreachable: opening.unreachable,
             synced: opening.resume.is_some(),
             backlog: VecDeque::new(),
-            last_sent: Instant::now(),
+            last_sent: opening.asked,
             ended: false,
         }
     }

@@ -8,6 +8,7 @@
 
 mod support;
 
+use futures_util::future::{join, join_all};
 use isthmus::{
     core::{
         dialect::{Dialect, Proof},
@@ -678,6 +679,31 @@ async fn two_hundred_watchers_cost_the_cloud_no_more_than_one() {
         many <= one + 3,
         "{many} looks for 200 watchers, {one} for one"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_hundred_watchers_of_all_who_come_at_once_cost_one_list() {
+    let setup = Setup::new();
+    setup.cloud.say("1", active());
+    setup.cloud.hold();
+    let open = || async { setup.gateway.watch_many(many_request()).await.unwrap() };
+    let watches = join_all((0..200).map(|_| open()));
+    let release = async {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        setup.cloud.release();
+    };
+    let (mut watches, ()) = join(watches, release).await;
+    assert_eq!(setup.cloud.lists(), 1);
+    assert_eq!(next_many(&mut watches[199]).await.snapshots.len(), 1);
+
+    // Nor more if it fails.
+    drop(watches);
+    tokio::time::advance(Duration::from_secs(60)).await;
+    let before = setup.cloud.lists();
+    setup.cloud.hold();
+    let watches = join_all((0..200).map(|_| open())).await;
+    assert_eq!(watches.len(), 200);
+    assert_eq!(setup.cloud.lists(), before + 1);
 }
 
 #[tokio::test(start_paused = true)]

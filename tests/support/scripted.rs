@@ -33,6 +33,7 @@ pub struct Scripted {
     answers: Mutex<BTreeMap<String, Answer>>,
     proof: Mutex<Proof>,
     looks: AtomicUsize,
+    lists: AtomicUsize,
     targets: Mutex<Vec<Target>>,
     made: AtomicUsize,
     /// Looks take a permit and give it back; none left holds them.
@@ -64,6 +65,7 @@ impl Scripted {
             answers: Mutex::default(),
             proof: Mutex::new(Proof::AnyStatus),
             looks: AtomicUsize::new(0),
+            lists: AtomicUsize::new(0),
             targets: Mutex::default(),
             made: AtomicUsize::new(0),
             gate: Semaphore::new(1000),
@@ -111,6 +113,11 @@ impl Scripted {
     /// How many connections were looked at so far.
     pub fn looks(&self) -> usize {
         self.looks.load(Ordering::SeqCst)
+    }
+
+    /// How often all connections were listed so far.
+    pub fn lists(&self) -> usize {
+        self.lists.load(Ordering::SeqCst)
     }
 
     /// What was looked for last.
@@ -268,6 +275,7 @@ impl Dialect for Scripted {
     }
 
     async fn list(&self, _: &PageRequest, call: &Call) -> Result<Page> {
+        self.lists.fetch_add(1, Ordering::SeqCst);
         let _permit = timeout_at(call.deadline, self.gate.acquire())
             .await
             .map_err(|_| outage())?

@@ -6,7 +6,7 @@ use crate::{
         backend::Backend,
         clock,
         dialect::Target,
-        error::{Error, Result},
+        error::{Error, ErrorKind, ErrorReason, Result},
         watch::{
             journal::Journal,
             knowledge::{Look, Memory},
@@ -28,9 +28,9 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::Notify,
+    sync::{Notify, Semaphore},
     task::JoinSet,
-    time::{Instant, sleep_until},
+    time::{Instant, sleep_until, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -59,7 +59,10 @@ pub struct Poller {
     whole_tunnels: AtomicUsize,
     /// Keeps every connection polled while somebody watches the whole.
     held: Mutex<HashMap<Arc<str>, Watching>>,
-    listed: Mutex<Option<Instant>>,
+    /// When the last list ended, and how.
+    listed: Mutex<Option<(Instant, Result<()>)>>,
+    /// One list at a time: whoever comes meanwhile shares it.
+    listing: Semaphore,
     /// The connections that the last list had.
     there: Mutex<HashSet<Arc<str>>>,
 }
@@ -138,6 +141,7 @@ impl Poller {
             whole_tunnels: AtomicUsize::new(0),
             held: Mutex::default(),
             listed: Mutex::new(None),
+            listing: Semaphore::new(1),
             there: Mutex::default(),
         }
     }
@@ -266,16 +270,35 @@ impl Poller {
         }
     }
 
-    /// Reads the names of all connections, unless that was done a moment ago.
+    /// Reads the names of all connections, unless that was done, or failed, a moment ago. Callers who come together
+    /// share the request.
     ///
     /// # Errors
     /// As the list fails.
     pub async fn list(&self, deadline: Instant) -> Result<()> {
-        if lock(&self.listed).is_some_and(|at| at.elapsed() < self.backend.settings().poll.fresh) {
-            return Ok(());
+        let late = |_| {
+            Error::new(
+                ErrorKind::DeadlineExceeded,
+                ErrorReason::Deadline,
+                "the connections were not listed in time",
+            )
+        };
+        let turn = timeout_at(deadline, self.listing.acquire());
+        let turn = turn.await.map_err(late)?;
+        let _turn = turn.expect("the semaphore is never closed");
+        let fresh = self.backend.settings().poll.fresh;
+        if let Some((at, result)) = &*lock(&self.listed)
+            && at.elapsed() < fresh
+        {
+            return result.clone();
         }
+        let result = self.list_now(deadline).await;
+        *lock(&self.listed) = Some((Instant::now(), result.clone()));
+        result
+    }
+
+    async fn list_now(&self, deadline: Instant) -> Result<()> {
         let ids = self.backend.list_ids(deadline).await?;
-        *lock(&self.listed) = Some(Instant::now());
         *lock(&self.there) = ids.iter().map(|id| Arc::from(id.as_str())).collect();
         for id in ids {
             // An id that cannot stand in a name cannot be watched either; reads report it.

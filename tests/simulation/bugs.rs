@@ -1,0 +1,123 @@
+//! Planted bugs: what could be wrong with a gateway, done to a good one from outside.
+//!
+//! Each is a decorator at a seam: of the answers on their way to a client, of a dialect, of the store, or of the
+//! network to the clouds. The checker has to find every one of them, under the name of the promise it breaks.
+
+mod dialect;
+mod store;
+mod stream;
+mod wire;
+
+pub use dialect::lying;
+pub use store::careless;
+pub use stream::{Opened, Tamper};
+pub use wire::greedy;
+
+use crate::checker::Promise;
+
+/// Where a bug is planted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seam {
+    /// Between the gateway and a client.
+    Answers,
+    /// Between the core and a dialect.
+    Dialect,
+    /// Between the core and its store.
+    Store,
+    /// Between a dialect and its cloud.
+    Network,
+}
+
+/// One line of the table.
+#[derive(Debug)]
+pub struct Planted {
+    /// The bug.
+    pub bug: Bug,
+    /// Where.
+    pub seam: Seam,
+    /// The promise that it breaks, and under which it has to be found.
+    pub promise: Promise,
+    /// What is wrong.
+    pub what: &'static str,
+}
+
+macro_rules! bugs {
+    ($($seam:ident { $($bug:ident breaks $promise:ident: $what:literal,)* })*) => {
+        /// One planted bug.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Bug {
+            $($(#[doc = $what] $bug,)*)*
+        }
+
+        /// Every bug.
+        pub const BUGS: &[Planted] = &[
+            $($(Planted {
+                bug: Bug::$bug,
+                seam: Seam::$seam,
+                promise: Promise::$promise,
+                what: $what,
+            },)*)*
+        ];
+    };
+}
+
+bugs! {
+    Answers {
+        SnapshotMissing breaks SnapshotFirst: "the first message never comes",
+        SnapshotAgain breaks SnapshotFirst: "a change comes as a second snapshot",
+        SnapshotOld breaks SnapshotFirst: "the snapshot is what was said first of the connection, not last",
+        ListIncomplete breaks SnapshotFirst: "a watch over many leaves out one connection",
+        ListUnfinished breaks SnapshotFirst: "a change comes before the list is complete",
+        ChangeTwice breaks MonotoneAndUnique: "a change comes twice",
+        ChangesReordered breaks MonotoneAndUnique: "two changes come in the other order",
+        EpochGoesBack breaks MonotoneAndUnique: "the epoch goes back",
+        ObserveTimeGoesBack breaks MonotoneAndUnique: "`observe_time` goes back",
+        TwoTruths breaks MonotoneAndUnique: "the same position says something else to another client",
+        ChangeLost breaks CoalescingIsCounted: "a change never comes",
+        LeftOutUncounted breaks CoalescingIsCounted: "what a slow reader misses is not counted",
+        LeftOutOvercounted breaks CoalescingIsCounted: "more is counted than a slow reader misses",
+        FailureLeftOut breaks CoalescingIsCounted: "the latest failure is among what a slow reader misses",
+        OutcomeMissing breaks ExactlyOneOutcome: "the outcome never comes, and the watch goes on",
+        OutcomeTwice breaks ExactlyOneOutcome: "the outcome comes twice",
+        OutcomeNotLast breaks ExactlyOneOutcome: "something comes after the outcome",
+        OutcomeInverted breaks ExactlyOneOutcome: "a success comes as a failure",
+        OutcomeTooEarly breaks ExactlyOneOutcome: "the first thing seen of a write is taken for its success",
+        OutcomeBare breaks ExactlyOneOutcome: "an outcome comes without its evidence",
+        OutageIsOutcome breaks ExactlyOneOutcome: "a lost connection is told as a failure of the cloud",
+        LookBeforeWrite breaks Causality: "a write's outcome rests on a look that began before the write was done",
+        TokenGoesBack breaks Resumable: "a later message has the token of an earlier one",
+        TokenTooEarly breaks Resumable: "a token points before the change it comes with",
+        ResumeTooEarly breaks Resumable: "a resumed watch repeats what was told",
+        ResumeTooLate breaks Resumable: "a resumed watch leaves out what came meanwhile",
+        ResumeRefused breaks Resumable: "a token that is remembered is refused",
+        ResumeIgnored breaks Resumable: "a token that is remembered gets a snapshot",
+        HeartbeatsCease breaks Liveness: "heartbeats cease",
+        HeartbeatFrozen breaks Liveness: "heartbeats tell for ever what the first one told",
+        HeartbeatNeverStale breaks Liveness: "heartbeats say that what is known is not stale, always",
+        ChangesHeldBack breaks BoundedLag: "changes wait before they are sent",
+        SlowReaderStallsOthers breaks Isolation: "a change waits for the slowest of its readers",
+        EndWithoutReason breaks EveryEndHasAReason: "an error has no reason",
+        EndWithOk breaks EveryEndHasAReason: "a drained watch ends with OK",
+        EndOutOfNothing breaks EveryEndHasAReason: "a watch breaks off with nothing wrong",
+        TokenMissing breaks EveryEndHasAReason: "a message has no token",
+    }
+    Dialect {
+        AcceptedIsRealized breaks ExactlyOneOutcome: "a write is taken to be real as soon as it is accepted",
+        ErrorsAreMadeUp breaks ExactlyOneOutcome: "a dialect reads a failure that is none",
+        OutageIsError breaks ExactlyOneOutcome: "an outage is read as the cloud's report of a failure",
+        GoneTooEarly breaks ExactlyOneOutcome: "a deletion is over when the object is gone, whatever the nodes say",
+        OldStatusIsProof breaks ExactlyOneOutcome: "what Neutron said before an update speaks for it",
+        LooksAreCached breaks BoundedLag: "most looks are answered from memory",
+        LooksAreRepeated breaks Isolation: "every look is made as often as if each watcher made one",
+    }
+    Store {
+        StoreForgets breaks Resumable: "the store comes back empty",
+        StoreLosesTheNewest breaks Resumable: "the store loses what it kept last",
+        StoreLosesTheOldest breaks Resumable: "the store lost all changes but the last, and does not know",
+        StoreReusesNumbers breaks MonotoneAndUnique: "the store gives numbers out a second time",
+        StoreResurrects breaks SnapshotFirst: "the store brings back what each connection was at first",
+    }
+    Network {
+        RequestsAreRepeated breaks Isolation: "every poll is sent four times",
+    }
+}

@@ -1,0 +1,344 @@
+//! The two clouds: their servers, and what goes on in them by itself. Each knows the truth and writes it down.
+
+use crate::{
+    network::serve,
+    record::{Record, What, now},
+};
+use isthmus::{
+    core::settings::{AuthKind, AuthSettings, BackendSettings, PollSettings},
+    simulator::{
+        http::Site,
+        nsx::{ForcedState, Kind as NsxKind, NsxOptions, NsxSimulator, NsxState, Tunnel},
+        openstack::{
+            Inventory, Kind as NeutronKind, OpenstackOptions, OpenstackSimulator, OpenstackState,
+            Sites,
+        },
+    },
+};
+use serde_json::Value;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+use tokio::time::sleep;
+
+/// The names of the backends, which are those of their hosts.
+pub const NSX: &str = "nsx";
+pub const OPENSTACK: &str = "openstack";
+/// The description of connections that never rest.
+pub const RESTLESS: &str = "restless";
+/// What is made before this stays: it is there for everybody to watch.
+const FOUNDED: Duration = Duration::from_secs(8);
+/// How often agents look for something to do.
+const GLANCE: Duration = Duration::from_millis(250);
+
+/// Both clouds, as everybody shares them.
+#[derive(Clone)]
+pub struct Clouds {
+    nsx: (Site, NsxState),
+    openstack: Sites,
+}
+
+impl Clouds {
+    pub fn new() -> Clouds {
+        let openstack = OpenstackOptions::default();
+        Clouds {
+            nsx: NsxSimulator::site(&NsxOptions::default()),
+            openstack: OpenstackSimulator::sites(
+                &openstack,
+                "http://openstack:5000",
+                "http://openstack:9696",
+            ),
+        }
+    }
+
+    /// The sites whose faults are a cloud's.
+    pub fn sites(&self, cloud: &str) -> Vec<&Site> {
+        match cloud {
+            NSX => vec![&self.nsx.0],
+            _ => vec![&self.openstack.keystone, &self.openstack.neutron],
+        }
+    }
+
+    /// Ends every login at a cloud.
+    pub fn expire_logins(&self, cloud: &str) {
+        match cloud {
+            NSX => self.nsx.1.expire_sessions(),
+            _ => self.openstack.state.expire_all_tokens(),
+        }
+    }
+
+    /// What runs on the host of NSX.
+    pub async fn run_nsx(self, record: Record, seed: u64, calm: Duration) -> turmoil::Result {
+        tokio::spawn(serve(self.nsx.0, 80));
+        let rng = fastrand::Rng::with_seed(seed);
+        nodes(self.nsx.1, record, rng, calm).await;
+        Ok(())
+    }
+
+    /// What runs on the host of OpenStack.
+    pub async fn run_openstack(self, record: Record, seed: u64, calm: Duration) -> turmoil::Result {
+        tokio::spawn(serve(self.openstack.keystone, 5000));
+        tokio::spawn(serve(self.openstack.neutron, 9696));
+        let rng = fastrand::Rng::with_seed(seed);
+        agent(self.openstack.state, record, rng, calm).await;
+        Ok(())
+    }
+}
+
+/// How the gateway polls in simulations: as by default, but that waits are shorter.
+pub const POLL: PollSettings = PollSettings {
+    fresh: Duration::from_secs(2),
+    stable: Duration::from_secs(10),
+    quiet_after_update: Duration::from_secs(30),
+    confirm_failure: Duration::from_secs(5),
+    vanish_grace: Duration::from_secs(10),
+    auth_window: Duration::from_secs(600),
+};
+
+/// The settings of both backends.
+pub fn backends() -> Vec<BackendSettings> {
+    let backend = |name: &str, urls, auth| BackendSettings {
+        name: name.parse().unwrap(),
+        dialect: name.to_owned(),
+        variant: None,
+        urls,
+        ca_file: None,
+        insecure_skip_verify: false,
+        timeout: Duration::from_secs(4),
+        read_only: false,
+        auth,
+        poll: POLL,
+    };
+    let nsx = NsxOptions::default();
+    let session = AuthSettings {
+        kind: AuthKind::Session,
+        username: Some(nsx.username),
+        password: Some(nsx.password.into()),
+        ..AuthSettings::default()
+    };
+    let inventory = Inventory::fixed();
+    let password = AuthSettings {
+        kind: AuthKind::Password,
+        username: Some(inventory.member.name.to_owned()),
+        password: Some(inventory.member.password.to_owned().into()),
+        auth_url: Some("http://openstack:5000".to_owned()),
+        project_name: Some(inventory.project.project_name.to_owned()),
+        user_domain_id: Some("default".to_owned()),
+        project_domain_id: Some("default".to_owned()),
+        ..AuthSettings::default()
+    };
+    vec![
+        backend(NSX, vec!["http://nsx:80".to_owned()], session),
+        BackendSettings {
+            variant: Some("neutron".to_owned()),
+            ..backend(OPENSTACK, vec![], password)
+        },
+    ]
+}
+
+/// What an agent has still to do, by the time at which it does it.
+type Agenda<S> = BTreeMap<(Duration, u64), (String, S)>;
+
+/// The transport nodes of NSX: whatever is written they realize after a while, or fail at first.
+async fn nodes(state: NsxState, record: Record, mut rng: fastrand::Rng, calm: Duration) {
+    #[derive(Clone, Copy)]
+    enum Step {
+        Advance,
+        Fail,
+        Heal,
+        Finish,
+        TunnelUp,
+        TunnelDown,
+        Vanish,
+        Restless(u8),
+    }
+    let mut known: BTreeMap<String, i64> = BTreeMap::new();
+    let mut agenda: Agenda<Step> = Agenda::new();
+    let mut ticket = 0;
+    loop {
+        let mut plan = |agenda: &mut Agenda<Step>, id: &str, seconds: f64, step: Step| {
+            ticket += 1;
+            let when = now() + Duration::from_secs_f64(seconds);
+            agenda.insert((when, ticket), (id.to_owned(), step));
+        };
+        let mut gone: BTreeSet<String> = known.keys().cloned().collect();
+        for session in state.objects(NsxKind::Session) {
+            let id = session["id"].as_str().unwrap_or_default().to_owned();
+            let revision = session["_revision"].as_i64().unwrap_or_default();
+            gone.remove(&id);
+            let before = known.insert(id.clone(), revision);
+            if before == Some(revision) {
+                continue;
+            }
+            agenda.retain(|_, (other, step)| *other != id || matches!(step, Step::Restless(_)));
+            let done = 0.5 + 9.0 * rng.f64();
+            if before.is_none() {
+                plan(&mut agenda, &id, 0.2 * done, Step::Advance);
+                plan(&mut agenda, &id, 0.5 * done, Step::Advance);
+                match session["description"].as_str() {
+                    Some(RESTLESS) => plan(&mut agenda, &id, 12.0, Step::Restless(0)),
+                    _ if rng.u8(0..8) == 0 && now() > FOUNDED => {
+                        plan(&mut agenda, &id, 1.0 + 40.0 * rng.f64(), Step::Vanish);
+                    }
+                    _ => {}
+                }
+            }
+            if rng.u8(0..5) == 0 && now() < calm {
+                plan(&mut agenda, &id, 0.6 * done, Step::Fail);
+                let heals = done + 25.0 * rng.f64();
+                plan(&mut agenda, &id, heals, Step::Heal);
+                plan(&mut agenda, &id, heals, Step::Finish);
+                plan(&mut agenda, &id, heals + 2.0, Step::TunnelUp);
+            } else {
+                plan(&mut agenda, &id, done, Step::Finish);
+                plan(&mut agenda, &id, done + 4.0 * rng.f64(), Step::TunnelUp);
+                if rng.bool() {
+                    plan(&mut agenda, &id, done + 10.0, Step::TunnelDown);
+                    plan(&mut agenda, &id, done + 20.0, Step::TunnelUp);
+                }
+            }
+        }
+        for id in gone {
+            known.remove(&id);
+            agenda.retain(|_, (other, _)| *other != id);
+            plan(&mut agenda, &id, 0.5 + 6.0 * rng.f64(), Step::Finish);
+        }
+        while let Some(entry) = agenda.first_entry().filter(|entry| entry.key().0 <= now()) {
+            let (id, step) = entry.remove();
+            match step {
+                Step::Advance => state.advance(&id),
+                Step::Fail => {
+                    let failed = ForcedState::whole("error").failing(42, "no room on the node");
+                    state.force_state(&id, Some(failed));
+                    record.fact(NSX, &id, What::Fails);
+                }
+                Step::Heal => {
+                    state.force_state(&id, None);
+                    record.fact(NSX, &id, What::Heals);
+                }
+                Step::Finish => {
+                    state.finish(&id);
+                    record.fact(NSX, &id, What::Applied);
+                }
+                Step::Vanish => {
+                    state.vanish(NsxKind::Session, &id);
+                    known.remove(&id);
+                    agenda.retain(|_, (other, _)| *other != id);
+                    record.fact(NSX, &id, What::Vanished);
+                }
+                Step::TunnelUp => {
+                    state.set_tunnel(&id, Some(Tunnel::up(1)));
+                    record.fact(NSX, &id, What::TunnelUp);
+                }
+                Step::TunnelDown => {
+                    state.set_tunnel(&id, Some(Tunnel::down("Peer not reachable")));
+                    record.fact(NSX, &id, What::TunnelDown);
+                }
+                Step::Restless(turn) => {
+                    let word =
+                        ["in_progress", "pending", "error", "unknown"][usize::from(turn % 4)];
+                    let resting = now() >= calm;
+                    let fails = word == "error" && !resting;
+                    state.force_state(&id, (!resting).then(|| ForcedState::whole(word)));
+                    if fails {
+                        record.fact(NSX, &id, What::Fails);
+                    } else {
+                        record.fact(NSX, &id, What::Heals);
+                    }
+                    if !resting {
+                        let next = Step::Restless(turn.wrapping_add(1));
+                        ticket += 1;
+                        let when = now() + Duration::from_millis(2_100);
+                        agenda.insert((when, ticket), (id, next));
+                    }
+                }
+            }
+        }
+        sleep(GLANCE).await;
+    }
+}
+
+/// The VPN agent of Neutron: takes over what was written after a while, and reports.
+async fn agent(state: OpenstackState, record: Record, mut rng: fastrand::Rng, calm: Duration) {
+    #[derive(Clone, Copy)]
+    enum Step {
+        /// The agent has it, and reports that there is no tunnel yet.
+        Install,
+        /// The agent has it, and its tunnel stays up.
+        TakeOver,
+        Up,
+        Fail,
+        Vanish,
+    }
+    let mut known: BTreeMap<String, Value> = BTreeMap::new();
+    let mut agenda: Agenda<Step> = Agenda::new();
+    let mut ticket = 0;
+    loop {
+        let mut plan = |agenda: &mut Agenda<Step>, id: &str, seconds: f64, step: Step| {
+            ticket += 1;
+            let when = now() + Duration::from_secs_f64(seconds);
+            agenda.insert((when, ticket), (id.to_owned(), step));
+        };
+        let mut gone: BTreeSet<String> = known.keys().cloned().collect();
+        for id in state.ids(NeutronKind::Connection) {
+            let Some(mut row) = state.row(NeutronKind::Connection, &id) else {
+                continue;
+            };
+            row["status"] = Value::Null;
+            gone.remove(&id);
+            let before = known.insert(id.clone(), row.clone());
+            if before.as_ref() == Some(&row) {
+                continue;
+            }
+            agenda.retain(|_, (other, _)| *other != id);
+            let done = 0.5 + 8.0 * rng.f64();
+            if before.is_none() && rng.u8(0..8) == 0 && now() > FOUNDED {
+                plan(&mut agenda, &id, 1.0 + 40.0 * rng.f64(), Step::Vanish);
+            }
+            if before.is_none() && rng.u8(0..5) == 0 && now() < calm {
+                plan(&mut agenda, &id, done, Step::Fail);
+                let heals = done + 1.0 + 20.0 * rng.f64();
+                plan(&mut agenda, &id, heals, Step::Install);
+                plan(&mut agenda, &id, heals + 3.0, Step::Up);
+            } else if before.is_some() && rng.bool() {
+                plan(&mut agenda, &id, done, Step::TakeOver);
+            } else {
+                plan(&mut agenda, &id, done, Step::Install);
+                plan(&mut agenda, &id, done + 0.5 + 6.0 * rng.f64(), Step::Up);
+            }
+        }
+        for id in gone {
+            known.remove(&id);
+            agenda.retain(|_, (other, _)| *other != id);
+            record.fact(OPENSTACK, &id, What::Applied);
+        }
+        while let Some(entry) = agenda.first_entry().filter(|entry| entry.key().0 <= now()) {
+            let (id, step) = entry.remove();
+            match step {
+                Step::Install => {
+                    state.agent_reports(&id, "DOWN");
+                    record.fact(OPENSTACK, &id, What::Heals);
+                    record.fact(OPENSTACK, &id, What::TunnelDown);
+                    record.fact(OPENSTACK, &id, What::Applied);
+                }
+                Step::Vanish => {
+                    state.vanish(NeutronKind::Connection, &id);
+                    known.remove(&id);
+                    agenda.retain(|_, (other, _)| *other != id);
+                    record.fact(OPENSTACK, &id, What::Vanished);
+                }
+                Step::TakeOver => record.fact(OPENSTACK, &id, What::Applied),
+                Step::Up => {
+                    state.agent_reports(&id, "ACTIVE");
+                    record.fact(OPENSTACK, &id, What::TunnelUp);
+                }
+                Step::Fail => {
+                    state.set_status(&id, "ERROR");
+                    record.fact(OPENSTACK, &id, What::Fails);
+                }
+            }
+        }
+        sleep(GLANCE).await;
+    }
+}

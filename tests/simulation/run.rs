@@ -1,0 +1,141 @@
+//! One run: the hosts, the network between them, and the plan that is played on them.
+
+use crate::{
+    bugs::{Bug, Tamper, careless, greedy, lying},
+    clients::Client,
+    clouds::{self, Clouds, NSX, OPENSTACK},
+    network::{Listener, Wire},
+    plan::Plan,
+    record::{BEGIN, History, Record, wall},
+    store::Disk,
+};
+use isthmus::{
+    core::{clock, gateway::Gateway, store::Store},
+    dialects,
+    server::{self, Settings},
+};
+use std::{
+    sync::Arc,
+    time::{Duration, UNIX_EPOCH},
+};
+use tokio::sync::Notify;
+use turmoil::{Builder, net::TcpListener};
+
+/// How long a heartbeat may be in coming.
+pub const HEARTBEAT: Duration = Duration::from_secs(15);
+/// The step of the simulation: everybody runs so long before the network moves.
+pub const TICK: Duration = Duration::from_millis(50);
+/// The longest that a message travels.
+pub const LATENCY: Duration = Duration::from_millis(60);
+
+/// Plays a run to its end and answers with what was written down.
+pub fn run(plan: Plan, bug: Option<Bug>) -> History {
+    // Whatever draws from this thread's generator in a run draws the same the next time.
+    fastrand::seed(plan.seed);
+    clock::set(wall);
+    let plan = Arc::new(plan);
+    let record = Record::default();
+    let clouds = Clouds::new();
+    let drain = Arc::new(Notify::new());
+    let mut sim = Builder::new()
+        .rng_seed(plan.seed)
+        .epoch(UNIX_EPOCH + BEGIN)
+        .tick_duration(TICK)
+        .simulation_duration(plan.end + Duration::from_secs(60))
+        .tcp_capacity(4096)
+        .build();
+
+    let (shared, seed, calm) = (clouds.clone(), plan.seed, plan.calm);
+    let records = record.clone();
+    sim.host(NSX, move || {
+        shared.clone().run_nsx(records.clone(), seed ^ 1, calm)
+    });
+    let (shared, records) = (clouds.clone(), record.clone());
+    sim.host(OPENSTACK, move || {
+        shared
+            .clone()
+            .run_openstack(records.clone(), seed ^ 2, calm)
+    });
+    let (records, draining) = (record.clone(), Arc::clone(&drain));
+    let disk = plan
+        .durable
+        .then(|| careless(bug, Arc::new(Disk::default())));
+    sim.host("gateway", move || {
+        gateway(records.clone(), Arc::clone(&draining), disk.clone(), bug)
+    });
+    let board = crate::clients::Board::default();
+    for number in 0..plan.clients {
+        let client = Client {
+            number,
+            record: record.clone(),
+            plan: Arc::clone(&plan),
+            board: Arc::clone(&board),
+            tamper: Tamper::new(bug, number),
+            watchers: Arc::default(),
+        };
+        sim.client(format!("client-{number}"), client.run());
+    }
+
+    // The same for all that travels between two hosts, so that nothing depends on the order of what is sent at the
+    // same instant.
+    let mut rng = fastrand::Rng::with_seed(plan.seed);
+    for peer in [NSX.to_owned(), OPENSTACK.to_owned()]
+        .into_iter()
+        .chain((0..plan.clients).map(|number| format!("client-{number}")))
+    {
+        let latency = Duration::from_millis(rng.u64(1..=LATENCY.as_millis() as u64));
+        sim.set_link_latency("gateway", peer.as_str(), latency);
+    }
+
+    let mut acts = plan.acts.iter().peekable();
+    loop {
+        while let Some((_, act)) = acts.next_if(|(at, _)| *at <= sim.elapsed()) {
+            act.play(&mut sim, &clouds, &record, &drain);
+        }
+        match sim.step() {
+            Ok(false) => {}
+            Ok(true) => break,
+            Err(error) => panic!("seed {}: the simulation broke: {error}", plan.seed),
+        }
+    }
+    record.history().end = sim.elapsed();
+    drop(sim);
+    record.into_history()
+}
+
+/// The gateway's host: one life after the other, if it drains.
+async fn gateway(
+    record: Record,
+    drain: Arc<Notify>,
+    disk: Option<Arc<dyn Store>>,
+    bug: Option<Bug>,
+) -> turmoil::Result {
+    loop {
+        record.line("the gateway starts");
+        let wire = Wire {
+            record: record.clone(),
+        };
+        let network = greedy(bug, Arc::new(wire));
+        let backends = clouds::backends().into_iter().map(|settings| {
+            let dialect = dialects::connect_over(&settings, &*network).expect("the settings work");
+            (settings, lying(bug, dialect))
+        });
+        let backends = backends.collect();
+        let gateway = match &disk {
+            Some(disk) => Gateway::start_with_store(backends, HEARTBEAT, Arc::clone(disk)).await?,
+            None => Gateway::start(backends, HEARTBEAT),
+        };
+        let listener = Listener(TcpListener::bind(("0.0.0.0", 50051)).await?);
+        let settings = Settings {
+            allow_non_loopback: true,
+            // A connection that lost something is found out as quickly as by the clients.
+            keepalive_interval: Duration::from_secs(8),
+            keepalive_timeout: Duration::from_secs(4),
+            ..Settings::default()
+        };
+        let shutdown = drain.notified();
+        server::run(listener, Arc::clone(&gateway), settings, shutdown).await?;
+        gateway.shut_down(Duration::from_secs(5)).await;
+        record.line("the gateway has drained");
+    }
+}

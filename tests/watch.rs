@@ -21,9 +21,10 @@ use isthmus::{
             stream::{CONFLATE_BEYOND, EventKind, Outcome, Watch, WatchEvent},
         },
     },
+    grpc::convert::realization::many_event,
     model::{
         Assurance, BackendName, ConnectionChange, ConnectionName, ConnectionSpec, Goal, Intent,
-        Parent, RealizationState as State, codes,
+        Node, Parent, RealizationState as State, codes,
     },
 };
 use std::{sync::Arc, time::Duration};
@@ -946,6 +947,44 @@ async fn a_watch_over_many_does_not_begin_with_names_that_somebody_made_up() {
         .collect();
     assert_eq!(told, ["1"]);
     assert!(is_success(&next(&mut waiting).await));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_over_many_stays_small_however_much_the_cloud_says_of_each() {
+    // What a client takes in one message unless it is configured otherwise; above, the watch could never go on.
+    const TAKEN: usize = 4 << 20;
+    const CONNECTIONS: usize = 300;
+    let setup = Setup::new();
+    let say = |words: &str| {
+        for at in 0..CONNECTIONS {
+            let answer = seen(State::InProgress, Assurance::IntentStored, words);
+            let mut sighting = answer.unwrap();
+            let node = Node {
+                message: words.repeat(200),
+                ..Node::default()
+            };
+            sighting.nodes = vec![node; 100];
+            setup.cloud.say(&format!("{at:03}"), Ok(sighting));
+        }
+    };
+    say("a");
+    let mut watch = setup.gateway.watch_many(many_request()).await.unwrap();
+    let mut seen = 0;
+    while seen < CONNECTIONS {
+        seen += next_many(&mut watch).await.changes.len();
+    }
+    say("b");
+    tokio::time::sleep(45 * SECOND).await;
+    let mut later = setup.gateway.watch_many(many_request()).await.unwrap();
+    for watch in [&mut watch, &mut later] {
+        let mut told = 0;
+        while told < CONNECTIONS {
+            let event = next_many(watch).await;
+            told += event.changes.len() + event.snapshots.len();
+            let bytes = many_event(event).bytes().len();
+            assert!(bytes < TAKEN, "{bytes} bytes");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

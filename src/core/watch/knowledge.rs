@@ -77,6 +77,31 @@ impl View {
         };
         plain(self) == plain(other)
     }
+
+    /// At most how many bytes it takes to tell, about: all of its texts, and some for the rest.
+    pub fn weight(&self) -> usize {
+        const REST: usize = 128;
+        const NODE: usize = 32;
+        let reason = self
+            .reason
+            .iter()
+            .map(|it| it.code.len() + it.message.len());
+        let nodes = self.nodes.iter().map(|it| {
+            let texts = [
+                &it.id,
+                &it.kind,
+                &it.display_name,
+                &it.native_state,
+                &it.message,
+            ];
+            NODE + texts.map(String::len).iter().sum::<usize>()
+        });
+        let tunnel = self.tunnel.iter();
+        let tunnel = tunnel.map(|it| it.native_status.len() + it.fail_reason.len());
+        let request_ids = self.request_ids.iter().map(|id| id.len() + 2);
+        let texts = reason.chain(nodes).chain(tunnel).chain(request_ids);
+        REST + self.native_state.len() + texts.sum::<usize>()
+    }
 }
 
 /// What a write was.

@@ -27,6 +27,8 @@ use tokio::{
 
 /// The most events in one message.
 const MOST_EVENTS: usize = 256;
+/// How many bytes of events come in one message, about, unless one event alone has more. Clients take 4 MiB.
+const MOST_BYTES: usize = 1 << 20;
 /// A reader that is further behind than this many changes gets only the latest of each connection.
 const CONFLATE_BEYOND: usize = 1024;
 
@@ -152,7 +154,7 @@ impl WatchMany {
 
     async fn advance(&mut self) -> Result<ManyEvent> {
         if !self.synced {
-            let batch = self.snapshots.len().min(MOST_EVENTS);
+            let batch = fitting(self.snapshots.iter());
             let snapshots = self.snapshots.drain(..batch).collect();
             self.synced = self.snapshots.is_empty();
             return Ok(ManyEvent {
@@ -173,7 +175,7 @@ impl WatchMany {
             }
             self.collect()?;
             if !self.backlog.is_empty() {
-                let batch = self.backlog.len().min(MOST_EVENTS);
+                let batch = fitting(self.backlog.iter().map(|(entry, _)| entry));
                 let changes: Vec<_> = self.backlog.drain(..batch).collect();
                 // In order of their sequence, so that everything up to the last of them is sent or counted.
                 let sent = changes
@@ -270,6 +272,20 @@ impl WatchMany {
                 .fold(0.0, f64::max),
         }
     }
+}
+
+/// How many of these make one message.
+fn fitting<'a>(events: impl Iterator<Item = &'a Arc<Observation>>) -> usize {
+    let mut bytes = 0;
+    events
+        .take(MOST_EVENTS)
+        .enumerate()
+        .take_while(|(at, entry)| {
+            // The name is in the event and in what it tells.
+            bytes += 2 * entry.name.id.len() + entry.view.weight();
+            *at == 0 || bytes <= MOST_BYTES
+        })
+        .count()
 }
 
 /// Keeps of each connection the latest failure and the newest, and counts what is left out.

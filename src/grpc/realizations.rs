@@ -12,17 +12,13 @@ use crate::{
         convert::realization::{Look, Wait, many_event, standing, watch_event},
         deadline,
         frame::Frame,
-        pb, status,
+        pb,
+        reading::{Read, Readers},
+        status,
     },
 };
-use futures_util::stream::{BoxStream, Stream, StreamExt, unfold};
-use std::{
-    future::Future,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use futures_util::stream::{StreamExt, unfold};
+use std::{future::Future, sync::Arc, time::Duration};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
@@ -36,63 +32,28 @@ pub struct Realizations {
     gateway: Arc<Gateway>,
     /// Cancelled when the server begins to drain. The server ends streams itself; a wait has to be told.
     drain: CancellationToken,
-    stall: Duration,
+    readers: Readers,
 }
 
 impl Realizations {
     /// Serves the realizations of this gateway, until `drain` is cancelled. A stream that nobody reads for longer
     /// than `stall` is ended.
     pub fn new(gateway: Arc<Gateway>, drain: CancellationToken, stall: Duration) -> Realizations {
+        // A stream that is read asks for more with each heartbeat.
+        let readers = Readers::new(stall + gateway.heartbeat());
         Realizations {
             gateway,
             drain,
-            stall,
+            readers,
         }
     }
 
-    fn stream<W: Next + Send + 'static>(
-        &self,
-        watch: W,
-    ) -> BoxStream<'static, Result<Frame, Status>> {
+    fn stream<W: Next + Send + 'static>(&self, watch: W) -> Read {
         let events = unfold(watch, async |mut watch| {
             let event = watch.next().await?;
             Some((event.map_err(Status::from), watch))
         });
-        let events = Read {
-            events: events.boxed(),
-            asked: Instant::now(),
-            stall: self.stall + self.gateway.heartbeat(),
-            over: false,
-        };
-        events.boxed()
-    }
-}
-
-/// A stream that ends if its client does not read.
-///
-/// While HTTP/2 has no room for more, nobody polls it. While there is room it is polled with every heartbeat at the
-/// latest, because that wakes it. So being polled for the first time after a longer time means: it was not read.
-struct Read {
-    events: BoxStream<'static, Result<Frame, Status>>,
-    asked: Instant,
-    stall: Duration,
-    over: bool,
-}
-
-impl Stream for Read {
-    type Item = Result<Frame, Status>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.over {
-            return Poll::Ready(None);
-        }
-        let now = Instant::now();
-        if now.duration_since(self.asked) > self.stall {
-            self.over = true;
-            return Poll::Ready(Some(Err(status::stalled(self.stall))));
-        }
-        self.asked = now;
-        self.events.poll_next_unpin(cx)
+        self.readers.stream(events.boxed())
     }
 }
 
@@ -115,8 +76,8 @@ impl Next for WatchMany {
 
 #[tonic::async_trait]
 impl pb::streaming::realization_service_server::RealizationService for Realizations {
-    type WatchRealizationStream = BoxStream<'static, Result<Frame, Status>>;
-    type WatchRealizationsStream = BoxStream<'static, Result<Frame, Status>>;
+    type WatchRealizationStream = Read;
+    type WatchRealizationsStream = Read;
 
     async fn get_realization(
         &self,

@@ -1,0 +1,218 @@
+//! Streams that end if their client does not read.
+//!
+//! ```text
+//!   READ ──(not asked for anything within `stall`)──► STALLED ──(asked again)──► UNAVAILABLE / STALLED
+//!    └──(the watch is over)──► OVER ──► OK
+//! ```
+//!
+//! While HTTP/2 has no room for more, nobody asks a stream. While there is room it is asked with every heartbeat at the
+//! latest, because that wakes it. So not having been asked for longer means: it was not read. A client that never reads
+//! again would never ask again either; therefore streams are gone through now and then, and what a stalled one holds is
+//! let go: above all its connection is no longer polled for it.
+
+use crate::grpc::{frame::Frame, status};
+use futures_util::stream::{BoxStream, Stream, StreamExt};
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+use tokio::time::{Instant, sleep};
+use tokio_util::task::AbortOnDropHandle;
+use tonic::Status;
+
+type Events = BoxStream<'static, Result<Frame, Status>>;
+
+/// All streams that are under way.
+#[derive(Debug, Clone)]
+pub struct Readers {
+    /// How long a stream may go unread.
+    stall: Duration,
+    open: Arc<Mutex<Open>>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    streams: Vec<Weak<Mutex<Reading>>>,
+    /// The task that goes through them; there while there are any.
+    task: Option<AbortOnDropHandle<()>>,
+}
+
+/// One stream.
+#[derive(Debug)]
+pub struct Read(Arc<Mutex<Reading>>);
+
+#[derive(Debug)]
+struct Reading {
+    state: State,
+    /// When it was asked for more last.
+    asked: Instant,
+    stall: Duration,
+}
+
+enum State {
+    Read(Events),
+    Stalled,
+    Over,
+}
+
+impl Readers {
+    /// None yet. A stream is ended that goes unread for longer than `stall`, which has to be longer than the time
+    /// between two heartbeats.
+    pub fn new(stall: Duration) -> Readers {
+        Readers {
+            stall,
+            open: Arc::default(),
+        }
+    }
+
+    /// Ends `events` if they are not read.
+    pub fn stream(&self, events: Events) -> Read {
+        let reading = Arc::new(Mutex::new(Reading {
+            state: State::Read(events),
+            asked: Instant::now(),
+            stall: self.stall,
+        }));
+        let mut open = lock(&self.open);
+        open.streams.push(Arc::downgrade(&reading));
+        if open.streams.len() == 1 {
+            let task = tokio::spawn(go_through(Arc::downgrade(&self.open), self.stall / 2));
+            open.task = Some(AbortOnDropHandle::new(task));
+        }
+        Read(reading)
+    }
+}
+
+/// Goes through the streams until there are none.
+async fn go_through(open: Weak<Mutex<Open>>, pause: Duration) {
+    loop {
+        sleep(pause).await;
+        let Some(open) = open.upgrade() else {
+            return;
+        };
+        let streams = &mut lock(&open).streams;
+        streams.retain(|reading| match reading.upgrade() {
+            Some(reading) => lock(&reading).is_read(),
+            None => false,
+        });
+        if streams.is_empty() {
+            return;
+        }
+        if streams.capacity() > 4 * streams.len() {
+            streams.shrink_to_fit();
+        }
+    }
+}
+
+impl Reading {
+    /// Whether it is being read. What it holds is let go if it is not.
+    fn is_read(&mut self) -> bool {
+        if let State::Read(events) = &mut self.state
+            && self.asked.elapsed() > self.stall
+        {
+            // If its client has got all that there was, it has ended well. A fault in one stream must not keep the
+            // others from being gone through.
+            let more = catch_unwind(AssertUnwindSafe(|| {
+                events.poll_next_unpin(&mut Context::from_waker(Waker::noop()))
+            }));
+            self.state = match more {
+                Ok(Poll::Ready(None)) => State::Over,
+                _ => State::Stalled,
+            };
+        }
+        matches!(self.state, State::Read(_))
+    }
+}
+
+impl Stream for Read {
+    type Item = Result<Frame, Status>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let mut reading = lock(&self.0);
+        reading.is_read();
+        reading.asked = Instant::now();
+        let stall = reading.stall;
+        match &mut reading.state {
+            State::Read(events) => events.poll_next_unpin(cx),
+            State::Stalled => {
+                reading.state = State::Over;
+                Poll::Ready(Some(Err(status::stalled(stall))))
+            }
+            State::Over => Poll::Ready(None),
+        }
+    }
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            State::Read(_) => "Read",
+            State::Stalled => "Stalled",
+            State::Over => "Over",
+        })
+    }
+}
+
+/// The lock is held while a watch is asked for its next message, never across an await.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::stream;
+
+    const STALL: Duration = Duration::from_secs(60);
+
+    fn outcome() -> impl Stream<Item = Result<Frame, Status>> + Send + 'static {
+        stream::iter([Ok(Frame::default())])
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_that_is_never_asked_again_lets_its_watch_go() {
+        let readers = Readers::new(STALL);
+        let held = Arc::new(());
+        let watch = Arc::clone(&held);
+        let endless = stream::pending().map(move |never: Result<Frame, Status>| {
+            let _watch = &watch;
+            never
+        });
+        let mut stream = readers.stream(outcome().chain(endless).boxed());
+        assert!(stream.next().await.unwrap().is_ok());
+        sleep(STALL).await;
+        assert_eq!(Arc::strong_count(&held), 2, "not yet");
+        sleep(STALL).await;
+        assert_eq!(Arc::strong_count(&held), 1);
+        let status = stream.next().await.unwrap().unwrap_err();
+        assert!(status.message().contains("resume"), "{status:?}");
+        assert!(stream.next().await.is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_with_nothing_left_to_read_ends_well_however_late() {
+        let readers = Readers::new(STALL);
+        for late in [STALL + Duration::from_millis(1), 3 * STALL] {
+            let mut stream = readers.stream(outcome().boxed());
+            assert!(stream.next().await.unwrap().is_ok());
+            sleep(late).await;
+            assert!(stream.next().await.is_none(), "after {late:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn streams_that_ended_are_forgotten_and_later_ones_are_gone_through() {
+        let readers = Readers::new(STALL);
+        for _ in 0..3 {
+            let stream = readers.stream(stream::pending().boxed());
+            let other = readers.stream(stream::pending().boxed());
+            drop(other);
+            sleep(2 * STALL).await;
+            assert!(lock(&readers.open).streams.is_empty());
+            assert!(matches!(lock(&stream.0).state, State::Stalled));
+        }
+    }
+}

@@ -21,7 +21,7 @@ use isthmus::{
             stream::{CONFLATE_BEYOND, EventKind, Outcome, Watch, WatchEvent},
         },
     },
-    grpc::convert::realization::many_event,
+    grpc::convert::{backend::backend, realization::many_event},
     model::{
         Assurance, BackendName, ConnectionChange, ConnectionName, ConnectionSpec, Goal, Intent,
         Node, Parent, RealizationState as State, codes,
@@ -633,6 +633,35 @@ async fn a_watch_over_many_counts_silence_from_when_it_was_asked_for() {
 }
 
 // 8. Bounded lag.
+
+#[tokio::test(start_paused = true)]
+async fn a_backend_tells_its_budget_and_the_longest_interval_there_is_now() {
+    let setup = Setup::new();
+    let told = || backend(setup.gateway.backend(&setup.backend).unwrap());
+    let budget = told().budget.unwrap();
+    assert_eq!((budget.rate_limit, budget.rate_used), (20.0, 5.0));
+    assert_eq!(
+        (budget.watched_connections, budget.longest_interval),
+        (0, None)
+    );
+
+    setup.cloud.say("1", active());
+    let mut watch = setup.watch("1", None).await;
+    next(&mut watch).await;
+    // The longer nothing changes, the longer the intervals.
+    for _ in 0..20 {
+        let event = next(&mut watch).await;
+        let EventKind::Heartbeat(pulse) = event.kind else {
+            continue;
+        };
+        let budget = told().budget.unwrap();
+        assert_eq!(budget.watched_connections, 1);
+        let longest = Duration::try_from(budget.longest_interval.unwrap()).unwrap();
+        assert_eq!(longest, pulse.interval, "as the heartbeat says");
+    }
+    drop(watch);
+    assert_eq!(told().budget.unwrap().watched_connections, 0);
+}
 
 #[tokio::test(start_paused = true)]
 async fn a_change_of_a_fresh_write_is_told_within_the_stated_interval() {

@@ -218,6 +218,8 @@ impl Act {
             }
             Act::Start => {
                 sim.bounce("gateway");
+                // It may have been started already by an act that overlapped; then this has killed it again.
+                begins(record, at, TroubleKind::Gateway);
                 ends(record, at, &TroubleKind::Gateway);
             }
             Act::Drain => {

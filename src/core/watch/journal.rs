@@ -73,8 +73,12 @@ impl Journal {
 
     /// Goes on from what a store has kept. Nothing is shown unless [`Journal::keep`] runs.
     pub fn durable(recovered: &Recovered) -> Journal {
+        let latest = recovered.connections.iter().map(|(latest, _)| latest);
+        let kept = latest.chain(&recovered.log).map(|change| change.sequence);
+        // Whatever the store believes: no number is ever given twice.
+        let last = kept.fold(recovered.last, u64::max);
         let queue = Queue {
-            last: recovered.last,
+            last,
             ..Queue::default()
         };
         Journal {
@@ -83,7 +87,7 @@ impl Journal {
             durable: true,
             queue: Mutex::new(queue),
             queued: Notify::new(),
-            shown: watch::Sender::new(recovered.last),
+            shown: watch::Sender::new(last),
             keeping: watch::Sender::new(Serving::Yes),
         }
     }

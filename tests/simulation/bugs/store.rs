@@ -51,7 +51,7 @@ impl Store for Careless {
                     ..Recovered::default()
                 };
             }
-            Bug::StoreLosesTheNewest => {
+            Bug::StoreLosesTheNewest | Bug::StoreReusesNumbers => {
                 let kept = recovered.log.len().saturating_sub(FEW);
                 recovered.log.truncate(kept);
                 recovered.last = recovered.log.last().map_or(0, |change| change.sequence);
@@ -59,17 +59,15 @@ impl Store for Careless {
                     .connections
                     .retain(|(change, _)| change.sequence <= recovered.last);
                 let last = recovered.last;
-                recovered
-                    .earlier
-                    .values_mut()
-                    .for_each(|end| *end = last.min(*end));
+                let ends = recovered.earlier.values_mut();
+                // The one knows what it has lost, the other takes positions for good that now mean something else.
+                if self.bug == Bug::StoreLosesTheNewest {
+                    ends.for_each(|end| *end = last.min(*end));
+                }
             }
             Bug::StoreLosesTheOldest => {
                 let lost = recovered.log.len().saturating_sub(1);
                 recovered.log.drain(..lost);
-            }
-            Bug::StoreReusesNumbers => {
-                recovered.last = recovered.last.saturating_sub(FEW as u64);
             }
             Bug::StoreResurrects => {
                 let first = self.first.lock().unwrap();

@@ -189,6 +189,27 @@ async fn what_is_left_at_the_end_is_kept() {
 }
 
 #[test]
+fn a_store_that_forgot_how_far_it_was_makes_no_number_come_twice() {
+    let name = ConnectionName::connection(&"a".parse().unwrap(), "1").unwrap();
+    let kept = Arc::new(Observation {
+        name,
+        epoch: 1,
+        sequence: 7,
+        previous: 0,
+        observe_time: None,
+        view: View::default(),
+        wire: Wire::default(),
+    });
+    let journal = Journal::durable(&Recovered {
+        epoch: 2,
+        last: 3,
+        log: vec![kept],
+        ..Recovered::default()
+    });
+    assert_eq!((journal.last(), journal.shown()), (7, 7));
+}
+
+#[test]
 fn positions_of_this_life_and_of_earlier_ones_are_told_from_others() {
     let journal = Journal::durable(&Recovered {
         epoch: 9,

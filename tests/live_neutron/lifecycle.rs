@@ -35,8 +35,9 @@ async fn a_connection_on_a_real_neutron_comes_up_under_watch_and_goes_again() {
     let pending = watch.until(State::Pending).await;
     assert_eq!(pending.native_state, "PENDING_CREATE");
 
-    // One poll interval, a tenth of jitter, and what the look itself takes.
-    let soon = FRESH + FRESH / 10 + Duration::from_millis(500);
+    // One poll interval, a tenth of jitter, and what the look itself takes of a server that may
+    // have been started a moment ago. The next slower interval would be three times `FRESH`.
+    let soon = FRESH + FRESH / 10 + Duration::from_millis(1500);
     let reported = reports(&id, "DOWN");
     let (down, outcome) = watch.next_state().await.unwrap();
     let lag = reported.elapsed();

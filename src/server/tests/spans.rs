@@ -9,10 +9,19 @@ use opentelemetry_sdk::{
     error::OTelSdkResult,
     trace::{SdkTracerProvider, SpanData, SpanExporter},
 };
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use tokio::sync::watch as channel;
 use tonic::Request;
+use tracing::{Dispatch, subscriber::NoSubscriber};
 use tracing_subscriber::{Layer, filter::Targets, layer::SubscriberExt};
+
+/// Subscribers that want nothing and never go.
+///
+/// As long as there is just one subscriber, `tracing` asks only the one of the thread on which a
+/// span is first met. That may be the thread of another test, which has none, and the span would be
+/// off for all threads. With more than one it asks them all.
+static BYSTANDERS: LazyLock<[Dispatch; 2]> =
+    LazyLock::new(|| [(); 2].map(|()| Dispatch::new(NoSubscriber::new())));
 
 /// Keeps what is exported.
 #[derive(Debug, Clone)]
@@ -48,6 +57,7 @@ impl Kept {
     }
 
     fn collect(&self) -> (SdkTracerProvider, tracing::subscriber::DefaultGuard) {
+        LazyLock::force(&BYSTANDERS);
         let provider = SdkTracerProvider::builder()
             .with_simple_exporter(self.clone())
             .build();

@@ -249,7 +249,7 @@ impl WatchMany {
         let interval = self
             .backends
             .iter()
-            .map(|one| one.poller.watched().1)
+            .map(|one| one.poller.longest_interval())
             .max()
             .unwrap_or_default();
         // The whole is only as fresh as its stalest part.

@@ -42,6 +42,8 @@ const REMEMBERED: Duration = Duration::from_secs(3600);
 const REMEMBERED_AT_LENGTH: usize = 20_000;
 /// How often a backend that is watched as a whole is listed again for connections made elsewhere.
 const RELIST: Duration = Duration::from_secs(60);
+/// For how long the longest interval of all connections is passed on.
+const SURVEY: Duration = Duration::from_secs(1);
 /// How often a backend that nobody asks anything is asked whether it is there.
 const PROBE: Duration = Duration::from_secs(30);
 
@@ -65,6 +67,8 @@ pub struct Poller {
     listing: Semaphore,
     /// The connections that the last list had.
     there: Mutex<HashSet<Arc<str>>>,
+    /// The longest interval of all connections, and when they were walked over for it.
+    surveyed: Mutex<Option<(Instant, Duration)>>,
 }
 
 /// What a store kept of one backend.
@@ -143,6 +147,7 @@ impl Poller {
             listed: Mutex::new(None),
             listing: Semaphore::new(1),
             there: Mutex::default(),
+            surveyed: Mutex::new(None),
         }
     }
 
@@ -248,17 +253,26 @@ impl Poller {
 
     /// Connections being watched now, and the longest interval at which one of them is looked at.
     pub fn watched(&self) -> (usize, Duration) {
-        let watched: Vec<Arc<Subject>> = lock(&self.subjects)
+        lock(&self.subjects)
             .values()
-            .filter(|subject| subject.is_watched())
-            .cloned()
-            .collect();
-        let longest = watched
-            .iter()
-            .map(|subject| subject.pulse(0.0).interval)
-            .max()
-            .unwrap_or_default();
-        (watched.len(), longest)
+            .filter_map(|subject| subject.watched_interval())
+            .fold((0, Duration::ZERO), |(watched, longest), interval| {
+                (watched + 1, longest.max(interval))
+            })
+    }
+
+    /// The longest interval at which a watched connection is looked at, as of a moment ago: every heartbeat of every
+    /// watch over all asks for it, and must not cost a walk over all connections.
+    pub fn longest_interval(&self) -> Duration {
+        let mut surveyed = lock(&self.surveyed);
+        match *surveyed {
+            Some((at, longest)) if at.elapsed() < SURVEY => longest,
+            _ => {
+                let (_, longest) = self.watched();
+                *surveyed = Some((Instant::now(), longest));
+                longest
+            }
+        }
     }
 
     /// The share of the account's budget that is being used, from 0 to 1.

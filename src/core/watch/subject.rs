@@ -79,6 +79,16 @@ struct State {
     touched: Instant,
 }
 
+impl State {
+    /// What was planned and cannot be kept is told as it is.
+    fn effective_interval(&self, now: Instant) -> Duration {
+        let overdue = self
+            .next_look
+            .map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
+        self.interval + self.late.max(overdue)
+    }
+}
+
 /// How the polling of one connection is doing, for heartbeats.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pulse {
@@ -212,6 +222,12 @@ impl Subject {
     /// Whether somebody watches it.
     pub fn is_watched(&self) -> bool {
         self.state().watchers > 0
+    }
+
+    /// At which interval it is being asked, if somebody watches it.
+    pub fn watched_interval(&self) -> Option<Duration> {
+        let state = self.state();
+        (state.watchers > 0).then(|| state.effective_interval(Instant::now()))
     }
 
     /// Since when nobody has.
@@ -468,11 +484,7 @@ impl Subject {
     pub fn pulse(&self, budget_used: f64) -> Pulse {
         let state = self.state();
         let now = Instant::now();
-        // What was planned and cannot be kept is told as it is.
-        let overdue = state
-            .next_look
-            .map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
-        let interval = state.interval + state.late.max(overdue);
+        let interval = state.effective_interval(now);
         let promised = interval + interval / 2 + Duration::from_secs(1);
         Pulse {
             last_success: state.last_success.map(|(_, time)| time),

@@ -54,33 +54,32 @@ struct Http(reqwest::Client);
 #[async_trait]
 impl Transport for Http {
     async fn exchange(&self, request: &Request) -> Result<Answer, Failure> {
-        let mut builder = self
-            .0
-            .request(request.method.clone(), request.url.clone())
-            .headers(request.headers.clone());
-        if let Some(body) = &request.body {
-            builder = builder.body(body.clone());
-        }
-        let mut response = builder.send().await.map_err(failure)?;
+        let mut ask = reqwest::Request::new(request.method.clone(), request.url.clone());
+        *ask.headers_mut() = request.headers.clone();
+        *ask.body_mut() = request.body.clone().map(Into::into);
+        let mut response = self.0.execute(ask).await.map_err(failure)?;
         let status = response.status().as_u16();
-        let headers = response.headers().clone();
+        let headers = std::mem::take(response.headers_mut());
         if response
             .content_length()
             .is_some_and(|length| length > MAX_ANSWER_BYTES as u64)
         {
             return Err(too_large());
         }
-        let mut body = BytesMut::new();
+        // Most answers are one piece, and stay as they are.
+        let mut body = response.chunk().await.map_err(failure)?.unwrap_or_default();
         while let Some(chunk) = response.chunk().await.map_err(failure)? {
             if body.len() + chunk.len() > MAX_ANSWER_BYTES {
                 return Err(too_large());
             }
-            body.extend_from_slice(&chunk);
+            let mut longer = BytesMut::from(body);
+            longer.extend_from_slice(&chunk);
+            body = longer.freeze();
         }
         Ok(Answer {
             status,
             headers,
-            body: body.freeze(),
+            body,
         })
     }
 }

@@ -12,7 +12,7 @@ use std::{
 };
 use tracing::{Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{
-    EnvFilter, Layer,
+    Layer,
     filter::{ParseError, Targets},
     fmt::MakeWriter,
     layer::SubscriberExt,
@@ -22,6 +22,9 @@ use tracing_subscriber::{
 /// The variable that names the collector, if the settings do not.
 const ENDPOINT_VARIABLE: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 
+/// The variable that says what is logged, if the settings do not.
+const FILTER_VARIABLE: &str = "RUST_LOG";
+
 /// How long the last spans may take to leave. A collector that is gone must not hold up the end.
 const FLUSH_WITHIN: Duration = Duration::from_secs(2);
 
@@ -30,8 +33,8 @@ const FLUSH_WITHIN: Duration = Duration::from_secs(2);
 pub struct Settings {
     /// How log lines look.
     pub format: Format,
-    /// Which events are logged, as in `RUST_LOG`: `info,isthmus=debug`. `None`: what `RUST_LOG` says, else
-    /// `info`.
+    /// Which events are logged: levels, by target if one is named, as `info,isthmus=debug`. `None`: what
+    /// `RUST_LOG` says in the same form, else `info`.
     pub filter: Option<String>,
     /// Where spans go, as OTLP over gRPC without TLS: `http://localhost:4317`. `None`: what
     /// `OTEL_EXPORTER_OTLP_ENDPOINT` says, else nowhere.
@@ -101,12 +104,15 @@ pub fn begin(settings: &Settings) -> Result<Telemetry, Error> {
     Ok(Telemetry { spans })
 }
 
-fn filter(setting: Option<&str>) -> Result<EnvFilter, ParseError> {
-    let builder = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into());
+fn filter(setting: Option<&str>) -> Result<Targets, ParseError> {
     match setting {
-        Some(text) => builder.parse(text),
+        Some(text) => text.parse(),
         // A variable that cannot be read is no reason not to start.
-        None => Ok(builder.from_env_lossy()),
+        None => Ok(std::env::var(FILTER_VARIABLE)
+            .ok()
+            .filter(|text| !text.is_empty())
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(Targets::new().with_default(LevelFilter::INFO))),
     }
 }
 
@@ -132,7 +138,7 @@ fn exporter(endpoint: &str) -> Result<SdkTracerProvider, ExporterBuildError> {
 /// terminals: in a file or a pipe they are noise that hides what is searched for.
 fn subscriber<W>(
     format: Format,
-    filter: EnvFilter,
+    filter: Targets,
     writer: W,
     colours: bool,
     tracer: Option<Tracer>,

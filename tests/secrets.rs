@@ -29,7 +29,12 @@ use support::{
     running::Running,
 };
 use tonic::Status;
-use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
+use tracing_subscriber::{
+    filter::Targets,
+    fmt::{MakeWriter, format::FmtSpan},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
 /// A second key, for updates.
 const NEW_PSK: &str = "canary-psk-b7aa";
@@ -168,14 +173,17 @@ fn secrets_of(settings: &BackendSettings) -> Vec<String> {
 #[tokio::test]
 async fn no_secret_is_ever_told() {
     let logs = Logs::default();
-    tracing_subscriber::fmt()
-        // Libraries below TLS log the bytes they move at `trace`; nobody runs those so in earnest.
-        .with_env_filter(EnvFilter::new(
-            "trace,h2=debug,hyper=debug,hyper_util=debug",
-        ))
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(logs.clone())
-        .with_span_events(tracing_subscriber::fmt::format::FmtSpan::FULL)
-        .with_ansi(false)
+        .with_span_events(FmtSpan::FULL)
+        .with_ansi(false);
+    // Libraries below TLS log the bytes they move at `trace`; nobody runs those so in earnest.
+    let filter: Targets = "trace,h2=debug,hyper=debug,hyper_util=debug"
+        .parse()
+        .unwrap();
+    tracing_subscriber::registry()
+        .with(lines)
+        .with(filter)
         .init();
     let nsx = NsxSimulator::start(NsxOptions::default()).unwrap();
     let openstack = OpenstackSimulator::start(OpenstackOptions::default()).unwrap();

@@ -170,8 +170,11 @@ async fn serve_connection(
         .keep_alive_timeout(settings.keepalive_timeout)
         .max_concurrent_streams(settings.max_calls_per_connection)
         .max_header_list_size(settings.max_header_bytes);
-    let service =
-        hyper::service::service_fn(move |request| call::answer(Arc::clone(&guard), request));
+    // Boxed, because the task of a call keeps the room that this takes for as long as its answer lasts: two KiB for
+    // each stream.
+    let service = hyper::service::service_fn(move |request| {
+        Box::pin(call::answer(Arc::clone(&guard), request))
+    });
     let socket = TokioIo::new(Copied(stream));
     let mut connection = pin!(builder.serve_connection(socket, service));
     tokio::select! {

@@ -75,8 +75,6 @@ impl Body for CallBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let this = self.get_mut();
-        let span = this.record.span();
-        let _entered = span.enter();
         let Some(inner) = &mut this.inner else {
             return Poll::Ready(None);
         };
@@ -114,7 +112,9 @@ impl Body for CallBody {
                 Poll::Ready(Some(Ok(this.end(&status))))
             }
             Err(_panic) => {
-                tracing::error!("a stream panicked");
+                this.record
+                    .span()
+                    .in_scope(|| tracing::error!("a stream panicked"));
                 Poll::Ready(Some(Ok(this.end(&status::panicked()))))
             }
         }

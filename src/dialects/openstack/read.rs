@@ -48,7 +48,7 @@ pub async fn get(client: &Client, id: &str, call: &Call) -> Result<Connection> {
     let body = row(client, id, &[], call)
         .await?
         .map_err(|_| error::not_found())?;
-    Ok(translate::connection(&body, client.variant()))
+    Ok(translate::connection(body, client.variant()))
 }
 
 /// One connection as the cloud has it, with these fields only if the cloud can narrow; or, if it is proven
@@ -140,7 +140,7 @@ pub async fn list(client: &Client, request: &PageRequest, call: &Call) -> Result
     let variant = client.variant();
     Ok(Page {
         connections: rows
-            .iter()
+            .into_iter()
             .map(|row| translate::connection(row, variant))
             .collect(),
         next,

@@ -22,7 +22,6 @@ use sha2::{Digest, Sha256};
 use std::{
     borrow::Cow,
     collections::{BTreeMap, BTreeSet},
-    fmt::Write as _,
 };
 
 /// Characters of `name`, `description`, `peer_address`, `peer_id` and `psk` that fit their columns.
@@ -69,28 +68,69 @@ const WRITABLE: [&str; 16] = [
 /// A fingerprint of everything that can be written but the key. What the cloud changes by itself, `status`
 /// above all, is not in it.
 pub fn etag(body: &Body) -> String {
-    let mut text = String::with_capacity(1024);
+    let mut print = Sha256::new();
     for key in WRITABLE {
-        let value = body.object().get(key).filter(|value| !value.is_null());
-        let Some(value) = value else { continue };
-        let canonical = match (key, value) {
+        match body.object().get(key) {
+            None | Some(Value::Null) => {}
             // A set: a PUT answers it in the caller's order, a GET in the database's.
-            ("peer_cidrs", value) => {
-                let sorted: BTreeSet<String> = elements(value).iter().map(canonical).collect();
-                Cow::Owned(sorted.into_iter().collect::<Vec<_>>().join(","))
+            Some(Value::Array(set)) if key == "peer_cidrs" => {
+                let sorted: BTreeSet<Cow<'_, str>> = set.iter().map(scalar).collect();
+                text(&mut print, key);
+                head(&mut print, b'[', sorted.len());
+                sorted.iter().for_each(|element| text(&mut print, element));
             }
-            (_, Value::String(text)) => Cow::Borrowed(text.as_str()),
-            (_, value) => Cow::Owned(canonical(value)),
-        };
-        // Writing to a string does not fail.
-        let _ = writeln!(text, "{key}={canonical:?}");
+            Some(value) => {
+                text(&mut print, key);
+                whole(&mut print, value);
+            }
+        }
     }
-    let digest = Sha256::digest(text);
-    let mut etag = String::with_capacity(32);
-    for byte in digest.iter().take(16) {
-        let _ = write!(etag, "{byte:02x}");
+    let digest = print.finalize();
+    let digits = digest
+        .iter()
+        .take(16)
+        .flat_map(|byte| [byte >> 4, byte & 15]);
+    digits
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .collect()
+}
+
+/// Begins a part of a fingerprint: what it is and how long, so that no two values leave the same.
+fn head(print: &mut Sha256, kind: u8, length: usize) {
+    print.update([kind]);
+    print.update((length as u64).to_be_bytes());
+}
+
+fn text(print: &mut Sha256, text: &str) {
+    head(print, b'"', text.len());
+    print.update(text);
+}
+
+/// Puts a value into a fingerprint, whatever the order of its keys.
+fn whole(print: &mut Sha256, value: &Value) {
+    match value {
+        Value::Object(object) => {
+            let sorted: BTreeMap<&String, &Value> = object.iter().collect();
+            head(print, b'{', sorted.len());
+            for (key, value) in sorted {
+                text(print, key);
+                whole(print, value);
+            }
+        }
+        Value::Array(list) => {
+            head(print, b'[', list.len());
+            list.iter().for_each(|element| whole(print, element));
+        }
+        other => text(print, &scalar(other)),
     }
-    etag
+}
+
+/// The same text whether a number or a boolean came as what it is or as text.
+fn scalar(value: &Value) -> Cow<'_, str> {
+    match value {
+        Value::String(text) => Cow::Borrowed(text),
+        other => Cow::Owned(other.to_string()),
+    }
 }
 
 /// The pre-shared key of a spec, for a request body and for keeping it out of errors.
@@ -115,22 +155,6 @@ fn plain_peer_id<'a>(id: &'a str, variant: &Variant) -> &'a str {
     match id.strip_prefix('@') {
         Some(plain) if variant.at_before_peer_id => plain,
         _ => id,
-    }
-}
-
-/// The same text for the same value, whatever the order of its keys, and whether numbers came as strings.
-fn canonical(value: &Value) -> String {
-    match value {
-        Value::Object(object) => {
-            let sorted: BTreeMap<&String, String> = object
-                .iter()
-                .map(|(key, value)| (key, canonical(value)))
-                .collect();
-            format!("{sorted:?}")
-        }
-        Value::Array(list) => format!("{:?}", list.iter().map(canonical).collect::<Vec<_>>()),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
     }
 }
 

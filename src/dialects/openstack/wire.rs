@@ -52,6 +52,11 @@ impl Body {
         &self.fields
     }
 
+    /// The object, taken out.
+    pub fn into_object(self) -> Map<String, Value> {
+        self.fields
+    }
+
     /// Whether a pre-shared key is there.
     pub fn psk_set(&self) -> bool {
         self.psk_set

@@ -65,7 +65,7 @@ pub async fn create(
     };
     Ok(Written {
         id: body.id(),
-        connection: Some(translate::connection(&body, variant)),
+        connection: Some(translate::connection(body, variant)),
         // A new row has no status from before.
         proof: Proof::AnyStatus,
         warnings: create_warnings(spec),
@@ -85,7 +85,7 @@ pub async fn update(
     let Some(body) =
         translate::changes(&before, change, variant).map_err(Error::not_expressible)?
     else {
-        return Ok(updated(&before, Proof::Nothing, change, variant));
+        return Ok(updated(before, Proof::Nothing, change, variant));
     };
     let secrets: Vec<&str> = translate::psk(&change.values).into_iter().collect();
     let ask = Ask::put([CONNECTIONS, id], ONE, body);
@@ -107,7 +107,7 @@ pub async fn update(
     let proof = Proof::StatusMustMove {
         native_state: status::native(after.status().as_deref()),
     };
-    Ok(updated(&after, proof, change, variant))
+    Ok(updated(after, proof, change, variant))
 }
 
 /// Removes a connection. Nothing else was made for it.
@@ -357,7 +357,7 @@ fn hurried(call: &Call) -> Call {
     }
 }
 
-fn updated(body: &Body, proof: Proof, change: &ConnectionChange, variant: &Variant) -> Written {
+fn updated(body: Body, proof: Proof, change: &ConnectionChange, variant: &Variant) -> Written {
     let connection = translate::connection(body, variant);
     let touches = |field| change.fields.contains(&field);
     let mut warnings = Vec::new();

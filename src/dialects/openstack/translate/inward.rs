@@ -16,8 +16,10 @@ use serde_json::{Map, Value};
 use std::net::IpAddr;
 
 /// What the cloud has, as a connection.
-pub fn connection(body: &Body, variant: &Variant) -> Connection {
-    let mut rest = Rest(body.object().clone());
+pub fn connection(body: Body, variant: &Variant) -> Connection {
+    let etag = etag(&body);
+    let psk_set = body.psk_set();
+    let mut rest = Rest(body.into_object());
     let description = rest.text("description").unwrap_or_default();
     let (description, mark) = mark::split(&description);
     Connection {
@@ -32,13 +34,13 @@ pub fn connection(body: &Body, variant: &Variant) -> Connection {
             address: rest.address("peer_address"),
             id: read_peer_id(&mut rest, variant),
             certificate: false,
-            psk_set: body.psk_set(),
+            psk_set,
         },
         dpd: read_dpd(&mut rest),
         initiation: rest.word("initiator", &INITIATIONS),
         selectors: read_selectors(&mut rest),
         mtu: rest.number("mtu"),
-        etag: etag(body),
+        etag,
         managed: mark.is_some(),
         details: Some(Details::Openstack(details(&mut rest))),
         native: rest.0,
@@ -153,6 +155,11 @@ impl Rest {
     }
 
     fn text(&mut self, key: &str) -> Option<String> {
+        if let Some(Value::String(text)) = self.0.get_mut(key) {
+            let text = std::mem::take(text);
+            self.0.remove(key);
+            return Some(text);
+        }
         let text = self.shown(key);
         self.forget(key, text.is_some());
         text

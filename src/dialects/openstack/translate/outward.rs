@@ -72,7 +72,7 @@ pub fn changes(
     variant: &Variant,
 ) -> Result<Option<Map<String, Value>>, Vec<Violation>> {
     let values = &change.values;
-    let now = connection(body, variant);
+    let now = connection(body.clone(), variant);
     let mut draft = Draft::default();
     for field in &change.fields {
         match field {

@@ -44,7 +44,7 @@ fn recorded() -> Body {
 
 #[test]
 fn a_recorded_connection_leaves_nothing_over_but_its_status() {
-    let read = connection(&recorded(), &NEUTRON);
+    let read = connection(recorded(), &NEUTRON);
     assert_eq!(read.id, "b0f38f6f-cf87-497a-a997-8e4b0de75f73");
     assert_eq!(read.admin_enabled, Some(true));
     assert_eq!(
@@ -85,7 +85,7 @@ fn a_recorded_connection_leaves_nothing_over_but_its_status() {
 #[test]
 fn the_vendors_examples_are_read_whole() {
     let otc = connection(
-        &one(include_str!(
+        one(include_str!(
             "../../../../tests/fixtures/openstack/otc_show_down.json"
         )),
         &OTC,
@@ -100,7 +100,7 @@ fn the_vendors_examples_are_read_whole() {
         "../../../../tests/fixtures/openstack/otc_list_pending_create_with_blank.json"
     );
     let page = ListPage::of(MANY, json::parse(text.as_bytes()).unwrap()).unwrap();
-    let listed = connection(&page.rows[0], &OTC);
+    let listed = connection(page.rows[0].clone(), &OTC);
     assert_eq!(
         openstack(&listed).project_id,
         "10039663455a446d8ba2cbb058b0f578"
@@ -111,7 +111,7 @@ fn the_vendors_examples_are_read_whole() {
     assert_eq!(listed.etag, otc.etag);
 
     let k5 = connection(
-        &one(include_str!(
+        one(include_str!(
             "../../../../tests/fixtures/openstack/k5_show_pending_create.json"
         )),
         &K5,
@@ -124,7 +124,7 @@ fn the_vendors_examples_are_read_whole() {
 #[test]
 fn odd_answers_are_read_all_the_same() {
     let strings = connection(
-        &one(include_str!(
+        one(include_str!(
             "../../../../tests/fixtures/openstack/made_show_numbers_as_strings.json"
         )),
         &NEUTRON,
@@ -135,7 +135,7 @@ fn odd_answers_are_read_all_the_same() {
     );
     assert_eq!(strings.dpd, Some(default_dpd()));
     let repeated = connection(
-        &one(include_str!(
+        one(include_str!(
             "../../../../tests/fixtures/openstack/made_show_repeated_keys.json"
         )),
         &NEUTRON,
@@ -145,7 +145,7 @@ fn odd_answers_are_read_all_the_same() {
         Some("0f3f3b1e-2f57-4a39-8b39-4f1d5b8d2f10")
     );
     let zoned = connection(
-        &one(include_str!(
+        one(include_str!(
             "../../../../tests/fixtures/openstack/made_show_created_at_with_zone.json"
         )),
         &NEUTRON,
@@ -155,7 +155,7 @@ fn odd_answers_are_read_all_the_same() {
         "2020-08-05T12:39:35.921257+00:00"
     );
     let unknown = connection(
-        &one(include_str!(
+        one(include_str!(
             "../../../../tests/fixtures/openstack/made_show_unknown_keys.json"
         )),
         &NEUTRON,
@@ -170,17 +170,17 @@ fn odd_answers_are_read_all_the_same() {
         include_str!("../../../../tests/fixtures/openstack/made_show_status_null.json"),
     ] {
         assert_eq!(
-            connection(&one(text), &NEUTRON).display_name,
+            connection(one(text), &NEUTRON).display_name,
             "vpnconnection1"
         );
     }
-    assert_eq!(connection(&Body::default(), &NEUTRON).peer, Peer::default());
+    assert_eq!(connection(Body::default(), &NEUTRON).peer, Peer::default());
 }
 
 #[test]
 fn what_does_not_fit_stays_in_native() {
     let read = connection(
-        &body(object!({
+        body(object!({
             "id": "a", "initiator": "sometimes", "mtu": "many", "peer_address": "10.0.0.256",
             "dpd": {"action": "shrug", "interval": 30, "timeout": -1, "colour": "red"},
             "peer_cidrs": ["2.1.4..0/24", "10.0.0.0/8"], "tags": ["a=b", 7],
@@ -208,7 +208,7 @@ fn what_does_not_fit_stays_in_native() {
         })
     );
     let half = connection(
-        &body(object!({"id": "a", "local_ep_group_id": "l"})),
+        body(object!({"id": "a", "local_ep_group_id": "l"})),
         &NEUTRON,
     );
     assert_eq!(half.selectors, None);
@@ -218,10 +218,13 @@ fn what_does_not_fit_stays_in_native() {
 #[test]
 fn an_at_before_a_peer_id_is_taken_off_where_the_cloud_puts_it() {
     let body = body(object!({"id": "a", "peer_id": "@branch.example"}));
-    let k5 = connection(&body, &K5);
+    let k5 = connection(body.clone(), &K5);
     assert_eq!(k5.peer.id, "branch.example");
     assert_eq!(native(&k5), object!({"peer_id": "@branch.example"}));
-    assert_eq!(connection(&body, &NEUTRON).peer.id, "@branch.example");
+    assert_eq!(
+        connection(body.clone(), &NEUTRON).peer.id,
+        "@branch.example"
+    );
     let same = change(
         &[Field::PeerId],
         ConnectionSpec {
@@ -311,7 +314,7 @@ fn a_new_connection_says_what_is_wanted_and_no_more() {
     let body = new_connection(&spec, &mark, &NEUTRON);
     assert_eq!(Value::Object(body.clone()), most);
 
-    let read = connection(&Body::new(body), &NEUTRON);
+    let read = connection(Body::new(body), &NEUTRON);
     assert_eq!(read.description, "to the branch");
     assert!(read.managed && may_be(&recorded_as(&spec), &spec));
     assert_eq!(read.selectors, spec.selectors);

@@ -112,9 +112,8 @@ impl Body for CallBody {
                 Poll::Ready(Some(Ok(this.end(&status))))
             }
             Err(_panic) => {
-                this.record
-                    .span()
-                    .in_scope(|| tracing::error!("a stream panicked"));
+                let call = this.record.name();
+                tracing::error!(parent: &this.record.span(), call, "a stream panicked");
                 Poll::Ready(Some(Ok(this.end(&status::panicked()))))
             }
         }

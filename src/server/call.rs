@@ -52,9 +52,9 @@ pub async fn answer(
     guard: Arc<Guard>,
     request: Request<Incoming>,
 ) -> Result<Response<CallBody>, Infallible> {
-    let mut record = Record::open(request.uri().path(), request.headers());
+    let mut record = Record::open(request.uri(), request.headers());
     let span = record.span();
-    let outcome = attempt(&guard, request).instrument(span).await;
+    let outcome = attempt(&guard, request, &record).instrument(span).await;
     let (response, place, ends) = match outcome {
         Ok(admitted) => admitted,
         Err(status) => (refusal(status), None, Ends::never()),
@@ -69,7 +69,11 @@ type Admitted = (
     Ends,
 );
 
-async fn attempt(guard: &Guard, request: Request<Incoming>) -> Result<Admitted, Status> {
+async fn attempt(
+    guard: &Guard,
+    request: Request<Incoming>,
+    record: &Record,
+) -> Result<Admitted, Status> {
     let place = guard.calls.admit(request.uri().path())?;
     let (mut parts, body) = request.into_parts();
     let deadline = deadline::read(&parts.headers)?;
@@ -84,7 +88,7 @@ async fn attempt(guard: &Guard, request: Request<Incoming>) -> Result<Admitted, 
         Ok(Ok(response)) => response,
         Ok(Err(never)) => match never {},
         Err(_panic) => {
-            tracing::error!("a handler panicked");
+            tracing::error!(call = record.name(), "a handler panicked");
             return Err(status::panicked());
         }
     };

@@ -1,6 +1,6 @@
 //! One span per call, from its headers to its last frame, with the status it ended with.
 
-use http::HeaderMap;
+use http::{HeaderMap, Uri, uri::PathAndQuery};
 use opentelemetry::propagation::{Extractor, TextMapPropagator};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use tokio::time::Instant;
@@ -14,14 +14,15 @@ const GRPC_STATUS: &str = "grpc-status";
 #[derive(Debug)]
 pub struct Record {
     span: Span,
+    path: Option<PathAndQuery>,
     begun: Instant,
     code: Option<Code>,
 }
 
 impl Record {
     /// Opens the span. Its parent is the one that `traceparent` names, if any.
-    pub fn open(path: &str, headers: &HeaderMap) -> Record {
-        let name = path.trim_start_matches('/');
+    pub fn open(uri: &Uri, headers: &HeaderMap) -> Record {
+        let name = uri.path().trim_start_matches('/');
         let (service, method) = name.split_once('/').unwrap_or((name, ""));
         let span = tracing::info_span!(
             "call",
@@ -40,9 +41,16 @@ impl Record {
         }
         Record {
             span,
+            path: uri.path_and_query().cloned(),
             begun: Instant::now(),
             code: None,
         }
+    }
+
+    /// What was called, for the log: nobody may be collecting spans.
+    pub fn name(&self) -> &str {
+        let path = self.path.as_ref().map_or("", PathAndQuery::path);
+        path.trim_start_matches('/')
     }
 
     /// The span, for what is done on behalf of the call.
@@ -73,11 +81,11 @@ impl Drop for Record {
             self.span.record("otel.status_code", "ERROR");
         }
         let duration_ms = self.begun.elapsed().as_millis() as u64;
-        let _entered = self.span.enter();
+        let (_entered, call) = (self.span.enter(), self.name());
         if code == Code::Internal {
-            tracing::warn!(?code, duration_ms, "a call ended with a fault");
+            tracing::warn!(call, ?code, duration_ms, "a call ended with a fault");
         } else {
-            tracing::debug!(?code, duration_ms, "a call ended");
+            tracing::debug!(call, ?code, duration_ms, "a call ended");
         }
     }
 }

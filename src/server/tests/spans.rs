@@ -135,6 +135,17 @@ async fn a_span_lasts_as_long_as_its_stream_and_tells_how_it_ended() {
         opentelemetry::trace::Status::Error { .. }
     ));
 
+    // Lines of the log stand alone: each says which call it is about.
+    let told: Vec<_> = spans[0].events.iter().map(|event| &event.name).collect();
+    assert_eq!(told, ["a handler panicked", "a call ended with a fault"]);
+    for event in spans[0].events.iter() {
+        let call = event.attributes.iter().find(|it| it.key.as_str() == "call");
+        assert_eq!(
+            call.map(|call| call.value.to_string()).as_deref(),
+            Some("isthmus.v1.RealizationService/GetRealization")
+        );
+    }
+
     // The client goes away.
     drop(stream);
     let spans = kept.take(2).await;

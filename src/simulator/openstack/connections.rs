@@ -62,7 +62,7 @@ pub(crate) fn create(
     for name in ORDER {
         fields.insert(
             (*name).to_owned(),
-            wanted.fields.shift_remove(*name).unwrap_or_default(),
+            wanted.fields.remove(*name).unwrap_or_default(),
         );
     }
     fields.insert("project_id".to_owned(), json!(project));

@@ -57,7 +57,7 @@ impl OpenstackState {
         row.agent.fall_silent();
         match value {
             Some(value) => row.set(name, value),
-            None => drop(row.fields.shift_remove(name)),
+            None => drop(row.fields.remove(name)),
         }
         true
     }

@@ -1,7 +1,5 @@
 //! What is answered: a refusal as Neutron words it, and a whole answer ready for the socket.
 
-use std::fmt::Write;
-
 use crate::simulator::chance;
 use axum::body::Body;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, WWW_AUTHENTICATE};
@@ -134,15 +132,18 @@ pub(crate) fn python_repr(value: &Value) -> String {
             format!("[{}]", items.join(", "))
         }
         Value::Object(members) => {
-            let mut text = String::from("{");
-            for (index, (key, value)) in members.iter().enumerate() {
-                let comma = if index == 0 { "" } else { ", " };
-                // Writing to a string cannot fail.
-                let _ = write!(text, "{comma}'{key}': {}", python_repr(value));
-            }
-            text + "}"
+            python_dict(members.iter().map(|(key, value)| (key.as_str(), value)))
         }
     }
+}
+
+/// A dictionary as Python's `repr` shows it, in the order in which it was filled.
+pub(crate) fn python_dict<'a>(members: impl IntoIterator<Item = (&'a str, &'a Value)>) -> String {
+    let members: Vec<_> = members
+        .into_iter()
+        .map(|(key, value)| format!("'{key}': {}", python_repr(value)))
+        .collect();
+    format!("{{{}}}", members.join(", "))
 }
 
 /// A value as Python's `str` shows it: texts without quotes.

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::simulator::chance;
 use crate::simulator::openstack::connections::{fits_charset, not_connected};
 use crate::simulator::openstack::kinds::Kind;
-use crate::simulator::openstack::reply::{Refusal, python_repr};
+use crate::simulator::openstack::reply::{Refusal, python_dict};
 use crate::simulator::openstack::state::{Caller, Cloud, Row};
 use crate::simulator::openstack::validate::{integer, is_cidr, is_uuid};
 use crate::simulator::openstack::variant::{Series, Variant};
@@ -32,14 +32,14 @@ pub(crate) fn create(
         }
     }
     in_database(cloud, &wanted)?;
-    let project = wanted.fields.shift_remove("tenant_id").unwrap_or_default();
+    let project = wanted.fields.remove("tenant_id").unwrap_or_default();
     let mut fields = Map::new();
     fields.insert("id".to_owned(), json!(chance::uuid().to_string()));
     fields.insert("tenant_id".to_owned(), project.clone());
     for name in order(kind) {
         fields.insert(
             (*name).to_owned(),
-            wanted.fields.shift_remove(*name).unwrap_or_default(),
+            wanted.fields.remove(*name).unwrap_or_default(),
         );
     }
     fields.insert("project_id".to_owned(), project);
@@ -166,14 +166,17 @@ fn check_endpoints(cloud: &Cloud, wanted: &Row) -> Result<(), Refusal> {
     if endpoints.is_empty() {
         // The message shows the request as a Python dictionary.
         let project = wanted.fields.get("tenant_id").cloned().unwrap_or_default();
-        let shown = json!({
-            "type": kind, "project_id": project, "tenant_id": project, "name": wanted.text("name"),
-            "description": wanted.text("description"), "endpoints": [],
-        });
-        let message = format!(
-            "No endpoints specified for endpoint group '{}'",
-            python_repr(&shown)
-        );
+        let [kind, name, description] =
+            ["type", "name", "description"].map(|key| wanted.text(key).into());
+        let shown = python_dict([
+            ("type", &kind),
+            ("project_id", &project),
+            ("tenant_id", &project),
+            ("name", &name),
+            ("description", &description),
+            ("endpoints", &json!([])),
+        ]);
+        let message = format!("No endpoints specified for endpoint group '{shown}'");
         return Err(Refusal::new(
             400,
             "MissingEndpointForEndpointGroup",

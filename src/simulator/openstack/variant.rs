@@ -124,7 +124,7 @@ impl Variant {
         match self {
             Self::Neutron => return shown,
             Self::Otc => {
-                shown.shift_remove("project_id");
+                shown.remove("project_id");
                 if matches!(kind, Kind::Connection | Kind::VpnService) {
                     shown.insert("order_id".to_owned(), json!(""));
                     shown.insert("product_id".to_owned(), json!(""));
@@ -138,7 +138,7 @@ impl Variant {
                 }
             }
             Self::K5 => {
-                shown.shift_remove("project_id");
+                shown.remove("project_id");
                 if row.text("availability_zone").is_empty() {
                     shown.insert("availability_zone".to_owned(), json!("AZ1"));
                 }

@@ -11,6 +11,7 @@ mod support;
 use futures_util::future::{join, join_all};
 use isthmus::{
     core::{
+        clock,
         dialect::{Dialect, Proof},
         error::{Error, ErrorKind, ErrorReason},
         gateway::Gateway,
@@ -27,7 +28,11 @@ use isthmus::{
         Node, Parent, RealizationState as State, codes,
     },
 };
-use std::{sync::Arc, time::Duration};
+use std::{
+    cell::Cell,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 use support::scripted::{
     Scripted, active, failed, gone, in_progress, login_refused, outage, realized, seen,
 };
@@ -607,6 +612,37 @@ async fn a_watch_that_goes_on_does_not_wait_for_a_cloud_that_hangs() {
     let event = next(&mut resumed).await;
     assert!(matches!(event.kind, EventKind::Heartbeat(_)));
     assert!(before.elapsed() <= HEARTBEAT + Duration::from_millis(10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_over_many_is_not_stale_because_the_clock_on_the_wall_jumps() {
+    fn jumping() -> SystemTime {
+        thread_local!(static READ: Cell<u64> = const { Cell::new(0) });
+        let hours = READ.replace(READ.get() + 1) % 3;
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000 + 3600 * hours)
+    }
+    let setup = Setup::new();
+    setup.cloud.say("1", active());
+    clock::set(jumping);
+    let mut watch = setup.gateway.watch_many(many_request()).await.unwrap();
+    let mut heartbeats = 0;
+    while heartbeats < 6 {
+        let Some(pulse) = next_many(&mut watch).await.heartbeat else {
+            continue;
+        };
+        heartbeats += 1;
+        assert!(!pulse.stale, "{pulse:?}");
+        assert!(pulse.interval > Duration::ZERO, "{pulse:?}");
+    }
+    // It is looked at no more, and that shows whatever the clock says.
+    setup.cloud.hold();
+    let mut stale = false;
+    for _ in 0..20 {
+        let pulse = next_many(&mut watch).await.heartbeat;
+        stale |= pulse.is_some_and(|pulse| pulse.stale);
+    }
+    assert!(stale);
+    clock::set(SystemTime::now);
 }
 
 #[tokio::test(start_paused = true)]

@@ -53,6 +53,8 @@ pub struct Health {
     pub message: String,
     /// When it last answered.
     pub last_success: Option<SystemTime>,
+    /// The same by a clock that does not jump, for how long ago it was.
+    pub answered: Option<Instant>,
     asked: Option<Instant>,
 }
 
@@ -158,6 +160,7 @@ impl Backend {
                 health.reason = None;
                 health.message.clear();
                 health.last_success = Some(clock::now());
+                health.answered = health.asked;
             }
         }
         let serving = health.serving;

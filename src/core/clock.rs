@@ -1,4 +1,5 @@
-//! What the wall clock says. It is only ever shown, and written into observations; nothing is decided by it.
+//! What the wall clock says. It is only ever shown, and written into observations; nothing is decided by it,
+//! but that a log whose store was lost goes on with a higher epoch.
 //!
 //! In a simulation time is not the machine's, and a log that tells the machine's time is never the same twice. So
 //! the wall clock can be replaced for a thread, as tokio's clock can be paused for a runtime.

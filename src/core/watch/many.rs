@@ -2,7 +2,6 @@
 
 use crate::{
     core::{
-        clock,
         error::Result,
         watch::{
             journal::Journal,
@@ -258,11 +257,11 @@ impl WatchMany {
             .map(|health| health.last_success)
             .min()
             .flatten();
-        let age = last_success.and_then(|time| clock::now().duration_since(time).ok());
+        let answered = healths.iter().map(|health| health.answered).min().flatten();
         Pulse {
             last_success,
             next_look: None,
-            stale: age.is_none_or(|age| age > interval * 2 + Duration::from_secs(1)),
+            stale: answered.is_none_or(|at| at.elapsed() > interval * 2 + Duration::from_secs(1)),
             interval,
             last_error: healths.iter().find_map(|health| health.reason),
             budget_used: self

@@ -15,13 +15,13 @@
 //! ```
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use http::{Method, StatusCode};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// The faults of one server; clones share the same list.
@@ -63,7 +63,7 @@ impl Faults {
                 active.rule.skip -= 1;
                 return true;
             }
-            active.hits.0.fetch_add(1, Ordering::SeqCst);
+            active.hits.0.send_modify(|hits| *hits += 1);
             struck.push(active.rule.fault.clone());
             match &mut active.rule.times {
                 Some(times) => {
@@ -85,12 +85,18 @@ impl Faults {
 
 /// How often one rule has struck.
 #[derive(Clone, Debug, Default)]
-pub struct Hits(Arc<AtomicU32>);
+pub struct Hits(Arc<watch::Sender<u32>>);
 
 impl Hits {
     /// The number of requests the rule has applied to so far.
     pub fn count(&self) -> u32 {
-        self.0.load(Ordering::SeqCst)
+        *self.0.borrow()
+    }
+
+    /// Waits until there were so many.
+    pub async fn reach(&self, count: u32) {
+        // The sender lives in `self`.
+        let _ = self.0.subscribe().wait_for(|hits| *hits >= count).await;
     }
 }
 

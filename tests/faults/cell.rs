@@ -261,7 +261,10 @@ impl Cell<'_> {
         let ids = [id.clone()];
         let hits = self.strike(&bench.cloud, &ids, &bench.peers).await;
         if let Some(hits) = &hits {
-            has_struck(hits).await;
+            // Looks follow each other: once one was struck, none is under way that began before and may bring news.
+            timeout(Duration::from_secs(20), hits.reach(1))
+                .await
+                .expect("the fault strikes");
         }
         match gone {
             true => bench.cloud.vanish(&id),
@@ -623,15 +626,6 @@ fn change(dialect: Dialect, bench: &Bench) -> pb::UpdateConnectionRequest {
         connection: Some(connection),
         update_mask: Some(prost_types::FieldMask { paths }),
         validate_only: false,
-    }
-}
-
-/// Looks follow each other: once one was struck, none is under way that began before and may yet bring news.
-async fn has_struck(hits: &Hits) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while hits.count() == 0 {
-        assert!(Instant::now() < deadline, "the fault does not strike");
-        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 

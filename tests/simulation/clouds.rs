@@ -138,7 +138,40 @@ pub fn backends() -> Vec<BackendSettings> {
 }
 
 /// What an agent has still to do, by the time at which it does it.
-type Agenda<S> = BTreeMap<(Duration, u64), (String, S)>;
+struct Agenda<S> {
+    steps: BTreeMap<(Duration, u64), (String, S)>,
+    /// Tells steps at the same time apart, in the order in which they were planned.
+    ticket: u64,
+}
+
+impl<S> Agenda<S> {
+    fn new() -> Agenda<S> {
+        Agenda {
+            steps: BTreeMap::new(),
+            ticket: 0,
+        }
+    }
+
+    /// Has a step taken so many seconds from now.
+    fn plan(&mut self, id: &str, seconds: f64, step: S) {
+        self.ticket += 1;
+        let when = now() + Duration::from_secs_f64(seconds);
+        self.steps
+            .insert((when, self.ticket), (id.to_owned(), step));
+    }
+
+    /// Takes back those steps of this connection.
+    fn drop_of(&mut self, id: &str, is_over: impl Fn(&S) -> bool) {
+        self.steps
+            .retain(|_, (other, step)| other != id || !is_over(step));
+    }
+
+    /// The next step whose time has come.
+    fn due(&mut self) -> Option<(String, S)> {
+        let entry = self.steps.first_entry();
+        Some(entry.filter(|entry| entry.key().0 <= now())?.remove())
+    }
+}
 
 /// The transport nodes of NSX: whatever is written they realize after a while, or fail at first.
 async fn nodes(state: NsxState, record: Record, mut rng: fastrand::Rng, calm: Duration) {
@@ -155,13 +188,7 @@ async fn nodes(state: NsxState, record: Record, mut rng: fastrand::Rng, calm: Du
     }
     let mut known: BTreeMap<String, i64> = BTreeMap::new();
     let mut agenda: Agenda<Step> = Agenda::new();
-    let mut ticket = 0;
     loop {
-        let mut plan = |agenda: &mut Agenda<Step>, id: &str, seconds: f64, step: Step| {
-            ticket += 1;
-            let when = now() + Duration::from_secs_f64(seconds);
-            agenda.insert((when, ticket), (id.to_owned(), step));
-        };
         let mut gone: BTreeSet<String> = known.keys().cloned().collect();
         for session in state.objects(NsxKind::Session) {
             let id = session["id"].as_str().unwrap_or_default().to_owned();
@@ -171,41 +198,40 @@ async fn nodes(state: NsxState, record: Record, mut rng: fastrand::Rng, calm: Du
             if before == Some(revision) {
                 continue;
             }
-            agenda.retain(|_, (other, step)| *other != id || matches!(step, Step::Restless(_)));
+            agenda.drop_of(&id, |step| !matches!(step, Step::Restless(_)));
             let done = 0.5 + 9.0 * rng.f64();
             if before.is_none() {
-                plan(&mut agenda, &id, 0.2 * done, Step::Advance);
-                plan(&mut agenda, &id, 0.5 * done, Step::Advance);
+                agenda.plan(&id, 0.2 * done, Step::Advance);
+                agenda.plan(&id, 0.5 * done, Step::Advance);
                 match session["description"].as_str() {
-                    Some(RESTLESS) => plan(&mut agenda, &id, 12.0, Step::Restless(0)),
+                    Some(RESTLESS) => agenda.plan(&id, 12.0, Step::Restless(0)),
                     _ if rng.u8(0..8) == 0 && now() > FOUNDED => {
-                        plan(&mut agenda, &id, 1.0 + 40.0 * rng.f64(), Step::Vanish);
+                        agenda.plan(&id, 1.0 + 40.0 * rng.f64(), Step::Vanish);
                     }
                     _ => {}
                 }
             }
             if rng.u8(0..5) == 0 && now() < calm {
-                plan(&mut agenda, &id, 0.6 * done, Step::Fail);
+                agenda.plan(&id, 0.6 * done, Step::Fail);
                 let heals = done + 25.0 * rng.f64();
-                plan(&mut agenda, &id, heals, Step::Heal);
-                plan(&mut agenda, &id, heals, Step::Finish);
-                plan(&mut agenda, &id, heals + 2.0, Step::TunnelUp);
+                agenda.plan(&id, heals, Step::Heal);
+                agenda.plan(&id, heals, Step::Finish);
+                agenda.plan(&id, heals + 2.0, Step::TunnelUp);
             } else {
-                plan(&mut agenda, &id, done, Step::Finish);
-                plan(&mut agenda, &id, done + 4.0 * rng.f64(), Step::TunnelUp);
+                agenda.plan(&id, done, Step::Finish);
+                agenda.plan(&id, done + 4.0 * rng.f64(), Step::TunnelUp);
                 if rng.bool() {
-                    plan(&mut agenda, &id, done + 10.0, Step::TunnelDown);
-                    plan(&mut agenda, &id, done + 20.0, Step::TunnelUp);
+                    agenda.plan(&id, done + 10.0, Step::TunnelDown);
+                    agenda.plan(&id, done + 20.0, Step::TunnelUp);
                 }
             }
         }
         for id in gone {
             known.remove(&id);
-            agenda.retain(|_, (other, _)| *other != id);
-            plan(&mut agenda, &id, 0.5 + 6.0 * rng.f64(), Step::Finish);
+            agenda.drop_of(&id, |_| true);
+            agenda.plan(&id, 0.5 + 6.0 * rng.f64(), Step::Finish);
         }
-        while let Some(entry) = agenda.first_entry().filter(|entry| entry.key().0 <= now()) {
-            let (id, step) = entry.remove();
+        while let Some((id, step)) = agenda.due() {
             match step {
                 Step::Advance => state.advance(&id),
                 Step::Fail => {
@@ -224,7 +250,7 @@ async fn nodes(state: NsxState, record: Record, mut rng: fastrand::Rng, calm: Du
                 Step::Vanish => {
                     state.vanish(NsxKind::Session, &id);
                     known.remove(&id);
-                    agenda.retain(|_, (other, _)| *other != id);
+                    agenda.drop_of(&id, |_| true);
                     record.fact(NSX, &id, What::Vanished);
                 }
                 Step::TunnelUp => {
@@ -248,9 +274,7 @@ async fn nodes(state: NsxState, record: Record, mut rng: fastrand::Rng, calm: Du
                     }
                     if !resting {
                         let next = Step::Restless(turn.wrapping_add(1));
-                        ticket += 1;
-                        let when = now() + Duration::from_millis(2_100);
-                        agenda.insert((when, ticket), (id, next));
+                        agenda.plan(&id, 2.1, next);
                     }
                 }
             }
@@ -273,13 +297,7 @@ async fn agent(state: OpenstackState, record: Record, mut rng: fastrand::Rng, ca
     }
     let mut known: BTreeMap<String, Value> = BTreeMap::new();
     let mut agenda: Agenda<Step> = Agenda::new();
-    let mut ticket = 0;
     loop {
-        let mut plan = |agenda: &mut Agenda<Step>, id: &str, seconds: f64, step: Step| {
-            ticket += 1;
-            let when = now() + Duration::from_secs_f64(seconds);
-            agenda.insert((when, ticket), (id.to_owned(), step));
-        };
         let mut gone: BTreeSet<String> = known.keys().cloned().collect();
         for id in state.ids(NeutronKind::Connection) {
             let Some(mut row) = state.row(NeutronKind::Connection, &id) else {
@@ -291,30 +309,29 @@ async fn agent(state: OpenstackState, record: Record, mut rng: fastrand::Rng, ca
             if before.as_ref() == Some(&row) {
                 continue;
             }
-            agenda.retain(|_, (other, _)| *other != id);
+            agenda.drop_of(&id, |_| true);
             let done = 0.5 + 8.0 * rng.f64();
             if before.is_none() && rng.u8(0..8) == 0 && now() > FOUNDED {
-                plan(&mut agenda, &id, 1.0 + 40.0 * rng.f64(), Step::Vanish);
+                agenda.plan(&id, 1.0 + 40.0 * rng.f64(), Step::Vanish);
             }
             if before.is_none() && rng.u8(0..5) == 0 && now() < calm {
-                plan(&mut agenda, &id, done, Step::Fail);
+                agenda.plan(&id, done, Step::Fail);
                 let heals = done + 1.0 + 20.0 * rng.f64();
-                plan(&mut agenda, &id, heals, Step::Install);
-                plan(&mut agenda, &id, heals + 3.0, Step::Up);
+                agenda.plan(&id, heals, Step::Install);
+                agenda.plan(&id, heals + 3.0, Step::Up);
             } else if before.is_some() && rng.bool() {
-                plan(&mut agenda, &id, done, Step::TakeOver);
+                agenda.plan(&id, done, Step::TakeOver);
             } else {
-                plan(&mut agenda, &id, done, Step::Install);
-                plan(&mut agenda, &id, done + 0.5 + 6.0 * rng.f64(), Step::Up);
+                agenda.plan(&id, done, Step::Install);
+                agenda.plan(&id, done + 0.5 + 6.0 * rng.f64(), Step::Up);
             }
         }
         for id in gone {
             known.remove(&id);
-            agenda.retain(|_, (other, _)| *other != id);
+            agenda.drop_of(&id, |_| true);
             record.fact(OPENSTACK, &id, What::Applied);
         }
-        while let Some(entry) = agenda.first_entry().filter(|entry| entry.key().0 <= now()) {
-            let (id, step) = entry.remove();
+        while let Some((id, step)) = agenda.due() {
             match step {
                 Step::Install => {
                     state.agent_reports(&id, "DOWN");
@@ -325,7 +342,7 @@ async fn agent(state: OpenstackState, record: Record, mut rng: fastrand::Rng, ca
                 Step::Vanish => {
                     state.vanish(NeutronKind::Connection, &id);
                     known.remove(&id);
-                    agenda.retain(|_, (other, _)| *other != id);
+                    agenda.drop_of(&id, |_| true);
                     record.fact(OPENSTACK, &id, What::Vanished);
                 }
                 Step::TakeOver => record.fact(OPENSTACK, &id, What::Applied),

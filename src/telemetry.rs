@@ -149,8 +149,8 @@ where
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(writer)
         .with_ansi(colours);
-    // A line says by itself what it is about. Spans that nobody collects cost nothing then; with them, a call would
-    // take a tenth longer.
+    // A line says by itself what it is about. Spans that nobody collects cost nothing then; written out for lines,
+    // they were 0.8 KiB of each open stream.
     let filter = filter.and(filter_fn(|metadata| metadata.is_event()));
     let lines: Box<dyn Layer<Registry> + Send + Sync> = match format {
         Format::Human => lines.with_filter(filter).boxed(),

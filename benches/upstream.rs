@@ -426,6 +426,7 @@ fn request(index: usize) -> WatchRequest {
         accept_partial: false,
         include_tunnel: false,
         snapshot_if_compacted: false,
+        accept_assumed: false,
     }
 }
 

@@ -103,6 +103,7 @@ impl Life {
             accept_partial: false,
             include_tunnel: false,
             snapshot_if_compacted: false,
+            accept_assumed: false,
         }
     }
 

@@ -220,7 +220,8 @@ Exit codes:
   1  the gateway could not be asked, or refused
   2  the command line or a field of the request is wrong
   3  the cloud says that it failed
-  4  the time was up first";
+  4  the time was up first
+  5  the cloud cannot tell whether the write is in effect; --accept-assumed takes that for 0";
 
 /// Which gateway, and how to print.
 #[derive(Debug, Clone, Args)]
@@ -259,6 +260,12 @@ pub struct WantedArgs {
     /// Take PARTIAL for config, and DEGRADED for tunnel-up.
     #[arg(long)]
     pub accept_partial: bool,
+    /// Take what a quiet time lets assume of an update for proof; see `isthmus explain UNDETERMINED`.
+    #[arg(long)]
+    pub accept_assumed: bool,
+    /// The cloud's own id of a write made elsewhere (NSX: x-nsx-requestid) whose end is awaited; up to 4 times.
+    #[arg(long = "upstream-request-id", value_name = "ID")]
+    pub upstream_request_ids: Vec<String>,
     /// Ask for the tunnel too, where the cloud offers it.
     #[arg(long)]
     pub include_tunnel: bool,

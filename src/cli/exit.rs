@@ -15,6 +15,8 @@ pub enum Exit {
     Failed,
     /// The time was up first.
     Deadline,
+    /// The cloud cannot tell whether the write is in effect.
+    Undetermined,
 }
 
 impl Exit {
@@ -26,6 +28,7 @@ impl Exit {
             Exit::Usage => 2,
             Exit::Failed => 3,
             Exit::Deadline => 4,
+            Exit::Undetermined => 5,
         }
     }
 }
@@ -43,4 +46,5 @@ Exit codes:
   1  the gateway could not be asked, or refused
   2  the command line, the configuration or a field of the request is wrong
   3  the cloud says that it failed
-  4  the time was up first";
+  4  the time was up first
+  5  watch, wait: the cloud cannot tell whether the write is in effect";

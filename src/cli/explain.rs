@@ -3,7 +3,7 @@
 use crate::{
     cli::{
         exit::Exit,
-        reasons::{Explanation, of_error, of_state},
+        reasons::{Explanation, RESULTS, of_error, of_result, of_state},
         text::{Style, clean, table},
     },
     core::error::ErrorReason,
@@ -54,15 +54,16 @@ pub fn hint(reason: &str) -> Vec<String> {
 /// The explanation of a reason in any case, with `-` or `_`; none if there is no such reason.
 fn explain(reason: &str, style: Style) -> Option<String> {
     let code = reason.trim().to_uppercase().replace('-', "_");
-    let both = [
-        ("of an error", error_reason(&code).map(of_error)),
-        ("of a state", of_state(&code)),
+    let places = [
+        ("the reason of an error", error_reason(&code).map(of_error)),
+        ("the reason of a state", of_state(&code)),
+        ("the result of a watch", of_result(&code)),
     ];
-    let parts: Vec<String> = both
+    let parts: Vec<String> = places
         .into_iter()
         .filter_map(|(place, explanation)| Some((place, explanation?)))
         .map(|(place, explanation)| {
-            let heading = format!("{}, as the reason {place}", style.bold(&code));
+            let heading = format!("{}, as {place}", style.bold(&code));
             format!("{heading}\n{}", paragraphs(&explanation))
         })
         .collect();
@@ -88,11 +89,16 @@ fn list(style: Style) -> String {
         .iter()
         .filter_map(|code| Some(vec![(*code).to_owned(), first_sentence(of_state(code)?)]))
         .collect();
-    format!(
-        "{}\n\n{}",
+    let results: Vec<Vec<String>> = RESULTS
+        .iter()
+        .filter_map(|code| Some(vec![(*code).to_owned(), first_sentence(of_result(code)?)]))
+        .collect();
+    [
         table(&["REASON OF AN ERROR", "MEANS"], &errors, style),
-        table(&["REASON OF A STATE", "MEANS"], &states, style)
-    )
+        table(&["REASON OF A STATE", "MEANS"], &states, style),
+        table(&["RESULT OF A WATCH", "MEANS"], &results, style),
+    ]
+    .join("\n\n")
 }
 
 fn first_sentence(explanation: Explanation) -> String {
@@ -132,7 +138,8 @@ mod tests {
 
     fn every_reason() -> Vec<&'static str> {
         let errors = ErrorReason::ALL.iter().map(|reason| reason.as_str());
-        errors.chain(codes::ALL.iter().copied()).collect()
+        let states = codes::ALL.iter().copied();
+        errors.chain(states).chain(RESULTS).collect()
     }
 
     #[test]
@@ -162,7 +169,8 @@ mod tests {
     fn explanations_are_sentences() {
         let errors = ErrorReason::ALL.into_iter().map(of_error);
         let states = codes::ALL.iter().filter_map(|code| of_state(code));
-        for explanation in errors.chain(states) {
+        let results = RESULTS.iter().filter_map(|code| of_result(code));
+        for explanation in errors.chain(states).chain(results) {
             let Explanation {
                 meaning,
                 caller,

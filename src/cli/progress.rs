@@ -97,12 +97,13 @@ pub fn label(node: &Node) -> String {
     clean(name)
 }
 
-/// How a watch ended by itself, and after a failure where there is more about its reason.
+/// How a watch ended by itself, and where it is no success where there is more about its reason.
 pub fn outcome(outcome: &Outcome, style: Style) -> String {
     let line = outcome_line(outcome, style);
     match &outcome.reason {
         Some(Reason { code, .. })
-            if outcome.result() == outcome::Result::Failed && reasons::of_state(code).is_some() =>
+            if outcome.result() != outcome::Result::Succeeded
+                && reasons::of_state(code).is_some() =>
         {
             let more = style.dim(&format!("`isthmus explain {code}` says what to do"));
             format!("{line}\n{INDENT}{more}")
@@ -116,6 +117,8 @@ pub fn outcome_line(outcome: &Outcome, style: Style) -> String {
     let word = match outcome.result() {
         outcome::Result::Succeeded => "the goal is reached",
         outcome::Result::Failed => "failed",
+        outcome::Result::Undetermined => "undetermined",
+        // None, or one that this build does not know.
         outcome::Result::Unspecified => "ended, without saying how",
     };
     match &outcome.reason {

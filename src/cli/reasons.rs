@@ -176,6 +176,36 @@ pub fn of_error(reason: ErrorReason) -> Explanation {
     }
 }
 
+/// How a watch can end by itself.
+pub const RESULTS: [&str; 3] = ["SUCCEEDED", "FAILED", "UNDETERMINED"];
+
+/// How a watch ended by itself: one of [`RESULTS`].
+pub fn of_result(code: &str) -> Option<Explanation> {
+    Some(match code {
+        "SUCCEEDED" => told(
+            "The goal is reached; the event beside it is the evidence. If it rests on less than full proof, its reason \
+             says on what.",
+            "Go on.",
+            NOTHING,
+        ),
+        "FAILED" => told(
+            "The cloud says, on two looks some time apart, that it failed; or the goal can no longer be reached.",
+            "Read the reason and the event beside it; an update may repair the connection.",
+            "The cloud's own logs, on the nodes named, say more.",
+        ),
+        "UNDETERMINED" => told(
+            "The cloud cannot tell whether this update is in effect, and nothing that can still come would tell. The \
+             event beside it is what the cloud says of the connection as it is.",
+            "Do not take it for success: the tunnel may still be the one from before the update. See that traffic passes, \
+             or watch without the write's token, which asks about the connection as it is; --accept-assumed takes it for \
+             success.",
+            "Nothing in the gateway: OpenStack does not touch a connection's status on an update. The quiet time before \
+             this is said is `poll.quiet_after_update` of the backend.",
+        ),
+        _ => return None,
+    })
+}
+
 /// The reason of a connection's state, or of a watch's outcome; none if it is not one of [`codes`], as the words
 /// that some clouds use for a state of their own.
 pub fn of_state(code: &str) -> Option<Explanation> {
@@ -247,14 +277,15 @@ pub fn of_state(code: &str) -> Option<Explanation> {
             NOTHING,
         ),
         codes::ASSUMED_AFTER_QUIET_TIME => told(
-            "The cloud cannot tell which write its status speaks for. It has been quiet for so long that the write is \
-             taken for done.",
-            "Take it for done, or check the tunnel itself if it matters.",
+            "The cloud cannot tell which write its status speaks for. It has been quiet for so long that nothing more is \
+             to be expected. After an update of OpenStack, ACTIVE has been seen for minutes over a tunnel that still had \
+             the networks or the key from before.",
+            "Take the configuration for stored. Whether the tunnel is the new one only traffic tells.",
             "The quiet time is `poll.quiet_after_update` of the backend; it should exceed the agents' report interval.",
         ),
         codes::NO_REQUEST_ID => told(
             "The cloud's id of the write was lost or never given, so that it cannot be asked about this very write.",
-            "Wait; the gateway judges by the quiet time instead.",
+            "Wait; the gateway judges by the quiet time instead, and says UNDETERMINED where that does not tell.",
             "If it happens often: something between gateway and cloud removes headers from answers.",
         ),
         codes::API_ABSENT => told(

@@ -49,6 +49,8 @@ pub async fn watch(
             accept_partial: wanted.accept_partial,
             include_tunnel: wanted.include_tunnel,
             snapshot_if_compacted: false,
+            accept_assumed: wanted.accept_assumed,
+            upstream_request_ids: wanted.upstream_request_ids.clone(),
         },
         printer,
     };
@@ -107,6 +109,8 @@ pub async fn wait(
             timeout: prost_types::Duration::try_from(left).ok(),
             accept_partial: wanted.accept_partial,
             include_tunnel: wanted.include_tunnel,
+            accept_assumed: wanted.accept_assumed,
+            upstream_request_ids: wanted.upstream_request_ids.clone(),
         };
         // The gateway answers in time by itself; this is for one that does not answer at all.
         let grace = deadline + Duration::from_secs(5);
@@ -229,7 +233,7 @@ impl Patience {
 fn wait_goal(wanted: &WantedArgs) -> Goal {
     match (wanted.goal, &wanted.write_token) {
         (Some(goal), _) => goal.into(),
-        // The token knows what it is for.
+        // The token knows what it is for; writes made elsewhere are awaited for GOAL_CONFIG.
         (None, Some(_)) => Goal::Unspecified,
         (None, None) => Goal::Config,
     }
@@ -254,6 +258,8 @@ fn is_from_gateway(status: &Status) -> bool {
 fn exit(outcome: &Outcome) -> Exit {
     match outcome.result() {
         outcome::Result::Succeeded => Exit::Done,
+        outcome::Result::Undetermined => Exit::Undetermined,
+        // A result of a newer gateway is no success.
         outcome::Result::Failed | outcome::Result::Unspecified => Exit::Failed,
     }
 }

@@ -170,14 +170,17 @@ pub enum Proof {
     RequestIds(Vec<String>),
     /// Any status speaks for it, because there was nothing before (a new Neutron row, a delete).
     AnyStatus,
-    /// The status may still describe what was before. It is proven when it was seen to leave and come back,
-    /// or assumed after a quiet time.
+    /// The status may still describe what was before. It is proven when the cloud was seen to be at work on a change
+    /// and to have ended it, and otherwise assumed after a quiet time.
     StatusMustMove {
         /// What the cloud said when the write was answered.
         native_state: String,
     },
     /// The cloud gave no id for a write it could have told about: assumed after a quiet time.
     RequestIdMissing,
+    /// What was written is for people (a name, a description), and nothing but the API keeps it: what is known of
+    /// the writes before stays as it was.
+    Descriptive,
     /// Nothing had to be written.
     Nothing,
 }

@@ -40,6 +40,8 @@ pub struct WatchRequest {
     pub include_tunnel: bool,
     /// Begin anew where the position is no longer remembered.
     pub snapshot_if_compacted: bool,
+    /// Take what a quiet time lets assume for proof.
+    pub accept_assumed: bool,
 }
 
 /// What to watch over many.
@@ -157,6 +159,7 @@ impl Gateway {
         let terms = goal.map(|goal| Terms {
             goal,
             accept_partial: request.accept_partial,
+            accept_assumed: request.accept_assumed,
             wanted: bound.and_then(|(_, intent)| intent),
         });
         Ok(Watch::open(Opening {

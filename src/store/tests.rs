@@ -2,7 +2,7 @@ use crate::{
     core::{
         store::{Batch, Recovered, Step, Store},
         watch::{
-            knowledge::{Memory, QuietMemory, View, WriteKind},
+            knowledge::{Assumption, Memory, QuietMemory, View, WriteKind},
             log::{Observation, Wire},
         },
     },
@@ -55,7 +55,11 @@ fn change(backend: &str, id: &str, sequence: u64, previous: u64) -> Arc<Observat
             request_ids: vec!["r".to_owned()],
             writes: 3,
             confirmed: true,
-            assumed: true,
+            assumption: Some(Assumption {
+                reason: Reason::new("ASSUMED_AFTER_QUIET_TIME", "words"),
+                as_is: Assurance::TunnelUp,
+                made: true,
+            }),
             login_lost: true,
         },
         wire: Wire::default(),
@@ -72,7 +76,7 @@ fn memory() -> Memory {
         quiet: Some(QuietMemory {
             movement_proves: true,
             last: Some(("ACTIVE".to_owned(), RealizationState::Active)),
-            left: vec!["DOWN".to_owned()],
+            made: true,
         }),
     }
 }

@@ -11,7 +11,7 @@
 //!
 //! An outcome is false if it says success and the cloud, at the moment it was looked at, lacked the write at
 //! the assurance claimed; or if it says failure and the cloud did not say so on two looks a confirm interval
-//! apart. Histories whose agent is slower than the quiet time allows for are counted apart.
+//! apart; or if it says undetermined of what the cloud could tell. Histories whose agent is slower than the quiet time allows for are counted apart.
 #![allow(
     clippy::unwrap_used,
     reason = "in a test, what is not there is a failure"
@@ -64,6 +64,10 @@ fn no_outcome_is_false() {
         assert!(
             tally.failed > histories / 50,
             "the generator lets too little fail: {tally}"
+        );
+        assert!(
+            tally.undetermined > histories / 50,
+            "the generator lets too little be undetermined: {tally}"
         );
     }
 }

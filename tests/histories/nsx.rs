@@ -285,6 +285,7 @@ impl Cloud for Nsx {
             // A tunnel that is up proves the rest.
             in_effect: everywhere(|version| &version.effect).max(up),
             up,
+            says_up: up > 0,
             gone,
             bad: !self.present
                 || disabled

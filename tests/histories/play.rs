@@ -60,6 +60,7 @@ pub struct Tally {
     pub histories: usize,
     pub succeeded: u64,
     pub failed: u64,
+    pub undetermined: u64,
     pub undecided: u64,
     /// Outcomes that were wrong because the agent was slower than the quiet time allows for.
     pub too_slow: u64,
@@ -71,6 +72,7 @@ impl Tally {
         self.histories += other.histories;
         self.succeeded += other.succeeded;
         self.failed += other.failed;
+        self.undetermined += other.undetermined;
         self.undecided += other.undecided;
         self.too_slow += other.too_slow;
         if self.falsehoods.len() < 20 {
@@ -83,10 +85,11 @@ impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} histories: {} successes, {} failures, {} undecided, {} wrong by agents too slow, {} false",
+            "{} histories: {} successes, {} failures, {} undetermined, {} undecided, {} wrong by agents too slow, {} false",
             self.histories,
             self.succeeded,
             self.failed,
+            self.undetermined,
             self.undecided,
             self.too_slow,
             self.falsehoods.len()
@@ -115,6 +118,8 @@ pub struct Truth {
     pub in_effect: u64,
     /// The version whose tunnel is up, as the cloud itself knows; 0 if none is.
     pub up: u64,
+    /// The cloud says that a tunnel is up, whatever version it has.
+    pub says_up: bool,
     /// Nothing of it is left.
     pub gone: bool,
     /// The cloud itself reports something that fails a watch.
@@ -126,6 +131,7 @@ pub struct Truth {
 /// One watch and what it was opened with.
 struct Watch {
     terms: Terms,
+    /// The number of the write it is bound to; 0 if it asks about the connection as it is.
     write: u64,
     version: u64,
     deletes: bool,
@@ -314,11 +320,12 @@ impl Player {
         } else {
             &[Goal::Config]
         };
-        for goal in goals {
+        for (goal, write) in goals.iter().flat_map(|goal| [(goal, write), (goal, 0)]) {
             let terms = Terms {
                 goal: *goal,
                 accept_partial: false,
-                wanted: Some(intent),
+                accept_assumed: false,
+                wanted: (write > 0).then_some(intent),
             };
             self.watches.push(Watch {
                 terms,
@@ -422,6 +429,10 @@ impl Player {
                     self.tally.failed += 1;
                     self.false_failure(watch, &view, began)
                 }
+                Verdict::Undetermined(_) => {
+                    self.tally.undetermined += 1;
+                    self.false_doubt(watch, truth)
+                }
             };
             let goal = watch.terms.goal;
             self.watches[index].ended = true;
@@ -442,15 +453,29 @@ impl Player {
         // agent was ever told of, or whose service is switched off, too.
         let only_stored = view.state == State::Disabled
             && view.assurance == Assurance::IntentStored
-            && !view.assumed;
+            && view.assumption.is_none();
         let holds = match watch.terms.goal {
+            Goal::Gone => truth.gone,
+            // Of the connection as it is the cloud's own word is all there is.
+            Goal::TunnelUp if watch.write == 0 => truth.says_up,
+            _ if watch.write == 0 => !truth.gone,
             Goal::Config if only_stored => true,
             Goal::Config => truth.applied >= watch.version,
             Goal::InEffect => truth.in_effect >= watch.version,
             Goal::TunnelUp => truth.up >= watch.version,
-            Goal::Gone => truth.gone,
         };
         (!holds).then(|| format!("success without version {}", watch.version))
+    }
+
+    /// Only of an update can it be that nobody knows, and only while the cloud says what is waited for.
+    fn false_doubt(&self, watch: &Watch, truth: Truth) -> Option<String> {
+        let tunnel = watch.terms.goal == Goal::TunnelUp;
+        let holds = self.knowledge.writes() > 1
+            && !watch.deletes
+            && !truth.gone
+            && (truth.says_up || !tunnel)
+            && matches!(watch.terms.goal, Goal::InEffect | Goal::TunnelUp);
+        (!holds).then(|| "undetermined without need".to_owned())
     }
 
     fn false_failure(&self, watch: &Watch, view: &View, began: Ms) -> Option<String> {

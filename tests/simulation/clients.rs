@@ -423,6 +423,8 @@ impl Client {
                 accept_partial: false,
                 include_tunnel: false,
                 snapshot_if_compacted: asked.snapshot_if_compacted,
+                accept_assumed: false,
+                upstream_request_ids: Vec::new(),
             };
             let mut request = Request::new(request);
             if let Some(deadline) = asked.deadline {

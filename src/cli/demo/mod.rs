@@ -346,7 +346,10 @@ fn as_it_should_be(plan: &Plan, message: &WatchRealizationResponse) -> Result<()
     };
     let result = message.outcome.as_ref().map(pb::Outcome::result);
     if result != Some(outcome::Result::Succeeded) {
-        return Err(format!("failed in state {}", progress::state(seen.state)));
+        return Err(format!(
+            "no success, in state {}",
+            progress::state(seen.state)
+        ));
     }
     if seen.state() != plan.state {
         return Err(format!(

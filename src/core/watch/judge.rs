@@ -12,6 +12,8 @@ pub struct Terms {
     pub goal: Goal,
     /// Take PARTIAL for CONFIG, and DEGRADED for TUNNEL_UP.
     pub accept_partial: bool,
+    /// Take what a quiet time lets assume for proof.
+    pub accept_assumed: bool,
     /// What the write that the watch is bound to wanted: enabled or disabled. `None` without a write.
     pub wanted: Option<Intent>,
 }
@@ -25,12 +27,16 @@ pub enum Verdict {
     Success(Option<Reason>),
     /// The cloud says it failed, and has said so long enough.
     Failure(Reason),
+    /// What the cloud says is what was waited for, but whether of this write it cannot tell, and nothing that can
+    /// still come would tell.
+    Undetermined(Reason),
 }
 
 /// Judges what is known for a watch that is bound to the write of this number, or to none (0).
 ///
 /// What was seen before the write was done decides nothing. If a newer write through this gateway has
-/// followed, it contains this one, and what the newer one wants counts.
+/// followed, it contains this one, and what the newer one wants counts. A watch that is bound to no write asks
+/// about the connection as it is, so that it does not matter to it which write the cloud speaks of.
 pub fn judge_bound(view: &View, mut terms: Terms, write: u64) -> Verdict {
     if view.writes < write {
         return Verdict::GoesOn;
@@ -38,6 +44,7 @@ pub fn judge_bound(view: &View, mut terms: Terms, write: u64) -> Verdict {
     if view.writes > write {
         terms.wanted = None;
     }
+    terms.accept_assumed |= write == 0;
     judge(view, terms)
 }
 
@@ -99,36 +106,44 @@ fn gone(view: &View) -> Verdict {
 
 /// Whether a configuration in place, with or without a tunnel, is what was waited for.
 fn reached(view: &View, terms: Terms) -> Verdict {
-    let enough = match terms.goal {
-        // A stored intent alone reaches CONFIG only as the assumption after a quiet time.
-        Goal::Config => view.assurance >= Assurance::ControlPlane || view.assumed,
-        Goal::InEffect => view.assurance >= Assurance::InEffect || in_effect_by_report(view),
-        Goal::TunnelUp => match view.state {
-            State::Active => view.assurance >= Assurance::TunnelUp,
-            State::Degraded => terms.accept_partial && view.assurance >= Assurance::ControlPlane,
-            _ => false,
-        },
-        Goal::Gone => false,
-    };
-    if enough {
-        success(view)
-    } else {
-        Verdict::GoesOn
+    let assumption = view.assumption.as_ref();
+    // After a quiet time a stored intent alone reaches CONFIG.
+    let stored = terms.goal == Goal::Config && assumption.is_some();
+    if stored || enough(view.state, view.carries(), terms) {
+        return success(view);
+    }
+    match assumption {
+        Some(it) if enough(view.state, it.as_is, terms) => {
+            if it.made || terms.accept_assumed {
+                success(view)
+            } else {
+                Verdict::Undetermined(Reason::new(
+                    it.reason.code.as_str(),
+                    "the cloud cannot tell whether this write is in effect; beside it is what it says",
+                ))
+            }
+        }
+        _ => Verdict::GoesOn,
     }
 }
 
-/// Neutron has no word between "the agent has it" and "the tunnel is up": DOWN is the agent's report that
-/// the connection is installed. A cloud that tells IKE's reason beside DOWN (NSX) also tells IN_EFFECT by
-/// itself, so there the assurance decides.
-fn in_effect_by_report(view: &View) -> bool {
-    view.state == State::Down
-        && view.assurance == Assurance::ControlPlane
-        && !has_reason(view, codes::IKE_DOWN)
-        && !has_reason(view, codes::IKE_NEGOTIATING)
+/// Whether a state of this assurance is what is waited for.
+fn enough(state: State, assurance: Assurance, terms: Terms) -> bool {
+    match terms.goal {
+        Goal::Config => assurance >= Assurance::ControlPlane,
+        Goal::InEffect => assurance >= Assurance::InEffect,
+        Goal::TunnelUp => match state {
+            State::Active => assurance >= Assurance::TunnelUp,
+            State::Degraded => terms.accept_partial && assurance >= Assurance::ControlPlane,
+            _ => false,
+        },
+        Goal::Gone => false,
+    }
 }
 
 fn success(view: &View) -> Verdict {
-    Verdict::Success(view.reason.clone())
+    let assumed = view.assumption.as_ref().map(|it| it.reason.clone());
+    Verdict::Success(assumed.or_else(|| view.reason.clone()))
 }
 
 fn confirmed(view: &View, reason: impl FnOnce() -> Reason) -> Verdict {
@@ -157,7 +172,10 @@ fn has_reason(view: &View, code: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Assurance as A, Goal as G, Intent as I};
+    use crate::{
+        core::watch::knowledge::Assumption,
+        model::{Assurance as A, Goal as G, Intent as I},
+    };
 
     const CONFIRMED: bool = true;
     const ONCE: bool = false;
@@ -173,25 +191,38 @@ mod tests {
         }
     }
 
-    /// One letter for each goal CONFIG, IN_EFFECT, TUNNEL_UP, GONE: `s` success, `f` failure, `-` goes on.
-    fn verdicts(view: &View, accept_partial: bool, wanted: Option<I>) -> String {
+    /// One letter for each goal CONFIG, IN_EFFECT, TUNNEL_UP, GONE: `s` success, `f` failure, `u` undetermined,
+    /// `-` goes on.
+    fn verdicts_by(verdict: impl Fn(G) -> Verdict) -> String {
         [G::Config, G::InEffect, G::TunnelUp, G::Gone]
             .into_iter()
-            .map(|goal| {
-                match judge(
-                    view,
-                    Terms {
-                        goal,
-                        accept_partial,
-                        wanted,
-                    },
-                ) {
-                    Verdict::GoesOn => '-',
-                    Verdict::Success(_) => 's',
-                    Verdict::Failure(_) => 'f',
-                }
+            .map(|goal| match verdict(goal) {
+                Verdict::GoesOn => '-',
+                Verdict::Success(_) => 's',
+                Verdict::Failure(_) => 'f',
+                Verdict::Undetermined(_) => 'u',
             })
             .collect()
+    }
+
+    fn terms(goal: G) -> Terms {
+        Terms {
+            goal,
+            accept_partial: false,
+            accept_assumed: false,
+            wanted: None,
+        }
+    }
+
+    fn verdicts(view: &View, accept_partial: bool, wanted: Option<I>) -> String {
+        verdicts_by(|goal| {
+            let terms = Terms {
+                accept_partial,
+                wanted,
+                ..terms(goal)
+            };
+            judge(view, terms)
+        })
     }
 
     #[track_caller]
@@ -252,20 +283,47 @@ mod tests {
         check_partial(down(A::InEffect, codes::IKE_DOWN), "ss--");
     }
 
+    /// What a quiet time lets assume where the cloud says this: (state, how sure it is of the connection as it is).
+    fn assumed(state: State, as_is: A, made: bool) -> View {
+        let reason = Reason::new(codes::ASSUMED_AFTER_QUIET_TIME, "");
+        View {
+            writes: 7,
+            reason: Some(reason.clone()),
+            assumption: Some(Assumption {
+                reason,
+                as_is,
+                made,
+            }),
+            ..view(state, A::IntentStored, I::Enabled, ONCE, "")
+        }
+    }
+
     #[test]
-    fn an_assumption_reaches_config_and_no_more() {
-        for state in [State::Active, State::Down, State::Realized] {
-            let assumed = View {
-                assumed: true,
-                ..view(
-                    state,
-                    A::IntentStored,
-                    I::Enabled,
-                    ONCE,
-                    codes::ASSUMED_AFTER_QUIET_TIME,
-                )
+    fn an_assumption_reaches_config_and_beyond_it_the_cloud_cannot_tell() {
+        // What Neutron says, then what NSX says of a write whose id it did not give.
+        for (state, as_is, bound, as_it_is) in [
+            (State::Active, A::TunnelUp, "suu-", "sss-"),
+            (State::Down, A::InEffect, "su--", "ss--"),
+            (State::Down, A::ControlPlane, "s---", "s---"),
+            (State::Realized, A::ControlPlane, "s---", "s---"),
+            (State::Realized, A::InEffect, "su--", "ss--"),
+            (State::Degraded, A::ControlPlane, "s---", "s---"),
+        ] {
+            let view = assumed(state, as_is, false);
+            let judged = |write, accept_assumed| {
+                verdicts_by(|goal| {
+                    let terms = Terms {
+                        accept_assumed,
+                        ..terms(goal)
+                    };
+                    judge_bound(&view, terms, write)
+                })
             };
-            check(assumed, "s---");
+            assert_eq!(judged(7, false), bound, "{state:?} with the write's token");
+            assert_eq!(judged(6, false), bound, "{state:?} with an earlier token");
+            assert_eq!(judged(8, false), "----", "{state:?} before the write");
+            assert_eq!(judged(7, true), as_it_is, "{state:?}, accept_assumed");
+            assert_eq!(judged(0, false), as_it_is, "{state:?} without a token");
         }
         check(
             view(
@@ -277,6 +335,43 @@ mod tests {
             ),
             "----",
         );
+    }
+
+    #[test]
+    fn a_create_is_never_undetermined() {
+        // There was nothing before it that the cloud could speak of.
+        for (state, as_is, expected) in [
+            (State::Active, A::TunnelUp, "sss-"),
+            (State::Realized, A::InEffect, "ss--"),
+            (State::Realized, A::ControlPlane, "s---"),
+        ] {
+            check(assumed(state, as_is, true), expected);
+        }
+    }
+
+    #[test]
+    fn an_error_after_the_quiet_time_fails_as_ever() {
+        let error = |confirmed| View {
+            confirmed,
+            ..assumed(State::Failed, A::IntentStored, false)
+        };
+        check(error(ONCE), "----");
+        check(error(CONFIRMED), "ffff");
+    }
+
+    #[test]
+    fn a_success_by_assumption_says_what_it_rests_on() {
+        let off = View {
+            intent: I::Disabled,
+            reason: Some(Reason::new(codes::ADMIN_DISABLED, "")),
+            ..assumed(State::Disabled, A::ControlPlane, false)
+        };
+        for view in [off, assumed(State::Down, A::InEffect, false)] {
+            let Verdict::Success(Some(reason)) = judge(&view, terms(G::Config)) else {
+                panic!("{view:?}")
+            };
+            assert_eq!(reason.code, codes::ASSUMED_AFTER_QUIET_TIME);
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //!                            ▲       │
 //!                            │       └─ status may be of before the write:
 //!                            │             ACCEPTED / AWAITING_PROOF
-//!                            │               │ it went down and up again, or PENDING was left ──► as seen
+//!                            │               │ the cloud was at work on it, and no longer is ──► as seen
 //!                            │               │ quiet for `quiet_after_update` ──► as seen, INTENT_STORED,
 //!                            │               │                                    ASSUMED_AFTER_QUIET_TIME
 //!                            └───────────────┘ next write
@@ -29,9 +29,6 @@ use tokio::time::Instant;
 
 /// The most upstream request ids that one look asks for; older ones are contained in newer ones.
 pub const MAX_REQUEST_IDS: usize = 4;
-
-/// How many different statuses are remembered while proof of a write is awaited; clouds have seven.
-const MOST_LEFT: usize = 16;
 
 /// What is said of a connection: the part of an observation that is derived from looks and writes.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -57,13 +54,41 @@ pub struct View {
     pub writes: u64,
     /// Bad news that two looks, long enough apart, agreed on.
     pub confirmed: bool,
-    /// Rests on a quiet time and not on proof.
-    pub assumed: bool,
+    /// What it rests on where proof is not to be had.
+    pub assumption: Option<Assumption>,
     /// The login has been refused for longer than `auth_window`.
     pub login_lost: bool,
 }
 
+/// What is said without proof that it speaks for the last write: nobody can tell, and nothing that would be proof
+/// is on its way any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assumption {
+    /// Why there is no proof: ASSUMED_AFTER_QUIET_TIME or NO_REQUEST_ID.
+    pub reason: Reason,
+    /// How sure the cloud's word is of the connection as it is, whichever write made it so.
+    pub as_is: Assurance,
+    /// Nothing was there before the write in question, so that the cloud can speak of nothing else.
+    pub made: bool,
+}
+
 impl View {
+    /// How sure this is for whoever waits for a goal.
+    ///
+    /// Neutron has no word between "the agent has it" and "the tunnel is up": DOWN is the agent's report that
+    /// the connection is installed. A cloud that tells IKE's reason beside DOWN (NSX) also tells IN_EFFECT by
+    /// itself, so there the assurance decides.
+    pub fn carries(&self) -> Assurance {
+        let ike = |code: &str| code == codes::IKE_DOWN || code == codes::IKE_NEGOTIATING;
+        let installed = self.state == State::Down
+            && self.assurance == Assurance::ControlPlane
+            && !self.reason.as_ref().is_some_and(|reason| ike(&reason.code));
+        match installed {
+            true => Assurance::InEffect,
+            false => self.assurance,
+        }
+    }
+
     /// Whether somebody who was told this would learn nothing from the other: they differ at most in the
     /// time at which the cloud looked at its tunnel, and in which proven writes were asked about.
     fn says_the_same(&self, other: &View) -> bool {
@@ -85,6 +110,7 @@ impl View {
         let reason = self
             .reason
             .iter()
+            .chain(self.assumption.iter().map(|it| &it.reason))
             .map(|it| it.code.len() + it.message.len());
         let nodes = self.nodes.iter().map(|it| {
             let texts = [
@@ -168,10 +194,10 @@ pub struct Memory {
 pub struct QuietMemory {
     /// Whether a status that moves can be proof at all.
     pub movement_proves: bool,
+    /// The write made the connection.
+    pub made: bool,
     /// What the cloud said last.
     pub last: Option<(String, State)>,
-    /// What it was seen to leave since the write.
-    pub left: Vec<String>,
 }
 
 /// Everything known about one connection.
@@ -193,9 +219,9 @@ pub struct Knowledge {
 struct Quiet {
     /// Whether a status that moves can be proof at all, or nothing but time.
     movement_proves: bool,
+    /// The write made the connection.
+    made: bool,
     last: Option<(String, State)>,
-    /// Statuses that were seen to be left since the write.
-    left: Vec<String>,
     since: Instant,
 }
 
@@ -213,7 +239,8 @@ struct BadRun {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {
     Proven,
-    Assumed(&'static str),
+    /// For this reason; whether the write in question made the connection.
+    Assumed(&'static str, bool),
     Awaiting(&'static str),
 }
 
@@ -241,8 +268,8 @@ impl Knowledge {
             outstanding: memory.outstanding.clone(),
             quiet: memory.quiet.clone().map(|quiet| Quiet {
                 movement_proves: quiet.movement_proves,
+                made: quiet.made,
                 last: quiet.last,
-                left: quiet.left,
                 since: now,
             }),
             bad_run,
@@ -261,8 +288,8 @@ impl Knowledge {
             outstanding: self.outstanding.clone(),
             quiet: self.quiet.as_ref().map(|quiet| QuietMemory {
                 movement_proves: quiet.movement_proves,
+                made: quiet.made,
                 last: quiet.last.clone(),
-                left: quiet.left.clone(),
             }),
         }
     }
@@ -303,10 +330,16 @@ impl Knowledge {
         self.writes += 1;
         self.last_write = Some((write.kind, write.intent));
         self.intent = write.intent;
-        if write.proof != Proof::Nothing {
+        if !matches!(write.proof, Proof::Nothing | Proof::Descriptive) {
             self.bad_run = None;
             self.quiet = None;
         }
+        let quiet = |last: Option<(String, State)>| Quiet {
+            movement_proves: last.is_some(),
+            made: write.kind == WriteKind::Create,
+            last,
+            since: write.done,
+        };
         match &write.proof {
             Proof::RequestIds(ids) => {
                 self.outstanding.extend(ids.iter().cloned());
@@ -314,22 +347,10 @@ impl Knowledge {
                 self.outstanding.drain(..excess);
             }
             Proof::StatusMustMove { native_state } => {
-                self.quiet = Some(Quiet {
-                    movement_proves: true,
-                    last: Some((native_state.clone(), State::Unknown)),
-                    left: Vec::new(),
-                    since: write.done,
-                });
+                self.quiet = Some(quiet(Some((native_state.clone(), State::Unknown))));
             }
-            Proof::RequestIdMissing => {
-                self.quiet = Some(Quiet {
-                    movement_proves: false,
-                    last: None,
-                    left: Vec::new(),
-                    since: write.done,
-                });
-            }
-            Proof::AnyStatus | Proof::Nothing => {}
+            Proof::RequestIdMissing => self.quiet = Some(quiet(None)),
+            Proof::AnyStatus | Proof::Descriptive | Proof::Nothing => {}
         }
         let deleting = write.intent == Intent::Deleted;
         self.view = Some(View {
@@ -520,24 +541,19 @@ impl Quiet {
         {
             // When it changed is not known, only that it has by now.
             self.since = look.ended;
-            if self.movement_proves {
-                // A tunnel that went down and came up again was made anew. The other way round proves
-                // nothing: it may come up by what was before the write, and fail by itself.
-                let up_again = sighting.state == State::Active && self.left.contains(native);
-                let was_pending = matches!(state_before, State::Pending | State::InProgress);
-                if up_again || (was_pending && is_settled(sighting.state)) {
-                    return Standing::Proven;
-                }
-                if self.left.len() < MOST_LEFT && !self.left.contains(&before) {
-                    self.left.push(before);
-                }
+            // Only of what the cloud itself calls work on a change can the end be the end of this one. A tunnel that
+            // goes and comes proves nothing, in either direction: dead peer detection, a peer that reboots and a
+            // re-authentication all bring the networks and the key back that were there before the update.
+            let at_work = state_before == State::InProgress;
+            if self.movement_proves && at_work && is_settled(sighting.state) {
+                return Standing::Proven;
             }
         }
         let quiet_enough = look.begun >= self.since + settings.quiet_after_update;
         match (quiet_enough, self.movement_proves) {
-            (true, true) => Standing::Assumed(codes::ASSUMED_AFTER_QUIET_TIME),
+            (true, true) => Standing::Assumed(codes::ASSUMED_AFTER_QUIET_TIME, self.made),
             (false, true) => Standing::Awaiting(codes::AWAITING_PROOF),
-            (true, false) => Standing::Assumed(codes::NO_REQUEST_ID),
+            (true, false) => Standing::Assumed(codes::NO_REQUEST_ID, self.made),
             (false, false) => Standing::Awaiting(codes::NO_REQUEST_ID),
         }
     }
@@ -588,15 +604,27 @@ fn overlay_standing(view: &mut View, standing: Standing) {
     }
     match standing {
         Standing::Proven => {}
-        Standing::Assumed(code) => {
-            view.assumed = true;
+        Standing::Assumed(code, made) => {
+            let as_is = view.carries();
             view.assurance = Assurance::IntentStored;
-            if view.state != State::Failed {
-                view.reason = Some(Reason::new(
-                    code,
-                    "the cloud cannot tell which write its status speaks for; it has been quiet long enough",
-                ));
+            let mut sentence =
+                "the cloud cannot tell which write its status speaks for; it has been quiet long \
+                                enough"
+                    .to_owned();
+            let reason = Reason::new(code, sentence.clone());
+            // What is switched off, or failed, is so for the reason it has. Elsewhere this is the better one, and
+            // the other is beside it.
+            if !matches!(view.state, State::Failed | State::Disabled) {
+                if let Some(known) = view.reason.take().filter(|it| !it.message.is_empty()) {
+                    sentence = format!("{sentence}. {}: {}", known.code, known.message);
+                }
+                view.reason = Some(Reason::new(code, sentence));
             }
+            view.assumption = Some(Assumption {
+                reason,
+                as_is,
+                made,
+            });
         }
         Standing::Awaiting(code) => {
             view.state = State::Accepted;

@@ -86,6 +86,8 @@ pub enum Outcome {
     Succeeded(Option<Reason>),
     /// The cloud says it failed.
     Failed(Reason),
+    /// The cloud cannot tell, and nothing that would tell is to be expected.
+    Undetermined(Reason),
 }
 
 /// A watch of one connection. Dropping it ends it.
@@ -284,6 +286,7 @@ impl Watch {
             Verdict::GoesOn => None,
             Verdict::Success(reason) => Some(Outcome::Succeeded(reason)),
             Verdict::Failure(reason) => Some(Outcome::Failed(reason)),
+            Verdict::Undetermined(reason) => Some(Outcome::Undetermined(reason)),
         }
     }
 

@@ -79,6 +79,7 @@ impl TryFrom<pb::WatchRealizationRequest> for WatchRequest {
             accept_partial: request.accept_partial,
             include_tunnel: request.include_tunnel,
             snapshot_if_compacted: request.snapshot_if_compacted,
+            accept_assumed: request.accept_assumed,
         }))
     }
 }
@@ -118,6 +119,7 @@ impl TryFrom<pb::WaitRealizationRequest> for Wait {
                 accept_partial: request.accept_partial,
                 include_tunnel: request.include_tunnel,
                 snapshot_if_compacted: false,
+                accept_assumed: request.accept_assumed,
             },
             timeout: timeout.unwrap_or(DEFAULT_WAIT),
         }))
@@ -238,6 +240,7 @@ fn realization(observation: &Observation, stale: bool) -> pb::Realization {
         tunnel: view.tunnel.clone().map(tunnel),
         epoch: observation.epoch,
         upstream_request_ids: view.request_ids.clone(),
+        assumption: view.assumption.clone().map(|it| reason(it.reason)),
     }
 }
 
@@ -260,6 +263,7 @@ fn outcome(outcome: Outcome) -> pb::Outcome {
     let (result, why) = match outcome {
         Outcome::Succeeded(why) => (Result::Succeeded, why),
         Outcome::Failed(why) => (Result::Failed, Some(why)),
+        Outcome::Undetermined(why) => (Result::Undetermined, Some(why)),
     };
     pb::Outcome {
         result: result.into(),

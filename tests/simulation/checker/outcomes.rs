@@ -77,6 +77,7 @@ pub fn exactly_one_outcome(evidence: &Evidence<'_>, chain: &[&Stream], findings:
         let true_ = match came.outcome.result() {
             Ended::Succeeded => succeeded(evidence, came),
             Ended::Failed => failed(evidence, came),
+            Ended::Undetermined => undetermined(evidence, came),
             Ended::Unspecified => false,
         };
         findings.hold(It, true_, || {
@@ -111,12 +112,13 @@ fn must_have_ended(evidence: &Evidence<'_>, first: &Stream, last: &Stream) -> bo
     let name = &first.asked.name;
     let removed = evidence.removed(name, evidence.history.end).is_some();
     let changed = evidence.writes(name).any(|seen| seen.method == Method::PUT);
-    let known = told(last).last().and_then(|it| it.reason.as_ref());
-    let assumed = known.is_some_and(|reason| reason.code == "NO_REQUEST_ID");
+    let known = told(last).last();
+    let assumed = known.is_some_and(|it| it.assumption.is_some());
+    let up = known.is_some_and(|it| it.state() == pb::RealizationState::Active);
     let certain = match first.asked.goal {
         pb::Goal::Unspecified | pb::Goal::Config => true,
-        // Where nobody knows whether the tunnel is of after the write, it reaches no more than CONFIG.
-        pb::Goal::InEffect | pb::Goal::TunnelUp => !changed && !assumed,
+        // Where nobody knows whether a tunnel is of after the write, its being up is an end all the same.
+        pb::Goal::InEffect | pb::Goal::TunnelUp => (!changed && !assumed) || (assumed && up),
         pb::Goal::Gone => removed,
     };
     let left = matches!(last.end, Some((_, End::Left)));
@@ -170,6 +172,22 @@ fn applied(evidence: &Evidence<'_>, name: &str, after: Duration, until: Duration
     evidence
         .facts(name)
         .any(|fact| fact.what == What::Applied && fact.at >= after && fact.at <= until)
+}
+
+/// Nobody knows only of an update, and only while the cloud says what is waited for.
+fn undetermined(evidence: &Evidence<'_>, came: &Came<'_>) -> bool {
+    let asked = &came.stream.asked;
+    let said = came.evidence.map(|it| it.state());
+    let reached = match asked.goal {
+        pb::Goal::TunnelUp => said == Some(pb::RealizationState::Active),
+        pb::Goal::InEffect => matches!(
+            said,
+            Some(pb::RealizationState::Active | pb::RealizationState::Down)
+        ),
+        _ => false,
+    };
+    let mut writes = evidence.writes(&asked.name);
+    reached && asked.write.is_some() && writes.any(|seen| seen.method == Method::PUT)
 }
 
 fn failed(evidence: &Evidence<'_>, came: &Came<'_>) -> bool {

@@ -1192,3 +1192,43 @@ async fn an_update_that_may_still_be_proven_goes_on() {
     assert!(matches!(outcome, Outcome::Undetermined(_)), "{outcome:?}");
     assert!(up.elapsed() >= 75 * SECOND);
 }
+
+// What somebody else watches changes nothing for the rest.
+
+#[tokio::test(start_paused = true)]
+async fn a_bystander_does_not_make_a_write_forgotten() {
+    // Of our own delete, and of a create whose connection somebody else removed.
+    for ours in [true, false] {
+        let setup = Setup::new();
+        let (id, made) = setup.create().await;
+        let token = if ours { setup.delete(&id).await } else { made };
+        setup.cloud.say(&id, gone());
+        let mut watch = setup.watch(&id, Some(Goal::Gone)).await;
+        while next(&mut watch).await.outcome.is_none() {}
+        drop(watch);
+        let error = setup.gateway.watch(setup.request(&id)).await.unwrap_err();
+        assert_eq!(error.reason, ErrorReason::ConnectionNotFound);
+        let mut watch = setup.watch_write(&id, token).await;
+        let outcome = loop {
+            if let Some(outcome) = next(&mut watch).await.outcome {
+                break outcome;
+            }
+        };
+        assert_eq!(matches!(outcome, Outcome::Succeeded(_)), ours);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bystander_does_not_make_a_position_forgotten() {
+    let setup = Setup::new();
+    setup.cloud.say("1", active());
+    let mut watch = setup.watch("1", None).await;
+    let position = next(&mut watch).await.resume_token();
+    drop(watch);
+    setup.cloud.say("1", gone());
+    let (name, soon) = (setup.name("1"), Instant::now() + SECOND);
+    let looked = setup.gateway.look_now(&name, false, "", soon).await;
+    assert_eq!(looked.unwrap_err().reason, ErrorReason::ConnectionNotFound);
+    let mut resumed = setup.resume("1", position).await.unwrap();
+    assert_eq!(state(&next_state(&mut resumed).await), State::Deleted);
+}

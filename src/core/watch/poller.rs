@@ -188,10 +188,10 @@ impl Poller {
         (known, watching)
     }
 
-    /// Forgets a connection that turned out not to exist, unless somebody watches it.
+    /// Forgets a connection that turned out never to have existed, unless somebody watches it.
     pub fn forget(&self, subject: &Subject) {
         let id = &subject.name().id;
-        self.forget_where(|known, subject| known == id && !subject.is_watched());
+        self.forget_where(|known, subject| known == id && subject.is_nothing());
     }
 
     fn forget_where(&self, mut is_over: impl FnMut(&Arc<str>, &Arc<Subject>) -> bool) {

@@ -16,7 +16,7 @@ use crate::{
             token::WriteToken,
         },
     },
-    model::{ConnectionName, Intent, RealizationState, Reason, codes},
+    model::{Assurance, ConnectionName, Intent, RealizationState, Reason, codes},
 };
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -76,6 +76,8 @@ struct State {
     admin_enabled: Option<(bool, Instant)>,
     /// What each write wanted: (its number, intent).
     writes: Vec<(u64, Intent)>,
+    /// It was written or seen: tokens may name its writes and positions in its log.
+    known: bool,
     touched: Instant,
 }
 
@@ -156,6 +158,7 @@ impl Subject {
         let mut state = subject.state();
         state.observe_time = latest.observe_time;
         state.writes = memory.wanted;
+        state.known = true;
         drop(state);
         subject
     }
@@ -193,6 +196,7 @@ impl Subject {
                 changed: now,
                 admin_enabled: None,
                 writes: Vec::new(),
+                known: false,
                 touched: now,
             }),
             appended: Bell::default(),
@@ -228,6 +232,13 @@ impl Subject {
     pub fn watched_interval(&self) -> Option<Duration> {
         let state = self.state();
         (state.watchers > 0).then(|| state.effective_interval(Instant::now()))
+    }
+
+    /// Whether it may be forgotten at once: nobody watches it, and all that was ever told of it is that it is not
+    /// there. Whatever else was told, somebody may come back for with a token.
+    pub fn is_nothing(&self) -> bool {
+        let state = self.state();
+        state.watchers == 0 && !state.known
     }
 
     /// Since when nobody has.
@@ -512,6 +523,7 @@ impl Subject {
 
     fn append(&self, state: &mut State) -> Arc<Observation> {
         let view = state.knowledge.view().cloned().unwrap_or_default();
+        state.known |= view.assurance > Assurance::None && view.state != RealizationState::Deleted;
         // Of the last look that saw anything, also where an entry is not from a look: it never goes back.
         let observe_time = state.observe_time;
         let previous = state.log.position();

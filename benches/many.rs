@@ -14,7 +14,7 @@
 
 mod support;
 
-use isthmus::{grpc::pb, model::ConnectionName};
+use isthmus::{core::realizations::LookRequest, grpc::pb, model::ConnectionName};
 use prost::Message;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -92,8 +92,13 @@ async fn serve_gateway((connections, durable): (usize, bool)) {
                 &Cloud::id(index),
             );
             let name = name.expect("made of digits");
-            let deadline = Instant::now() + LONGEST;
-            let looked = gateway.look_now(&name, false, "", deadline).await;
+            let look = LookRequest {
+                name,
+                include_tunnel: false,
+                write_token: String::new(),
+                upstream_request_ids: Vec::new(),
+            };
+            let looked = gateway.look_now(&look, Instant::now() + LONGEST).await;
             looked.expect("the cloud answers");
         }
     };

@@ -427,6 +427,7 @@ fn request(index: usize) -> WatchRequest {
         include_tunnel: false,
         snapshot_if_compacted: false,
         accept_assumed: false,
+        upstream_request_ids: Vec::new(),
     }
 }
 

@@ -12,7 +12,7 @@ use isthmus::{
     grpc::pb::{self, Goal, RealizationState as State},
     simulator::{
         faults::{Answer, Fault, Rule},
-        nsx::{ForcedState, Kind, NsxOptions, NsxSimulator},
+        nsx::{ForcedState, Kind, NsxOptions, NsxSimulator, inventory},
         openstack::{OpenstackOptions, OpenstackSimulator},
     },
 };
@@ -88,6 +88,124 @@ async fn a_fresh_nsx_session_shows_its_nodes_and_ends_realized() {
     assert_eq!(last.native_state, "in_sync");
     assert!(last.nodes.iter().all(|node| node.native_state == "in_sync"));
     assert!(last.observe_time.is_some());
+}
+
+/// Writes to an object as anybody else with an account would, past the gateway: the id of the request.
+async fn write_elsewhere(cloud: &NsxSimulator, kind: Kind, id: &str) -> String {
+    let options = NsxOptions::default();
+    let collection = format!("{}/api/v1/vpn/ipsec/{}", cloud.urls()[0], kind.collection());
+    let url = format!("{collection}/{id}");
+    let client = reqwest::Client::new();
+    let ask = |request: reqwest::RequestBuilder| {
+        request
+            .basic_auth(&options.username, Some(&options.password))
+            .send()
+    };
+    let read = ask(client.get(&url)).await.unwrap();
+    let mut object: serde_json::Value = read.json().await.unwrap();
+    object["description"] = "changed elsewhere".into();
+    if kind == Kind::PeerEndpoint {
+        object["psk"] = PSK.into();
+    }
+    let written = ask(client.put(&url).json(&object)).await.unwrap();
+    let (status, headers) = (written.status(), written.headers().clone());
+    assert_eq!(status, 200, "{kind:?}: {}", written.text().await.unwrap());
+    headers["x-nsx-requestid"].to_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn what_somebody_else_wrote_to_nsx_is_watched_by_its_request_id() {
+    let nsx = nsx().await;
+    let (name, token) = nsx.create().await;
+    nsx.cloud.state().finish(&id(&name));
+    let created = nsx.running.watch(&name, Goal::Config, &token).await;
+    created.unwrap().end().await;
+    let state = nsx.cloud.state();
+    let default = inventory::DEFAULT_IKE_PROFILE_ID;
+    let mut profile = state.object(Kind::IkeProfile, default).unwrap();
+    profile["id"] = "6c9a3f0e-6d9e-4d8b-9c54-0c1e6a8f5d11".into();
+    profile["_system_owned"] = false.into();
+    let profile = state.plant(Kind::IkeProfile, profile);
+    let session = state.object(Kind::Session, &id(&name)).unwrap();
+    let referred = |field: &str| session[field].as_str().unwrap().to_owned();
+    let refers = serde_json::json!({ "ike_profile_id": profile });
+    state.alter(Kind::PeerEndpoint, &referred("peer_endpoint_id"), refers);
+    for (kind, object) in [
+        (Kind::Session, id(&name)),
+        (Kind::PeerEndpoint, referred("peer_endpoint_id")),
+        (Kind::LocalEndpoint, referred("local_endpoint_id")),
+        (Kind::Service, referred("ipsec_vpn_service_id")),
+        (Kind::IkeProfile, profile),
+    ] {
+        let request_id = write_elsewhere(&nsx.cloud, kind, &object).await;
+        let request = pb::WatchRealizationRequest {
+            name: name.clone(),
+            upstream_request_ids: vec![request_id.clone()],
+            ..Default::default()
+        };
+        let mut client = nsx.running.realizations();
+        let mut stream = client
+            .watch_realization(request)
+            .await
+            .unwrap()
+            .into_inner();
+        nsx.cloud.state().advance(&id(&name));
+        let seen = client
+            .get_realization(pb::GetRealizationRequest {
+                name: name.clone(),
+                upstream_request_ids: vec![request_id.clone()],
+                ..Default::default()
+            })
+            .await
+            .unwrap()
+            .into_inner()
+            .realization
+            .unwrap();
+        assert_eq!(seen.state(), State::InProgress, "{kind:?}");
+        assert_eq!(seen.upstream_request_ids, [request_id], "{kind:?}");
+        nsx.cloud.state().finish(&id(&name));
+        let mut outcome = None;
+        while let Some(message) = stream.message().await.unwrap() {
+            outcome = message.outcome.or(outcome);
+        }
+        let outcome = outcome.expect("the watch ends by itself");
+        assert_eq!(outcome.result(), pb::outcome::Result::Succeeded, "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn ids_of_writes_are_refused_by_name_where_the_cloud_has_none() {
+    let cloud = OpenstackSimulator::start(OpenstackOptions::default()).unwrap();
+    let running = Running::start(vec![clouds::openstack("os-a", &cloud)]).await;
+    let wanted = References::of(&cloud).connection("os-a");
+    let (connection, _) = running.create("os-a", wanted).await.unwrap();
+    let mut client = running.realizations();
+    let request = pb::WatchRealizationRequest {
+        name: connection.name.clone(),
+        upstream_request_ids: vec!["theirs".into()],
+        ..Default::default()
+    };
+    let refused = client.watch_realization(request).await.unwrap_err();
+    assert_eq!(refused.code(), Code::FailedPrecondition);
+    assert_eq!(reason(&refused), "NOT_EXPRESSIBLE");
+    assert!(
+        refused.message().contains("upstream_request_ids"),
+        "{refused}"
+    );
+
+    let malformed = pb::WaitRealizationRequest {
+        name: connection.name,
+        upstream_request_ids: vec![String::new(); 5],
+        ..Default::default()
+    };
+    let refused = client.wait_realization(malformed).await.unwrap_err();
+    let bad = refused.get_details_bad_request().unwrap();
+    let fields: Vec<_> = bad
+        .field_violations
+        .iter()
+        .map(|it| &it.field[..])
+        .collect();
+    assert_eq!(fields, ["upstream_request_ids", "goal"]);
 }
 
 #[tokio::test]

@@ -104,6 +104,7 @@ impl Life {
             include_tunnel: false,
             snapshot_if_compacted: false,
             accept_assumed: false,
+            upstream_request_ids: Vec::new(),
         }
     }
 

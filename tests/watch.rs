@@ -15,7 +15,7 @@ use isthmus::{
         dialect::{Dialect, Proof},
         error::{Error, ErrorKind, ErrorReason},
         gateway::Gateway,
-        realizations::{WatchManyRequest, WatchRequest},
+        realizations::{LookRequest, Standing, WatchManyRequest, WatchRequest},
         settings::BackendSettings,
         watch::{
             many::ManyEvent,
@@ -78,6 +78,7 @@ impl Setup {
             include_tunnel: false,
             snapshot_if_compacted: false,
             accept_assumed: false,
+            upstream_request_ids: Vec::new(),
         }
     }
 
@@ -107,6 +108,18 @@ impl Setup {
                 resume_token,
                 ..self.request(id)
             })
+            .await
+    }
+
+    async fn look(&self, id: &str, tunnel: bool, elsewhere: &[String]) -> Result<Standing, Error> {
+        let request = LookRequest {
+            name: self.name(id),
+            include_tunnel: tunnel,
+            write_token: String::new(),
+            upstream_request_ids: elsewhere.to_vec(),
+        };
+        self.gateway
+            .look_now(&request, Instant::now() + 5 * SECOND)
             .await
     }
 
@@ -848,33 +861,16 @@ async fn a_wait_answers_the_outcome_or_where_it_stands_when_time_is_up() {
 async fn a_look_now_is_of_now() {
     let setup = Setup::new();
     setup.cloud.say("1", active());
-    let soon = || Instant::now() + 5 * SECOND;
-    let standing = setup
-        .gateway
-        .look_now(&setup.name("1"), true, "", soon())
-        .await
-        .unwrap();
+    let standing = setup.look("1", true, &[]).await.unwrap();
     assert_eq!(standing.observation.view.state, State::Active);
     assert!(setup.cloud.last_target().want_tunnel);
     setup.cloud.say("1", failed());
-    let standing = setup
-        .gateway
-        .look_now(&setup.name("1"), false, "", soon())
-        .await
-        .unwrap();
+    let standing = setup.look("1", false, &[]).await.unwrap();
     assert_eq!(standing.observation.view.state, State::Failed);
     setup.cloud.say("1", Err(outage()));
-    let error = setup
-        .gateway
-        .look_now(&setup.name("1"), false, "", soon())
-        .await
-        .unwrap_err();
+    let error = setup.look("1", false, &[]).await.unwrap_err();
     assert_eq!(error.reason, ErrorReason::UpstreamUnreachable);
-    let error = setup
-        .gateway
-        .look_now(&setup.name("none"), false, "", soon())
-        .await
-        .unwrap_err();
+    let error = setup.look("none", false, &[]).await.unwrap_err();
     assert_eq!(error.reason, ErrorReason::ConnectionNotFound);
 }
 
@@ -1193,6 +1189,128 @@ async fn an_update_that_may_still_be_proven_goes_on() {
     assert!(up.elapsed() >= 75 * SECOND);
 }
 
+// Writes made elsewhere.
+
+impl Setup {
+    /// A watch for a write that somebody else made to a connection that is in place.
+    async fn watch_elsewhere(&self, id: &str, request_id: &str) -> Result<Watch, Error> {
+        let request = WatchRequest {
+            upstream_request_ids: vec![request_id.to_owned()],
+            ..self.request(id)
+        };
+        self.gateway.watch(request).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_made_elsewhere_is_watched_to_its_outcome() {
+    let outcomes = [(realized(), "succeeded"), (failed(), "failed")];
+    for (end, expected) in outcomes {
+        let setup = Setup::new();
+        setup.cloud.say("1", realized());
+        setup.cloud.say_of_write("theirs", in_progress());
+        let mut watch = setup.watch_elsewhere("1", "theirs").await.unwrap();
+        let opened = Instant::now();
+        // The connection is in place, and that write is not.
+        while opened.elapsed() < 60 * SECOND {
+            assert_eq!(next(&mut watch).await.outcome, None);
+        }
+        setup.cloud.say_of_write("theirs", end);
+        let told = Instant::now();
+        let outcome = loop {
+            if let Some(outcome) = next(&mut watch).await.outcome {
+                break outcome;
+            }
+        };
+        match expected {
+            "succeeded" => {
+                assert_eq!(outcome, Outcome::Succeeded(None));
+                assert!(told.elapsed() <= 3 * SECOND);
+            }
+            _ => {
+                assert!(matches!(outcome, Outcome::Failed(_)), "{outcome:?}");
+                assert!(told.elapsed() >= 10 * SECOND, "a failure needs two looks");
+            }
+        }
+        assert!(watch.next().await.is_none());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_names_ids_that_mean_nothing_disturbs_nobody() {
+    let setup = Setup::new();
+    setup.cloud.say("1", realized());
+    let mut junk = setup.watch_elsewhere("1", "junk").await.unwrap();
+    setup.cloud.say_of_write("of another object", failed());
+    let mut other = setup
+        .watch_elsewhere("1", "of another object")
+        .await
+        .unwrap();
+    let mut honest = setup.watch("1", Some(Goal::Config)).await;
+    assert!(is_success(&next(&mut honest).await));
+    assert_eq!(state(&next(&mut other).await), State::Realized);
+    let opened = Instant::now();
+    while opened.elapsed() < 60 * SECOND {
+        assert_eq!(next(&mut junk).await.outcome, None);
+    }
+    drop((junk, other));
+    let looked = setup.look("1", false, &[]).await;
+    assert_eq!(looked.unwrap().observation.view.state, State::Realized);
+    assert_eq!(setup.cloud.last_target().elsewhere, Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_about_a_write_made_elsewhere_speaks_for_it() {
+    let setup = Setup::new();
+    setup.cloud.say("1", realized());
+    setup.cloud.say_of_write("theirs", in_progress());
+    let theirs = ["theirs".to_owned()];
+    let look = async || {
+        let looked = setup.look("1", false, &theirs).await;
+        looked.unwrap().observation
+    };
+    assert_eq!(look().await.view.state, State::InProgress);
+    setup.cloud.say_of_write("theirs", realized());
+    let seen = look().await;
+    assert_eq!(
+        (seen.view.state, &seen.view.request_ids[..]),
+        (State::Realized, &theirs[..])
+    );
+    let waited = setup.gateway.wait(
+        WatchRequest {
+            upstream_request_ids: theirs.to_vec(),
+            ..setup.request("1")
+        },
+        Instant::now() + 5 * SECOND,
+    );
+    let waited = waited.await.unwrap();
+    assert_eq!(waited.outcome, Some(Outcome::Succeeded(None)));
+    assert_eq!(waited.observation.view.request_ids, theirs);
+}
+
+#[tokio::test(start_paused = true)]
+async fn ids_of_writes_are_refused_where_they_mean_nothing() {
+    let setup = Setup::new();
+    setup.cloud.say("1", realized());
+    let gone = WatchRequest {
+        upstream_request_ids: vec!["theirs".to_owned()],
+        goal: Some(Goal::Gone),
+        ..setup.request("1")
+    };
+    let error = setup.gateway.watch(gone).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::InvalidArgument);
+    assert_eq!(error.context.violations[0].field, "upstream_request_ids");
+
+    let mut held = Vec::new();
+    let error = loop {
+        match setup.watch_elsewhere("1", &held.len().to_string()).await {
+            Ok(watch) => held.push(watch),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!((held.len(), error.reason), (16, ErrorReason::LimitExceeded));
+}
+
 // What somebody else watches changes nothing for the rest.
 
 #[tokio::test(start_paused = true)]
@@ -1226,8 +1344,7 @@ async fn a_bystander_does_not_make_a_position_forgotten() {
     let position = next(&mut watch).await.resume_token();
     drop(watch);
     setup.cloud.say("1", gone());
-    let (name, soon) = (setup.name("1"), Instant::now() + SECOND);
-    let looked = setup.gateway.look_now(&name, false, "", soon).await;
+    let looked = setup.look("1", false, &[]).await;
     assert_eq!(looked.unwrap_err().reason, ErrorReason::ConnectionNotFound);
     let mut resumed = setup.resume("1", position).await.unwrap();
     assert_eq!(state(&next_state(&mut resumed).await), State::Deleted);

@@ -148,6 +148,9 @@ pub struct Target {
     pub admin_enabled: Option<bool>,
     /// It is being deleted: whether it is gone matters more than how it is.
     pub deleting: bool,
+    /// Upstream ids of writes made elsewhere that somebody waits for, at most 4. What the cloud says of each goes into
+    /// [`Sighting::elsewhere`], and changes nothing else of the look. Empty where there is no `write_tracking`.
+    pub elsewhere: Vec<String>,
 }
 
 /// A write that the cloud accepted.

@@ -10,7 +10,7 @@ use crate::{
             many::{OpeningMany, WatchMany},
             poller::Poller,
             stream::{EventKind, Opening, Outcome, Watch, compacted},
-            subject::{Interest, Subject},
+            subject::{Interest, Subject, Watching},
             token::{ResumeToken, WriteToken},
         },
     },
@@ -22,6 +22,19 @@ use tokio::time::{Instant, timeout_at};
 
 /// How long a watch waits for its first look before it begins with what is known.
 const FIRST_LOOK: Duration = Duration::from_secs(10);
+
+/// What to look at now.
+#[derive(Debug, Clone)]
+pub struct LookRequest {
+    /// Which connection.
+    pub name: ConnectionName,
+    /// Read the tunnel, too.
+    pub include_tunnel: bool,
+    /// The write that the answer is to speak for; empty for none.
+    pub write_token: String,
+    /// Upstream ids of writes made elsewhere that it is to speak for; at most 4.
+    pub upstream_request_ids: Vec<String>,
+}
 
 /// What to watch, and for what.
 #[derive(Debug, Clone)]
@@ -42,6 +55,8 @@ pub struct WatchRequest {
     pub snapshot_if_compacted: bool,
     /// Take what a quiet time lets assume for proof.
     pub accept_assumed: bool,
+    /// Upstream ids of writes made elsewhere whose end is awaited; at most 4.
+    pub upstream_request_ids: Vec<String>,
 }
 
 /// What to watch over many.
@@ -74,27 +89,24 @@ impl Gateway {
     /// # Errors
     /// As the look fails; `NotFound` if it proves that there is no such connection and no write of ours
     /// removed it.
-    pub async fn look_now(
-        &self,
-        name: &ConnectionName,
-        include_tunnel: bool,
-        write_token: &str,
-        deadline: Instant,
-    ) -> Result<Standing> {
+    pub async fn look_now(&self, request: &LookRequest, deadline: Instant) -> Result<Standing> {
+        let name = &request.name;
         let poller = self.poller(&name.backend)?;
-        let (subject, watching) = poller.watch(
+        let (subject, mut watching) = poller.watch(
             name,
             Interest {
-                tunnel: include_tunnel,
+                tunnel: request.include_tunnel,
                 outcome: false,
             },
         );
-        let bound = self.bound(&subject, write_token)?;
+        let bound = self.bound(&subject, &request.write_token)?;
+        await_elsewhere(poller, &mut watching, &request.upstream_request_ids)?;
         let number = subject.next_look();
         poller.look_soon(&subject);
         let looked = subject.look_ended(number, deadline).await;
-        drop(watching);
         let observation = subject.last_or_unseen();
+        let answer = watching.overlay(Arc::clone(&observation));
+        drop(watching);
         let missing = observation.view.state == RealizationState::Deleted
             && observation.view.intent != Intent::Deleted
             && bound.is_none();
@@ -106,7 +118,7 @@ impl Gateway {
             return Err(not_found(name));
         }
         Ok(Standing {
-            observation,
+            observation: answer,
             stale: false,
             outcome: None,
         })
@@ -128,10 +140,15 @@ impl Gateway {
             tunnel,
             outcome: goal.is_some(),
         };
-        let watching = subject.watch(interest);
+        let mut watching = subject.watch(interest);
         drop(held);
+        await_elsewhere(&poller, &mut watching, &request.upstream_request_ids)?;
         let current = match resume {
-            None => first_look(&poller, &subject, interest, self.heartbeat).await,
+            None => {
+                // What was known before did not speak of those.
+                let anew = !request.upstream_request_ids.is_empty();
+                first_look(&poller, &subject, interest, anew, self.heartbeat).await
+            }
             // What comes next is told when it is there, and silence is counted from here on.
             Some(_) => {
                 poller.look_by(&subject, subject.soonest_look());
@@ -238,10 +255,12 @@ impl Gateway {
     /// # Errors
     /// As [`Gateway::watch`], and as the watch ends. The time being up is no error.
     pub async fn wait(&self, request: WatchRequest, until: Instant) -> Result<Standing> {
-        if request.goal.is_none() && request.write_token.is_empty() {
+        let names_writes =
+            !request.write_token.is_empty() || !request.upstream_request_ids.is_empty();
+        if request.goal.is_none() && !names_writes {
             return Err(Error::invalid(vec![Violation::new(
                 "goal",
-                "without a `write_token` there must be a goal to wait for",
+                "without `write_token` and `upstream_request_ids` there must be a goal to wait for",
             )]));
         }
         let subject = self.poller(&request.name.backend)?.subject(&request.name);
@@ -256,13 +275,13 @@ impl Gateway {
         let mut watch = opened?;
         let mut seen: Option<(Arc<Observation>, bool)> = None;
         loop {
-            let Ok(next) = timeout_at(until, watch.next()).await else {
-                return Ok(standing(None));
+            let next = timeout_at(until, watch.next()).await;
+            let Ok(Some(event)) = next else {
+                let mut now = standing(None);
+                now.observation = watch.overlay(now.observation);
+                return Ok(now);
             };
-            let event = match next {
-                Some(event) => event?,
-                None => return Ok(standing(None)),
-            };
+            let event = event?;
             match event.kind {
                 EventKind::Snapshot(entry, stale) => seen = Some((entry, stale)),
                 EventKind::Change(entry) => seen = Some((entry, false)),
@@ -273,7 +292,7 @@ impl Gateway {
                 let (observation, stale) =
                     seen.unwrap_or_else(|| (subject.last_or_unseen(), false));
                 return Ok(Standing {
-                    observation,
+                    observation: watch.overlay(observation),
                     stale,
                     outcome: event.outcome,
                 });
@@ -317,9 +336,31 @@ impl Gateway {
     }
 }
 
+/// Has the cloud asked about writes made elsewhere for as long as `watching` is held.
+fn await_elsewhere(poller: &Poller, watching: &mut Watching, request_ids: &[String]) -> Result<()> {
+    let backend = poller.backend();
+    if !request_ids.is_empty() && !backend.capabilities().write_tracking {
+        return Err(Error::not_expressible(vec![Violation::new(
+            "upstream_request_ids",
+            "this cloud cannot be asked about a write (`write_tracking` of its capabilities); accepted is none",
+        )])
+        .on(backend.name()));
+    }
+    watching
+        .await_elsewhere(request_ids)
+        .map_err(|error| error.on(backend.name()))
+}
+
 /// What a watch waits for, from what was asked and which write it is bound to.
 fn goal(request: &WatchRequest, bound: Option<(u64, Option<Intent>)>) -> Result<Option<Goal>> {
     let deleting = matches!(bound, Some((_, Some(Intent::Deleted))));
+    let elsewhere = !request.upstream_request_ids.is_empty();
+    if elsewhere && (deleting || request.goal == Some(Goal::Gone)) {
+        return Err(Error::invalid(vec![Violation::new(
+            "upstream_request_ids",
+            "a removal is not judged by ids of requests: accepted is none",
+        )]));
+    }
     match request.goal {
         Some(goal) if deleting && goal != Goal::Gone => Err(Error::invalid(vec![Violation::new(
             "goal",
@@ -327,26 +368,28 @@ fn goal(request: &WatchRequest, bound: Option<(u64, Option<Intent>)>) -> Result<
         )])),
         Some(goal) => Ok(Some(goal)),
         None if deleting => Ok(Some(Goal::Gone)),
-        None => Ok(bound.map(|_| Goal::Config)),
+        None => Ok((bound.is_some() || elsewhere).then_some(Goal::Config)),
     }
 }
 
 /// Waits until what is known is current, for a while. Answers whether it is.
 ///
-/// If it is already, nothing is asked of the cloud: the two hundredth watcher costs no request.
+/// If it is already, nothing is asked of the cloud, unless `anew`: the two hundredth watcher costs no request.
 async fn first_look(
     poller: &Arc<Poller>,
     subject: &Subject,
     interest: Interest,
+    anew: bool,
     heartbeat: Duration,
 ) -> bool {
     let (_, current) = subject.current(interest);
-    if current {
+    if current && !anew {
         poller.look_by(subject, subject.soonest_look());
         return true;
     }
     let wait = FIRST_LOOK.min(heartbeat);
-    let number = subject.look_under_way(interest.tunnel).unwrap_or_else(|| {
+    let shared = subject.look_under_way(interest.tunnel).filter(|_| !anew);
+    let number = shared.unwrap_or_else(|| {
         let number = subject.next_look();
         poller.look_soon(subject);
         number

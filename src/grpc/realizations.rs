@@ -5,11 +5,11 @@ use crate::{
     core::{
         self,
         gateway::Gateway,
-        realizations::{WatchManyRequest, WatchRequest},
+        realizations::{LookRequest, WatchManyRequest, WatchRequest},
         watch::{many::WatchMany, stream::Watch},
     },
     grpc::{
-        convert::realization::{Look, Wait, many_event, standing, watch_event},
+        convert::realization::{Wait, many_event, standing, watch_event},
         deadline,
         frame::Frame,
         pb,
@@ -84,11 +84,8 @@ impl pb::streaming::realization_service_server::RealizationService for Realizati
         request: Request<pb::GetRealizationRequest>,
     ) -> Result<Response<pb::GetRealizationResponse>, Status> {
         let deadline = deadline::of_unary(&request);
-        let look = Look::try_from(request.into_inner())?;
-        let seen = self
-            .gateway
-            .look_now(&look.name, look.include_tunnel, &look.write_token, deadline)
-            .await?;
+        let look = LookRequest::try_from(request.into_inner())?;
+        let seen = self.gateway.look_now(&look, deadline).await?;
         let (realization, _) = standing(&seen);
         Ok(Response::new(pb::GetRealizationResponse {
             realization: Some(realization),

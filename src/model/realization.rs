@@ -255,4 +255,7 @@ pub struct Sighting {
     pub admin_enabled: Option<bool>,
     /// The upstream write requests, of those asked about, that this look speaks for.
     pub request_ids: Vec<String>,
+    /// What the cloud says of writes made elsewhere, by their upstream ids. One that it could not be asked about in
+    /// this look is not there.
+    pub elsewhere: Vec<(String, Sighting)>,
 }

@@ -31,6 +31,8 @@ pub type Answer = Result<Sighting>;
 pub struct Scripted {
     capabilities: Capabilities,
     answers: Mutex<BTreeMap<String, Answer>>,
+    /// By the upstream ids of writes made elsewhere.
+    elsewhere: Mutex<BTreeMap<String, Sighting>>,
     proof: Mutex<Proof>,
     looks: AtomicUsize,
     lists: AtomicUsize,
@@ -63,6 +65,7 @@ impl Scripted {
                 look_batch: 1,
             },
             answers: Mutex::default(),
+            elsewhere: Mutex::default(),
             proof: Mutex::new(Proof::AnyStatus),
             looks: AtomicUsize::new(0),
             lists: AtomicUsize::new(0),
@@ -91,6 +94,12 @@ impl Scripted {
     /// From now on looks at `id` bring this.
     pub fn say(&self, id: &str, answer: Answer) {
         self.answers.lock().unwrap().insert(id.to_owned(), answer);
+    }
+
+    /// From now on this is said of a write made elsewhere. What nothing was said of cannot be asked about.
+    pub fn say_of_write(&self, request_id: &str, answer: Answer) {
+        let mut elsewhere = self.elsewhere.lock().unwrap();
+        elsewhere.insert(request_id.to_owned(), answer.unwrap());
     }
 
     /// From now on `id` is not known at all, and in no list.
@@ -325,6 +334,11 @@ impl Dialect for Scripted {
                     .unwrap_or_else(gone);
                 if let Ok(sighting) = &mut answer {
                     sighting.request_ids = target.request_ids.clone();
+                    let elsewhere = self.elsewhere.lock().unwrap();
+                    let said = target.elsewhere.iter();
+                    sighting.elsewhere = said
+                        .filter_map(|id| Some((id.clone(), elsewhere.get(id)?.clone())))
+                        .collect();
                 }
                 answer
             })

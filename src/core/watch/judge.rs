@@ -32,6 +32,22 @@ pub enum Verdict {
     Undetermined(Reason),
 }
 
+impl Verdict {
+    /// Of two things that are waited for together: bad news of either, success only of both.
+    pub fn and(self, other: Verdict) -> Verdict {
+        match (self, other) {
+            (Verdict::Failure(reason), _) | (_, Verdict::Failure(reason)) => {
+                Verdict::Failure(reason)
+            }
+            (Verdict::GoesOn, _) | (_, Verdict::GoesOn) => Verdict::GoesOn,
+            (Verdict::Undetermined(reason), _) | (_, Verdict::Undetermined(reason)) => {
+                Verdict::Undetermined(reason)
+            }
+            (Verdict::Success(one), Verdict::Success(other)) => Verdict::Success(one.or(other)),
+        }
+    }
+}
+
 /// Judges what is known for a watch that is bound to the write of this number, or to none (0).
 ///
 /// What was seen before the write was done decides nothing. If a newer write through this gateway has

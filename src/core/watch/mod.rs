@@ -13,6 +13,7 @@
 //!                                                             └─ judge: does it end?
 //! ```
 
+pub mod elsewhere;
 pub mod journal;
 pub mod judge;
 pub mod knowledge;

@@ -12,7 +12,7 @@ use crate::{
     core::{
         error::{Error, ErrorKind, ErrorReason, Result},
         watch::{
-            judge::{Terms, Verdict, judge_bound},
+            judge::{Terms, Verdict},
             log::{After, Observation},
             poller::Poller,
             subject::{Interest, Pulse, Subject, Watching},
@@ -96,7 +96,7 @@ pub struct Watch {
     poller: Arc<Poller>,
     subject: Arc<Subject>,
     /// Has the connection polled; given back when the watch is dropped.
-    _watching: Watching,
+    watching: Watching,
     terms: Option<Terms>,
     /// The number of the write it is bound to; 0 if to none.
     bound: u64,
@@ -152,7 +152,7 @@ impl Watch {
         Watch {
             poller: opening.poller,
             subject: opening.subject,
-            _watching: opening.watching,
+            watching: opening.watching,
             terms: opening.terms,
             bound: opening.bound,
             heartbeat: opening.heartbeat,
@@ -163,6 +163,11 @@ impl Watch {
             judged: opening.current && opening.resume.is_none(),
             last_sent: Instant::now(),
         }
+    }
+
+    /// What is said of the connection, for whoever watches for writes made elsewhere.
+    pub fn overlay(&self, seen: Arc<Observation>) -> Arc<Observation> {
+        self.watching.overlay(seen)
     }
 
     /// Where to resume after the last message.
@@ -222,7 +227,7 @@ impl Watch {
                 biased;
                 // Both senders live in `subject`, which this watch holds.
                 _ = self.appended.changed() => {}
-                _ = self.looked.changed(), if !self.judged => {}
+                _ = self.looked.changed(), if self.judges_looks() => {}
                 () = sleep_until(silence) => {
                     let pulse = self.pulse();
                     return Some(Ok(self.event(EventKind::Heartbeat(pulse), None, 0)));
@@ -261,17 +266,21 @@ impl Watch {
         Ok(self.event(EventKind::Change(entry), outcome, chosen as u64))
     }
 
-    /// Judges what was sent before it was known to be current, once a look has said the same.
+    /// Whether a look that changes nothing of what is said can decide: what was sent before it was known to be
+    /// current, or a write made elsewhere.
+    fn judges_looks(&self) -> bool {
+        !self.judged || !self.watching.elsewhere().is_empty()
+    }
+
+    /// Judges what was sent once a look has said the same.
     fn judge_late(&mut self) -> Option<WatchEvent> {
-        if self.judged {
+        if !self.judges_looks() {
             return None;
         }
         let (last, current) = self.subject.current(Interest::default());
-        if !current {
-            return None;
-        }
+        // What came meanwhile is sent first, and judged then.
+        let last = last.filter(|last| current && last.sequence == self.cursor)?;
         self.judged = true;
-        let last = last?;
         let outcome = self.outcome(&last)?;
         let pulse = self.pulse();
         Some(self.event(EventKind::Heartbeat(pulse), Some(outcome), 0))
@@ -282,7 +291,7 @@ impl Watch {
     }
 
     fn outcome(&self, entry: &Observation) -> Option<Outcome> {
-        match judge_bound(&entry.view, self.terms?, self.bound) {
+        match self.watching.judge(entry, self.terms?, self.bound) {
             Verdict::GoesOn => None,
             Verdict::Success(reason) => Some(Outcome::Succeeded(reason)),
             Verdict::Failure(reason) => Some(Outcome::Failed(reason)),

@@ -7,7 +7,9 @@ use crate::{
         error::{Error, ErrorKind, ErrorReason, Result},
         settings::PollSettings,
         watch::{
+            elsewhere::{Elsewhere, MAX_AWAITED},
             journal::Bell,
+            judge::{Terms, Verdict, judge_bound},
             knowledge::{Knowledge, Look, Memory, View, Write},
             log::{After, Log, Observation, Wire},
             pace,
@@ -76,6 +78,7 @@ struct State {
     admin_enabled: Option<(bool, Instant)>,
     /// What each write wanted: (its number, intent).
     writes: Vec<(u64, Intent)>,
+    elsewhere: Elsewhere,
     /// It was written or seen: tokens may name its writes and positions in its log.
     known: bool,
     touched: Instant,
@@ -122,6 +125,67 @@ pub struct Interest {
 pub struct Watching {
     subject: Arc<Subject>,
     interest: Interest,
+    /// Upstream ids of writes made elsewhere.
+    elsewhere: Vec<String>,
+}
+
+impl Watching {
+    /// Has the cloud asked about writes made elsewhere, too, for as long as this is held.
+    ///
+    /// # Errors
+    /// `LimitExceeded` if too many others of this connection are waited for.
+    pub fn await_elsewhere(&mut self, request_ids: &[String]) -> Result<()> {
+        if !self.subject.state().elsewhere.await_all(request_ids) {
+            return Err(Error::new(
+                ErrorKind::Throttled,
+                ErrorReason::LimitExceeded,
+                format!(
+                    "{MAX_AWAITED} upstream request ids of this connection are waited for already"
+                ),
+            )
+            .retry_after(self.subject.settings.confirm_failure)
+            .resource(self.subject.name().to_string()));
+        }
+        self.elsewhere = request_ids.to_vec();
+        Ok(())
+    }
+
+    /// The writes made elsewhere that it waits for.
+    pub fn elsewhere(&self) -> &[String] {
+        &self.elsewhere
+    }
+
+    /// What is known means for whoever holds this. `None` where it cannot be judged by this observation: what the
+    /// cloud says of writes made elsewhere goes with the newest only.
+    pub fn judge(&self, seen: &Observation, terms: Terms, write: u64) -> Verdict {
+        let verdict = judge_bound(&seen.view, terms, write);
+        if self.elsewhere.is_empty() {
+            return verdict;
+        }
+        let state = self.subject.state();
+        if seen.sequence < state.log.position() {
+            return Verdict::GoesOn;
+        }
+        state.elsewhere.judge(&self.elsewhere, terms, verdict)
+    }
+
+    /// What is said of the connection, for whoever asks about writes made elsewhere.
+    pub fn overlay(&self, seen: Arc<Observation>) -> Arc<Observation> {
+        if self.elsewhere.is_empty() {
+            return seen;
+        }
+        let view = self
+            .subject
+            .state()
+            .elsewhere
+            .overlay(&self.elsewhere, &seen.view);
+        Arc::new(Observation {
+            view,
+            wire: Wire::default(),
+            name: seen.name.clone(),
+            ..*seen
+        })
+    }
 }
 
 impl Drop for Watching {
@@ -130,6 +194,7 @@ impl Drop for Watching {
         state.watchers -= 1;
         state.tunnel_watchers -= usize::from(self.interest.tunnel);
         state.outcome_watchers -= usize::from(self.interest.outcome);
+        state.elsewhere.release(&self.elsewhere);
         state.touched = Instant::now();
     }
 }
@@ -196,6 +261,7 @@ impl Subject {
                 changed: now,
                 admin_enabled: None,
                 writes: Vec::new(),
+                elsewhere: Elsewhere::default(),
                 known: false,
                 touched: now,
             }),
@@ -220,6 +286,7 @@ impl Subject {
         Watching {
             subject: Arc::clone(self),
             interest,
+            elsewhere: Vec::new(),
         }
     }
 
@@ -297,6 +364,7 @@ impl Subject {
             want_tunnel,
             admin_enabled: state.admin_enabled.map(|(enabled, _)| enabled),
             deleting: state.knowledge.intent() == Intent::Deleted,
+            elsewhere: state.elsewhere.take_turn(),
         };
         Some((target, state.knowledge.writes()))
     }
@@ -324,6 +392,7 @@ impl Subject {
             }
             Err(error) => state.last_error = Some(error.clone()),
         }
+        state.elsewhere.looked(look, &self.settings);
         let changed = state.knowledge.looked(look, &self.settings);
         let sequence = changed.then(|| {
             state.changed = look.ended;

@@ -28,7 +28,7 @@ use crate::{
     },
     model::{RealizationState, Sighting, Tunnel},
 };
-use futures_util::future::{join, join_all};
+use futures_util::future::{join_all, join3};
 
 /// The most request ids one look speaks for.
 const MOST_REQUEST_IDS: usize = 4;
@@ -36,12 +36,17 @@ const MOST_REQUEST_IDS: usize = 4;
 /// Looks at one connection.
 pub async fn look(client: &Client, target: &Target, call: &Call) -> Result<Sighting> {
     let want_tunnel = target.want_tunnel && !target.deleting;
-    let (asked, tunnel) = join(states(client, target, call), async {
+    let tunnel = async {
         match want_tunnel {
             true => Some(tunnel(client, &target.id, call).await),
             false => None,
         }
-    })
+    };
+    let (asked, tunnel, elsewhere) = join3(
+        states(client, target, call),
+        tunnel,
+        elsewhere(client, target, call),
+    )
     .await;
     let (states, request_ids) = asked?;
 
@@ -70,6 +75,16 @@ pub async fn look(client: &Client, target: &Target, call: &Call) -> Result<Sight
         },
         (_, _) => status::state_not_found(),
     };
+    let up = tunnel
+        .as_ref()
+        .and_then(|tunnel| tunnel.as_ref().ok()?.clone());
+    sighting.elsewhere = elsewhere
+        .into_iter()
+        .map(|(id, seen)| match &up {
+            Some(tunnel) => (id, status::with_tunnel(seen, tunnel.clone())),
+            None => (id, seen),
+        })
+        .collect();
     match tunnel {
         // What is in place is judged by its tunnel, so without word of it nothing can be said.
         Some(Err(error)) if sighting.state == RealizationState::Realized => return Err(error),
@@ -119,6 +134,16 @@ async fn states(
         .collect::<Result<Vec<_>>>()?;
     all.push(first);
     Ok((all, ids))
+}
+
+/// What `/state` says of each write made elsewhere that somebody waits for. One that cannot be asked about, as it is
+/// none of this manager's, says nothing of the connection: it is left out.
+async fn elsewhere(client: &Client, target: &Target, call: &Call) -> Vec<(String, Sighting)> {
+    let asked = target.elsewhere.iter().map(async |id| {
+        let seen = state(client, &target.id, Some(id), call).await.ok()?;
+        Some((id.clone(), seen.unwrap_or_else(status::state_not_found)))
+    });
+    join_all(asked).await.into_iter().flatten().collect()
 }
 
 /// What `/state` says; `None` if it knows of no such session.

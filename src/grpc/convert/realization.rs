@@ -3,8 +3,9 @@
 use crate::{
     core::{
         error::{Error, Result},
-        realizations::{Standing, WatchManyRequest, WatchRequest},
+        realizations::{LookRequest, Standing, WatchManyRequest, WatchRequest},
         watch::{
+            elsewhere::MAX_REQUEST_IDS,
             log::Observation,
             many::ManyEvent,
             stream::{EventKind, Outcome, WatchEvent},
@@ -19,27 +20,13 @@ use crate::{
         frame::Frame,
         pb,
     },
-    model::{
-        Assurance, ConnectionName, Goal, Intent, Node, RealizationState, Reason, Tunnel,
-        TunnelStatus,
-    },
+    model::{Assurance, Goal, Intent, Node, RealizationState, Reason, Tunnel, TunnelStatus},
 };
 use prost::Message;
 use std::time::Duration;
 
 /// How long `WaitRealization` waits if its caller does not say.
 const DEFAULT_WAIT: Duration = Duration::from_secs(30);
-
-/// `GetRealization`.
-#[derive(Debug)]
-pub struct Look {
-    /// Which.
-    pub name: ConnectionName,
-    /// Ask for the tunnel, too.
-    pub include_tunnel: bool,
-    /// The write the answer is to speak for; may be empty.
-    pub write_token: String,
-}
 
 /// `WaitRealization`.
 #[derive(Debug)]
@@ -50,16 +37,18 @@ pub struct Wait {
     pub timeout: Duration,
 }
 
-impl TryFrom<pb::GetRealizationRequest> for Look {
+impl TryFrom<pb::GetRealizationRequest> for LookRequest {
     type Error = Error;
 
-    fn try_from(request: pb::GetRealizationRequest) -> Result<Look> {
+    fn try_from(request: pb::GetRealizationRequest) -> Result<LookRequest> {
         let mut problems = Problems::default();
         let name = problems.connection_name("name", &request.name);
-        problems.finish(name.map(|name| Look {
+        let upstream_request_ids = request_ids(request.upstream_request_ids, &mut problems);
+        problems.finish(name.map(|name| LookRequest {
             name,
             include_tunnel: request.include_tunnel,
             write_token: request.write_token,
+            upstream_request_ids,
         }))
     }
 }
@@ -71,6 +60,7 @@ impl TryFrom<pb::WatchRealizationRequest> for WatchRequest {
         let mut problems = Problems::default();
         let name = problems.connection_name("name", &request.name);
         let goal = goal(request.goal, &mut problems);
+        let upstream_request_ids = request_ids(request.upstream_request_ids, &mut problems);
         problems.finish(name.map(|name| WatchRequest {
             name,
             goal,
@@ -80,6 +70,7 @@ impl TryFrom<pb::WatchRealizationRequest> for WatchRequest {
             include_tunnel: request.include_tunnel,
             snapshot_if_compacted: request.snapshot_if_compacted,
             accept_assumed: request.accept_assumed,
+            upstream_request_ids,
         }))
     }
 }
@@ -106,8 +97,12 @@ impl TryFrom<pb::WaitRealizationRequest> for Wait {
         let mut problems = Problems::default();
         let name = problems.connection_name("name", &request.name);
         let goal = goal(request.goal, &mut problems);
-        if goal.is_none() && request.write_token.is_empty() {
-            problems.add("goal", "is required where no `write_token` is given");
+        let upstream_request_ids = request_ids(request.upstream_request_ids, &mut problems);
+        if goal.is_none() && request.write_token.is_empty() && upstream_request_ids.is_empty() {
+            problems.add(
+                "goal",
+                "is required where neither `write_token` nor `upstream_request_ids` is given",
+            );
         }
         let timeout = positive("timeout", request.timeout, &mut problems);
         problems.finish(name.map(|name| Wait {
@@ -120,10 +115,40 @@ impl TryFrom<pb::WaitRealizationRequest> for Wait {
                 include_tunnel: request.include_tunnel,
                 snapshot_if_compacted: false,
                 accept_assumed: request.accept_assumed,
+                upstream_request_ids,
             },
             timeout: timeout.unwrap_or(DEFAULT_WAIT),
         }))
     }
+}
+
+/// The cloud's ids of writes made elsewhere, each once.
+fn request_ids(given: Vec<String>, problems: &mut Problems) -> Vec<String> {
+    /// NSX gives UUIDs; what is longer is none of anybody's.
+    const LONGEST: usize = 128;
+    const FIELD: &str = "upstream_request_ids";
+    if given.len() > MAX_REQUEST_IDS {
+        let message = format!(
+            "has {} ids; at most {MAX_REQUEST_IDS} are accepted",
+            given.len()
+        );
+        problems.add(FIELD, message);
+        return Vec::new();
+    }
+    let mut ids: Vec<String> = Vec::new();
+    for (index, id) in given.into_iter().enumerate() {
+        let fits = (1..=LONGEST).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic());
+        if !fits {
+            let field = format!("{FIELD}[{index}]");
+            problems.add(
+                field,
+                "accepted are 1 to 128 ASCII characters without blanks",
+            );
+        } else if !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+    ids
 }
 
 fn goal(given: i32, problems: &mut Problems) -> Option<Goal> {
@@ -351,8 +376,13 @@ fn tunnel(tunnel: Tunnel) -> pb::Tunnel {
 mod tests {
     use super::*;
     use crate::{
-        core::watch::{knowledge::View, log::Wire, stream::Position},
+        core::watch::{
+            knowledge::{Assumption, View},
+            log::Wire,
+            stream::Position,
+        },
         grpc::convert::fields_at_fault,
+        model::ConnectionName,
     };
     use std::{sync::Arc, time::SystemTime};
 
@@ -405,6 +435,11 @@ mod tests {
                     ..Tunnel::default()
                 }),
                 request_ids: vec!["r".to_owned()],
+                assumption: Some(Assumption {
+                    reason: Reason::new("NO_REQUEST_ID", "words"),
+                    as_is: Assurance::TunnelUp,
+                    made: false,
+                }),
                 ..View::default()
             })),
             outcome: Some(Outcome::Failed(Reason::new("UPSTREAM_ERROR", "no route"))),
@@ -426,6 +461,7 @@ mod tests {
             pb::tunnel::Status::Negotiating
         );
         assert_eq!(change.upstream_request_ids, ["r"]);
+        assert_eq!(change.assumption.unwrap().code, "NO_REQUEST_ID");
         assert_eq!(
             change.observe_time,
             Some(prost_types::Timestamp {

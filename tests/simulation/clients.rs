@@ -185,17 +185,12 @@ impl Client {
             let Some((name, write, token)) = self.create(&channel, backend, "", rng).await else {
                 continue;
             };
-            let goal = match rng.u8(0..4) {
-                0 => pb::Goal::InEffect,
-                1 => pb::Goal::TunnelUp,
-                2 => pb::Goal::Config,
-                _ => pb::Goal::Unspecified,
-            };
+            let goal = drawn_goal(rng);
             self.await_write(&mut tasks, &channel, &name, goal, write, &token, rng);
             sleep(Duration::from_secs_f64(2.0 + 30.0 * rng.f64())).await;
             if rng.bool() {
                 if let Some((write, token)) = self.update(&channel, &name, rng).await {
-                    let goal = pb::Goal::Config;
+                    let goal = drawn_goal(rng);
                     self.await_write(&mut tasks, &channel, &name, goal, write, &token, rng);
                 }
                 sleep(Duration::from_secs_f64(2.0 + 20.0 * rng.f64())).await;
@@ -283,14 +278,22 @@ impl Client {
         name: &str,
         rng: &mut fastrand::Rng,
     ) -> Option<(usize, String)> {
+        let mut connection = pb::Connection {
+            name: name.to_owned(),
+            ..pb::Connection::default()
+        };
+        // Something that has to be realized: a name is only stored by Neutron.
+        let path = if name.starts_with(&format!("backends/{NSX}/")) {
+            connection.display_name = format!("branch {}", rng.u32(..));
+            "display_name"
+        } else {
+            connection.mtu = Some(rng.u32(1280..1500));
+            "mtu"
+        };
         let request = pb::UpdateConnectionRequest {
-            connection: Some(pb::Connection {
-                name: name.to_owned(),
-                display_name: format!("branch {}", rng.u32(..)),
-                ..pb::Connection::default()
-            }),
+            connection: Some(connection),
             update_mask: Some(prost_types::FieldMask {
-                paths: vec!["display_name".into()],
+                paths: vec![path.into()],
             }),
             validate_only: false,
         };
@@ -513,4 +516,14 @@ fn within<T>(message: T) -> Request<T> {
     let mut request = Request::new(message);
     request.set_timeout(Duration::from_secs(20));
     request
+}
+
+/// What is waited for after a create or an update.
+fn drawn_goal(rng: &mut fastrand::Rng) -> pb::Goal {
+    match rng.u8(0..4) {
+        0 => pb::Goal::InEffect,
+        1 => pb::Goal::TunnelUp,
+        2 => pb::Goal::Config,
+        _ => pb::Goal::Unspecified,
+    }
 }

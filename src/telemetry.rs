@@ -90,6 +90,18 @@ impl Drop for Telemetry {
 /// # Errors
 /// A filter or an address that cannot be read. A collector that does not answer is none: spans are dropped.
 pub fn begin(settings: &Settings) -> Result<Telemetry, Error> {
+    let (subscriber, telemetry) = subscriber(settings)?;
+    tracing::subscriber::set_global_default(subscriber).map_err(|_| Error::AlreadyBegun)?;
+    Ok(telemetry)
+}
+
+/// What [`begin`] makes the subscriber of the process, for those who do so themselves.
+///
+/// # Errors
+/// As [`begin`].
+pub fn subscriber(
+    settings: &Settings,
+) -> Result<(impl Subscriber + Send + Sync + use<>, Telemetry), Error> {
     let filter = filter(settings.filter.as_deref())?;
     let endpoint = settings
         .otlp_endpoint
@@ -99,9 +111,8 @@ pub fn begin(settings: &Settings) -> Result<Telemetry, Error> {
     let spans = endpoint.as_deref().map(exporter).transpose()?;
     let tracer = spans.as_ref().map(|spans| spans.tracer("isthmus"));
     let colours = io::stderr().is_terminal();
-    let subscriber = subscriber(settings.format, filter, io::stderr, colours, tracer);
-    tracing::subscriber::set_global_default(subscriber).map_err(|_| Error::AlreadyBegun)?;
-    Ok(Telemetry { spans })
+    let subscriber = layers(settings.format, filter, io::stderr, colours, tracer);
+    Ok((subscriber, Telemetry { spans }))
 }
 
 fn filter(setting: Option<&str>) -> Result<Targets, ParseError> {
@@ -136,7 +147,7 @@ fn exporter(endpoint: &str) -> Result<SdkTracerProvider, ExporterBuildError> {
 
 /// Logs to `writer` as `filter` says, and our own spans, whatever it says, to `tracer`. Colours are for
 /// terminals: in a file or a pipe they are noise that hides what is searched for.
-fn subscriber<W>(
+fn layers<W>(
     format: Format,
     filter: Targets,
     writer: W,
@@ -150,20 +161,22 @@ where
         .with_writer(writer)
         .with_ansi(colours);
     // A line says by itself what it is about. Spans that nobody collects cost nothing then; written out for lines,
-    // they were 0.8 KiB of each open stream.
-    let filter = filter.and(filter_fn(|metadata| metadata.is_event()));
+    // they were 0.8 KiB of each open stream. A filter that names no level at all would take away that of `filter`.
+    let events = filter_fn(|metadata| metadata.is_event()).with_max_level_hint(LevelFilter::TRACE);
+    let filter = filter.and(events);
     let lines: Box<dyn Layer<Registry> + Send + Sync> = match format {
         Format::Human => lines.with_filter(filter).boxed(),
         Format::Json => lines.json().flatten_event(true).with_filter(filter).boxed(),
     };
-    // The HTTP libraries have spans of their own, for each frame.
-    let ours = Targets::new().with_target(env!("CARGO_PKG_NAME"), LevelFilter::INFO);
-    let spans = tracer.map(|tracer| {
-        tracing_opentelemetry::layer()
-            .with_tracer(tracer)
-            .with_filter(ours)
-    });
-    tracing_subscriber::registry().with(lines).with(spans)
+    // Every layer has a filter of its own, and one that is not needed is not there: a `None` would want all spans, and
+    // the registry would make each of them, for each frame that the HTTP libraries send.
+    let mut layers = vec![lines];
+    if let Some(tracer) = tracer {
+        let ours = Targets::new().with_target(env!("CARGO_PKG_NAME"), LevelFilter::INFO);
+        let spans = tracing_opentelemetry::layer().with_tracer(tracer);
+        layers.push(spans.with_filter(ours).boxed());
+    }
+    tracing_subscriber::registry().with(layers)
 }
 
 #[cfg(test)]
@@ -189,7 +202,7 @@ mod tests {
         let lines = Lines::default();
         let writer = lines.clone();
         let filter = filter(Some(directives)).unwrap();
-        let subscriber = subscriber(format, filter, move || writer.clone(), false, None);
+        let subscriber = layers(format, filter, move || writer.clone(), false, None);
         tracing::subscriber::with_default(subscriber, || {
             tracing::debug!("too fine");
             tracing::info!(backend.name = "a", "the cloud answered");

@@ -6,6 +6,7 @@
 )]
 
 pub mod clouds;
+pub mod collector;
 pub mod recorder;
 pub mod running;
 pub mod scripted;

@@ -58,7 +58,8 @@ impl Running {
         connected.collect()
     }
 
-    async fn serve(gateway: Arc<Gateway>) -> Running {
+    /// Serves this one.
+    pub async fn serve(gateway: Arc<Gateway>) -> Running {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();

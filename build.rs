@@ -25,6 +25,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             .map(|file| file.name())
             .filter(|name| name.starts_with("isthmus/")),
     )?;
+    // What the details of an error are. No message of ours refers to it, so clients find it nowhere else.
+    served.open_file("google/rpc/error_details.proto")?;
     fs::write(
         out.join("isthmus.v1.bin"),
         served.encode_file_descriptor_set(),

@@ -19,7 +19,7 @@ pub mod streaming {
     ));
 }
 
-/// The descriptors of `isthmus.v1`, with custom options and without comments.
+/// The descriptors of `isthmus.v1` and of the details of errors, with custom options and without comments.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/isthmus.v1.bin"));
 
 impl fmt::Debug for v1::Peer {

@@ -102,11 +102,16 @@ for service in '' $nsx; do
   call grpc.health.v1.Health/Check "{\"service\": \"$service\"}" | check "'$service' serves" 'm[0]["status"] == "SERVING"'
 done
 
-step "an unknown connection is NOT_FOUND with ErrorInfo"
-if text="$("$grpcurl" -plaintext -d "{\"name\": \"$nsx/connections/none\"}" "$address" \
-  isthmus.v1.ConnectionService/GetConnection 2>&1)"; then fail "it was found: $text"; fi
-grep -qF 'Code: NotFound' <<< "$text" || fail "another error: $text"
-grep -qF 'google.rpc.ErrorInfo' <<< "$text" || fail "no ErrorInfo: $text"
+step "an unknown connection is NOT_FOUND, and its details can be read"
+if error="$("$grpcurl" -plaintext -format-error -d "{\"name\": \"$nsx/connections/none\"}" "$address" \
+  isthmus.v1.ConnectionService/GetConnection 2>&1)"; then fail "it was found: $error"; fi
+check "NOT_FOUND" 'm[0]["code"] == 5' <<< "$error"
+# With what reflection serves of them. A detail that grpcurl cannot read has its type as well, and "@error" beside it.
+kind='d["@type"].split("/")[-1]'
+check "every detail is read" 'not [d for d in m[0]["details"] if "@error" in d or "@value" in d]' <<< "$error"
+check "the reason" "[d['reason'] for d in m[0]['details'] if $kind == 'google.rpc.ErrorInfo'] == ['CONNECTION_NOT_FOUND']" <<< "$error"
+check "what was asked for" \
+  "[d['resourceName'] for d in m[0]['details'] if $kind == 'google.rpc.ResourceInfo'] == ['$nsx/connections/none']" <<< "$error"
 
 step "CreateConnection"
 # The local endpoint is the one the demo's own connection starts from; all else is new.

@@ -1,17 +1,31 @@
 //! Reflection, health, and where the server listens.
 
 use crate::{
-    core::{backend::Serving, gateway::Gateway},
-    grpc::pb::{self, backend_service_client::BackendServiceClient},
+    core::{
+        backend::Serving,
+        error::{Error, ErrorKind, ErrorReason, Violation},
+        gateway::Gateway,
+    },
+    grpc::pb::{
+        self, backend_service_client::BackendServiceClient,
+        connection_service_client::ConnectionServiceClient,
+    },
     server::{
         HealthService, Settings, run,
         tests::support::{Server, soon},
     },
 };
-use std::{io, time::Duration};
+use prost::Message;
+use prost_reflect::{DescriptorPool, DynamicMessage};
+use prost_types::{FileDescriptorProto, FileDescriptorSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    time::Duration,
+};
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
-use tonic::{Code, service::Routes};
+use tonic::{Code, Status, service::Routes, transport::Channel};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
     health_server::HealthServer,
@@ -124,6 +138,90 @@ async fn reflection_describes_everything_a_message_refers_to() {
     }
 }
 
+/// What reflection serves of a symbol: the file that has it, and all that it imports.
+async fn described(channel: Channel, symbol: &str) -> DescriptorPool {
+    use v1::server_reflection_request::MessageRequest;
+    use v1::server_reflection_response::MessageResponse;
+    let mut client = v1::server_reflection_client::ServerReflectionClient::new(channel);
+    let mut wanted = vec![MessageRequest::FileContainingSymbol(symbol.to_owned())];
+    let mut files = BTreeMap::new();
+    while let Some(message_request) = wanted.pop() {
+        let asked = format!("{message_request:?}");
+        let request = v1::ServerReflectionRequest {
+            host: String::new(),
+            message_request: Some(message_request),
+        };
+        let answers = client.server_reflection_info(tokio_stream::iter([request]));
+        let mut answers = answers.await.unwrap().into_inner();
+        let answer = soon(answers.message()).await.unwrap().unwrap();
+        let Some(MessageResponse::FileDescriptorResponse(found)) = answer.message_response else {
+            panic!("{asked}: {answer:?}");
+        };
+        for bytes in found.file_descriptor_proto {
+            let file = FileDescriptorProto::decode(bytes.as_slice()).unwrap();
+            wanted.extend(
+                file.dependency
+                    .iter()
+                    .filter(|name| !files.contains_key(*name))
+                    .cloned()
+                    .map(MessageRequest::FileByFilename),
+            );
+            files.insert(file.name().to_owned(), file);
+        }
+    }
+    let file = files.into_values().collect();
+    DescriptorPool::from_file_descriptor_set(FileDescriptorSet { file }).unwrap()
+}
+
+#[tokio::test]
+async fn reflection_describes_every_detail_of_an_error() {
+    let server = start().await;
+    let mut client = ConnectionServiceClient::new(server.channel().await);
+    let request = pb::GetConnectionRequest {
+        name: "backends/none/connections/x".to_owned(),
+    };
+    let over_the_wire = client.get_connection(request).await.unwrap_err();
+    // No one error carries all that errors may carry.
+    let violation = Violation::new("peer.psk", "a key is needed");
+    let refused = Error::new(ErrorKind::FailedPrecondition, ErrorReason::InUse, "not now")
+        .resource("backends/a/connections/x")
+        .retry_after(Duration::from_secs(3));
+    let statuses = [
+        over_the_wire,
+        Error::invalid(vec![violation]).into(),
+        Status::from(refused),
+    ];
+
+    let mut told = BTreeSet::new();
+    for status in &statuses {
+        let details = tonic_types::Status::decode(status.details())
+            .unwrap()
+            .details;
+        for detail in details {
+            let (_, symbol) = detail.type_url.rsplit_once('/').unwrap();
+            let pool = described(server.channel().await, symbol).await;
+            let message = pool.get_message_by_name(symbol).expect("it was asked for");
+            let file = message.parent_file();
+            assert_eq!(file.name(), "google/rpc/error_details.proto");
+            let message = DynamicMessage::decode(message, detail.value.as_slice()).unwrap();
+            assert_eq!(message.unknown_fields().count(), 0, "{message}");
+            told.insert(format!("{symbol} {message}"));
+        }
+    }
+    let told: Vec<String> = told.into_iter().collect();
+    let expected = [
+        r#"google.rpc.BadRequest field_violations:[{field:"peer.psk",description:"a key is needed"}]"#,
+        r#"google.rpc.ErrorInfo reason:"BACKEND_NOT_FOUND",domain:"isthmus""#,
+        r#"google.rpc.ErrorInfo reason:"INVALID_FIELD",domain:"isthmus""#,
+        r#"google.rpc.ErrorInfo reason:"IN_USE",domain:"isthmus""#,
+        r#"google.rpc.PreconditionFailure violations:[{type:"IN_USE",subject:"backends/a/connections/x",description:"not now"}]"#,
+        r#"google.rpc.ResourceInfo resource_type:"isthmus.v1/Backend",resource_name:"backends/none""#,
+        r#"google.rpc.ResourceInfo resource_type:"isthmus.v1/Connection",resource_name:"backends/a/connections/x""#,
+        "google.rpc.RetryInfo retry_delay{seconds:3}",
+    ];
+    assert_eq!(told, expected);
+}
+
 #[tokio::test]
 async fn the_whole_server_answers_and_stops() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -162,11 +260,7 @@ fn asked(service: &str) -> HealthCheckRequest {
 }
 
 /// A server with the health of one service, one backend and the store.
-async fn health() -> (
-    watch::Sender<Serving>,
-    Server,
-    HealthClient<tonic::transport::Channel>,
-) {
+async fn health() -> (watch::Sender<Serving>, Server, HealthClient<Channel>) {
     let (serving, receiver) = watch::channel(Serving::NotAsked);
     let drain = CancellationToken::new();
     let service = HealthService::new(

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -46,7 +47,7 @@ fn range(text: &str) -> std::ops::RangeInclusive<usize> {
     }
 }
 
-/// The machine in one line.
+/// The machine and its kernel in one line.
 pub fn describe() -> String {
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let cores = info
@@ -57,7 +58,19 @@ pub fn describe() -> String {
     let model = model
         .and_then(|line| line.split_once(": "))
         .map_or("unknown CPU", |(_, model)| model);
-    format!("{cores} cores, {model}")
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    format!("{cores} cores, {model}, Linux {}", kernel.trim())
+}
+
+/// The commit that is measured, with `-dirty` if the sources are not as it has them.
+pub fn commit() -> String {
+    let mut git = Command::new("git");
+    git.args(["-C", env!("CARGO_MANIFEST_DIR")]);
+    // Without tags: the README names commits by their hash.
+    git.args(["describe", "--always", "--dirty", "--exclude=*"]);
+    let known = git.output().ok().filter(|output| output.status.success());
+    let known = known.and_then(|output| String::from_utf8(output.stdout).ok());
+    known.map_or("unknown".to_owned(), |name| name.trim().to_owned())
 }
 
 /// Seconds of CPU that a process has used so far.

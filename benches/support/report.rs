@@ -81,6 +81,7 @@ impl Table {
 pub fn begin(title: &str, quick: bool) {
     println!("\n## {title}\n");
     println!("{}", machine::describe());
+    println!("Measured at commit `{}`.", machine::commit());
     if quick {
         println!("--quick: shows that everything works; the figures mean nothing.");
     }

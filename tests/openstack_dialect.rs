@@ -1053,3 +1053,30 @@ async fn throttling_slows_the_account_down() {
     let after = bench.dialect.usage();
     assert!(after.paused_for.is_some() && after.rate_limit < before.rate_limit);
 }
+
+#[tokio::test]
+async fn an_etag_does_not_depend_on_how_the_cloud_spells_what_is_the_same() {
+    let bench = Bench::new(OpenstackOptions {
+        variant: Variant::K5,
+        ..OpenstackOptions::default()
+    });
+    let id = bench.make(&bench.legacy_spec("a")).await.unwrap();
+    let state = bench.cloud.state();
+    state.agent_reports(&id, "DOWN");
+    for spelled_before in [false, true] {
+        state.set_at_before_peer_id(spelled_before);
+        let read = bench.dialect.get(&id, &call()).await.unwrap();
+        assert_eq!(read.peer.id, "198.51.100.20");
+        state.set_at_before_peer_id(!spelled_before);
+        let again = bench.dialect.get(&id, &call()).await.unwrap();
+        assert_eq!(read.etag, again.etag);
+        let mut renamed = named(&format!("after {spelled_before}"));
+        renamed.etag = Some(read.etag);
+        bench.dialect.update(&id, &renamed, &call()).await.unwrap();
+    }
+    // Another peer is another etag.
+    let before = bench.dialect.get(&id, &call()).await.unwrap().etag;
+    state.set_attribute(Kind::Connection, &id, "peer_id", Some("other".into()));
+    let after = bench.dialect.get(&id, &call()).await.unwrap().etag;
+    assert_ne!(before, after);
+}

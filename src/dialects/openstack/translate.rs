@@ -16,6 +16,7 @@ pub use refusals::{Refusals, Writing};
 use crate::{
     dialects::openstack::{variant::Variant, wire::Body},
     model::{Authentication, ConnectionSpec, DpdAction, Initiation},
+    rest::json,
 };
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -66,23 +67,32 @@ const WRITABLE: [&str; 16] = [
 ];
 
 /// A fingerprint of everything that can be written but the key. What the cloud changes by itself, `status`
-/// above all, is not in it.
-pub fn etag(body: &Body) -> String {
+/// above all, is not in it; nor is what makes no difference to what is read: an `@` that some clouds put before a
+/// peer's id or do not, the case of a word, or whether nothing is absent, null or empty.
+pub fn etag(body: &Body, variant: &Variant) -> String {
     let mut print = Sha256::new();
     for key in WRITABLE {
-        match body.object().get(key) {
-            None | Some(Value::Null) => {}
+        let Some(value) = body.object().get(key).filter(|value| !is_nothing(value)) else {
+            continue;
+        };
+        text(&mut print, key);
+        match (key, value) {
             // A set: a PUT answers it in the caller's order, a GET in the database's.
-            Some(Value::Array(set)) if key == "peer_cidrs" => {
+            ("peer_cidrs", Value::Array(set)) => {
                 let sorted: BTreeSet<Cow<'_, str>> = set.iter().map(scalar).collect();
-                text(&mut print, key);
                 head(&mut print, b'[', sorted.len());
                 sorted.iter().for_each(|element| text(&mut print, element));
             }
-            Some(value) => {
-                text(&mut print, key);
-                whole(&mut print, value);
+            ("peer_id", Value::String(id)) => text(&mut print, plain_peer_id(id, variant)),
+            ("initiator", Value::String(word)) => text(&mut print, &plain_word(word)),
+            ("admin_state_up", value) => {
+                let is_up = json::boolean(body.object(), key);
+                text(
+                    &mut print,
+                    &is_up.map_or(scalar(value), |up| up.to_string().into()),
+                );
             }
+            (_, value) => whole(&mut print, value),
         }
     }
     let digest = print.finalize();
@@ -93,6 +103,25 @@ pub fn etag(body: &Body) -> String {
     digits
         .filter_map(|digit| char::from_digit(digit.into(), 16))
         .collect()
+}
+
+/// Whether a value is as good as none.
+fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(list) => list.is_empty(),
+        _ => false,
+    }
+}
+
+/// A word of a table, in one spelling.
+fn plain_word(word: &str) -> Cow<'_, str> {
+    let word = word.trim();
+    match word.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        true => Cow::Owned(word.to_ascii_lowercase()),
+        false => Cow::Borrowed(word),
+    }
 }
 
 /// Begins a part of a fingerprint: what it is and how long, so that no two values leave the same.
@@ -114,7 +143,10 @@ fn whole(print: &mut Sha256, value: &Value) {
             head(print, b'{', sorted.len());
             for (key, value) in sorted {
                 text(print, key);
-                whole(print, value);
+                match (key.as_str(), value) {
+                    ("action", Value::String(word)) => text(print, &plain_word(word)),
+                    (_, value) => whole(print, value),
+                }
             }
         }
         Value::Array(list) => {

@@ -81,7 +81,7 @@ pub async fn update(
 ) -> Result<Written> {
     let variant = client.variant();
     let before = present(client, id, call).await?;
-    check_etag(change.etag.as_deref(), &before)?;
+    check_etag(change.etag.as_deref(), &before, variant)?;
     let Some(body) =
         translate::changes(&before, change, variant).map_err(Error::not_expressible)?
     else {
@@ -113,7 +113,7 @@ pub async fn update(
 /// Removes a connection. Nothing else was made for it.
 pub async fn delete(client: &Client, id: &str, etag: Option<&str>, call: &Call) -> Result<Written> {
     if etag.is_some_and(|etag| !etag.is_empty()) {
-        check_etag(etag, &present(client, id, call).await?)?;
+        check_etag(etag, &present(client, id, call).await?, client.variant())?;
     }
     let lost = match client
         .send(Ask::delete([CONNECTIONS, id]), &hurried(call))
@@ -337,9 +337,9 @@ async fn present(client: &Client, id: &str, call: &Call) -> Result<Body> {
         .map_err(|_| error::not_found())
 }
 
-fn check_etag(etag: Option<&str>, now: &Body) -> Result<()> {
+fn check_etag(etag: Option<&str>, now: &Body, variant: &Variant) -> Result<()> {
     match etag.filter(|etag| !etag.is_empty()) {
-        Some(etag) if etag != translate::etag(now) => Err(Error::new(
+        Some(etag) if etag != translate::etag(now, variant) => Err(Error::new(
             ErrorKind::Stale,
             ErrorReason::StaleEtag,
             "the connection was changed since the `etag` was read",

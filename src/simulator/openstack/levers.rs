@@ -137,6 +137,11 @@ impl OpenstackState {
     pub fn set_blank_in_status(&self, blank: bool) {
         self.0.cloud().spelling.blank_in_status = blank;
     }
+
+    /// Puts an `@` before peer ids from now on, or no longer. Only K5 does so.
+    pub fn set_at_before_peer_id(&self, at: bool) {
+        self.0.cloud().spelling.at_before_peer_id = at;
+    }
 }
 
 /// Keystone.

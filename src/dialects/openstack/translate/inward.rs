@@ -17,7 +17,7 @@ use std::net::IpAddr;
 
 /// What the cloud has, as a connection.
 pub fn connection(body: Body, variant: &Variant) -> Connection {
-    let etag = etag(&body);
+    let etag = etag(&body, variant);
     let psk_set = body.psk_set();
     let mut rest = Rest(body.into_object());
     let description = rest.text("description").unwrap_or_default();

@@ -237,14 +237,15 @@ fn an_at_before_a_peer_id_is_taken_off_where_the_cloud_puts_it() {
 
 #[test]
 fn an_etag_follows_what_can_be_written_and_nothing_else() {
-    let etag_with = |over: Value| {
+    let etag_of = |over: Value, variant| {
         let mut fields = recorded().object().clone();
         fields.insert("psk".to_owned(), "canary".into());
         for (key, value) in over.as_object().unwrap() {
             fields.insert(key.clone(), value.clone());
         }
-        etag(&Body::new(fields))
+        etag(&Body::new(fields), variant)
     };
+    let etag_with = |over: Value| etag_of(over, &NEUTRON);
     let etag = etag_with(object!({}));
     assert_eq!(etag.len(), 32);
     for same in [
@@ -253,6 +254,11 @@ fn an_etag_follows_what_can_be_written_and_nothing_else() {
         object!({"created_at": "now", "tags": []}),
         object!({"mtu": "1500"}),
         object!({"dpd": {"timeout": 120, "action": "hold", "interval": "30"}}),
+        // What the model does not hold: the case of a word, and how nothing is spelled.
+        object!({"dpd": {"timeout": 120, "action": "Hold", "interval": 30}}),
+        object!({"initiator": "Bi-Directional"}),
+        object!({"admin_state_up": "True"}),
+        object!({"description": null, "local_id": null, "peer_cidrs": null}),
     ] {
         assert_eq!(etag_with(same.clone()), etag, "{same}");
     }
@@ -264,6 +270,10 @@ fn an_etag_follows_what_can_be_written_and_nothing_else() {
     ] {
         assert_ne!(etag_with(other.clone()), etag, "{other}");
     }
+    // Only where the cloud puts an `@` before peers' ids does it make no difference.
+    let (plain, at) = (object!({"peer_id": "x"}), object!({"peer_id": "@x"}));
+    assert_eq!(etag_of(plain.clone(), &K5), etag_of(at.clone(), &K5));
+    assert_ne!(etag_with(plain), etag_with(at));
     assert_eq!(
         etag_with(object!({"peer_cidrs": ["10.1.0.0/16", "10.2.0.0/16"]})),
         etag_with(object!({"peer_cidrs": ["10.2.0.0/16", "10.1.0.0/16"]})),

@@ -1080,3 +1080,16 @@ async fn an_etag_does_not_depend_on_how_the_cloud_spells_what_is_the_same() {
     let after = bench.dialect.get(&id, &call()).await.unwrap().etag;
     assert_ne!(before, after);
 }
+
+#[tokio::test]
+async fn down_says_why_nothing_more_is_known() {
+    let bench = Bench::stock();
+    let id = bench.made("a").await;
+    bench.cloud.state().agent_reports(&id, "DOWN");
+    let seen = bench.look_at(&id).await.unwrap();
+    assert_eq!(
+        (seen.state, seen.assurance, seen.native_state.as_str()),
+        (State::Down, Assurance::ControlPlane, "DOWN")
+    );
+    assert_eq!(seen.reason.unwrap().code, "TUNNEL_DOWN");
+}

@@ -313,6 +313,14 @@ pub fn of_state(code: &str) -> Option<Explanation> {
             "Compare address, ids, key and policies with the peer's.",
             "Check that UDP 500 and 4500 and ESP pass between the two, and read the log of the peer's IKE daemon.",
         ),
+        codes::TUNNEL_DOWN => told(
+            "The configuration is in place and no tunnel is up. The cloud does not say why; a peer that is not set up \
+             yet looks the same.",
+            "Finish the peer's side. If it stays: compare address, ids, key, networks and both policies with the \
+             peer's, and send traffic through, since some peers begin only then.",
+            "Check that UDP 500 and 4500 and ESP pass between the two, and read the log of the peer's IKE daemon. On \
+             K5: the notes in \"List IPsec site connections\" of its API reference say what else to check.",
+        ),
         codes::PARTIAL_SUCCESS => told(
             "Some nodes have the configuration and some failed; the list of nodes says which.",
             "Decide whether that will do; --accept-partial takes it for success.",

@@ -174,6 +174,8 @@ pub mod codes {
         IKE_NEGOTIATING,
         /// The tunnel is down, for a reason in the message.
         IKE_DOWN,
+        /// The configuration is in place and no tunnel is up; the cloud does not say why.
+        TUNNEL_DOWN,
         /// Some nodes failed.
         PARTIAL_SUCCESS,
     }

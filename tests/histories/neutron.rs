@@ -221,7 +221,12 @@ impl Cloud for Neutron {
             "PENDING_CREATE" => (State::Pending, Assurance::IntentStored),
             _ => (State::InProgress, Assurance::IntentStored),
         };
-        let reason = disabled_at_birth.then(|| Reason::new(codes::ADMIN_DISABLED, ""));
+        let code = match status {
+            _ if disabled_at_birth => Some(codes::ADMIN_DISABLED),
+            "DOWN" => Some(codes::TUNNEL_DOWN),
+            _ => None,
+        };
+        let reason = code.map(|code| Reason::new(code, ""));
         Sighting {
             state,
             assurance,

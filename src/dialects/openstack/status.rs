@@ -22,8 +22,12 @@ pub fn sighting(status: Option<&str>, admin_enabled: Option<bool>) -> Sighting {
     let (state, assurance, code) = match normalized(status).as_str() {
         // Only security associations make it so.
         "ACTIVE" => (State::Active, Assurance::TunnelUp, None),
-        // The agent has installed it; the peer does not answer.
-        "DOWN" => (State::Down, Assurance::ControlPlane, None),
+        // The agent has installed it; there is no security association.
+        "DOWN" => (
+            State::Down,
+            Assurance::ControlPlane,
+            Some(codes::TUNNEL_DOWN),
+        ),
         // The agent is never told of a connection made like this, so this is where it stays.
         "PENDING_CREATE" if admin_enabled == Some(false) => {
             (State::Disabled, stored, Some(codes::ADMIN_DISABLED))
@@ -74,6 +78,10 @@ fn sentence(code: &str, native: &str) -> String {
     match code {
         codes::ADMIN_DISABLED => {
             "made switched off, so that no agent is told of it; it can only be deleted".to_owned()
+        }
+        codes::TUNNEL_DOWN => {
+            "the cloud has the connection in place and no tunnel of it is up; it does not say why"
+                .to_owned()
         }
         codes::FROZEN => "the provider has frozen the connection".to_owned(),
         codes::UPSTREAM_ERROR => {

@@ -27,7 +27,7 @@ fn check(status: &str, state: State, assurance: Assurance, code: Option<&str>) {
 fn every_word_has_its_meaning() {
     let (stored, control) = (Assurance::IntentStored, Assurance::ControlPlane);
     check("ACTIVE", State::Active, Assurance::TunnelUp, None);
-    check("DOWN", State::Down, control, None);
+    check("DOWN", State::Down, control, Some("TUNNEL_DOWN"));
     check("BUILD", State::Pending, stored, None);
     check("PENDING_CREATE", State::Pending, stored, None);
     check("PENDING_UPDATE", State::InProgress, stored, None);
@@ -50,7 +50,8 @@ fn spelling_does_not_matter() {
     check("Pending Update", State::InProgress, stored, None);
     check("pending-delete", State::Deleting, stored, None);
     check("active", State::Active, Assurance::TunnelUp, None);
-    check("Down", State::Down, Assurance::ControlPlane, None);
+    let code = Some("TUNNEL_DOWN");
+    check("Down", State::Down, Assurance::ControlPlane, code);
     check("error", State::Failed, stored, Some("UPSTREAM_ERROR"));
     check("frozen", State::Disabled, stored, Some("FROZEN"));
 }
@@ -118,7 +119,7 @@ fn the_examples_read_as_the_table_says() {
             Some(true),
         )
     };
-    let down = (State::Down, control, "", "DOWN", Some(true));
+    let down = (State::Down, control, "TUNNEL_DOWN", "DOWN", Some(true));
     let active = (State::Active, Assurance::TunnelUp, "", "ACTIVE", Some(true));
     let frozen = (State::Disabled, stored, "FROZEN", "FROZEN", Some(false));
     for (body, expected) in [

@@ -10,12 +10,14 @@ use isthmus::{
     },
     dialects,
     model::{
-        Assurance, Authentication, ConnectionChange, ConnectionSpec, Field, PolicyRule, Psk,
-        RealizationState as State, Selectors, Sighting,
+        Assurance, Authentication, Connection, ConnectionChange, ConnectionSpec, DeadPeerDetection,
+        Details, DpdAction, Field, PolicyRule, Psk, RealizationState as State, Selectors, Sighting,
     },
     simulator::{
         faults::{Answer, Fault, Gate, Rule},
-        openstack::{Kind, OpenstackOptions, OpenstackSimulator, Region, Series, Variant},
+        openstack::{
+            FieldsTaken, Kind, OpenstackOptions, OpenstackSimulator, Region, Series, Variant,
+        },
     },
 };
 use serde_json::{Value, json};
@@ -1054,6 +1056,106 @@ async fn throttling_slows_the_account_down() {
     assert!(after.paused_for.is_some() && after.rate_limit < before.rate_limit);
 }
 
+/// What the cloud answers to a LIST of connections, with these rows instead of its own.
+fn lists(bench: &Bench, rows: Value) {
+    let body = json!({ "ipsec_site_connections": rows });
+    let fault = Fault::Answer(Answer::json(StatusCode::OK, &body));
+    let rule = Rule::on(Method::GET, format!("{CONNECTIONS}$"), fault);
+    bench.cloud.faults().inject(rule);
+}
+
+fn every_variant() -> [OpenstackOptions; 3] {
+    [Variant::Neutron, Variant::Otc, Variant::K5].map(|variant| OpenstackOptions {
+        variant,
+        ..OpenstackOptions::default()
+    })
+}
+
+/// A connection that this variant takes.
+fn taken(bench: &Bench, variant: Variant, name: &str) -> ConnectionSpec {
+    match variant {
+        Variant::K5 => bench.legacy_spec(name),
+        Variant::Neutron | Variant::Otc => bench.spec(name),
+    }
+}
+
+#[tokio::test]
+async fn a_row_without_an_id_breaks_a_list_and_one_that_comes_twice_is_listed_once() {
+    for options in every_variant() {
+        let variant = options.variant;
+        let bench = Bench::new(options);
+        let id = bench.make(&taken(&bench, variant, "a")).await.unwrap();
+        let row = bench.cloud.state().row(Kind::Connection, &id).unwrap();
+        let first = PageRequest {
+            size: 50,
+            ..PageRequest::default()
+        };
+        for odd in [
+            json!({"name": "b"}),
+            json!({"id": "", "name": "b"}),
+            json!({"id": null}),
+            json!({}),
+            json!(7),
+            json!(null),
+        ] {
+            lists(&bench, json!([row, odd]));
+            let error = bench.dialect.list(&first, &call()).await.unwrap_err();
+            assert_error(
+                &error,
+                ErrorKind::Unavailable,
+                ErrorReason::UpstreamBrokenAnswer,
+            );
+            assert!(error.message.contains("row 2 has no `id`"), "{error}");
+            // A look asks for what a list does not name.
+            for seen in bench.look(&[&id, &id]).await {
+                assert_eq!(seen.unwrap().state, State::Pending, "{variant:?}");
+            }
+            bench.cloud.faults().clear();
+        }
+        let mut later = row.clone();
+        later["name"] = "later".into();
+        lists(&bench, json!([row, later, row]));
+        let page = bench.dialect.list(&first, &call()).await.unwrap();
+        let names: Vec<&str> = page
+            .connections
+            .iter()
+            .map(|it| it.display_name.as_str())
+            .collect();
+        assert_eq!(names, ["a"], "{variant:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_cloud_that_takes_only_one_of_several_fields_is_asked_for_all() {
+    for taken in [FieldsTaken::First, FieldsTaken::Last] {
+        let bench = Bench::new(OpenstackOptions {
+            variant: Variant::Otc,
+            ..OpenstackOptions::default()
+        });
+        bench.cloud.state().set_fields_taken(taken);
+        bench.dialect.probe(&call()).await.unwrap();
+        let (a, b) = (bench.made("a").await, bench.made("b").await);
+        bench.cloud.state().agent_reports(&a, "ACTIVE");
+        let states = async || {
+            let seen = bench.look(&[&a, &b]).await;
+            let states: Vec<State> = seen.iter().map(|it| it.as_ref().unwrap().state).collect();
+            states
+        };
+        assert_eq!(states().await, [State::Active, State::Pending], "{taken:?}");
+        bench.forget_requests();
+        assert_eq!(states().await, [State::Active, State::Pending], "{taken:?}");
+        assert_eq!(bench.queries(), [format!("{CONNECTIONS}?")], "{taken:?}");
+        // What was there before a lost POST, and what is there now, are told apart by whole rows.
+        let lost = Rule::on(Method::POST, CONNECTIONS, Fault::CutAfterHandling).times(1);
+        bench.cloud.faults().inject(lost);
+        let twin = bench.made("a").await;
+        assert_ne!(twin, a);
+        assert_eq!(walk(&bench, 1, |_| {}).await.len(), 3);
+        bench.dialect.delete(&b, None, &call()).await.unwrap();
+        assert_eq!(bench.look_at(&b).await.unwrap().state, State::Deleted);
+    }
+}
+
 #[tokio::test]
 async fn an_etag_does_not_depend_on_how_the_cloud_spells_what_is_the_same() {
     let bench = Bench::new(OpenstackOptions {
@@ -1079,6 +1181,189 @@ async fn an_etag_does_not_depend_on_how_the_cloud_spells_what_is_the_same() {
     state.set_attribute(Kind::Connection, &id, "peer_id", Some("other".into()));
     let after = bench.dialect.get(&id, &call()).await.unwrap().etag;
     assert_ne!(before, after);
+}
+
+/// Every DPD action that a variant has goes into the cloud and comes back; the others are refused by name, here
+/// and there.
+#[tokio::test]
+async fn dpd_actions_go_both_ways_in_every_variant_that_has_them() {
+    let words = [
+        (DpdAction::Clear, "clear"),
+        (DpdAction::Hold, "hold"),
+        (DpdAction::Restart, "restart"),
+        (DpdAction::Disabled, "disabled"),
+        (DpdAction::RestartByPeer, "restart-by-peer"),
+    ];
+    for options in every_variant() {
+        let variant = options.variant;
+        let bench = Bench::new(options);
+        let updated = bench.make(&taken(&bench, variant, "u")).await.unwrap();
+        bench.cloud.state().agent_reports(&updated, "DOWN");
+        for (action, word) in words {
+            let mut spec = taken(&bench, variant, word);
+            spec.dpd = Some(DeadPeerDetection {
+                action: Some(action),
+                interval_seconds: Some(20),
+                timeout_seconds: Some(90),
+            });
+            let update = change(&[Field::Dpd], spec.clone());
+            if variant == Variant::K5 && !matches!(word, "hold" | "restart") {
+                for refused in [
+                    bench.dialect.refuse_create(&spec),
+                    bench.dialect.refuse_update(&update),
+                ] {
+                    assert_eq!(refused.len(), 1, "{word}: {refused:?}");
+                    assert_eq!(refused[0].field, "dpd.action");
+                    assert!(refused[0].description.contains("hold or restart"));
+                }
+                let error = bench.dialect.create(&spec, &Mark::new(), &call()).await;
+                let error = error.unwrap_err();
+                assert_eq!(error.reason, ErrorReason::UpstreamRejected, "{word}");
+                // What is there all the same is shown as it is.
+                let dpd = json!({"action": word, "interval": 20, "timeout": 90});
+                let state = bench.cloud.state();
+                state.set_attribute(Kind::Connection, &updated, "dpd", Some(dpd));
+            } else {
+                let id = bench.make(&spec).await.unwrap();
+                let read = bench.dialect.get(&id, &call()).await.unwrap();
+                assert_eq!(read.dpd, spec.dpd, "{variant:?} {word}");
+                let row = bench.cloud.state().row(Kind::Connection, &id).unwrap();
+                assert_eq!(row["dpd"]["action"], word, "{variant:?}");
+                assert_eq!(bench.dialect.refuse_update(&update), []);
+                let update = bench.dialect.update(&updated, &update, &call()).await;
+                update.unwrap();
+            }
+            let read = bench.dialect.get(&updated, &call()).await.unwrap();
+            assert_eq!(read.dpd, spec.dpd, "{variant:?} {word}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn k5_takes_an_ipv4_address_of_the_peer_and_nothing_else() {
+    let bench = Bench::new(OpenstackOptions {
+        variant: Variant::K5,
+        ..OpenstackOptions::default()
+    });
+    bench.cloud.state().set_host("vpn.example", "198.51.100.9");
+    let with = |address: &str| ConnectionSpec {
+        peer_address: address.to_owned(),
+        peer_id: Some("peer.example".to_owned()),
+        ..bench.legacy_spec("x")
+    };
+    // The second is the example of K5's own document.
+    for address in ["198.51.100.20", "172.24.4.226"] {
+        bench.make(&with(address)).await.unwrap();
+    }
+    for address in [
+        "vpn.example",
+        "2001:db8::1",
+        "198.51.100.0/24",
+        "127.0.0.1",
+        "0.0.0.0",
+        "224.0.0.5",
+        "169.254.1.1",
+        "255.255.255.255",
+    ] {
+        let update = change(&[Field::PeerAddress], with(address));
+        for refused in [
+            bench.dialect.refuse_create(&with(address)),
+            bench.dialect.refuse_update(&update),
+        ] {
+            let fields: Vec<&str> = refused.iter().map(|it| it.field.as_str()).collect();
+            assert_eq!(fields, ["peer.address"], "{address}");
+            assert!(refused[0].description.contains("public IPv4 address"));
+        }
+        let error = bench
+            .dialect
+            .create(&with(address), &Mark::new(), &call())
+            .await
+            .unwrap_err();
+        assert_eq!(error.reason, ErrorReason::UpstreamRejected, "{address}");
+    }
+}
+
+#[tokio::test]
+async fn open_telekom_cloud_takes_what_its_document_allows_and_no_more() {
+    let bench = Bench::new(OpenstackOptions {
+        variant: Variant::Otc,
+        ..OpenstackOptions::default()
+    });
+    let key = |key: &str| ConnectionSpec {
+        authentication: Some(Authentication::Psk(Psk::new(key))),
+        ..bench.spec("x")
+    };
+    let id = |id: &str| ConnectionSpec {
+        peer_id: Some(id.to_owned()),
+        ..bench.spec("x")
+    };
+    let host = "h".repeat(250);
+    bench.cloud.state().set_host(&host, "198.51.100.9");
+    let address = |address: &str| ConnectionSpec {
+        peer_address: address.to_owned(),
+        peer_id: Some("peer".to_owned()),
+        ..bench.spec("x")
+    };
+    let mut allowed = vec![
+        key(&"k".repeat(6)),
+        key(&"k".repeat(128)),
+        id(&"i".repeat(250)),
+        address(&host),
+    ];
+    allowed.extend(
+        "~`!@#$%^()-_+=[]{}|\\,./:;09azAZ"
+            .chars()
+            .map(|sign| key(&format!("passw{sign}rd"))),
+    );
+    for spec in allowed {
+        bench.make(&spec).await.unwrap();
+    }
+    let mut refused = vec![
+        (key("12345"), "peer.psk"),
+        (key(&"k".repeat(129)), "peer.psk"),
+        (id(&"i".repeat(251)), "peer.id"),
+        (address(&"h".repeat(251)), "peer.address"),
+    ];
+    refused.extend(
+        "\"'&*<>? \u{e4}\n"
+            .chars()
+            .map(|sign| (key(&format!("passw{sign}rd")), "peer.psk")),
+    );
+    for (spec, field) in refused {
+        let found = bench.dialect.refuse_create(&spec);
+        let fields: Vec<&str> = found.iter().map(|it| it.field.as_str()).collect();
+        assert_eq!(fields, [field]);
+        assert_secret_free(&format!("{found:?}"));
+        let error = bench.dialect.create(&spec, &Mark::new(), &call()).await;
+        assert_eq!(error.unwrap_err().reason, ErrorReason::UpstreamRejected);
+    }
+}
+
+/// The two examples of its documents differ; the simulated one answers each way.
+#[tokio::test]
+async fn open_telekom_cloud_shows_one_connection_in_two_shapes() {
+    let bench = Bench::new(OpenstackOptions {
+        variant: Variant::Otc,
+        ..OpenstackOptions::default()
+    });
+    let id = bench.made("a").await;
+    let shown = bench.dialect.get(&id, &call()).await.unwrap();
+    let first = PageRequest {
+        size: 50,
+        ..PageRequest::default()
+    };
+    let listed = bench.dialect.list(&first, &call()).await.unwrap();
+    let listed = &listed.connections[0];
+    let details = |connection: &Connection| match &connection.details {
+        Some(Details::Openstack(details)) => details.clone(),
+        other => panic!("{other:?}"),
+    };
+    let (show, list) = (details(&shown), details(listed));
+    assert!(show.created_at.is_empty() && !list.created_at.is_empty());
+    assert_eq!(show.project_id, list.project_id);
+    assert!(!show.project_id.is_empty());
+    assert_eq!((&shown.etag, &shown.peer), (&listed.etag, &listed.peer));
+    assert_eq!(shown.dpd, listed.dpd);
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use crate::{
         auth::{Auth, NoTicket, Place, Sight, Ticket},
         config::Config,
         error::{self, Asked},
-        variant::Variant,
+        variant::{Fields, Variant},
     },
     rest::{
         budget::{Budget, Urgency},
@@ -23,7 +23,13 @@ use http::{
     header::{ACCEPT, CONTENT_TYPE},
 };
 use serde_json::{Map, Value};
-use std::{sync::Arc, time::SystemTime};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::SystemTime,
+};
 use tokio::time::Instant;
 
 /// The collection of connections.
@@ -37,6 +43,8 @@ pub struct Client {
     http: client::Client,
     auth: Auth,
     variant: &'static Variant,
+    /// Whether several `fields` in one query turned out not to count.
+    fields_are_lost: AtomicBool,
 }
 
 /// What is asked, below `/v2.0/vpn`.
@@ -83,6 +91,14 @@ impl<'a> Ask<'a> {
             method: Method::DELETE,
             ..Ask::get(path)
         }
+    }
+
+    /// The same for these fields only, named before everything else.
+    #[must_use]
+    pub fn only(mut self, fields: &[&'a str]) -> Ask<'a> {
+        let fields = fields.iter().map(|field| ("fields", *field));
+        self.query.splice(0..0, fields);
+        self
     }
 
     /// Adds a query parameter; the same key may come again.
@@ -132,12 +148,27 @@ impl Client {
             http,
             auth: Auth::new(config.login, config.variant.seeing_roles),
             variant: config.variant,
+            fields_are_lost: AtomicBool::new(false),
         })
     }
 
     /// Which cloud it is.
     pub fn variant(&self) -> &'static Variant {
         self.variant
+    }
+
+    /// Whether a LIST is to be asked for these fields only.
+    pub fn leaves_out(&self, fields: &[&str]) -> bool {
+        match self.variant.fields {
+            Fields::None => false,
+            Fields::One => fields.len() <= 1 || !self.fields_are_lost.load(Ordering::Relaxed),
+            Fields::All => true,
+        }
+    }
+
+    /// Notes that the cloud does not take several fields in one query.
+    pub fn leave_out_no_more(&self) {
+        self.fields_are_lost.store(true, Ordering::Relaxed);
     }
 
     /// How much of the account's budget is used.

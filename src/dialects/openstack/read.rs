@@ -11,11 +11,12 @@ use crate::{
         client::{Answered, Ask, CONNECTIONS, Client, NoAnswer, SERVICES},
         error::{self, Asked},
         translate,
+        variant::Fields,
         wire::{Body, ListPage, MANY, ONE},
     },
     model::Connection,
 };
-use std::net::Ipv6Addr;
+use std::{collections::HashSet, net::Ipv6Addr};
 use tokio::time::Instant;
 
 /// The most pages of one walk; a cloud that goes on beyond is not believed.
@@ -29,15 +30,13 @@ const MOST_RECOVERIES: usize = 3;
 
 /// Finds out whether the collection of connections is there, the login accepted, and the account able to see.
 pub async fn probe(client: &Client, call: &Call) -> Result<()> {
-    let ask = narrowed(client, Ask::get([CONNECTIONS]), &["id"]);
     let ask = match client.variant().narrows {
-        true => ask.with("limit", "1"),
-        false => ask,
+        true => Ask::get([CONNECTIONS]).with("limit", "1"),
+        false => Ask::get([CONNECTIONS]),
     };
-    let answered = client.send(ask, call).await.map_err(error_of)?;
-    let page = list_page(&answered)?;
+    let (answered, page) = listed(client, ask, &["id"], call).await?;
     // The roles of the login are enough here: a project that is empty for good must not cost a login each time.
-    if page.rows.is_empty() && answered.sight == Sight::Doubtful && !sees(client, call).await? {
+    if page.is_empty() && answered.sight == Sight::Doubtful && !sees(client, call).await? {
         return Err(error::blind());
     }
     Ok(())
@@ -183,16 +182,16 @@ fn narrowing(filter: &Filter) -> Vec<(&'static str, String)> {
 pub async fn all(client: &Client, fields: &[&str], call: &Call) -> Result<Vec<Body>> {
     let mut rows = Vec::new();
     if client.variant().narrows {
-        let mut after = None;
+        let (mut after, mut seen) = (None, HashSet::new());
         for _ in 0..MOST_PAGES {
             let wanted = Rows {
                 size: None,
                 narrow: &[],
                 fields,
             };
-            let (mut page, more) = sorted_page(client, wanted, after.as_deref(), call).await?;
+            let (page, more) = sorted_page(client, wanted, after.as_deref(), call).await?;
             let last = page.last().map(Body::id);
-            rows.append(&mut page);
+            rows.extend(page.into_iter().filter(|row| seen.insert(row.id())));
             match last {
                 Some(last) if more => after = Some(last),
                 _ => return Ok(rows),
@@ -200,9 +199,8 @@ pub async fn all(client: &Client, fields: &[&str], call: &Call) -> Result<Vec<Bo
         }
         return Err(endless());
     }
-    let ask = narrowed(client, Ask::get([CONNECTIONS]), fields);
-    let answered = client.send(ask, call).await.map_err(error_of)?;
-    rows = list_page(&answered)?.rows;
+    let (answered, page) = listed(client, Ask::get([CONNECTIONS]), fields, call).await?;
+    rows = all_named(&answered, page)?.rows;
     if rows.is_empty() {
         believe(client, answered.sight, call).await?;
     }
@@ -217,15 +215,15 @@ pub async fn some(
     fields: &[&str],
     call: &Call,
 ) -> Result<Vec<Body>> {
-    let mut ask = narrowed(client, Ask::get([CONNECTIONS]), fields);
+    let mut ask = Ask::get([CONNECTIONS]);
     if client.variant().narrows {
         ask = ids.iter().fold(ask, |ask, id| ask.with("id", id));
     }
-    let answered = client.send(ask, call).await.map_err(error_of)?;
-    let mut rows = list_page(&answered)?.rows;
-    if rows.is_empty() {
+    let (answered, page) = listed(client, ask, fields, call).await?;
+    if page.is_empty() {
         believe(client, answered.sight, call).await?;
     }
+    let mut rows = page.rows;
     // Filters are not believed: some clouds ignore those they do not know.
     rows.retain(|row| ids.contains(&row.id().as_str()));
     Ok(rows)
@@ -258,9 +256,15 @@ async fn sorted_page(
     after: Option<&str>,
     call: &Call,
 ) -> Result<(Vec<Body>, bool)> {
-    let page = raw_page(client, wanted, after, call).await?;
+    let mut page = raw_page(client, wanted, after, call).await?;
     let Some(after) = after.filter(|_| page.rows.is_empty()) else {
-        return Ok((page.rows, page.marker.is_some()));
+        // The row the page comes after may come again; if it comes alone, nothing goes on.
+        page.rows
+            .retain(|row| after.is_none_or(|after| row.id() != after));
+        return match page.rows.is_empty() && page.marker.is_some() {
+            true => Err(endless()),
+            false => Ok((page.rows, page.marker.is_some())),
+        };
     };
     if is_listed(client, wanted, after, call).await? {
         return Ok((Vec::new(), false));
@@ -331,6 +335,7 @@ async fn raw_page(
     }
     let answered = client.send(ask, call).await.map_err(error_of)?;
     let page = list_page(&answered)?;
+    let page = all_named(&answered, page)?;
     if page.rows.is_empty() && marker.is_none() {
         believe(client, answered.sight, call).await?;
     }
@@ -359,7 +364,10 @@ async fn believe(client: &Client, sight: Sight, call: &Call) -> Result<()> {
 /// Whether the account is shown anything at all of the project's VPN: a service, or a connection.
 async fn sees(client: &Client, call: &Call) -> Result<bool> {
     for collection in [SERVICES, CONNECTIONS] {
-        let mut ask = narrowed(client, Ask::get([collection]), &["id"]);
+        let mut ask = match client.leaves_out(&["id"]) {
+            true => Ask::get([collection]).fields(&["id"]),
+            false => Ask::get([collection]),
+        };
         if client.variant().narrows {
             ask = ask.with("limit", "1");
         }
@@ -377,10 +385,42 @@ async fn sees(client: &Client, call: &Call) -> Result<bool> {
     Ok(false)
 }
 
-fn narrowed<'a>(client: &Client, ask: Ask<'a>, fields: &[&'a str]) -> Ask<'a> {
-    match client.variant().fields {
-        true => ask.fields(fields),
-        false => ask,
+/// A LIST with these fields only, where the cloud can leave out others.
+///
+/// Where it is not known whether several `fields` count, the rows tell: if they lack what was asked for, everything
+/// is asked for instead, and if that brings it, from then on.
+async fn listed<'a>(
+    client: &Client,
+    ask: Ask<'a>,
+    fields: &[&'a str],
+    call: &Call,
+) -> Result<(Answered, ListPage)> {
+    let send = async |ask: Ask<'_>| {
+        let answered = client.send(ask, call).await.map_err(error_of)?;
+        list_page(&answered).map(|page| (answered, page))
+    };
+    if !client.leaves_out(fields) {
+        return send(ask).await;
+    }
+    let (answered, page) = send(ask.clone().only(fields)).await?;
+    if client.variant().fields == Fields::All || page.has(fields) {
+        return Ok((answered, page));
+    }
+    let (answered, page) = send(ask).await?;
+    if page.has(fields) {
+        client.leave_out_no_more();
+    }
+    Ok((answered, page))
+}
+
+/// A page all of whose rows can be told from each other.
+fn all_named(answered: &Answered, page: ListPage) -> Result<ListPage> {
+    match page.nameless {
+        None => Ok(page),
+        Some(at) => {
+            let what = format!("row {at} has no `id`");
+            Err(error::broken(&answered.answer, &what))
+        }
     }
 }
 

@@ -190,6 +190,13 @@ fn plain_peer_id<'a>(id: &'a str, variant: &Variant) -> &'a str {
     }
 }
 
+/// The word of a meaning.
+fn word<T: Copy + PartialEq>(table: &[(&'static str, T)], meaning: T) -> &'static str {
+    let found = table.iter().find(|(_, known)| *known == meaning);
+    // What has no word here was refused before.
+    found.unwrap_or(&table[0]).0
+}
+
 fn elements(value: &Value) -> Vec<Value> {
     value.as_array().cloned().unwrap_or_default()
 }

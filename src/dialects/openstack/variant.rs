@@ -1,7 +1,7 @@
 //! The clouds that speak this API, as data: what each takes, and what it leaves out. No code asks for a
 //! variant by its name.
 
-use crate::core::dialect::Capabilities;
+use crate::{core::dialect::Capabilities, model::DpdAction};
 use std::ops::RangeInclusive;
 
 /// How one cloud differs from the others. Facts and their sources are in `README.md`.
@@ -11,14 +11,20 @@ pub struct Variant {
     pub capabilities: Capabilities,
     /// A LIST takes `id`, `limit`, `marker` and `sort_key`, and a GET takes `fields`.
     pub narrows: bool,
-    /// A LIST takes `fields`.
-    pub fields: bool,
+    /// Whether a LIST takes `fields`.
+    pub fields: Fields,
     /// `description` can be written, and carries the gateway's mark.
     pub description: bool,
     /// `peer_cidrs` inside the connection, beside a service that has a subnet.
     pub peer_cidrs: bool,
     /// Peer ids may come back with an `@` in front that nobody put there.
     pub at_before_peer_id: bool,
+    /// What a peer's address may be.
+    pub peer_address: PeerAddress,
+    /// The most characters of a peer's address, and of its id.
+    pub longest_peer: usize,
+    /// What dead peer detection can be told to do.
+    pub dpd_actions: &'static [DpdAction],
     /// Characters of a name.
     pub name: RangeInclusive<usize>,
     /// Characters of a pre-shared key.
@@ -32,12 +38,40 @@ pub struct Variant {
     pub seeing_roles: &'static [&'static str],
 }
 
+/// What a peer's address may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PeerAddress {
+    /// An address of either version, or a host name.
+    Any,
+    /// A public IPv4 address.
+    PublicIpv4,
+}
+
+/// How a LIST takes `fields`, each a parameter of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fields {
+    /// Not known to take any.
+    None,
+    /// Documented as one; whether several count shows in the answer.
+    One,
+    /// Any number.
+    All,
+}
+
 impl Variant {
     /// The variant's name in the configuration.
     pub fn name(&self) -> &'static str {
         self.capabilities.variant
     }
 }
+
+const EVERY_ACTION: &[DpdAction] = &[
+    DpdAction::Clear,
+    DpdAction::Hold,
+    DpdAction::Restart,
+    DpdAction::Disabled,
+    DpdAction::RestartByPeer,
+];
 
 /// The largest number a column of Neutron's holds; a larger one is a 500.
 pub const LARGEST: u32 = i32::MAX as u32;
@@ -50,10 +84,13 @@ pub static NEUTRON: Variant = Variant {
         ..common("neutron")
     },
     narrows: true,
-    fields: true,
+    fields: Fields::All,
     description: true,
     peer_cidrs: true,
     at_before_peer_id: false,
+    peer_address: PeerAddress::Any,
+    longest_peer: 255,
+    dpd_actions: EVERY_ACTION,
     name: 0..=255,
     psk: 1..=255,
     psk_signs: None,
@@ -68,10 +105,13 @@ pub static OTC: Variant = Variant {
         ..common("otc")
     },
     narrows: false,
-    fields: true,
+    fields: Fields::One,
     description: false,
     peer_cidrs: false,
     at_before_peer_id: false,
+    peer_address: PeerAddress::Any,
+    longest_peer: 250,
+    dpd_actions: EVERY_ACTION,
     name: 1..=64,
     psk: 6..=128,
     psk_signs: Some("~`!@#$%^()-_+=[]{}|\\,./:;"),
@@ -86,10 +126,13 @@ pub static K5: Variant = Variant {
         ..common("k5")
     },
     narrows: false,
-    fields: false,
+    fields: Fields::None,
     description: true,
     peer_cidrs: true,
     at_before_peer_id: true,
+    peer_address: PeerAddress::PublicIpv4,
+    longest_peer: 255,
+    dpd_actions: &[DpdAction::Hold, DpdAction::Restart],
     name: 0..=255,
     psk: 1..=255,
     psk_signs: None,

@@ -6,7 +6,7 @@
 
 use crate::rest::{json, redact::is_secret_key};
 use serde_json::{Map, Value};
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
 /// The key of one connection in a body.
 pub const ONE: &str = "ipsec_site_connection";
@@ -91,13 +91,27 @@ impl Body {
 /// One page of a LIST.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ListPage {
-    /// The rows that are objects with an id. `fields` that a cloud does not know make rows of `{}`.
+    /// The rows that are objects with an id, each once: of rows with the same id the first.
     pub rows: Vec<Body>,
+    /// The number of the first row that is none, counted from 1. What such a row stands for cannot be told, so a
+    /// list with one is no list of everything.
+    pub nameless: Option<usize>,
     /// Where the next page starts; `None` at the end.
     pub marker: Option<String>,
 }
 
 impl ListPage {
+    /// Whether it has no rows at all.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.nameless.is_none()
+    }
+
+    /// Whether every row has each of these, be it null.
+    pub fn has(&self, fields: &[&str]) -> bool {
+        let has = |row: &Body| fields.iter().all(|field| row.fields.contains_key(*field));
+        (self.nameless.is_none() || !fields.contains(&"id")) && self.rows.iter().all(has)
+    }
+
     /// Reads a LIST of `collection`. `None` if it is none: an object without the rows tells nothing.
     ///
     /// Of the link to the next page only its `marker` is taken: behind a proxy it may name another scheme or
@@ -109,13 +123,24 @@ impl ListPage {
         let Some(Value::Array(rows)) = answer.remove(collection) else {
             return None;
         };
-        let rows = rows.into_iter().filter_map(|row| match row {
-            Value::Object(row) => Some(Body::new(row)),
-            _ => None,
-        });
         let links = answer.get(&format!("{collection}_links"));
+        let (mut nameless, mut ids) = (None, HashSet::new());
+        let mut named = Vec::with_capacity(rows.len());
+        for (at, row) in rows.into_iter().enumerate() {
+            let body = match row {
+                Value::Object(row) => Body::new(row),
+                _ => Body::default(),
+            };
+            let id = body.id();
+            if id.is_empty() {
+                nameless = nameless.or(Some(at + 1));
+            } else if ids.insert(id) {
+                named.push(body);
+            }
+        }
         Some(ListPage {
-            rows: rows.filter(|row| !row.id().is_empty()).collect(),
+            rows: named,
+            nameless,
             marker: links
                 .and_then(Value::as_array)
                 .and_then(|links| next(links)),
@@ -261,7 +286,7 @@ mod tests {
         let href = "http://elsewhere.example/x?limit=2&marker=a%2Fb&fields=id";
         let found = page(json!([link("previous", "?marker=z"), link("next", href)]));
         assert_eq!(found.marker.as_deref(), Some("a/b"));
-        assert_eq!(found.rows.len(), 1);
+        assert_eq!((found.rows.len(), found.nameless), (1, Some(2)));
         for links in [
             json!(null),
             json!([]),
@@ -272,6 +297,32 @@ mod tests {
         }
         assert_eq!(ListPage::of(MANY, json!({})), None);
         assert_eq!(ListPage::of(MANY, json!({ MANY: null })), None);
+    }
+
+    #[test]
+    fn rows_that_come_twice_are_one_and_rows_without_an_id_are_told() {
+        let page = |rows: Value| ListPage::of(MANY, json!({ MANY: rows })).unwrap();
+        let twice = page(json!([{"id": "a", "name": "first"}, {"id": "b"}, {"id": "a"}]));
+        let ids: Vec<String> = twice.rows.iter().map(Body::id).collect();
+        assert_eq!(
+            (ids, twice.nameless),
+            (vec!["a".to_owned(), "b".to_owned()], None)
+        );
+        assert_eq!(twice.rows[0].text("name").as_deref(), Some("first"));
+        for odd in [
+            json!({}),
+            json!({"id": null}),
+            json!({"id": ""}),
+            json!(null),
+            json!([]),
+        ] {
+            let found = page(json!([{"id": "a"}, odd, {"id": "b"}, {}]));
+            assert_eq!((found.rows.len(), found.nameless), (2, Some(2)));
+            assert!(!found.is_empty() && !found.has(&["id"]));
+        }
+        let found = page(json!([{"id": "a", "status": null}, {"id": "b", "status": "x"}]));
+        assert!(found.has(&["id", "status"]) && !found.has(&["name"]));
+        assert!(page(json!([])).is_empty() && page(json!([])).has(&["id"]));
     }
 
     #[test]

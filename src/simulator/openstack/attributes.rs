@@ -167,16 +167,7 @@ const CONNECTION: &[Attribute] = &[
     optional(
         "dpd",
         Check::Members(&[
-            (
-                "action",
-                Check::Choice(Words::Fixed(&[
-                    "clear",
-                    "disabled",
-                    "hold",
-                    "restart",
-                    "restart-by-peer",
-                ])),
-            ),
+            ("action", Check::Choice(Words::DpdAction)),
             ("interval", Check::NonNegative),
             ("timeout", Check::NonNegative),
         ]),

@@ -9,6 +9,7 @@ use crate::simulator::openstack::Shared;
 use crate::simulator::openstack::agent::{self, AgentPace, ReportFate};
 use crate::simulator::openstack::identity::{LoginCounts, Region};
 use crate::simulator::openstack::kinds::Kind;
+use crate::simulator::openstack::listing::FieldsTaken;
 
 /// A handle on what one simulated OpenStack holds; clones are the same handle.
 #[derive(Clone, Debug)]
@@ -113,6 +114,11 @@ impl OpenstackState {
     /// What hrefs begin with instead of the request's own host, as behind a proxy: `https://inner.example`.
     pub fn set_advertised_origin(&self, origin: Option<&str>) {
         self.0.cloud().advertised = origin.map(str::to_owned);
+    }
+
+    /// Which of several `fields` in one query count.
+    pub fn set_fields_taken(&self, taken: FieldsTaken) {
+        self.0.cloud().fields_taken = taken;
     }
 
     /// How many objects of a kind a project may have; none is no limit.

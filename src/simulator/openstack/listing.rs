@@ -19,6 +19,18 @@ pub(crate) type Shown = Map<String, Value>;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Query(pub(crate) Vec<(String, String)>);
 
+/// What becomes of `fields` that come several times in one query.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FieldsTaken {
+    /// All of them count, as with Neutron.
+    #[default]
+    All,
+    /// Only the first counts.
+    First,
+    /// Only the last counts.
+    Last,
+}
+
 impl Query {
     pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0
@@ -34,6 +46,19 @@ impl Query {
             .rev()
             .find(|(key, _)| key == name)
             .map(|(_, value)| value.as_str())
+    }
+
+    /// The query of a server that takes only some of several `fields`.
+    pub(crate) fn taking(mut self, taken: FieldsTaken) -> Self {
+        let is_field = |(name, _): &(String, String)| name == "fields";
+        let kept = match taken {
+            FieldsTaken::All => return self,
+            FieldsTaken::First => self.0.iter().position(is_field),
+            FieldsTaken::Last => self.0.iter().rposition(is_field),
+        };
+        let mut at = 0..;
+        self.0.retain(|pair| at.next() == kept || !is_field(pair));
+        self
     }
 
     /// The fields asked for; none means all.

@@ -66,6 +66,7 @@ pub use crate::simulator::openstack::identity::{LoginCounts, Region};
 pub use crate::simulator::openstack::inventory::{Inventory, Login, Owned};
 pub use crate::simulator::openstack::kinds::Kind;
 pub use crate::simulator::openstack::levers::OpenstackState;
+pub use crate::simulator::openstack::listing::FieldsTaken;
 pub use crate::simulator::openstack::variant::{Series, Variant};
 
 /// What kind of OpenStack to start.

@@ -34,10 +34,11 @@ async fn handle(
         .map(|query| query.0)
         .unwrap_or_default();
     let path = uri.path().trim_end_matches('/');
+    let taken = shared.cloud().fields_taken;
     let call = Call {
         method: &method,
         path: path.strip_suffix(".json").unwrap_or(path),
-        query: Query(pairs),
+        query: Query(pairs).taking(taken),
         origin: origin(&shared, &headers),
         path_given: uri.path(),
         body: &body,
@@ -130,7 +131,7 @@ fn collection(
         Method::GET | Method::HEAD => {
             let shown = cloud.listed(caller, kind).into_iter();
             let rows = shown
-                .map(|row| cloud.variant.show(kind, row, cloud.spelling))
+                .map(|row| cloud.variant.list(kind, row, cloud.spelling))
                 .collect();
             let href = format!("{}{}", call.origin, call.path_given);
             let place = Place {
@@ -173,7 +174,7 @@ fn create(
     };
     Ok(cloud
         .variant
-        .created(kind, cloud.variant.show(kind, &row, cloud.spelling)))
+        .created(kind, cloud.variant.list(kind, &row, cloud.spelling)))
 }
 
 fn object(
@@ -208,7 +209,7 @@ fn object(
     };
     Ok(Reply::json(
         200,
-        json!({kind.singular(): cloud.variant.show(kind, &row, cloud.spelling)}),
+        json!({kind.singular(): cloud.variant.list(kind, &row, cloud.spelling)}),
     ))
 }
 

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use crate::simulator::openstack::agent::{AgentPace, Memo};
 use crate::simulator::openstack::clock::Stamp;
 use crate::simulator::openstack::kinds::Kind;
+use crate::simulator::openstack::listing::FieldsTaken;
 use crate::simulator::openstack::reply::Refusal;
 use crate::simulator::openstack::variant::{Series, Spelling, Variant};
 
@@ -21,6 +22,8 @@ pub(crate) struct Cloud {
     pub(crate) pace: AgentPace,
     /// `pagination_max_limit`: caps `limit`, and pages a LIST that has none.
     pub(crate) page_cap: Option<usize>,
+    /// Which of several `fields` count.
+    pub(crate) fields_taken: FieldsTaken,
     /// Stands in hrefs instead of the request's own host.
     pub(crate) advertised: Option<String>,
     /// Whether the VPN service plugin is not loaded.
@@ -165,6 +168,7 @@ impl Cloud {
             spelling: Spelling::default(),
             pace,
             page_cap: None,
+            fields_taken: FieldsTaken::default(),
             advertised: None,
             vpn_absent: false,
             quotas: HashMap::new(),

@@ -3,6 +3,8 @@
 //! Rows are kept as stock Neutron has them; what another cloud adds, leaves out or words differently is
 //! done on the way out, here.
 
+use std::net::Ipv4Addr;
+
 use serde_json::{Map, Value, json};
 
 use crate::simulator::chance;
@@ -40,6 +42,8 @@ pub(crate) enum Words {
     Auth,
     Encryption,
     Pfs,
+    /// What dead peer detection does.
+    DpdAction,
 }
 
 impl Variant {
@@ -56,6 +60,8 @@ impl Variant {
                 "group20", "group21", "disable",
             ],
             (Words::Pfs, _) => PFS,
+            (Words::DpdAction, Self::K5) => &["hold", "restart"],
+            (Words::DpdAction, _) => &["clear", "disabled", "hold", "restart", "restart-by-peer"],
         }
     }
 
@@ -90,46 +96,47 @@ impl Variant {
     /// Rules for connections beyond Neutron's.
     ///
     /// Open Telekom Cloud refuses keys shorter than 6 or longer than 128 characters or of other characters,
-    /// names beyond 1 to 64, another MTU than 1500, `admin_state_up: false`
-    /// and any description, in its own words.
+    /// names beyond 1 to 64, peers' addresses and ids beyond 250, another MTU than 1500, `admin_state_up: false`
+    /// and any description, in its own words. K5 takes a peer's public IPv4 address and no other.
     pub(crate) fn connection_rules(
         self,
         creating: bool,
         object: &Map<String, Value>,
     ) -> Result<(), Refusal> {
-        if self != Self::Otc {
-            return Ok(());
+        match self {
+            Self::Neutron => Ok(()),
+            Self::Otc => otc_rules(creating, object),
+            Self::K5 => k5_rules(object),
         }
-        let text = |name: &str| object.get(name).and_then(Value::as_str);
-        let in_set =
-            |c: char| c.is_ascii_alphanumeric() || "~`!@#$%^()-_+=[]{}|\\,./:;".contains(c);
-        let psk =
-            text("psk").is_none_or(|psk| (6..=128).contains(&psk.len()) && psk.chars().all(in_set));
-        let name = text("name").is_none_or(|name| name.chars().count() <= 64);
-        // The example of its update has an MTU of 1200.
-        let mtu = !creating || object.get("mtu").is_none_or(|mtu| *mtu == 1500);
-        let up = object.get("admin_state_up") != Some(&Value::Bool(false));
-        // Its documents reserve the description for the cloud's own use.
-        let description = text("description").is_none_or(str::is_empty);
-        if psk && name && mtu && up && description {
-            return Ok(());
-        }
-        Err(Refusal::new(400, "VPC.1001", "Invalid VPN parameters."))
     }
 
-    /// One row as this cloud shows it.
+    /// One row as this cloud shows it in a LIST, and in the answer to a write.
+    ///
+    /// Open Telekom Cloud's two examples of the same connection differ: a GET shows both names of the project and
+    /// nothing of orders, a LIST shows `tenant_id` alone, and the order, the time and the tags.
+    pub(crate) fn list(self, kind: Kind, row: &Row, spelling: Spelling) -> Map<String, Value> {
+        let mut shown = self.show(kind, row, spelling);
+        if self == Self::Otc {
+            shown.remove("project_id");
+            if kind == Kind::Connection {
+                add_order(&mut shown, row);
+            }
+        }
+        shown
+    }
+
+    /// One row as this cloud shows it in a GET.
     pub(crate) fn show(self, kind: Kind, row: &Row, spelling: Spelling) -> Map<String, Value> {
         let mut shown: Map<String, Value> = row.fields.clone();
         shown.retain(|name, _| !self.lacks(kind, name));
         match self {
             Self::Neutron => return shown,
             Self::Otc => {
-                shown.remove("project_id");
-                if matches!(kind, Kind::Connection | Kind::VpnService) {
-                    shown.insert("order_id".to_owned(), json!(""));
-                    shown.insert("product_id".to_owned(), json!(""));
-                    shown.insert("created_at".to_owned(), json!(row.created.without_zone()));
-                    shown.insert("tags".to_owned(), json!([]));
+                if kind != Kind::Connection {
+                    shown.remove("project_id");
+                }
+                if kind == Kind::VpnService {
+                    add_order(&mut shown, row);
                 }
                 if let Some(Value::String(status)) = shown.get_mut("status")
                     && spelling.blank_in_status
@@ -195,6 +202,52 @@ impl Variant {
         };
         Reply::json(status, json!({"code": code, "message": message}))
     }
+}
+
+/// What only Open Telekom Cloud knows of what is ordered there.
+fn add_order(shown: &mut Map<String, Value>, row: &Row) {
+    shown.insert("order_id".to_owned(), json!(""));
+    shown.insert("product_id".to_owned(), json!(""));
+    shown.insert("created_at".to_owned(), json!(row.created.without_zone()));
+    shown.insert("tags".to_owned(), json!([]));
+}
+
+fn k5_rules(object: &Map<String, Value>) -> Result<(), Refusal> {
+    let Some(address) = object.get("peer_address").and_then(Value::as_str) else {
+        return Ok(());
+    };
+    // The example in its documents has 172.24.4.226, so that private ranges are no reason to refuse one.
+    let is_host = address.parse::<Ipv4Addr>().is_ok_and(|address| {
+        let nobody = address.is_loopback() || address.is_unspecified() || address.is_broadcast();
+        !(nobody || address.is_link_local() || address.is_multicast())
+    });
+    if is_host {
+        return Ok(());
+    }
+    let message = format!(
+        "Invalid input for peer_address. Reason: '{address}' is not a public IPv4 address."
+    );
+    Err(Refusal::bad_request(message))
+}
+
+fn otc_rules(creating: bool, object: &Map<String, Value>) -> Result<(), Refusal> {
+    let text = |name: &str| object.get(name).and_then(Value::as_str);
+    let in_set = |c: char| c.is_ascii_alphanumeric() || "~`!@#$%^()-_+=[]{}|\\,./:;".contains(c);
+    let psk =
+        text("psk").is_none_or(|psk| (6..=128).contains(&psk.len()) && psk.chars().all(in_set));
+    let peer = ["peer_address", "peer_id"]
+        .into_iter()
+        .all(|name| text(name).is_none_or(|peer| peer.chars().count() <= 250));
+    let name = text("name").is_none_or(|name| name.chars().count() <= 64);
+    // The example of its update has an MTU of 1200.
+    let mtu = !creating || object.get("mtu").is_none_or(|mtu| *mtu == 1500);
+    let up = object.get("admin_state_up") != Some(&Value::Bool(false));
+    // Its documents reserve the description for the cloud's own use.
+    let description = text("description").is_none_or(str::is_empty);
+    if psk && name && peer && mtu && up && description {
+        return Ok(());
+    }
+    Err(Refusal::new(400, "VPC.1001", "Invalid VPN parameters."))
 }
 
 /// Peculiarities of texts, each switched on by an option.

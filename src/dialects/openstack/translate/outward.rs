@@ -6,7 +6,7 @@ use crate::{
         mark,
         translate::{
             ACTIONS, DEFAULT_DPD, DEFAULT_MTU, INITIATIONS, LONGEST_TEXT, connection, dpd_times,
-            plain_peer_id, psk,
+            plain_peer_id, psk, word,
         },
         variant::Variant,
         wire::Body,
@@ -210,12 +210,6 @@ fn network_set(rules: &[PolicyRule]) -> BTreeSet<String> {
             Err(_) => text.clone(),
         })
         .collect()
-}
-
-fn word<T: Copy + PartialEq>(table: &[(&'static str, T)], meaning: T) -> &'static str {
-    let found = table.iter().find(|(_, known)| *known == meaning);
-    // What has no word here was refused before.
-    found.unwrap_or(&table[0]).0
 }
 
 /// What a PUT is to say, and why it cannot.

@@ -4,11 +4,12 @@ use crate::{
     core::error::Violation,
     dialects::openstack::{
         mark,
-        translate::{LONGEST_TEXT, dpd_times},
-        variant::{LARGEST, Variant},
+        translate::{ACTIONS, LONGEST_TEXT, dpd_times, word},
+        variant::{LARGEST, PeerAddress, Variant},
     },
     model::{Authentication, ConnectionSpec, Field, PolicyRule, Selectors},
 };
+use std::net::Ipv4Addr;
 
 /// What a spec is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +84,12 @@ impl<'a> Refusals<'a> {
                 self.text(field, &spec.peer_address);
                 self.refuse(spec.peer_address.is_empty(), field.path(), "must be given");
                 self.at_most(field, &spec.peer_address);
+                let fits = match variant.peer_address {
+                    PeerAddress::Any => true,
+                    PeerAddress::PublicIpv4 => is_public_ipv4(&spec.peer_address),
+                };
+                let what = "is a public IPv4 address here, and no host name";
+                self.refuse(!fits && !spec.peer_address.is_empty(), field.path(), what);
             }
             Field::PeerId => {
                 let id = spec.peer_id.as_deref().unwrap_or_default();
@@ -106,8 +113,9 @@ impl<'a> Refusals<'a> {
     }
 
     fn at_most(&mut self, field: Field, text: &str) {
-        let what = format!("has at most {LONGEST_TEXT} characters");
-        self.refuse(text.chars().count() > LONGEST_TEXT, field.path(), what);
+        let most = self.variant.longest_peer;
+        let what = format!("has at most {most} characters");
+        self.refuse(text.chars().count() > most, field.path(), what);
     }
 
     fn description(&mut self) {
@@ -159,9 +167,14 @@ impl<'a> Refusals<'a> {
     }
 
     fn dpd(&mut self) {
-        if self.spec.dpd.is_none() {
+        let Some(dpd) = &self.spec.dpd else {
             return;
-        }
+        };
+        let actions = self.variant.dpd_actions;
+        let known = dpd.action.is_none_or(|action| actions.contains(&action));
+        let words: Vec<&str> = actions.iter().map(|it| word(&ACTIONS, *it)).collect();
+        let what = format!("can only be {} here", words.join(" or "));
+        self.refuse(!known, "dpd.action", what);
         let (interval, timeout) = dpd_times(self.spec);
         let what =
             "must be longer than the interval; unset, the interval is 30 s and the timeout 120 s";
@@ -231,6 +244,15 @@ impl<'a> Refusals<'a> {
             self.refuse(rule.destinations.iter().any(long), &destinations, what);
         }
     }
+}
+
+/// Whether this is an IPv4 address that a peer can have. Private ranges are not told apart: what is public depends
+/// on the cloud's own network, and the example of K5's document, 172.24.4.226, is of one.
+fn is_public_ipv4(text: &str) -> bool {
+    text.parse::<Ipv4Addr>().is_ok_and(|address| {
+        let nobody = address.is_unspecified() || address.is_loopback() || address.is_broadcast();
+        !(nobody || address.is_link_local() || address.is_multicast())
+    })
 }
 
 fn has(length: &std::ops::RangeInclusive<usize>, text: &str) -> bool {

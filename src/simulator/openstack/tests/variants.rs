@@ -45,6 +45,18 @@ async fn open_telekom_cloud_repeats_a_key_and_knows_no_project() {
         keys,
         "those of the documents' example, no more and no less"
     );
+    // The examples of the two documents, of 2025 and before, have different keys.
+    let id = shown["id"].as_str().unwrap();
+    let listed = bench.get(CONNECTIONS).await.json();
+    let listed = &listed["ipsec_site_connections"][0];
+    assert_eq!(sorted_keys(listed), keys);
+    let alone = bench.get(&format!("{CONNECTIONS}/{id}")).await.json();
+    let alone = &alone["ipsec_site_connection"];
+    let keys = "admin_state_up auth_mode description dpd id ikepolicy_id initiator ipsecpolicy_id local_ep_group_id mtu \
+                name peer_address peer_cidrs peer_ep_group_id peer_id project_id psk route_mode status tenant_id \
+                vpnservice_id";
+    assert_eq!(sorted_keys(alone), keys);
+    assert_eq!(alone["project_id"], alone["tenant_id"]);
     let unknown = bench
         .get(&format!("{CONNECTIONS}?fields=id&limit=abc&name=nobody"))
         .await;
@@ -57,6 +69,9 @@ async fn open_telekom_cloud_repeats_a_key_and_knows_no_project() {
     );
     for over in [
         json!({"psk": "short"}),
+        json!({"psk": "k".repeat(129)}),
+        json!({"peer_id": "i".repeat(251)}),
+        json!({"peer_address": "h".repeat(251)}),
         json!({"psk": "with a blank"}),
         json!({"mtu": 1400}),
         json!({"admin_state_up": false}),
@@ -82,7 +97,7 @@ async fn k5_has_a_zone_and_no_groups() {
     let bench = Bench::new(options).await;
     let legacy =
         json!({"local_ep_group_id": null, "peer_ep_group_id": null, "peer_cidrs": ["10.1.0.0/24"]});
-    let got = bench.create(legacy).await;
+    let got = bench.create(legacy.clone()).await;
     assert_eq!(got.status, 201, "{}", got.text);
     let shown = got.json()["ipsec_site_connection"].clone();
     assert_eq!(
@@ -96,10 +111,26 @@ async fn k5_has_a_zone_and_no_groups() {
         keys,
         "those of the documents' example, no more and no less"
     );
-    assert_eq!(
-        bench.create(json!({})).await.refusal(),
-        (400, "HTTPBadRequest".to_owned())
-    );
+    for over in [
+        json!({}),
+        json!({"dpd": {"action": "clear"}}),
+        json!({"dpd": {"action": "disabled"}}),
+        json!({"dpd": {"action": "restart-by-peer"}}),
+        json!({"peer_address": "localhost"}),
+        json!({"peer_address": "2001:db8::1"}),
+        json!({"peer_address": "127.0.0.1"}),
+    ] {
+        let mut wanted = legacy.clone();
+        match over.as_object().unwrap() {
+            over if over.is_empty() => wanted = json!({}),
+            over => wanted.as_object_mut().unwrap().extend(over.clone()),
+        }
+        assert_eq!(
+            bench.create(wanted).await.refusal(),
+            (400, "HTTPBadRequest".to_owned()),
+            "{over}"
+        );
+    }
     let groups = bench
         .call(Method::GET, "/v2.0/vpn/endpoint-groups", None)
         .await;

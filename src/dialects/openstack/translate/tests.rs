@@ -82,43 +82,124 @@ fn a_recorded_connection_leaves_nothing_over_but_its_status() {
     assert!(!format!("{read:?}").contains("s3cret"));
 }
 
+/// Every value of the three documents, each as what the model says of it; nothing is left over but the status.
 #[test]
 fn the_vendors_examples_are_read_whole() {
-    let otc = connection(
-        one(include_str!(
-            "../../../../tests/fixtures/openstack/otc_show_down.json"
-        )),
+    let example = |text: &str, variant| {
+        let answer = json::parse(text.as_bytes()).unwrap();
+        let body = Body::under(ONE, answer.clone())
+            .unwrap_or_else(|| ListPage::of(MANY, answer).unwrap().rows.remove(0));
+        connection(body, variant)
+    };
+    let shared = |read: Connection| Connection {
+        display_name: "vpnconnection1".to_owned(),
+        admin_enabled: Some(true),
+        peer: Peer {
+            address: "172.24.4.226".to_owned(),
+            id: "172.24.4.226".to_owned(),
+            certificate: false,
+            psk_set: true,
+        },
+        dpd: Some(DeadPeerDetection {
+            action: Some(DpdAction::Hold),
+            interval_seconds: Some(30),
+            timeout_seconds: Some(120),
+        }),
+        initiation: Some(Initiation::Both),
+        mtu: Some(1500),
+        etag: read.etag.clone(),
+        ..Connection::default()
+    };
+    let project = |project: &str| OpenstackDetails {
+        project_id: project.to_owned(),
+        auth_mode: "psk".to_owned(),
+        route_mode: "static".to_owned(),
+        ..OpenstackDetails::default()
+    };
+    let status =
+        |word: &str| serde_json::Map::from_iter([("status".to_owned(), Value::from(word))]);
+    let id = |id: &str| Some(id.to_owned());
+    let otc = |read: Connection| Connection {
+        id: "851f280f-5639-4ea3-81aa-e298525ab74b".to_owned(),
+        vpn_service: id("5c561d9d-eaea-45f6-ae3e-08d1a7080828"),
+        ike_policy: id("9b00d6b0-6c93-4ca5-9747-b8ade7bb514f"),
+        ipsec_policy: id("e6e23d0c-9519-4d52-8ea4-5b1f96d857b1"),
+        selectors: Some(Selectors::EndpointGroups {
+            local: "3e1815dd-e212-43d0-8f13-b494fa553e68".to_owned(),
+            peer: "9ad5a7e0-6dac-41b4-b20d-a7b8645fddf1".to_owned(),
+        }),
+        ..shared(read)
+    };
+
+    let shown = example(
+        include_str!("../../../../tests/fixtures/openstack/otc_show_down.json"),
         &OTC,
     );
-    assert_eq!(native(&otc), object!({ "status": "DOWN" }));
-    assert_eq!(
-        openstack(&otc).project_id,
-        "10039663455a446d8ba2cbb058b0f578"
-    );
+    let expected = Connection {
+        details: Some(Details::Openstack(project(
+            "10039663455a446d8ba2cbb058b0f578",
+        ))),
+        native: status("DOWN"),
+        ..otc(shown.clone())
+    };
+    assert_eq!(format!("{shown:#?}"), format!("{expected:#?}"));
 
-    let text = include_str!(
-        "../../../../tests/fixtures/openstack/otc_list_pending_create_with_blank.json"
+    let listed = example(
+        include_str!(
+            "../../../../tests/fixtures/openstack/otc_list_pending_create_with_blank.json"
+        ),
+        &OTC,
     );
-    let page = ListPage::of(MANY, json::parse(text.as_bytes()).unwrap()).unwrap();
-    let listed = connection(page.rows[0].clone(), &OTC);
-    assert_eq!(
-        openstack(&listed).project_id,
-        "10039663455a446d8ba2cbb058b0f578"
-    );
-    assert_eq!(openstack(&listed).created_at, "2020-08-05 12:39:35.921257");
-    assert_eq!(native(&listed), object!({ "status": "PENDING CREATE" }));
+    let expected = Connection {
+        details: Some(Details::Openstack(OpenstackDetails {
+            created_at: "2020-08-05 12:39:35.921257".to_owned(),
+            ..project("10039663455a446d8ba2cbb058b0f578")
+        })),
+        native: status("PENDING CREATE"),
+        ..otc(listed.clone())
+    };
+    assert_eq!(format!("{listed:#?}"), format!("{expected:#?}"));
     // The same connection, as far as it can be written, whichever way it was read.
-    assert_eq!(listed.etag, otc.etag);
+    assert_eq!(listed.etag, shown.etag);
 
-    let k5 = connection(
-        one(include_str!(
-            "../../../../tests/fixtures/openstack/k5_show_pending_create.json"
-        )),
+    let k5 = example(
+        include_str!("../../../../tests/fixtures/openstack/k5_show_pending_create.json"),
         &K5,
     );
-    assert_eq!(openstack(&k5).availability_zone, "AZ1");
-    assert_eq!(k5.selectors, Some(networks(&["10.1.0.0/24"])));
-    assert_eq!(native(&k5), object!({ "status": "PENDING_CREATE" }));
+    let expected = Connection {
+        id: "cbc152a0-7e93-4f98-9f04-b085a4bf2511".to_owned(),
+        vpn_service: id("c2f3178d-5530-4c4a-89fc-050ecd552636"),
+        ike_policy: id("bf5612ac-15fb-460c-9b3d-6453da2fafa2"),
+        ipsec_policy: id("8ba867b2-67eb-4835-bb61-c226804a1584"),
+        selectors: Some(networks(&["10.1.0.0/24"])),
+        details: Some(Details::Openstack(OpenstackDetails {
+            availability_zone: "AZ1".to_owned(),
+            ..project("ccb81365fe36411a9011e90491fe1330")
+        })),
+        native: status("PENDING_CREATE"),
+        ..shared(k5.clone())
+    };
+    assert_eq!(format!("{k5:#?}"), format!("{expected:#?}"));
+}
+
+/// Each DPD action, in the word of the API and back.
+#[test]
+fn every_dpd_action_reads_as_it_is_written() {
+    for (word, action) in ACTIONS {
+        let dpd = DeadPeerDetection {
+            action: Some(action),
+            interval_seconds: Some(20),
+            timeout_seconds: Some(60),
+        };
+        let spec = ConnectionSpec {
+            dpd: Some(dpd),
+            ..ConnectionSpec::default()
+        };
+        let body = new_connection(&spec, &Mark::new(), &NEUTRON);
+        assert_eq!(body["dpd"]["action"], word);
+        assert_eq!(connection(Body::new(body), &NEUTRON).dpd, Some(dpd));
+    }
+    assert_eq!(ACTIONS.len(), 5);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use http::{Method, StatusCode};
 use isthmus::{
     core::{
         dialect::{Call, Dialect, Mark, PageRequest, Proof, Target},
-        error::{ErrorKind, ErrorReason},
+        error::{Error, ErrorKind, ErrorReason},
     },
     dialects,
     model::{
@@ -22,7 +22,7 @@ use isthmus::{
         RealizationState as State, Selectors, Sighting, TunnelInterface,
     },
     simulator::{
-        faults::{Answer, Fault, Faults, Rule},
+        faults::{Answer, Fault, Faults, Foreign404, Rule},
         http::Server,
         nsx::{self, NsxOptions, NsxSimulator},
         openstack::{self, OpenstackOptions, OpenstackSimulator},
@@ -48,6 +48,8 @@ trait Cloud: Send + Sync {
     fn settle(&self, id: &str);
     /// Somebody else removes it.
     fn vanish(&self, id: &str);
+    /// Its lists no longer show a connection that is there all the same, where they are used to look.
+    fn hide(&self, _id: &str) {}
     /// The VPN API is no longer there.
     fn remove_api(&self);
     /// The login stops being accepted; how many logins were tried so far.
@@ -220,6 +222,11 @@ impl Cloud for Openstack {
             .vanish(openstack::Kind::Connection, id);
     }
 
+    fn hide(&self, id: &str) {
+        let state = self.simulator.state();
+        assert!(state.hide_from_list(openstack::Kind::Connection, id, true));
+    }
+
     fn remove_api(&self) {
         self.simulator.state().set_vpn_absent(true);
     }
@@ -273,7 +280,7 @@ async fn made(cloud: &dyn Cloud) -> String {
     written.id
 }
 
-async fn look(cloud: &dyn Cloud, id: &str) -> Result<Sighting, isthmus::core::error::Error> {
+async fn look(cloud: &dyn Cloud, id: &str) -> Result<Sighting, Error> {
     let mut results = cloud.dialect().look(&[target(id)], &call()).await;
     assert_eq!(results.len(), 1);
     results.remove(0)
@@ -508,6 +515,86 @@ async fn an_absent_api_deletes_nothing(cloud: &dyn Cloud) {
     );
 }
 
+/// The calls that can find a connection missing.
+const CALLS: [&str; 5] = ["get", "look", "look at many", "update", "delete"];
+
+async fn do_call(cloud: &dyn Cloud, id: &str, name: &str) -> Result<(), Error> {
+    let dialect = cloud.dialect();
+    match name {
+        "get" => dialect.get(id, &call()).await.map(drop),
+        "update" => dialect.update(id, &rename("x"), &call()).await.map(drop),
+        "delete" => dialect.delete(id, None, &call()).await.map(drop),
+        name => {
+            let batch = dialect.capabilities().look_batch.min(2);
+            let targets = [target(id), target(id)];
+            let most = if name == "look" { 1 } else { batch };
+            let seen = dialect.look(&targets[..most], &call()).await;
+            let told: Result<Vec<_>, _> = seen.into_iter().collect();
+            told.map(drop)
+        }
+    }
+}
+
+/// A 404 in words that are not the cloud's own for its connection proves nothing, whichever request it strikes.
+async fn a_foreign_404_proves_nothing(cloud: &dyn Cloud) {
+    let id = made(cloud).await;
+    cloud.settle(&id);
+    // What a list does not show is asked for alone.
+    cloud.hide(&id);
+    for shape in Foreign404::ALL {
+        let path = format!("{}/", cloud.collection());
+        let on = |method| Rule::on(method, path.clone(), Fault::Foreign404(shape));
+        let cases: [(&str, Rule, &[&str]); 3] = [
+            (
+                "all",
+                Rule::at(path.clone(), Fault::Foreign404(shape)),
+                &CALLS,
+            ),
+            ("PUT", on(Method::PUT), &["update"]),
+            ("DELETE", on(Method::DELETE), &["delete"]),
+        ];
+        for (struck, rule, calls) in cases {
+            cloud.faults().inject(rule);
+            for name in calls {
+                let at = format!("{shape:?} to {struck}: {name}");
+                let error = do_call(cloud, &id, name).await.expect_err(&at);
+                assert!(error.is_outage(), "{at}: {error:?}");
+                assert_eq!(error.reason, ErrorReason::UpstreamBrokenAnswer, "{at}");
+            }
+            cloud.faults().clear();
+        }
+    }
+    assert!(cloud.dialect().get(&id, &call()).await.is_ok());
+}
+
+/// Even in the cloud's own words a 404 counts only where the collection answers; then every call says the same.
+async fn gone_needs_a_collection_that_answers(cloud: &dyn Cloud) {
+    let id = made(cloud).await;
+    cloud.vanish(&id);
+    let html = Answer::text(StatusCode::NOT_FOUND, "text/html", "<html>not found</html>");
+    for fault in [
+        Fault::Answer(html),
+        Fault::Answer(Answer::status(StatusCode::INTERNAL_SERVER_ERROR)),
+        Fault::Answer(Answer::text(StatusCode::OK, "text/html", "<html></html>")),
+        Fault::CutBeforeHandling,
+    ] {
+        let name = format!("{fault:.40?}");
+        let rule = Rule::on(Method::GET, format!("{}$", cloud.collection()), fault);
+        cloud.faults().inject(rule);
+        for call in CALLS {
+            let error = do_call(cloud, &id, call).await.expect_err(&name);
+            assert!(error.is_outage(), "{call}, {name}: {error:?}");
+        }
+        cloud.faults().clear();
+    }
+    for call in CALLS {
+        match do_call(cloud, &id, call).await {
+            Ok(()) => assert!(call.starts_with("look"), "{call}"),
+            Err(error) => assert_eq!(error.reason, ErrorReason::ConnectionNotFound, "{call}"),
+        }
+    }
+}
+
 /// Answers that are broken, foreign or too large are errors and no sightings, and end in time.
 async fn broken_answers_tell_nothing(cloud: &dyn Cloud) {
     let id = made(cloud).await;
@@ -671,6 +758,8 @@ macro_rules! conformance {
                 many_are_looked_at_in_order,
                 an_outage_tells_nothing,
                 an_absent_api_deletes_nothing,
+                a_foreign_404_proves_nothing,
+                gone_needs_a_collection_that_answers,
                 broken_answers_tell_nothing,
                 throttling_is_told,
                 a_lost_answer_makes_nothing_twice,

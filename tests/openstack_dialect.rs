@@ -14,7 +14,7 @@ use isthmus::{
         Details, DpdAction, Field, PolicyRule, Psk, RealizationState as State, Selectors, Sighting,
     },
     simulator::{
-        faults::{Answer, Fault, Gate, Rule},
+        faults::{Answer, Fault, Foreign404, Gate, Rule},
         openstack::{
             FieldsTaken, Kind, OpenstackOptions, OpenstackSimulator, Region, Series, Variant,
         },
@@ -1181,6 +1181,54 @@ async fn an_etag_does_not_depend_on_how_the_cloud_spells_what_is_the_same() {
     state.set_attribute(Kind::Connection, &id, "peer_id", Some("other".into()));
     let after = bench.dialect.get(&id, &call()).await.unwrap().etag;
     assert_ne!(before, after);
+}
+
+#[tokio::test]
+async fn gone_is_said_by_the_clouds_own_words_in_every_variant() {
+    for options in every_variant() {
+        let variant = options.variant;
+        let bench = Bench::new(options);
+        let spec = taken(&bench, variant, "a");
+        let id = bench.make(&spec).await.unwrap();
+        let item = format!("{CONNECTIONS}/");
+        for shape in Foreign404::ALL {
+            let rule = Rule::at(&*item, Fault::Foreign404(shape));
+            bench.cloud.faults().inject(rule);
+            let at = format!("{variant:?} {shape:?}");
+            for error in [
+                bench.dialect.get(&id, &call()).await.unwrap_err(),
+                bench.look_at(&id).await.unwrap_err(),
+                bench.dialect.delete(&id, None, &call()).await.unwrap_err(),
+                bench
+                    .dialect
+                    .update(&id, &named("x"), &call())
+                    .await
+                    .unwrap_err(),
+            ] {
+                assert_eq!(error.reason, ErrorReason::UpstreamBrokenAnswer, "{at}");
+            }
+            bench.cloud.faults().clear();
+        }
+        // The cloud's own words are contradicted by a list that shows the connection.
+        let row = bench.cloud.state().row(Kind::Connection, &id).unwrap();
+        lists(&bench, json!([row]));
+        bench.cloud.state().vanish(Kind::Connection, &id);
+        for error in [
+            bench.dialect.get(&id, &call()).await.unwrap_err(),
+            bench.look_at(&id).await.unwrap_err(),
+            bench.dialect.delete(&id, None, &call()).await.unwrap_err(),
+        ] {
+            assert_eq!(
+                error.reason,
+                ErrorReason::UpstreamBrokenAnswer,
+                "{variant:?}"
+            );
+        }
+        bench.cloud.faults().clear();
+        assert_eq!(bench.look_at(&id).await.unwrap().state, State::Deleted);
+        let gone = bench.dialect.delete(&id, None, &call()).await.unwrap_err();
+        assert_error(&gone, ErrorKind::NotFound, ErrorReason::ConnectionNotFound);
+    }
 }
 
 /// Every DPD action that a variant has goes into the cloud and comes back; the others are refused by name, here

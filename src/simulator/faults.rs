@@ -21,6 +21,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use http::{Method, StatusCode};
+use serde_json::json;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -184,6 +185,8 @@ pub enum Fault {
     Shut,
     /// Answers this; the request is not handled.
     Answer(Answer),
+    /// Answers 404 in words that are not the service's own for what was asked; the request is not handled.
+    Foreign404(Foreign404),
     /// Resets the connection; the request is not handled.
     CutBeforeHandling,
     /// Handles the request, then closes the connection without a word: the write happened, its answer is lost.
@@ -200,6 +203,81 @@ impl Fault {
     /// Whether the request's fate is decided, so that later rules are not looked at.
     fn is_final(&self) -> bool {
         !matches!(self, Fault::Delay(_) | Fault::Hold(_) | Fault::Shut)
+    }
+}
+
+/// A 404 that proves nothing of what was asked for, because whoever says it does not know. All but one quote the
+/// request, as such answers do: that an id is in a 404 tells nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Foreign404 {
+    /// JSON of an API gateway that has no such route, in the form of Huawei's.
+    Gateway,
+    /// A page of HTML, from a proxy.
+    Html,
+    /// Plain text, as of a server that knows no such path.
+    Text,
+    /// JSON of another service behind the same address, in Keystone's form.
+    Service,
+    /// Neutron's form of error, about a thing of another kind.
+    NeutronOther,
+    /// Neutron's form of error without a type, as its oldest releases have it.
+    NeutronUntyped,
+    /// NSX's form of error, with a code that is not about absence.
+    NsxOther,
+    /// No body at all.
+    Empty,
+}
+
+impl Foreign404 {
+    /// Every shape.
+    pub const ALL: [Self; 8] = [
+        Self::Gateway,
+        Self::Html,
+        Self::Text,
+        Self::Service,
+        Self::NeutronOther,
+        Self::NeutronUntyped,
+        Self::NsxOther,
+        Self::Empty,
+    ];
+
+    /// The answer to this request.
+    pub(crate) fn answer(self, method: &Method, path: &str) -> Answer {
+        let id = path.rsplit('/').next().unwrap_or_default();
+        let json = |body: serde_json::Value| Answer::json(StatusCode::NOT_FOUND, &body);
+        match self {
+            Self::Gateway => json(json!({
+                "error_code": "APIGW.0101",
+                "error_msg": format!("The API does not exist or has not been published: {method} {path}"),
+                "request_id": "5f1c0e0a9d6b4d8b",
+            })),
+            Self::Html => {
+                let page = format!(
+                    "<html><body><h1>404 Not Found</h1><p>{path} was not found</p></body></html>\n"
+                );
+                Answer::text(StatusCode::NOT_FOUND, "text/html", page)
+            }
+            Self::Text => {
+                let text = format!("404 page not found: {path}\n");
+                Answer::text(StatusCode::NOT_FOUND, "text/plain", text)
+            }
+            Self::Service => json(json!({ "error": {
+                "code": 404, "title": "Not Found", "message": format!("Could not find {id}."),
+            } })),
+            Self::NeutronOther => json(json!({ "NeutronError": {
+                "type": "PortNotFound", "message": format!("Port {id} could not be found."), "detail": "",
+            } })),
+            Self::NeutronUntyped => {
+                json(json!({ "NeutronError": format!("No such path: {path}") }))
+            }
+            Self::NsxOther => json(json!({
+                "httpStatus": "NOT_FOUND",
+                "error_code": 100,
+                "module_name": "common-services",
+                "error_message": format!("{path} is not handled here"),
+            })),
+            Self::Empty => Answer::status(StatusCode::NOT_FOUND),
+        }
     }
 }
 

@@ -358,12 +358,10 @@ async fn answer(
     cut: watch::Sender<Option<Cut>>,
 ) -> Result<Response<Body>, Infallible> {
     let in_flight = shared.log.arrived(Seen::of(&request));
-    let uri = request.uri();
-    let struck = shared.faults.strike(
-        request.method(),
-        uri.path(),
-        uri.query().unwrap_or_default(),
-    );
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let struck = shared
+        .faults
+        .strike(&method, uri.path(), uri.query().unwrap_or_default());
     let handle = shared.router.clone().oneshot(request.map(Body::new));
     for fault in struck {
         match fault {
@@ -377,6 +375,9 @@ async fn answer(
             Fault::Shut => shared.shut().await,
             // Its request is being answered until the last byte is taken, or its client has hung up.
             Fault::Answer(answer) => return Ok(held(say(answer), in_flight)),
+            Fault::Foreign404(kind) => {
+                return Ok(held(say(kind.answer(&method, uri.path())), in_flight));
+            }
             Fault::CutBeforeHandling => return end(&cut, Cut::Reset).await,
             Fault::CutAfterHandling => {
                 let Ok(_lost) = handle.await;

@@ -27,6 +27,8 @@ const WORDS_OF_ERRORS: &[(&str, &str)] = &[
     ("Internal/UPSTREAM_DENIED", "blind"),
     ("Unknown/WRITE_AMBIGUOUS", "unsure"),
     ("NotFound/CONNECTION_NOT_FOUND", "gone"),
+    ("Unavailable/API_ABSENT", "absent"),
+    ("Unavailable/UPSTREAM_REJECTED", "rejected"),
 ];
 
 /// What one cell is made with.
@@ -108,6 +110,8 @@ impl Cell<'_> {
             1 => word,
             // How often a look for a lost answer fits into the time is a matter of the machine.
             _ if self.column == Column::Late => word,
+            // How often it was asked is told by the other tables.
+            _ if matches!(self.column, Column::Foreign(_)) => word,
             times => format!("{word}×{times}"),
         }
     }
@@ -189,7 +193,8 @@ impl Cell<'_> {
                 let request = pb::DeleteConnectionRequest {
                     name: bench.name(),
                     etag: bench.etag.clone(),
-                    allow_missing: false,
+                    // A 404 that proves nothing is no reason to take a removal for done.
+                    allow_missing: matches!(self.column, Column::Foreign(_)),
                 };
                 let answer = running.connections().delete_connection(request).await?;
                 match answer.into_inner().warnings.is_empty() {

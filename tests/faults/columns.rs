@@ -3,7 +3,7 @@
 use crate::bench::Dialect;
 use bytes::Bytes;
 use http::StatusCode;
-use isthmus::simulator::faults::{Answer, Fault, Gate};
+use isthmus::simulator::faults::{Answer, Fault, Foreign404, Gate};
 use serde_json::{Value, json};
 use std::sync::LazyLock;
 
@@ -51,7 +51,18 @@ pub enum Column {
     S503,
     /// 307 to another host.
     Redirect,
+    /// 404 from something that does not know.
+    Foreign(Foreign404),
 }
+
+/// The 404s that prove nothing, by their heads in the tables of `faults/foreign.rs`: of each kind one. The suite of
+/// `tests/conformance.rs` tries every shape.
+pub const FOREIGN: [(&str, Column); 4] = [
+    ("gateway", Column::Foreign(Foreign404::Gateway)),
+    ("html", Column::Foreign(Foreign404::Html)),
+    ("neutron", Column::Foreign(Foreign404::NeutronOther)),
+    ("nsx", Column::Foreign(Foreign404::NsxOther)),
+];
 
 /// All of them, by their heads in the table.
 pub const COLUMNS: [(&str, Column); 18] = [
@@ -113,6 +124,7 @@ impl Column {
             Column::S500 => Fault::Answer(says(500)),
             Column::S503 => Fault::Answer(says(503)),
             Column::Redirect => Fault::Answer(Answer::redirect(elsewhere)),
+            Column::Foreign(shape) => Fault::Foreign404(shape),
         })
     }
 

@@ -350,13 +350,17 @@ fn openstack() -> Vec<Row> {
         row("delete:lost", Act::Delete, one().after(1))
             .before(delete(any))
             .lead(delete(any), Lost),
+        row("delete:lost-list", Act::Delete, get(MANY).query("id="))
+            .before(one().after(1))
+            .lead(delete(any), Lost),
         row("look:one", Act::Look, one()),
         row("gone:one", Act::LookGone, one()),
+        row("gone:list", Act::LookGone, get(MANY).query("id=")).before(one()),
         row("gone:sees-services", Act::LookGone, services())
             .start(READER)
-            .before(one())
+            .before(get(MANY).query("id="))
             .lead(one(), Named404),
-        row("gone:sees-list", Act::LookGone, get(MANY))
+        row("gone:sees-list", Act::LookGone, get(MANY).query("limit=1"))
             .start(READER)
             .before(services())
             .lead(one(), Named404),

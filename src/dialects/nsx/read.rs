@@ -49,12 +49,30 @@ pub async fn session_with_peer(
     id: &str,
     call: &Call,
 ) -> Result<(Body, Option<Body>)> {
-    let session = object(client, SESSIONS, id, call).await?;
+    let session = session(client, id, call).await?;
     let peer = match peer_endpoint_id(&session) {
         Some(peer) => peer_endpoint(client, &peer, call).await?,
         None => None,
     };
     Ok((session, peer))
+}
+
+/// A session.
+///
+/// # Errors
+/// `NotFound` if NSX itself says that it is not there, and the collection answers: without the API, everything
+/// is 404.
+pub async fn session(client: &Client, id: &str, call: &Call) -> Result<Body> {
+    let found = object(client, SESSIONS, id, call).await;
+    proven(client, found, call).await
+}
+
+/// Whether it is so that a session is not there: only if the collection answers.
+pub async fn proven<T>(client: &Client, found: Result<T>, call: &Call) -> Result<T> {
+    if matches!(&found, Err(error) if error.kind == ErrorKind::NotFound) {
+        probe(client, call).await?;
+    }
+    found
 }
 
 /// One object of a collection.

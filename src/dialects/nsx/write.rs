@@ -137,7 +137,8 @@ pub async fn update(
 pub async fn delete(client: &Client, id: &str, etag: Option<&str>, call: &Call) -> Result<Written> {
     let (session, peer) = read::session_with_peer(client, id, call).await?;
     check_etag(etag, &session, peer.as_ref())?;
-    let request_id = remove(client, SESSIONS, id, call).await?;
+    let removed = remove(client, SESSIONS, id, call).await;
+    let request_id = read::proven(client, removed, call).await?;
     let mut warnings = Vec::new();
     if let Some(peer) = peer.filter(mark::is_on) {
         let removed = remove_unused(client, PEER_ENDPOINTS, &peer.id(), call).await;
@@ -300,7 +301,11 @@ async fn remove(
     };
     let mut patience = Patience::until(call.deadline);
     loop {
-        match read::object(client, collection, id, call).await {
+        let now = match collection {
+            SESSIONS => read::session(client, id, call).await,
+            _ => read::object(client, collection, id, call).await,
+        };
+        match now {
             Err(error) if error.kind == ErrorKind::NotFound => return Ok(None),
             Ok(_) if said_failed => return Err(because),
             Ok(_) => {}

@@ -30,7 +30,9 @@ pub enum Asked {
 }
 
 /// The type of a 404 by which Neutron itself says that there is no such connection.
-pub const CONNECTION_NOT_FOUND: &str = "IPsecSiteConnectionNotFound";
+const CONNECTION_NOT_FOUND: &str = "IPsecSiteConnectionNotFound";
+/// The type of a 404 by which Neutron hides what a policy does not let an account see, or does not know a path.
+const HIDDEN: &str = "HTTPNotFound";
 
 /// The body of an answer that grants what was asked.
 ///
@@ -120,23 +122,23 @@ pub fn is_missing(answer: &Answer) -> bool {
     answer.status == 404
 }
 
-/// The words by which the cloud itself says that there is no connection `id`; `None` if it is anything else: a
-/// policy that hides, an API that is not there, a proxy that lost its way.
-pub fn names_connection(answer: &Answer, id: &str) -> Option<String> {
+/// The words by which the cloud itself says that there is no such connection: in Neutron's form, by the type that
+/// is about connections. `None` if it is anything else: a policy that hides, an API that is not there, a proxy that
+/// lost its way. That an id stands in a 404 tells nothing, since whoever knows no such URL quotes it.
+///
+/// Open Telekom Cloud and K5 document no other form for it, and no code.
+pub fn names_connection(answer: &Answer) -> Option<String> {
     let said = refusal(answer).filter(|_| is_missing(answer))?;
-    let is_other = REFERENCES.iter().any(|(kind, _)| *kind == said.kind);
-    if said.kind == CONNECTION_NOT_FOUND || (!is_other && said.message.contains(id)) {
-        let words = if said.kind.is_empty() {
-            said.message
-        } else {
-            said.kind
-        };
-        return Some(words);
-    }
-    None
+    (said.is_neutrons && said.kind == CONNECTION_NOT_FOUND).then_some(said.kind)
 }
 
-/// Whether a 404 comes from the API, or from something before it that proves nothing.
+/// Whether a 404 is how Neutron's policy hides what is there: from an account that may not see it.
+pub fn is_hidden(answer: &Answer) -> bool {
+    is_missing(answer)
+        && refusal(answer).is_some_and(|said| said.is_neutrons && said.kind == HIDDEN)
+}
+
+/// Whether a fault is told by the API, and not by something before it.
 pub fn is_from_the_api(answer: &Answer) -> bool {
     refusal(answer).is_some()
 }
@@ -193,7 +195,17 @@ pub fn proves_nothing(refused: Error) -> Error {
     Error::new(
         ErrorKind::Unavailable,
         ErrorReason::UpstreamBrokenAnswer,
-        "something before the cloud's API answers 404, which proves nothing",
+        "something answers 404 in other words than the cloud's own for a connection, which proves nothing",
+    )
+    .upstream(refused.context.upstream.unwrap_or_default())
+}
+
+/// The cloud says that a connection is not there, and shows it in its list.
+pub fn contradicted(refused: Error) -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        ErrorReason::UpstreamBrokenAnswer,
+        "the cloud answers 404 for a connection that its list shows, which proves nothing",
     )
     .upstream(refused.context.upstream.unwrap_or_default())
 }
@@ -238,11 +250,6 @@ fn by_type(kind: &str, asked: Asked) -> Option<Meaning> {
         ));
     }
     Some(match kind {
-        CONNECTION_NOT_FOUND => (
-            ErrorKind::NotFound,
-            ErrorReason::ConnectionNotFound,
-            "the cloud has no such connection",
-        ),
         "OverQuota" | "VPC.1003" => (
             ErrorKind::QuotaExceeded,
             ErrorReason::QuotaExceeded,
@@ -429,7 +436,6 @@ mod tests {
     const REJECTED: (K, R) = (K::InvalidArgument, R::UpstreamRejected);
     const NOT_ALLOWED: (K, R) = (K::PermissionDenied, R::UpstreamDenied);
     const NO_REFERENCE: (K, R) = (K::FailedPrecondition, R::ReferenceNotFound);
-    const NO_CONNECTION: (K, R) = (K::NotFound, R::ConnectionNotFound);
     const UNREADABLE: (K, R) = (K::Unavailable, R::UpstreamBrokenAnswer);
     const FAULT: (K, R) = (K::Unavailable, R::UpstreamError);
     const LOGIN: (K, R) = (K::BackendAuth, R::UpstreamAuth);
@@ -457,7 +463,8 @@ mod tests {
             (400, "MissingPeerCidrs", REJECTED),
             (400, "InvalidInput", REJECTED),
             (403, "PolicyNotAuthorized", NOT_ALLOWED),
-            (404, "IPsecSiteConnectionNotFound", NO_CONNECTION),
+            // Proven by more than itself: `read::absent`.
+            (404, "IPsecSiteConnectionNotFound", UNREADABLE),
             (404, "IKEPolicyNotFound", NO_REFERENCE),
             (404, "IPsecPolicyNotFound", NO_REFERENCE),
             (404, "VPNServiceNotFound", NO_REFERENCE),
@@ -652,10 +659,8 @@ mod tests {
 
     #[test]
     fn only_the_cloud_itself_can_say_that_a_connection_is_gone() {
-        assert!(names_connection(&typed(404, CONNECTION_NOT_FOUND), "a-1").is_some());
-        let named = |body: &str| names_connection(&answer(404, body.to_owned()), "a-1");
-        assert!(named(r#"{"NeutronError": "connection a-1 could not be found"}"#).is_some());
-        assert!(named(r#"{"code": "VPC.0202", "message": "a-1 is not there"}"#).is_some());
+        assert!(names_connection(&typed(404, CONNECTION_NOT_FOUND)).is_some());
+        assert_eq!(names_connection(&typed(400, CONNECTION_NOT_FOUND)), None);
         for body in [
             "",
             "a-1",
@@ -663,17 +668,19 @@ mod tests {
             "404 page not found",
             "{}",
             r#"{"message": "a-1"}"#,
+            r#"{"NeutronError": "connection a-1 could not be found"}"#,
+            r#"{"NeutronError": {"type": "HTTPNotFound", "message": "a-1"}}"#,
+            r#"{"NeutronError": {"type": "IKEPolicyNotFound", "message": "IKEPolicy a-1"}}"#,
+            r#"{"NeutronError": {"type": "PortNotFound", "message": "Port a-1"}}"#,
+            r#"{"code": "VPC.0202", "message": "a-1 is not there"}"#,
+            r#"{"code": "IPsecSiteConnectionNotFound", "message": "a-1"}"#,
+            r#"{"error": {"title": "IPsecSiteConnectionNotFound", "message": "a-1"}}"#,
+            r#"{"error_code": "APIGW.0101", "error_msg": "GET /v2.0/vpn/ipsec-site-connections/a-1"}"#,
         ] {
-            assert_eq!(named(body), None, "{body}");
+            let said = answer(404, body.to_owned());
+            assert_eq!(names_connection(&said), None, "{body}");
+            assert_eq!(is_hidden(&said), body.contains("HTTPNotFound"), "{body}");
         }
-        assert_eq!(names_connection(&typed(404, "HTTPNotFound"), "a-1"), None);
-        assert_eq!(
-            names_connection(&typed(400, CONNECTION_NOT_FOUND), "a-1"),
-            None
-        );
-        let policy =
-            r#"{"NeutronError": {"type": "IKEPolicyNotFound", "message": "IKEPolicy a-1"}}"#;
-        assert_eq!(named(policy), None);
     }
 
     #[test]

@@ -55,7 +55,7 @@ fn fitting(targets: &[Target]) -> usize {
 
 async fn look_at_once(client: &Client, targets: &[Target], call: &Call) -> Vec<Result<Sighting>> {
     if let [target] = targets {
-        return vec![look_alone(client, &target.id, call).await];
+        return vec![read::row(client, &target.id, &FIELDS, call).await.map(seen)];
     }
     let ids: Vec<&str> = targets.iter().map(|target| target.id.as_str()).collect();
     let rows: HashMap<String, Body> = match read::some(client, &ids, &FIELDS, call).await {
@@ -65,15 +65,18 @@ async fn look_at_once(client: &Client, targets: &[Target], call: &Call) -> Vec<R
     let each = ids.iter().map(async |id| match rows.get(*id) {
         Some(row) => Ok(sighting(row)),
         // Not being in a LIST proves nothing: it may be capped, or hide.
-        None => look_alone(client, id, call).await,
+        None => read::unlisted_row(client, id, &FIELDS, call)
+            .await
+            .map(seen),
     });
     join_all(each).await
 }
 
-async fn look_alone(client: &Client, id: &str, call: &Call) -> Result<Sighting> {
-    match read::row(client, id, &FIELDS, call).await? {
-        Ok(row) => Ok(sighting(&row)),
-        Err(words) => Ok(status::gone(&words)),
+/// What a row says of its connection, or the words by which there is none.
+fn seen(row: std::result::Result<Body, String>) -> Sighting {
+    match row {
+        Ok(row) => sighting(&row),
+        Err(words) => status::gone(&words),
     }
 }
 

@@ -61,6 +61,36 @@ pub async fn row(
     fields: &[&str],
     call: &Call,
 ) -> Result<Result<Body, String>> {
+    one(client, id, fields, Listed::Unasked, call).await
+}
+
+/// The same of a connection that the collection has just been asked for, and did not show.
+///
+/// # Errors
+/// As [`row`].
+pub async fn unlisted_row(
+    client: &Client,
+    id: &str,
+    fields: &[&str],
+    call: &Call,
+) -> Result<Result<Body, String>> {
+    one(client, id, fields, Listed::Not, call).await
+}
+
+/// What the collection says of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Listed {
+    Unasked,
+    Not,
+}
+
+async fn one(
+    client: &Client,
+    id: &str,
+    fields: &[&str],
+    listed: Listed,
+    call: &Call,
+) -> Result<Result<Body, String>> {
     let mut ask = Ask::get([CONNECTIONS, id]);
     if client.variant().narrows {
         ask = ask.fields(fields);
@@ -68,7 +98,8 @@ pub async fn row(
     let answered = client.send(ask, call).await.map_err(error_of)?;
     let value = match error::granted(&answered.answer, Asked::Read, &[]) {
         Err(refused) if error::is_missing(&answered.answer) => {
-            return absent(client, id, &answered, refused, call).await.map(Err);
+            let gone = gone(client, id, &answered, refused, listed, call).await;
+            return gone.map(Err);
         }
         granted => granted?,
     };
@@ -80,10 +111,11 @@ pub async fn row(
 /// What a 404 of one connection proves: if it is gone, the cloud's words for that.
 ///
 /// ```text
-///   404 ── the API names the connection ──► the account is shown to see ──► gone
-///    │                                            └── it is not ─────────► error: denied
-///    └── anything else ──► the collection ── 404 ─────────────────────────► error: API_ABSENT
-///                               └── there: a policy hides, or a proxy errs ► error
+///   404 ── in the API's own words for a connection
+///    │        └──► the collection answers without it ──► the account is shown to see ──► gone
+///    │                  └── it shows it, or fails ─► error      └── it is not ─────────► error: denied
+///    └── anything else ──► the collection ── 404 ───────────────────────────────────────► error: API_ABSENT
+///                               └── there: a policy hides, or something else answers ──► error
 /// ```
 ///
 /// # Errors
@@ -95,19 +127,48 @@ pub async fn absent(
     refused: Error,
     call: &Call,
 ) -> Result<String> {
+    gone(client, id, answered, refused, Listed::Unasked, call).await
+}
+
+async fn gone(
+    client: &Client,
+    id: &str,
+    answered: &Answered,
+    refused: Error,
+    listed: Listed,
+    call: &Call,
+) -> Result<String> {
     let said = refused.context.upstream.clone().unwrap_or_default();
-    if let Some(words) = error::names_connection(&answered.answer, id) {
-        return match answered.sight {
-            Sight::Sees => Ok(words),
-            Sight::Doubtful | Sight::Unknown if sees(client, call).await? => Ok(words),
-            Sight::Doubtful | Sight::Unknown => Err(error::blind().upstream(said)),
+    let Some(words) = error::names_connection(&answered.answer) else {
+        probe(client, call).await?;
+        return match error::is_hidden(&answered.answer) {
+            true => Err(error::blind().upstream(said)),
+            false => Err(error::proves_nothing(refused)),
         };
+    };
+    let shows_others = match listed {
+        Listed::Not => false,
+        Listed::Unasked => shows_others(client, id, refused, call).await?,
+    };
+    match answered.sight {
+        Sight::Sees => Ok(words),
+        Sight::Doubtful | Sight::Unknown if shows_others || sees(client, call).await? => Ok(words),
+        Sight::Doubtful | Sight::Unknown => Err(error::blind().upstream(said)),
     }
-    probe(client, call).await?;
-    match error::is_from_the_api(&answered.answer) {
-        true => Err(error::blind().upstream(said)),
-        false => Err(error::proves_nothing(refused)),
+}
+
+/// Whether the collection, which must answer and not show this connection, shows another.
+async fn shows_others(client: &Client, id: &str, refused: Error, call: &Call) -> Result<bool> {
+    let ask = match client.variant().narrows {
+        true => Ask::get([CONNECTIONS]).with("id", id),
+        false => Ask::get([CONNECTIONS]),
+    };
+    let (answered, page) = listed(client, ask, &["id"], call).await?;
+    let rows = all_named(&answered, page)?.rows;
+    if rows.iter().any(|row| row.id() == id) {
+        return Err(error::contradicted(refused));
     }
+    Ok(!rows.is_empty())
 }
 
 /// One page of connections, in the order of their ids.

@@ -155,6 +155,8 @@ pub struct Refusal {
     pub kind: String,
     /// The words.
     pub message: String,
+    /// Whether it has Neutron's own form, with a type: what stands before Neutron words its refusals otherwise.
+    pub is_neutrons: bool,
 }
 
 impl Refusal {
@@ -169,11 +171,16 @@ impl Refusal {
     pub fn of(answer: &Value) -> Option<Refusal> {
         let object = answer.as_object()?;
         match object.get("NeutronError") {
-            Some(Value::Object(error)) => return Some(Refusal::read(error, "type", "message")),
+            Some(Value::Object(error)) => {
+                return Some(Refusal {
+                    is_neutrons: true,
+                    ..Refusal::read(error, "type", "message")
+                });
+            }
             Some(Value::String(message)) => {
                 return Some(Refusal {
-                    kind: String::new(),
                     message: message.clone(),
+                    ..Refusal::default()
                 });
             }
             _ => {}
@@ -195,6 +202,7 @@ impl Refusal {
         Refusal {
             kind: json::text(object, kind).unwrap_or_default(),
             message: json::text(object, message).unwrap_or_default(),
+            is_neutrons: false,
         }
     }
 }
@@ -328,6 +336,17 @@ mod tests {
     #[test]
     fn refusals_are_read_in_every_form() {
         let read = |answer: Value| Refusal::of(&answer).map(|said| (said.kind, said.message));
+        let is_neutrons = |answer: Value| Refusal::of(&answer).is_some_and(|said| said.is_neutrons);
+        assert!(is_neutrons(
+            json!({"NeutronError": {"type": "x", "message": "m"}})
+        ));
+        for other in [
+            json!({"NeutronError": "m"}),
+            json!({"error": {"title": "x"}}),
+            json!({"code": "x"}),
+        ] {
+            assert!(!is_neutrons(other));
+        }
         let both = |kind: &str, message: &str| Some((kind.to_owned(), message.to_owned()));
         assert_eq!(
             read(json!({"NeutronError": {"type": "OverQuota", "message": "m", "detail": ""}})),

@@ -69,14 +69,15 @@ pub async fn update(
     Ok(answer.into_inner())
 }
 
-/// Gives a connection another name: the write's token.
-pub async fn rename(running: &Running, name: &str, display_name: &str) -> Result<String, Status> {
+/// Gives a connection another name, and an MTU that an agent has to bring into effect: the write's token.
+pub async fn change(running: &Running, name: &str, display_name: &str) -> Result<String, Status> {
     let connection = pb::Connection {
         name: name.to_owned(),
         display_name: display_name.to_owned(),
+        mtu: Some(1400),
         ..pb::Connection::default()
     };
-    let answer = update(running, connection, &["display_name"]).await?;
+    let answer = update(running, connection, &["display_name", "mtu"]).await?;
     Ok(answer.write_token)
 }
 

@@ -1,7 +1,7 @@
 //! Tokens of 20 seconds, for minutes; and the quiet window at its stated length.
 
 use crate::{
-    calls::{gateway_with, get, made, remove, rename},
+    calls::{change, gateway_with, get, made, remove},
     cloud::{self, Knobs, Login, STABLE, id_of, reports, seeded_connection},
     logins::through,
     operator,
@@ -108,7 +108,7 @@ async fn the_quiet_window_is_as_long_as_stated() {
     let (name, _) = made(&running).await;
     reports(&id_of(&name), "ACTIVE");
     let asked = Instant::now();
-    let token = rename(&running, &name, "branch 43").await.unwrap();
+    let token = change(&running, &name, "branch 43").await.unwrap();
     let answered = Instant::now();
     // A heartbeat every 15 s, so that each message is in time.
     let watch = running.watch(&name, Goal::Config, &token).await.unwrap();

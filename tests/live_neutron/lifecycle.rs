@@ -1,7 +1,7 @@
 //! Made, watched, read, and removed, in every state there is.
 
 use crate::{
-    calls::{create, gateway, get, made, metadata, reason, remove, rename},
+    calls::{change, create, gateway, get, made, metadata, reason, remove},
     cloud::{self, BACKEND, FRESH, Login, id_of, reports, seeded, seeded_connection},
     operator,
     support::clouds::PSK,
@@ -152,7 +152,7 @@ async fn one_made_disabled_is_disabled_and_can_only_be_removed() {
         (up.code(), reason(&up).as_str()),
         (Code::FailedPrecondition, "GOAL_UNREACHABLE")
     );
-    let refused = rename(&running, &name, "other").await.unwrap_err();
+    let refused = change(&running, &name, "other").await.unwrap_err();
     assert_eq!(
         (refused.code(), reason(&refused).as_str()),
         (Code::FailedPrecondition, "WRONG_STATE")

@@ -1,7 +1,7 @@
 //! The plug of Neutron is pulled for half a minute, in the middle of fifty watches.
 
 use crate::{
-    calls::{create, gateway_with, get, made, reason, rename},
+    calls::{change, create, gateway_with, get, made, reason},
     cloud::{self, Knobs, Login, id_of, name_of, reports, seeded},
     support::running::Running,
 };
@@ -134,7 +134,7 @@ async fn half_a_minute_without_neutron_makes_no_outcome_and_ends_no_watch() {
     let fresh = Watched::open(&running, &id_of(&name), Goal::TunnelUp, &token).await;
     let (changed, _) = made(&running).await;
     reports(&id_of(&changed), "ACTIVE");
-    let token = rename(&running, &changed, "branch 43").await.unwrap();
+    let token = change(&running, &changed, "branch 43").await.unwrap();
     let quiet = Watched::open(&running, &id_of(&changed), Goal::Config, &token).await;
     // Bad news that came just before, and is not yet confirmed.
     let failing = open(&running, &ids[45..], "ERROR", Goal::Config).await;
@@ -167,7 +167,7 @@ async fn half_a_minute_without_neutron_makes_no_outcome_and_ends_no_watch() {
     }
     for refused in [
         get(&running, &name).await.unwrap_err(),
-        rename(&running, &name, "x").await.unwrap_err(),
+        change(&running, &name, "x").await.unwrap_err(),
         create(&running, |_| {}).await.unwrap_err(),
         running.delete(&name).await.unwrap_err(),
     ] {

@@ -2,7 +2,7 @@
 
 use crate::{
     calls::{
-        create, fields, gateway, get, list, look, made, metadata, reason, remove, rename, update,
+        change, create, fields, gateway, get, list, look, made, metadata, reason, remove, update,
     },
     cloud::{self, BACKEND, Login, id_of, name_of, reports, seeded},
     operator::{self, User},
@@ -523,7 +523,7 @@ async fn each_refusal_to_change_or_show_one_says_why_and_where() {
         }
         note(
             state,
-            rename(&running, &name, "x").await.unwrap_err(),
+            change(&running, &name, "x").await.unwrap_err(),
             pending,
         );
     }
@@ -657,7 +657,7 @@ async fn each_refusal_to_change_or_show_one_says_why_and_where() {
             // Of what this gateway removed it says that it is gone.
             note(id, look(&running, &name).await.unwrap_err(), missing);
         }
-        note(id, rename(&running, &name, "x").await.unwrap_err(), missing);
+        note(id, change(&running, &name, "x").await.unwrap_err(), missing);
         note(id, running.delete(&name).await.unwrap_err(), missing);
     }
     let bad = list(&running, 10, "not a token").await.unwrap_err();

@@ -2,7 +2,7 @@
 
 use crate::{
     calls::{
-        create, gateway, gateway_with, get, list, look, made, metadata, reason, remove, rename,
+        change, create, gateway, gateway_with, get, list, look, made, metadata, reason, remove,
     },
     cloud::{self, BACKEND, Login, seeded, seeded_connection},
     operator::{self, User},
@@ -29,7 +29,7 @@ async fn says_nothing_false(running: &Running, name: &str, expected: &str) {
     is_blind(&get(running, name).await.unwrap_err(), "get", expected);
     is_blind(&list(running, 10, "").await.unwrap_err(), "list", expected);
     is_blind(&look(running, name).await.unwrap_err(), "look", expected);
-    let update = rename(running, name, "x").await.unwrap_err();
+    let update = change(running, name, "x").await.unwrap_err();
     is_blind(&update, "update", expected);
     let request = pb::DeleteConnectionRequest {
         name: name.to_owned(),
@@ -145,7 +145,7 @@ async fn another_projects_connection_is_not_there_and_stays() {
     let missing = [
         get(&running, &name).await.unwrap_err(),
         look(&running, &name).await.unwrap_err(),
-        rename(&running, &name, "x").await.unwrap_err(),
+        change(&running, &name, "x").await.unwrap_err(),
         running
             .connections()
             .delete_connection(request.clone())

@@ -2,7 +2,7 @@
 //! does.
 
 use crate::{
-    calls::{gateway, get, made, remove, rename, update},
+    calls::{change, gateway, get, made, remove, update},
     cloud::{self, Login, QUIET, id_of, reports},
     support::running::Running,
 };
@@ -13,7 +13,7 @@ use std::time::Instant;
 async fn changed(running: &Running, status: &str) -> (String, String, Instant) {
     let (name, _) = made(running).await;
     reports(&id_of(&name), status);
-    let token = rename(running, &name, "branch 43").await.unwrap();
+    let token = change(running, &name, "branch 43").await.unwrap();
     let answered = Instant::now();
     (name, token, answered)
 }
@@ -61,7 +61,7 @@ async fn active_before_and_after_an_update_is_assumed_after_the_quiet_time() {
 
     // A change that changes nothing has nothing to wait for.
     let begun = Instant::now();
-    let token = rename(&running, &name, "branch 43").await.unwrap();
+    let token = change(&running, &name, "branch 43").await.unwrap();
     let watch = running.watch(&name, Goal::Config, &token).await.unwrap();
     let (_, outcome) = watch.end().await;
     assert_eq!(outcome.result(), pb::outcome::Result::Succeeded);
@@ -71,11 +71,12 @@ async fn active_before_and_after_an_update_is_assumed_after_the_quiet_time() {
 
 #[ignore = "needs a real Neutron, see tests/live/openstack/README.md"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_status_that_leaves_and_comes_back_proves_an_update() {
+async fn a_status_that_leaves_and_comes_back_proves_nothing_of_an_update() {
     let _shared = cloud::shared().await;
     let running = gateway(&Login::demo()).await;
     let (name, token, _) = changed(&running, "ACTIVE").await;
     let mut watch = running.watch(&name, Goal::TunnelUp, &token).await.unwrap();
+    let as_it_is = running.watch(&name, Goal::TunnelUp, "").await.unwrap();
     let accepted = watch.until(State::Accepted).await;
     assert_eq!(accepted.assurance(), pb::Assurance::IntentStored);
     reports(&id_of(&name), "DOWN");
@@ -87,13 +88,44 @@ async fn a_status_that_leaves_and_comes_back_proves_an_update() {
         }
     }
     reports(&id_of(&name), "ACTIVE");
+    let came_back = Instant::now();
     let (states, outcome) = watch.end().await;
-    assert_eq!(outcome.result(), pb::outcome::Result::Succeeded);
+    assert_eq!(outcome.result(), pb::outcome::Result::Undetermined);
+    assert_eq!(outcome.reason.unwrap().code, "ASSUMED_AFTER_QUIET_TIME");
+    assert!(came_back.elapsed() >= QUIET, "{:?}", came_back.elapsed());
     let last = states.last().unwrap();
     assert_eq!(
-        (last.state(), last.assurance()),
-        (State::Active, pb::Assurance::TunnelUp)
+        (last.state(), last.assurance(), last.native_state.as_str()),
+        (State::Active, pb::Assurance::IntentStored, "ACTIVE")
     );
+    // Who does not ask about the write asks about the connection as it is.
+    let (states, outcome) = as_it_is.end().await;
+    assert_eq!(outcome.result(), pb::outcome::Result::Succeeded);
+    assert_eq!(outcome.reason.unwrap().code, "ASSUMED_AFTER_QUIET_TIME");
+    assert_eq!(states.last(), Some(last));
+    remove(&running, &name).await;
+}
+
+#[ignore = "needs a real Neutron, see tests/live/openstack/README.md"]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_name_leaves_what_is_proven_as_it_was() {
+    let _shared = cloud::shared().await;
+    let running = gateway(&Login::demo()).await;
+    let (name, _) = made(&running).await;
+    reports(&id_of(&name), "ACTIVE");
+    let begun = Instant::now();
+    let connection = pb::Connection {
+        name: name.clone(),
+        display_name: "branch 43".to_owned(),
+        ..pb::Connection::default()
+    };
+    let answer = update(&running, connection, &["display_name"]).await;
+    let token = answer.unwrap().write_token;
+    let watch = running.watch(&name, Goal::TunnelUp, &token).await.unwrap();
+    let (_, outcome) = watch.end().await;
+    assert_eq!(outcome.result(), pb::outcome::Result::Succeeded);
+    assert_eq!(outcome.reason, None);
+    assert!(begun.elapsed() < QUIET, "{:?}", begun.elapsed());
     remove(&running, &name).await;
 }
 
@@ -173,8 +205,10 @@ async fn switching_off_is_done_when_the_agent_has_done_it_and_on_again_alike() {
     let last = states.last().unwrap();
     assert_eq!(
         (last.state(), last.native_state.as_str(), code(last)),
-        (State::Disabled, "DOWN", "ASSUMED_AFTER_QUIET_TIME")
+        (State::Disabled, "DOWN", "ADMIN_DISABLED")
     );
+    let rests_on = last.assumption.as_ref().map(|reason| &reason.code[..]);
+    assert_eq!(rests_on, Some("ASSUMED_AFTER_QUIET_TIME"));
 
     let mut on = switch(true).await;
     on.until(State::Accepted).await;

@@ -589,6 +589,10 @@ fn overlay_intent(view: &mut View) {
         Intent::Deleted => match view.state {
             State::Deleted | State::Failed => {}
             _ => {
+                if view.state == State::Down {
+                    // Whoever removes a connection needs no advice on how its tunnel comes up.
+                    view.reason = None;
+                }
                 view.state = State::Deleting;
                 view.assurance = view.assurance.min(Assurance::IntentStored);
             }

@@ -10,7 +10,7 @@ mod refusals;
 mod tests;
 
 pub use inward::connection;
-pub use outward::{changes, may_be, new_connection, shows};
+pub use outward::{changes, is_descriptive, may_be, new_connection, shows};
 pub use refusals::{Refusals, Writing};
 
 use crate::{

@@ -88,6 +88,7 @@ pub async fn update(
         return Ok(updated(before, Proof::Nothing, change, variant));
     };
     let secrets: Vec<&str> = translate::psk(&change.values).into_iter().collect();
+    let descriptive = translate::is_descriptive(&body);
     let ask = Ask::put([CONNECTIONS, id], ONE, body);
     let after = match send(client, ask, Asked::Change, &secrets, call).await? {
         Outcome::Done(body) => body,
@@ -103,9 +104,12 @@ pub async fn update(
             changed(client, id, is_as_wanted, lost, call).await?
         }
     };
-    // A PUT does not touch `status`: it may go on telling of what was before.
-    let proof = Proof::StatusMustMove {
-        native_state: status::native(after.status().as_deref()),
+    let proof = match descriptive {
+        true => Proof::Descriptive,
+        // A PUT does not touch `status`: it may go on telling of what was before.
+        false => Proof::StatusMustMove {
+            native_state: status::native(after.status().as_deref()),
+        },
     };
     Ok(updated(after, proof, change, variant))
 }

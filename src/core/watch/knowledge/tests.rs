@@ -568,6 +568,21 @@ fn switching_off_by_update_waits_for_proof_too() {
 }
 
 #[test]
+fn a_tunnel_that_is_down_is_no_reason_of_what_is_being_removed() {
+    let down = Sighting {
+        reason: Some(Reason::new(codes::TUNNEL_DOWN, "look at the peer")),
+        ..neutron("DOWN")
+    };
+    let mut history = History::new();
+    assert_eq!(history.saw(0, down.clone()).reason, down.reason);
+    history.wrote(1, WriteKind::Delete, Proof::AnyStatus, Intent::Deleted);
+    assert_eq!(
+        said(history.saw(2, down)),
+        (State::Deleting, Assurance::IntentStored, None)
+    );
+}
+
+#[test]
 fn somebody_else_switching_it_off_is_bad_news_for_a_write_that_wants_it_on() {
     let off = || Sighting {
         admin_enabled: Some(false),

@@ -149,6 +149,12 @@ pub fn shows(change: &ConnectionChange) -> bool {
     !by_name && !by_key
 }
 
+/// Whether a PUT of this body changes only words for people. Agents are told of them and have nothing to do with them
+/// (neutron-vpnaas's templates for strongSwan name neither).
+pub fn is_descriptive(body: &Map<String, Value>) -> bool {
+    body.keys().all(|key| key == "name" || key == "description")
+}
+
 /// Whether this may be what a POST for `spec` made, where no mark can tell: by name, service and peer address.
 pub fn may_be(body: &Body, spec: &ConnectionSpec) -> bool {
     let same = |key: &str, wanted: &str| body.text(key).unwrap_or_default() == wanted;

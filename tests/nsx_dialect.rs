@@ -98,6 +98,11 @@ impl Cloud {
             .unwrap()
     }
 
+    async fn update(&self, written: &Written, change: ConnectionChange) -> Written {
+        let done = self.nsx.update(&written.id, &change, &call()).await;
+        done.unwrap()
+    }
+
     async fn look(&self, target: Target) -> Result<Sighting, Error> {
         self.nsx.look(&[target], &call()).await.remove(0)
     }
@@ -229,7 +234,7 @@ async fn what_nobody_here_knows_survives_an_update() {
     cloud.nsx.update(&written.id, &off, &call()).await.unwrap();
     let session = state.object(Kind::Session, &written.id).unwrap();
     assert_eq!(session["enabled"], false);
-    assert_eq!(session["tags"], tags);
+    assert_eq!(session["tags"][0], tags[0]);
 }
 
 #[tokio::test]
@@ -500,6 +505,139 @@ async fn a_lost_answer_to_a_put_or_delete_is_found_out_by_reading() {
     let done = cloud.nsx.delete(&written.id, None, &call()).await.unwrap();
     assert_eq!(done.proof, Proof::RequestIdMissing);
     assert_eq!(cloud.made(), (0, 0));
+}
+
+/// What somebody else does to the peer endpoint while the gateway waits to look what became of its PUT.
+async fn put_lost_while(
+    cloud: &Cloud,
+    written: &Written,
+    put: Fault,
+    wanted: &ConnectionChange,
+    meanwhile: impl FnOnce(&str),
+) -> Result<Written, Error> {
+    let peer = peer_endpoint_of(cloud, &written.id);
+    cloud.once(Method::PUT, "/peer-endpoints/", put);
+    let gate = Gate::default();
+    let look = Rule::on(
+        Method::GET,
+        format!("/peer-endpoints/{peer}$"),
+        Fault::Hold(gate.clone()),
+    );
+    let looks = cloud.simulator.faults().inject(look.after(1).times(1));
+    let call = call();
+    let update = cloud.nsx.update(&written.id, wanted, &call);
+    let meddle = async {
+        looks.reach(1).await;
+        meanwhile(&peer);
+        gate.open();
+    };
+    tokio::join!(update, meddle).0
+}
+
+fn peer_endpoint_of(cloud: &Cloud, session: &str) -> String {
+    let session = cloud.simulator.state().object(Kind::Session, session);
+    session.unwrap()["peer_endpoint_id"]
+        .as_str()
+        .unwrap()
+        .to_owned()
+}
+
+#[tokio::test]
+async fn a_lost_put_that_changes_the_key_is_proven_by_its_nonce_alone() {
+    let keyed = |key: &str| ConnectionSpec {
+        authentication: Some(Authentication::Psk(Psk::new(key))),
+        ..ConnectionSpec::default()
+    };
+    let new_key = change(&[Field::Authentication], keyed("another-key"));
+
+    // It never arrived, and an edit by somebody else moved the revision: readable fields are as wanted all the while.
+    let cloud = cloud();
+    let written = cloud.make().await;
+    let state = cloud.simulator.state();
+    let note = |peer: &str| state.alter(Kind::PeerEndpoint, peer, json!({ "description": "x" }));
+    let lost = put_lost_while(&cloud, &written, Fault::CutBeforeHandling, &new_key, note).await;
+    assert_eq!(lost.unwrap_err().reason, ErrorReason::WriteAmbiguous);
+    let peer = peer_endpoint_of(&cloud, &written.id);
+    assert_eq!(state.psk(&peer).as_deref(), Some(KEY));
+
+    // It arrived, and so did the same edit after it.
+    let done = put_lost_while(&cloud, &written, Fault::CutAfterHandling, &new_key, note).await;
+    assert_eq!(done.unwrap().proof, Proof::RequestIdMissing);
+    assert_eq!(state.psk(&peer).as_deref(), Some("another-key"));
+
+    // An edit that takes all tags off leaves nothing that could prove it.
+    let third = change(&[Field::Authentication], keyed("a-third-key"));
+    let strip = |peer: &str| state.alter(Kind::PeerEndpoint, peer, json!({ "tags": [] }));
+    let lost = put_lost_while(&cloud, &written, Fault::CutAfterHandling, &third, strip).await;
+    assert_eq!(lost.unwrap_err().reason, ErrorReason::WriteAmbiguous);
+
+    // What can be read proves itself.
+    let answering = ConnectionSpec {
+        initiation: Some(Initiation::RespondOnly),
+        authentication: Some(Authentication::Certificate),
+        ..ConnectionSpec::default()
+    };
+    let answering = change(&[Field::Initiation, Field::Authentication], answering);
+    let done = put_lost_while(&cloud, &written, Fault::CutAfterHandling, &answering, strip).await;
+    assert_eq!(done.unwrap().proof, Proof::RequestIdMissing);
+}
+
+#[tokio::test]
+async fn a_nonce_proves_a_put_whatever_was_changed_after_it() {
+    let cloud = cloud();
+    let written = cloud.make().await;
+    let state = cloud.simulator.state();
+    let values = ConnectionSpec {
+        initiation: Some(Initiation::RespondOnly),
+        authentication: Some(Authentication::Psk(Psk::new(KEY))),
+        ..ConnectionSpec::default()
+    };
+    let wanted = change(&[Field::Initiation, Field::Authentication], values);
+    let undo = |peer: &str| {
+        let mode = json!({ "connection_initiation_mode": "ON_DEMAND" });
+        state.alter(Kind::PeerEndpoint, peer, mode);
+    };
+    let done = put_lost_while(&cloud, &written, Fault::CutAfterHandling, &wanted, undo).await;
+    let seen = done.unwrap().connection.unwrap();
+    assert_eq!(seen.initiation, Some(Initiation::OnDemand));
+}
+
+#[tokio::test]
+async fn a_nonce_is_hidden_replaced_and_left_out_where_there_is_no_room() {
+    let cloud = cloud();
+    let written = cloud.make().await;
+    let state = cloud.simulator.state();
+    let own = json!({ "scope": "team", "tag": "net" });
+    state.alter(Kind::Session, &written.id, json!({ "tags": [own] }));
+    let renamed = |name: &str| {
+        let values = ConnectionSpec {
+            display_name: name.to_owned(),
+            ..ConnectionSpec::default()
+        };
+        change(&[Field::DisplayName], values)
+    };
+    let tags = || state.object(Kind::Session, &written.id).unwrap()["tags"].clone();
+    let mut nonces = BTreeSet::new();
+    for name in ["a", "b", "c"] {
+        let seen = cloud.update(&written, renamed(name)).await;
+        let seen = seen.connection.unwrap();
+        assert!(!seen.managed, "a nonce is no mark");
+        assert_eq!(seen.native["tags"], json!([own]));
+        let tags = tags();
+        assert_eq!((tags.as_array().unwrap().len(), &tags[0]), (2, &own));
+        assert_eq!(tags[1]["scope"], "isthmus-write");
+        nonces.insert(tags[1]["tag"].to_string());
+    }
+    assert_eq!(nonces.len(), 3, "each write has its own");
+    let again = cloud.update(&written, renamed("c")).await;
+    assert_eq!(again.proof, Proof::Nothing);
+
+    let many: Vec<_> = (0..15)
+        .map(|n| json!({ "scope": "team", "tag": n.to_string() }))
+        .collect();
+    state.alter(Kind::Session, &written.id, json!({ "tags": many }));
+    cloud.update(&written, renamed("d")).await;
+    assert_eq!(tags(), json!(many));
 }
 
 #[tokio::test]

@@ -1,11 +1,18 @@
-//! The tag on everything the gateway makes: scope `isthmus`, tag the UUID of the call that made it.
+//! The gateway's two tags. What it makes has the mark: scope `isthmus`, tag the UUID of the call that made it. What
+//! it changes has a nonce: scope `isthmus-write`, tag a UUID of the PUT that wrote it last.
+//!
+//! Only the mark makes an object the gateway's. The nonce tells whose PUT moved the revision when its answer was lost.
 
 use crate::{core::dialect::Mark, dialects::nsx::wire::Body};
 use serde_json::{Map, Value, json};
 
 const SCOPE: &str = "isthmus";
+const NONCE_SCOPE: &str = "isthmus-write";
 
-/// Puts the tag on an object that is about to be made.
+/// The most tags on one object, those of others among them: what vmware-nsxlib 19.4.3 holds itself to.
+const MOST_TAGS: usize = 15;
+
+/// Puts the mark on an object that is about to be made.
 pub fn put(body: &mut Map<String, Value>, mark: &Mark) {
     let tag = json!([{ "scope": SCOPE, "tag": mark.as_str() }]);
     body.insert("tags".to_owned(), tag);
@@ -13,21 +20,49 @@ pub fn put(body: &mut Map<String, Value>, mark: &Mark) {
 
 /// Whether the gateway made this.
 pub fn is_on(body: &Body) -> bool {
-    tags(body).any(is_ours)
+    tags(body).any(is_mark)
 }
 
 /// Whether the call with this mark made this.
 pub fn is(body: &Body, mark: &Mark) -> bool {
-    tags(body).any(|tag| is_ours(tag) && tag["tag"] == mark.as_str())
+    tags(body).any(|tag| is_mark(tag) && tag["tag"] == mark.as_str())
 }
 
-/// Takes the gateway's tag off what is shown, and `tags` with it if there is no other.
+/// Takes the gateway's tags off what is shown, and `tags` with them if there is no other.
 pub fn hide(shown: &mut Map<String, Value>) {
     if let Some(Value::Array(tags)) = shown.get_mut("tags") {
-        tags.retain(|tag| !is_ours(tag));
+        tags.retain(|tag| !is_mark(tag) && !is_nonce(tag));
         if tags.is_empty() {
             shown.remove("tags");
         }
+    }
+}
+
+/// What proves that it was one certain PUT that wrote an object.
+#[derive(Debug)]
+pub struct Nonce(String);
+
+impl Nonce {
+    /// Puts a new one on an object that is about to be replaced, in place of that of an earlier PUT. `None` if there
+    /// is no room for it among the tags of others, or if `tags` is no list.
+    pub fn put(body: &mut Map<String, Value>) -> Option<Nonce> {
+        let tags = body.entry("tags").or_insert(Value::Null);
+        if tags.is_null() {
+            *tags = Value::Array(Vec::new());
+        }
+        let tags = tags.as_array_mut()?;
+        tags.retain(|tag| !is_nonce(tag));
+        if tags.len() >= MOST_TAGS {
+            return None;
+        }
+        let nonce = uuid::Uuid::new_v4().to_string();
+        tags.push(json!({ "scope": NONCE_SCOPE, "tag": nonce }));
+        Some(Nonce(nonce))
+    }
+
+    /// Whether that PUT wrote this, whatever was changed after it.
+    pub fn is_on(&self, body: &Body) -> bool {
+        tags(body).any(|tag| is_nonce(tag) && tag["tag"] == *self.0)
     }
 }
 
@@ -35,8 +70,12 @@ fn tags(body: &Body) -> impl Iterator<Item = &Value> {
     body.list("tags").iter()
 }
 
-fn is_ours(tag: &Value) -> bool {
+fn is_mark(tag: &Value) -> bool {
     tag["scope"] == SCOPE
+}
+
+fn is_nonce(tag: &Value) -> bool {
+    tag["scope"] == NONCE_SCOPE
 }
 
 #[cfg(test)]
@@ -58,5 +97,22 @@ mod tests {
         assert!(!is_on(&Body::new(map.clone())));
         hide(&mut map);
         assert_eq!(Value::Object(map), foreign);
+    }
+
+    #[test]
+    fn a_nonce_is_found_and_hidden_and_is_no_mark() {
+        for tags in [json!({}), json!({ "tags": null }), json!({ "tags": [] })] {
+            let mut map = tags.as_object().unwrap().clone();
+            let first = Nonce::put(&mut map).unwrap();
+            let second = Nonce::put(&mut map).unwrap();
+            let body = Body::new(map.clone());
+            assert!(second.is_on(&body) && !first.is_on(&body));
+            assert!(!is_on(&body) && body.list("tags").len() == 1);
+            hide(&mut map);
+            assert_eq!(Value::Object(map), json!({}));
+        }
+        let mut odd = json!({ "tags": "none" }).as_object().unwrap().clone();
+        assert!(Nonce::put(&mut odd).is_none());
+        assert_eq!(odd["tags"], "none");
     }
 }

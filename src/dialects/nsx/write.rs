@@ -1,7 +1,7 @@
 //! Making, changing and removing connections: two objects that are kept together.
 //!
 //! A write is sent once. If its answer is lost, what there is now is looked at instead: by the mark after a
-//! POST, by what was wanted after a PUT, by absence after a DELETE.
+//! POST, by the nonce or by what was wanted after a PUT, by absence after a DELETE.
 
 use crate::{
     core::{
@@ -11,7 +11,8 @@ use crate::{
     dialects::nsx::{
         client::{Ask, Client, PEER_ENDPOINTS, SESSIONS},
         error::{self, Asked},
-        mark, read, translate,
+        mark::{self, Nonce},
+        read, translate,
         wire::Body,
     },
     model::{ConnectionChange, ConnectionSpec, Field},
@@ -206,12 +207,7 @@ async fn make(
     loop {
         let found = read::search(client, collection, is_marked, 1, call).await;
         match found.map(|found| found.into_iter().next()) {
-            Ok(Some(body)) => {
-                return Ok(Done {
-                    body,
-                    request_id: lost.request_id,
-                });
-            }
+            Ok(Some(body)) => return Ok(lost.found(body)),
             // The cloud said that it failed, and shows nothing to the contrary.
             Ok(None) if lost.said_failed => return Err(lost.because),
             Ok(None) => {}
@@ -237,13 +233,15 @@ struct Put<'a> {
     secrets: &'a [&'a str],
 }
 
-/// Replaces one object. If the answer is lost, it is done if the object has moved on and is as wanted.
+/// Replaces one object. If the answer is lost, it is done if the object has this write's nonce, or has moved on and
+/// `as_wanted` says that it is what was written. That must not say so of what cannot be read.
 async fn replace(
     client: &Client,
-    put: Put<'_>,
+    mut put: Put<'_>,
     as_wanted: impl Fn(&Body) -> bool,
     call: &Call,
 ) -> Result<Done> {
+    let nonce = Nonce::put(&mut put.body);
     let id = put.before.id();
     let ask = Ask::put([put.collection, &id], &put.body);
     let lost = match send(client, ask, Asked::Change, put.secrets, call).await? {
@@ -253,17 +251,15 @@ async fn replace(
     let mut patience = Patience::until(call.deadline);
     loop {
         match read::object(client, put.collection, &id, call).await {
+            Ok(now) if nonce.as_ref().is_some_and(|nonce| nonce.is_on(&now)) => {
+                return Ok(lost.found(now));
+            }
             Ok(now) if now.revision() == put.before.revision() => {
                 if lost.said_failed {
                     return Err(lost.because);
                 }
             }
-            Ok(now) if as_wanted(&now) => {
-                return Ok(Done {
-                    body: now,
-                    request_id: lost.request_id,
-                });
-            }
+            Ok(now) if as_wanted(&now) => return Ok(lost.found(now)),
             Err(error) if error.is_outage() => {}
             Ok(_) | Err(_) => break,
         }
@@ -355,6 +351,16 @@ struct Lost {
     request_id: Option<String>,
     /// The cloud itself said that it failed.
     said_failed: bool,
+}
+
+impl Lost {
+    /// It happened all the same, and this is what it left.
+    fn found(self, body: Body) -> Done {
+        Done {
+            body,
+            request_id: self.request_id,
+        }
+    }
 }
 
 /// Sends one write and reads its answer.

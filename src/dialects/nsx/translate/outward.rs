@@ -144,7 +144,7 @@ pub fn changed_peer_endpoint(
         .body
         .get("authentication_mode")
         .is_none_or(|mode| mode == PSK);
-    match psk(&change.values).filter(|_| change.fields.contains(&Field::Authentication)) {
+    match new_key(change) {
         Some(psk) => draft.set("psk", psk.into()),
         None if draft.differs && by_key => {
             return Err(vec![Violation::new(
@@ -158,9 +158,13 @@ pub fn changed_peer_endpoint(
     Ok(draft.changed())
 }
 
-/// Whether the peer endpoint is as the change wants it, as far as can be read.
+/// Whether the peer endpoint can be seen to be as the change wants it: never if a key was part of it.
 pub fn peer_endpoint_is_as_wanted(peer: &Body, change: &ConnectionChange) -> bool {
-    !changed_but_for_the_key(peer, change).differs
+    new_key(change).is_none() && !changed_but_for_the_key(peer, change).differs
+}
+
+fn new_key(change: &ConnectionChange) -> Option<&str> {
+    psk(&change.values).filter(|_| change.fields.contains(&Field::Authentication))
 }
 
 /// Whether the change is about anything that stands in the peer endpoint.

@@ -576,13 +576,23 @@ fn a_peer_endpoint_is_written_only_where_it_differs_and_with_its_key() {
 }
 
 #[test]
-fn a_key_cannot_be_compared_so_it_does_not_tell_whether_an_update_happened() {
+fn a_key_cannot_be_compared_so_what_can_be_read_does_not_prove_it() {
     let keyed = ConnectionSpec {
+        initiation: Some(Initiation::RespondOnly),
         authentication: psk("canary"),
         ..ConnectionSpec::default()
     };
-    let change = change(Field::Authentication, keyed);
-    assert!(peer_endpoint_is_as_wanted(&body(peer()), &change));
+    let as_wanted = |fields: &[Field]| {
+        let change = ConnectionChange {
+            fields: fields.iter().copied().collect(),
+            values: keyed.clone(),
+            etag: None,
+        };
+        peer_endpoint_is_as_wanted(&body(peer()), &change)
+    };
+    assert!(as_wanted(&[Field::Initiation]));
+    assert!(!as_wanted(&[Field::Initiation, Field::Authentication]));
+    assert!(!as_wanted(&[Field::PeerAddress]));
 }
 
 #[test]

@@ -729,6 +729,87 @@ async fn a_list_ends_at_either_mark_and_has_every_peer() {
     }
 }
 
+/// What vanishes from the first page moves the rest up by one, past the cursor; what appears meanwhile makes the
+/// count right again.
+#[tokio::test]
+async fn a_peer_endpoint_that_vanishes_during_a_walk_hides_no_other() {
+    for (vanish, appear) in [(1, 0), (1, 1), (4, 0), (4, 4)] {
+        let levers = Levers {
+            max_page: 4,
+            ..Levers::default()
+        };
+        let options = NsxOptions {
+            levers,
+            ..NsxOptions::default()
+        };
+        let cloud = start(options, AuthKind::Basic);
+        let state = cloud.simulator.state();
+        let peer = |address: &str| {
+            let peer = json!({ "peer_address": address, "peer_id": "x" });
+            state.plant(Kind::PeerEndpoint, peer)
+        };
+        let unused: Vec<String> = (0..vanish).map(|_| peer("192.0.2.1")).collect();
+        for number in 0..9 {
+            let address = format!("203.0.113.{number}");
+            let session = json!({
+                "resource_type": "PolicyBasedIPSecVPNSession",
+                "display_name": address,
+                "peer_endpoint_id": peer(&address),
+                "policy_rules": [],
+            });
+            state.plant(Kind::Session, session);
+        }
+        let gate = Gate::default();
+        let hold = Rule::on(Method::GET, "/peer-endpoints$", Fault::Hold(gate.clone()));
+        let held = cloud
+            .simulator
+            .faults()
+            .inject(hold.query("cursor=").times(1));
+        let call = call();
+        let page = PageRequest {
+            size: 50,
+            ..PageRequest::default()
+        };
+        let meddle = async {
+            held.reach(1).await;
+            for id in &unused {
+                assert!(state.vanish(Kind::PeerEndpoint, id));
+            }
+            for _ in 0..appear {
+                peer("192.0.2.2");
+            }
+            gate.open();
+        };
+        let (page, ()) = tokio::join!(cloud.nsx.list(&page, &call), meddle);
+        let listed = page.unwrap().connections;
+        assert_eq!(listed.len(), 9);
+        for connection in listed {
+            assert_eq!(connection.peer.address, connection.display_name);
+        }
+    }
+}
+
+/// A peer endpoint that is not on the only page is not there: asking for it again would tell nothing new.
+#[tokio::test]
+async fn what_is_on_no_page_of_one_is_not_asked_for_again() {
+    let cloud = cloud();
+    for number in 0..5 {
+        let session = json!({
+            "resource_type": "PolicyBasedIPSecVPNSession",
+            "peer_endpoint_id": format!("gone-{number}"),
+            "policy_rules": [],
+        });
+        cloud.simulator.state().plant(Kind::Session, session);
+    }
+    let page = PageRequest {
+        size: 50,
+        ..PageRequest::default()
+    };
+    let page = cloud.nsx.list(&page, &call()).await.unwrap();
+    assert_eq!(page.connections.len(), 5);
+    assert_eq!(cloud.simulator.requests().total(), 2);
+}
+
 #[tokio::test]
 async fn odd_objects_are_read_and_not_refused() {
     let cloud = cloud();

@@ -26,7 +26,7 @@ const LARGEST_PAGE: &str = "1000";
 const FEW: usize = 3;
 /// The most pages of one walk; a list that goes on beyond is not believed.
 const MOST_PAGES: usize = 1_000;
-/// How often the sessions are walked through while they change under the walk.
+/// How often a collection is walked through while it changes under the walk.
 const MOST_WALKS: usize = 3;
 
 /// Finds out whether the collection of sessions is there and the login is accepted.
@@ -88,35 +88,73 @@ pub async fn object(client: &Client, collection: &str, id: &str, call: &Call) ->
     Body::of(value).ok_or_else(|| error::broken(&answer, "no object"))
 }
 
-/// Every object of a collection that `wanted` accepts, up to `most` of them.
+/// Every object of a collection that `wanted` accepts, up to `most` of them, and how sure it is that there is no
+/// other.
 pub async fn search(
     client: &Client,
     collection: &str,
     wanted: impl Fn(&Body) -> bool,
     most: usize,
     call: &Call,
-) -> Result<Vec<Body>> {
+) -> Result<(Vec<Body>, Sureness)> {
     let mut found = Vec::new();
-    let mut cursor = None;
-    loop {
+    let see = |page: Vec<Body>| {
+        found.extend(page.into_iter().filter(|body| wanted(body)));
+        found.len() >= most
+    };
+    let sureness = walk(client, collection, &[], see, call).await?;
+    Ok((found, sureness))
+}
+
+/// How sure it is that a walk saw every object that was there all the while.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sureness {
+    /// It was one page, or ended because it had seen enough.
+    Sure,
+    /// It saw as many as NSX had announced. One that vanished and one that appeared may still hide a third.
+    Counted,
+    /// It saw more or fewer.
+    Unsure,
+}
+
+/// Walks through a collection page by page, until `see` has seen enough or there is no more.
+async fn walk(
+    client: &Client,
+    collection: &str,
+    narrow: &[(&str, &str)],
+    mut see: impl FnMut(Vec<Body>) -> bool,
+    call: &Call,
+) -> Result<Sureness> {
+    let mut cursor: Option<String> = None;
+    let (mut announced, mut seen) = (None, 0);
+    for pages in 1..=MOST_PAGES {
         let page = page(
             client,
             collection,
             LARGEST_PAGE,
             cursor.as_deref(),
-            &[],
+            narrow,
             call,
         )
         .await?;
-        found.extend(page.results.into_iter().filter(|body| wanted(body)));
-        if found.len() >= most || page.cursor.is_none() {
-            return Ok(found);
+        announced = announced.or(page.count);
+        seen += page.results.len();
+        let is_enough = see(page.results);
+        if is_enough || page.cursor.is_none() {
+            return Ok(if is_enough || pages == 1 {
+                Sureness::Sure
+            } else if announced.is_none_or(|announced| announced == seen) {
+                Sureness::Counted
+            } else {
+                Sureness::Unsure
+            });
         }
         if page.cursor == cursor {
             return Err(endless());
         }
         cursor = page.cursor;
     }
+    Err(endless())
 }
 
 /// One page of connections, by id.
@@ -152,60 +190,33 @@ async fn sessions_after(
     request: &PageRequest,
     call: &Call,
 ) -> Result<BTreeMap<String, Body>> {
-    let mut found = BTreeMap::new();
-    for _ in 0..MOST_WALKS {
-        let (sessions, is_whole) = walk(client, request, call).await?;
-        if is_whole {
-            return Ok(sessions);
-        }
-        found.extend(sessions);
-    }
-    Ok(found)
-}
-
-/// One walk through all sessions, and whether it is sure to have seen each.
-async fn walk(
-    client: &Client,
-    request: &PageRequest,
-    call: &Call,
-) -> Result<(BTreeMap<String, Body>, bool)> {
     let service = service(&request.filter);
-    let mut narrow = Vec::new();
-    narrow.extend(service.map(|service| ("ipsec_vpn_service_id", service)));
-    let mut found = BTreeMap::new();
-    let mut cursor: Option<String> = None;
-    let (mut announced, mut seen) = (None, 0);
-    for pages in 1..=MOST_PAGES {
-        let page = page(
-            client,
-            SESSIONS,
-            LARGEST_PAGE,
-            cursor.as_deref(),
-            &narrow,
-            call,
-        )
-        .await?;
-        announced = announced.or(page.count);
-        seen += page.results.len();
-        for session in page.results {
-            let id = session.id();
-            if !id.is_empty() && request.after.as_ref().is_none_or(|after| id > *after) {
-                found.insert(id, session);
+    let narrow: Vec<_> = service
+        .map(|service| ("ipsec_vpn_service_id", service))
+        .into_iter()
+        .collect();
+    let mut all = BTreeMap::new();
+    for _ in 0..MOST_WALKS {
+        let mut found = BTreeMap::new();
+        let see = |page: Vec<Body>| {
+            for session in page {
+                let id = session.id();
+                if !id.is_empty() && request.after.as_ref().is_none_or(|after| id > *after) {
+                    found.insert(id, session);
+                }
+                if found.len() > (request.size as usize).saturating_add(1) {
+                    found.pop_last();
+                }
             }
-            if found.len() > (request.size as usize).saturating_add(1) {
-                found.pop_last();
-            }
+            false
+        };
+        let sureness = walk(client, SESSIONS, &narrow, see, call).await?;
+        if sureness != Sureness::Unsure {
+            return Ok(found);
         }
-        if page.cursor.is_none() {
-            let is_whole = pages == 1 || announced.is_none_or(|announced| announced == seen);
-            return Ok((found, is_whole));
-        }
-        if page.cursor == cursor {
-            return Err(endless());
-        }
-        cursor = page.cursor;
+        all.extend(found);
     }
-    Err(endless())
+    Ok(all)
 }
 
 /// The service whose sessions alone are wanted, which NSX takes as a query.
@@ -243,21 +254,37 @@ async fn peer_endpoint(client: &Client, id: &str, call: &Call) -> Result<Option<
     }
 }
 
+/// The peer endpoints of these sessions, by id.
+///
+/// A list of several pages may have stepped over one, so that whoever is missing in the end is asked for alone: a
+/// connection without its peer would be missed by every filter on it.
 async fn peers_of(
     client: &Client,
     sessions: &[Body],
     call: &Call,
 ) -> Result<BTreeMap<String, Body>> {
-    let wanted: BTreeSet<String> = sessions.iter().filter_map(peer_endpoint_id).collect();
-    let found = if wanted.len() <= FEW {
-        let each = wanted.iter().map(|id| peer_endpoint(client, id, call));
-        let found: Result<Vec<_>> = join_all(each).await.into_iter().collect();
-        found?.into_iter().flatten().collect()
-    } else {
-        let is_wanted = |peer: &Body| wanted.contains(&peer.id());
-        search(client, PEER_ENDPOINTS, is_wanted, wanted.len(), call).await?
-    };
-    Ok(found.into_iter().map(|peer| (peer.id(), peer)).collect())
+    let mut missing: BTreeSet<String> = sessions.iter().filter_map(peer_endpoint_id).collect();
+    let mut found = BTreeMap::new();
+    for _ in 0..MOST_WALKS {
+        if missing.len() <= FEW {
+            break;
+        }
+        let is_missing = |peer: &Body| missing.contains(&peer.id());
+        let (peers, sureness) =
+            search(client, PEER_ENDPOINTS, is_missing, missing.len(), call).await?;
+        found.extend(peers.into_iter().map(|peer| (peer.id(), peer)));
+        missing.retain(|id| !found.contains_key(id));
+        match sureness {
+            // Gone while their sessions stay.
+            Sureness::Sure => return Ok(found),
+            Sureness::Counted => break,
+            Sureness::Unsure => {}
+        }
+    }
+    let each = missing.iter().map(|id| peer_endpoint(client, id, call));
+    let each: Result<Vec<_>> = join_all(each).await.into_iter().collect();
+    found.extend(each?.into_iter().flatten().map(|peer| (peer.id(), peer)));
+    Ok(found)
 }
 
 async fn page(

@@ -12,7 +12,8 @@ use crate::{
         client::{Ask, Client, PEER_ENDPOINTS, SESSIONS},
         error::{self, Asked},
         mark::{self, Nonce},
-        read, translate,
+        read::{self, Sureness},
+        translate,
         wire::Body,
     },
     model::{ConnectionChange, ConnectionSpec, Field},
@@ -206,11 +207,13 @@ async fn make(
     let mut patience = Patience::until(call.deadline);
     loop {
         let found = read::search(client, collection, is_marked, 1, call).await;
-        match found.map(|found| found.into_iter().next()) {
-            Ok(Some(body)) => return Ok(lost.found(body)),
+        match found.map(|(found, sureness)| (found.into_iter().next(), sureness)) {
+            Ok((Some(body), _)) => return Ok(lost.found(body)),
             // The cloud said that it failed, and shows nothing to the contrary.
-            Ok(None) if lost.said_failed => return Err(lost.because),
-            Ok(None) => {}
+            Ok((None, Sureness::Sure | Sureness::Counted)) if lost.said_failed => {
+                return Err(lost.because);
+            }
+            Ok((None, _)) => {}
             Err(error) if error.is_outage() => {}
             Err(_) => break,
         }

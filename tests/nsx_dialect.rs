@@ -640,6 +640,130 @@ async fn a_nonce_is_hidden_replaced_and_left_out_where_there_is_no_room() {
     assert_eq!(tags(), json!(many));
 }
 
+/// A delete that happened, and of which nothing could be found out.
+async fn deleted_in_doubt(cloud: &Cloud, written: &Written) -> Error {
+    let session = format!("/sessions/{}$", written.id);
+    let faults = cloud.simulator.faults();
+    faults.inject(Rule::on(Method::DELETE, &session, Fault::CutAfterHandling));
+    faults.inject(Rule::on(Method::GET, &session, refusal(400, 1)).after(1));
+    let error = cloud.nsx.delete(&written.id, None, &call()).await;
+    faults.clear();
+    let error = error.unwrap_err();
+    assert_eq!(error.reason, ErrorReason::WriteAmbiguous);
+    error
+}
+
+/// Lets pass what is done beside the calls.
+async fn settled(cloud: &Cloud) {
+    let asked = || cloud.simulator.requests().total();
+    let mut quiet = 0;
+    while quiet < 20 {
+        let before = asked();
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        quiet = if asked() == before { quiet + 1 } else { 0 };
+    }
+}
+
+fn gone(written: &Written) -> Target {
+    Target {
+        id: written.id.clone(),
+        deleting: true,
+        ..Target::default()
+    }
+}
+
+#[tokio::test]
+async fn a_peer_endpoint_of_a_delete_in_doubt_is_named_and_goes_once_its_session_is_gone() {
+    for evidence in ["look", "get", "delete"] {
+        let cloud = cloud();
+        let written = cloud.make().await;
+        let peer = peer_endpoint_of(&cloud, &written.id);
+        let error = deleted_in_doubt(&cloud, &written).await;
+        let named: Vec<_> = error
+            .context
+            .leftovers
+            .iter()
+            .map(|left| &left.id)
+            .collect();
+        assert_eq!(named, [&peer]);
+        assert_eq!(cloud.made(), (1, 0));
+        let state = cloud.simulator.state();
+        state.finish(&written.id);
+        match evidence {
+            "look" => {
+                let seen = cloud.look(gone(&written)).await.unwrap();
+                assert_eq!(seen.state, RealizationState::Deleted);
+            }
+            "get" => {
+                cloud.nsx.get(&written.id, &call()).await.unwrap_err();
+            }
+            _ => {
+                let again = cloud.nsx.delete(&written.id, None, &call()).await;
+                assert_eq!(again.unwrap_err().kind, ErrorKind::NotFound);
+            }
+        }
+        settled(&cloud).await;
+        assert_eq!(cloud.made(), (0, 0), "{evidence}");
+    }
+}
+
+#[tokio::test]
+async fn a_peer_endpoint_of_a_delete_in_doubt_stays_where_it_is_not_ours_alone() {
+    // Somebody else uses it by now, or has taken the mark off; or the session is there after all.
+    for case in ["used", "unmarked", "undeleted"] {
+        let cloud = cloud();
+        let written = cloud.make().await;
+        let peer = peer_endpoint_of(&cloud, &written.id);
+        let state = cloud.simulator.state();
+        let session = state.object(Kind::Session, &written.id).unwrap();
+        deleted_in_doubt(&cloud, &written).await;
+        state.finish(&written.id);
+        let plant = |id: &str| {
+            let mut session = session.clone();
+            session["id"] = json!(id);
+            state.plant(Kind::Session, session);
+        };
+        match case {
+            "used" => plant("somebody-elses"),
+            "unmarked" => state.alter(Kind::PeerEndpoint, &peer, json!({ "tags": [] })),
+            _ => plant(&written.id),
+        }
+        let _ = cloud.look(gone(&written)).await;
+        let _ = cloud.nsx.get(&written.id, &call()).await;
+        settled(&cloud).await;
+        assert_eq!(cloud.made().0, 1, "{case}");
+        if case == "undeleted" {
+            cloud.nsx.delete(&written.id, None, &call()).await.unwrap();
+            assert_eq!(cloud.made(), (0, 0));
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_removed_after_a_look_neither_delays_nor_fails_it() {
+    let cloud = cloud();
+    let written = cloud.make().await;
+    deleted_in_doubt(&cloud, &written).await;
+    cloud.simulator.state().finish(&written.id);
+    let faults = cloud.simulator.faults();
+    let gate = Gate::default();
+    let held = faults.inject(Rule::at("/peer-endpoints", Fault::Hold(gate.clone())));
+    faults.inject(Rule::at("/peer-endpoints", refusal(403, 505)));
+    let seen = cloud.look(gone(&written)).await.unwrap();
+    assert_eq!(seen.state, RealizationState::Deleted);
+    held.reach(1).await;
+    cloud.look(gone(&written)).await.unwrap();
+    gate.open();
+    settled(&cloud).await;
+    assert_eq!(cloud.made(), (1, 0));
+
+    // What did not go is remembered, and tried again with the next look.
+    faults.clear();
+    cloud.look(gone(&written)).await.unwrap();
+    settled(&cloud).await;
+    assert_eq!(cloud.made(), (0, 0));
+}
+
 #[tokio::test]
 async fn an_answer_that_does_not_come_leaves_time_to_look() {
     let cloud = cloud();

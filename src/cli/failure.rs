@@ -180,7 +180,7 @@ mod tests {
                     "peer-endpoint",
                     "p-1",
                     "",
-                    "made by this call and could not be removed again",
+                    "made by the gateway, and not removed",
                 )
                 .into(),
             ],
@@ -190,7 +190,7 @@ mod tests {
             "could not create a connection: UNAVAILABLE (UPSTREAM_ERROR)\n  \
              creating a connection: the cloud answered with a fault\n  \
              try again in 7s\n  \
-             left behind: peer-endpoint p-1 (made by this call and could not be removed again)\n  \
+             left behind: peer-endpoint p-1 (made by the gateway, and not removed)\n  \
              the cloud answered 503, code 98\n  \
              the cloud says: come back later\n  \
              the cloud's request id: req-1\n  \

@@ -242,7 +242,8 @@ pub struct Upstream {
     pub request_id: String,
 }
 
-/// Something that a failed call made and could not remove again.
+/// Something that the gateway made and that a failed call has left: it could not be removed, or is still in use if
+/// the call did nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leftover {
     /// The kind in the cloud's words, for example `peer-endpoint`.

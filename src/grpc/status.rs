@@ -166,7 +166,7 @@ impl Parts {
             resource_type: left.kind,
             resource_name: left.id,
             owner: String::new(),
-            description: "made by this call and could not be removed again".to_owned(),
+            description: "made by the gateway, and not removed".to_owned(),
         });
         let mut parts = Parts {
             code: code(kind),

@@ -106,6 +106,9 @@ impl Cell<'_> {
             server.restart().await.unwrap();
         }
         self.goes_on(&bench).await;
+        if row.act == Act::Delete && word == "unsure" {
+            self.what_was_left_is_removed(&bench).await;
+        }
         match asked {
             1 => word,
             // How often a look for a lost answer fits into the time is a matter of the machine.
@@ -498,6 +501,22 @@ impl Cell<'_> {
         }
     }
 
+    /// Once the connection is seen to be gone, the rest of it goes, too.
+    async fn what_was_left_is_removed(&self, bench: &Bench) {
+        let rests = matches!(self.column, Column::S401 | Column::S403);
+        if rests || !bench.cloud.connections().is_empty() {
+            return;
+        }
+        let request = pb::GetConnectionRequest { name: bench.name() };
+        let read = bench.running.connections().get_connection(request).await;
+        assert_eq!(read.unwrap_err().code(), tonic::Code::NotFound);
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !bench.cloud.peers().is_empty() {
+            assert!(Instant::now() < deadline, "{:?}", bench.cloud.peers());
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
     /// What there is in the cloud is what the client was told.
     fn nothing_is_orphaned(&self, before: &World, bench: &Bench, ended: &Ended, word: &str) {
         let after = World::of(bench);
@@ -543,7 +562,14 @@ impl Cell<'_> {
                 assert_eq!(made, -1);
                 assert!(after.peers.is_empty() || *word == "warned");
             }
-            (Act::Delete, Ended::Failed(_)) => assert!(made == 0 || word == "unsure"),
+            (Act::Delete, Ended::Failed(status)) => {
+                assert!(made == 0 || word == "unsure");
+                let named = format!("{:?}", status.get_details_resource_info());
+                let unused = after.peers.iter().filter(|_| made != 0);
+                for peer in unused {
+                    assert!(named.contains(peer.as_str()), "{peer} is orphaned");
+                }
+            }
             _ => nothing_changed(),
         }
     }

@@ -26,11 +26,12 @@ pub use config::LIMITS;
 use crate::{
     core::{
         dialect::{Call, Capabilities, Dialect, Mark, Page, PageRequest, Target, Usage, Written},
-        error::{Result, Violation},
+        error::{ErrorKind, Result, Violation},
         settings::BackendSettings,
     },
     model::{
-        Authentication, Connection, ConnectionChange, ConnectionSpec, Field, Selectors, Sighting,
+        Authentication, Connection, ConnectionChange, ConnectionSpec, Field, RealizationState,
+        Selectors, Sighting,
     },
     rest::transport::Network,
 };
@@ -39,6 +40,7 @@ use client::Client;
 use config::Config;
 use futures_util::future::join_all;
 use std::{net::IpAddr, sync::Arc};
+use write::Orphans;
 
 /// Binds the dialect to one backend that is reached over `network`. Sends nothing.
 ///
@@ -49,12 +51,28 @@ pub fn connect(
     network: &dyn Network,
 ) -> Result<Arc<dyn Dialect>, Vec<Violation>> {
     let client = Client::new(Config::read(settings)?, network)?;
-    Ok(Arc::new(Nsx { client }))
+    Ok(Arc::new(Nsx {
+        client: Arc::new(client),
+        orphans: Orphans::default(),
+    }))
 }
 
 #[derive(Debug)]
 struct Nsx {
-    client: Client,
+    client: Arc<Client>,
+    orphans: Orphans,
+}
+
+impl Nsx {
+    /// Passes on what became of a session, and takes note of it if it is gone.
+    fn noted<T>(&self, id: &str, result: Result<T>) -> Result<T> {
+        if let Err(error) = &result
+            && error.kind == ErrorKind::NotFound
+        {
+            self.orphans.session_is_gone(&self.client, id);
+        }
+        result
+    }
 }
 
 #[async_trait]
@@ -86,7 +104,7 @@ impl Dialect for Nsx {
     }
 
     async fn get(&self, id: &str, call: &Call) -> Result<Connection> {
-        read::get(&self.client, id, call).await
+        self.noted(id, read::get(&self.client, id, call).await)
     }
 
     async fn list(&self, page: &PageRequest, call: &Call) -> Result<Page> {
@@ -102,13 +120,26 @@ impl Dialect for Nsx {
     }
 
     async fn delete(&self, id: &str, etag: Option<&str>, call: &Call) -> Result<Written> {
-        write::delete(&self.client, id, etag, call).await
+        let deleted = write::delete(&self.client, id, etag, call).await;
+        match &deleted {
+            Ok(_) => self.orphans.forget(id),
+            Err(error) => {
+                for left in &error.context.leftovers {
+                    self.orphans.remember(id, &left.id);
+                }
+            }
+        }
+        self.noted(id, deleted)
     }
 
     async fn look(&self, targets: &[Target], call: &Call) -> Vec<Result<Sighting>> {
-        let looks = targets
-            .iter()
-            .map(|target| look::look(&self.client, target, call));
+        let looks = targets.iter().map(async |target| {
+            let seen = look::look(&self.client, target, call).await?;
+            if seen.state == RealizationState::Deleted {
+                self.orphans.session_is_gone(&self.client, &target.id);
+            }
+            Ok(seen)
+        });
         join_all(looks).await
     }
 }

@@ -3,6 +3,10 @@
 //! A write is sent once. If its answer is lost, what there is now is looked at instead: by the mark after a
 //! POST, by the nonce or by what was wanted after a PUT, by absence after a DELETE.
 
+mod orphans;
+
+pub use orphans::Orphans;
+
 use crate::{
     core::{
         dialect::{Call, Mark, Proof, Warning, Written},
@@ -50,10 +54,7 @@ pub async fn create(
                     .await
                     .is_err();
             if stays {
-                error.context.leftovers.push(Leftover {
-                    kind: "peer-endpoint".to_owned(),
-                    id: peer_id,
-                });
+                error.context.leftovers.push(leftover(&peer.body));
             }
             Err(error.during("making the session"))
         }
@@ -136,13 +137,24 @@ pub async fn update(
 }
 
 /// Removes a session, and its peer endpoint if the gateway made it.
+///
+/// # Errors
+/// If it cannot be known whether the session was removed, the peer endpoint stays and is named as a leftover.
 pub async fn delete(client: &Client, id: &str, etag: Option<&str>, call: &Call) -> Result<Written> {
     let (session, peer) = read::session_with_peer(client, id, call).await?;
     check_etag(etag, &session, peer.as_ref())?;
+    let peer = peer.filter(mark::is_on);
     let removed = remove(client, SESSIONS, id, call).await;
-    let request_id = read::proven(client, removed, call).await?;
+    let request_id = read::proven(client, removed, call)
+        .await
+        .map_err(|mut error| {
+            if error.kind == ErrorKind::Ambiguous {
+                error.context.leftovers.extend(peer.as_ref().map(leftover));
+            }
+            error
+        })?;
     let mut warnings = Vec::new();
-    if let Some(peer) = peer.filter(mark::is_on) {
+    if let Some(peer) = peer {
         let removed = remove_unused(client, PEER_ENDPOINTS, &peer.id(), call).await;
         if let Err(error) = removed {
             warnings.push(Warning {
@@ -160,6 +172,13 @@ pub async fn delete(client: &Client, id: &str, etag: Option<&str>, call: &Call) 
         proof: request_id.map_or(Proof::RequestIdMissing, |id| Proof::RequestIds(vec![id])),
         warnings,
     })
+}
+
+fn leftover(peer: &Body) -> Leftover {
+    Leftover {
+        kind: "peer-endpoint".to_owned(),
+        id: peer.id(),
+    }
 }
 
 /// What one write left.

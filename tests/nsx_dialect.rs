@@ -1160,6 +1160,7 @@ async fn what_the_cloud_says_by_a_4xx_is_a_sighting() {
     let missing = cloud.look(target(&written)).await.unwrap();
     assert_eq!(missing.state, RealizationState::Unknown);
     assert_eq!(missing.reason.unwrap().code, "STATE_NOT_FOUND");
+    assert_eq!(missing.native_state, "NOT_FOUND (600)");
     state.set_state_missing(&written.id, false);
 
     state.force_state(&written.id, Some(ForcedState::whole("REHEARSING")));
@@ -1237,6 +1238,7 @@ async fn a_delete_is_over_when_session_and_state_are_gone() {
         (RealizationState::Deleted, Assurance::ControlPlane)
     );
     assert_eq!(seen.request_ids, ids(&deleted));
+    assert_eq!(seen.native_state, "NOT_FOUND (600)");
 }
 
 #[tokio::test]

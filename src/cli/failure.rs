@@ -31,7 +31,8 @@ pub fn describe(doing: &str, status: &Status, endpoint: &str) -> String {
     let said = |key: &str| info.metadata.get(key).map(|value| clean(value));
     if let Some(http) = said("upstream_status") {
         let code = said("upstream_code").map_or(String::new(), |code| format!(", code {code}"));
-        lines.push(format!("  the cloud answered {http}{code}"));
+        let module = said("upstream_module").map_or(String::new(), |it| format!(", module {it}"));
+        lines.push(format!("  the cloud answered {http}{code}{module}"));
     }
     if let Some(words) = said("upstream_message")
         && !clean(status.message()).contains(&words)

@@ -215,6 +215,11 @@ pub fn of_state(code: &str) -> Option<Explanation> {
             "Wait; the cloud usually finds out. Nothing is decided by this.",
             "If it stays: the nodes may have lost their manager.",
         ),
+        codes::UPSTREAM_IN_PROGRESS => told(
+            "The cloud is at it. The message is what it says meanwhile, and no sign of failure.",
+            "Wait.",
+            "If it stays: the nodes that lag behind may have lost their manager.",
+        ),
         codes::UNRECOGNIZED_VALUE => told(
             "The cloud gave a status that no document names, or none. It is shown as it came, and nothing is decided by \
              it.",

@@ -136,6 +136,8 @@ pub mod codes {
     codes! {
         /// The cloud itself says it does not know.
         UPSTREAM_UNKNOWN,
+        /// The cloud is at it, and says something about that.
+        UPSTREAM_IN_PROGRESS,
         /// The cloud gave a value that is in no table, or none.
         UNRECOGNIZED_VALUE,
         /// The cloud reports a failure.

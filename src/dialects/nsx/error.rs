@@ -47,6 +47,10 @@ pub fn refused(answer: &Answer, asked: Asked, secrets: &[&str]) -> Error {
         message: words(answer, said.as_ref(), secrets),
         request_id: request_id(answer).unwrap_or_default(),
     });
+    let module = said.map(|said| tidy(&said.module, 64)).unwrap_or_default();
+    if !module.is_empty() {
+        error.context.metadata.push(("upstream_module", module));
+    }
     // No source shows NSX send `Retry-After`; it counts requests by the second.
     let patience = (kind == ErrorKind::Throttled).then(|| answer.patience());
     error.context.retry_after = answer.retry_after().or(patience);
@@ -107,9 +111,14 @@ pub fn is_login_refused(answer: &Answer) -> bool {
     }
 }
 
-/// Whether NSX itself says that what was asked for is not there: 600 and 202, and no other 404.
-pub fn is_not_there(answer: &Answer) -> bool {
-    answer.status == 404 && api_error(answer).is_some_and(|said| is_gone_code(&said.code))
+/// How NSX itself says that what was asked for is not there, as `NOT_FOUND (600)`: by 600 and 202, and no other 404.
+pub fn not_there(answer: &Answer) -> Option<String> {
+    let said = api_error(answer).filter(|said| is_gone_code(&said.code))?;
+    let words = match said.status.as_str() {
+        "" => said.code,
+        status => format!("{} ({})", tidy(status, 64), said.code),
+    };
+    (answer.status == 404).then_some(words)
 }
 
 /// A 404 in whatever words: this path is not there, or nothing is.
@@ -163,6 +172,7 @@ pub fn ambiguous(because: &Error, what: &str) -> Error {
         ),
     );
     error.context.upstream = because.context.upstream.clone();
+    error.context.metadata = because.context.metadata.clone();
     error
 }
 
@@ -539,7 +549,15 @@ mod tests {
         ] {
             let answer = answer(status, body);
             check(&answer, asked, kind, reason);
-            let upstream = refused(&answer, asked, &[]).context.upstream.unwrap();
+            let context = refused(&answer, asked, &[]).context;
+            let module = json::parse(body.as_bytes()).unwrap()["module_name"].clone();
+            let expected: Vec<_> = module
+                .as_str()
+                .map(|module| ("upstream_module", module.to_owned()))
+                .into_iter()
+                .collect();
+            assert_eq!(context.metadata, expected, "{body}");
+            let upstream = context.upstream.unwrap();
             assert_eq!(
                 (upstream.status, upstream.code.as_str()),
                 (status, code),
@@ -551,19 +569,21 @@ mod tests {
 
     #[test]
     fn only_nsx_itself_can_say_that_something_is_gone() {
-        assert!(is_not_there(&answer(
+        let says_gone = |answer: &Answer| not_there(answer).is_some();
+        assert_eq!(not_there(&coded(404, "600")).as_deref(), Some("600"));
+        assert!(says_gone(&answer(
             404,
             include_str!("../../../tests/fixtures/nsx/error_not_found_names_logical_router.json")
         )));
-        assert!(is_not_there(&answer(
+        assert!(says_gone(&answer(
             404,
             include_str!("../../../tests/fixtures/nsx/made_error_not_found_backend_resource.json")
         )));
         for body in ["", "<html>404</html>", "404 page not found", "{}", "[]"] {
-            assert!(!is_not_there(&answer(404, body)), "{body}");
+            assert!(!says_gone(&answer(404, body)), "{body}");
         }
-        assert!(!is_not_there(&coded(404, "\"269\"")));
-        assert!(!is_not_there(&coded(400, "600")));
+        assert!(!says_gone(&coded(404, "\"269\"")));
+        assert!(!says_gone(&coded(400, "600")));
     }
 
     #[test]

@@ -50,8 +50,16 @@ pub async fn look(client: &Client, target: &Target, call: &Call) -> Result<Sight
     .await;
     let (states, request_ids) = asked?;
 
-    let unknown = states.iter().any(Option::is_none);
-    let seen = status::worst(states.into_iter().flatten().collect());
+    let (mut seen, mut not_there) = (Vec::new(), None);
+    for said in states {
+        match said {
+            Said::State(sighting) => seen.push(sighting),
+            Said::NotThere(words) => not_there = Some(words),
+        }
+    }
+    let seen = status::worst(seen);
+    let unknown = not_there.is_some();
+    let words = not_there.unwrap_or_default();
     // Where `/state` knows nothing, or nobody knows whether it is switched on, the session itself tells.
     let session = if unknown || (target.admin_enabled.is_none() && !target.deleting) {
         Some(session(client, &target.id, call).await?)
@@ -64,7 +72,7 @@ pub async fn look(client: &Client, target: &Target, call: &Call) -> Result<Sight
             read::probe(client, call).await?;
             return Ok(Sighting {
                 request_ids,
-                ..status::gone()
+                ..status::gone(&words)
             });
         }
         // The session went first: its nodes still have to follow.
@@ -73,7 +81,7 @@ pub async fn look(client: &Client, target: &Target, call: &Call) -> Result<Sight
             request_ids,
             ..seen
         },
-        (_, _) => status::state_not_found(),
+        (_, _) => status::state_not_found(&words),
     };
     let up = tunnel
         .as_ref()
@@ -105,20 +113,17 @@ pub async fn look(client: &Client, target: &Target, call: &Call) -> Result<Sight
 ///
 /// The newest goes first. While that is on its way it does not matter how far those before it have come, and each
 /// is a request: a create has two writes, and fifty creates at a time would be half of what NSX allows an account.
-async fn states(
-    client: &Client,
-    target: &Target,
-    call: &Call,
-) -> Result<(Vec<Option<Sighting>>, Vec<String>)> {
+async fn states(client: &Client, target: &Target, call: &Call) -> Result<(Vec<Said>, Vec<String>)> {
     let ids = request_ids(target);
     let newest = ids.last().map(String::as_str);
     let first = state(client, &target.id, newest, call).await?;
-    let under_way = first.as_ref().is_some_and(|seen| {
-        matches!(
+    let under_way = matches!(
+        &first,
+        Said::State(seen) if matches!(
             seen.state,
             RealizationState::Pending | RealizationState::InProgress
         )
-    });
+    );
     let Some((newest, before)) = ids.split_last() else {
         return Ok((vec![first], ids));
     };
@@ -140,29 +145,34 @@ async fn states(
 /// none of this manager's, says nothing of the connection: it is left out.
 async fn elsewhere(client: &Client, target: &Target, call: &Call) -> Vec<(String, Sighting)> {
     let asked = target.elsewhere.iter().map(async |id| {
-        let seen = state(client, &target.id, Some(id), call).await.ok()?;
-        Some((id.clone(), seen.unwrap_or_else(status::state_not_found)))
+        let said = state(client, &target.id, Some(id), call).await.ok()?;
+        let seen = match said {
+            Said::State(seen) => seen,
+            Said::NotThere(words) => status::state_not_found(&words),
+        };
+        Some((id.clone(), seen))
     });
     join_all(asked).await.into_iter().flatten().collect()
 }
 
-/// What `/state` says; `None` if it knows of no such session.
-async fn state(
-    client: &Client,
-    id: &str,
-    request_id: Option<&str>,
-    call: &Call,
-) -> Result<Option<Sighting>> {
+/// What `/state` says.
+enum Said {
+    State(Sighting),
+    /// It knows of no such session, and says so in these words.
+    NotThere(String),
+}
+
+async fn state(client: &Client, id: &str, request_id: Option<&str>, call: &Call) -> Result<Said> {
     let mut ask = Ask::get([SESSIONS, id, "state"]);
     if let Some(request_id) = request_id {
         ask = ask.with("request_id", request_id);
     }
     let answer = client.send(ask, call).await.map_err(|it| it.error)?;
     if let Some(message) = error::service_disabled(&answer) {
-        return Ok(Some(status::service_disabled(&message)));
+        return Ok(Said::State(status::service_disabled(&message)));
     }
-    if error::is_not_there(&answer) {
-        return Ok(None);
+    if let Some(words) = error::not_there(&answer) {
+        return Ok(Said::NotThere(words));
     }
     if error::is_nowhere(&answer) {
         // Not in NSX's words; perhaps because there is no such API at all.
@@ -170,14 +180,14 @@ async fn state(
     }
     let value = error::granted(&answer, Asked::Read, &[])?;
     let state = State::of(value).ok_or_else(|| error::broken(&answer, "no state"))?;
-    Ok(Some(status::of_state(&state)))
+    Ok(Said::State(status::of_state(&state)))
 }
 
 /// What the nodes say of the tunnel now; `None` if NSX knows of none.
 async fn tunnel(client: &Client, id: &str, call: &Call) -> Result<Option<Tunnel>> {
     let ask = Ask::get([SESSIONS, id, "status"]).with("source", "realtime");
     let answer = client.send(ask, call).await.map_err(|it| it.error)?;
-    if error::is_not_there(&answer) || error::service_disabled(&answer).is_some() {
+    if error::not_there(&answer).is_some() || error::service_disabled(&answer).is_some() {
         return Ok(None);
     }
     let value = error::granted(&answer, Asked::Read, &[])?;

@@ -52,8 +52,10 @@ pub fn of_state(said: &State) -> Sighting {
             (worse, Some(Reason::new(codes::INCONSISTENT, message)))
         }
         _ => {
-            let code = whole.reason.clone();
-            let reason = code.map(|code| Reason::new(code, explain_whole(said, &whole)));
+            let reason = match whole.reason.clone() {
+                Some(code) => Some(Reason::new(code, explain_whole(said, &whole))),
+                None => under_way(said, &whole),
+            };
             (whole, reason)
         }
     };
@@ -132,8 +134,8 @@ pub fn service_disabled(message: &str) -> Sighting {
     }
 }
 
-/// The session is there, and NSX knows no state of it.
-pub fn state_not_found() -> Sighting {
+/// The session is there, and NSX says in these words that it knows no state of it.
+pub fn state_not_found(words: &str) -> Sighting {
     Sighting {
         state: RealizationState::Unknown,
         assurance: Assurance::IntentStored,
@@ -141,15 +143,17 @@ pub fn state_not_found() -> Sighting {
             codes::STATE_NOT_FOUND,
             "the session is there, and the cloud knows no state of it",
         )),
+        native_state: tidy(words, WORD),
         ..Sighting::default()
     }
 }
 
-/// Session and state are gone.
-pub fn gone() -> Sighting {
+/// Session and state are gone; NSX says so in these words.
+pub fn gone(words: &str) -> Sighting {
     Sighting {
         state: RealizationState::Deleted,
         assurance: Assurance::ControlPlane,
+        native_state: tidy(words, WORD),
         ..Sighting::default()
     }
 }
@@ -327,6 +331,16 @@ fn explain_whole(said: &State, whole: &Meaning) -> String {
         .map(|node| explain(&node.failure_message, node.failure_code.as_deref()))
         .find(|message| !message.is_empty())
         .unwrap_or_default()
+}
+
+/// What NSX says of a whole that is on its way: to be shown, and no sign of failure.
+fn under_way(said: &State, whole: &Meaning) -> Option<Reason> {
+    let under_way = matches!(
+        whole.state,
+        RealizationState::Pending | RealizationState::InProgress
+    );
+    let words = explain(&said.failure_message, said.failure_code.as_deref());
+    (under_way && !words.is_empty()).then(|| Reason::new(codes::UPSTREAM_IN_PROGRESS, words))
 }
 
 fn explain(message: &str, code: Option<&str>) -> String {

@@ -212,6 +212,10 @@ pub struct ApiError {
     pub code: String,
     /// `error_message`, with the messages of `related_errors` behind it.
     pub message: String,
+    /// `module_name`: which part of NSX refuses.
+    pub module: String,
+    /// `httpStatus`, or `http_status`: the HTTP status as a word.
+    pub status: String,
 }
 
 impl ApiError {
@@ -227,11 +231,16 @@ impl ApiError {
                     .and_then(|e| json::text(e, "error_message")),
             );
         }
+        let text = |key| json::text(object, key);
         let error = ApiError {
-            code: json::text(object, "error_code").unwrap_or_default(),
+            code: text("error_code").unwrap_or_default(),
             message: messages.join("; "),
+            module: text("module_name").unwrap_or_default(),
+            status: text("httpStatus")
+                .or_else(|| text("http_status"))
+                .unwrap_or_default(),
         };
-        (error != ApiError::default()).then_some(error)
+        (!error.code.is_empty() || !error.message.is_empty()).then_some(error)
     }
 }
 

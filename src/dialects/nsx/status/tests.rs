@@ -290,10 +290,10 @@ fn the_guides_examples_read_as_the_table_says() {
     for example in [
         Example {
             body: fixture!("state_in_progress_one_node_in_sync.json"),
-            whole: (S::InProgress, IntentStored, ""),
+            whole: (S::InProgress, IntentStored, "UPSTREAM_IN_PROGRESS"),
             native: "in_progress",
             nodes: &[S::InProgress, S::Realized],
-            words: "",
+            words: "The state realization is in progress at transport nodes.",
         },
         Example {
             body: fixture!("state_in_sync.json"),
@@ -319,6 +319,41 @@ fn the_guides_examples_read_as_the_table_says() {
     ] {
         check_example(&example);
     }
+}
+
+/// What NSX says of the whole while it is under way is shown, and decides nothing.
+#[test]
+fn words_for_what_is_under_way_are_kept_and_change_no_state() {
+    for (word, node, expected) in [
+        (
+            "pending",
+            "pending",
+            (S::Pending, IntentStored, "UPSTREAM_IN_PROGRESS"),
+        ),
+        (
+            "in_progress",
+            "in_sync",
+            (S::InProgress, IntentStored, "UPSTREAM_IN_PROGRESS"),
+        ),
+        (
+            "in_progress",
+            "failed",
+            (S::Failed, IntentStored, "INCONSISTENT"),
+        ),
+        ("in_sync", "in_sync", (S::Realized, ControlPlane, "")),
+        ("success", "success", (S::Realized, InEffect, "")),
+    ] {
+        let said = State {
+            failure_message: "it failed to fail".to_owned(),
+            ..state(word, &[node])
+        };
+        assert_eq!(judged(&of_state(&said)), expected, "{word}");
+    }
+    let coded = State {
+        failure_code: Some("17".to_owned()),
+        ..state("in_progress", &[])
+    };
+    assert_eq!(of_state(&coded).reason.unwrap().message, "code 17");
 }
 
 #[test]
@@ -602,11 +637,11 @@ fn what_is_being_deleted_is_deleting_until_it_is_gone_or_failed() {
         S::Deleting
     );
     assert_eq!(deleting(service_disabled("")), S::Deleting);
-    assert_eq!(deleting(state_not_found()), S::Deleting);
+    assert_eq!(deleting(state_not_found("")), S::Deleting);
     assert_eq!(deleting(of_state(&state("failed", &[]))), S::Failed);
     assert_eq!(deleting(of_state(&state("error", &[]))), S::Failed);
     assert_eq!(deleting(of_state(&state("in_sync", &["error"]))), S::Failed);
-    assert_eq!(deleting(gone()), S::Deleted);
+    assert_eq!(deleting(gone("")), S::Deleted);
     let kept = while_deleting(of_state(&state("in_sync", &[])));
     assert_eq!(kept.native_state, "in_sync");
 }

@@ -11,7 +11,7 @@ use isthmus::{
     dialects,
     model::{
         Assurance, Authentication, ConnectionChange, ConnectionSpec, Details, Field, Initiation,
-        PolicyRule, Psk, RealizationState, Selectors, Sighting, TunnelStatus,
+        PolicyRule, Psk, RealizationState, RuleAction, Selectors, Sighting, TunnelStatus,
     },
     simulator::{
         faults::{Answer, Fault, Gate, Rule},
@@ -177,6 +177,7 @@ async fn a_connection_reads_back_as_it_was_made() {
         panic!("{:?}", read.selectors)
     };
     assert_eq!(rules[0].destinations, ["10.1.0.0/24", "2001:db8::/64"]);
+    assert_eq!(rules[0].action, Some(RuleAction::Protect));
     let Some(Details::Nsx(details)) = &read.details else {
         panic!("{:?}", read.details)
     };

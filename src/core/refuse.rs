@@ -2,7 +2,7 @@
 
 use crate::{
     core::{dialect::Capabilities, error::Violation},
-    model::{Authentication, ConnectionSpec, Field, Initiation, Selectors},
+    model::{Authentication, ConnectionSpec, Field, Initiation, PolicyRule, RuleAction, Selectors},
 };
 
 /// The violations of the given fields of `spec`: one for each the capabilities rule out.
@@ -39,6 +39,16 @@ pub fn refuse(
                 );
             }
             _ => {}
+        }
+        if let Some(Selectors::Rules(rules)) = &spec.selectors {
+            // NSX marks it read-only, and no other cloud knows it.
+            let bypasses = |rule: &PolicyRule| rule.action == Some(RuleAction::Bypass);
+            for (index, _) in rules.iter().enumerate().filter(|(_, it)| bypasses(it)) {
+                cannot(
+                    &format!("policy_based.rules[{index}].action"),
+                    "makes rules that protect and no others; use ACTION_PROTECT, or leave it unset",
+                );
+            }
         }
     }
     let certificate = matches!(spec.authentication, Some(Authentication::Certificate));
@@ -92,7 +102,7 @@ pub fn refuse(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{DeadPeerDetection, PolicyRule};
+    use crate::model::DeadPeerDetection;
 
     fn nothing() -> Capabilities {
         Capabilities {
@@ -123,10 +133,17 @@ mod tests {
             dpd: Some(DeadPeerDetection::default()),
             dpd_policy: Some("p".into()),
             initiation: Some(Initiation::OnDemand),
-            selectors: Some(Selectors::Rules(vec![PolicyRule {
-                sources: vec!["10.0.0.0/8".into()],
-                ..PolicyRule::default()
-            }])),
+            selectors: Some(Selectors::Rules(vec![
+                PolicyRule {
+                    sources: vec!["10.0.0.0/8".into()],
+                    action: Some(RuleAction::Protect),
+                    ..PolicyRule::default()
+                },
+                PolicyRule {
+                    action: Some(RuleAction::Bypass),
+                    ..PolicyRule::default()
+                },
+            ])),
             mtu: Some(1400),
             ..ConnectionSpec::default()
         };
@@ -138,6 +155,7 @@ mod tests {
             fields,
             [
                 "policy_based.rules[0].sources",
+                "policy_based.rules[1].action",
                 "peer.certificate",
                 "dpd",
                 "dpd_policy",

@@ -209,6 +209,17 @@ pub struct PolicyRule {
     pub enabled: Option<bool>,
     /// Whether matches are logged; `None` is false.
     pub logged: Option<bool>,
+    /// What is done with a match; `None` is to protect it, or the cloud did not say.
+    pub action: Option<RuleAction>,
+}
+
+/// What is done with traffic that a rule matches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RuleAction {
+    /// It goes through the tunnel. All that can be written.
+    Protect,
+    /// It passes by the tunnel.
+    Bypass,
 }
 
 /// One virtual tunnel interface.

@@ -289,7 +289,13 @@ fn refused_selectors(spec: &ConnectionSpec) -> Vec<Violation> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{ClampDirection, PolicyRule, Psk, TcpMssClamping, TunnelInterface};
+    use crate::{
+        core::refuse::refuse,
+        model::{
+            ClampDirection, DeadPeerDetection, DpdAction, PolicyRule, Psk, RuleAction,
+            TcpMssClamping, TunnelInterface,
+        },
+    };
 
     fn spec() -> ConnectionSpec {
         ConnectionSpec {
@@ -308,6 +314,47 @@ mod tests {
         let refused = Field::ALL.iter().flat_map(|field| refusals(*field, &spec));
         let found: Vec<String> = refused.map(|violation| violation.field).collect();
         assert_eq!(found, fields);
+    }
+
+    /// Dead peer detection is a profile's, whatever is to be done with a dead peer; and rules protect.
+    #[test]
+    fn what_its_capabilities_rule_out_is_refused_by_field() {
+        let fields = |spec: &ConnectionSpec| {
+            let refused = refuse(&CAPABILITIES, spec, |_| true);
+            refused.into_iter().map(|it| it.field).collect::<Vec<_>>()
+        };
+        for action in [
+            DpdAction::Clear,
+            DpdAction::Hold,
+            DpdAction::Restart,
+            DpdAction::Disabled,
+            DpdAction::RestartByPeer,
+        ] {
+            let dpd = DeadPeerDetection {
+                action: Some(action),
+                ..DeadPeerDetection::default()
+            };
+            let spec = ConnectionSpec {
+                dpd: Some(dpd),
+                dpd_policy: Some("profile".to_owned()),
+                ..spec()
+            };
+            assert_eq!(fields(&spec), ["dpd"]);
+        }
+        for (action, refused) in [
+            (RuleAction::Protect, &[][..]),
+            (RuleAction::Bypass, &["policy_based.rules[1].action"]),
+        ] {
+            let rule = PolicyRule {
+                action: Some(action),
+                ..PolicyRule::default()
+            };
+            let spec = ConnectionSpec {
+                selectors: Some(Selectors::Rules(vec![PolicyRule::default(), rule])),
+                ..spec()
+            };
+            assert_eq!(fields(&spec), refused);
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub use outward::{
 
 use crate::{
     dialects::nsx::wire::Body,
-    model::{Authentication, ClampDirection, ConnectionSpec, Initiation},
+    model::{Authentication, ClampDirection, ConnectionSpec, Initiation, RuleAction},
 };
 use std::net::IpAddr;
 
@@ -28,6 +28,11 @@ const INITIATIONS: [(&str, Initiation); 3] = [
     ("INITIATOR", Initiation::Both),
     ("RESPOND_ONLY", Initiation::RespondOnly),
     ("ON_DEMAND", Initiation::OnDemand),
+];
+
+const ACTIONS: [(&str, RuleAction); 2] = [
+    ("PROTECT", RuleAction::Protect),
+    ("BYPASS", RuleAction::Bypass),
 ];
 
 const DIRECTIONS: [(&str, ClampDirection); 4] = [

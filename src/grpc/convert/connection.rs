@@ -8,7 +8,7 @@ use crate::{
     },
     model::{
         BackendName, ClampDirection, Collection, Connection, DeadPeerDetection, Details, DpdAction,
-        Initiation, Peer, Selectors, TcpMssClamping,
+        Initiation, Peer, RuleAction, Selectors, TcpMssClamping,
     },
 };
 
@@ -91,6 +91,14 @@ fn initiation(initiation: Option<Initiation>) -> pb::Initiation {
     }
 }
 
+fn rule_action(action: Option<RuleAction>) -> pb::policy_rule::Action {
+    match action {
+        None => pb::policy_rule::Action::Unspecified,
+        Some(RuleAction::Protect) => pb::policy_rule::Action::Protect,
+        Some(RuleAction::Bypass) => pb::policy_rule::Action::Bypass,
+    }
+}
+
 fn selectors(
     name_in: &impl Fn(Collection, Option<String>) -> String,
     selectors: Selectors,
@@ -105,6 +113,7 @@ fn selectors(
                     destinations: rule.destinations,
                     enabled: rule.enabled,
                     logged: rule.logged,
+                    action: rule_action(rule.action).into(),
                 })
                 .collect(),
             local_endpoint_group: String::new(),
@@ -249,14 +258,21 @@ mod tests {
             vec(network(), 0..3),
             any::<Option<bool>>(),
             any::<Option<bool>>(),
+            option::of(prop_oneof![
+                Just(RuleAction::Protect),
+                Just(RuleAction::Bypass)
+            ]),
         )
-            .prop_map(|(id, sources, destinations, enabled, logged)| PolicyRule {
-                id,
-                sources,
-                destinations,
-                enabled,
-                logged,
-            })
+            .prop_map(
+                |(id, sources, destinations, enabled, logged, action)| PolicyRule {
+                    id,
+                    sources,
+                    destinations,
+                    enabled,
+                    logged,
+                    action,
+                },
+            )
     }
 
     fn some_selectors() -> impl Strategy<Value = Selectors> {

@@ -7,7 +7,8 @@ use crate::{
     },
     model::{
         Authentication, BackendName, ClampDirection, Collection, ConnectionSpec, DeadPeerDetection,
-        DpdAction, Initiation, PolicyRule, Psk, Selectors, TcpMssClamping, TunnelInterface,
+        DpdAction, Initiation, PolicyRule, Psk, RuleAction, Selectors, TcpMssClamping,
+        TunnelInterface,
     },
 };
 use ipnet::IpNet;
@@ -208,6 +209,22 @@ fn rule(index: usize, given: pb::PolicyRule, problems: &mut Problems) -> PolicyR
         destinations: given.destinations,
         enabled: given.enabled,
         logged: given.logged,
+        action: rule_action(&format!("{path}.action"), given.action, problems),
+    }
+}
+
+fn rule_action(path: &str, given: i32, problems: &mut Problems) -> Option<RuleAction> {
+    use pb::policy_rule::Action;
+    match Action::try_from(given) {
+        Ok(Action::Unspecified) => None,
+        Ok(Action::Protect) => Some(RuleAction::Protect),
+        Ok(Action::Bypass) => Some(RuleAction::Bypass),
+        Err(_) => {
+            problems.unknown_value(path, given, |n| {
+                Some(Action::try_from(n).ok()?.as_str_name())
+            });
+            None
+        }
     }
 }
 
@@ -364,6 +381,7 @@ mod tests {
                 rules: vec![
                     pb::PolicyRule::default(),
                     pb::PolicyRule {
+                        action: 3,
                         sources: vec!["10.1.2.3/16".to_owned(), "10.0.0.0".to_owned()],
                         destinations: vec!["2.1.4..0/24".to_owned(), "2001:db8::1/129".to_owned()],
                         ..Default::default()
@@ -392,6 +410,7 @@ mod tests {
                 "policy_based.rules[1].sources[1]",
                 "policy_based.rules[1].destinations[0]",
                 "policy_based.rules[1].destinations[1]",
+                "policy_based.rules[1].action",
                 "tcp_mss_clamping.direction",
             ]
         );

@@ -144,7 +144,9 @@ impl Kind {
         for (name, value) in defaults {
             object.entry(name).or_insert(value);
         }
-        if self != Kind::Session {
+        if self == Kind::Session {
+            complete_rules(object);
+        } else {
             object
                 .entry("resource_type")
                 .or_insert(json!(self.type_name()));
@@ -196,6 +198,19 @@ impl Kind {
         if self != Kind::Session && !says("resource_type", self.type_name()) {
             violations.push(format!("resource_type is not {}", self.type_name()));
         }
+    }
+}
+
+/// Fills in the defaults of rules; what a rule does is NSX's to say.
+fn complete_rules(session: &mut Map<String, Value>) {
+    let rules = session
+        .get_mut("policy_rules")
+        .and_then(Value::as_array_mut);
+    for rule in rules.into_iter().flatten().filter_map(Value::as_object_mut) {
+        for (name, value) in [("enabled", true), ("logged", false)] {
+            rule.entry(name).or_insert(json!(value));
+        }
+        rule.insert("action".to_owned(), json!("PROTECT"));
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::{
     dialects::nsx::{
         mark,
-        translate::{CERTIFICATE, DIRECTIONS, INITIATIONS, PSK, etag, interface_address},
+        translate::{ACTIONS, CERTIFICATE, DIRECTIONS, INITIATIONS, PSK, etag, interface_address},
         wire::{Body, POLICY_BASED, ROUTE_BASED},
     },
     model::{
@@ -134,6 +134,7 @@ pub(super) fn read_rule(element: &Map<String, Value>) -> Understood<PolicyRule> 
         id: rest.text("id"),
         enabled: rest.boolean("enabled"),
         logged: rest.boolean("logged"),
+        action: rest.word("action", &ACTIONS),
         sources,
         destinations,
     };

@@ -5,7 +5,7 @@ use crate::{
     dialects::nsx::{
         mark,
         translate::{
-            CERTIFICATE, DIRECTIONS, INITIATIONS, PSK, interface_address,
+            ACTIONS, CERTIFICATE, DIRECTIONS, INITIATIONS, PSK, interface_address,
             inward::{
                 Rest, interface_addresses, networks, read_clamping, read_each, read_interface,
                 read_rule,
@@ -16,7 +16,7 @@ use crate::{
     },
     model::{
         Authentication, ClampDirection, ConnectionChange, ConnectionSpec, Field, Initiation,
-        PolicyRule, Selectors, TcpMssClamping, TunnelInterface,
+        PolicyRule, RuleAction, Selectors, TcpMssClamping, TunnelInterface,
     },
     rest::json,
 };
@@ -253,6 +253,7 @@ fn is_same_rule(rule: &PolicyRule, wanted: &PolicyRule) -> bool {
         && rule.destinations == wanted.destinations
         && rule.enabled.unwrap_or(true) == wanted.enabled.unwrap_or(true)
         && rule.logged.unwrap_or(false) == wanted.logged.unwrap_or(false)
+        && (wanted.action.is_none() || wanted.action == rule.action.or(Some(RuleAction::Protect)))
         && (wanted.id.is_none() || wanted.id == rule.id)
 }
 
@@ -283,6 +284,12 @@ fn policy_rules(wanted: &[PolicyRule], current: &[Value]) -> Value {
         rule.insert("destinations".to_owned(), subnets(&wanted.destinations));
         rule.insert("enabled".to_owned(), wanted.enabled.unwrap_or(true).into());
         rule.insert("logged".to_owned(), wanted.logged.unwrap_or(false).into());
+        let action = ACTIONS
+            .iter()
+            .find(|(_, action)| wanted.action == Some(*action));
+        if let Some((word, _)) = action {
+            rule.insert("action".to_owned(), (*word).into());
+        }
         Value::Object(rule)
     });
     rules.collect()

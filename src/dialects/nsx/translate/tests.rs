@@ -11,7 +11,7 @@ use crate::{
     },
     model::{
         Authentication, ClampDirection, ConnectionChange, ConnectionSpec, Details, Field,
-        Initiation, PolicyRule, Psk, Selectors, TcpMssClamping, TunnelInterface,
+        Initiation, PolicyRule, Psk, RuleAction, Selectors, TcpMssClamping, TunnelInterface,
     },
     rest,
 };
@@ -108,6 +108,7 @@ fn every_field_finds_its_home() {
             destinations: vec!["2001:db8::/64".to_owned(), "10.1.0.7/24".to_owned()],
             enabled: Some(true),
             logged: Some(false),
+            action: None,
         }
     );
     let Some(Details::Nsx(details)) = &read.details else {
@@ -171,9 +172,11 @@ fn what_has_no_home_is_kept_as_it_came() {
     );
     assert_eq!(read.tcp_mss_clamping, None);
     check_native(
-        json!({ "policy_rules": [{ "id": "1", "action": "PROTECT", "_revision": 1 }] }),
+        json!({ "policy_rules": [
+            { "id": "1", "action": "PROTECT", "_revision": 1 }, { "id": "2", "action": "REJECT" },
+        ] }),
         json!({}),
-        json!({ "policy_rules": [{ "id": "1", "action": "PROTECT", "_revision": 1 }] }),
+        json!({ "policy_rules": [{ "id": "1", "_revision": 1 }, { "id": "2", "action": "REJECT" }] }),
     );
     check_native(
         json!({ "policy_rules": "none", "enabled": "perhaps" }),
@@ -204,9 +207,55 @@ fn an_address_that_does_not_parse_is_read_and_kept() {
     let Some(Selectors::Rules(rules)) = &read.selectors else {
         panic!("{:?}", read.selectors)
     };
-    assert_eq!(rules[0].destinations, ["2.1.4..0/24"]);
-    assert_eq!(read.native["policy_rules"], example["policy_rules"]);
+    let expected = PolicyRule {
+        id: Some("1026".to_owned()),
+        sources: vec!["1.1.1.0/24".to_owned()],
+        destinations: vec!["2.1.4..0/24".to_owned()],
+        enabled: Some(true),
+        logged: Some(true),
+        action: Some(RuleAction::Protect),
+    };
+    assert_eq!(*rules, [expected]);
+    assert_eq!(
+        Value::Object(read.native),
+        json!({ "policy_rules": example["policy_rules"] })
+    );
     assert_eq!(read.etag, "-.-");
+    assert_eq!(read.id, SESSION);
+    assert_eq!(read.display_name, "Test RZ_UPDATED");
+    assert_eq!(read.admin_enabled, Some(true));
+    let service = "7adfa455-a6fc-4934-a919-f5728957364c";
+    assert_eq!(read.vpn_service.as_deref(), Some(service));
+    let local = "91ebfa0a-820f-41ab-bd87-f0fb1f24e7c8";
+    assert_eq!(read.local_endpoint.as_deref(), Some(local));
+    let Some(Details::Nsx(details)) = read.details else {
+        panic!("{:?}", read.details)
+    };
+    let peer = "17263ca6-dce4-4c29-bd8a-e7d12bd1a82d";
+    assert_eq!(details.peer_endpoint_id, peer);
+    assert!(!read.managed);
+}
+
+#[test]
+fn the_action_of_a_rule_is_read_in_its_documented_words() {
+    let api = include_bytes!("../../../../tests/fixtures/nsx/nsx-mp-vpn-openapi.json");
+    let api = rest::json::parse(api).unwrap();
+    let action = &api["components"]["schemas"]["IPSecVPNPolicyRule"]["properties"]["action"];
+    assert_eq!(action["enum"], json!(["PROTECT", "BYPASS"]));
+    assert_eq!(action["readOnly"], true);
+    for (word, expected) in [
+        (json!("PROTECT"), Some(RuleAction::Protect)),
+        (json!("bypass"), Some(RuleAction::Bypass)),
+        (json!(null), None),
+        (json!("REJECT"), None),
+    ] {
+        let rules = json!({ "policy_rules": [{ "id": "1", "action": word }] });
+        let read = connection(&body(with(session(), rules)), None);
+        let Some(Selectors::Rules(rules)) = &read.selectors else {
+            panic!("{:?}", read.selectors)
+        };
+        assert_eq!(rules[0].action, expected, "{word}");
+    }
 }
 
 #[test]
@@ -437,6 +486,9 @@ fn a_rule_that_stays_keeps_what_else_it_has() {
         session_after(before.clone(), Field::Selectors, values).map(|it| it["policy_rules"].clone())
     };
     assert_eq!(after(vec![rule(None, "10.0.0.0/24", None)]), None);
+    let mut as_read = rule(Some("1026"), "10.0.0.0/24", Some(false));
+    as_read.action = Some(RuleAction::Protect);
+    assert_eq!(after(vec![as_read]), None);
     let two = after(vec![
         rule(None, "10.9.0.0/24", None),
         rule(None, "10.0.0.0/24", None),

@@ -27,12 +27,14 @@ fn the_server_makes_ids_and_fills_in_defaults() {
         bench.get(&format!("ike-profiles/{id}")),
         (200, profile.clone())
     );
-    let (_, dpd) = bench.ask(
-        Method::POST,
-        "dpd-profiles",
-        json!({ "dpd_probe_mode": "ON_DEMAND" }),
-    );
-    assert_eq!(dpd["dpd_probe_interval"], 3);
+    for (mode, interval) in [("PERIODIC", 60), ("ON_DEMAND", 3)] {
+        let asked = json!({ "dpd_probe_mode": mode });
+        let (_, dpd) = bench.ask(Method::POST, "dpd-profiles", asked);
+        assert_eq!(
+            (&dpd["dpd_probe_mode"], &dpd["dpd_probe_interval"]),
+            (&json!(mode), &json!(interval))
+        );
+    }
     let (_, made) = bench.ask(Method::POST, "peer-endpoints", peer());
     assert_eq!(
         made["ipsec_tunnel_profile_id"],

@@ -53,7 +53,7 @@ pub async fn look(client: &Client, target: &Target, call: &Call) -> Result<Sight
     let (mut seen, mut not_there) = (Vec::new(), None);
     for said in states {
         match said {
-            Said::State(sighting) => seen.push(sighting),
+            Said::State(sighting) => seen.push(*sighting),
             Said::NotThere(words) => not_there = Some(words),
         }
     }
@@ -147,7 +147,7 @@ async fn elsewhere(client: &Client, target: &Target, call: &Call) -> Vec<(String
     let asked = target.elsewhere.iter().map(async |id| {
         let said = state(client, &target.id, Some(id), call).await.ok()?;
         let seen = match said {
-            Said::State(seen) => seen,
+            Said::State(seen) => *seen,
             Said::NotThere(words) => status::state_not_found(&words),
         };
         Some((id.clone(), seen))
@@ -157,7 +157,7 @@ async fn elsewhere(client: &Client, target: &Target, call: &Call) -> Vec<(String
 
 /// What `/state` says.
 enum Said {
-    State(Sighting),
+    State(Box<Sighting>),
     /// It knows of no such session, and says so in these words.
     NotThere(String),
 }
@@ -169,7 +169,7 @@ async fn state(client: &Client, id: &str, request_id: Option<&str>, call: &Call)
     }
     let answer = client.send(ask, call).await.map_err(|it| it.error)?;
     if let Some(message) = error::service_disabled(&answer) {
-        return Ok(Said::State(status::service_disabled(&message)));
+        return Ok(Said::State(status::service_disabled(&message).into()));
     }
     if let Some(words) = error::not_there(&answer) {
         return Ok(Said::NotThere(words));
@@ -180,7 +180,7 @@ async fn state(client: &Client, id: &str, request_id: Option<&str>, call: &Call)
     }
     let value = error::granted(&answer, Asked::Read, &[])?;
     let state = State::of(value).ok_or_else(|| error::broken(&answer, "no state"))?;
-    Ok(Said::State(status::of_state(&state)))
+    Ok(Said::State(status::of_state(&state).into()))
 }
 
 /// What the nodes say of the tunnel now; `None` if NSX knows of none.

@@ -28,7 +28,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 /// What a cloud may answer instead of what was asked for, and the code it has to come out with. Which code a
-/// refusal of the request itself has depends on what was asked.
+/// refusal of the request itself has depends on what was asked, and so does what 500 and 503 leave in doubt.
 const ANSWERS: &[(u16, Option<Code>)] = &[
     (301, Some(Code::Unavailable)),
     (400, None),
@@ -39,7 +39,7 @@ const ANSWERS: &[(u16, Option<Code>)] = &[
     (412, None),
     (429, Some(Code::Unavailable)),
     (500, None),
-    (503, Some(Code::Unavailable)),
+    (503, None),
 ];
 
 /// Longer than any upstream text that is passed on.

@@ -187,6 +187,10 @@ pub enum Fault {
     Answer(Answer),
     /// Answers 404 in words that are not the service's own for what was asked; the request is not handled.
     Foreign404(Foreign404),
+    /// Handles the request and answers this instead, as a proxy does whose upstream was reset after its work.
+    AnswerAfterHandling(Answer),
+    /// Answers this at once and handles the request after this time: it goes on behind a proxy that gave up.
+    AnswerMeanwhile(Answer, Duration),
     /// Resets the connection; the request is not handled.
     CutBeforeHandling,
     /// Handles the request, then closes the connection without a word: the write happened, its answer is lost.
@@ -351,6 +355,12 @@ impl Answer {
     pub fn html_bad_gateway() -> Self {
         let page = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>\n";
         Self::text(StatusCode::BAD_GATEWAY, "text/html", page)
+    }
+
+    /// 503 with an HTML page, as a proxy says it that has no cloud to ask, or has lost the one it asked.
+    pub fn html_unavailable() -> Self {
+        let page = "<html><body><h1>503 Service Unavailable</h1></body></html>\n";
+        Self::text(StatusCode::SERVICE_UNAVAILABLE, "text/html", page)
     }
 
     /// 307 to another address; credentials that follow it have leaked.

@@ -7,8 +7,8 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use axum::body::Body;
 use http::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
@@ -46,6 +46,7 @@ impl Site {
             shut: AtomicBool::new(false),
             shut_asked: Notify::new(),
             shutting: watch::Sender::new(false),
+            going_on: Mutex::default(),
         }))
     }
 
@@ -176,6 +177,16 @@ enum Listening {
 }
 
 impl Shared {
+    /// Handles this beside everything else, until it is done or the site is dropped.
+    fn go_on(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let mut going_on = self
+            .going_on
+            .lock()
+            .expect("no code panics while it holds this");
+        while going_on.try_join_next().is_some() {}
+        going_on.spawn(work);
+    }
+
     /// Has connections refused, and waits until they are.
     async fn shut(&self) {
         self.shut.store(true, Ordering::SeqCst);
@@ -222,6 +233,8 @@ struct Shared {
     shut_asked: Notify,
     /// Whether connections are refused because of it, as the accept loop says.
     shutting: watch::Sender<bool>,
+    /// What goes on though its client was answered.
+    going_on: Mutex<JoinSet<()>>,
 }
 
 /// How a connection is made to end before its time.
@@ -377,6 +390,18 @@ async fn answer(
             Fault::Answer(answer) => return Ok(held(say(answer), in_flight)),
             Fault::Foreign404(kind) => {
                 return Ok(held(say(kind.answer(&method, uri.path())), in_flight));
+            }
+            Fault::AnswerAfterHandling(answer) => {
+                let Ok(_lost) = handle.await;
+                return Ok(held(say(answer), in_flight));
+            }
+            Fault::AnswerMeanwhile(answer, time) => {
+                shared.go_on(async move {
+                    tokio::time::sleep(time).await;
+                    let Ok(_lost) = handle.await;
+                    drop(in_flight);
+                });
+                return Ok(say(answer));
             }
             Fault::CutBeforeHandling => return end(&cut, Cut::Reset).await,
             Fault::CutAfterHandling => {

@@ -5,12 +5,16 @@ use bytes::Bytes;
 use http::StatusCode;
 use isthmus::simulator::faults::{Answer, Fault, Foreign404, Gate};
 use serde_json::{Value, json};
-use std::sync::LazyLock;
+use std::{sync::LazyLock, time::Duration};
 
 /// What the clouds of these tests say when they refuse: to be found in the error, without the key.
 pub const WORDS: &str = "in the cloud's own words";
 /// Stands behind those words and must not come out.
 pub const CANARY: &str = "canary-said-by-the-cloud";
+
+/// How long a cloud goes on behind a proxy that answered 503: longer than the pause that 503 asks for, so that the
+/// first look for what was done comes before it, and shorter than the gateway looks.
+const GOES_ON: Duration = Duration::from_millis(1300);
 
 /// One column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,8 +51,14 @@ pub enum Column {
     S429After,
     /// 500, as this cloud says it.
     S500,
-    /// 503 twice; under a watch, again and again.
+    /// 503 twice, as this cloud says it; under a watch, again and again.
     S503,
+    /// 503 with a page of HTML, once, before anything is done: a proxy that has no cloud to ask.
+    Page503,
+    /// Handled; then 503 with the same page, once: a proxy that has lost the cloud it asked.
+    Done503,
+    /// 503 with the same page, once, and handled a while after it: the cloud goes on behind the proxy.
+    Goes503,
     /// 307 to another host.
     Redirect,
     /// 404 from something that does not know.
@@ -65,7 +75,7 @@ pub const FOREIGN: [(&str, Column); 4] = [
 ];
 
 /// All of them, by their heads in the table.
-pub const COLUMNS: [(&str, Column); 18] = [
+pub const COLUMNS: [(&str, Column); 21] = [
     ("late", Column::Late),
     ("refused", Column::Refused),
     ("reset", Column::Reset),
@@ -83,6 +93,9 @@ pub const COLUMNS: [(&str, Column); 18] = [
     ("429after", Column::S429After),
     ("500", Column::S500),
     ("503", Column::S503),
+    ("503page", Column::Page503),
+    ("503done", Column::Done503),
+    ("503goes", Column::Goes503),
     ("307", Column::Redirect),
 ];
 
@@ -123,6 +136,9 @@ impl Column {
             Column::S429After => Fault::Answer(says(429).retry_after(1)),
             Column::S500 => Fault::Answer(says(500)),
             Column::S503 => Fault::Answer(says(503)),
+            Column::Page503 => Fault::Answer(Answer::html_unavailable()),
+            Column::Done503 => Fault::AnswerAfterHandling(Answer::html_unavailable()),
+            Column::Goes503 => Fault::AnswerMeanwhile(Answer::html_unavailable(), GOES_ON),
             Column::Redirect => Fault::Answer(Answer::redirect(elsewhere)),
             Column::Foreign(shape) => Fault::Foreign404(shape),
         })
@@ -136,7 +152,7 @@ impl Column {
             Column::S403 => 403,
             Column::S429 | Column::S429After => 429,
             Column::S500 => 500,
-            Column::S503 => 503,
+            Column::S503 | Column::Page503 | Column::Done503 | Column::Goes503 => 503,
             Column::Redirect => 307,
             _ => return None,
         })
@@ -144,8 +160,11 @@ impl Column {
 
     /// Whether the answer has [`WORDS`].
     pub fn has_words(self) -> bool {
-        self.status()
-            .is_some_and(|status| status != 502 && status != 307)
+        let is_page = matches!(
+            self,
+            Column::Html | Column::Redirect | Column::Page503 | Column::Done503 | Column::Goes503
+        );
+        self.status().is_some() && !is_page
     }
 }
 

@@ -4,7 +4,7 @@ use crate::{
     clouds::{Clouds, NSX, OPENSTACK},
     record::{Record, Trouble, TroubleKind},
 };
-use http::StatusCode;
+use http::{Method, StatusCode};
 use isthmus::simulator::faults::{Answer, Fault, Rule};
 use std::time::Duration;
 use turmoil::Sim;
@@ -85,6 +85,8 @@ pub enum Act {
     Reset(&'static str),
     /// A cloud handles writes and loses the answers.
     LoseAnswers(&'static str),
+    /// A cloud handles writes, and what stands before it says 503.
+    Disown(&'static str),
     /// A cloud answers as it should again.
     Behave(&'static str),
     /// Every login at a cloud ends.
@@ -133,7 +135,11 @@ impl Plan {
                 }
                 6 => (Act::Down(cloud), Act::Behave(cloud)),
                 7 => (Act::Reset(cloud), Act::Behave(cloud)),
-                _ => (Act::LoseAnswers(cloud), Act::Behave(cloud)),
+                // Told apart by what was drawn anyway.
+                _ if lasts.as_millis().is_multiple_of(2) => {
+                    (Act::LoseAnswers(cloud), Act::Behave(cloud))
+                }
+                _ => (Act::Disown(cloud), Act::Behave(cloud)),
             };
             plan.acts.push((at, begin));
             plan.acts.push((until, end));
@@ -235,6 +241,14 @@ impl Act {
             }
             Act::Reset(cloud) => spoil(clouds, record, at, cloud, Fault::CutBeforeHandling),
             Act::LoseAnswers(cloud) => spoil(clouds, record, at, cloud, Fault::CutAfterHandling),
+            Act::Disown(cloud) => {
+                let fault = Fault::AnswerAfterHandling(Answer::html_unavailable());
+                for method in [Method::POST, Method::PUT, Method::DELETE] {
+                    let rule = Rule::on(method, "/vpn/", fault.clone());
+                    strike(clouds, cloud, &rule);
+                }
+                begins(record, at, TroubleKind::Upstream(cloud));
+            }
             Act::Expire(cloud) => clouds.expire_logins(cloud),
             Act::Behave(cloud) => {
                 for site in clouds.sites(cloud) {
@@ -247,10 +261,14 @@ impl Act {
 }
 
 fn spoil(clouds: &Clouds, record: &Record, at: Duration, cloud: &'static str, fault: Fault) {
-    for site in clouds.sites(cloud) {
-        site.faults().inject(Rule::any(fault.clone()));
-    }
+    strike(clouds, cloud, &Rule::any(fault));
     begins(record, at, TroubleKind::Upstream(cloud));
+}
+
+fn strike(clouds: &Clouds, cloud: &str, rule: &Rule) {
+    for site in clouds.sites(cloud) {
+        site.faults().inject(rule.clone());
+    }
 }
 
 fn of_peer(peer: &str) -> TroubleKind {

@@ -133,14 +133,18 @@ pub fn service_disabled(answer: &Answer) -> Option<String> {
 }
 
 /// Whether a write that was answered like this may have happened all the same: a proxy that lost the
-/// manager, or a manager that failed in the middle. Overload (503) is refused before anything is done.
+/// manager, or a manager that failed in the middle. 503 is no exception, since a proxy says it, too, when the
+/// manager it had asked resets the connection; only the limiter's own code shows that nothing was begun.
 pub fn is_in_doubt(answer: &Answer) -> bool {
-    answer.status >= 500 && answer.status != 503
+    answer.status >= 500 && api_error(answer).is_none_or(|said| said.code != LIMITED)
 }
 
-/// Whether NSX itself says that the write failed; a proxy only says that it lost the answer.
+/// Whether the manager itself says that the write failed; a proxy only says that it lost the answer. The code
+/// is a number from the manager, and a string from the proxy before it. No source shows a 503 that the manager
+/// says for itself: 101 tells that it is down.
 pub fn says_failed(answer: &Answer) -> bool {
-    answer.status == 500 && api_error(answer).is_some()
+    let said = json::parse(&answer.body).unwrap_or_default();
+    answer.status == 500 && said["error_code"].is_number()
 }
 
 /// Whether this is how NSX says that something was removed: with nothing, or with JSON. A page of HTML comes
@@ -207,7 +211,7 @@ fn meaning(
             Reason::UpstreamDenied,
             "the cloud refuses this to the gateway's account",
         ),
-        (429, _) | (400..500, "102") => (
+        (429, _) | (400.., LIMITED) => (
             Kind::Throttled,
             Reason::UpstreamThrottled,
             "the cloud asks for patience",
@@ -281,6 +285,10 @@ const IN_USE: (ErrorKind, ErrorReason, &str) = (
     ErrorReason::InUse,
     "the cloud refuses to remove it, as it does with what is in use",
 );
+
+/// The code by which the limiter before the manager refuses what is too much: with 429, and perhaps with 503,
+/// which the settings of the API service name for too many requests at a time.
+const LIMITED: &str = "102";
 
 /// 403 with these codes is about the login: wrong or locked ("403", as the proxy says it), and a bad or
 /// expired XSRF token (97, 98). A 403 without any code cannot be told from it.
@@ -618,6 +626,31 @@ mod tests {
         assert!(upstream.message.len() <= MAX_UPSTREAM_TEXT + 4);
         let page = refused(&answer(502, "<html>canary</html>"), Asked::Read, &[]);
         assert_eq!(page.context.upstream.unwrap().message, "a page of HTML");
+    }
+
+    #[test]
+    fn a_write_failed_if_the_manager_itself_says_so() {
+        assert!(says_failed(&coded(500, "607")));
+        for lost in [
+            answer(500, "<html>"),
+            coded(500, "\"98\""),
+            answer(502, ""),
+            answer(503, ""),
+            answer(503, "<html>"),
+            coded(503, "101"),
+            coded(503, "\"101\""),
+            answer(504, ""),
+        ] {
+            assert!(is_in_doubt(&lost) && !says_failed(&lost), "{lost:?}");
+        }
+        let limited = coded(503, "\"102\"");
+        assert!(!is_in_doubt(&limited));
+        check(
+            &limited,
+            Asked::Create,
+            ErrorKind::Throttled,
+            ErrorReason::UpstreamThrottled,
+        );
     }
 
     #[test]

@@ -148,7 +148,7 @@ pub async fn delete(client: &Client, id: &str, etag: Option<&str>, call: &Call) 
     let (session, peer) = read::session_with_peer(client, id, call).await?;
     check_etag(etag, &session, peer.as_ref())?;
     let peer = peer.filter(mark::is_on);
-    let removed = remove(client, SESSIONS, id, call).await;
+    let removed = remove(client, SESSIONS, id, Doubt::Looked, call).await;
     let request_id = read::proven(client, removed, call)
         .await
         .map_err(|mut error| {
@@ -302,11 +302,21 @@ async fn replace(
     Err(error::ambiguous(&lost.because, "the object was changed"))
 }
 
+/// How it is found out what became of a DELETE that was answered 5xx.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Doubt {
+    /// By looking whether the object is there.
+    Looked,
+    /// By asking once more, which its caller does: that it is gone by then is as good.
+    AskedAgain,
+}
+
 /// Removes one object. If the answer is lost, it is done if the object is gone.
 async fn remove(
     client: &Client,
     collection: &'static str,
     id: &str,
+    doubt: Doubt,
     call: &Call,
 ) -> Result<Option<String>> {
     let (because, said_failed) = match client
@@ -319,7 +329,7 @@ async fn remove(
         }
         Ok(answer) => {
             let refused = error::refused(&answer, Asked::Remove, &[]);
-            if !error::is_in_doubt(&answer) {
+            if !error::is_in_doubt(&answer) || doubt == Doubt::AskedAgain {
                 return Err(refused);
             }
             (refused, error::says_failed(&answer))
@@ -350,8 +360,8 @@ async fn remove(
 /// Removes what nothing should use any more. Gone already is as good.
 ///
 /// With patience: NSX answers a DELETE of a session before everything has let go of what it used, and what
-/// refused the call that made the object may well refuse this, too. It is sent again only where it certainly
-/// did nothing; else `remove` has found out, or says that it could not.
+/// refused the call that made the object may well refuse this, too. It is sent again only where an answer says
+/// that it did nothing, or may not have; without an answer `remove` has found out, or says that it could not.
 async fn remove_unused(
     client: &Client,
     collection: &'static str,
@@ -360,7 +370,7 @@ async fn remove_unused(
 ) -> Result<()> {
     let mut patience = Patience::until(call.deadline);
     loop {
-        let error = match remove(client, collection, id, call).await {
+        let error = match remove(client, collection, id, Doubt::AskedAgain, call).await {
             Ok(_) => return Ok(()),
             Err(error) if error.kind == ErrorKind::NotFound => return Ok(()),
             Err(error) => error,

@@ -143,15 +143,20 @@ pub fn is_from_the_api(answer: &Answer) -> bool {
     refusal(answer).is_some()
 }
 
-/// Whether a write that was answered like this may have happened all the same. Overload (503) is refused
-/// before anything is done.
+/// Whether a write that was answered like this may have happened all the same. 503 is no exception: a proxy says
+/// it, too, when the server it had asked resets the connection.
 pub fn is_in_doubt(answer: &Answer) -> bool {
-    answer.status >= 500 && answer.status != 503
+    answer.status >= 500
 }
 
-/// Whether the cloud itself says that the write failed; a proxy only says that it lost the answer.
+/// Whether the network service itself says that the write failed, in Neutron's form or with a code of Open
+/// Telekom Cloud's service; what stands before it only says that it lost the answer. 503 in these words is
+/// Neutron's for a backend of its own that it has not got (`NoVPNAgentAvailable`).
 pub fn says_failed(answer: &Answer) -> bool {
-    answer.status == 500 && is_from_the_api(answer)
+    let said = json::parse(&answer.body).unwrap_or_default();
+    let code = said["code"].as_str().unwrap_or_default();
+    let is_its_own = !said["NeutronError"].is_null() || code.starts_with("VPC.");
+    matches!(answer.status, 500 | 503) && is_its_own
 }
 
 /// Whether this is how the cloud says that something was removed: with nothing, or with JSON. A page of HTML
@@ -720,10 +725,24 @@ mod tests {
 
     #[test]
     fn a_proxy_that_lost_the_answer_does_not_say_that_the_write_failed() {
-        assert!(says_failed(&typed(500, "HTTPInternalServerError")));
-        for lost in [answer(500, "<html>"), answer(502, ""), answer(504, "")] {
-            assert!(is_in_doubt(&lost) && !says_failed(&lost));
+        for failed in [
+            typed(500, "HTTPInternalServerError"),
+            typed(503, "NoVPNAgentAvailable"),
+            coded(500, "VPC.1002"),
+        ] {
+            assert!(is_in_doubt(&failed) && says_failed(&failed), "{failed:?}");
         }
-        assert!(!is_in_doubt(&answer(503, "")));
+        let of_the_gateway = r#"{"error_code": "APIGW.0201", "error_msg": "backend unavailable"}"#;
+        for lost in [
+            answer(500, "<html>"),
+            answer(500, of_the_gateway),
+            answer(502, ""),
+            answer(503, ""),
+            answer(503, "<html>"),
+            answer(503, of_the_gateway),
+            answer(504, ""),
+        ] {
+            assert!(is_in_doubt(&lost) && !says_failed(&lost), "{lost:?}");
+        }
     }
 }

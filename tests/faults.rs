@@ -22,7 +22,8 @@
 //! | `on` | the watch says nothing during the fault, and ends with the right outcome after it |
 //!
 //! `×n` tells how often the request was sent, if not once: a read once more after its connection broke, anything
-//! once more after a new login, and the looks for a lost answer until patience ends.
+//! once more after a new login, and again some seconds later where there is time; the looks for a lost answer until
+//! patience ends.
 //!
 //! What holds in every cell is held by `faults/cell.rs`: nothing is sent twice that must not be, nothing is
 //! orphaned or made twice, errors carry the cloud's status and words and no key, the gateway hangs up on what is
@@ -60,29 +61,29 @@ const NSX: &str = "
 call                  late     refused  reset    lost     cut      endless  garbage  502html  type     deep     50MB     401      403      429      429after 500      503      503page  503done  503goes  307
 probe:login           late     down     down     down     ok       broken   down     error    broken   broken   broken   auth     auth     busy     busy     error    error    error    error    error    error
 probe:sessions        late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   auth×2   busy     busy     error    error    error    error    error    error
-any:login-again       late     down     down     down     ok       broken   down     error    broken   broken   broken   auth     auth     busy     busy     error    error    error    error    error    error
-get:session           late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   auth×2   busy     busy     error    error    error    error    error    error
-get:peer              late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   auth×2   busy     busy     error    error    error    error    error    error
-list:sessions         late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   auth×2   busy     busy     error    error    error    error    error    error
-list:peer             late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   auth×2   busy     busy     error    error    error    error    error    error
-list:peers            late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   auth×2   busy     busy     error    error    error    error    error    error
+any:login-again       late     down     down     down     ok       broken   down     error    broken   broken   broken   auth×2   auth×2   busy     busy     error    error    error    error    error    error
+get:session           late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×3   auth×3   busy     busy     error    error    error    error    error    error
+get:peer              late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×3   auth×3   busy     busy     error    error    error    error    error    error
+list:sessions         late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×3   auth×3   busy     busy     error    error    error    error    error    error
+list:peer             late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×3   auth×3   busy     busy     error    error    error    error    error    error
+list:peers            late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×3   auth×3   busy     busy     error    error    error    error    error    error
 create:peer           found    down     unsure   found    found    unsure   unsure   unsure   unsure   unsure   unsure   auth×2   auth×2   busy     busy     error    unsure   unsure   found    found    error
-create:peer-lost      unsure   unsure   unsure×8 unsure×8 unsure×8 unsure×4 unsure×8 unsure×4 unsure×4 unsure×4 unsure×4 unsure×2 unsure×2 unsure×4 unsure×4 unsure×4 ok×2     ok       ok       ok       unsure×4
+create:peer-lost      unsure   unsure   unsure×8 unsure×8 unsure×8 unsure×4 unsure×8 unsure×4 unsure×4 unsure×4 unsure×4 unsure×3 unsure×3 unsure×4 unsure×4 unsure×4 ok×2     ok       ok       ok       unsure×4
 create:session        found    down     unsure   found    found    unsure   unsure   unsure   unsure   unsure   unsure   auth×2   auth×2   busy     busy     error    unsure   unsure   found    found    error
-create:session-lost   unsure   unsure   unsure×8 unsure×8 unsure×8 unsure×4 unsure×8 unsure×4 unsure×4 unsure×4 unsure×4 unsure×2 unsure×2 unsure×4 unsure×4 unsure×4 ok×2     ok       ok       ok       unsure×4
+create:session-lost   unsure   unsure   unsure×8 unsure×8 unsure×8 unsure×4 unsure×8 unsure×4 unsure×4 unsure×4 unsure×4 unsure×3 unsure×3 unsure×4 unsure×4 unsure×4 ok×2     ok       ok       ok       unsure×4
 create:undo-peer      undone   left     left     undone   undone   left     left     left×4   left     left     left     left×2   left×2   left×4   left×4   left×4   undone×2 undone   undone   undone   left×4
-update:get-session    late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   auth×2   busy     busy     error    error    error    error    error    error
-update:get-peer       late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   auth×2   busy     busy     error    error    error    error    error    error
+update:get-session    late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×3   auth×3   busy     busy     error    error    error    error    error    error
+update:get-peer       late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×3   auth×3   busy     busy     error    error    error    error    error    error
 update:put-peer       found    down     unsure   found    found    unsure   unsure   unsure   unsure   unsure   unsure   auth×2   auth×2   busy     busy     error    unsure   unsure   found    found    error
-update:peer-lost      unsure   unsure   unsure×8 unsure×8 unsure×8 unsure×4 unsure×8 unsure×4 unsure×4 unsure×4 unsure×4 unsure×2 unsure×2 unsure×4 unsure×4 unsure×4 ok×2     ok       ok       ok       unsure×4
+update:peer-lost      unsure   unsure   unsure×8 unsure×8 unsure×8 unsure×4 unsure×8 unsure×4 unsure×4 unsure×4 unsure×4 unsure×3 unsure×3 unsure×4 unsure×4 unsure×4 ok×2     ok       ok       ok       unsure×4
 update:put-session    found    down     unsure   found    found    unsure   unsure   unsure   unsure   unsure   unsure   auth×2   auth×2   busy     busy     error    unsure   unsure   found    found    error
-update:session-lost   unsure   unsure   unsure×8 unsure×8 unsure×8 unsure×4 unsure×8 unsure×4 unsure×4 unsure×4 unsure×4 unsure×2 unsure×2 unsure×4 unsure×4 unsure×4 ok×2     ok       ok       ok       unsure×4
-delete:get-session    late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   auth×2   busy     busy     error    error    error    error    error    error
-delete:get-peer       late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   auth×2   busy     busy     error    error    error    error    error    error
+update:session-lost   unsure   unsure   unsure×8 unsure×8 unsure×8 unsure×4 unsure×8 unsure×4 unsure×4 unsure×4 unsure×4 unsure×3 unsure×3 unsure×4 unsure×4 unsure×4 ok×2     ok       ok       ok       unsure×4
+delete:get-session    late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×3   auth×3   busy     busy     error    error    error    error    error    error
+delete:get-peer       late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×3   auth×3   busy     busy     error    error    error    error    error    error
 delete:session        found    down     unsure   found    found    unsure   unsure   unsure   unsure   unsure   unsure   auth×2   auth×2   busy     busy     error    unsure   unsure   found    found    error
-delete:session-lost   unsure   unsure   unsure×8 unsure×8 unsure×8 unsure×4 unsure×8 unsure×4 unsure×4 unsure×4 unsure×4 unsure×2 unsure×2 unsure×4 unsure×4 unsure×4 ok×2     ok       ok       ok       unsure×4
+delete:session-lost   unsure   unsure   unsure×8 unsure×8 unsure×8 unsure×4 unsure×8 unsure×4 unsure×4 unsure×4 unsure×4 unsure×3 unsure×3 unsure×4 unsure×4 unsure×4 ok×2     ok       ok       ok       unsure×4
 delete:peer           found    warned   warned   found    found    warned   warned   warned×4 warned   warned   warned   warned×2 warned×2 warned×4 warned×4 warned×4 found×2  found    found    found    warned×4
-delete:peer-lost      warned   warned   warned×8 warned×8 warned×8 warned×4 warned×8 warned×4 warned×4 warned×4 warned×4 warned×2 warned×2 warned×4 warned×4 warned×4 ok×2     ok       ok       ok       warned×4
+delete:peer-lost      warned   warned   warned×8 warned×8 warned×8 warned×4 warned×8 warned×4 warned×4 warned×4 warned×4 warned×3 warned×3 warned×4 warned×4 warned×4 ok×2     ok       ok       ok       warned×4
 look:state            late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   auth×2   busy     busy     error    error    error    error    error    error
 look:session          late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   auth×2   busy     busy     error    error    error    error    error    error
 look:tunnel           late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   auth×2   busy     busy     error    error    error    error    error    error
@@ -99,21 +100,21 @@ call                  late     refused  reset    lost     cut      endless  garb
 probe:login           late     down     down     down     down     broken   down     error    broken   broken   broken   auth     auth     busy     busy     error    error    error    error    error    error
 probe:list            late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   denied   busy     busy     error    error    error    error    error    error
 probe:sees-services   late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   denied   busy     busy     error    error    error    error    error    error
-any:login-again       late     down     down     down     down     broken   down     error    broken   broken   broken   auth     auth     busy     busy     error    error    error    error    error    error
-get:one               late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   denied   busy     busy     error    error    error    error    error    error
-get:foreign-404       late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   denied   busy     busy     error    error    error    error    error    error
-list:many             late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   denied   busy     busy     error    error    error    error    error    error
+any:login-again       late     down     down     down     down     broken   down     error    broken   broken   broken   auth×2   auth×2   busy     busy     error    error    error    error    error    error
+get:one               late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×3   denied   busy     busy     error    error    error    error    error    error
+get:foreign-404       late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×3   denied   busy     busy     error    error    error    error    error    error
+list:many             late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×3   denied   busy     busy     error    error    error    error    error    error
 create:post           found    down     unsure   found    found    unsure   unsure   unsure   unsure   unsure   unsure   auth×2   denied   busy     busy     error    error    unsure   found    found    error
-create:lost-list      unsure   unsure   unsure×8 unsure×8 unsure×8 unsure×4 unsure×8 unsure×4 unsure×4 unsure×4 unsure×4 unsure×2 unsure   unsure×4 unsure×4 unsure×4 ok×2     ok       ok       ok       unsure×4
-create:lost-get       unsure   unsure   unsure×8 unsure×8 unsure×8 unsure×4 unsure×8 unsure×4 unsure×4 unsure×4 unsure×4 unsure×2 unsure   unsure×4 unsure×4 unsure×4 ok×2     ok       ok       ok       unsure×4
-create-otc:before     late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   denied   busy     busy     error    error    error    error    error    error
+create:lost-list      unsure   unsure   unsure×8 unsure×8 unsure×8 unsure×4 unsure×8 unsure×4 unsure×4 unsure×4 unsure×4 unsure×3 unsure   unsure×4 unsure×4 unsure×4 ok×2     ok       ok       ok       unsure×4
+create:lost-get       unsure   unsure   unsure×8 unsure×8 unsure×8 unsure×4 unsure×8 unsure×4 unsure×4 unsure×4 unsure×4 unsure×3 unsure   unsure×4 unsure×4 unsure×4 ok×2     ok       ok       ok       unsure×4
+create-otc:before     late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×3   denied   busy     busy     error    error    error    error    error    error
 create-otc:post       found    down     unsure   found    found    unsure   unsure   unsure   unsure   unsure   unsure   auth×2   denied   busy     busy     error    error    unsure   found    found    error
-update:get            late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   denied   busy     busy     error    error    error    error    error    error
+update:get            late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×3   denied   busy     busy     error    error    error    error    error    error
 update:put            found    down     unsure   found    found    unsure   unsure   unsure   unsure   unsure   unsure   auth×2   denied   busy     busy     error    error    unsure   found    found    error
-update:lost           unsure   unsure   unsure×8 unsure×8 unsure×8 unsure×4 unsure×8 unsure×4 unsure×4 unsure×4 unsure×4 unsure×2 unsure   unsure×4 unsure×4 unsure×4 ok×2     ok       ok       ok       unsure×4
-delete:get            late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   denied   busy     busy     error    error    error    error    error    error
+update:lost           unsure   unsure   unsure×8 unsure×8 unsure×8 unsure×4 unsure×8 unsure×4 unsure×4 unsure×4 unsure×4 unsure×3 unsure   unsure×4 unsure×4 unsure×4 ok×2     ok       ok       ok       unsure×4
+delete:get            late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×3   denied   busy     busy     error    error    error    error    error    error
 delete:delete         found    down     unsure   found    found    unsure   unsure   unsure   unsure   unsure   unsure   auth×2   denied   busy     busy     error    error    unsure   found    found    error
-delete:lost           unsure   unsure   unsure×8 unsure×8 unsure×8 unsure×4 unsure×8 unsure×4 unsure×4 unsure×4 unsure×4 unsure×2 unsure   unsure×4 unsure×4 unsure×4 ok×2     ok       ok       ok       unsure×4
+delete:lost           unsure   unsure   unsure×8 unsure×8 unsure×8 unsure×4 unsure×8 unsure×4 unsure×4 unsure×4 unsure×4 unsure×3 unsure   unsure×4 unsure×4 unsure×4 ok×2     ok       ok       ok       unsure×4
 delete:lost-list      unsure   unsure   unsure×8 unsure×8 unsure×8 unsure×4 unsure×8 unsure×4 unsure×4 unsure×4 unsure×4 unsure×2 unsure   unsure×4 unsure×4 unsure×4 ok×2     ?        ?        ?        unsure×4
 look:one              late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   denied   busy     busy     error    error    error    error    error    error
 gone:one              late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   denied   busy     busy     error    error    error    error    error    error

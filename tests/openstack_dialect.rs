@@ -816,10 +816,11 @@ async fn a_refused_login_is_left_alone_for_a_while() {
     let bench = Bench::with(OpenstackOptions::default(), |settings| {
         settings.auth.password = Some("not-a-real-one-at-all".into());
     });
-    let first = bench.dialect.probe(&call()).await.unwrap_err();
+    // No time to ask once more.
+    let short = Call::unary(Duration::from_secs(5));
+    let first = bench.dialect.probe(&short).await.unwrap_err();
     assert_error(&first, ErrorKind::BackendAuth, ErrorReason::UpstreamAuth);
-    let calls: [Call; 5] = std::array::from_fn(|_| call());
-    let gets = calls.iter().map(|call| bench.dialect.get("a", call));
+    let gets = (0..5).map(|_| bench.dialect.get("a", &short));
     for read in futures_util::future::join_all(gets).await {
         let error = read.unwrap_err();
         assert_error(&error, ErrorKind::BackendAuth, ErrorReason::UpstreamAuth);
@@ -838,8 +839,9 @@ async fn a_fresh_token_that_is_refused_as_well_is_not_renewed_for_ever() {
     let refusal = json!({"error": {"code": 401, "title": "Unauthorized", "message": "m"}});
     let refusal = Fault::Answer(Answer::json(StatusCode::UNAUTHORIZED, &refusal));
     bench.cloud.faults().inject(Rule::at(CONNECTIONS, refusal));
+    let short = Call::unary(Duration::from_secs(5));
     for _ in 0..4 {
-        let error = bench.look_at("a").await.unwrap_err();
+        let error = bench.dialect.get("a", &short).await.unwrap_err();
         assert_error(&error, ErrorKind::BackendAuth, ErrorReason::UpstreamAuth);
     }
     assert_eq!(bench.cloud.state().logins().granted, 2);

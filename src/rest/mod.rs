@@ -6,4 +6,5 @@ pub mod internet;
 pub mod json;
 pub mod patience;
 pub mod redact;
+pub mod refusals;
 pub mod transport;

@@ -3,11 +3,13 @@
 //!
 //! ```text
 //!              answered                    refused
-//!   unproven ────────────► proven ──────────────────────► resting ─ 5 to 20 min ─► unproven
+//!   unproven ────────────► proven ──────────────────────► held ─ 5 s; if refused again 5 min, 20 min ─► unproven
 //!      ▲   one request                (session: after one                 │
 //!      │   at a time                   new login, refused as well)        │
 //!      └──────────────────────────────────────────────────────────────────┘
 //! ```
+//!
+//! How long it is held is for [`Refusals`] to say.
 
 use crate::{
     core::error::{Error, ErrorKind, ErrorReason, Upstream},
@@ -18,6 +20,7 @@ use crate::{
     rest::{
         budget::Urgency,
         client::{self, Answer, Failure, FailureKind, Request, Sent},
+        refusals::Refusals,
     },
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -31,20 +34,11 @@ use secrecy::ExposeSecret;
 use std::{
     fmt,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
     time::{Instant, timeout_at},
 };
-
-/// How long a refused login is left alone, the first time. Each refusal that follows doubles it, up to
-/// [`LONGEST_REST`].
-pub const REST: Duration = Duration::from_secs(300);
-
-/// Longer than the 900 s in which failed logins add up (`lockout-reset-period`, NSX CLI guide), so that a gateway
-/// with a wrong password leaves most of the five that lock an account to the people who share it.
-pub const LONGEST_REST: Duration = Duration::from_secs(1200);
 
 /// How one account logs in to the managers of one cluster.
 pub struct Auth {
@@ -74,16 +68,7 @@ struct Known {
     /// Counts logins, so that a ticket that was renewed meanwhile is not renewed again.
     logins: u64,
     proven: bool,
-    /// How often the login was refused since it was last accepted.
-    refusals: u32,
-    resting: Option<Resting>,
-}
-
-/// A login that was refused, and is not tried again for a while.
-struct Resting {
-    until: Instant,
-    /// What the cloud said, for those who come meanwhile.
-    said: Upstream,
+    refusals: Refusals<Upstream>,
 }
 
 /// What goes with one request.
@@ -136,8 +121,9 @@ impl fmt::Debug for Auth {
 }
 
 /// Requests with a password that are under way at the same time. When the password is changed they are all
-/// refused, and the fifth would lock the account. A `session` has no such limit.
-const FEW: usize = 4;
+/// refused; so is the next one, which makes sure of it, and the fifth would lock the account. A `session` has no
+/// such limit.
+const FEW: usize = 2;
 
 /// Leave to send a request with credentials that may be refused. Kept until the answer was given to
 /// [`Auth::answered`] or [`Auth::refused`].
@@ -245,29 +231,29 @@ impl Auth {
         }
     }
 
-    /// A request was answered, and not with a refusal of the login.
-    pub fn answered(&self) {
+    /// A request that was sent at this time was answered, and not with a refusal of the login.
+    pub fn answered(&self, sent: Instant) {
         let mut known = self.known();
-        // One that was asked before the login was refused proves nothing any more.
-        if known.resting.is_none() {
+        if known.refusals.accepted(sent) {
             known.proven = true;
-            known.refusals = 0;
         }
     }
 
-    /// The login was refused for good, in these words: nothing is sent for a while.
+    /// When a login that was refused once is asked again, if this call has the time.
+    pub fn again_before(&self, deadline: Instant) -> Option<Instant> {
+        self.known().refusals.again_before(deadline)
+    }
+
+    /// A request that was sent at this time was refused as a login, in these words, whatever was tried: nothing
+    /// is sent for a while.
     ///
     /// The words reach callers who had no part in it, so they must not come from the answer to a request that
     /// carried somebody's key.
-    pub fn refused(&self, said: Upstream) {
+    pub fn refused(&self, sent: Instant, said: Upstream) {
+        let is_login = matches!(self.way, Way::Basic(_));
         let mut known = self.known();
         known.proven = false;
-        // Where each request is a login, each refusal counts; of cookies refused together, the first.
-        if matches!(self.way, Way::Basic(_)) || known.resting.is_none() {
-            let until = Instant::now() + rest(known.refusals);
-            known.resting = Some(Resting { until, said });
-            known.refusals += 1;
-        }
+        known.refusals.refused(sent, is_login, said);
         known.tickets.fill(None);
     }
 
@@ -277,6 +263,7 @@ impl Auth {
         place: Place<'_>,
     ) -> Result<Ticket, NoTicket> {
         let request = login_request(credentials, place.manager);
+        let sent = Instant::now();
         let answer = place
             .http
             .send(request, place.urgency, place.deadline)
@@ -292,7 +279,7 @@ impl Auth {
         if !answer.is_success() {
             let refused = error::refused(&answer, error::Asked::Read, &secrets);
             if matches!(answer.status, 401 | 403) {
-                self.refused(refused.context.upstream.clone().unwrap_or_default());
+                self.refused(sent, refused.context.upstream.clone().unwrap_or_default());
             }
             return Err(NoTicket::Refused(refused.during("logging in")));
         }
@@ -315,21 +302,21 @@ impl Auth {
     }
 
     fn rested(&self) -> Result<(), NoTicket> {
-        let mut known = self.known();
-        let Some(resting) = &known.resting else {
+        let known = self.known();
+        let Some(held) = known.refusals.held() else {
             return Ok(());
         };
-        let left = resting.until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            known.resting = None;
-            return Ok(());
-        }
+        let what = match held.is_sure {
+            true => "is not tried again yet so that the account is not locked",
+            false => "is asked once more in some seconds",
+        };
         let error = Error::new(
             ErrorKind::BackendAuth,
             ErrorReason::UpstreamAuth,
-            "the cloud refused the gateway's login, which is not tried again yet so that the account is not locked",
+            format!("the cloud refused the gateway's login, which {what}"),
         );
-        let error = error.upstream(resting.said.clone());
+        let left = held.until.saturating_duration_since(Instant::now());
+        let error = error.upstream(held.said.clone());
         Err(NoTicket::Refused(error.retry_after(left)))
     }
 
@@ -356,11 +343,6 @@ fn no_login_in_time() -> NoTicket {
         sent: Sent::No,
         message: "no login before the deadline".to_owned(),
     })
-}
-
-/// The rest after a refusal that follows so many others.
-fn rest(refusals: u32) -> Duration {
-    (REST * 2_u32.pow(refusals.min(8))).min(LONGEST_REST)
 }
 
 fn login_request(credentials: &Credentials, manager: &Url) -> Request {
@@ -418,8 +400,9 @@ mod tests {
         budget::{Budget, Limits},
         client::{Client, Options},
         internet::Internet,
+        refusals::{AGAIN, REST},
     };
-    use std::sync::Arc;
+    use std::{sync::Arc, time::Duration};
 
     fn credentials() -> Credentials {
         Credentials {
@@ -463,7 +446,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_refused_login_rests_for_five_minutes() {
+    async fn a_login_refused_twice_rests_for_five_minutes() {
         let budget = Budget::new(Limits {
             rate: 1.0,
             concurrency: 1,
@@ -489,7 +472,13 @@ mod tests {
         );
         let waiting = auth.ticket(place()).await;
         assert!(matches!(waiting, Err(NoTicket::Unanswered(failure)) if failure.sent == Sent::No));
-        auth.refused(Upstream::default());
+        auth.refused(Instant::now(), Upstream::default());
+        drop(leave);
+        assert!(auth.ticket(place()).await.is_err());
+        tokio::time::advance(AGAIN).await;
+        let (_, leave) = auth.ticket(place()).await.unwrap();
+        assert!(leave.alone.is_some(), "nor do those that were refused");
+        auth.refused(Instant::now(), Upstream::default());
         drop(leave);
         tokio::time::advance(REST - Duration::from_secs(1)).await;
         let Err(NoTicket::Refused(error)) = auth.ticket(place()).await else {
@@ -499,7 +488,7 @@ mod tests {
         assert_eq!(error.context.retry_after, Some(Duration::from_secs(1)));
         tokio::time::advance(Duration::from_secs(1)).await;
         auth.ticket(place()).await.unwrap();
-        auth.answered();
+        auth.answered(Instant::now());
         let (_, leave) = auth.ticket(place()).await.unwrap();
         assert!(leave.alone.is_none());
     }

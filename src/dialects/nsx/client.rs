@@ -3,7 +3,7 @@
 use crate::{
     core::{
         dialect::{Call, Priority, Usage},
-        error::{Error, Upstream, Violation},
+        error::{Error, ErrorKind, Upstream, Violation},
     },
     dialects::nsx::{
         auth::{Auth, NoTicket, Place},
@@ -30,7 +30,7 @@ use std::{
     },
     time::SystemTime,
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 /// The collection of sessions.
 pub const SESSIONS: &str = "sessions";
@@ -146,17 +146,40 @@ impl Client {
     ///
     /// If the manager cannot be reached, or does not answer within the backend's timeout, the next one is the
     /// first choice from then on, and is asked at once while there is time: with a read always, with a write
-    /// only if it certainly was not sent. A refused login is renewed once where that is possible.
+    /// only if it certainly was not sent. A refused login is renewed once where that is possible, and asked once
+    /// more some seconds later while there is time: what is refused as a login was not begun.
     ///
     /// # Errors
     /// If no manager gave a whole answer in time, or the login is refused.
     pub async fn send(&self, ask: Ask<'_>, call: &Call) -> Result<Answer, NoAnswer> {
+        let mut renews = true;
+        loop {
+            let answer = self.send_at_once(&ask, renews, call).await;
+            // Every ticket from now on is fresh.
+            renews = false;
+            let is_refused = match &answer {
+                Ok(answer) => error::is_login_refused(answer),
+                Err(none) => none.error.kind == ErrorKind::BackendAuth,
+            };
+            match self.auth.again_before(call.deadline) {
+                Some(again) if is_refused => sleep_until(again).await,
+                _ => return answer,
+            }
+        }
+    }
+
+    async fn send_at_once(
+        &self,
+        ask: &Ask<'_>,
+        renews: bool,
+        call: &Call,
+    ) -> Result<Answer, NoAnswer> {
         let first = self.current.load(Ordering::Relaxed);
         let count = self.managers.len();
         let mut failure = None;
         for step in 0..count {
             let index = (first + step) % count;
-            match self.send_to(index, &ask, call).await {
+            match self.send_to(index, ask, renews, call).await {
                 Ok(answer) => {
                     if step > 0 {
                         self.current.store(index, Ordering::Relaxed);
@@ -198,7 +221,13 @@ impl Client {
             .compare_exchange(index, next, Ordering::Relaxed, Ordering::Relaxed);
     }
 
-    async fn send_to(&self, index: usize, ask: &Ask<'_>, call: &Call) -> Result<Answer, NoTicket> {
+    async fn send_to(
+        &self,
+        index: usize,
+        ask: &Ask<'_>,
+        renews: bool,
+        call: &Call,
+    ) -> Result<Answer, NoTicket> {
         let urgency = match call.priority {
             Priority::Caller => Urgency::High,
             Priority::Poll => Urgency::Low,
@@ -217,19 +246,27 @@ impl Client {
             answer.map_err(NoTicket::Unanswered)
         };
         let (ticket, _alone) = self.auth.ticket(place).await?;
+        let mut sent = Instant::now();
         let answer = send(ticket.headers()).await?;
         if !error::is_login_refused(&answer) {
-            self.auth.answered();
+            self.auth.answered(sent);
             return Ok(answer);
         }
-        let answer = match self.auth.renewed(&ticket, place).await? {
-            Some(ticket) => send(ticket.headers()).await?,
+        let renewed = match renews {
+            true => self.auth.renewed(&ticket, place).await?,
+            false => None,
+        };
+        let answer = match renewed {
+            Some(ticket) => {
+                sent = Instant::now();
+                send(ticket.headers()).await?
+            }
             None => answer,
         };
         if error::is_login_refused(&answer) {
-            self.auth.refused(said(&answer, ask));
+            self.auth.refused(sent, said(&answer, ask));
         } else {
-            self.auth.answered();
+            self.auth.answered(sent);
         }
         Ok(answer)
     }

@@ -5,11 +5,12 @@
 //!                 granted                      nearly over, or refused (401)
 //!   no token ───────────────► token ───────────────────────────────────────► one new login
 //!      ▲                                                                        │
-//!      │ 5 min                 a login refused, or a fresh token refused        │
-//!      └──────────── resting ◄──────────────────────────────────────────────────┘
+//!      │ 5 s; if refused       a login refused, or a fresh token refused        │
+//!      │ again 5 min, 20 min                                                    │
+//!      └──────────── held ◄─────────────────────────────────────────────────────┘
 //! ```
 //!
-//! While it rests, every request that needs a login is refused at once. Whoever comes while a login is made
+//! How long it is held is for [`Refusals`] to say. Meanwhile, every request that needs a login is refused at once. Whoever comes while a login is made
 //! waits for its outcome instead of making another.
 
 use crate::{
@@ -21,6 +22,7 @@ use crate::{
     rest::{
         budget::Urgency,
         client::{self, Answer, Failure, FailureKind, Request, Sent},
+        refusals::Refusals,
     },
 };
 use bytes::Bytes;
@@ -38,9 +40,6 @@ use std::{
     time::{Duration, SystemTime},
 };
 use tokio::time::{Instant, timeout_at};
-
-/// How long a refused login is left alone.
-pub const REST: Duration = Duration::from_secs(300);
 
 /// A token is renewed so long before it ends, or after four fifths of its life if that is later.
 const MARGIN: Duration = Duration::from_secs(60);
@@ -64,14 +63,7 @@ struct Known {
     ticket: Option<Ticket>,
     /// Counts logins, so that a token that was renewed meanwhile is not renewed again.
     logins: u64,
-    resting: Option<Resting>,
-}
-
-/// A login that was refused, and is not tried again for a while.
-struct Resting {
-    until: Instant,
-    /// What the cloud said, for those who come meanwhile.
-    said: Upstream,
+    refusals: Refusals<Upstream>,
 }
 
 /// What goes with one request, and where it may go.
@@ -136,6 +128,13 @@ pub enum NoTicket {
     Unanswered(Failure),
     /// The cloud answered something else than a token, or is not asked again yet.
     Refused(Error),
+}
+
+impl NoTicket {
+    /// Whether the login was refused, or is not made because it was.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, NoTicket::Refused(error) if error.kind == ErrorKind::BackendAuth)
+    }
 }
 
 impl fmt::Debug for Auth {
@@ -238,16 +237,28 @@ impl Auth {
         Ok(ticket.sight)
     }
 
-    /// The login was refused for good, in these words: nothing is sent for a while.
+    /// A request with this ticket was answered, and not with a refusal of the login. That speaks for the login
+    /// it stems from, and for none that was refused since.
+    pub fn answered(&self, ticket: &Ticket) {
+        self.known().refusals.accepted(ticket.begun);
+    }
+
+    /// When a login that was refused once is asked again, if this call has the time.
+    pub fn again_before(&self, deadline: Instant) -> Option<Instant> {
+        self.known().refusals.again_before(deadline)
+    }
+
+    /// A request with this ticket, which is fresh, was refused in these words: no login is sent for a while.
     ///
     /// The words reach callers who had no part in it, so they must not come from the answer to a request that
     /// carried somebody's key.
-    pub fn refused(&self, said: Upstream) {
+    pub fn refused(&self, ticket: &Ticket, said: Upstream) {
+        self.doubted(ticket.begun, said);
+    }
+
+    fn doubted(&self, begun: Instant, said: Upstream) {
         let mut known = self.known();
-        known.resting = Some(Resting {
-            until: Instant::now() + REST,
-            said,
-        });
+        known.refusals.refused(begun, false, said);
         known.ticket = None;
     }
 
@@ -267,14 +278,13 @@ impl Auth {
             })?;
         let refuse = |error: Error| {
             if error.kind == ErrorKind::BackendAuth {
-                self.refused(error.context.upstream.clone().unwrap_or_default());
+                self.doubted(begun, error.context.upstream.clone().unwrap_or_default());
             }
             NoTicket::Refused(error.during("logging in"))
         };
         let mut ticket = read(keystone, self.seeing_roles, &answer, begun).map_err(refuse)?;
         let mut known = self.known();
         known.logins += 1;
-        known.resting = None;
         ticket.login = known.logins;
         known.ticket = Some(ticket.clone());
         Ok(ticket)
@@ -296,17 +306,18 @@ impl Auth {
 
     fn rested(&self) -> Result<(), NoTicket> {
         let known = self.known();
-        let Some(resting) = &known.resting else {
+        let Some(held) = known.refusals.held() else {
             return Ok(());
         };
-        let left = resting.until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Ok(());
-        }
-        let error = refusal(
-            "the cloud refused the gateway's login, which is not tried again yet so that the account is not locked",
-        );
-        let error = error.upstream(resting.said.clone());
+        let what = match held.is_sure {
+            true => "is not tried again yet so that the account is not locked",
+            false => "is asked once more in some seconds",
+        };
+        let error = refusal(format!(
+            "the cloud refused the gateway's login, which {what}"
+        ));
+        let left = held.until.saturating_duration_since(Instant::now());
+        let error = error.upstream(held.said.clone());
         Err(NoTicket::Refused(error.retry_after(left)))
     }
 
@@ -412,7 +423,14 @@ fn read(
         .ok_or_else(|| error::broken(answer, "a login without X-Subject-Token"))?;
     token.set_sensitive(true);
     let told = &body["token"];
-    if !told["project"].is_object() {
+    // A whole answer names its user and its end; a piece of one proves nothing of the account.
+    let is_whole = told["user"].is_object() && told["expires_at"].is_string();
+    let has_project = match &told["project"] {
+        Value::Object(_) => true,
+        Value::Null if is_whole => false,
+        _ => return Err(error::broken(answer, "no token of Keystone's")),
+    };
+    if !has_project {
         // Empty lists are all that such a token is shown.
         return Err(refusal(
             "Keystone's token is bound to no project: the account needs a role on one",
@@ -582,7 +600,9 @@ mod tests {
         let begun = Instant::now();
         let granted = |project: Value, ends: &str| {
             let issued = "2026-11-20T14:00:00.000000Z";
-            let token = json!({ "project": project, "issued_at": issued, "expires_at": ends });
+            let token = json!({
+                "user": {}, "project": project, "issued_at": issued, "expires_at": ends,
+            });
             let answer = Answer {
                 status: 201,
                 headers: HeaderMap::from_iter([(

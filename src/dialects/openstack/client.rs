@@ -30,7 +30,7 @@ use std::{
     },
     time::SystemTime,
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 /// The collection of connections.
 pub const CONNECTIONS: &str = "ipsec-site-connections";
@@ -187,21 +187,44 @@ impl Client {
     /// Sends a request and reads its answer, whatever its status.
     ///
     /// A refused token is renewed once, and the request sent again: what answers 401 stands before Neutron,
-    /// which has not seen the request then.
+    /// which has not seen the request then. So is a login that was refused, some seconds later, while there is
+    /// time.
     ///
     /// # Errors
     /// If there was no whole answer in time, or no login.
     pub async fn send(&self, ask: Ask<'_>, call: &Call) -> Result<Answered, NoAnswer> {
-        self.try_send(&ask, call).await.map_err(|none| match none {
-            NoTicket::Refused(error) => NoAnswer {
-                error,
-                sent: Sent::No,
-            },
-            NoTicket::Unanswered(failure) => NoAnswer {
-                error: error::unanswered(&failure),
-                sent: failure.sent,
-            },
-        })
+        let mut renews = true;
+        loop {
+            let answered = self.try_send(&ask, renews, call).await;
+            // Every token from now on is fresh.
+            renews = false;
+            let is_refused = match &answered {
+                Ok(answered) => error::is_login_refused(&answered.answer),
+                Err(none) => none.is_refusal(),
+            };
+            if !is_refused || !self.may_ask_again(call).await {
+                return answered.map_err(|none| match none {
+                    NoTicket::Refused(error) => NoAnswer {
+                        error,
+                        sent: Sent::No,
+                    },
+                    NoTicket::Unanswered(failure) => NoAnswer {
+                        error: error::unanswered(&failure),
+                        sent: failure.sent,
+                    },
+                });
+            }
+        }
+    }
+
+    /// Waits until a login that was refused once may be asked again. False, at once, if there is no time for
+    /// that, or no doubt.
+    async fn may_ask_again(&self, call: &Call) -> bool {
+        let again = self.auth.again_before(call.deadline);
+        if let Some(again) = again {
+            sleep_until(again).await;
+        }
+        again.is_some()
     }
 
     /// Whether the account sees by the roles it has now; a login made since `asked` is believed.
@@ -209,11 +232,16 @@ impl Client {
     /// # Errors
     /// If there is no login.
     pub async fn sight_since(&self, asked: Instant, call: &Call) -> Result<Sight, Error> {
-        let sight = self.auth.sight_since(asked, self.place(call)).await;
-        sight.map_err(|none| match none {
-            NoTicket::Refused(error) => error,
-            NoTicket::Unanswered(failure) => error::unanswered(&failure),
-        })
+        loop {
+            let sight = self.auth.sight_since(asked, self.place(call)).await;
+            let is_refused = sight.as_ref().is_err_and(NoTicket::is_refusal);
+            if !is_refused || !self.may_ask_again(call).await {
+                return sight.map_err(|none| match none {
+                    NoTicket::Refused(error) => error,
+                    NoTicket::Unanswered(failure) => error::unanswered(&failure),
+                });
+            }
+        }
     }
 
     fn place(&self, call: &Call) -> Place<'_> {
@@ -228,7 +256,12 @@ impl Client {
         }
     }
 
-    async fn try_send(&self, ask: &Ask<'_>, call: &Call) -> Result<Answered, NoTicket> {
+    async fn try_send(
+        &self,
+        ask: &Ask<'_>,
+        renews: bool,
+        call: &Call,
+    ) -> Result<Answered, NoTicket> {
         let place = self.place(call);
         let send = async |ticket: &Ticket| {
             let answer = self
@@ -237,22 +270,20 @@ impl Client {
                 .await;
             answer.map_err(NoTicket::Unanswered)
         };
-        let ticket = self.auth.ticket(place).await?;
-        let answer = send(&ticket).await?;
-        let (ticket, answer) = if error::is_login_refused(&answer) {
-            match self.auth.renewed(&ticket, place).await? {
-                Some(ticket) => {
-                    let answer = send(&ticket).await?;
-                    if error::is_login_refused(&answer) {
-                        self.auth.refused(said(&answer, ask));
-                    }
-                    (ticket, answer)
-                }
-                None => (ticket, answer),
-            }
-        } else {
-            (ticket, answer)
-        };
+        let mut ticket = self.auth.ticket(place).await?;
+        let mut answer = send(&ticket).await?;
+        if error::is_login_refused(&answer)
+            && renews
+            && let Some(renewed) = self.auth.renewed(&ticket, place).await?
+        {
+            ticket = renewed;
+            answer = send(&ticket).await?;
+        }
+        if !error::is_login_refused(&answer) {
+            self.auth.answered(&ticket);
+        } else if ticket.token().is_some() {
+            self.auth.refused(&ticket, said(&answer, ask));
+        }
         Ok(Answered {
             answer,
             sight: ticket.sight(),

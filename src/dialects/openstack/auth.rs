@@ -635,6 +635,28 @@ mod tests {
         );
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_token_that_is_still_good_does_not_speak_for_a_login_that_was_refused() {
+        let network = Url::parse("http://n/v2.0").unwrap();
+        let auth = Auth::new(Login::None(network.clone()), &[]);
+        let old = tokenless(&network);
+        let sure = || auth.known().refusals.held().map(|held| held.is_sure);
+        auth.doubted(Instant::now(), Upstream::default());
+        assert_eq!(sure(), Some(false));
+        tokio::time::advance(Duration::from_secs(5)).await;
+        auth.answered(&old);
+        auth.doubted(Instant::now(), Upstream::default());
+        assert_eq!(
+            sure(),
+            Some(true),
+            "else it would be asked every five seconds"
+        );
+        tokio::time::advance(Duration::from_secs(300)).await;
+        auth.answered(&tokenless(&network));
+        auth.doubted(Instant::now(), Upstream::default());
+        assert_eq!(sure(), Some(false));
+    }
+
     #[test]
     fn a_life_is_counted_by_keystones_clock() {
         let token = json!({

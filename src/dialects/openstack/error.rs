@@ -138,11 +138,6 @@ pub fn is_hidden(answer: &Answer) -> bool {
         && refusal(answer).is_some_and(|said| said.is_neutrons && said.kind == HIDDEN)
 }
 
-/// Whether a fault is told by the API, and not by something before it.
-pub fn is_from_the_api(answer: &Answer) -> bool {
-    refusal(answer).is_some()
-}
-
 /// Whether a write that was answered like this may have happened all the same. 503 is no exception: a proxy says
 /// it, too, when the server it had asked resets the connection.
 pub fn is_in_doubt(answer: &Answer) -> bool {

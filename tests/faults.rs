@@ -16,6 +16,7 @@
 //! | `auth` | INTERNAL / UPSTREAM_AUTH; in a watch: UNKNOWN / UPSTREAM_AUTH and no outcome |
 //! | `denied` | PERMISSION_DENIED / UPSTREAM_DENIED |
 //! | `unsure` | UNKNOWN / WRITE_AMBIGUOUS, after a create with the mark to look for |
+//! | `stale` | ABORTED / STALE_ETAG: somebody else was first |
 //! | `rejected` | UNAVAILABLE / UPSTREAM_REJECTED: Keystone is not where it should be |
 //! | `absent` | UNAVAILABLE / API_ABSENT |
 //! | `undone`, `left` | the cloud's own refusal; what was made before it was removed again, or is named in the error |
@@ -43,6 +44,8 @@ mod bench;
 mod cell;
 #[path = "faults/columns.rs"]
 mod columns;
+#[path = "faults/edited.rs"]
+mod edited;
 #[path = "faults/foreign.rs"]
 mod foreign;
 #[path = "faults/rows.rs"]
@@ -51,9 +54,10 @@ mod support;
 
 use bench::{Bystander, Dialect};
 use cell::Cell;
-use columns::{COLUMNS, Column, FOREIGN};
+use columns::{COLUMNS, Column, EDITED, FOREIGN};
 use futures_util::FutureExt;
 use http::Method;
+use rows::Row;
 use std::{fmt::Write, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use tokio::{sync::Semaphore, task::JoinSet};
 
@@ -75,6 +79,7 @@ create:undo-peer      undone   left     left     undone   undone   left     left
 update:get-session    late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×3   auth×3   busy     busy     error    error    error    error    error    error
 update:get-peer       late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×3   auth×3   busy     busy     error    error    error    error    error    error
 update:put-peer       found    down     unsure   found    found    unsure   unsure   unsure   unsure   unsure   unsure   auth×2   auth×2   busy     busy     error    unsure   unsure   found    found    error
+update:put-key        found    down     unsure   found    found    unsure   unsure   unsure   unsure   unsure   unsure   auth×2   auth×2   busy     busy     error    unsure   unsure   found    found    error
 update:peer-lost      unsure   unsure   unsure×8 unsure×8 unsure×8 unsure×4 unsure×8 unsure×4 unsure×4 unsure×4 unsure×4 unsure×3 unsure×3 unsure×4 unsure×4 unsure×4 ok×2     ok       ok       ok       unsure×4
 update:put-session    found    down     unsure   found    found    unsure   unsure   unsure   unsure   unsure   unsure   auth×2   auth×2   busy     busy     error    unsure   unsure   found    found    error
 update:session-lost   unsure   unsure   unsure×8 unsure×8 unsure×8 unsure×4 unsure×8 unsure×4 unsure×4 unsure×4 unsure×4 unsure×3 unsure×3 unsure×4 unsure×4 unsure×4 ok×2     ok       ok       ok       unsure×4
@@ -111,6 +116,7 @@ create-otc:before     late     down     down×2   down×2   down×2   broken   d
 create-otc:post       found    down     unsure   found    found    unsure   unsure   unsure   unsure   unsure   unsure   auth×2   denied   busy     busy     error    error    unsure   found    found    error
 update:get            late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×3   denied   busy     busy     error    error    error    error    error    error
 update:put            found    down     unsure   found    found    unsure   unsure   unsure   unsure   unsure   unsure   auth×2   denied   busy     busy     error    error    unsure   found    found    error
+update:put-key        unsure   down     unsure   unsure   unsure   unsure   unsure   unsure   unsure   unsure   unsure   auth×2   denied   busy     busy     error    error    unsure   unsure   unsure   error
 update:lost           unsure   unsure   unsure×8 unsure×8 unsure×8 unsure×4 unsure×8 unsure×4 unsure×4 unsure×4 unsure×4 unsure×3 unsure   unsure×4 unsure×4 unsure×4 ok×2     ok       ok       ok       unsure×4
 delete:get            late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×3   denied   busy     busy     error    error    error    error    error    error
 delete:delete         found    down     unsure   found    found    unsure   unsure   unsure   unsure   unsure   unsure   auth×2   denied   busy     busy     error    error    unsure   found    found    error
@@ -132,27 +138,53 @@ static FREE: Semaphore = Semaphore::const_new(32);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_fault_at_each_call_of_nsx_ends_as_the_table_says() {
-    check(Dialect::Nsx, NSX, &COLUMNS).await;
+    check(Dialect::Nsx, NSX, &COLUMNS, every).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_foreign_404_at_any_call_of_nsx_passes_for_its_own() {
-    check(Dialect::Nsx, foreign::NSX, &FOREIGN).await;
+    check(Dialect::Nsx, foreign::NSX, &FOREIGN, every).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_foreign_404_at_any_call_of_openstack_passes_for_its_own() {
-    check(Dialect::Openstack, foreign::OPENSTACK, &FOREIGN).await;
+    check(Dialect::Openstack, foreign::OPENSTACK, &FOREIGN, every).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_fault_at_each_call_of_openstack_ends_as_the_table_says() {
-    check(Dialect::Openstack, OPENSTACK, &COLUMNS).await;
+    check(Dialect::Openstack, OPENSTACK, &COLUMNS, every).await;
 }
 
-async fn check(dialect: Dialect, table: &str, columns: &[(&str, Column)]) {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_put_lost_beside_somebody_elses_is_told_as_it_is_by_nsx() {
+    check(Dialect::Nsx, edited::NSX, &EDITED, changes).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_put_lost_beside_somebody_elses_is_told_as_it_is_by_openstack() {
+    check(Dialect::Openstack, edited::OPENSTACK, &EDITED, changes).await;
+}
+
+/// Every row.
+fn every(_: &Row) -> bool {
+    true
+}
+
+/// The rows whose fault strikes a PUT.
+fn changes(row: &Row) -> bool {
+    row.name.starts_with("update:put")
+}
+
+async fn check(
+    dialect: Dialect,
+    table: &str,
+    columns: &[(&str, Column)],
+    wanted: fn(&Row) -> bool,
+) {
     columns::prepare();
-    let rows = rows::rows(dialect);
+    let mut rows = rows::rows(dialect);
+    rows.retain(wanted);
     let bystander = Bystander::start();
     let mut cells = JoinSet::new();
     let only = std::env::var("FAULTS_ROW").unwrap_or_default();

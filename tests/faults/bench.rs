@@ -289,6 +289,43 @@ impl Cloud {
         }
     }
 
+    /// The key that a connection has.
+    pub fn key(&self, id: &str) -> String {
+        match self {
+            Cloud::Nsx(cloud) => {
+                let session = cloud.state().object(nsx::Kind::Session, id).unwrap();
+                let peer = session["peer_endpoint_id"].as_str().unwrap();
+                cloud.state().psk(peer).unwrap()
+            }
+            Cloud::Openstack(cloud) => {
+                let row = cloud.state().row(openstack::Kind::Connection, id).unwrap();
+                row["psk"].as_str().unwrap().to_owned()
+            }
+        }
+    }
+
+    /// Somebody else changes a field of every object of a connection that no call of the table changes.
+    pub fn edit(&self, id: &str, peers: &[String]) {
+        let words = serde_json::Value::from("changed elsewhere");
+        match self {
+            Cloud::Nsx(cloud) => {
+                let sessions = std::iter::once((nsx::Kind::Session, id));
+                let peers = peers
+                    .iter()
+                    .map(|peer| (nsx::Kind::PeerEndpoint, &peer[..]));
+                for (kind, id) in sessions.chain(peers) {
+                    let fields = serde_json::json!({ "description": words });
+                    cloud.state().alter(kind, id, fields);
+                }
+            }
+            Cloud::Openstack(cloud) => {
+                let kind = openstack::Kind::Connection;
+                let state = cloud.state();
+                assert!(state.set_attribute(kind, id, "description", Some(words)));
+            }
+        }
+    }
+
     /// An object as text, whatever it is; empty if it is not there.
     pub fn object(&self, id: &str) -> String {
         let found = match self {

@@ -26,10 +26,14 @@ const WORDS_OF_ERRORS: &[(&str, &str)] = &[
     ("PermissionDenied/UPSTREAM_DENIED", "denied"),
     ("Internal/UPSTREAM_DENIED", "blind"),
     ("Unknown/WRITE_AMBIGUOUS", "unsure"),
+    ("Aborted/STALE_ETAG", "stale"),
     ("NotFound/CONNECTION_NOT_FOUND", "gone"),
     ("Unavailable/API_ABSENT", "absent"),
     ("Unavailable/UPSTREAM_REJECTED", "rejected"),
 ];
+
+/// What [`Act::Rekey`] changes the key to.
+const NEW_KEY: &str = "canary-psk-of-the-change";
 
 /// What one cell is made with.
 pub struct Cell<'a> {
@@ -89,7 +93,11 @@ impl Cell<'_> {
             bench = Bench::start(cloud, settings, ids, self.bystander, false).await;
         }
         let before = World::of(&bench);
-        let (ended, ()) = tokio::join!(self.act(&bench), self.nobody_else_notices(&bench));
+        let (ended, (), ()) = tokio::join!(
+            self.act(&bench),
+            self.nobody_else_notices(&bench),
+            self.somebody_edits(&bench, hits.as_ref())
+        );
         let asked = hits.as_ref().map_or(1, Hits::count);
         self.nothing_is_sent_twice(&bench);
         self.the_cloud_is_hung_up_on(&bench).await;
@@ -190,8 +198,11 @@ impl Cell<'_> {
                 running.create(BACKEND, bench.cloud.wanted()).await?;
                 wrote
             }
-            Act::Update => {
-                let request = change(self.dialect, bench);
+            Act::Update | Act::Rekey => {
+                let request = match self.row.act {
+                    Act::Rekey => rekey(bench),
+                    _ => change(self.dialect, bench),
+                };
                 running.connections().update_connection(request).await?;
                 wrote
             }
@@ -445,7 +456,7 @@ impl Cell<'_> {
             "{at}"
         );
         let details = String::from_utf8_lossy(status.details()).into_owned();
-        for secret in [PSK, CANARY, "not-a-real-password"] {
+        for secret in [PSK, NEW_KEY, CANARY, "not-a-real-password"] {
             assert!(!at.contains(secret) && !details.contains(secret), "{at}");
         }
         // What an error of another request is about is told by its own row.
@@ -481,7 +492,13 @@ impl Cell<'_> {
             let cleans_up = write.starts_with("DELETE") && write.contains("/peer-endpoints/");
             let refused = !matches!(
                 self.column,
-                Column::Late | Column::Reset | Column::Lost | Column::Cut | Column::Garbage
+                Column::Late
+                    | Column::Reset
+                    | Column::ResetEdited
+                    | Column::Lost
+                    | Column::LostEdited
+                    | Column::Cut
+                    | Column::Garbage
             );
             let most = match (cleans_up && refused, again || is_login) {
                 (true, _) => 4,
@@ -497,7 +514,7 @@ impl Cell<'_> {
         let deadline = Instant::now() + Duration::from_secs(5);
         for server in bench.cloud.servers() {
             // A watch goes on asking, so there may be one under way; none stays.
-            while server.requests().in_flight() > usize::from(self.row.act == Act::Watch) * 2 {
+            while server.requests().in_flight() > usize::from(self.row.act.is_watch()) * 2 {
                 assert!(Instant::now() < deadline, "the gateway goes on reading");
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
@@ -553,6 +570,14 @@ impl Cell<'_> {
                     );
                 }
             }
+            (Act::Rekey, ended) => {
+                let key = bench.cloud.key(&bench.ids[0]);
+                match ended {
+                    Ended::Ok(_) => assert_eq!(key, NEW_KEY),
+                    Ended::Failed(_) => assert!(word == "unsure" || key == PSK, "{word}"),
+                }
+                assert_eq!((made, peers.len()), (0, 0));
+            }
             (Act::Update, Ended::Ok(_)) => {
                 assert!(after.first.contains("renamed"));
                 assert_eq!((made, peers.len()), (0, 0));
@@ -560,9 +585,9 @@ impl Cell<'_> {
             (Act::Update, Ended::Failed(_)) => {
                 assert!(word == "unsure" || !after.first.contains("renamed"));
                 let is_first_step = self.row.target.path != "/sessions/";
-                assert!(
-                    word == "unsure" || !is_first_step || after.first_peer == before.first_peer
-                );
+                let edited = matches!(self.column, Column::ResetEdited | Column::LostEdited);
+                let same = edited || after.first_peer == before.first_peer;
+                assert!(word == "unsure" || !is_first_step || same);
                 assert_eq!((made, peers.len()), (0, 0));
             }
             (Act::Delete, Ended::Ok(word)) => {
@@ -578,6 +603,15 @@ impl Cell<'_> {
                 }
             }
             _ => nothing_changed(),
+        }
+    }
+
+    /// Where the column has it, somebody else is at work on the same object once the fault has struck.
+    async fn somebody_edits(&self, bench: &Bench, hits: Option<&Hits>) {
+        let edits = matches!(self.column, Column::ResetEdited | Column::LostEdited);
+        if let Some(hits) = hits.filter(|_| edits) {
+            hits.reach(1).await;
+            bench.cloud.edit(&bench.ids[0], &bench.peers);
         }
     }
 
@@ -665,6 +699,25 @@ fn change(dialect: Dialect, bench: &Bench) -> pb::UpdateConnectionRequest {
     pb::UpdateConnectionRequest {
         connection: Some(connection),
         update_mask: Some(prost_types::FieldMask { paths }),
+        validate_only: false,
+    }
+}
+
+/// A change of nothing but the key.
+fn rekey(bench: &Bench) -> pb::UpdateConnectionRequest {
+    let peer = pb::Peer {
+        authentication: Some(pb::peer::Authentication::Psk(NEW_KEY.to_owned())),
+        ..pb::Peer::default()
+    };
+    pb::UpdateConnectionRequest {
+        connection: Some(pb::Connection {
+            name: bench.name(),
+            peer: Some(peer),
+            ..pb::Connection::default()
+        }),
+        update_mask: Some(prost_types::FieldMask {
+            paths: vec!["peer.psk".to_owned()],
+        }),
         validate_only: false,
     }
 }

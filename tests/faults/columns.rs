@@ -63,7 +63,16 @@ pub enum Column {
     Redirect,
     /// 404 from something that does not know.
     Foreign(Foreign404),
+    /// Reset before the request is read, and then somebody else changes another field of the same object.
+    ResetEdited,
+    /// Handled; then the connection is closed without a word, and somebody else changes another field.
+    LostEdited,
 }
+
+/// Answers that are lost while somebody else is at work on the same object, by their heads in the tables of
+/// `faults/edited.rs`.
+pub const EDITED: [(&str, Column); 2] =
+    [("reset", Column::ResetEdited), ("lost", Column::LostEdited)];
 
 /// The 404s that prove nothing, by their heads in the tables of `faults/foreign.rs`: of each kind one. The suite of
 /// `tests/conformance.rs` tries every shape.
@@ -118,8 +127,8 @@ impl Column {
         Some(match self {
             Column::Refused => return None,
             Column::Late => Fault::HoldAnswer(Gate::default()),
-            Column::Reset => Fault::CutBeforeHandling,
-            Column::Lost => Fault::CutAfterHandling,
+            Column::Reset | Column::ResetEdited => Fault::CutBeforeHandling,
+            Column::Lost | Column::LostEdited => Fault::CutAfterHandling,
             Column::Cut => Fault::TruncateBody,
             Column::Endless => Fault::EndlessBody,
             Column::Garbage => Fault::Garbage,

@@ -20,6 +20,7 @@ create:undo-peer      left     left     left     left
 update:get-session    broken   broken   broken   broken
 update:get-peer       broken   broken   broken   broken
 update:put-peer       broken   broken   broken   broken
+update:put-key        broken   broken   broken   broken
 update:peer-lost      unsure   unsure   unsure   unsure
 update:put-session    broken   broken   broken   broken
 update:session-lost   unsure   unsure   unsure   unsure
@@ -57,6 +58,7 @@ create-otc:before     absent   absent   absent   absent
 create-otc:post       absent   absent   absent   absent
 update:get            broken   broken   broken   broken
 update:put            broken   broken   broken   broken
+update:put-key        broken   broken   broken   broken
 update:lost           unsure   unsure   unsure   unsure
 delete:get            broken   broken   broken   broken
 delete:delete         broken   broken   broken   broken

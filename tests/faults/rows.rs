@@ -39,6 +39,8 @@ pub enum Act {
     Create,
     /// UpdateConnection, with an etag.
     Update,
+    /// UpdateConnection of nothing but the key, which cannot be read back.
+    Rekey,
     /// DeleteConnection, with an etag.
     Delete,
     /// GetRealization.
@@ -266,6 +268,7 @@ fn nsx() -> Vec<Row> {
         row("update:get-session", Act::Update, session()),
         row("update:get-peer", Act::Update, peer()).before(session()),
         row("update:put-peer", Act::Update, put("/peer-endpoints/")).before(peer()),
+        row("update:put-key", Act::Rekey, put("/peer-endpoints/")).before(peer()),
         row("update:peer-lost", Act::Update, peer().after(1))
             .before(put("/peer-endpoints/"))
             .lead(put("/peer-endpoints/"), Lost),
@@ -342,6 +345,7 @@ fn openstack() -> Vec<Row> {
             .before(get(MANY)),
         row("update:get", Act::Update, one()),
         row("update:put", Act::Update, put(any)).before(one()),
+        row("update:put-key", Act::Rekey, put(any)).before(one()),
         row("update:lost", Act::Update, one().after(1))
             .before(put(any))
             .lead(put(any), Lost),

@@ -23,7 +23,7 @@ pub fn through(tap: &Tap, login: &Login) -> BackendSettings {
 
 #[ignore = "needs a real Neutron, see tests/live/openstack/README.md"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wrong_password_is_tried_once_and_is_nobodys_outcome() {
+async fn a_wrong_password_is_tried_twice_and_is_nobodys_outcome() {
     let _shared = cloud::shared().await;
     let tap = Tap::start().await;
     let wrong = Login {
@@ -68,7 +68,8 @@ async fn a_wrong_password_is_tried_once_and_is_nobodys_outcome() {
         (ended.code(), reason(&ended).as_str()),
         (Code::Unavailable, "UPSTREAM_AUTH")
     );
-    assert_eq!(tap.logins(), 1, "the account is not to be locked");
+    // Once more after some seconds, since one refusal alone may be a slip.
+    assert_eq!(tap.logins(), 2, "the account is not to be locked");
 }
 
 #[ignore = "needs a real Neutron, see tests/live/openstack/README.md"]

@@ -90,7 +90,8 @@ async fn an_unscoped_token_is_not_used() {
     settings.auth.auth_url = Some(tap.url.clone());
     let running = gateway_with(settings).await;
     says_nothing_false(&running, &seeded_connection("DEMO"), "UPSTREAM_AUTH").await;
-    assert_eq!((tap.tokens().len(), tap.logins()), (1, 1));
+    // One refusal alone may be a slip, so it is asked for once more.
+    assert_eq!((tap.tokens().len(), tap.logins()), (2, 2));
 }
 
 #[ignore = "needs a real Neutron, see tests/live/openstack/README.md"]

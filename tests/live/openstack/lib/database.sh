@@ -28,13 +28,8 @@ start_database() {
 # The two "core" packages hold the programs alone: no service is set up or started.
 install_mariadb() {
   if command -v mariadbd > /dev/null && command -v mariadb-install-db > /dev/null; then return 0; fi
-  if [ "$(id -u)" != 0 ] || ! command -v apt-get > /dev/null; then
-    die "no mariadbd: install mariadb-server-core and mariadb-client-core, or set ISTHMUS_LIVE_DB=sqlite"
-  fi
-  say "installing Debian's mariadb-server-core and mariadb-client-core"
-  { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-      mariadb-server-core mariadb-client-core; } > "$LOG/apt.log" 2>&1 < /dev/null 9>&- \
-    || explain "$LOG/apt.log" "apt-get install"
+  # A machine that cannot be given MariaDB can still do with ISTHMUS_LIVE_DB=sqlite.
+  install_debian mariadb-server-core mariadb-client-core
 }
 
 make_data_folder() {

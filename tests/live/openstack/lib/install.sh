@@ -36,3 +36,21 @@ install_packages() {
     || explain "$LOG/pip.log" "pip install"
   printf '%s\n' "$want" > "$VENV/.installed"
 }
+
+# install_debian PACKAGE...: those that are missing. What they bring as a service is not started: policy-rc.d forbids it.
+install_debian() {
+  local package policy=/usr/sbin/policy-rc.d missing=() ours=''
+  for package in "$@"; do
+    dpkg-query --show --showformat='${db:Status-Status}' "$package" 2> /dev/null | grep -qx installed || missing+=("$package")
+  done
+  [ "${#missing[@]}" != 0 ] || return 0
+  if [ "$(id -u)" != 0 ] || ! command -v apt-get > /dev/null; then
+    die "not installed, and only root on a Debian machine may: ${missing[*]}"
+  fi
+  say "installing Debian's ${missing[*]}"
+  [ -e "$policy" ] || { ours=yes; printf '#!/bin/sh\nexit 101\n' > "$policy"; chmod 755 "$policy"; }
+  { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y \
+      --no-install-recommends "${missing[@]}"; } > "$LOG/apt.log" 2>&1 < /dev/null 9>&- \
+    || { [ -z "$ours" ] || rm -f "$policy"; explain "$LOG/apt.log" "apt-get install ${missing[*]}"; }
+  [ -z "$ours" ] || rm -f "$policy"
+}

@@ -1,8 +1,8 @@
 """Fills Keystone and Neutron through their public APIs, as an operator would.
 
-argv: identity|network KEYSTONE_URL NEUTRON_URL
+argv: identity|network|sites KEYSTONE_URL NEUTRON_URL
 
-Idempotent: everything is looked for by name first. `network` prints KEY=value lines."""
+Idempotent: everything is looked for by name first. `network` and `sites` print KEY=value lines."""
 import sys
 import time
 
@@ -12,6 +12,7 @@ KEYSTONE, NEUTRON = (url.rstrip('/') for url in sys.argv[2:4])
 HTTP = requests.Session()
 HTTP.trust_env = False      # a proxy of the machine's has no say in loopback traffic
 PROJECTS = ('demo', 'other')
+SITES = 8                   # each with a router, so a strongSwan, of its own
 
 
 def token(user, project):
@@ -62,20 +63,21 @@ def identity():
             'service_id', 'interface')
 
 
-def sees(v2, auth):
-    """Waits until Neutron shows what there is. To requests that come together while it loads its
-    policies it shows empty lists; every project has a security group."""
-    for _ in range(60):
-        if call('GET', v2 + '/security-groups', auth)['security_groups']:
-            return
+def until(what, seen):
+    """What is seen, once it is something."""
+    for _ in range(120):
+        found = seen()
+        if found:
+            return found
         time.sleep(0.25)
-    sys.exit('Neutron shows no security group')
+    sys.exit('waited in vain until ' + what)
 
 
 def network():
     v2 = NEUTRON + '/v2.0'
     admin, _ = token('admin', 'admin')
-    sees(v2, admin)
+    # To requests that come together while it loads its policies it shows empty lists; every project has one of these.
+    until('Neutron shows a security group', lambda: call('GET', v2 + '/security-groups', admin)['security_groups'])
     outside = ensure(v2 + '/networks', admin, 'network', {
         'name': 'seed-outside', 'router:external': True,
         'provider:network_type': 'flat', 'provider:physical_network': 'outside'})['id']
@@ -103,22 +105,50 @@ def network():
         print('%s=%s' % pair)
 
 
+def sites():
+    """For each real tunnel's test a VPN service of its own, on a router of its own: strongSwan is one process a router."""
+    v2 = NEUTRON + '/v2.0'
+    admin, (auth, _) = token('admin', 'admin')[0], token('demo', 'demo')
+    outside = call('GET', v2 + '/networks', admin, name='seed-outside')['networks'][0]['id']
+    agent = until('the agent reports itself', lambda: call(
+        'GET', v2 + '/agents', admin, host='isthmus-live', alive='True')['agents'])[0]['id']
+    for number in range(1, SITES + 1):
+        network = '10.30.%d.0/24' % number
+        _, router, (subnet,) = routed(v2, auth, outside, 'site-%d-' % number, (('subnet', 4, network),))
+        if not call('GET', '%s/routers/%s/l3-agents' % (v2, router), admin)['agents']:
+            call('POST', '%s/agents/%s/l3-routers' % (v2, agent), admin, {'router_id': router})
+        service = named(v2, auth, 'vpn/vpnservices', 'vpnservice', 'site-%d' % number, router_id=router, subnet_id=subnet)
+        for key, value in (('NETWORK', network), ('ROUTER_ID', router), ('VPN_SERVICE_ID', service['id']),
+                           ('GATEWAY', service['external_v4_ip'])):
+            print('LIVE_SITE_%d_%s=%s' % (number, key, value))
+
+
+def named(v2, auth, path, kind, name, **body):
+    return ensure('%s/%s' % (v2, path), auth, kind, {'name': 'seed-' + name, **body})
+
+
+def routed(v2, auth, outside, prefix, ranges):
+    """A network of these subnets behind a router to the outside: the ids of network, router and subnets."""
+    net = named(v2, auth, 'networks', 'network', prefix + 'net')['id']
+    router = named(v2, auth, 'routers', 'router', prefix + 'router', external_gateway_info={'network_id': outside})['id']
+    subnets = [named(v2, auth, 'subnets', 'subnet', prefix + name, network_id=net, ip_version=version, cidr=cidr)['id']
+               for name, version, cidr in ranges]
+    for subnet in subnets:
+        if not call('GET', v2 + '/ports', auth, device_id=router, fixed_ips='subnet_id=' + subnet)['ports']:
+            call('PUT', '%s/routers/%s/add_router_interface' % (v2, router), auth, {'subnet_id': subnet})
+    return net, router, subnets
+
+
 def seed_project(v2, outside, project, number):
     """A routed network, and one of each VPN object on it."""
     auth, project_id = token(project, project)
 
-    def object_of(path, kind, name, **body):
-        return ensure('%s/%s' % (v2, path), auth, kind, {'name': 'seed-' + name, **body})['id']
+    net, router, subnets = routed(v2, auth, outside, '', (
+        ('subnet-1', 4, '10.%d0.1.0/24' % number), ('subnet-2', 4, '10.%d0.2.0/24' % number),
+        ('subnet-v6', 6, '2001:db8:%d0::/64' % number)))
 
-    net = object_of('networks', 'network', 'net')
-    router = object_of('routers', 'router', 'router', external_gateway_info={'network_id': outside})
-    subnets = [object_of('subnets', 'subnet', name, network_id=net, ip_version=version, cidr=cidr)
-               for name, version, cidr in (('subnet-1', 4, '10.%d0.1.0/24' % number),
-                                           ('subnet-2', 4, '10.%d0.2.0/24' % number),
-                                           ('subnet-v6', 6, '2001:db8:%d0::/64' % number))]
-    for subnet in subnets:
-        if not call('GET', v2 + '/ports', auth, device_id=router, fixed_ips='subnet_id=' + subnet)['ports']:
-            call('PUT', '%s/routers/%s/add_router_interface' % (v2, router), auth, {'subnet_id': subnet})
+    def object_of(path, kind, name, **body):
+        return named(v2, auth, path, kind, name, **body)['id']
 
     # sha256 is said out loud: the default, sha1, no longer exists in the 2026.2 database.
     ike = object_of('vpn/ikepolicies', 'ikepolicy', 'ike', auth_algorithm='sha256', ike_version='v2')
@@ -139,4 +169,4 @@ def seed_project(v2, outside, project, number):
             'LEGACY_VPN_SERVICE_ID': legacy, 'CONNECTION_ID': connection}
 
 
-{'identity': identity, 'network': network}[sys.argv[1]]()
+{'identity': identity, 'network': network, 'sites': sites}[sys.argv[1]]()

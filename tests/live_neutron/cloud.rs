@@ -215,7 +215,7 @@ pub fn references() -> References {
 }
 
 /// Runs one of the scripts beside `up`, and returns what it prints.
-async fn script(
+pub async fn script(
     name: &str,
     arguments: &[&str],
     environment: &[(&'static str, &'static str)],

@@ -277,6 +277,19 @@ fn time_up(resume_token: &str, timeout: Option<Duration>) -> Exit {
 mod tests {
     use super::*;
 
+    #[test]
+    fn what_is_no_success_never_ends_with_0() {
+        let ends_with = |result: i32| {
+            let outcome = Outcome {
+                result,
+                reason: None,
+            };
+            exit(&outcome).code()
+        };
+        // The last is of a later gateway.
+        assert_eq!([1, 2, 3, 0, 99].map(ends_with), [0, 3, 5, 3, 3]);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_gateway_is_tried_again_less_and_less_often_and_not_for_ever() {
         let mut patience = Patience::new(None);

@@ -181,8 +181,9 @@ pub enum Proof {
     },
     /// The cloud gave no id for a write it could have told about: assumed after a quiet time.
     RequestIdMissing,
-    /// What was written is for people (a name, a description), and nothing but the API keeps it: what is known of
-    /// the writes before stays as it was.
+    /// What was written is for people (a name, a description), and the cloud has nothing to realize of it: what is
+    /// known of the writes before stays as it was. Not for a cloud whose state takes such a write up like any other
+    /// (NSX), since it would be told of before that state has.
     Descriptive,
     /// Nothing had to be written.
     Nothing,

@@ -131,11 +131,7 @@ pub async fn update(
     Ok(Written {
         id: id.to_owned(),
         connection: Some(translate::connection(&session, peer.as_ref())),
-        proof: match proof(&written) {
-            // Nothing realizes words for people, so nothing has to be known of it.
-            Proof::RequestIdMissing if is_descriptive(change) => Proof::Descriptive,
-            proof => proof,
-        },
+        proof: proof(&written),
         warnings: warnings(change, peer.as_ref()),
     })
 }
@@ -190,12 +186,6 @@ fn leftover(peer: &Body) -> Leftover {
 struct Done {
     body: Body,
     request_id: Option<String>,
-}
-
-/// Whether a change is of words for people alone.
-fn is_descriptive(change: &ConnectionChange) -> bool {
-    let mut fields = change.fields.iter();
-    fields.all(|field| matches!(field, Field::DisplayName | Field::Description))
 }
 
 /// How a later look can tell that it speaks for all of these.

@@ -17,9 +17,12 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     let mut request = WatchRealizationRequest {
         name: arguments.next().ok_or("which connection?")?,
         write_token: arguments.next().unwrap_or_default(),
-        goal: Goal::Config.into(),
         ..WatchRealizationRequest::default()
     };
+    // What a write is to come to is known by its token: a delete's is for GONE.
+    if request.write_token.is_empty() {
+        request.set_goal(Goal::Config);
+    }
     let endpoint = std::env::var("ISTHMUS_ENDPOINT");
     let endpoint = endpoint.unwrap_or_else(|_| "http://127.0.0.1:50051".to_owned());
     let mut client = RealizationServiceClient::connect(endpoint).await?;

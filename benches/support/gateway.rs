@@ -2,7 +2,7 @@
 
 use isthmus::{
     core::{dialect::Dialect, gateway::Gateway, settings::BackendSettings},
-    server,
+    dialects, server,
     store::RedbStore,
     telemetry,
 };
@@ -10,6 +10,9 @@ use std::{env, fs, net::SocketAddr, process, sync::Arc, time::Duration};
 
 /// Longer than any bench: what is counted are changes. Benches that are about silence say otherwise.
 pub const NO_HEARTBEAT: Duration = Duration::from_secs(3600);
+
+/// As the command has it by default.
+pub const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// A gateway that serves until the process ends.
 #[derive(Debug)]
@@ -28,9 +31,32 @@ pub async fn serve(
     heartbeat: Duration,
     durable: bool,
 ) -> Serving {
+    serve_over(vec![(settings, dialect)], heartbeat, durable).await
+}
+
+/// The same over several backends, with the dialects that their settings name.
+pub async fn serve_all(
+    backends: Vec<BackendSettings>,
+    heartbeat: Duration,
+    durable: bool,
+) -> Serving {
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .expect("nobody else has");
+    let connected = backends.into_iter().map(|settings| {
+        let dialect = dialects::connect(&settings).expect("the settings work");
+        (settings, dialect)
+    });
+    serve_over(connected.collect(), heartbeat, durable).await
+}
+
+async fn serve_over(
+    backends: Vec<(BackendSettings, Arc<dyn Dialect>)>,
+    heartbeat: Duration,
+    durable: bool,
+) -> Serving {
     let telemetry =
         telemetry::begin(&telemetry::Settings::default()).expect("nobody else writes logs here");
-    let backends = vec![(settings, dialect)];
     let gateway = match durable {
         true => start_with_store(backends, heartbeat).await,
         false => Gateway::start(backends, heartbeat),

@@ -11,8 +11,8 @@
 //! away for a moment. So it is asked once more, some seconds later, before the account is left alone.
 //!
 //! What must not happen is that the account is locked, which is not ours alone. NSX locks after five failed
-//! logins within 900 s: of one request at a time, three fall into any such time. Keystone locks, where it is
-//! configured to, after a number in a row, whatever lies between them.
+//! logins within 900 s: of one request at a time, three fall into any such time, and of three at a time four.
+//! Keystone locks, where it is configured to, after a number in a row, whatever lies between them.
 
 use std::time::Duration;
 use tokio::time::Instant;
@@ -75,6 +75,10 @@ impl<W> Refusals<W> {
         let (wait, is_sure) = match &self.held {
             Some(held) if sent < held.until => {
                 self.count += u32::from(is_login);
+                let rests_longer = held.is_sure && self.count > 2;
+                if let Some(held) = self.held.as_mut().filter(|_| rests_longer) {
+                    held.until = held.until.max(now + LONGEST_REST);
+                }
                 return;
             }
             Some(_) if self.count < 2 => (REST, true),
@@ -135,7 +139,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_account_is_never_near_its_lock() {
-        for (at_once, most) in [(1, 3), (2, 3)] {
+        for (at_once, most) in [(1, 3), (2, 3), (3, 4)] {
             let asked = asked_in_a_day(at_once).await;
             for first in &asked {
                 let in_window = |at: &&Instant| **at >= *first && **at < *first + SECOND * 900;
@@ -144,6 +148,20 @@ mod tests {
             }
             assert!((70..80).contains(&asked.len()), "{}", asked.len());
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_that_are_refused_late_lengthen_the_rest() {
+        let mut refusals = Refusals::default();
+        let before = Instant::now();
+        refusals.refused(before, true, ());
+        advance(AGAIN).await;
+        refusals.refused(Instant::now(), true, ());
+        // Two that were under way all the time: with the next one they would be five in 900 s.
+        refusals.refused(before, true, ());
+        refusals.refused(before, true, ());
+        let left = refusals.held().map(|held| held.until - Instant::now());
+        assert_eq!(left, Some(LONGEST_REST));
     }
 
     #[tokio::test(start_paused = true)]

@@ -16,8 +16,7 @@ use async_trait::async_trait;
 use isthmus::{
     core::{
         dialect::{
-            Call, Capabilities, Dialect, Mark, Page, PageRequest, Priority, Proof, Target, Usage,
-            Written,
+            Call, Capabilities, Dialect, Mark, Page, PageRequest, Proof, Target, Usage, Written,
         },
         error::{Error, ErrorKind, ErrorReason, Result, Violation},
         gateway::Gateway,
@@ -25,12 +24,12 @@ use isthmus::{
         settings::{BackendSettings, PollSettings},
         watch::stream::EventKind,
     },
-    dialects::{nsx, openstack},
+    dialects::{self, nsx, openstack},
     model::{
         Assurance, Connection, ConnectionChange, ConnectionName, ConnectionSpec, RealizationState,
         Sighting,
     },
-    rest::budget::{Budget, Urgency},
+    rest::budget::Budget,
 };
 use std::{
     collections::VecDeque,
@@ -129,13 +128,9 @@ impl Counted {
 
     /// One request: `fresh` says for what.
     async fn request(&self, call: &Call, fresh: bool) -> Result<()> {
-        let urgency = match call.priority {
-            Priority::Caller => Urgency::High,
-            Priority::Poll => Urgency::Low,
-        };
         let _leave = self
             .budget
-            .acquire(urgency, call.deadline)
+            .acquire(dialects::class(call.priority), call.deadline)
             .await
             .map_err(|_| unavailable(ErrorReason::UpstreamUnreachable))?;
         self.requests[usize::from(fresh)].fetch_add(1, Ordering::SeqCst);

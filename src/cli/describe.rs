@@ -80,6 +80,9 @@ pub fn backend_facts(backend: &Backend, style: Style) -> String {
                 budget.rate_used, budget.rate_limit, budget.in_flight, budget.concurrency_limit
             ),
         ),
+        ("outcomes", share(budget.outcomes.as_ref())),
+        ("callers", share(budget.callers.as_ref())),
+        ("stable polls", share(budget.stable_polls.as_ref())),
         (
             "paused until",
             budget
@@ -93,6 +96,22 @@ pub fn backend_facts(backend: &Backend, style: Style) -> String {
             format!("{} connections", budget.watched_connections),
         ),
     ])
+}
+
+/// What one part of the budget uses of what is kept for it.
+fn share(share: Option<&pb::BudgetShare>) -> String {
+    // A gateway that is older does not say.
+    let Some(share) = share else {
+        return String::new();
+    };
+    format!(
+        "{:.1} a second, {} under way, {} waiting; sure of {:.1} a second, {} at the same time",
+        share.rate_used,
+        share.in_flight,
+        share.waiting,
+        share.guaranteed_rate,
+        share.guaranteed_concurrency
+    )
 }
 
 fn capability_words(can: &pb::Capabilities) -> [(bool, &'static str); 12] {
@@ -336,6 +355,13 @@ mod tests {
             budget: Some(pb::Budget {
                 rate_limit: 20.0,
                 rate_used: 1.25,
+                callers: Some(pb::BudgetShare {
+                    guaranteed_rate: 8.0,
+                    rate_used: 1.25,
+                    guaranteed_concurrency: 2,
+                    in_flight: 1,
+                    waiting: 3,
+                }),
                 ..Default::default()
             }),
             ..Default::default()
@@ -354,5 +380,12 @@ mod tests {
             text.contains("can               inline dpd, mtu\n"),
             "{text}"
         );
+        assert!(
+            text.contains(
+                "callers           1.2 a second, 1 under way, 3 waiting; sure of 8.0 a second, 2 at the same time\n"
+            ),
+            "{text}"
+        );
+        assert!(!text.contains("stable polls"), "{text}");
     }
 }

@@ -17,6 +17,8 @@ use tokio::{sync::watch, time::Instant};
 
 /// The most pages one list is followed through; a cloud that never ends its list is not followed for ever.
 const MOST_PAGES: usize = 1000;
+/// How long a look waits for an account that its cloud wants to be left alone.
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 /// Page size where the core itself lists. Clouds that must be read whole for each page are read less often so.
 const PAGE_SIZE: u32 = 5000;
 
@@ -125,13 +127,19 @@ impl Backend {
             .map_or(Duration::MAX, |asked| asked.elapsed())
     }
 
-    /// The same for a call whose caller chose the deadline: that it passed tells nothing of the backend.
+    /// The same for a call whose caller chose the deadline: that it passed, be it while the account's budget was used
+    /// up, tells nothing of the backend.
     ///
     /// # Errors
     /// The one it was given.
     pub fn heard_by_caller<T>(&self, result: Result<T>) -> Result<T> {
         match result {
-            Err(error) if error.kind == ErrorKind::DeadlineExceeded => Err(error.on(self.name())),
+            Err(error)
+                if error.kind == ErrorKind::DeadlineExceeded
+                    || error.reason == ErrorReason::LimitExceeded =>
+            {
+                Err(error.on(self.name()))
+            }
             result => self.heard(result),
         }
     }
@@ -179,10 +187,14 @@ impl Backend {
         let _ = self.judged(probed, |_| true);
     }
 
-    /// Looks at connections.
-    pub async fn look(&self, targets: &[Target]) -> Vec<Result<Sighting>> {
-        // A look may need several requests, one after the other.
-        let call = Call::poll(self.settings.timeout * 3);
+    /// Looks at connections, for whom the priority says.
+    pub async fn look(&self, targets: &[Target], priority: Priority) -> Vec<Result<Sighting>> {
+        // A look may need several requests, one after the other. It keeps its turn while the account is paused: who
+        // gave up and came back would find others there first, and be paused again on their account.
+        let call = Call {
+            priority,
+            ..Call::poll(self.settings.timeout * 3 + LONGEST_PAUSE)
+        };
         let results = self.dialect.look(targets, &call).await;
         results
             .into_iter()
@@ -207,8 +219,8 @@ impl Backend {
             })
         });
         match call.priority {
-            Priority::Caller => self.heard_by_caller(page),
-            Priority::Poll => self.heard(page),
+            Priority::Caller(_) => self.heard_by_caller(page),
+            Priority::Outcome | Priority::Asked | Priority::Stable => self.heard(page),
         }
     }
 
@@ -222,8 +234,10 @@ impl Backend {
             size: PAGE_SIZE,
             ..PageRequest::default()
         };
-        let mut call = Call::poll(self.settings.timeout);
-        call.deadline = deadline;
+        let call = Call {
+            deadline,
+            ..Call::poll(self.settings.timeout)
+        };
         for _ in 0..MOST_PAGES {
             let page = self.list(&request, &call).await?;
             ids.extend(page.connections.into_iter().map(|connection| connection.id));

@@ -2,6 +2,7 @@
 
 use crate::{
     core::{
+        client::Client,
         error::{Result, Violation},
         filter::Filter,
     },
@@ -104,35 +105,40 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
 pub struct Call {
     /// When it must be over.
     pub deadline: Instant,
-    /// Who goes first when the account's budget is short.
+    /// Whose share of the account's budget it comes out of.
     pub priority: Priority,
 }
 
 impl Call {
-    /// A call somebody waits for.
+    /// A call of whoever is being served here.
     pub fn unary(timeout: Duration) -> Call {
         Call {
             deadline: Instant::now() + timeout,
-            priority: Priority::Caller,
+            priority: Priority::Caller(Client::current().unwrap_or_default()),
         }
     }
 
-    /// A call of the poller.
+    /// A call that nobody waits for.
     pub fn poll(timeout: Duration) -> Call {
         Call {
             deadline: Instant::now() + timeout,
-            priority: Priority::Poll,
+            priority: Priority::Stable,
         }
     }
 }
 
-/// Who goes first when the budget is short.
+/// Whose share of an account's budget a call comes out of. Each has some that the others cannot take: of the requests
+/// a second, and of those at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Priority {
-    /// Somebody waits for the answer.
-    Caller,
-    /// The poller; it can wait.
-    Poll,
+    /// A look for somebody who waits for what becomes of a write.
+    Outcome,
+    /// A client waits for the answer. Clients share equally.
+    Caller(Client),
+    /// A look that calls wait for, whoever they are, since they share it: as if it were one more client.
+    Asked,
+    /// Polls of what is at rest, and chores.
+    Stable,
 }
 
 /// One connection to look at, and what is known that saves requests.
@@ -293,4 +299,25 @@ pub struct Usage {
     pub paused_until: Option<SystemTime>,
     /// How long nothing is sent yet.
     pub paused_for: Option<Duration>,
+    /// The share of [`Priority::Outcome`].
+    pub outcome: Share,
+    /// The share of [`Priority::Caller`] and [`Priority::Asked`], all clients together.
+    pub callers: Share,
+    /// The share of [`Priority::Stable`].
+    pub stable: Share,
+}
+
+/// What one priority has of an account's budget.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Share {
+    /// Requests a second that it gets now if it wants them, whatever the others want.
+    pub rate: f64,
+    /// Requests a second that it had over the last seconds.
+    pub rate_used: f64,
+    /// Requests at the same time that nobody else can keep it from.
+    pub slots: u32,
+    /// Its requests under way.
+    pub in_flight: u32,
+    /// Its requests that wait to be sent.
+    pub waiting: u32,
 }

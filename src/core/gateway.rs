@@ -3,6 +3,7 @@
 use crate::{
     core::{
         backend::{Backend, BackendView, Serving},
+        client::Client,
         clock,
         dialect::{Call, Dialect, Mark, Warning, Written},
         error::{Error, ErrorKind, ErrorReason, Result},
@@ -300,9 +301,10 @@ impl Gateway {
         F: Future<Output = Result<Accepted>> + Send + 'static,
     {
         let span = tracing::Span::current();
+        let client = Client::current().unwrap_or_default();
         match self
             .tasks
-            .spawn(tracing::Instrument::instrument(write, span))
+            .spawn(tracing::Instrument::instrument(client.serve(write), span))
             .await
         {
             Ok(result) => result,

@@ -3,6 +3,7 @@
 //! `gateway` and `realizations` are the use cases, `dialect` and `store` are the seams, `watch` is the heart.
 
 pub mod backend;
+pub mod client;
 pub mod clock;
 pub mod dialect;
 pub mod error;

@@ -102,6 +102,7 @@ impl Gateway {
         let bound = self.bound(&subject, &request.write_token)?;
         await_elsewhere(poller, &mut watching, &request.upstream_request_ids)?;
         let number = subject.next_look();
+        subject.ask();
         poller.look_soon(&subject);
         let looked = subject.look_ended(number, deadline).await;
         let observation = subject.last_or_unseen();

@@ -1,7 +1,7 @@
 //! Sends one request: within its deadline, its size limit and its account's budget.
 
 use crate::rest::{
-    budget::{self, Budget, Urgency},
+    budget::{self, Budget, Class, Exhausted},
     transport::{Network, Transport},
 };
 use bytes::Bytes;
@@ -116,7 +116,7 @@ pub struct Failure {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureKind {
     /// The account's budget did not allow it in time.
-    Budget,
+    Budget(Exhausted),
     /// The deadline passed.
     Deadline,
     /// No connection.
@@ -176,15 +176,15 @@ impl Client {
     pub async fn send(
         &self,
         request: Request,
-        urgency: Urgency,
+        class: Class,
         deadline: Instant,
     ) -> Result<Answer, Failure> {
-        let first = self.attempt(&request, urgency, deadline).await;
+        let first = self.attempt(&request, class, deadline).await;
         match first {
             Err(failure)
                 if failure.kind == FailureKind::Broken && request.method == Method::GET =>
             {
-                self.attempt(&request, urgency, deadline).await
+                self.attempt(&request, class, deadline).await
             }
             other => other,
         }
@@ -193,18 +193,14 @@ impl Client {
     async fn attempt(
         &self,
         request: &Request,
-        urgency: Urgency,
+        class: Class,
         deadline: Instant,
     ) -> Result<Answer, Failure> {
         let _leave = self
             .budget
-            .acquire(urgency, deadline)
+            .acquire(class, deadline)
             .await
-            .map_err(|_| Failure {
-                kind: FailureKind::Budget,
-                sent: Sent::No,
-                message: "the account's request budget is used up".to_owned(),
-            })?;
+            .map_err(not_allowed)?;
         let span = tracing::info_span!(
             "upstream",
             otel.name = %request.method,
@@ -247,6 +243,19 @@ impl Client {
             }
         }
         result
+    }
+}
+
+/// Nothing was sent, because the budget did not allow it in time.
+pub fn not_allowed(exhausted: Exhausted) -> Failure {
+    let message = match exhausted.is_paused {
+        true => "the cloud asked for patience, and the time until then is longer than the call's",
+        false => "the account's request budget is used up",
+    };
+    Failure {
+        kind: FailureKind::Budget(exhausted),
+        sent: Sent::No,
+        message: message.to_owned(),
     }
 }
 

@@ -7,10 +7,13 @@
 //!                 └─ listener closed, so that a successor may bind
 //! ```
 
-use crate::server::{
-    Settings,
-    call::{self, Guard},
-    together::{Copied, Patient},
+use crate::{
+    core::client::Client,
+    server::{
+        Settings,
+        call::{self, Guard},
+        together::{Copied, Patient},
+    },
 };
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -96,6 +99,7 @@ pub async fn serve(
     let slots = Arc::new(Semaphore::new(settings.max_connections));
     // Owns the task of every connection; dropping it ends them all.
     let mut connections = JoinSet::new();
+    let mut client = Client::default();
     let mut shutdown = pin!(shutdown);
     loop {
         let (stream, peer) = tokio::select! {
@@ -108,12 +112,13 @@ pub async fn serve(
             tracing::warn!(%peer, "refused a connection: there are too many");
             continue;
         };
+        client.0 += 1;
         let guard = Arc::clone(&guard);
         let settings = settings.clone();
         let drain = drain.clone();
         connections.spawn(async move {
             let _slot = slot;
-            if let Err(error) = serve_connection(stream, guard, &settings, &drain).await {
+            if let Err(error) = serve_connection(stream, client, guard, &settings, &drain).await {
                 tracing::debug!(%peer, %error, "a connection ended");
             }
         });
@@ -146,6 +151,7 @@ async fn accept<L: Listener>(listener: &L) -> (L::Connection, SocketAddr) {
 
 async fn serve_connection(
     mut stream: impl Connection,
+    client: Client,
     guard: Arc<Guard>,
     settings: &Settings,
     drain: &CancellationToken,
@@ -173,7 +179,7 @@ async fn serve_connection(
     // Boxed, because the task of a call keeps the room that this takes for as long as its answer lasts: two KiB for
     // each stream.
     let service = hyper::service::service_fn(move |request| {
-        Box::pin(call::answer(Arc::clone(&guard), request))
+        Box::pin(client.serve(call::answer(Arc::clone(&guard), request)))
     });
     let socket = TokioIo::new(Copied(stream));
     let mut connection = pin!(builder.serve_connection(socket, service));

@@ -26,17 +26,21 @@ pub fn interval(
 ) -> Duration {
     let slowest = settings.stable.max(settings.fresh);
     if let Some(error) = error {
-        let asked = match error.kind {
-            ErrorKind::BackendAuth => Duration::ZERO,
-            _ => error.context.retry_after.unwrap_or_default(),
-        };
-        return (last * 2).clamp(settings.fresh, slowest).max(asked);
+        return (last * 2).clamp(settings.fresh, slowest).max(asked(error));
     }
     if !unsettled {
         return settings.stable;
     }
     let slack = (unchanged_for.as_secs_f64() / FRESH_FOR.as_secs_f64()).max(1.0);
     settings.fresh.mul_f64(slack).min(slowest)
+}
+
+/// How long the cloud wants to be left alone, as this error says.
+pub fn asked(error: &Error) -> Duration {
+    match error.kind {
+        ErrorKind::BackendAuth => Duration::ZERO,
+        _ => error.context.retry_after.unwrap_or_default(),
+    }
 }
 
 /// Up to a tenth shorter or longer, so that connections written together are not looked at together.

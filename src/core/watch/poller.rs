@@ -5,7 +5,7 @@ use crate::{
     core::{
         backend::Backend,
         clock,
-        dialect::Target,
+        dialect::{Priority, Target},
         error::{Error, ErrorKind, ErrorReason, Result},
         watch::{
             journal::Journal,
@@ -13,7 +13,7 @@ use crate::{
             log::Observation,
             pace,
             ring::Ring,
-            schedule::Schedule,
+            schedule::{Schedule, Stake},
             subject::{Interest, Subject, Watching},
         },
     },
@@ -28,13 +28,14 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::{Notify, Semaphore},
+    sync::{Notify, OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
     time::{Instant, sleep_until, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 
-/// Looks under way at the same time. The account's budget paces them; this bounds memory.
+/// Looks of one stake under way at the same time. The account's budget paces them; this bounds memory. What hangs
+/// where little is at stake keeps nothing else from beginning.
 const MOST_LOOKS: usize = 16;
 /// How long a connection nobody watches is remembered, so that a stream can be resumed.
 const REMEMBERED: Duration = Duration::from_secs(3600);
@@ -55,6 +56,8 @@ pub struct Poller {
     /// Std mutexes: held for bookkeeping only, never across an await.
     subjects: Mutex<HashMap<Arc<str>, Arc<Subject>>>,
     schedule: Mutex<Schedule>,
+    /// Places for looks, by stake.
+    places: [Arc<Semaphore>; 3],
     wake: Notify,
     /// Watches over all connections of the backend.
     whole: AtomicUsize,
@@ -140,6 +143,7 @@ impl Poller {
             ring: Arc::new(ring),
             subjects: Mutex::default(),
             schedule: Mutex::default(),
+            places: Stake::ALL.map(|_| Arc::new(Semaphore::new(MOST_LOOKS))),
             wake: Notify::new(),
             whole: AtomicUsize::new(0),
             whole_tunnels: AtomicUsize::new(0),
@@ -333,16 +337,19 @@ impl Poller {
         let mut chores = tokio::time::interval(PROBE.min(RELIST));
         chores.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            while looks.len() < MOST_LOOKS {
-                let due = self.take_due(batch);
+            let open = loop {
+                let open = self.open();
+                let (due, priority, place) = self.take_due(batch, &open);
                 if due.is_empty() {
-                    break;
+                    break open;
                 }
-                looks.spawn(Arc::clone(&self).look(due));
-            }
-            let next = lock(&self.schedule)
-                .next()
-                .filter(|_| looks.len() < MOST_LOOKS);
+                let look = Arc::clone(&self).look(due, priority);
+                looks.spawn(async move {
+                    look.await;
+                    drop(place);
+                });
+            };
+            let next = lock(&self.schedule).next(&open);
             let due = async {
                 match next {
                     Some(at) => sleep_until(at).await,
@@ -363,15 +370,27 @@ impl Poller {
         looks.shutdown().await;
     }
 
-    fn take_due(&self, batch: usize) -> Vec<Due> {
+    /// The stakes of which another look may begin.
+    fn open(&self) -> Vec<Stake> {
+        let is_open = |stake: &Stake| self.places[*stake as usize].available_permits() > 0;
+        Stake::ALL.into_iter().filter(is_open).collect()
+    }
+
+    fn take_due(
+        &self,
+        batch: usize,
+        of: &[Stake],
+    ) -> (Vec<Due>, Priority, Option<OwnedSemaphorePermit>) {
         let slack = if batch > 1 {
             self.backend.settings().poll.fresh
         } else {
             Duration::ZERO
         };
-        let ids = lock(&self.schedule).take_due(Instant::now(), slack, batch);
+        let (ids, stake) = lock(&self.schedule).take_due(Instant::now(), slack, batch, of);
+        let place = Arc::clone(&self.places[stake as usize]).try_acquire_owned();
         let subjects = lock(&self.subjects);
-        ids.iter()
+        let due = ids
+            .iter()
             .filter_map(|id| subjects.get(id))
             .filter(|subject| subject.is_watched())
             .filter_map(|subject| {
@@ -382,15 +401,22 @@ impl Poller {
                     after_writes,
                 })
             })
-            .collect()
+            .collect();
+        let priority = match stake {
+            Stake::High => Priority::Outcome,
+            Stake::Asked => Priority::Asked,
+            Stake::Low => Priority::Stable,
+        };
+        // Only of stakes that have one is anything taken.
+        (due, priority, place.ok())
     }
 
-    async fn look(self: Arc<Self>, due: Vec<Due>) {
+    async fn look(self: Arc<Self>, due: Vec<Due>, priority: Priority) {
         let begun = Instant::now();
         let began_at = clock::now();
         let targets: Vec<Target> = due.iter().map(|due| due.target.clone()).collect();
         let mut unended = Unended { poller: &self, due };
-        let results = self.backend.look(&targets).await;
+        let results = self.backend.look(&targets, priority).await;
         let ended = Instant::now();
         let missing = || {
             Err(Error::internal(

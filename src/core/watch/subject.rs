@@ -59,6 +59,8 @@ struct State {
     tunnel_watchers: usize,
     outcome_watchers: usize,
     in_flight: bool,
+    /// Whether a call waits for the next look.
+    asked: bool,
     /// Somebody asked for a look while one was under way, which may have begun too early for them.
     again: bool,
     interval: Duration,
@@ -247,6 +249,7 @@ impl Subject {
                 tunnel_watchers: 0,
                 outcome_watchers: 0,
                 in_flight: false,
+                asked: false,
                 again: false,
                 interval: settings.fresh,
                 next_look: None,
@@ -343,6 +346,7 @@ impl Subject {
         let now = Instant::now();
         let want_tunnel = state.tunnel_watchers > 0;
         state.in_flight = true;
+        state.asked = false;
         state.late = state
             .next_look
             .take()
@@ -409,7 +413,9 @@ impl Subject {
         let wait = if again {
             Duration::ZERO
         } else {
-            pace::jittered(state.interval)
+            // Whoever comes back too early stands before those who have made no trouble.
+            let asked = state.last_error.as_ref().map(pace::asked);
+            pace::jittered(state.interval).max(asked.unwrap_or_default())
         };
         let next = (state.watchers > 0).then(|| look.ended + wait);
         state.next_look = next;
@@ -424,8 +430,16 @@ impl Subject {
     /// What is at stake in its next look.
     pub fn stake(&self) -> Stake {
         let state = self.state();
-        let high = state.knowledge.unsettled() || state.outcome_watchers > 0;
-        if high { Stake::High } else { Stake::Low }
+        match state.asked {
+            _ if state.knowledge.unsettled() || state.outcome_watchers > 0 => Stake::High,
+            true => Stake::Asked,
+            false => Stake::Low,
+        }
+    }
+
+    /// Notes that a call waits for the next look.
+    pub fn ask(&self) {
+        self.state().asked = true;
     }
 
     /// Remembers when it is looked at next, for heartbeats.

@@ -18,7 +18,7 @@ use crate::{
         error,
     },
     rest::{
-        budget::Urgency,
+        budget::{self, Budget, Class, Limits, Used},
         client::{self, Answer, Failure, FailureKind, Request, Sent},
         refusals::Refusals,
     },
@@ -35,10 +35,7 @@ use std::{
     fmt,
     sync::{Mutex, MutexGuard, PoisonError},
 };
-use tokio::{
-    sync::{Semaphore, SemaphorePermit},
-    time::{Instant, timeout_at},
-};
+use tokio::time::{Instant, timeout_at};
 
 /// How one account logs in to the managers of one cluster.
 pub struct Auth {
@@ -49,7 +46,7 @@ pub struct Auth {
     /// instead of trying as well.
     trying: tokio::sync::Mutex<()>,
     /// Requests that are each a login of their own and may all be refused at once.
-    few: Semaphore,
+    few: Option<Budget>,
 }
 
 enum Way {
@@ -95,8 +92,8 @@ pub struct Place<'a> {
     pub index: usize,
     /// The manager's address.
     pub manager: &'a Url,
-    /// How urgent the request is that needs the login.
-    pub urgency: Urgency,
+    /// For whom the request is that needs the login.
+    pub class: Class,
     /// When that request must be over.
     pub deadline: Instant,
 }
@@ -120,10 +117,18 @@ impl fmt::Debug for Auth {
     }
 }
 
-/// Requests with a password that are under way at the same time. When the password is changed they are all
-/// refused; so is the next one, which makes sure of it, and the fifth would lock the account. A `session` has no
-/// such limit.
-const FEW: usize = 2;
+/// Requests with a password that are under way at the same time: one for each class of the budget, so that none of
+/// them can be kept from the cloud by what hangs in another. When the password is changed they are all refused; so is
+/// the next one, which makes sure of it, and the fifth would lock the account. A `session` has no such limit.
+const FEW: u32 = 3;
+
+/// How many requests with this login may be under way at the same time, if the account allows more.
+pub fn at_once(login: &Login) -> u32 {
+    match login {
+        Login::Basic(_) => FEW,
+        Login::Bearer(_) | Login::Session(_) => u32::MAX,
+    }
+}
 
 /// Leave to send a request with credentials that may be refused. Kept until the answer was given to
 /// [`Auth::answered`] or [`Auth::refused`].
@@ -131,7 +136,7 @@ const FEW: usize = 2;
 pub struct Leave<'a> {
     /// Nobody has tried these credentials yet, so nobody else sends.
     alone: Option<tokio::sync::MutexGuard<'a, ()>>,
-    _one_of_few: Option<SemaphorePermit<'a>>,
+    _one_of_few: Option<budget::Leave<'a>>,
 }
 
 impl Auth {
@@ -140,6 +145,12 @@ impl Auth {
     /// # Errors
     /// If a token cannot stand in a header.
     pub fn new(login: Login, managers: usize) -> Result<Auth, &'static str> {
+        let few = matches!(login, Login::Basic(_)).then(|| {
+            Budget::new(Limits {
+                rate: f64::MAX,
+                concurrency: FEW,
+            })
+        });
         let way = match login {
             Login::Basic(credentials) => {
                 let pair = format!(
@@ -161,7 +172,7 @@ impl Auth {
                 ..Known::default()
             }),
             trying: tokio::sync::Mutex::new(()),
-            few: Semaphore::new(FEW),
+            few,
         })
     }
 
@@ -179,9 +190,11 @@ impl Auth {
                     headers: HeaderMap::from_iter([(AUTHORIZATION, header.clone())]),
                     login: 0,
                 };
-                let one_of_few = match &self.way {
-                    Way::Basic(_) => Some(self.one_of_few(place.deadline).await?),
-                    _ => None,
+                let one_of_few = match &self.few {
+                    Some(few) => Some(few.acquire(place.class, place.deadline).await.map_err(
+                        |exhausted| NoTicket::Unanswered(client::not_allowed(exhausted)),
+                    )?),
+                    None => None,
                 };
                 let mut leave = Leave {
                     alone: None,
@@ -231,6 +244,12 @@ impl Auth {
         }
     }
 
+    /// How much of what is under way at the same time is used where that is few; `None` where there is no limit but
+    /// the account's.
+    pub fn few(&self) -> Option<Used> {
+        self.few.as_ref().map(Budget::used)
+    }
+
     /// A request that was sent at this time was answered, and not with a refusal of the login.
     pub fn answered(&self, sent: Instant) {
         let mut known = self.known();
@@ -266,7 +285,7 @@ impl Auth {
         let sent = Instant::now();
         let answer = place
             .http
-            .send(request, place.urgency, place.deadline)
+            .send(request, Class::Login, place.deadline)
             .await
             .map_err(|failure| {
                 // However far the login came: the request that needs it was not sent, or was refused.
@@ -324,12 +343,6 @@ impl Auth {
         timeout_at(deadline, self.trying.lock())
             .await
             .map_err(|_| no_login_in_time())
-    }
-
-    async fn one_of_few(&self, deadline: Instant) -> Result<SemaphorePermit<'_>, NoTicket> {
-        let permit = timeout_at(deadline, self.few.acquire()).await;
-        let permit = permit.map_err(|_| no_login_in_time())?;
-        Ok(permit.expect("the semaphore is never closed"))
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -462,7 +475,7 @@ mod tests {
             http: &http,
             index: 0,
             manager: &manager,
-            urgency: Urgency::High,
+            class: Class::Stable,
             deadline: Instant::now() + Duration::from_secs(1),
         };
         let (_, leave) = auth.ticket(place()).await.unwrap();

@@ -2,16 +2,20 @@
 
 use crate::{
     core::{
-        dialect::{Call, Priority, Usage},
+        dialect::{Call, Usage},
         error::{Error, ErrorKind, Upstream, Violation},
     },
-    dialects::nsx::{
-        auth::{Auth, NoTicket, Place},
-        config::{Config, LIMITS},
-        error::{self, Asked},
+    dialects::{
+        class,
+        nsx::{
+            auth::{self, Auth, NoTicket, Place},
+            config::{Config, LIMITS},
+            error::{self, Asked},
+        },
+        usage,
     },
     rest::{
-        budget::{Budget, Urgency},
+        budget::{Budget, Limits},
         client::{self, Answer, Failure, FailureKind, Request, Sent},
         transport::Network,
     },
@@ -23,12 +27,9 @@ use http::{
 };
 use reqwest::Url;
 use serde_json::{Map, Value};
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::SystemTime,
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
 };
 use tokio::time::{Instant, sleep_until};
 
@@ -116,7 +117,11 @@ impl Client {
     /// # Errors
     /// The settings that do not work, by configuration key.
     pub fn new(config: Config, network: &dyn Network) -> Result<Client, Vec<Violation>> {
-        let budget = Arc::new(Budget::new(LIMITS));
+        let limits = Limits {
+            concurrency: auth::at_once(&config.login).min(LIMITS.concurrency),
+            ..LIMITS
+        };
+        let budget = Arc::new(Budget::new(limits));
         let http = client::Client::new(network, &config.options, budget)
             .map_err(|what| vec![Violation::new("ca_file", what)])?;
         let auth = Auth::new(config.login, config.managers.len())
@@ -131,15 +136,14 @@ impl Client {
 
     /// How much of the account's budget is used.
     pub fn usage(&self) -> Usage {
-        let used = self.http.budget().used();
-        Usage {
-            rate_limit: used.rate_limit,
-            rate_used: used.rate_used,
-            concurrency_limit: used.concurrency_limit,
-            in_flight: used.in_flight,
-            paused_until: used.paused_for.map(|pause| SystemTime::now() + pause),
-            paused_for: used.paused_for,
+        let mut used = self.http.budget().used();
+        // Where requests at the same time are few, they wait for their turn with the login.
+        if let Some(few) = self.auth.few() {
+            used.outcome.waiting += few.outcome.waiting;
+            used.callers.waiting += few.callers.waiting;
+            used.stable.waiting += few.stable.waiting;
         }
+        usage(&used)
     }
 
     /// Sends a request and reads its answer, whatever its status.
@@ -228,21 +232,18 @@ impl Client {
         renews: bool,
         call: &Call,
     ) -> Result<Answer, NoTicket> {
-        let urgency = match call.priority {
-            Priority::Caller => Urgency::High,
-            Priority::Poll => Urgency::Low,
-        };
+        let class = class(call.priority);
         let place = Place {
             http: &self.http,
             index,
             manager: &self.managers[index],
-            urgency,
+            class,
             deadline: call.deadline,
         };
         let send = async |headers: &http::HeaderMap| {
             let mut request = request(&self.managers[index], ask);
             request.headers.extend(headers.clone());
-            let answer = self.http.send(request, urgency, call.deadline).await;
+            let answer = self.http.send(request, class, call.deadline).await;
             answer.map_err(NoTicket::Unanswered)
         };
         let (ticket, _alone) = self.auth.ticket(place).await?;
@@ -276,7 +277,7 @@ impl Client {
 fn is_of_its_manager(failure: &Failure) -> bool {
     match failure.kind {
         FailureKind::Connect | FailureKind::Broken | FailureKind::Deadline => true,
-        FailureKind::Budget | FailureKind::TooLarge => false,
+        FailureKind::Budget(_) | FailureKind::TooLarge => false,
     }
 }
 

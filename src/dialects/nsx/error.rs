@@ -52,7 +52,8 @@ pub fn refused(answer: &Answer, asked: Asked, secrets: &[&str]) -> Error {
         error.context.metadata.push(("upstream_module", module));
     }
     // No source shows NSX send `Retry-After`; it counts requests by the second.
-    let patience = (kind == ErrorKind::Throttled).then(|| answer.patience());
+    let is_too_much = kind == ErrorKind::Throttled || answer.status == 503;
+    let patience = is_too_much.then(|| answer.patience());
     error.context.retry_after = answer.retry_after().or(patience);
     error
 }
@@ -70,7 +71,14 @@ pub fn wordless(answer: &Answer) -> Upstream {
 /// Why there is no answer.
 pub fn unanswered(failure: &Failure) -> Error {
     let (kind, reason) = match failure.kind {
-        FailureKind::Budget => (ErrorKind::Throttled, ErrorReason::LimitExceeded),
+        FailureKind::Budget(exhausted) => {
+            let reason = match exhausted.is_paused {
+                true => ErrorReason::UpstreamThrottled,
+                false => ErrorReason::LimitExceeded,
+            };
+            return Error::new(ErrorKind::Throttled, reason, failure.message.clone())
+                .retry_after(exhausted.wait);
+        }
         FailureKind::Deadline => (ErrorKind::DeadlineExceeded, ErrorReason::Deadline),
         FailureKind::Connect | FailureKind::Broken => {
             (ErrorKind::Unavailable, ErrorReason::UpstreamUnreachable)

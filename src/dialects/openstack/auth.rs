@@ -20,7 +20,7 @@ use crate::{
         error::{self, Asked},
     },
     rest::{
-        budget::Urgency,
+        budget::Class,
         client::{self, Answer, Failure, FailureKind, Request, Sent},
         refusals::Refusals,
     },
@@ -115,8 +115,6 @@ impl Ticket {
 pub struct Place<'a> {
     /// The client whose budget it counts against.
     pub http: &'a client::Client,
-    /// How urgent the request is that needs the login.
-    pub urgency: Urgency,
     /// When that request must be over.
     pub deadline: Instant,
 }
@@ -267,7 +265,7 @@ impl Auth {
         let begun = Instant::now();
         let answer = place
             .http
-            .send(login_request(keystone), place.urgency, place.deadline)
+            .send(login_request(keystone), Class::Login, place.deadline)
             .await
             .map_err(|failure| {
                 // However far the login came: the request that needs it was not sent, or was refused.

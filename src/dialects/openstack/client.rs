@@ -2,17 +2,21 @@
 
 use crate::{
     core::{
-        dialect::{Call, Priority, Usage},
+        dialect::{Call, Usage},
         error::{Error, Upstream, Violation},
     },
-    dialects::openstack::{
-        auth::{Auth, NoTicket, Place, Sight, Ticket},
-        config::Config,
-        error::{self, Asked},
-        variant::{Fields, Variant},
+    dialects::{
+        class,
+        openstack::{
+            auth::{Auth, NoTicket, Place, Sight, Ticket},
+            config::Config,
+            error::{self, Asked},
+            variant::{Fields, Variant},
+        },
+        usage,
     },
     rest::{
-        budget::{Budget, Urgency},
+        budget::Budget,
         client::{self, Answer, Request, Sent},
         transport::Network,
     },
@@ -23,12 +27,9 @@ use http::{
     header::{ACCEPT, CONTENT_TYPE},
 };
 use serde_json::{Map, Value};
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::SystemTime,
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 use tokio::time::{Instant, sleep_until};
 
@@ -173,15 +174,7 @@ impl Client {
 
     /// How much of the account's budget is used.
     pub fn usage(&self) -> Usage {
-        let used = self.http.budget().used();
-        Usage {
-            rate_limit: used.rate_limit,
-            rate_used: used.rate_used,
-            concurrency_limit: used.concurrency_limit,
-            in_flight: used.in_flight,
-            paused_until: used.paused_for.map(|pause| SystemTime::now() + pause),
-            paused_for: used.paused_for,
-        }
+        usage(&self.http.budget().used())
     }
 
     /// Sends a request and reads its answer, whatever its status.
@@ -245,13 +238,8 @@ impl Client {
     }
 
     fn place(&self, call: &Call) -> Place<'_> {
-        let urgency = match call.priority {
-            Priority::Caller => Urgency::High,
-            Priority::Poll => Urgency::Low,
-        };
         Place {
             http: &self.http,
-            urgency,
             deadline: call.deadline,
         }
     }
@@ -264,9 +252,10 @@ impl Client {
     ) -> Result<Answered, NoTicket> {
         let place = self.place(call);
         let send = async |ticket: &Ticket| {
+            let class = class(call.priority);
             let answer = self
                 .http
-                .send(request(ticket, ask), place.urgency, call.deadline)
+                .send(request(ticket, ask), class, call.deadline)
                 .await;
             answer.map_err(NoTicket::Unanswered)
         };

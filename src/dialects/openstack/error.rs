@@ -57,7 +57,8 @@ pub fn refused(answer: &Answer, asked: Asked, secrets: &[&str]) -> Error {
         message: words(answer, said.as_ref(), secrets),
         request_id: request_id(answer),
     });
-    let patience = (meaning == ErrorKind::Throttled).then(|| answer.patience());
+    let is_too_much = meaning == ErrorKind::Throttled || answer.status == 503;
+    let patience = is_too_much.then(|| answer.patience());
     error.context.retry_after = answer.retry_after().or(patience);
     if let Some(field) = field_at_fault(kind) {
         let words = error
@@ -87,7 +88,14 @@ pub fn wordless(answer: &Answer) -> Upstream {
 /// Why there is no answer.
 pub fn unanswered(failure: &Failure) -> Error {
     let (kind, reason) = match failure.kind {
-        FailureKind::Budget => (ErrorKind::Throttled, ErrorReason::LimitExceeded),
+        FailureKind::Budget(exhausted) => {
+            let reason = match exhausted.is_paused {
+                true => ErrorReason::UpstreamThrottled,
+                false => ErrorReason::LimitExceeded,
+            };
+            return Error::new(ErrorKind::Throttled, reason, failure.message.clone())
+                .retry_after(exhausted.wait);
+        }
         FailureKind::Deadline => (ErrorKind::DeadlineExceeded, ErrorReason::Deadline),
         FailureKind::Connect | FailureKind::Broken => {
             (ErrorKind::Unavailable, ErrorReason::UpstreamUnreachable)

@@ -3,7 +3,7 @@
 use crate::{
     core::{
         backend::{BackendView, Health, Serving},
-        dialect::Capabilities,
+        dialect::{Capabilities, Share},
         error::{Error, Result},
     },
     grpc::{
@@ -51,7 +51,20 @@ pub fn backend(view: BackendView) -> pb::Backend {
             paused_until: usage.paused_until.map(timestamp),
             watched_connections: u32::try_from(view.watched).unwrap_or(u32::MAX),
             longest_interval: (view.watched > 0).then(|| duration(view.longest_interval)),
+            outcomes: Some(share(usage.outcome)),
+            callers: Some(share(usage.callers)),
+            stable_polls: Some(share(usage.stable)),
         }),
+    }
+}
+
+fn share(share: Share) -> pb::BudgetShare {
+    pb::BudgetShare {
+        guaranteed_rate: share.rate,
+        rate_used: share.rate_used,
+        guaranteed_concurrency: share.slots,
+        in_flight: share.in_flight,
+        waiting: share.waiting,
     }
 }
 

@@ -1070,6 +1070,100 @@ async fn another_manager_takes_over_and_stays() {
     assert_eq!(error.reason, ErrorReason::UpstreamUnreachable);
 }
 
+/// What a manager may answer that is about itself, and whether a write that was answered so was certainly not begun.
+fn of_one_manager() -> Vec<(Fault, bool)> {
+    let page = |status, is_not_begun| (page_of_html(status), is_not_begun);
+    vec![
+        page(429, true),
+        page(500, false),
+        page(502, false),
+        page(503, false),
+        page(504, false),
+        (refusal(503, 102), true),
+        (
+            Fault::Answer(Answer::redirect("https://other.example/")),
+            true,
+        ),
+    ]
+}
+
+fn two_managers() -> Cloud {
+    let options = NsxOptions {
+        managers: 2,
+        ..NsxOptions::default()
+    };
+    start(options, AuthKind::Session)
+}
+
+#[tokio::test]
+async fn what_one_manager_cannot_do_is_asked_of_the_next_without_slowing_down() {
+    for (fault, _) in of_one_manager() {
+        let cloud = two_managers();
+        let written = cloud.make().await;
+        let what = format!("{fault:?}");
+        cloud.once(Method::GET, "/sessions/*", fault);
+        let got = cloud.nsx.get(&written.id, &call()).await;
+        assert!(got.is_ok(), "{what}: {got:?}");
+        let usage = cloud.nsx.usage();
+        assert_eq!(usage.paused_for, None, "{what}");
+        assert_eq!(usage.rate_limit, 60.0, "{what}");
+        // It stays with the one that answers.
+        let before = cloud.simulator.manager(0).requests().total();
+        cloud.nsx.get(&written.id, &call()).await.unwrap();
+        assert_eq!(
+            cloud.simulator.manager(0).requests().total(),
+            before,
+            "{what}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_manager_that_cannot_log_in_anybody_is_passed_over() {
+    for (fault, _) in of_one_manager() {
+        let cloud = two_managers();
+        let what = format!("{fault:?}");
+        cloud.once(Method::POST, "/api/session/create", fault);
+        let probed = cloud.nsx.probe(&call()).await;
+        assert!(probed.is_ok(), "{what}: {probed:?}");
+        assert_eq!(cloud.nsx.usage().paused_for, None, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_write_is_asked_of_the_next_manager_only_if_it_was_not_begun() {
+    for (fault, is_not_begun) in of_one_manager() {
+        let cloud = two_managers();
+        cloud.nsx.probe(&call()).await.unwrap();
+        let what = format!("{fault:?}");
+        cloud.once(Method::POST, "/sessions$", fault);
+        let made = cloud.nsx.create(&spec(), &Mark::new(), &call()).await;
+        assert_eq!(made.is_ok(), is_not_begun, "{what}: {made:?}");
+        let posts = 1 + usize::from(is_not_begun);
+        assert_eq!(cloud.asked(Method::POST, "sessions"), posts, "{what}");
+        // What was certainly not made leaves nothing behind.
+        let left = usize::from(is_not_begun);
+        assert_eq!(cloud.made().1, left, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn an_account_is_slowed_down_once_every_manager_asks_for_patience() {
+    let cloud = two_managers();
+    cloud.nsx.probe(&call()).await.unwrap();
+    let rule = Rule::on(Method::GET, "/sessions", page_of_html(429)).times(2);
+    let hits = cloud.simulator.faults().inject(rule);
+    let error = cloud.nsx.probe(&call()).await.unwrap_err();
+    assert_eq!(error.reason, ErrorReason::UpstreamThrottled);
+    assert!(error.context.retry_after.is_some());
+    assert_eq!(hits.count(), 2);
+    let usage = cloud.nsx.usage();
+    assert!(
+        usage.paused_for.is_some() && usage.rate_limit == 30.0,
+        "{usage:?}"
+    );
+}
+
 // Looks.
 
 #[tokio::test]

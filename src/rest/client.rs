@@ -94,6 +94,11 @@ impl Answer {
         Some(asked).filter(|asked| !asked.is_zero())
     }
 
+    /// Whether the cloud asks for patience.
+    pub fn asks_for_patience(&self) -> bool {
+        matches!(self.status, 429 | 503)
+    }
+
     /// How long to leave an account alone that asks for patience: as it says, or as the budget pauses if it
     /// does not.
     pub fn patience(&self) -> Duration {
@@ -179,6 +184,29 @@ impl Client {
         class: Class,
         deadline: Instant,
     ) -> Result<Answer, Failure> {
+        let answer = self.exchange(request, class, deadline).await?;
+        self.heed(&answer);
+        Ok(answer)
+    }
+
+    /// Slows the account down if this answer asks for patience (429, 503).
+    pub fn heed(&self, answer: &Answer) {
+        if answer.asks_for_patience() {
+            self.budget.throttled(answer.patience());
+        }
+    }
+
+    /// The same as [`Client::send`] where another server of the cloud may be asked instead: whoever has found that
+    /// none answers hands the answer to [`Client::heed`].
+    ///
+    /// # Errors
+    /// As [`Client::send`].
+    pub async fn exchange(
+        &self,
+        request: Request,
+        class: Class,
+        deadline: Instant,
+    ) -> Result<Answer, Failure> {
         let first = self.attempt(&request, class, deadline).await;
         match first {
             Err(failure)
@@ -231,9 +259,7 @@ impl Client {
                     span.record("otel.status_code", "ERROR");
                     span.record("error.type", answer.status.to_string());
                 }
-                if answer.status == 429 || answer.status == 503 {
-                    self.budget.throttled(answer.patience());
-                } else {
+                if !answer.asks_for_patience() {
                     self.budget.answered();
                 }
             }

@@ -103,6 +103,8 @@ pub struct Place<'a> {
 pub enum NoTicket {
     /// This manager did not answer; another may.
     Unanswered(Failure),
+    /// This manager cannot log in anybody now, which it said so; another may.
+    Away(Box<(Answer, Error)>),
     /// The cloud answered something else than a ticket, or is not asked again yet.
     Refused(Error),
 }
@@ -285,7 +287,7 @@ impl Auth {
         let sent = Instant::now();
         let answer = place
             .http
-            .send(request, Class::Login, place.deadline)
+            .exchange(request, Class::Login, place.deadline)
             .await
             .map_err(|failure| {
                 // However far the login came: the request that needs it was not sent, or was refused.
@@ -297,6 +299,11 @@ impl Auth {
         let secrets = [credentials.password.expose_secret()];
         if !answer.is_success() {
             let refused = error::refused(&answer, error::Asked::Read, &secrets);
+            // A login that was made all the same is one more session, and nothing else.
+            if error::is_of_its_manager(&answer, true) {
+                let refused = refused.during("logging in");
+                return Err(NoTicket::Away(Box::new((answer, refused))));
+            }
             if matches!(answer.status, 401 | 403) {
                 self.refused(sent, refused.context.upstream.clone().unwrap_or_default());
             }

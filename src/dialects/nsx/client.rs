@@ -43,7 +43,7 @@ pub const PEER_ENDPOINTS: &str = "peer-endpoints";
 pub struct Client {
     http: client::Client,
     managers: Vec<Url>,
-    /// The manager that answered last; the others are asked only when it cannot be reached.
+    /// The manager that answered last; the others are asked only when it cannot.
     current: AtomicUsize,
     auth: Auth,
 }
@@ -148,10 +148,12 @@ impl Client {
 
     /// Sends a request and reads its answer, whatever its status.
     ///
-    /// If the manager cannot be reached, or does not answer within the backend's timeout, the next one is the
-    /// first choice from then on, and is asked at once while there is time: with a read always, with a write
-    /// only if it certainly was not sent. A refused login is renewed once where that is possible, and asked once
-    /// more some seconds later while there is time: what is refused as a login was not begun.
+    /// If the manager cannot be reached, does not answer within the backend's timeout, or is overloaded or broken
+    /// (429, 500, 502, 503, 504) or sends elsewhere (301, 307), the next one is the first choice from then on, and is
+    /// asked at once while there is time: with a read always, with a write only if it certainly was not begun. Each
+    /// node counts requests by itself, as its HTTP service is set up by itself (`/api/v1/node/services/http`), so the
+    /// account is slowed down only if none of them answers. A refused login is renewed once where that is possible,
+    /// and asked once more some seconds later while there is time: what is refused as a login was not begun.
     ///
     /// # Errors
     /// If no manager gave a whole answer in time, or the login is refused.
@@ -180,15 +182,29 @@ impl Client {
     ) -> Result<Answer, NoAnswer> {
         let first = self.current.load(Ordering::Relaxed);
         let count = self.managers.len();
-        let mut failure = None;
+        let (mut failure, mut away) = (None, None);
         for step in 0..count {
             let index = (first + step) % count;
             match self.send_to(index, ask, renews, call).await {
                 Ok(answer) => {
-                    if step > 0 {
-                        self.current.store(index, Ordering::Relaxed);
+                    let is_read = ask.method == Method::GET;
+                    if !error::is_of_its_manager(&answer, is_read) {
+                        if step > 0 {
+                            self.current.store(index, Ordering::Relaxed);
+                        }
+                        if error::is_of_its_manager(&answer, true) {
+                            // A write in doubt is asked of nobody else; what comes next is.
+                            match count {
+                                1 => self.http.heed(&answer),
+                                _ => self.leave(index),
+                            }
+                        }
+                        return Ok(answer);
                     }
-                    return Ok(answer);
+                    away.get_or_insert(Away::Asked(answer));
+                }
+                Err(NoTicket::Away(said)) => {
+                    away.get_or_insert(Away::LoggingIn(said));
                 }
                 Err(NoTicket::Refused(error)) => {
                     return Err(NoAnswer {
@@ -202,6 +218,10 @@ impl Client {
                     if in_time && is_of_its_manager(&failed) {
                         self.leave(index);
                     }
+                    let is_in_doubt = failed.sent == Sent::Maybe && ask.method != Method::GET;
+                    if is_in_doubt {
+                        away = None;
+                    }
                     failure = Some(failed);
                     if !next_may_help {
                         break;
@@ -209,12 +229,33 @@ impl Client {
                 }
             }
         }
+        if let Some(away) = away {
+            return self.given_up(away);
+        }
         let failure =
             failure.expect("there is at least one manager, and each either answers or fails");
         Err(NoAnswer {
             error: error::unanswered(&failure),
             sent: failure.sent,
         })
+    }
+
+    /// No manager does what was asked; the first to say so speaks for all.
+    fn given_up(&self, away: Away) -> Result<Answer, NoAnswer> {
+        match away {
+            Away::Asked(answer) => {
+                self.http.heed(&answer);
+                Ok(answer)
+            }
+            Away::LoggingIn(said) => {
+                let (answer, error) = *said;
+                self.http.heed(&answer);
+                Err(NoAnswer {
+                    error,
+                    sent: Sent::No,
+                })
+            }
+        }
     }
 
     /// Begins with the next manager from now on, unless somebody else has moved on already.
@@ -243,7 +284,7 @@ impl Client {
         let send = async |headers: &http::HeaderMap| {
             let mut request = request(&self.managers[index], ask);
             request.headers.extend(headers.clone());
-            let answer = self.http.send(request, class, call.deadline).await;
+            let answer = self.http.exchange(request, class, call.deadline).await;
             answer.map_err(NoTicket::Unanswered)
         };
         let (ticket, _alone) = self.auth.ticket(place).await?;
@@ -271,6 +312,14 @@ impl Client {
         }
         Ok(answer)
     }
+}
+
+/// What a manager said that cannot do what was asked.
+enum Away {
+    /// To the request.
+    Asked(Answer),
+    /// To the login before it.
+    LoggingIn(Box<(Answer, Error)>),
 }
 
 /// Whether it tells that this manager is not well. One that takes connections and never answers is away, too.

@@ -147,6 +147,20 @@ pub fn is_in_doubt(answer: &Answer) -> bool {
     answer.status >= 500 && api_error(answer).is_none_or(|said| said.code != LIMITED)
 }
 
+/// Whether this is about the manager that answered, so that another may do what was asked: it is overloaded, broken,
+/// not whole, or sends elsewhere.
+///
+/// A read may be asked of another in any case. A write only if it certainly was not begun: by the limiter, which
+/// refuses before anything else (429, or code 102), or by a redirection to the node that would do it (301 and 307 are
+/// among the answers of every operation of the API reference). Everything from 500 on is in doubt ([`is_in_doubt`]).
+pub fn is_of_its_manager(answer: &Answer, asked_to_read: bool) -> bool {
+    match answer.status {
+        429 | 301 | 302 | 307 | 308 => true,
+        500 | 502 | 503 | 504 => asked_to_read || !is_in_doubt(answer),
+        _ => false,
+    }
+}
+
 /// Whether the manager itself says that the write failed; a proxy only says that it lost the answer. The code
 /// is a number from the manager, and a string from the proxy before it. No source shows a 503 that the manager
 /// says for itself: 101 tells that it is down.

@@ -35,6 +35,7 @@ pub struct Scripted {
     elsewhere: Mutex<BTreeMap<String, Sighting>>,
     proof: Mutex<Proof>,
     looks: AtomicUsize,
+    batches: AtomicUsize,
     lists: AtomicUsize,
     targets: Mutex<Vec<Target>>,
     made: AtomicUsize,
@@ -45,6 +46,11 @@ pub struct Scripted {
 impl Scripted {
     /// One that knows no connection.
     pub fn new() -> Arc<Scripted> {
+        Scripted::in_batches_of(1)
+    }
+
+    /// One that shows so many connections at once.
+    pub fn in_batches_of(look_batch: usize) -> Arc<Scripted> {
         Arc::new(Scripted {
             capabilities: Capabilities {
                 dialect: "scripted",
@@ -62,12 +68,13 @@ impl Scripted {
                 atomic_etag: true,
                 nodes: true,
                 write_tracking: true,
-                look_batch: 1,
+                look_batch,
             },
             answers: Mutex::default(),
             elsewhere: Mutex::default(),
             proof: Mutex::new(Proof::AnyStatus),
             looks: AtomicUsize::new(0),
+            batches: AtomicUsize::new(0),
             lists: AtomicUsize::new(0),
             targets: Mutex::default(),
             made: AtomicUsize::new(0),
@@ -122,6 +129,16 @@ impl Scripted {
     /// How many connections were looked at so far.
     pub fn looks(&self) -> usize {
         self.looks.load(Ordering::SeqCst)
+    }
+
+    /// How often it was asked about some connections together so far.
+    pub fn batches(&self) -> usize {
+        self.batches.load(Ordering::SeqCst)
+    }
+
+    /// What was looked for so far, in order.
+    pub fn targets(&self) -> Vec<Target> {
+        self.targets.lock().unwrap().clone()
     }
 
     /// How often all connections were listed so far.
@@ -320,6 +337,7 @@ impl Dialect for Scripted {
 
     async fn look(&self, targets: &[Target], _: &Call) -> Vec<Result<Sighting>> {
         self.looks.fetch_add(targets.len(), Ordering::SeqCst);
+        self.batches.fetch_add(1, Ordering::SeqCst);
         self.targets.lock().unwrap().extend_from_slice(targets);
         // What is true when the look begins is what it brings, however long it takes.
         let answers: Vec<Answer> = targets

@@ -21,10 +21,7 @@ use crate::{
 };
 use std::{
     collections::{HashMap, HashSet},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::{
@@ -59,11 +56,8 @@ pub struct Poller {
     /// Places for looks, by stake.
     places: [Arc<Semaphore>; 3],
     wake: Notify,
-    /// Watches over all connections of the backend.
-    whole: AtomicUsize,
-    whole_tunnels: AtomicUsize,
-    /// Keeps every connection polled while somebody watches the whole.
-    held: Mutex<HashMap<Arc<str>, Watching>>,
+    /// Locked before a subject, never after.
+    whole: Mutex<Whole>,
     /// When the last list ended, and how.
     listed: Mutex<Option<(Instant, Result<()>)>>,
     /// One list at a time: whoever comes meanwhile shares it.
@@ -94,12 +88,42 @@ pub struct WatchingWhole {
 
 impl Drop for WatchingWhole {
     fn drop(&mut self) {
-        self.poller
-            .whole_tunnels
-            .fetch_sub(usize::from(self.tunnel), Ordering::SeqCst);
-        if self.poller.whole.fetch_sub(1, Ordering::SeqCst) == 1 {
-            let held = std::mem::take(&mut *lock(&self.poller.held));
-            drop(held);
+        let mut whole = lock(&self.poller.whole);
+        whole.watches -= 1;
+        whole.tunnels -= usize::from(self.tunnel);
+        if whole.watches == 0 {
+            whole.held.clear();
+        } else if self.tunnel && whole.tunnels == 0 {
+            whole.change_interest();
+        }
+    }
+}
+
+/// The watches over all connections of a backend.
+#[derive(Debug, Default)]
+struct Whole {
+    watches: usize,
+    /// How many of them want tunnels.
+    tunnels: usize,
+    /// Keeps every connection polled that is there as far as anybody knows, while there are such watches.
+    held: HashMap<Arc<str>, Watching>,
+}
+
+impl Whole {
+    /// What all of them together need of each look.
+    fn interest(&self) -> Interest {
+        Interest {
+            tunnel: self.tunnels > 0,
+            outcome: false,
+        }
+    }
+
+    /// Has what is held looked at with the interest of now.
+    fn change_interest(&mut self) {
+        let interest = self.interest();
+        for watching in self.held.values_mut() {
+            // The new one is there before the old one goes, so that it is watched all the time.
+            *watching = watching.subject().watch(interest);
         }
     }
 }
@@ -145,9 +169,7 @@ impl Poller {
             schedule: Mutex::default(),
             places: Stake::ALL.map(|_| Arc::new(Semaphore::new(MOST_LOOKS))),
             wake: Notify::new(),
-            whole: AtomicUsize::new(0),
-            whole_tunnels: AtomicUsize::new(0),
-            held: Mutex::default(),
+            whole: Mutex::default(),
             listed: Mutex::new(None),
             listing: Semaphore::new(1),
             there: Mutex::default(),
@@ -245,9 +267,13 @@ impl Poller {
 
     /// Has every connection of the backend polled for as long as the answer is held.
     pub fn watch_whole(self: &Arc<Self>, tunnel: bool) -> WatchingWhole {
-        self.whole.fetch_add(1, Ordering::SeqCst);
-        self.whole_tunnels
-            .fetch_add(usize::from(tunnel), Ordering::SeqCst);
+        let mut whole = lock(&self.whole);
+        whole.watches += 1;
+        whole.tunnels += usize::from(tunnel);
+        if tunnel && whole.tunnels == 1 {
+            whole.change_interest();
+        }
+        drop(whole);
         self.hold_all();
         WatchingWhole {
             poller: Arc::clone(self),
@@ -324,9 +350,7 @@ impl Poller {
                 self.subject(&name);
             }
         }
-        if self.whole.load(Ordering::SeqCst) > 0 {
-            self.hold_all();
-        }
+        self.hold_all();
         Ok(())
     }
 
@@ -443,7 +467,9 @@ impl Poller {
                 after_writes,
                 result,
             };
-            if let Some(next) = subject.end_look(&look, began_at) {
+            let next = subject.end_look(&look, began_at);
+            self.let_go(&subject);
+            if let Some(next) = next.filter(|_| subject.is_watched()) {
                 self.look_by(&subject, next);
             }
         }
@@ -452,7 +478,7 @@ impl Poller {
 
     async fn do_chores(self: Arc<Self>) {
         self.forget_idle();
-        if self.whole.load(Ordering::SeqCst) > 0 {
+        if lock(&self.whole).watches > 0 {
             let timeout = self.backend.settings().timeout * 3;
             if let Err(error) = self.list(Instant::now() + timeout).await {
                 tracing::warn!(backend.name = self.backend.name().as_str(), %error, "cannot list connections");
@@ -465,43 +491,58 @@ impl Poller {
 
     /// Takes a connection that was just made into the watches over all.
     pub fn joined(&self, subject: &Arc<Subject>) {
-        if self.whole.load(Ordering::SeqCst) > 0 {
-            let tunnel = self.whole_tunnels.load(Ordering::SeqCst) > 0;
-            lock(&self.held)
-                .entry(Arc::clone(&subject.name().id))
-                .or_insert_with(|| {
-                    subject.watch(Interest {
-                        tunnel,
-                        outcome: false,
-                    })
-                });
+        let mut whole = lock(&self.whole);
+        if whole.watches > 0 {
+            let interest = whole.interest();
+            let id = Arc::clone(&subject.name().id);
+            whole
+                .held
+                .entry(id)
+                .or_insert_with(|| subject.watch(interest));
+            drop(whole);
             self.look_soon(subject);
         }
     }
 
+    /// Takes every connection that is there into the watches over all, if there are any.
     fn hold_all(&self) {
-        let tunnel = self.whole_tunnels.load(Ordering::SeqCst) > 0;
         let all = self.existing();
-        let mut held = lock(&self.held);
+        let mut whole = lock(&self.whole);
+        if whole.watches == 0 {
+            return;
+        }
+        let interest = whole.interest();
         let mut fresh = Vec::new();
         for subject in all {
-            held.entry(Arc::clone(&subject.name().id))
-                .or_insert_with(|| {
-                    let watching = subject.watch(Interest {
-                        tunnel,
-                        outcome: false,
-                    });
-                    fresh.push(subject);
-                    watching
-                });
+            let id = Arc::clone(&subject.name().id);
+            whole.held.entry(id).or_insert_with(|| {
+                let watching = subject.watch(interest);
+                fresh.push(subject);
+                watching
+            });
         }
-        drop(held);
+        drop(whole);
         // Spread over one stable interval: a thousand connections must not be looked at in the same instant.
         let stable = self.backend.settings().poll.stable;
         let count = fresh.len().max(1) as u32;
         for (index, subject) in fresh.iter().enumerate() {
             let spread = pace::jittered(stable) * (index as u32) / count;
             self.look_by(subject, Instant::now() + spread);
+        }
+    }
+
+    /// Takes a connection that is certainly gone out of the watches over all: there is nothing more to say of it. If
+    /// it is listed again, it joins again. Whoever watches the connection itself goes on.
+    fn let_go(&self, subject: &Subject) {
+        if !subject.is_gone() {
+            return;
+        }
+        let mut whole = lock(&self.whole);
+        // Not if it was written meanwhile.
+        if subject.is_gone() {
+            let id = &subject.name().id;
+            lock(&self.there).remove(id);
+            whole.held.remove(id);
         }
     }
 

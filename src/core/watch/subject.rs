@@ -152,6 +152,11 @@ impl Watching {
         Ok(())
     }
 
+    /// Which connection.
+    pub fn subject(&self) -> &Arc<Subject> {
+        &self.subject
+    }
+
     /// The writes made elsewhere that it waits for.
     pub fn elsewhere(&self) -> &[String] {
         &self.elsewhere
@@ -198,6 +203,10 @@ impl Drop for Watching {
         state.outcome_watchers -= usize::from(self.interest.outcome);
         state.elsewhere.release(&self.elsewhere);
         state.touched = Instant::now();
+        if state.watchers == 0 {
+            // Nothing is planned any more, so that whoever comes next finds nothing late.
+            state.next_look = None;
+        }
     }
 }
 
@@ -309,6 +318,16 @@ impl Subject {
     pub fn is_nothing(&self) -> bool {
         let state = self.state();
         state.watchers == 0 && !state.known
+    }
+
+    /// Whether it is certainly not there any more: our own delete is over, or two looks agreed that somebody else's is.
+    pub fn is_gone(&self) -> bool {
+        let state = self.state();
+        let view = state.knowledge.view();
+        view.is_some_and(|view| {
+            view.state == RealizationState::Deleted
+                && (view.intent == Intent::Deleted || view.confirmed)
+        })
     }
 
     /// Since when nobody has.
@@ -671,6 +690,21 @@ mod tests {
         }
         let later = noon + Duration::from_secs(1);
         assert_eq!(told, [Some(noon), Some(noon), Some(later)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_time_when_nobody_watched_is_no_interval() {
+        let subject = subject();
+        let planned = subject.pulse(0.0).interval;
+        let watching = subject.watch(Interest::default());
+        subject.scheduled(Instant::now() + planned);
+        drop(watching);
+        tokio::time::advance(Duration::from_secs(600)).await;
+        let _watching = subject.watch(Interest::default());
+        subject.scheduled(Instant::now());
+        assert_eq!(subject.pulse(0.0).interval, planned);
+        assert!(subject.begin_look().is_some());
+        assert_eq!(subject.pulse(0.0).interval, planned);
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,0 +1,225 @@
+//! Who is looked at while somebody watches all connections, how often, and in how many requests. Over a scripted cloud and with paused time.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "in a test, what is not there is a failure"
+)]
+
+mod support;
+
+use isthmus::{
+    core::{
+        dialect::Dialect,
+        gateway::Gateway,
+        realizations::{WatchManyRequest, WatchRequest},
+        settings::{BackendSettings, PollSettings},
+        watch::{many::WatchMany, stream::Watch},
+    },
+    model::{BackendName, ConnectionName, Parent, RealizationState as State},
+};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use support::scripted::{Scripted, active, gone};
+use tokio::time::sleep;
+
+const SECOND: Duration = Duration::from_secs(1);
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// The default.
+const STABLE: Duration = Duration::from_secs(30);
+
+struct Setup {
+    cloud: Arc<Scripted>,
+    gateway: Arc<Gateway>,
+    backend: BackendName,
+}
+
+impl Setup {
+    fn over(cloud: Arc<Scripted>) -> Setup {
+        Setup::with(cloud, Scripted::settings("a"))
+    }
+
+    fn with(cloud: Arc<Scripted>, settings: BackendSettings) -> Setup {
+        let backend = settings.name.clone();
+        let dialect: Arc<dyn Dialect> = cloud.clone();
+        let gateway = Gateway::start(vec![(settings, dialect)], HEARTBEAT);
+        Setup {
+            cloud,
+            gateway,
+            backend,
+        }
+    }
+
+    /// With so many connections, which are up: their ids.
+    fn populate(&self, connections: usize) -> Vec<String> {
+        let ids: Vec<String> = (0..connections).map(|at| format!("{at:03}")).collect();
+        ids.iter().for_each(|id| self.cloud.say(id, active()));
+        ids
+    }
+
+    fn name(&self, id: &str) -> ConnectionName {
+        ConnectionName::connection(&self.backend, id).unwrap()
+    }
+
+    async fn watch(&self, id: &str) -> Watch {
+        let request = WatchRequest {
+            name: self.name(id),
+            goal: None,
+            write_token: String::new(),
+            resume_token: String::new(),
+            accept_partial: false,
+            include_tunnel: false,
+            snapshot_if_compacted: false,
+            accept_assumed: false,
+            upstream_request_ids: Vec::new(),
+        };
+        self.gateway.watch(request).await.unwrap()
+    }
+
+    async fn watch_all(&self, include_tunnel: bool) -> WatchMany {
+        let request = WatchManyRequest {
+            parent: Parent::One(self.backend.clone()),
+            resume_token: String::new(),
+            include_tunnel,
+            snapshot_if_compacted: false,
+        };
+        let mut watch = self.gateway.watch_many(request).await.unwrap();
+        while !watch.next().await.unwrap().unwrap().synced {}
+        watch
+    }
+
+    /// Removes a connection through the gateway; the cloud has it no more.
+    async fn delete(&self, id: &str) {
+        let name = self.name(id);
+        self.gateway.delete(&name, None, false).await.unwrap();
+        self.cloud.forget(id);
+    }
+
+    fn watched(&self) -> usize {
+        self.gateway.backend(&self.backend).unwrap().watched
+    }
+
+    /// Which connections are looked at within this time.
+    async fn looked_at_within(&self, time: Duration) -> BTreeSet<String> {
+        let before = self.cloud.looks();
+        sleep(time).await;
+        let targets = self.cloud.targets();
+        targets[before..].iter().map(|it| it.id.clone()).collect()
+    }
+}
+
+/// Reads until this is said of a connection.
+async fn until(watch: &mut WatchMany, id: &str, state: State) {
+    loop {
+        let event = watch.next().await.unwrap().unwrap();
+        let mut changes = event.changes.iter();
+        if changes.any(|(entry, _)| &*entry.name.id == id && entry.view.state == state) {
+            return;
+        }
+    }
+}
+
+// Connections that are gone.
+
+#[tokio::test(start_paused = true)]
+async fn what_was_deleted_is_looked_at_no_more_under_a_watch_over_all() {
+    let setup = Setup::over(Scripted::new());
+    let ids = setup.populate(30);
+    let mut watch = setup.watch_all(false).await;
+    sleep(2 * STABLE).await;
+    assert_eq!(setup.watched(), 30);
+
+    let (deleted, kept) = ids.split_at(25);
+    for id in deleted {
+        setup.delete(id).await;
+    }
+    until(&mut watch, &deleted[24], State::Deleted).await;
+    sleep(2 * STABLE).await;
+    let looked_at = setup.looked_at_within(20 * STABLE).await;
+    assert_eq!(looked_at, kept.iter().cloned().collect());
+    assert_eq!(setup.watched(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_somebody_else_removed_is_looked_at_until_that_is_certain() {
+    let setup = Setup::over(Scripted::new());
+    setup.populate(3);
+    let mut watch = setup.watch_all(false).await;
+    until(&mut watch, "001", State::Active).await;
+    setup.cloud.forget("001");
+    until(&mut watch, "001", State::Deleted).await;
+    // One look that says so may be wrong.
+    assert_eq!(setup.watched(), 3);
+    let confirm_failure = PollSettings::default().confirm_failure;
+    sleep(confirm_failure + 5 * SECOND).await;
+    assert_eq!(setup.watched(), 2);
+    let looked_at = setup.looked_at_within(20 * STABLE).await;
+    assert!(!looked_at.contains("001"), "{looked_at:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_watches_what_is_gone_has_it_looked_at_all_the_same() {
+    let setup = Setup::over(Scripted::new());
+    setup.populate(2);
+    let _all = setup.watch_all(false).await;
+    let own = setup.watch("000").await;
+    setup.delete("000").await;
+    sleep(2 * STABLE).await;
+    assert_eq!(setup.watched(), 2);
+    assert!(setup.looked_at_within(2 * STABLE).await.contains("000"));
+    drop(own);
+    sleep(2 * STABLE).await;
+    assert_eq!(setup.watched(), 1);
+    assert!(!setup.looked_at_within(2 * STABLE).await.contains("000"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_back_joins_again() {
+    let setup = Setup::over(Scripted::new());
+    setup.populate(2);
+    let mut watch = setup.watch_all(false).await;
+    until(&mut watch, "000", State::Active).await;
+    setup.cloud.say("000", gone());
+    until(&mut watch, "000", State::Deleted).await;
+    setup.cloud.forget("000");
+    sleep(2 * STABLE).await;
+    assert_eq!(setup.watched(), 1);
+    setup.cloud.say("000", active());
+    until(&mut watch, "000", State::Active).await;
+    assert_eq!(setup.watched(), 2);
+    assert!(setup.looked_at_within(2 * STABLE).await.contains("000"));
+}
+
+// Tunnels.
+
+#[tokio::test(start_paused = true)]
+async fn tunnels_are_read_while_a_watch_over_all_wants_them_and_no_longer() {
+    let setup = Setup::over(Scripted::new());
+    setup.populate(3);
+    let tunnels = async || {
+        let before = setup.cloud.looks();
+        sleep(2 * STABLE).await;
+        let looks = setup.cloud.targets().split_off(before);
+        let wanted = looks.iter().filter(|it| it.want_tunnel).count();
+        (wanted, looks.len())
+    };
+    let plain = setup.watch_all(false).await;
+    sleep(2 * STABLE).await;
+    assert_eq!(tunnels().await.0, 0);
+
+    let first = setup.watch_all(true).await;
+    let second = setup.watch_all(true).await;
+    let (wanted, looks) = tunnels().await;
+    assert!(wanted >= 3 && wanted == looks, "{wanted} of {looks} looks");
+    // One made meanwhile is no exception, nor one that somebody else made.
+    setup.cloud.say("elsewhere", active());
+    sleep(2 * STABLE).await;
+    let (wanted, looks) = tunnels().await;
+    assert!(wanted >= 4 && wanted == looks, "{wanted} of {looks} looks");
+
+    drop(first);
+    drop(plain);
+    let (wanted, looks) = tunnels().await;
+    assert!(wanted >= 4 && wanted == looks, "{wanted} of {looks} looks");
+    let _plain = setup.watch_all(false).await;
+    drop(second);
+    assert_eq!(tunnels().await.0, 0);
+}

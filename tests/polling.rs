@@ -19,7 +19,7 @@ use isthmus::{
 };
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use support::scripted::{Scripted, active, gone};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, timeout};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -222,4 +222,57 @@ async fn tunnels_are_read_while_a_watch_over_all_wants_them_and_no_longer() {
     let _plain = setup.watch_all(false).await;
     drop(second);
     assert_eq!(tunnels().await.0, 0);
+}
+
+// Connections that somebody else made.
+
+#[tokio::test(start_paused = true)]
+async fn what_somebody_else_makes_joins_within_the_stable_interval() {
+    let minute = 60 * SECOND;
+    for (stable, within) in [
+        (5 * SECOND, 5 * SECOND),
+        (STABLE, STABLE),
+        (9 * minute, minute),
+    ] {
+        let mut settings = Scripted::settings("a");
+        settings.poll.stable = stable;
+        let setup = Setup::with(Scripted::new(), settings);
+        let mut watch = setup.watch_all(false).await;
+        for number in 0..20 {
+            // At any point between two lists.
+            sleep(within.mul_f64(0.37)).await;
+            let ids: Vec<String> = (0..10).map(|at| format!("{number:02}-{at}")).collect();
+            ids.iter().for_each(|id| setup.cloud.say(id, active()));
+            let made = Instant::now();
+            let mut missing: BTreeSet<String> = ids.into_iter().collect();
+            while !missing.is_empty() {
+                let event = timeout(within, watch.next()).await;
+                for (entry, _) in event.unwrap().unwrap().unwrap().changes {
+                    missing.remove(&*entry.name.id);
+                }
+                assert!(
+                    made.elapsed() <= within,
+                    "{missing:?} after {:?} of {within:?}",
+                    made.elapsed()
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn lists_stop_with_the_last_watch_over_all() {
+    let setup = Setup::over(Scripted::new());
+    let watch = setup.watch_all(false).await;
+    let before = setup.cloud.lists();
+    sleep(10 * STABLE).await;
+    let listed = setup.cloud.lists() - before;
+    assert!(
+        (10..=20).contains(&listed),
+        "{listed} lists in ten intervals"
+    );
+    drop(watch);
+    let before = setup.cloud.lists();
+    sleep(10 * STABLE).await;
+    assert_eq!(setup.cloud.lists(), before);
 }

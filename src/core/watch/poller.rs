@@ -38,8 +38,13 @@ const MOST_LOOKS: usize = 16;
 const REMEMBERED: Duration = Duration::from_secs(3600);
 /// Beyond so many, those that nobody watches are forgotten after a minute: names cost callers nothing.
 const REMEMBERED_AT_LENGTH: usize = 20_000;
-/// How often a backend that is watched as a whole is listed again for connections made elsewhere.
-const RELIST: Duration = Duration::from_secs(60);
+/// How long it takes at most until a connection that somebody else made joins the watches over all, where the stable
+/// interval is longer.
+const JOINED: Duration = Duration::from_secs(60);
+/// After which part of that time the connections are listed again. The rest is for the list and for a first look.
+const RELIST: f64 = 0.8;
+/// Over which part of it the first looks at what a list brings are spread.
+const SPREAD: f64 = 0.05;
 /// For how long the longest interval of all connections is passed on.
 const SURVEY: Duration = Duration::from_secs(1);
 /// How often a backend that nobody asks anything is asked whether it is there.
@@ -58,14 +63,22 @@ pub struct Poller {
     wake: Notify,
     /// Locked before a subject, never after.
     whole: Mutex<Whole>,
-    /// When the last list ended, and how.
-    listed: Mutex<Option<(Instant, Result<()>)>>,
+    /// The last list.
+    listed: Mutex<Option<Listed>>,
     /// One list at a time: whoever comes meanwhile shares it.
     listing: Semaphore,
     /// The connections that the last list had.
     there: Mutex<HashSet<Arc<str>>>,
     /// The longest interval of all connections, and when they were walked over for it.
     surveyed: Mutex<Option<(Instant, Duration)>>,
+}
+
+/// How a list of all connections went.
+#[derive(Debug)]
+struct Listed {
+    begun: Instant,
+    ended: Instant,
+    result: Result<()>,
 }
 
 /// What a store kept of one backend.
@@ -274,7 +287,9 @@ impl Poller {
             whole.change_interest();
         }
         drop(whole);
-        self.hold_all();
+        // A thousand connections must not be looked at in the same instant.
+        self.hold_all(self.backend.settings().poll.stable);
+        self.wake.notify_one();
         WatchingWhole {
             poller: Arc::clone(self),
             tunnel,
@@ -331,13 +346,18 @@ impl Poller {
         let turn = turn.await.map_err(late)?;
         let _turn = turn.expect("the semaphore is never closed");
         let fresh = self.backend.settings().poll.fresh;
-        if let Some((at, result)) = &*lock(&self.listed)
-            && at.elapsed() < fresh
+        if let Some(last) = &*lock(&self.listed)
+            && last.ended.elapsed() < fresh
         {
-            return result.clone();
+            return last.result.clone();
         }
+        let begun = Instant::now();
         let result = self.list_now(deadline).await;
-        *lock(&self.listed) = Some((Instant::now(), result.clone()));
+        *lock(&self.listed) = Some(Listed {
+            begun,
+            ended: Instant::now(),
+            result: result.clone(),
+        });
         result
     }
 
@@ -350,7 +370,7 @@ impl Poller {
                 self.subject(&name);
             }
         }
-        self.hold_all();
+        self.hold_all(self.joined_within().mul_f64(SPREAD));
         Ok(())
     }
 
@@ -358,8 +378,9 @@ impl Poller {
     pub async fn run(self: Arc<Self>, cancel: CancellationToken) {
         let batch = self.backend.capabilities().look_batch.max(1);
         let mut looks: JoinSet<()> = JoinSet::new();
-        let mut chores = tokio::time::interval(PROBE.min(RELIST));
+        let mut chores = tokio::time::interval(PROBE);
         chores.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut relisted = Instant::now();
         loop {
             let open = loop {
                 let open = self.open();
@@ -380,6 +401,7 @@ impl Poller {
                     None => std::future::pending().await,
                 }
             };
+            let relist = self.next_list(relisted);
             tokio::select! {
                 biased;
                 () = cancel.cancelled() => break,
@@ -388,6 +410,10 @@ impl Poller {
                     looks.spawn(Arc::clone(&self).do_chores());
                 }
                 () = self.wake.notified() => {}
+                () = sleep_until(relist.unwrap_or_else(Instant::now)), if relist.is_some() => {
+                    relisted = Instant::now();
+                    looks.spawn(Arc::clone(&self).list_again());
+                }
                 () = due => {}
             }
         }
@@ -478,14 +504,29 @@ impl Poller {
 
     async fn do_chores(self: Arc<Self>) {
         self.forget_idle();
-        if lock(&self.whole).watches > 0 {
-            let timeout = self.backend.settings().timeout * 3;
-            if let Err(error) = self.list(Instant::now() + timeout).await {
-                tracing::warn!(backend.name = self.backend.name().as_str(), %error, "cannot list connections");
-            }
-        }
         if self.backend.silent_for() >= PROBE {
             self.backend.probe().await;
+        }
+    }
+
+    /// When the connections are to be listed for those that somebody else made, if the poller did so last at
+    /// `relisted`. Never if nobody watches them all.
+    fn next_list(&self, relisted: Instant) -> Option<Instant> {
+        let watched = lock(&self.whole).watches > 0;
+        let listed = lock(&self.listed).as_ref().map(|last| last.begun);
+        let last = listed.map_or(relisted, |listed| listed.max(relisted));
+        watched.then(|| last + self.joined_within().mul_f64(RELIST))
+    }
+
+    /// How long it takes until a connection that somebody else made joins the watches over all.
+    fn joined_within(&self) -> Duration {
+        JOINED.min(self.backend.settings().poll.stable)
+    }
+
+    async fn list_again(self: Arc<Self>) {
+        let timeout = self.backend.settings().timeout * 3;
+        if let Err(error) = self.list(Instant::now() + timeout).await {
+            tracing::warn!(backend.name = self.backend.name().as_str(), %error, "cannot list connections");
         }
     }
 
@@ -505,7 +546,8 @@ impl Poller {
     }
 
     /// Takes every connection that is there into the watches over all, if there are any.
-    fn hold_all(&self) {
+    /// The first looks are spread over `spread`.
+    fn hold_all(&self, spread: Duration) {
         let all = self.existing();
         let mut whole = lock(&self.whole);
         if whole.watches == 0 {
@@ -522,12 +564,10 @@ impl Poller {
             });
         }
         drop(whole);
-        // Spread over one stable interval: a thousand connections must not be looked at in the same instant.
-        let stable = self.backend.settings().poll.stable;
         let count = fresh.len().max(1) as u32;
         for (index, subject) in fresh.iter().enumerate() {
-            let spread = pace::jittered(stable) * (index as u32) / count;
-            self.look_by(subject, Instant::now() + spread);
+            let wait = pace::jittered(spread) * (index as u32) / count;
+            self.look_by(subject, Instant::now() + wait);
         }
     }
 

@@ -276,3 +276,35 @@ async fn lists_stop_with_the_last_watch_over_all() {
     sleep(10 * STABLE).await;
     assert_eq!(setup.cloud.lists(), before);
 }
+
+// Batches.
+
+/// How often the cloud is asked in ten stable intervals about so many connections that each has a watcher.
+async fn batches(connections: usize, look_batch: usize) -> usize {
+    let setup = Setup::over(Scripted::in_batches_of(look_batch));
+    let mut watches = Vec::new();
+    for id in setup.populate(connections) {
+        watches.push(setup.watch(&id).await);
+        sleep(SECOND / 3).await;
+    }
+    sleep(5 * STABLE).await;
+    let before = setup.cloud.batches();
+    sleep(10 * STABLE).await;
+    let asked = setup.cloud.batches() - before;
+    // And nobody is looked at later than was told.
+    assert_eq!(
+        setup.looked_at_within(STABLE.mul_f64(1.1)).await.len(),
+        connections
+    );
+    asked
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_one_list_shows_is_looked_at_by_one_list_an_interval() {
+    let asked = batches(100, 200).await;
+    assert!((9..=11).contains(&asked), "{asked} lists in ten intervals");
+    let asked = batches(100, 50).await;
+    assert!((19..=22).contains(&asked), "{asked} lists in ten intervals");
+    let asked = batches(120, 50).await;
+    assert!((27..=34).contains(&asked), "{asked} lists in ten intervals");
+}

@@ -1,13 +1,20 @@
-//! How long to wait until a connection is looked at again. Pure, but for the jitter.
+//! How long to wait until a connection is looked at again. Pure, but for [`jitter`].
 
 use crate::core::{
     error::{Error, ErrorKind},
     settings::PollSettings,
+    watch::schedule::Planned,
 };
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// How long a write is looked at with the full fresh pace before the pace slackens.
 const FRESH_FOR: Duration = Duration::from_secs(120);
+
+/// After which part of its interval a connection comes along with another that is due, where one request shows
+/// several. Less than half, so that those who are not looked at together soon are; and not at once, since what is on
+/// its way is looked at often, and would always bring along everything.
+const ALONG: f64 = 0.4;
 
 /// The interval after a look.
 ///
@@ -43,9 +50,20 @@ pub fn asked(error: &Error) -> Duration {
     }
 }
 
-/// Up to a tenth shorter or longer, so that connections written together are not looked at together.
-pub fn jittered(interval: Duration) -> Duration {
-    interval.mul_f64(0.9 + 0.2 * fastrand::f64())
+/// When a connection is looked at next, whose last look ended at `ended`; not before the cloud wants to be asked again,
+/// since whoever comes back too early stands before those who have made no trouble.
+pub fn planned(ended: Instant, interval: Duration, jitter: f64, asked: Duration) -> Planned {
+    let wait = interval.mul_f64(jitter).max(asked);
+    Planned {
+        from: ended + wait.mul_f64(ALONG).max(asked),
+        due: ended + wait,
+    }
+}
+
+/// A factor of up to a tenth less or more than one. Those that are looked at together have it together, so that they
+/// stay together; those that are not must not meet for ever.
+pub fn jitter() -> f64 {
+    0.9 + 0.2 * fastrand::f64()
 }
 
 #[cfg(test)]
@@ -91,9 +109,12 @@ mod tests {
 
     #[test]
     fn jitter_stays_within_a_tenth() {
+        let ended = Instant::now();
         for _ in 0..1000 {
-            let waited = jittered(SECOND * 10);
+            let planned = planned(ended, SECOND * 10, jitter(), Duration::ZERO);
+            let waited = planned.due.duration_since(ended);
             assert!(waited >= SECOND * 9 && waited <= SECOND * 11);
+            assert!(planned.from < ended + waited / 2);
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::{
             log::Observation,
             pace,
             ring::Ring,
-            schedule::{Schedule, Stake},
+            schedule::{Planned, Schedule, Stake},
             subject::{Interest, Subject, Watching},
         },
     },
@@ -273,8 +273,16 @@ impl Poller {
 
     /// Has a connection looked at by then.
     pub fn look_by(&self, subject: &Subject, when: Instant) {
-        lock(&self.schedule).no_later_than(&subject.name().id, when, subject.stake());
-        subject.scheduled(when);
+        let planned = Planned {
+            from: when.min(Instant::now()),
+            due: when,
+        };
+        self.plan(subject, planned);
+    }
+
+    fn plan(&self, subject: &Subject, planned: Planned) {
+        lock(&self.schedule).no_later_than(&subject.name().id, planned, subject.stake());
+        subject.scheduled(planned.due);
         self.wake.notify_one();
     }
 
@@ -431,12 +439,7 @@ impl Poller {
         batch: usize,
         of: &[Stake],
     ) -> (Vec<Due>, Priority, Option<OwnedSemaphorePermit>) {
-        let slack = if batch > 1 {
-            self.backend.settings().poll.fresh
-        } else {
-            Duration::ZERO
-        };
-        let (ids, stake) = lock(&self.schedule).take_due(Instant::now(), slack, batch, of);
+        let (ids, stake) = lock(&self.schedule).take_due(Instant::now(), batch, of);
         let place = Arc::clone(&self.places[stake as usize]).try_acquire_owned();
         let subjects = lock(&self.subjects);
         let due = ids
@@ -468,6 +471,7 @@ impl Poller {
         let mut unended = Unended { poller: &self, due };
         let results = self.backend.look(&targets, priority).await;
         let ended = Instant::now();
+        let jitter = pace::jitter();
         let missing = || {
             Err(Error::internal(
                 "the dialect answered fewer looks than it was asked for",
@@ -493,10 +497,10 @@ impl Poller {
                 after_writes,
                 result,
             };
-            let next = subject.end_look(&look, began_at);
+            let next = subject.end_look(&look, began_at, jitter);
             self.let_go(&subject);
             if let Some(next) = next.filter(|_| subject.is_watched()) {
-                self.look_by(&subject, next);
+                self.plan(&subject, next);
             }
         }
         self.wake.notify_one();
@@ -566,7 +570,7 @@ impl Poller {
         drop(whole);
         let count = fresh.len().max(1) as u32;
         for (index, subject) in fresh.iter().enumerate() {
-            let wait = pace::jittered(spread) * (index as u32) / count;
+            let wait = spread.mul_f64(pace::jitter()) * (index as u32) / count;
             self.look_by(subject, Instant::now() + wait);
         }
     }
@@ -624,8 +628,8 @@ impl Drop for Unended<'_> {
                 after_writes,
                 result,
             };
-            if let Some(next) = subject.end_look(&look, clock::now()) {
-                self.poller.look_by(&subject, next);
+            if let Some(next) = subject.end_look(&look, clock::now(), pace::jitter()) {
+                self.poller.plan(&subject, next);
             }
         }
     }

@@ -1,9 +1,8 @@
 //! Who is looked at when. Pure: the caller brings the time.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
     sync::Arc,
-    time::Duration,
 };
 use tokio::time::Instant;
 
@@ -26,60 +25,70 @@ impl Stake {
 /// When both are due, every so many turns one goes to what has little at stake, so that it never starves.
 const SHARE_OF_LOW: u64 = 4;
 
-/// Connections by the time at which they are due; each at most once.
+/// When a look is worth its request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Planned {
+    /// From then on together with one that is due.
+    pub from: Instant,
+    /// At the latest.
+    pub due: Instant,
+}
+
+/// Connections by the time at which they are due, and from when on they may come along; each at most once.
 #[derive(Debug, Default)]
 pub struct Schedule {
     /// By stake.
-    queues: [BTreeSet<(Instant, Arc<str>)>; 3],
+    queues: [BTreeMap<(Instant, Arc<str>), Instant>; 3],
     at: HashMap<Arc<str>, (Instant, Stake)>,
     turns: u64,
 }
 
 impl Schedule {
-    /// Has `id` looked at at `when`, or earlier if it is already due earlier; and with the higher stake.
-    pub fn no_later_than(&mut self, id: &Arc<str>, when: Instant, stake: Stake) {
-        let (when, stake) = match self.at.get(id) {
-            Some((known, higher)) => (when.min(*known), stake.min(*higher)),
-            None => (when, stake),
-        };
-        self.remove(id);
-        self.queue(stake).insert((when, Arc::clone(id)));
-        self.at.insert(Arc::clone(id), (when, stake));
+    /// Has `id` looked at as planned, or earlier if it was to be looked at earlier; and with the higher stake.
+    pub fn no_later_than(&mut self, id: &Arc<str>, planned: Planned, stake: Stake) {
+        let Planned { mut from, mut due } = planned;
+        let mut stake = stake;
+        if let Some((known, known_stake)) = self.at.get(id).copied() {
+            if let Some(known_from) = self.queue(known_stake).remove(&(known, Arc::clone(id))) {
+                from = from.min(known_from);
+            }
+            due = due.min(known);
+            stake = stake.min(known_stake);
+        }
+        self.queue(stake).insert((due, Arc::clone(id)), from);
+        self.at.insert(Arc::clone(id), (due, stake));
     }
 
     /// Takes `id` off.
     pub fn remove(&mut self, id: &Arc<str>) {
-        if let Some((when, stake)) = self.at.remove(id) {
-            self.queue(stake).remove(&(when, Arc::clone(id)));
+        if let Some((due, stake)) = self.at.remove(id) {
+            self.queue(stake).remove(&(due, Arc::clone(id)));
         }
     }
 
     /// When the next of these stakes is due.
     pub fn next(&self, of: &[Stake]) -> Option<Instant> {
-        let first = |stake: &Stake| Some(self.queues[*stake as usize].first()?.0);
+        let first = |stake: &Stake| {
+            let ((due, _), _) = self.queues[*stake as usize].first_key_value()?;
+            Some(*due)
+        };
         of.iter().filter_map(first).min()
     }
 
-    /// Takes off what is due at `now`, at most `most` and only of these stakes. If anything is, what is due within
-    /// `slack` may come along, because looking at several costs a cloud that can LIST little more than looking at one.
-    /// The second part of the answer is the highest stake among them.
-    pub fn take_due(
-        &mut self,
-        now: Instant,
-        slack: Duration,
-        most: usize,
-        of: &[Stake],
-    ) -> (Vec<Arc<str>>, Stake) {
+    /// Takes off what is due at `now`, at most `most` and only of these stakes. If anything is, whatever may come along
+    /// does so, the soonest due first, because looking at several costs a cloud that can LIST little more than looking
+    /// at one. The second part of the answer is the highest stake among them.
+    pub fn take_due(&mut self, now: Instant, most: usize, of: &[Stake]) -> (Vec<Arc<str>>, Stake) {
         self.turns += 1;
         let mut order = Stake::ALL;
         if self.turns.is_multiple_of(SHARE_OF_LOW) {
             order.rotate_right(1);
         }
         let (mut taken, mut highest) = (Vec::new(), Stake::Low);
-        for due in [now, now + slack] {
+        for by in [Some(now), None] {
             for stake in order.into_iter().filter(|stake| of.contains(stake)) {
                 let before = taken.len();
-                self.take(stake, due, most, &mut taken);
+                self.take(stake, now, by, most, &mut taken);
                 if taken.len() > before {
                     highest = highest.min(stake);
                 }
@@ -91,20 +100,29 @@ impl Schedule {
         (taken, highest)
     }
 
-    fn take(&mut self, stake: Stake, due: Instant, most: usize, taken: &mut Vec<Arc<str>>) {
-        while taken.len() < most {
-            let Some((when, id)) = self.queue(stake).first().cloned() else {
-                break;
-            };
-            if when > due {
-                break;
-            }
-            self.remove(&id);
-            taken.push(id);
-        }
+    /// Takes off what may be looked at now and is due by `by`; without, whenever it is due.
+    fn take(
+        &mut self,
+        stake: Stake,
+        now: Instant,
+        by: Option<Instant>,
+        most: usize,
+        taken: &mut Vec<Arc<str>>,
+    ) {
+        let room = most.saturating_sub(taken.len());
+        let wanted: Vec<Arc<str>> = self
+            .queue(stake)
+            .iter()
+            .take_while(|((due, _), _)| by.is_none_or(|by| *due <= by))
+            .filter(|(_, from)| **from <= now)
+            .map(|((_, id), _)| Arc::clone(id))
+            .take(room)
+            .collect();
+        wanted.iter().for_each(|id| self.remove(id));
+        taken.extend(wanted);
     }
 
-    fn queue(&mut self, stake: Stake) -> &mut BTreeSet<(Instant, Arc<str>)> {
+    fn queue(&mut self, stake: Stake) -> &mut BTreeMap<(Instant, Arc<str>), Instant> {
         &mut self.queues[stake as usize]
     }
 }
@@ -112,13 +130,21 @@ impl Schedule {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     fn id(text: &str) -> Arc<str> {
         text.into()
     }
 
-    fn due(schedule: &mut Schedule, now: Instant, slack: Duration, most: usize) -> Vec<Arc<str>> {
-        schedule.take_due(now, slack, most, &Stake::ALL).0
+    fn at(start: Instant, from: u64, due: u64) -> Planned {
+        Planned {
+            from: start + Duration::from_secs(from),
+            due: start + Duration::from_secs(due),
+        }
+    }
+
+    fn due(schedule: &mut Schedule, now: Instant, most: usize) -> Vec<Arc<str>> {
+        schedule.take_due(now, most, &Stake::ALL).0
     }
 
     #[test]
@@ -130,31 +156,48 @@ mod tests {
             ("asked", Stake::Asked),
             ("high", Stake::High),
         ] {
-            schedule.no_later_than(&id(name), start, stake);
+            schedule.no_later_than(&id(name), at(start, 0, 0), stake);
         }
-        let mut take = |of: &[Stake]| schedule.take_due(start, Duration::ZERO, 9, of);
+        let mut take = |of: &[Stake]| schedule.take_due(start, 9, of);
         assert_eq!(take(&[]), (vec![], Stake::Low));
         assert_eq!(take(&[Stake::Asked]), (vec![id("asked")], Stake::Asked));
         let rest = (vec![id("high"), id("low")], Stake::High);
         assert_eq!(take(&Stake::ALL), rest);
-        schedule.no_later_than(&id("low"), start, Stake::Low);
+        schedule.no_later_than(&id("low"), at(start, 0, 0), Stake::Low);
         assert_eq!(schedule.next(&[Stake::High]), None);
         assert_eq!(schedule.next(&Stake::ALL), Some(start));
     }
 
     #[test]
-    fn the_due_come_first_and_the_nearly_due_come_along() {
+    fn the_due_come_first_and_whoever_may_comes_along() {
         let start = Instant::now();
-        let at = |seconds| start + Duration::from_secs(seconds);
+        let now = |seconds| start + Duration::from_secs(seconds);
         let mut schedule = Schedule::default();
-        for (name, seconds) in [("c", 9), ("a", 1), ("b", 3), ("a", 5)] {
-            schedule.no_later_than(&id(name), at(seconds), Stake::Low);
+        for (name, from, due) in [
+            ("c", 4, 9),
+            ("a", 1, 1),
+            ("b", 0, 3),
+            ("d", 0, 8),
+            ("a", 1, 5),
+        ] {
+            schedule.no_later_than(&id(name), at(start, from, due), Stake::Low);
         }
-        assert_eq!(schedule.next(&Stake::ALL), Some(at(1)));
-        let slack = Duration::from_secs(2);
-        assert_eq!(due(&mut schedule, at(0), slack, 10), Vec::<Arc<str>>::new());
-        assert_eq!(due(&mut schedule, at(1), slack, 10), vec![id("a"), id("b")]);
-        assert_eq!(due(&mut schedule, at(9), slack, 0), Vec::<Arc<str>>::new());
+        assert_eq!(schedule.next(&Stake::ALL), Some(now(1)));
+        assert_eq!(due(&mut schedule, now(0), 10), Vec::<Arc<str>>::new());
+        // Of those who may, the soonest due.
+        assert_eq!(due(&mut schedule, now(1), 2), vec![id("a"), id("b")]);
+        assert_eq!(schedule.next(&Stake::ALL), Some(now(8)));
+        assert_eq!(due(&mut schedule, now(3), 10), Vec::<Arc<str>>::new());
+        assert_eq!(due(&mut schedule, now(8), 1), vec![id("d")]);
+        // Whose time is brought forward may come along earlier, too.
+        schedule.no_later_than(&id("e"), at(start, 9, 9), Stake::Low);
+        schedule.no_later_than(&id("c"), at(start, 8, 20), Stake::Low);
+        schedule.no_later_than(&id("f"), at(start, 10, 12), Stake::High);
+        schedule.no_later_than(&id("f"), at(start, 9, 40), Stake::Low);
+        assert_eq!(
+            due(&mut schedule, now(9), 10),
+            vec![id("c"), id("e"), id("f")]
+        );
         schedule.remove(&id("c"));
         assert_eq!(schedule.next(&Stake::ALL), None);
     }
@@ -164,14 +207,13 @@ mod tests {
         let start = Instant::now();
         let mut schedule = Schedule::default();
         for number in 0..40 {
-            schedule.no_later_than(&id(&format!("low-{number}")), start, Stake::Low);
+            schedule.no_later_than(&id(&format!("low-{number}")), at(start, 0, 0), Stake::Low);
         }
-        let now = start + Duration::from_secs(60);
         let mut order = Vec::new();
         for _ in 0..12 {
             // One fresh write, due again as soon as it was looked at; it became due last of all.
-            schedule.no_later_than(&id("high"), now, Stake::High);
-            order.extend(due(&mut schedule, now, Duration::ZERO, 1));
+            schedule.no_later_than(&id("high"), at(start, 60, 60), Stake::High);
+            order.extend(due(&mut schedule, start + Duration::from_secs(60), 1));
         }
         let high = order.iter().filter(|name| name.starts_with("high")).count();
         assert_eq!((order.len(), high), (12, 9));
@@ -180,12 +222,11 @@ mod tests {
     #[test]
     fn a_stake_is_raised_and_not_lowered_while_it_waits() {
         let start = Instant::now();
-        let later = start + Duration::from_secs(9);
         let mut schedule = Schedule::default();
-        schedule.no_later_than(&id("a"), later, Stake::Low);
-        schedule.no_later_than(&id("a"), start, Stake::High);
-        schedule.no_later_than(&id("a"), later, Stake::Low);
-        schedule.no_later_than(&id("b"), start, Stake::Low);
-        assert_eq!(due(&mut schedule, start, Duration::ZERO, 1), vec![id("a")]);
+        schedule.no_later_than(&id("a"), at(start, 9, 9), Stake::Low);
+        schedule.no_later_than(&id("a"), at(start, 0, 0), Stake::High);
+        schedule.no_later_than(&id("a"), at(start, 9, 9), Stake::Low);
+        schedule.no_later_than(&id("b"), at(start, 0, 0), Stake::Low);
+        assert_eq!(due(&mut schedule, start, 1), vec![id("a")]);
     }
 }

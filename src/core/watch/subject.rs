@@ -14,7 +14,7 @@ use crate::{
             log::{After, Log, Observation, Wire},
             pace,
             ring::Ring,
-            schedule::Stake,
+            schedule::{Planned, Stake},
             token::WriteToken,
         },
     },
@@ -392,8 +392,8 @@ impl Subject {
         Some((target, state.knowledge.writes()))
     }
 
-    /// Ends a look. Answers when to look next if somebody still watches.
-    pub fn end_look(&self, look: &Look, began_at: SystemTime) -> Option<Instant> {
+    /// Ends a look. Answers when to look next if somebody still watches; `jitter` is a factor of the time until then.
+    pub fn end_look(&self, look: &Look, began_at: SystemTime, jitter: f64) -> Option<Planned> {
         let mut state = self.state();
         state.in_flight = false;
         state.looks_ended += 1;
@@ -432,12 +432,12 @@ impl Subject {
         let wait = if again {
             Duration::ZERO
         } else {
-            // Whoever comes back too early stands before those who have made no trouble.
-            let asked = state.last_error.as_ref().map(pace::asked);
-            pace::jittered(state.interval).max(asked.unwrap_or_default())
+            state.interval
         };
-        let next = (state.watchers > 0).then(|| look.ended + wait);
-        state.next_look = next;
+        let asked = state.last_error.as_ref().map(pace::asked);
+        let asked = asked.filter(|_| !again).unwrap_or_default();
+        let next = (state.watchers > 0).then(|| pace::planned(look.ended, wait, jitter, asked));
+        state.next_look = next.map(|planned| planned.due);
         drop(state);
         if let Some(sequence) = sequence {
             self.ring.journal().ring(sequence, &self.appended);
@@ -685,7 +685,7 @@ mod tests {
                 after_writes,
                 result: Ok(sighting),
             };
-            subject.end_look(&look, began_at);
+            subject.end_look(&look, began_at, 1.0);
             told.push(subject.last_or_unseen().observe_time);
         }
         let later = noon + Duration::from_secs(1);
@@ -725,7 +725,7 @@ mod tests {
             after_writes,
             result,
         };
-        assert!(subject.end_look(&look, SystemTime::now()).is_some());
+        assert!(subject.end_look(&look, SystemTime::now(), 1.0).is_some());
         let told = subject.pulse(0.0);
         assert_eq!(
             (told.interval, told.stale),

@@ -621,6 +621,57 @@ async fn many_are_looked_at_by_one_list_and_those_missing_alone() {
 }
 
 #[tokio::test]
+async fn a_cloud_with_small_pages_is_looked_at_page_by_page() {
+    let bench = Bench::stock();
+    let mut made = Vec::new();
+    for number in 0..10 {
+        made.push(bench.made(&format!("c{number}")).await);
+    }
+    let ids: Vec<&str> = made.iter().map(String::as_str).collect();
+    bench.cloud.state().set_page_cap(Some(4));
+    bench.forget_requests();
+    for seen in bench.look(&ids).await {
+        assert_eq!(seen.unwrap().state, State::Pending);
+    }
+    let queries = bench.queries();
+    assert_eq!(queries.len(), 3, "{queries:#?}");
+    let lists = |query: &String| query.starts_with(&format!("{CONNECTIONS}?"));
+    assert!(queries.iter().all(lists), "{queries:#?}");
+
+    // A full page may be the last, and what none of them has is asked for alone.
+    bench.cloud.state().vanish(Kind::Connection, ids[0]);
+    bench.cloud.state().vanish(Kind::Connection, ids[9]);
+    bench.forget_requests();
+    let seen = bench.look(&ids).await;
+    let gone = |seen: &Result<Sighting, Error>| seen.as_ref().unwrap().state == State::Deleted;
+    let gone: Vec<usize> = (0..10).filter(|at| gone(&seen[*at])).collect();
+    assert_eq!(gone, [0, 9]);
+    let queries = bench.queries();
+    let lists = queries.iter().filter(|query| lists(query)).count();
+    assert_eq!((lists, queries.len()), (3, 5), "{queries:#?}");
+}
+
+#[tokio::test]
+async fn one_list_is_enough_for_a_thousand_where_it_shows_everything() {
+    for variant in [Variant::Otc, Variant::K5] {
+        let bench = Bench::new(OpenstackOptions {
+            variant,
+            ..OpenstackOptions::default()
+        });
+        let made: Vec<String> = (0..1000).map(|number| format!("{number:036}")).collect();
+        let row = |id| json!({"id": id, "status": "ACTIVE", "admin_state_up": true});
+        lists(&bench, made.iter().map(row).collect());
+        assert!(bench.dialect.capabilities().look_batch >= made.len());
+        bench.forget_requests();
+        let ids: Vec<&str> = made.iter().map(String::as_str).collect();
+        for seen in bench.look(&ids).await {
+            assert_eq!(seen.unwrap().state, State::Active);
+        }
+        assert_eq!(bench.queries().len(), 1);
+    }
+}
+
+#[tokio::test]
 async fn whatever_the_cloud_says_of_a_status_is_shown() {
     let bench = Bench::stock();
     let id = bench.made("a").await;

@@ -268,26 +268,40 @@ pub async fn all(client: &Client, fields: &[&str], call: &Call) -> Result<Vec<Bo
     Ok(rows)
 }
 
-/// The rows of these ids that one LIST shows, and nothing about those it does not show. Only where the cloud
-/// can narrow does the LIST hold less than everything.
+/// The rows of these ids that a LIST shows, and nothing about those it does not show. Only where the cloud can narrow
+/// does the LIST hold less than everything.
+///
+/// Where the cloud's pages are smaller than what is asked for, it is asked again for the rest, which needs no marker
+/// that may vanish meanwhile.
 pub async fn some(
     client: &Client,
     ids: &[&str],
     fields: &[&str],
     call: &Call,
 ) -> Result<Vec<Body>> {
-    let mut ask = Ask::get([CONNECTIONS]);
-    if client.variant().narrows {
-        ask = ids.iter().fold(ask, |ask, id| ask.with("id", id));
+    let mut rows: Vec<Body> = Vec::new();
+    let mut missing = ids.to_vec();
+    loop {
+        let mut ask = Ask::get([CONNECTIONS]);
+        if client.variant().narrows {
+            ask = missing.iter().fold(ask, |ask, id| ask.with("id", id));
+        }
+        let (answered, page) = listed(client, ask, fields, call).await?;
+        if page.is_empty() && rows.is_empty() {
+            believe(client, answered.sight, call).await?;
+        }
+        let asked = missing.len();
+        // Filters are not believed: some clouds ignore those they do not know.
+        let wanted: HashSet<&str> = missing.iter().copied().collect();
+        let shown: HashSet<String> = page.rows.iter().map(Body::id).collect();
+        let is_wanted = |row: &Body| wanted.contains(row.id().as_str());
+        rows.extend(page.rows.into_iter().filter(is_wanted));
+        missing.retain(|id| !shown.contains(*id));
+        let goes_on = client.variant().narrows && page.marker.is_some();
+        if !goes_on || missing.is_empty() || missing.len() == asked {
+            return Ok(rows);
+        }
     }
-    let (answered, page) = listed(client, ask, fields, call).await?;
-    if page.is_empty() {
-        believe(client, answered.sight, call).await?;
-    }
-    let mut rows = page.rows;
-    // Filters are not believed: some clouds ignore those they do not know.
-    rows.retain(|row| ids.contains(&row.id().as_str()));
-    Ok(rows)
 }
 
 /// What a request failed with.

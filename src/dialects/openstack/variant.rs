@@ -162,7 +162,8 @@ const fn common(variant: &'static str) -> Capabilities {
         atomic_etag: false,
         nodes: false,
         write_tracking: false,
-        // Without filters one LIST shows all there are.
-        look_batch: 200,
+        // Without filters one LIST shows all there are, so that a second one would show nothing more. Not without
+        // end, as those it does not show are asked for one by one before any of them is answered.
+        look_batch: 1000,
     }
 }

@@ -7,19 +7,33 @@
 
 mod support;
 
+use async_trait::async_trait;
 use isthmus::{
     core::{
-        dialect::Dialect,
+        dialect::{
+            Call, Capabilities, Dialect, Mark, Page, PageRequest, Proof, Target, Usage, Written,
+        },
+        error::{Error, Violation},
         gateway::Gateway,
         realizations::{WatchManyRequest, WatchRequest},
         settings::{BackendSettings, PollSettings},
         watch::{many::WatchMany, stream::Watch},
     },
-    model::{BackendName, ConnectionName, Parent, RealizationState as State},
+    model::{
+        BackendName, Connection, ConnectionChange, ConnectionName, ConnectionSpec, Parent,
+        RealizationState as State, Sighting,
+    },
 };
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
-use support::scripted::{Scripted, active, gone};
-use tokio::time::{Instant, sleep, timeout};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use support::scripted::{Scripted, active, gone, in_progress};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep, sleep_until, timeout},
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -38,8 +52,11 @@ impl Setup {
     }
 
     fn with(cloud: Arc<Scripted>, settings: BackendSettings) -> Setup {
+        Setup::of(Arc::clone(&cloud), cloud, settings)
+    }
+
+    fn of(cloud: Arc<Scripted>, dialect: Arc<dyn Dialect>, settings: BackendSettings) -> Setup {
         let backend = settings.name.clone();
-        let dialect: Arc<dyn Dialect> = cloud.clone();
         let gateway = Gateway::start(vec![(settings, dialect)], HEARTBEAT);
         Setup {
             cloud,
@@ -60,17 +77,7 @@ impl Setup {
     }
 
     async fn watch(&self, id: &str) -> Watch {
-        let request = WatchRequest {
-            name: self.name(id),
-            goal: None,
-            write_token: String::new(),
-            resume_token: String::new(),
-            accept_partial: false,
-            include_tunnel: false,
-            snapshot_if_compacted: false,
-            accept_assumed: false,
-            upstream_request_ids: Vec::new(),
-        };
+        let request = request(self.name(id));
         self.gateway.watch(request).await.unwrap()
     }
 
@@ -103,6 +110,20 @@ impl Setup {
         sleep(time).await;
         let targets = self.cloud.targets();
         targets[before..].iter().map(|it| it.id.clone()).collect()
+    }
+}
+
+fn request(name: ConnectionName) -> WatchRequest {
+    WatchRequest {
+        name,
+        goal: None,
+        write_token: String::new(),
+        resume_token: String::new(),
+        accept_partial: false,
+        include_tunnel: false,
+        snapshot_if_compacted: false,
+        accept_assumed: false,
+        upstream_request_ids: Vec::new(),
     }
 }
 
@@ -307,4 +328,170 @@ async fn what_one_list_shows_is_looked_at_by_one_list_an_interval() {
     assert!((19..=22).contains(&asked), "{asked} lists in ten intervals");
     let asked = batches(120, 50).await;
     assert!((27..=34).contains(&asked), "{asked} lists in ten intervals");
+}
+
+// What an account allows.
+
+/// A cloud that answers so many requests a second, in the order in which they come, as an account's budget has it. A
+/// look costs what it costs on NSX: a request for each write that is asked about, and one more where it is not known
+/// whether the connection is switched on.
+#[derive(Debug)]
+struct Paced {
+    cloud: Arc<Scripted>,
+    rate: u32,
+    next: Mutex<Instant>,
+    /// When each connection was looked at last, and the longest time between two looks.
+    looked: Mutex<BTreeMap<String, (Instant, Duration)>>,
+}
+
+impl Paced {
+    async fn request(&self) {
+        let turn = {
+            let mut next = self.next.lock().unwrap();
+            let turn = (*next).max(Instant::now());
+            *next = turn + SECOND / self.rate;
+            turn
+        };
+        sleep_until(turn + SECOND / 20).await;
+    }
+
+    fn look_begins(&self, id: &str) {
+        let now = Instant::now();
+        let mut looked = self.looked.lock().unwrap();
+        let (last, longest) = looked.entry(id.to_owned()).or_insert((now, SECOND));
+        *longest = now.duration_since(*last).max(*longest);
+        *last = now;
+    }
+
+    /// The longest time between two looks at one of these since the last question, or without a look until now.
+    fn longest(&self, is_asked: impl Fn(&str) -> bool) -> Duration {
+        let mut looked = self.looked.lock().unwrap();
+        let asked = looked.iter_mut().filter(|(id, _)| is_asked(id));
+        let gaps = asked.map(|(_, (last, longest))| std::mem::take(longest).max(last.elapsed()));
+        gaps.max().unwrap()
+    }
+}
+
+#[async_trait]
+impl Dialect for Paced {
+    fn capabilities(&self) -> &Capabilities {
+        self.cloud.capabilities()
+    }
+
+    fn refuse_create(&self, spec: &ConnectionSpec) -> Vec<Violation> {
+        self.cloud.refuse_create(spec)
+    }
+
+    fn refuse_update(&self, change: &ConnectionChange) -> Vec<Violation> {
+        self.cloud.refuse_update(change)
+    }
+
+    fn usage(&self) -> Usage {
+        self.cloud.usage()
+    }
+
+    async fn probe(&self, call: &Call) -> Result<(), Error> {
+        self.cloud.probe(call).await
+    }
+
+    async fn get(&self, id: &str, call: &Call) -> Result<Connection, Error> {
+        self.cloud.get(id, call).await
+    }
+
+    async fn list(&self, page: &PageRequest, call: &Call) -> Result<Page, Error> {
+        self.cloud.list(page, call).await
+    }
+
+    async fn create(
+        &self,
+        of: &ConnectionSpec,
+        mark: &Mark,
+        call: &Call,
+    ) -> Result<Written, Error> {
+        self.cloud.create(of, mark, call).await
+    }
+
+    async fn update(&self, id: &str, to: &ConnectionChange, call: &Call) -> Result<Written, Error> {
+        self.cloud.update(id, to, call).await
+    }
+
+    async fn delete(&self, id: &str, etag: Option<&str>, call: &Call) -> Result<Written, Error> {
+        self.cloud.delete(id, etag, call).await
+    }
+
+    async fn look(&self, targets: &[Target], call: &Call) -> Vec<Result<Sighting, Error>> {
+        let mut seen = self.cloud.look(targets, call).await;
+        for (target, seen) in targets.iter().zip(&mut seen) {
+            self.look_begins(&target.id);
+            let seen = seen.as_mut().unwrap();
+            let mut requests = match seen.state {
+                State::InProgress => 1,
+                _ => target.request_ids.len().max(1),
+            };
+            if target.admin_enabled.is_none() {
+                seen.admin_enabled = Some(true);
+                requests += 1;
+            }
+            for _ in 0..requests {
+                self.request().await;
+            }
+        }
+        seen
+    }
+}
+
+/// What an account of NSX allows, with the default settings: ten thousand connections at rest are looked at within ten
+/// minutes while fifty are written to again and again. Half as many here, within half the time.
+#[tokio::test(start_paused = true)]
+async fn five_thousand_at_rest_are_looked_at_in_five_minutes_beside_fifty_that_are_written_to() {
+    const CONNECTIONS: usize = 5_000;
+    const FRESH: usize = 50;
+    let cloud = Scripted::new();
+    let paced = Arc::new(Paced {
+        cloud: Arc::clone(&cloud),
+        rate: 60,
+        next: Mutex::new(Instant::now()),
+        looked: Mutex::default(),
+    });
+    let setup = Setup::of(cloud, paced.clone(), Scripted::settings("a"));
+    let ids = setup.populate(CONNECTIONS);
+    let _all = setup.watch_all(false).await;
+    let mut writers = JoinSet::new();
+    for id in ids.iter().take(FRESH) {
+        let id = id.clone();
+        let (cloud, gateway) = (Arc::clone(&setup.cloud), Arc::clone(&setup.gateway));
+        let name = setup.name(&id);
+        writers.spawn(async move {
+            loop {
+                cloud.say(&id, in_progress());
+                let both = ["session", "endpoint"].map(str::to_owned);
+                cloud.prove_by(Proof::RequestIds(both.to_vec()));
+                let change = ConnectionChange::default();
+                let token = gateway.update(&name, change, false).await.unwrap();
+                let request = WatchRequest {
+                    write_token: token.write_token,
+                    ..request(name.clone())
+                };
+                let mut watch = gateway.watch(request).await.unwrap();
+                let real = sleep(20 * SECOND);
+                let end = async { while watch.next().await.is_some() {} };
+                tokio::join!(end, async {
+                    real.await;
+                    cloud.say(&id, active());
+                });
+            }
+        });
+    }
+    sleep(350 * SECOND).await;
+    let is_fresh = |id: &str| ids[..FRESH].iter().any(|fresh| fresh == id);
+    paced.longest(|_| true);
+    sleep(400 * SECOND).await;
+    let longest = paced.longest(|id| !is_fresh(id));
+    let fresh = paced.longest(is_fresh);
+    println!("at rest {longest:?}, fresh {fresh:?}");
+    assert!(longest <= 300 * SECOND, "{longest:?} between two looks");
+    assert!(
+        fresh <= 4 * SECOND,
+        "{fresh:?} between two looks at what is written to"
+    );
 }

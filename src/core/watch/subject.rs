@@ -31,9 +31,10 @@ use tokio::{
 
 /// How long what a look told of `admin_enabled` is passed on to save the next looks a request.
 const ADMIN_STATE_FRESH: Duration = Duration::from_secs(60);
-/// And for how many looks at a connection at rest, if that is longer: where there are many connections each is
-/// looked at every few minutes only, and a second request each time would be half of all requests.
-const ADMIN_STATE_LOOKS: u32 = 6;
+/// And for how many looks at a connection at rest, if that is longer, however late the budget lets them be: where
+/// there are many connections each is looked at every few minutes only, and a second request each time would be half
+/// of all requests.
+const ADMIN_STATE_LOOKS: u64 = 6;
 /// How many writes of one connection are remembered by what they wanted.
 const WRITES_REMEMBERED: usize = 64;
 
@@ -77,13 +78,23 @@ struct State {
     last_error: Option<Error>,
     observe_time: Option<SystemTime>,
     changed: Instant,
-    admin_enabled: Option<(bool, Instant)>,
+    admin_enabled: Option<AdminState>,
     /// What each write wanted: (its number, intent).
     writes: Vec<(u64, Intent)>,
     elsewhere: Elsewhere,
     /// It was written or seen: tokens may name its writes and positions in its log.
     known: bool,
     touched: Instant,
+}
+
+/// Whether a connection is switched on, as a look told.
+#[derive(Debug, Clone, Copy)]
+struct AdminState {
+    enabled: bool,
+    /// When that look began.
+    seen: Instant,
+    /// The number of the look at rest that asks again.
+    again: u64,
 }
 
 impl State {
@@ -374,18 +385,16 @@ impl Subject {
         state.last_begun = Some(now);
         state.asked_tunnel = want_tunnel;
         let at_rest = !state.knowledge.unsettled() && state.outcome_watchers == 0;
-        let fresh = if at_rest {
-            ADMIN_STATE_FRESH.max(state.interval * ADMIN_STATE_LOOKS)
-        } else {
-            ADMIN_STATE_FRESH
-        };
-        let known = state.admin_enabled;
-        state.admin_enabled = known.filter(|(_, seen)| now.duration_since(*seen) < fresh);
+        let looks = state.looks_begun;
+        state.admin_enabled = state.admin_enabled.filter(|known| {
+            let lately = now.duration_since(known.seen) < ADMIN_STATE_FRESH;
+            lately || (at_rest && looks < known.again)
+        });
         let target = Target {
             id: self.name.id.to_string(),
             request_ids: state.knowledge.outstanding().to_vec(),
             want_tunnel,
-            admin_enabled: state.admin_enabled.map(|(enabled, _)| enabled),
+            admin_enabled: state.admin_enabled.map(|known| known.enabled),
             deleting: state.knowledge.intent() == Intent::Deleted,
             elsewhere: state.elsewhere.take_turn(),
         };
@@ -408,9 +417,18 @@ impl Subject {
                 if let Some(enabled) = sighting.admin_enabled
                     && state
                         .admin_enabled
-                        .is_none_or(|(known, _)| known != enabled)
+                        .is_none_or(|known| known.enabled != enabled)
                 {
-                    state.admin_enabled = Some((enabled, look.begun));
+                    // Those who were first looked at together must not go on asking together.
+                    let looks = match state.looks_begun {
+                        1 => fastrand::u64(1..=ADMIN_STATE_LOOKS),
+                        _ => ADMIN_STATE_LOOKS,
+                    };
+                    state.admin_enabled = Some(AdminState {
+                        enabled,
+                        seen: look.begun,
+                        again: state.looks_begun + looks,
+                    });
                 }
             }
             Err(error) => state.last_error = Some(error.clone()),
@@ -690,6 +708,39 @@ mod tests {
         }
         let later = noon + Duration::from_secs(1);
         assert_eq!(told, [Some(noon), Some(noon), Some(later)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whether_it_is_on_is_asked_with_every_sixth_look_however_late_they_are() {
+        for late in [60, 30 * 60] {
+            let mut first = std::collections::BTreeSet::new();
+            for _ in 0..100 {
+                let subject = subject();
+                let _watching = subject.watch(Interest::default());
+                let mut asked = Vec::new();
+                for number in 0..19 {
+                    let (target, after_writes) = subject.begin_look().unwrap();
+                    let asks = target.admin_enabled.is_none();
+                    asked.extend(asks.then_some(number));
+                    let look = Look {
+                        begun: Instant::now(),
+                        ended: Instant::now(),
+                        after_writes,
+                        result: Ok(crate::model::Sighting {
+                            admin_enabled: asks.then_some(true),
+                            ..crate::model::Sighting::default()
+                        }),
+                    };
+                    subject.end_look(&look, SystemTime::now(), 1.0);
+                    tokio::time::advance(Duration::from_secs(late)).await;
+                }
+                let between: Vec<i32> = asked.windows(2).map(|pair| pair[1] - pair[0]).collect();
+                assert!(between[1..].iter().all(|looks| *looks == 6), "{asked:?}");
+                first.insert(between[0]);
+            }
+            // Not all in the same look, which would take twice as long for everybody.
+            assert_eq!(first, (1..=6).collect(), "{late} s between looks");
+        }
     }
 
     #[tokio::test(start_paused = true)]

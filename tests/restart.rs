@@ -266,6 +266,7 @@ async fn a_watch_over_many_resumes_after_a_kill() {
         resume_token: resume_token.to_owned(),
         include_tunnel: false,
         snapshot_if_compacted: false,
+        deadline: None,
     };
     let mut watch = life.gateway.watch_many(request("")).await.unwrap();
     let mut token = loop {

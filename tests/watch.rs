@@ -682,6 +682,35 @@ async fn a_watch_over_many_counts_silence_from_when_it_was_asked_for() {
     assert!(before.elapsed() <= HEARTBEAT + Duration::from_millis(10));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_watch_over_many_begins_in_time_though_a_cloud_hangs() {
+    let clouds = ["a", "b"].map(|name| (Scripted::settings(name), Scripted::new()));
+    let backends = clouds.iter().map(|(settings, cloud)| {
+        let dialect: Arc<dyn Dialect> = Arc::clone(cloud) as _;
+        (settings.clone(), dialect)
+    });
+    let gateway = Gateway::start(backends.collect(), HEARTBEAT);
+    clouds[0].1.hold();
+    clouds[1].1.say("1", active());
+    for time in [SECOND / 5, SECOND, 5 * SECOND] {
+        let asked = Instant::now();
+        let request = WatchManyRequest {
+            deadline: Some(asked + time),
+            ..many_request()
+        };
+        let mut watch = gateway.watch_many(request).await.unwrap();
+        let first = next_many(&mut watch).await;
+        assert!(asked.elapsed() < time, "{:?} of {time:?}", asked.elapsed());
+        assert_eq!(first.unreachable, ["a".parse().unwrap()]);
+        assert_eq!((first.snapshots.len(), first.synced), (1, true));
+    }
+    let health = gateway.backend(&"a".parse().unwrap()).unwrap().health;
+    assert_eq!(
+        health.reason, None,
+        "whose caller is short of time tells nothing of a cloud"
+    );
+}
+
 // 8. Bounded lag.
 
 #[tokio::test(start_paused = true)]
@@ -890,6 +919,7 @@ fn many_request() -> WatchManyRequest {
         resume_token: String::new(),
         include_tunnel: false,
         snapshot_if_compacted: false,
+        deadline: None,
     }
 }
 

@@ -11,17 +11,33 @@ use crate::{
         error::{Error, ErrorKind, ErrorReason, Result},
         filter::Filter,
         gateway::{Gateway, caller, scope},
+        margin,
         order::{Order, Place},
         paging::{PageToken, fingerprint},
     },
     model::{BackendName, Connection, Parent},
 };
-use std::{cmp::Ordering, sync::Arc};
-use tokio::time::Instant;
+use futures_util::{
+    future::try_join_all,
+    stream::{FuturesOrdered, StreamExt},
+};
+use std::{
+    cmp::Ordering,
+    sync::{
+        Arc,
+        atomic::{self, AtomicUsize},
+    },
+    time::Duration,
+};
+use tokio::time::{Instant, timeout, timeout_at};
 
 /// The most connections that are read for one page of a list in an order of its own, beyond which it is refused:
 /// every such page reads them all.
 pub const MOST_SORTED: usize = 20_000;
+
+/// How long the first backends of a list over all may take before the others are asked meanwhile, at most. Less where
+/// the caller gives less time: a tenth of it.
+const LONG: Duration = Duration::from_secs(1);
 
 /// How many connections a dialect is asked for at once where most of them may not be wanted.
 const AT_ONCE: u32 = 5_000;
@@ -98,113 +114,129 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     /// Backend by backend, each by id, until the page is full.
+    ///
+    /// The next is asked once the one before it has answered, so that a page costs no more than it needs. If one takes
+    /// long, the others are asked meanwhile: what it keeps of the time must not be theirs.
     async fn as_it_comes(
         &self,
         backends: Vec<Arc<Backend>>,
         token: Option<PageToken>,
     ) -> Result<Listing> {
-        let (start, mut after) =
+        let (start, after) =
             token.map_or_else(Default::default, |token| (token.backend, token.inner));
-        let mut listing = Listing::default();
-        let left = backends
+        let wanted: Vec<(Arc<Backend>, Option<String>)> = backends
             .into_iter()
-            .filter(|backend| backend.name().as_str() >= start.as_str());
-        for backend in left {
+            .filter(|backend| backend.name().as_str() >= start.as_str())
+            .map(|backend| {
+                // The backend the token names may no longer be there.
+                let after = after.clone().filter(|_| backend.name().as_str() == start);
+                (backend, after)
+            })
+            .collect();
+        let until = self.until();
+        let patience = (until - Instant::now()) / 10;
+        let patience = patience.min(LONG);
+        let mut listing = Listing::default();
+        let (mut asked, mut parts) = (0, FuturesOrdered::new());
+        for (at, (backend, after)) in wanted.iter().enumerate() {
             let name = backend.name();
-            if name.as_str() != start {
-                // The backend the token names is no longer there.
-                after = None;
+            let room = self.room(&listing);
+            if room == 0 {
+                listing.next = self.token(name, after.clone(), "");
+                break;
             }
-            if self.is_full(&listing) {
-                listing.next = self.token(name, after, "");
-                return Ok(listing);
+            if asked == at {
+                parts.push_back(self.part(backend, after.clone(), room, until));
+                asked += 1;
             }
-            loop {
-                let page = match self.page(&backend, &listing, after.take()).await {
-                    Ok(page) => page,
-                    Err(error) => {
-                        self.without(name, error, &mut listing)?;
-                        break;
+            let part = match timeout(patience, parts.next()).await {
+                Ok(part) => part,
+                Err(_slow) => {
+                    for (backend, after) in &wanted[asked..] {
+                        parts.push_back(self.part(backend, after.clone(), room, until));
                     }
-                };
-                for connection in page.connections {
-                    if !self.query.filter.accepts(name, &connection) {
-                        continue;
-                    }
-                    if self.is_full(&listing) {
-                        let last = listing.connections.last();
-                        let last = last.map(|(_, connection)| connection.id.clone());
-                        listing.next = self.token(name, last, "");
-                        return Ok(listing);
-                    }
-                    listing.connections.push((name.clone(), connection));
+                    asked = wanted.len();
+                    parts.next().await
                 }
-                match page.next {
-                    Some(next) if self.is_full(&listing) => {
-                        listing.next = self.token(name, Some(next), "");
-                        return Ok(listing);
-                    }
-                    Some(next) => after = Some(next),
-                    None => break,
-                }
+            };
+            let Some(mut part) = part else { break };
+            if part.connections.len() > room {
+                part.connections.truncate(room);
+                part.next = part.connections.last().map(|last| last.id.clone());
+            }
+            let connections = part.connections.into_iter();
+            listing
+                .connections
+                .extend(connections.map(|connection| (name.clone(), connection)));
+            if part.next.is_some() && self.room(&listing) == 0 {
+                listing.next = self.token(name, part.next, "");
+                break;
+            }
+            if let Some(error) = part.error {
+                self.without(name, error, &mut listing)?;
             }
         }
         Ok(listing)
     }
 
-    /// Everything, put in order, of which the page is cut out. No more is kept than may be on it.
+    /// What one backend has after an id, at most `room` connections.
+    async fn part(
+        &self,
+        backend: &Backend,
+        mut after: Option<String>,
+        room: usize,
+        until: Instant,
+    ) -> Part {
+        let mut part = Part::default();
+        loop {
+            let size = room - part.connections.len();
+            let page = match self.page(backend, size, after.clone(), until).await {
+                Ok(page) => page,
+                Err(error) => {
+                    part.next = after;
+                    part.error = Some(error);
+                    return part;
+                }
+            };
+            let accepts = |it: &Connection| self.query.filter.accepts(backend.name(), it);
+            let mut accepted = page.connections.into_iter().filter(accepts);
+            part.connections.extend(accepted.by_ref().take(size));
+            if accepted.next().is_some() {
+                part.next = part.connections.last().map(|last| last.id.clone());
+                return part;
+            }
+            after = page.next;
+            if after.is_none() || part.connections.len() >= room {
+                part.next = after;
+                return part;
+            }
+        }
+    }
+
+    /// Everything, put in order, of which the page is cut out. No more is kept of a backend than may be on it. All are
+    /// read at the same time: each has to be, and one that hangs costs the others nothing.
     async fn sorted(
         &self,
         backends: &[Arc<Backend>],
         token: Option<&PageToken>,
         most: usize,
     ) -> Result<Listing> {
-        let order = &self.query.order;
         let size = self.query.size as usize;
         let mut listing = Listing::default();
-        let mut found: Vec<(BackendName, Connection)> = Vec::new();
-        let mut read = 0;
-        let in_order = |one: &(BackendName, Connection), other: &(BackendName, Connection)| {
-            order.compare(Place::of(&one.0, &one.1), Place::of(&other.0, &other.1))
-        };
-        for backend in backends {
-            let name = backend.name();
-            let mut after = None;
-            loop {
-                let page = match self.page(backend, &listing, after.take()).await {
-                    Ok(page) => page,
-                    Err(error) => {
-                        self.without(name, error, &mut listing)?;
-                        break;
-                    }
-                };
-                read += page.connections.len();
-                if read > most {
-                    return Err(too_many(most));
-                }
-                found.extend(
-                    page.connections
-                        .into_iter()
-                        .filter(|connection| self.query.filter.accepts(name, connection))
-                        .map(|connection| (name.clone(), connection))
-                        .filter(|(name, connection)| {
-                            let place = Place::of(name, connection);
-                            token.is_none_or(|token| {
-                                order.compare(place, token.place()) == Ordering::Greater
-                            })
-                        }),
-                );
-                if found.len() > size + 1 {
-                    found.sort_by(in_order);
-                    found.truncate(size + 1);
-                }
-                match page.next {
-                    Some(next) => after = Some(next),
-                    None => break,
-                }
+        let read = AtomicUsize::new(0);
+        let all = backends.iter().map(|backend| {
+            let counted = |more| read.fetch_add(more, atomic::Ordering::Relaxed) + more <= most;
+            self.best(backend, token, counted)
+        });
+        let all = try_join_all(all).await;
+        let mut found = Vec::new();
+        for (backend, (best, error)) in backends.iter().zip(all.map_err(|_| too_many(most))?) {
+            found.extend(best);
+            if let Some(error) = error {
+                self.without(backend.name(), error, &mut listing)?;
             }
         }
-        found.sort_by(in_order);
+        self.sort(&mut found);
         let is_more = found.len() > size;
         found.truncate(size);
         if let Some((name, last)) = found.last().filter(|_| is_more) {
@@ -214,22 +246,88 @@ impl Walk<'_> {
         Ok(listing)
     }
 
+    /// What of one backend may be on a page that is put in order, and why it was not read to its end.
+    ///
+    /// # Errors
+    /// If `counted` says that what was read is too much.
+    async fn best(
+        &self,
+        backend: &Backend,
+        token: Option<&PageToken>,
+        counted: impl Fn(usize) -> bool,
+    ) -> std::result::Result<(Vec<(BackendName, Connection)>, Option<Error>), TooMany> {
+        let name = backend.name();
+        let most = self.query.size as usize + 1;
+        let until = self.until();
+        let mut found: Vec<(BackendName, Connection)> = Vec::new();
+        let mut after = None;
+        loop {
+            let page = match self.page(backend, most, after.take(), until).await {
+                Ok(page) => page,
+                Err(error) => return Ok((found, Some(error))),
+            };
+            if !counted(page.connections.len()) {
+                return Err(TooMany);
+            }
+            found.extend(
+                page.connections
+                    .into_iter()
+                    .filter(|connection| self.query.filter.accepts(name, connection))
+                    .map(|connection| (name.clone(), connection))
+                    .filter(|(name, connection)| {
+                        let place = Place::of(name, connection);
+                        token.is_none_or(|token| {
+                            let order = &self.query.order;
+                            order.compare(place, token.place()) == Ordering::Greater
+                        })
+                    }),
+            );
+            if found.len() > most {
+                self.sort(&mut found);
+                found.truncate(most);
+            }
+            match page.next {
+                Some(next) => after = Some(next),
+                None => return Ok((found, None)),
+            }
+        }
+    }
+
+    fn sort(&self, found: &mut [(BackendName, Connection)]) {
+        let order = &self.query.order;
+        found.sort_by(|one, other| {
+            order.compare(Place::of(&one.0, &one.1), Place::of(&other.0, &other.1))
+        });
+    }
+
     async fn page(
         &self,
         backend: &Backend,
-        listing: &Listing,
+        size: usize,
         after: Option<String>,
+        until: Instant,
     ) -> Result<Page> {
         let takes_all = self.query.filter.is_empty() && self.query.order.is_natural();
         let request = PageRequest {
             size: match takes_all {
-                true => self.query.size - listing.connections.len() as u32,
+                true => size as u32,
                 false => AT_ONCE,
             },
             after,
             filter: self.query.filter.clone(),
         };
-        backend.list(&request, &caller(self.deadline)).await
+        let call = caller(until);
+        let page = timeout_at(until, backend.list(&request, &call)).await;
+        page.unwrap_or_else(|_| Err(late().on(backend.name())))
+    }
+
+    /// When a backend has to have answered. Of several, one that does not must not take the rest with it, so that there
+    /// is time left to say so.
+    fn until(&self) -> Instant {
+        match self.query.parent {
+            Parent::One(_) => self.deadline,
+            Parent::Every => margin::before(self.deadline),
+        }
     }
 
     /// Goes on without a backend where the list is over all of them.
@@ -242,8 +340,9 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn is_full(&self, listing: &Listing) -> bool {
-        listing.connections.len() >= self.query.size as usize
+    /// How many more go on the page.
+    fn room(&self, listing: &Listing) -> usize {
+        (self.query.size as usize).saturating_sub(listing.connections.len())
     }
 
     fn token(&self, backend: &BackendName, after: Option<String>, display_name: &str) -> String {
@@ -256,6 +355,28 @@ impl Walk<'_> {
         }
         .encode()
     }
+}
+
+/// What one backend gives to a page.
+#[derive(Debug, Default)]
+struct Part {
+    connections: Vec<Connection>,
+    /// After which id the backend goes on; `None` if it has nothing more.
+    next: Option<String>,
+    /// Why it was not read as far as was wanted.
+    error: Option<Error>,
+}
+
+/// More was read than is put in order.
+struct TooMany;
+
+/// A backend did not answer in time.
+pub(super) fn late() -> Error {
+    Error::new(
+        ErrorKind::DeadlineExceeded,
+        ErrorReason::Deadline,
+        "the connections were not listed in time",
+    )
 }
 
 fn too_many(most: usize) -> Error {

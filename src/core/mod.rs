@@ -10,6 +10,7 @@ pub mod error;
 pub mod filter;
 pub mod gateway;
 pub mod listing;
+pub mod margin;
 pub mod order;
 pub mod paging;
 pub mod realizations;

@@ -4,6 +4,8 @@ use crate::{
     core::{
         error::{Error, ErrorKind, ErrorReason, Result, Violation},
         gateway::{Gateway, scope},
+        listing::late,
+        margin,
         watch::{
             judge::Terms,
             log::{After, Observation},
@@ -70,6 +72,8 @@ pub struct WatchManyRequest {
     pub include_tunnel: bool,
     /// Begin anew where the position is no longer remembered.
     pub snapshot_if_compacted: bool,
+    /// When its caller goes away, if that is known.
+    pub deadline: Option<Instant>,
 }
 
 /// Where a connection stands, and how a wait ended if it did.
@@ -225,10 +229,17 @@ impl Gateway {
                 }
             }
         };
+        // One of several that hangs must leave the caller time for the rest. It is not asked for less time than
+        // others get, so that a caller who is short of it does not tell what is true of the backend for everybody.
+        let until = match request.parent {
+            Parent::One(_) => None,
+            Parent::Every => request.deadline.map(margin::before),
+        };
         // All at the same time: several that hang must not cost more of the silence than one.
-        let lists = pollers.iter().map(|poller| {
-            let timeout = poller.backend().settings().timeout;
-            poller.list(asked + timeout)
+        let lists = pollers.iter().map(async |poller| {
+            let end = asked + poller.backend().settings().timeout;
+            let listed = timeout_at(until.unwrap_or(end).min(end), poller.list(end)).await;
+            listed.unwrap_or_else(|_| Err(late()))
         });
         let mut unreachable = Vec::new();
         for (poller, listed) in pollers.iter().zip(join_all(lists).await) {

@@ -105,7 +105,11 @@ impl pb::streaming::realization_service_server::RealizationService for Realizati
         &self,
         request: Request<pb::WatchRealizationsRequest>,
     ) -> Result<Response<Self::WatchRealizationsStream>, Status> {
-        let request = WatchManyRequest::try_from(request.into_inner())?;
+        let deadline = deadline::of(&request);
+        let request = WatchManyRequest {
+            deadline,
+            ..WatchManyRequest::try_from(request.into_inner())?
+        };
         let watch = self.gateway.watch_many(request).await?;
         Ok(Response::new(self.stream(watch)))
     }

@@ -13,9 +13,13 @@ use async_trait::async_trait;
 use proptest::prelude::*;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Mutex, MutexGuard},
+    sync::{
+        Mutex, MutexGuard,
+        atomic::{self, AtomicUsize},
+    },
     time::Duration,
 };
+use tokio::time::sleep_until;
 
 /// A dialect that only lists, in pages as small as it is told.
 #[derive(Debug)]
@@ -24,6 +28,9 @@ struct Rows {
     rows: Mutex<BTreeMap<String, Connection>>,
     most: usize,
     is_down: Mutex<bool>,
+    /// How long a list takes; beyond its deadline it fails.
+    takes: Mutex<Duration>,
+    lists: AtomicUsize,
 }
 
 impl Rows {
@@ -50,6 +57,8 @@ impl Rows {
             rows: Mutex::default(),
             most,
             is_down: Mutex::new(false),
+            takes: Mutex::default(),
+            lists: AtomicUsize::new(0),
         })
     }
 
@@ -93,7 +102,17 @@ impl Dialect for Rows {
         Err(down())
     }
 
-    async fn list(&self, page: &PageRequest, _: &Call) -> Result<Page> {
+    async fn list(&self, page: &PageRequest, call: &Call) -> Result<Page> {
+        self.lists.fetch_add(1, atomic::Ordering::SeqCst);
+        let takes = *self.takes.lock().unwrap();
+        if !takes.is_zero() {
+            let done = Instant::now() + takes;
+            sleep_until(done.min(call.deadline)).await;
+            if done > call.deadline {
+                let late = (ErrorKind::DeadlineExceeded, ErrorReason::Deadline);
+                return Err(Error::new(late.0, late.1, "no whole answer"));
+            }
+        }
         if *self.is_down.lock().unwrap() {
             return Err(down());
         }
@@ -330,4 +349,85 @@ async fn more_than_the_limit_is_not_sorted_and_says_so() {
     assert!(error.to_string().contains("20000"), "{error}");
     let plain = page(&gateway, query("backends/a", 2, "", "", "")).await;
     assert_eq!(plain.unwrap().connections.len(), 2);
+}
+
+/// Three backends with two connections each.
+fn three() -> ([Arc<Rows>; 3], Arc<Gateway>) {
+    let all = [(); 3].map(|()| Rows::new(100));
+    for rows in &all {
+        rows.put("1", "x");
+        rows.put("2", "x");
+    }
+    let gateway = gateway(&[("a", &all[0]), ("b", &all[1]), ("c", &all[2])]);
+    (all, gateway)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backend_that_hangs_is_named_and_the_rest_is_answered_in_time() {
+    const LONG: Duration = Duration::from_secs(3600);
+    for order in ["", "display_name"] {
+        for (hang, expected, unreachable) in [
+            (vec![0], vec!["b/1", "b/2", "c/1", "c/2"], vec!["a"]),
+            (vec![1], vec!["a/1", "a/2", "c/1", "c/2"], vec!["b"]),
+            (vec![0, 1], vec!["c/1", "c/2"], vec!["a", "b"]),
+            (vec![0, 1, 2], vec![], vec!["a", "b", "c"]),
+        ] {
+            for time in [200, 1_000, 10_000, 600_000].map(Duration::from_millis) {
+                let (all, gateway) = three();
+                for index in &hang {
+                    *all[*index].takes.lock().unwrap() = LONG;
+                }
+                // What answers is slow, too.
+                for rows in all
+                    .iter()
+                    .filter(|rows| *rows.takes.lock().unwrap() != LONG)
+                {
+                    *rows.takes.lock().unwrap() = time / 2;
+                }
+                let asked = Instant::now();
+                let listed = gateway
+                    .list(&query("backends/-", 9, "", order, ""), asked + time)
+                    .await
+                    .unwrap();
+                let left = time - asked.elapsed();
+                let enough = (time / 20).min(Duration::from_millis(500));
+                assert!(left >= enough, "{order} {hang:?} {time:?}: {left:?} left");
+                assert_eq!(ids(&listed), expected, "{order} {hang:?} {time:?}");
+                let named = listed.unreachable.iter().map(BackendName::as_str);
+                assert_eq!(named.collect::<Vec<_>>(), unreachable);
+                assert_eq!(listed.next, "");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_asks_no_backend_that_it_does_not_need_unless_one_is_slow() {
+    let asked = |all: &[Arc<Rows>; 3]| {
+        all.each_ref()
+            .map(|rows| rows.lists.swap(0, atomic::Ordering::SeqCst))
+    };
+    let (all, gateway) = three();
+    let first = || query("backends/-", 2, "", "", "");
+    page(&gateway, first()).await.unwrap();
+    assert_eq!(asked(&all), [1, 0, 0]);
+    *all[0].takes.lock().unwrap() = Duration::from_secs(5);
+    *all[1].takes.lock().unwrap() = Duration::from_secs(3600);
+    let began = Instant::now();
+    let listed = page(&gateway, first()).await.unwrap();
+    assert_eq!(
+        (ids(&listed), asked(&all)),
+        (vec!["a/1".to_owned(), "a/2".to_owned()], [1, 1, 1])
+    );
+    assert_eq!(
+        began.elapsed(),
+        Duration::from_secs(5),
+        "for nobody beyond the page"
+    );
+    assert_eq!(listed.unreachable, []);
+    let second = page(&gateway, query("backends/-", 9, "", "", &listed.next))
+        .await
+        .unwrap();
+    assert_eq!(ids(&second), ["c/1", "c/2"]);
+    assert_eq!(second.unreachable, ["b".parse().unwrap()]);
 }

@@ -86,6 +86,7 @@ impl TryFrom<pb::WatchRealizationsRequest> for WatchManyRequest {
             resume_token: request.resume_token,
             include_tunnel: request.include_tunnel,
             snapshot_if_compacted: request.snapshot_if_compacted,
+            deadline: None,
         }))
     }
 }

@@ -449,7 +449,9 @@ async fn watch(gateway: &Gateway, cloud: &Counted, index: usize, detected: &Mute
 async fn write(gateway: &Gateway, cloud: &Counted, index: usize, outcomes: &Mutex<Vec<f64>>) {
     loop {
         let change = ConnectionChange::default();
-        let accepted = gateway.update(&name(index), change, false).await;
+        let accepted = gateway
+            .update(&name(index), change, false, Instant::now() + 60 * SECOND)
+            .await;
         let Ok(accepted) = accepted else {
             sleep(SECOND).await;
             continue;

@@ -664,6 +664,27 @@ async fn a_lost_answer_makes_nothing_twice(cloud: &dyn Cloud) {
     );
 }
 
+/// What was made is found also if the cloud comes to itself only after some seconds, if there is time for that.
+async fn what_was_made_is_found_as_long_as_there_is_time(cloud: &dyn Cloud) {
+    let path = cloud.collection();
+    let post = Rule::on(Method::POST, format!("{path}$"), Fault::CutAfterHandling);
+    cloud.faults().inject(post.times(1));
+    let unavailable = Answer::status(StatusCode::INTERNAL_SERVER_ERROR);
+    let down = Rule::on(Method::GET, path, Fault::Answer(unavailable));
+    let down = cloud.faults().inject(down.times(4));
+    let (spec, mark) = (cloud.spec(), Mark::new());
+    let made = cloud
+        .dialect()
+        .create(&spec, &mark, &Call::unary(Duration::from_secs(20)))
+        .await;
+    assert_eq!(down.count(), 4);
+    cloud
+        .dialect()
+        .get(&made.unwrap().id, &call())
+        .await
+        .unwrap();
+}
+
 /// A lost answer that nobody can find out about is said to be ambiguous.
 async fn what_cannot_be_found_out_is_ambiguous(cloud: &dyn Cloud) {
     let path = cloud.collection();
@@ -763,6 +784,7 @@ macro_rules! conformance {
                 broken_answers_tell_nothing,
                 throttling_is_told,
                 a_lost_answer_makes_nothing_twice,
+                what_was_made_is_found_as_long_as_there_is_time,
                 what_cannot_be_found_out_is_ambiguous,
                 what_cannot_be_expressed_is_refused_unsent,
                 a_refused_login_is_tried_once,

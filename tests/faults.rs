@@ -23,8 +23,8 @@
 //! | `on` | the watch says nothing during the fault, and ends with the right outcome after it |
 //!
 //! `×n` tells how often the request was sent, if not once: a read once more after its connection broke, anything
-//! once more after a new login, and again some seconds later where there is time; the looks for a lost answer until
-//! patience ends.
+//! once more after a new login, and again some seconds later where there is time. The letter stands for as often as
+//! there is time for: a lost write is looked for until then.
 //!
 //! What holds in every cell is held by `faults/cell.rs`: nothing is sent twice that must not be, nothing is
 //! orphaned or made twice, errors carry the cloud's status and words and no key, the gateway hangs up on what is
@@ -72,23 +72,23 @@ list:sessions         late     down     down×2   down×2   down×2   broken   d
 list:peer             late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×3   auth×3   busy     busy     error    error    error    error    error    error
 list:peers            late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×3   auth×3   busy     busy     error    error    error    error    error    error
 create:peer           found    down     unsure   found    found    unsure   unsure   unsure   unsure   unsure   unsure   auth×2   auth×2   busy     busy     error    unsure   unsure   found    found    error
-create:peer-lost      unsure   unsure   unsure×8 unsure×8 unsure×8 unsure×4 unsure×8 unsure×4 unsure×4 unsure×4 unsure×4 unsure×3 unsure×3 unsure×4 unsure×4 unsure×4 ok×2     ok       ok       ok       unsure×4
+create:peer-lost      unsure   unsure   unsure×n unsure×n unsure×n unsure×n unsure×n unsure×n unsure×n unsure×n unsure×n unsure×3 unsure×3 unsure×n unsure×n unsure×n ok×2     ok       ok       ok       unsure×n
 create:session        found    down     unsure   found    found    unsure   unsure   unsure   unsure   unsure   unsure   auth×2   auth×2   busy     busy     error    unsure   unsure   found    found    error
-create:session-lost   unsure   unsure   unsure×8 unsure×8 unsure×8 unsure×4 unsure×8 unsure×4 unsure×4 unsure×4 unsure×4 unsure×3 unsure×3 unsure×4 unsure×4 unsure×4 ok×2     ok       ok       ok       unsure×4
-create:undo-peer      undone   left     left     undone   undone   left     left     left×4   left     left     left     left×2   left×2   left×4   left×4   left×4   undone×2 undone   undone   undone   left×4
+create:session-lost   unsure   unsure   unsure×n unsure×n unsure×n unsure×n unsure×n unsure×n unsure×n unsure×n unsure×n unsure×3 unsure×3 unsure×n unsure×n unsure×n ok×2     ok       ok       ok       unsure×n
+create:undo-peer      undone   left     left     undone   undone   left     left     left×n   left     left     left     left×2   left×2   left×n   left×n   left×n   undone×2 undone   undone   undone   left×n
 update:get-session    late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×3   auth×3   busy     busy     error    error    error    error    error    error
 update:get-peer       late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×3   auth×3   busy     busy     error    error    error    error    error    error
 update:put-peer       found    down     unsure   found    found    unsure   unsure   unsure   unsure   unsure   unsure   auth×2   auth×2   busy     busy     error    unsure   unsure   found    found    error
 update:put-key        found    down     unsure   found    found    unsure   unsure   unsure   unsure   unsure   unsure   auth×2   auth×2   busy     busy     error    unsure   unsure   found    found    error
-update:peer-lost      unsure   unsure   unsure×8 unsure×8 unsure×8 unsure×4 unsure×8 unsure×4 unsure×4 unsure×4 unsure×4 unsure×3 unsure×3 unsure×4 unsure×4 unsure×4 ok×2     ok       ok       ok       unsure×4
+update:peer-lost      unsure   unsure   unsure×n unsure×n unsure×n unsure×n unsure×n unsure×n unsure×n unsure×n unsure×n unsure×3 unsure×3 unsure×n unsure×n unsure×n ok×2     ok       ok       ok       unsure×n
 update:put-session    found    down     unsure   found    found    unsure   unsure   unsure   unsure   unsure   unsure   auth×2   auth×2   busy     busy     error    unsure   unsure   found    found    error
-update:session-lost   unsure   unsure   unsure×8 unsure×8 unsure×8 unsure×4 unsure×8 unsure×4 unsure×4 unsure×4 unsure×4 unsure×3 unsure×3 unsure×4 unsure×4 unsure×4 ok×2     ok       ok       ok       unsure×4
+update:session-lost   unsure   unsure   unsure×n unsure×n unsure×n unsure×n unsure×n unsure×n unsure×n unsure×n unsure×n unsure×3 unsure×3 unsure×n unsure×n unsure×n ok×2     ok       ok       ok       unsure×n
 delete:get-session    late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×3   auth×3   busy     busy     error    error    error    error    error    error
 delete:get-peer       late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×3   auth×3   busy     busy     error    error    error    error    error    error
 delete:session        found    down     unsure   found    found    unsure   unsure   unsure   unsure   unsure   unsure   auth×2   auth×2   busy     busy     error    unsure   unsure   found    found    error
-delete:session-lost   unsure   unsure   unsure×8 unsure×8 unsure×8 unsure×4 unsure×8 unsure×4 unsure×4 unsure×4 unsure×4 unsure×3 unsure×3 unsure×4 unsure×4 unsure×4 ok×2     ok       ok       ok       unsure×4
-delete:peer           found    warned   warned   found    found    warned   warned   warned×4 warned   warned   warned   warned×2 warned×2 warned×4 warned×4 warned×4 found×2  found    found    found    warned×4
-delete:peer-lost      warned   warned   warned×8 warned×8 warned×8 warned×4 warned×8 warned×4 warned×4 warned×4 warned×4 warned×3 warned×3 warned×4 warned×4 warned×4 ok×2     ok       ok       ok       warned×4
+delete:session-lost   unsure   unsure   unsure×n unsure×n unsure×n unsure×n unsure×n unsure×n unsure×n unsure×n unsure×n unsure×3 unsure×3 unsure×n unsure×n unsure×n ok×2     ok       ok       ok       unsure×n
+delete:peer           found    warned   warned   found    found    warned   warned   warned×n warned   warned   warned   warned×2 warned×2 warned×n warned×n warned×n found×2  found    found    found    warned×n
+delete:peer-lost      warned   warned   warned×n warned×n warned×n warned×n warned×n warned×n warned×n warned×n warned×n warned×3 warned×3 warned×n warned×n warned×n ok×2     ok       ok       ok       warned×n
 look:state            late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   auth×2   busy     busy     error    error    error    error    error    error
 look:session          late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   auth×2   busy     busy     error    error    error    error    error    error
 look:tunnel           late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   auth×2   busy     busy     error    error    error    error    error    error
@@ -110,18 +110,18 @@ get:one               late     down     down×2   down×2   down×2   broken   d
 get:foreign-404       late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×3   denied   busy     busy     error    error    error    error    error    error
 list:many             late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×3   denied   busy     busy     error    error    error    error    error    error
 create:post           found    down     unsure   found    found    unsure   unsure   unsure   unsure   unsure   unsure   auth×2   denied   busy     busy     error    error    unsure   found    found    error
-create:lost-list      unsure   unsure   unsure×8 unsure×8 unsure×8 unsure×4 unsure×8 unsure×4 unsure×4 unsure×4 unsure×4 unsure×3 unsure   unsure×4 unsure×4 unsure×4 ok×2     ok       ok       ok       unsure×4
-create:lost-get       unsure   unsure   unsure×8 unsure×8 unsure×8 unsure×4 unsure×8 unsure×4 unsure×4 unsure×4 unsure×4 unsure×3 unsure   unsure×4 unsure×4 unsure×4 ok×2     ok       ok       ok       unsure×4
+create:lost-list      unsure   unsure   unsure×n unsure×n unsure×n unsure×n unsure×n unsure×n unsure×n unsure×n unsure×n unsure×3 unsure   unsure×n unsure×n unsure×n ok×2     ok       ok       ok       unsure×n
+create:lost-get       unsure   unsure   unsure×n unsure×n unsure×n unsure×n unsure×n unsure×n unsure×n unsure×n unsure×n unsure×3 unsure   unsure×n unsure×n unsure×n ok×2     ok       ok       ok       unsure×n
 create-otc:before     late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×3   denied   busy     busy     error    error    error    error    error    error
 create-otc:post       found    down     unsure   found    found    unsure   unsure   unsure   unsure   unsure   unsure   auth×2   denied   busy     busy     error    error    unsure   found    found    error
 update:get            late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×3   denied   busy     busy     error    error    error    error    error    error
 update:put            found    down     unsure   found    found    unsure   unsure   unsure   unsure   unsure   unsure   auth×2   denied   busy     busy     error    error    unsure   found    found    error
 update:put-key        unsure   down     unsure   unsure   unsure   unsure   unsure   unsure   unsure   unsure   unsure   auth×2   denied   busy     busy     error    error    unsure   unsure   unsure   error
-update:lost           unsure   unsure   unsure×8 unsure×8 unsure×8 unsure×4 unsure×8 unsure×4 unsure×4 unsure×4 unsure×4 unsure×3 unsure   unsure×4 unsure×4 unsure×4 ok×2     ok       ok       ok       unsure×4
+update:lost           unsure   unsure   unsure×n unsure×n unsure×n unsure×n unsure×n unsure×n unsure×n unsure×n unsure×n unsure×3 unsure   unsure×n unsure×n unsure×n ok×2     ok       ok       ok       unsure×n
 delete:get            late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×3   denied   busy     busy     error    error    error    error    error    error
 delete:delete         found    down     unsure   found    found    unsure   unsure   unsure   unsure   unsure   unsure   auth×2   denied   busy     busy     error    error    unsure   found    found    error
-delete:lost           unsure   unsure   unsure×8 unsure×8 unsure×8 unsure×4 unsure×8 unsure×4 unsure×4 unsure×4 unsure×4 unsure×3 unsure   unsure×4 unsure×4 unsure×4 ok×2     ok       ok       ok       unsure×4
-delete:lost-list      unsure   unsure   unsure×8 unsure×8 unsure×8 unsure×4 unsure×8 unsure×4 unsure×4 unsure×4 unsure×4 unsure×3 unsure   unsure×4 unsure×4 unsure×4 ok×2     ok       ok       ok       unsure×4
+delete:lost           unsure   unsure   unsure×n unsure×n unsure×n unsure×n unsure×n unsure×n unsure×n unsure×n unsure×n unsure×3 unsure   unsure×n unsure×n unsure×n ok×2     ok       ok       ok       unsure×n
+delete:lost-list      unsure   unsure   unsure×n unsure×n unsure×n unsure×n unsure×n unsure×n unsure×n unsure×n unsure×n unsure×3 unsure   unsure×n unsure×n unsure×n ok×2     ok       ok       ok       unsure×n
 look:one              late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   denied   busy     busy     error    error    error    error    error    error
 gone:one              late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   denied   busy     busy     error    error    error    error    error    error
 gone:list             late     down     down×2   down×2   down×2   broken   down×2   error    broken   broken   broken   auth×2   denied   busy     busy     error    error    error    error    error    error

@@ -164,7 +164,7 @@ fn as_reader(cloud: &BackendSettings) -> BackendSettings {
 }
 
 fn call() -> Call {
-    Call::unary(Duration::from_secs(20))
+    Call::unary(Duration::from_secs(6))
 }
 
 fn change(fields: &[Field], values: ConnectionSpec) -> ConnectionChange {

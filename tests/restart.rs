@@ -126,15 +126,24 @@ impl Life {
 
     async fn create(&self) -> (String, String) {
         let spec = ConnectionSpec::default();
-        let accepted = self.gateway.create(&backend(), spec, false).await.unwrap();
+        let accepted = self.gateway.create(&backend(), spec, false, soon()).await;
+        let accepted = accepted.unwrap();
         (accepted.name.unwrap().id.to_string(), accepted.write_token)
     }
 
     async fn update(&self, id: &str) -> String {
         let change = ConnectionChange::default();
-        let accepted = self.gateway.update(&self.name(id), change, false).await;
+        let accepted = self
+            .gateway
+            .update(&self.name(id), change, false, soon())
+            .await;
         accepted.unwrap().write_token
     }
+}
+
+/// When a caller goes away.
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(30)
 }
 
 /// A store on a disk that can be full.

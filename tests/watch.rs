@@ -41,6 +41,11 @@ use tokio::time::Instant;
 const SECOND: Duration = Duration::from_secs(1);
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
+/// When a caller goes away.
+fn soon() -> Instant {
+    Instant::now() + 30 * SECOND
+}
+
 struct Setup {
     cloud: Arc<Scripted>,
     gateway: Arc<Gateway>,
@@ -126,7 +131,7 @@ impl Setup {
     async fn create(&self) -> (String, String) {
         let accepted = self
             .gateway
-            .create(&self.backend, ConnectionSpec::default(), false)
+            .create(&self.backend, ConnectionSpec::default(), false, soon())
             .await
             .unwrap();
         (accepted.name.unwrap().id.to_string(), accepted.write_token)
@@ -135,7 +140,7 @@ impl Setup {
     async fn update(&self, id: &str) -> String {
         let change = ConnectionChange::default();
         self.gateway
-            .update(&self.name(id), change, false)
+            .update(&self.name(id), change, false, soon())
             .await
             .unwrap()
             .write_token
@@ -143,7 +148,7 @@ impl Setup {
 
     async fn delete(&self, id: &str) -> String {
         self.gateway
-            .delete(&self.name(id), None, false)
+            .delete(&self.name(id), None, false, soon())
             .await
             .unwrap()
             .write_token

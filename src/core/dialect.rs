@@ -5,6 +5,7 @@ use crate::{
         client::Client,
         error::{Result, Violation},
         filter::Filter,
+        margin,
     },
     model::{Connection, ConnectionChange, ConnectionSpec, Sighting},
 };
@@ -107,6 +108,9 @@ pub struct Call {
     pub deadline: Instant,
     /// Whose share of the account's budget it comes out of.
     pub priority: Priority,
+    /// When whoever waits for the answer goes away, if that is earlier. What was begun goes on, but what can be told
+    /// should be told before.
+    pub answer_by: Option<Instant>,
 }
 
 impl Call {
@@ -115,6 +119,7 @@ impl Call {
         Call {
             deadline: Instant::now() + timeout,
             priority: Priority::Caller(Client::current().unwrap_or_default()),
+            answer_by: None,
         }
     }
 
@@ -123,6 +128,28 @@ impl Call {
         Call {
             deadline: Instant::now() + timeout,
             priority: Priority::Stable,
+            answer_by: None,
+        }
+    }
+
+    /// The same for a write: leaves a third of the time to find out what became of it if its answer does not come,
+    /// and to clean up.
+    pub fn hurried(&self) -> Call {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        Call {
+            deadline: self.deadline - left / 3,
+            ..self.clone()
+        }
+    }
+
+    /// The same for finding out what became of a write: ends in time to say that it cannot be known, to whoever waits;
+    /// if nobody waits any more, at the deadline.
+    pub fn finding_out(&self) -> Call {
+        let waits = self.answer_by.filter(|by| *by > Instant::now());
+        let end = waits.map_or(self.deadline, |by| by.min(self.deadline));
+        Call {
+            deadline: margin::before(end),
+            ..self.clone()
         }
     }
 }
@@ -320,4 +347,29 @@ pub struct Share {
     pub in_flight: u32,
     /// Its requests that wait to be sent.
     pub waiting: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_became_of_a_write_is_told_while_somebody_waits() {
+        let seconds = Duration::from_secs;
+        let now = Instant::now();
+        for (answer_by, end) in [
+            (None, 59),
+            (Some(now + seconds(30)), 29),
+            (Some(now + seconds(300)), 59),
+            // Gone: what was begun is brought to its end for those who watch.
+            (Some(now), 59),
+        ] {
+            let call = Call {
+                answer_by,
+                ..Call::unary(seconds(60))
+            };
+            assert_eq!(call.finding_out().deadline - now, seconds(end));
+            assert_eq!(call.hurried().deadline - now, seconds(40));
+        }
+    }
 }

@@ -180,7 +180,7 @@ impl Gateway {
             .map_err(|error| named(error, name).during("reading a connection"))
     }
 
-    /// Makes a connection.
+    /// Makes a connection. Its caller waits until `deadline`; the write goes on.
     ///
     /// # Errors
     /// What the backend cannot express, all of it, before anything is sent; else as [`Dialect::create`].
@@ -189,6 +189,7 @@ impl Gateway {
         backend: &BackendName,
         spec: ConnectionSpec,
         validate_only: bool,
+        deadline: Instant,
     ) -> Result<Accepted> {
         let poller = Arc::clone(self.poller(backend)?);
         writable(poller.backend())?;
@@ -203,7 +204,7 @@ impl Gateway {
             let backend = poller.backend();
             let result = backend
                 .dialect()
-                .create(&spec, &Mark::new(), &write_call(backend))
+                .create(&spec, &Mark::new(), &write_call(backend, deadline))
                 .await;
             let written = backend
                 .heard(result)
@@ -214,7 +215,7 @@ impl Gateway {
     }
 
     /// Changes a connection. With `validate_only` it is read instead: what is not there, or has another etag,
-    /// could not be changed either.
+    /// could not be changed either. Its caller waits until `deadline`; the write goes on.
     ///
     /// # Errors
     /// As [`Gateway::create`] and [`Dialect::update`].
@@ -223,6 +224,7 @@ impl Gateway {
         name: &ConnectionName,
         change: ConnectionChange,
         validate_only: bool,
+        deadline: Instant,
     ) -> Result<Accepted> {
         let poller = Arc::clone(self.poller(&name.backend)?);
         writable(poller.backend())?;
@@ -231,14 +233,14 @@ impl Gateway {
         violations.extend(poller.backend().dialect().refuse_update(&change));
         refused(violations, &name.backend)?;
         if validate_only {
-            return would_apply(poller.backend(), name, &change).await;
+            return would_apply(poller.backend(), name, &change, deadline).await;
         }
         let name = name.clone();
         self.own(async move {
             let backend = poller.backend();
             let result = backend
                 .dialect()
-                .update(&name.id, &change, &write_call(backend))
+                .update(&name.id, &change, &write_call(backend, deadline))
                 .await;
             let written = backend
                 .heard(result)
@@ -252,7 +254,7 @@ impl Gateway {
         .await
     }
 
-    /// Removes a connection.
+    /// Removes a connection. Its caller waits until `deadline`; the write goes on.
     ///
     /// # Errors
     /// As [`Dialect::delete`]; with `allow_missing`, one that is not there is no error.
@@ -261,13 +263,14 @@ impl Gateway {
         name: &ConnectionName,
         etag: Option<String>,
         allow_missing: bool,
+        deadline: Instant,
     ) -> Result<Accepted> {
         let poller = Arc::clone(self.poller(&name.backend)?);
         writable(poller.backend())?;
         let name = name.clone();
         self.own(async move {
             let backend = poller.backend();
-            let call = write_call(backend);
+            let call = write_call(backend, deadline);
             let result = backend
                 .dialect()
                 .delete(&name.id, etag.as_deref(), &call)
@@ -331,8 +334,10 @@ async fn would_apply(
     backend: &Backend,
     name: &ConnectionName,
     change: &ConnectionChange,
+    deadline: Instant,
 ) -> Result<Accepted> {
-    let result = backend.dialect().get(&name.id, &write_call(backend)).await;
+    let call = write_call(backend, deadline);
+    let result = backend.dialect().get(&name.id, &call).await;
     let current = backend
         .heard(result)
         .map_err(|error| named(error, name).during("reading the connection to be updated"))?;
@@ -437,8 +442,12 @@ pub(super) fn caller(deadline: Instant) -> Call {
     }
 }
 
-fn write_call(backend: &Backend) -> Call {
-    Call::unary(backend.settings().timeout * WRITE_TIMEOUTS)
+/// A write has the gateway's own time, however little its caller has.
+fn write_call(backend: &Backend, answer_by: Instant) -> Call {
+    Call {
+        answer_by: Some(answer_by),
+        ..Call::unary(backend.settings().timeout * WRITE_TIMEOUTS)
+    }
 }
 
 fn intent(admin_enabled: Option<bool>) -> Intent {

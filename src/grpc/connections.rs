@@ -66,10 +66,11 @@ impl pb::connection_service_server::ConnectionService for Connections {
         &self,
         request: Request<pb::CreateConnectionRequest>,
     ) -> Result<Response<pb::CreateConnectionResponse>, Status> {
+        let deadline = deadline::of_unary(&request);
         let create = Create::try_from(request.into_inner())?;
         let accepted = self
             .gateway
-            .create(&create.backend, create.spec, create.validate_only)
+            .create(&create.backend, create.spec, create.validate_only, deadline)
             .await?;
         Ok(Response::new(pb::CreateConnectionResponse {
             connection: answered(&create.backend, accepted.connection),
@@ -82,10 +83,11 @@ impl pb::connection_service_server::ConnectionService for Connections {
         &self,
         request: Request<pb::UpdateConnectionRequest>,
     ) -> Result<Response<pb::UpdateConnectionResponse>, Status> {
+        let deadline = deadline::of_unary(&request);
         let update = Update::try_from(request.into_inner())?;
         let accepted = self
             .gateway
-            .update(&update.name, update.change, update.validate_only)
+            .update(&update.name, update.change, update.validate_only, deadline)
             .await?;
         Ok(Response::new(pb::UpdateConnectionResponse {
             connection: answered(&update.name.backend, accepted.connection),
@@ -98,10 +100,11 @@ impl pb::connection_service_server::ConnectionService for Connections {
         &self,
         request: Request<pb::DeleteConnectionRequest>,
     ) -> Result<Response<pb::DeleteConnectionResponse>, Status> {
+        let deadline = deadline::of_unary(&request);
         let delete = Delete::try_from(request.into_inner())?;
         let accepted = self
             .gateway
-            .delete(&delete.name, delete.etag, delete.allow_missing)
+            .delete(&delete.name, delete.etag, delete.allow_missing, deadline)
             .await?;
         Ok(Response::new(pb::DeleteConnectionResponse {
             write_token: accepted.write_token,

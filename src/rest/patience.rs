@@ -1,38 +1,49 @@
 //! Pauses between attempts to find out what became of a write whose answer was lost.
 //!
 //! What lost the answer may well lose the next one too, and a cloud goes on with a request after its client
-//! went away: Neutron takes up to a second for a POST. So one look is not enough to give up.
+//! went away: Neutron takes up to a second for a POST, and one that restarts takes minutes. So it is looked for as long
+//! as there is time, more and more rarely.
 
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-const PAUSES: [Duration; 3] = [
-    Duration::from_millis(250),
-    Duration::from_millis(750),
-    Duration::from_millis(2000),
-];
+/// Before the second attempt; each pause is twice the one before it.
+const FIRST: Duration = Duration::from_millis(250);
+/// The longest pause.
+const LONGEST: Duration = Duration::from_secs(5);
+/// What the last attempt has for itself.
+const LAST: Duration = Duration::from_millis(500);
+/// How long is [`Patience::brief`]: four attempts.
+const BRIEF: Duration = Duration::from_millis(2_250);
 
-/// The pauses that are left.
+/// The time that is left, and the next pause.
 #[derive(Debug)]
 pub struct Patience {
-    deadline: Instant,
-    taken: usize,
+    end: Instant,
+    pause: Duration,
 }
 
 impl Patience {
-    /// All of them, as far as they end before this.
-    pub fn until(deadline: Instant) -> Patience {
-        Patience { deadline, taken: 0 }
+    /// As long as there is time.
+    pub fn until(end: Instant) -> Patience {
+        Patience { end, pause: FIRST }
     }
 
-    /// Waits for the next attempt. False, at once, if there is none: what is not known by now stays unknown.
+    /// Two seconds of it: for what somebody waits for who knows already how it ended.
+    pub fn brief(end: Instant) -> Patience {
+        Patience::until(end.min(Instant::now() + BRIEF))
+    }
+
+    /// Waits for the next attempt. False, at once, if there is none: what is not known by now stays unknown. The last
+    /// is half a second before the end.
     pub async fn next(&mut self) -> bool {
-        let pause = PAUSES.get(self.taken).copied();
-        let Some(pause) = pause.filter(|pause| Instant::now() + *pause < self.deadline) else {
+        let left = self.end.saturating_duration_since(Instant::now());
+        let most = left.saturating_sub(LAST);
+        if most.is_zero() {
             return false;
-        };
-        self.taken += 1;
-        sleep(pause).await;
+        }
+        sleep(self.pause.min(most)).await;
+        self.pause = (self.pause * 2).min(LONGEST);
         true
     }
 }
@@ -41,19 +52,33 @@ impl Patience {
 mod tests {
     use super::*;
 
-    async fn attempts(time: Duration) -> usize {
-        let mut patience = Patience::until(Instant::now() + time);
-        let mut attempts = 1;
+    /// When, in milliseconds.
+    async fn attempts(mut patience: Patience) -> Vec<u128> {
+        let begun = Instant::now();
+        let mut attempts = vec![0];
         while patience.next().await {
-            attempts += 1;
+            attempts.push(begun.elapsed().as_millis());
         }
         attempts
     }
 
     #[tokio::test(start_paused = true)]
-    async fn patience_ends_with_the_pauses_or_with_the_time() {
-        assert_eq!(attempts(Duration::from_secs(60)).await, 4);
-        assert_eq!(attempts(Duration::from_millis(1100)).await, 3);
-        assert_eq!(attempts(Duration::ZERO).await, 1);
+    async fn patience_lasts_as_long_as_the_time() {
+        let until = |seconds| Patience::until(Instant::now() + Duration::from_secs(seconds));
+        assert_eq!(
+            attempts(until(30)).await,
+            [
+                0, 250, 750, 1_750, 3_750, 7_750, 12_750, 17_750, 22_750, 27_750, 29_500
+            ]
+        );
+        assert_eq!(attempts(until(2)).await, [0, 250, 750, 1_500]);
+        assert_eq!(attempts(until(0)).await, [0]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn brief_patience_is_no_longer_than_the_time_either() {
+        let brief = |seconds| Patience::brief(Instant::now() + Duration::from_secs(seconds));
+        assert_eq!(attempts(brief(60)).await, [0, 250, 750, 1_750]);
+        assert_eq!(attempts(brief(1)).await, [0, 250, 500]);
     }
 }

@@ -123,8 +123,15 @@ impl Cell<'_> {
             _ if self.column == Column::Late => word,
             // How often it was asked is told by the other tables.
             _ if matches!(self.column, Column::Foreign(_)) => word,
+            times if times > 2 && self.is_looked_for(&word) => format!("{word}×n"),
             times => format!("{word}×{times}"),
         }
+    }
+
+    /// Whether the fault struck what is repeated as long as there is time: how often that is, is a matter of the machine.
+    fn is_looked_for(&self, word: &str) -> bool {
+        !matches!(self.column, Column::S401 | Column::S403)
+            && matches!(word, "unsure" | "left" | "warned")
     }
 
     /// Injects the fault, and what leads to it. `None`: connections are refused.
@@ -195,7 +202,13 @@ impl Cell<'_> {
                 "ok"
             }
             Act::Create => {
-                running.create(BACKEND, bench.cloud.wanted()).await?;
+                let request = pb::CreateConnectionRequest {
+                    parent: format!("backends/{BACKEND}"),
+                    connection: Some(bench.cloud.wanted()),
+                    validate_only: false,
+                };
+                let mut client = running.connections();
+                client.create_connection(in_time(request)).await?;
                 wrote
             }
             Act::Update | Act::Rekey => {
@@ -203,7 +216,10 @@ impl Cell<'_> {
                     Act::Rekey => rekey(bench),
                     _ => change(self.dialect, bench),
                 };
-                running.connections().update_connection(request).await?;
+                running
+                    .connections()
+                    .update_connection(in_time(request))
+                    .await?;
                 wrote
             }
             Act::Delete => {
@@ -213,7 +229,10 @@ impl Cell<'_> {
                     // A 404 that proves nothing is no reason to take a removal for done.
                     allow_missing: matches!(self.column, Column::Foreign(_)),
                 };
-                let answer = running.connections().delete_connection(request).await?;
+                let answer = running
+                    .connections()
+                    .delete_connection(in_time(request))
+                    .await?;
                 match answer.into_inner().warnings.is_empty() {
                     true => wrote,
                     false => "warned",
@@ -678,6 +697,14 @@ async fn list(bench: &Bench) -> Result<pb::ListConnectionsResponse, Status> {
     };
     let answer = bench.running.connections().list_connections(request).await;
     answer.map(tonic::Response::into_inner)
+}
+
+/// The request of a caller who does not wait for ever: where a backend's own timeout is long, a lost write is looked
+/// for as long as its caller waits.
+fn in_time<T>(message: T) -> tonic::Request<T> {
+    let mut request = tonic::Request::new(message);
+    request.set_timeout(Duration::from_secs(20));
+    request
 }
 
 fn change(dialect: Dialect, bench: &Bench) -> pb::UpdateConnectionRequest {

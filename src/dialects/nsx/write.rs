@@ -24,7 +24,6 @@ use crate::{
     rest::{client::Sent, json, patience::Patience},
 };
 use serde_json::{Map, Value};
-use tokio::time::Instant;
 
 /// Makes a peer endpoint and a session with it.
 pub async fn create(
@@ -223,9 +222,10 @@ async fn make(
         Outcome::Lost(lost) => lost,
     };
     let is_marked = |body: &Body| !body.id().is_empty() && mark::is(body, mark);
+    let call = call.finding_out();
     let mut patience = Patience::until(call.deadline);
     loop {
-        let found = read::search(client, collection, is_marked, 1, call).await;
+        let found = read::search(client, collection, is_marked, 1, &call).await;
         match found.map(|(found, sureness)| (found.into_iter().next(), sureness)) {
             Ok((Some(body), _)) => return Ok(lost.found(body)),
             // The cloud said that it failed, and shows nothing to the contrary.
@@ -270,9 +270,10 @@ async fn replace(
         Outcome::Done(done) => return Ok(done),
         Outcome::Lost(lost) => lost,
     };
+    let call = call.finding_out();
     let mut patience = Patience::until(call.deadline);
     loop {
-        match read::object(client, put.collection, &id, call).await {
+        match read::object(client, put.collection, &id, &call).await {
             Ok(now) if nonce.as_ref().is_some_and(|nonce| nonce.is_on(&now)) => {
                 return Ok(lost.found(now));
             }
@@ -310,7 +311,7 @@ async fn remove(
     call: &Call,
 ) -> Result<Option<String>> {
     let (because, said_failed) = match client
-        .send(Ask::delete([collection, id]), &hurried(call))
+        .send(Ask::delete([collection, id]), &call.hurried())
         .await
     {
         Ok(answer) if error::says_removed(&answer) => return Ok(error::request_id(&answer)),
@@ -327,11 +328,15 @@ async fn remove(
         Err(unanswered) if unanswered.sent == Sent::No => return Err(unanswered.error),
         Err(unanswered) => (unanswered.error, false),
     };
-    let mut patience = Patience::until(call.deadline);
+    let call = call.finding_out();
+    let mut patience = match doubt {
+        Doubt::Looked => Patience::until(call.deadline),
+        Doubt::AskedAgain => Patience::brief(call.deadline),
+    };
     loop {
         let now = match collection {
-            SESSIONS => read::session(client, id, call).await,
-            _ => read::object(client, collection, id, call).await,
+            SESSIONS => read::session(client, id, &call).await,
+            _ => read::object(client, collection, id, &call).await,
         };
         match now {
             Err(error) if error.kind == ErrorKind::NotFound => return Ok(None),
@@ -349,7 +354,7 @@ async fn remove(
 
 /// Removes what nothing should use any more. Gone already is as good.
 ///
-/// With patience: NSX answers a DELETE of a session before everything has let go of what it used, and what
+/// With a little patience, since what else there is to tell waits for it: NSX answers a DELETE of a session before everything has let go of what it used, and what
 /// refused the call that made the object may well refuse this, too. It is sent again only where an answer says
 /// that it did nothing, or may not have; without an answer `remove` has found out, or says that it could not.
 async fn remove_unused(
@@ -358,7 +363,7 @@ async fn remove_unused(
     id: &str,
     call: &Call,
 ) -> Result<()> {
-    let mut patience = Patience::until(call.deadline);
+    let mut patience = Patience::brief(call.deadline);
     loop {
         let error = match remove(client, collection, id, Doubt::AskedAgain, call).await {
             Ok(_) => return Ok(()),
@@ -406,7 +411,7 @@ async fn send(
     secrets: &[&str],
     call: &Call,
 ) -> Result<Outcome> {
-    let answer = match client.send(ask, &hurried(call)).await {
+    let answer = match client.send(ask, &call.hurried()).await {
         Ok(answer) => answer,
         Err(unanswered) if unanswered.sent == Sent::No => return Err(unanswered.error),
         Err(unanswered) => {
@@ -438,15 +443,6 @@ async fn send(
         }));
     }
     Err(because)
-}
-
-/// Leaves a third of the time to find out what became of a write whose answer does not come, and to clean up.
-fn hurried(call: &Call) -> Call {
-    let left = call.deadline.saturating_duration_since(Instant::now());
-    Call {
-        deadline: call.deadline - left / 3,
-        priority: call.priority,
-    }
 }
 
 fn check_etag(etag: Option<&str>, session: &Body, peer: Option<&Body>) -> Result<()> {

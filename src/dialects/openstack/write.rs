@@ -19,7 +19,6 @@ use crate::{
     rest::{client::Sent, json, patience::Patience},
 };
 use std::{collections::HashSet, net::IpAddr};
-use tokio::time::Instant;
 
 /// What a connection is found by after a lost answer.
 const FOUND_BY: [&str; 5] = ["id", "description", "name", "vpnservice_id", "peer_address"];
@@ -120,7 +119,7 @@ pub async fn delete(client: &Client, id: &str, etag: Option<&str>, call: &Call) 
         check_etag(etag, &present(client, id, call).await?, client.variant())?;
     }
     let lost = match client
-        .send(Ask::delete([CONNECTIONS, id]), &hurried(call))
+        .send(Ask::delete([CONNECTIONS, id]), &call.hurried())
         .await
     {
         Ok(answered) if error::says_removed(&answered.answer) => None,
@@ -186,7 +185,7 @@ async fn send(
     secrets: &[&str],
     call: &Call,
 ) -> Result<Outcome> {
-    let answered = match client.send(ask, &hurried(call)).await {
+    let answered = match client.send(ask, &call.hurried()).await {
         Ok(answered) => answered,
         Err(none) if none.sent == Sent::No => return Err(none.error),
         Err(none) => {
@@ -230,9 +229,10 @@ async fn changed(
     lost: Lost,
     call: &Call,
 ) -> Result<Body> {
+    let call = call.finding_out();
     let mut patience = Patience::until(call.deadline);
     loop {
-        match read::row(client, id, &[], call).await {
+        match read::row(client, id, &[], &call).await {
             Ok(Ok(now)) if is_as_wanted(&now) => return Ok(now),
             Ok(Ok(_)) if lost.said_failed => return Err(lost.because),
             Ok(Ok(_)) => {}
@@ -250,9 +250,10 @@ async fn changed(
 
 /// Finds out whether a DELETE removed a connection though its answer was lost: if it is gone.
 async fn removed(client: &Client, id: &str, lost: Lost, call: &Call) -> Result<()> {
+    let call = call.finding_out();
     let mut patience = Patience::until(call.deadline);
     loop {
-        match read::row(client, id, &["id"], call).await {
+        match read::row(client, id, &["id"], &call).await {
             Ok(Err(_)) => return Ok(()),
             Ok(Ok(_)) if lost.said_failed => return Err(lost.because),
             Ok(Ok(_)) => {}
@@ -275,9 +276,10 @@ async fn find(
     call: &Call,
 ) -> Result<Body> {
     let unknown = |because: &Error| error::ambiguous(because, "the connection was made");
+    let call = call.finding_out();
     let mut patience = Patience::until(call.deadline);
     loop {
-        match find_once(client, &is_it, call).await {
+        match find_once(client, &is_it, &call).await {
             Ok(Found::One(body)) => return Ok(body),
             Ok(Found::Several(ids)) => return Err(many(&lost.because, &ids)),
             Ok(Found::None) if lost.said_failed => return Err(lost.because),
@@ -349,15 +351,6 @@ fn check_etag(etag: Option<&str>, now: &Body, variant: &Variant) -> Result<()> {
             "the connection was changed since the `etag` was read",
         )),
         _ => Ok(()),
-    }
-}
-
-/// Leaves a third of the time to find out what became of a write whose answer does not come.
-fn hurried(call: &Call) -> Call {
-    let left = call.deadline.saturating_duration_since(Instant::now());
-    Call {
-        deadline: call.deadline - left / 3,
-        priority: call.priority,
     }
 }
 

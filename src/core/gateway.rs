@@ -365,7 +365,7 @@ async fn accept(
         ConnectionName::connection(poller.backend().name(), &written.id).map_err(|error| {
             Error::internal(format!("the cloud's id cannot stand in a name: {error}"))
         })?;
-    let subject = poller.subject(&name);
+    let subject = poller.shown(&name);
     let token = subject.wrote(&Write {
         kind,
         proof: written.proof,

@@ -392,4 +392,4 @@ fn too_many(most: usize) -> Error {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -115,9 +115,6 @@ impl Gateway {
         let missing = observation.view.state == RealizationState::Deleted
             && observation.view.intent != Intent::Deleted
             && bound.is_none();
-        if missing || (looked.is_err() && subject.is_unseen()) {
-            poller.forget(&subject);
-        }
         looked.map_err(|error| error.on(&name.backend).during("looking at a connection"))?;
         if missing {
             return Err(not_found(name));
@@ -164,8 +161,6 @@ impl Gateway {
         let last = subject.last_or_unseen();
         let anonymous = bound.is_none() && resume.is_none() && goal != Some(Goal::Gone);
         if last.view.state == RealizationState::Deleted && anonymous {
-            drop(watching);
-            poller.forget(&subject);
             return Err(not_found(&request.name));
         }
         if goal == Some(Goal::TunnelUp) && last.view.intent == Intent::Disabled {
@@ -275,7 +270,8 @@ impl Gateway {
                 "without `write_token` and `upstream_request_ids` there must be a goal to wait for",
             )]));
         }
-        let subject = self.poller(&request.name.backend)?.subject(&request.name);
+        let poller = self.poller(&request.name.backend)?;
+        let (subject, _held) = poller.watch(&request.name, Interest::default());
         let standing = |outcome| Standing {
             observation: subject.last_or_unseen(),
             stale: subject.pulse(0.0).stale,

@@ -7,7 +7,7 @@ use crate::{
         error::Violation,
         settings::{AuthSettings, BackendSettings, PollSettings},
     },
-    model::{ConnectionChange, ConnectionSpec, Sighting},
+    model::{Assurance, ConnectionChange, ConnectionSpec, RealizationState, Sighting},
 };
 use async_trait::async_trait;
 use proptest::prelude::*;
@@ -21,20 +21,20 @@ use std::{
 };
 use tokio::time::sleep_until;
 
-/// A dialect that only lists, in pages as small as it is told.
+/// A dialect that only lists, in pages as small as it is told, and looks.
 #[derive(Debug)]
-struct Rows {
+pub(in crate::core) struct Rows {
     capabilities: Capabilities,
     rows: Mutex<BTreeMap<String, Connection>>,
     most: usize,
-    is_down: Mutex<bool>,
-    /// How long a list takes; beyond its deadline it fails.
-    takes: Mutex<Duration>,
+    pub(in crate::core) is_down: Mutex<bool>,
+    /// How long a list or a look takes; beyond its deadline it fails.
+    pub(in crate::core) takes: Mutex<Duration>,
     lists: AtomicUsize,
 }
 
 impl Rows {
-    fn new(most: usize) -> Arc<Rows> {
+    pub(in crate::core) fn new(most: usize) -> Arc<Rows> {
         Arc::new(Rows {
             capabilities: Capabilities {
                 dialect: "rows",
@@ -62,11 +62,27 @@ impl Rows {
         })
     }
 
+    async fn answers(&self, call: &Call) -> Result<()> {
+        let takes = *self.takes.lock().unwrap();
+        if !takes.is_zero() {
+            let done = Instant::now() + takes;
+            sleep_until(done.min(call.deadline)).await;
+            if done > call.deadline {
+                let late = (ErrorKind::DeadlineExceeded, ErrorReason::Deadline);
+                return Err(Error::new(late.0, late.1, "no whole answer"));
+            }
+        }
+        match *self.is_down.lock().unwrap() {
+            true => Err(down()),
+            false => Ok(()),
+        }
+    }
+
     fn rows(&self) -> MutexGuard<'_, BTreeMap<String, Connection>> {
         self.rows.lock().unwrap()
     }
 
-    fn put(&self, id: &str, display_name: &str) {
+    pub(in crate::core) fn put(&self, id: &str, display_name: &str) {
         let row = Connection {
             id: id.to_owned(),
             display_name: display_name.to_owned(),
@@ -104,18 +120,7 @@ impl Dialect for Rows {
 
     async fn list(&self, page: &PageRequest, call: &Call) -> Result<Page> {
         self.lists.fetch_add(1, atomic::Ordering::SeqCst);
-        let takes = *self.takes.lock().unwrap();
-        if !takes.is_zero() {
-            let done = Instant::now() + takes;
-            sleep_until(done.min(call.deadline)).await;
-            if done > call.deadline {
-                let late = (ErrorKind::DeadlineExceeded, ErrorReason::Deadline);
-                return Err(Error::new(late.0, late.1, "no whole answer"));
-            }
-        }
-        if *self.is_down.lock().unwrap() {
-            return Err(down());
-        }
+        self.answers(call).await?;
         let rows = self.rows();
         let left = rows
             .values()
@@ -143,8 +148,20 @@ impl Dialect for Rows {
         Err(down())
     }
 
-    async fn look(&self, targets: &[Target], _: &Call) -> Vec<Result<Sighting>> {
-        targets.iter().map(|_| Err(down())).collect()
+    async fn look(&self, targets: &[Target], call: &Call) -> Vec<Result<Sighting>> {
+        let answers = self.answers(call).await;
+        let look = |target: &Target| {
+            let state = match self.rows().contains_key(&target.id) {
+                true => RealizationState::Active,
+                false => RealizationState::Deleted,
+            };
+            answers.clone().map(|()| Sighting {
+                state,
+                assurance: Assurance::ControlPlane,
+                ..Sighting::default()
+            })
+        };
+        targets.iter().map(look).collect()
     }
 }
 
@@ -156,7 +173,7 @@ fn down() -> Error {
     )
 }
 
-fn gateway(backends: &[(&str, &Arc<Rows>)]) -> Arc<Gateway> {
+pub(in crate::core) fn gateway(backends: &[(&str, &Arc<Rows>)]) -> Arc<Gateway> {
     let backends = backends.iter().map(|(name, rows)| {
         let settings = BackendSettings {
             name: name.parse().unwrap(),

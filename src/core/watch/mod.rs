@@ -19,6 +19,7 @@ pub mod judge;
 pub mod knowledge;
 pub mod log;
 pub mod many;
+pub mod names;
 pub mod pace;
 pub mod poller;
 pub mod ring;

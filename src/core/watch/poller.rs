@@ -11,6 +11,7 @@ use crate::{
             journal::Journal,
             knowledge::{Look, Memory},
             log::Observation,
+            names::Names,
             pace,
             ring::Ring,
             schedule::{Planned, Schedule, Stake},
@@ -36,7 +37,7 @@ use tokio_util::sync::CancellationToken;
 const MOST_LOOKS: usize = 16;
 /// How long a connection nobody watches is remembered, so that a stream can be resumed.
 const REMEMBERED: Duration = Duration::from_secs(3600);
-/// Beyond so many, those that nobody watches are forgotten after a minute: names cost callers nothing.
+/// Beyond so many, those that nobody watches are forgotten after a minute.
 const REMEMBERED_AT_LENGTH: usize = 20_000;
 /// How long it takes at most until a connection that somebody else made joins the watches over all, where the stable
 /// interval is longer.
@@ -55,9 +56,9 @@ const PROBE: Duration = Duration::from_secs(30);
 pub struct Poller {
     backend: Arc<Backend>,
     ring: Arc<Ring>,
+    names: Arc<Names>,
     /// Std mutexes: held for bookkeeping only, never across an await.
-    subjects: Mutex<HashMap<Arc<str>, Arc<Subject>>>,
-    schedule: Mutex<Schedule>,
+    schedule: Arc<Mutex<Schedule>>,
     /// Places for looks, by stake.
     places: [Arc<Semaphore>; 3],
     wake: Notify,
@@ -157,7 +158,6 @@ impl Poller {
         }
         let ring = Ring::recalled(backend.name().clone(), journal, kept.log, kept.floor);
         let poller = Poller::with(backend, ring);
-        let mut subjects = lock(&poller.subjects);
         for (latest, memory) in kept.connections {
             let id = Arc::clone(&latest.name.id);
             // The newest change of a connection that has long been quiet may have left the ring.
@@ -168,18 +168,19 @@ impl Poller {
             let settings = poller.backend.settings().poll;
             let ring = Arc::clone(&poller.ring);
             let subject = Subject::recalled(&changes, &latest, memory, ring, settings);
-            subjects.insert(id, Arc::new(subject));
+            poller.names.recall(subject);
         }
-        drop(subjects);
         poller
     }
 
     fn with(backend: Arc<Backend>, ring: Ring) -> Poller {
+        let (ring, schedule) = (Arc::new(ring), Arc::default());
+        let settings = backend.settings().poll;
         Poller {
             backend,
-            ring: Arc::new(ring),
-            subjects: Mutex::default(),
-            schedule: Mutex::default(),
+            names: Names::new(Arc::clone(&ring), settings, Arc::clone(&schedule)),
+            ring,
+            schedule,
             places: Stake::ALL.map(|_| Arc::new(Semaphore::new(MOST_LOOKS))),
             wake: Notify::new(),
             whole: Mutex::default(),
@@ -200,60 +201,27 @@ impl Poller {
         &self.ring
     }
 
-    /// The connection of that name, known from now on.
-    pub fn subject(&self, name: &ConnectionName) -> Arc<Subject> {
-        let mut subjects = lock(&self.subjects);
-        let subject = subjects.entry(Arc::clone(&name.id)).or_insert_with(|| {
-            let settings = self.backend.settings().poll;
-            Arc::new(Subject::new(name.clone(), Arc::clone(&self.ring), settings))
-        });
-        Arc::clone(subject)
+    /// The connection of that name, which a cloud has shown or which was written here: known from now on.
+    pub fn shown(&self, name: &ConnectionName) -> Arc<Subject> {
+        self.names.shown(name)
     }
 
     /// Has a connection polled for as long as the second part of the answer is held.
     pub fn watch(&self, name: &ConnectionName, interest: Interest) -> (Arc<Subject>, Watching) {
-        let subject = self.subject(name);
-        let watching = subject.watch(interest);
-        // It may have been forgotten between the two lines above; then it is known again from here on.
-        let mut subjects = lock(&self.subjects);
-        let known = subjects
-            .entry(Arc::clone(&name.id))
-            .or_insert_with(|| Arc::clone(&subject));
-        if Arc::ptr_eq(known, &subject) {
-            return (subject, watching);
-        }
-        let known = Arc::clone(known);
-        let watching = known.watch(interest);
-        (known, watching)
-    }
-
-    /// Forgets a connection that turned out never to have existed, unless somebody watches it.
-    pub fn forget(&self, subject: &Subject) {
-        let id = &subject.name().id;
-        self.forget_where(|known, subject| known == id && subject.is_nothing());
-    }
-
-    fn forget_where(&self, mut is_over: impl FnMut(&Arc<str>, &Arc<Subject>) -> bool) {
-        lock(&self.subjects).retain(|id, subject| {
-            let over = is_over(id, subject);
-            if over && !subject.is_unseen() {
-                self.ring.journal().forget(subject.name());
-            }
-            !over
-        });
+        self.names.watch(name, interest)
     }
 
     /// Every connection known, sorted by id.
     pub fn subjects(&self) -> Vec<Arc<Subject>> {
-        let mut all: Vec<Arc<Subject>> = lock(&self.subjects).values().cloned().collect();
+        let mut all = self.names.all();
         all.sort_by(|a, b| a.name().cmp(b.name()));
         all
     }
 
     /// Every connection that is there as far as anybody knows, sorted by id.
     ///
-    /// What is remembered is more: what was removed, so that watches on it can go on, and names that somebody
-    /// asked for. A watch over all has nothing to say of them.
+    /// What is known is more: what was removed, so that watches on it can go on, and names that somebody asks
+    /// for. A watch over all has nothing to say of them.
     fn existing(&self) -> Vec<Arc<Subject>> {
         let mut all = self.subjects();
         let there = lock(&self.there);
@@ -306,12 +274,7 @@ impl Poller {
 
     /// Connections being watched now, and the longest interval at which one of them is looked at.
     pub fn watched(&self) -> (usize, Duration) {
-        lock(&self.subjects)
-            .values()
-            .filter_map(|subject| subject.watched_interval())
-            .fold((0, Duration::ZERO), |(watched, longest), interval| {
-                (watched + 1, longest.max(interval))
-            })
+        self.names.watched()
     }
 
     /// The longest interval at which a watched connection is looked at, as of a moment ago: every heartbeat of every
@@ -375,7 +338,7 @@ impl Poller {
         for id in ids {
             // An id that cannot stand in a name cannot be watched either; reads report it.
             if let Ok(name) = ConnectionName::connection(self.backend.name(), &id) {
-                self.subject(&name);
+                self.shown(&name);
             }
         }
         self.hold_all(self.joined_within().mul_f64(SPREAD));
@@ -441,20 +404,14 @@ impl Poller {
     ) -> (Vec<Due>, Priority, Option<OwnedSemaphorePermit>) {
         let (ids, stake) = lock(&self.schedule).take_due(Instant::now(), batch, of);
         let place = Arc::clone(&self.places[stake as usize]).try_acquire_owned();
-        let subjects = lock(&self.subjects);
-        let due = ids
-            .iter()
-            .filter_map(|id| subjects.get(id))
-            .filter(|subject| subject.is_watched())
-            .filter_map(|subject| {
-                let (target, after_writes) = subject.begin_look()?;
-                Some(Due {
-                    subject: Arc::clone(subject),
-                    target,
-                    after_writes,
-                })
+        let due = self.names.begin(&ids, |subject| {
+            let (target, after_writes) = subject.begin_look()?;
+            Some(Due {
+                subject: Arc::clone(subject),
+                target,
+                after_writes,
             })
-            .collect();
+        });
         let priority = match stake {
             Stake::High => Priority::Outcome,
             Stake::Asked => Priority::Asked,
@@ -499,8 +456,9 @@ impl Poller {
             };
             let next = subject.end_look(&look, began_at, jitter);
             self.let_go(&subject);
-            if let Some(next) = next.filter(|_| subject.is_watched()) {
-                self.plan(&subject, next);
+            match next.filter(|_| subject.is_watched()) {
+                Some(next) => self.plan(&subject, next),
+                None => self.names.looked(&subject),
             }
         }
         self.wake.notify_one();
@@ -591,17 +549,13 @@ impl Poller {
     }
 
     fn forget_idle(&self) {
-        let crowded = lock(&self.subjects).len() > REMEMBERED_AT_LENGTH;
+        let crowded = self.names.count() > REMEMBERED_AT_LENGTH;
         let remembered = if crowded {
             Duration::from_secs(60)
         } else {
             REMEMBERED
         };
-        self.forget_where(|_, subject| {
-            subject
-                .idle_since()
-                .is_some_and(|since| since.elapsed() >= remembered)
-        });
+        self.names.forget_idle(remembered);
     }
 }
 
@@ -628,8 +582,9 @@ impl Drop for Unended<'_> {
                 after_writes,
                 result,
             };
-            if let Some(next) = subject.end_look(&look, clock::now(), pace::jitter()) {
-                self.poller.plan(&subject, next);
+            match subject.end_look(&look, clock::now(), pace::jitter()) {
+                Some(next) => self.poller.plan(&subject, next),
+                None => self.poller.names.looked(&subject),
             }
         }
     }
@@ -655,3 +610,6 @@ impl Poller {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod forgetting;

@@ -12,6 +12,7 @@ use crate::{
             judge::{Terms, Verdict, judge_bound},
             knowledge::{Knowledge, Look, Memory, View, Write},
             log::{After, Log, Observation, Wire},
+            names::Names,
             pace,
             ring::Ring,
             schedule::{Planned, Stake},
@@ -21,7 +22,7 @@ use crate::{
     model::{Assurance, ConnectionName, Intent, RealizationState, Reason, codes},
 };
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::{Duration, SystemTime},
 };
 use tokio::{
@@ -44,6 +45,8 @@ pub struct Subject {
     name: ConnectionName,
     ring: Arc<Ring>,
     settings: PollSettings,
+    /// Who knows it, and forgets it when nobody uses it any more.
+    owner: Weak<Names>,
     /// A std mutex: held for bookkeeping only, never across an await.
     state: Mutex<State>,
     /// Carries the last sequence that is shown; wakes every stream.
@@ -82,7 +85,7 @@ struct State {
     /// What each write wanted: (its number, intent).
     writes: Vec<(u64, Intent)>,
     elsewhere: Elsewhere,
-    /// It was written or seen: tokens may name its writes and positions in its log.
+    /// It was listed, written or seen: tokens may name its writes and positions in its log.
     known: bool,
     touched: Instant,
 }
@@ -143,6 +146,21 @@ pub struct Watching {
 }
 
 impl Watching {
+    /// Has a connection polled; for its owner, who wakes the poller.
+    pub fn begin(subject: &Arc<Subject>, interest: Interest) -> Watching {
+        let mut state = subject.state();
+        state.watchers += 1;
+        state.tunnel_watchers += usize::from(interest.tunnel);
+        state.outcome_watchers += usize::from(interest.outcome);
+        state.touched = Instant::now();
+        drop(state);
+        Watching {
+            subject: Arc::clone(subject),
+            interest,
+            elsewhere: Vec::new(),
+        }
+    }
+
     /// Has the cloud asked about writes made elsewhere, too, for as long as this is held.
     ///
     /// # Errors
@@ -208,15 +226,21 @@ impl Watching {
 
 impl Drop for Watching {
     fn drop(&mut self) {
-        let mut state = self.subject.state();
-        state.watchers -= 1;
-        state.tunnel_watchers -= usize::from(self.interest.tunnel);
-        state.outcome_watchers -= usize::from(self.interest.outcome);
-        state.elsewhere.release(&self.elsewhere);
-        state.touched = Instant::now();
-        if state.watchers == 0 {
-            // Nothing is planned any more, so that whoever comes next finds nothing late.
-            state.next_look = None;
+        let end = || {
+            let mut state = self.subject.state();
+            state.watchers -= 1;
+            state.tunnel_watchers -= usize::from(self.interest.tunnel);
+            state.outcome_watchers -= usize::from(self.interest.outcome);
+            state.elsewhere.release(&self.elsewhere);
+            state.touched = Instant::now();
+            if state.watchers == 0 {
+                // Nothing is planned any more, so that whoever comes next finds nothing late.
+                state.next_look = None;
+            }
+        };
+        match self.subject.owner.upgrade() {
+            Some(names) => names.release(&self.subject, end),
+            None => end(),
         }
     }
 }
@@ -262,6 +286,7 @@ impl Subject {
             name,
             ring,
             settings,
+            owner: Weak::new(),
             state: Mutex::new(State {
                 knowledge,
                 log,
@@ -298,19 +323,25 @@ impl Subject {
         &self.name
     }
 
+    /// The same, known to these.
+    pub fn owned_by(self, names: &Arc<Names>) -> Subject {
+        Subject {
+            owner: Arc::downgrade(names),
+            ..self
+        }
+    }
+
     /// Has it polled for as long as the answer is held. The caller wakes the poller.
     pub fn watch(self: &Arc<Self>, interest: Interest) -> Watching {
-        let mut state = self.state();
-        state.watchers += 1;
-        state.tunnel_watchers += usize::from(interest.tunnel);
-        state.outcome_watchers += usize::from(interest.outcome);
-        state.touched = Instant::now();
-        drop(state);
-        Watching {
-            subject: Arc::clone(self),
-            interest,
-            elsewhere: Vec::new(),
+        match self.owner.upgrade() {
+            Some(names) => names.hold(self, interest),
+            None => Watching::begin(self, interest),
         }
+    }
+
+    /// The cloud has it in its list, or it was written here.
+    pub fn shown(&self) {
+        self.state().known = true;
     }
 
     /// Whether somebody watches it.
@@ -324,11 +355,11 @@ impl Subject {
         (state.watchers > 0).then(|| state.effective_interval(Instant::now()))
     }
 
-    /// Whether it may be forgotten at once: nobody watches it, and all that was ever told of it is that it is not
-    /// there. Whatever else was told, somebody may come back for with a token.
+    /// Whether it may be forgotten at once: nobody watches it, no look is under way, and all that was ever told of it is
+    /// that it is not there, or that nobody knows. Whatever else was told, somebody may come back for with a token.
     pub fn is_nothing(&self) -> bool {
         let state = self.state();
-        state.watchers == 0 && !state.known
+        state.watchers == 0 && !state.in_flight && !state.known
     }
 
     /// Whether it is certainly not there any more: our own delete is over, or two looks agreed that somebody else's is.

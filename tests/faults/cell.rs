@@ -123,15 +123,17 @@ impl Cell<'_> {
             _ if self.column == Column::Late => word,
             // How often it was asked is told by the other tables.
             _ if matches!(self.column, Column::Foreign(_)) => word,
-            times if times > 2 && self.is_looked_for(&word) => format!("{word}×n"),
+            times if self.is_looked_for(&word, times) => format!("{word}×n"),
             times => format!("{word}×{times}"),
         }
     }
 
     /// Whether the fault struck what is repeated as long as there is time: how often that is, is a matter of the machine.
-    fn is_looked_for(&self, word: &str) -> bool {
-        !matches!(self.column, Column::S401 | Column::S403)
-            && matches!(word, "unsure" | "left" | "warned")
+    fn is_looked_for(&self, word: &str, times: u32) -> bool {
+        let again = matches!(self.column, Column::S401 | Column::S403);
+        // Each takes its time to read.
+        let often = times > 2 || self.column == Column::Endless;
+        often && !again && matches!(word, "unsure" | "left" | "warned")
     }
 
     /// Injects the fault, and what leads to it. `None`: connections are refused.

@@ -1060,7 +1060,7 @@ async fn a_message_over_many_stays_small_however_much_the_cloud_says_of_each() {
                 message: words.repeat(200),
                 ..Node::default()
             };
-            sighting.nodes = vec![node; 100];
+            sighting.nodes = vec![node; 100].into();
             setup.cloud.say(&format!("{at:03}"), Ok(sighting));
         }
     };

@@ -112,7 +112,7 @@ pub fn sighting(version: u64) -> Sighting {
         state: RealizationState::Realized,
         assurance: Assurance::ControlPlane,
         native_state: "in_sync".to_owned(),
-        nodes: vec![node(1), node(2)],
+        nodes: vec![node(1), node(2)].into(),
         ..Sighting::default()
     }
 }

@@ -51,6 +51,7 @@ pub fn realization(seen: &Realization, style: Style) -> String {
             node_line(node, width.unwrap_or(0), style)
         ));
     }
+    lines.extend(left_out(seen).map(|line| format!("{INDENT}{line}")));
     if let Some(tunnel) = &seen.tunnel {
         lines.push(format!("{INDENT}{}", tunnel_line(tunnel)));
     }
@@ -73,6 +74,18 @@ pub fn headline(seen: &Realization, style: Style) -> String {
         line.push_str("  (stale: the cloud has not answered for longer than promised)");
     }
     line.trim_end().to_owned()
+}
+
+/// How many nodes there are in all, where not all of them are told.
+pub fn left_out(seen: &Realization) -> Option<String> {
+    let counts = || seen.node_counts.iter();
+    let all: u64 = counts().map(|it| u64::from(it.count)).sum();
+    let told = seen.nodes.len();
+    (all > told as u64).then(|| {
+        let states = counts().map(|it| format!("{} {}", it.count, state(it.state)));
+        let states: Vec<String> = states.collect();
+        format!("the {told} worst of {all} nodes: {}", states.join(", "))
+    })
 }
 
 /// How far one node has come.
@@ -249,6 +262,7 @@ fn without<'a>(name: &'a str, prefix: &str) -> &'a str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::grpc::pb::NodeCount;
 
     fn seen() -> Realization {
         let node = |id: &str, state: RealizationState, native: &str| Node {
@@ -279,6 +293,25 @@ mod tests {
             event: Some(event),
             ..Default::default()
         }
+    }
+
+    #[test]
+    fn nodes_that_are_left_out_are_counted_beneath() {
+        let count = |state: RealizationState, count| NodeCount {
+            state: state.into(),
+            count,
+        };
+        let mut all = seen();
+        all.node_counts = vec![
+            count(RealizationState::Pending, 1),
+            count(RealizationState::Realized, 1),
+        ];
+        assert_eq!(left_out(&all), None);
+        all.node_counts[1].count = 19_999;
+        let line = "the 2 worst of 20000 nodes: 1 PENDING, 19999 REALIZED";
+        assert_eq!(left_out(&all).as_deref(), Some(line));
+        let shown = realization(&all, Style::Plain);
+        assert!(shown.ends_with(&format!("\n{INDENT}{line}")), "{shown}");
     }
 
     #[test]

@@ -151,7 +151,7 @@ mod tests {
                     state: RealizationState::ALL[state],
                     reason: (!words.is_empty()).then(|| Reason::new("CODE", words.clone())),
                     native_state: words,
-                    nodes: vec![node; nodes],
+                    nodes: vec![node; nodes].into(),
                     ..View::default()
                 },
                 wire: Wire::default(),

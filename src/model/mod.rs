@@ -14,10 +14,12 @@
 
 pub mod connection;
 pub mod name;
+pub mod nodes;
 pub mod realization;
 pub mod secret;
 
 pub use connection::*;
 pub use name::*;
+pub use nodes::{MOST_NODES, Nodes};
 pub use realization::*;
 pub use secret::Psk;

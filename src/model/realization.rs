@@ -1,5 +1,6 @@
 //! How far a cloud has come, how sure that is, and what it is judged against.
 
+use crate::model::Nodes;
 use serde::{Deserialize, Serialize};
 use std::time::SystemTime;
 
@@ -252,7 +253,10 @@ pub struct Sighting {
     /// What the cloud literally said.
     pub native_state: String,
     /// The nodes.
-    pub nodes: Vec<Node>,
+    pub nodes: Nodes,
+    /// The cloud says in so many words that it failed, of the whole or of any node. FAILED may rest on other words, too,
+    /// which are no failure of a removal.
+    pub says_failed: bool,
     /// The tunnel, if asked for and offered.
     pub tunnel: Option<Tunnel>,
     /// Whether the cloud has the connection switched on, if the look saw it.

@@ -80,3 +80,67 @@ pub fn read_connection(bytes: &[u8]) -> Result<(Arc<Observation>, Memory), Strin
     let row: Connection = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
     Ok((row.latest.into_observation()?, row.memory))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{ConnectionName, MOST_NODES, Node, Nodes, RealizationState};
+
+    fn nodes(count: usize) -> Vec<Node> {
+        // As long as a dialect lets them be, and of what takes two bytes in JSON.
+        let node = |at: usize| Node {
+            id: format!("{at:05}{}", "\"".repeat(155)),
+            kind: "\"".repeat(160),
+            display_name: "\"".repeat(512),
+            state: RealizationState::Failed,
+            native_state: "\"".repeat(160),
+            message: "\"".repeat(690),
+        };
+        (0..count).map(node).collect()
+    }
+
+    fn observation(nodes: Nodes) -> Observation {
+        Observation {
+            name: ConnectionName::connection(&"a".parse().unwrap(), "1").unwrap(),
+            epoch: 1,
+            sequence: 2,
+            previous: 1,
+            observe_time: None,
+            view: View {
+                nodes,
+                ..View::default()
+            },
+            wire: Wire::default(),
+        }
+    }
+
+    #[test]
+    fn a_row_is_bounded_however_many_nodes_there_are() {
+        let seen = observation(nodes(20_000).into());
+        for row in [change(&seen), connection(&seen, &Memory::default())] {
+            assert!(row.len() < 256 * 1024, "{}", row.len());
+        }
+        assert_eq!(*read_change(&change(&seen)).unwrap(), seen);
+        let weight = seen.view.weight();
+        assert!((100_000..150_000).contains(&weight), "{weight}");
+    }
+
+    #[test]
+    fn a_row_of_before_there_was_a_bound_is_read() {
+        let few = observation(nodes(3).into());
+        let mut row: serde_json::Value = serde_json::from_slice(&change(&few)).unwrap();
+        let fields: Vec<&String> = row["view"].as_object().unwrap().keys().collect();
+        assert!(
+            fields.iter().all(|field| *field != "all_nodes"),
+            "as before"
+        );
+        row["view"]["nodes"] = serde_json::to_value(nodes(1_000)).unwrap();
+        let read = read_change(row.to_string().as_bytes()).unwrap();
+        assert_eq!(read.view.nodes.len(), MOST_NODES);
+        assert_eq!(read.view.nodes, nodes(1_000).into());
+        assert_eq!(
+            read.view.nodes.counts(),
+            [(RealizationState::Failed, 1_000)]
+        );
+    }
+}

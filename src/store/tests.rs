@@ -45,7 +45,8 @@ fn change(backend: &str, id: &str, sequence: u64, previous: u64) -> Arc<Observat
                 id: "n".to_owned(),
                 state: RealizationState::Pending,
                 ..Node::default()
-            }],
+            }]
+            .into(),
             tunnel: Some(Tunnel {
                 status: TunnelStatus::Negotiating,
                 total: 2,

@@ -224,7 +224,8 @@ pub fn in_progress() -> Answer {
     answer.as_mut().unwrap().nodes = vec![
         node("tn-1", RealizationState::Realized, "in_sync"),
         node("tn-2", RealizationState::InProgress, "in_progress"),
-    ];
+    ]
+    .into();
     answer
 }
 

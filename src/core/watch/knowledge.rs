@@ -22,7 +22,7 @@ use crate::{
         error::{Error, ErrorKind},
         settings::PollSettings,
     },
-    model::{Assurance, Intent, Node, RealizationState as State, Reason, Sighting, Tunnel, codes},
+    model::{Assurance, Intent, Nodes, RealizationState as State, Reason, Sighting, Tunnel, codes},
 };
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -45,7 +45,8 @@ pub struct View {
     /// What the state is judged against.
     pub intent: Intent,
     /// The nodes.
-    pub nodes: Vec<Node>,
+    #[serde(flatten)]
+    pub nodes: Nodes,
     /// The tunnel.
     pub tunnel: Option<Tunnel>,
     /// The upstream write requests it speaks for.
@@ -105,7 +106,8 @@ impl View {
 
     /// At most how many bytes it takes to tell, about: all of its texts, and some for the rest.
     pub fn weight(&self) -> usize {
-        const REST: usize = 128;
+        // With how many nodes are in which state.
+        const REST: usize = 256;
         const NODE: usize = 32;
         let reason = self
             .reason

@@ -65,6 +65,11 @@ pub fn of_state(said: &State) -> Sighting {
         reason,
         native_state,
         nodes: said.nodes.iter().map(node).collect(),
+        says_failed: says_failed(said.state.as_deref())
+            || said
+                .nodes
+                .iter()
+                .any(|node| says_failed(node.state.as_deref())),
         ..Sighting::default()
     }
 }
@@ -163,12 +168,7 @@ pub fn gone(words: &str) -> Sighting {
 /// `failed` and `error`, of the whole or of a node, stay failures. Everything else that would be one for a
 /// connection meant to stay (orphaned, a disabled service) only says that the end is near.
 pub fn while_deleting(mut sighting: Sighting) -> Sighting {
-    let failed = sighting.state == RealizationState::Failed
-        && (says_failed(&sighting.native_state)
-            || sighting
-                .nodes
-                .iter()
-                .any(|node| says_failed(&node.native_state)));
+    let failed = sighting.state == RealizationState::Failed && sighting.says_failed;
     if !failed && sighting.state != RealizationState::Deleted {
         sighting.state = RealizationState::Deleting;
         sighting.assurance = Assurance::IntentStored;
@@ -176,8 +176,9 @@ pub fn while_deleting(mut sighting: Sighting) -> Sighting {
     sighting
 }
 
-fn says_failed(native: &str) -> bool {
-    native.eq_ignore_ascii_case("failed") || native.eq_ignore_ascii_case("error")
+fn says_failed(said: Option<&str>) -> bool {
+    let said = said.unwrap_or_default().trim();
+    said.eq_ignore_ascii_case("failed") || said.eq_ignore_ascii_case("error")
 }
 
 /// What one word of NSX means.

@@ -266,6 +266,7 @@ fn realization(observation: &Observation, stale: bool) -> pb::Realization {
         tunnel: view.tunnel.clone().map(tunnel),
         epoch: observation.epoch,
         upstream_request_ids: view.request_ids.clone(),
+        node_counts: view.nodes.counts().into_iter().map(node_count).collect(),
         assumption: view.assumption.clone().map(|it| reason(it.reason)),
     }
 }
@@ -352,6 +353,13 @@ fn node(node: Node) -> pb::Node {
     }
 }
 
+fn node_count((of, count): (RealizationState, u32)) -> pb::NodeCount {
+    pb::NodeCount {
+        state: state(of).into(),
+        count,
+    }
+}
+
 fn tunnel(tunnel: Tunnel) -> pb::Tunnel {
     use pb::tunnel::Status;
     let status = match tunnel.status {
@@ -429,7 +437,8 @@ mod tests {
                     id: "n".to_owned(),
                     state: RealizationState::Pending,
                     ..Node::default()
-                }],
+                }]
+                .into(),
                 tunnel: Some(Tunnel {
                     status: TunnelStatus::Negotiating,
                     realtime: true,

@@ -653,3 +653,27 @@ fn messages_are_bounded_and_hide_what_looks_like_a_key() {
     let message = of_state(&said).reason.unwrap().message;
     assert!(message.len() < 600 && !message.contains("canary"));
 }
+
+#[test]
+fn a_node_that_is_not_told_is_judged_like_the_others() {
+    let mut nodes = vec!["in_sync"; 20_000];
+    nodes[19_000] = "failed";
+    let seen = of_state(&state("in_sync", &nodes));
+    assert_eq!(judged(&seen), (S::Failed, IntentStored, "INCONSISTENT"));
+    assert_eq!(seen.nodes[0].state, S::Failed);
+    assert_eq!(seen.nodes.counts(), [(S::Realized, 19_999), (S::Failed, 1)]);
+
+    // Of what is being removed an orphan is no failure, and there is no place for what is one behind so many.
+    let mut nodes = vec!["orphaned"; 100];
+    let gone = while_deleting(of_state(&state("orphaned", &nodes)));
+    assert_eq!(gone.state, S::Deleting);
+    nodes.push("failed");
+    let stuck = while_deleting(of_state(&state("orphaned", &nodes)));
+    assert_eq!(stuck.state, S::Failed);
+    assert!(
+        stuck
+            .nodes
+            .iter()
+            .all(|node| node.native_state == "orphaned")
+    );
+}

@@ -46,7 +46,31 @@ async fn serve(file: &Path) -> Exit {
     }
 }
 
+fn settings(config: &Config) -> server::Settings {
+    const MIB: usize = 1024 * 1024;
+    let server = &config.server;
+    server::Settings {
+        listen: server.listen,
+        allow_non_loopback: server.allow_non_loopback,
+        max_connections: server.max_connections as usize,
+        max_connections_per_address: server.max_connections_per_address as usize,
+        max_opening: server.max_opening as usize,
+        max_calls: server.max_calls as usize,
+        max_calls_per_connection: server.max_streams,
+        max_unfinished: server.max_unfinished as usize,
+        max_buffered_bytes: server.max_buffered_mib as usize * MIB,
+        max_buffered_bytes_per_connection: server.max_buffered_mib_per_connection as usize * MIB,
+        preface_timeout: server.preface_timeout,
+        request_timeout: server.request_timeout,
+        answer_timeout: server.answer_timeout,
+        drain_grace: server.drain,
+        stall: config.watch.stall,
+        ..server::Settings::default()
+    }
+}
+
 async fn run(config: Config, backends: Backends) -> Result<(), Box<dyn Error>> {
+    let settings = settings(&config);
     let _telemetry = telemetry::begin(&telemetry::Settings {
         format: match config.telemetry.log {
             LogFormat::Text => telemetry::Format::Human,
@@ -56,15 +80,6 @@ async fn run(config: Config, backends: Backends) -> Result<(), Box<dyn Error>> {
         otlp_endpoint: config.telemetry.otlp_endpoint,
     })?;
     let stop = cli::signal::stop()?;
-    let settings = server::Settings {
-        listen: config.server.listen,
-        allow_non_loopback: config.server.allow_non_loopback,
-        max_connections: config.server.max_connections as usize,
-        max_calls_per_connection: config.server.max_streams,
-        drain_grace: config.server.drain,
-        stall: config.watch.stall,
-        ..server::Settings::default()
-    };
     let listener = settings
         .bind()
         .await

@@ -158,15 +158,16 @@ pub fn of_error(reason: ErrorReason) -> Explanation {
             NOTHING,
         ),
         ErrorReason::LimitExceeded => told(
-            "A limit of the gateway itself is reached: calls at a time, the size of a message, or the requests that it \
-             allows itself to send to this cloud.",
-            "Try again after the time that the error names; make the message smaller if it is too large.",
+            "A limit of the gateway itself is reached: calls at a time, the size of a message, messages that are on \
+             their way on this connection, or the requests that it allows itself to send to this cloud.",
+            "Try again after the time that the error names; make the message smaller if it is too large; read the \
+             answers that are there.",
             "See the limits in the configuration's [server], and the budget in `isthmus backends NAME`.",
         ),
         ErrorReason::Stalled => told(
-            "The stream was not read for so long that the gateway gave it up.",
-            "Read faster, or watch less; resume with the last token.",
-            NOTHING,
+            "The stream was not read, or the request did not arrive, for so long that the gateway gave it up.",
+            "Read faster, or watch less; resume with the last token. Send a request in full, and its end.",
+            "See `stall` and `request_timeout` in the configuration.",
         ),
         ErrorReason::Internal => told(
             "A fault of the gateway itself.",

@@ -175,6 +175,31 @@ read_only = "yes"
 }
 
 #[test]
+fn limits_follow_the_limits_they_are_part_of() {
+    let server = |text: &str| parse(&format!("{text}\n{BACKEND}")).unwrap().server;
+    let few = server("[server]\nmax_connections = 5\nmax_buffered_mib = 16");
+    assert_eq!(few.max_connections_per_address, 3);
+    assert_eq!(few.max_buffered_mib_per_connection, 16);
+    let lifted = server("[server]\nmax_connections_per_address = 10000");
+    assert_eq!(lifted.max_connections_per_address, 10_000);
+    let patient = server("[watch]\nstall = \"5min\"\nheartbeat = \"20s\"");
+    assert_eq!(patient.answer_timeout, Duration::from_secs(640));
+    refused(
+        &format!(
+            "[server]\nmax_connections = 100\nmax_connections_per_address = 101\nmax_buffered_mib = 16\n\
+             max_buffered_mib_per_connection = 17\nanswer_timeout = \"75s\"\n\
+             request_timeout = \"0s\"\n{BACKEND}"
+        ),
+        &[
+            "f.toml:3:31: `max_connections_per_address` is 101; it must be a whole number from 1 to 100",
+            "f.toml:5:35: `max_buffered_mib_per_connection` is 17; it must be a whole number from 4 to 16",
+            "f.toml:6:18: `answer_timeout` is \"75s\"; it must be a time with its unit in quotes, from \"1m 16s\"",
+            "f.toml:7:19: `request_timeout` is \"0s\"; it must be a time",
+        ],
+    );
+}
+
+#[test]
 fn what_is_no_toml_is_told_as_such() {
     let said = parse("[server\nlisten = \"127.0.0.1:1\"\n")
         .unwrap_err()

@@ -125,7 +125,7 @@ pub enum ErrorReason {
     Draining,
     /// A limit of the gateway itself is reached.
     LimitExceeded,
-    /// A stream was not read for too long.
+    /// A stream was not read, or a request did not arrive, for too long.
     Stalled,
     /// A fault of the gateway itself. Stays the last one, see below.
     Internal,

@@ -87,6 +87,19 @@ pub fn stalled(longer_than: Duration) -> Status {
     .into()
 }
 
+/// The end of a call whose request does not arrive.
+pub fn not_arrived(longer_than: Duration) -> Status {
+    Error::new(
+        ErrorKind::DeadlineExceeded,
+        ErrorReason::Stalled,
+        format!(
+            "the request, or its end, did not arrive within {}",
+            humantime::format_duration(longer_than)
+        ),
+    )
+    .into()
+}
+
 /// The end of a call whose deadline passed while the gateway was at it.
 pub fn deadline_exceeded() -> Status {
     Error::new(

@@ -8,30 +8,52 @@
 //! ```
 
 use crate::{
-    core::client::Client,
+    core,
     server::{
         Settings,
+        addresses::{self, Addresses},
         call::{self, Guard},
+        client::Client,
+        newest::{Newest, Ticket},
+        preface::{self, Again},
+        progress::Tasks,
         together::{Copied, Patient},
+        warn::{Kind, Warnings},
+        writing::Writing,
     },
 };
+use bytes::Bytes;
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
+    rt::{TokioIo, TokioTimer},
     server::conn::auto,
 };
-use std::{future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    io,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
-    time::{sleep, timeout},
+    time::{MissedTickBehavior, interval, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
+/// Whom lines of the log are about that are about no client.
+const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
 /// How long to wait when the machine can take no more connections.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The bytes that a client may send on a connection before it is known whether any of them are wanted, and on each
+/// of its calls. What a call does not read is kept for it.
+const WINDOW: u32 = 256 * 1024;
 
 /// Where connections come from: a TCP listener, or that of a simulated network.
 pub trait Listener: Send + Sync {
@@ -50,9 +72,6 @@ pub trait Listener: Send + Sync {
 
 /// One accepted connection.
 pub trait Connection: AsyncRead + AsyncWrite + Unpin + Send + 'static {
-    /// Waits until the client has spoken, and leaves what it said to be read. False if it hung up instead.
-    fn spoken(&mut self) -> impl Future<Output = io::Result<bool>> + Send;
-
     /// Has what is written sent at once.
     ///
     /// # Errors
@@ -73,10 +92,6 @@ impl Listener for TcpListener {
 }
 
 impl Connection for TcpStream {
-    async fn spoken(&mut self) -> io::Result<bool> {
-        self.peek(&mut [0]).await.map(|bytes| bytes > 0)
-    }
-
     fn no_delay(&self) -> io::Result<()> {
         self.set_nodelay(true)
     }
@@ -95,30 +110,52 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     settings.check(listener.local_addr()?)?;
-    let guard = Arc::new(Guard::new(routes, &settings, drain.clone()));
-    let slots = Arc::new(Semaphore::new(settings.max_connections));
+    let settings = Arc::new(settings);
+    let warnings = Arc::<Warnings>::default();
+    let guard = Arc::new(Guard::new(routes, &settings, &warnings, drain.clone()));
+    let opening = Newest::new(settings.max_opening);
+    let seats = Arc::new(Seats {
+        all: Arc::new(Semaphore::new(settings.max_connections)),
+        addresses: Addresses::new(settings.max_connections_per_address),
+    });
     // Owns the task of every connection; dropping it ends them all.
     let mut connections = JoinSet::new();
-    let mut client = Client::default();
+    let mut number = core::client::Client::default();
     let mut shutdown = pin!(shutdown);
     loop {
-        let (stream, peer) = tokio::select! {
+        let (mut stream, peer) = tokio::select! {
             biased;
             () = &mut shutdown => break,
             Some(_) = connections.join_next() => continue,
-            accepted = accept(&listener) => accepted,
+            accepted = accept(&listener, &warnings) => accepted,
         };
-        let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
-            tracing::warn!(%peer, "refused a connection: there are too many");
+        // There is no need to hear what would be refused.
+        if let Some(why) = seats.full_for(peer.ip()) {
+            refused(&warnings, peer, why);
             continue;
-        };
-        client.0 += 1;
-        let guard = Arc::clone(&guard);
-        let settings = settings.clone();
+        }
+        number.0 += 1;
+        let ticket = opening.enter();
+        let (guard, seats) = (Arc::clone(&guard), Arc::clone(&seats));
+        let (settings, warnings) = (Arc::clone(&settings), Arc::clone(&warnings));
         let drain = drain.clone();
         connections.spawn(async move {
-            let _slot = slot;
-            if let Err(error) = serve_connection(stream, client, guard, &settings, &drain).await {
+            let opened = open(&mut stream, ticket, &settings, &drain).await;
+            let served = match opened {
+                Ok(None) => Ok(()),
+                Ok(Some(read)) => match seats.take(peer.ip()) {
+                    Ok(_seat) => {
+                        let stream = Again::new(read, stream);
+                        serve_connection(stream, peer, number, guard, &settings, &drain).await
+                    }
+                    Err(why) => {
+                        refused(&warnings, peer, why);
+                        Ok(())
+                    }
+                },
+                Err(error) => Err(error.into()),
+            };
+            if let Err(error) = served {
                 tracing::debug!(%peer, %error, "a connection ended");
             }
         });
@@ -135,58 +172,130 @@ pub async fn serve(
     Ok(())
 }
 
+/// The connections that there may be.
+struct Seats {
+    all: Arc<Semaphore>,
+    addresses: Arc<Addresses>,
+}
+
+type Seat = (OwnedSemaphorePermit, addresses::Seat);
+
+const TOO_MANY: &str = "there are too many";
+const TOO_MANY_OF_ADDRESS: &str = "there are too many from its address";
+
+impl Seats {
+    /// Why there is none, if there is none.
+    fn full_for(&self, peer: IpAddr) -> Option<&'static str> {
+        if self.all.available_permits() == 0 {
+            return Some(TOO_MANY);
+        }
+        self.addresses.is_full(peer).then_some(TOO_MANY_OF_ADDRESS)
+    }
+
+    fn take(&self, peer: IpAddr) -> Result<Seat, &'static str> {
+        let all = Arc::clone(&self.all).try_acquire_owned();
+        let all = all.map_err(|_| TOO_MANY)?;
+        let own = self.addresses.seat(peer).ok_or(TOO_MANY_OF_ADDRESS)?;
+        Ok((all, own))
+    }
+}
+
+fn refused(warnings: &Warnings, peer: SocketAddr, why: &str) {
+    if let Some(suppressed) = warnings.due(Kind::Refused, peer.ip()) {
+        tracing::warn!(%peer, why, suppressed, "refused a connection");
+    }
+}
+
 /// The next connection. Failing to accept one (too many open files, a client already gone) is no reason
 /// to stop.
-async fn accept<L: Listener>(listener: &L) -> (L::Connection, SocketAddr) {
+async fn accept<L: Listener>(listener: &L, warnings: &Warnings) -> (L::Connection, SocketAddr) {
     loop {
         match listener.accept().await {
             Ok(accepted) => return accepted,
             Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
+                if let Some(suppressed) = warnings.due(Kind::Accept, NOBODY) {
+                    tracing::warn!(%error, suppressed, "cannot accept a connection");
+                }
                 sleep(ACCEPT_PAUSE).await;
             }
         }
     }
 }
 
+/// What the client says first. `None` if it says nothing, or not in time for others who want to.
+async fn open(
+    stream: &mut impl Connection,
+    ticket: Ticket,
+    settings: &Settings,
+    drain: &CancellationToken,
+) -> io::Result<Option<Bytes>> {
+    tokio::select! {
+        biased;
+        () = drain.cancelled() => Ok(None),
+        read = timeout(settings.preface_timeout, preface::read(stream)) => read?,
+        () = ticket => Ok(None),
+    }
+}
+
 async fn serve_connection(
-    mut stream: impl Connection,
-    client: Client,
+    stream: Again<impl Connection>,
+    peer: SocketAddr,
+    number: core::client::Client,
     guard: Arc<Guard>,
     settings: &Settings,
     drain: &CancellationToken,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    // A client that never speaks is known to hyper only as a handshake without end.
-    tokio::select! {
-        biased;
-        () = drain.cancelled() => return Ok(()),
-        spoken = timeout(settings.first_byte_timeout, stream.spoken()) => {
-            if !spoken?? {
-                return Ok(());
-            }
-        }
-    }
-    stream.no_delay()?;
-
-    let mut builder = auto::Builder::new(TokioExecutor::new()).http2_only();
+    stream.get_ref().no_delay()?;
+    let client = guard.client(peer.ip());
+    let tasks = Tasks {
+        client: Arc::clone(&client),
+        answer_timeout: settings.answer_timeout,
+    };
+    let mut builder = auto::Builder::new(tasks).http2_only();
     builder
         .http2()
         .timer(TokioTimer::new())
         .keep_alive_interval(settings.keepalive_interval)
         .keep_alive_timeout(settings.keepalive_timeout)
         .max_concurrent_streams(settings.max_calls_per_connection)
+        .initial_connection_window_size(WINDOW)
+        .initial_stream_window_size(WINDOW)
         .max_header_list_size(settings.max_header_bytes);
     // Boxed, because the task of a call keeps the room that this takes for as long as its answer lasts: two KiB for
     // each stream.
+    let caller = Arc::clone(&client);
     let service = hyper::service::service_fn(move |request| {
-        Box::pin(client.serve(call::answer(Arc::clone(&guard), request)))
+        let answer = call::answer(Arc::clone(&guard), Arc::clone(&caller), request);
+        Box::pin(number.serve(answer))
     });
-    let socket = TokioIo::new(Copied(stream));
+    let socket = TokioIo::new(Copied(Writing::new(stream, settings.answer_timeout)));
     let mut connection = pin!(builder.serve_connection(socket, service));
+    let mut stuck = pin!(stuck(&client, settings.answer_timeout));
     tokio::select! {
         biased;
         ended = Patient::new(connection.as_mut()) => return ended,
+        () = stuck.as_mut() => return Err(NOT_READ.into()),
         () = drain.cancelled() => connection.as_mut().graceful_shutdown(),
     }
-    connection.await
+    tokio::select! {
+        biased;
+        ended = connection => ended,
+        () = stuck => Err(NOT_READ.into()),
+    }
+}
+
+const NOT_READ: &str = "the client takes no answer";
+
+/// Ready when nothing moves on a connection for which there is something. An answer that HTTP/2 has got in full belongs
+/// to no call any more that could be ended for it.
+async fn stuck(client: &Client, longest: Duration) {
+    let mut tick = interval(longest / 2);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        // The calls end first, by themselves.
+        if client.is_stuck(longest + longest / 4) {
+            return;
+        }
+    }
 }

@@ -3,7 +3,14 @@
 //!
 //! Every data frame that tonic makes holds whole messages, so the end always falls between two messages.
 
-use crate::{grpc::status, server::trace::Record};
+use crate::{
+    grpc::status,
+    server::{
+        pool::Taken,
+        progress::{Piece, Progress},
+        trace::Record,
+    },
+};
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
@@ -12,14 +19,16 @@ use std::{
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
-use tokio::{
-    sync::OwnedSemaphorePermit,
-    time::{Instant, Sleep, sleep_until},
-};
+use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::Status;
+
+/// What is given to HTTP/2 at once: a frame of it. hyper gives all of a piece as soon as there is room for a byte, and
+/// then it is kept where nobody can end it but with the connection.
+const PIECE: usize = 16 * 1024;
 
 /// The body of an answer, with everything that is held for as long as the call lasts.
 #[derive(Debug)]
@@ -31,8 +40,11 @@ pub struct CallBody {
     frames: usize,
     /// Why the next data frame is not passed on any more.
     ending: Option<Status>,
+    /// Of the last data frame, what has not been passed on.
+    rest: Option<(Bytes, Taken)>,
+    call: Arc<Progress>,
     /// The place among the calls under way; given back when the body is dropped.
-    _place: Option<OwnedSemaphorePermit>,
+    _place: Option<Taken>,
     record: Record,
 }
 
@@ -41,7 +53,8 @@ impl CallBody {
     pub fn new(
         inner: tonic::body::Body,
         ends: Ends,
-        place: Option<OwnedSemaphorePermit>,
+        call: Arc<Progress>,
+        place: Option<Taken>,
         record: Record,
     ) -> CallBody {
         CallBody {
@@ -49,60 +62,104 @@ impl CallBody {
             ends,
             frames: 0,
             ending: None,
+            rest: None,
+            call,
             _place: place,
             record,
         }
     }
 
-    fn end(&mut self, status: &Status) -> Frame<Bytes> {
+    /// Passes `data` on, as far as it is a piece.
+    ///
+    /// # Errors
+    /// RESOURCE_EXHAUSTED if it is large and the client has too much already. What is small was let in before the
+    /// client had; and a stream is asked for more only when what it said before is on its way.
+    fn pass_on(&mut self, data: Bytes) -> Result<Frame<Piece>, Status> {
+        let share = &self.call.client.bytes;
+        let taken = match share.take(data.len()) {
+            Some(taken) => taken,
+            None if data.len() <= PIECE || self.frames > 1 => share.take_anyway(data.len()),
+            None => {
+                let status = status::limit_exceeded(format!(
+                    "the answer has {} bytes, and {} of other messages are on their way on this connection",
+                    data.len(),
+                    share.mine()
+                ));
+                self.call.client.refused(status.message());
+                return Err(status);
+            }
+        };
+        Ok(self.piece(data, taken))
+    }
+
+    /// The first piece of `data`; what is left comes later.
+    fn piece(&mut self, mut data: Bytes, mut taken: Taken) -> Frame<Piece> {
+        if data.len() <= PIECE {
+            return Frame::data(Piece::new(data, taken, &self.call));
+        }
+        let piece = Piece::new(data.split_to(PIECE), taken.split(PIECE), &self.call);
+        self.rest = Some((data, taken));
+        Frame::data(piece)
+    }
+
+    fn last(&mut self, trailers: HeaderMap) -> Frame<Piece> {
+        self.record.trailers(&trailers);
+        Frame::trailers(trailers)
+    }
+
+    fn end(&mut self, status: &Status) -> Frame<Piece> {
         // What makes the messages is let go now, not when the client has read the trailers.
         self.inner = None;
         let mut trailers = HeaderMap::new();
         if status.add_header(&mut trailers).is_err() {
             trailers.insert("grpc-status", i32::from(status.code()).into());
         }
-        self.record.trailers(&trailers);
-        Frame::trailers(trailers)
+        self.last(trailers)
     }
 }
 
 impl Body for CallBody {
-    type Data = Bytes;
+    type Data = Piece;
     type Error = Status;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+    ) -> Poll<Option<Result<Frame<Piece>, Status>>> {
         let this = self.get_mut();
+        if let Some((data, taken)) = this.rest.take() {
+            return Poll::Ready(Some(Ok(this.piece(data, taken))));
+        }
         let Some(inner) = &mut this.inner else {
             return Poll::Ready(None);
         };
         match catch_unwind(AssertUnwindSafe(|| Pin::new(inner).poll_frame(cx))) {
-            Ok(Poll::Ready(Some(Ok(frame)))) if frame.is_data() => {
-                if let Some(status) = this.ending.take() {
-                    return Poll::Ready(Some(Ok(this.end(&status))));
+            Ok(Poll::Ready(Some(Ok(frame)))) => match frame.into_data() {
+                Ok(data) => {
+                    if let Some(status) = this.ending.take() {
+                        return Poll::Ready(Some(Ok(this.end(&status))));
+                    }
+                    this.frames += 1;
+                    // A unary answer is one frame and is never cut off. A stream that always has more to say is,
+                    // after what it has to say to its end.
+                    if this.frames > 1
+                        && let Poll::Ready(status) = this.ends.poll(cx)
+                    {
+                        this.ending = Some(status);
+                    }
+                    let frame = this.pass_on(data);
+                    let frame = frame.unwrap_or_else(|status| this.end(&status));
+                    Poll::Ready(Some(Ok(frame)))
                 }
-                this.frames += 1;
-                // A unary answer is one frame and is never cut off. A stream that always has more to say is,
-                // after what it has to say to its end.
-                if this.frames > 1
-                    && let Poll::Ready(status) = this.ends.poll(cx)
-                {
-                    this.ending = Some(status);
+                Err(frame) => {
+                    let trailers = frame.into_trailers().unwrap_or_default();
+                    Poll::Ready(Some(Ok(this.last(trailers))))
                 }
-                Poll::Ready(Some(Ok(frame)))
-            }
-            Ok(Poll::Ready(last)) => {
-                if let Some(Ok(frame)) = &last
-                    && let Some(trailers) = frame.trailers_ref()
-                {
-                    this.record.trailers(trailers);
-                }
-                if last.is_none() {
-                    this.inner = None;
-                }
-                Poll::Ready(last)
+            },
+            Ok(Poll::Ready(Some(Err(status)))) => Poll::Ready(Some(Err(status))),
+            Ok(Poll::Ready(None)) => {
+                this.inner = None;
+                Poll::Ready(None)
             }
             Ok(Poll::Pending) => {
                 let status = match this.ending.take() {
@@ -120,7 +177,7 @@ impl Body for CallBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.as_ref().is_none_or(Body::is_end_stream)
+        self.rest.is_none() && self.inner.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -6,22 +6,40 @@
 //! | file | idea |
 //! | --- | --- |
 //! | `accept.rs` | connections: accept, limit, serve, drain |
+//! | `preface.rs` | what a client says first, before it counts as a connection |
+//! | `addresses.rs` | connections of each address |
+//! | `client.rs` | one connection, and what it has of what all share |
+//! | `pool.rs` | what all share, and how much of it one may take |
+//! | `newest.rs` | what is not complete: the newest is kept, the oldest makes room |
 //! | `together.rs` | what several streams send at the same time leaves in one write |
+//! | `writing.rs` | a socket that is not read is given up |
 //! | `call.rs` | one call, from its headers to its trailers |
 //! | `body.rs` | the answer of a call, which can be ended early with a status |
 //! | `deadline.rs` | `grpc-timeout` |
-//! | `limits.rs` | calls under way, size of a message |
+//! | `limits.rs` | calls under way |
+//! | `request.rs` | the request of a call: its size, and whether it arrives |
+//! | `progress.rs` | whether an answer is taken |
+//! | `warn.rs` | how often to warn |
 //! | `trace.rs` | one span per call |
 //! | `health.rs` | `grpc.health.v1` |
 
 mod accept;
+mod addresses;
 mod body;
 mod call;
+mod client;
 mod deadline;
 mod health;
 mod limits;
+mod newest;
+mod pool;
+mod preface;
+mod progress;
+mod request;
 mod together;
 mod trace;
+mod warn;
+mod writing;
 
 #[cfg(test)]
 mod tests;
@@ -65,16 +83,38 @@ pub struct Settings {
     pub drain_grace: Duration,
     /// Connections at the same time; more are closed as they come. Default 10,000.
     pub max_connections: usize,
-    /// Calls at the same time, streams included; more are answered RESOURCE_EXHAUSTED. Default 100,000.
+    /// Of these from one address, or from one /64 of IPv6. Default 5,000: whoever comes from a single address
+    /// leaves others half of them.
+    pub max_connections_per_address: usize,
+    /// Connections, beside `max_connections`, whose client has not yet said its HTTP/2 preface; with one more, the
+    /// oldest are closed. Default 1,000.
+    pub max_opening: usize,
+    /// Calls at the same time, streams included; more are answered RESOURCE_EXHAUSTED. A connection that has calls
+    /// already may not have more of them than it leaves free. Default 100,000.
     pub max_calls: usize,
     /// Calls at the same time on one connection. Clients queue what is above it silently. Default 1,000.
     pub max_calls_per_connection: u32,
+    /// Of all calls those whose request has not arrived in full; with one more, the oldest are answered
+    /// RESOURCE_EXHAUSTED. Default 10,000.
+    pub max_unfinished: usize,
     /// The largest message taken, in bytes, before and after decompression. Default 4 MiB.
     pub max_message_bytes: usize,
+    /// Bytes of messages that are on their way: requests from when they are announced until they are handled, and
+    /// answers until the network has taken them. What would be more is answered RESOURCE_EXHAUSTED. A connection
+    /// that has more than 64 KiB already may not have more than it leaves free. Default 256 MiB.
+    pub max_buffered_bytes: usize,
+    /// Of these on one connection. Default 32 MiB. One message is let through whatever its size.
+    pub max_buffered_bytes_per_connection: usize,
     /// The largest header list taken, in bytes. Default 16 KiB.
     pub max_header_bytes: u32,
-    /// How long a connection may be open without a byte from its client. Default 10 s.
-    pub first_byte_timeout: Duration,
+    /// How long a client may take for its HTTP/2 preface, the SETTINGS that end it included. Default 10 s.
+    pub preface_timeout: Duration,
+    /// How long a message of a request may take to arrive, and the end of the request, or the next message, after it.
+    /// Default 30 s.
+    pub request_timeout: Duration,
+    /// How long a client may take nothing of an answer that is there for it. Longer than `stall` and a heartbeat, so
+    /// that a watch has ended with a status before. Default 150 s.
+    pub answer_timeout: Duration,
     /// After so much silence a connection is asked whether it is still there. Default 20 s.
     pub keepalive_interval: Duration,
     /// And closed if it does not answer for so long. Default 20 s.
@@ -91,11 +131,18 @@ impl Default for Settings {
             allow_non_loopback: false,
             drain_grace: Duration::from_secs(10),
             max_connections: 10_000,
+            max_connections_per_address: 5_000,
+            max_opening: 1_000,
             max_calls: 100_000,
             max_calls_per_connection: 1_000,
+            max_unfinished: 10_000,
             max_message_bytes: 4 * 1024 * 1024,
+            max_buffered_bytes: 256 * 1024 * 1024,
+            max_buffered_bytes_per_connection: 32 * 1024 * 1024,
             max_header_bytes: 16 * 1024,
-            first_byte_timeout: Duration::from_secs(10),
+            preface_timeout: Duration::from_secs(10),
+            request_timeout: Duration::from_secs(30),
+            answer_timeout: Duration::from_secs(150),
             keepalive_interval: Duration::from_secs(20),
             keepalive_timeout: Duration::from_secs(20),
             stall: Duration::from_secs(60),

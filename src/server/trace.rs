@@ -1,8 +1,10 @@
 //! One span per call, from its headers to its last frame, with the status it ended with.
 
+use crate::server::{client::Client, warn::Kind};
 use http::{HeaderMap, Uri, uri::PathAndQuery};
 use opentelemetry::propagation::{Extractor, TextMapPropagator};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
+use std::sync::Arc;
 use tokio::time::Instant;
 use tonic::Code;
 use tracing::{Span, field::Empty};
@@ -17,11 +19,12 @@ pub struct Record {
     path: Option<PathAndQuery>,
     begun: Instant,
     code: Option<Code>,
+    client: Arc<Client>,
 }
 
 impl Record {
     /// Opens the span. Its parent is the one that `traceparent` names, if any.
-    pub fn open(uri: &Uri, headers: &HeaderMap) -> Record {
+    pub fn open(uri: &Uri, headers: &HeaderMap, client: &Arc<Client>) -> Record {
         let name = uri.path().trim_start_matches('/');
         let (service, method) = name.split_once('/').unwrap_or((name, ""));
         let span = tracing::info_span!(
@@ -44,6 +47,7 @@ impl Record {
             path: uri.path_and_query().cloned(),
             begun: Instant::now(),
             code: None,
+            client: Arc::clone(client),
         }
     }
 
@@ -82,8 +86,11 @@ impl Drop for Record {
         }
         let duration_ms = self.begun.elapsed().as_millis() as u64;
         let (_entered, call) = (self.span.enter(), self.name());
-        if code == Code::Internal {
-            tracing::warn!(call, ?code, duration_ms, "a call ended with a fault");
+        if code == Code::Internal
+            && let Some(suppressed) = self.client.warns(Kind::Fault)
+        {
+            let peer = self.client.peer;
+            tracing::warn!(call, ?code, duration_ms, %peer, suppressed, "a call ended with a fault");
         } else {
             tracing::debug!(call, ?code, duration_ms, "a call ended");
         }

@@ -55,10 +55,6 @@ impl server::Listener for Listener {
 }
 
 impl server::Connection for Connection {
-    async fn spoken(&mut self) -> io::Result<bool> {
-        self.0.peek(&mut [0]).await.map(|bytes| bytes > 0)
-    }
-
     fn no_delay(&self) -> io::Result<()> {
         self.0.set_nodelay(true)
     }

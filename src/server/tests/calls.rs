@@ -171,7 +171,7 @@ async fn connections_above_the_limit_are_closed() {
 #[tokio::test]
 async fn a_connection_that_never_speaks_is_closed() {
     let (_, server) = Scripted::serve(Settings {
-        first_byte_timeout: Duration::from_millis(50),
+        preface_timeout: Duration::from_millis(50),
         ..Settings::default()
     })
     .await;

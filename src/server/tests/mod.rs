@@ -3,6 +3,10 @@
 mod calls;
 mod drain;
 mod gateway;
+mod opening;
+mod rude;
 mod services;
 mod spans;
 mod support;
+mod unfinished;
+mod unread;

@@ -147,6 +147,8 @@ impl RealizationService for Scripted {
         match request.get_ref().name.as_str() {
             "panic" => panic!("as the script says"),
             "never" => std::future::pending().await,
+            "large" => return Ok(Response::new(answer_of(LARGE))),
+            "small" => return Ok(Response::new(answer_of(1_000))),
             "held" => {
                 self.arrived.notify_one();
                 self.release.notified().await;
@@ -200,6 +202,18 @@ impl RealizationService for Scripted {
         _: tonic::Request<pb::WaitRealizationRequest>,
     ) -> Result<Response<pb::WaitRealizationResponse>, Status> {
         Err(Status::unimplemented("not in the script"))
+    }
+}
+
+/// The bytes of a large answer.
+pub const LARGE: usize = 1024 * 1024;
+
+fn answer_of(bytes: usize) -> pb::GetRealizationResponse {
+    pb::GetRealizationResponse {
+        realization: Some(pb::Realization {
+            native_state: "x".repeat(bytes),
+            ..Default::default()
+        }),
     }
 }
 

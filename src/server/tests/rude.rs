@@ -1,0 +1,131 @@
+//! A client that does only what it is told to, frame by frame, from whatever loopback address.
+
+use crate::server::tests::support::soon;
+use bytes::{BufMut, Bytes, BytesMut};
+use h2::{
+    RecvStream, SendStream,
+    client::{Builder, ResponseFuture, SendRequest},
+};
+use http::{Request, Response};
+use prost::Message;
+use std::net::{IpAddr, SocketAddr};
+use tokio::{
+    net::{TcpSocket, TcpStream},
+    task::JoinHandle,
+};
+use tonic::Status;
+
+pub const GET: &str = "/isthmus.v1.RealizationService/GetRealization";
+pub const WATCH: &str = "/isthmus.v1.RealizationService/WatchRealization";
+pub const CHECK: &str = "/grpc.health.v1.Health/Check";
+
+/// One HTTP/2 connection.
+pub struct Rude {
+    sender: SendRequest<Bytes>,
+    address: SocketAddr,
+    /// Ends with the connection.
+    pub driver: JoinHandle<Result<(), h2::Error>>,
+}
+
+/// A connection from this address, on which nothing has been said.
+pub async fn dial(from: &str, address: SocketAddr) -> TcpStream {
+    let from: IpAddr = from.parse().unwrap();
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::new(from, 0)).unwrap();
+    socket.connect(address).await.unwrap()
+}
+
+impl Rude {
+    pub async fn connect(address: SocketAddr) -> Rude {
+        Rude::with(&Builder::new(), dial("127.0.0.1", address).await, address).await
+    }
+
+    /// One that lets the server send so many bytes on each stream.
+    pub async fn reading(window: u32, address: SocketAddr) -> Rude {
+        let mut builder = Builder::new();
+        builder.initial_window_size(window);
+        Rude::with(&builder, dial("127.0.0.1", address).await, address).await
+    }
+
+    pub async fn with(builder: &Builder, stream: TcpStream, address: SocketAddr) -> Rude {
+        let (sender, connection) = builder.handshake(stream).await.unwrap();
+        Rude {
+            sender,
+            address,
+            driver: tokio::spawn(connection),
+        }
+    }
+
+    /// Sends the headers of a call.
+    pub async fn begin(&mut self, path: &str) -> Call {
+        let request = self.request(path);
+        self.send(request).await
+    }
+
+    pub fn request(&self, path: &str) -> Request<()> {
+        Request::post(format!("http://{}{path}", self.address))
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+            .body(())
+            .unwrap()
+    }
+
+    pub async fn send(&mut self, request: Request<()>) -> Call {
+        let mut sender = soon(self.sender.clone().ready()).await.unwrap();
+        let (answer, request) = sender.send_request(request, false).unwrap();
+        Call { answer, request }
+    }
+
+    /// Sends a whole call.
+    pub async fn call(&mut self, path: &str, message: &impl Message) -> Call {
+        let mut call = self.begin(path).await;
+        call.say(framed(&message.encode_to_vec()), true);
+        call
+    }
+}
+
+/// One call.
+pub struct Call {
+    pub answer: ResponseFuture,
+    pub request: SendStream<Bytes>,
+}
+
+impl Call {
+    pub fn say(&mut self, bytes: Bytes, is_end: bool) {
+        self.request.send_data(bytes, is_end).unwrap();
+    }
+
+    /// The status it ends with, or how HTTP/2 ended it.
+    pub async fn status(self) -> Result<Status, h2::Error> {
+        let _request = self.request;
+        ended(soon(self.answer).await?).await
+    }
+}
+
+/// Reads an answer to its end, and never makes room for more.
+pub async fn ended(answer: Response<RecvStream>) -> Result<Status, h2::Error> {
+    let (parts, mut body) = answer.into_parts();
+    if let Some(status) = Status::from_header_map(&parts.headers) {
+        return Ok(status);
+    }
+    while let Some(data) = soon(body.data()).await {
+        data?;
+    }
+    let trailers = soon(body.trailers()).await?.expect("trailers");
+    Ok(Status::from_header_map(&trailers).expect("a status"))
+}
+
+/// A message with the prefix of gRPC.
+pub fn framed(message: &[u8]) -> Bytes {
+    let mut framed = announced(message.len());
+    framed.put_slice(message);
+    framed.freeze()
+}
+
+/// The prefix of a message of this length.
+pub fn announced(length: usize) -> BytesMut {
+    let mut prefix = BytesMut::new();
+    prefix.put_u8(0);
+    prefix.put_u32(length as u32);
+    prefix
+}

@@ -13,7 +13,7 @@ use crate::{
         Settings,
         body::{CallBody, Ends},
         client::Client,
-        deadline,
+        deadline, form,
         limits::{self, CHECKS},
         newest::Newest,
         pool::{Pool, Taken},
@@ -87,7 +87,7 @@ impl Guard {
     }
 }
 
-/// Answers one call of `client`. Whatever happens, it gets a gRPC status.
+/// Answers one call of `client`. Whatever happens, it gets a gRPC status, or what it asked is no gRPC.
 pub async fn answer(
     guard: Arc<Guard>,
     client: Arc<Client>,
@@ -96,9 +96,14 @@ pub async fn answer(
     let call = Progress::of_this_call().unwrap_or_else(|| Progress::new(client));
     let mut record = Record::open(request.uri(), request.headers(), &call.client);
     let span = record.span();
-    let outcome = attempt(&guard, &call, request, &record)
-        .instrument(span)
-        .await;
+    let outcome = match form::refuse(&request) {
+        Some(refusal) => Ok((refusal, None, Ends::never())),
+        None => {
+            attempt(&guard, &call, request, &record)
+                .instrument(span)
+                .await
+        }
+    };
     call.release();
     let (response, place, ends) = match outcome {
         Ok(admitted) => admitted,

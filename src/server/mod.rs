@@ -13,6 +13,7 @@
 //! | `newest.rs` | what is not complete: the newest is kept, the oldest makes room |
 //! | `together.rs` | what several streams send at the same time leaves in one write |
 //! | `writing.rs` | a socket that is not read is given up |
+//! | `form.rs` | what is no gRPC |
 //! | `call.rs` | one call, from its headers to its trailers |
 //! | `body.rs` | the answer of a call, which can be ended early with a status |
 //! | `deadline.rs` | `grpc-timeout` |
@@ -29,6 +30,7 @@ mod body;
 mod call;
 mod client;
 mod deadline;
+mod form;
 mod health;
 mod limits;
 mod newest;

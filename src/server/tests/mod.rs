@@ -2,6 +2,7 @@
 
 mod calls;
 mod drain;
+mod form;
 mod gateway;
 mod opening;
 mod rude;

@@ -10,7 +10,7 @@ use std::{
     io::{self, IsTerminal},
     time::Duration,
 };
-use tracing::{Subscriber, level_filters::LevelFilter};
+use tracing::{Level, Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{
     Layer,
     filter::{FilterExt, ParseError, Targets, filter_fn},
@@ -125,6 +125,20 @@ fn filter(setting: Option<&str>) -> Result<Targets, ParseError> {
             .and_then(|text| text.parse().ok())
             .unwrap_or(Targets::new().with_default(LevelFilter::INFO))),
     }
+    .map(hushed)
+}
+
+/// Without the warnings of HTTP/2 about its peer, which could fill the log with them: a frame, a line. Who wants more
+/// than warnings, or names the library, gets them.
+fn hushed(filter: Targets) -> Targets {
+    const LIBRARY: &str = "h2";
+    let warns =
+        filter.would_enable(LIBRARY, &Level::WARN) && !filter.would_enable(LIBRARY, &Level::DEBUG);
+    let is_named = filter.iter().any(|(target, _)| target.starts_with(LIBRARY));
+    match warns && !is_named {
+        true => filter.with_target(LIBRARY, LevelFilter::ERROR),
+        false => filter,
+    }
 }
 
 fn exporter(endpoint: &str) -> Result<SdkTracerProvider, ExporterBuildError> {
@@ -195,6 +209,26 @@ mod tests {
 
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
+        }
+    }
+
+    #[test]
+    fn warnings_of_http2_are_for_those_who_want_them() {
+        for (directives, warns) in [
+            ("info", false),
+            ("warn,isthmus=debug", false),
+            ("debug", true),
+            ("info,h2=warn", true),
+            ("isthmus=trace", false),
+        ] {
+            let filter = filter(Some(directives)).unwrap();
+            let library = "h2::proto::ping_pong";
+            assert_eq!(
+                filter.would_enable(library, &Level::WARN),
+                warns,
+                "{directives}"
+            );
+            assert!(filter.would_enable("isthmus::server", &Level::WARN));
         }
     }
 

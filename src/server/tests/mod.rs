@@ -11,3 +11,4 @@ mod spans;
 mod support;
 mod unfinished;
 mod unread;
+mod warnings;

@@ -20,7 +20,7 @@ use tracing_subscriber::{Layer, filter::Targets, layer::SubscriberExt};
 /// As long as there is just one subscriber, `tracing` asks only the one of the thread on which a
 /// span is first met. That may be the thread of another test, which has none, and the span would be
 /// off for all threads. With more than one it asks them all.
-static BYSTANDERS: LazyLock<[Dispatch; 2]> =
+pub static BYSTANDERS: LazyLock<[Dispatch; 2]> =
     LazyLock::new(|| [(); 2].map(|()| Dispatch::new(NoSubscriber::new())));
 
 /// Keeps what is exported.

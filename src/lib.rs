@@ -10,6 +10,7 @@
 //! - [`grpc`]: the only place that knows prost types;
 //! - [`server`]: connections, calls, health, reflection, drain;
 //! - [`telemetry`]: logs and spans;
+//! - [`text`]: text from outside, made fit for people to read;
 //! - [`config`]: the configuration file, and everything that is wrong with it;
 //! - [`cli`]: the command, which puts all of this together;
 //! - [`simulator`]: both clouds on loopback, for the demo and the tests.
@@ -35,3 +36,4 @@ pub mod server;
 pub mod simulator;
 pub mod store;
 pub mod telemetry;
+pub mod text;

@@ -8,12 +8,17 @@
 
 mod support;
 
+use base64::{
+    Engine,
+    prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD},
+};
 use http::{Method, StatusCode};
 use isthmus::{
     core::settings::BackendSettings,
     grpc::pb::{self, Goal},
+    rest::redact::WITHHELD,
     simulator::{
-        faults::{Answer, Fault, Rule},
+        faults::{Answer, Fault, Faults, Rule},
         nsx::{NsxOptions, NsxSimulator},
         openstack::{OpenstackOptions, OpenstackSimulator},
     },
@@ -95,6 +100,80 @@ fn quoting_refusal(status: StatusCode, bare: &str) -> Answer {
     )
 }
 
+/// What a cloud may make of a secret that it gives back, whole or in part: nobody needs more than a decoder to read it.
+fn forms(secret: &str) -> Vec<String> {
+    let bytes = secret.as_bytes();
+    let each = |form: &dyn Fn(&u8) -> String, between: &str| -> String {
+        let all: Vec<String> = bytes.iter().map(form).collect();
+        all.join(between)
+    };
+    let mut forms = vec![
+        secret[..8].to_owned(),
+        secret[secret.len() - 6..].to_owned(),
+        each(&|byte| format!("%{byte:02X}"), ""),
+        each(&|byte| format!("{byte:02x}"), ""),
+        each(&|byte| format!("{byte:02X}"), ":"),
+        each(&|byte| format!("0x{byte:02x}"), ", "),
+        each(&|byte| format!("\\u{byte:04x}"), ""),
+        each(&|byte| format!("\\x{byte:02x}"), ""),
+        BASE64_STANDARD_NO_PAD.encode(&secret[3..9]),
+    ];
+    for before in ["", "a", "b:"] {
+        let more = format!("{before}{secret}\u{ff}\u{fe}");
+        forms.push(BASE64_STANDARD.encode(&more));
+        forms.push(BASE64_URL_SAFE_NO_PAD.encode(&more));
+    }
+    forms
+}
+
+/// Lets every kind of write be refused in words that quote its key, in every form and in every kind of answer. The
+/// outcome of each is known at once, or the quotation is lost in a write in doubt.
+async fn quote_everything(
+    running: &Running,
+    backend: &str,
+    faults: &Faults,
+    wanted: &pb::Connection,
+    seen: &mut Seen,
+) {
+    let created = running.create(backend, wanted.clone()).await;
+    let (connection, _) = created.expect("the cloud is well");
+    let paths = vec!["peer.psk".to_owned()];
+    let update = pb::UpdateConnectionRequest {
+        connection: Some(pb::Connection {
+            name: connection.name,
+            peer: wanted.peer.clone(),
+            ..pb::Connection::default()
+        }),
+        update_mask: Some(prost_types::FieldMask { paths }),
+        validate_only: false,
+    };
+    let statuses = [
+        StatusCode::BAD_REQUEST,
+        StatusCode::NOT_FOUND,
+        StatusCode::CONFLICT,
+        StatusCode::UNPROCESSABLE_ENTITY,
+        StatusCode::INTERNAL_SERVER_ERROR,
+    ];
+    for (form, status) in forms(PSK).iter().zip(statuses.into_iter().cycle()) {
+        let plain = Answer::text(status, "text/plain", format!("what is {form}?"));
+        let answers = [quoting_refusal(status, form), plain];
+        // Whether a write happened that something else than the cloud refuses with 500 would be looked for.
+        let known = 1 + usize::from(status.is_client_error());
+        for answer in &answers[..known] {
+            for method in [Method::POST, Method::PUT] {
+                faults.inject(Rule::on(method, "vpn", Fault::Answer(answer.clone())));
+            }
+            let created = running.create(backend, wanted.clone()).await;
+            let update = update.clone();
+            let updated = running.connections().update_connection(update).await;
+            assert!(created.is_err() && updated.is_err(), "{status}: {form}");
+            seen.note_result(&created);
+            seen.note_result(&updated);
+            faults.clear();
+        }
+    }
+}
+
 async fn use_everything(running: &Running, backend: &str, wanted: pb::Connection, seen: &mut Seen) {
     let created = running.create(backend, wanted.clone()).await;
     seen.note_result(&created);
@@ -160,6 +239,44 @@ async fn fail_everything(
     );
 }
 
+/// Lets both clouds show objects with keys in them, under names that no document has.
+async fn show_everything(
+    running: &Running,
+    nsx: &NsxSimulator,
+    openstack: &OpenstackSimulator,
+    seen: &mut Seen,
+) {
+    let keys = serde_json::json!({
+        "preSharedKey": PSK, "ike": [{"shared_secret": {"clear": PSK}}],
+        "options": [{"key": "psk", "value": PSK}, {"name": "passphrase", "value": [PSK]}],
+    });
+    let shown = |object: serde_json::Value| {
+        let mut object = object;
+        let fields = object.as_object_mut().unwrap();
+        fields.extend(keys.as_object().unwrap().clone());
+        object
+    };
+    let session = shown(serde_json::json!({
+        "id": "shown", "display_name": "x", "resource_type": "PolicyBasedIPSecVPNSession", "peer_endpoint_id": "shown",
+        "policy_rules": [shown(serde_json::json!({"id": "1"}))],
+    }));
+    let row = shown(serde_json::json!({"id": "shown", "name": "x", "project_id": "p"}));
+    let row = serde_json::json!({ "ipsec_site_connection": row });
+    for (backend, faults, object) in [
+        ("nsx-a", nsx.faults(), session),
+        ("os-a", openstack.faults(), row),
+    ] {
+        let answer = Answer::json(StatusCode::OK, &object);
+        faults.inject(Rule::on(Method::GET, "/shown$", Fault::Answer(answer)));
+        let name = format!("backends/{backend}/connections/shown");
+        let request = pb::GetConnectionRequest { name };
+        let answer = running.connections().get_connection(request).await;
+        assert!(format!("{answer:?}").contains("options"), "{answer:?}");
+        seen.note_result(&answer);
+        faults.clear();
+    }
+}
+
 fn secrets_of(settings: &BackendSettings) -> Vec<String> {
     use secrecy::ExposeSecret;
     settings
@@ -191,7 +308,8 @@ async fn no_secret_is_ever_told() {
         clouds::nsx("nsx-a", &nsx),
         clouds::openstack("os-a", &openstack),
     ];
-    let mut canaries: Vec<String> = settings.iter().flat_map(secrets_of).collect();
+    let passwords: Vec<String> = settings.iter().flat_map(secrets_of).collect();
+    let mut canaries = passwords.clone();
     canaries.extend([PSK.to_owned(), NEW_PSK.to_owned()]);
     let mut seen = Seen::default();
     seen.note(&settings);
@@ -238,8 +356,33 @@ async fn no_secret_is_ever_told() {
         nsx.faults().clear();
         openstack.faults().clear();
     }
+    let wanted = References::of(&openstack).connection("os-a");
+    quote_everything(&running, "os-a", openstack.faults(), &wanted, &mut seen).await;
+    let wanted = clouds::nsx_connection("nsx-a");
+    quote_everything(&running, "nsx-a", nsx.faults(), &wanted, &mut seen).await;
+    canaries.extend(forms(PSK));
+    let withheld = seen.0.iter().filter(|text| text.contains(WITHHELD)).count();
+    assert!(
+        withheld > 80,
+        "the quotations came as far as they can: {withheld}"
+    );
+
+    show_everything(&running, &nsx, &openstack, &mut seen).await;
+
     // Logins that are refused name the user, never the password.
-    nsx.state().set_password("admin", "another");
+    for (faults, path, status) in [
+        (nsx.faults(), "session/create", StatusCode::FORBIDDEN),
+        (openstack.faults(), "auth/tokens", StatusCode::UNAUTHORIZED),
+    ] {
+        // Pieces of these passwords are words that stand elsewhere, too.
+        let quoted: Vec<String> = passwords
+            .iter()
+            .flat_map(|it| forms(it).split_off(2))
+            .collect();
+        let refusal = quoting_refusal(status, &quoted.join(" and "));
+        faults.inject(Rule::on(Method::POST, path, Fault::Answer(refusal)));
+        canaries.extend(quoted);
+    }
     nsx.state().expire_sessions();
     openstack.state().expire_all_tokens();
     fail_everything(

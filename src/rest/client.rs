@@ -2,11 +2,14 @@
 
 use crate::rest::{
     budget::{self, Budget, Class, Exhausted},
+    redact,
     transport::{Network, Transport},
 };
+use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, header::COOKIE};
 use reqwest::Url;
+use secrecy::{ExposeSecret, SecretString};
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
@@ -66,6 +69,8 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// The body.
     pub body: Bytes,
+    /// What the request had in its headers that nobody may see. The [`Client`] notes it, for refusals only.
+    pub carried: Carried,
 }
 
 impl fmt::Debug for Answer {
@@ -76,6 +81,21 @@ impl fmt::Debug for Answer {
 }
 
 impl Answer {
+    /// Words of this answer fit to be shown, at most `limit` bytes: [`redact::said`] for what the request had in its
+    /// headers, and for the `secrets` that it had in its body.
+    pub fn said(&self, text: &str, limit: usize, secrets: &[&str]) -> String {
+        let mut secrets = secrets.to_vec();
+        secrets.extend(
+            self.carried
+                .passwords
+                .iter()
+                .map(ExposeSecret::expose_secret),
+        );
+        let tokens = self.carried.tokens.iter().map(ExposeSecret::expose_secret);
+        let tokens: Vec<&str> = tokens.collect();
+        redact::said(text, limit, &secrets, &tokens)
+    }
+
     /// Whether the status is 2xx.
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
@@ -103,6 +123,41 @@ impl Answer {
     /// does not.
     pub fn patience(&self) -> Duration {
         self.retry_after().unwrap_or(budget::DEFAULT_PAUSE)
+    }
+}
+
+/// The secrets in the headers of a request.
+#[derive(Debug, Clone, Default)]
+pub struct Carried {
+    passwords: Vec<SecretString>,
+    tokens: Vec<SecretString>,
+}
+
+impl Carried {
+    /// Those of every header that is marked as sensitive.
+    fn by(headers: &HeaderMap) -> Carried {
+        let mut carried = Carried::default();
+        let sensitive = headers.iter().filter(|(_, value)| value.is_sensitive());
+        for (name, value) in sensitive {
+            let Ok(text) = value.to_str() else {
+                continue;
+            };
+            if let Some(pair) = text.strip_prefix("Basic ") {
+                let pair = BASE64_STANDARD.decode(pair).unwrap_or_default();
+                let pair = String::from_utf8_lossy(&pair);
+                let password = pair
+                    .split_once(':')
+                    .map_or(&*pair, |(_, password)| password);
+                carried.passwords.push(password.into());
+            } else if *name == COOKIE {
+                let values = text.split("; ").filter_map(|cookie| cookie.split_once('='));
+                carried.tokens.extend(values.map(|(_, value)| value.into()));
+            } else {
+                let token = text.strip_prefix("Bearer ").unwrap_or(text);
+                carried.tokens.push(token.into());
+            }
+        }
+        carried
     }
 }
 
@@ -245,15 +300,18 @@ impl Client {
         let result = timeout_at(deadline, self.transport.exchange(request))
             .instrument(span.clone())
             .await;
-        let result = result.unwrap_or_else(|_| {
+        let mut result = result.unwrap_or_else(|_| {
             Err(Failure {
                 kind: FailureKind::Deadline,
                 sent: Sent::Maybe,
                 message: "no whole answer before the deadline".to_owned(),
             })
         });
-        match &result {
+        match &mut result {
             Ok(answer) => {
+                if !answer.is_success() {
+                    answer.carried = Carried::by(&request.headers);
+                }
                 span.record("http.response.status_code", answer.status);
                 if answer.status >= 400 {
                     span.record("otel.status_code", "ERROR");
@@ -288,6 +346,7 @@ pub fn not_allowed(exhausted: Exhausted) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::{HeaderName, HeaderValue, header::AUTHORIZATION};
 
     #[test]
     fn patience_is_as_the_cloud_says_within_reason() {
@@ -300,6 +359,7 @@ mod tests {
                 status: 429,
                 headers,
                 body: Bytes::new(),
+                carried: Carried::default(),
             }
         };
         let seconds = |text| answer(text).retry_after().map(|it| it.as_secs());
@@ -311,5 +371,31 @@ mod tests {
         // As it stands it would overflow whatever it is added to.
         assert_eq!(seconds(Some("18446744073709551615")), Some(300));
         assert_eq!(answer(Some("0")).patience(), Duration::from_secs(1));
+    }
+
+    #[test]
+    fn the_words_of_a_refusal_do_not_quote_what_its_request_had_in_its_headers() {
+        let said = |name: HeaderName, value: &str, words: &str| {
+            let mut value = HeaderValue::from_str(value).unwrap();
+            value.set_sensitive(true);
+            let answer = Answer {
+                status: 400,
+                headers: HeaderMap::new(),
+                body: Bytes::new(),
+                carried: Carried::by(&HeaderMap::from_iter([(name, value)])),
+            };
+            assert!(!format!("{answer:?} {:?}", answer.carried).contains("canary"));
+            answer.said(words, 80, &["another"]) == redact::WITHHELD
+        };
+        let basic = format!("Basic {}", BASE64_STANDARD.encode("admin:can:ary"));
+        assert!(said(AUTHORIZATION, &basic, &basic["Basic ".len()..]));
+        assert!(said(AUTHORIZATION, &basic, "the password is n:ar"));
+        assert!(!said(AUTHORIZATION, &basic, "admin may not do it: Basic"));
+        assert!(said(AUTHORIZATION, "Bearer canary-1", "bad canary-1"));
+        assert!(!said(AUTHORIZATION, "Bearer canary-1", "bad Bearer"));
+        let cookie = "JSESSIONID=canary-1; route=1";
+        assert!(said(COOKIE, cookie, "bad canary-1"));
+        assert!(!said(COOKIE, cookie, "JSESSIONID, route 1"));
+        assert!(said(COOKIE, cookie, "bad other"), "of the body");
     }
 }

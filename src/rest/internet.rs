@@ -1,7 +1,7 @@
 //! The network the product runs on: HTTP over TCP and TLS, by reqwest.
 
 use crate::rest::{
-    client::{Answer, Failure, FailureKind, MAX_ANSWER_BYTES, Options, Request, Sent},
+    client::{Answer, Carried, Failure, FailureKind, MAX_ANSWER_BYTES, Options, Request, Sent},
     redact,
     transport::{Network, Transport},
 };
@@ -80,6 +80,7 @@ impl Transport for Http {
             status,
             headers,
             body,
+            carried: Carried::default(),
         })
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod budget;
 pub mod client;
+pub mod echo;
 pub mod internet;
 pub mod json;
 pub mod patience;

@@ -1,39 +1,33 @@
-//! Makes upstream text fit to be shown: bounded, printable, without secrets.
+//! Makes what a cloud says fit to be shown: bounded, readable, without secrets.
 
-/// Keys whose values are never shown, in any upstream text or body.
-const SECRET_KEYS: [&str; 12] = [
-    "psk",
-    "password",
-    "j_password",
-    "secret",
-    "token",
-    "authorization",
-    "cookie",
-    "set-cookie",
-    "jsessionid",
-    "x-xsrf-token",
-    "x-auth-token",
-    "x-subject-token",
-];
+use crate::{
+    rest::echo::{quotes, quotes_token},
+    text::clean,
+};
+use serde_json::{Map, Value};
 
-/// Whether a value under this key must not be shown.
-pub fn is_secret_key(key: &str) -> bool {
-    SECRET_KEYS
-        .iter()
-        .any(|secret| key.eq_ignore_ascii_case(secret))
+/// What is shown in place of a text that may quote a secret of its request.
+pub const WITHHELD: &str = "(withheld: it may quote the key or the password)";
+
+/// A cloud's words about a request that carried these `secrets`, keys and passwords, and `tokens`: [`tidy`], or
+/// [`WITHHELD`] if they may quote one of them.
+pub fn said(text: &str, limit: usize, secrets: &[&str], tokens: &[&str]) -> String {
+    // What is not shown cannot tell anything.
+    let text: String = text.chars().take(limit * 2).collect();
+    let cleaned = clean(&text);
+    let quotes = |text: &str| quotes(text, secrets) || quotes_token(text, tokens);
+    if quotes(&text) || quotes(&cleaned) {
+        WITHHELD.to_owned()
+    } else {
+        tidy(&cleaned, limit)
+    }
 }
 
-/// Shortens to at most `limit` bytes, replaces control characters by blanks, and blanks out what follows
-/// a secret's name (`psk: …`, `"password": "…"`).
-///
-/// Known secrets should be removed by [`without`] first: a cloud may quote a value without its name.
+/// Cleans a text, blanks out what follows a secret's name (`psk: …`, `"password": "…"`), and shortens it to at most
+/// `limit` bytes.
 pub fn tidy(text: &str, limit: usize) -> String {
-    let printable: String = text
-        .chars()
-        .take(limit * 2)
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
-    let mut shown = blank_named_secrets(&printable);
+    let text: String = text.chars().take(limit * 2).collect();
+    let mut shown = without_named_secrets(&clean(&text));
     if shown.len() > limit {
         let mut end = limit;
         while !shown.is_char_boundary(end) {
@@ -45,63 +39,186 @@ pub fn tidy(text: &str, limit: usize) -> String {
     shown
 }
 
-/// Removes every occurrence of the given secrets, if they are long enough to be told from ordinary text.
-pub fn without(text: &str, secrets: &[&str]) -> String {
-    let mut shown = text.to_owned();
-    for secret in secrets.iter().filter(|secret| secret.len() >= 4) {
-        shown = shown.replace(secret, "***");
+/// Removes every field whose name looks like that of a secret, at any depth, and the `value` of every pair whose
+/// `key` or `name` does.
+pub fn forget_secrets(object: &mut Map<String, Value>) {
+    let is_pair = object.contains_key("value");
+    let names_secret = |key: &str| {
+        let name = object.get(key).and_then(Value::as_str);
+        name.is_some_and(is_secret_key)
+    };
+    let value_is_secret = is_pair && (names_secret("key") || names_secret("name"));
+    object.retain(|key, value| {
+        let is_secret = match key.as_str() {
+            "value" => value_is_secret,
+            "key" if is_pair => false,
+            key => is_secret_key(key),
+        };
+        if !is_secret {
+            forget_secrets_in(value);
+        }
+        !is_secret
+    });
+}
+
+fn forget_secrets_in(value: &mut Value) {
+    match value {
+        Value::Object(object) => forget_secrets(object),
+        Value::Array(list) => list.iter_mut().for_each(forget_secrets_in),
+        _ => {}
     }
+}
+
+/// What the name of a secret contains, however it is written: `pre_shared_key`, `preSharedKey`, `X-Auth-Token`.
+const SECRET_PARTS: [&str; 13] = [
+    "psk",
+    "sharedkey",
+    "privatekey",
+    "apikey",
+    "secret",
+    "passw",
+    "passphrase",
+    "passcode",
+    "token",
+    "credential",
+    "cookie",
+    "authorization",
+    "sessionid",
+];
+
+/// What it may end with, as a word of its own. Not a `public_key`, which is nobody's secret.
+const SECRET_ENDS: [&str; 4] = ["key", "keys", "pass", "pwd"];
+
+/// Whether a value under this name must not be shown.
+pub fn is_secret_key(key: &str) -> bool {
+    let mut words = vec![String::new()];
+    let mut before = ' ';
+    for (at, c) in key.char_indices() {
+        let next = key[at + c.len_utf8()..].chars().next();
+        let begins = c.is_uppercase()
+            && (before.is_lowercase() || next.is_some_and(char::is_lowercase))
+            || !c.is_alphanumeric();
+        if begins {
+            words.push(String::new());
+        }
+        if c.is_alphanumeric()
+            && let Some(word) = words.last_mut()
+        {
+            word.extend(c.to_lowercase());
+        }
+        before = c;
+    }
+    words.retain(|word| !word.is_empty());
+    let all = words.concat();
+    let ends = words
+        .last()
+        .is_some_and(|last| SECRET_ENDS.contains(&last.as_str()));
+    let is_public = words.iter().any(|word| word == "public");
+    SECRET_PARTS.iter().any(|part| all.contains(part)) || ends && !is_public
+}
+
+fn without_named_secrets(text: &str) -> String {
+    if !text.contains([':', '=']) {
+        return text.to_owned();
+    }
+    let is_of_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(begin) = rest.find(is_of_name) {
+        let name = &rest[begin..];
+        let name = &name[..name.find(|c| !is_of_name(c)).unwrap_or(name.len())];
+        let after = &rest[begin + name.len()..];
+        let value = if is_secret_key(name) {
+            value(name, after)
+        } else {
+            None
+        };
+        let (kept, left) = value.unwrap_or((0, 0));
+        shown.push_str(&rest[..begin + name.len() + kept]);
+        if value.is_some() {
+            shown.push_str("***");
+        }
+        rest = &after[left..];
+    }
+    shown.push_str(rest);
     shown
 }
 
-fn blank_named_secrets(text: &str) -> String {
-    let lower = text.to_ascii_lowercase();
-    let mut shown = String::with_capacity(text.len());
-    let mut at = 0;
-    while at < text.len() {
-        let rest = &lower[at..];
-        let at_word_start = at == 0 || !lower[..at].ends_with(|c: char| c.is_ascii_alphanumeric());
-        let key = SECRET_KEYS
-            .iter()
-            .find(|key| at_word_start && rest.starts_with(**key));
-        let value = key.and_then(|key| value_span(rest, key.len()));
-        if let Some((start, end)) = value {
-            shown.push_str(&text[at..at + start]);
-            shown.push_str("***");
-            at += end;
-        } else {
-            let next = text[at..].chars().next().map_or(1, char::len_utf8);
-            shown.push_str(&text[at..at + next]);
-            at += next;
+/// Where in `after` the value of this name begins and ends. `None` if no `:` or `=` follows.
+fn value(name: &str, after: &str) -> Option<(usize, usize)> {
+    let separator = after.find(|c| !matches!(c, ' ' | '"' | '\'' | '\\'))?;
+    let behind = after[separator..].strip_prefix([':', '='])?;
+    let behind = behind.strip_prefix('>').unwrap_or(behind).trim_start();
+    // Python's prefixes.
+    let value = match behind.strip_prefix(['u', 'b']) {
+        Some(text) if text.starts_with(['"', '\'']) => text,
+        _ => behind,
+    };
+    let at = after.len() - value.len();
+    let slashes = value.len() - value.trim_start_matches('\\').len();
+    if let Some(quote) = value[slashes..]
+        .chars()
+        .next()
+        .filter(|c| matches!(c, '"' | '\''))
+    {
+        let begin = slashes + 1;
+        return Some((
+            at + begin,
+            at + begin + quoted(&value[begin..], quote, slashes),
+        ));
+    }
+    let end = match value.chars().next() {
+        Some('[' | '{') => bracketed(value),
+        // Several words.
+        _ if is_secret_header(name) => value.len(),
+        _ => value
+            .find([' ', ',', '}', ']', ')', ';', '&'])
+            .unwrap_or(value.len()),
+    };
+    Some((at, at + end))
+}
+
+fn is_secret_header(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    name.ends_with("authorization") || name.ends_with("cookie")
+}
+
+/// How long a text in quotes is whose opening quote had so many backslashes before it.
+fn quoted(text: &str, quote: char, opening: usize) -> usize {
+    let mut slashes = 0;
+    for (at, c) in text.char_indices() {
+        let is_end = match opening {
+            0 => slashes % 2 == 0,
+            _ => slashes == opening,
+        };
+        if c == quote && is_end {
+            return at - opening;
+        }
+        slashes = if c == '\\' { slashes + 1 } else { 0 };
+    }
+    text.len()
+}
+
+/// How long a list or an object is.
+fn bracketed(text: &str) -> usize {
+    let mut depth = 0_usize;
+    for (at, c) in text.char_indices() {
+        match c {
+            '[' | '{' => depth += 1,
+            ']' | '}' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return at + 1;
         }
     }
-    shown
-}
-
-/// Where the value stands after a key of length `key`, in `rest`: start and end. `None` if no `:` or `=` follows.
-fn value_span(rest: &str, key: usize) -> Option<(usize, usize)> {
-    let after = &rest[key..];
-    let separator = after.find([':', '=']).filter(|at| {
-        after[..*at]
-            .chars()
-            .all(|c| c == ' ' || c == '"' || c == '\'')
-    })?;
-    let value = after[separator + 1..].trim_start_matches([' ', 'u']);
-    let start = rest.len() - value.len();
-    let quote = value.chars().next().filter(|c| *c == '"' || *c == '\'');
-    let (start, length) = match quote {
-        Some(quote) => (start + 1, value[1..].find(quote).unwrap_or(value.len() - 1)),
-        None => (
-            start,
-            value.find([' ', ',', '}', ';', '&']).unwrap_or(value.len()),
-        ),
-    };
-    Some((start, start + length))
+    text.len()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[track_caller]
     fn check(text: &str, shown: &str) {
@@ -116,18 +233,124 @@ mod tests {
             "Invalid input for psk: ***",
         );
         check("{'password': 'canary'}", "{'password': '***'}");
+        check("{u'psk': u'can\\'ary', 1}", "{u'psk': u'***', 1}");
+        check(r#"{\"psk\": \"canary\", 1}"#, r#"{\"psk\": \"***\", 1}"#);
+        check(
+            r#"{"psk": "can\"ary\\", "a": 1}"#,
+            r#"{"psk": "***", "a": 1}"#,
+        );
         check(
             "j_username=a&j_password=canary&x=1",
             "j_username=a&j_password=***&x=1",
         );
         check("tokens are fine", "tokens are fine");
         check("PSK=canary", "PSK=***");
+        check("preSharedKey => canary, x", "preSharedKey => ***, x");
+        check("bad pre-shared key: canary", "bad pre-shared key: ***");
+        check(
+            "psks: ['canary', {'x': 'canary'}] and on",
+            "psks: *** and on",
+        );
+        check("Authorization: Basic Y2FuYXJ5", "Authorization: ***");
+        check("cookie: a=canary; b=canary", "cookie: ***");
+        check("public_key: shown", "public_key: shown");
+        check("psk", "psk");
+        check("psk:", "psk:***");
     }
 
     #[test]
-    fn text_is_bounded_and_printable() {
+    fn a_secret_is_known_by_its_name() {
+        for name in [
+            "psk",
+            "PSK",
+            "psk_value",
+            "pre_shared_key",
+            "preSharedKey",
+            "presharedkey",
+            "pre-shared-key",
+            "ikeKey",
+            "APIKey",
+            "key",
+            "keys",
+            "secret",
+            "client_secret",
+            "password",
+            "j_password",
+            "passwd",
+            "pass",
+            "passphrase",
+            "token",
+            "X-Auth-Token",
+            "xsrfToken",
+            "Set-Cookie",
+            "JSESSIONID",
+            "Authorization",
+            "application_credential_secret",
+        ] {
+            assert!(is_secret_key(name), "{name}");
+        }
+        for name in [
+            "public_key",
+            "peerPublicKey",
+            "keystone",
+            "key_size",
+            "monkey",
+            "bypass",
+            "authentication_mode",
+            "auth_mode",
+            "peer_id",
+            "status",
+            "",
+        ] {
+            assert!(!is_secret_key(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn objects_lose_their_secrets_at_any_depth() {
+        let object = json!({
+            "psk": "canary", "a": [[{"preSharedKey": {"x": "canary"}, "b": 1}]], "public_key": "p",
+            "pairs": [
+                {"key": "psk", "value": "canary"}, {"name": "Password", "value": "canary"},
+                {"key": "size", "value": 7}, {"key": "canary"},
+            ],
+        });
+        let Value::Object(mut object) = object else {
+            panic!("it is one")
+        };
+        forget_secrets(&mut object);
+        assert_eq!(
+            Value::Object(object),
+            json!({
+                "a": [[{"b": 1}]], "public_key": "p",
+                "pairs": [{"key": "psk"}, {"name": "Password"}, {"key": "size", "value": 7}, {}],
+            })
+        );
+    }
+
+    #[test]
+    fn text_is_bounded_and_readable() {
         assert_eq!(tidy("a\nb\0c", 10), "a b c");
+        assert_eq!(tidy("a\u{202e}b\u{9b}c\u{200b}d", 20), "a b c d");
         assert_eq!(tidy("ääää", 5), "ää…");
-        assert_eq!(without("key is canary!", &["canary", "is"]), "key is ***!");
+    }
+
+    #[test]
+    fn words_that_may_quote_a_secret_are_withheld() {
+        let shown = |text: &str| said(text, 40, &["can\nary-key"], &["0123456789abcdef"]);
+        assert_eq!(shown("no such policy"), "no such policy");
+        for quoting in [
+            "bad ary-",
+            "bad n\nar",
+            "bad n ar",
+            "bad WVhKNS1r YXJ5LWtleQ==",
+            "bad 456789ab",
+        ] {
+            assert_eq!(shown(quoting), WITHHELD, "{quoting}");
+        }
+        assert_eq!(shown("bad 456789"), "bad 456789");
+        assert_eq!(said("bad", 40, &["abc"], &["x"]), WITHHELD);
+        assert_eq!(said("bad", 40, &[], &["x"]), "bad");
+        assert_eq!(said("", 40, &["abc"], &[]), "");
     }
 }

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use std::{sync::LazyLock, time::Duration};
 
 /// What the clouds of these tests say when they refuse: to be found in the error, without the key.
-pub const WORDS: &str = "in the cloud's own words";
+pub const WORDS: &str = "as the cloud itself says";
 /// Stands behind those words and must not come out.
-pub const CANARY: &str = "canary-said-by-the-cloud";
+pub const CANARY: &str = "untold.77b2e1";
 
 /// How long a cloud goes on behind a proxy that answered 503: longer than the pause that 503 asks for, so that the
 /// first look for what was done comes before it, and shorter than the gateway looks.

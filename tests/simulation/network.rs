@@ -14,7 +14,7 @@ use hyper_util::{
 };
 use isthmus::{
     rest::{
-        client::{Answer, Failure, FailureKind, Options, Request, Sent},
+        client::{Answer, Carried, Failure, FailureKind, Options, Request, Sent},
         transport::{Network, Transport},
     },
     server,
@@ -161,6 +161,7 @@ impl Way {
             status: head.status.as_u16(),
             headers: head.headers,
             body: body.to_bytes(),
+            carried: Carried::default(),
         })
     }
 }

@@ -418,7 +418,7 @@ mod tests {
     use super::*;
     use crate::rest::{
         budget::{Budget, Limits},
-        client::{Client, Options},
+        client::{Carried, Client, Options},
         internet::Internet,
         refusals::{AGAIN, REST},
     };
@@ -457,6 +457,7 @@ mod tests {
                 status: 200,
                 headers,
                 body: Bytes::new(),
+                carried: Carried::default(),
             }
         };
         let headers = ticket_headers(&answer("JSESSIONID=A1; Path=/; Secure; HttpOnly", true));

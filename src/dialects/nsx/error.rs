@@ -6,7 +6,7 @@ use crate::{
     rest::{
         client::{Answer, Failure, FailureKind},
         json,
-        redact::{tidy, without},
+        redact::{WITHHELD, tidy},
     },
 };
 use serde_json::Value;
@@ -27,8 +27,8 @@ pub enum Asked {
 /// The body of an answer that grants what was asked.
 ///
 /// # Errors
-/// What the refusal means, or that the body cannot be read. `secrets` are what the request carried; they
-/// are not repeated even if the cloud does.
+/// What the refusal means, or that the body cannot be read. `secrets` are the keys and passwords in the body of the
+/// request; words of the cloud that may quote one are withheld.
 pub fn granted(answer: &Answer, asked: Asked, secrets: &[&str]) -> Result<Value> {
     if !answer.is_success() {
         return Err(refused(answer, asked, secrets));
@@ -47,8 +47,10 @@ pub fn refused(answer: &Answer, asked: Asked, secrets: &[&str]) -> Error {
         message: words(answer, said.as_ref(), secrets),
         request_id: request_id(answer).unwrap_or_default(),
     });
-    let module = said.map(|said| tidy(&said.module, 64)).unwrap_or_default();
-    if !module.is_empty() {
+    let module = said
+        .map(|said| answer.said(&said.module, 64, secrets))
+        .unwrap_or_default();
+    if !module.is_empty() && module != WITHHELD {
         error.context.metadata.push(("upstream_module", module));
     }
     // No source shows NSX send `Retry-After`; it counts requests by the second.
@@ -124,7 +126,7 @@ pub fn not_there(answer: &Answer) -> Option<String> {
     let said = api_error(answer).filter(|said| is_gone_code(&said.code))?;
     let words = match said.status.as_str() {
         "" => said.code,
-        status => format!("{} ({})", tidy(status, 64), said.code),
+        status => format!("{} ({})", answer.said(status, 64, &[]), said.code),
     };
     (answer.status == 404).then_some(words)
 }
@@ -137,7 +139,8 @@ pub fn is_nowhere(answer: &Answer) -> bool {
 /// The words of the refusal that stands for a session whose service is switched off.
 pub fn service_disabled(answer: &Answer) -> Option<String> {
     let said = api_error(answer).filter(|said| said.code == SERVICE_DISABLED)?;
-    (400..500).contains(&answer.status).then_some(said.message)
+    let words = answer.said(&said.message, MAX_UPSTREAM_TEXT, &[]);
+    (400..500).contains(&answer.status).then_some(words)
 }
 
 /// Whether a write that was answered like this may have happened all the same: a proxy that lost the
@@ -326,7 +329,7 @@ fn api_error(answer: &Answer) -> Option<ApiError> {
     ApiError::of(&json::parse(&answer.body).ok()?)
 }
 
-/// The cloud's words, fit to be shown. Of a body that is not NSX's only plain text is.
+/// The cloud's words, fit to be shown, and none that may quote a secret. Of a body that is not NSX's only plain text is.
 fn words(answer: &Answer, said: Option<&ApiError>, secrets: &[&str]) -> String {
     let text = match said {
         Some(said) => said.message.clone(),
@@ -340,12 +343,13 @@ fn words(answer: &Answer, said: Option<&ApiError>, secrets: &[&str]) -> String {
             }
         }
     };
-    tidy(&without(&text, secrets), MAX_UPSTREAM_TEXT)
+    answer.said(&text, MAX_UPSTREAM_TEXT, secrets)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rest::client::Carried;
     use bytes::Bytes;
     use http::HeaderMap;
     use std::time::Duration;
@@ -355,6 +359,7 @@ mod tests {
             status,
             headers: HeaderMap::new(),
             body: body.into(),
+            carried: Carried::default(),
         }
     }
 
@@ -636,16 +641,34 @@ mod tests {
     }
 
     #[test]
-    fn the_clouds_words_are_bounded_and_hold_no_key() {
-        let body = format!(
-            r#"{{"error_code": 255, "error_message": "bad canary-key, psk: other {}"}}"#,
-            "x".repeat(10_000)
-        );
-        let error = refused(&answer(400, body), Asked::Create, &["canary-key"]);
-        let upstream = error.context.upstream.unwrap();
+    fn the_clouds_words_are_bounded_and_withheld_if_they_may_quote_a_key() {
+        let said = |message: &str| {
+            let error = serde_json::json!({
+                "error_code": 255, "module_name": "VPN", "error_message": "bad",
+                "related_errors": [{"error_message": message}],
+            });
+            let error = refused(
+                &answer(400, error.to_string()),
+                Asked::Create,
+                &["canary-key"],
+            );
+            error.context.upstream.unwrap()
+        };
+        let upstream = said(&format!("psk: other {}", "x".repeat(10_000)));
         assert_eq!(upstream.code, "255");
-        assert!(upstream.message.starts_with("bad ***, psk: ***"));
+        assert!(upstream.message.starts_with("bad; psk: *** xxx"));
         assert!(upstream.message.len() <= MAX_UPSTREAM_TEXT + 4);
+        for quoting in ["canary-key", "ary-", "61:72:79:2D", "xY2FuYXJ5LWtleQ"] {
+            let upstream = said(quoting);
+            assert_eq!(
+                (
+                    upstream.status,
+                    upstream.code.as_str(),
+                    upstream.message.as_str()
+                ),
+                (400, "255", WITHHELD)
+            );
+        }
         let page = refused(&answer(502, "<html>canary</html>"), Asked::Read, &[]);
         assert_eq!(page.context.upstream.unwrap().message, "a page of HTML");
     }

@@ -526,6 +526,7 @@ fn catalogued(catalogue: &Value, region: Option<&str>) -> Result<Url, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rest::client::Carried;
     use http::{HeaderMap, HeaderName};
 
     fn endpoint(interface: &str, region: &str, url: &str) -> Value {
@@ -608,6 +609,7 @@ mod tests {
                     HeaderValue::from_static("canary"),
                 )]),
                 body: json!({ "token": token }).to_string().into(),
+                carried: Carried::default(),
             };
             read(&settings, &[], &answer, begun)
         };

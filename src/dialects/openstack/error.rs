@@ -9,7 +9,7 @@ use crate::{
     rest::{
         client::{Answer, Failure, FailureKind},
         json,
-        redact::{tidy, without},
+        redact::tidy,
     },
 };
 use serde_json::Value;
@@ -37,8 +37,8 @@ const HIDDEN: &str = "HTTPNotFound";
 /// The body of an answer that grants what was asked.
 ///
 /// # Errors
-/// What the refusal means, or that the body cannot be read. `secrets` are what the request carried; they
-/// are not repeated even if the cloud does.
+/// What the refusal means, or that the body cannot be read. `secrets` are the keys and passwords in the body of the
+/// request; words of the cloud that may quote one are withheld.
 pub fn granted(answer: &Answer, asked: Asked, secrets: &[&str]) -> Result<Value> {
     if !answer.is_success() {
         return Err(refused(answer, asked, secrets));
@@ -384,7 +384,7 @@ fn request_id(answer: &Answer) -> String {
     tidy(id.trim(), 64)
 }
 
-/// The cloud's words, fit to be shown. Of a body in none of its forms only plain text is.
+/// The cloud's words, fit to be shown, and none that may quote a secret. Of a body in none of its forms only plain text is.
 fn words(answer: &Answer, said: Option<&Refusal>, secrets: &[&str]) -> String {
     let text = match said {
         Some(said) => said.message.clone(),
@@ -398,22 +398,13 @@ fn words(answer: &Answer, said: Option<&Refusal>, secrets: &[&str]) -> String {
             }
         }
     };
-    let forms: Vec<String> = secrets.iter().flat_map(|secret| forms(secret)).collect();
-    let forms: Vec<&str> = forms.iter().map(String::as_str).collect();
-    tidy(&without(&text, &forms), MAX_UPSTREAM_TEXT)
-}
-
-/// A secret as it is, and as Python and JSON quote it: Neutron's messages hold Python's view of the request.
-fn forms(secret: &str) -> [String; 4] {
-    let escaped = secret.replace('\\', "\\\\").replace('\n', "\\n");
-    let single = escaped.replace('\'', "\\'");
-    let double = escaped.replace('"', "\\\"");
-    [single, double, escaped, secret.to_owned()]
+    answer.said(&text, MAX_UPSTREAM_TEXT, secrets)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rest::{client::Carried, redact::WITHHELD};
     use bytes::Bytes;
     use http::HeaderMap;
 
@@ -422,6 +413,7 @@ mod tests {
             status,
             headers: HeaderMap::new(),
             body: body.into(),
+            carried: Carried::default(),
         }
     }
 
@@ -704,24 +696,47 @@ mod tests {
     }
 
     #[test]
-    fn the_clouds_words_are_bounded_and_hold_no_key() {
-        let key = "can'ary\\key";
-        let message = format!(
-            "Invalid input for x. Reason: 'can\\'ary\\\\key' and {key}, psk: other {}",
+    fn the_clouds_words_are_bounded_and_withheld_if_they_may_quote_a_key() {
+        let said = |message: &str| {
+            let error = serde_json::json!({ "NeutronError": { "type": "IPsecSiteConnectionMtuError", "message": message } });
+            refused(
+                &answer(400, error.to_string()),
+                Asked::Create,
+                &["can'ary\\key"],
+            )
+        };
+        let words = format!(
+            "Invalid input for x. Reason: psk: other {}",
             "x".repeat(9000)
         );
-        let body =
-            serde_json::json!({ "NeutronError": { "type": "HTTPBadRequest", "message": message } });
-        let error = refused(&answer(400, body.to_string()), Asked::Create, &[key]);
-        let upstream = error.context.upstream.unwrap();
+        let upstream = said(&words).context.upstream.unwrap();
         assert!(
             upstream
                 .message
-                .starts_with("Invalid input for x. Reason: '***' and ***, psk: ***"),
+                .starts_with("Invalid input for x. Reason: psk: *** xxx"),
             "{}",
             upstream.message
         );
         assert!(upstream.message.len() <= MAX_UPSTREAM_TEXT + 4);
+        for quoting in [
+            "'can\\'ary\\\\key' is too short",
+            "n%27ar",
+            "bad 272761727927",
+        ] {
+            let error = said(quoting);
+            let upstream = error.context.upstream.unwrap();
+            assert_eq!(
+                (
+                    upstream.status,
+                    upstream.code.as_str(),
+                    upstream.message.as_str()
+                ),
+                (400, "IPsecSiteConnectionMtuError", WITHHELD)
+            );
+            let violation = &error.context.violations[0];
+            assert_eq!(violation.field, "mtu");
+            assert!(violation.description.ends_with(WITHHELD));
+        }
         let page = refused(&answer(502, "<html>canary</html>"), Asked::Read, &[]);
         assert_eq!(page.context.upstream.unwrap().message, "a page of HTML");
     }

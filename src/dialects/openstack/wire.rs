@@ -4,7 +4,7 @@
 //! Neutron gives pre-shared keys out in clear. Nothing here holds one: a [`Body`] drops it where it is read and
 //! remembers only that one is there.
 
-use crate::rest::{json, redact::is_secret_key};
+use crate::rest::{json, redact::forget_secrets};
 use serde_json::{Map, Value};
 use std::{collections::HashSet, fmt};
 
@@ -29,12 +29,13 @@ impl fmt::Debug for Body {
 
 impl Body {
     /// Takes an object over, but for its secrets.
-    pub fn new(object: Map<String, Value>) -> Body {
+    pub fn new(mut object: Map<String, Value>) -> Body {
         let psk_set = object
             .get("psk")
             .is_some_and(|psk| !psk.is_null() && psk.as_str() != Some(""));
+        forget_secrets(&mut object);
         Body {
-            fields: without_secrets(object),
+            fields: object,
             psk_set,
         }
     }
@@ -221,29 +222,6 @@ fn next(links: &[Value]) -> Option<String> {
     found
         .map(|(_, marker)| marker.into_owned())
         .filter(|marker| !marker.is_empty())
-}
-
-fn without_secrets(mut object: Map<String, Value>) -> Map<String, Value> {
-    forget_secrets(&mut object);
-    object
-}
-
-fn forget_secrets(object: &mut Map<String, Value>) {
-    object.retain(|key, value| {
-        let is_secret = is_secret_key(key);
-        if !is_secret {
-            make_harmless(value);
-        }
-        !is_secret
-    });
-}
-
-fn make_harmless(value: &mut Value) {
-    match value {
-        Value::Object(object) => forget_secrets(object),
-        Value::Array(list) => list.iter_mut().for_each(make_harmless),
-        _ => {}
-    }
 }
 
 #[cfg(test)]

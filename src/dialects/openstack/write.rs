@@ -52,7 +52,9 @@ pub async fn create(
             let said_failed = lost.said_failed;
             let mut found = find(client, is_it, lost, call).await;
             if let Err(error) = &mut found {
-                if said_failed && let Some(cause) = missing_service(client, spec, call).await {
+                if said_failed
+                    && let Some(cause) = missing_service(client, spec, &secrets, call).await
+                {
                     return Err(cause);
                 }
                 let mark = ("mark", mark.as_str().to_owned());
@@ -314,12 +316,18 @@ async fn find_once(client: &Client, is_it: impl Fn(&Body) -> bool, call: &Call) 
 }
 
 /// A service that is not there is no 404 of the connection's but a 500 without a word, so it is asked for.
-async fn missing_service(client: &Client, spec: &ConnectionSpec, call: &Call) -> Option<Error> {
+async fn missing_service(
+    client: &Client,
+    spec: &ConnectionSpec,
+    secrets: &[&str],
+    call: &Call,
+) -> Option<Error> {
     let id = spec.vpn_service.as_deref()?;
     let ask = Ask::get([SERVICES, id]);
     let answered = client.send(ask, call).await.ok()?;
     let answer = &answered.answer;
-    let cause = error::is_missing(answer).then(|| error::refused(answer, Asked::Create, &[]))?;
+    let cause =
+        error::is_missing(answer).then(|| error::refused(answer, Asked::Create, secrets))?;
     (cause.reason == ErrorReason::ReferenceNotFound).then_some(cause)
 }
 

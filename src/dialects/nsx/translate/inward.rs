@@ -10,7 +10,7 @@ use crate::{
         Connection, Details, NsxDetails, Peer, PolicyRule, Selectors, TcpMssClamping,
         TunnelInterface,
     },
-    rest::{json, redact::is_secret_key},
+    rest::{json, redact::forget_secrets},
 };
 use serde_json::{Map, Value};
 use std::net::IpAddr;
@@ -39,13 +39,15 @@ pub fn connection(session: &Body, peer: Option<&Body>) -> Connection {
         ..Connection::default()
     };
     if let Some(peer) = peer {
-        let peer = without_secrets(read_peer(peer, &mut connection));
+        let mut peer = read_peer(peer, &mut connection);
+        forget_secrets(&mut peer);
         if !peer.is_empty() {
             rest.0
                 .insert("peer_endpoint".to_owned(), Value::Object(peer));
         }
     }
-    connection.native = without_secrets(rest.0);
+    forget_secrets(&mut rest.0);
+    connection.native = rest.0;
     connection
 }
 
@@ -211,19 +213,6 @@ pub(super) fn read_clamping(rest: &mut Rest) -> Option<TcpMssClamping> {
         rest.0.remove("tcp_mss_clamping");
     }
     Some(read)
-}
-
-fn without_secrets(object: Map<String, Value>) -> Map<String, Value> {
-    let kept = object.into_iter().filter(|(key, _)| !is_secret_key(key));
-    kept.map(|(key, value)| (key, harmless(value))).collect()
-}
-
-fn harmless(value: Value) -> Value {
-    match value {
-        Value::Object(object) => Value::Object(without_secrets(object)),
-        Value::Array(list) => list.into_iter().map(harmless).collect(),
-        other => other,
-    }
 }
 
 /// What of an object has not found its home yet.

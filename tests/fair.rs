@@ -23,7 +23,7 @@ use isthmus::{
     grpc::pb::{self, connection_service_client::ConnectionServiceClient},
     model::{BackendName, ConnectionName, Goal},
     rest::{
-        client::{Answer, Failure, Options, Request},
+        client::{Answer, Carried, Failure, Options, Request},
         transport::{Network, Transport},
     },
 };
@@ -80,6 +80,7 @@ fn answer(status: u16, body: &Value) -> Answer {
         status,
         headers: HeaderMap::new(),
         body: body.to_string().into(),
+        carried: Carried::default(),
     }
 }
 

@@ -87,6 +87,7 @@ impl Setup {
             resume_token: String::new(),
             include_tunnel,
             snapshot_if_compacted: false,
+            deadline: None,
         };
         let mut watch = self.gateway.watch_many(request).await.unwrap();
         while !watch.next().await.unwrap().unwrap().synced {}
@@ -96,7 +97,10 @@ impl Setup {
     /// Removes a connection through the gateway; the cloud has it no more.
     async fn delete(&self, id: &str) {
         let name = self.name(id);
-        self.gateway.delete(&name, None, false).await.unwrap();
+        self.gateway
+            .delete(&name, None, false, soon())
+            .await
+            .unwrap();
         self.cloud.forget(id);
     }
 
@@ -111,6 +115,11 @@ impl Setup {
         let targets = self.cloud.targets();
         targets[before..].iter().map(|it| it.id.clone()).collect()
     }
+}
+
+/// When the caller of a write goes away.
+fn soon() -> Instant {
+    Instant::now() + 30 * SECOND
 }
 
 fn request(name: ConnectionName) -> WatchRequest {
@@ -467,7 +476,7 @@ async fn five_thousand_at_rest_are_looked_at_in_five_minutes_beside_fifty_that_a
                 let both = ["session", "endpoint"].map(str::to_owned);
                 cloud.prove_by(Proof::RequestIds(both.to_vec()));
                 let change = ConnectionChange::default();
-                let token = gateway.update(&name, change, false).await.unwrap();
+                let token = gateway.update(&name, change, false, soon()).await.unwrap();
                 let request = WatchRequest {
                     write_token: token.write_token,
                     ..request(name.clone())

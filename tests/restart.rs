@@ -20,6 +20,7 @@ use isthmus::{
         watch::{
             log::Observation,
             stream::{EventKind, Outcome, Watch, WatchEvent},
+            token::ResumeToken,
         },
     },
     model::{
@@ -535,4 +536,101 @@ async fn a_full_disk_stops_nobody_and_positions_that_were_not_kept_are_refused()
     life.cloud.say("1", step(2));
     let mut watch = life.resume("1", &lost.resume_token()).await.unwrap();
     assert_eq!(native(&next_state(&mut watch).await), "2");
+}
+
+#[cfg(unix)]
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_deleted_while_nothing_happens_is_made_again_with_every_position() {
+    let life = Life::first().await;
+    life.cloud.say("1", step(0));
+    let mut watch = life.watch("1").await;
+    let kept = next(&mut watch).await.resume_token();
+    let (id, write_token) = life.create().await;
+    let mut keeping = life.gateway.keeping().unwrap();
+
+    std::fs::remove_file(life.file()).unwrap();
+    tokio::time::sleep(30 * SECOND).await;
+    assert!(!keeping.has_changed().unwrap(), "nothing was lost");
+    assert_eq!(*keeping.borrow_and_update(), Serving::Yes);
+
+    let life = life.killed().await;
+    life.cloud.say("1", step(1));
+    let mut watch = life.resume("1", &kept).await.unwrap();
+    assert_eq!(native(&next_state(&mut watch).await), "1");
+    let bound = WatchRequest {
+        write_token,
+        ..life.request(&id)
+    };
+    assert!(life.open(bound).await.is_ok());
+}
+
+#[cfg(unix)]
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_replaced_is_told_and_positions_meanwhile_end_with_the_process() {
+    let life = Life::first().await;
+    let moved = life.folder.path().join("moved");
+    let mut keeping = life.gateway.keeping().unwrap();
+    life.cloud.say("1", step(0));
+    let mut watch = life.watch("1").await;
+    let kept = next(&mut watch).await.resume_token();
+
+    std::fs::rename(life.file(), &moved).unwrap();
+    std::fs::write(life.file(), "somebody else's").unwrap();
+    let told = keeping.wait_for(|serving| *serving == Serving::No).await;
+    drop(told.unwrap());
+    life.cloud.say("1", step(1));
+    let lost = next_state(&mut watch).await.resume_token();
+    life.cloud.say("1", step(2));
+    let newest = next_state(&mut watch).await.resume_token();
+    assert_eq!(std::fs::read(life.file()).unwrap(), b"somebody else's");
+
+    std::fs::rename(&moved, life.file()).unwrap();
+    let again = keeping.wait_for(|serving| *serving == Serving::Yes).await;
+    drop(again.unwrap());
+    let life = life.killed().await;
+    let refused = life.resume("1", &kept).await.map(drop).unwrap_err();
+    assert_eq!(refused.reason, ErrorReason::Compacted);
+    for behind_what_is_missing in [lost, newest] {
+        let resumed = life.resume("1", &behind_what_is_missing).await;
+        assert!(resumed.is_ok());
+    }
+}
+
+/// A store whose file was lost and made anew in the middle of a life, so that it knows no backend.
+#[derive(Debug)]
+struct MadeAnew(RedbStore);
+
+#[async_trait]
+impl Store for MadeAnew {
+    async fn begin(&self, at_least: u64) -> Result<Recovered, StoreError> {
+        let mut recovered = self.0.begin(at_least).await?;
+        recovered.last = 9;
+        recovered.floor = 7;
+        recovered.earlier.insert(3, 9);
+        Ok(recovered)
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
+        self.0.commit(batch).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn positions_before_the_gap_are_refused_also_of_a_backend_that_has_nothing_behind_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = RedbStore::open(&folder.path().join("log.redb")).await;
+    let store = Arc::new(MadeAnew(store.unwrap()));
+    let life = Life::with(Scripted::new(), folder, store).await;
+    for (sequence, is_kept) in [(6, false), (7, true), (9, true), (10, false)] {
+        let token = ResumeToken::new("backends/a".to_owned(), 3, sequence);
+        let request = WatchManyRequest {
+            parent: Parent::One(backend()),
+            resume_token: token.encode(),
+            snapshot_if_compacted: false,
+            include_tunnel: false,
+            deadline: None,
+        };
+        let opened = life.gateway.watch_many(request).await;
+        assert_eq!(opened.is_ok(), is_kept, "{sequence}");
+    }
 }

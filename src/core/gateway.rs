@@ -97,12 +97,14 @@ impl Gateway {
         let tasks = TaskTracker::new();
         let cancel = CancellationToken::new();
         let mut pollers = BTreeMap::new();
+        let floor = recovered.as_ref().map_or(0, |recovered| recovered.floor);
         let mut kept = recovered.map(by_backend);
         for (settings, dialect) in backends {
             let backend = Arc::new(Backend::new(settings, dialect));
             let poller = match &mut kept {
                 Some(kept) => {
-                    let kept = kept.remove(backend.name()).unwrap_or_default();
+                    let mut kept = kept.remove(backend.name()).unwrap_or_default();
+                    kept.floor = kept.floor.max(floor);
                     Poller::recalled(Arc::clone(&backend), Arc::clone(&journal), kept)
                 }
                 None => Poller::new(Arc::clone(&backend), Arc::clone(&journal)),

@@ -30,6 +30,14 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// # Errors
     /// If it could not be made durable. It may still have been; committing its steps again changes nothing.
     async fn commit(&self, batch: Batch) -> Result<(), StoreError>;
+
+    /// Looks whether what was committed is still there, and puts that right if it can; asked every now and then.
+    ///
+    /// # Errors
+    /// If it is not, so that nothing can be kept.
+    async fn look(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 /// Why a store does not keep.
@@ -46,7 +54,9 @@ pub struct Recovered {
     pub earlier: BTreeMap<u64, u64>,
     /// The last sequence that was given.
     pub last: u64,
-    /// The highest sequence of each backend that is no longer in `log`.
+    /// The highest sequence of every backend that is no longer in `log`, also of those that are not in `floors`.
+    pub floor: u64,
+    /// The same of single backends, if it is higher.
     pub floors: BTreeMap<BackendName, u64>,
     /// The changes of all connections, in the order of their sequence.
     pub log: Vec<Arc<Observation>>,

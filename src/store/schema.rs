@@ -5,14 +5,15 @@ use crate::{
     store::{Unusable, row},
 };
 use redb::{
-    Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition,
-    WriteTransaction,
+    Database, Key, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata,
+    TableDefinition, TableError, TableHandle, Value, WriteTransaction,
 };
+use std::collections::BTreeMap;
 
 /// The version this program reads and writes. A file of an older one is brought forward by [`MIGRATIONS`].
 pub const VERSION: u64 = 1;
 
-/// `version`, `epoch`, `last`.
+/// `version`, `epoch`, `last`, `floor`: the highest sequence that is in `log` of no backend any more.
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 /// Earlier lives of the log, with the last sequence of each.
 const EPOCHS: TableDefinition<'_, u64, u64> = TableDefinition::new("epochs");
@@ -30,10 +31,19 @@ const LIVES: u64 = 1_000;
 pub type Migration = fn(&WriteTransaction) -> Result<(), redb::Error>;
 const MIGRATIONS: &[Migration] = &[];
 
+/// One life of the log: from a start of the gateway to its end.
+#[derive(Debug, Clone)]
+pub struct Life {
+    /// Its number.
+    pub epoch: u64,
+    /// Those before it, with the last sequence of each.
+    pub earlier: BTreeMap<u64, u64>,
+}
+
 /// Makes the tables, or brings them forward.
 ///
 /// # Errors
-/// `Refused` if a newer version of the program wrote them.
+/// `Refused` if a newer version of the program wrote them, or another program.
 pub fn prepare(database: &Database) -> Result<(), Unusable> {
     bring_forward(database, VERSION, MIGRATIONS)
 }
@@ -44,9 +54,19 @@ pub fn bring_forward(
     to: u64,
     migrations: &[Migration],
 ) -> Result<(), Unusable> {
+    let read = database.begin_read().map_err(redb::Error::from)?;
+    let tables = read.list_tables().map_err(redb::Error::from)?;
+    let tables: Vec<String> = tables.map(|table| table.name().to_owned()).collect();
+    drop(read);
+    if !tables.is_empty() && !tables.iter().any(|table| table == META.name()) {
+        return Err(anothers());
+    }
     let write = database.begin_write().map_err(redb::Error::from)?;
     let found = {
-        let meta = write.open_table(META).map_err(redb::Error::from)?;
+        let meta = write.open_table(META).map_err(|error| match error {
+            TableError::TableTypeMismatch { .. } | TableError::TableIsMultimap(_) => anothers(),
+            other => redb::Error::from(other).into(),
+        })?;
         let found = meta.get("version").map_err(redb::Error::from)?;
         found.map(|version| version.value())
     };
@@ -76,6 +96,62 @@ pub fn bring_forward(
         meta.insert("version", to).map_err(redb::Error::from)?;
     }
     write.commit().map_err(redb::Error::from)?;
+    Ok(())
+}
+
+fn anothers() -> Unusable {
+    Unusable::Refused(
+        "it is the database of another program, and is left as it is: name a file that is not there yet, or one that \
+         Isthmus made"
+            .to_owned(),
+    )
+}
+
+/// The life that the file knows as the present one; `None` if none has begun in it.
+pub fn epoch(database: &Database) -> Result<Option<u64>, redb::Error> {
+    let meta = database.begin_read()?.open_table(META)?;
+    Ok(meta.get("epoch")?.map(|epoch| epoch.value()))
+}
+
+/// Goes on with a life in a file that knows nothing of it. The batch that comes first must say up to where what came
+/// before is missing.
+pub fn go_on(database: &Database, life: &Life) -> Result<(), redb::Error> {
+    let write = database.begin_write()?;
+    {
+        write.open_table(META)?.insert("epoch", life.epoch)?;
+        let mut epochs = write.open_table(EPOCHS)?;
+        for (epoch, last) in &life.earlier {
+            epochs.insert(epoch, last)?;
+        }
+    }
+    write.commit()?;
+    Ok(())
+}
+
+/// Copies everything from one file to another, or nothing.
+pub fn copy(from: &Database, to: &Database) -> Result<(), redb::Error> {
+    let read = from.begin_read()?;
+    let write = to.begin_write()?;
+    copy_table(&read, &write, META)?;
+    copy_table(&read, &write, EPOCHS)?;
+    copy_table(&read, &write, FLOORS)?;
+    copy_table(&read, &write, LOG)?;
+    copy_table(&read, &write, CONNECTIONS)?;
+    write.commit()?;
+    Ok(())
+}
+
+fn copy_table<K: Key + 'static, V: Value + 'static>(
+    read: &ReadTransaction,
+    write: &WriteTransaction,
+    table: TableDefinition<'_, K, V>,
+) -> Result<(), redb::Error> {
+    let from = read.open_table(table)?;
+    let mut to = write.open_table(table)?;
+    for item in from.iter()? {
+        let (key, value) = item?;
+        to.insert(key.value(), value.value())?;
+    }
     Ok(())
 }
 
@@ -114,6 +190,7 @@ pub fn recover(database: &Database) -> Result<Recovered, Unusable> {
     let mut recovered = Recovered {
         epoch: number("epoch")?,
         last: number("last")?,
+        floor: number("floor")?,
         ..Recovered::default()
     };
     let epochs = read.open_table(EPOCHS).map_err(redb::Error::from)?;
@@ -176,6 +253,8 @@ pub fn commit(database: &Database, batch: &Batch) -> Result<(), redb::Error> {
             }
         }
         if let Some(gap) = batch.gap_until {
+            // Also of a backend that has nothing here: what it had may have been in a file that is lost.
+            meta.insert("floor", gap)?;
             log.retain_in(..=gap, |_, _| false)?;
             let mut all = Vec::new();
             for item in floors.iter()? {

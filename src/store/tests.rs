@@ -9,7 +9,7 @@ use crate::{
     model::{
         Assurance, ConnectionName, Intent, Node, RealizationState, Reason, Tunnel, TunnelStatus,
     },
-    store::{RedbStore, Unusable, schema},
+    store::{Handle, RedbStore, Unusable, schema},
 };
 use redb::{Database, StorageBackend, backends::InMemoryBackend};
 use std::{
@@ -206,7 +206,7 @@ async fn the_file_is_its_owners_alone() {
 /// How a file can be broken.
 #[derive(Debug, Clone, Copy)]
 enum Damage {
-    Garbage,
+    Unfinished,
     Truncated,
     Overwritten,
     UnreadableRow,
@@ -215,7 +215,7 @@ enum Damage {
 #[tokio::test]
 async fn a_broken_file_is_set_aside_and_the_log_starts_anew() {
     for damage in [
-        Damage::Garbage,
+        Damage::Unfinished,
         Damage::Truncated,
         Damage::Overwritten,
         Damage::UnreadableRow,
@@ -231,7 +231,12 @@ async fn a_broken_file_is_set_aside_and_the_log_starts_anew() {
         drop(store);
         let sound = std::fs::read(&path).unwrap();
         match damage {
-            Damage::Garbage => std::fs::write(&path, [b'x'; 9_000]).unwrap(),
+            // As a kill leaves it that comes before redb has written its mark.
+            Damage::Unfinished => {
+                let mut bytes = sound;
+                bytes[..9].fill(0);
+                std::fs::write(&path, bytes).unwrap();
+            }
             Damage::Truncated => std::fs::write(&path, &sound[..sound.len() / 3]).unwrap(),
             Damage::Overwritten => {
                 let mut bytes = sound;
@@ -341,7 +346,13 @@ async fn a_full_disk_is_an_error_until_there_is_room_again() {
         full: Arc::default(),
     };
     let opened = disk.clone();
-    let open = move || Database::builder().create_with_backend(opened.clone());
+    let open = move || {
+        let database = Database::builder().create_with_backend(opened.clone());
+        Ok(Handle {
+            database: database.map_err(redb::Error::from)?,
+            place: None,
+        })
+    };
     let store = RedbStore {
         opened: RedbStore::try_with(Box::new(open)).unwrap(),
         set_aside: None,
@@ -359,4 +370,162 @@ async fn a_full_disk_is_an_error_until_there_is_room_again() {
     store.commit(batch(2, vec![step(&two)])).await.unwrap();
     let next = store.begin(2).await.unwrap();
     assert_eq!(next.log, [one, two]);
+}
+
+#[tokio::test]
+async fn what_is_no_store_is_refused_and_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("isthmus.toml");
+    for foreign in [
+        b"[store]\npath = \"isthmus.toml\"\n".as_slice(),
+        b"SQLite format 3\0",
+        b"redb",
+        &[b'x'; 9_000],
+    ] {
+        std::fs::write(&path, foreign).unwrap();
+        let error = RedbStore::open(&path).await.unwrap_err().to_string();
+        assert!(
+            error.contains("isthmus.toml (`path` of [store])"),
+            "{error}"
+        );
+        assert!(error.contains("something else than a store"), "{error}");
+        assert_eq!(std::fs::read(&path).unwrap(), foreign);
+    }
+    std::fs::remove_file(&path).unwrap();
+
+    // Two databases of other programs, one with a table of the same name.
+    for table in ["accounts", "meta"] {
+        let database = Database::create(&path).unwrap();
+        let write = database.begin_write().unwrap();
+        let definition = redb::TableDefinition::<u64, u64>::new(table);
+        write.open_table(definition).unwrap().insert(1, 2).unwrap();
+        write.commit().unwrap();
+        drop(database);
+        let error = RedbStore::open(&path).await.unwrap_err().to_string();
+        assert!(error.contains("database of another program"), "{error}");
+        let database = Database::open(&path).unwrap();
+        let read = redb::ReadableDatabase::begin_read(&database).unwrap();
+        assert_eq!(read.list_tables().unwrap().count(), 1);
+        drop((read, database));
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    std::fs::create_dir(&path).unwrap();
+    let error = RedbStore::open(&path).await.unwrap_err().to_string();
+    assert!(error.contains("no regular file"), "{error}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[tokio::test]
+async fn what_was_set_aside_is_never_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log.redb");
+    std::fs::write(folder.path().join("log.redb.broken"), "of an older version").unwrap();
+    let mut kept = Vec::new();
+    for _ in 0..3 {
+        drop(RedbStore::open(&path).await.unwrap());
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[64..].fill(0xA5);
+        std::fs::write(&path, bytes).unwrap();
+        let store = RedbStore::open(&path).await.unwrap();
+        let aside = store.set_aside().unwrap().to_owned();
+        let name = aside.file_name().unwrap().to_str().unwrap().to_owned();
+        assert!(name.starts_with("log.redb.broken-2"), "{name}");
+        kept.push(aside);
+    }
+    kept.dedup();
+    assert_eq!(kept.len(), 3);
+    assert!(kept.iter().all(|path| path.exists()));
+    let before = std::fs::read_to_string(folder.path().join("log.redb.broken")).unwrap();
+    assert_eq!(before, "of an older version");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_that_was_deleted_is_made_again_whole_and_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log.redb");
+    let store = RedbStore::open(&path).await.unwrap();
+    store.begin(100).await.unwrap();
+    let (one, two) = (change("a", "1", 1, 0), change("a", "2", 2, 0));
+    store.commit(batch(1, vec![step(&one)])).await.unwrap();
+    for by_a_commit in [true, false] {
+        std::fs::remove_file(&path).unwrap();
+        match by_a_commit {
+            true => store.commit(batch(2, vec![step(&two)])).await.unwrap(),
+            false => store.look().await.unwrap(),
+        }
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+    let copy = folder.path().join("copy.redb");
+    std::fs::copy(&path, &copy).unwrap();
+    let next = reopened(&copy, 1).await;
+    assert_eq!((next.epoch, next.last), (101, 2));
+    assert_eq!(next.earlier, [(100, 2)].into());
+    assert_eq!(next.log, [one.clone(), two.clone()]);
+    assert_eq!(next.connections, [(one, memory()), (two, memory())]);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_that_was_replaced_is_noticed_and_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, moved) = (folder.path().join("log.redb"), folder.path().join("moved"));
+    let store = RedbStore::open(&path).await.unwrap();
+    store.begin(100).await.unwrap();
+    std::fs::rename(&path, &moved).unwrap();
+    std::fs::write(&path, "somebody else's").unwrap();
+    let one = change("a", "1", 1, 0);
+    let refused = store.commit(batch(1, vec![step(&one)])).await.unwrap_err();
+    let looked = store.look().await.unwrap_err();
+    for error in [refused.to_string(), looked.to_string()] {
+        assert!(
+            error.contains("log.redb was replaced by another file"),
+            "{error}"
+        );
+    }
+    assert_eq!(std::fs::read(&path).unwrap(), b"somebody else's");
+    std::fs::rename(&moved, &path).unwrap();
+    store.look().await.unwrap();
+    store.commit(batch(1, vec![step(&one)])).await.unwrap();
+    drop(store);
+    assert_eq!(reopened(&path, 1).await.log, [one]);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_made_anew_after_a_failure_goes_on_behind_a_gap_and_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log.redb");
+    drop(reopened(&path, 50).await);
+    let store = RedbStore::open(&path).await.unwrap();
+    assert_eq!(store.begin(100).await.unwrap().epoch, 100);
+    // The disk was full, and somebody made room by the first thing that came to hand.
+    *store.opened.handle.lock().unwrap() = None;
+    std::fs::remove_file(&path).unwrap();
+    let nine = change("a", "1", 9, 8);
+    let after_gap = Batch {
+        last: 9,
+        gap_until: Some(9),
+        steps: vec![step(&nine)],
+    };
+    store.commit(after_gap).await.unwrap();
+    let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    drop(store);
+    let next = reopened(&path, 1).await;
+    assert_eq!((next.epoch, next.last, next.floor), (101, 9, 9));
+    assert_eq!(next.earlier, [(50, 0), (100, 9)].into());
+    assert_eq!(next.connections, [(nine, memory())]);
+
+    let store = RedbStore::open(&path).await.unwrap();
+    store.begin(200).await.unwrap();
+    *store.opened.handle.lock().unwrap() = None;
+    std::fs::remove_file(&path).unwrap();
+    drop(reopened(&path, 300).await);
+    let error = store.look().await.unwrap_err().to_string();
+    assert!(error.contains("replaced by another store"), "{error}");
 }

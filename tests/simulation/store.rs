@@ -25,6 +25,7 @@ struct Kept {
     epoch: Option<u64>,
     earlier: BTreeMap<u64, u64>,
     last: u64,
+    floor: u64,
     floors: BTreeMap<BackendName, u64>,
     log: BTreeMap<u64, Arc<Observation>>,
     connections: BTreeMap<String, (Arc<Observation>, Memory)>,
@@ -45,6 +46,7 @@ impl Store for Disk {
             epoch,
             earlier: kept.earlier.clone(),
             last,
+            floor: kept.floor,
             floors: kept.floors.clone(),
             log: kept.log.values().cloned().collect(),
             connections: kept.connections.values().cloned().collect(),
@@ -74,6 +76,7 @@ impl Store for Disk {
             }
         }
         if let Some(gap) = batch.gap_until {
+            kept.floor = gap;
             kept.log.retain(|sequence, _| *sequence > gap);
             kept.floors.values_mut().for_each(|floor| *floor = gap);
         }

@@ -33,6 +33,8 @@ use tokio_util::sync::CancellationToken;
 const COMMIT_PATIENCE: Duration = Duration::from_secs(2);
 /// How long to leave a store alone that could not keep.
 const RETRY: Duration = Duration::from_secs(10);
+/// How often a store that has nothing to do is asked whether it still has what it kept.
+const LOOK: Duration = Duration::from_secs(10);
 
 /// Rung with the sequence of a change once it is shown.
 pub type Bell = Arc<watch::Sender<u64>>;
@@ -185,12 +187,13 @@ impl Journal {
     pub async fn keep(self: Arc<Self>, store: Arc<dyn Store>, cancel: CancellationToken) {
         let mut owed: Option<Owed> = None;
         loop {
-            let retry = owed.as_ref().map(|owed| owed.retry);
+            let now = Instant::now();
+            let retry = owed.as_ref().map_or(now + LOOK, |owed| owed.retry);
             let ended = tokio::select! {
                 biased;
                 () = cancel.cancelled() => true,
                 () = self.queued.notified() => false,
-                () = until(retry) => false,
+                () = sleep_until(retry) => false,
             };
             let Queue { last, steps, bells } = {
                 let mut queue = self.queue();
@@ -204,19 +207,24 @@ impl Journal {
                 )
             };
             owed = match owed {
-                None if steps.is_empty() => None,
+                None if steps.is_empty() && ended => None,
                 None => {
                     let batch = Batch {
                         last,
                         gap_until: None,
                         steps: steps.clone(),
                     };
-                    match commit(&*store, batch).await {
+                    let kept = match steps.is_empty() {
+                        true => patiently(store.look()).await,
+                        false => patiently(store.commit(batch)).await,
+                    };
+                    match kept {
                         Ok(()) => None,
                         Err(error) => {
                             tracing::error!(%error, "the log cannot be kept; watches go on, but positions from now on are lost with the process");
                             self.keeping.send_replace(Serving::No);
-                            Some(Owed::new(steps))
+                            let missed = !steps.is_empty();
+                            Some(Owed::new(steps, missed))
                         }
                     }
                 }
@@ -241,12 +249,17 @@ impl Journal {
 
     /// Tries to keep what could not be kept before.
     async fn settle(&self, store: &dyn Store, owed: Owed, last: u64) -> Option<Owed> {
+        let missed = owed.missed || !owed.steps.is_empty();
         let batch = Batch {
             last,
             gap_until: Some(last),
             steps: owed.steps.clone(),
         };
-        match commit(store, batch).await {
+        let kept = match missed {
+            true => patiently(store.commit(batch)).await,
+            false => patiently(store.look()).await,
+        };
+        match kept {
             Ok(()) => {
                 tracing::info!("the log is being kept again");
                 self.keeping.send_replace(Serving::Yes);
@@ -254,7 +267,7 @@ impl Journal {
             }
             Err(error) => {
                 tracing::debug!(%error, "the log still cannot be kept");
-                Some(Owed::new(owed.steps))
+                Some(Owed::new(owed.steps, missed))
             }
         }
     }
@@ -269,13 +282,16 @@ impl Journal {
 struct Owed {
     steps: Vec<Step>,
     retry: Instant,
+    /// Whether the store was told of anything that it did not keep, so that there is a gap.
+    missed: bool,
 }
 
 impl Owed {
-    fn new(steps: Vec<Step>) -> Owed {
+    fn new(steps: Vec<Step>, missed: bool) -> Owed {
         let mut owed = Owed {
             steps: Vec::new(),
             retry: Instant::now() + RETRY,
+            missed,
         };
         owed.add(steps);
         owed
@@ -300,20 +316,11 @@ impl Owed {
     }
 }
 
-async fn commit(store: &dyn Store, batch: Batch) -> Result<(), StoreError> {
-    timeout(COMMIT_PATIENCE, store.commit(batch))
-        .await
-        .unwrap_or_else(|_| {
-            let limit = COMMIT_PATIENCE.as_secs();
-            Err(StoreError(format!("it took longer than {limit} s")))
-        })
-}
-
-async fn until(at: Option<Instant>) {
-    match at {
-        Some(at) => sleep_until(at).await,
-        None => std::future::pending().await,
-    }
+async fn patiently(asked: impl Future<Output = Result<(), StoreError>>) -> Result<(), StoreError> {
+    timeout(COMMIT_PATIENCE, asked).await.unwrap_or_else(|_| {
+        let limit = COMMIT_PATIENCE.as_secs();
+        Err(StoreError(format!("it took longer than {limit} s")))
+    })
 }
 
 #[cfg(test)]

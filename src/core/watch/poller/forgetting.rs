@@ -168,7 +168,7 @@ async fn looks_that_take_longer_than_their_callers_wait_leave_nothing_behind() {
         assert!(bench.gateway.look_now(&request, deadline).await.is_err());
     }
     assert!(bench.known() <= MOST_LOOKS, "{}", bench.known());
-    let scheduled = lock(&bench.poller.schedule).next();
+    let scheduled = lock(&bench.poller.schedule).next(&Stake::ALL);
     assert_eq!(scheduled, None, "what is forgotten is not looked at");
     tokio::time::sleep(60 * SECOND).await;
     assert_eq!(bench.known(), 0);

@@ -11,6 +11,10 @@ use std::{
 /// How many changes of one connection are remembered. A resume from further back is out of range.
 pub const WINDOW_PER_CONNECTION: usize = 64;
 
+/// How many bytes of changes of one connection are remembered, about; the newest always is. Only a state of many nodes
+/// that each say much fills it before the window does.
+pub const MOST_BYTES_PER_CONNECTION: usize = 1 << 20;
+
 /// One entry of the log: what was said of a connection, and from which look.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observation {
@@ -28,6 +32,13 @@ pub struct Observation {
     pub view: View,
     /// Its form on the wire.
     pub wire: Wire,
+}
+
+impl Observation {
+    /// At most how many bytes it takes to keep, about.
+    pub fn weight(&self) -> usize {
+        self.name.id.len() + self.view.weight()
+    }
 }
 
 /// What an observation is on the wire, written once for all streams by whoever serves it; what the bytes mean is
@@ -58,6 +69,8 @@ impl Eq for Wire {}
 #[derive(Debug)]
 pub struct Log {
     entries: VecDeque<Arc<Observation>>,
+    /// Of all of them.
+    bytes: usize,
     /// The position before the oldest change that is remembered.
     begin: u64,
 }
@@ -76,6 +89,7 @@ impl Log {
     pub fn starting_at(begin: u64) -> Log {
         Log {
             entries: VecDeque::new(),
+            bytes: 0,
             begin,
         }
     }
@@ -95,9 +109,15 @@ impl Log {
 
     /// Adds an entry, and forgets the oldest beyond the window.
     pub fn push(&mut self, entry: Arc<Observation>) {
+        self.bytes += entry.weight();
         self.entries.push_back(entry);
-        while self.entries.len() > WINDOW_PER_CONNECTION {
+        let too_many = |log: &Log| {
+            let window = log.entries.len() > WINDOW_PER_CONNECTION;
+            window || (log.bytes > MOST_BYTES_PER_CONNECTION && log.entries.len() > 1)
+        };
+        while too_many(self) {
             if let Some(old) = self.entries.pop_front() {
+                self.bytes -= old.weight();
                 self.begin = old.sequence;
             }
         }
@@ -170,6 +190,30 @@ mod tests {
         assert_eq!(entries[0].sequence, 8);
         let last = log.position();
         assert_eq!(log.after(last, 999), After::Entries(vec![]));
+    }
+
+    #[test]
+    fn much_is_remembered_for_fewer_changes_and_the_newest_always() {
+        let heavy = |sequence: u64, bytes: usize| {
+            let light = entry(sequence, sequence - 1);
+            let view = View {
+                native_state: "x".repeat(bytes),
+                ..View::default()
+            };
+            Arc::new(Observation {
+                view,
+                ..Observation::clone(&light)
+            })
+        };
+        let mut log = Log::starting_at(0);
+        for sequence in 1..=20 {
+            log.push(heavy(sequence, MOST_BYTES_PER_CONNECTION / 9));
+        }
+        assert_eq!((log.entries.len(), log.begin()), (8, 12));
+        log.push(heavy(21, 2 * MOST_BYTES_PER_CONNECTION));
+        assert_eq!((log.entries.len(), log.begin()), (1, 20));
+        log.push(entry(22, 21));
+        assert_eq!((log.entries.len(), log.begin()), (1, 21));
     }
 
     #[test]

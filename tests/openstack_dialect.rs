@@ -664,10 +664,17 @@ async fn one_list_is_enough_for_a_thousand_where_it_shows_everything() {
         lists(&bench, made.iter().map(row).collect());
         assert!(bench.dialect.capabilities().look_batch >= made.len());
         bench.forget_requests();
-        let ids: Vec<&str> = made.iter().map(String::as_str).collect();
-        for seen in bench.look(&ids).await {
+        let target = |id: &String| Target {
+            id: id.clone(),
+            ..Target::default()
+        };
+        let targets: Vec<Target> = made[1..].iter().map(target).collect();
+        let looks = bench.dialect.look_around(&targets, &call()).await;
+        for seen in looks.seen {
             assert_eq!(seen.unwrap().state, State::Active);
         }
+        // Also the one that was not asked for.
+        assert_eq!(looks.all, Some(made));
         assert_eq!(bench.queries().len(), 1);
     }
 }

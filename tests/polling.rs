@@ -339,6 +339,38 @@ async fn what_one_list_shows_is_looked_at_by_one_list_an_interval() {
     assert!((27..=34).contains(&asked), "{asked} lists in ten intervals");
 }
 
+#[tokio::test(start_paused = true)]
+async fn where_looks_show_everything_nobody_lists_beside_them() {
+    for connections in [2, 100] {
+        let setup = Setup::over(Scripted::in_batches_of(1000));
+        setup.cloud.show_all();
+        setup.populate(connections);
+        let mut watch = setup.watch_all(false).await;
+        sleep(2 * STABLE).await;
+        let (looks, lists) = (setup.cloud.batches(), setup.cloud.lists());
+        sleep(10 * STABLE).await;
+        let asked = setup.cloud.batches() + setup.cloud.lists() - looks - lists;
+        assert!((10..=13).contains(&asked), "{asked} lists in ten intervals");
+        assert_eq!(setup.watched(), connections);
+
+        setup.cloud.say("elsewhere", active());
+        let joined = until(&mut watch, "elsewhere", State::Active);
+        timeout(STABLE, joined).await.unwrap();
+
+        // One alone is asked for by itself, which shows nothing else.
+        for at in 0..connections {
+            setup.delete(&format!("{at:03}")).await;
+        }
+        sleep(10 * STABLE).await;
+        assert_eq!(setup.watched(), 1);
+        for again in ["one", "two"] {
+            setup.cloud.say(again, active());
+            let joined = until(&mut watch, again, State::Active);
+            timeout(STABLE, joined).await.unwrap();
+        }
+    }
+}
+
 // What an account allows.
 
 /// A cloud that answers so many requests a second, in the order in which they come, as an account's budget has it. A

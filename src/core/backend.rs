@@ -3,11 +3,11 @@
 use crate::{
     core::{
         clock,
-        dialect::{Call, Capabilities, Dialect, Page, PageRequest, Priority, Target, Usage},
+        dialect::{Call, Capabilities, Dialect, Looks, Page, PageRequest, Priority, Target, Usage},
         error::{Error, ErrorKind, ErrorReason, Result},
         settings::BackendSettings,
     },
-    model::{BackendName, Sighting},
+    model::BackendName,
 };
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -188,18 +188,16 @@ impl Backend {
     }
 
     /// Looks at connections, for whom the priority says.
-    pub async fn look(&self, targets: &[Target], priority: Priority) -> Vec<Result<Sighting>> {
+    pub async fn look(&self, targets: &[Target], priority: Priority) -> Looks {
         // A look may need several requests, one after the other. It keeps its turn while the account is paused: who
         // gave up and came back would find others there first, and be paused again on their account.
         let call = Call {
             priority,
             ..Call::poll(self.settings.timeout * 3 + LONGEST_PAUSE)
         };
-        let results = self.dialect.look(targets, &call).await;
-        results
-            .into_iter()
-            .map(|result| self.heard(result))
-            .collect()
+        let Looks { seen, all } = self.dialect.look_around(targets, &call).await;
+        let seen = seen.into_iter().map(|result| self.heard(result)).collect();
+        Looks { seen, all }
     }
 
     /// Reads one page of connections.

@@ -99,6 +99,24 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     ///   login) is an error, and the core keeps what it knew.
     /// - Rows that were not asked for are ignored; a connection missing from a LIST is asked for alone.
     async fn look(&self, targets: &[Target], call: &Call) -> Vec<Result<Sighting>>;
+
+    /// The same, and the ids of all connections there are, if the requests happened to show them: then nobody has to
+    /// list them for those that somebody else made.
+    async fn look_around(&self, targets: &[Target], call: &Call) -> Looks {
+        Looks {
+            seen: self.look(targets, call).await,
+            all: None,
+        }
+    }
+}
+
+/// What looks at several connections brought.
+#[derive(Debug)]
+pub struct Looks {
+    /// What each showed, in the order of the targets.
+    pub seen: Vec<Result<Sighting>>,
+    /// The ids of all connections there are, if they were shown.
+    pub all: Option<Vec<String>>,
 }
 
 /// What surrounds one use of a dialect.

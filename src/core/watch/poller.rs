@@ -5,7 +5,7 @@ use crate::{
     core::{
         backend::Backend,
         clock,
-        dialect::{Priority, Target},
+        dialect::{Looks, Priority, Target},
         error::{Error, ErrorKind, ErrorReason, Result},
         watch::{
             journal::Journal,
@@ -79,6 +79,8 @@ pub struct Poller {
 struct Listed {
     begun: Instant,
     ended: Instant,
+    /// It came with looks, as everything is shown to whoever looks at several.
+    by_looks: bool,
     result: Result<()>,
 }
 
@@ -327,13 +329,19 @@ impl Poller {
         *lock(&self.listed) = Some(Listed {
             begun,
             ended: Instant::now(),
+            by_looks: false,
             result: result.clone(),
         });
         result
     }
 
     async fn list_now(&self, deadline: Instant) -> Result<()> {
-        let ids = self.backend.list_ids(deadline).await?;
+        self.listed_now(self.backend.list_ids(deadline).await?);
+        Ok(())
+    }
+
+    /// Takes in which connections there are.
+    fn listed_now(&self, ids: Vec<String>) {
         *lock(&self.there) = ids.iter().map(|id| Arc::from(id.as_str())).collect();
         for id in ids {
             // An id that cannot stand in a name cannot be watched either; reads report it.
@@ -342,7 +350,6 @@ impl Poller {
             }
         }
         self.hold_all(self.joined_within().mul_f64(SPREAD));
-        Ok(())
     }
 
     /// Polls until cancelled. One task per backend.
@@ -426,7 +433,7 @@ impl Poller {
         let began_at = clock::now();
         let targets: Vec<Target> = due.iter().map(|due| due.target.clone()).collect();
         let mut unended = Unended { poller: &self, due };
-        let results = self.backend.look(&targets, priority).await;
+        let Looks { seen, all } = self.backend.look(&targets, priority).await;
         let ended = Instant::now();
         let jitter = pace::jitter();
         let missing = || {
@@ -434,7 +441,7 @@ impl Poller {
                 "the dialect answered fewer looks than it was asked for",
             ))
         };
-        let results = results
+        let results = seen
             .into_iter()
             .map(Some)
             .chain(std::iter::repeat_with(|| None));
@@ -461,6 +468,17 @@ impl Poller {
                 None => self.names.looked(&subject),
             }
         }
+        if let Some(ids) = all
+            && lock(&self.whole).watches > 0
+        {
+            self.listed_now(ids);
+            *lock(&self.listed) = Some(Listed {
+                begun,
+                ended,
+                by_looks: true,
+                result: Ok(()),
+            });
+        }
         self.wake.notify_one();
     }
 
@@ -480,12 +498,33 @@ impl Poller {
         watched.then(|| last + self.joined_within().mul_f64(RELIST))
     }
 
+    /// A connection at which a look, together with those that come along, will show which there are.
+    fn shown_all_by(&self) -> Option<Arc<Subject>> {
+        let listed = lock(&self.listed);
+        let last = listed.as_ref().filter(|last| last.by_looks)?;
+        // If the last looks did not show it after all, a list does.
+        if last.begun.elapsed() >= self.joined_within() {
+            return None;
+        }
+        drop(listed);
+        let whole = lock(&self.whole);
+        let any = whole
+            .held
+            .values()
+            .next()
+            .filter(|_| whole.held.len() > 1)?;
+        Some(Arc::clone(any.subject()))
+    }
+
     /// How long it takes until a connection that somebody else made joins the watches over all.
     fn joined_within(&self) -> Duration {
         JOINED.min(self.backend.settings().poll.stable)
     }
 
     async fn list_again(self: Arc<Self>) {
+        if let Some(any) = self.shown_all_by() {
+            return self.look_soon(&any);
+        }
         let timeout = self.backend.settings().timeout * 3;
         if let Err(error) = self.list(Instant::now() + timeout).await {
             tracing::warn!(backend.name = self.backend.name().as_str(), %error, "cannot list connections");

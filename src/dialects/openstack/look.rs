@@ -1,11 +1,13 @@
 //! Looking at connections: one LIST for many, a GET for one, and for one the LIST did not show.
 
 use crate::{
-    core::{
-        dialect::{Call, Target},
-        error::Result,
+    core::dialect::{Call, Looks, Target},
+    dialects::openstack::{
+        client::Client,
+        read::{self, Shown},
+        status,
+        wire::Body,
     },
-    dialects::openstack::{client::Client, read, status, wire::Body},
     model::Sighting,
 };
 use futures_util::future::join_all;
@@ -18,8 +20,9 @@ const FIELDS: [&str; 3] = ["id", "status", "admin_state_up"];
 const LONGEST_IDS: usize = 3_500;
 
 /// Looks at each of these, and answers in their order.
-pub async fn look(client: &Client, targets: &[Target], call: &Call) -> Vec<Result<Sighting>> {
+pub async fn look(client: &Client, targets: &[Target], call: &Call) -> Looks {
     let mut seen = Vec::with_capacity(targets.len());
+    let mut all = None;
     let mut rest = targets;
     while !rest.is_empty() {
         let once = match client.variant().narrows {
@@ -27,10 +30,12 @@ pub async fn look(client: &Client, targets: &[Target], call: &Call) -> Vec<Resul
             false => rest.len(),
         };
         let (chunk, later) = rest.split_at(once);
-        seen.extend(look_at_once(client, chunk, call).await);
+        let looks = look_at_once(client, chunk, call).await;
+        seen.extend(looks.seen);
+        all = looks.all;
         rest = later;
     }
-    seen
+    Looks { seen, all }
 }
 
 /// How many of these fit into one LIST, at least one.
@@ -53,15 +58,25 @@ fn fitting(targets: &[Target]) -> usize {
     fits.count().max(1)
 }
 
-async fn look_at_once(client: &Client, targets: &[Target], call: &Call) -> Vec<Result<Sighting>> {
+async fn look_at_once(client: &Client, targets: &[Target], call: &Call) -> Looks {
     if let [target] = targets {
-        return vec![read::row(client, &target.id, &FIELDS, call).await.map(seen)];
+        let seen = read::row(client, &target.id, &FIELDS, call).await.map(seen);
+        return Looks {
+            seen: vec![seen],
+            all: None,
+        };
     }
     let ids: Vec<&str> = targets.iter().map(|target| target.id.as_str()).collect();
-    let rows: HashMap<String, Body> = match read::some(client, &ids, &FIELDS, call).await {
-        Ok(rows) => rows.into_iter().map(|row| (row.id(), row)).collect(),
-        Err(error) => return targets.iter().map(|_| Err(error.clone())).collect(),
+    let Shown { rows, all } = match read::some(client, &ids, &FIELDS, call).await {
+        Ok(some) => some,
+        Err(error) => {
+            return Looks {
+                seen: targets.iter().map(|_| Err(error.clone())).collect(),
+                all: None,
+            };
+        }
     };
+    let rows: HashMap<String, Body> = rows.into_iter().map(|row| (row.id(), row)).collect();
     let each = ids.iter().map(async |id| match rows.get(*id) {
         Some(row) => Ok(sighting(row)),
         // Not being in a LIST proves nothing: it may be capped, or hide.
@@ -69,7 +84,10 @@ async fn look_at_once(client: &Client, targets: &[Target], call: &Call) -> Vec<R
             .await
             .map(seen),
     });
-    join_all(each).await
+    Looks {
+        seen: join_all(each).await,
+        all,
+    }
 }
 
 /// What a row says of its connection, or the words by which there is none.

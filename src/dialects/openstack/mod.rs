@@ -28,7 +28,9 @@ pub use config::LIMITS;
 
 use crate::{
     core::{
-        dialect::{Call, Capabilities, Dialect, Mark, Page, PageRequest, Target, Usage, Written},
+        dialect::{
+            Call, Capabilities, Dialect, Looks, Mark, Page, PageRequest, Target, Usage, Written,
+        },
         error::{Result, Violation},
         settings::BackendSettings,
     },
@@ -120,6 +122,10 @@ impl Dialect for Openstack {
     }
 
     async fn look(&self, targets: &[Target], call: &Call) -> Vec<Result<Sighting>> {
+        look::look(&self.client, targets, call).await.seen
+    }
+
+    async fn look_around(&self, targets: &[Target], call: &Call) -> Looks {
         look::look(&self.client, targets, call).await
     }
 }

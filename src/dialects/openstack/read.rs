@@ -16,7 +16,10 @@ use crate::{
     },
     model::Connection,
 };
-use std::{collections::HashSet, net::Ipv6Addr};
+use std::{
+    collections::{BTreeSet, HashSet},
+    net::Ipv6Addr,
+};
 use tokio::time::Instant;
 
 /// The most pages of one walk; a cloud that goes on beyond is not believed.
@@ -268,17 +271,20 @@ pub async fn all(client: &Client, fields: &[&str], call: &Call) -> Result<Vec<Bo
     Ok(rows)
 }
 
+/// What LISTs of some connections showed.
+pub struct Shown {
+    /// Those that were asked for.
+    pub rows: Vec<Body>,
+    /// The ids of all there are, where a LIST shows everything.
+    pub all: Option<Vec<String>>,
+}
+
 /// The rows of these ids that a LIST shows, and nothing about those it does not show. Only where the cloud can narrow
 /// does the LIST hold less than everything.
 ///
 /// Where the cloud's pages are smaller than what is asked for, it is asked again for the rest, which needs no marker
 /// that may vanish meanwhile.
-pub async fn some(
-    client: &Client,
-    ids: &[&str],
-    fields: &[&str],
-    call: &Call,
-) -> Result<Vec<Body>> {
+pub async fn some(client: &Client, ids: &[&str], fields: &[&str], call: &Call) -> Result<Shown> {
     let mut rows: Vec<Body> = Vec::new();
     let mut missing = ids.to_vec();
     loop {
@@ -293,13 +299,16 @@ pub async fn some(
         let asked = missing.len();
         // Filters are not believed: some clouds ignore those they do not know.
         let wanted: HashSet<&str> = missing.iter().copied().collect();
-        let shown: HashSet<String> = page.rows.iter().map(Body::id).collect();
+        let shown: BTreeSet<String> = page.rows.iter().map(Body::id).collect();
         let is_wanted = |row: &Body| wanted.contains(row.id().as_str());
         rows.extend(page.rows.into_iter().filter(is_wanted));
         missing.retain(|id| !shown.contains(*id));
-        let goes_on = client.variant().narrows && page.marker.is_some();
-        if !goes_on || missing.is_empty() || missing.len() == asked {
-            return Ok(rows);
+        if !client.variant().narrows {
+            let all = page.nameless.is_none().then(|| shown.into_iter().collect());
+            return Ok(Shown { rows, all });
+        }
+        if page.marker.is_none() || missing.is_empty() || missing.len() == asked {
+            return Ok(Shown { rows, all: None });
         }
     }
 }

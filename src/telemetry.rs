@@ -1,5 +1,6 @@
 //! Logs to standard error, and spans to an OpenTelemetry collector if one is configured.
 
+use crate::text::clean_lines;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig};
 use opentelemetry_sdk::{
@@ -172,7 +173,7 @@ where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let lines = tracing_subscriber::fmt::layer()
-        .with_writer(writer)
+        .with_writer(Clean { writer, colours })
         .with_ansi(colours);
     // A line says by itself what it is about. Spans that nobody collects cost nothing then; written out for lines,
     // they were 0.8 KiB of each open stream. A filter that names no level at all would take away that of `filter`.
@@ -191,6 +192,38 @@ where
         layers.push(spans.with_filter(ours).boxed());
     }
     tracing_subscriber::registry().with(layers)
+}
+
+/// Writes lines as they are to be read: what a cloud or a client put into them neither moves, hides nor turns them.
+struct Clean<W> {
+    writer: W,
+    /// Whether lines have escape sequences of their own.
+    colours: bool,
+}
+
+impl<'a, W: MakeWriter<'a>> MakeWriter<'a> for Clean<W> {
+    type Writer = Clean<W::Writer>;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        Clean {
+            writer: self.writer.make_writer(),
+            colours: self.colours,
+        }
+    }
+}
+
+impl<W: io::Write> io::Write for Clean<W> {
+    /// A line comes whole.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(line);
+        let clean = clean_lines(&text, self.colours);
+        self.writer.write_all(clean.as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
 }
 
 #[cfg(test)]
@@ -240,15 +273,33 @@ mod tests {
         tracing::subscriber::with_default(subscriber, || {
             tracing::debug!("too fine");
             tracing::info!(backend.name = "a", "the cloud answered");
+            tracing::error!(of = %"x\u{202e}y\u{200b}z\u{9b}2J", "un\u{2066}seen");
         });
         let bytes = lines.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
     }
 
     #[test]
+    fn lines_have_nothing_that_turns_hides_or_moves_them() {
+        for format in [Format::Human, Format::Json] {
+            let lines = written(format, "error");
+            assert!(
+                lines.contains("x y z") && lines.contains("un seen"),
+                "{lines}"
+            );
+            assert!(
+                lines
+                    .chars()
+                    .all(|c| c == '\n' || !"\u{202e}\u{200b}\u{9b}\u{2066}".contains(c))
+            );
+        }
+    }
+
+    #[test]
     fn lines_for_collectors_are_json_with_their_fields() {
-        let line = written(Format::Json, "info");
-        let json: serde_json::Value = serde_json::from_str(line.trim()).expect("one object");
+        let lines = written(Format::Json, "info");
+        let line = lines.lines().next().unwrap_or_default();
+        let json: serde_json::Value = serde_json::from_str(line).expect("one object");
         assert_eq!(json["message"], "the cloud answered");
         assert_eq!(json["backend.name"], "a");
     }

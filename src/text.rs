@@ -1,5 +1,7 @@
 //! Text from outside, made fit for people to read.
 
+use std::borrow::Cow;
+
 /// The text on one line and as it is shown: a blank for every character that moves the cursor, breaks the line,
 /// turns the reading direction or shows as nothing.
 ///
@@ -9,6 +11,38 @@ pub fn clean(text: &str) -> String {
     text.chars()
         .map(|c| if is_unseen(c) { ' ' } else { c })
         .collect()
+}
+
+/// The same of text that somebody here has laid out: line breaks stay, and so do the escape sequences of its style if
+/// it has any. What is in it from outside must have been cleaned of those before.
+pub fn clean_lines(text: &str, styled: bool) -> Cow<'_, str> {
+    let goes = |c: char| is_unseen(c) && c != '\n' && c != '\t' && !(styled && c == '\u{1b}');
+    match text.contains(goes) {
+        true => text
+            .chars()
+            .map(|c| if goes(c) { ' ' } else { c })
+            .collect(),
+        false => Cow::Borrowed(text),
+    }
+}
+
+/// The same of JSON: nothing of it is lost, since such characters have another way to be written there.
+pub fn clean_json(json: &str) -> Cow<'_, str> {
+    if !json.contains(is_unseen) {
+        return Cow::Borrowed(json);
+    }
+    let mut clean = String::with_capacity(json.len());
+    for c in json.chars() {
+        if is_unseen(c) {
+            let mut units = [0; 2];
+            for unit in c.encode_utf16(&mut units) {
+                clean.push_str(&format!("\\u{unit:04x}"));
+            }
+        } else {
+            clean.push(c);
+        }
+    }
+    Cow::Owned(clean)
 }
 
 /// General categories Cc, Cf, Zl and Zp of Unicode 17, and the block of tags as a whole.
@@ -59,5 +93,16 @@ mod tests {
             clean("Größe – 東京 e\u{301} 🙂"),
             "Größe – 東京 e\u{301} 🙂"
         );
+    }
+
+    #[test]
+    fn what_is_laid_out_keeps_its_lines_and_json_its_meaning() {
+        assert_eq!(clean_lines("a\nb\u{202e}\x1b[1m", true), "a\nb \x1b[1m");
+        assert_eq!(clean_lines("a\nb\u{9b}\x1b[1m", false), "a\nb  [1m");
+        let text = "a\u{202e}b\u{200b}\u{e0041}\u{9b}ü";
+        let json = serde_json::Value::from(text).to_string();
+        let cleaned = clean_json(&json);
+        assert_eq!(cleaned, "\"a\\u202eb\\u200b\\udb40\\udc41\\u009bü\"");
+        assert_eq!(serde_json::from_str::<String>(&cleaned).unwrap(), text);
     }
 }

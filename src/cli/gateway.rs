@@ -11,6 +11,7 @@ use crate::{
         connection_service_client::ConnectionServiceClient,
         realization_service_client::RealizationServiceClient,
     },
+    text::clean_lines,
 };
 use prost::Message;
 use std::{
@@ -160,6 +161,8 @@ impl Printer {
     }
 
     fn line(&mut self, line: &str) -> io::Result<()> {
+        // Whatever a line was made of: a name of a cloud's must not turn the rest of it around.
+        let line = clean_lines(line, self.style == Style::Ansi);
         writeln!(self.out, "{line}")?;
         // Whoever reads a pipe wants to see each event when it happens.
         self.out.flush()
@@ -169,6 +172,11 @@ impl Printer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        cli::describe::{connection_facts, connection_table},
+        grpc::pb,
+    };
+    use std::sync::{Arc, Mutex};
 
     #[tokio::test]
     async fn an_endpoint_is_a_plain_http_url_or_an_address() {
@@ -178,6 +186,49 @@ mod tests {
         for bad in ["https://h:1", "ftp://h", "", "http://", "a b"] {
             let why = Gateway::at(bad).unwrap_err();
             assert!(why.contains("must be http://"), "{bad}: {why}");
+        }
+    }
+
+    #[test]
+    fn what_is_printed_is_what_is_there() {
+        #[derive(Clone, Default)]
+        struct Paper(Arc<Mutex<Vec<u8>>>);
+        impl Write for Paper {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.0.lock().unwrap().extend_from_slice(bytes);
+                Ok(bytes.len())
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let odd = "a\u{202e}b\u{200b}c\u{9b}2Jd";
+        let connection = pb::Connection {
+            name: format!("backends/x/connections/{odd}"),
+            display_name: odd.to_owned(),
+            native: Some(prost_types::Struct {
+                fields: [(odd.to_owned(), prost_types::Value { kind: None })].into(),
+            }),
+            ..pb::Connection::default()
+        };
+        for output in [Output::Text, Output::Json] {
+            let paper = Paper::default();
+            let mut printer = Printer::new(Box::new(paper.clone()), output, Style::Plain);
+            printer
+                .message("Connection", &connection, |it, style| {
+                    connection_table(std::slice::from_ref(it), style) + &connection_facts(it, style)
+                })
+                .unwrap();
+            let printed = String::from_utf8(paper.0.lock().unwrap().clone()).unwrap();
+            assert!(
+                printed.contains("connections/a") || printed.contains("x/a"),
+                "{printed}"
+            );
+            assert!(
+                !printed.contains(['\u{202e}', '\u{200b}', '\u{9b}']),
+                "{printed:?}"
+            );
         }
     }
 }

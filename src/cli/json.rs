@@ -1,6 +1,6 @@
 //! Messages as JSON, in the mapping that protobuf itself defines: names in lowerCamelCase, times as text.
 
-use crate::grpc::pb;
+use crate::{grpc::pb, text::clean_json};
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
 use std::sync::LazyLock;
@@ -10,14 +10,15 @@ static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
         .expect("the build wrote these descriptors from the same protos")
 });
 
-/// One message as one line of JSON, without the newline. `kind` is its name within `isthmus.v1`.
+/// One message as one line of JSON, without the newline, and without what would make a terminal show something else. `kind` is its name within `isthmus.v1`.
 ///
 /// # Panics
 /// If there is no message of that name, or `message` is another one.
 pub fn line(kind: &str, message: &impl Message) -> String {
     let message = DynamicMessage::decode(descriptor(kind), message.encode_to_vec().as_slice())
         .expect("the bytes were written from the same descriptor");
-    serde_json::to_string(&message).expect("every message has a JSON form")
+    let json = serde_json::to_string(&message).expect("every message has a JSON form");
+    clean_json(&json).into_owned()
 }
 
 /// One message from JSON. `kind` is its name within `isthmus.v1`.

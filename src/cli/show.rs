@@ -12,6 +12,7 @@ use crate::{
         Backend, Connection, GetBackendRequest, GetConnectionRequest, ListBackendsRequest,
         ListConnectionsRequest, backend_service_client::BackendServiceClient,
     },
+    text::clean_lines,
 };
 use std::io;
 use tonic::{Status, transport::Channel};
@@ -102,10 +103,8 @@ pub async fn connections(
 
 /// Tells a failure on standard error, and how the command ends with it.
 pub(crate) fn failed(doing: &str, status: &Status, gateway: &Gateway) -> Exit {
-    eprintln!(
-        "isthmus: {}",
-        failure::describe(doing, status, &gateway.endpoint)
-    );
+    let told = failure::describe(doing, status, &gateway.endpoint);
+    eprintln!("isthmus: {}", clean_lines(&told, false));
     failure::exit(status)
 }
 

@@ -11,6 +11,8 @@
 //! - [`server`]: connections, calls, health, reflection, drain;
 //! - [`telemetry`]: logs and spans;
 //! - [`text`]: text from outside, made fit for people to read;
+//! - [`address`]: what kind of place an IP address is;
+//! - [`files`]: small files, read without waiting for them, and who else can read them;
 //! - [`config`]: the configuration file, and everything that is wrong with it;
 //! - [`cli`]: the command, which puts all of this together;
 //! - [`simulator`]: both clouds on loopback, for the demo and the tests.
@@ -25,10 +27,12 @@
 //!                 └──► rest
 //! ```
 
+pub mod address;
 pub mod cli;
 pub mod config;
 pub mod core;
 pub mod dialects;
+pub mod files;
 pub mod grpc;
 pub mod model;
 pub mod rest;

@@ -37,7 +37,7 @@ async fn serve(file: &Path) -> Exit {
             return Exit::Usage;
         }
     };
-    match run(config, backends).await {
+    match run(file, config, backends).await {
         Ok(()) => Exit::Done,
         Err(error) => {
             eprintln!("isthmus: could not serve: {error}");
@@ -69,7 +69,7 @@ fn settings(config: &Config) -> server::Settings {
     }
 }
 
-async fn run(config: Config, backends: Backends) -> Result<(), Box<dyn Error>> {
+async fn run(file: &Path, config: Config, backends: Backends) -> Result<(), Box<dyn Error>> {
     let settings = settings(&config);
     let _telemetry = telemetry::begin(&telemetry::Settings {
         format: match config.telemetry.log {
@@ -79,6 +79,10 @@ async fn run(config: Config, backends: Backends) -> Result<(), Box<dyn Error>> {
         filter: None,
         otlp_endpoint: config.telemetry.otlp_endpoint,
     })?;
+    for warning in &config.warnings {
+        let at = warning.place(&file.display().to_string());
+        tracing::warn!(at, "{}", warning.message);
+    }
     let stop = cli::signal::stop()?;
     let listener = settings
         .bind()

@@ -11,17 +11,17 @@ use std::{path::Path, sync::Arc};
 /// Each backend with the dialect that is bound to it.
 pub type Backends = Vec<(BackendSettings, Arc<dyn Dialect>)>;
 
-/// Says what is wrong with a configuration, or that nothing is.
+/// Says what is wrong with a configuration, or that nothing is; what works and is dangerous, too.
 pub fn run(file: &Path) -> Exit {
     match read(file) {
         Ok((config, _)) => {
             let names = config.backends.iter().map(|backend| backend.name.as_str());
             let names: Vec<&str> = names.collect();
-            println!(
-                "{}: nothing is wrong; backends: {}",
-                file.display(),
-                names.join(", ")
-            );
+            let named = file.display().to_string();
+            for warning in &config.warnings {
+                eprintln!("{}: warning: {}", warning.place(&named), warning.message);
+            }
+            println!("{named}: nothing is wrong; backends: {}", names.join(", "));
             Exit::Done
         }
         Err(problems) => {

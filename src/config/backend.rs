@@ -1,9 +1,10 @@
 //! One `[[backends]]`: what every dialect shares. What a dialect takes of it is for the dialect to say.
 
 use crate::{
+    address::is_loopback,
     config::{
         problem::Position,
-        section::{Found, Section, quoted},
+        section::{Found, Section, Source, quoted},
         surroundings::Surroundings,
     },
     core::settings::{AuthKind, AuthSettings, BackendSettings, PollSettings},
@@ -11,6 +12,7 @@ use crate::{
 };
 use secrecy::SecretString;
 use std::{
+    ops::Range,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -36,6 +38,24 @@ pub(crate) struct Around<'a> {
     pub(crate) folder: &'a Path,
 }
 
+impl Around<'_> {
+    /// Warns of a file that is nobody else's business, if it is theirs.
+    pub(crate) fn warn_of_others(self, source: &Source<'_>, span: &Range<usize>, path: &Path) {
+        let others = self.surroundings.others(path);
+        let what = match (others.read, others.write) {
+            (false, false) => return,
+            (true, false) => "read",
+            (false, true) => "change",
+            (true, true) => "read and change",
+        };
+        let path = path.display();
+        source.warn(
+            span,
+            format!("every user of this machine can {what} {path}: `chmod o-rw` it"),
+        );
+    }
+}
+
 /// Reads one backend. `None` if it cannot be told apart or spoken to; then there is a problem that says why.
 pub(crate) fn read(mut section: Section<'_>, around: Around<'_>) -> Option<BackendSettings> {
     let name = name(&mut section);
@@ -49,6 +69,13 @@ pub(crate) fn read(mut section: Section<'_>, around: Around<'_>) -> Option<Backe
         .text("ca_file")
         .map(|found| around.folder.join(found.value));
     let insecure_skip_verify = section.flag("insecure_skip_verify");
+    if insecure_skip_verify && let Some(value) = section.value("insecure_skip_verify") {
+        section.source().warn(
+            &value.span(),
+            "`insecure_skip_verify`: whoever stands between can read logins and pre-shared keys, and change every \
+             answer; name the cloud's authority by `ca_file` instead",
+        );
+    }
     let timeout = section.duration(
         "timeout",
         DEFAULT_TIMEOUT,
@@ -119,7 +146,10 @@ fn urls(section: &mut Section<'_>) -> Vec<String> {
     for item in items {
         match item.get_ref() {
             DeValue::String(text) => match sound_url(text) {
-                Ok(()) => urls.push(text.clone().into_owned()),
+                Ok(()) => {
+                    warn_of_plain_http(section.source(), "url", text, &item.span());
+                    urls.push(text.clone().into_owned());
+                }
                 Err(why) => section
                     .source()
                     .problem(&item.span(), format!("`url` {why}")),
@@ -146,6 +176,24 @@ fn sound_url(text: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
+/// Warns of an address that is spoken to in clear, unless it is on this machine.
+fn warn_of_plain_http(source: &Source<'_>, key: &str, url: &str, span: &Range<usize>) {
+    let Ok(url) = reqwest::Url::parse(url) else {
+        return;
+    };
+    let host = url.host_str().unwrap_or_default();
+    let address = host.trim_matches(['[', ']']).parse();
+    if url.scheme() == "http" && host != "localhost" && !address.is_ok_and(is_loopback) {
+        source.warn(
+            span,
+            format!(
+                "`{key}` is http://: whoever stands between can read logins and pre-shared keys; use https://, with \
+                 `ca_file` for an authority of your own"
+            ),
+        );
+    }
+}
+
 fn auth(mut section: Section<'_>, around: Around<'_>) -> AuthSettings {
     let kind = section.word("kind", &AUTH_KINDS);
     if kind.is_none() && section.value("kind").is_none() {
@@ -169,7 +217,10 @@ fn auth(mut section: Section<'_>, around: Around<'_>) -> AuthSettings {
     };
     if let Some(url) = section.text("auth_url") {
         match sound_url(&url.value) {
-            Ok(()) => auth.auth_url = Some(url.value),
+            Ok(()) => {
+                warn_of_plain_http(section.source(), "auth_url", &url.value, &url.span);
+                auth.auth_url = Some(url.value);
+            }
             Err(why) => section
                 .source()
                 .problem(&url.span, format!("`auth_url` {why}")),
@@ -214,6 +265,7 @@ fn secret(
     }
     let found = section.text(first)?;
     let text = if first == literal {
+        source.holds_secret();
         found.value
     } else if first == variable {
         // Only the name of the variable is ever repeated; a secret written here by mistake would be one.
@@ -227,6 +279,7 @@ fn secret(
         text
     } else {
         let path: PathBuf = around.folder.join(&found.value);
+        around.warn_of_others(source, &found.span, &path);
         match around.surroundings.secret_file(&path) {
             Ok(text) => without_newline(&text).to_owned(),
             Err(error) => {

@@ -15,6 +15,7 @@ pub use problem::{Position, Problem, Problems};
 pub use surroundings::{MAX_SECRET_FILE, Process, Surroundings};
 
 use crate::{
+    address::is_loopback,
     config::{
         backend::Around,
         section::{Section, Source, quoted},
@@ -42,6 +43,8 @@ pub struct Config {
     pub telemetry: TelemetryConfig,
     /// `[[backends]]`, at least one, in the order of the file; no two have the same name.
     pub backends: Vec<BackendSettings>,
+    /// What works and is dangerous, in the order of the file, and what would be better.
+    pub warnings: Vec<Problem>,
 }
 
 /// The listener and its limits.
@@ -169,7 +172,25 @@ impl Config {
             Problems::new(&file, vec![Problem { position, message }])
         })?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        Config::parse(&text, &file, folder, surroundings, check)
+        let (mut config, holds_secrets) = read(&text, &file, folder, surroundings, check)?;
+        let others = surroundings.others(path);
+        let mut warn = |message: &str| {
+            let warning = Problem {
+                position: None,
+                message: message.to_owned(),
+            };
+            config.warnings.insert(0, warning);
+        };
+        if others.read && holds_secrets {
+            warn(
+                "every user of this machine can read this file, and it holds secrets: `chmod o-r` it, or keep them in \
+                 files of their own",
+            );
+        }
+        if others.write {
+            warn("every user of this machine can change this file: `chmod o-w` it");
+        }
+        Ok(config)
     }
 
     /// Reads `text`. `file` is its name for messages, `folder` where relative paths in it start from.
@@ -185,54 +206,69 @@ impl Config {
         surroundings: &dyn Surroundings,
         check: &mut Check<'_>,
     ) -> Result<Config, Problems> {
-        let (document, errors) = DeTable::parse_recoverable(text);
-        if !errors.is_empty() {
-            let problem = |error: toml::de::Error| Problem {
-                position: error.span().map(|span| Position::of_span(text, &span)),
-                message: format!("not TOML: {}", error.message().replace('\n', "; ")),
-            };
-            return Err(Problems::new(
-                file,
-                errors.into_iter().map(problem).collect(),
-            ));
-        }
-        let source = Source::new(text);
-        let mut root = Section::new(&source, "the file", document.get_ref(), 0..0);
-        let around = Around {
-            surroundings,
-            folder,
+        read(text, file, folder, surroundings, check).map(|(config, _)| config)
+    }
+}
+
+/// As [`Config::parse`], and whether the text itself holds a secret.
+fn read(
+    text: &str,
+    file: &str,
+    folder: &Path,
+    surroundings: &dyn Surroundings,
+    check: &mut Check<'_>,
+) -> Result<(Config, bool), Problems> {
+    let (document, errors) = DeTable::parse_recoverable(text);
+    if !errors.is_empty() {
+        let problem = |error: toml::de::Error| Problem {
+            position: error.span().map(|span| Position::of_span(text, &span)),
+            message: format!("not TOML: {}", error.message().replace('\n', "; ")),
         };
-        let server_section = root.section("server", "[server]");
-        let watch = root
-            .section("watch", "[watch]")
-            .map(watch)
-            .unwrap_or_default();
-        let config = Config {
-            server: server_section.map_or_else(
-                || ServerConfig {
-                    answer_timeout: 2 * watch.longest_unread(),
-                    ..ServerConfig::default()
-                },
-                |section| server(section, &watch),
-            ),
-            watch,
-            store: root
-                .section("store", "[store]")
-                .map(|section| store(section, folder))
-                .unwrap_or_default(),
-            telemetry: root
-                .section("telemetry", "[telemetry]")
-                .map(telemetry)
-                .unwrap_or_default(),
-            backends: backends(&mut root, around, check),
-        };
-        root.finish();
-        let problems = source.into_problems();
-        if problems.is_empty() {
-            Ok(config)
-        } else {
-            Err(Problems::new(file, problems))
-        }
+        return Err(Problems::new(
+            file,
+            errors.into_iter().map(problem).collect(),
+        ));
+    }
+    let source = Source::new(text);
+    let mut root = Section::new(&source, "the file", document.get_ref(), 0..0);
+    let around = Around {
+        surroundings,
+        folder,
+    };
+    let server_section = root.section("server", "[server]");
+    let watch = root
+        .section("watch", "[watch]")
+        .map(watch)
+        .unwrap_or_default();
+    let mut config = Config {
+        server: server_section.map_or_else(
+            || ServerConfig {
+                answer_timeout: 2 * watch.longest_unread(),
+                ..ServerConfig::default()
+            },
+            |section| server(section, &watch),
+        ),
+        watch,
+        store: root
+            .section("store", "[store]")
+            .map(|section| store(section, around))
+            .unwrap_or_default(),
+        telemetry: root
+            .section("telemetry", "[telemetry]")
+            .map(telemetry)
+            .unwrap_or_default(),
+        backends: backends(&mut root, around, check),
+        warnings: Vec::new(),
+    };
+    root.finish();
+    config.warnings = source.take_warnings();
+    config.warnings.sort();
+    let holds_secrets = source.holds_secrets();
+    let problems = source.into_problems();
+    if problems.is_empty() {
+        Ok((config, holds_secrets))
+    } else {
+        Err(Problems::new(file, problems))
     }
 }
 
@@ -244,7 +280,7 @@ fn server(mut section: Section<'_>, watch: &WatchConfig) -> ServerConfig {
     let mut listen = default.listen;
     if let Some(text) = section.text("listen") {
         match text.value.parse::<SocketAddr>() {
-            Ok(address) if address.ip().is_loopback() || allow_non_loopback => listen = address,
+            Ok(address) if is_loopback(address.ip()) || allow_non_loopback => listen = address,
             Ok(address) => section.source().problem(
                 &text.span,
                 format!(
@@ -329,7 +365,7 @@ fn watch(mut section: Section<'_>) -> WatchConfig {
     watch
 }
 
-fn store(mut section: Section<'_>, folder: &Path) -> StoreConfig {
+fn store(mut section: Section<'_>, around: Around<'_>) -> StoreConfig {
     let path = section.text("path");
     if let Some(text) = path.as_ref().filter(|text| text.value.is_empty()) {
         section.source().problem(
@@ -337,9 +373,13 @@ fn store(mut section: Section<'_>, folder: &Path) -> StoreConfig {
             "`path` is empty; it must be that of a file, for example \"/var/lib/isthmus/log.redb\"",
         );
     }
+    if let Some(text) = &path {
+        let file = around.folder.join(&text.value);
+        around.warn_of_others(section.source(), &text.span, &file);
+    }
     section.finish();
     StoreConfig {
-        path: path.map(|text| folder.join(text.value)),
+        path: path.map(|text| around.folder.join(text.value)),
     }
 }
 

@@ -11,6 +11,16 @@ pub struct Problem {
     pub message: String,
 }
 
+impl Problem {
+    /// The place as compilers write it: `isthmus.toml:3:1`.
+    pub fn place(&self, file: &str) -> String {
+        match self.position {
+            Some(Position { line, column }) => format!("{file}:{line}:{column}"),
+            None => file.to_owned(),
+        }
+    }
+}
+
 /// A place in a text, both counted from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
@@ -65,11 +75,7 @@ impl fmt::Display for Problems {
             if index > 0 {
                 f.write_str("\n")?;
             }
-            f.write_str(&self.file)?;
-            if let Some(Position { line, column }) = problem.position {
-                write!(f, ":{line}:{column}")?;
-            }
-            write!(f, ": {}", problem.message)?;
+            write!(f, "{}: {}", problem.place(&self.file), problem.message)?;
         }
         Ok(())
     }

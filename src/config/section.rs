@@ -2,7 +2,11 @@
 //! reported as unknown, and gathers problems in place of stopping at the first.
 
 use crate::config::problem::{Position, Problem};
-use std::{cell::RefCell, ops::Range, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    ops::Range,
+    time::Duration,
+};
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
@@ -13,6 +17,8 @@ use toml::{
 pub(crate) struct Source<'a> {
     text: &'a str,
     problems: RefCell<Vec<Problem>>,
+    warnings: RefCell<Vec<Problem>>,
+    holds_secrets: Cell<bool>,
 }
 
 impl<'a> Source<'a> {
@@ -20,6 +26,8 @@ impl<'a> Source<'a> {
         Source {
             text,
             problems: RefCell::default(),
+            warnings: RefCell::default(),
+            holds_secrets: Cell::default(),
         }
     }
 
@@ -43,6 +51,27 @@ impl<'a> Source<'a> {
     /// How many problems there are so far.
     pub(crate) fn count(&self) -> usize {
         self.problems.borrow().len()
+    }
+
+    /// Notes what works and is dangerous.
+    pub(crate) fn warn(&self, span: &Range<usize>, message: impl Into<String>) {
+        self.warnings.borrow_mut().push(Problem {
+            position: Some(self.position(span)),
+            message: message.into(),
+        });
+    }
+
+    /// Notes that the text itself holds a secret.
+    pub(crate) fn holds_secret(&self) {
+        self.holds_secrets.set(true);
+    }
+
+    pub(crate) fn holds_secrets(&self) -> bool {
+        self.holds_secrets.get()
+    }
+
+    pub(crate) fn take_warnings(&self) -> Vec<Problem> {
+        self.warnings.take()
     }
 
     pub(crate) fn into_problems(self) -> Vec<Problem> {
@@ -95,7 +124,9 @@ impl<'a> Section<'a> {
 
     /// The value of a key, whatever its type.
     pub(crate) fn value(&mut self, key: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {
-        self.asked.push(key);
+        if !self.asked.contains(&key) {
+            self.asked.push(key);
+        }
         self.table.get(key)
     }
 

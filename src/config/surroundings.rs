@@ -1,11 +1,9 @@
 //! What a configuration may take from outside its file: environment variables, and files with secrets.
 
-use std::{
-    io::{self, Read},
-    path::Path,
-};
+use crate::files::{self, Others};
+use std::{io, path::Path};
 
-/// The longest secret file that is read, in bytes. No secret is longer; a device file never ends.
+/// The longest secret file that is read, in bytes. No secret is longer.
 pub const MAX_SECRET_FILE: u64 = 64 * 1024;
 
 /// Where variables and secret files are found. Tests make some up and leave the process alone.
@@ -16,8 +14,11 @@ pub trait Surroundings {
     /// The text of a secret file.
     ///
     /// # Errors
-    /// If it cannot be read, is not text, or is longer than [`MAX_SECRET_FILE`].
+    /// If it cannot be read, is not text, is longer than [`MAX_SECRET_FILE`], or is no regular file.
     fn secret_file(&self, path: &Path) -> io::Result<String>;
+
+    /// What other users can do with a file.
+    fn others(&self, path: &Path) -> Others;
 }
 
 /// The process's own environment and file system.
@@ -30,13 +31,11 @@ impl Surroundings for Process {
     }
 
     fn secret_file(&self, path: &Path) -> io::Result<String> {
-        let mut text = String::new();
-        std::fs::File::open(path)?
-            .take(MAX_SECRET_FILE + 1)
-            .read_to_string(&mut text)?;
-        if text.len() as u64 > MAX_SECRET_FILE {
-            return Err(io::Error::other("it is longer than any secret"));
-        }
-        Ok(text)
+        let bytes = files::read(path, MAX_SECRET_FILE)?;
+        String::from_utf8(bytes).map_err(|_| io::Error::other("it is not text"))
+    }
+
+    fn others(&self, path: &Path) -> Others {
+        files::others(path)
     }
 }

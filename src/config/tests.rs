@@ -1,7 +1,10 @@
 //! What a file says, and what is said about a file that is wrong.
 
 use super::*;
-use crate::core::settings::{AuthKind, PollSettings};
+use crate::{
+    core::settings::{AuthKind, PollSettings},
+    files::Others,
+};
 use secrecy::ExposeSecret;
 use std::{
     collections::HashMap,
@@ -15,6 +18,8 @@ struct Planted {
     variables: HashMap<String, String>,
     /// By full path.
     files: HashMap<PathBuf, String>,
+    /// By full path.
+    others: HashMap<PathBuf, Others>,
 }
 
 impl Surroundings for Planted {
@@ -25,6 +30,10 @@ impl Surroundings for Planted {
     fn secret_file(&self, path: &Path) -> io::Result<String> {
         let text = self.files.get(path).cloned();
         text.ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn others(&self, path: &Path) -> Others {
+        self.others.get(path).copied().unwrap_or_default()
     }
 }
 
@@ -45,6 +54,7 @@ fn surroundings() -> Planted {
     Planted {
         variables: planted.map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
         files: files.map(|(k, v)| (PathBuf::from(k), v.to_owned())).into(),
+        others: HashMap::new(),
     }
 }
 
@@ -354,4 +364,137 @@ fn the_store_is_a_file_from_the_folder_of_the_configuration() {
     let problems = parse(&format!("[store]\npath = \"\"\n{BACKEND}")).unwrap_err();
     let told = problems.to_string();
     assert!(told.contains("f.toml:2:8: `path` is empty"), "{told}");
+}
+
+#[test]
+fn what_works_and_is_dangerous_is_warned_of() {
+    let backend = |more: &str| {
+        format!(
+            "[[backends]]\nname = \"a\"\ndialect = \"nsx\"\nauth = {{ kind = \"bearer\", token_env = \"ISTHMUS_NSX_PASSWORD\" }}\n{more}\n"
+        )
+    };
+    let warned = |text: &str| -> Vec<String> {
+        let config = parse(text).unwrap();
+        let told = config.warnings.iter();
+        told.map(|warning| format!("{}: {}", warning.place("f"), warning.message))
+            .collect()
+    };
+    for safe in [
+        "url = \"https://nsx.example\"",
+        "url = [\"http://127.0.0.1:1\", \"http://[::1]:1\", \"http://[::ffff:127.0.0.1]\", \"http://localhost\"]",
+        "insecure_skip_verify = false",
+    ] {
+        assert_eq!(warned(&backend(safe)), [""; 0], "{safe}");
+    }
+    for (dangerous, told) in [
+        ("url = \"http://nsx.example\"", "f:5:7: `url` is http://"),
+        (
+            "url = [\"https://a\", \"http://192.0.2.1\"]",
+            "f:5:21: `url` is http://",
+        ),
+        (
+            "url = \"https://a\"\ninsecure_skip_verify = true",
+            "f:6:24: `insecure_skip_verify`",
+        ),
+    ] {
+        let warnings = warned(&backend(dangerous));
+        assert!(
+            warnings.len() == 1 && warnings[0].starts_with(told),
+            "{warnings:?}"
+        );
+    }
+    let keystone = "[[backends]]\nname = \"a\"\ndialect = \"openstack\"\nauth = { kind = \"password\", \
+                    auth_url = \"http://keystone.example\", password = \"canary\" }\n";
+    let warnings = warned(keystone);
+    assert!(
+        warnings.len() == 1 && warnings[0].contains("`auth_url` is http://"),
+        "{warnings:?}"
+    );
+}
+
+#[test]
+fn files_that_are_others_too_are_warned_of() {
+    let text = "[store]\npath = \"log.redb\"\n[[backends]]\nname = \"a\"\ndialect = \"nsx\"\nurl = \"https://n\"\n\
+                auth = { kind = \"bearer\", token_file = \"secret\" }\n";
+    let mut planted = surroundings();
+    let read = Others {
+        read: true,
+        write: false,
+    };
+    let write = Others {
+        read: false,
+        write: true,
+    };
+    planted
+        .others
+        .insert(PathBuf::from("folder/log.redb"), read);
+    planted.others.insert(PathBuf::from("folder/secret"), write);
+    let config = Config::parse(text, "f", Path::new("folder"), &planted, &mut |_| {
+        Vec::new()
+    });
+    let warnings = config.unwrap().warnings;
+    let told: Vec<&str> = warnings
+        .iter()
+        .map(|warning| warning.message.as_str())
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "every user of this machine can read folder/log.redb: `chmod o-rw` it",
+            "every user of this machine can change folder/secret: `chmod o-rw` it",
+        ]
+    );
+
+    // The file itself: readable is wrong only if it holds secrets.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("isthmus.toml");
+    let told = |text: &str, others: Others| -> Vec<String> {
+        std::fs::write(&path, text).unwrap();
+        let mut planted = surroundings();
+        planted.others.insert(path.clone(), others);
+        let config = Config::load(&path, &planted, &mut |_| Vec::new()).unwrap();
+        config
+            .warnings
+            .into_iter()
+            .map(|warning| warning.message)
+            .collect()
+    };
+    let backend = |auth: &str| {
+        format!(
+            "[[backends]]\nname = \"a\"\ndialect = \"nsx\"\nurl = \"https://n\"\nauth = {{ kind = \"bearer\", {auth} }}\n"
+        )
+    };
+    let (inside, outside) = (
+        backend("token = \"canary\""),
+        backend("token_env = \"ISTHMUS_NSX_PASSWORD\""),
+    );
+    assert_eq!(told(&outside, read), [""; 0]);
+    assert!(told(&inside, read)[0].contains("it holds secrets"));
+    assert!(told(&outside, write)[0].contains("can change this file"));
+    assert_eq!(told(&inside, Others::default()), [""; 0]);
+}
+
+#[test]
+fn known_keys_are_named_once() {
+    let problems = parse("[[backends]]\ncolour = 1\nurl = \"https://n\"\n").unwrap_err();
+    let told = problems.to_string();
+    let known = told
+        .split("known are: ")
+        .nth(1)
+        .unwrap()
+        .lines()
+        .next()
+        .unwrap();
+    let mut keys: Vec<&str> = known.split(", ").collect();
+    let count = keys.len();
+    keys.sort_unstable();
+    keys.dedup();
+    assert_eq!(keys.len(), count, "{known}");
+}
+
+#[test]
+fn loopback_is_loopback_in_ipv6_too() {
+    let text = "[server]\nlisten = \"[::ffff:127.0.0.1]:1\"\n";
+    assert!(parse(&format!("{text}{BACKEND}")).is_ok());
+    assert!(parse(&format!("{}{BACKEND}", text.replace("127.0", "192.0"))).is_err());
 }

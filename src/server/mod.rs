@@ -50,6 +50,7 @@ pub use accept::{Connection, Listener, serve};
 pub use health::HealthService;
 
 use crate::{
+    address::is_loopback,
     core::gateway::Gateway,
     grpc::{
         backends::Backends,
@@ -163,7 +164,7 @@ impl Settings {
     }
 
     fn check(&self, address: SocketAddr) -> io::Result<()> {
-        if self.allow_non_loopback || address.ip().to_canonical().is_loopback() {
+        if self.allow_non_loopback || is_loopback(address.ip()) {
             return Ok(());
         }
         Err(io::Error::new(

@@ -8,6 +8,7 @@ mod lines;
 mod screen;
 
 use crate::{
+    address::is_loopback,
     cli::{
         args::DemoArgs,
         demo::{
@@ -370,7 +371,7 @@ fn could_not_listen(address: SocketAddr, error: &io::Error) -> Exit {
         );
         return Exit::CouldNotAsk;
     }
-    if !address.ip().is_loopback() {
+    if !is_loopback(address.ip()) {
         eprintln!("isthmus: the demo listens on loopback only: 127.0.0.1 or [::1], not {address}");
         return Exit::Usage;
     }

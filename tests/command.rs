@@ -74,6 +74,74 @@ fn a_configuration_is_checked_without_starting_anything() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn what_works_and_is_dangerous_is_warned_of_and_nothing_is_waited_for() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("dangerous");
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir(&folder).expect("cargo made the folder above");
+    let backend = |more: &str| {
+        format!(
+            "[[backends]]\nname = \"a\"\ndialect = \"nsx\"\nurl = \"http://192.0.2.1\"\n{more}\n"
+        )
+    };
+    let secret = "auth = { kind = \"basic\", username = \"u\", password = \"canary\" }";
+    let file = folder.join("isthmus.toml");
+    let name = file.to_string_lossy().into_owned();
+    let store = "[store]\npath = \"isthmus.toml\"\n";
+    fs::write(&file, format!("{store}{}", backend(secret))).expect("the folder is ours");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).expect("the file is ours");
+
+    let output = isthmus(&["check-config", &name]);
+    let warnings = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{warnings}");
+    assert!(text(&output.stdout).contains("nothing is wrong"));
+    for warning in [
+        "toml: warning: every user",
+        "toml:6:7: warning: `url` is http://",
+    ] {
+        assert!(warnings.contains(warning), "{warnings}");
+    }
+    // At the start as well, which ends here because the store is to be the configuration itself.
+    let output = isthmus(&["serve", "--config", &name]);
+    let told = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    for line in [
+        "`url` is http://",
+        "it holds secrets",
+        "(`path` of [store]) cannot be used",
+    ] {
+        assert!(told.contains(line), "{told}");
+    }
+    assert!(text(&fs::read(&file).expect("it is still there")).contains("[[backends]]"));
+
+    let pipe = folder.join("pipe");
+    let made = Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.expect("every Unix has it").success());
+    for (wrong, told) in [
+        (
+            "auth = { kind = \"bearer\", token_file = \"pipe\" }",
+            "no regular file",
+        ),
+        (
+            "ca_file = \"pipe\"\nauth = { kind = \"bearer\", token = \"t\" }",
+            "no regular file",
+        ),
+        (
+            "ca_file = \"isthmus.toml\"\nauth = { kind = \"bearer\", token = \"t\" }",
+            "holds no certificate",
+        ),
+    ] {
+        fs::write(&file, backend(wrong)).expect("the folder is ours");
+        for command in [["check-config", "--config"], ["serve", "--config"]] {
+            let output = isthmus(&[command[0], command[1], &name]);
+            assert_eq!(output.status.code(), Some(2), "{output:?}");
+            assert!(text(&output.stderr).contains(told), "{output:?}");
+        }
+    }
+}
+
 #[test]
 fn a_reason_is_explained_without_a_gateway() {
     let output = isthmus(&["explain", "STALE_ETAG"]);

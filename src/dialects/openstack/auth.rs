@@ -14,6 +14,7 @@
 //! waits for its outcome instead of making another.
 
 use crate::{
+    address::is_link_local,
     core::error::{Error, ErrorKind, ErrorReason, Upstream},
     dialects::openstack::{
         config::{self, Identity, Keystone, Login, Project},
@@ -22,6 +23,7 @@ use crate::{
     rest::{
         budget::Class,
         client::{self, Answer, Failure, FailureKind, Request, Sent},
+        redact::tidy,
         refusals::Refusals,
     },
 };
@@ -436,7 +438,11 @@ fn read(
     }
     let network = match &keystone.network {
         Some(network) => network.clone(),
-        None => catalogued(&told["catalog"], keystone.region.as_deref())?,
+        None => {
+            let network = catalogued(&told["catalog"], keystone.region.as_deref())?;
+            safe_from(&keystone.tokens, &network)?;
+            network
+        }
     };
     let life = life(told);
     Ok(Ticket {
@@ -480,9 +486,32 @@ fn life(token: &Value) -> Option<Duration> {
     )
 }
 
+fn none(what: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Unavailable, ErrorReason::ApiAbsent, what)
+}
+
+/// Whether the token may be sent where the catalogue leads: not in clear if it came encrypted, and not to an address
+/// of one link, where clouds keep the credentials of their machines. Only `url` can name such a place. What a host
+/// name resolves to is not looked at.
+fn safe_from(keystone: &Url, network: &Url) -> Result<(), Error> {
+    let host = network.host_str().unwrap_or_default();
+    let address = host.trim_matches(['[', ']']).parse();
+    if address.is_ok_and(is_link_local) {
+        return Err(none(format!(
+            "the service catalogue leads to the link-local address {host}, where nothing is sent unless `url` names it"
+        )));
+    }
+    if keystone.scheme() == "https" && network.scheme() != "https" {
+        return Err(none(format!(
+            "the service catalogue leads from https:// to http:// at {}, where nothing is sent unless `url` names it",
+            tidy(host, 64)
+        )));
+    }
+    Ok(())
+}
+
 /// The public address of the network service in a service catalogue.
 fn catalogued(catalogue: &Value, region: Option<&str>) -> Result<Url, Error> {
-    let none = |what: String| Error::new(ErrorKind::Unavailable, ErrorReason::ApiAbsent, what);
     let services = catalogue.as_array().map_or(&[][..], Vec::as_slice);
     let found: Vec<(&str, &str)> = services
         .iter()
@@ -498,7 +527,7 @@ fn catalogued(catalogue: &Value, region: Option<&str>) -> Result<Url, Error> {
         })
         .collect();
     let regions: BTreeSet<&str> = found.iter().map(|(region, _)| *region).collect();
-    let listed = regions.iter().copied().collect::<Vec<_>>().join(", ");
+    let listed = tidy(&regions.iter().copied().collect::<Vec<_>>().join(", "), 200);
     let url = match region {
         Some(region) => found.iter().find(|(of, _)| *of == region).ok_or_else(|| {
             none(format!(
@@ -569,6 +598,39 @@ mod tests {
         assert!(address(&Value::Null, None).is_err());
         let odd = catalogue(&[endpoint("public", "one", "ftp://n")]);
         assert!(address(&odd, None).is_err());
+    }
+
+    #[test]
+    fn a_catalogue_leads_nowhere_unsafe() {
+        let leads = |keystone: &str, network: &str| {
+            let network = config::address(network).unwrap();
+            safe_from(&Url::parse(keystone).unwrap(), &network).map_err(|error| error.message)
+        };
+        for (keystone, network) in [
+            ("https://k", "https://n:9696"),
+            ("http://k", "http://n:9696"),
+            ("http://k", "https://[2001:db8::1]"),
+            ("http://k", "http://127.0.0.1:9696"),
+        ] {
+            assert_eq!(leads(keystone, network), Ok(()), "{network}");
+        }
+        let plain = leads("https://k", "http://n:9696").unwrap_err();
+        assert!(
+            plain.contains("from https:// to http:// at n,") && plain.contains("`url`"),
+            "{plain}"
+        );
+        for network in [
+            "https://169.254.169.254",
+            "http://[fe80::1]:9696",
+            "http://[::ffff:169.254.169.254]",
+            "http://2852039166/",
+        ] {
+            let refused = leads("http://k", network).unwrap_err();
+            assert!(
+                refused.contains("link-local") && refused.contains("`url`"),
+                "{refused}"
+            );
+        }
     }
 
     #[test]

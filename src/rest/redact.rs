@@ -16,7 +16,7 @@ pub fn said(text: &str, limit: usize, secrets: &[&str], tokens: &[&str]) -> Stri
     let text: String = text.chars().take(limit * 2).collect();
     let cleaned = clean(&text);
     let quotes = |text: &str| quotes(text, secrets) || quotes_token(text, tokens);
-    if quotes(&text) || quotes(&cleaned) {
+    if quotes(&text) || cleaned != text && quotes(&cleaned) {
         WITHHELD.to_owned()
     } else {
         tidy(&cleaned, limit)

@@ -88,11 +88,16 @@ pub fn open(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Whether it begins as a store does, or has not begun: redb writes its mark last.
+/// A file that a kill left before redb had written its mark, which it does last, is not longer, in bytes: a fresh one
+/// has less than a quarter of it. Others that begin with zeros, such as images of disks, are.
+const UNFINISHED: u64 = 16 * 1024 * 1024;
+
+/// Whether it begins as a store does, or is one that was not finished.
 fn is_stores(file: &mut File) -> io::Result<bool> {
     let mut begin = Vec::new();
     file.take(MAGIC.len() as u64).read_to_end(&mut begin)?;
-    Ok(begin == MAGIC || begin.iter().all(|byte| *byte == 0))
+    let is_unfinished = begin.iter().all(|byte| *byte == 0) && file.metadata()?.len() <= UNFINISHED;
+    Ok(begin == MAGIC || is_unfinished)
 }
 
 /// Gives a file another name, that of the time, and never that of another file.

@@ -391,6 +391,13 @@ async fn what_is_no_store_is_refused_and_left_as_it_is() {
         assert!(error.contains("something else than a store"), "{error}");
         assert_eq!(std::fs::read(&path).unwrap(), foreign);
     }
+    // The image of a disk begins with zeros, as an unfinished store does.
+    std::fs::File::create(&path)
+        .unwrap()
+        .set_len(17 << 20)
+        .unwrap();
+    assert!(RedbStore::open(&path).await.is_err());
+    assert_eq!(std::fs::metadata(&path).unwrap().len(), 17 << 20);
     std::fs::remove_file(&path).unwrap();
 
     // Two databases of other programs, one with a table of the same name.
@@ -425,6 +432,11 @@ async fn what_was_set_aside_is_never_overwritten() {
     for _ in 0..3 {
         drop(RedbStore::open(&path).await.unwrap());
         let mut bytes = std::fs::read(&path).unwrap();
+        assert!(
+            bytes.len() < 4 << 20,
+            "as `UNFINISHED` says: {}",
+            bytes.len()
+        );
         bytes[64..].fill(0xA5);
         std::fs::write(&path, bytes).unwrap();
         let store = RedbStore::open(&path).await.unwrap();

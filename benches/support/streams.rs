@@ -8,7 +8,7 @@ use http::{Request, Response};
 use http_body_util::{BodyExt, StreamBody, combinators::UnsyncBoxBody};
 use hyper::{
     body::{Frame, Incoming},
-    client::conn::http2::{SendRequest, handshake},
+    client::conn::http2::{Builder, SendRequest},
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use prost::Message;
@@ -33,9 +33,21 @@ pub struct Link {
 impl Link {
     /// Connects.
     pub async fn connect(addr: SocketAddr) -> Link {
+        Link::with(&Builder::new(TokioExecutor::new()), addr).await
+    }
+
+    /// Connects, and lets the server send so many bytes on each stream that is not read.
+    pub async fn narrow(window: u32, addr: SocketAddr) -> Link {
+        let mut builder = Builder::new(TokioExecutor::new());
+        builder.initial_stream_window_size(window);
+        Link::with(&builder, addr).await
+    }
+
+    async fn with(builder: &Builder<TokioExecutor>, addr: SocketAddr) -> Link {
         let socket = TcpStream::connect(addr).await.expect("the server listens");
         socket.set_nodelay(true).expect("a TCP socket");
-        let (sender, connection) = handshake(TokioExecutor::new(), TokioIo::new(socket))
+        let (sender, connection) = builder
+            .handshake(TokioIo::new(socket))
             .await
             .expect("the server speaks HTTP/2");
         tokio::spawn(async move {
@@ -75,6 +87,11 @@ impl Begun {
     /// Waits for the answer to begin.
     pub async fn messages(self) -> Messages {
         Messages::of(self.0.await.expect("the server answers"))
+    }
+
+    /// Waits for the answer to begin, and leaves it at that. `None` if the call or its connection was ended.
+    pub async fn head(self) -> Option<Response<Incoming>> {
+        self.0.await.ok()
     }
 }
 

@@ -16,6 +16,10 @@ pub mod upstream;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// The command's; `main.rs` says why. For the peers in this process, too.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Whether only to show that everything works.
 pub fn is_quick() -> bool {
     std::env::args().any(|arg| arg == "--quick")

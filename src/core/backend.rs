@@ -17,8 +17,6 @@ use tokio::{sync::watch, time::Instant};
 
 /// The most pages one list is followed through; a cloud that never ends its list is not followed for ever.
 const MOST_PAGES: usize = 1000;
-/// How long a look waits for an account that its cloud wants to be left alone.
-const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 /// Page size where the core itself lists. Clouds that must be read whole for each page are read less often so.
 const PAGE_SIZE: u32 = 5000;
 
@@ -191,9 +189,10 @@ impl Backend {
     pub async fn look(&self, targets: &[Target], priority: Priority) -> Looks {
         // A look may need several requests, one after the other. It keeps its turn while the account is paused: who
         // gave up and came back would find others there first, and be paused again on their account.
+        let paused = self.dialect.usage().paused_for.unwrap_or_default();
         let call = Call {
             priority,
-            ..Call::poll(self.settings.timeout * 3 + LONGEST_PAUSE)
+            ..Call::poll(self.settings.timeout * 3 + paused)
         };
         let Looks { seen, all } = self.dialect.look_around(targets, &call).await;
         let seen = seen.into_iter().map(|result| self.heard(result)).collect();

@@ -1,7 +1,7 @@
 //! How long to wait until a connection is looked at again. Pure, but for [`jitter`].
 
 use crate::core::{
-    error::{Error, ErrorKind},
+    error::{Error, ErrorKind, ErrorReason},
     settings::PollSettings,
     watch::schedule::Planned,
 };
@@ -50,6 +50,11 @@ pub fn asked(error: &Error) -> Duration {
     }
 }
 
+/// Whether a look was not made at all, because the cloud had asked for patience before.
+pub fn was_held_back(error: &Error) -> bool {
+    error.reason == ErrorReason::UpstreamThrottled && error.context.upstream.is_none()
+}
+
 /// When a connection is looked at next, whose last look ended at `ended`; not before the cloud wants to be asked again,
 /// since whoever comes back too early stands before those who have made no trouble.
 pub fn planned(ended: Instant, interval: Duration, jitter: f64, asked: Duration) -> Planned {
@@ -69,8 +74,6 @@ pub fn jitter() -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::error::ErrorReason;
-
     const SECOND: Duration = Duration::from_secs(1);
 
     #[track_caller]

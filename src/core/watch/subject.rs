@@ -478,13 +478,13 @@ impl Subject {
             state.interval,
         );
         let again = std::mem::take(&mut state.again);
-        let wait = if again {
-            Duration::ZERO
-        } else {
-            state.interval
+        let (wait, asked) = match &state.last_error {
+            _ if again => (Duration::ZERO, Duration::ZERO),
+            // Nothing was sent. It takes its place again, before those who made the cloud ask for patience.
+            Some(error) if pace::was_held_back(error) => (self.settings.fresh, Duration::ZERO),
+            Some(error) => (state.interval, pace::asked(error)),
+            None => (state.interval, Duration::ZERO),
         };
-        let asked = state.last_error.as_ref().map(pace::asked);
-        let asked = asked.filter(|_| !again).unwrap_or_default();
         let next = (state.watchers > 0).then(|| pace::planned(look.ended, wait, jitter, asked));
         state.next_look = next.map(|planned| planned.due);
         drop(state);

@@ -10,6 +10,7 @@ use crate::simulator::openstack::agent::{self, AgentPace, ReportFate};
 use crate::simulator::openstack::identity::{LoginCounts, Region};
 use crate::simulator::openstack::kinds::Kind;
 use crate::simulator::openstack::listing::FieldsTaken;
+use crate::simulator::openstack::state::Row;
 
 /// A handle on what one simulated OpenStack holds; clones are the same handle.
 #[derive(Clone, Debug)]
@@ -61,6 +62,17 @@ impl OpenstackState {
             None => drop(row.fields.remove(name)),
         }
         true
+    }
+
+    /// Puts a row there as it is, unchecked, as if somebody else had made it; one with its id is replaced.
+    ///
+    /// # Panics
+    /// If `row` is no JSON object.
+    pub fn plant(&self, kind: Kind, row: Value) {
+        let Value::Object(fields) = row else {
+            panic!("only a JSON object can be planted")
+        };
+        self.0.cloud().insert(kind, Row::new(fields));
     }
 
     /// Deletes a row behind the API's back, used or not. False if there is no such row.

@@ -6,11 +6,13 @@
 mod dialect;
 mod store;
 mod stream;
+mod turns;
 mod wire;
 
 pub use dialect::lying;
 pub use store::careless;
 pub use stream::{Opened, Tamper};
+pub use turns::jostling;
 pub use wire::greedy;
 
 use crate::checker::Promise;
@@ -100,6 +102,9 @@ bugs! {
         EndWithOk breaks EveryEndHasAReason: "a drained watch ends with OK",
         EndOutOfNothing breaks EveryEndHasAReason: "a watch breaks off with nothing wrong",
         TokenMissing breaks EveryEndHasAReason: "a message has no token",
+        HeartbeatAlwaysStale breaks Shares: "heartbeats say that what is known is stale, always",
+        NewcomersAreLeftOut breaks Joins: "a watch over all tells only of what was there when it began",
+        TunnelsAreLeftOut breaks Tunnels: "a watch over all leaves out the tunnels it was asked for",
     }
     Dialect {
         AcceptedIsRealized breaks ExactlyOneOutcome: "a write is taken to be real as soon as it is accepted",
@@ -109,6 +114,15 @@ bugs! {
         OldStatusIsProof breaks ExactlyOneOutcome: "what Neutron said before an update speaks for it",
         LooksAreCached breaks BoundedLag: "most looks are answered from memory",
         LooksAreRepeated breaks Isolation: "every look is made as often as if each watcher made one",
+        LooksWaitForCallers breaks Shares: "looks wait until nobody calls",
+        ClientsAreNotToldApart breaks Shares: "all clients have the share of one",
+        CallersAreOneQueue breaks Shares: "all callers wait in one queue, whoever they are",
+        LooksTakeEveryPlace breaks Shares: "looks that hang take the places of callers",
+        GoneIsStillThere breaks GoneIsLeft: "what somebody else removed is said to be there as before",
+        GoneIsAskedAbout breaks GoneIsLeft: "what is gone goes on being asked about",
+        TheirsAreHidden breaks Joins: "lists leave out what somebody else made",
+        TunnelsAreNotRead breaks Tunnels: "no look reads a tunnel",
+        AnyNameIsThere breaks NamesAreForgotten: "every name is taken for a connection that is there",
     }
     Store {
         StoreForgets breaks Resumable: "the store comes back empty",
@@ -119,5 +133,6 @@ bugs! {
     }
     Network {
         RequestsAreRepeated breaks Isolation: "every poll is sent four times",
+        RequestsAreInSingleFile breaks Shares: "requests go one after the other",
     }
 }

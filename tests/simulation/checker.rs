@@ -1,14 +1,19 @@
-//! Holds what clients saw against the ten promises. One check for each, under its name.
+//! Holds what clients saw against what is promised: ten promises of every watch, and five of the gateway as a whole. At
+//! least one check for each, under its name.
 //!
 //! It reads a [`History`] and nothing else. Where two streams tell of the same connection they are held against
 //! each other; where a stream makes a claim it is held against what the cloud knew to be true; where nothing came,
 //! against what was in the way. Every check counts what it looked at, because a check that looks at nothing passes.
 
+mod names;
 mod outcomes;
+mod reach;
+mod shares;
 mod streams;
 mod times;
+mod turnover;
 
-use crate::record::{Fact, History, Kind, Seen, Stream, TroubleKind, What, decoded, short};
+use crate::record::{Fact, History, Kind, Seen, Stream, What, decoded, short};
 use http::Method;
 use isthmus::grpc::pb;
 use std::{
@@ -17,7 +22,7 @@ use std::{
     time::Duration,
 };
 
-/// What is promised, in the order and the words of `realization_service.proto`.
+/// What is promised: first the promises of a watch, in the order and the words of `realization_service.proto`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Promise {
     SnapshotFirst,
@@ -30,10 +35,20 @@ pub enum Promise {
     BoundedLag,
     Isolation,
     EveryEndHasAReason,
+    /// Whoever waits for an outcome, each client, and stable polls have their shares of an account.
+    Shares,
+    /// Connections that are gone are not polled, and not counted as watched.
+    GoneIsLeft,
+    /// A connection made by somebody else joins a watch over all within the stable interval.
+    Joins,
+    /// `include_tunnel` is kept, whoever else watches without it.
+    Tunnels,
+    /// Nothing is remembered for a name that no cloud has shown longer than the calls that use it.
+    NamesAreForgotten,
 }
 
 /// All of them.
-pub const PROMISES: [Promise; 10] = [
+pub const PROMISES: [Promise; 15] = [
     Promise::SnapshotFirst,
     Promise::MonotoneAndUnique,
     Promise::CoalescingIsCounted,
@@ -44,7 +59,15 @@ pub const PROMISES: [Promise; 10] = [
     Promise::BoundedLag,
     Promise::Isolation,
     Promise::EveryEndHasAReason,
+    Promise::Shares,
+    Promise::GoneIsLeft,
+    Promise::Joins,
+    Promise::Tunnels,
+    Promise::NamesAreForgotten,
 ];
+
+/// How many of them are promises of a watch; they are the first.
+pub const OF_A_WATCH: usize = 10;
 
 /// What the checker found.
 #[derive(Debug, Default)]
@@ -98,14 +121,22 @@ pub fn check(history: &History, durable: bool) -> Findings {
         streams::every_end_has_a_reason(&evidence, stream, &mut findings);
         times::liveness(&evidence, stream, &mut findings);
         times::bounded_lag(&evidence, stream, &mut findings);
+        shares::freshness(&evidence, stream, &mut findings);
     }
     for chain in evidence.watchers.values() {
         streams::resumable(&evidence, chain, &mut findings);
         outcomes::exactly_one_outcome(&evidence, chain, &mut findings);
         outcomes::causality(&evidence, chain, &mut findings);
+        shares::outcomes(&evidence, chain, &mut findings);
+        turnover::tunnels(&evidence, chain, &mut findings);
     }
     times::looks(&evidence, &mut findings);
     times::isolation(&evidence, &mut findings);
+    shares::calls(&evidence, &mut findings);
+    turnover::gone_is_left_alone(&evidence, &mut findings);
+    turnover::watched_are_those_there(&evidence, &mut findings);
+    turnover::joins(&evidence, &mut findings);
+    names::names_are_forgotten(&evidence, &mut findings);
     findings
 }
 
@@ -194,32 +225,9 @@ impl<'a> Evidence<'a> {
         range.map(|(position, entry)| (*position, *entry)).collect()
     }
 
-    /// Whether nothing of a kind went wrong from `from` to `to`.
-    pub fn calm(&self, kind: &TroubleKind, from: Duration, to: Duration) -> bool {
-        let mut troubles = self.history.troubles.iter();
-        !troubles.any(|trouble| trouble.kind == *kind && trouble.from <= to && trouble.to >= from)
-    }
-
-    /// Whether gateway and client could talk from `from` to `to`. A connection that lost something is found out
-    /// only after a while, so what went wrong before counts, too.
-    pub fn in_touch(&self, stream: &Stream, from: Duration, to: Duration) -> bool {
-        let from = from.saturating_sub(FOUND_OUT);
-        self.calm(&TroubleKind::Client(stream.client), from, to)
-            && self.calm(&TroubleKind::Gateway, from, to)
-    }
-
-    /// Whether gateway and cloud could talk.
-    pub fn cloud_in_touch(&self, name: &str, from: Duration, to: Duration) -> bool {
-        let from = from.saturating_sub(FOUND_OUT);
-        let mut troubles = self.history.troubles.iter();
-        !troubles.any(|trouble| {
-            let concerns = match &trouble.kind {
-                TroubleKind::Upstream(backend) => *backend == backend_of(name),
-                TroubleKind::Gateway => true,
-                TroubleKind::Client(_) => false,
-            };
-            concerns && trouble.from <= to && trouble.to + FOUND_OUT >= from
-        })
+    /// Whether this is a name that no cloud knows.
+    pub fn is_junk(&self, name: &str) -> bool {
+        self.history.junk.iter().any(|junk| junk.name == name)
     }
 
     /// What became true of a connection.
@@ -260,9 +268,6 @@ impl<'a> Evidence<'a> {
     }
 }
 
-/// How long a broken connection may go unnoticed.
-const FOUND_OUT: Duration = Duration::from_secs(16);
-
 /// The states a stream told of, in order.
 pub fn told(stream: &Stream) -> impl Iterator<Item = &pb::Realization> {
     let events = stream.messages.iter().flat_map(|message| &message.events);
@@ -302,7 +307,8 @@ pub fn title(stream: &Stream) -> String {
 
 fn is_look(seen: &Seen) -> bool {
     let nsx = seen.path.contains("/sessions/") && seen.path.ends_with("/state");
-    let neutron = seen.path.contains("/ipsec-site-connections");
+    let neutron =
+        seen.path.contains("/ipsec-site-connections") && seen.query.contains("fields=status");
     seen.method == Method::GET && (nsx || neutron)
 }
 

@@ -148,9 +148,60 @@ impl Client {
                     .await
             });
         }
+        if self.plan.load.is_some() && self.number == 0 {
+            self.watch_all(&mut tasks, &normal);
+            self.wait_in_vain(&mut tasks, &normal, &board);
+        }
         let client = self.clone();
         tasks.spawn(async move { client.write(normal, &mut writing).await });
         while tasks.join_next().await.is_some() {}
+    }
+
+    /// Watches everything there is, and somewhat later the tunnels, too.
+    fn watch_all(&self, tasks: &mut JoinSet<()>, channel: &Channel) {
+        let rng = fastrand::Rng::with_seed(self.plan.seed);
+        for (name, tunnel) in [
+            ("backends/-".to_owned(), false),
+            (format!("backends/{NSX}"), false),
+            (format!("backends/{NSX}"), true),
+        ] {
+            let asked = Asked {
+                name,
+                tunnel,
+                many: true,
+                snapshot_if_compacted: true,
+                ..Asked::default()
+            };
+            let (client, channel, mut rng) = (self.clone(), channel.clone(), rng.clone());
+            let watcher = self.watcher();
+            tasks.spawn(async move {
+                if tunnel {
+                    sleep(Duration::from_secs_f64(2.0 + 4.0 * rng.f64())).await;
+                }
+                client
+                    .follow(channel, watcher, asked, String::new(), rng)
+                    .await;
+            });
+        }
+    }
+
+    /// Waits for what never comes: the end of connections that stay.
+    fn wait_in_vain(&self, tasks: &mut JoinSet<()>, channel: &Channel, board: &[(String, bool)]) {
+        for (name, _) in board.iter().filter(|(_, restless)| !restless) {
+            let asked = Asked {
+                name: name.clone(),
+                goal: pb::Goal::Gone,
+                ..Asked::default()
+            };
+            let (client, channel) = (self.clone(), channel.clone());
+            let rng = fastrand::Rng::with_seed(self.plan.seed);
+            let watcher = self.watcher();
+            tasks.spawn(async move {
+                client
+                    .follow(channel, watcher, asked, String::new(), rng)
+                    .await;
+            });
+        }
     }
 
     /// Changes a connection once, and waits for it.
@@ -412,7 +463,7 @@ impl Client {
             let request = pb::WatchRealizationsRequest {
                 parent: asked.name.clone(),
                 resume_token: asked.resume.clone(),
-                include_tunnel: false,
+                include_tunnel: asked.tunnel,
                 snapshot_if_compacted: asked.snapshot_if_compacted,
             };
             let opened = client.watch_realizations(request).await;
@@ -424,7 +475,7 @@ impl Client {
                 write_token: write_token.to_owned(),
                 resume_token: asked.resume.clone(),
                 accept_partial: false,
-                include_tunnel: false,
+                include_tunnel: asked.tunnel,
                 snapshot_if_compacted: asked.snapshot_if_compacted,
                 accept_assumed: false,
                 upstream_request_ids: Vec::new(),

@@ -15,7 +15,7 @@ use isthmus::{
         },
     },
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -68,6 +68,46 @@ impl Clouds {
         }
     }
 
+    /// The ids of the connections that a cloud has.
+    pub fn ids(&self, cloud: &str) -> Vec<String> {
+        match cloud {
+            NSX => {
+                let sessions = self.nsx.1.objects(NsxKind::Session);
+                let ids = sessions.iter().filter_map(|session| session["id"].as_str());
+                ids.map(str::to_owned).collect()
+            }
+            _ => self.openstack.state.ids(NeutronKind::Connection),
+        }
+    }
+
+    /// Somebody else makes a connection at a cloud: NSX takes any, Neutron one like those that it has. Its id, if it
+    /// was made.
+    pub fn make(&self, cloud: &str, number: u32) -> Option<String> {
+        let id = theirs(cloud, number);
+        if cloud == NSX {
+            let session = json!({ "id": id, "display_name": "theirs", "enabled": true });
+            self.nsx.1.plant(NsxKind::Session, session);
+            return Some(id);
+        }
+        let state = &self.openstack.state;
+        let like = state.ids(NeutronKind::Connection).into_iter().next()?;
+        let mut row = state.row(NeutronKind::Connection, &like)?;
+        row["id"] = json!(id);
+        row["status"] = json!("PENDING_CREATE");
+        state.plant(NeutronKind::Connection, row);
+        Some(id)
+    }
+
+    /// Somebody else removes a connection that somebody else had made. Its id, if it was there.
+    pub fn remove(&self, cloud: &str, number: u32) -> Option<String> {
+        let id = theirs(cloud, number);
+        let was_there = match cloud {
+            NSX => self.nsx.1.vanish(NsxKind::Session, &id),
+            _ => self.openstack.state.vanish(NeutronKind::Connection, &id),
+        };
+        was_there.then_some(id)
+    }
+
     /// What runs on the host of NSX.
     pub async fn run_nsx(self, record: Record, seed: u64, calm: Duration) -> turmoil::Result {
         tokio::spawn(serve(self.nsx.0, 80));
@@ -83,6 +123,14 @@ impl Clouds {
         let rng = fastrand::Rng::with_seed(seed);
         agent(self.openstack.state, record, rng, calm).await;
         Ok(())
+    }
+}
+
+/// The id of a connection that somebody else makes.
+pub fn theirs(cloud: &str, number: u32) -> String {
+    match cloud {
+        NSX => format!("theirs-{number:02}"),
+        _ => format!("7e125000-0000-4000-8000-{number:012}"),
     }
 }
 

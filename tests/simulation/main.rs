@@ -4,26 +4,32 @@
 //! clients. Simulated are time, the network (turmoil), the clouds (`isthmus::simulator`) and the disk. What happens in
 //! a run is drawn from its seed: partitions, held and reset connections, clouds that are slow, down, or lose their
 //! answers, logins that end, drains, kills with and without a log that outlives them, readers who pause, writes that
-//! fail, heal and vanish. A checker then holds what every client saw against the ten promises.
+//! fail, heal and vanish, readers who never pause, polls that hang while calls are answered, connections that others
+//! make and remove, names that nobody knows. A checker then holds what every client saw against what is promised.
 //!
 //! ```sh
 //! SIMULATIONS=1000 cargo test --test simulation every_promise -- --nocapture   # more seeds
 //! SIMULATION_SEED=4711 cargo test --test simulation every_promise              # one seed again
 //! SIMULATION_SEED=4711 cargo test --test simulation tell -- --ignored --nocapture     # its log
+//! SIMULATIONS=200 cargo test --test simulation everybody -- --nocapture # the same for who else there is
+//! SIMULATION_PLAN=crowded SIMULATION_SEED=7 cargo test --test simulation tell -- --ignored --nocapture
 //! SIMULATION_BUG=ChangeLost cargo test --test simulation found_by_name -- --nocapture # one planted bug
 //! ```
 //!
-//! In reading order: `run` (the hosts), `plan` (what happens), `network`, `clouds`, `clients`, `store` (what they are
-//! made of), `record` (what is written down), `checker` (what is held against it), `bugs` (why it can be believed).
+//! In reading order: `run` (the hosts), `plan` and `acts` (what happens), `load` (who else there is), `network`, `clouds`, `clients`,
+//! `neighbours`, `store` (what they are made of), `record` (what is written down), `checker` (what is held against it), `bugs` (why it can be believed).
 #![allow(
     clippy::unwrap_used,
     reason = "in a test, what is not there is a failure"
 )]
 
+mod acts;
 mod bugs;
 mod checker;
 mod clients;
 mod clouds;
+mod load;
+mod neighbours;
 mod network;
 mod plan;
 mod record;
@@ -33,14 +39,15 @@ mod store;
 mod support;
 
 use bugs::{BUGS, Seam};
-use checker::{Findings, PROMISES, check};
+use checker::{Findings, OF_A_WATCH, PROMISES, Promise, check};
 use plan::{CROWD, Plan, SMALL};
-use record::History;
 use run::run;
 use std::env;
 
 /// How many seeds a plain run plays.
 const PLAIN_RUN: u64 = 6;
+/// And how many of each plan that is about others beside the clients.
+const PLAIN_RUN_WITH_OTHERS: u64 = 2;
 /// The most rehearsals in which a planted bug has to show.
 const REHEARSALS: u64 = 6;
 
@@ -50,43 +57,73 @@ fn number(name: &str) -> Option<u64> {
 }
 
 /// The seeds to be played: one that is named, or as many as are asked for.
-fn seeds() -> std::ops::Range<u64> {
+fn seeds(plain_run: u64) -> std::ops::Range<u64> {
     let count = number("SIMULATIONS");
     match number("SIMULATION_SEED") {
         Some(seed) => seed..seed + count.unwrap_or(1),
-        None => 0..count.unwrap_or(PLAIN_RUN),
+        None => 0..count.unwrap_or(plain_run),
     }
 }
 
-fn replay(seed: u64, findings: &Findings) -> String {
+/// Draws a plan from a seed.
+type Draw = fn(u64) -> Plan;
+
+/// The plans that can be drawn from a seed, by name.
+const PLANS: [(&str, Draw); 3] = [
+    ("", |seed| Plan::draw_with_others(seed, SMALL)),
+    ("crowded", Plan::crowded),
+    ("coming_and_going", Plan::coming_and_going),
+];
+
+fn replay(test: &str, plan: &str, seed: u64, findings: &Findings) -> String {
     format!(
-        "seed {seed} breaks promises:\n{findings}  again: SIMULATION_SEED={seed} cargo test --test simulation \
-         every_promise\n  its log: SIMULATION_SEED={seed} cargo test --test simulation tell -- --ignored --nocapture\n"
+        "seed {seed} breaks promises:\n{findings}  again: SIMULATION_SEED={seed} cargo test --test simulation {test}\n  \
+         its log: SIMULATION_SEED={seed} SIMULATION_PLAN={plan} cargo test --test simulation tell -- --ignored --nocapture\n"
     )
+}
+
+/// Plays these plans with each of the seeds. Nothing may be broken, and something held against each of these promises.
+#[track_caller]
+fn hold(
+    test: &str,
+    plans: &[(&str, Draw)],
+    seeds: impl Iterator<Item = u64>,
+    promises: &[Promise],
+) {
+    let mut all = Findings::default();
+    let mut broken = String::new();
+    for seed in seeds {
+        for (name, draw) in plans {
+            let plan = draw(seed);
+            let durable = plan.durable;
+            let findings = check(&run(plan, None), durable);
+            if !findings.broken.is_empty() {
+                let told = replay(test, name, seed, &findings);
+                // At once, for whoever runs thousands.
+                eprintln!("{told}");
+                broken += &told;
+            }
+            all.add(findings);
+        }
+    }
+    println!("looked at {:?}", all.looked_at);
+    assert!(broken.is_empty(), "{broken}");
+    for promise in promises {
+        let looked_at = all.looked_at.get(promise).copied().unwrap_or_default();
+        assert!(looked_at > 0, "nothing was held against {promise:?}");
+    }
 }
 
 #[test]
 fn every_promise_is_kept_whatever_happens() {
-    let mut all = Findings::default();
-    let mut broken = String::new();
-    for seed in seeds() {
-        let plan = Plan::draw(seed, SMALL);
-        let durable = plan.durable;
-        let findings = check(&run(plan, None), durable);
-        if !findings.broken.is_empty() {
-            let told = replay(seed, &findings);
-            // At once, for whoever runs thousands.
-            eprintln!("{told}");
-            broken += &told;
-        }
-        all.add(findings);
-    }
-    println!("looked at {:?}", all.looked_at);
-    assert!(broken.is_empty(), "{broken}");
-    for promise in PROMISES {
-        let looked_at = all.looked_at.get(&promise).copied().unwrap_or_default();
-        assert!(looked_at > 0, "nothing was held against {promise:?}");
-    }
+    let seeds = seeds(PLAIN_RUN);
+    hold("every_promise", &PLANS[..1], seeds, &PROMISES[..OF_A_WATCH]);
+}
+
+#[test]
+fn everybody_has_a_share_and_nothing_grows() {
+    let seeds = seeds(PLAIN_RUN_WITH_OTHERS);
+    hold("everybody", &PLANS[1..], seeds, &PROMISES);
 }
 
 #[test]
@@ -101,7 +138,7 @@ fn hundreds_of_watchers_are_promised_the_same() {
         history.exchanges.len()
     );
     let findings = check(&history, durable);
-    assert!(findings.broken.is_empty(), "{}", replay(seed, &findings));
+    assert!(findings.broken.is_empty(), "seed {seed}:\n{findings}");
 }
 
 #[test]
@@ -128,7 +165,7 @@ fn the_clouds_are_asked_no_more_often_however_many_watch() {
 #[test]
 fn the_same_seed_writes_the_same_log() {
     let seed = number("SIMULATION_SEED").unwrap_or(1);
-    let log = || run(Plan::draw(seed, SMALL), None).log();
+    let log = || run(Plan::draw_with_others(seed, SMALL), None).log();
     let (first, second) = (log(), log());
     for (number, (first, second)) in first.lines().zip(second.lines()).enumerate() {
         assert_eq!(first, second, "seed {seed}, line {}", number + 1);
@@ -142,15 +179,17 @@ fn the_same_seed_writes_the_same_log() {
 fn found_by_name(seam: Seam) {
     let only = env::var("SIMULATION_BUG").ok();
     let mut missed = Vec::new();
-    let mut played = 0;
+    let mut played = [0; REHEARSED.len()];
     for planted in BUGS.iter().filter(|planted| planted.seam == seam) {
         let name = format!("{:?}", planted.bug);
         if only.as_ref().is_some_and(|only| *only != name) {
             continue;
         }
+        let which = which_rehearsal(planted.promise);
         let found = (0..REHEARSALS).find_map(|seed| {
-            played = played.max(seed + 1);
-            let findings = check(&rehearse(seed, Some(planted.bug)), true);
+            played[which] = played[which].max(seed + 1);
+            let plan = REHEARSED[which](seed);
+            let findings = check(&run(plan, Some(planted.bug)), true);
             let found = findings.first(planted.promise).cloned();
             found.map(|what| (seed, what))
         });
@@ -163,17 +202,27 @@ fn found_by_name(seam: Seam) {
         }
     }
     assert!(missed.is_empty(), "the checker misses {missed:?}");
-    for seed in 0..played {
-        let findings = check(&rehearse(seed, None), true);
-        assert!(
-            findings.broken.is_empty(),
-            "rehearsal {seed} without a bug breaks promises:\n{findings}"
-        );
+    for (rehearsal, played) in REHEARSED.iter().zip(played) {
+        for seed in 0..played {
+            let findings = check(&run(rehearsal(seed), None), true);
+            assert!(
+                findings.broken.is_empty(),
+                "rehearsal {seed} without a bug breaks promises:\n{findings}"
+            );
+        }
     }
 }
 
-fn rehearse(seed: u64, bug: Option<bugs::Bug>) -> History {
-    run(Plan::rehearse(seed), bug)
+/// What is enough for bugs to show, each for other promises.
+const REHEARSED: [Draw; 3] = [Plan::rehearse, Plan::crowded, Plan::coming_and_going];
+
+/// In which of them a bug shows that breaks this promise.
+fn which_rehearsal(promise: Promise) -> usize {
+    match promise {
+        Promise::Shares => 1,
+        Promise::GoneIsLeft | Promise::Joins | Promise::Tunnels | Promise::NamesAreForgotten => 2,
+        _ => 0,
+    }
 }
 
 #[test]
@@ -203,5 +252,14 @@ fn there_are_bugs_enough() {
 #[ignore = "tells the log of one seed"]
 fn tell() {
     let seed = number("SIMULATION_SEED").unwrap_or(1);
-    println!("{}", run(Plan::draw(seed, SMALL), None).log());
+    let wanted = env::var("SIMULATION_PLAN").unwrap_or_default();
+    let (_, draw) = PLANS
+        .iter()
+        .find(|(name, _)| *name == wanted)
+        .expect("the name of a plan");
+    let plan = draw(seed);
+    let durable = plan.durable;
+    let history = run(plan, None);
+    println!("{}", history.log());
+    println!("{}", check(&history, durable));
 }

@@ -1,13 +1,11 @@
 //! What happens in a run, drawn from its seed.
 
 use crate::{
-    clouds::{Clouds, NSX, OPENSTACK},
-    record::{Record, Trouble, TroubleKind},
+    acts::Act,
+    clouds::{NSX, OPENSTACK},
+    load::Load,
 };
-use http::{Method, StatusCode};
-use isthmus::simulator::faults::{Answer, Fault, Rule};
 use std::time::Duration;
-use turmoil::Sim;
 
 /// How much of everything there is.
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +44,14 @@ const REHEARSAL: Size = Size {
     active: Duration::from_secs(80),
 };
 
+/// What is enough where it matters who else there is.
+const BESIDE: Size = Size {
+    clients: 2,
+    watchers: 2,
+    rounds: 2,
+    active: Duration::from_secs(55),
+};
+
 /// How long everything is left in peace at the end, so that all that can end does.
 const PEACE: Duration = Duration::from_secs(75);
 
@@ -65,32 +71,8 @@ pub struct Plan {
     pub end: Duration,
     /// In order, each at its time.
     pub acts: Vec<(Duration, Act)>,
-}
-
-/// Something that is done to the world.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Act {
-    Partition(String),
-    Hold(String),
-    /// Ends a partition or a hold.
-    Repair(String),
-    Kill,
-    Start,
-    Drain,
-    /// A cloud answers so much later.
-    Slow(&'static str, Duration),
-    /// A cloud answers 503.
-    Down(&'static str),
-    /// A cloud resets what it is asked.
-    Reset(&'static str),
-    /// A cloud handles writes and loses the answers.
-    LoseAnswers(&'static str),
-    /// A cloud handles writes, and what stands before it says 503.
-    Disown(&'static str),
-    /// A cloud answers as it should again.
-    Behave(&'static str),
-    /// Every login at a cloud ends.
-    Expire(&'static str),
+    /// Who else uses the gateway, if anybody does.
+    pub load: Option<Load>,
 }
 
 impl Plan {
@@ -152,6 +134,80 @@ impl Plan {
         plan
     }
 
+    /// Draws a run in which, in one of four, there are others beside the clients.
+    pub fn draw_with_others(seed: u64, size: Size) -> Plan {
+        let mut plan = Plan::draw(seed, size);
+        if seed % 4 != 1 {
+            return plan;
+        }
+        // Apart from the rest, so that what goes wrong does not depend on who else there is.
+        let mut rng = fastrand::Rng::with_seed(seed ^ 0x10AD);
+        let calm = plan.calm;
+        plan.load = Some(Load {
+            junk: Some((calm / 2, rng.usize(0..12))),
+            sweep: Some((calm.mul_f64(0.8), NSX, 0..rng.u32(0..4))),
+            ..Load::crowding(&mut rng, calm / 4)
+        });
+        plan.acts.extend(Load::spot(&mut rng, calm / 3));
+        plan.others(calm.mul_f64(0.5 + 0.3 * rng.f64()));
+        plan.acts.sort_by_key(|(at, _)| *at);
+        plan
+    }
+
+    /// A run in which readers who never pause come, and then some polls hang or are refused.
+    pub fn crowded(seed: u64) -> Plan {
+        let mut rng = fastrand::Rng::with_seed(seed ^ 0xC20D);
+        let mut plan = Plan::quiet(
+            seed,
+            Size {
+                active: Duration::from_secs(36),
+                ..BESIDE
+            },
+        );
+        let at = Duration::from_secs(10 + rng.u64(0..4));
+        plan.load = Some(Load::crowding(&mut rng, at));
+        plan.acts
+            .push((Duration::from_secs(3), Act::Make(NSX, 0..20)));
+        let at = Duration::from_secs(12 + rng.u64(0..8));
+        plan.acts.extend(Load::spot(&mut rng, at));
+        plan.end = plan.calm + Duration::from_secs(35);
+        plan
+    }
+
+    /// A run in which connections come and go under watches over all, and names are asked for that nobody knows.
+    pub fn coming_and_going(seed: u64) -> Plan {
+        let mut rng = fastrand::Rng::with_seed(seed ^ 0xC0E5);
+        let mut plan = Plan::quiet(
+            seed,
+            Size {
+                rounds: 1,
+                ..BESIDE
+            },
+        );
+        plan.load = Some(Load {
+            junk: Some((Duration::from_secs(14 + rng.u64(0..10)), 8)),
+            sweep: Some((Duration::from_secs(50), NSX, 3..6)),
+            ..Load::default()
+        });
+        plan.others(Duration::from_secs(31 + rng.u64(0..8)));
+        plan.acts.sort_by_key(|(at, _)| *at);
+        plan.end = plan.calm + Duration::from_secs(60);
+        plan
+    }
+
+    /// Has others make connections early on and at that time, and remove most of them later.
+    fn others(&mut self, at: Duration) {
+        let later = at + Duration::from_secs(16);
+        self.acts.extend([
+            (Duration::from_secs(3), Act::Make(NSX, 0..10)),
+            (Duration::from_secs(6), Act::Make(OPENSTACK, 0..3)),
+            (at, Act::Make(NSX, 10..12)),
+            (at + Duration::from_secs(2), Act::Make(OPENSTACK, 3..4)),
+            (later, Act::Remove(NSX, 6..11)),
+            (later, Act::Remove(OPENSTACK, 0..2)),
+        ]);
+    }
+
     /// A run in which nothing goes wrong but what clouds do by themselves.
     pub fn undisturbed(seed: u64, watchers: usize) -> Plan {
         let mut plan = Plan::quiet(seed, Size { watchers, ..SMALL });
@@ -170,6 +226,7 @@ impl Plan {
             calm: size.active,
             end: size.active + PEACE,
             acts: Vec::new(),
+            load: None,
         }
     }
 
@@ -190,113 +247,5 @@ impl Plan {
         ];
         plan.end = plan.calm + at(50);
         plan
-    }
-}
-
-impl Act {
-    /// Does it, and writes down for how long what is in trouble: until this or the next act on it.
-    pub fn play(
-        &self,
-        sim: &mut Sim<'_>,
-        clouds: &Clouds,
-        record: &Record,
-        drain: &tokio::sync::Notify,
-    ) {
-        let at = sim.elapsed();
-        record.history().line(at, &format!("*** {self:?}"));
-        match self {
-            Act::Partition(peer) => {
-                sim.partition("gateway", peer.as_str());
-                begins(record, at, of_peer(peer));
-            }
-            Act::Hold(peer) => {
-                sim.hold("gateway", peer.as_str());
-                begins(record, at, of_peer(peer));
-            }
-            Act::Repair(peer) => {
-                sim.release("gateway", peer.as_str());
-                sim.repair("gateway", peer.as_str());
-                ends(record, at, &of_peer(peer));
-            }
-            Act::Kill => {
-                sim.crash("gateway");
-                begins(record, at, TroubleKind::Gateway);
-            }
-            Act::Start => {
-                sim.bounce("gateway");
-                // It may have been started already by an act that overlapped; then this has killed it again.
-                begins(record, at, TroubleKind::Gateway);
-                ends(record, at, &TroubleKind::Gateway);
-            }
-            Act::Drain => {
-                drain.notify_one();
-                begins(record, at, TroubleKind::Gateway);
-                // The server's grace, at most.
-                ends(record, at + Duration::from_secs(10), &TroubleKind::Gateway);
-            }
-            Act::Slow(cloud, delay) => spoil(clouds, record, at, cloud, Fault::Delay(*delay)),
-            Act::Down(cloud) => {
-                let answer = Answer::status(StatusCode::SERVICE_UNAVAILABLE);
-                spoil(clouds, record, at, cloud, Fault::Answer(answer));
-            }
-            Act::Reset(cloud) => spoil(clouds, record, at, cloud, Fault::CutBeforeHandling),
-            Act::LoseAnswers(cloud) => spoil(clouds, record, at, cloud, Fault::CutAfterHandling),
-            Act::Disown(cloud) => {
-                let fault = Fault::AnswerAfterHandling(Answer::html_unavailable());
-                for method in [Method::POST, Method::PUT, Method::DELETE] {
-                    let rule = Rule::on(method, "/vpn/", fault.clone());
-                    strike(clouds, cloud, &rule);
-                }
-                begins(record, at, TroubleKind::Upstream(cloud));
-            }
-            Act::Expire(cloud) => clouds.expire_logins(cloud),
-            Act::Behave(cloud) => {
-                for site in clouds.sites(cloud) {
-                    site.faults().clear();
-                }
-                ends(record, at, &TroubleKind::Upstream(cloud));
-            }
-        }
-    }
-}
-
-fn spoil(clouds: &Clouds, record: &Record, at: Duration, cloud: &'static str, fault: Fault) {
-    strike(clouds, cloud, &Rule::any(fault));
-    begins(record, at, TroubleKind::Upstream(cloud));
-}
-
-fn strike(clouds: &Clouds, cloud: &str, rule: &Rule) {
-    for site in clouds.sites(cloud) {
-        site.faults().inject(rule.clone());
-    }
-}
-
-fn of_peer(peer: &str) -> TroubleKind {
-    match peer {
-        NSX => TroubleKind::Upstream(NSX),
-        OPENSTACK => TroubleKind::Upstream(OPENSTACK),
-        client => {
-            let number = client.trim_start_matches("client-").parse();
-            TroubleKind::Client(number.expect("hosts are clouds, the gateway and clients"))
-        }
-    }
-}
-
-fn begins(record: &Record, at: Duration, kind: TroubleKind) {
-    let mut history = record.history();
-    history.troubles.push(Trouble {
-        from: at,
-        to: Duration::MAX,
-        kind,
-    });
-}
-
-/// Ends all of a kind that are going on: a repaired link is repaired, whatever broke it.
-fn ends(record: &Record, at: Duration, kind: &TroubleKind) {
-    let mut history = record.history();
-    for trouble in &mut history.troubles {
-        if trouble.kind == *kind && trouble.to == Duration::MAX {
-            trouble.to = at;
-        }
     }
 }

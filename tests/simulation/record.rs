@@ -3,12 +3,14 @@
 //! The checker reads this and nothing else. Every entry is also a line of the log, in the order in which things
 //! happened; the same seed writes the same lines.
 
+mod beside;
+mod exchange;
+
+pub use beside::{Called, Greed, Junk, Sample};
+pub use exchange::{Exchange, Seen};
+
 use http::Method;
-use isthmus::{
-    core::watch::token::ResumeToken,
-    grpc::pb,
-    rest::client::{Answer, Failure, Request},
-};
+use isthmus::{core::watch::token::ResumeToken, grpc::pb};
 use serde_json::Value;
 use std::{
     fmt::Write as _,
@@ -50,6 +52,14 @@ pub struct History {
     pub facts: Vec<Fact>,
     /// What was made to go wrong.
     pub troubles: Vec<Trouble>,
+    /// When readers who never pause were at work.
+    pub greed: Vec<Greed>,
+    /// Calls of somebody who asks a little now and then.
+    pub calls: Vec<Called>,
+    /// What the gateway said of itself, beside what was true.
+    pub samples: Vec<Sample>,
+    /// What became of names that no cloud knows.
+    pub junk: Vec<Junk>,
     /// When the run ended.
     pub end: Duration,
 }
@@ -79,6 +89,8 @@ pub struct Asked {
     pub resume: String,
     /// Begin anew if that is not remembered.
     pub snapshot_if_compacted: bool,
+    /// It asks for tunnels.
+    pub tunnel: bool,
     /// It pauses between messages.
     pub slow: bool,
     /// The longest that the call may last.
@@ -180,22 +192,6 @@ pub struct Write {
     pub answered: Duration,
 }
 
-/// One request to a cloud.
-#[derive(Debug, Clone)]
-pub struct Seen {
-    pub begun: Duration,
-    /// Not at all if it was given up.
-    pub ended: Option<Duration>,
-    pub host: String,
-    pub method: Method,
-    pub path: String,
-    pub query: String,
-    /// None without a whole answer.
-    pub status: Option<u16>,
-    /// `id`s of rows in the answer, with `status` or `state` beside them.
-    pub said: Vec<(String, String)>,
-}
-
 /// What became true in a cloud.
 #[derive(Debug, Clone)]
 pub struct Fact {
@@ -218,6 +214,8 @@ pub enum What {
     TunnelDown,
     /// Somebody else removed it.
     Vanished,
+    /// Somebody else made it.
+    Made,
 }
 
 /// Something that was made to go wrong, for a while.
@@ -235,6 +233,12 @@ pub enum TroubleKind {
     Client(usize),
     /// Between the gateway and a cloud, or in the cloud.
     Upstream(&'static str),
+    /// A cloud does not answer how far its connections are; it answers everything else.
+    Polls(&'static str),
+    /// A cloud does not answer about this one connection.
+    One(&'static str, String),
+    /// A cloud asks for patience now and then, by which everything that is asked of it slows down.
+    Throttled(&'static str),
     /// The gateway is not there.
     Gateway,
 }
@@ -280,10 +284,11 @@ impl Record {
             .write
             .map(|write| history.writes[write].method.clone());
         let text = format!(
-            "{watcher} opens {} {:?} bound to {bound:?} from {}",
+            "{watcher} opens {} {:?} bound to {bound:?} from {}{}",
             short(&asked.name),
             asked.goal,
             position(&asked.resume),
+            if asked.tunnel { " with tunnels" } else { "" },
         );
         history.line(now(), &text);
         history.streams.push(Stream {
@@ -344,72 +349,6 @@ impl History {
         }
         log
     }
-}
-
-/// One request to a cloud while it lasts.
-pub struct Exchange {
-    record: Record,
-    number: usize,
-}
-
-impl Exchange {
-    pub fn begun(record: Record, request: &Request) -> Exchange {
-        let mut history = record.history();
-        let number = history.exchanges.len();
-        history.exchanges.push(Seen {
-            begun: now(),
-            ended: None,
-            host: request.url.host_str().unwrap_or_default().to_owned(),
-            method: request.method.clone(),
-            path: request.url.path().to_owned(),
-            query: request.url.query().unwrap_or_default().to_owned(),
-            status: None,
-            said: Vec::new(),
-        });
-        drop(history);
-        Exchange { record, number }
-    }
-
-    pub fn ended(&mut self, result: &Result<Answer, Failure>) {
-        let mut history = self.record.history();
-        let seen = &mut history.exchanges[self.number];
-        seen.ended = Some(now());
-        if let Ok(answer) = result {
-            seen.status = Some(answer.status);
-            seen.said = said(&answer.body);
-        }
-    }
-}
-
-impl Drop for Exchange {
-    fn drop(&mut self) {
-        let mut history = self.record.history();
-        let seen = history.exchanges[self.number].clone();
-        let text = format!(
-            "-> {} {} {} {} {:?} begun {:?}: {:?}",
-            seen.method, seen.host, seen.path, seen.query, seen.status, seen.begun, seen.said
-        );
-        history.line(now(), &text);
-    }
-}
-
-/// What an answer of a cloud says of each connection in it.
-fn said(body: &[u8]) -> Vec<(String, String)> {
-    let Ok(value) = serde_json::from_slice::<Value>(body) else {
-        return Vec::new();
-    };
-    let rows = ["ipsec_site_connections", "results"]
-        .iter()
-        .find_map(|key| value[*key].as_array().cloned())
-        .unwrap_or_else(|| vec![value.get("ipsec_site_connection").unwrap_or(&value).clone()]);
-    let text = |row: &Value, keys: &[&str]| {
-        let found = keys.iter().find_map(|key| row[*key].as_str());
-        found.unwrap_or_default().to_owned()
-    };
-    rows.iter()
-        .map(|row| (text(row, &["id"]), text(row, &["status", "state"])))
-        .filter(|(id, status)| !id.is_empty() || !status.is_empty())
-        .collect()
 }
 
 /// The message of a watch of one connection.
@@ -500,7 +439,7 @@ fn told(kind: &Kind) -> String {
         let time = realization.observe_time.as_ref().map(since_begin);
         let reason = realization.reason.as_ref().map_or("", |it| &it.code);
         format!(
-            "{} {}/{} {}/{} {reason} `{}` {:?} seen {time:?} {:?}{}",
+            "{} {}/{} {}/{} {reason} `{}` {:?} seen {time:?} {:?}{}{}",
             short(&realization.name),
             realization.epoch,
             realization.sequence,
@@ -509,6 +448,13 @@ fn told(kind: &Kind) -> String {
             realization.native_state,
             realization.intent(),
             realization.upstream_request_ids,
+            realization
+                .tunnel
+                .as_ref()
+                .map_or(String::new(), |it| format!(
+                    " {}",
+                    it.status().as_str_name()
+                )),
             if realization.stale { " stale" } else { "" },
         )
     };

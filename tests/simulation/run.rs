@@ -1,9 +1,10 @@
 //! One run: the hosts, the network between them, and the plan that is played on them.
 
 use crate::{
-    bugs::{Bug, Tamper, careless, greedy, lying},
+    bugs::{Bug, Tamper, careless, greedy, jostling, lying},
     clients::Client,
     clouds::{self, Clouds, NSX, OPENSTACK},
+    neighbours::Neighbours,
     network::{Listener, Wire},
     plan::Plan,
     record::{BEGIN, History, Record, wall},
@@ -57,11 +58,12 @@ pub fn run(plan: Plan, bug: Option<Bug>) -> History {
             .run_openstack(records.clone(), seed ^ 2, calm)
     });
     let (records, draining) = (record.clone(), Arc::clone(&drain));
-    let disk = plan
-        .durable
-        .then(|| careless(bug, Arc::new(Disk::default())));
+    let disk = plan.durable.then(Disk::default);
+    let store = disk
+        .clone()
+        .map(|disk| careless(bug, Arc::new(disk) as Arc<dyn Store>));
     sim.host("gateway", move || {
-        gateway(records.clone(), Arc::clone(&draining), disk.clone(), bug)
+        gateway(records.clone(), Arc::clone(&draining), store.clone(), bug)
     });
     let board = crate::clients::Board::default();
     for number in 0..plan.clients {
@@ -75,6 +77,22 @@ pub fn run(plan: Plan, bug: Option<Bug>) -> History {
         };
         sim.client(format!("client-{number}"), client.run());
     }
+    let mut beside = Vec::new();
+    if let Some(load) = &plan.load {
+        let neighbours = Neighbours {
+            record: record.clone(),
+            plan: Arc::clone(&plan),
+            clouds: clouds.clone(),
+            disk,
+        };
+        for (number, greedy) in load.greedy.iter().enumerate() {
+            let reader = format!("reader-{number}");
+            sim.client(reader.as_str(), neighbours.clone().read(greedy.clone()));
+            beside.push(reader);
+        }
+        sim.client("neighbour", neighbours.live());
+        beside.push("neighbour".to_owned());
+    }
 
     // The same for all that travels between two hosts, so that nothing depends on the order of what is sent at the
     // same instant.
@@ -82,6 +100,7 @@ pub fn run(plan: Plan, bug: Option<Bug>) -> History {
     for peer in [NSX.to_owned(), OPENSTACK.to_owned()]
         .into_iter()
         .chain((0..plan.clients).map(|number| format!("client-{number}")))
+        .chain(beside)
     {
         let latency = Duration::from_millis(rng.u64(1..=LATENCY.as_millis() as u64));
         sim.set_link_latency("gateway", peer.as_str(), latency);
@@ -118,7 +137,7 @@ async fn gateway(
         let network = greedy(bug, Arc::new(wire));
         let backends = clouds::backends().into_iter().map(|settings| {
             let dialect = dialects::connect_over(&settings, &*network).expect("the settings work");
-            (settings, lying(bug, dialect))
+            (settings, jostling(bug, lying(bug, dialect)))
         });
         let backends = backends.collect();
         let gateway = match &disk {

@@ -31,6 +31,13 @@ struct Kept {
     connections: BTreeMap<String, (Arc<Observation>, Memory)>,
 }
 
+impl Disk {
+    /// The connections of which anything is kept.
+    pub fn names(&self) -> Vec<String> {
+        self.0.lock().unwrap().connections.keys().cloned().collect()
+    }
+}
+
 #[async_trait]
 impl Store for Disk {
     async fn begin(&self, at_least: u64) -> Result<Recovered, StoreError> {

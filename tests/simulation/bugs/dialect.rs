@@ -12,7 +12,7 @@ use isthmus::{
     model::{Assurance, Connection, ConnectionChange, ConnectionSpec, RealizationState, Sighting},
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
 };
 
@@ -26,11 +26,17 @@ pub fn lying(bug: Option<Bug>, dialect: Arc<dyn Dialect>) -> Arc<dyn Dialect> {
             | Bug::GoneTooEarly
             | Bug::OldStatusIsProof
             | Bug::LooksAreCached
-            | Bug::LooksAreRepeated),
+            | Bug::LooksAreRepeated
+            | Bug::GoneIsStillThere
+            | Bug::GoneIsAskedAbout
+            | Bug::TheirsAreHidden
+            | Bug::TunnelsAreNotRead
+            | Bug::AnyNameIsThere),
         ) => Arc::new(Liar {
             bug,
             dialect,
             seen: Mutex::default(),
+            ours: Mutex::default(),
         }),
         _ => dialect,
     }
@@ -42,6 +48,8 @@ struct Liar {
     dialect: Arc<dyn Dialect>,
     /// What each connection was last seen to be, and how often that was said since.
     seen: Mutex<BTreeMap<String, (Sighting, usize)>>,
+    /// What was made by us.
+    ours: Mutex<BTreeSet<String>>,
 }
 
 impl Liar {
@@ -67,8 +75,37 @@ impl Liar {
                 seen.state = RealizationState::Deleted;
                 Ok(seen)
             }
+            (Bug::GoneIsStillThere, Ok(seen)) if is_gone(&seen) && !target.deleting => {
+                let before = self.seen.lock().unwrap();
+                Ok(before
+                    .get(&target.id)
+                    .map_or(seen, |(seen, _)| seen.clone()))
+            }
+            (Bug::AnyNameIsThere, Ok(seen)) if is_gone(&seen) && !self.is_known(&target.id) => {
+                Ok(Sighting {
+                    state: RealizationState::Realized,
+                    assurance: Assurance::ControlPlane,
+                    native_state: "in_sync".to_owned(),
+                    ..Sighting::default()
+                })
+            }
             (_, seen) => seen,
         }
+    }
+
+    fn is_known(&self, id: &str) -> bool {
+        self.seen.lock().unwrap().contains_key(id)
+    }
+
+    /// What was last seen of everything that is gone.
+    fn gone(&self) -> Vec<Target> {
+        let seen = self.seen.lock().unwrap();
+        let gone = seen.iter().filter(|(_, (seen, _))| is_gone(seen));
+        gone.map(|(id, _)| Target {
+            id: id.clone(),
+            ..Target::default()
+        })
+        .collect()
     }
 
     /// What is remembered, four times out of five.
@@ -117,11 +154,18 @@ impl Dialect for Liar {
     }
 
     async fn list(&self, page: &PageRequest, call: &Call) -> Result<Page> {
-        self.dialect.list(page, call).await
+        let mut page = self.dialect.list(page, call).await?;
+        if self.bug == Bug::TheirsAreHidden {
+            let ours = self.ours.lock().unwrap();
+            page.connections.retain(|it| ours.contains(&it.id));
+        }
+        Ok(page)
     }
 
     async fn create(&self, spec: &ConnectionSpec, mark: &Mark, call: &Call) -> Result<Written> {
-        self.dialect.create(spec, mark, call).await
+        let written = self.dialect.create(spec, mark, call).await?;
+        self.ours.lock().unwrap().insert(written.id.clone());
+        Ok(written)
     }
 
     async fn update(&self, id: &str, change: &ConnectionChange, call: &Call) -> Result<Written> {
@@ -147,10 +191,23 @@ impl Dialect for Liar {
                 self.dialect.look(targets, call).await;
             }
         }
-        let results = self.dialect.look(targets, call).await;
+        if self.bug == Bug::GoneIsAskedAbout {
+            for gone in self.gone() {
+                self.dialect.look(&[gone], call).await;
+            }
+        }
+        let mut asked = targets.to_vec();
+        if self.bug == Bug::TunnelsAreNotRead {
+            asked
+                .iter_mut()
+                .for_each(|target| target.want_tunnel = false);
+        }
+        let results = self.dialect.look(&asked, call).await;
         let mut told = Vec::new();
         for (target, result) in targets.iter().zip(results) {
-            if let Ok(sighting) = &result {
+            if let Ok(sighting) = &result
+                && (!is_gone(sighting) || self.bug == Bug::GoneIsAskedAbout)
+            {
                 let mut seen = self.seen.lock().unwrap();
                 seen.insert(target.id.clone(), (sighting.clone(), 0));
             }
@@ -158,4 +215,8 @@ impl Dialect for Liar {
         }
         told
     }
+}
+
+fn is_gone(seen: &Sighting) -> bool {
+    seen.state == RealizationState::Deleted
 }

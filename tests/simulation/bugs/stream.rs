@@ -6,7 +6,7 @@ use crate::{
 };
 use isthmus::grpc::pb;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
@@ -83,6 +83,7 @@ impl Tamper {
             kept: None,
             token: String::new(),
             left_out: 0,
+            known: BTreeSet::new(),
             over: None,
         }
     }
@@ -102,6 +103,8 @@ pub struct Tampered {
     kept: Option<Message>,
     token: String,
     left_out: u64,
+    /// The names that snapshots told of.
+    known: BTreeSet<String>,
     over: Option<End>,
 }
 
@@ -231,6 +234,24 @@ impl Tampered {
                     now.stale = false;
                 }
             }
+            Bug::HeartbeatAlwaysStale => {
+                if let Some(now) = heartbeat(&mut message) {
+                    now.stale = true;
+                }
+            }
+            Bug::NewcomersAreLeftOut if many => {
+                let known = &mut self.known;
+                for event in &message.events {
+                    if let Kind::Snapshot(it) = &event.kind {
+                        known.insert(it.name.clone());
+                    }
+                }
+                message.events.retain(|event| {
+                    let told = event.kind.realization();
+                    told.is_none_or(|it| known.contains(&it.name))
+                });
+            }
+            Bug::TunnelsAreLeftOut if many => each(&mut message, |it| it.tunnel = None),
             Bug::EndOutOfNothing if here && self.count == 4 => self.over = Some(End::Broken),
             Bug::TokenMissing if self.count == 3 => message.token.clear(),
             _ => {}

@@ -2,7 +2,7 @@
 
 use crate::{
     checker::{Evidence, Findings, Position, Promise, id, is_unseen, place, title, told},
-    record::{End, Kind, Stream, since_begin},
+    record::{End, Kind, Stream, What, since_begin},
 };
 use http::Method;
 use isthmus::grpc::pb::RealizationState;
@@ -125,8 +125,11 @@ fn there_all_the_time<'a>(
             let said = seen.said.iter().any(|(said, _)| said == id(name));
             seen.method == Method::POST && said && seen.ended.is_some_and(|ended| ended < begun)
         });
+        let theirs = evidence
+            .facts(name)
+            .any(|fact| fact.what == What::Made && fact.at < begun);
         let removed = evidence.removed(name, until).is_some();
-        made && !removed
+        (made || theirs) && !removed
     });
     there.collect()
 }
@@ -148,7 +151,9 @@ pub fn monotone_and_unique(evidence: &Evidence<'_>, stream: &Stream, findings: &
                     place(realization)
                 )
             });
-            findings.hold(It, seen_before <= seen, || {
+            // What no cloud has shown is forgotten with the last call that uses it, and begins anew with the next.
+            let shown = !evidence.is_junk(&realization.name);
+            findings.hold(It, seen_before <= seen || !shown, || {
                 format!(
                     "{}: seen at {seen_before:?}, then at {seen:?}",
                     title(stream)

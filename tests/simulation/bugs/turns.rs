@@ -1,0 +1,141 @@
+//! What can be wrong with who has his turn: uses of a dialect that stand in each other's way.
+
+use crate::bugs::Bug;
+use async_trait::async_trait;
+use isthmus::{
+    core::{
+        dialect::{
+            Call, Capabilities, Dialect, Mark, Page, PageRequest, Priority, Target, Usage, Written,
+        },
+        error::{Result, Violation},
+    },
+    model::{Connection, ConnectionChange, ConnectionSpec, Sighting},
+};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::{Instant, sleep},
+};
+
+/// The dialect with this bug, or as it is.
+pub fn jostling(bug: Option<Bug>, dialect: Arc<dyn Dialect>) -> Arc<dyn Dialect> {
+    let places = match bug {
+        Some(Bug::CallersAreOneQueue) => 1,
+        Some(Bug::LooksTakeEveryPlace) => 3,
+        Some(Bug::LooksWaitForCallers | Bug::ClientsAreNotToldApart) => 0,
+        _ => return dialect,
+    };
+    let bug = bug.expect("without one there is nothing to decorate");
+    Arc::new(Jostling {
+        bug,
+        dialect,
+        callers: AtomicUsize::new(0),
+        places: Semaphore::new(places),
+    })
+}
+
+#[derive(Debug)]
+struct Jostling {
+    bug: Bug,
+    dialect: Arc<dyn Dialect>,
+    /// Reads under way.
+    callers: AtomicUsize,
+    places: Semaphore,
+}
+
+/// A read under way.
+struct Reading<'a>(&'a AtomicUsize, Option<SemaphorePermit<'a>>);
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Jostling {
+    /// A read begins, when it has its turn.
+    async fn begin(&self) -> Reading<'_> {
+        self.callers.fetch_add(1, Ordering::Relaxed);
+        let mut reading = Reading(&self.callers, None);
+        if matches!(self.bug, Bug::CallersAreOneQueue | Bug::LooksTakeEveryPlace) {
+            reading.1 = self.places.acquire().await.ok();
+        }
+        reading
+    }
+
+    /// For whom a use is taken to be.
+    fn taken_for(&self, call: &Call) -> Call {
+        let priority = match (self.bug, call.priority) {
+            (Bug::ClientsAreNotToldApart, Priority::Caller(_)) => Priority::Asked,
+            (_, priority) => priority,
+        };
+        Call {
+            priority,
+            ..call.clone()
+        }
+    }
+}
+
+#[async_trait]
+impl Dialect for Jostling {
+    fn capabilities(&self) -> &Capabilities {
+        self.dialect.capabilities()
+    }
+
+    fn refuse_create(&self, spec: &ConnectionSpec) -> Vec<Violation> {
+        self.dialect.refuse_create(spec)
+    }
+
+    fn refuse_update(&self, change: &ConnectionChange) -> Vec<Violation> {
+        self.dialect.refuse_update(change)
+    }
+
+    fn usage(&self) -> Usage {
+        self.dialect.usage()
+    }
+
+    async fn probe(&self, call: &Call) -> Result<()> {
+        self.dialect.probe(call).await
+    }
+
+    async fn get(&self, id: &str, call: &Call) -> Result<Connection> {
+        let _reading = self.begin().await;
+        self.dialect.get(id, &self.taken_for(call)).await
+    }
+
+    async fn list(&self, page: &PageRequest, call: &Call) -> Result<Page> {
+        let _reading = self.begin().await;
+        self.dialect.list(page, &self.taken_for(call)).await
+    }
+
+    async fn create(&self, spec: &ConnectionSpec, mark: &Mark, call: &Call) -> Result<Written> {
+        self.dialect.create(spec, mark, call).await
+    }
+
+    async fn update(&self, id: &str, change: &ConnectionChange, call: &Call) -> Result<Written> {
+        self.dialect.update(id, change, call).await
+    }
+
+    async fn delete(&self, id: &str, etag: Option<&str>, call: &Call) -> Result<Written> {
+        self.dialect.delete(id, etag, call).await
+    }
+
+    async fn look(&self, targets: &[Target], call: &Call) -> Vec<Result<Sighting>> {
+        let _place = match self.bug {
+            Bug::LooksTakeEveryPlace => self.places.acquire().await.ok(),
+            _ => None,
+        };
+        if self.bug == Bug::LooksWaitForCallers {
+            while self.callers.load(Ordering::Relaxed) > 0 && Instant::now() < call.deadline {
+                sleep(Duration::from_millis(20)).await;
+            }
+        }
+        self.dialect.look(targets, &self.taken_for(call)).await
+    }
+}

@@ -133,6 +133,5 @@ bugs! {
     }
     Network {
         RequestsAreRepeated breaks Isolation: "every poll is sent four times",
-        RequestsAreInSingleFile breaks Shares: "requests go one after the other",
     }
 }

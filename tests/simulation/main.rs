@@ -202,8 +202,10 @@ fn found_by_name(seam: Seam) {
         }
     }
     assert!(missed.is_empty(), "the checker misses {missed:?}");
-    for (rehearsal, played) in REHEARSED.iter().zip(played) {
-        for seed in 0..played {
+    // Those about others beside the clients are played without a bug already.
+    let known = [0, PLAIN_RUN_WITH_OTHERS, PLAIN_RUN_WITH_OTHERS];
+    for (number, rehearsal) in REHEARSED.iter().enumerate() {
+        for seed in known[number]..played[number] {
             let findings = check(&run(rehearsal(seed), None), true);
             assert!(
                 findings.broken.is_empty(),

@@ -142,13 +142,31 @@ impl Journal {
         memory: impl FnOnce() -> Memory,
         bells: &[&Bell],
     ) -> Arc<Observation> {
+        let keep = |change: &Arc<Observation>| Step::Change(Arc::clone(change), Arc::new(memory()));
+        self.number(make, keep, bells)
+    }
+
+    /// The same for a change of what is not to be remembered: kept is only that its number was given.
+    pub fn pass(
+        &self,
+        make: impl FnOnce(u64, u64) -> Observation,
+        bell: &Bell,
+    ) -> Arc<Observation> {
+        let keep = |change: &Arc<Observation>| Step::Forget(change.name.clone());
+        self.number(make, keep, &[bell])
+    }
+
+    fn number(
+        &self,
+        make: impl FnOnce(u64, u64) -> Observation,
+        keep: impl FnOnce(&Arc<Observation>) -> Step,
+        bells: &[&Bell],
+    ) -> Arc<Observation> {
         let mut queue = self.queue();
         queue.last += 1;
         let change = Arc::new(make(self.epoch, queue.last));
         if self.durable {
-            queue
-                .steps
-                .push(Step::Change(Arc::clone(&change), Arc::new(memory())));
+            queue.steps.push(keep(&change));
             queue
                 .bells
                 .extend(bells.iter().map(|bell| Arc::clone(bell)));

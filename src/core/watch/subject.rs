@@ -691,7 +691,11 @@ impl Subject {
             wanted: state.writes.clone(),
             ..state.knowledge.memory()
         };
-        let entry = self.ring.append(make, memory, &self.appended);
+        // Who watches all does not ask for what no cloud has shown, and names cost whoever asks for them nothing.
+        let entry = match state.known {
+            true => self.ring.append(make, memory, &self.appended),
+            false => self.ring.journal().pass(make, &self.appended),
+        };
         state.log.push(Arc::clone(&entry));
         entry
     }

@@ -7,6 +7,7 @@ use crate::{
         listing::tests::{Rows, gateway},
         realizations::{LookRequest, WatchManyRequest, WatchRequest},
         watch::{
+            log::After,
             stream::EventKind,
             token::{ResumeToken, WriteToken},
         },
@@ -199,6 +200,35 @@ async fn what_was_shown_is_remembered_so_that_a_watch_can_go_on() {
     drop(resumed.await.unwrap());
     tokio::time::sleep(REMEMBERED + 60 * SECOND).await;
     assert_eq!(bench.known(), 0, "nor for ever");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_no_cloud_has_shown_is_told_to_nobody_who_watches_all() {
+    let bench = Bench::new();
+    let many = WatchManyRequest {
+        parent: Parent::One(backend()),
+        resume_token: String::new(),
+        include_tunnel: false,
+        snapshot_if_compacted: false,
+        deadline: None,
+    };
+    let mut all = bench.gateway.watch_many(many).await.unwrap();
+    while !all.next().await.unwrap().unwrap().synced {}
+    for junk in ["no-such", "nor-such"] {
+        assert!(bench.look(look(junk)).await.is_err());
+        *bench.rows.is_down.lock().unwrap() = true;
+        drop(bench.gateway.watch(watch(junk)).await.unwrap());
+        *bench.rows.is_down.lock().unwrap() = false;
+    }
+    bench.something_happens("there").await;
+    let told = all.next().await.unwrap().unwrap();
+    let names = told.changes.iter().map(|(change, _)| &*change.name.id);
+    let names: Vec<&str> = names.collect();
+    assert_eq!(names, ["there"]);
+    let After::Entries(entries) = bench.poller.ring().between(0, u64::MAX) else {
+        panic!("nothing was forgotten")
+    };
+    assert_eq!(entries.len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -151,9 +151,7 @@ pub fn monotone_and_unique(evidence: &Evidence<'_>, stream: &Stream, findings: &
                     place(realization)
                 )
             });
-            // What no cloud has shown is forgotten with the last call that uses it, and begins anew with the next.
-            let shown = !evidence.is_junk(&realization.name);
-            findings.hold(It, seen_before <= seen || !shown, || {
+            findings.hold(It, seen_before <= seen, || {
                 format!(
                     "{}: seen at {seen_before:?}, then at {seen:?}",
                     title(stream)

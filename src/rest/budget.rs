@@ -17,7 +17,7 @@
 //! now. Among callers, each client has an equal share in the same way.
 //!
 //! A request that hangs cannot be taken back, so that a fair order is not enough for what is under way at the same
-//! time: some slots are kept for each class ([`reserved`]), and whoever comes first has the rest. Of those kept for
+//! time: some slots are kept for each class (`reserved`), and whoever comes first has the rest. Of those kept for
 //! callers, a client that holds slots already gets another only while two are free, and it holds less than twice as
 //! many as are free (the dynamic threshold of Choudhury and Hahne, 1998): so whoever comes next finds one.
 

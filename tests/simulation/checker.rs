@@ -225,6 +225,16 @@ impl<'a> Evidence<'a> {
         range.map(|(position, entry)| (*position, *entry)).collect()
     }
 
+    /// Whether the gateway had known anything of a connection by then, in this life or in one that it remembers.
+    pub fn was_known(&self, name: &str, at: Position) -> bool {
+        let entries = self.entries.get(name).into_iter().flatten();
+        let mut by_then = entries.take_while(|(position, _)| **position <= at);
+        by_then.any(|(position, entry)| {
+            let remembered = self.durable || position.0 == at.0;
+            remembered && entry.assurance() > pb::Assurance::None
+        })
+    }
+
     /// Whether this is a name that no cloud knows.
     pub fn is_junk(&self, name: &str) -> bool {
         self.history.junk.iter().any(|junk| junk.name == name)

@@ -185,7 +185,11 @@ pub fn coalescing_is_counted(evidence: &Evidence<'_>, stream: &Stream, findings:
             let here = evidence.place(realization);
             let before = at.insert(&realization.name, here).or(begin);
             if let (Kind::Change(_), Some(before)) = (&event.kind, before) {
-                let missed = evidence.between(&realization.name, before, here);
+                let mut missed = evidence.between(&realization.name, before, here);
+                // Of what no cloud has shown yet only those are told who ask for it by its name.
+                missed.retain(|(at, _)| {
+                    !stream.asked.many || evidence.was_known(&realization.name, *at)
+                });
                 findings.hold(It, missed.len() as u64 <= event.coalesced, || {
                     format!(
                         "{}: {} changes before {here:?} are missing, and {} counted",

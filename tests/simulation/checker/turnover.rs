@@ -103,7 +103,10 @@ pub fn watched_are_those_there(evidence: &Evidence<'_>, findings: &mut Findings)
             let ended = stream.end.as_ref().map_or(Duration::MAX, |(at, _)| *at);
             covers && stream.opened <= from && ended > sample.at
         });
-        if !whole || !at_rest(evidence, sample, from) {
+        // Of a client that cannot be reached the gateway learns late that it is gone, and the client of the gateway.
+        let mut open = evidence.history.streams.iter();
+        let in_touch = open.all(|stream| evidence.in_touch(stream, from, sample.at));
+        if !whole || !in_touch || !at_rest(evidence, sample, from) {
             continue;
         }
         let by_name = |at: Duration| {

@@ -22,7 +22,14 @@ use isthmus::{
     },
 };
 use serde_json::{Value, json};
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 const CONNECTIONS: &str = "/v2.0/vpn/ipsec-site-connections";
 const PSK: &str = "canary-correct-horse";
@@ -653,6 +660,41 @@ async fn a_cloud_with_small_pages_is_looked_at_page_by_page() {
 }
 
 #[tokio::test]
+async fn what_hangs_holds_up_nothing_else_of_its_look() {
+    let bench = Bench::stock();
+    let mut made = Vec::new();
+    for number in 0..3 {
+        made.push(bench.made(&format!("c{number}")).await);
+    }
+    let state = bench.cloud.state();
+    state.hide_from_list(Kind::Connection, &made[1], true);
+    let gate = Gate::default();
+    let path = format!("{CONNECTIONS}/{}", made[1]);
+    let hold = Rule::on(Method::GET, &path, Fault::Hold(gate.clone()));
+    bench.cloud.faults().inject(hold);
+    let target = |id: &String| Target {
+        id: id.clone(),
+        ..Target::default()
+    };
+    let targets: Vec<Target> = made.iter().map(target).collect();
+    let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let tell = |place: usize, seen: Result<Sighting, Error>| {
+        told.send((place, seen.unwrap().state)).unwrap();
+    };
+    let call = call();
+    let look = bench.dialect.look_around(&targets, &call, &tell);
+    let hear = async {
+        let mut first = [heard.recv().await.unwrap(), heard.recv().await.unwrap()];
+        first.sort_by_key(|(place, _)| *place);
+        gate.open();
+        (first, heard.recv().await.unwrap())
+    };
+    let (_, (first, last)) = tokio::join!(look, hear);
+    assert_eq!(first, [(0, State::Pending), (2, State::Pending)]);
+    assert_eq!(last, (1, State::Pending));
+}
+
+#[tokio::test]
 async fn one_list_is_enough_for_a_thousand_where_it_shows_everything() {
     for variant in [Variant::Otc, Variant::K5] {
         let bench = Bench::new(OpenstackOptions {
@@ -669,12 +711,15 @@ async fn one_list_is_enough_for_a_thousand_where_it_shows_everything() {
             ..Target::default()
         };
         let targets: Vec<Target> = made[1..].iter().map(target).collect();
-        let looks = bench.dialect.look_around(&targets, &call()).await;
-        for seen in looks.seen {
+        let told = AtomicUsize::new(0);
+        let tell = |_, seen: Result<Sighting, Error>| {
             assert_eq!(seen.unwrap().state, State::Active);
-        }
+            told.fetch_add(1, Ordering::SeqCst);
+        };
+        let all = bench.dialect.look_around(&targets, &call(), &tell).await;
+        assert_eq!(told.into_inner(), targets.len());
         // Also the one that was not asked for.
-        assert_eq!(looks.all, Some(made));
+        assert_eq!(all, Some(made));
         assert_eq!(bench.queries().len(), 1);
     }
 }

@@ -3,7 +3,7 @@
 use crate::{
     core::{
         clock,
-        dialect::{Call, Capabilities, Dialect, Looks, Page, PageRequest, Priority, Target, Usage},
+        dialect::{Call, Capabilities, Dialect, Page, PageRequest, Priority, Target, Tell, Usage},
         error::{Error, ErrorKind, ErrorReason, Result},
         settings::BackendSettings,
     },
@@ -186,7 +186,12 @@ impl Backend {
     }
 
     /// Looks at connections, for whom the priority says.
-    pub async fn look(&self, targets: &[Target], priority: Priority) -> Looks {
+    pub async fn look(
+        &self,
+        targets: &[Target],
+        priority: Priority,
+        tell: Tell<'_>,
+    ) -> Option<Vec<String>> {
         // A look may need several requests, one after the other. It keeps its turn while the account is paused: who
         // gave up and came back would find others there first, and be paused again on their account.
         let paused = self.dialect.usage().paused_for.unwrap_or_default();
@@ -194,9 +199,8 @@ impl Backend {
             priority,
             ..Call::poll(self.settings.timeout * 3 + paused)
         };
-        let Looks { seen, all } = self.dialect.look_around(targets, &call).await;
-        let seen = seen.into_iter().map(|result| self.heard(result)).collect();
-        Looks { seen, all }
+        let tell = |place: usize, seen| tell(place, self.heard(seen));
+        self.dialect.look_around(targets, &call, &tell).await
     }
 
     /// Reads one page of connections.

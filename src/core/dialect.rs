@@ -100,24 +100,25 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     /// - Rows that were not asked for are ignored; a connection missing from a LIST is asked for alone.
     async fn look(&self, targets: &[Target], call: &Call) -> Vec<Result<Sighting>>;
 
-    /// The same, and the ids of all connections there are, if the requests happened to show them: then nobody has to
-    /// list them for those that somebody else made.
-    async fn look_around(&self, targets: &[Target], call: &Call) -> Looks {
-        Looks {
-            seen: self.look(targets, call).await,
-            all: None,
+    /// The same, and tells of each by its place as soon as it is known, so that one that takes long holds up no other.
+    /// Answers the ids of all connections there are, if the requests happened to show them: then nobody has to list them
+    /// for those that somebody else made.
+    async fn look_around(
+        &self,
+        targets: &[Target],
+        call: &Call,
+        tell: Tell<'_>,
+    ) -> Option<Vec<String>> {
+        let seen = self.look(targets, call).await;
+        for (place, seen) in seen.into_iter().enumerate() {
+            tell(place, seen);
         }
+        None
     }
 }
 
-/// What looks at several connections brought.
-#[derive(Debug)]
-pub struct Looks {
-    /// What each showed, in the order of the targets.
-    pub seen: Vec<Result<Sighting>>,
-    /// The ids of all connections there are, if they were shown.
-    pub all: Option<Vec<String>>,
-}
+/// Is told what a look showed of the connection at that place.
+pub type Tell<'a> = &'a (dyn Fn(usize, Result<Sighting>) + Send + Sync);
 
 /// What surrounds one use of a dialect.
 #[derive(Debug, Clone)]

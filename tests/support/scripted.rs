@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use isthmus::{
     core::{
         dialect::{
-            Call, Capabilities, Dialect, Looks, Mark, Page, PageRequest, Proof, Target, Usage,
+            Call, Capabilities, Dialect, Mark, Page, PageRequest, Proof, Target, Tell, Usage,
             Written,
         },
         error::{Error, ErrorKind, ErrorReason, Result, Violation},
@@ -375,10 +375,18 @@ impl Dialect for Scripted {
         answers
     }
 
-    async fn look_around(&self, targets: &[Target], call: &Call) -> Looks {
+    async fn look_around(
+        &self,
+        targets: &[Target],
+        call: &Call,
+        tell: Tell<'_>,
+    ) -> Option<Vec<String>> {
         let shows_all = self.shows_all.load(Ordering::SeqCst) && targets.len() > 1;
         let all = shows_all.then(|| self.answers.lock().unwrap().keys().cloned().collect());
         let seen = self.look(targets, call).await;
-        Looks { seen, all }
+        for (place, seen) in seen.into_iter().enumerate() {
+            tell(place, seen);
+        }
+        all
     }
 }

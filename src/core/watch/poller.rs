@@ -5,7 +5,7 @@ use crate::{
     core::{
         backend::Backend,
         clock,
-        dialect::{Looks, Priority, Target},
+        dialect::{Priority, Target},
         error::{Error, ErrorKind, ErrorReason, Result},
         watch::{
             journal::Journal,
@@ -18,7 +18,7 @@ use crate::{
             subject::{Interest, Subject, Watching},
         },
     },
-    model::{Assurance, ConnectionName, Intent, RealizationState},
+    model::{Assurance, ConnectionName, Intent, RealizationState, Sighting},
 };
 use std::{
     collections::{HashMap, HashSet},
@@ -432,32 +432,27 @@ impl Poller {
         let begun = Instant::now();
         let began_at = clock::now();
         let targets: Vec<Target> = due.iter().map(|due| due.target.clone()).collect();
-        let mut unended = Unended { poller: &self, due };
-        let Looks { seen, all } = self.backend.look(&targets, priority).await;
-        let ended = Instant::now();
         let jitter = pace::jitter();
-        let missing = || {
-            Err(Error::internal(
-                "the dialect answered fewer looks than it was asked for",
-            ))
+        let unended = Unended {
+            poller: &self,
+            due: Mutex::new(due.into_iter().map(Some).collect()),
         };
-        let results = seen
-            .into_iter()
-            .map(Some)
-            .chain(std::iter::repeat_with(|| None));
-        for (due, result) in std::mem::take(&mut unended.due).into_iter().zip(results) {
-            let Due {
+        let tell = |place: usize, result: Result<Sighting>| {
+            let due = lock(&unended.due).get_mut(place).and_then(Option::take);
+            let Some(Due {
                 subject,
                 after_writes,
                 ..
-            } = due;
-            let result = result.unwrap_or_else(missing);
+            }) = due
+            else {
+                return;
+            };
             if let Err(error) = &result {
                 tracing::debug!(connection.name = %subject.name(), %error, "a look told nothing");
             }
             let look = Look {
                 begun,
-                ended,
+                ended: Instant::now(),
                 after_writes,
                 result,
             };
@@ -467,7 +462,10 @@ impl Poller {
                 Some(next) => self.plan(&subject, next),
                 None => self.names.looked(&subject),
             }
-        }
+        };
+        let all = self.backend.look(&targets, priority, &tell).await;
+        let ended = Instant::now();
+        drop(unended);
         if let Some(ids) = all
             && lock(&self.whole).watches > 0
         {
@@ -602,7 +600,8 @@ impl Poller {
 /// for a look that nobody makes any more.
 struct Unended<'a> {
     poller: &'a Poller,
-    due: Vec<Due>,
+    /// Those that nothing was told of yet, by their place. Held for bookkeeping only, never across an await.
+    due: Mutex<Vec<Option<Due>>>,
 }
 
 impl Drop for Unended<'_> {
@@ -611,10 +610,12 @@ impl Drop for Unended<'_> {
             subject,
             after_writes,
             ..
-        } in self.due.drain(..)
+        } in lock(&self.due).drain(..).flatten()
         {
             let now = Instant::now();
-            let result = Err(Error::internal("the look was given up"));
+            let result = Err(Error::internal(
+                "the look was given up, or the dialect told nothing of it",
+            ));
             let look = Look {
                 begun: now,
                 ended: now,

@@ -1,7 +1,7 @@
 //! Looking at connections: one LIST for many, a GET for one, and for one the LIST did not show.
 
 use crate::{
-    core::dialect::{Call, Looks, Target},
+    core::dialect::{Call, Target, Tell},
     dialects::openstack::{
         client::Client,
         read::{self, Shown},
@@ -19,23 +19,26 @@ const FIELDS: [&str; 3] = ["id", "status", "admin_state_up"];
 /// Characters of ids in one URL; front ends refuse URLs of 4,000 to 8,000 characters.
 const LONGEST_IDS: usize = 3_500;
 
-/// Looks at each of these, and answers in their order.
-pub async fn look(client: &Client, targets: &[Target], call: &Call) -> Looks {
-    let mut seen = Vec::with_capacity(targets.len());
+/// Looks at each of these, and tells of it by its place. Answers the ids of all there are, if they were shown.
+pub async fn look(
+    client: &Client,
+    targets: &[Target],
+    call: &Call,
+    tell: Tell<'_>,
+) -> Option<Vec<String>> {
     let mut all = None;
-    let mut rest = targets;
-    while !rest.is_empty() {
+    let mut done = 0;
+    while done < targets.len() {
+        let rest = &targets[done..];
         let once = match client.variant().narrows {
             true => fitting(rest),
             false => rest.len(),
         };
-        let (chunk, later) = rest.split_at(once);
-        let looks = look_at_once(client, chunk, call).await;
-        seen.extend(looks.seen);
-        all = looks.all;
-        rest = later;
+        let tell = |place: usize, seen| tell(done + place, seen);
+        all = look_at_once(client, &rest[..once], call, &tell).await;
+        done += once;
     }
-    Looks { seen, all }
+    all
 }
 
 /// How many of these fit into one LIST, at least one.
@@ -58,36 +61,40 @@ fn fitting(targets: &[Target]) -> usize {
     fits.count().max(1)
 }
 
-async fn look_at_once(client: &Client, targets: &[Target], call: &Call) -> Looks {
+async fn look_at_once(
+    client: &Client,
+    targets: &[Target],
+    call: &Call,
+    tell: Tell<'_>,
+) -> Option<Vec<String>> {
     if let [target] = targets {
-        let seen = read::row(client, &target.id, &FIELDS, call).await.map(seen);
-        return Looks {
-            seen: vec![seen],
-            all: None,
-        };
+        let row = read::row(client, &target.id, &FIELDS, call).await;
+        tell(0, row.map(seen));
+        return None;
     }
     let ids: Vec<&str> = targets.iter().map(|target| target.id.as_str()).collect();
     let Shown { rows, all } = match read::some(client, &ids, &FIELDS, call).await {
         Ok(some) => some,
         Err(error) => {
-            return Looks {
-                seen: targets.iter().map(|_| Err(error.clone())).collect(),
-                all: None,
-            };
+            (0..ids.len()).for_each(|place| tell(place, Err(error.clone())));
+            return None;
         }
     };
     let rows: HashMap<String, Body> = rows.into_iter().map(|row| (row.id(), row)).collect();
-    let each = ids.iter().map(async |id| match rows.get(*id) {
-        Some(row) => Ok(sighting(row)),
-        // Not being in a LIST proves nothing: it may be capped, or hide.
-        None => read::unlisted_row(client, id, &FIELDS, call)
-            .await
-            .map(seen),
-    });
-    Looks {
-        seen: join_all(each).await,
-        all,
+    let mut unlisted = Vec::new();
+    for (place, id) in ids.into_iter().enumerate() {
+        match rows.get(id) {
+            Some(row) => tell(place, Ok(sighting(row))),
+            None => unlisted.push((place, id)),
+        }
     }
+    // Not being in a LIST proves nothing: it may be capped, or hide.
+    let each = unlisted.into_iter().map(async |(place, id)| {
+        let row = read::unlisted_row(client, id, &FIELDS, call).await;
+        tell(place, row.map(seen));
+    });
+    join_all(each).await;
+    all
 }
 
 /// What a row says of its connection, or the words by which there is none.

@@ -29,7 +29,7 @@ pub use config::LIMITS;
 use crate::{
     core::{
         dialect::{
-            Call, Capabilities, Dialect, Looks, Mark, Page, PageRequest, Target, Usage, Written,
+            Call, Capabilities, Dialect, Mark, Page, PageRequest, Target, Tell, Usage, Written,
         },
         error::{Result, Violation},
         settings::BackendSettings,
@@ -40,7 +40,7 @@ use crate::{
 use async_trait::async_trait;
 use client::Client;
 use config::Config;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use translate::{Refusals, Writing};
 
 /// Binds the dialect to one backend that is reached over `network`. Sends nothing.
@@ -122,10 +122,22 @@ impl Dialect for Openstack {
     }
 
     async fn look(&self, targets: &[Target], call: &Call) -> Vec<Result<Sighting>> {
-        look::look(&self.client, targets, call).await.seen
+        let seen = Mutex::new(targets.iter().map(|_| None).collect::<Vec<_>>());
+        let note = |place: usize, told| {
+            let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+            seen[place] = Some(told);
+        };
+        look::look(&self.client, targets, call, &note).await;
+        let seen = seen.into_inner().unwrap_or_else(PoisonError::into_inner);
+        seen.into_iter().flatten().collect()
     }
 
-    async fn look_around(&self, targets: &[Target], call: &Call) -> Looks {
-        look::look(&self.client, targets, call).await
+    async fn look_around(
+        &self,
+        targets: &[Target],
+        call: &Call,
+        tell: Tell<'_>,
+    ) -> Option<Vec<String>> {
+        look::look(&self.client, targets, call, tell).await
     }
 }

@@ -23,7 +23,7 @@ use crate::{
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 use tokio::{
     sync::{Notify, OwnedSemaphorePermit, Semaphore},
@@ -456,12 +456,7 @@ impl Poller {
                 after_writes,
                 result,
             };
-            let next = subject.end_look(&look, began_at, jitter);
-            self.let_go(&subject);
-            match next.filter(|_| subject.is_watched()) {
-                Some(next) => self.plan(&subject, next),
-                None => self.names.looked(&subject),
-            }
+            self.ended(&subject, &look, began_at, jitter);
         };
         let all = self.backend.look(&targets, priority, &tell).await;
         let ended = Instant::now();
@@ -478,6 +473,16 @@ impl Poller {
             });
         }
         self.wake.notify_one();
+    }
+
+    /// Takes note of a look that is over, and plans the next one if somebody still watches.
+    fn ended(&self, subject: &Arc<Subject>, look: &Look, began_at: SystemTime, jitter: f64) {
+        let next = subject.end_look(look, began_at, jitter);
+        self.let_go(subject);
+        match next.filter(|_| subject.is_watched()) {
+            Some(next) => self.plan(subject, next),
+            None => self.names.looked(subject),
+        }
     }
 
     async fn do_chores(self: Arc<Self>) {
@@ -622,10 +627,8 @@ impl Drop for Unended<'_> {
                 after_writes,
                 result,
             };
-            match subject.end_look(&look, clock::now(), pace::jitter()) {
-                Some(next) => self.poller.plan(&subject, next),
-                None => self.poller.names.looked(&subject),
-            }
+            self.poller
+                .ended(&subject, &look, clock::now(), pace::jitter());
         }
     }
 }

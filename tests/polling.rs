@@ -29,7 +29,7 @@ use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
-use support::scripted::{Scripted, active, gone, in_progress};
+use support::scripted::{Scripted, active, gone, in_progress, watch_request};
 use tokio::{
     task::JoinSet,
     time::{Instant, sleep, sleep_until, timeout},
@@ -77,7 +77,7 @@ impl Setup {
     }
 
     async fn watch(&self, id: &str) -> Watch {
-        let request = request(self.name(id));
+        let request = watch_request(self.name(id));
         self.gateway.watch(request).await.unwrap()
     }
 
@@ -120,20 +120,6 @@ impl Setup {
 /// When the caller of a write goes away.
 fn soon() -> Instant {
     Instant::now() + 30 * SECOND
-}
-
-fn request(name: ConnectionName) -> WatchRequest {
-    WatchRequest {
-        name,
-        goal: None,
-        write_token: String::new(),
-        resume_token: String::new(),
-        accept_partial: false,
-        include_tunnel: false,
-        snapshot_if_compacted: false,
-        accept_assumed: false,
-        upstream_request_ids: Vec::new(),
-    }
 }
 
 /// Reads until this is said of a connection.
@@ -511,7 +497,7 @@ async fn five_thousand_at_rest_are_looked_at_in_five_minutes_beside_fifty_that_a
                 let token = gateway.update(&name, change, false, soon()).await.unwrap();
                 let request = WatchRequest {
                     write_token: token.write_token,
-                    ..request(name.clone())
+                    ..watch_request(name.clone())
                 };
                 let mut watch = gateway.watch(request).await.unwrap();
                 let real = sleep(20 * SECOND);

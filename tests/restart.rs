@@ -37,7 +37,7 @@ use std::{
     },
     time::Duration,
 };
-use support::scripted::{Scripted, active, failed, in_progress, realized, seen};
+use support::scripted::{Scripted, active, failed, in_progress, realized, seen, watch_request};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
@@ -96,17 +96,7 @@ impl Life {
     }
 
     fn request(&self, id: &str) -> WatchRequest {
-        WatchRequest {
-            name: self.name(id),
-            goal: None,
-            write_token: String::new(),
-            resume_token: String::new(),
-            accept_partial: false,
-            include_tunnel: false,
-            snapshot_if_compacted: false,
-            accept_assumed: false,
-            upstream_request_ids: Vec::new(),
-        }
+        watch_request(self.name(id))
     }
 
     async fn open(&self, request: WatchRequest) -> Result<Watch, Error> {

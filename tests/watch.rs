@@ -35,6 +35,7 @@ use std::{
 };
 use support::scripted::{
     Scripted, active, failed, gone, in_progress, login_refused, outage, realized, seen,
+    watch_request,
 };
 use tokio::time::Instant;
 
@@ -74,17 +75,7 @@ impl Setup {
     }
 
     fn request(&self, id: &str) -> WatchRequest {
-        WatchRequest {
-            name: self.name(id),
-            goal: None,
-            write_token: String::new(),
-            resume_token: String::new(),
-            accept_partial: false,
-            include_tunnel: false,
-            snapshot_if_compacted: false,
-            accept_assumed: false,
-            upstream_request_ids: Vec::new(),
-        }
+        watch_request(self.name(id))
     }
 
     async fn watch(&self, id: &str, goal: Option<Goal>) -> Watch {

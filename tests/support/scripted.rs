@@ -8,10 +8,12 @@ use isthmus::{
             Written,
         },
         error::{Error, ErrorKind, ErrorReason, Result, Violation},
+        realizations::WatchRequest,
         settings::{AuthSettings, BackendSettings, PollSettings},
     },
     model::{
-        Assurance, Connection, ConnectionChange, ConnectionSpec, Node, RealizationState, Sighting,
+        Assurance, Connection, ConnectionChange, ConnectionName, ConnectionSpec, Node,
+        RealizationState, Sighting,
     },
 };
 use std::{
@@ -23,6 +25,21 @@ use std::{
     time::Duration,
 };
 use tokio::{sync::Semaphore, time::timeout_at};
+
+/// A watch of a connection, for nothing in particular.
+pub fn watch_request(name: ConnectionName) -> WatchRequest {
+    WatchRequest {
+        name,
+        goal: None,
+        write_token: String::new(),
+        resume_token: String::new(),
+        accept_partial: false,
+        include_tunnel: false,
+        snapshot_if_compacted: false,
+        accept_assumed: false,
+        upstream_request_ids: Vec::new(),
+    }
+}
 
 /// What the next looks at a connection bring.
 pub type Answer = Result<Sighting>;

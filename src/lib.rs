@@ -15,7 +15,7 @@
 //! - [`files`]: small files, read without waiting for them, and who else can read them;
 //! - [`config`]: the configuration file, and everything that is wrong with it;
 //! - [`cli`]: the command, which puts all of this together;
-//! - [`simulator`]: both clouds on loopback, for the demo and the tests.
+//! - `simulator`: both clouds on loopback, for the demo and the tests, if the feature `demo` is on.
 //!
 //! Who may name whom (arrows point at what is known; `tests/architecture.rs` holds the code to it):
 //!
@@ -37,6 +37,7 @@ pub mod grpc;
 pub mod model;
 pub mod rest;
 pub mod server;
+#[cfg(feature = "demo")]
 pub mod simulator;
 pub mod store;
 pub mod telemetry;

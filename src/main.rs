@@ -37,7 +37,10 @@ async fn main() -> ExitCode {
         .expect("nobody else in this process has installed one");
     let exit = match Cli::parse().command {
         Command::Serve { config } => serve(&config).await,
+        #[cfg(feature = "demo")]
         Command::Demo(args) => cli::demo::run(&args).await,
+        #[cfg(not(feature = "demo"))]
+        Command::Demo(_) => cli::no_demo(),
         Command::CheckConfig { file, config } => {
             cli::check::run(&file.or(config).unwrap_or_default())
         }

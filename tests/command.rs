@@ -24,6 +24,20 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
+#[cfg(not(feature = "demo"))]
+#[test]
+fn a_build_without_the_demo_says_how_to_have_it() {
+    for arguments in [vec!["demo"], vec!["demo", "--once"]] {
+        let output = isthmus(&arguments);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        assert!(text(&output.stderr).contains("cargo run --release -- demo"));
+    }
+    let help = text(&isthmus(&["--help"]).stdout);
+    assert!(help.contains("this build is without it"), "{help}");
+    assert!(!help.contains("isthmus demo "), "{help}");
+}
+
+#[cfg(feature = "demo")]
 #[test]
 fn the_demo_shows_a_connection_become_real_on_each_cloud() {
     let output = isthmus(&["demo", "--once", "--listen", "127.0.0.1:0"]);

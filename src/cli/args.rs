@@ -6,20 +6,28 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 /// One gRPC API over two worlds of IPsec VPN: VMware NSX and OpenStack Neutron VPNaaS.
 #[derive(Debug, Parser)]
-#[command(name = "isthmus", version, max_term_width = 100, after_help = EXAMPLES, arg_required_else_help = true)]
+#[command(name = "isthmus", version, max_term_width = 100, after_help = examples(), arg_required_else_help = true)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
 
-const EXAMPLES: &str = "\
-Examples:
-  isthmus demo                                  two simulated clouds and the gateway over them
+fn examples() -> String {
+    let demo = if cfg!(feature = "demo") {
+        "\n  isthmus demo                                  two simulated clouds and the gateway over them"
+    } else {
+        ""
+    };
+    format!(
+        "\
+Examples:{demo}
   isthmus check-config isthmus.toml             what is wrong, and in which line
   isthmus serve --config isthmus.toml
   isthmus list nsx-demo
-  isthmus watch nsx-demo/6fbd… --goal config    follow one connection until it is in place";
+  isthmus watch nsx-demo/6fbd… --goal config    follow one connection until it is in place"
+    )
+}
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -33,7 +41,14 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
-    /// Show it all without a cloud: two simulated ones, the gateway, and a connection on each becoming real.
+    #[cfg_attr(
+        feature = "demo",
+        doc = "Show it all without a cloud: two simulated ones, the gateway, and a connection on each becoming real."
+    )]
+    #[cfg_attr(
+        not(feature = "demo"),
+        doc = "Say how to have the demo: this build is without it."
+    )]
     #[command(after_help = EXIT_CODES)]
     Demo(DemoArgs),
     /// Say what is wrong with a configuration, with the line, without starting anything.

@@ -75,9 +75,13 @@ fn described_by_code(doing: &str, status: &Status, endpoint: &str) -> String {
         clean(&with_causes(status))
     );
     if is_transient(status) {
+        let start = if cfg!(feature = "demo") {
+            "`isthmus demo` or `isthmus serve`"
+        } else {
+            "`isthmus serve`"
+        };
         let hint = format!(
-            "is a gateway running at {endpoint}? Start one with `isthmus demo` or `isthmus serve`, or name it with \
-             --endpoint"
+            "is a gateway running at {endpoint}? Start one with {start}, or name it with --endpoint"
         );
         format!("{first}\n  {hint}")
     } else if status.code() == Code::Unimplemented {

@@ -4,11 +4,13 @@
 //! - [`args`]: the command line; [`exit`]: how it ends;
 //! - [`gateway`]: whom it asks and where it prints;
 //! - [`show`]: `backends`, `get`, `list`; [`mod@write`]: `create`, `update`, `delete`; [`watch`]: `watch`, `wait`;
-//! - [`check`]: `check-config`; [`explain`]: `explain`, with the texts in [`reasons`]; [`demo`]: all of it without a cloud;
+//! - [`check`]: `check-config`; [`explain`]: `explain`, with the texts in [`reasons`]; `demo`: all of it without a cloud,
+//!   if the feature `demo` is on;
 //! - [`describe`], [`progress`], [`failure`], [`text`], [`json`], [`names`]: pure functions from messages to lines.
 
 pub mod args;
 pub mod check;
+#[cfg(feature = "demo")]
 pub mod demo;
 pub mod describe;
 pub mod exit;
@@ -55,6 +57,16 @@ pub async fn ask(question: &Question) -> Exit {
             Exit::CouldNotAsk
         }
     }
+}
+
+/// Says how to have the demo, which this build is without.
+#[cfg(not(feature = "demo"))]
+pub fn no_demo() -> Exit {
+    eprintln!(
+        "isthmus: this build has no demo, and no simulated clouds: it was made without the cargo feature `demo`.\n  \
+         In the source tree: cargo run --release -- demo"
+    );
+    Exit::Usage
 }
 
 async fn print(question: &Question, gateway: &Gateway, printer: &mut Printer) -> io::Result<Exit> {

@@ -5,8 +5,10 @@
     reason = "a helper that panics fails the test that called it"
 )]
 
+#[cfg(feature = "demo")]
 pub mod clouds;
 pub mod collector;
+#[cfg(feature = "demo")]
 pub mod recorder;
 pub mod running;
 pub mod scripted;

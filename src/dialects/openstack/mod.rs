@@ -35,7 +35,7 @@ use crate::{
         settings::BackendSettings,
     },
     model::{Connection, ConnectionChange, ConnectionSpec, Field, Sighting},
-    rest::{budget::Limits, internet::Internet, transport::Network},
+    rest::transport::Network,
 };
 use async_trait::async_trait;
 use client::Client;
@@ -59,12 +59,16 @@ pub fn connect(
 ///
 /// # Errors
 /// As [`connect`].
+#[cfg(feature = "demo")]
 pub fn connect_within(
     settings: &BackendSettings,
-    limits: Limits,
+    limits: crate::rest::budget::Limits,
 ) -> Result<Arc<dyn Dialect>, Vec<Violation>> {
     let config = Config::read(settings)?;
-    bind(Config { limits, ..config }, &Internet)
+    bind(
+        Config { limits, ..config },
+        &crate::rest::internet::Internet,
+    )
 }
 
 fn bind(config: Config, network: &dyn Network) -> Result<Arc<dyn Dialect>, Vec<Violation>> {

@@ -17,9 +17,11 @@ pub mod name;
 pub mod nodes;
 pub mod realization;
 pub mod secret;
+pub mod sighting;
 
 pub use connection::*;
 pub use name::*;
 pub use nodes::{MOST_NODES, Nodes};
 pub use realization::*;
 pub use secret::Psk;
+pub use sighting::Sighting;

@@ -1,6 +1,6 @@
 //! The nodes of a look: all of them where there are few, the worst of them where there are many.
 
-use crate::model::{Node, RealizationState};
+use crate::model::realization::{Node, RealizationState};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, ops::Deref};
 

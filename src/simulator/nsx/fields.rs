@@ -4,21 +4,6 @@ use std::net::IpAddr;
 
 use serde_json::Value;
 
-use crate::simulator::nsx::kind::Kind;
-
-/// The fields of one kind of object, those of [`COMMON`] left out.
-pub(crate) fn of(kind: Kind) -> &'static [Field] {
-    match kind {
-        Kind::IkeProfile => IKE_PROFILE,
-        Kind::TunnelProfile => TUNNEL_PROFILE,
-        Kind::DpdProfile => DPD_PROFILE,
-        Kind::Service => SERVICE,
-        Kind::LocalEndpoint => LOCAL_ENDPOINT,
-        Kind::PeerEndpoint => PEER_ENDPOINT,
-        Kind::Session => SESSION,
-    }
-}
-
 /// What a field is called, what it may hold and who may write it.
 pub(crate) struct Field {
     pub(crate) name: &'static str,
@@ -135,7 +120,7 @@ const DH_GROUPS: &[&str] = &[
 ];
 const DIGESTS: &[&str] = &["SHA1", "SHA2_256", "SHA2_384", "SHA2_512"];
 
-const IKE_PROFILE: &[Field] = &[
+pub(crate) const IKE_PROFILE: &[Field] = &[
     optional(
         "ike_version",
         Shape::OneOf(&["IKE_V1", "IKE_V2", "IKE_FLEX"]),
@@ -155,7 +140,7 @@ const IKE_PROFILE: &[Field] = &[
     optional("sa_life_time", Shape::Number(21_600, 31_536_000)),
 ];
 
-const TUNNEL_PROFILE: &[Field] = &[
+pub(crate) const TUNNEL_PROFILE: &[Field] = &[
     optional(
         "encryption_algorithms",
         Shape::SomeOf(&[
@@ -179,14 +164,14 @@ const TUNNEL_PROFILE: &[Field] = &[
     optional("sa_life_time", Shape::Number(900, 31_536_000)),
 ];
 
-const DPD_PROFILE: &[Field] = &[
+pub(crate) const DPD_PROFILE: &[Field] = &[
     optional("dpd_probe_mode", Shape::OneOf(&["PERIODIC", "ON_DEMAND"])),
     optional("dpd_probe_interval", Shape::Number(1, 360)),
     optional("enabled", Shape::Flag),
     optional("retry_count", Shape::Number(1, i64::MAX)),
 ];
 
-const SERVICE: &[Field] = &[
+pub(crate) const SERVICE: &[Field] = &[
     required("logical_router_id", Shape::Text(255)),
     optional("enabled", Shape::Flag),
     optional("ipsec_ha_sync", Shape::Flag),
@@ -197,7 +182,7 @@ const SERVICE: &[Field] = &[
     optional("bypass_rules", Shape::List),
 ];
 
-const LOCAL_ENDPOINT: &[Field] = &[
+pub(crate) const LOCAL_ENDPOINT: &[Field] = &[
     required("ipsec_vpn_service_id", Shape::Reference),
     required("local_address", Shape::Address),
     optional("local_id", Shape::Text(255)),
@@ -206,7 +191,7 @@ const LOCAL_ENDPOINT: &[Field] = &[
     optional("trust_crl_ids", Shape::List),
 ];
 
-const PEER_ENDPOINT: &[Field] = &[
+pub(crate) const PEER_ENDPOINT: &[Field] = &[
     required("peer_address", Shape::Address),
     required("peer_id", Shape::Text(255)),
     optional("authentication_mode", Shape::OneOf(&["PSK", "CERTIFICATE"])),
@@ -220,7 +205,7 @@ const PEER_ENDPOINT: &[Field] = &[
     optional("dpd_profile_id", Shape::Text(255)),
 ];
 
-const SESSION: &[Field] = &[
+pub(crate) const SESSION: &[Field] = &[
     required(
         "resource_type",
         Shape::OneOf(&["PolicyBasedIPSecVPNSession", "RouteBasedIPSecVPNSession"]),

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde_json::{Map, Value, json};
 
-use crate::simulator::nsx::fields::{self, COMMON, Need};
+use crate::simulator::nsx::fields::{self, COMMON, Field, Need};
 use crate::simulator::nsx::refusal::Refusal;
 
 /// One collection.
@@ -68,10 +68,23 @@ impl Kind {
         }
     }
 
+    /// Its fields, those of [`COMMON`] left out.
+    fn fields(self) -> &'static [Field] {
+        match self {
+            Kind::IkeProfile => fields::IKE_PROFILE,
+            Kind::TunnelProfile => fields::TUNNEL_PROFILE,
+            Kind::DpdProfile => fields::DPD_PROFILE,
+            Kind::Service => fields::SERVICE,
+            Kind::LocalEndpoint => fields::LOCAL_ENDPOINT,
+            Kind::PeerEndpoint => fields::PEER_ENDPOINT,
+            Kind::Session => fields::SESSION,
+        }
+    }
+
     /// What a client may say of such an object, checked and completed; read-only fields are dropped.
     pub(crate) fn accept(self, body: Map<String, Value>) -> Result<Map<String, Value>, Refusal> {
         let known = |name: &str| {
-            fields::of(self)
+            self.fields()
                 .iter()
                 .chain(COMMON)
                 .find(|field| field.name == name)
@@ -93,7 +106,8 @@ impl Kind {
             }
             accepted.insert(name, value);
         }
-        let required = fields::of(self)
+        let required = self
+            .fields()
             .iter()
             .filter(|field| field.need == Need::Required);
         for field in required.filter(|field| !accepted.contains_key(field.name)) {

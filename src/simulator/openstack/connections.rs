@@ -13,7 +13,8 @@ use crate::simulator::chance;
 use crate::simulator::openstack::agent;
 use crate::simulator::openstack::kinds::Kind;
 use crate::simulator::openstack::reply::Refusal;
-use crate::simulator::openstack::state::{Caller, Cloud, Router, Row};
+use crate::simulator::openstack::row::Row;
+use crate::simulator::openstack::state::{Caller, Cloud, Router};
 use crate::simulator::openstack::validate::{cidr_version, integer};
 
 /// Creates a connection; the result is the row as the POST's answer shows it.

@@ -8,7 +8,8 @@ use serde_json::{Map, Value, json};
 
 use crate::simulator::openstack::identity::{ApplicationCredential, Identity, Project, User};
 use crate::simulator::openstack::kinds::Kind;
-use crate::simulator::openstack::state::{Cloud, Network, Router, Row, Subnet};
+use crate::simulator::openstack::row::Row;
+use crate::simulator::openstack::state::{Cloud, Network, Router, Subnet};
 use crate::simulator::openstack::variant::Variant;
 
 /// The ids and logins of what is there from the start; no connection is.

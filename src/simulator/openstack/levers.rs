@@ -6,11 +6,12 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::simulator::openstack::Shared;
-use crate::simulator::openstack::agent::{self, AgentPace, ReportFate};
+use crate::simulator::openstack::agent;
 use crate::simulator::openstack::identity::{LoginCounts, Region};
 use crate::simulator::openstack::kinds::Kind;
 use crate::simulator::openstack::listing::FieldsTaken;
-use crate::simulator::openstack::state::Row;
+use crate::simulator::openstack::memo::{AgentPace, ReportFate};
+use crate::simulator::openstack::row::Row;
 
 /// A handle on what one simulated OpenStack holds; clones are the same handle.
 #[derive(Clone, Debug)]
@@ -97,7 +98,7 @@ impl OpenstackState {
     /// One row as it is kept, in stock Neutron's form, the key included; none if there is no such row.
     pub fn row(&self, kind: Kind, id: &str) -> Option<Value> {
         let mut cloud = self.0.cloud();
-        cloud.advance(Instant::now());
+        agent::advance(&mut cloud, Instant::now());
         cloud
             .row(kind, id)
             .map(|row| Value::Object(row.fields.clone()))

@@ -33,6 +33,7 @@
 
 mod agent;
 mod attributes;
+mod call;
 mod clock;
 mod connections;
 mod identity;
@@ -41,10 +42,12 @@ mod keystone;
 mod kinds;
 mod levers;
 mod listing;
+mod memo;
 mod network;
 mod neutron;
 mod reply;
 mod resources;
+mod row;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -61,12 +64,12 @@ use crate::simulator::openstack::identity::Identity;
 use crate::simulator::openstack::state::{Caller, Cloud};
 use crate::simulator::openstack::variant::Spelling;
 
-pub use crate::simulator::openstack::agent::{AgentPace, ReportFate};
 pub use crate::simulator::openstack::identity::{LoginCounts, Region};
 pub use crate::simulator::openstack::inventory::{Inventory, Login, Owned};
 pub use crate::simulator::openstack::kinds::Kind;
 pub use crate::simulator::openstack::levers::OpenstackState;
 pub use crate::simulator::openstack::listing::FieldsTaken;
+pub use crate::simulator::openstack::memo::{AgentPace, ReportFate};
 pub use crate::simulator::openstack::variant::{Series, Variant};
 
 /// What kind of OpenStack to start.

@@ -3,9 +3,9 @@
 use http::Method;
 use serde_json::{Map, Value, json};
 
+use crate::simulator::openstack::call::Call;
 use crate::simulator::openstack::kinds::Kind;
 use crate::simulator::openstack::listing;
-use crate::simulator::openstack::neutron::Call;
 use crate::simulator::openstack::reply::{Refusal, Reply};
 use crate::simulator::openstack::state::{Caller, Cloud, Router, Subnet};
 

@@ -11,12 +11,13 @@ use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use crate::simulator::openstack::Shared;
+use crate::simulator::openstack::call::Call;
 use crate::simulator::openstack::kinds::Kind;
 use crate::simulator::openstack::listing::{self, Place, Query};
 use crate::simulator::openstack::reply::{Refusal, Reply};
 use crate::simulator::openstack::state::{Caller, Cloud};
 use crate::simulator::openstack::variant::{Series, Variant};
-use crate::simulator::openstack::{connections, network, resources, validate};
+use crate::simulator::openstack::{agent, connections, network, resources, validate};
 
 /// The routes of Neutron.
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
@@ -53,20 +54,6 @@ async fn handle(
     answer(&mut shared.cloud(), &caller, &call).into_response()
 }
 
-/// One request, decoded.
-pub(crate) struct Call<'a> {
-    pub(crate) method: &'a Method,
-    /// Without a slash or `.json` at its end.
-    pub(crate) path: &'a str,
-    pub(crate) query: Query,
-    /// Scheme and host as the client named them, or as a proxy says it did.
-    pub(crate) origin: String,
-    /// As it came.
-    pub(crate) path_given: &'a str,
-    pub(crate) body: &'a [u8],
-    pub(crate) now: Instant,
-}
-
 fn origin(shared: &Shared, headers: &HeaderMap) -> String {
     if let Some(advertised) = &shared.cloud().advertised {
         return advertised.clone();
@@ -95,7 +82,7 @@ fn versions(call: &Call<'_>) -> Reply {
 
 /// The answer to an authenticated request.
 pub(crate) fn answer(cloud: &mut Cloud, caller: &Caller, call: &Call<'_>) -> Reply {
-    cloud.advance(call.now);
+    agent::advance(cloud, call.now);
     let segments: Vec<_> = call.path.split('/').skip(1).collect();
     let outcome = match segments[..] {
         ["v2.0"] => Ok(network::index(&call.origin)),

@@ -8,7 +8,8 @@ use crate::simulator::chance;
 use crate::simulator::openstack::connections::{fits_charset, not_connected};
 use crate::simulator::openstack::kinds::Kind;
 use crate::simulator::openstack::reply::{Refusal, python_dict};
-use crate::simulator::openstack::state::{Caller, Cloud, Row};
+use crate::simulator::openstack::row::Row;
+use crate::simulator::openstack::state::{Caller, Cloud};
 use crate::simulator::openstack::validate::{integer, is_cidr, is_uuid};
 use crate::simulator::openstack::variant::{Series, Variant};
 

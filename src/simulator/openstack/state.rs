@@ -1,16 +1,12 @@
 //! The tables of one Neutron: rows, who may see them, and what refers to what. No I/O.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt;
 
-use serde_json::{Map, Value};
-use tokio::time::Instant;
-
-use crate::simulator::openstack::agent::{AgentPace, Memo};
-use crate::simulator::openstack::clock::Stamp;
 use crate::simulator::openstack::kinds::Kind;
 use crate::simulator::openstack::listing::FieldsTaken;
+use crate::simulator::openstack::memo::AgentPace;
 use crate::simulator::openstack::reply::Refusal;
+use crate::simulator::openstack::row::Row;
 use crate::simulator::openstack::variant::{Series, Spelling, Variant};
 
 /// One Neutron with everything in it.
@@ -34,74 +30,6 @@ pub(crate) struct Cloud {
     pub(crate) hosts: HashMap<String, String>,
     pub(crate) network: Network,
     tables: HashMap<Kind, BTreeMap<String, Row>>,
-}
-
-/// One row of a table.
-#[derive(Clone)]
-pub(crate) struct Row {
-    /// What stock Neutron would show, in its order.
-    pub(crate) fields: Map<String, Value>,
-    pub(crate) created: Stamp,
-    /// Left out of every LIST, though GET still finds it.
-    pub(crate) unlisted: bool,
-    /// What the agent knows and is about to say of it.
-    pub(crate) agent: Memo,
-}
-
-impl fmt::Debug for Row {
-    /// Leaves out all but what names it, since connections hold a key.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (id, status) = (self.text("id"), self.text("status"));
-        f.debug_struct("Row")
-            .field("id", &id)
-            .field("status", &status)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Row {
-    pub(crate) fn new(fields: Map<String, Value>) -> Self {
-        Self {
-            fields,
-            created: Stamp::now(),
-            unlisted: false,
-            agent: Memo::default(),
-        }
-    }
-
-    /// A text attribute; empty if it is absent or no text.
-    pub(crate) fn text(&self, name: &str) -> &str {
-        self.fields
-            .get(name)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-    }
-
-    pub(crate) fn set(&mut self, name: &str, value: impl Into<Value>) {
-        self.fields.insert(name.to_owned(), value.into());
-    }
-
-    pub(crate) fn enabled(&self) -> bool {
-        self.fields.get("admin_state_up") != Some(&Value::Bool(false))
-    }
-
-    /// Whether the row waits for an agent; such a row cannot be updated.
-    pub(crate) fn pending(&self) -> bool {
-        matches!(
-            self.text("status"),
-            "PENDING_CREATE" | "PENDING_UPDATE" | "PENDING_DELETE"
-        )
-    }
-
-    /// The 400 of a PUT that came too early.
-    pub(crate) fn updatable(&self) -> Result<(), Refusal> {
-        if !self.pending() {
-            return Ok(());
-        }
-        let (status, id) = (self.text("status"), self.text("id"));
-        let message = format!("Invalid state {status} of vpnaas resource {id} for updating");
-        Err(Refusal::new(400, "VPNStateInvalidToUpdate", message))
-    }
 }
 
 /// Routers and subnets, which are only read.
@@ -255,10 +183,5 @@ impl Cloud {
     pub(crate) fn user_of(&self, attribute: &str, id: &str) -> Option<&Row> {
         self.rows(Kind::Connection)
             .find(|row| row.text(attribute) == id)
-    }
-
-    /// Lets everything happen that is due by now.
-    pub(crate) fn advance(&mut self, now: Instant) {
-        crate::simulator::openstack::agent::advance(self, now);
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::simulator::chance;
 use crate::simulator::openstack::kinds::Kind;
 use crate::simulator::openstack::reply::{Refusal, Reply};
-use crate::simulator::openstack::state::Row;
+use crate::simulator::openstack::row::Row;
 
 /// Whose cloud it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,32 +1,33 @@
-//! One call, from its headers to its trailers.
+//! One call, from its headers to its trailers, and what guards it on the way.
 //!
 //! ```text
-//!   headers ─► span ─► a place among the calls ─► deadline ─► handler ─► answer, guarded to its end
-//!                        │ none left               │ malformed   │ panic       by `body`
-//!                        ▼                         ▼             ▼
-//!              RESOURCE_EXHAUSTED        INVALID_ARGUMENT     INTERNAL
+//!   headers ─► span ─► gRPC? ─► a place ─► deadline ─► request ─► handler ─► answer ─► trailers
+//!                      form     limits     deadline    request    panic      CallBody
 //! ```
+//!
+//! [`answer`] is the order of the guards of a request, [`CallBody`] that of the guards of an answer; each guard has a file
+//! with both its halves. They are no tower layers: a tower service names its future, so a guard that may refuse, and
+//! holds something until the last frame, is a box for each call, or a layer, a service and a future by hand around
+//! what is one line here. Authentication will be another line.
 
-use crate::{
-    grpc::status,
-    server::{
-        Settings,
-        body::{CallBody, Ends},
-        client::Client,
-        deadline, form,
-        limits::{self, CHECKS},
-        newest::Newest,
-        pool::{Pool, Taken},
-        progress::Progress,
-        request::{Limits, RequestBody},
-        trace::Record,
-        warn::Warnings,
-    },
+use crate::server::{
+    Settings,
+    body::Pieces,
+    client::Client,
+    deadline::{self, Ending, Ends},
+    form,
+    limits::{self, CHECKS},
+    newest::Newest,
+    panic,
+    pool::{Pool, Taken},
+    progress::Progress,
+    request::{Limits, RequestBody},
+    trace::{Record, Recorded},
+    warn::Warnings,
 };
-use futures_util::FutureExt;
 use http::{Request, Response};
 use hyper::body::Incoming;
-use std::{convert::Infallible, net::IpAddr, panic::AssertUnwindSafe, sync::Arc};
+use std::{convert::Infallible, net::IpAddr, sync::Arc};
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, body::Body, service::Routes};
 use tower::ServiceExt;
@@ -87,6 +88,10 @@ impl Guard {
     }
 }
 
+/// The answer of a call with what guards it, from the outside in: it is recorded, goes in pieces whose bytes are counted,
+/// and ends with the deadline or the drain.
+pub type CallBody = Recorded<Pieces<Ending<Body>>>;
+
 /// Answers one call of `client`. Whatever happens, it gets a gRPC status, or what it asked is no gRPC.
 pub async fn answer(
     guard: Arc<Guard>,
@@ -105,12 +110,11 @@ pub async fn answer(
         }
     };
     call.release();
-    let (response, place, ends) = match outcome {
-        Ok(admitted) => admitted,
-        Err(status) => (refusal(status), None, Ends::never()),
-    };
+    let (response, place, ends) =
+        outcome.unwrap_or_else(|status| (status.into_http(), None, Ends::never()));
     record.headers(response.headers());
-    Ok(response.map(|body| CallBody::new(body, ends, call, place, record)))
+    Ok(response
+        .map(|body| Recorded::new(Pieces::new(Ending::new(body, ends), call, place), record)))
 }
 
 type Admitted = (Response<Body>, Option<Taken>, Ends);
@@ -127,23 +131,11 @@ async fn attempt(
     let deadline = deadline::read(&parts.headers)?;
     parts.extensions.insert(deadline);
     let body = Body::new(RequestBody::new(body, &guard.requests, call));
-    let handler = guard
-        .routes
-        .clone()
-        .oneshot(Request::from_parts(parts, body));
-    let handler = AssertUnwindSafe(handler).catch_unwind();
-    let response = match deadline::enforce(deadline, handler).await? {
-        Ok(Ok(response)) => response,
-        Ok(Err(never)) => match never {},
-        Err(_panic) => {
-            tracing::error!(call = record.name(), "a handler panicked");
-            return Err(status::panicked());
-        }
-    };
+    let request = Request::from_parts(parts, body);
+    let handler = panic::caught(guard.routes.clone().oneshot(request));
+    let Ok(response) = deadline::enforce(deadline, handler)
+        .await?
+        .inspect_err(|_panic| tracing::error!(call = record.name(), "a handler panicked"))?;
     let ends = Ends::at(deadline.0, guard.drain.clone());
     Ok((response, Some(place), ends))
-}
-
-fn refusal(status: Status) -> Response<Body> {
-    status.into_http()
 }

@@ -1,8 +1,8 @@
 //! One client connection: what it has of what all share.
 
 use crate::server::{
+    motion::Motion,
     pool::{Pool, Share},
-    progress::Motion,
     warn::{Kind, Warnings},
 };
 use std::{net::IpAddr, sync::Arc, time::Duration};

@@ -1,5 +1,7 @@
-//! The deadline of a call, read from `grpc-timeout` and held against its handler. `body` holds the answer
-//! to it.
+//! The deadline of a call, read from `grpc-timeout` and held against its handler and its answer; and the server's
+//! drain, which ends an answer, too.
+//!
+//! Every data frame that tonic makes holds whole messages, so the end always falls between two messages.
 
 use crate::{
     core::error::{Error, Violation},
@@ -7,10 +9,19 @@ use crate::{
         deadline::{Deadline, timeout},
         status,
     },
+    server::trailers,
 };
+use bytes::Bytes;
 use http::HeaderMap;
-use std::future::Future;
-use tokio::time::{Instant, timeout_at};
+use http_body::{Body, Frame, SizeHint};
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::Status;
 
 /// The deadline that the headers set.
@@ -37,6 +48,141 @@ pub async fn enforce<F: Future>(deadline: Deadline, work: F) -> Result<F::Output
         Some(deadline) => timeout_at(deadline, work)
             .await
             .map_err(|_elapsed| status::deadline_exceeded()),
+    }
+}
+
+/// An answer that is ended early with a status.
+#[derive(Debug)]
+pub struct Ending<B> {
+    /// `None` once it is over.
+    inner: Option<B>,
+    ends: Ends,
+    /// Whether a message was passed on.
+    has_begun: bool,
+    /// Why the next message is not passed on any more.
+    why: Option<Status>,
+}
+
+impl<B> Ending<B> {
+    /// Passes `inner` on until one of `ends`.
+    pub fn new(inner: B, ends: Ends) -> Ending<B> {
+        Ending {
+            inner: Some(inner),
+            ends,
+            has_begun: false,
+            why: None,
+        }
+    }
+
+    fn end<D>(&mut self, status: &Status) -> Poll<Option<Result<Frame<D>, Status>>> {
+        // What makes the messages is let go now, not when the client has read the trailers.
+        self.inner = None;
+        Poll::Ready(Some(Ok(Frame::trailers(trailers::of(status)))))
+    }
+}
+
+impl<B: Body<Data = Bytes, Error = Status> + Unpin> Body for Ending<B> {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let Some(inner) = &mut self.inner else {
+            return Poll::Ready(None);
+        };
+        let Poll::Ready(frame) = Pin::new(inner).poll_frame(cx) else {
+            let why = match self.why.take() {
+                Some(why) => why,
+                None => ready!(self.ends.poll(cx)),
+            };
+            return self.end(&why);
+        };
+        if let Some(Ok(frame)) = &frame
+            && frame.is_data()
+        {
+            if let Some(why) = self.why.take() {
+                return self.end(&why);
+            }
+            // A unary answer is one frame and is never cut off. A stream that always has more to say is, after what it
+            // has to say to its end.
+            if self.has_begun
+                && let Poll::Ready(why) = self.ends.poll(cx)
+            {
+                self.why = Some(why);
+            }
+            self.has_begun = true;
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let inner = self.inner.as_ref();
+        inner.map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+    }
+}
+
+/// What ends an answer early.
+pub struct Ends {
+    deadline: Option<Pin<Box<Sleep>>>,
+    drain: Drain,
+}
+
+/// The server's drain; waited for only once an answer does not come at once.
+enum Drain {
+    /// Not waited for yet.
+    Token(CancellationToken),
+    /// Waited for.
+    Waiting(Pin<Box<WaitForCancellationFutureOwned>>),
+    /// Of no interest.
+    Ignored,
+}
+
+impl Ends {
+    /// The deadline, and the server's drain.
+    pub fn at(deadline: Option<Instant>, drain: CancellationToken) -> Ends {
+        Ends {
+            deadline: deadline.map(|deadline| Box::pin(sleep_until(deadline))),
+            drain: Drain::Token(drain),
+        }
+    }
+
+    /// Nothing: the answer is already complete.
+    pub fn never() -> Ends {
+        Ends {
+            deadline: None,
+            drain: Drain::Ignored,
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Status> {
+        if let Some(deadline) = &mut self.deadline
+            && deadline.as_mut().poll(cx).is_ready()
+        {
+            return Poll::Ready(status::deadline_exceeded());
+        }
+        if let Drain::Token(token) = &self.drain {
+            self.drain = Drain::Waiting(Box::pin(token.clone().cancelled_owned()));
+        }
+        if let Drain::Waiting(drain) = &mut self.drain
+            && drain.as_mut().poll(cx).is_ready()
+        {
+            return Poll::Ready(status::draining());
+        }
+        Poll::Pending
+    }
+}
+
+impl fmt::Debug for Ends {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ends")
+            .field("deadline", &self.deadline.as_ref().map(|s| s.deadline()))
+            .finish_non_exhaustive()
     }
 }
 

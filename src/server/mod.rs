@@ -15,13 +15,15 @@
 //! | `writing.rs` | a socket that is not read is given up |
 //! | `form.rs` | what is no gRPC |
 //! | `call.rs` | one call, from its headers to its trailers |
-//! | `body.rs` | the answer of a call, which can be ended early with a status |
-//! | `deadline.rs` | `grpc-timeout` |
-//! | `limits.rs` | calls under way |
-//! | `request.rs` | the request of a call: its size, and whether it arrives |
-//! | `progress.rs` | whether an answer is taken |
-//! | `warn.rs` | how often to warn |
 //! | `trace.rs` | one span per call |
+//! | `limits.rs` | calls under way |
+//! | `deadline.rs` | `grpc-timeout`, and the drain |
+//! | `panic.rs` | a panic ends its own call |
+//! | `request.rs` | the request of a call: its size, and whether it arrives |
+//! | `body.rs` | the answer of a call, in pieces |
+//! | `trailers.rs` | how a status ends an answer |
+//! | `progress.rs`, `motion.rs` | whether an answer is taken |
+//! | `warn.rs` | how often to warn |
 //! | `health.rs` | `grpc.health.v1` |
 
 mod accept;
@@ -33,13 +35,16 @@ mod deadline;
 mod form;
 mod health;
 mod limits;
+mod motion;
 mod newest;
+mod panic;
 mod pool;
 mod preface;
 mod progress;
 mod request;
 mod together;
 mod trace;
+mod trailers;
 mod warn;
 mod writing;
 

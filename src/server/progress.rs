@@ -10,62 +10,16 @@
 //! what HTTP/2 has got in full, with its end, nobody could end any more but with the whole connection. So pieces of
 //! answers, which know when they are gone, tell the call and the connection that something moves.
 
-use crate::server::{client::Client, pool::Taken};
+use crate::server::{client::Client, motion::Motion, pool::Taken};
 use bytes::{Buf, Bytes};
 use std::{
     future::{Future, poll_fn},
     pin::{Pin, pin},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, ready},
     time::Duration,
 };
 use tokio::time::{Instant, Sleep, sleep_until};
-
-/// How many pieces have not been taken, and when one was last.
-#[derive(Debug)]
-pub struct Motion {
-    begun: Instant,
-    pieces: AtomicUsize,
-    /// Milliseconds after `begun`.
-    moved: AtomicU64,
-}
-
-impl Motion {
-    /// Nothing is there.
-    pub fn new() -> Motion {
-        Motion {
-            begun: Instant::now(),
-            pieces: AtomicUsize::new(0),
-            moved: AtomicU64::new(0),
-        }
-    }
-
-    fn add(&self) {
-        if self.pieces.fetch_add(1, Ordering::Relaxed) == 0 {
-            self.moved(Instant::now());
-        }
-    }
-
-    fn moved(&self, now: Instant) {
-        let since = now.saturating_duration_since(self.begun);
-        self.moved
-            .store(since.as_millis() as u64, Ordering::Relaxed);
-    }
-
-    fn remove(&self, now: Instant) {
-        self.moved(now);
-        self.pieces.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    /// When something was taken last, if anything is there that could be.
-    pub fn waits_since(&self) -> Option<Instant> {
-        let moved = Duration::from_millis(self.moved.load(Ordering::Relaxed));
-        (self.pieces.load(Ordering::Relaxed) > 0).then(|| self.begun + moved)
-    }
-}
 
 /// A part of an answer, until it is in the socket.
 #[derive(Debug)]

@@ -1,12 +1,17 @@
 //! One span per call, from its headers to its last frame, with the status it ended with.
 
-use crate::server::{client::Client, warn::Kind};
+use crate::server::{client::Client, panic, trailers, warn::Kind};
 use http::{HeaderMap, Uri, uri::PathAndQuery};
+use http_body::{Body, Frame, SizeHint};
 use opentelemetry::propagation::{Extractor, TextMapPropagator};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
-use std::sync::Arc;
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
 use tokio::time::Instant;
-use tonic::Code;
+use tonic::{Code, Status};
 use tracing::{Span, field::Empty};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
@@ -70,7 +75,7 @@ impl Record {
     }
 
     /// Takes note of the answer's trailers.
-    pub fn trailers(&mut self, trailers: &HeaderMap) {
+    fn trailers(&mut self, trailers: &HeaderMap) {
         if let Some(value) = trailers.get(GRPC_STATUS) {
             self.code = Some(Code::from_bytes(value.as_bytes()));
         }
@@ -94,6 +99,61 @@ impl Drop for Record {
         } else {
             tracing::debug!(call, ?code, duration_ms, "a call ended");
         }
+    }
+}
+
+/// An answer, recorded to its end, whatever that is: a panic ends it, too.
+#[derive(Debug)]
+pub struct Recorded<B> {
+    /// `None` once it has panicked.
+    inner: Option<B>,
+    record: Record,
+}
+
+impl<B> Recorded<B> {
+    /// Passes `inner` on, the answer of the call of `record`.
+    pub fn new(inner: B, record: Record) -> Recorded<B> {
+        let inner = Some(inner);
+        Recorded { inner, record }
+    }
+}
+
+impl<B: Body<Error = Status> + Unpin> Body for Recorded<B> {
+    type Data = B::Data;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, Status>>> {
+        let Some(inner) = &mut self.inner else {
+            return Poll::Ready(None);
+        };
+        let frame = match panic::caught_now(|| Pin::new(inner).poll_frame(cx)) {
+            Ok(frame) => ready!(frame),
+            Err(status) => {
+                let record = &self.record;
+                let call = record.name();
+                tracing::error!(parent: &record.span, call, "a stream panicked");
+                self.inner = None;
+                Some(Ok(Frame::trailers(trailers::of(&status))))
+            }
+        };
+        if let Some(Ok(frame)) = &frame
+            && let Some(trailers) = frame.trailers_ref()
+        {
+            self.record.trailers(trailers);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let inner = self.inner.as_ref();
+        inner.map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
     }
 }
 

@@ -2,7 +2,11 @@
 //!
 //! The sources are searched as text, which works because everything is imported by `crate::…`.
 
+#[path = "architecture/cycles.rs"]
+mod cycles;
+
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
@@ -118,6 +122,58 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
 /// The core knows no dialect and no cloud, not even by name.
 const CORE_NEVER_SAYS: &[&str] = &["nsx", "openstack", "neutron"];
 
+/// Groups of files that still import each other.
+const UNTIL_BROKEN: &[&[&str]] = &[
+    &["model", "model/nodes", "model/realization"],
+    &["core/watch/names", "core/watch/subject"],
+    &["rest/budget", "rest/budget/pace", "rest/budget/queue"],
+    &["rest/client", "rest/transport"],
+    &[
+        "dialects",
+        "dialects/nsx",
+        "dialects/nsx/client",
+        "dialects/nsx/look",
+        "dialects/nsx/read",
+        "dialects/nsx/write",
+        "dialects/nsx/write/orphans",
+        "dialects/openstack",
+        "dialects/openstack/client",
+        "dialects/openstack/look",
+        "dialects/openstack/read",
+        "dialects/openstack/write",
+    ],
+    &[
+        "dialects/nsx/translate",
+        "dialects/nsx/translate/inward",
+        "dialects/nsx/translate/outward",
+    ],
+    &[
+        "dialects/openstack/translate",
+        "dialects/openstack/translate/inward",
+        "dialects/openstack/translate/outward",
+        "dialects/openstack/translate/refusals",
+    ],
+    &["server", "server/accept", "server/call"],
+    &["server/client", "server/progress"],
+    &["simulator/nsx/fields", "simulator/nsx/kind"],
+    &[
+        "simulator/openstack",
+        "simulator/openstack/keystone",
+        "simulator/openstack/levers",
+        "simulator/openstack/network",
+        "simulator/openstack/neutron",
+    ],
+    &[
+        "simulator/openstack/agent",
+        "simulator/openstack/attributes",
+        "simulator/openstack/listing",
+        "simulator/openstack/state",
+        "simulator/openstack/validate",
+        "simulator/openstack/variant",
+    ],
+    &["store", "store/schema"],
+];
+
 fn sources(under: &str) -> Vec<PathBuf> {
     fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).expect("the folder is in the tree") {
@@ -143,7 +199,10 @@ fn sources(under: &str) -> Vec<PathBuf> {
 
 /// Files of tests only, which may give examples by name.
 fn is_test(path: &Path) -> bool {
-    path.components()
+    let below = path.strip_prefix(env!("CARGO_MANIFEST_DIR"));
+    below
+        .expect("it is in the tree")
+        .components()
         .any(|part| part.as_os_str() == "tests" || part.as_os_str() == "tests.rs")
 }
 
@@ -183,6 +242,27 @@ fn imports_point_inwards() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn no_two_files_import_each_other() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let files: BTreeMap<String, String> = sources("src")
+        .into_iter()
+        .filter(|path| !is_test(path) && !path.ends_with("main.rs"))
+        .map(|path| {
+            let below = path.strip_prefix(&root).expect("it is below the root");
+            let text = fs::read_to_string(&path).expect("sources are text");
+            (below.to_string_lossy().into_owned(), text)
+        })
+        .collect();
+    let is_known = |file: &String, group: &&&[&str]| group.contains(&file.as_str());
+    let mut found = cycles::cycles(&files);
+    found.retain(|cycle| {
+        let mut known = UNTIL_BROKEN.iter();
+        !known.any(|group| cycle.keys().all(|file| is_known(file, &group)))
+    });
+    assert!(found.is_empty(), "{found:#?}");
 }
 
 #[test]

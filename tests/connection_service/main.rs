@@ -6,6 +6,7 @@
     reason = "in a test, what is not there is a failure"
 )]
 
+#[path = "../support/mod.rs"]
 mod support;
 
 use http::Method;

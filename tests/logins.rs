@@ -19,17 +19,16 @@ use isthmus::{
     },
     dialects,
     grpc::pb::{Goal, RealizationState as State},
-    model::{Authentication, ConnectionSpec, PolicyRule, Psk, Selectors},
     simulator::{
         faults::{Answer, Fault, Gate, Hits, Rule},
         http::Server,
-        nsx::{Kind, NsxOptions, NsxSimulator, inventory},
-        openstack::{self, OpenstackOptions, OpenstackSimulator, Region},
+        nsx::{Kind, NsxOptions, NsxSimulator},
+        openstack::{OpenstackSimulator, Region},
     },
 };
 use std::{sync::Arc, time::Duration};
 use support::{
-    clouds::{self, PSK, References},
+    cloud::{self, Bound, Cloud},
     running::Running,
 };
 use tokio::net::TcpListener;
@@ -66,6 +65,7 @@ fn call() -> Call {
     Call::unary(SECOND * 10)
 }
 
+/// An NSX with one connection.
 struct Nsx {
     cloud: NsxSimulator,
     dialect: Arc<dyn Dialect>,
@@ -79,9 +79,9 @@ fn nsx(managers: usize, change: impl FnOnce(&mut BackendSettings)) -> Nsx {
     };
     let cloud = NsxSimulator::start(options).unwrap();
     let id = cloud.state().plant(Kind::Session, serde_json::json!({}));
-    let mut settings = clouds::nsx("nsx-a", &cloud);
+    let mut settings = cloud.settings("nsx-a");
     change(&mut settings);
-    let dialect = dialects::connect(&settings).unwrap();
+    let Bound { cloud, dialect } = Bound::to(cloud, &settings);
     Nsx { cloud, dialect, id }
 }
 
@@ -98,20 +98,6 @@ impl Nsx {
             assert_eq!(end.map_err(kinds), last.clone().map_err(kinds));
         }
         last
-    }
-
-    fn spec(&self) -> ConnectionSpec {
-        ConnectionSpec {
-            local_endpoint: Some(inventory::LOCAL_ENDPOINT_ID.into()),
-            peer_address: "198.51.100.20".into(),
-            authentication: Some(Authentication::Psk(Psk::new(PSK))),
-            selectors: Some(Selectors::Rules(vec![PolicyRule {
-                sources: vec!["10.1.0.0/24".into()],
-                destinations: vec!["10.2.0.0/24".into()],
-                ..PolicyRule::default()
-            }])),
-            ..ConnectionSpec::default()
-        }
     }
 }
 
@@ -191,7 +177,7 @@ async fn a_manager_that_hangs_is_left_for_the_next() {
     assert!(hanging.accept().now_or_never().is_some(), "it was asked");
     nsx.get_all(4).await.unwrap();
     nsx.dialect
-        .create(&nsx.spec(), &Mark::new(), &call())
+        .create(&nsx.cloud.spec(), &Mark::new(), &call())
         .await
         .unwrap();
     assert!(
@@ -211,7 +197,7 @@ async fn a_write_whose_answer_a_hanging_manager_keeps_is_found_through_the_next(
     let rule = Rule::on(Method::POST, "/sessions$", hang);
     nsx.cloud.faults().inject(rule.times(1));
     nsx.dialect
-        .create(&nsx.spec(), &Mark::new(), &call())
+        .create(&nsx.cloud.spec(), &Mark::new(), &call())
         .await
         .unwrap();
     let of_first = nsx.cloud.manager(0).requests();
@@ -261,58 +247,41 @@ async fn a_wrong_password_never_locks_the_account() {
     }
 }
 
-struct Openstack {
-    cloud: OpenstackSimulator,
-    dialect: Arc<dyn Dialect>,
-}
-
-fn openstack(change: impl FnOnce(&mut BackendSettings)) -> Openstack {
-    let cloud = OpenstackSimulator::start(OpenstackOptions::default()).unwrap();
-    let mut settings = clouds::openstack("os-a", &cloud);
+fn openstack(change: impl FnOnce(&mut BackendSettings)) -> Bound<OpenstackSimulator> {
+    let cloud = cloud::openstack();
+    let mut settings = cloud.settings("os-a");
     change(&mut settings);
-    let dialect = dialects::connect(&settings).unwrap();
-    Openstack { cloud, dialect }
+    Bound::to(cloud, &settings)
 }
 
-impl Openstack {
-    async fn probe(&self) -> Result<(), Error> {
-        self.dialect.probe(&call()).await
-    }
-
-    fn granted(&self) -> u64 {
-        self.cloud.state().logins().granted
-    }
+async fn probe(os: &Bound<OpenstackSimulator>) -> Result<(), Error> {
+    os.dialect.probe(&call()).await
 }
 
 /// A way to log in, at a cloud of its own.
 struct Way {
     kind: AuthKind,
-    cloud: Cloud,
+    cloud: Box<dyn Cloud>,
     dialect: Arc<dyn Dialect>,
-}
-
-enum Cloud {
-    Nsx(NsxSimulator),
-    Openstack(OpenstackSimulator),
 }
 
 impl Way {
     /// Every way but none.
     fn all() -> Vec<Way> {
-        let nsx = |kind| {
+        let nsx = |kind| -> (Box<dyn Cloud>, BackendSettings) {
             let options = NsxOptions {
                 bearer_token: Some("not-a-real-token".to_owned()),
                 ..NsxOptions::default()
             };
             let cloud = NsxSimulator::start(options).unwrap();
-            let mut settings = clouds::nsx("cloud", &cloud);
+            let mut settings = cloud.settings("cloud");
             settings.auth.kind = kind;
             settings.auth.token = Some("not-a-real-token".into());
-            (Cloud::Nsx(cloud), settings)
+            (Box::new(cloud), settings)
         };
-        let openstack = |kind| {
-            let cloud = OpenstackSimulator::start(OpenstackOptions::default()).unwrap();
-            let mut settings = clouds::openstack("cloud", &cloud);
+        let openstack = |kind| -> (Box<dyn Cloud>, BackendSettings) {
+            let cloud = cloud::openstack();
+            let mut settings = cloud.settings("cloud");
             if kind == AuthKind::ApplicationCredential {
                 let login = cloud.inventory().application_credential;
                 settings.auth = AuthSettings {
@@ -323,7 +292,7 @@ impl Way {
                     ..AuthSettings::default()
                 };
             }
-            (Cloud::Openstack(cloud), settings)
+            (Box::new(cloud), settings)
         };
         [
             AuthKind::Basic,
@@ -338,7 +307,7 @@ impl Way {
                 AuthKind::Password | AuthKind::ApplicationCredential => openstack(kind),
                 _ => nsx(kind),
             };
-            let dialect = dialects::connect(&settings).unwrap();
+            let Bound { cloud, dialect } = Bound::to(cloud, &settings);
             Way {
                 kind,
                 cloud,
@@ -348,23 +317,13 @@ impl Way {
         .collect()
     }
 
-    fn servers(&self) -> Vec<&Server> {
-        match &self.cloud {
-            Cloud::Nsx(cloud) => vec![cloud.manager(0)],
-            Cloud::Openstack(cloud) => vec![cloud.keystone(), cloud.neutron()],
-        }
-    }
-
     async fn probe(&self) -> Result<(), Error> {
-        hurried(&self.servers(), self.dialect.probe(&call())).await
+        hurried(&self.cloud.servers(), self.dialect.probe(&call())).await
     }
 
-    /// Every ticket that was given is over.
-    fn expire(&self) {
-        match &self.cloud {
-            Cloud::Nsx(cloud) => cloud.state().expire_sessions(),
-            Cloud::Openstack(cloud) => cloud.state().expire_all_tokens(),
-        }
+    /// The server that gives out logins.
+    fn keeper(&self) -> &Server {
+        self.cloud.servers().pop().unwrap()
     }
 
     /// Has what carries the login refused, so many times if not for ever.
@@ -375,25 +334,24 @@ impl Way {
         };
         let rule = Rule::at(path, self.refusal());
         let rule = times.into_iter().fold(rule, Rule::times);
-        self.servers()[0].faults().inject(rule)
+        self.keeper().faults().inject(rule)
     }
 
     /// Has requests refused whose login was just made, so many times.
     fn refuse_fresh_ticket(&self, times: u32) -> Hits {
-        let server = *self.servers().last().unwrap();
         let rule = Rule::at("/vpn/", self.refusal());
-        server.faults().inject(rule.times(times))
+        self.cloud.faults().inject(rule.times(times))
     }
 
     fn refusal(&self) -> Fault {
-        Fault::Answer(match self.cloud {
-            Cloud::Nsx(_) => Answer::json(
-                StatusCode::FORBIDDEN,
-                &serde_json::json!({ "error_code": "403", "error_message": "incorrect or locked" }),
-            ),
-            Cloud::Openstack(_) => Answer::json(
+        Fault::Answer(match self.kind {
+            AuthKind::Password | AuthKind::ApplicationCredential => Answer::json(
                 StatusCode::UNAUTHORIZED,
                 &serde_json::json!({ "error": { "code": 401, "title": "Unauthorized", "message": "no" } }),
+            ),
+            _ => Answer::json(
+                StatusCode::FORBIDDEN,
+                &serde_json::json!({ "error_code": "403", "error_message": "incorrect or locked" }),
             ),
         })
     }
@@ -415,7 +373,7 @@ async fn one_refused_login_is_a_slip_that_nobody_notices() {
                 "{kind:?}: some seconds apart"
             );
             way.dialect.probe(&call()).await.unwrap();
-            way.expire();
+            way.cloud.expire_logins();
         }
     }
 }
@@ -426,7 +384,7 @@ async fn a_login_rests_once_it_was_asked_twice() {
         let kind = way.kind;
         let hits = way.refuse_login(None);
         let refused = async |call: Call| {
-            let error = hurried(&way.servers(), way.dialect.probe(&call)).await;
+            let error = hurried(&way.cloud.servers(), way.dialect.probe(&call)).await;
             let error = error.unwrap_err();
             assert_eq!(
                 kinds(error.clone()),
@@ -456,10 +414,10 @@ async fn a_login_rests_once_it_was_asked_twice() {
         }
         assert_eq!(hits.count(), 5, "{kind:?}");
         // Once it is accepted, a single refusal is a slip again.
-        way.servers()[0].faults().clear();
+        way.keeper().faults().clear();
         pass(MINUTE * 20).await;
         way.probe().await.unwrap();
-        way.expire();
+        way.cloud.expire_logins();
         way.refuse_login(Some(1));
         way.probe().await.unwrap();
     }
@@ -500,7 +458,7 @@ async fn a_slip_in_the_middle_of_a_create_leaves_nothing_behind() {
     let spurious = Fault::Answer(Answer::status(StatusCode::FORBIDDEN));
     let rule = Rule::on(Method::POST, "/sessions$", spurious);
     nsx.cloud.faults().inject(rule.times(1));
-    let (spec, mark, call) = (nsx.spec(), Mark::new(), Call::unary(SECOND * 30));
+    let (spec, mark, call) = (nsx.cloud.spec(), Mark::new(), Call::unary(SECOND * 30));
     let made = nsx.dialect.create(&spec, &mark, &call);
     hurried(&[nsx.cloud.manager(0)], made).await.unwrap();
     assert_eq!(nsx.cloud.state().count(Kind::Session), 2);
@@ -527,14 +485,14 @@ async fn a_login_that_is_granted_in_words_nobody_can_read_is_an_outage() {
         );
         let rule = Rule::any(Fault::Answer(granted));
         os.cloud.keystone().faults().inject(rule.times(1));
-        let error = os.probe().await.unwrap_err();
+        let error = probe(&os).await.unwrap_err();
         assert_eq!(
             kinds(error.clone()),
             (ErrorKind::Unavailable, ErrorReason::UpstreamBrokenAnswer),
             "{body}"
         );
         assert!(!format!("{error:?}").contains("canary"), "{error:?}");
-        os.probe().await.unwrap();
+        probe(&os).await.unwrap();
         os.cloud.state().expire_all_tokens();
     }
 }
@@ -543,12 +501,12 @@ async fn a_login_that_is_granted_in_words_nobody_can_read_is_an_outage() {
 async fn a_token_is_renewed_before_it_ends_and_no_request_is_refused() {
     let os = openstack(|_| {});
     for hour in 1..6 {
-        os.probe().await.unwrap();
-        assert_eq!(os.granted(), hour);
+        probe(&os).await.unwrap();
+        assert_eq!(os.cloud.logins(), hour);
         // Renewed a minute before its hour is over.
         pass(MINUTE * 58).await;
-        os.probe().await.unwrap();
-        assert_eq!(os.granted(), hour);
+        probe(&os).await.unwrap();
+        assert_eq!(os.cloud.logins(), hour);
         pass(SECOND * 70).await;
     }
 }
@@ -561,7 +519,7 @@ async fn a_token_is_good_to_its_end_while_keystone_hangs_or_refuses() {
     let refuse = || Fault::Answer(Answer::json(StatusCode::UNAUTHORIZED, &refusal));
     for (name, fault) in [("hangs", hang()), ("refuses", refuse())] {
         let os = openstack(|settings| settings.timeout = Duration::from_millis(400));
-        os.probe().await.unwrap();
+        probe(&os).await.unwrap();
         os.cloud
             .keystone()
             .faults()
@@ -577,18 +535,18 @@ async fn a_token_is_good_to_its_end_while_keystone_hangs_or_refuses() {
             requests.count(&Method::POST, "/v3/auth/tokens")
         };
         assert_eq!(asked(), 2, "one renewal for all");
-        os.probe().await.unwrap();
+        probe(&os).await.unwrap();
         assert_eq!(asked(), 2, "and none at once after it");
         if name == "refuses" {
             for _ in 0..30 {
                 pass(SECOND).await;
-                os.probe().await.unwrap();
+                probe(&os).await.unwrap();
             }
             assert_eq!(asked(), 3, "once more, and then it rests");
         }
 
         pass(MINUTE).await;
-        let error = os.probe().await.unwrap_err();
+        let error = probe(&os).await.unwrap_err();
         let expected = match name {
             "hangs" => (ErrorKind::DeadlineExceeded, ErrorReason::Deadline),
             _ => (ErrorKind::BackendAuth, ErrorReason::UpstreamAuth),
@@ -596,14 +554,14 @@ async fn a_token_is_good_to_its_end_while_keystone_hangs_or_refuses() {
         assert_eq!(kinds(error), expected);
         os.cloud.keystone().faults().clear();
         pass(MINUTE * 5).await;
-        os.probe().await.unwrap();
+        probe(&os).await.unwrap();
     }
 }
 
 #[tokio::test]
 async fn a_token_goes_nowhere_but_to_the_network_service_of_the_catalogue() {
     let os = openstack(|_| {});
-    let elsewhere = NsxSimulator::start(NsxOptions::default()).unwrap();
+    let elsewhere = cloud::nsx();
     let region = |url: &str| {
         vec![Region {
             name: "RegionOne".to_owned(),
@@ -617,7 +575,7 @@ async fn a_token_goes_nowhere_but_to_the_network_service_of_the_catalogue() {
         "http://user:secret@network.example",
     ] {
         os.cloud.state().set_regions(region(odd));
-        let error = os.probe().await.unwrap_err();
+        let error = probe(&os).await.unwrap_err();
         assert_eq!(
             kinds(error.clone()),
             (ErrorKind::Unavailable, ErrorReason::ApiAbsent),
@@ -632,16 +590,16 @@ async fn a_token_goes_nowhere_but_to_the_network_service_of_the_catalogue() {
     let redirect = Answer::redirect(&elsewhere.url());
     let rule = Rule::any(Fault::Answer(redirect));
     os.cloud.faults().inject(rule.times(1));
-    let error = os.probe().await.unwrap_err();
+    let error = probe(&os).await.unwrap_err();
     assert_eq!(error.reason, ErrorReason::UpstreamError);
     assert_eq!(elsewhere.requests().total(), 0);
-    os.probe().await.unwrap();
+    probe(&os).await.unwrap();
 
     // With `url` set, the catalogue is not even asked for.
     let fixed = os.cloud.neutron_url();
     let settings = BackendSettings {
         urls: vec![fixed],
-        ..clouds::openstack("os-a", &os.cloud)
+        ..os.cloud.settings("os-a")
     };
     os.cloud.state().set_regions(region(&elsewhere.url()));
     let dialect = dialects::connect(&settings).unwrap();
@@ -653,10 +611,9 @@ async fn a_token_goes_nowhere_but_to_the_network_service_of_the_catalogue() {
 
 #[tokio::test]
 async fn a_watch_outlives_a_keystone_that_is_down_and_a_token_that_ends() {
-    let cloud = OpenstackSimulator::start(OpenstackOptions::default()).unwrap();
-    let running = Running::start(vec![clouds::openstack("os-a", &cloud)]).await;
-    let wanted = References::of(&cloud).connection("os-a");
-    let (made, token) = running.create("os-a", wanted).await.unwrap();
+    let cloud = cloud::openstack();
+    let running = Running::start(vec![cloud.settings("os-a")]).await;
+    let (made, token) = running.create("os-a", cloud.wanted("os-a")).await.unwrap();
     let mut watch = running
         .watch(&made.name, Goal::TunnelUp, &token)
         .await
@@ -664,7 +621,7 @@ async fn a_watch_outlives_a_keystone_that_is_down_and_a_token_that_ends() {
     watch.until(State::Pending).await;
     cloud.keystone().stop().await.unwrap();
     let id = made.name.rsplit('/').next().unwrap();
-    cloud.state().agent_reports(id, "DOWN");
+    cloud.take_down(id);
     watch.until(State::Down).await;
     cloud.state().expire_all_tokens();
     cloud.state().agent_reports(id, "ACTIVE");
@@ -673,5 +630,5 @@ async fn a_watch_outlives_a_keystone_that_is_down_and_a_token_that_ends() {
     cloud.keystone().restart().await.unwrap();
     let (states, _) = watch.end().await;
     assert_eq!(states.last().unwrap().state(), State::Active);
-    assert_eq!(cloud.state().ids(openstack::Kind::Connection).len(), 1);
+    assert_eq!(cloud.connections().len(), 1);
 }

@@ -11,128 +11,25 @@ mod support;
 
 use http::Method;
 use isthmus::{
-    core::settings::BackendSettings,
     grpc::pb,
     simulator::{
         faults::{Fault, Gate, Rule},
-        http::Server,
-        nsx::{Kind as NsxKind, Levers, NsxOptions, NsxSimulator},
-        openstack::{Kind as OpenstackKind, OpenstackOptions, OpenstackSimulator},
+        nsx::NsxSimulator,
     },
 };
-use serde_json::{Value, json};
 use std::{collections::BTreeSet, time::Duration};
 use support::{
-    clouds::{self, References},
+    cloud::{self, Cloud, openstack},
     running::Running,
 };
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-/// A simulated cloud, and what differs between the two.
-trait Cloud: Send + Sync {
-    fn settings(&self, backend: &str) -> BackendSettings;
-    /// A connection that it takes.
-    fn wanted(&self, backend: &str) -> pb::Connection;
-    /// Takes a connection away as if somebody else had.
-    fn vanish(&self, id: &str);
-    /// Renames a connection as if somebody else had.
-    fn rename(&self, id: &str, name: &str);
-    /// Makes it real, so that it can be changed.
-    fn settle(&self, id: &str);
-    /// The server that has the connections.
-    fn server(&self) -> &Server;
-    /// The end of the path of its connections.
-    fn collection(&self) -> &'static str;
-    /// How many connections there are.
-    fn count(&self) -> usize;
-}
-
-impl Cloud for NsxSimulator {
-    fn settings(&self, backend: &str) -> BackendSettings {
-        clouds::nsx(backend, self)
-    }
-
-    fn wanted(&self, backend: &str) -> pb::Connection {
-        clouds::nsx_connection(backend)
-    }
-
-    fn vanish(&self, id: &str) {
-        assert!(self.state().vanish(NsxKind::Session, id));
-    }
-
-    fn rename(&self, id: &str, name: &str) {
-        let name = json!({ "display_name": name });
-        self.state().alter(NsxKind::Session, id, name);
-    }
-
-    fn settle(&self, id: &str) {
-        self.state().finish(id);
-    }
-
-    fn server(&self) -> &Server {
-        self.manager(0)
-    }
-
-    fn collection(&self) -> &'static str {
-        "/sessions"
-    }
-
-    fn count(&self) -> usize {
-        self.state().count(NsxKind::Session)
-    }
-}
-
-impl Cloud for OpenstackSimulator {
-    fn settings(&self, backend: &str) -> BackendSettings {
-        clouds::openstack(backend, self)
-    }
-
-    fn wanted(&self, backend: &str) -> pb::Connection {
-        References::of(self).connection(backend)
-    }
-
-    fn vanish(&self, id: &str) {
-        assert!(self.state().vanish(OpenstackKind::Connection, id));
-    }
-
-    fn rename(&self, id: &str, name: &str) {
-        let name = Some(Value::from(name));
-        self.state()
-            .set_attribute(OpenstackKind::Connection, id, "name", name);
-    }
-
-    fn settle(&self, id: &str) {
-        self.state().agent_reports(id, "DOWN");
-    }
-
-    fn server(&self) -> &Server {
-        self.neutron()
-    }
-
-    fn collection(&self) -> &'static str {
-        "/ipsec-site-connections"
-    }
-
-    fn count(&self) -> usize {
-        self.state().ids(OpenstackKind::Connection).len()
-    }
-}
-
+/// An NSX on which what is deleted goes step by step.
 fn nsx() -> NsxSimulator {
-    let levers = Levers {
-        limits: None,
-        ..Levers::default()
-    };
-    NsxSimulator::start(NsxOptions {
-        levers,
-        ..NsxOptions::default()
-    })
-    .unwrap()
-}
-
-fn openstack() -> OpenstackSimulator {
-    OpenstackSimulator::start(OpenstackOptions::default()).unwrap()
+    let cloud = cloud::nsx();
+    cloud.linger();
+    cloud
 }
 
 /// A gateway over one cloud.
@@ -679,7 +576,7 @@ async fn what_is_missing_may_be_deleted_if_allowed(cloud: &dyn Cloud) {
 async fn what_is_only_validated_writes_nothing(cloud: &dyn Cloud) {
     let bench = Bench::over(cloud).await;
     let name = bench.made("branch").await;
-    let (writes, count) = (bench.writes(), cloud.count());
+    let (writes, count) = (bench.writes(), cloud.connections().len());
     let create = |connection| pb::CreateConnectionRequest {
         parent: "backends/a".into(),
         connection: Some(connection),
@@ -744,7 +641,7 @@ async fn what_is_only_validated_writes_nothing(cloud: &dyn Cloud) {
         (Code::NotFound, "CONNECTION_NOT_FOUND")
     );
 
-    assert_eq!((bench.writes(), cloud.count()), (writes, count));
+    assert_eq!((bench.writes(), cloud.connections().len()), (writes, count));
     assert_eq!(bench.get(&name).await.unwrap().display_name, "branch");
 }
 

@@ -1,10 +1,10 @@
 //! One cell: does it, and holds what comes of it to what always holds.
 
 use crate::{
-    bench::{BACKEND, Bench, Bystander, Cloud, Dialect},
+    bench::{BACKEND, Bench, Bystander, Dialect, server_of, writes},
     columns::{CANARY, Column, WORDS},
     rows::{Act, Row},
-    support::{clouds::PSK, running::Watching},
+    support::{cloud::Cloud, clouds::PSK, running::Watching},
 };
 use isthmus::{
     grpc::pb::{self, RealizationState as State},
@@ -85,11 +85,11 @@ impl Cell<'_> {
                 bench.cloud.vanish(&bench.ids[0]);
             }
             if row.act == Act::GetExpired {
-                bench.cloud.expire_login();
+                bench.cloud.expire_logins();
             }
-            hits = self.strike(&bench.cloud, &bench.ids, &bench.peers).await;
+            hits = self.strike(&*bench.cloud, &bench.ids, &bench.peers).await;
         } else {
-            hits = self.strike(&cloud, &ids, &cloud.peers()).await;
+            hits = self.strike(&*cloud, &ids, &cloud.peers()).await;
             bench = Bench::start(cloud, settings, ids, self.bystander, false).await;
         }
         let before = World::of(&bench);
@@ -137,7 +137,7 @@ impl Cell<'_> {
     }
 
     /// Injects the fault, and what leads to it. `None`: connections are refused.
-    async fn strike(&self, cloud: &Cloud, ids: &[String], peers: &[String]) -> Option<Hits> {
+    async fn strike(&self, cloud: &dyn Cloud, ids: &[String], peers: &[String]) -> Option<Hits> {
         let (row, none) = (self.row, String::new());
         let id = ids.first().unwrap_or(&none);
         let peer = peers.first().unwrap_or(&none);
@@ -148,14 +148,14 @@ impl Cell<'_> {
                 // Whatever leads to the target has to see it open.
                 Some(before) => {
                     let rule = before.rule(Fault::Shut, id, peer);
-                    cloud.faults_of(before.path).inject(rule.times(1));
+                    server_of(cloud, before.path).faults().inject(rule.times(1));
                 }
-                None => cloud.server_of(row.target.path).stop().await.unwrap(),
+                None => server_of(cloud, row.target.path).stop().await.unwrap(),
             }
         }
         if let Some((asked, lead)) = &row.lead {
             let rule = asked.rule(lead.fault(id), id, peer);
-            cloud.faults_of(asked.path).inject(rule.times(1));
+            server_of(cloud, asked.path).faults().inject(rule.times(1));
         }
         let mut rule = row.target.rule(fault?, id, peer);
         match self.column {
@@ -164,7 +164,7 @@ impl Cell<'_> {
             Column::Page503 | Column::Done503 | Column::Goes503 => rule = rule.times(1),
             _ => {}
         }
-        Some(cloud.faults_of(row.target.path).inject(rule))
+        Some(server_of(cloud, row.target.path).faults().inject(rule))
     }
 
     async fn act(&self, bench: &Bench) -> Ended {
@@ -206,7 +206,7 @@ impl Cell<'_> {
             Act::Create => {
                 let request = pb::CreateConnectionRequest {
                     parent: format!("backends/{BACKEND}"),
-                    connection: Some(bench.cloud.wanted()),
+                    connection: Some(bench.cloud.wanted(BACKEND)),
                     validate_only: false,
                 };
                 let mut client = running.connections();
@@ -284,12 +284,13 @@ impl Cell<'_> {
         let running = &bench.running;
         let (name, token) = if gone {
             // Lingers until it is finished, so that the watch does not end before the fault.
-            if let Cloud::Nsx(cloud) = &bench.cloud {
-                cloud.state().tune(|levers| levers.delete_lingers = true);
-            }
+            bench.cloud.linger();
             (bench.name(), None)
         } else {
-            let (made, token) = running.create(BACKEND, bench.cloud.wanted()).await.unwrap();
+            let (made, token) = running
+                .create(BACKEND, bench.cloud.wanted(BACKEND))
+                .await
+                .unwrap();
             (made.name, Some(token))
         };
         let id = name.rsplit('/').next().unwrap().to_owned();
@@ -302,7 +303,7 @@ impl Cell<'_> {
         let mut watch = running.watch(&name, goal, &token).await.unwrap();
         watch.next_state().await.unwrap();
         let ids = [id.clone()];
-        let hits = self.strike(&bench.cloud, &ids, &bench.peers).await;
+        let hits = self.strike(&*bench.cloud, &ids, &bench.peers).await;
         if let Some(hits) = &hits {
             // Looks follow each other: once one was struck, none is under way that began before and may bring news.
             timeout(Duration::from_secs(20), hits.reach(1))
@@ -390,10 +391,7 @@ impl Cell<'_> {
                 .filter(|event| says(event, State::Active))
                 .count();
         }
-        let hits = self.strike(&bench.cloud, &bench.ids, &bench.peers).await;
-        let Cloud::Openstack(cloud) = &bench.cloud else {
-            unreachable!("looks at many in one request are OpenStack's")
-        };
+        let hits = self.strike(&*bench.cloud, &bench.ids, &bench.peers).await;
         let deadline = Instant::now() + Duration::from_secs(20);
         let mut quiet = 0;
         let mut refused = false;
@@ -425,7 +423,7 @@ impl Cell<'_> {
             return "auth".to_owned();
         }
         for id in &bench.ids {
-            cloud.state().agent_reports(id, "DOWN");
+            bench.cloud.take_down(id);
         }
         let mut down = 0;
         while down < bench.ids.len() {
@@ -507,7 +505,7 @@ impl Cell<'_> {
     /// Every write is sent once. Only a refused login lets it be sent again, and only logins repeat.
     fn nothing_is_sent_twice(&self, bench: &Bench) {
         let again = matches!(self.column, Column::S401 | Column::S403);
-        for (write, times) in bench.cloud.writes() {
+        for (write, times) in writes(&*bench.cloud) {
             let is_login = write.contains("/auth/tokens") || write.contains("/session/create");
             // What cleans up tries again where it certainly did nothing.
             let cleans_up = write.starts_with("DELETE") && write.contains("/peer-endpoints/");
@@ -632,7 +630,9 @@ impl Cell<'_> {
         let edits = matches!(self.column, Column::ResetEdited | Column::LostEdited);
         if let Some(hits) = hits.filter(|_| edits) {
             hits.reach(1).await;
-            bench.cloud.edit(&bench.ids[0], &bench.peers);
+            for id in bench.ids[..1].iter().chain(&bench.peers) {
+                bench.cloud.describe(id, "changed elsewhere");
+            }
         }
     }
 

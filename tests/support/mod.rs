@@ -6,6 +6,8 @@
 )]
 
 #[cfg(feature = "demo")]
+pub mod cloud;
+#[cfg(feature = "demo")]
 pub mod clouds;
 pub mod collector;
 #[cfg(feature = "demo")]

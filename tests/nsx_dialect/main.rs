@@ -1,19 +1,21 @@
 //! The NSX dialect against the simulated managers, over real sockets.
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
+#[path = "../support/mod.rs"]
+mod support;
+
+use futures_util::future::join_all;
 use http::{Method, StatusCode};
 use isthmus::{
     core::{
-        dialect::{Call, Dialect, Mark, PageRequest, Proof, Target, Written},
+        dialect::{Call, Mark, PageRequest, Proof, Target, Written},
         error::{Error, ErrorKind, ErrorReason},
-        settings::{AuthKind, AuthSettings, BackendSettings, PollSettings},
+        settings::AuthKind,
     },
-    dialects,
     model::{
-        Assurance, Authentication, ConnectionChange, ConnectionSpec, Details, Field, Initiation,
-        PolicyRule, Psk, RealizationState, RuleAction, Selectors, Sighting, TunnelStatus,
+        Assurance, Authentication, ConnectionChange, ConnectionSpec, Field, Initiation, PolicyRule,
+        Psk, RealizationState, RuleAction, Selectors, TunnelStatus,
     },
-    rest::redact::WITHHELD,
     simulator::{
         faults::{Answer, Fault, Gate, Rule},
         nsx::{
@@ -23,57 +25,34 @@ use isthmus::{
     },
 };
 use serde_json::json;
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
+use support::{
+    cloud::{Bound, Cloud, call, change, page, peer_of, renamed},
+    clouds::PSK,
+};
 
-const KEY: &str = "not-a-real-key";
+pub type Nsx = Bound<NsxSimulator>;
 
-struct Cloud {
-    simulator: NsxSimulator,
-    nsx: Arc<dyn Dialect>,
+pub fn start(options: NsxOptions, kind: AuthKind) -> Nsx {
+    let cloud = NsxSimulator::start(options).unwrap();
+    let mut settings = cloud.settings("nsx");
+    settings.timeout = Duration::from_secs(5);
+    settings.auth.kind = kind;
+    settings.auth.token = Some("not-a-real-token".into());
+    Bound::to(cloud, &settings)
 }
 
-fn settings(simulator: &NsxSimulator, kind: AuthKind) -> BackendSettings {
-    BackendSettings {
-        name: "nsx".parse().unwrap(),
-        dialect: "nsx".to_owned(),
-        variant: None,
-        urls: simulator.urls(),
-        ca_file: None,
-        insecure_skip_verify: false,
-        timeout: Duration::from_secs(5),
-        read_only: false,
-        auth: AuthSettings {
-            kind,
-            username: Some("admin".to_owned()),
-            password: Some("not-a-real-password".into()),
-            token: Some("not-a-real-token".into()),
-            ..AuthSettings::default()
-        },
-        poll: PollSettings::default(),
-    }
-}
-
-fn start(options: NsxOptions, kind: AuthKind) -> Cloud {
-    let simulator = NsxSimulator::start(options).unwrap();
-    let nsx = dialects::connect(&settings(&simulator, kind)).unwrap();
-    Cloud { simulator, nsx }
-}
-
-fn cloud() -> Cloud {
+pub fn nsx() -> Nsx {
     start(NsxOptions::default(), AuthKind::Basic)
 }
 
-fn call() -> Call {
-    Call::unary(Duration::from_secs(5))
-}
-
-fn spec() -> ConnectionSpec {
+pub fn spec() -> ConnectionSpec {
     ConnectionSpec {
         display_name: "branch 42".to_owned(),
         description: "to the branch".to_owned(),
         local_endpoint: Some(inventory::LOCAL_ENDPOINT_ID.to_owned()),
         peer_address: "203.0.113.7".to_owned(),
-        authentication: Some(Authentication::Psk(Psk::new(KEY))),
+        authentication: Some(Authentication::Psk(Psk::new(PSK))),
         selectors: Some(Selectors::Rules(vec![PolicyRule {
             sources: vec!["10.0.0.0/24".to_owned()],
             destinations: vec!["10.1.0.0/24".to_owned(), "2001:db8::/64".to_owned()],
@@ -83,39 +62,23 @@ fn spec() -> ConnectionSpec {
     }
 }
 
-fn change(fields: &[Field], values: ConnectionSpec) -> ConnectionChange {
-    ConnectionChange {
-        fields: BTreeSet::from_iter(fields.iter().copied()),
-        values,
-        etag: None,
-    }
-}
-
-impl Cloud {
-    async fn make(&self) -> Written {
-        self.nsx
-            .create(&spec(), &Mark::new(), &call())
-            .await
-            .unwrap()
+impl Nsx {
+    pub async fn make(&self) -> Written {
+        self.create(&spec()).await.unwrap()
     }
 
-    async fn update(&self, written: &Written, change: ConnectionChange) -> Written {
-        let done = self.nsx.update(&written.id, &change, &call()).await;
-        done.unwrap()
-    }
-
-    async fn look(&self, target: Target) -> Result<Sighting, Error> {
-        self.nsx.look(&[target], &call()).await.remove(0)
+    pub async fn updated(&self, written: &Written, change: ConnectionChange) -> Written {
+        self.update(&written.id, &change).await.unwrap()
     }
 
     /// Does what is given to the first answer of a kind.
     fn once(&self, method: Method, path: &str, fault: Fault) {
         let rule = Rule::on(method, path, fault).times(1);
-        self.simulator.faults().inject(rule);
+        self.cloud.faults().inject(rule);
     }
 
     fn asked(&self, method: Method, path: &str) -> usize {
-        let seen = self.simulator.all_requests();
+        let seen = self.cloud.all_requests();
         let path = format!("/api/v1/vpn/ipsec/{path}");
         seen.iter()
             .filter(|seen| seen.method == method && seen.path == path)
@@ -123,7 +86,7 @@ impl Cloud {
     }
 
     fn made(&self) -> (usize, usize) {
-        let state = self.simulator.state();
+        let state = self.cloud.state();
         (state.count(Kind::PeerEndpoint), state.count(Kind::Session))
     }
 }
@@ -135,7 +98,7 @@ fn ids(written: &Written) -> Vec<String> {
     }
 }
 
-fn target(written: &Written) -> Target {
+fn target_of(written: &Written) -> Target {
     Target {
         id: written.id.clone(),
         request_ids: ids(written),
@@ -158,17 +121,12 @@ fn page_of_html(status: u16) -> Fault {
 
 #[tokio::test]
 async fn a_connection_reads_back_as_it_was_made() {
-    let cloud = cloud();
-    let written = cloud.make().await;
+    let nsx = nsx();
+    let written = nsx.make().await;
     assert_eq!(ids(&written).len(), 2);
-    let read = cloud.nsx.get(&written.id, &call()).await.unwrap();
-    assert_eq!(read.display_name, "branch 42");
+    let read = nsx.get(&written.id).await.unwrap();
     assert_eq!(read.description, "to the branch");
-    assert_eq!(read.admin_enabled, Some(true));
     assert_eq!(read.vpn_service.as_deref(), Some(inventory::SERVICE_ID));
-    assert_eq!(read.peer.address, "203.0.113.7");
-    assert_eq!(read.peer.id, "203.0.113.7");
-    assert!(read.peer.psk_set && read.managed);
     assert_eq!(read.initiation, Some(Initiation::Both));
     assert_eq!(
         read.ike_policy.as_deref(),
@@ -179,53 +137,14 @@ async fn a_connection_reads_back_as_it_was_made() {
     };
     assert_eq!(rules[0].destinations, ["10.1.0.0/24", "2001:db8::/64"]);
     assert_eq!(rules[0].action, Some(RuleAction::Protect));
-    let Some(Details::Nsx(details)) = &read.details else {
-        panic!("{:?}", read.details)
-    };
-    let key = cloud.simulator.state().psk(&details.peer_endpoint_id);
-    assert_eq!(key.as_deref(), Some(KEY));
-    assert!(!format!("{read:?}").contains(KEY));
-    assert_eq!(written.connection.unwrap().etag, read.etag);
-}
-
-#[tokio::test]
-async fn an_update_writes_only_what_differs() {
-    let cloud = cloud();
-    let written = cloud.make().await;
-    let renamed = ConnectionSpec {
-        display_name: "branch 43".to_owned(),
-        ..ConnectionSpec::default()
-    };
-    let fields = [Field::DisplayName, Field::PeerAddress];
-    let renamed = ConnectionSpec {
-        peer_address: "203.0.113.7".to_owned(),
-        ..renamed
-    };
-    let done = cloud
-        .nsx
-        .update(&written.id, &change(&fields, renamed.clone()), &call())
-        .await
-        .unwrap();
-    assert_eq!(ids(&done).len(), 1);
-    let after = done.connection.unwrap();
-    assert_eq!(after.display_name, "branch 43");
-    assert_eq!(after.description, "to the branch");
-    assert_ne!(after.etag, written.connection.unwrap().etag);
-
-    let again = cloud
-        .nsx
-        .update(&written.id, &change(&fields, renamed), &call())
-        .await
-        .unwrap();
-    assert_eq!(again.proof, Proof::Nothing);
-    assert_eq!(again.connection.unwrap().etag, after.etag);
+    assert_eq!(nsx.cloud.key(&written.id), PSK);
 }
 
 #[tokio::test]
 async fn what_nobody_here_knows_survives_an_update() {
-    let cloud = cloud();
-    let written = cloud.make().await;
-    let state = cloud.simulator.state();
+    let nsx = nsx();
+    let written = nsx.make().await;
+    let state = nsx.cloud.state();
     let tags = json!([{ "scope": "team", "tag": "net" }]);
     state.alter(Kind::Session, &written.id, json!({ "tags": tags }));
     let values = ConnectionSpec {
@@ -233,131 +152,82 @@ async fn what_nobody_here_knows_survives_an_update() {
         ..ConnectionSpec::default()
     };
     let off = change(&[Field::AdminEnabled], values);
-    cloud.nsx.update(&written.id, &off, &call()).await.unwrap();
+    let done = nsx.updated(&written, off).await;
+    assert_eq!(ids(&done).len(), 1, "the peer endpoint is as it was");
     let session = state.object(Kind::Session, &written.id).unwrap();
     assert_eq!(session["enabled"], false);
+    assert_eq!(session["description"], "to the branch");
     assert_eq!(session["tags"][0], tags[0]);
 }
 
 #[tokio::test]
 async fn a_change_of_the_peer_needs_the_key_again() {
-    let cloud = cloud();
-    let written = cloud.make().await;
+    let nsx = nsx();
+    let written = nsx.make().await;
     let values = ConnectionSpec {
         peer_address: "203.0.113.8".to_owned(),
         authentication: Some(Authentication::Psk(Psk::new("another-key"))),
         ..ConnectionSpec::default()
     };
     let moved = change(&[Field::PeerAddress], values.clone());
-    let error = cloud
-        .nsx
-        .update(&written.id, &moved, &call())
-        .await
-        .unwrap_err();
+    let error = nsx.update(&written.id, &moved).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::InvalidArgument);
     assert_eq!(error.context.violations[0].field, "peer.psk");
-    assert_eq!(cloud.asked(Method::PUT, "peer-endpoints"), 0);
+    assert_eq!(nsx.asked(Method::PUT, "peer-endpoints"), 0);
 
     let moved = change(&[Field::PeerAddress, Field::Authentication], values);
-    let done = cloud
-        .nsx
-        .update(&written.id, &moved, &call())
-        .await
-        .unwrap();
+    let done = nsx.update(&written.id, &moved).await.unwrap();
     assert_eq!(ids(&done).len(), 1);
     assert_eq!(done.warnings[0].field, "peer.id");
     let after = done.connection.unwrap();
     assert_eq!(after.peer.address, "203.0.113.8");
-    let Some(Details::Nsx(details)) = after.details else {
-        panic!()
-    };
-    let key = cloud.simulator.state().psk(&details.peer_endpoint_id);
-    assert_eq!(key.as_deref(), Some("another-key"));
+    assert_eq!(nsx.cloud.key(&written.id), "another-key");
 }
 
 #[tokio::test]
-async fn a_stale_etag_is_refused_and_so_is_a_lost_race() {
-    let cloud = cloud();
-    let written = cloud.make().await;
-    let etag = written.connection.as_ref().unwrap().etag.clone();
-    let state = cloud.simulator.state();
-    state.alter(
-        Kind::Session,
-        &written.id,
-        json!({ "description": "mine now" }),
-    );
-    let values = ConnectionSpec {
-        display_name: "x".to_owned(),
-        ..ConnectionSpec::default()
-    };
-    let mut change = change(&[Field::DisplayName], values);
-    change.etag = Some(etag.clone());
-    let update = |change: ConnectionChange| {
-        let (nsx, id) = (Arc::clone(&cloud.nsx), written.id.clone());
-        async move { nsx.update(&id, &change, &call()).await.unwrap_err() }
-    };
-    assert_eq!(update(change.clone()).await.kind, ErrorKind::Stale);
-    let delete = cloud.nsx.delete(&written.id, Some(&etag), &call()).await;
-    assert_eq!(delete.unwrap_err().kind, ErrorKind::Stale);
-
-    change.etag = None;
+async fn a_lost_race_is_told_as_a_stale_etag() {
+    let nsx = nsx();
+    let written = nsx.make().await;
     for status in [409, 412] {
-        cloud.once(Method::PUT, "/sessions/", refusal(status, 206));
-        assert_eq!(update(change.clone()).await.reason, ErrorReason::StaleEtag);
+        nsx.once(Method::PUT, "/sessions/", refusal(status, 206));
+        let error = nsx.update(&written.id, &renamed("x")).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Stale);
+        assert_eq!(error.reason, ErrorReason::StaleEtag);
     }
 }
 
 #[tokio::test]
-async fn a_delete_takes_its_own_peer_endpoint_along_and_nobody_elses() {
-    let cloud = cloud();
-    let written = cloud.make().await;
-    let deleted = cloud.nsx.delete(&written.id, None, &call()).await.unwrap();
+async fn a_delete_leaves_a_peer_endpoint_that_is_not_marked() {
+    let nsx = nsx();
+    let foreign = nsx.make().await;
+    let peer = peer_of(&nsx.cloud, &foreign.id);
+    let state = nsx.cloud.state();
+    state.alter(Kind::PeerEndpoint, &peer, json!({ "tags": [] }));
+    let deleted = nsx.delete(&foreign.id).await.unwrap();
     assert_eq!(ids(&deleted).len(), 1);
-    assert!(deleted.warnings.is_empty() && deleted.connection.is_none());
-    assert_eq!(cloud.made(), (0, 0));
-    let again = cloud
-        .nsx
-        .delete(&written.id, None, &call())
-        .await
-        .unwrap_err();
-    assert_eq!(again.reason, ErrorReason::ConnectionNotFound);
-
-    let foreign = cloud.make().await;
-    let state = cloud.simulator.state();
-    let peer = state.objects(Kind::PeerEndpoint)[0]["id"].clone();
-    state.alter(
-        Kind::PeerEndpoint,
-        peer.as_str().unwrap(),
-        json!({ "tags": [] }),
-    );
-    cloud.nsx.delete(&foreign.id, None, &call()).await.unwrap();
-    assert_eq!(cloud.made(), (1, 0));
+    assert_eq!(nsx.made(), (1, 0));
 }
 
 #[tokio::test]
 async fn a_peer_endpoint_that_others_use_stays_and_is_named() {
-    let cloud = cloud();
-    let written = cloud.make().await;
-    let state = cloud.simulator.state();
+    let nsx = nsx();
+    let written = nsx.make().await;
+    let state = nsx.cloud.state();
     let mut other = state.object(Kind::Session, &written.id).unwrap();
     other["id"] = json!("somebody-elses");
     state.plant(Kind::Session, other);
-    let deleted = cloud.nsx.delete(&written.id, None, &call()).await.unwrap();
+    let deleted = nsx.delete(&written.id).await.unwrap();
     assert_eq!(deleted.warnings[0].field, "peer");
-    assert_eq!(cloud.made(), (1, 1));
+    assert_eq!(nsx.made(), (1, 1));
 }
 
 #[tokio::test]
 async fn another_principals_object_is_refused_as_such() {
-    let cloud = cloud();
-    let written = cloud.make().await;
-    let state = cloud.simulator.state();
+    let nsx = nsx();
+    let written = nsx.make().await;
+    let state = nsx.cloud.state();
     state.give_to(Kind::Session, &written.id, "nsx_policy");
-    let error = cloud
-        .nsx
-        .delete(&written.id, None, &call())
-        .await
-        .unwrap_err();
+    let error = nsx.delete(&written.id).await.unwrap_err();
     assert_eq!(
         (error.kind, error.reason),
         (ErrorKind::PermissionDenied, ErrorReason::NotOwner)
@@ -368,34 +238,26 @@ async fn another_principals_object_is_refused_as_such() {
 
 #[tokio::test]
 async fn a_refused_session_leaves_no_peer_endpoint_behind() {
-    let cloud = cloud();
+    let nsx = nsx();
     let spec = ConnectionSpec {
         local_endpoint: Some("not-there".to_owned()),
         ..spec()
     };
-    let error = cloud
-        .nsx
-        .create(&spec, &Mark::new(), &call())
-        .await
-        .unwrap_err();
+    let error = nsx.create(&spec).await.unwrap_err();
     assert_eq!(error.reason, ErrorReason::ReferenceNotFound);
     assert!(error.context.leftovers.is_empty());
-    assert_eq!(cloud.made(), (0, 0));
+    assert_eq!(nsx.made(), (0, 0));
 }
 
 #[tokio::test]
 async fn what_could_not_be_removed_again_is_named() {
-    let cloud = cloud();
-    cloud.once(Method::POST, "/sessions$", refusal(400, 255));
-    cloud.once(Method::DELETE, "/peer-endpoints/", refusal(403, 505));
-    let error = cloud
-        .nsx
-        .create(&spec(), &Mark::new(), &call())
-        .await
-        .unwrap_err();
+    let nsx = nsx();
+    nsx.once(Method::POST, "/sessions$", refusal(400, 255));
+    nsx.once(Method::DELETE, "/peer-endpoints/", refusal(403, 505));
+    let error = nsx.create(&spec()).await.unwrap_err();
     assert_eq!(error.reason, ErrorReason::UpstreamRejected);
     assert_eq!(error.context.leftovers[0].kind, "peer-endpoint");
-    assert_eq!(cloud.made(), (1, 0));
+    assert_eq!(nsx.made(), (1, 0));
 }
 
 #[tokio::test]
@@ -407,10 +269,10 @@ async fn a_lost_answer_to_a_post_is_found_by_its_mark_and_never_sent_again() {
     ] {
         let never_handled = matches!(fault, Fault::EndlessBody);
         for path in ["/peer-endpoints$", "/sessions$"] {
-            let cloud = cloud();
-            cloud.once(Method::POST, path, fault.clone());
-            let made = cloud.nsx.create(&spec(), &Mark::new(), &call()).await;
-            assert_eq!(cloud.asked(Method::POST, path.trim_matches(['/', '$'])), 1);
+            let nsx = nsx();
+            nsx.once(Method::POST, path, fault.clone());
+            let made = nsx.create(&spec()).await;
+            assert_eq!(nsx.asked(Method::POST, path.trim_matches(['/', '$'])), 1);
             if never_handled {
                 let error = made.unwrap_err();
                 assert_eq!(error.reason, ErrorReason::WriteAmbiguous);
@@ -422,30 +284,26 @@ async fn a_lost_answer_to_a_post_is_found_by_its_mark_and_never_sent_again() {
             }
             let written = made.unwrap();
             assert_eq!(written.proof, Proof::RequestIdMissing);
-            assert_eq!(cloud.made(), (1, 1));
-            assert!(cloud.nsx.get(&written.id, &call()).await.unwrap().managed);
+            assert_eq!(nsx.made(), (1, 1));
+            assert!(nsx.get(&written.id).await.unwrap().managed);
         }
     }
 }
 
 #[tokio::test]
 async fn a_lost_answer_that_cannot_be_found_out_is_said_so() {
-    let cloud = cloud();
-    cloud.once(Method::POST, "/sessions$", Fault::CutAfterHandling);
+    let nsx = nsx();
+    nsx.once(Method::POST, "/sessions$", Fault::CutAfterHandling);
     let rule = Rule::on(Method::GET, "/sessions$", refusal(500, 99));
-    cloud.simulator.faults().inject(rule);
-    let error = cloud
-        .nsx
-        .create(&spec(), &Mark::new(), &call())
-        .await
-        .unwrap_err();
+    nsx.cloud.faults().inject(rule);
+    let error = nsx.create(&spec()).await.unwrap_err();
     assert_eq!(
         (error.kind, error.reason),
         (ErrorKind::Ambiguous, ErrorReason::WriteAmbiguous)
     );
     assert_eq!(error.context.leftovers[0].kind, "peer-endpoint");
     assert_eq!(
-        cloud.made(),
+        nsx.made(),
         (1, 1),
         "a session that may be there keeps its peer endpoint"
     );
@@ -453,95 +311,71 @@ async fn a_lost_answer_that_cannot_be_found_out_is_said_so() {
 
 #[tokio::test]
 async fn a_post_that_the_cloud_says_failed_has_failed_if_nothing_shows_otherwise() {
-    let cloud = cloud();
-    cloud.once(Method::POST, "/sessions$", refusal(500, 607));
-    let error = cloud
-        .nsx
-        .create(&spec(), &Mark::new(), &call())
-        .await
-        .unwrap_err();
+    let nsx = nsx();
+    nsx.once(Method::POST, "/sessions$", refusal(500, 607));
+    let error = nsx.create(&spec()).await.unwrap_err();
     assert_eq!(error.reason, ErrorReason::UpstreamError);
-    assert_eq!(cloud.made(), (0, 0));
+    assert_eq!(nsx.made(), (0, 0));
 }
 
 #[tokio::test]
 async fn a_proxy_that_lost_the_answer_does_not_say_that_the_post_failed() {
-    let cloud = cloud();
-    cloud.once(Method::POST, "/sessions$", page_of_html(502));
-    let error = cloud
-        .nsx
-        .create(&spec(), &Mark::new(), &call())
-        .await
-        .unwrap_err();
+    let nsx = nsx();
+    nsx.once(Method::POST, "/sessions$", page_of_html(502));
+    let error = nsx.create(&spec()).await.unwrap_err();
     assert_eq!(error.reason, ErrorReason::WriteAmbiguous);
     assert_eq!(error.context.leftovers.len(), 1);
 }
 
 #[tokio::test]
 async fn a_lost_answer_to_a_put_or_delete_is_found_out_by_reading() {
-    let cloud = cloud();
-    let written = cloud.make().await;
+    let nsx = nsx();
+    let written = nsx.make().await;
     let values = ConnectionSpec {
         display_name: "x".to_owned(),
         ..ConnectionSpec::default()
     };
     let rename = change(&[Field::DisplayName], values);
-    cloud.once(Method::PUT, "/sessions/", Fault::CutBeforeHandling);
-    let error = cloud
-        .nsx
-        .update(&written.id, &rename, &call())
-        .await
-        .unwrap_err();
+    nsx.once(Method::PUT, "/sessions/", Fault::CutBeforeHandling);
+    let error = nsx.update(&written.id, &rename).await.unwrap_err();
     assert_eq!(error.reason, ErrorReason::WriteAmbiguous);
 
-    cloud.once(Method::PUT, "/sessions/", Fault::CutAfterHandling);
-    let done = cloud
-        .nsx
-        .update(&written.id, &rename, &call())
-        .await
-        .unwrap();
+    nsx.once(Method::PUT, "/sessions/", Fault::CutAfterHandling);
+    let done = nsx.update(&written.id, &rename).await.unwrap();
     assert_eq!(done.proof, Proof::RequestIdMissing);
     assert_eq!(done.connection.unwrap().display_name, "x");
 
-    cloud.once(Method::DELETE, "/sessions/", Fault::CutAfterHandling);
-    let done = cloud.nsx.delete(&written.id, None, &call()).await.unwrap();
+    nsx.once(Method::DELETE, "/sessions/", Fault::CutAfterHandling);
+    let done = nsx.delete(&written.id).await.unwrap();
     assert_eq!(done.proof, Proof::RequestIdMissing);
-    assert_eq!(cloud.made(), (0, 0));
+    assert_eq!(nsx.made(), (0, 0));
 }
 
 /// What somebody else does to the peer endpoint while the gateway waits to look what became of its PUT.
 async fn put_lost_while(
-    cloud: &Cloud,
+    nsx: &Nsx,
     written: &Written,
     put: Fault,
     wanted: &ConnectionChange,
     meanwhile: impl FnOnce(&str),
 ) -> Result<Written, Error> {
-    let peer = peer_endpoint_of(cloud, &written.id);
-    cloud.once(Method::PUT, "/peer-endpoints/", put);
+    let peer = peer_of(&nsx.cloud, &written.id);
+    nsx.once(Method::PUT, "/peer-endpoints/", put);
     let gate = Gate::default();
     let look = Rule::on(
         Method::GET,
         format!("/peer-endpoints/{peer}$"),
         Fault::Hold(gate.clone()),
     );
-    let looks = cloud.simulator.faults().inject(look.after(1).times(1));
+    let looks = nsx.cloud.faults().inject(look.after(1).times(1));
     let call = call();
-    let update = cloud.nsx.update(&written.id, wanted, &call);
+    let update = nsx.dialect.update(&written.id, wanted, &call);
     let meddle = async {
         looks.reach(1).await;
         meanwhile(&peer);
         gate.open();
     };
     tokio::join!(update, meddle).0
-}
-
-fn peer_endpoint_of(cloud: &Cloud, session: &str) -> String {
-    let session = cloud.simulator.state().object(Kind::Session, session);
-    session.unwrap()["peer_endpoint_id"]
-        .as_str()
-        .unwrap()
-        .to_owned()
 }
 
 #[tokio::test]
@@ -553,24 +387,24 @@ async fn a_lost_put_that_changes_the_key_is_proven_by_its_nonce_alone() {
     let new_key = change(&[Field::Authentication], keyed("another-key"));
 
     // It never arrived, and an edit by somebody else moved the revision: readable fields are as wanted all the while.
-    let cloud = cloud();
-    let written = cloud.make().await;
-    let state = cloud.simulator.state();
+    let nsx = nsx();
+    let written = nsx.make().await;
+    let state = nsx.cloud.state();
     let note = |peer: &str| state.alter(Kind::PeerEndpoint, peer, json!({ "description": "x" }));
-    let lost = put_lost_while(&cloud, &written, Fault::CutBeforeHandling, &new_key, note).await;
+    let lost = put_lost_while(&nsx, &written, Fault::CutBeforeHandling, &new_key, note).await;
     assert_eq!(lost.unwrap_err().reason, ErrorReason::WriteAmbiguous);
-    let peer = peer_endpoint_of(&cloud, &written.id);
-    assert_eq!(state.psk(&peer).as_deref(), Some(KEY));
+    let peer = peer_of(&nsx.cloud, &written.id);
+    assert_eq!(state.psk(&peer).as_deref(), Some(PSK));
 
     // It arrived, and so did the same edit after it.
-    let done = put_lost_while(&cloud, &written, Fault::CutAfterHandling, &new_key, note).await;
+    let done = put_lost_while(&nsx, &written, Fault::CutAfterHandling, &new_key, note).await;
     assert_eq!(done.unwrap().proof, Proof::RequestIdMissing);
     assert_eq!(state.psk(&peer).as_deref(), Some("another-key"));
 
     // An edit that takes all tags off leaves nothing that could prove it.
     let third = change(&[Field::Authentication], keyed("a-third-key"));
     let strip = |peer: &str| state.alter(Kind::PeerEndpoint, peer, json!({ "tags": [] }));
-    let lost = put_lost_while(&cloud, &written, Fault::CutAfterHandling, &third, strip).await;
+    let lost = put_lost_while(&nsx, &written, Fault::CutAfterHandling, &third, strip).await;
     assert_eq!(lost.unwrap_err().reason, ErrorReason::WriteAmbiguous);
 
     // What can be read proves itself.
@@ -580,18 +414,18 @@ async fn a_lost_put_that_changes_the_key_is_proven_by_its_nonce_alone() {
         ..ConnectionSpec::default()
     };
     let answering = change(&[Field::Initiation, Field::Authentication], answering);
-    let done = put_lost_while(&cloud, &written, Fault::CutAfterHandling, &answering, strip).await;
+    let done = put_lost_while(&nsx, &written, Fault::CutAfterHandling, &answering, strip).await;
     assert_eq!(done.unwrap().proof, Proof::RequestIdMissing);
 }
 
 #[tokio::test]
 async fn a_nonce_proves_a_put_whatever_was_changed_after_it() {
-    let cloud = cloud();
-    let written = cloud.make().await;
-    let state = cloud.simulator.state();
+    let nsx = nsx();
+    let written = nsx.make().await;
+    let state = nsx.cloud.state();
     let values = ConnectionSpec {
         initiation: Some(Initiation::RespondOnly),
-        authentication: Some(Authentication::Psk(Psk::new(KEY))),
+        authentication: Some(Authentication::Psk(Psk::new(PSK))),
         ..ConnectionSpec::default()
     };
     let wanted = change(&[Field::Initiation, Field::Authentication], values);
@@ -599,16 +433,16 @@ async fn a_nonce_proves_a_put_whatever_was_changed_after_it() {
         let mode = json!({ "connection_initiation_mode": "ON_DEMAND" });
         state.alter(Kind::PeerEndpoint, peer, mode);
     };
-    let done = put_lost_while(&cloud, &written, Fault::CutAfterHandling, &wanted, undo).await;
+    let done = put_lost_while(&nsx, &written, Fault::CutAfterHandling, &wanted, undo).await;
     let seen = done.unwrap().connection.unwrap();
     assert_eq!(seen.initiation, Some(Initiation::OnDemand));
 }
 
 #[tokio::test]
 async fn a_nonce_is_hidden_replaced_and_left_out_where_there_is_no_room() {
-    let cloud = cloud();
-    let written = cloud.make().await;
-    let state = cloud.simulator.state();
+    let nsx = nsx();
+    let written = nsx.make().await;
+    let state = nsx.cloud.state();
     let own = json!({ "scope": "team", "tag": "net" });
     state.alter(Kind::Session, &written.id, json!({ "tags": [own] }));
     let renamed = |name: &str| {
@@ -621,7 +455,7 @@ async fn a_nonce_is_hidden_replaced_and_left_out_where_there_is_no_room() {
     let tags = || state.object(Kind::Session, &written.id).unwrap()["tags"].clone();
     let mut nonces = BTreeSet::new();
     for name in ["a", "b", "c"] {
-        let seen = cloud.update(&written, renamed(name)).await;
+        let seen = nsx.updated(&written, renamed(name)).await;
         let seen = seen.connection.unwrap();
         assert!(!seen.managed, "a nonce is no mark");
         assert_eq!(seen.native["tags"], json!([own]));
@@ -631,24 +465,24 @@ async fn a_nonce_is_hidden_replaced_and_left_out_where_there_is_no_room() {
         nonces.insert(tags[1]["tag"].to_string());
     }
     assert_eq!(nonces.len(), 3, "each write has its own");
-    let again = cloud.update(&written, renamed("c")).await;
+    let again = nsx.updated(&written, renamed("c")).await;
     assert_eq!(again.proof, Proof::Nothing);
 
     let many: Vec<_> = (0..15)
         .map(|n| json!({ "scope": "team", "tag": n.to_string() }))
         .collect();
     state.alter(Kind::Session, &written.id, json!({ "tags": many }));
-    cloud.update(&written, renamed("d")).await;
+    nsx.updated(&written, renamed("d")).await;
     assert_eq!(tags(), json!(many));
 }
 
 /// A delete that happened, and of which nothing could be found out.
-async fn deleted_in_doubt(cloud: &Cloud, written: &Written) -> Error {
+async fn deleted_in_doubt(nsx: &Nsx, written: &Written) -> Error {
     let session = format!("/sessions/{}$", written.id);
-    let faults = cloud.simulator.faults();
+    let faults = nsx.cloud.faults();
     faults.inject(Rule::on(Method::DELETE, &session, Fault::CutAfterHandling));
     faults.inject(Rule::on(Method::GET, &session, refusal(400, 1)).after(1));
-    let error = cloud.nsx.delete(&written.id, None, &call()).await;
+    let error = nsx.delete(&written.id).await;
     faults.clear();
     let error = error.unwrap_err();
     assert_eq!(error.reason, ErrorReason::WriteAmbiguous);
@@ -656,8 +490,8 @@ async fn deleted_in_doubt(cloud: &Cloud, written: &Written) -> Error {
 }
 
 /// Lets pass what is done beside the calls.
-async fn settled(cloud: &Cloud) {
-    let asked = || cloud.simulator.requests().total();
+async fn settled(nsx: &Nsx) {
+    let asked = || nsx.cloud.requests().total();
     let mut quiet = 0;
     while quiet < 20 {
         let before = asked();
@@ -677,10 +511,10 @@ fn gone(written: &Written) -> Target {
 #[tokio::test]
 async fn a_peer_endpoint_of_a_delete_in_doubt_is_named_and_goes_once_its_session_is_gone() {
     for evidence in ["look", "get", "delete"] {
-        let cloud = cloud();
-        let written = cloud.make().await;
-        let peer = peer_endpoint_of(&cloud, &written.id);
-        let error = deleted_in_doubt(&cloud, &written).await;
+        let nsx = nsx();
+        let written = nsx.make().await;
+        let peer = peer_of(&nsx.cloud, &written.id);
+        let error = deleted_in_doubt(&nsx, &written).await;
         let named: Vec<_> = error
             .context
             .leftovers
@@ -688,24 +522,24 @@ async fn a_peer_endpoint_of_a_delete_in_doubt_is_named_and_goes_once_its_session
             .map(|left| &left.id)
             .collect();
         assert_eq!(named, [&peer]);
-        assert_eq!(cloud.made(), (1, 0));
-        let state = cloud.simulator.state();
+        assert_eq!(nsx.made(), (1, 0));
+        let state = nsx.cloud.state();
         state.finish(&written.id);
         match evidence {
             "look" => {
-                let seen = cloud.look(gone(&written)).await.unwrap();
+                let seen = nsx.look(gone(&written)).await.unwrap();
                 assert_eq!(seen.state, RealizationState::Deleted);
             }
             "get" => {
-                cloud.nsx.get(&written.id, &call()).await.unwrap_err();
+                nsx.get(&written.id).await.unwrap_err();
             }
             _ => {
-                let again = cloud.nsx.delete(&written.id, None, &call()).await;
+                let again = nsx.delete(&written.id).await;
                 assert_eq!(again.unwrap_err().kind, ErrorKind::NotFound);
             }
         }
-        settled(&cloud).await;
-        assert_eq!(cloud.made(), (0, 0), "{evidence}");
+        settled(&nsx).await;
+        assert_eq!(nsx.made(), (0, 0), "{evidence}");
     }
 }
 
@@ -713,12 +547,12 @@ async fn a_peer_endpoint_of_a_delete_in_doubt_is_named_and_goes_once_its_session
 async fn a_peer_endpoint_of_a_delete_in_doubt_stays_where_it_is_not_ours_alone() {
     // Somebody else uses it by now, or has taken the mark off; or the session is there after all.
     for case in ["used", "unmarked", "undeleted"] {
-        let cloud = cloud();
-        let written = cloud.make().await;
-        let peer = peer_endpoint_of(&cloud, &written.id);
-        let state = cloud.simulator.state();
+        let nsx = nsx();
+        let written = nsx.make().await;
+        let peer = peer_of(&nsx.cloud, &written.id);
+        let state = nsx.cloud.state();
         let session = state.object(Kind::Session, &written.id).unwrap();
-        deleted_in_doubt(&cloud, &written).await;
+        deleted_in_doubt(&nsx, &written).await;
         state.finish(&written.id);
         let plant = |id: &str| {
             let mut session = session.clone();
@@ -730,74 +564,58 @@ async fn a_peer_endpoint_of_a_delete_in_doubt_stays_where_it_is_not_ours_alone()
             "unmarked" => state.alter(Kind::PeerEndpoint, &peer, json!({ "tags": [] })),
             _ => plant(&written.id),
         }
-        let _ = cloud.look(gone(&written)).await;
-        let _ = cloud.nsx.get(&written.id, &call()).await;
-        settled(&cloud).await;
-        assert_eq!(cloud.made().0, 1, "{case}");
+        let _ = nsx.look(gone(&written)).await;
+        let _ = nsx.get(&written.id).await;
+        settled(&nsx).await;
+        assert_eq!(nsx.made().0, 1, "{case}");
         if case == "undeleted" {
-            cloud.nsx.delete(&written.id, None, &call()).await.unwrap();
-            assert_eq!(cloud.made(), (0, 0));
+            nsx.delete(&written.id).await.unwrap();
+            assert_eq!(nsx.made(), (0, 0));
         }
     }
 }
 
 #[tokio::test]
 async fn what_is_removed_after_a_look_neither_delays_nor_fails_it() {
-    let cloud = cloud();
-    let written = cloud.make().await;
-    deleted_in_doubt(&cloud, &written).await;
-    cloud.simulator.state().finish(&written.id);
-    let faults = cloud.simulator.faults();
+    let nsx = nsx();
+    let written = nsx.make().await;
+    deleted_in_doubt(&nsx, &written).await;
+    nsx.cloud.state().finish(&written.id);
+    let faults = nsx.cloud.faults();
     let gate = Gate::default();
     let held = faults.inject(Rule::at("/peer-endpoints", Fault::Hold(gate.clone())));
     faults.inject(Rule::at("/peer-endpoints", refusal(403, 505)));
-    let seen = cloud.look(gone(&written)).await.unwrap();
+    let seen = nsx.look(gone(&written)).await.unwrap();
     assert_eq!(seen.state, RealizationState::Deleted);
     held.reach(1).await;
-    cloud.look(gone(&written)).await.unwrap();
+    nsx.look(gone(&written)).await.unwrap();
     gate.open();
-    settled(&cloud).await;
-    assert_eq!(cloud.made(), (1, 0));
+    settled(&nsx).await;
+    assert_eq!(nsx.made(), (1, 0));
 
     // What did not go is remembered, and tried again with the next look.
     faults.clear();
-    cloud.look(gone(&written)).await.unwrap();
-    settled(&cloud).await;
-    assert_eq!(cloud.made(), (0, 0));
+    nsx.look(gone(&written)).await.unwrap();
+    settled(&nsx).await;
+    assert_eq!(nsx.made(), (0, 0));
 }
 
 #[tokio::test]
 async fn an_answer_that_does_not_come_leaves_time_to_look() {
-    let cloud = cloud();
+    let nsx = nsx();
     let held = Fault::HoldAnswer(Gate::default());
-    cloud.once(Method::POST, "/sessions$", held);
+    nsx.once(Method::POST, "/sessions$", held);
     let call = Call::unary(Duration::from_millis(1500));
-    let made = cloud.nsx.create(&spec(), &Mark::new(), &call).await;
+    let made = nsx.dialect.create(&spec(), &Mark::new(), &call).await;
     assert_eq!(made.unwrap().proof, Proof::RequestIdMissing);
-    assert_eq!(cloud.made(), (1, 1));
-}
-
-#[tokio::test]
-async fn a_key_that_the_cloud_repeats_is_not_passed_on() {
-    let cloud = cloud();
-    let body = json!({ "error_code": 255, "error_message": format!("`{KEY}` is too simple") });
-    let refusal = Fault::Answer(Answer::json(StatusCode::BAD_REQUEST, &body));
-    cloud.once(Method::POST, "/peer-endpoints$", refusal);
-    let made = cloud.nsx.create(&spec(), &Mark::new(), &call()).await;
-    let error = made.unwrap_err();
-    assert!(error.to_string().contains(WITHHELD));
-    assert_eq!(error.context.upstream.as_ref().unwrap().code, "255");
-    assert!(!format!("{error:?} {error}").contains(KEY));
+    assert_eq!(nsx.made(), (1, 1));
 }
 
 #[tokio::test]
 async fn writes_without_a_request_id_say_so() {
-    let cloud = cloud();
-    cloud
-        .simulator
-        .state()
-        .tune(|levers| levers.request_ids = false);
-    assert_eq!(cloud.make().await.proof, Proof::RequestIdMissing);
+    let nsx = nsx();
+    nsx.cloud.state().tune(|levers| levers.request_ids = false);
+    assert_eq!(nsx.make().await.proof, Proof::RequestIdMissing);
 }
 
 // Lists.
@@ -811,7 +629,7 @@ async fn a_list_ends_at_either_mark_and_has_every_peer() {
             max_page: 4,
             ..Levers::default()
         };
-        let cloud = start(
+        let nsx = start(
             NsxOptions {
                 levers,
                 ..NsxOptions::default()
@@ -819,7 +637,7 @@ async fn a_list_ends_at_either_mark_and_has_every_peer() {
             AuthKind::Basic,
         );
         for number in 0..9 {
-            let peer = cloud.simulator.state().plant(
+            let peer = nsx.cloud.state().plant(
                 Kind::PeerEndpoint,
                 json!({ "peer_address": format!("203.0.113.{number}"), "peer_id": "x" }),
             );
@@ -829,17 +647,16 @@ async fn a_list_ends_at_either_mark_and_has_every_peer() {
                 "peer_endpoint_id": peer,
                 "policy_rules": [],
             });
-            cloud.simulator.state().plant(Kind::Session, session);
+            nsx.cloud.state().plant(Kind::Session, session);
         }
         let mut found = BTreeSet::new();
         let mut token = None;
         loop {
             let page = PageRequest {
-                size: 50,
                 after: token,
-                ..PageRequest::default()
+                ..page(50)
             };
-            let page = cloud.nsx.list(&page, &call()).await.unwrap();
+            let page = nsx.list(&page).await.unwrap();
             for connection in page.connections {
                 assert_eq!(
                     connection.peer.address.replace("203.0.113.", "s"),
@@ -869,8 +686,8 @@ async fn a_peer_endpoint_that_vanishes_during_a_walk_hides_no_other() {
             levers,
             ..NsxOptions::default()
         };
-        let cloud = start(options, AuthKind::Basic);
-        let state = cloud.simulator.state();
+        let nsx = start(options, AuthKind::Basic);
+        let state = nsx.cloud.state();
         let peer = |address: &str| {
             let peer = json!({ "peer_address": address, "peer_id": "x" });
             state.plant(Kind::PeerEndpoint, peer)
@@ -888,15 +705,9 @@ async fn a_peer_endpoint_that_vanishes_during_a_walk_hides_no_other() {
         }
         let gate = Gate::default();
         let hold = Rule::on(Method::GET, "/peer-endpoints$", Fault::Hold(gate.clone()));
-        let held = cloud
-            .simulator
-            .faults()
-            .inject(hold.query("cursor=").times(1));
+        let held = nsx.cloud.faults().inject(hold.query("cursor=").times(1));
         let call = call();
-        let page = PageRequest {
-            size: 50,
-            ..PageRequest::default()
-        };
+        let page = page(50);
         let meddle = async {
             held.reach(1).await;
             for id in &unused {
@@ -907,7 +718,7 @@ async fn a_peer_endpoint_that_vanishes_during_a_walk_hides_no_other() {
             }
             gate.open();
         };
-        let (page, ()) = tokio::join!(cloud.nsx.list(&page, &call), meddle);
+        let (page, ()) = tokio::join!(nsx.dialect.list(&page, &call), meddle);
         let listed = page.unwrap().connections;
         assert_eq!(listed.len(), 9);
         for connection in listed {
@@ -919,28 +730,25 @@ async fn a_peer_endpoint_that_vanishes_during_a_walk_hides_no_other() {
 /// A peer endpoint that is not on the only page is not there: asking for it again would tell nothing new.
 #[tokio::test]
 async fn what_is_on_no_page_of_one_is_not_asked_for_again() {
-    let cloud = cloud();
+    let nsx = nsx();
     for number in 0..5 {
         let session = json!({
             "resource_type": "PolicyBasedIPSecVPNSession",
             "peer_endpoint_id": format!("gone-{number}"),
             "policy_rules": [],
         });
-        cloud.simulator.state().plant(Kind::Session, session);
+        nsx.cloud.state().plant(Kind::Session, session);
     }
-    let page = PageRequest {
-        size: 50,
-        ..PageRequest::default()
-    };
-    let page = cloud.nsx.list(&page, &call()).await.unwrap();
+    let page = page(50);
+    let page = nsx.list(&page).await.unwrap();
     assert_eq!(page.connections.len(), 5);
-    assert_eq!(cloud.simulator.requests().total(), 2);
+    assert_eq!(nsx.cloud.requests().total(), 2);
 }
 
 #[tokio::test]
 async fn odd_objects_are_read_and_not_refused() {
-    let cloud = cloud();
-    let id = cloud.simulator.state().plant(
+    let nsx = nsx();
+    let id = nsx.cloud.state().plant(
         Kind::Session,
         json!({
             "resource_type": "SomethingNew",
@@ -949,91 +757,36 @@ async fn odd_objects_are_read_and_not_refused() {
             "vendor_extra": { "token": "canary", "kept": 1 },
         }),
     );
-    let read = cloud.nsx.get(&id, &call()).await.unwrap();
+    let read = nsx.get(&id).await.unwrap();
     assert_eq!(read.admin_enabled, Some(true));
     assert!(read.selectors.is_none() && !read.peer.psk_set && !read.managed);
     assert_eq!(read.native["resource_type"], "SomethingNew");
     assert_eq!(read.native["vendor_extra"], json!({ "kept": 1 }));
 }
 
-#[tokio::test]
-async fn an_absent_api_is_not_an_empty_one() {
-    let cloud = cloud();
-    let written = cloud.make().await;
-    cloud
-        .simulator
-        .state()
-        .tune(|levers| levers.api_absent = true);
-    let error = cloud.nsx.probe(&call()).await.unwrap_err();
-    assert_eq!(error.reason, ErrorReason::ApiAbsent);
-    let list = cloud
-        .nsx
-        .list(
-            &PageRequest {
-                size: 50,
-                ..PageRequest::default()
-            },
-            &call(),
-        )
-        .await;
-    assert_eq!(list.unwrap_err().reason, ErrorReason::ApiAbsent);
-    let look = cloud.look(target(&written)).await;
-    assert_eq!(look.unwrap_err().reason, ErrorReason::ApiAbsent);
-}
-
 // Logins and managers.
 
 #[tokio::test]
-async fn an_expired_session_is_renewed_once() {
-    let cloud = start(NsxOptions::default(), AuthKind::Session);
-    let written = cloud.make().await;
-    assert_eq!(cloud.simulator.state().logins(), 1);
-    cloud.simulator.state().expire_sessions();
-    let gets = (0..8).map(|_| {
-        let (nsx, id) = (Arc::clone(&cloud.nsx), written.id.clone());
-        tokio::spawn(async move { nsx.get(&id, &call()).await })
-    });
-    for get in gets.collect::<Vec<_>>() {
-        get.await.unwrap().unwrap();
+async fn a_refused_password_is_not_sent_again() {
+    let nsx = nsx();
+    nsx.cloud.spoil_login();
+    for probe in join_all((0..10).map(|_| nsx.probe())).await {
+        assert_eq!(probe.unwrap_err().kind, ErrorKind::BackendAuth);
     }
-    assert_eq!(
-        cloud.simulator.state().logins(),
-        2,
-        "one login for all who found it expired"
-    );
-}
-
-#[tokio::test]
-async fn a_refused_login_is_not_tried_again() {
-    for kind in [AuthKind::Session, AuthKind::Basic] {
-        let cloud = start(NsxOptions::default(), kind);
-        cloud
-            .simulator
-            .state()
-            .set_password("admin", "changed-meanwhile");
-        let probes = (0..10).map(|_| {
-            let nsx = Arc::clone(&cloud.nsx);
-            tokio::spawn(async move { nsx.probe(&call()).await })
-        });
-        for probe in probes.collect::<Vec<_>>() {
-            let error = probe.await.unwrap().unwrap_err();
-            assert_eq!(error.kind, ErrorKind::BackendAuth);
-        }
-        assert_eq!(cloud.simulator.state().failed_logins(), 1, "{kind:?}");
-    }
+    assert_eq!(nsx.cloud.state().failed_logins(), 1);
 }
 
 #[tokio::test]
 async fn a_403_that_no_login_cures_ends_in_one_login() {
-    let cloud = start(NsxOptions::default(), AuthKind::Session);
-    cloud.nsx.probe(&call()).await.unwrap();
+    let nsx = start(NsxOptions::default(), AuthKind::Session);
+    nsx.probe().await.unwrap();
     let rule = Rule::on(Method::GET, "/sessions", refusal(403, 98));
-    cloud.simulator.faults().inject(rule);
+    nsx.cloud.faults().inject(rule);
     for _ in 0..4 {
-        let error = cloud.nsx.probe(&call()).await.unwrap_err();
+        let error = nsx.probe().await.unwrap_err();
         assert_eq!(error.reason, ErrorReason::UpstreamAuth);
     }
-    assert_eq!(cloud.simulator.state().logins(), 2);
+    assert_eq!(nsx.cloud.state().logins(), 2);
 }
 
 #[tokio::test]
@@ -1042,11 +795,7 @@ async fn a_bearer_token_goes_with_every_request() {
         bearer_token: Some("not-a-real-token".to_owned()),
         ..NsxOptions::default()
     };
-    start(options, AuthKind::Bearer)
-        .nsx
-        .probe(&call())
-        .await
-        .unwrap();
+    start(options, AuthKind::Bearer).probe().await.unwrap();
 }
 
 #[tokio::test]
@@ -1055,20 +804,20 @@ async fn another_manager_takes_over_and_stays() {
         managers: 2,
         ..NsxOptions::default()
     };
-    let cloud = start(options, AuthKind::Session);
-    let written = cloud.make().await;
-    cloud.simulator.manager(0).stop().await.unwrap();
+    let nsx = start(options, AuthKind::Session);
+    let written = nsx.make().await;
+    nsx.cloud.manager(0).stop().await.unwrap();
     // The pooled connection breaks under a read, which goes on to the other manager with a login of its own.
-    cloud.nsx.get(&written.id, &call()).await.unwrap();
-    cloud.make().await;
-    cloud.simulator.manager(0).restart().await.unwrap();
-    let before = cloud.simulator.manager(0).requests().total();
-    cloud.nsx.get(&written.id, &call()).await.unwrap();
-    assert_eq!(cloud.simulator.manager(0).requests().total(), before);
-    assert_eq!(cloud.simulator.state().logins(), 2);
+    nsx.get(&written.id).await.unwrap();
+    nsx.make().await;
+    nsx.cloud.manager(0).restart().await.unwrap();
+    let before = nsx.cloud.manager(0).requests().total();
+    nsx.get(&written.id).await.unwrap();
+    assert_eq!(nsx.cloud.manager(0).requests().total(), before);
+    assert_eq!(nsx.cloud.state().logins(), 2);
 
-    cloud.simulator.stop().await.unwrap();
-    let error = cloud.nsx.get(&written.id, &call()).await.unwrap_err();
+    nsx.cloud.stop().await.unwrap();
+    let error = nsx.get(&written.id).await.unwrap_err();
     assert_eq!(error.reason, ErrorReason::UpstreamUnreachable);
 }
 
@@ -1089,7 +838,7 @@ fn of_one_manager() -> Vec<(Fault, bool)> {
     ]
 }
 
-fn two_managers() -> Cloud {
+fn two_managers() -> Nsx {
     let options = NsxOptions {
         managers: 2,
         ..NsxOptions::default()
@@ -1100,66 +849,62 @@ fn two_managers() -> Cloud {
 #[tokio::test]
 async fn what_one_manager_cannot_do_is_asked_of_the_next_without_slowing_down() {
     for (fault, _) in of_one_manager() {
-        let cloud = two_managers();
-        let written = cloud.make().await;
+        let nsx = two_managers();
+        let written = nsx.make().await;
         let what = format!("{fault:?}");
-        cloud.once(Method::GET, "/sessions/*", fault);
-        let got = cloud.nsx.get(&written.id, &call()).await;
+        nsx.once(Method::GET, "/sessions/*", fault);
+        let got = nsx.get(&written.id).await;
         assert!(got.is_ok(), "{what}: {got:?}");
-        let usage = cloud.nsx.usage();
+        let usage = nsx.dialect.usage();
         assert_eq!(usage.paused_for, None, "{what}");
         assert_eq!(usage.rate_limit, 60.0, "{what}");
         // It stays with the one that answers.
-        let before = cloud.simulator.manager(0).requests().total();
-        cloud.nsx.get(&written.id, &call()).await.unwrap();
-        assert_eq!(
-            cloud.simulator.manager(0).requests().total(),
-            before,
-            "{what}"
-        );
+        let before = nsx.cloud.manager(0).requests().total();
+        nsx.get(&written.id).await.unwrap();
+        assert_eq!(nsx.cloud.manager(0).requests().total(), before, "{what}");
     }
 }
 
 #[tokio::test]
 async fn a_manager_that_cannot_log_in_anybody_is_passed_over() {
     for (fault, _) in of_one_manager() {
-        let cloud = two_managers();
+        let nsx = two_managers();
         let what = format!("{fault:?}");
-        cloud.once(Method::POST, "/api/session/create", fault);
-        let probed = cloud.nsx.probe(&call()).await;
+        nsx.once(Method::POST, "/api/session/create", fault);
+        let probed = nsx.probe().await;
         assert!(probed.is_ok(), "{what}: {probed:?}");
-        assert_eq!(cloud.nsx.usage().paused_for, None, "{what}");
+        assert_eq!(nsx.dialect.usage().paused_for, None, "{what}");
     }
 }
 
 #[tokio::test]
 async fn a_write_is_asked_of_the_next_manager_only_if_it_was_not_begun() {
     for (fault, is_not_begun) in of_one_manager() {
-        let cloud = two_managers();
-        cloud.nsx.probe(&call()).await.unwrap();
+        let nsx = two_managers();
+        nsx.probe().await.unwrap();
         let what = format!("{fault:?}");
-        cloud.once(Method::POST, "/sessions$", fault);
-        let made = cloud.nsx.create(&spec(), &Mark::new(), &call()).await;
+        nsx.once(Method::POST, "/sessions$", fault);
+        let made = nsx.create(&spec()).await;
         assert_eq!(made.is_ok(), is_not_begun, "{what}: {made:?}");
         let posts = 1 + usize::from(is_not_begun);
-        assert_eq!(cloud.asked(Method::POST, "sessions"), posts, "{what}");
+        assert_eq!(nsx.asked(Method::POST, "sessions"), posts, "{what}");
         // What was certainly not made leaves nothing behind.
         let left = usize::from(is_not_begun);
-        assert_eq!(cloud.made().1, left, "{what}");
+        assert_eq!(nsx.made().1, left, "{what}");
     }
 }
 
 #[tokio::test]
 async fn an_account_is_slowed_down_once_every_manager_asks_for_patience() {
-    let cloud = two_managers();
-    cloud.nsx.probe(&call()).await.unwrap();
+    let nsx = two_managers();
+    nsx.probe().await.unwrap();
     let rule = Rule::on(Method::GET, "/sessions", page_of_html(429)).times(2);
-    let hits = cloud.simulator.faults().inject(rule);
-    let error = cloud.nsx.probe(&call()).await.unwrap_err();
+    let hits = nsx.cloud.faults().inject(rule);
+    let error = nsx.probe().await.unwrap_err();
     assert_eq!(error.reason, ErrorReason::UpstreamThrottled);
     assert!(error.context.retry_after.is_some());
     assert_eq!(hits.count(), 2);
-    let usage = cloud.nsx.usage();
+    let usage = nsx.dialect.usage();
     assert!(
         usage.paused_for.is_some() && usage.rate_limit == 30.0,
         "{usage:?}"
@@ -1170,13 +915,13 @@ async fn an_account_is_slowed_down_once_every_manager_asks_for_patience() {
 
 #[tokio::test]
 async fn a_look_follows_the_nodes() {
-    let cloud = cloud();
-    let written = cloud.make().await;
-    let state = cloud.simulator.state();
+    let nsx = nsx();
+    let written = nsx.make().await;
+    let state = nsx.cloud.state();
     let mut seen = Vec::new();
     let every = ids(&written);
     for _ in 0..5 {
-        let sighting = cloud.look(target(&written)).await.unwrap();
+        let sighting = nsx.look(target_of(&written)).await.unwrap();
         // While the newest write is on its way, how far the one before it has come is not asked.
         let expected = match sighting.state {
             RealizationState::Realized => &every[..],
@@ -1200,7 +945,7 @@ async fn a_look_follows_the_nodes() {
     assert_eq!(seen[4].0, RealizationState::Realized);
     state.tune(|levers| levers.settle = Settle::Success);
     state.finish(&written.id);
-    let sighting = cloud.look(target(&written)).await.unwrap();
+    let sighting = nsx.look(target_of(&written)).await.unwrap();
     assert_eq!(
         (sighting.state, sighting.assurance),
         (RealizationState::Realized, Assurance::InEffect)
@@ -1210,26 +955,26 @@ async fn a_look_follows_the_nodes() {
 
 #[tokio::test]
 async fn the_tunnel_is_read_from_the_nodes() {
-    let cloud = cloud();
-    let written = cloud.make().await;
-    let state = cloud.simulator.state();
+    let nsx = nsx();
+    let written = nsx.make().await;
+    let state = nsx.cloud.state();
     state.set_tunnel(&written.id, Some(Tunnel::up(1)));
     let wanted = Target {
         want_tunnel: true,
-        ..target(&written)
+        ..target_of(&written)
     };
-    let early = cloud.look(wanted.clone()).await.unwrap();
+    let early = nsx.look(wanted.clone()).await.unwrap();
     assert_eq!(early.state, RealizationState::Pending);
     assert_eq!(early.tunnel.unwrap().status, TunnelStatus::Up);
 
     state.finish(&written.id);
-    let up = cloud.look(wanted.clone()).await.unwrap();
+    let up = nsx.look(wanted.clone()).await.unwrap();
     assert_eq!(
         (up.state, up.assurance),
         (RealizationState::Active, Assurance::TunnelUp)
     );
     state.set_tunnel(&written.id, Some(Tunnel::down("Peer not reachable")));
-    let down = cloud.look(wanted.clone()).await.unwrap();
+    let down = nsx.look(wanted.clone()).await.unwrap();
     assert_eq!(
         (down.state, down.assurance),
         (RealizationState::Down, Assurance::ControlPlane)
@@ -1238,98 +983,94 @@ async fn the_tunnel_is_read_from_the_nodes() {
     assert!(down.tunnel.unwrap().realtime);
 
     let rule = Rule::on(Method::GET, "/status", refusal(500, 1));
-    cloud.simulator.faults().inject(rule);
-    cloud.look(wanted).await.unwrap_err();
+    nsx.cloud.faults().inject(rule);
+    nsx.look(wanted).await.unwrap_err();
 }
 
 #[tokio::test]
 async fn what_the_cloud_says_by_a_4xx_is_a_sighting() {
-    let cloud = cloud();
-    let written = cloud.make().await;
-    let state = cloud.simulator.state();
+    let nsx = nsx();
+    let written = nsx.make().await;
+    let state = nsx.cloud.state();
     state.set_service_enabled(inventory::SERVICE_ID, false);
-    let off = cloud.look(target(&written)).await.unwrap();
+    let off = nsx.look(target_of(&written)).await.unwrap();
     assert_eq!(off.state, RealizationState::Disabled);
     assert_eq!(off.reason.unwrap().code, "VPN_SERVICE_DISABLED");
     state.set_service_enabled(inventory::SERVICE_ID, true);
 
     state.set_state_missing(&written.id, true);
-    let missing = cloud.look(target(&written)).await.unwrap();
+    let missing = nsx.look(target_of(&written)).await.unwrap();
     assert_eq!(missing.state, RealizationState::Unknown);
     assert_eq!(missing.reason.unwrap().code, "STATE_NOT_FOUND");
     assert_eq!(missing.native_state, "NOT_FOUND (600)");
     state.set_state_missing(&written.id, false);
 
     state.force_state(&written.id, Some(ForcedState::whole("REHEARSING")));
-    let odd = cloud.look(target(&written)).await.unwrap();
+    let odd = nsx.look(target_of(&written)).await.unwrap();
     assert_eq!(odd.reason.unwrap().code, "UNRECOGNIZED_VALUE");
     state.force_state(&written.id, None);
 
     state.tune(|levers| levers.unknown_request_id = UnknownRequestId::NotFound);
     let unknown = Target {
         request_ids: vec!["not-a-request".to_owned()],
-        ..target(&written)
+        ..target_of(&written)
     };
-    let unknown = cloud.look(unknown).await.unwrap();
+    let unknown = nsx.look(unknown).await.unwrap();
     assert_eq!(unknown.reason.unwrap().code, "STATE_NOT_FOUND");
     assert!(unknown.request_ids.is_empty());
 }
 
 #[tokio::test]
 async fn whether_it_is_switched_on_is_found_out_if_nobody_knows() {
-    let cloud = cloud();
+    let nsx = nsx();
     let spec = ConnectionSpec {
         admin_enabled: Some(false),
         ..spec()
     };
-    let written = cloud
-        .nsx
-        .create(&spec, &Mark::new(), &call())
-        .await
-        .unwrap();
+    let written = nsx.create(&spec).await.unwrap();
     let unknown = Target {
         admin_enabled: None,
-        ..target(&written)
+        ..target_of(&written)
     };
-    let seen = cloud.look(unknown).await.unwrap();
+    let seen = nsx.look(unknown).await.unwrap();
     assert_eq!(seen.admin_enabled, Some(false));
     assert_eq!(
-        cloud.look(target(&written)).await.unwrap().admin_enabled,
+        nsx.look(target_of(&written)).await.unwrap().admin_enabled,
         None
     );
 }
 
 #[tokio::test]
 async fn a_delete_is_over_when_session_and_state_are_gone() {
-    let cloud = cloud();
-    let written = cloud.make().await;
-    let state = cloud.simulator.state();
+    let nsx = nsx();
+    let written = nsx.make().await;
+    let state = nsx.cloud.state();
     state.finish(&written.id);
-    let deleted = cloud.nsx.delete(&written.id, None, &call()).await.unwrap();
+    let deleted = nsx.delete(&written.id).await.unwrap();
     let going = Target {
         deleting: true,
-        ..target(&deleted)
+        ..target_of(&deleted)
     };
-    let seen = cloud.look(going.clone()).await.unwrap();
+    let seen = nsx.look(going.clone()).await.unwrap();
     assert_eq!(seen.state, RealizationState::Deleting);
     // Somebody who did not delete it sees the same, once the session itself is asked.
     let stranger = Target {
         id: written.id.clone(),
         ..Target::default()
     };
-    let seen = cloud.look(stranger).await.unwrap();
+    let seen = nsx.look(stranger).await.unwrap();
     assert_eq!(seen.state, RealizationState::Deleting);
 
     // As long as any question about it is answered, it is not gone.
     let unknown = Rule::on(Method::GET, "/state", refusal(404, 600)).query("request_id=lost");
-    cloud.simulator.faults().inject(unknown);
+    nsx.cloud.faults().inject(unknown);
     let mut two = going.clone();
     two.request_ids.push("lost".to_owned());
-    let seen = cloud.look(two).await.unwrap();
+    let seen = nsx.look(two).await.unwrap();
     assert_eq!(seen.state, RealizationState::Deleting);
 
     state.finish(&written.id);
-    let seen = cloud.look(going).await.unwrap();
+    let seen = nsx.look(going).await.unwrap();
     assert_eq!(
         (seen.state, seen.assurance),
         (RealizationState::Deleted, Assurance::ControlPlane)
@@ -1340,51 +1081,36 @@ async fn a_delete_is_over_when_session_and_state_are_gone() {
 
 #[tokio::test]
 async fn a_404_proves_nothing_unless_nsx_says_it_of_the_session() {
-    let cloud = cloud();
-    let written = cloud.make().await;
-    cloud.once(Method::GET, "/state", page_of_html(404));
-    let error = cloud.look(target(&written)).await.unwrap_err();
+    let nsx = nsx();
+    let written = nsx.make().await;
+    nsx.once(Method::GET, "/state", page_of_html(404));
+    let error = nsx.look(target_of(&written)).await.unwrap_err();
     assert_eq!(error.reason, ErrorReason::UpstreamBrokenAnswer);
 
-    cloud.simulator.state().set_state_missing(&written.id, true);
+    nsx.cloud.state().set_state_missing(&written.id, true);
     let session = format!("/sessions/{}$", written.id);
-    cloud.once(Method::GET, &session, page_of_html(404));
-    let error = cloud.look(target(&written)).await.unwrap_err();
+    nsx.once(Method::GET, &session, page_of_html(404));
+    let error = nsx.look(target_of(&written)).await.unwrap_err();
     assert_eq!(error.reason, ErrorReason::UpstreamBrokenAnswer);
 
-    cloud.once(Method::GET, &session, refusal(404, 600));
-    cloud.once(Method::GET, "/sessions$", refusal(404, 600));
-    let error = cloud.look(target(&written)).await.unwrap_err();
+    nsx.once(Method::GET, &session, refusal(404, 600));
+    nsx.once(Method::GET, "/sessions$", refusal(404, 600));
+    let error = nsx.look(target_of(&written)).await.unwrap_err();
     assert_eq!(error.reason, ErrorReason::ApiAbsent);
 }
 
 #[tokio::test]
-async fn an_outage_is_an_error_and_no_sighting() {
-    let cloud = cloud();
-    let written = cloud.make().await;
+async fn an_outage_in_the_words_of_nsx_is_an_error_and_no_sighting() {
+    let nsx = nsx();
+    let written = nsx.make().await;
     for (fault, kind) in [
         (refusal(500, 1), ErrorKind::Unavailable),
         (refusal(503, 101), ErrorKind::Unavailable),
         (refusal(429, 102), ErrorKind::Throttled),
-        (page_of_html(502), ErrorKind::Unavailable),
-        (Fault::TruncateBody, ErrorKind::Unavailable),
-        (Fault::EndlessBody, ErrorKind::Unavailable),
-        (Fault::Garbage, ErrorKind::Unavailable),
-        (
-            Fault::Answer(Answer::redirect("http://127.0.0.1:1/")),
-            ErrorKind::Unavailable,
-        ),
-        (
-            Fault::Answer(Answer::deep_json(1000)),
-            ErrorKind::Unavailable,
-        ),
     ] {
-        cloud
-            .simulator
-            .faults()
-            .inject(Rule::at("/state", fault.clone()));
-        let error = cloud.look(target(&written)).await.unwrap_err();
+        nsx.cloud.faults().inject(Rule::at("/state", fault.clone()));
+        let error = nsx.look(target_of(&written)).await.unwrap_err();
         assert_eq!(error.kind, kind, "{fault:?} {error}");
-        cloud.simulator.faults().clear();
+        nsx.cloud.faults().clear();
     }
 }

@@ -1,19 +1,21 @@
 //! The OpenStack dialect against the simulated clouds, over real sockets.
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
+#[path = "../support/mod.rs"]
+mod support;
+
 use http::{Method, StatusCode};
 use isthmus::{
     core::{
-        dialect::{Call, Dialect, Mark, PageRequest, Proof, Target},
+        dialect::{Call, Proof, Target},
         error::{Error, ErrorKind, ErrorReason},
-        settings::{AuthKind, AuthSettings, BackendSettings, PollSettings},
+        settings::{AuthKind, AuthSettings, BackendSettings},
     },
     dialects,
     model::{
-        Assurance, Authentication, Connection, ConnectionChange, ConnectionSpec, DeadPeerDetection,
-        Details, DpdAction, Field, PolicyRule, Psk, RealizationState as State, Selectors, Sighting,
+        Assurance, Authentication, Connection, ConnectionSpec, DeadPeerDetection, Details,
+        DpdAction, Field, PolicyRule, Psk, RealizationState as State, Selectors, Sighting,
     },
-    rest::redact::WITHHELD,
     simulator::{
         faults::{Answer, Fault, Foreign404, Gate, Rule},
         openstack::{
@@ -30,15 +32,15 @@ use std::{
     },
     time::Duration,
 };
+use support::{
+    cloud::{Bound, Cloud, call, change, page, renamed, target},
+    clouds::PSK,
+};
 
 const CONNECTIONS: &str = "/v2.0/vpn/ipsec-site-connections";
-const PSK: &str = "canary-correct-horse";
 
 /// A simulated cloud and the dialect bound to it as the member of its project.
-struct Bench {
-    cloud: OpenstackSimulator,
-    dialect: Arc<dyn Dialect>,
-}
+type Bench = Bound<OpenstackSimulator>;
 
 impl Bench {
     fn new(options: OpenstackOptions) -> Bench {
@@ -46,36 +48,31 @@ impl Bench {
     }
 
     fn with(options: OpenstackOptions, edit: impl FnOnce(&mut BackendSettings)) -> Bench {
-        // Another test may have been first.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let variant = options.variant;
         let cloud = OpenstackSimulator::start(options).unwrap();
         let mut settings = settings(&cloud, variant);
         edit(&mut settings);
-        let dialect = dialects::connect(&settings).unwrap();
-        assert_secret_free(&format!("{dialect:?}"));
-        Bench { cloud, dialect }
+        let bench = Bound::to(cloud, &settings);
+        assert_secret_free(&format!("{:?}", bench.dialect));
+        bench
+    }
+
+    fn of(variant: Variant) -> Bench {
+        Bench::new(OpenstackOptions {
+            variant,
+            ..OpenstackOptions::default()
+        })
     }
 
     fn stock() -> Bench {
-        Bench::new(OpenstackOptions::default())
+        Bench::of(Variant::Neutron)
     }
 
     /// A connection with endpoint groups, as every service but K5's wants them.
     fn spec(&self, name: &str) -> ConnectionSpec {
-        let owned = self.cloud.inventory().project;
         ConnectionSpec {
             display_name: name.to_owned(),
-            vpn_service: Some(owned.service_id.to_owned()),
-            ike_policy: Some(owned.ike_policy_id.to_owned()),
-            ipsec_policy: Some(owned.ipsec_policy_id.to_owned()),
-            peer_address: "198.51.100.20".to_owned(),
-            authentication: Some(Authentication::Psk(Psk::new(PSK))),
-            selectors: Some(Selectors::EndpointGroups {
-                local: owned.local_group_id.to_owned(),
-                peer: owned.peer_group_id.to_owned(),
-            }),
-            ..ConnectionSpec::default()
+            ..self.cloud.spec()
         }
     }
 
@@ -92,7 +89,7 @@ impl Bench {
 
     async fn make(&self, spec: &ConnectionSpec) -> Result<String, Error> {
         assert_eq!(self.dialect.refuse_create(spec), []);
-        let written = self.dialect.create(spec, &Mark::new(), &call()).await?;
+        let written = self.create(spec).await?;
         assert_eq!(written.proof, Proof::AnyStatus);
         assert_secret_free(&format!("{written:?}"));
         Ok(written.id)
@@ -102,19 +99,13 @@ impl Bench {
         self.make(&self.spec(name)).await.unwrap()
     }
 
-    async fn look(&self, ids: &[&str]) -> Vec<Result<Sighting, Error>> {
-        let targets: Vec<Target> = ids
-            .iter()
-            .map(|id| Target {
-                id: (*id).to_owned(),
-                ..Target::default()
-            })
-            .collect();
+    async fn look_at_all(&self, ids: &[&str]) -> Vec<Result<Sighting, Error>> {
+        let targets: Vec<Target> = ids.iter().map(|id| target(id)).collect();
         self.dialect.look(&targets, &call()).await
     }
 
     async fn look_at(&self, id: &str) -> Result<Sighting, Error> {
-        self.look(&[id]).await.remove(0)
+        self.look(target(id)).await
     }
 
     fn asked(&self, method: Method) -> u64 {
@@ -134,32 +125,15 @@ impl Bench {
 }
 
 fn settings(cloud: &OpenstackSimulator, variant: Variant) -> BackendSettings {
-    let inventory = cloud.inventory();
+    let variant = match variant {
+        Variant::Neutron => "neutron",
+        Variant::Otc => "otc",
+        Variant::K5 => "k5",
+    };
     BackendSettings {
-        name: "cloud".parse().unwrap(),
-        dialect: "openstack".to_owned(),
-        variant: Some(
-            match variant {
-                Variant::Neutron => "neutron",
-                Variant::Otc => "otc",
-                Variant::K5 => "k5",
-            }
-            .to_owned(),
-        ),
-        urls: Vec::new(),
-        ca_file: None,
-        insecure_skip_verify: false,
+        variant: Some(variant.to_owned()),
         timeout: Duration::from_secs(10),
-        read_only: false,
-        auth: AuthSettings {
-            kind: AuthKind::Password,
-            username: Some(inventory.member.name.to_owned()),
-            password: Some(inventory.member.password.into()),
-            auth_url: Some(cloud.keystone_url()),
-            project_name: Some(inventory.project.project_name.to_owned()),
-            ..AuthSettings::default()
-        },
-        poll: PollSettings::default(),
+        ..cloud.settings("cloud")
     }
 }
 
@@ -169,26 +143,6 @@ fn as_reader(cloud: &BackendSettings) -> BackendSettings {
     settings.auth.username = Some(inventory.reader.name.to_owned());
     settings.auth.password = Some(inventory.reader.password.into());
     settings
-}
-
-fn call() -> Call {
-    Call::unary(Duration::from_secs(6))
-}
-
-fn change(fields: &[Field], values: ConnectionSpec) -> ConnectionChange {
-    ConnectionChange {
-        fields: fields.iter().copied().collect(),
-        values,
-        etag: None,
-    }
-}
-
-fn named(name: &str) -> ConnectionChange {
-    let values = ConnectionSpec {
-        display_name: name.to_owned(),
-        ..ConnectionSpec::default()
-    };
-    change(&[Field::DisplayName], values)
 }
 
 fn assert_secret_free(text: &str) {
@@ -207,51 +161,30 @@ fn assert_error(error: &Error, kind: ErrorKind, reason: ErrorReason) {
 #[tokio::test]
 async fn a_connection_is_made_read_changed_and_removed() {
     let bench = Bench::stock();
-    bench.dialect.probe(&call()).await.unwrap();
+    bench.probe().await.unwrap();
     let mut spec = bench.spec("branch");
     spec.description = "to the branch".to_owned();
     spec.mtu = Some(1400);
     let id = bench.make(&spec).await.unwrap();
+    assert_eq!(bench.cloud.key(&id), PSK);
     let row = bench.cloud.state().row(Kind::Connection, &id).unwrap();
-    assert_eq!(row["psk"], PSK);
-    assert!(
-        row["description"]
-            .as_str()
-            .unwrap()
-            .starts_with("to the branch [isthmus:")
-    );
+    let description = row["description"].as_str().unwrap();
+    assert!(description.starts_with("to the branch [isthmus:"));
 
-    let read = bench.dialect.get(&id, &call()).await.unwrap();
-    assert_eq!(read.display_name, "branch");
+    let read = bench.get(&id).await.unwrap();
     assert_eq!(read.description, "to the branch");
     assert_eq!(read.selectors, spec.selectors);
-    assert_eq!(
-        (read.mtu, read.managed, read.peer.psk_set),
-        (Some(1400), true, true)
-    );
+    assert_eq!(read.mtu, Some(1400));
     assert_secret_free(&format!("{read:?}"));
 
     // The state machine lets no update in before an agent has spoken.
-    let early = bench
-        .dialect
-        .update(&id, &named("early"), &call())
-        .await
-        .unwrap_err();
+    let early = bench.update(&id, &renamed("early")).await.unwrap_err();
     assert_error(
         &early,
         ErrorKind::FailedPrecondition,
         ErrorReason::WrongState,
     );
     bench.cloud.state().agent_reports(&id, "ACTIVE");
-
-    bench.forget_requests();
-    let same = bench
-        .dialect
-        .update(&id, &named("branch"), &call())
-        .await
-        .unwrap();
-    assert_eq!(same.proof, Proof::Nothing);
-    assert_eq!(bench.asked(Method::PUT), 0);
 
     let mut changed = change(
         &[Field::DisplayName, Field::Description, Field::Mtu],
@@ -260,56 +193,24 @@ async fn a_connection_is_made_read_changed_and_removed() {
     changed.values.display_name = "renamed".to_owned();
     changed.values.description = "new words".to_owned();
     changed.etag = Some(read.etag.clone());
-    let written = bench.dialect.update(&id, &changed, &call()).await.unwrap();
+    let written = bench.update(&id, &changed).await.unwrap();
     assert_eq!(written.proof, Proof::Descriptive, "only words differ");
     let now = written.connection.unwrap();
     assert_eq!(
         (now.display_name.as_str(), now.description.as_str()),
         ("renamed", "new words")
     );
-    assert!(now.managed && now.etag != read.etag);
-    assert_eq!(
-        now.etag,
-        bench.dialect.get(&id, &call()).await.unwrap().etag
-    );
+    assert!(now.managed);
 
-    let stale = bench
-        .dialect
-        .update(&id, &changed, &call())
-        .await
-        .unwrap_err();
-    assert_error(&stale, ErrorKind::Stale, ErrorReason::StaleEtag);
-    let stale = bench
-        .dialect
-        .delete(&id, Some(&read.etag), &call())
-        .await
-        .unwrap_err();
-    assert_error(&stale, ErrorKind::Stale, ErrorReason::StaleEtag);
-
-    let written = bench
-        .dialect
-        .delete(&id, Some(&now.etag), &call())
-        .await
-        .unwrap();
-    assert_eq!(written.proof, Proof::AnyStatus);
-    for error in [
-        bench.dialect.get(&id, &call()).await.unwrap_err(),
-        bench.dialect.delete(&id, None, &call()).await.unwrap_err(),
-        bench
-            .dialect
-            .update(&id, &named("late"), &call())
-            .await
-            .unwrap_err(),
-    ] {
-        assert_error(&error, ErrorKind::NotFound, ErrorReason::ConnectionNotFound);
-    }
+    let delete = bench.dialect.delete(&id, Some(&now.etag), &call()).await;
+    assert_eq!(delete.unwrap().proof, Proof::AnyStatus);
 }
 
 #[tokio::test]
 async fn networks_inside_a_connection_belong_to_a_service_with_a_subnet() {
     let bench = Bench::stock();
     let id = bench.make(&bench.legacy_spec("legacy")).await.unwrap();
-    let read = bench.dialect.get(&id, &call()).await.unwrap();
+    let read = bench.get(&id).await.unwrap();
     assert_eq!(read.selectors, bench.legacy_spec("").selectors);
     bench.cloud.state().agent_reports(&id, "DOWN");
     let mut wider = change(&[Field::Selectors], bench.legacy_spec(""));
@@ -318,17 +219,12 @@ async fn networks_inside_a_connection_belong_to_a_service_with_a_subnet() {
         destinations: more.map(str::to_owned).to_vec(),
         ..PolicyRule::default()
     }]));
-    let written = bench.dialect.update(&id, &wider, &call()).await.unwrap();
+    let written = bench.update(&id, &wider).await.unwrap();
     // The PUT answers in the caller's order, a GET in another.
-    let read = bench.dialect.get(&id, &call()).await.unwrap();
+    let read = bench.get(&id).await.unwrap();
     assert_eq!(written.connection.unwrap().etag, read.etag);
     assert_eq!(
-        bench
-            .dialect
-            .update(&id, &wider, &call())
-            .await
-            .unwrap()
-            .proof,
+        bench.update(&id, &wider).await.unwrap().proof,
         Proof::Nothing
     );
 
@@ -379,31 +275,11 @@ async fn refusals_of_the_cloud_keep_their_meaning() {
 
     bench.cloud.state().set_vpn_absent(true);
     for error in [
-        bench.dialect.probe(&call()).await.unwrap_err(),
-        bench.dialect.get("a", &call()).await.unwrap_err(),
+        bench.get("a").await.unwrap_err(),
         bench.make(&bench.spec("x")).await.unwrap_err(),
-        bench.look_at("a").await.unwrap_err(),
     ] {
         assert_error(&error, ErrorKind::Unavailable, ErrorReason::ApiAbsent);
     }
-}
-
-#[tokio::test]
-async fn a_cloud_that_quotes_the_key_does_not_get_it_into_an_error() {
-    let bench = Bench::stock();
-    let quoting = json!({"NeutronError": {"type": "HTTPBadRequest", "message": format!("'{PSK}' is no key"), "detail": ""}});
-    let answer = Answer::json(StatusCode::BAD_REQUEST, &quoting);
-    bench
-        .cloud
-        .faults()
-        .inject(Rule::on(Method::POST, CONNECTIONS, Fault::Answer(answer)));
-    let error = bench.make(&bench.spec("x")).await.unwrap_err();
-    assert_error(
-        &error,
-        ErrorKind::InvalidArgument,
-        ErrorReason::UpstreamRejected,
-    );
-    assert_eq!(error.context.upstream.unwrap().message, WITHHELD);
 }
 
 #[tokio::test]
@@ -415,10 +291,7 @@ async fn a_lost_answer_to_a_post_is_looked_up_by_the_mark() {
     bench.cloud.faults().inject(lost);
     let id = bench.made("branch").await;
     assert_eq!(bench.asked(Method::POST), 1);
-    assert_eq!(
-        bench.dialect.get(&id, &call()).await.unwrap().display_name,
-        "branch"
-    );
+    assert_eq!(bench.get(&id).await.unwrap().display_name, "branch");
 
     // The request never arrived, which the gateway cannot know: it looks, and does not send again.
     bench.forget_requests();
@@ -446,10 +319,7 @@ async fn a_lost_answer_to_a_post_is_looked_up_by_the_mark() {
         .faults()
         .inject(Rule::on(Method::POST, CONNECTIONS, Fault::TruncateBody).times(1));
     let id = bench.made("truncated").await;
-    assert_eq!(
-        bench.dialect.get(&id, &call()).await.unwrap().display_name,
-        "truncated"
-    );
+    assert_eq!(bench.get(&id).await.unwrap().display_name, "truncated");
 }
 
 #[tokio::test]
@@ -464,11 +334,7 @@ async fn a_lost_answer_to_a_put_or_delete_is_looked_up_by_what_was_wanted() {
             .inject(Rule::on(method, CONNECTIONS, fault).times(1));
     };
     lose(Method::PUT, Fault::CutAfterHandling);
-    let written = bench
-        .dialect
-        .update(&id, &named("new"), &call())
-        .await
-        .unwrap();
+    let written = bench.update(&id, &renamed("new")).await.unwrap();
     assert_eq!(written.connection.unwrap().display_name, "new");
     assert_eq!(written.proof, Proof::Descriptive);
     lose(Method::PUT, Fault::CutAfterHandling);
@@ -477,7 +343,7 @@ async fn a_lost_answer_to_a_put_or_delete_is_looked_up_by_what_was_wanted() {
         ..ConnectionSpec::default()
     };
     let smaller = change(&[Field::Mtu], smaller);
-    let written = bench.dialect.update(&id, &smaller, &call()).await.unwrap();
+    let written = bench.update(&id, &smaller).await.unwrap();
     assert_eq!(
         written.proof,
         Proof::StatusMustMove {
@@ -485,11 +351,7 @@ async fn a_lost_answer_to_a_put_or_delete_is_looked_up_by_what_was_wanted() {
         }
     );
     lose(Method::PUT, Fault::CutBeforeHandling);
-    let error = bench
-        .dialect
-        .update(&id, &named("newer"), &call())
-        .await
-        .unwrap_err();
+    let error = bench.update(&id, &renamed("newer")).await.unwrap_err();
     assert_error(&error, ErrorKind::Ambiguous, ErrorReason::WriteAmbiguous);
     // Whether a key was changed cannot be read.
     lose(Method::PUT, Fault::CutAfterHandling);
@@ -498,17 +360,16 @@ async fn a_lost_answer_to_a_put_or_delete_is_looked_up_by_what_was_wanted() {
         ..ConnectionSpec::default()
     };
     let error = bench
-        .dialect
-        .update(&id, &change(&[Field::Authentication], key), &call())
+        .update(&id, &change(&[Field::Authentication], key))
         .await
         .unwrap_err();
     assert_error(&error, ErrorKind::Ambiguous, ErrorReason::WriteAmbiguous);
 
     lose(Method::DELETE, Fault::CutBeforeHandling);
-    let error = bench.dialect.delete(&id, None, &call()).await.unwrap_err();
+    let error = bench.delete(&id).await.unwrap_err();
     assert_error(&error, ErrorKind::Ambiguous, ErrorReason::WriteAmbiguous);
     lose(Method::DELETE, Fault::CutAfterHandling);
-    bench.dialect.delete(&id, None, &call()).await.unwrap();
+    bench.delete(&id).await.unwrap();
     assert_eq!(bench.cloud.state().row(Kind::Connection, &id), None);
 }
 
@@ -555,13 +416,10 @@ async fn a_walk_survives_the_row_it_stands_on() {
 
 /// Walks all pages; `between` is told where the next one starts.
 async fn walk(bench: &Bench, size: u32, between: impl Fn(&String)) -> BTreeSet<String> {
-    let mut request = PageRequest {
-        size,
-        ..PageRequest::default()
-    };
+    let mut request = page(size);
     let mut found = BTreeSet::new();
     loop {
-        let page = bench.dialect.list(&request, &call()).await.unwrap();
+        let page = bench.list(&request).await.unwrap();
         assert!(page.connections.len() <= size as usize);
         for connection in page.connections {
             assert!(
@@ -590,7 +448,7 @@ async fn many_are_looked_at_by_one_list_and_those_missing_alone() {
     bench.cloud.state().agent_reports(&a, "ACTIVE");
     bench.cloud.state().agent_reports(&b, "DOWN");
     bench.forget_requests();
-    let seen = bench.look(&[&c, &a, &b]).await;
+    let seen = bench.look_at_all(&[&c, &a, &b]).await;
     let states: Vec<State> = seen.iter().map(|it| it.as_ref().unwrap().state).collect();
     assert_eq!(states, [State::Pending, State::Active, State::Down]);
     assert_eq!(seen[1].as_ref().unwrap().admin_enabled, Some(true));
@@ -607,7 +465,7 @@ async fn many_are_looked_at_by_one_list_and_those_missing_alone() {
         .hide_from_list(Kind::Connection, &a, true);
     bench.cloud.state().vanish(Kind::Connection, &b);
     bench.forget_requests();
-    let seen = bench.look(&[&a, &b, &c]).await;
+    let seen = bench.look_at_all(&[&a, &b, &c]).await;
     let states: Vec<State> = seen.iter().map(|it| it.as_ref().unwrap().state).collect();
     assert_eq!(states, [State::Active, State::Deleted, State::Pending]);
     assert_eq!(seen[1].as_ref().unwrap().assurance, Assurance::IntentStored);
@@ -638,7 +496,7 @@ async fn a_cloud_with_small_pages_is_looked_at_page_by_page() {
     let ids: Vec<&str> = made.iter().map(String::as_str).collect();
     bench.cloud.state().set_page_cap(Some(4));
     bench.forget_requests();
-    for seen in bench.look(&ids).await {
+    for seen in bench.look_at_all(&ids).await {
         assert_eq!(seen.unwrap().state, State::Pending);
     }
     let queries = bench.queries();
@@ -650,7 +508,7 @@ async fn a_cloud_with_small_pages_is_looked_at_page_by_page() {
     bench.cloud.state().vanish(Kind::Connection, ids[0]);
     bench.cloud.state().vanish(Kind::Connection, ids[9]);
     bench.forget_requests();
-    let seen = bench.look(&ids).await;
+    let seen = bench.look_at_all(&ids).await;
     let gone = |seen: &Result<Sighting, Error>| seen.as_ref().unwrap().state == State::Deleted;
     let gone: Vec<usize> = (0..10).filter(|at| gone(&seen[*at])).collect();
     assert_eq!(gone, [0, 9]);
@@ -672,11 +530,7 @@ async fn what_hangs_holds_up_nothing_else_of_its_look() {
     let path = format!("{CONNECTIONS}/{}", made[1]);
     let hold = Rule::on(Method::GET, &path, Fault::Hold(gate.clone()));
     bench.cloud.faults().inject(hold);
-    let target = |id: &String| Target {
-        id: id.clone(),
-        ..Target::default()
-    };
-    let targets: Vec<Target> = made.iter().map(target).collect();
+    let targets: Vec<Target> = made.iter().map(|id| target(id)).collect();
     let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
     let tell = |place: usize, seen: Result<Sighting, Error>| {
         told.send((place, seen.unwrap().state)).unwrap();
@@ -697,20 +551,13 @@ async fn what_hangs_holds_up_nothing_else_of_its_look() {
 #[tokio::test]
 async fn one_list_is_enough_for_a_thousand_where_it_shows_everything() {
     for variant in [Variant::Otc, Variant::K5] {
-        let bench = Bench::new(OpenstackOptions {
-            variant,
-            ..OpenstackOptions::default()
-        });
+        let bench = Bench::of(variant);
         let made: Vec<String> = (0..1000).map(|number| format!("{number:036}")).collect();
         let row = |id| json!({"id": id, "status": "ACTIVE", "admin_state_up": true});
         lists(&bench, made.iter().map(row).collect());
         assert!(bench.dialect.capabilities().look_batch >= made.len());
         bench.forget_requests();
-        let target = |id: &String| Target {
-            id: id.clone(),
-            ..Target::default()
-        };
-        let targets: Vec<Target> = made[1..].iter().map(target).collect();
+        let targets: Vec<Target> = made[1..].iter().map(|id| target(id)).collect();
         let told = AtomicUsize::new(0);
         let tell = |_, seen: Result<Sighting, Error>| {
             assert_eq!(seen.unwrap().state, State::Active);
@@ -746,11 +593,7 @@ async fn whatever_the_cloud_says_of_a_status_is_shown() {
 
     let mut off = bench.spec("off");
     off.admin_enabled = Some(false);
-    let written = bench
-        .dialect
-        .create(&off, &Mark::new(), &call())
-        .await
-        .unwrap();
+    let written = bench.create(&off).await.unwrap();
     assert_eq!(written.warnings[0].field, "admin_enabled");
     let seen = bench.look_at(&written.id).await.unwrap();
     assert_eq!(
@@ -788,7 +631,7 @@ async fn an_outage_tells_nothing_of_a_connection() {
             .cloud
             .faults()
             .inject(Rule::on(Method::GET, CONNECTIONS, fault));
-        for seen in bench.look(&[&a, &b]).await {
+        for seen in bench.look_at_all(&[&a, &b]).await {
             assert_eq!(seen.unwrap_err().reason, reason);
         }
         bench.cloud.faults().clear();
@@ -818,10 +661,7 @@ async fn an_account_that_may_not_see_never_reports_anything_gone() {
     let (a, b) = (bench.made("a").await, bench.made("b").await);
     let reader = as_reader(&settings(&bench.cloud, Variant::Neutron));
     let reader = dialects::connect(&reader).unwrap();
-    let targets = [&a, &b].map(|id| Target {
-        id: id.clone(),
-        ..Target::default()
-    });
+    let targets = [&a, &b].map(|id| target(id));
     bench.forget_requests();
     for seen in reader.look(&targets, &call()).await {
         assert_error(
@@ -835,10 +675,7 @@ async fn an_account_that_may_not_see_never_reports_anything_gone() {
         asked, 3,
         "what the LIST does not prove is not asked of each"
     );
-    let first = PageRequest {
-        size: 50,
-        ..PageRequest::default()
-    };
+    let first = page(50);
     for error in [
         reader.probe(&call()).await.unwrap_err(),
         reader.get(&a, &call()).await.unwrap_err(),
@@ -856,17 +693,14 @@ async fn an_account_that_lost_its_role_is_not_believed_to_have_nothing() {
         bench.cloud.inventory().member.name,
         bench.cloud.inventory().project.project_id,
     );
-    let first = PageRequest {
-        size: 50,
-        ..PageRequest::default()
-    };
-    bench.dialect.list(&first, &call()).await.unwrap();
+    let first = page(50);
+    bench.list(&first).await.unwrap();
     let roles = bench.cloud.state();
     assert!(roles.set_roles_at_once(user, project, &["reader"]));
-    let error = bench.dialect.list(&first, &call()).await.unwrap_err();
+    let error = bench.list(&first).await.unwrap_err();
     assert_error(&error, ErrorKind::BackendAuth, ErrorReason::UpstreamDenied);
     assert!(roles.set_roles_at_once(user, project, &["member"]));
-    let page = bench.dialect.list(&first, &call()).await.unwrap();
+    let page = bench.list(&first).await.unwrap();
     assert_eq!(page.connections.len(), 1);
 }
 
@@ -887,7 +721,7 @@ async fn without_a_token_gone_is_proven_by_what_else_is_shown() {
     let seen = bench.cloud.neutron().requests().all();
     assert!(seen.iter().all(|request| request.credentials.is_empty()));
     assert_eq!(bench.cloud.keystone().requests().total(), 0);
-    bench.dialect.delete(&id, None, &call()).await.unwrap();
+    bench.delete(&id).await.unwrap();
     assert_eq!(bench.look_at(&id).await.unwrap().state, State::Deleted);
 
     for service in bench.cloud.state().ids(Kind::VpnService) {
@@ -895,24 +729,6 @@ async fn without_a_token_gone_is_proven_by_what_else_is_shown() {
     }
     let error = bench.look_at(&id).await.unwrap_err();
     assert_error(&error, ErrorKind::BackendAuth, ErrorReason::UpstreamDenied);
-}
-
-#[tokio::test]
-async fn requests_at_once_share_one_login_and_a_lost_one_is_made_again() {
-    let bench = Bench::stock();
-    let id = bench.made("a").await;
-    assert_eq!(bench.cloud.state().logins().granted, 1);
-    bench.cloud.state().expire_all_tokens();
-    let calls: [Call; 6] = std::array::from_fn(|_| call());
-    let gets = calls.iter().map(|call| bench.dialect.get(&id, call));
-    for read in futures_util::future::join_all(gets).await {
-        read.unwrap();
-    }
-    assert_eq!(bench.cloud.state().logins().granted, 2);
-    // Writes too: who refuses a token has not looked at the rest.
-    bench.cloud.state().expire_all_tokens();
-    bench.made("b").await;
-    assert_eq!(bench.cloud.state().logins().granted, 3);
 }
 
 #[tokio::test]
@@ -956,16 +772,16 @@ async fn a_keystone_that_is_down_costs_nothing_while_a_token_lives() {
     let bench = Bench::stock();
     let id = bench.made("a").await;
     bench.cloud.keystone().stop().await.unwrap();
-    bench.dialect.get(&id, &call()).await.unwrap();
+    bench.get(&id).await.unwrap();
     bench.cloud.state().expire_all_tokens();
-    let error = bench.dialect.get(&id, &call()).await.unwrap_err();
+    let error = bench.get(&id).await.unwrap_err();
     assert_error(
         &error,
         ErrorKind::Unavailable,
         ErrorReason::UpstreamUnreachable,
     );
     bench.cloud.keystone().restart().await.unwrap();
-    bench.dialect.get(&id, &call()).await.unwrap();
+    bench.get(&id).await.unwrap();
 }
 
 #[tokio::test]
@@ -979,7 +795,7 @@ async fn a_short_token_is_renewed_before_it_ends() {
     let end = tokio::time::Instant::now() + Duration::from_secs(20);
     while bench.cloud.state().logins().granted < 4 {
         assert!(tokio::time::Instant::now() < end, "no renewal");
-        bench.dialect.get(&id, &call()).await.unwrap();
+        bench.get(&id).await.unwrap();
     }
     assert_eq!(bench.cloud.state().logins().refused, 0);
 }
@@ -1001,7 +817,7 @@ async fn an_application_credential_logs_in_too() {
         };
     });
     let id = bench.made("a").await;
-    bench.dialect.delete(&id, None, &call()).await.unwrap();
+    bench.delete(&id).await.unwrap();
     assert_eq!(bench.look_at(&id).await.unwrap().state, State::Deleted);
 }
 
@@ -1010,7 +826,7 @@ async fn the_region_decides_where_the_token_goes() {
     let bench = Bench::with(OpenstackOptions::default(), |settings| {
         settings.auth.region = Some("RegionTwo".to_owned());
     });
-    let error = bench.dialect.probe(&call()).await.unwrap_err();
+    let error = bench.probe().await.unwrap_err();
     assert_error(&error, ErrorKind::Unavailable, ErrorReason::ApiAbsent);
     assert!(error.message.contains("RegionOne"));
     let region = |name: &str, network_url: Option<String>| Region {
@@ -1021,7 +837,7 @@ async fn the_region_decides_where_the_token_goes() {
         region("RegionOne", Some("http://127.0.0.1:1".to_owned())),
         region("RegionTwo", None),
     ]);
-    bench.dialect.probe(&call()).await.unwrap();
+    bench.probe().await.unwrap();
 }
 
 #[tokio::test]
@@ -1034,7 +850,7 @@ async fn the_newest_release_takes_every_query_that_is_sent() {
     let lost = Rule::on(Method::POST, CONNECTIONS, Fault::CutAfterHandling).times(1);
     bench.cloud.faults().inject(lost);
     bench.made("c").await;
-    for seen in bench.look(&[&a, &b]).await {
+    for seen in bench.look_at_all(&[&a, &b]).await {
         assert_eq!(seen.unwrap().state, State::Pending);
     }
     assert_eq!(walk(&bench, 2, |_| {}).await.len(), 3);
@@ -1048,14 +864,14 @@ async fn open_telekom_cloud_has_no_mark_and_no_filters() {
         ..OpenstackOptions::default()
     });
     let (a, b) = (bench.made("a").await, bench.made("b").await);
-    let read = bench.dialect.get(&a, &call()).await.unwrap();
+    let read = bench.get(&a).await.unwrap();
     assert!(!read.managed && read.description.is_empty());
     assert_eq!(
         read.vpn_service.as_deref(),
         Some(bench.cloud.inventory().project.service_id)
     );
     bench.forget_requests();
-    for seen in bench.look(&[&a, &b]).await {
+    for seen in bench.look_at_all(&[&a, &b]).await {
         let seen = seen.unwrap();
         assert_eq!(
             (seen.state, seen.native_state.as_str()),
@@ -1074,7 +890,7 @@ async fn open_telekom_cloud_has_no_mark_and_no_filters() {
     );
     bench.cloud.state().set_status(&a, "FROZEN");
     assert_eq!(bench.look_at(&a).await.unwrap().state, State::Disabled);
-    bench.dialect.delete(&b, None, &call()).await.unwrap();
+    bench.delete(&b).await.unwrap();
     assert_eq!(bench.look_at(&b).await.unwrap().state, State::Deleted);
 
     // One with the same name, service and address was there before; it is not taken for the new one.
@@ -1093,10 +909,7 @@ async fn open_telekom_cloud_has_no_mark_and_no_filters() {
 
 #[tokio::test]
 async fn more_than_one_candidate_is_named_and_none_is_chosen() {
-    let bench = Arc::new(Bench::new(OpenstackOptions {
-        variant: Variant::Otc,
-        ..OpenstackOptions::default()
-    }));
+    let bench = Arc::new(Bench::of(Variant::Otc));
     // The answer is held until somebody else has made a twin, and then cut.
     let gate = Gate::default();
     bench
@@ -1135,34 +948,17 @@ async fn k5_has_networks_inside_connections_and_an_at_before_peers() {
         bench.make(&bench.legacy_spec("a")).await.unwrap(),
         bench.make(&bench.legacy_spec("b")).await.unwrap(),
     );
-    let read = bench.dialect.get(&a, &call()).await.unwrap();
+    let read = bench.get(&a).await.unwrap();
     assert_eq!(read.peer.id, "198.51.100.20");
     assert_eq!(read.native["peer_id"], Value::from("@198.51.100.20"));
     assert!(read.managed);
     bench.forget_requests();
-    for seen in bench.look(&[&a, &b]).await {
+    for seen in bench.look_at_all(&[&a, &b]).await {
         assert_eq!(seen.unwrap().state, State::Pending);
     }
     assert_eq!(bench.queries(), [format!("{CONNECTIONS}?")]);
     bench.cloud.state().vanish(Kind::Connection, &b);
     assert_eq!(bench.look_at(&b).await.unwrap().state, State::Deleted);
-}
-
-#[tokio::test]
-async fn throttling_slows_the_account_down() {
-    let bench = Bench::stock();
-    let id = bench.made("a").await;
-    let before = bench.dialect.usage();
-    let throttled = Answer::status(StatusCode::TOO_MANY_REQUESTS).retry_after(60);
-    bench
-        .cloud
-        .faults()
-        .inject(Rule::on(Method::GET, CONNECTIONS, Fault::Answer(throttled)).times(1));
-    let error = bench.look_at(&id).await.unwrap_err();
-    assert_error(&error, ErrorKind::Throttled, ErrorReason::UpstreamThrottled);
-    assert_eq!(error.context.retry_after, Some(Duration::from_secs(60)));
-    let after = bench.dialect.usage();
-    assert!(after.paused_for.is_some() && after.rate_limit < before.rate_limit);
 }
 
 /// What the cloud answers to a LIST of connections, with these rows instead of its own.
@@ -1173,12 +969,7 @@ fn lists(bench: &Bench, rows: Value) {
     bench.cloud.faults().inject(rule);
 }
 
-fn every_variant() -> [OpenstackOptions; 3] {
-    [Variant::Neutron, Variant::Otc, Variant::K5].map(|variant| OpenstackOptions {
-        variant,
-        ..OpenstackOptions::default()
-    })
-}
+const EVERY_VARIANT: [Variant; 3] = [Variant::Neutron, Variant::Otc, Variant::K5];
 
 /// A connection that this variant takes.
 fn taken(bench: &Bench, variant: Variant, name: &str) -> ConnectionSpec {
@@ -1190,15 +981,11 @@ fn taken(bench: &Bench, variant: Variant, name: &str) -> ConnectionSpec {
 
 #[tokio::test]
 async fn a_row_without_an_id_breaks_a_list_and_one_that_comes_twice_is_listed_once() {
-    for options in every_variant() {
-        let variant = options.variant;
-        let bench = Bench::new(options);
+    for variant in EVERY_VARIANT {
+        let bench = Bench::of(variant);
         let id = bench.make(&taken(&bench, variant, "a")).await.unwrap();
         let row = bench.cloud.state().row(Kind::Connection, &id).unwrap();
-        let first = PageRequest {
-            size: 50,
-            ..PageRequest::default()
-        };
+        let first = page(50);
         for odd in [
             json!({"name": "b"}),
             json!({"id": "", "name": "b"}),
@@ -1208,7 +995,7 @@ async fn a_row_without_an_id_breaks_a_list_and_one_that_comes_twice_is_listed_on
             json!(null),
         ] {
             lists(&bench, json!([row, odd]));
-            let error = bench.dialect.list(&first, &call()).await.unwrap_err();
+            let error = bench.list(&first).await.unwrap_err();
             assert_error(
                 &error,
                 ErrorKind::Unavailable,
@@ -1216,7 +1003,7 @@ async fn a_row_without_an_id_breaks_a_list_and_one_that_comes_twice_is_listed_on
             );
             assert!(error.message.contains("row 2 has no `id`"), "{error}");
             // A look asks for what a list does not name.
-            for seen in bench.look(&[&id, &id]).await {
+            for seen in bench.look_at_all(&[&id, &id]).await {
                 assert_eq!(seen.unwrap().state, State::Pending, "{variant:?}");
             }
             bench.cloud.faults().clear();
@@ -1224,7 +1011,7 @@ async fn a_row_without_an_id_breaks_a_list_and_one_that_comes_twice_is_listed_on
         let mut later = row.clone();
         later["name"] = "later".into();
         lists(&bench, json!([row, later, row]));
-        let page = bench.dialect.list(&first, &call()).await.unwrap();
+        let page = bench.list(&first).await.unwrap();
         let names: Vec<&str> = page
             .connections
             .iter()
@@ -1237,16 +1024,13 @@ async fn a_row_without_an_id_breaks_a_list_and_one_that_comes_twice_is_listed_on
 #[tokio::test]
 async fn a_cloud_that_takes_only_one_of_several_fields_is_asked_for_all() {
     for taken in [FieldsTaken::First, FieldsTaken::Last] {
-        let bench = Bench::new(OpenstackOptions {
-            variant: Variant::Otc,
-            ..OpenstackOptions::default()
-        });
+        let bench = Bench::of(Variant::Otc);
         bench.cloud.state().set_fields_taken(taken);
-        bench.dialect.probe(&call()).await.unwrap();
+        bench.probe().await.unwrap();
         let (a, b) = (bench.made("a").await, bench.made("b").await);
         bench.cloud.state().agent_reports(&a, "ACTIVE");
         let states = async || {
-            let seen = bench.look(&[&a, &b]).await;
+            let seen = bench.look_at_all(&[&a, &b]).await;
             let states: Vec<State> = seen.iter().map(|it| it.as_ref().unwrap().state).collect();
             states
         };
@@ -1260,43 +1044,39 @@ async fn a_cloud_that_takes_only_one_of_several_fields_is_asked_for_all() {
         let twin = bench.made("a").await;
         assert_ne!(twin, a);
         assert_eq!(walk(&bench, 1, |_| {}).await.len(), 3);
-        bench.dialect.delete(&b, None, &call()).await.unwrap();
+        bench.delete(&b).await.unwrap();
         assert_eq!(bench.look_at(&b).await.unwrap().state, State::Deleted);
     }
 }
 
 #[tokio::test]
 async fn an_etag_does_not_depend_on_how_the_cloud_spells_what_is_the_same() {
-    let bench = Bench::new(OpenstackOptions {
-        variant: Variant::K5,
-        ..OpenstackOptions::default()
-    });
+    let bench = Bench::of(Variant::K5);
     let id = bench.make(&bench.legacy_spec("a")).await.unwrap();
     let state = bench.cloud.state();
     state.agent_reports(&id, "DOWN");
     for spelled_before in [false, true] {
         state.set_at_before_peer_id(spelled_before);
-        let read = bench.dialect.get(&id, &call()).await.unwrap();
+        let read = bench.get(&id).await.unwrap();
         assert_eq!(read.peer.id, "198.51.100.20");
         state.set_at_before_peer_id(!spelled_before);
-        let again = bench.dialect.get(&id, &call()).await.unwrap();
+        let again = bench.get(&id).await.unwrap();
         assert_eq!(read.etag, again.etag);
-        let mut renamed = named(&format!("after {spelled_before}"));
+        let mut renamed = renamed(&format!("after {spelled_before}"));
         renamed.etag = Some(read.etag);
-        bench.dialect.update(&id, &renamed, &call()).await.unwrap();
+        bench.update(&id, &renamed).await.unwrap();
     }
     // Another peer is another etag.
-    let before = bench.dialect.get(&id, &call()).await.unwrap().etag;
+    let before = bench.get(&id).await.unwrap().etag;
     state.set_attribute(Kind::Connection, &id, "peer_id", Some("other".into()));
-    let after = bench.dialect.get(&id, &call()).await.unwrap().etag;
+    let after = bench.get(&id).await.unwrap().etag;
     assert_ne!(before, after);
 }
 
 #[tokio::test]
 async fn gone_is_said_by_the_clouds_own_words_in_every_variant() {
-    for options in every_variant() {
-        let variant = options.variant;
-        let bench = Bench::new(options);
+    for variant in EVERY_VARIANT {
+        let bench = Bench::of(variant);
         let spec = taken(&bench, variant, "a");
         let id = bench.make(&spec).await.unwrap();
         let item = format!("{CONNECTIONS}/");
@@ -1305,14 +1085,10 @@ async fn gone_is_said_by_the_clouds_own_words_in_every_variant() {
             bench.cloud.faults().inject(rule);
             let at = format!("{variant:?} {shape:?}");
             for error in [
-                bench.dialect.get(&id, &call()).await.unwrap_err(),
+                bench.get(&id).await.unwrap_err(),
                 bench.look_at(&id).await.unwrap_err(),
-                bench.dialect.delete(&id, None, &call()).await.unwrap_err(),
-                bench
-                    .dialect
-                    .update(&id, &named("x"), &call())
-                    .await
-                    .unwrap_err(),
+                bench.delete(&id).await.unwrap_err(),
+                bench.update(&id, &renamed("x")).await.unwrap_err(),
             ] {
                 assert_eq!(error.reason, ErrorReason::UpstreamBrokenAnswer, "{at}");
             }
@@ -1323,9 +1099,9 @@ async fn gone_is_said_by_the_clouds_own_words_in_every_variant() {
         lists(&bench, json!([row]));
         bench.cloud.state().vanish(Kind::Connection, &id);
         for error in [
-            bench.dialect.get(&id, &call()).await.unwrap_err(),
+            bench.get(&id).await.unwrap_err(),
             bench.look_at(&id).await.unwrap_err(),
-            bench.dialect.delete(&id, None, &call()).await.unwrap_err(),
+            bench.delete(&id).await.unwrap_err(),
         ] {
             assert_eq!(
                 error.reason,
@@ -1335,7 +1111,7 @@ async fn gone_is_said_by_the_clouds_own_words_in_every_variant() {
         }
         bench.cloud.faults().clear();
         assert_eq!(bench.look_at(&id).await.unwrap().state, State::Deleted);
-        let gone = bench.dialect.delete(&id, None, &call()).await.unwrap_err();
+        let gone = bench.delete(&id).await.unwrap_err();
         assert_error(&gone, ErrorKind::NotFound, ErrorReason::ConnectionNotFound);
     }
 }
@@ -1351,9 +1127,8 @@ async fn dpd_actions_go_both_ways_in_every_variant_that_has_them() {
         (DpdAction::Disabled, "disabled"),
         (DpdAction::RestartByPeer, "restart-by-peer"),
     ];
-    for options in every_variant() {
-        let variant = options.variant;
-        let bench = Bench::new(options);
+    for variant in EVERY_VARIANT {
+        let bench = Bench::of(variant);
         let updated = bench.make(&taken(&bench, variant, "u")).await.unwrap();
         bench.cloud.state().agent_reports(&updated, "DOWN");
         for (action, word) in words {
@@ -1373,7 +1148,7 @@ async fn dpd_actions_go_both_ways_in_every_variant_that_has_them() {
                     assert_eq!(refused[0].field, "dpd.action");
                     assert!(refused[0].description.contains("hold or restart"));
                 }
-                let error = bench.dialect.create(&spec, &Mark::new(), &call()).await;
+                let error = bench.create(&spec).await;
                 let error = error.unwrap_err();
                 assert_eq!(error.reason, ErrorReason::UpstreamRejected, "{word}");
                 // What is there all the same is shown as it is.
@@ -1382,15 +1157,15 @@ async fn dpd_actions_go_both_ways_in_every_variant_that_has_them() {
                 state.set_attribute(Kind::Connection, &updated, "dpd", Some(dpd));
             } else {
                 let id = bench.make(&spec).await.unwrap();
-                let read = bench.dialect.get(&id, &call()).await.unwrap();
+                let read = bench.get(&id).await.unwrap();
                 assert_eq!(read.dpd, spec.dpd, "{variant:?} {word}");
                 let row = bench.cloud.state().row(Kind::Connection, &id).unwrap();
                 assert_eq!(row["dpd"]["action"], word, "{variant:?}");
                 assert_eq!(bench.dialect.refuse_update(&update), []);
-                let update = bench.dialect.update(&updated, &update, &call()).await;
+                let update = bench.update(&updated, &update).await;
                 update.unwrap();
             }
-            let read = bench.dialect.get(&updated, &call()).await.unwrap();
+            let read = bench.get(&updated).await.unwrap();
             assert_eq!(read.dpd, spec.dpd, "{variant:?} {word}");
         }
     }
@@ -1398,10 +1173,7 @@ async fn dpd_actions_go_both_ways_in_every_variant_that_has_them() {
 
 #[tokio::test]
 async fn k5_takes_an_ipv4_address_of_the_peer_and_nothing_else() {
-    let bench = Bench::new(OpenstackOptions {
-        variant: Variant::K5,
-        ..OpenstackOptions::default()
-    });
+    let bench = Bench::of(Variant::K5);
     bench.cloud.state().set_host("vpn.example", "198.51.100.9");
     let with = |address: &str| ConnectionSpec {
         peer_address: address.to_owned(),
@@ -1431,21 +1203,14 @@ async fn k5_takes_an_ipv4_address_of_the_peer_and_nothing_else() {
             assert_eq!(fields, ["peer.address"], "{address}");
             assert!(refused[0].description.contains("public IPv4 address"));
         }
-        let error = bench
-            .dialect
-            .create(&with(address), &Mark::new(), &call())
-            .await
-            .unwrap_err();
+        let error = bench.create(&with(address)).await.unwrap_err();
         assert_eq!(error.reason, ErrorReason::UpstreamRejected, "{address}");
     }
 }
 
 #[tokio::test]
 async fn open_telekom_cloud_takes_what_its_document_allows_and_no_more() {
-    let bench = Bench::new(OpenstackOptions {
-        variant: Variant::Otc,
-        ..OpenstackOptions::default()
-    });
+    let bench = Bench::of(Variant::Otc);
     let key = |key: &str| ConnectionSpec {
         authentication: Some(Authentication::Psk(Psk::new(key))),
         ..bench.spec("x")
@@ -1491,7 +1256,7 @@ async fn open_telekom_cloud_takes_what_its_document_allows_and_no_more() {
         let fields: Vec<&str> = found.iter().map(|it| it.field.as_str()).collect();
         assert_eq!(fields, [field]);
         assert_secret_free(&format!("{found:?}"));
-        let error = bench.dialect.create(&spec, &Mark::new(), &call()).await;
+        let error = bench.create(&spec).await;
         assert_eq!(error.unwrap_err().reason, ErrorReason::UpstreamRejected);
     }
 }
@@ -1499,17 +1264,11 @@ async fn open_telekom_cloud_takes_what_its_document_allows_and_no_more() {
 /// The two examples of its documents differ; the simulated one answers each way.
 #[tokio::test]
 async fn open_telekom_cloud_shows_one_connection_in_two_shapes() {
-    let bench = Bench::new(OpenstackOptions {
-        variant: Variant::Otc,
-        ..OpenstackOptions::default()
-    });
+    let bench = Bench::of(Variant::Otc);
     let id = bench.made("a").await;
-    let shown = bench.dialect.get(&id, &call()).await.unwrap();
-    let first = PageRequest {
-        size: 50,
-        ..PageRequest::default()
-    };
-    let listed = bench.dialect.list(&first, &call()).await.unwrap();
+    let shown = bench.get(&id).await.unwrap();
+    let first = page(50);
+    let listed = bench.list(&first).await.unwrap();
     let listed = &listed.connections[0];
     let details = |connection: &Connection| match &connection.details {
         Some(Details::Openstack(details)) => details.clone(),

@@ -110,67 +110,70 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     settings.check(listener.local_addr()?)?;
-    let settings = Arc::new(settings);
     let warnings = Arc::<Warnings>::default();
-    let guard = Arc::new(Guard::new(routes, &settings, &warnings, drain.clone()));
-    let opening = Newest::new(settings.max_opening);
-    let seats = Arc::new(Seats {
-        all: Arc::new(Semaphore::new(settings.max_connections)),
-        addresses: Addresses::new(settings.max_connections_per_address),
+    let serving = Arc::new(Serving {
+        guard: Arc::new(Guard::new(routes, &settings, &warnings, drain.clone())),
+        opening: Newest::new(settings.max_opening),
+        seats: Seats {
+            all: Arc::new(Semaphore::new(settings.max_connections)),
+            addresses: Addresses::new(settings.max_connections_per_address),
+        },
+        warnings,
+        drain,
+        settings,
     });
     // Owns the task of every connection; dropping it ends them all.
     let mut connections = JoinSet::new();
     let mut number = core::client::Client::default();
     let mut shutdown = pin!(shutdown);
     loop {
-        let (mut stream, peer) = tokio::select! {
+        let (stream, peer) = tokio::select! {
             biased;
             () = &mut shutdown => break,
             Some(_) = connections.join_next() => continue,
-            accepted = accept(&listener, &warnings) => accepted,
+            accepted = accept(&listener, &serving.warnings) => accepted,
         };
         // There is no need to hear what would be refused.
-        if let Some(why) = seats.full_for(peer.ip()) {
-            refused(&warnings, peer, why);
+        if let Some(why) = serving.seats.full_for(peer.ip()) {
+            serving.refused(peer, why);
             continue;
         }
         number.0 += 1;
-        let ticket = opening.enter();
-        let (guard, seats) = (Arc::clone(&guard), Arc::clone(&seats));
-        let (settings, warnings) = (Arc::clone(&settings), Arc::clone(&warnings));
-        let drain = drain.clone();
+        let ticket = serving.opening.enter();
+        let serving = Arc::clone(&serving);
         connections.spawn(async move {
-            let opened = open(&mut stream, ticket, &settings, &drain).await;
-            let served = match opened {
-                Ok(None) => Ok(()),
-                Ok(Some(read)) => match seats.take(peer.ip()) {
-                    Ok(_seat) => {
-                        let stream = Again::new(read, stream);
-                        serve_connection(stream, peer, number, guard, &settings, &drain).await
-                    }
-                    Err(why) => {
-                        refused(&warnings, peer, why);
-                        Ok(())
-                    }
-                },
-                Err(error) => Err(error.into()),
-            };
-            if let Err(error) = served {
+            if let Err(error) = serving.connection(stream, peer, number, ticket).await {
                 tracing::debug!(%peer, %error, "a connection ended");
             }
         });
     }
 
     drop(listener);
-    drain.cancel();
+    serving.drain.cancel();
     let all_closed = async { while connections.join_next().await.is_some() {} };
-    if timeout(settings.drain_grace, all_closed).await.is_err() {
+    if timeout(serving.settings.drain_grace, all_closed)
+        .await
+        .is_err()
+    {
         let left = connections.len();
         tracing::warn!(left, "connections did not close within the grace period");
         connections.shutdown().await;
     }
     Ok(())
 }
+
+/// What all connections share.
+struct Serving {
+    settings: Settings,
+    guard: Arc<Guard>,
+    /// Those whose client has not said its preface.
+    opening: Newest,
+    seats: Seats,
+    warnings: Arc<Warnings>,
+    drain: CancellationToken,
+}
+
+type Broken = Box<dyn std::error::Error + Send + Sync>;
 
 /// The connections that there may be.
 struct Seats {
@@ -200,12 +203,6 @@ impl Seats {
     }
 }
 
-fn refused(warnings: &Warnings, peer: SocketAddr, why: &str) {
-    if let Some(suppressed) = warnings.due(Kind::Refused, peer.ip()) {
-        tracing::warn!(%peer, why, suppressed, "refused a connection");
-    }
-}
-
 /// The next connection. Failing to accept one (too many open files, a client already gone) is no reason
 /// to stop.
 async fn accept<L: Listener>(listener: &L, warnings: &Warnings) -> (L::Connection, SocketAddr) {
@@ -222,65 +219,91 @@ async fn accept<L: Listener>(listener: &L, warnings: &Warnings) -> (L::Connectio
     }
 }
 
-/// What the client says first. `None` if it says nothing, or not in time for others who want to.
-async fn open(
-    stream: &mut impl Connection,
-    ticket: Ticket,
-    settings: &Settings,
-    drain: &CancellationToken,
-) -> io::Result<Option<Bytes>> {
-    tokio::select! {
-        biased;
-        () = drain.cancelled() => Ok(None),
-        read = timeout(settings.preface_timeout, preface::read(stream)) => read?,
-        () = ticket => Ok(None),
+impl Serving {
+    fn refused(&self, peer: SocketAddr, why: &str) {
+        if let Some(suppressed) = self.warnings.due(Kind::Refused, peer.ip()) {
+            tracing::warn!(%peer, why, suppressed, "refused a connection");
+        }
     }
-}
 
-async fn serve_connection(
-    stream: Again<impl Connection>,
-    peer: SocketAddr,
-    number: core::client::Client,
-    guard: Arc<Guard>,
-    settings: &Settings,
-    drain: &CancellationToken,
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    stream.get_ref().no_delay()?;
-    let client = guard.client(peer.ip());
-    let tasks = Tasks {
-        client: Arc::clone(&client),
-        answer_timeout: settings.answer_timeout,
-    };
-    let mut builder = auto::Builder::new(tasks).http2_only();
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(settings.keepalive_interval)
-        .keep_alive_timeout(settings.keepalive_timeout)
-        .max_concurrent_streams(settings.max_calls_per_connection)
-        .initial_connection_window_size(WINDOW)
-        .initial_stream_window_size(WINDOW)
-        .max_header_list_size(settings.max_header_bytes);
-    // Boxed, because the task of a call keeps the room that this takes for as long as its answer lasts: two KiB for
-    // each stream.
-    let caller = Arc::clone(&client);
-    let service = hyper::service::service_fn(move |request| {
-        let answer = call::answer(Arc::clone(&guard), Arc::clone(&caller), request);
-        Box::pin(number.serve(answer))
-    });
-    let socket = TokioIo::new(Copied(Writing::new(stream, settings.answer_timeout)));
-    let mut connection = pin!(builder.serve_connection(socket, service));
-    let mut stuck = pin!(stuck(&client, settings.answer_timeout));
-    tokio::select! {
-        biased;
-        ended = Patient::new(connection.as_mut()) => return ended,
-        () = stuck.as_mut() => return Err(NOT_READ.into()),
-        () = drain.cancelled() => connection.as_mut().graceful_shutdown(),
+    /// Serves one connection from its preface to its end.
+    async fn connection(
+        &self,
+        mut stream: impl Connection,
+        peer: SocketAddr,
+        number: core::client::Client,
+        ticket: Ticket,
+    ) -> Result<(), Broken> {
+        let Some(read) = self.open(&mut stream, ticket).await? else {
+            return Ok(());
+        };
+        match self.seats.take(peer.ip()) {
+            Ok(_seat) => self.serve(Again::new(read, stream), peer, number).await,
+            Err(why) => {
+                self.refused(peer, why);
+                Ok(())
+            }
+        }
     }
-    tokio::select! {
-        biased;
-        ended = connection => ended,
-        () = stuck => Err(NOT_READ.into()),
+
+    /// What the client says first. `None` if it says nothing, or not in time for others who want to.
+    async fn open(
+        &self,
+        stream: &mut impl Connection,
+        ticket: Ticket,
+    ) -> io::Result<Option<Bytes>> {
+        tokio::select! {
+            biased;
+            () = self.drain.cancelled() => Ok(None),
+            read = timeout(self.settings.preface_timeout, preface::read(stream)) => read?,
+            () = ticket => Ok(None),
+        }
+    }
+
+    async fn serve(
+        &self,
+        stream: Again<impl Connection>,
+        peer: SocketAddr,
+        number: core::client::Client,
+    ) -> Result<(), Broken> {
+        let settings = &self.settings;
+        stream.get_ref().no_delay()?;
+        let client = self.guard.client(peer.ip());
+        let tasks = Tasks {
+            client: Arc::clone(&client),
+            answer_timeout: settings.answer_timeout,
+        };
+        let mut builder = auto::Builder::new(tasks).http2_only();
+        builder
+            .http2()
+            .timer(TokioTimer::new())
+            .keep_alive_interval(settings.keepalive_interval)
+            .keep_alive_timeout(settings.keepalive_timeout)
+            .max_concurrent_streams(settings.max_calls_per_connection)
+            .initial_connection_window_size(WINDOW)
+            .initial_stream_window_size(WINDOW)
+            .max_header_list_size(settings.max_header_bytes);
+        // Boxed, because the task of a call keeps the room that this takes for as long as its answer lasts: two KiB for
+        // each stream.
+        let (guard, caller) = (Arc::clone(&self.guard), Arc::clone(&client));
+        let service = hyper::service::service_fn(move |request| {
+            let answer = call::answer(Arc::clone(&guard), Arc::clone(&caller), request);
+            Box::pin(number.serve(answer))
+        });
+        let socket = TokioIo::new(Copied(Writing::new(stream, settings.answer_timeout)));
+        let mut connection = pin!(builder.serve_connection(socket, service));
+        let mut stuck = pin!(stuck(&client, settings.answer_timeout));
+        tokio::select! {
+            biased;
+            ended = Patient::new(connection.as_mut()) => return ended,
+            () = stuck.as_mut() => return Err(NOT_READ.into()),
+            () = self.drain.cancelled() => connection.as_mut().graceful_shutdown(),
+        }
+        tokio::select! {
+            biased;
+            ended = connection => ended,
+            () = stuck => Err(NOT_READ.into()),
+        }
     }
 }
 

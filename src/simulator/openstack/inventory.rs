@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::simulator::openstack::identity::{ApplicationCredential, Identity, Project, User};
 use crate::simulator::openstack::kinds::Kind;
@@ -220,49 +220,41 @@ impl Inventory {
             let legacy = json!({"subnet_id": owned.legacy_subnet_id});
             let local = json!({"type": "subnet", "endpoints": [owned.subnet_id]});
             let peer = json!({"type": "cidr", "endpoints": ["192.168.77.0/24", "192.168.78.0/24"]});
-            for (kind, id, name, parts) in [
-                (
-                    Kind::IkePolicy,
-                    owned.ike_policy_id,
-                    "ike",
-                    vec![&policy, &ike],
-                ),
-                (
-                    Kind::IpsecPolicy,
-                    owned.ipsec_policy_id,
-                    "ipsec",
-                    vec![&policy, &ipsec],
-                ),
-                (Kind::VpnService, owned.service_id, "vpn", vec![&service]),
-                (
-                    Kind::VpnService,
-                    owned.legacy_service_id,
-                    "vpn-legacy",
-                    vec![&service, &legacy],
-                ),
-                (
-                    Kind::EndpointGroup,
-                    owned.local_group_id,
-                    "local",
-                    vec![&local],
-                ),
-                (
-                    Kind::EndpointGroup,
-                    owned.peer_group_id,
-                    "peer",
-                    vec![&peer],
-                ),
-            ] {
+            let mut put = |kind, id: &str, name: &str, parts: &[&Value]| {
                 let ends = json!({"id": id, "tenant_id": owned.project_id, "name": name, "description": ""});
                 let project = json!({"project_id": owned.project_id});
-                let parts = std::iter::once(&ends).chain(parts).chain([&project]);
-                let fields: Map<String, Value> = parts
-                    .filter_map(Value::as_object)
-                    .flatten()
-                    .map(pair)
-                    .collect();
-                cloud.insert(kind, Row::new(fields));
-            }
+                let parts = std::iter::once(&ends)
+                    .chain(parts.iter().copied())
+                    .chain([&project]);
+                let fields = parts.filter_map(Value::as_object).flatten().map(pair);
+                cloud.insert(kind, Row::new(fields.collect()));
+            };
+            put(
+                Kind::IkePolicy,
+                owned.ike_policy_id,
+                "ike",
+                &[&policy, &ike],
+            );
+            put(
+                Kind::IpsecPolicy,
+                owned.ipsec_policy_id,
+                "ipsec",
+                &[&policy, &ipsec],
+            );
+            put(Kind::VpnService, owned.service_id, "vpn", &[&service]);
+            put(
+                Kind::VpnService,
+                owned.legacy_service_id,
+                "vpn-legacy",
+                &[&service, &legacy],
+            );
+            put(
+                Kind::EndpointGroup,
+                owned.local_group_id,
+                "local",
+                &[&local],
+            );
+            put(Kind::EndpointGroup, owned.peer_group_id, "peer", &[&peer]);
         }
     }
 

@@ -195,91 +195,78 @@ fn check(attribute: &Attribute, variant: Variant, value: &mut Value) -> Result<(
 
 /// The reason why a value is refused, in neutron-lib's words.
 fn validate(check: Check, variant: Variant, value: &Value) -> Result<(), String> {
+    let said = || python_str(value);
+    let number = || integer(value).ok_or_else(|| format!("'{}' is not an integer", said()));
     match check {
         Check::Anything | Check::Boolean | Check::List => Ok(()),
         Check::Integer | Check::NonNegative => {
-            let number = integer(value)
-                .ok_or_else(|| format!("'{}' is not an integer", python_str(value)))?;
-            if number < 0 {
-                Err(format!("'{number}' should be non-negative"))
-            } else {
-                Ok(())
-            }
+            let number = number()?;
+            demand(number >= 0, || format!("'{number}' should be non-negative"))
         }
         Check::AtLeast(least) => {
-            let number = integer(value)
-                .ok_or_else(|| format!("'{}' is not an integer", python_str(value)))?;
-            if number < least {
-                return Err(format!(
-                    "'{number}' is too small - must be at least '{least}'"
-                ));
-            }
-            Ok(())
+            let number = number()?;
+            let wrong = || format!("'{number}' is too small - must be at least '{least}'");
+            demand(number >= least, wrong)
         }
         Check::Text(most) => {
-            let Value::String(text) = value else {
-                return Err(format!("'{}' is not a valid string", python_str(value)));
-            };
-            match most {
-                Some(most) if text.chars().count() > most => {
-                    Err(format!("'{text}' exceeds maximum length of {most}"))
-                }
-                _ => Ok(()),
-            }
+            let text = value.as_str();
+            let text = text.ok_or_else(|| format!("'{}' is not a valid string", said()))?;
+            let most = most.unwrap_or(usize::MAX);
+            let wrong = || format!("'{text}' exceeds maximum length of {most}");
+            demand(text.chars().count() <= most, wrong)
         }
         Check::UuidOrNull if value.is_null() => Ok(()),
-        Check::Uuid | Check::UuidOrNull => match value.as_str() {
-            Some(text) if is_uuid(text) => Ok(()),
-            _ => Err(format!("'{}' is not a valid UUID", python_str(value))),
-        },
+        Check::Uuid | Check::UuidOrNull => {
+            let wrong = || format!("'{}' is not a valid UUID", said());
+            demand(value.as_str().is_some_and(is_uuid), wrong)
+        }
         Check::Choice(words) => {
-            let known = value
-                .as_str()
-                .is_some_and(|word| variant.words(words).contains(&word));
-            if known {
-                Ok(())
-            } else {
-                Err(format!("{} is not in valid_values", python_str(value)))
-            }
+            let is_known = |word| variant.words(words).contains(&word);
+            let wrong = || format!("{} is not in valid_values", said());
+            demand(value.as_str().is_some_and(is_known), wrong)
         }
-        Check::Cidrs => {
-            let cidrs = value.as_array().map(Vec::as_slice).unwrap_or_default();
-            let mut seen = HashSet::new();
-            for cidr in cidrs {
-                let text = python_str(cidr);
-                if !is_cidr(&text) {
-                    return Err(format!("'{text}' is not a valid IP subnet"));
-                }
-                if !seen.insert(text) {
-                    return Err(format!(
-                        "Duplicate items in the list: '{}'",
-                        python_str(cidr)
-                    ));
-                }
-            }
-            Ok(())
-        }
-        Check::Members(members) => {
-            let Value::Object(object) = value else {
-                return Err(format!("'{}' is not a dictionary", python_str(value)));
-            };
-            let known = |name: &str| members.iter().any(|(member, _)| *member == name);
-            let unknown: Vec<_> = object
-                .keys()
-                .map(String::as_str)
-                .filter(|name| !known(name))
-                .collect();
-            if !unknown.is_empty() {
-                return Err(format!("Unexpected keys supplied: {}", unknown.join(", ")));
-            }
-            for (name, check) in members {
-                if let Some(value) = object.get(*name) {
-                    validate(*check, variant, value)?;
-                }
-            }
-            Ok(())
+        Check::Cidrs => validate_cidrs(value),
+        Check::Members(members) => validate_members(members, variant, value),
+    }
+}
+
+fn demand(is_fine: bool, wrong: impl FnOnce() -> String) -> Result<(), String> {
+    if is_fine { Ok(()) } else { Err(wrong()) }
+}
+
+fn validate_cidrs(value: &Value) -> Result<(), String> {
+    let mut seen = HashSet::new();
+    for cidr in value.as_array().into_iter().flatten() {
+        let text = python_str(cidr);
+        demand(is_cidr(&text), || {
+            format!("'{text}' is not a valid IP subnet")
+        })?;
+        demand(seen.insert(text), || {
+            format!("Duplicate items in the list: '{}'", python_str(cidr))
+        })?;
+    }
+    Ok(())
+}
+
+fn validate_members(
+    members: &[(&str, Check)],
+    variant: Variant,
+    value: &Value,
+) -> Result<(), String> {
+    let object = value.as_object();
+    let object = object.ok_or_else(|| format!("'{}' is not a dictionary", python_str(value)))?;
+    let known = |name: &str| members.iter().any(|(member, _)| *member == name);
+    let names = object.keys().map(String::as_str);
+    let unknown: Vec<_> = names.filter(|name| !known(name)).collect();
+    demand(unknown.is_empty(), || {
+        format!("Unexpected keys supplied: {}", unknown.join(", "))
+    })?;
+    for (name, check) in members {
+        if let Some(value) = object.get(*name) {
+            validate(*check, variant, value)?;
         }
     }
+    Ok(())
 }
 
 /// An integer, also one that came as text.

@@ -19,7 +19,7 @@ const NOWHERE: &str = "00000000-0000-0000-0000-000000000000";
 /// What a refusal is: code, reason, what the cloud said (`status type`, empty if it was not asked), fields.
 type Expected<'a> = (Code, &'a str, &'a str, &'a [&'a str]);
 
-fn reference<'a>(fields: &'a [&'a str], said: &'a str) -> Expected<'a> {
+const fn reference(fields: &'static [&'static str], said: &'static str) -> Expected<'static> {
     (
         Code::FailedPrecondition,
         "REFERENCE_NOT_FOUND",
@@ -28,17 +28,17 @@ fn reference<'a>(fields: &'a [&'a str], said: &'a str) -> Expected<'a> {
     )
 }
 
-fn refused<'a>(said: &'a str, fields: &'a [&'a str]) -> Expected<'a> {
+const fn refused(said: &'static str, fields: &'static [&'static str]) -> Expected<'static> {
     (Code::InvalidArgument, "UPSTREAM_REJECTED", said, fields)
 }
 
 /// Malformed whatever the cloud.
-fn beforehand<'a>(fields: &'a [&'a str]) -> Expected<'a> {
+const fn beforehand(fields: &'static [&'static str]) -> Expected<'static> {
     (Code::InvalidArgument, "INVALID_FIELD", "", fields)
 }
 
 /// Well formed, and nothing for this cloud.
-fn cannot<'a>(fields: &'a [&'a str]) -> Expected<'a> {
+const fn cannot(fields: &'static [&'static str]) -> Expected<'static> {
     (Code::FailedPrecondition, "NOT_EXPRESSIBLE", "", fields)
 }
 
@@ -171,19 +171,296 @@ impl Props {
     }
 }
 
-type Row<'a> = (
-    &'a str,
-    Box<dyn FnOnce(&mut pb::Connection) + Send + 'a>,
-    Expected<'a>,
-);
+/// What somebody gets wrong in a connection that is well otherwise.
+type Edit = fn(&mut pb::Connection, &Props);
 
-fn row<'a>(
-    what: &'a str,
-    edit: impl FnOnce(&mut pb::Connection) + Send + 'a,
-    expected: Expected<'a>,
-) -> Row<'a> {
-    (what, Box::new(edit), expected)
+fn local() -> String {
+    seeded("DEMO", "LOCAL_ENDPOINT_GROUP")
 }
+
+fn remote() -> String {
+    seeded("DEMO", "PEER_ENDPOINT_GROUP")
+}
+
+/// A service with a subnet.
+fn legacy() -> String {
+    named("vpnServices", &seeded("DEMO", "LEGACY_VPN_SERVICE"))
+}
+
+/// What cannot be made.
+const MISTAKES: &[(&str, Edit, Expected<'static>)] = &[
+    // What it refers to.
+    (
+        "no such IKE policy",
+        |c, _| c.ike_policy = named("ikePolicies", NOWHERE),
+        reference(&["ike_policy"], "404 IKEPolicyNotFound"),
+    ),
+    (
+        "no such IPsec policy",
+        |c, _| c.ipsec_policy = named("ipsecPolicies", NOWHERE),
+        reference(&["ipsec_policy"], "404 IPsecPolicyNotFound"),
+    ),
+    (
+        "another project's IKE policy",
+        |c, _| c.ike_policy = named("ikePolicies", &seeded("OTHER", "IKE_POLICY")),
+        reference(&["ike_policy"], "404 IKEPolicyNotFound"),
+    ),
+    (
+        "another project's VPN service",
+        |c, _| c.vpn_service = named("vpnServices", &seeded("OTHER", "VPN_SERVICE")),
+        reference(&["vpn_service"], "404 VPNServiceNotFound"),
+    ),
+    // The cloud's own answer is a 500; what it says of the service is asked afterwards.
+    (
+        "no such VPN service",
+        |c, _| c.vpn_service = named("vpnServices", NOWHERE),
+        reference(&["vpn_service"], "404 VPNServiceNotFound"),
+    ),
+    (
+        "no such local group",
+        |c, _| c.selectors = groups(NOWHERE, &remote()),
+        reference(&["policy_based"], "404 VPNEndpointGroupNotFound"),
+    ),
+    (
+        "no such peer group",
+        |c, _| c.selectors = groups(&local(), NOWHERE),
+        reference(&["policy_based"], "404 VPNEndpointGroupNotFound"),
+    ),
+    (
+        "an id that is none",
+        |c, _| c.ike_policy = named("ikePolicies", "x"),
+        refused("400 HTTPBadRequest", &[]),
+    ),
+    // What does not go together.
+    (
+        "groups swapped",
+        |c, _| c.selectors = groups(&remote(), &local()),
+        refused("400 WrongEndpointGroupType", &["policy_based"]),
+    ),
+    (
+        "networks on a service without a subnet",
+        |c, _| c.selectors = networks(&["192.168.5.0/24"]),
+        refused(
+            "400 PeerCidrsInvalid",
+            &["policy_based.rules[0].destinations"],
+        ),
+    ),
+    (
+        "groups on a service with a subnet",
+        |c, _| c.vpn_service = legacy(),
+        refused(
+            "400 MissingPeerCidrs",
+            &["policy_based.rules[0].destinations"],
+        ),
+    ),
+    (
+        "IPv4 and IPv6 networks",
+        |c, _| {
+            c.vpn_service = legacy();
+            c.selectors = networks(&["192.168.5.0/24", "2001:db8:5::/64"]);
+        },
+        refused(
+            "400 MixedIPVersionsForPeerCidrs",
+            &["policy_based.rules[0].destinations"],
+        ),
+    ),
+    (
+        "IPv6 here, IPv4 there",
+        |c, props| c.selectors = groups(&props.group_v6, &remote()),
+        refused("400 MixedIPVersionsForIPSecConnection", &["peer.address"]),
+    ),
+    (
+        "mtu below 1280 with IPv6",
+        |c, props| {
+            c.selectors = groups(&props.group_v6, &props.networks_v6);
+            c.mtu = Some(1279);
+        },
+        refused("400 IPsecSiteConnectionMtuError", &["mtu"]),
+    ),
+    (
+        "an ah-esp policy",
+        |c, props| c.ipsec_policy = named("ipsecPolicies", &props.policy_ah),
+        refused("400 IpsecValidationFailure", &["ipsec_policy"]),
+    ),
+    (
+        "a host name that does not resolve",
+        |c, _| peer(c).address = "no.such.host.invalid".into(),
+        refused("400 VPNPeerAddressNotResolved", &["peer.address"]),
+    ),
+    // Refused before anything is sent; the cloud would answer 400 or 500.
+    (
+        "no peer address",
+        |c, _| peer(c).address.clear(),
+        beforehand(&["peer.address"]),
+    ),
+    (
+        "no key",
+        |c, _| peer(c).authentication = None,
+        beforehand(&["peer.psk"]),
+    ),
+    (
+        "an empty key",
+        |c, _| peer(c).authentication = key(""),
+        beforehand(&["peer.psk"]),
+    ),
+    (
+        "a key of 300 characters",
+        |c, _| peer(c).authentication = key(&"k".repeat(300)),
+        cannot(&["peer.psk"]),
+    ),
+    (
+        "a key with an emoji",
+        |c, _| peer(c).authentication = key("\u{1f511}"),
+        cannot(&["peer.psk"]),
+    ),
+    (
+        "a name with an emoji",
+        |c, _| c.display_name = "\u{1f511}".into(),
+        cannot(&["display_name"]),
+    ),
+    (
+        "a name of 256 characters",
+        |c, _| c.display_name = "n".repeat(256),
+        cannot(&["display_name"]),
+    ),
+    (
+        "a description of 256 characters",
+        |c, _| c.description = "d".repeat(256),
+        cannot(&["description"]),
+    ),
+    (
+        "a peer address of 300 characters",
+        |c, _| peer(c).address = "a".repeat(300),
+        beforehand(&["peer.address"]),
+    ),
+    (
+        "a peer id of 300 characters",
+        |c, _| peer(c).id = "i".repeat(300),
+        cannot(&["peer.id"]),
+    ),
+    (
+        "no VPN service",
+        |c, _| c.vpn_service.clear(),
+        cannot(&["vpn_service"]),
+    ),
+    (
+        "no policies",
+        |c, _| {
+            c.ike_policy.clear();
+            c.ipsec_policy.clear();
+        },
+        cannot(&["ike_policy", "ipsec_policy"]),
+    ),
+    (
+        "no selectors",
+        |c, _| c.selectors = None,
+        beforehand(&["policy_based"]),
+    ),
+    (
+        "only the local group",
+        |c, _| {
+            c.selectors = groups(&local(), "").map(|s| match s {
+                pb::connection::Selectors::PolicyBased(mut it) => {
+                    it.peer_endpoint_group.clear();
+                    pb::connection::Selectors::PolicyBased(it)
+                }
+                other @ pb::connection::Selectors::RouteBased(_) => other,
+            })
+        },
+        beforehand(&["policy_based.peer_endpoint_group"]),
+    ),
+    (
+        "a service with a subnet and no networks",
+        |c, _| {
+            c.vpn_service = legacy();
+            c.selectors = networks(&[]);
+        },
+        cannot(&["policy_based.rules[0].destinations"]),
+    ),
+    (
+        "a network of more than 32 characters",
+        |c, _| {
+            c.vpn_service = legacy();
+            c.selectors = networks(&["2001:0db8:0000:0000:0000:0000:0000:0000/64"]);
+        },
+        cannot(&["policy_based.rules[0].destinations"]),
+    ),
+    (
+        "a network that is none",
+        |c, _| {
+            c.vpn_service = legacy();
+            c.selectors = networks(&["2.1.4..0/24"]);
+        },
+        beforehand(&["policy_based.rules[0].destinations[0]"]),
+    ),
+    (
+        "a dead peer's timeout as long as the interval",
+        |c, _| c.dpd = dpd(30, 30),
+        beforehand(&["dpd.timeout"]),
+    ),
+    (
+        "an interval above the default timeout",
+        |c, _| {
+            c.dpd = dpd(121, 0);
+            c.dpd.as_mut().unwrap().timeout = None;
+        },
+        cannot(&["dpd.timeout"]),
+    ),
+    (
+        "a negative interval",
+        |c, _| c.dpd = dpd(-1, 30),
+        beforehand(&["dpd.interval"]),
+    ),
+    ("an mtu of 67", |c, _| c.mtu = Some(67), cannot(&["mtu"])),
+    ("an mtu of 0", |c, _| c.mtu = Some(0), cannot(&["mtu"])),
+    (
+        "an initiation that is not known",
+        |c, _| c.initiation = 99,
+        beforehand(&["initiation"]),
+    ),
+    (
+        "on demand",
+        |c, _| c.set_initiation(pb::Initiation::OnDemand),
+        cannot(&["initiation"]),
+    ),
+    (
+        "by routes",
+        |c, _| {
+            c.selectors = Some(pb::connection::Selectors::RouteBased(pb::RouteBased {
+                tunnel_interfaces: vec![pb::TunnelInterface {
+                    addresses: vec!["169.254.1.1/30".into()],
+                    ..pb::TunnelInterface::default()
+                }],
+            }))
+        },
+        cannot(&["route_based"]),
+    ),
+    (
+        "everything wrong at once",
+        |c, _| {
+            peer(c).address.clear();
+            peer(c).authentication = None;
+            c.selectors = None;
+        },
+        beforehand(&["peer.address", "peer.psk", "policy_based"]),
+    ),
+];
+
+/// What only looks wrong.
+const TAKEN: &[(&str, Edit)] = &[
+    ("a network with host bits", |c, _| {
+        c.vpn_service = legacy();
+        c.selectors = networks(&["192.168.5.1/24"]);
+    }),
+    ("a key with quotes, a backslash and a line break", |c, _| {
+        peer(c).authentication = key("a'b\"c\\d\ne")
+    }),
+    ("an empty peer id", |c, _| peer(c).id.clear()),
+    ("a peer over IPv6", |c, props| {
+        c.selectors = groups(&props.group_v6, &props.networks_v6);
+        peer(c).address = "2001:db8:99::1".into();
+    }),
+];
 
 #[ignore = "needs a real Neutron, see tests/live/openstack/README.md"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -191,307 +468,18 @@ async fn each_refusal_to_make_one_says_why_and_where() {
     let _shared = cloud::shared().await;
     let running = gateway(&Login::demo()).await;
     let props = Props::new().await;
-    let (local, remote) = (
-        seeded("DEMO", "LOCAL_ENDPOINT_GROUP"),
-        seeded("DEMO", "PEER_ENDPOINT_GROUP"),
-    );
-    let legacy = named("vpnServices", &seeded("DEMO", "LEGACY_VPN_SERVICE"));
-    let of_other = |collection, what| named(collection, &seeded("OTHER", what));
-
-    let rows: Vec<Row<'_>> = vec![
-        // What it refers to.
-        row(
-            "no such IKE policy",
-            |c| c.ike_policy = named("ikePolicies", NOWHERE),
-            reference(&["ike_policy"], "404 IKEPolicyNotFound"),
-        ),
-        row(
-            "no such IPsec policy",
-            |c| c.ipsec_policy = named("ipsecPolicies", NOWHERE),
-            reference(&["ipsec_policy"], "404 IPsecPolicyNotFound"),
-        ),
-        row(
-            "another project's IKE policy",
-            |c| c.ike_policy = of_other("ikePolicies", "IKE_POLICY"),
-            reference(&["ike_policy"], "404 IKEPolicyNotFound"),
-        ),
-        row(
-            "another project's VPN service",
-            |c| c.vpn_service = of_other("vpnServices", "VPN_SERVICE"),
-            reference(&["vpn_service"], "404 VPNServiceNotFound"),
-        ),
-        // The cloud's own answer is a 500; what it says of the service is asked afterwards.
-        row(
-            "no such VPN service",
-            |c| c.vpn_service = named("vpnServices", NOWHERE),
-            reference(&["vpn_service"], "404 VPNServiceNotFound"),
-        ),
-        row(
-            "no such local group",
-            |c| c.selectors = groups(NOWHERE, &remote),
-            reference(&["policy_based"], "404 VPNEndpointGroupNotFound"),
-        ),
-        row(
-            "no such peer group",
-            |c| c.selectors = groups(&local, NOWHERE),
-            reference(&["policy_based"], "404 VPNEndpointGroupNotFound"),
-        ),
-        row(
-            "an id that is none",
-            |c| c.ike_policy = named("ikePolicies", "x"),
-            refused("400 HTTPBadRequest", &[]),
-        ),
-        // What does not go together.
-        row(
-            "groups swapped",
-            |c| c.selectors = groups(&remote, &local),
-            refused("400 WrongEndpointGroupType", &["policy_based"]),
-        ),
-        row(
-            "networks on a service without a subnet",
-            |c| c.selectors = networks(&["192.168.5.0/24"]),
-            refused(
-                "400 PeerCidrsInvalid",
-                &["policy_based.rules[0].destinations"],
-            ),
-        ),
-        row(
-            "groups on a service with a subnet",
-            |c| c.vpn_service.clone_from(&legacy),
-            refused(
-                "400 MissingPeerCidrs",
-                &["policy_based.rules[0].destinations"],
-            ),
-        ),
-        row(
-            "IPv4 and IPv6 networks",
-            |c| {
-                c.vpn_service.clone_from(&legacy);
-                c.selectors = networks(&["192.168.5.0/24", "2001:db8:5::/64"]);
-            },
-            refused(
-                "400 MixedIPVersionsForPeerCidrs",
-                &["policy_based.rules[0].destinations"],
-            ),
-        ),
-        row(
-            "IPv6 here, IPv4 there",
-            |c| c.selectors = groups(&props.group_v6, &remote),
-            refused("400 MixedIPVersionsForIPSecConnection", &["peer.address"]),
-        ),
-        row(
-            "mtu below 1280 with IPv6",
-            |c| {
-                c.selectors = groups(&props.group_v6, &props.networks_v6);
-                c.mtu = Some(1279);
-            },
-            refused("400 IPsecSiteConnectionMtuError", &["mtu"]),
-        ),
-        row(
-            "an ah-esp policy",
-            |c| c.ipsec_policy = named("ipsecPolicies", &props.policy_ah),
-            refused("400 IpsecValidationFailure", &["ipsec_policy"]),
-        ),
-        row(
-            "a host name that does not resolve",
-            |c| peer(c).address = "no.such.host.invalid".into(),
-            refused("400 VPNPeerAddressNotResolved", &["peer.address"]),
-        ),
-        // Refused before anything is sent; the cloud would answer 400 or 500.
-        row(
-            "no peer address",
-            |c| peer(c).address.clear(),
-            beforehand(&["peer.address"]),
-        ),
-        row(
-            "no key",
-            |c| peer(c).authentication = None,
-            beforehand(&["peer.psk"]),
-        ),
-        row(
-            "an empty key",
-            |c| peer(c).authentication = key(""),
-            beforehand(&["peer.psk"]),
-        ),
-        row(
-            "a key of 300 characters",
-            |c| peer(c).authentication = key(&"k".repeat(300)),
-            cannot(&["peer.psk"]),
-        ),
-        row(
-            "a key with an emoji",
-            |c| peer(c).authentication = key("\u{1f511}"),
-            cannot(&["peer.psk"]),
-        ),
-        row(
-            "a name with an emoji",
-            |c| c.display_name = "\u{1f511}".into(),
-            cannot(&["display_name"]),
-        ),
-        row(
-            "a name of 256 characters",
-            |c| c.display_name = "n".repeat(256),
-            cannot(&["display_name"]),
-        ),
-        row(
-            "a description of 256 characters",
-            |c| c.description = "d".repeat(256),
-            cannot(&["description"]),
-        ),
-        row(
-            "a peer address of 300 characters",
-            |c| peer(c).address = "a".repeat(300),
-            beforehand(&["peer.address"]),
-        ),
-        row(
-            "a peer id of 300 characters",
-            |c| peer(c).id = "i".repeat(300),
-            cannot(&["peer.id"]),
-        ),
-        row(
-            "no VPN service",
-            |c| c.vpn_service.clear(),
-            cannot(&["vpn_service"]),
-        ),
-        row(
-            "no policies",
-            |c| {
-                c.ike_policy.clear();
-                c.ipsec_policy.clear();
-            },
-            cannot(&["ike_policy", "ipsec_policy"]),
-        ),
-        row(
-            "no selectors",
-            |c| c.selectors = None,
-            beforehand(&["policy_based"]),
-        ),
-        row(
-            "only the local group",
-            |c| {
-                c.selectors = groups(&local, "").map(|s| match s {
-                    pb::connection::Selectors::PolicyBased(mut it) => {
-                        it.peer_endpoint_group.clear();
-                        pb::connection::Selectors::PolicyBased(it)
-                    }
-                    other @ pb::connection::Selectors::RouteBased(_) => other,
-                })
-            },
-            beforehand(&["policy_based.peer_endpoint_group"]),
-        ),
-        row(
-            "a service with a subnet and no networks",
-            |c| {
-                c.vpn_service.clone_from(&legacy);
-                c.selectors = networks(&[]);
-            },
-            cannot(&["policy_based.rules[0].destinations"]),
-        ),
-        row(
-            "a network of more than 32 characters",
-            |c| {
-                c.vpn_service.clone_from(&legacy);
-                c.selectors = networks(&["2001:0db8:0000:0000:0000:0000:0000:0000/64"]);
-            },
-            cannot(&["policy_based.rules[0].destinations"]),
-        ),
-        row(
-            "a network that is none",
-            |c| {
-                c.vpn_service.clone_from(&legacy);
-                c.selectors = networks(&["2.1.4..0/24"]);
-            },
-            beforehand(&["policy_based.rules[0].destinations[0]"]),
-        ),
-        row(
-            "a dead peer's timeout as long as the interval",
-            |c| c.dpd = dpd(30, 30),
-            beforehand(&["dpd.timeout"]),
-        ),
-        row(
-            "an interval above the default timeout",
-            |c| {
-                c.dpd = dpd(121, 0);
-                c.dpd.as_mut().unwrap().timeout = None;
-            },
-            cannot(&["dpd.timeout"]),
-        ),
-        row(
-            "a negative interval",
-            |c| c.dpd = dpd(-1, 30),
-            beforehand(&["dpd.interval"]),
-        ),
-        row("an mtu of 67", |c| c.mtu = Some(67), cannot(&["mtu"])),
-        row("an mtu of 0", |c| c.mtu = Some(0), cannot(&["mtu"])),
-        row(
-            "an initiation that is not known",
-            |c| c.initiation = 99,
-            beforehand(&["initiation"]),
-        ),
-        row(
-            "on demand",
-            |c| c.set_initiation(pb::Initiation::OnDemand),
-            cannot(&["initiation"]),
-        ),
-        row(
-            "by routes",
-            |c| {
-                c.selectors = Some(pb::connection::Selectors::RouteBased(pb::RouteBased {
-                    tunnel_interfaces: vec![pb::TunnelInterface {
-                        addresses: vec!["169.254.1.1/30".into()],
-                        ..pb::TunnelInterface::default()
-                    }],
-                }))
-            },
-            cannot(&["route_based"]),
-        ),
-        row(
-            "everything wrong at once",
-            |c| {
-                peer(c).address.clear();
-                peer(c).authentication = None;
-                c.selectors = None;
-            },
-            beforehand(&["peer.address", "peer.psk", "policy_based"]),
-        ),
-    ];
     let mut problems = Vec::new();
-    for (what, edit, expected) in rows {
-        match create(&running, edit).await {
-            Err(error) => problems.extend(check(what, &error, expected).err()),
+    for (what, edit, expected) in MISTAKES {
+        match create(&running, |it| edit(it, &props)).await {
+            Err(error) => problems.extend(check(what, &error, *expected).err()),
             Ok(answer) => {
                 problems.push(format!("{what} was taken"));
                 remove(&running, &answer.connection.unwrap().name).await;
             }
         }
     }
-    // What only looks wrong is taken.
-    let taken: Vec<Row<'_>> = vec![
-        row(
-            "a network with host bits",
-            |c| {
-                c.vpn_service.clone_from(&legacy);
-                c.selectors = networks(&["192.168.5.1/24"]);
-            },
-            cannot(&[]),
-        ),
-        row(
-            "a key with quotes, a backslash and a line break",
-            |c| peer(c).authentication = key("a'b\"c\\d\ne"),
-            cannot(&[]),
-        ),
-        row("an empty peer id", |c| peer(c).id.clear(), cannot(&[])),
-        row(
-            "a peer over IPv6",
-            |c| {
-                c.selectors = groups(&props.group_v6, &props.networks_v6);
-                peer(c).address = "2001:db8:99::1".into();
-            },
-            cannot(&[]),
-        ),
-    ];
-    for (what, edit, _) in taken {
-        match create(&running, edit).await {
+    for (what, edit) in TAKEN {
+        match create(&running, |it| edit(it, &props)).await {
             Ok(answer) => remove(&running, &answer.connection.unwrap().name).await,
             Err(error) => problems.push(format!("{what}: {error:?}")),
         }
@@ -499,6 +487,104 @@ async fn each_refusal_to_make_one_says_why_and_where() {
     props.remove().await;
     all_well(&problems);
 }
+
+/// A change that is refused: what it is, the edit, the path of its mask, and the refusal.
+type Change = (
+    &'static str,
+    fn(&mut pb::Connection),
+    &'static str,
+    Expected<'static>,
+);
+
+/// What cannot be changed.
+const CHANGES: &[Change] = &[
+    (
+        "another IKE policy",
+        |c| c.ike_policy = named("ikePolicies", NOWHERE),
+        "ike_policy",
+        cannot(&["ike_policy"]),
+    ),
+    (
+        "another IPsec policy",
+        |c| c.ipsec_policy = named("ipsecPolicies", NOWHERE),
+        "ipsec_policy",
+        cannot(&["ipsec_policy"]),
+    ),
+    (
+        "another VPN service",
+        |c| c.vpn_service = named("vpnServices", NOWHERE),
+        "vpn_service",
+        beforehand(&["update_mask.paths[0]"]),
+    ),
+    (
+        "a host name that does not resolve",
+        |c| peer(c).address = "no.such.host.invalid".into(),
+        "peer.address",
+        refused("400 VPNPeerAddressNotResolved", &["peer.address"]),
+    ),
+    (
+        "groups swapped",
+        |c| c.selectors = groups(&remote(), &local()),
+        "policy_based",
+        refused("400 WrongEndpointGroupType", &["policy_based"]),
+    ),
+    (
+        "no such group",
+        |c| c.selectors = groups(&local(), NOWHERE),
+        "policy_based",
+        (
+            Code::FailedPrecondition,
+            "REFERENCE_NOT_FOUND",
+            "404 VPNEndpointGroupNotFound",
+            &["policy_based"],
+        ),
+    ),
+    (
+        "networks instead of groups",
+        |c| c.selectors = networks(&["192.168.5.0/24"]),
+        "policy_based",
+        cannot(&["policy_based"]),
+    ),
+    (
+        "a short timeout",
+        |c| c.dpd = dpd(30, 30),
+        "dpd",
+        beforehand(&["dpd.timeout"]),
+    ),
+    (
+        "an mtu of 67",
+        |c| c.mtu = Some(67),
+        "mtu",
+        cannot(&["mtu"]),
+    ),
+    (
+        "a name with an emoji",
+        |c| c.display_name = "\u{1f511}".into(),
+        "display_name",
+        cannot(&["display_name"]),
+    ),
+    (
+        "an empty key",
+        |c| peer(c).authentication = key(""),
+        "peer.psk",
+        beforehand(&["peer.psk"]),
+    ),
+    (
+        "a field that there is not",
+        |_| {},
+        "nosuch",
+        beforehand(&["update_mask.paths[0]"]),
+    ),
+    (
+        "an etag of before",
+        |c| {
+            c.etag = "stale".into();
+            c.display_name = "x".into();
+        },
+        "display_name",
+        (Code::Aborted, "STALE_ETAG", "", &[]),
+    ),
+];
 
 #[ignore = "needs a real Neutron, see tests/live/openstack/README.md"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -528,110 +614,15 @@ async fn each_refusal_to_change_or_show_one_says_why_and_where() {
         );
     }
     reports(&id_of(&name), "DOWN --force");
-    let of = |edit: &dyn Fn(&mut pb::Connection)| {
+    for (what, edit, path, expected) in CHANGES {
         let mut connection = pb::Connection {
             name: name.clone(),
             peer: Some(pb::Peer::default()),
             ..pb::Connection::default()
         };
         edit(&mut connection);
-        connection
-    };
-    let (local, remote) = (
-        seeded("DEMO", "LOCAL_ENDPOINT_GROUP"),
-        seeded("DEMO", "PEER_ENDPOINT_GROUP"),
-    );
-    let changes: Vec<(&str, pb::Connection, &str, Expected<'_>)> = vec![
-        (
-            "another IKE policy",
-            of(&|c| c.ike_policy = named("ikePolicies", NOWHERE)),
-            "ike_policy",
-            cannot(&["ike_policy"]),
-        ),
-        (
-            "another IPsec policy",
-            of(&|c| c.ipsec_policy = named("ipsecPolicies", NOWHERE)),
-            "ipsec_policy",
-            cannot(&["ipsec_policy"]),
-        ),
-        (
-            "another VPN service",
-            of(&|c| c.vpn_service = named("vpnServices", NOWHERE)),
-            "vpn_service",
-            beforehand(&["update_mask.paths[0]"]),
-        ),
-        (
-            "a host name that does not resolve",
-            of(&|c| peer(c).address = "no.such.host.invalid".into()),
-            "peer.address",
-            refused("400 VPNPeerAddressNotResolved", &["peer.address"]),
-        ),
-        (
-            "groups swapped",
-            of(&|c| c.selectors = groups(&remote, &local)),
-            "policy_based",
-            refused("400 WrongEndpointGroupType", &["policy_based"]),
-        ),
-        (
-            "no such group",
-            of(&|c| c.selectors = groups(&local, NOWHERE)),
-            "policy_based",
-            (
-                FailedPrecondition,
-                "REFERENCE_NOT_FOUND",
-                "404 VPNEndpointGroupNotFound",
-                &["policy_based"],
-            ),
-        ),
-        (
-            "networks instead of groups",
-            of(&|c| c.selectors = networks(&["192.168.5.0/24"])),
-            "policy_based",
-            cannot(&["policy_based"]),
-        ),
-        (
-            "a short timeout",
-            of(&|c| c.dpd = dpd(30, 30)),
-            "dpd",
-            beforehand(&["dpd.timeout"]),
-        ),
-        (
-            "an mtu of 67",
-            of(&|c| c.mtu = Some(67)),
-            "mtu",
-            cannot(&["mtu"]),
-        ),
-        (
-            "a name with an emoji",
-            of(&|c| c.display_name = "\u{1f511}".into()),
-            "display_name",
-            cannot(&["display_name"]),
-        ),
-        (
-            "an empty key",
-            of(&|c| peer(c).authentication = key("")),
-            "peer.psk",
-            beforehand(&["peer.psk"]),
-        ),
-        (
-            "a field that there is not",
-            of(&|_| {}),
-            "nosuch",
-            beforehand(&["update_mask.paths[0]"]),
-        ),
-        (
-            "an etag of before",
-            of(&|c| {
-                c.etag = "stale".into();
-                c.display_name = "x".into();
-            }),
-            "display_name",
-            (Aborted, "STALE_ETAG", "", &[]),
-        ),
-    ];
-    for (what, connection, path, expected) in changes {
         match update(&running, connection, &[path]).await {
-            Err(error) => note(what, error, expected),
+            Err(error) => note(what, error, *expected),
             Ok(_) => panic!("{what} was taken"),
         }
     }

@@ -3,9 +3,10 @@
 use crate::{
     files,
     rest::{
-        client::{Answer, Carried, Failure, FailureKind, MAX_ANSWER_BYTES, Options, Request, Sent},
+        answer::{Answer, Carried, Failure, FailureKind, MAX_ANSWER_BYTES, Sent},
         redact,
-        transport::{Network, Transport},
+        request::Request,
+        transport::{Network, Options, Transport},
     },
 };
 use async_trait::async_trait;

@@ -1,5 +1,6 @@
 //! HTTP for dialects: deadline, size limit, pacing, redaction. Knows nothing of VPNs.
 
+pub mod answer;
 pub mod budget;
 pub mod client;
 pub mod echo;
@@ -8,4 +9,5 @@ pub mod json;
 pub mod patience;
 pub mod redact;
 pub mod refusals;
+pub mod request;
 pub mod transport;

@@ -4,9 +4,23 @@
 //! network, [`Internet`](crate::rest::internet::Internet); a simulated one lets the whole gateway run where no
 //! socket is.
 
-use crate::rest::client::{Answer, Failure, Options, Request};
+use crate::rest::{
+    answer::{Answer, Failure},
+    request::Request,
+};
 use async_trait::async_trait;
-use std::{fmt, sync::Arc};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+
+/// How to reach one cloud.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// PEM file of an authority to trust beside the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Accept any certificate.
+    pub insecure_skip_verify: bool,
+    /// The longest one request may take.
+    pub timeout: Duration,
+}
 
 /// How clouds are reached.
 pub trait Network: fmt::Debug + Send + Sync {
@@ -21,7 +35,7 @@ pub trait Network: fmt::Debug + Send + Sync {
 #[async_trait]
 pub trait Transport: fmt::Debug + Send + Sync {
     /// Sends a request once and reads its answer whole, at most
-    /// [`MAX_ANSWER_BYTES`](crate::rest::client::MAX_ANSWER_BYTES). Follows no redirects; dropped, it hangs up.
+    /// [`MAX_ANSWER_BYTES`](crate::rest::answer::MAX_ANSWER_BYTES). Follows no redirects; dropped, it hangs up.
     ///
     /// # Errors
     /// If there is no whole answer.

@@ -193,9 +193,11 @@ impl Auth {
                     login: 0,
                 };
                 let one_of_few = match &self.few {
-                    Some(few) => Some(few.acquire(place.class, place.deadline).await.map_err(
-                        |exhausted| NoTicket::Unanswered(client::not_allowed(exhausted)),
-                    )?),
+                    Some(few) => Some(
+                        few.acquire(place.class, place.deadline)
+                            .await
+                            .map_err(|exhausted| NoTicket::Unanswered(exhausted.into()))?,
+                    ),
                     None => None,
                 };
                 let mut leave = Leave {

@@ -24,7 +24,7 @@ use isthmus::{
         settings::{BackendSettings, PollSettings},
         watch::stream::EventKind,
     },
-    dialects::{self, nsx, openstack},
+    dialects::{nsx, openstack},
     model::{
         Assurance, Connection, ConnectionChange, ConnectionName, ConnectionSpec, RealizationState,
         Sighting,
@@ -130,7 +130,7 @@ impl Counted {
     async fn request(&self, call: &Call, fresh: bool) -> Result<()> {
         let _leave = self
             .budget
-            .acquire(dialects::class(call.priority), call.deadline)
+            .acquire(call.priority, call.deadline)
             .await
             .map_err(|_| unavailable(ErrorReason::UpstreamUnreachable))?;
         self.requests[usize::from(fresh)].fetch_add(1, Ordering::SeqCst);

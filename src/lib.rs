@@ -11,6 +11,7 @@
 //! - [`server`]: connections, calls, health, reflection, drain;
 //! - [`telemetry`]: logs and spans;
 //! - [`text`]: text from outside, made fit for people to read;
+//! - [`account`]: for whom the requests of an upstream account are, and how much of it is used;
 //! - [`address`]: what kind of place an IP address is;
 //! - [`files`]: small files, read without waiting for them, and who else can read them;
 //! - [`config`]: the configuration file, and everything that is wrong with it;
@@ -27,6 +28,7 @@
 //!                 └──► rest
 //! ```
 
+pub mod account;
 pub mod address;
 pub mod cli;
 pub mod config;

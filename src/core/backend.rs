@@ -221,7 +221,9 @@ impl Backend {
         });
         match call.priority {
             Priority::Caller(_) => self.heard_by_caller(page),
-            Priority::Outcome | Priority::Asked | Priority::Stable => self.heard(page),
+            Priority::Login | Priority::Outcome | Priority::Asked | Priority::Stable => {
+                self.heard(page)
+            }
         }
     }
 

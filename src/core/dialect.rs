@@ -1,5 +1,7 @@
 //! The seam: what a dialect must do, and what it may rely on.
 
+pub use crate::account::{Priority, Usage};
+
 use crate::{
     core::{
         client::Client,
@@ -10,10 +12,7 @@ use crate::{
     model::{Connection, ConnectionChange, ConnectionSpec, Sighting},
 };
 use async_trait::async_trait;
-use std::{
-    fmt,
-    time::{Duration, SystemTime},
-};
+use std::{fmt, time::Duration};
 use tokio::time::Instant;
 
 /// One IPsec-VPN REST dialect, bound to one backend: one account in one project of one cloud.
@@ -137,7 +136,7 @@ impl Call {
     pub fn unary(timeout: Duration) -> Call {
         Call {
             deadline: Instant::now() + timeout,
-            priority: Priority::Caller(Client::current().unwrap_or_default()),
+            priority: Priority::Caller(Client::current().unwrap_or_default().0),
             answer_by: None,
         }
     }
@@ -171,20 +170,6 @@ impl Call {
             ..self.clone()
         }
     }
-}
-
-/// Whose share of an account's budget a call comes out of. Each has some that the others cannot take: of the requests
-/// a second, and of those at the same time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Priority {
-    /// A look for somebody who waits for what becomes of a write.
-    Outcome,
-    /// A client waits for the answer. Clients share equally.
-    Caller(Client),
-    /// A look that calls wait for, whoever they are, since they share it: as if it were one more client.
-    Asked,
-    /// Polls of what is at rest, and chores.
-    Stable,
 }
 
 /// One connection to look at, and what is known that saves requests.
@@ -328,44 +313,6 @@ pub struct Capabilities {
     pub write_tracking: bool,
     /// Connections in one look request.
     pub look_batch: usize,
-}
-
-/// How much of an account's budget is used.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Usage {
-    /// Requests a second allowed now.
-    pub rate_limit: f64,
-    /// Requests a second over the last seconds.
-    pub rate_used: f64,
-    /// Requests allowed at the same time.
-    pub concurrency_limit: u32,
-    /// Requests under way.
-    pub in_flight: u32,
-    /// Nothing is sent until then.
-    pub paused_until: Option<SystemTime>,
-    /// How long nothing is sent yet.
-    pub paused_for: Option<Duration>,
-    /// The share of [`Priority::Outcome`].
-    pub outcome: Share,
-    /// The share of [`Priority::Caller`] and [`Priority::Asked`], all clients together.
-    pub callers: Share,
-    /// The share of [`Priority::Stable`].
-    pub stable: Share,
-}
-
-/// What one priority has of an account's budget.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Share {
-    /// Requests a second that it gets now if it wants them, whatever the others want.
-    pub rate: f64,
-    /// Requests a second that it had over the last seconds.
-    pub rate_used: f64,
-    /// Requests at the same time that nobody else can keep it from.
-    pub slots: u32,
-    /// Its requests under way.
-    pub in_flight: u32,
-    /// Its requests that wait to be sent.
-    pub waiting: u32,
 }
 
 #[cfg(test)]

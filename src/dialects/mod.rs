@@ -5,17 +5,13 @@ pub mod openstack;
 
 use crate::{
     core::{
-        dialect::{Dialect, Priority, Share, Usage},
+        dialect::Dialect,
         error::{Result, Violation},
         settings::BackendSettings,
     },
-    rest::{
-        budget::{self, Class},
-        internet::Internet,
-        transport::Network,
-    },
+    rest::{internet::Internet, transport::Network},
 };
-use std::{sync::Arc, time::SystemTime};
+use std::sync::Arc;
 
 /// Binds a dialect to one backend that is reached over a network. Sends nothing.
 ///
@@ -52,37 +48,5 @@ pub fn connect_over(
                 format!("must be one of {}", names.join(", ")),
             )])
         }
-    }
-}
-
-/// The class of an account's budget that a call belongs to.
-pub fn class(priority: Priority) -> Class {
-    match priority {
-        Priority::Outcome => Class::Outcome,
-        Priority::Caller(client) => Class::Caller(client.0),
-        Priority::Asked => Class::Asked,
-        Priority::Stable => Class::Stable,
-    }
-}
-
-/// How much of an account's budget is used, as the core tells it.
-pub fn usage(used: &budget::Used) -> Usage {
-    let share = |share: budget::Share| Share {
-        rate: share.rate,
-        rate_used: share.rate_used,
-        slots: share.slots,
-        in_flight: share.in_flight,
-        waiting: share.waiting,
-    };
-    Usage {
-        rate_limit: used.rate_limit,
-        rate_used: used.rate_used,
-        concurrency_limit: used.concurrency_limit,
-        in_flight: used.in_flight,
-        paused_until: used.paused_for.map(|pause| SystemTime::now() + pause),
-        paused_for: used.paused_for,
-        outcome: share(used.outcome),
-        callers: share(used.callers),
-        stable: share(used.stable),
     }
 }

@@ -1,8 +1,11 @@
 //! Sends one request: within its deadline, its size limit and its account's budget.
 
-use crate::rest::{
-    budget::{Budget, Class},
-    transport::{Network, Transport},
+use crate::{
+    account::Priority,
+    rest::{
+        budget::Budget,
+        transport::{Network, Transport},
+    },
 };
 use http::Method;
 use std::{sync::Arc, time::Duration};
@@ -55,10 +58,10 @@ impl Client {
     pub async fn send(
         &self,
         request: Request,
-        class: Class,
+        priority: Priority,
         deadline: Instant,
     ) -> Result<Answer, Failure> {
-        let answer = self.exchange(request, class, deadline).await?;
+        let answer = self.exchange(request, priority, deadline).await?;
         self.heed(&answer);
         Ok(answer)
     }
@@ -78,15 +81,15 @@ impl Client {
     pub async fn exchange(
         &self,
         request: Request,
-        class: Class,
+        priority: Priority,
         deadline: Instant,
     ) -> Result<Answer, Failure> {
-        let first = self.attempt(&request, class, deadline).await;
+        let first = self.attempt(&request, priority, deadline).await;
         match first {
             Err(failure)
                 if failure.kind == FailureKind::Broken && request.method == Method::GET =>
             {
-                self.attempt(&request, class, deadline).await
+                self.attempt(&request, priority, deadline).await
             }
             other => other,
         }
@@ -95,12 +98,12 @@ impl Client {
     async fn attempt(
         &self,
         request: &Request,
-        class: Class,
+        priority: Priority,
         deadline: Instant,
     ) -> Result<Answer, Failure> {
         let _leave = self
             .budget
-            .acquire(class, deadline)
+            .acquire(priority, deadline)
             .await
             .map_err(Failure::from)?;
         let span = tracing::info_span!(

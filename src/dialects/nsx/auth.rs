@@ -12,13 +12,14 @@
 //! How long it is held is for [`Refusals`] to say.
 
 use crate::{
+    account::{Priority, Usage},
     core::error::{Error, ErrorKind, ErrorReason, Upstream},
     dialects::nsx::{
         config::{Credentials, Login},
         error,
     },
     rest::{
-        budget::{self, Budget, Class, Limits, Used},
+        budget::{self, Budget, Limits},
         client::{self, Answer, Failure, FailureKind, Request, Sent},
         refusals::Refusals,
     },
@@ -93,7 +94,7 @@ pub struct Place<'a> {
     /// The manager's address.
     pub manager: &'a Url,
     /// For whom the request is that needs the login.
-    pub class: Class,
+    pub priority: Priority,
     /// When that request must be over.
     pub deadline: Instant,
 }
@@ -194,7 +195,7 @@ impl Auth {
                 };
                 let one_of_few = match &self.few {
                     Some(few) => Some(
-                        few.acquire(place.class, place.deadline)
+                        few.acquire(place.priority, place.deadline)
                             .await
                             .map_err(|exhausted| NoTicket::Unanswered(exhausted.into()))?,
                     ),
@@ -250,7 +251,7 @@ impl Auth {
 
     /// How much of what is under way at the same time is used where that is few; `None` where there is no limit but
     /// the account's.
-    pub fn few(&self) -> Option<Used> {
+    pub fn few(&self) -> Option<Usage> {
         self.few.as_ref().map(Budget::used)
     }
 
@@ -289,7 +290,7 @@ impl Auth {
         let sent = Instant::now();
         let answer = place
             .http
-            .exchange(request, Class::Login, place.deadline)
+            .exchange(request, Priority::Login, place.deadline)
             .await
             .map_err(|failure| {
                 // However far the login came: the request that needs it was not sent, or was refused.
@@ -485,7 +486,7 @@ mod tests {
             http: &http,
             index: 0,
             manager: &manager,
-            class: Class::Stable,
+            priority: Priority::Stable,
             deadline: Instant::now() + Duration::from_secs(1),
         };
         let (_, leave) = auth.ticket(place()).await.unwrap();

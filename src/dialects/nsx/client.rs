@@ -5,14 +5,10 @@ use crate::{
         dialect::{Call, Usage},
         error::{Error, ErrorKind, Upstream, Violation},
     },
-    dialects::{
-        class,
-        nsx::{
-            auth::{self, Auth, NoTicket, Place},
-            config::{Config, LIMITS},
-            error::{self, Asked},
-        },
-        usage,
+    dialects::nsx::{
+        auth::{self, Auth, NoTicket, Place},
+        config::{Config, LIMITS},
+        error::{self, Asked},
     },
     rest::{
         budget::{Budget, Limits},
@@ -143,7 +139,7 @@ impl Client {
             used.callers.waiting += few.callers.waiting;
             used.stable.waiting += few.stable.waiting;
         }
-        usage(&used)
+        used
     }
 
     /// Sends a request and reads its answer, whatever its status.
@@ -273,18 +269,18 @@ impl Client {
         renews: bool,
         call: &Call,
     ) -> Result<Answer, NoTicket> {
-        let class = class(call.priority);
+        let priority = call.priority;
         let place = Place {
             http: &self.http,
             index,
             manager: &self.managers[index],
-            class,
+            priority,
             deadline: call.deadline,
         };
         let send = async |headers: &http::HeaderMap| {
             let mut request = request(&self.managers[index], ask);
             request.headers.extend(headers.clone());
-            let answer = self.http.exchange(request, class, call.deadline).await;
+            let answer = self.http.exchange(request, priority, call.deadline).await;
             answer.map_err(NoTicket::Unanswered)
         };
         let (ticket, _alone) = self.auth.ticket(place).await?;

@@ -14,6 +14,7 @@
 //! waits for its outcome instead of making another.
 
 use crate::{
+    account::Priority,
     address::is_link_local,
     core::error::{Error, ErrorKind, ErrorReason, Upstream},
     dialects::openstack::{
@@ -21,7 +22,6 @@ use crate::{
         error::{self, Asked},
     },
     rest::{
-        budget::Class,
         client::{self, Answer, Failure, FailureKind, Request, Sent},
         redact::tidy,
         refusals::Refusals,
@@ -267,7 +267,7 @@ impl Auth {
         let begun = Instant::now();
         let answer = place
             .http
-            .send(login_request(keystone), Class::Login, place.deadline)
+            .send(login_request(keystone), Priority::Login, place.deadline)
             .await
             .map_err(|failure| {
                 // However far the login came: the request that needs it was not sent, or was refused.

@@ -5,15 +5,11 @@ use crate::{
         dialect::{Call, Usage},
         error::{Error, Upstream, Violation},
     },
-    dialects::{
-        class,
-        openstack::{
-            auth::{Auth, NoTicket, Place, Sight, Ticket},
-            config::Config,
-            error::{self, Asked},
-            variant::{Fields, Variant},
-        },
-        usage,
+    dialects::openstack::{
+        auth::{Auth, NoTicket, Place, Sight, Ticket},
+        config::Config,
+        error::{self, Asked},
+        variant::{Fields, Variant},
     },
     rest::{
         budget::Budget,
@@ -174,7 +170,7 @@ impl Client {
 
     /// How much of the account's budget is used.
     pub fn usage(&self) -> Usage {
-        usage(&self.http.budget().used())
+        self.http.budget().used()
     }
 
     /// Sends a request and reads its answer, whatever its status.
@@ -252,10 +248,10 @@ impl Client {
     ) -> Result<Answered, NoTicket> {
         let place = self.place(call);
         let send = async |ticket: &Ticket| {
-            let class = class(call.priority);
+            let priority = call.priority;
             let answer = self
                 .http
-                .send(request(ticket, ask), class, call.deadline)
+                .send(request(ticket, ask), priority, call.deadline)
                 .await;
             answer.map_err(NoTicket::Unanswered)
         };

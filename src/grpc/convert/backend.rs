@@ -1,9 +1,11 @@
 //! Backends, what they can express, how they are doing and what they cost.
 
 use crate::{
+    account::BudgetShare,
     core::{
         backend::{BackendView, Health, Serving},
-        dialect::{Capabilities, Share},
+        clock,
+        dialect::Capabilities,
         error::{Error, Result},
     },
     grpc::{
@@ -48,7 +50,9 @@ pub fn backend(view: BackendView) -> pb::Backend {
             rate_used: usage.rate_used,
             concurrency_limit: usage.concurrency_limit,
             in_flight: usage.in_flight,
-            paused_until: usage.paused_until.map(timestamp),
+            paused_until: usage
+                .paused_for
+                .map(|pause| timestamp(clock::now() + pause)),
             watched_connections: u32::try_from(view.watched).unwrap_or(u32::MAX),
             longest_interval: (view.watched > 0).then(|| duration(view.longest_interval)),
             outcomes: Some(share(usage.outcome)),
@@ -58,7 +62,7 @@ pub fn backend(view: BackendView) -> pb::Backend {
     }
 }
 
-fn share(share: Share) -> pb::BudgetShare {
+fn share(share: BudgetShare) -> pb::BudgetShare {
     pb::BudgetShare {
         guaranteed_rate: share.rate,
         rate_used: share.rate_used,

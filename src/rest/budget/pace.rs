@@ -1,9 +1,12 @@
 //! How many requests a second: a bucket of tokens whose rate shrinks when the cloud asks for patience.
 
-use crate::rest::budget::LONGEST_PAUSE;
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// The pause after a refusal that names none.
+pub const DEFAULT_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause a cloud may ask for; longer ones count as this.
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 /// The share of the allowed rate below which throttling never pushes it.
 const FLOOR: f64 = 0.02;
 /// How much of the full rate each answered request gives back.

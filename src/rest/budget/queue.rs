@@ -1,10 +1,43 @@
 //! Who goes next: start-time fair queueing over classes, and over the clients of a class. Never waits itself.
 
-use crate::rest::budget::{
-    Class, DEFAULT_PAUSE, Exhausted, Limits, Share, Slot, Used, pace::Pace, recent::Recent,
+use crate::{
+    account::{BudgetShare, Priority, Usage},
+    rest::budget::{
+        pace::{DEFAULT_PAUSE, Pace},
+        recent::Recent,
+    },
 };
 use std::{collections::BTreeMap, time::Duration};
 use tokio::{sync::oneshot, time::Instant};
+
+/// What an account may have.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Limits {
+    /// Requests a second, at most.
+    pub rate: f64,
+    /// Requests at the same time. A login is one more.
+    pub concurrency: u32,
+}
+
+/// The deadline passes before the budget allows the request. Nothing was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exhausted {
+    /// Whether the cloud asked for patience; else the gateway itself has more to ask than it may.
+    pub is_paused: bool,
+    /// When to try again at the earliest.
+    pub wait: Duration,
+}
+
+/// What a request holds while it is under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Slot {
+    /// One of those for whoever comes first.
+    Common,
+    /// One of those kept for its class.
+    Kept,
+    /// One beside all of them.
+    Extra,
+}
 
 const LOGIN: usize = 0;
 const OUTCOME: usize = 1;
@@ -30,15 +63,14 @@ fn reserved(slots: u32) -> [u32; 4] {
     }
 }
 
-impl Class {
-    fn lane(self) -> (usize, u64) {
-        match self {
-            Class::Login => (LOGIN, 0),
-            Class::Outcome => (OUTCOME, 0),
-            Class::Caller(client) => (CALLERS, client),
-            Class::Asked => (CALLERS, u64::MAX),
-            Class::Stable => (STABLE, 0),
-        }
+/// Which class of requests it is, and which of its clients.
+fn lane_of(priority: Priority) -> (usize, u64) {
+    match priority {
+        Priority::Login => (LOGIN, 0),
+        Priority::Outcome => (OUTCOME, 0),
+        Priority::Caller(client) => (CALLERS, client),
+        Priority::Asked => (CALLERS, u64::MAX),
+        Priority::Stable => (STABLE, 0),
     }
 }
 
@@ -115,7 +147,7 @@ impl Queue {
     }
 
     /// Somebody waits: under which number. Told at once if it would be in vain.
-    pub fn wait(&mut self, class: Class, waiter: Waiter) -> u64 {
+    pub fn wait(&mut self, priority: Priority, waiter: Waiter) -> u64 {
         self.waited += 1;
         let now = Instant::now();
         let never = self.pace.paused_until(now) >= Some(waiter.deadline);
@@ -124,15 +156,15 @@ impl Queue {
             let _ = waiter.call.send(Err(self.exhausted(now)));
             return self.waited;
         }
-        let (lane, flow) = class.lane();
+        let (lane, flow) = lane_of(priority);
         let flow = self.lanes[lane].flows.entry(flow).or_default();
         flow.waiting.insert(self.waited, waiter);
         self.waited
     }
 
     /// Somebody no longer waits.
-    pub fn leave(&mut self, class: Class, number: u64) {
-        let (lane, flow) = class.lane();
+    pub fn leave(&mut self, priority: Priority, number: u64) {
+        let (lane, flow) = lane_of(priority);
         if let Some(flow) = self.lanes[lane].flows.get_mut(&flow) {
             flow.waiting.remove(&number);
         }
@@ -140,15 +172,15 @@ impl Queue {
     }
 
     /// Gives back what was handed to somebody who did not use it.
-    pub fn unspent(&mut self, class: Class, slot: Slot) {
+    pub fn unspent(&mut self, priority: Priority, slot: Slot) {
         self.pace.give_back();
-        self.lanes[class.lane().0].recent.take_back();
-        self.ended(class, slot);
+        self.lanes[lane_of(priority).0].recent.take_back();
+        self.ended(priority, slot);
     }
 
     /// A request is over.
-    pub fn ended(&mut self, class: Class, slot: Slot) {
-        let (lane, flow) = class.lane();
+    pub fn ended(&mut self, priority: Priority, slot: Slot) {
+        let (lane, flow) = lane_of(priority);
         let lane = &mut self.lanes[lane];
         lane.in_flight -= 1;
         match slot {
@@ -267,12 +299,12 @@ impl Queue {
     }
 
     /// How much is used.
-    pub fn used(&self, now: Instant) -> Used {
+    pub fn used(&self, now: Instant) -> Usage {
         let sent = |lane: &Lane| lane.recent.rate(now);
         let all: f64 = WEIGHTS[OUTCOME..].iter().sum();
         let share = |index: usize| {
             let lane: &Lane = &self.lanes[index];
-            Share {
+            BudgetShare {
                 rate: self.pace.rate() * WEIGHTS[index] / all,
                 rate_used: sent(lane),
                 slots: lane.reserved,
@@ -284,7 +316,7 @@ impl Queue {
                     .sum(),
             }
         };
-        Used {
+        Usage {
             rate_limit: self.pace.rate(),
             rate_used: self.lanes.iter().map(sent).sum(),
             concurrency_limit: self.slots,

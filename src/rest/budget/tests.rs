@@ -8,10 +8,10 @@ fn budget(rate: f64, concurrency: u32) -> Arc<Budget> {
 }
 
 /// Sends one request after the other for so long, each of which takes `latency`; how many were sent.
-async fn sent(budget: &Budget, class: Class, latency: Duration, time: Duration) -> usize {
+async fn sent(budget: &Budget, priority: Priority, latency: Duration, time: Duration) -> usize {
     let deadline = Instant::now() + time;
     let mut sent = 0;
-    while let Ok(_leave) = budget.acquire(class, deadline).await {
+    while let Ok(_leave) = budget.acquire(priority, deadline).await {
         sent += 1;
         sleep_until(Instant::now() + latency).await;
     }
@@ -22,22 +22,22 @@ async fn sent(budget: &Budget, class: Class, latency: Duration, time: Duration) 
 async fn sent_by(
     count: usize,
     budget: &Arc<Budget>,
-    class: Class,
+    priority: Priority,
     latency: Duration,
     time: Duration,
 ) -> usize {
-    let all = (0..count).map(|_| sent(budget, class, latency, time));
+    let all = (0..count).map(|_| sent(budget, priority, latency, time));
     futures_util::future::join_all(all).await.into_iter().sum()
 }
 
-async fn soon(budget: &Budget, class: Class) -> Result<Leave<'_>, Exhausted> {
-    budget.acquire(class, Instant::now() + SECOND).await
+async fn soon(budget: &Budget, priority: Priority) -> Result<Leave<'_>, Exhausted> {
+    budget.acquire(priority, Instant::now() + SECOND).await
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_rate_holds_over_time() {
     let budget = budget(20.0, 4);
-    let sent = sent(&budget, Class::Outcome, Duration::ZERO, SECOND * 10).await;
+    let sent = sent(&budget, Priority::Outcome, Duration::ZERO, SECOND * 10).await;
     assert!(
         (200..=221).contains(&sent),
         "{sent} requests in 10 s at 20/s after a burst of 10"
@@ -50,9 +50,9 @@ async fn each_class_has_its_share_of_the_rate_whatever_the_others_want() {
     let latency = Duration::from_millis(10);
     let minute = SECOND * 60;
     let (outcome, callers, stable) = tokio::join!(
-        sent_by(30, &budget, Class::Outcome, latency, minute),
-        sent_by(300, &budget, Class::Caller(1), latency, minute),
-        sent_by(3, &budget, Class::Stable, latency, minute),
+        sent_by(30, &budget, Priority::Outcome, latency, minute),
+        sent_by(300, &budget, Priority::Caller(1), latency, minute),
+        sent_by(3, &budget, Priority::Stable, latency, minute),
     );
     for (class, sent, expected) in [
         ("outcome", outcome, 1200),
@@ -69,12 +69,12 @@ async fn each_class_has_its_share_of_the_rate_whatever_the_others_want() {
 #[tokio::test(start_paused = true)]
 async fn what_nobody_wants_goes_to_those_who_do() {
     let budget = budget(50.0, 16);
-    let alone = sent_by(8, &budget, Class::Stable, Duration::ZERO, SECOND * 10).await;
+    let alone = sent_by(8, &budget, Priority::Stable, Duration::ZERO, SECOND * 10).await;
     assert!(alone >= 500, "{alone}");
     // Having wanted nothing gives no credit: a second after they came back, callers have had no more than their share.
     let (callers, stable) = tokio::join!(
-        sent_by(8, &budget, Class::Caller(1), Duration::ZERO, SECOND),
-        sent_by(8, &budget, Class::Stable, Duration::ZERO, SECOND),
+        sent_by(8, &budget, Priority::Caller(1), Duration::ZERO, SECOND),
+        sent_by(8, &budget, Priority::Stable, Duration::ZERO, SECOND),
     );
     assert!(stable >= 15, "{stable} beside {callers}");
 }
@@ -84,8 +84,8 @@ async fn clients_have_equal_shares_however_much_each_wants() {
     let budget = budget(50.0, 16);
     let latency = Duration::from_millis(10);
     let (greedy, modest) = tokio::join!(
-        sent_by(500, &budget, Class::Caller(1), latency, SECOND * 20),
-        sent_by(1, &budget, Class::Caller(2), latency, SECOND * 20),
+        sent_by(500, &budget, Priority::Caller(1), latency, SECOND * 20),
+        sent_by(1, &budget, Priority::Caller(2), latency, SECOND * 20),
     );
     assert!(
         modest >= 450,
@@ -94,9 +94,9 @@ async fn clients_have_equal_shares_however_much_each_wants() {
 }
 
 /// What hangs is never taken back; so many requests of the class hang at the end.
-async fn hang(budget: &Budget, class: Class) -> Vec<Leave<'_>> {
+async fn hang(budget: &Budget, priority: Priority) -> Vec<Leave<'_>> {
     let mut hanging = Vec::new();
-    while let Ok(leave) = soon(budget, class).await {
+    while let Ok(leave) = soon(budget, priority).await {
         hanging.push(leave);
     }
     hanging
@@ -104,7 +104,7 @@ async fn hang(budget: &Budget, class: Class) -> Vec<Leave<'_>> {
 
 #[tokio::test(start_paused = true)]
 async fn what_hangs_in_two_classes_leaves_slots_to_the_third() {
-    let classes = [Class::Outcome, Class::Caller(7), Class::Stable];
+    let classes = [Priority::Outcome, Priority::Caller(7), Priority::Stable];
     for slots in [3, 4, 8, 16, 40] {
         for spared in classes {
             let budget = budget(1000.0, slots);
@@ -116,8 +116,8 @@ async fn what_hangs_in_two_classes_leaves_slots_to_the_third() {
             }
             let used = budget.used();
             let kept = match spared {
-                Class::Outcome => used.outcome.slots,
-                Class::Caller(_) => used.callers.slots,
+                Priority::Outcome => used.outcome.slots,
+                Priority::Caller(_) => used.callers.slots,
                 _ => used.stable.slots,
             };
             assert!(kept > 0);
@@ -133,17 +133,17 @@ async fn what_hangs_in_two_classes_leaves_slots_to_the_third() {
 #[tokio::test(start_paused = true)]
 async fn of_two_slots_one_is_kept_for_outcomes_and_a_single_one_goes_round() {
     let two = budget(1000.0, 2);
-    let hanging = hang(&two, Class::Stable).await;
+    let hanging = hang(&two, Priority::Stable).await;
     assert_eq!(hanging.len(), 1);
-    assert!(soon(&two, Class::Caller(1)).await.is_err());
-    assert!(soon(&two, Class::Outcome).await.is_ok());
+    assert!(soon(&two, Priority::Caller(1)).await.is_err());
+    assert!(soon(&two, Priority::Outcome).await.is_ok());
 
     let one = budget(1000.0, 1);
     let latency = Duration::from_millis(100);
     let (outcome, callers, stable) = tokio::join!(
-        sent_by(5, &one, Class::Outcome, latency, SECOND * 10),
-        sent_by(50, &one, Class::Caller(1), latency, SECOND * 10),
-        sent_by(5, &one, Class::Stable, latency, SECOND * 10),
+        sent_by(5, &one, Priority::Outcome, latency, SECOND * 10),
+        sent_by(50, &one, Priority::Caller(1), latency, SECOND * 10),
+        sent_by(5, &one, Priority::Stable, latency, SECOND * 10),
     );
     assert!(
         outcome >= 35 && callers >= 35 && stable >= 17,
@@ -155,10 +155,10 @@ async fn of_two_slots_one_is_kept_for_outcomes_and_a_single_one_goes_round() {
 async fn a_client_whose_calls_hang_leaves_slots_to_the_next() {
     for slots in [4, 8, 16, 40] {
         let budget = budget(1000.0, slots);
-        let _greedy = hang(&budget, Class::Caller(1)).await;
+        let _greedy = hang(&budget, Priority::Caller(1)).await;
         // What it has left is not for another class to take.
-        let _polls = hang(&budget, Class::Stable).await;
-        let second = hang(&budget, Class::Caller(2)).await;
+        let _polls = hang(&budget, Priority::Stable).await;
+        let second = hang(&budget, Priority::Caller(2)).await;
         assert!(!second.is_empty(), "none of {slots}");
     }
 }
@@ -167,11 +167,11 @@ async fn a_client_whose_calls_hang_leaves_slots_to_the_next() {
 async fn a_login_waits_for_nobody() {
     let budget = budget(1000.0, 3);
     let mut hanging = Vec::new();
-    for class in [Class::Outcome, Class::Caller(1), Class::Stable] {
+    for class in [Priority::Outcome, Priority::Caller(1), Priority::Stable] {
         hanging.extend(hang(&budget, class).await);
     }
     assert_eq!(hanging.len(), 3);
-    assert!(soon(&budget, Class::Login).await.is_ok());
+    assert!(soon(&budget, Priority::Login).await.is_ok());
 }
 
 #[tokio::test(start_paused = true)]
@@ -179,7 +179,9 @@ async fn a_refusal_pauses_and_halves_and_answers_recover() {
     let budget = budget(20.0, 4);
     budget.throttled(SECOND * 7);
     let before = Instant::now();
-    let leave = budget.acquire(Class::Outcome, before + SECOND * 60).await;
+    let leave = budget
+        .acquire(Priority::Outcome, before + SECOND * 60)
+        .await;
     leave.unwrap();
     assert!(before.elapsed() >= SECOND * 7);
     assert_eq!(budget.used().rate_limit, 10.0);
@@ -194,7 +196,7 @@ async fn who_cannot_be_served_in_time_is_told_at_once_and_nobody_else_is() {
     let budget = budget(20.0, 4);
     let before = Instant::now();
     let waits = async |time: Duration| {
-        let ended = budget.acquire(Class::Stable, before + time).await;
+        let ended = budget.acquire(Priority::Stable, before + time).await;
         (ended.map(drop), before.elapsed().as_secs())
     };
     budget.throttled(SECOND);
@@ -214,22 +216,22 @@ async fn who_cannot_be_served_in_time_is_told_at_once_and_nobody_else_is() {
 #[tokio::test(start_paused = true)]
 async fn slots_are_given_back() {
     let budget = budget(20.0, 1);
-    let leave = soon(&budget, Class::Outcome).await.unwrap();
+    let leave = soon(&budget, Priority::Outcome).await.unwrap();
     assert_eq!(budget.used().in_flight, 1);
-    let refused = soon(&budget, Class::Outcome).await.unwrap_err();
+    let refused = soon(&budget, Priority::Outcome).await.unwrap_err();
     assert!(!refused.is_paused);
     drop(leave);
-    assert!(soon(&budget, Class::Outcome).await.is_ok());
+    assert!(soon(&budget, Priority::Outcome).await.is_ok());
 }
 
 #[tokio::test(start_paused = true)]
 async fn who_goes_away_while_waiting_takes_nothing_along() {
     let budget = budget(1.0, 1);
-    let hanging = soon(&budget, Class::Stable).await.unwrap();
-    let mut next = Box::pin(budget.acquire(Class::Outcome, Instant::now() + SECOND * 60));
+    let hanging = soon(&budget, Priority::Stable).await.unwrap();
+    let mut next = Box::pin(budget.acquire(Priority::Outcome, Instant::now() + SECOND * 60));
     assert!(futures_util::poll!(&mut next).is_pending());
     assert_eq!(budget.used().outcome.waiting, 1);
-    let mut last = Box::pin(budget.acquire(Class::Caller(1), Instant::now() + SECOND * 60));
+    let mut last = Box::pin(budget.acquire(Priority::Caller(1), Instant::now() + SECOND * 60));
     assert!(futures_util::poll!(&mut last).is_pending());
     tokio::time::advance(SECOND * 2).await;
     // It is handed the slot and never sees it.
@@ -241,7 +243,7 @@ async fn who_goes_away_while_waiting_takes_nothing_along() {
     assert_eq!(budget.used().in_flight, 1);
     drop(leave);
     // One that is still waiting.
-    let waiting = Box::pin(budget.acquire(Class::Caller(1), Instant::now() + SECOND * 60));
+    let waiting = Box::pin(budget.acquire(Priority::Caller(1), Instant::now() + SECOND * 60));
     drop(waiting);
     let used = budget.used();
     assert_eq!((used.in_flight, used.callers.waiting), (0, 0));
@@ -251,10 +253,10 @@ async fn who_goes_away_while_waiting_takes_nothing_along() {
 #[tokio::test(start_paused = true)]
 async fn clients_that_are_gone_are_forgotten_while_others_stay() {
     let budget = budget(1000.0, 8);
-    let _hanging = soon(&budget, Class::Caller(0)).await.unwrap();
+    let _hanging = soon(&budget, Priority::Caller(0)).await.unwrap();
     for client in 1..500 {
-        drop(soon(&budget, Class::Caller(client)).await.unwrap());
-        drop(soon(&budget, Class::Caller(1000)).await.unwrap());
+        drop(soon(&budget, Priority::Caller(client)).await.unwrap());
+        drop(soon(&budget, Priority::Caller(1000)).await.unwrap());
     }
     let known = budget.queue().clients();
     assert!(known < 10, "{known} clients are remembered");

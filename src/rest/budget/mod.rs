@@ -25,7 +25,11 @@ mod pace;
 mod queue;
 mod recent;
 
-use crate::rest::budget::queue::{Queue, Waiter};
+pub use pace::{DEFAULT_PAUSE, LONGEST_PAUSE};
+pub use queue::{Exhausted, Limits};
+
+use crate::account::{Priority, Usage};
+use queue::{Queue, Slot, Waiter};
 use std::{
     convert::Infallible,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -35,75 +39,6 @@ use tokio::{
     sync::{Notify, oneshot},
     time::{Instant, sleep_until},
 };
-
-/// What an account may have.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Limits {
-    /// Requests a second, at most.
-    pub rate: f64,
-    /// Requests at the same time. A login is one more.
-    pub concurrency: u32,
-}
-
-/// How much of it is used.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Used {
-    /// Requests a second allowed now.
-    pub rate_limit: f64,
-    /// Requests a second over the last ten seconds, logins among them.
-    pub rate_used: f64,
-    /// Requests allowed at the same time.
-    pub concurrency_limit: u32,
-    /// Requests under way, logins among them.
-    pub in_flight: u32,
-    /// How long nothing will be sent yet.
-    pub paused_for: Option<Duration>,
-    /// What [`Class::Outcome`] has of it.
-    pub outcome: Share,
-    /// What [`Class::Caller`] and [`Class::Asked`] have of it, all clients together.
-    pub callers: Share,
-    /// What [`Class::Stable`] has of it.
-    pub stable: Share,
-}
-
-/// What one class has of a budget.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Share {
-    /// Requests a second that it gets now if it wants them, whatever the others want.
-    pub rate: f64,
-    /// Requests a second that it had over the last ten seconds.
-    pub rate_used: f64,
-    /// Requests at the same time that nobody else can keep it from.
-    pub slots: u32,
-    /// Its requests under way.
-    pub in_flight: u32,
-    /// Its requests that wait to be sent.
-    pub waiting: u32,
-}
-
-/// For whom a request is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Class {
-    /// For everybody: without it nothing else can be sent. Never made twice at the same time.
-    Login,
-    /// For somebody who waits for what becomes of a write.
-    Outcome,
-    /// For a client who waits for its answer. The number tells clients apart.
-    Caller(u64),
-    /// For several clients together: as if it were for one more.
-    Asked,
-    /// For nobody in particular; it can wait.
-    Stable,
-}
-
-/// The deadline passes before the budget allows the request. Nothing was sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Exhausted {
-    /// Whether the cloud asked for patience; else the gateway itself has more to ask than it may.
-    pub is_paused: bool,
-    /// When to try again at the earliest.
-    pub wait: Duration,
-}
 
 /// The shared budget of one account.
 #[derive(Debug)]
@@ -116,69 +51,54 @@ pub struct Budget {
     changed: Notify,
 }
 
-/// The pause after a refusal that names none.
-pub const DEFAULT_PAUSE: Duration = Duration::from_secs(1);
-/// The longest pause a cloud may ask for; longer ones count as this.
-pub const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 /// Leave to send one request. Held until its answer is read.
 #[derive(Debug)]
 pub struct Leave<'a> {
     budget: &'a Budget,
-    class: Class,
+    priority: Priority,
     slot: Slot,
-}
-
-/// What a request holds while it is under way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Slot {
-    /// One of those for whoever comes first.
-    Common,
-    /// One of those kept for its class.
-    Kept,
-    /// One beside all of them.
-    Extra,
 }
 
 impl Drop for Leave<'_> {
     fn drop(&mut self) {
         let mut queue = self.budget.queue();
-        queue.ended(self.class, self.slot);
+        queue.ended(self.priority, self.slot);
         self.budget.let_through(&mut queue);
     }
 }
 
 /// A place among those who wait. Dropped before it led to anything, it gives back what it was handed.
-struct Place<'a> {
+struct Queued<'a> {
     budget: &'a Budget,
-    class: Class,
+    priority: Priority,
     number: u64,
     called: oneshot::Receiver<Result<Slot, Exhausted>>,
 }
 
-impl<'a> Place<'a> {
-    fn taken(budget: &'a Budget, class: Class, deadline: Instant) -> Place<'a> {
+impl<'a> Queued<'a> {
+    fn new(budget: &'a Budget, priority: Priority, deadline: Instant) -> Queued<'a> {
         let (call, called) = oneshot::channel();
         let mut queue = budget.queue();
-        let number = queue.wait(class, Waiter { deadline, call });
+        let number = queue.wait(priority, Waiter { deadline, call });
         budget.let_through(&mut queue);
         drop(queue);
-        Place {
+        Queued {
             budget,
-            class,
+            priority,
             number,
             called,
         }
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Queued<'_> {
     fn drop(&mut self) {
         let mut queue = self.budget.queue();
         // Whoever is called is so under the lock.
         match self.called.try_recv() {
-            Ok(Ok(slot)) => queue.unspent(self.class, slot),
+            Ok(Ok(slot)) => queue.unspent(self.priority, slot),
             Ok(Err(_)) | Err(oneshot::error::TryRecvError::Closed) => return,
-            Err(oneshot::error::TryRecvError::Empty) => queue.leave(self.class, self.number),
+            Err(oneshot::error::TryRecvError::Empty) => queue.leave(self.priority, self.number),
         }
         self.budget.let_through(&mut queue);
     }
@@ -198,11 +118,15 @@ impl Budget {
     ///
     /// # Errors
     /// If that is not before `deadline`; at once, if the account is paused until then.
-    pub async fn acquire(&self, class: Class, deadline: Instant) -> Result<Leave<'_>, Exhausted> {
-        let mut place = Place::taken(self, class, deadline);
+    pub async fn acquire(
+        &self,
+        priority: Priority,
+        deadline: Instant,
+    ) -> Result<Leave<'_>, Exhausted> {
+        let mut queued = Queued::new(self, priority, deadline);
         let called = tokio::select! {
             biased;
-            called = &mut place.called => called,
+            called = &mut queued.called => called,
             () = sleep_until(deadline) => return Err(self.queue().exhausted(Instant::now())),
             never = self.keep_time() => match never {},
         };
@@ -210,7 +134,7 @@ impl Budget {
             .expect("a place is called before it is given up")
             .map(|slot| Leave {
                 budget: self,
-                class,
+                priority,
                 slot,
             })
     }
@@ -245,7 +169,7 @@ impl Budget {
     }
 
     /// How much is used now.
-    pub fn used(&self) -> Used {
+    pub fn used(&self) -> Usage {
         self.queue().used(Instant::now())
     }
 

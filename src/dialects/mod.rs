@@ -1,5 +1,6 @@
 //! The dialects this build speaks. Each is one folder with the same file names, and one line in [`ALL`].
 
+mod login;
 pub mod nsx;
 pub mod openstack;
 

@@ -1,8 +1,12 @@
-//! What is asked of a cloud: one HTTP request.
+//! What is asked of a cloud: one HTTP request, and one in JSON as an API's paths have it.
 
 use bytes::Bytes;
-use http::{HeaderMap, Method};
+use http::{
+    HeaderMap, HeaderValue, Method,
+    header::{ACCEPT, CONTENT_TYPE},
+};
 use reqwest::Url;
+use serde::Serialize;
 use std::fmt;
 
 /// One request.
@@ -34,5 +38,171 @@ impl Request {
             headers: HeaderMap::new(),
             body: None,
         }
+    }
+}
+
+impl Request {
+    /// The same with a JSON body.
+    ///
+    /// # Panics
+    /// If the body is no JSON, as a map with other keys than text.
+    #[must_use]
+    pub fn json(mut self, body: &impl Serialize) -> Request {
+        self.headers.insert(ACCEPT, JSON);
+        self.headers.insert(CONTENT_TYPE, JSON);
+        self.body = Some(bytes(body));
+        self
+    }
+}
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// What is asked of an API, wherever it is: a method, a path below its address, a query and a JSON body.
+#[derive(Clone)]
+pub struct Ask<'a> {
+    method: Method,
+    path: Vec<&'a str>,
+    query: Vec<(&'a str, &'a str)>,
+    body: Option<Bytes>,
+}
+
+impl fmt::Debug for Ask<'_> {
+    /// Leaves out the body, which may carry secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method, self.path.join("/"))
+    }
+}
+
+impl<'a> Ask<'a> {
+    /// A request for what stands at this path; each part is one segment, whatever characters it has.
+    pub fn get(path: impl Into<Vec<&'a str>>) -> Ask<'a> {
+        Ask::new(Method::GET, path)
+    }
+
+    /// A request to make an object.
+    ///
+    /// # Panics
+    /// If the body is no JSON, as a map with other keys than text; so does [`Ask::put`].
+    pub fn post(path: impl Into<Vec<&'a str>>, body: &impl Serialize) -> Ask<'a> {
+        Ask {
+            body: Some(bytes(body)),
+            ..Ask::new(Method::POST, path)
+        }
+    }
+
+    /// A request to write an object that is there.
+    pub fn put(path: impl Into<Vec<&'a str>>, body: &impl Serialize) -> Ask<'a> {
+        Ask {
+            body: Some(bytes(body)),
+            ..Ask::new(Method::PUT, path)
+        }
+    }
+
+    /// A request to remove an object.
+    pub fn delete(path: impl Into<Vec<&'a str>>) -> Ask<'a> {
+        Ask::new(Method::DELETE, path)
+    }
+
+    fn new(method: Method, path: impl Into<Vec<&'a str>>) -> Ask<'a> {
+        Ask {
+            method,
+            path: path.into(),
+            query: Vec::new(),
+            body: None,
+        }
+    }
+
+    /// Adds a query parameter; the same key may come again.
+    #[must_use]
+    pub fn with(mut self, key: &'a str, value: &'a str) -> Ask<'a> {
+        self.query.push((key, value));
+        self
+    }
+
+    /// Adds a query parameter for each of these values.
+    #[must_use]
+    pub fn with_each(mut self, key: &'a str, values: &[&'a str]) -> Ask<'a> {
+        self.query.extend(values.iter().map(|value| (key, *value)));
+        self
+    }
+
+    /// The same before every other parameter.
+    #[must_use]
+    pub fn with_each_first(mut self, key: &'a str, values: &[&'a str]) -> Ask<'a> {
+        let values = values.iter().map(|value| (key, *value));
+        self.query.splice(0..0, values);
+        self
+    }
+
+    /// Whether it changes nothing, so that it may be sent again.
+    pub fn is_read(&self) -> bool {
+        self.method == Method::GET
+    }
+
+    /// Whether it has a body, whose secrets the answer may quote.
+    pub fn has_body(&self) -> bool {
+        self.body.is_some()
+    }
+
+    /// The request to the API at this address, without credentials.
+    ///
+    /// # Panics
+    /// If the address has no host.
+    pub fn at(&self, api: &Url) -> Request {
+        let mut url = api.clone();
+        url.path_segments_mut()
+            .expect("an API's address has a host, so it has a path")
+            .extend(&self.path);
+        if !self.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&self.query);
+        }
+        let mut request = Request::new(self.method.clone(), url);
+        request.headers.insert(ACCEPT, JSON);
+        if self.has_body() {
+            request.headers.insert(CONTENT_TYPE, JSON);
+            request.body.clone_from(&self.body);
+        }
+        request
+    }
+}
+
+fn bytes(body: &impl Serialize) -> Bytes {
+    Bytes::from(serde_json::to_vec(body).expect("JSON values can always be written"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_stays_one_segment() {
+        let api = Url::parse("https://nsx.example/api/v1/vpn/ipsec").unwrap();
+        let ask = Ask::get(["sessions", "a/b?c#d e", "state"]).with("request_id", "x&y");
+        let request = ask.at(&api);
+        assert_eq!(
+            request.url.as_str(),
+            "https://nsx.example/api/v1/vpn/ipsec/sessions/a%2Fb%3Fc%23d%20e/state?request_id=x%26y"
+        );
+    }
+
+    #[test]
+    fn a_parameter_may_come_several_times_and_first() {
+        let api = Url::parse("http://n:9696/v2.0/vpn").unwrap();
+        let ask = Ask::get(["c"])
+            .with("limit", "1")
+            .with_each("id", &["a", "b"]);
+        let ask = ask.with_each_first("fields", &["id", "name"]);
+        assert_eq!(
+            ask.at(&api).url.query(),
+            Some("fields=id&fields=name&limit=1&id=a&id=b")
+        );
+    }
+
+    #[test]
+    fn a_body_is_not_printed() {
+        let ask = Ask::post(["c"], &["canary"]);
+        assert!(ask.has_body() && !ask.is_read());
+        let shown = format!("{ask:?} {:?}", ask.at(&Url::parse("http://n").unwrap()));
+        assert!(!shown.contains("canary"), "{shown}");
     }
 }

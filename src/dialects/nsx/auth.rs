@@ -1,27 +1,21 @@
-//! The gateway's own login: sent with every request, renewed once when it expires, and never tried again
-//! and again. Five failed logins lock an NSX account for fifteen minutes, and it may be somebody else's too.
-//!
-//! ```text
-//!              answered                    refused
-//!   unproven ────────────► proven ──────────────────────► held ─ 5 s; if refused again 5 min, 20 min ─► unproven
-//!      ▲   one request                (session: after one                 │
-//!      │   at a time                   new login, refused as well)        │
-//!      └──────────────────────────────────────────────────────────────────┘
-//! ```
-//!
-//! How long it is held is for [`Refusals`] to say.
+//! The gateway's own login to the managers of a cluster. Five failed ones lock an NSX account for fifteen minutes, and
+//! it may be somebody else's too; [`Logins`] sees to that.
 
 use crate::{
     account::{Priority, Usage},
-    core::error::{Error, ErrorKind, ErrorReason, Upstream},
-    dialects::nsx::{
-        config::{Credentials, Login},
-        error,
+    core::{dialect::Call, error::Upstream},
+    dialects::{
+        login::{Alone, Logins, NoTicket, Ticket},
+        nsx::{
+            config::{Credentials, Login},
+            error,
+        },
     },
     rest::{
+        answer::Answer,
         budget::{self, Budget, Limits},
-        client::{self, Answer, Failure, FailureKind, Request, Sent},
-        refusals::Refusals,
+        client,
+        request::Request,
     },
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -32,90 +26,35 @@ use http::{
 };
 use reqwest::Url;
 use secrecy::ExposeSecret;
-use std::{
-    fmt,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
-use tokio::time::{Instant, timeout_at};
+use std::{fmt, sync::Arc};
+use tokio::time::Instant;
 
 /// How one account logs in to the managers of one cluster.
 pub struct Auth {
     way: Way,
-    /// A std mutex: held for look-ups only, never across an await.
-    known: Mutex<Known>,
-    /// Held while a login is made or tried for the first time, so that whoever comes next finds its outcome
-    /// instead of trying as well.
-    trying: tokio::sync::Mutex<()>,
+    http: client::Client,
+    managers: Vec<Url>,
+    logins: Logins<HeaderMap>,
     /// Requests that are each a login of their own and may all be refused at once.
     few: Option<Budget>,
 }
 
 enum Way {
-    /// The password with every request.
-    Basic(HeaderValue),
-    /// A token with every request.
-    Bearer(HeaderValue),
+    /// The password or a token, with every request.
+    Header(Arc<HeaderMap>),
     /// A cookie for each manager: NSX binds them to the node that gave them.
     Cookies(Credentials),
 }
 
-#[derive(Default)]
-struct Known {
-    /// By manager.
-    tickets: Vec<Option<Ticket>>,
-    /// Counts logins, so that a ticket that was renewed meanwhile is not renewed again.
-    logins: u64,
-    proven: bool,
-    refusals: Refusals<Upstream>,
-}
-
-/// What goes with one request.
-#[derive(Clone)]
-pub struct Ticket {
-    headers: HeaderMap,
-    /// Which login it stems from.
-    login: u64,
-}
-
-impl Ticket {
-    /// The headers that carry it.
-    pub fn headers(&self) -> &HeaderMap {
-        &self.headers
-    }
-}
-
-/// Where and until when a login may be made.
-#[derive(Clone, Copy)]
-pub struct Place<'a> {
-    /// The client whose budget it counts against.
-    pub http: &'a client::Client,
-    /// The manager, as the index under which its ticket is kept.
-    pub index: usize,
-    /// The manager's address.
-    pub manager: &'a Url,
-    /// For whom the request is that needs the login.
-    pub priority: Priority,
-    /// When that request must be over.
-    pub deadline: Instant,
-}
-
-/// Why there is no ticket.
-#[derive(Debug)]
-pub enum NoTicket {
-    /// This manager did not answer; another may.
-    Unanswered(Failure),
-    /// This manager cannot log in anybody now, which it said so; another may.
-    Away(Box<(Answer, Error)>),
-    /// The cloud answered something else than a ticket, or is not asked again yet.
-    Refused(Error),
-}
+/// The headers that go with one request.
+impl Ticket for HeaderMap {}
 
 impl fmt::Debug for Auth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.way {
-            Way::Basic(_) => "Auth(basic)",
-            Way::Bearer(_) => "Auth(bearer)",
-            Way::Cookies(_) => "Auth(cookies)",
+        f.write_str(match (&self.way, &self.few) {
+            (Way::Header(_), Some(_)) => "Auth(basic)",
+            (Way::Header(_), None) => "Auth(bearer)",
+            (Way::Cookies(_), _) => "Auth(cookies)",
         })
     }
 }
@@ -134,26 +73,34 @@ pub fn at_once(login: &Login) -> u32 {
 }
 
 /// Leave to send a request with credentials that may be refused. Kept until the answer was given to
-/// [`Auth::answered`] or [`Auth::refused`].
+/// [`Logins::accepted`] or [`Auth::refused`].
 #[derive(Debug, Default)]
 pub struct Leave<'a> {
-    /// Nobody has tried these credentials yet, so nobody else sends.
-    alone: Option<tokio::sync::MutexGuard<'a, ()>>,
+    /// Nobody has seen these credentials accepted yet, so nobody else sends.
+    _alone: Option<Alone<'a>>,
     _one_of_few: Option<budget::Leave<'a>>,
 }
 
 impl Auth {
-    /// Not logged in yet.
+    /// Not logged in yet to any of these managers; what is sent counts against the budget of `http`.
     ///
     /// # Errors
     /// If a token cannot stand in a header.
-    pub fn new(login: Login, managers: usize) -> Result<Auth, &'static str> {
+    pub fn new(
+        login: Login,
+        managers: Vec<Url>,
+        http: client::Client,
+    ) -> Result<Auth, &'static str> {
         let few = matches!(login, Login::Basic(_)).then(|| {
             Budget::new(Limits {
                 rate: f64::MAX,
                 concurrency: FEW,
             })
         });
+        let header = |text: &str| -> Result<Way, &'static str> {
+            let headers = HeaderMap::from_iter([(AUTHORIZATION, secret(text)?)]);
+            Ok(Way::Header(Arc::new(headers)))
+        };
         let way = match login {
             Login::Basic(credentials) => {
                 let pair = format!(
@@ -161,72 +108,66 @@ impl Auth {
                     credentials.username,
                     credentials.password.expose_secret()
                 );
-                Way::Basic(secret(&format!("Basic {}", BASE64_STANDARD.encode(pair)))?)
+                header(&format!("Basic {}", BASE64_STANDARD.encode(pair)))?
             }
-            Login::Bearer(token) => {
-                Way::Bearer(secret(&format!("Bearer {}", token.expose_secret().trim()))?)
-            }
+            Login::Bearer(token) => header(&format!("Bearer {}", token.expose_secret().trim()))?,
             Login::Session(credentials) => Way::Cookies(credentials),
         };
         Ok(Auth {
             way,
-            known: Mutex::new(Known {
-                tickets: vec![None; managers],
-                ..Known::default()
-            }),
-            trying: tokio::sync::Mutex::new(()),
+            http,
+            logins: Logins::new(managers.len()),
+            managers,
             few,
         })
     }
 
-    /// What to send with the next request. Logs in first where that is needed.
+    /// The account's login, whichever manager it is made to.
+    pub fn logins(&self) -> &Logins<HeaderMap> {
+        &self.logins
+    }
+
+    /// What to send with the next request to this manager. Logs in first where that is needed.
     ///
-    /// The second value must be kept until the answer was given to [`Auth::answered`] or [`Auth::refused`].
+    /// The second value must be kept until the answer was given to [`Logins::accepted`] or [`Auth::refused`].
     ///
     /// # Errors
     /// If the login was refused lately, or is now, or cannot be made in time.
-    pub async fn ticket(&self, place: Place<'_>) -> Result<(Ticket, Leave<'_>), NoTicket> {
-        self.rested()?;
-        match &self.way {
-            Way::Basic(header) | Way::Bearer(header) => {
-                let ticket = Ticket {
-                    headers: HeaderMap::from_iter([(AUTHORIZATION, header.clone())]),
-                    login: 0,
-                };
-                let one_of_few = match &self.few {
-                    Some(few) => Some(
-                        few.acquire(place.priority, place.deadline)
-                            .await
-                            .map_err(|exhausted| NoTicket::Unanswered(exhausted.into()))?,
-                    ),
-                    None => None,
-                };
-                let mut leave = Leave {
-                    alone: None,
-                    _one_of_few: one_of_few,
-                };
-                self.rested()?;
-                if !self.known().proven {
-                    let alone = self.alone(place.deadline).await?;
-                    self.rested()?;
-                    // Whoever was before may have shown that the credentials are good.
-                    leave.alone = Some(alone).filter(|_| !self.known().proven);
-                }
-                Ok((ticket, leave))
+    pub async fn ticket(
+        &self,
+        manager: usize,
+        call: &Call,
+    ) -> Result<(Arc<HeaderMap>, Leave<'_>), NoTicket> {
+        self.logins.may_try()?;
+        let credentials = match &self.way {
+            Way::Header(headers) => return Ok((Arc::clone(headers), self.leave(call).await?)),
+            Way::Cookies(credentials) => credentials,
+        };
+        let ticket = match self.logins.kept(manager) {
+            Some(ticket) => ticket,
+            None => {
+                let log_in = self.log_in(credentials, manager, call);
+                self.logins
+                    .ticket(manager, call.deadline, |_| true, log_in)
+                    .await?
             }
-            Way::Cookies(credentials) => {
-                if let Some(ticket) = self.kept(place.index) {
-                    return Ok((ticket, Leave::default()));
-                }
-                let _alone = self.alone(place.deadline).await?;
-                self.rested()?;
-                if let Some(ticket) = self.kept(place.index) {
-                    return Ok((ticket, Leave::default()));
-                }
-                let ticket = self.log_in(credentials, place).await?;
-                Ok((ticket, Leave::default()))
+        };
+        Ok((ticket, Leave::default()))
+    }
+
+    async fn leave(&self, call: &Call) -> Result<Leave<'_>, NoTicket> {
+        let one_of_few = match &self.few {
+            Some(few) => {
+                let leave = few.acquire(call.priority, call.deadline).await;
+                Some(leave.map_err(|exhausted| NoTicket::Unanswered(exhausted.into()))?)
             }
-        }
+            None => None,
+        };
+        self.logins.may_try()?;
+        Ok(Leave {
+            _alone: self.logins.first(call.deadline).await?,
+            _one_of_few: one_of_few,
+        })
     }
 
     /// What to send instead of a ticket that was refused; `None` if there is nothing else to try.
@@ -235,18 +176,16 @@ impl Auth {
     /// As for [`Auth::ticket`].
     pub async fn renewed(
         &self,
-        refused: &Ticket,
-        place: Place<'_>,
-    ) -> Result<Option<Ticket>, NoTicket> {
+        refused: &Arc<HeaderMap>,
+        manager: usize,
+        call: &Call,
+    ) -> Result<Option<Arc<HeaderMap>>, NoTicket> {
         let Way::Cookies(credentials) = &self.way else {
             return Ok(None);
         };
-        let _alone = self.alone(place.deadline).await?;
-        self.rested()?;
-        match self.kept(place.index) {
-            Some(ticket) if ticket.login != refused.login => Ok(Some(ticket)),
-            _ => Ok(Some(self.log_in(credentials, place).await?)),
-        }
+        let log_in = self.log_in(credentials, manager, call);
+        let renewed = self.logins.renewed(manager, refused, call.deadline, log_in);
+        renewed.await.map(Some)
     }
 
     /// How much of what is under way at the same time is used where that is few; `None` where there is no limit but
@@ -255,50 +194,22 @@ impl Auth {
         self.few.as_ref().map(Budget::used)
     }
 
-    /// A request that was sent at this time was answered, and not with a refusal of the login.
-    pub fn answered(&self, sent: Instant) {
-        let mut known = self.known();
-        if known.refusals.accepted(sent) {
-            known.proven = true;
-        }
-    }
-
-    /// When a login that was refused once is asked again, if this call has the time.
-    pub fn again_before(&self, deadline: Instant) -> Option<Instant> {
-        self.known().refusals.again_before(deadline)
-    }
-
     /// A request that was sent at this time was refused as a login, in these words, whatever was tried: nothing
-    /// is sent for a while.
-    ///
-    /// The words reach callers who had no part in it, so they must not come from the answer to a request that
-    /// carried somebody's key.
+    /// is sent for a while. What is said of the words at [`Logins::refused`] holds here.
     pub fn refused(&self, sent: Instant, said: Upstream) {
-        let is_login = matches!(self.way, Way::Basic(_));
-        let mut known = self.known();
-        known.proven = false;
-        known.refusals.refused(sent, is_login, said);
-        known.tickets.fill(None);
+        self.logins.refused(sent, self.few.is_some(), said);
     }
 
     async fn log_in(
         &self,
         credentials: &Credentials,
-        place: Place<'_>,
-    ) -> Result<Ticket, NoTicket> {
-        let request = login_request(credentials, place.manager);
+        manager: usize,
+        call: &Call,
+    ) -> Result<HeaderMap, NoTicket> {
+        let request = login_request(credentials, &self.managers[manager]);
         let sent = Instant::now();
-        let answer = place
-            .http
-            .exchange(request, Priority::Login, place.deadline)
-            .await
-            .map_err(|failure| {
-                // However far the login came: the request that needs it was not sent, or was refused.
-                NoTicket::Unanswered(Failure {
-                    sent: Sent::No,
-                    ..failure
-                })
-            })?;
+        let answer = self.http.exchange(request, Priority::Login, call.deadline);
+        let answer = answer.await.map_err(NoTicket::unanswered)?;
         let secrets = [credentials.password.expose_secret()];
         if !answer.is_success() {
             let refused = error::refused(&answer, error::Asked::Read, &secrets);
@@ -312,60 +223,11 @@ impl Auth {
             }
             return Err(NoTicket::Refused(refused.during("logging in")));
         }
-        let headers = ticket_headers(&answer).ok_or_else(|| {
+        ticket_headers(&answer).ok_or_else(|| {
             let broken = error::broken(&answer, "a login without cookie or X-XSRF-TOKEN");
             NoTicket::Refused(broken.during("logging in"))
-        })?;
-        let mut known = self.known();
-        known.logins += 1;
-        let ticket = Ticket {
-            headers,
-            login: known.logins,
-        };
-        known.tickets[place.index] = Some(ticket.clone());
-        Ok(ticket)
+        })
     }
-
-    fn kept(&self, manager: usize) -> Option<Ticket> {
-        self.known().tickets[manager].clone()
-    }
-
-    fn rested(&self) -> Result<(), NoTicket> {
-        let known = self.known();
-        let Some(held) = known.refusals.held() else {
-            return Ok(());
-        };
-        let what = match held.is_sure {
-            true => "is not tried again yet so that the account is not locked",
-            false => "is asked once more in some seconds",
-        };
-        let error = Error::new(
-            ErrorKind::BackendAuth,
-            ErrorReason::UpstreamAuth,
-            format!("the cloud refused the gateway's login, which {what}"),
-        );
-        let left = held.until.saturating_duration_since(Instant::now());
-        let error = error.upstream(held.said.clone());
-        Err(NoTicket::Refused(error.retry_after(left)))
-    }
-
-    async fn alone(&self, deadline: Instant) -> Result<tokio::sync::MutexGuard<'_, ()>, NoTicket> {
-        timeout_at(deadline, self.trying.lock())
-            .await
-            .map_err(|_| no_login_in_time())
-    }
-
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn no_login_in_time() -> NoTicket {
-    NoTicket::Unanswered(Failure {
-        kind: FailureKind::Deadline,
-        sent: Sent::No,
-        message: "no login before the deadline".to_owned(),
-    })
 }
 
 fn login_request(credentials: &Credentials, manager: &Url) -> Request {
@@ -419,13 +281,17 @@ fn secret(text: &str) -> Result<HeaderValue, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rest::{
-        budget::{Budget, Limits},
-        client::{Carried, Client, Options},
-        internet::Internet,
-        refusals::{AGAIN, REST},
+    use crate::{
+        core::error::ErrorKind,
+        rest::{
+            answer::{Carried, Sent},
+            client::Client,
+            internet::Internet,
+            refusals::{AGAIN, REST},
+            transport::Options,
+        },
     };
-    use std::{sync::Arc, time::Duration};
+    use std::time::Duration;
 
     fn credentials() -> Credentials {
         Credentials {
@@ -480,40 +346,33 @@ mod tests {
             ..Options::default()
         };
         let http = Client::new(&Internet, &options, Arc::new(budget)).unwrap();
-        let auth = Auth::new(Login::Basic(credentials()), 1).unwrap();
-        let manager = manager();
-        let place = || Place {
-            http: &http,
-            index: 0,
-            manager: &manager,
-            priority: Priority::Stable,
-            deadline: Instant::now() + Duration::from_secs(1),
-        };
-        let (_, leave) = auth.ticket(place()).await.unwrap();
+        let auth = Auth::new(Login::Basic(credentials()), vec![manager()], http).unwrap();
+        let ticket = async || auth.ticket(0, &Call::poll(Duration::from_secs(1))).await;
+        let (_, leave) = ticket().await.unwrap();
         assert!(
-            leave.alone.is_some(),
+            leave._alone.is_some(),
             "credentials nobody tried go one at a time"
         );
-        let waiting = auth.ticket(place()).await;
+        let waiting = ticket().await;
         assert!(matches!(waiting, Err(NoTicket::Unanswered(failure)) if failure.sent == Sent::No));
         auth.refused(Instant::now(), Upstream::default());
         drop(leave);
-        assert!(auth.ticket(place()).await.is_err());
+        assert!(ticket().await.is_err());
         tokio::time::advance(AGAIN).await;
-        let (_, leave) = auth.ticket(place()).await.unwrap();
-        assert!(leave.alone.is_some(), "nor do those that were refused");
+        let (_, leave) = ticket().await.unwrap();
+        assert!(leave._alone.is_some(), "nor do those that were refused");
         auth.refused(Instant::now(), Upstream::default());
         drop(leave);
         tokio::time::advance(REST - Duration::from_secs(1)).await;
-        let Err(NoTicket::Refused(error)) = auth.ticket(place()).await else {
+        let Err(NoTicket::Refused(error)) = ticket().await else {
             panic!("tried again too early")
         };
         assert_eq!(error.kind, ErrorKind::BackendAuth);
         assert_eq!(error.context.retry_after, Some(Duration::from_secs(1)));
         tokio::time::advance(Duration::from_secs(1)).await;
-        auth.ticket(place()).await.unwrap();
-        auth.answered(Instant::now());
-        let (_, leave) = auth.ticket(place()).await.unwrap();
-        assert!(leave.alone.is_none());
+        ticket().await.unwrap();
+        auth.logins.accepted(Instant::now());
+        let (_, leave) = ticket().await.unwrap();
+        assert!(leave._alone.is_none());
     }
 }

@@ -42,6 +42,9 @@ use futures_util::future::join_all;
 use std::{net::IpAddr, sync::Arc};
 use write::Orphans;
 
+/// Where it is on every manager.
+const API: &str = "/api/v1/vpn/ipsec";
+
 /// Binds the dialect to one backend that is reached over `network`. Sends nothing.
 ///
 /// # Errors
@@ -50,7 +53,7 @@ pub fn connect(
     settings: &BackendSettings,
     network: &dyn Network,
 ) -> Result<Arc<dyn Dialect>, Vec<Violation>> {
-    let client = Client::new(Config::read(settings)?, network)?;
+    let client = Client::new(Config::read(settings)?, API, network)?;
     Ok(Arc::new(Nsx {
         client: Arc::new(client),
         orphans: Orphans::default(),

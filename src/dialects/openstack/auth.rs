@@ -1,47 +1,34 @@
 //! The gateway's own login: a token of Keystone, with every request to the network service and to nowhere
-//! else. Made when it is first needed, renewed before it ends, and once more when it is refused.
-//!
-//! ```text
-//!                 granted                      nearly over, or refused (401)
-//!   no token ───────────────► token ───────────────────────────────────────► one new login
-//!      ▲                                                                        │
-//!      │ 5 s; if refused       a login refused, or a fresh token refused        │
-//!      │ again 5 min, 20 min                                                    │
-//!      └──────────── held ◄─────────────────────────────────────────────────────┘
-//! ```
-//!
-//! How long it is held is for [`Refusals`] to say. Meanwhile, every request that needs a login is refused at once. Whoever comes while a login is made
-//! waits for its outcome instead of making another.
+//! else. Made when it is first needed, renewed before it ends, and once more when it is refused. What a refused login
+//! means for those that follow is for [`Logins`] to say.
 
 use crate::{
     account::Priority,
     address::is_link_local,
-    core::error::{Error, ErrorKind, ErrorReason, Upstream},
-    dialects::openstack::{
-        config::{self, Identity, Keystone, Login, Project},
-        error::{self, Asked},
+    core::{
+        dialect::Call,
+        error::{Error, ErrorKind, ErrorReason, Upstream},
     },
-    rest::{
-        client::{self, Answer, Failure, FailureKind, Request, Sent},
-        redact::tidy,
-        refusals::Refusals,
+    dialects::{
+        login::{self, Logins, NoTicket},
+        openstack::{
+            config::{self, Identity, Keystone, Login, Project},
+            error::{self, Asked},
+        },
     },
+    rest::{answer::Answer, client, redact::tidy, request::Request},
 };
-use bytes::Bytes;
-use http::{
-    HeaderValue, Method,
-    header::{ACCEPT, CONTENT_TYPE},
-};
+use http::{HeaderValue, Method};
 use reqwest::Url;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use std::{
     collections::BTreeSet,
     fmt,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 /// A token is renewed so long before it ends, or after four fifths of its life if that is later.
 const MARGIN: Duration = Duration::from_secs(60);
@@ -51,33 +38,29 @@ const RENEW_AGAIN: Duration = Duration::from_secs(5);
 
 /// How one account logs in to one cloud.
 pub struct Auth {
-    login: Login,
+    way: Way,
+    http: client::Client,
     /// Roles with any of which an account sees its connections; empty if roles tell nothing here.
     seeing_roles: &'static [&'static str],
-    /// A std mutex: held for look-ups only, never across an await.
-    known: Mutex<Known>,
-    /// Held while a login is made.
-    trying: tokio::sync::Mutex<()>,
+    logins: Logins<Ticket>,
+    /// When the renewal of a token that is still good is tried again. A std mutex: held for look-ups only.
+    renews_again: Mutex<Option<Instant>>,
 }
 
-#[derive(Default)]
-struct Known {
-    ticket: Option<Ticket>,
-    /// Counts logins, so that a token that was renewed meanwhile is not renewed again.
-    logins: u64,
-    refusals: Refusals<Upstream>,
+enum Way {
+    /// Nobody asks who we are.
+    Open(Arc<Ticket>),
+    /// By a token.
+    Keystone(Box<Keystone>),
 }
 
 /// What goes with one request, and where it may go.
-#[derive(Clone)]
 pub struct Ticket {
     token: Option<HeaderValue>,
-    /// The network service with its `/v2.0`.
-    network: Url,
+    /// The VPN API of the network service.
+    api: Url,
     sight: Sight,
-    /// Which login it stems from.
-    login: u64,
-    /// When that login was begun.
+    /// When the login was begun that it stems from.
     begun: Instant,
     renew_at: Option<Instant>,
     ends_at: Option<Instant>,
@@ -101,9 +84,9 @@ impl Ticket {
         self.token.as_ref()
     }
 
-    /// The only place the token may be sent to: the network service with its `/v2.0`.
-    pub fn network(&self) -> &Url {
-        &self.network
+    /// The only place the token may be sent to: the VPN API of the network service, `/v2.0/vpn`.
+    pub fn api(&self) -> &Url {
+        &self.api
     }
 
     /// Whether it is shown to see.
@@ -112,49 +95,39 @@ impl Ticket {
     }
 }
 
-/// With what and until when a login may be made.
-#[derive(Clone, Copy)]
-pub struct Place<'a> {
-    /// The client whose budget it counts against.
-    pub http: &'a client::Client,
-    /// When that request must be over.
-    pub deadline: Instant,
-}
-
-/// Why there is no ticket.
-#[derive(Debug)]
-pub enum NoTicket {
-    /// There was no answer.
-    Unanswered(Failure),
-    /// The cloud answered something else than a token, or is not asked again yet.
-    Refused(Error),
-}
-
-impl NoTicket {
-    /// Whether the login was refused, or is not made because it was.
-    pub fn is_refusal(&self) -> bool {
-        matches!(self, NoTicket::Refused(error) if error.kind == ErrorKind::BackendAuth)
+impl login::Ticket for Ticket {
+    fn is_over(&self) -> bool {
+        self.ends_at.is_some_and(|end| end <= Instant::now())
     }
 }
 
 impl fmt::Debug for Auth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.login {
-            Login::None(_) => "Auth(none)",
-            Login::Keystone(_) => "Auth(keystone)",
+        f.write_str(match self.way {
+            Way::Open(_) => "Auth(none)",
+            Way::Keystone(_) => "Auth(keystone)",
         })
     }
 }
 
 impl Auth {
-    /// Not logged in yet.
-    pub fn new(login: Login, seeing_roles: &'static [&'static str]) -> Auth {
+    /// Not logged in yet; what is sent counts against the budget of `http`.
+    pub fn new(login: Login, seeing_roles: &'static [&'static str], http: client::Client) -> Auth {
         Auth {
-            login,
+            way: match login {
+                Login::None(network) => Way::Open(Arc::new(tokenless(&network))),
+                Login::Keystone(keystone) => Way::Keystone(keystone),
+            },
+            http,
             seeing_roles,
-            known: Mutex::default(),
-            trying: tokio::sync::Mutex::new(()),
+            logins: Logins::new(1),
+            renews_again: Mutex::default(),
         }
+    }
+
+    /// The account's login.
+    pub fn logins(&self) -> &Logins<Ticket> {
+        &self.logins
     }
 
     /// What to send with the next request. Logs in first where that is needed.
@@ -164,36 +137,34 @@ impl Auth {
     ///
     /// # Errors
     /// If the login was refused lately, or is now, or cannot be made in time.
-    pub async fn ticket(&self, place: Place<'_>) -> Result<Ticket, NoTicket> {
-        let keystone = match &self.login {
-            Login::Keystone(keystone) => keystone,
-            Login::None(network) => return Ok(tokenless(network)),
+    pub async fn ticket(&self, call: &Call) -> Result<Arc<Ticket>, NoTicket> {
+        let keystone = match &self.way {
+            Way::Keystone(keystone) => keystone,
+            Way::Open(ticket) => return Ok(Arc::clone(ticket)),
         };
-        if let Some(ticket) = self.kept() {
-            if !ticket.is_nearly_over() || self.rested().is_err() {
-                return Ok(ticket);
-            }
-            let Ok(_alone) = self.trying.try_lock() else {
-                return Ok(ticket);
-            };
-            // The request that waits for this has a ticket, and needs time of its own.
-            let left = place.deadline.saturating_duration_since(Instant::now());
-            let hurried = Place {
-                deadline: place.deadline - left / 2,
-                ..place
-            };
-            return match self.log_in(keystone, hurried).await {
-                Ok(ticket) => Ok(ticket),
-                Err(_) => Ok(self.postponed(ticket)),
-            };
-        }
-        self.rested()?;
-        let _alone = self.alone(place.deadline).await?;
-        if let Some(ticket) = self.kept() {
+        let Some(ticket) = self.logins.kept(0) else {
+            self.logins.may_try()?;
+            let log_in = self.log_in(keystone, call.deadline);
+            let ticket = self.logins.ticket(0, call.deadline, |_| true, log_in);
+            return ticket.await;
+        };
+        if !ticket.is_nearly_over() || self.is_postponed() || self.logins.may_try().is_err() {
             return Ok(ticket);
         }
-        self.rested()?;
-        self.log_in(keystone, place).await
+        let Some(_alone) = self.logins.alone_now() else {
+            return Ok(ticket);
+        };
+        // The request that waits for this has a ticket, and needs time of its own.
+        let left = call.deadline.saturating_duration_since(Instant::now());
+        Ok(
+            match self.log_in(keystone, call.deadline - left / 2).await {
+                Ok(new) => self.logins.keep(0, new),
+                Err(_) => {
+                    *self.renews_again() = Some(Instant::now() + RENEW_AGAIN);
+                    self.logins.keep(0, ticket)
+                }
+            },
+        )
     }
 
     /// What to send instead of a ticket that was refused; `None` if there is nothing else to try.
@@ -202,19 +173,15 @@ impl Auth {
     /// As for [`Auth::ticket`].
     pub async fn renewed(
         &self,
-        refused: &Ticket,
-        place: Place<'_>,
-    ) -> Result<Option<Ticket>, NoTicket> {
-        let Login::Keystone(keystone) = &self.login else {
+        refused: &Arc<Ticket>,
+        call: &Call,
+    ) -> Result<Option<Arc<Ticket>>, NoTicket> {
+        let Way::Keystone(keystone) = &self.way else {
             return Ok(None);
         };
-        let _alone = self.alone(place.deadline).await?;
-        if let Some(ticket) = self.kept().filter(|kept| kept.login != refused.login) {
-            return Ok(Some(ticket));
-        }
-        self.known().ticket = None;
-        self.rested()?;
-        self.log_in(keystone, place).await.map(Some)
+        let log_in = self.log_in(keystone, call.deadline);
+        let renewed = self.logins.renewed(0, refused, call.deadline, log_in);
+        renewed.await.map(Some)
     }
 
     /// Whether the account sees by the roles it has now: a token keeps its life, and not what it may see,
@@ -224,123 +191,56 @@ impl Auth {
     ///
     /// # Errors
     /// As for [`Auth::ticket`].
-    pub async fn sight_since(&self, asked: Instant, place: Place<'_>) -> Result<Sight, NoTicket> {
-        let Login::Keystone(keystone) = &self.login else {
+    pub async fn sight_since(&self, asked: Instant, call: &Call) -> Result<Sight, NoTicket> {
+        let Way::Keystone(keystone) = &self.way else {
             return Ok(Sight::Unknown);
         };
-        let _alone = self.alone(place.deadline).await?;
-        if let Some(ticket) = self.kept().filter(|kept| kept.begun >= asked) {
-            return Ok(ticket.sight);
-        }
-        self.rested()?;
-        let ticket = self.log_in(keystone, place).await?;
-        Ok(ticket.sight)
+        let is_new = |ticket: &Ticket| ticket.begun >= asked;
+        let log_in = self.log_in(keystone, call.deadline);
+        let ticket = self.logins.ticket(0, call.deadline, is_new, log_in);
+        Ok(ticket.await?.sight)
     }
 
     /// A request with this ticket was answered, and not with a refusal of the login. That speaks for the login
     /// it stems from, and for none that was refused since.
     pub fn answered(&self, ticket: &Ticket) {
-        self.known().refusals.accepted(ticket.begun);
+        self.logins.accepted(ticket.begun);
     }
 
-    /// When a login that was refused once is asked again, if this call has the time.
-    pub fn again_before(&self, deadline: Instant) -> Option<Instant> {
-        self.known().refusals.again_before(deadline)
-    }
-
-    /// A request with this ticket, which is fresh, was refused in these words: no login is sent for a while.
-    ///
-    /// The words reach callers who had no part in it, so they must not come from the answer to a request that
-    /// carried somebody's key.
+    /// A request with this ticket, which is fresh, was refused in these words: no login is sent for a while. What is
+    /// said of the words at [`Logins::refused`] holds here.
     pub fn refused(&self, ticket: &Ticket, said: Upstream) {
-        self.doubted(ticket.begun, said);
+        self.logins.refused(ticket.begun, false, said);
     }
 
-    fn doubted(&self, begun: Instant, said: Upstream) {
-        let mut known = self.known();
-        known.refusals.refused(begun, false, said);
-        known.ticket = None;
-    }
-
-    async fn log_in(&self, keystone: &Keystone, place: Place<'_>) -> Result<Ticket, NoTicket> {
+    async fn log_in(&self, keystone: &Keystone, deadline: Instant) -> Result<Ticket, NoTicket> {
         // The token's life is counted from before it was asked for, so that it is over here first.
         let begun = Instant::now();
-        let answer = place
-            .http
-            .send(login_request(keystone), Priority::Login, place.deadline)
-            .await
-            .map_err(|failure| {
-                // However far the login came: the request that needs it was not sent, or was refused.
-                NoTicket::Unanswered(Failure {
-                    sent: Sent::No,
-                    ..failure
-                })
-            })?;
-        let refuse = |error: Error| {
+        let request = login_request(keystone);
+        let answer = self.http.send(request, Priority::Login, deadline).await;
+        let answer = answer.map_err(NoTicket::unanswered)?;
+        read(keystone, self.seeing_roles, &answer, begun).map_err(|error| {
             if error.kind == ErrorKind::BackendAuth {
-                self.doubted(begun, error.context.upstream.clone().unwrap_or_default());
+                let said = error.context.upstream.clone().unwrap_or_default();
+                self.logins.refused(begun, false, said);
             }
             NoTicket::Refused(error.during("logging in"))
-        };
-        let mut ticket = read(keystone, self.seeing_roles, &answer, begun).map_err(refuse)?;
-        let mut known = self.known();
-        known.logins += 1;
-        ticket.login = known.logins;
-        known.ticket = Some(ticket.clone());
-        Ok(ticket)
-    }
-
-    /// A ticket that could not be renewed and is good for a while yet: kept, and not tried again at once.
-    fn postponed(&self, mut ticket: Ticket) -> Ticket {
-        ticket.renew_at = Some(Instant::now() + RENEW_AGAIN);
-        self.known().ticket = Some(ticket.clone());
-        ticket
-    }
-
-    fn kept(&self) -> Option<Ticket> {
-        self.known()
-            .ticket
-            .clone()
-            .filter(|ticket| !ticket.is_over())
-    }
-
-    fn rested(&self) -> Result<(), NoTicket> {
-        let known = self.known();
-        let Some(held) = known.refusals.held() else {
-            return Ok(());
-        };
-        let what = match held.is_sure {
-            true => "is not tried again yet so that the account is not locked",
-            false => "is asked once more in some seconds",
-        };
-        let error = refusal(format!(
-            "the cloud refused the gateway's login, which {what}"
-        ));
-        let left = held.until.saturating_duration_since(Instant::now());
-        let error = error.upstream(held.said.clone());
-        Err(NoTicket::Refused(error.retry_after(left)))
-    }
-
-    async fn alone(&self, deadline: Instant) -> Result<tokio::sync::MutexGuard<'_, ()>, NoTicket> {
-        timeout_at(deadline, self.trying.lock()).await.map_err(|_| {
-            NoTicket::Unanswered(Failure {
-                kind: FailureKind::Deadline,
-                sent: Sent::No,
-                message: "no login before the deadline".to_owned(),
-            })
         })
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn is_postponed(&self) -> bool {
+        self.renews_again()
+            .is_some_and(|again| Instant::now() < again)
+    }
+
+    fn renews_again(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.renews_again
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Ticket {
-    fn is_over(&self) -> bool {
-        self.ends_at.is_some_and(|end| end <= Instant::now())
-    }
-
     fn is_nearly_over(&self) -> bool {
         self.renew_at.is_some_and(|time| time <= Instant::now())
     }
@@ -349,13 +249,19 @@ impl Ticket {
 fn tokenless(network: &Url) -> Ticket {
     Ticket {
         token: None,
-        network: network.clone(),
+        api: api(network.clone()),
         sight: Sight::Unknown,
-        login: 0,
         begun: Instant::now(),
         renew_at: None,
         ends_at: None,
     }
+}
+
+/// The VPN API of this network service.
+fn api(mut network: Url) -> Url {
+    let path = format!("{}/vpn", network.path().trim_end_matches('/'));
+    network.set_path(&path);
+    network
 }
 
 fn refusal(what: impl Into<String>) -> Error {
@@ -397,12 +303,7 @@ fn login_request(keystone: &Keystone) -> Request {
     if keystone.network.is_some() {
         url.set_query(Some("nocatalog"));
     }
-    let mut request = Request::new(Method::POST, url);
-    let json = HeaderValue::from_static("application/json");
-    request.headers.insert(ACCEPT, json.clone());
-    request.headers.insert(CONTENT_TYPE, json);
-    request.body = Some(Bytes::from(json!({ "auth": auth }).to_string()));
-    request
+    Request::new(Method::POST, url).json(&json!({ "auth": auth }))
 }
 
 /// The ticket in Keystone's answer.
@@ -447,9 +348,8 @@ fn read(
     let life = life(told);
     Ok(Ticket {
         token: Some(token),
-        network,
+        api: api(network),
         sight: sight(told, seeing_roles),
-        login: 0,
         begun,
         renew_at: life.map(|life| begun + life - MARGIN.min(life / 5)),
         ends_at: life.map(|life| begun + life),
@@ -555,7 +455,13 @@ fn catalogued(catalogue: &Value, region: Option<&str>) -> Result<Url, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rest::client::Carried;
+    use crate::rest::{
+        answer::Carried,
+        budget::{Budget, Limits},
+        client::Client,
+        internet::Internet,
+        transport::Options,
+    };
     use http::{HeaderMap, HeaderName};
 
     fn endpoint(interface: &str, region: &str, url: &str) -> Value {
@@ -700,14 +606,24 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_token_that_is_still_good_does_not_speak_for_a_login_that_was_refused() {
         let network = Url::parse("http://n/v2.0").unwrap();
-        let auth = Auth::new(Login::None(network.clone()), &[]);
+        let limits = Limits {
+            rate: 1.0,
+            concurrency: 1,
+        };
+        let budget = Arc::new(Budget::new(limits));
+        let http = Client::new(&Internet, &Options::default(), budget).unwrap();
+        let auth = Auth::new(Login::None(network.clone()), &[], http);
         let old = tokenless(&network);
-        let sure = || auth.known().refusals.held().map(|held| held.is_sure);
-        auth.doubted(Instant::now(), Upstream::default());
+        let refuse = || auth.refused(&tokenless(&network), Upstream::default());
+        let sure = || match auth.logins.may_try() {
+            Err(NoTicket::Refused(error)) => Some(error.message.contains("not tried again")),
+            _ => None,
+        };
+        refuse();
         assert_eq!(sure(), Some(false));
         tokio::time::advance(Duration::from_secs(5)).await;
         auth.answered(&old);
-        auth.doubted(Instant::now(), Upstream::default());
+        refuse();
         assert_eq!(
             sure(),
             Some(true),
@@ -715,7 +631,7 @@ mod tests {
         );
         tokio::time::advance(Duration::from_secs(300)).await;
         auth.answered(&tokenless(&network));
-        auth.doubted(Instant::now(), Upstream::default());
+        refuse();
         assert_eq!(sure(), Some(false));
     }
 

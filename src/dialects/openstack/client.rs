@@ -1,33 +1,34 @@
 //! Sends to the network service of one cloud, with the login.
 
+pub use crate::{dialects::login::NoAnswer, rest::request::Ask};
+
 use crate::{
+    account::Usage,
     core::{
-        dialect::{Call, Usage},
+        dialect::Call,
         error::{Error, Upstream, Violation},
     },
-    dialects::openstack::{
-        auth::{Auth, NoTicket, Place, Sight, Ticket},
-        config::Config,
-        error::{self, Asked},
-        variant::{Fields, Variant},
+    dialects::{
+        login::NoTicket,
+        openstack::{
+            auth::{Auth, Sight, Ticket},
+            config::Config,
+            error::{self, Asked},
+            variant::{Fields, Variant},
+        },
     },
     rest::{
+        answer::{Answer, Sent},
         budget::Budget,
-        client::{self, Answer, Request, Sent},
+        client,
         transport::Network,
     },
 };
-use bytes::Bytes;
-use http::{
-    HeaderValue, Method,
-    header::{ACCEPT, CONTENT_TYPE},
-};
-use serde_json::{Map, Value};
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
 };
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 /// The collection of connections.
 pub const CONNECTIONS: &str = "ipsec-site-connections";
@@ -44,76 +45,6 @@ pub struct Client {
     fields_are_lost: AtomicBool,
 }
 
-/// What is asked, below `/v2.0/vpn`.
-#[derive(Debug, Clone)]
-pub struct Ask<'a> {
-    method: Method,
-    path: Vec<&'a str>,
-    query: Vec<(&'a str, &'a str)>,
-    body: Option<Bytes>,
-}
-
-impl<'a> Ask<'a> {
-    /// A request for what stands at this path; each part is one segment, whatever characters it has.
-    pub fn get(path: impl Into<Vec<&'a str>>) -> Ask<'a> {
-        Ask {
-            method: Method::GET,
-            path: path.into(),
-            query: Vec::new(),
-            body: None,
-        }
-    }
-
-    /// A request to make an object.
-    pub fn post(path: impl Into<Vec<&'a str>>, key: &str, body: Map<String, Value>) -> Ask<'a> {
-        Ask {
-            method: Method::POST,
-            body: Some(bytes(key, body)),
-            ..Ask::get(path)
-        }
-    }
-
-    /// A request to change an object. What is not in the body stays.
-    pub fn put(path: impl Into<Vec<&'a str>>, key: &str, body: Map<String, Value>) -> Ask<'a> {
-        Ask {
-            method: Method::PUT,
-            body: Some(bytes(key, body)),
-            ..Ask::get(path)
-        }
-    }
-
-    /// A request to remove an object.
-    pub fn delete(path: impl Into<Vec<&'a str>>) -> Ask<'a> {
-        Ask {
-            method: Method::DELETE,
-            ..Ask::get(path)
-        }
-    }
-
-    /// The same for these fields only, named before everything else.
-    #[must_use]
-    pub fn only(mut self, fields: &[&'a str]) -> Ask<'a> {
-        let fields = fields.iter().map(|field| ("fields", *field));
-        self.query.splice(0..0, fields);
-        self
-    }
-
-    /// Adds a query parameter; the same key may come again.
-    #[must_use]
-    pub fn with(mut self, key: &'a str, value: &'a str) -> Ask<'a> {
-        self.query.push((key, value));
-        self
-    }
-
-    /// Asks for these fields only: one parameter each, since a list with commas names none.
-    #[must_use]
-    pub fn fields(mut self, fields: &[&'a str]) -> Ask<'a> {
-        self.query
-            .extend(fields.iter().map(|field| ("fields", *field)));
-        self
-    }
-}
-
 /// An answer, and whether the account that asked is shown to see.
 #[derive(Debug)]
 pub struct Answered {
@@ -121,15 +52,6 @@ pub struct Answered {
     pub answer: Answer,
     /// What is known of the login that it was given to.
     pub sight: Sight,
-}
-
-/// Why there is no answer.
-#[derive(Debug)]
-pub struct NoAnswer {
-    /// What it means.
-    pub error: Error,
-    /// Whether the cloud may have acted on the request.
-    pub sent: Sent,
 }
 
 impl Client {
@@ -142,8 +64,8 @@ impl Client {
         let http = client::Client::new(network, &config.options, budget)
             .map_err(|what| vec![Violation::new("ca_file", what)])?;
         Ok(Client {
+            auth: Auth::new(config.login, config.variant.seeing_roles, http.clone()),
             http,
-            auth: Auth::new(config.login, config.variant.seeing_roles),
             variant: config.variant,
             fields_are_lost: AtomicBool::new(false),
         })
@@ -182,38 +104,13 @@ impl Client {
     /// # Errors
     /// If there was no whole answer in time, or no login.
     pub async fn send(&self, ask: Ask<'_>, call: &Call) -> Result<Answered, NoAnswer> {
-        let mut renews = true;
-        loop {
-            let answered = self.try_send(&ask, renews, call).await;
-            // Every token from now on is fresh.
-            renews = false;
-            let is_refused = match &answered {
-                Ok(answered) => error::is_login_refused(&answered.answer),
-                Err(none) => none.is_refusal(),
-            };
-            if !is_refused || !self.may_ask_again(call).await {
-                return answered.map_err(|none| match none {
-                    NoTicket::Refused(error) => NoAnswer {
-                        error,
-                        sent: Sent::No,
-                    },
-                    NoTicket::Unanswered(failure) => NoAnswer {
-                        error: error::unanswered(&failure),
-                        sent: failure.sent,
-                    },
-                });
-            }
-        }
-    }
-
-    /// Waits until a login that was refused once may be asked again. False, at once, if there is no time for
-    /// that, or no doubt.
-    async fn may_ask_again(&self, call: &Call) -> bool {
-        let again = self.auth.again_before(call.deadline);
-        if let Some(again) = again {
-            sleep_until(again).await;
-        }
-        again.is_some()
+        let send = |renews| self.try_send(&ask, renews, call);
+        let is_refused = |answered: &Result<Answered, NoTicket>| match answered {
+            Ok(answered) => error::is_login_refused(&answered.answer),
+            Err(none) => none.is_refusal(),
+        };
+        let answered = self.auth.logins().send(call.deadline, send, is_refused);
+        answered.await.map_err(no_answer)
     }
 
     /// Whether the account sees by the roles it has now; a login made since `asked` is believed.
@@ -221,23 +118,11 @@ impl Client {
     /// # Errors
     /// If there is no login.
     pub async fn sight_since(&self, asked: Instant, call: &Call) -> Result<Sight, Error> {
-        loop {
-            let sight = self.auth.sight_since(asked, self.place(call)).await;
-            let is_refused = sight.as_ref().is_err_and(NoTicket::is_refusal);
-            if !is_refused || !self.may_ask_again(call).await {
-                return sight.map_err(|none| match none {
-                    NoTicket::Refused(error) => error,
-                    NoTicket::Unanswered(failure) => error::unanswered(&failure),
-                });
-            }
-        }
-    }
-
-    fn place(&self, call: &Call) -> Place<'_> {
-        Place {
-            http: &self.http,
-            deadline: call.deadline,
-        }
+        let send = |_| self.auth.sight_since(asked, call);
+        let is_refused =
+            |sight: &Result<Sight, NoTicket>| sight.as_ref().is_err_and(NoTicket::is_refusal);
+        let sight = self.auth.logins().send(call.deadline, send, is_refused);
+        sight.await.map_err(|none| no_answer(none).error)
     }
 
     async fn try_send(
@@ -246,20 +131,19 @@ impl Client {
         renews: bool,
         call: &Call,
     ) -> Result<Answered, NoTicket> {
-        let place = self.place(call);
         let send = async |ticket: &Ticket| {
-            let priority = call.priority;
-            let answer = self
-                .http
-                .send(request(ticket, ask), priority, call.deadline)
-                .await;
-            answer.map_err(NoTicket::Unanswered)
+            let mut request = ask.at(ticket.api());
+            if let Some(token) = ticket.token() {
+                request.headers.insert("x-auth-token", token.clone());
+            }
+            let answer = self.http.send(request, call.priority, call.deadline);
+            answer.await.map_err(NoTicket::Unanswered)
         };
-        let mut ticket = self.auth.ticket(place).await?;
+        let mut ticket = self.auth.ticket(call).await?;
         let mut answer = send(&ticket).await?;
         if error::is_login_refused(&answer)
             && renews
-            && let Some(renewed) = self.auth.renewed(&ticket, place).await?
+            && let Some(renewed) = self.auth.renewed(&ticket, call).await?
         {
             ticket = renewed;
             answer = send(&ticket).await?;
@@ -276,37 +160,19 @@ impl Client {
     }
 }
 
+fn no_answer(none: NoTicket) -> NoAnswer {
+    let (error, sent) = match none {
+        NoTicket::Unanswered(failure) => (error::unanswered(&failure), failure.sent),
+        NoTicket::Away(said) => (said.1, Sent::No),
+        NoTicket::Refused(error) => (error, Sent::No),
+    };
+    NoAnswer { error, sent }
+}
+
 /// What the cloud said when it refused the login: in its words, unless the request carried what they may quote.
 fn said(answer: &Answer, ask: &Ask<'_>) -> Upstream {
     let refused = error::refused(answer, Asked::Read, &[]).context.upstream;
     refused
-        .filter(|_| ask.body.is_none())
+        .filter(|_| !ask.has_body())
         .unwrap_or_else(|| error::wordless(answer))
-}
-
-fn request(ticket: &Ticket, ask: &Ask<'_>) -> Request {
-    let mut url = ticket.network().clone();
-    url.path_segments_mut()
-        .expect("the service's address has a host, so it has a path")
-        .push("vpn")
-        .extend(&ask.path);
-    if !ask.query.is_empty() {
-        url.query_pairs_mut().extend_pairs(&ask.query);
-    }
-    let mut request = Request::new(ask.method.clone(), url);
-    let json = HeaderValue::from_static("application/json");
-    request.headers.insert(ACCEPT, json.clone());
-    if let Some(token) = ticket.token() {
-        request.headers.insert("x-auth-token", token.clone());
-    }
-    if let Some(body) = &ask.body {
-        request.headers.insert(CONTENT_TYPE, json);
-        request.body = Some(body.clone());
-    }
-    request
-}
-
-fn bytes(key: &str, body: Map<String, Value>) -> Bytes {
-    let body = Value::Object(Map::from_iter([(key.to_owned(), Value::Object(body))]));
-    Bytes::from(body.to_string())
 }

@@ -96,7 +96,7 @@ async fn one(
 ) -> Result<Result<Body, String>> {
     let mut ask = Ask::get([CONNECTIONS, id]);
     if client.variant().narrows {
-        ask = ask.fields(fields);
+        ask = ask.with_each("fields", fields);
     }
     let answered = client.send(ask, call).await.map_err(error_of)?;
     let value = match error::granted(&answered.answer, Asked::Read, &[]) {
@@ -392,7 +392,7 @@ async fn is_listed(client: &Client, wanted: Rows<'_>, id: &str, call: &Call) -> 
     if wanted.narrow.is_empty() {
         return Ok(row(client, id, &["id"], call).await?.is_ok());
     }
-    let ask = narrowed_to(Ask::get([CONNECTIONS]), wanted.narrow).fields(&["id"]);
+    let ask = narrowed_to(Ask::get([CONNECTIONS]), wanted.narrow).with_each("fields", &["id"]);
     let answered = client
         .send(ask.with("id", id), call)
         .await
@@ -410,7 +410,7 @@ async fn raw_page(
     // `marker` without `limit` is ignored, and a cloud may cap what was not limited.
     let limit = wanted.size.unwrap_or(LARGEST_PAGE).to_string();
     let mut ask = narrowed_to(Ask::get([CONNECTIONS]), wanted.narrow)
-        .fields(wanted.fields)
+        .with_each("fields", wanted.fields)
         .with("sort_key", "id")
         .with("sort_dir", "asc")
         .with("limit", &limit);
@@ -449,7 +449,7 @@ async fn believe(client: &Client, sight: Sight, call: &Call) -> Result<()> {
 async fn sees(client: &Client, call: &Call) -> Result<bool> {
     for collection in [SERVICES, CONNECTIONS] {
         let mut ask = match client.leaves_out(&["id"]) {
-            true => Ask::get([collection]).fields(&["id"]),
+            true => Ask::get([collection]).with_each("fields", &["id"]),
             false => Ask::get([collection]),
         };
         if client.variant().narrows {
@@ -486,7 +486,7 @@ async fn listed<'a>(
     if !client.leaves_out(fields) {
         return send(ask).await;
     }
-    let (answered, page) = send(ask.clone().only(fields)).await?;
+    let (answered, page) = send(ask.clone().with_each_first("fields", fields)).await?;
     if client.variant().fields == Fields::All || page.has(fields) {
         return Ok((answered, page));
     }

@@ -18,7 +18,10 @@ use crate::{
     model::{ConnectionChange, ConnectionSpec, Field},
     rest::{client::Sent, json, patience::Patience},
 };
-use std::{collections::HashSet, net::IpAddr};
+use std::{
+    collections::{HashMap, HashSet},
+    net::IpAddr,
+};
 
 /// What a connection is found by after a lost answer.
 const FOUND_BY: [&str; 5] = ["id", "description", "name", "vpnservice_id", "peer_address"];
@@ -41,7 +44,7 @@ pub async fn create(
     };
     let secrets: Vec<&str> = translate::psk(spec).into_iter().collect();
     let body = translate::new_connection(spec, mark, variant);
-    let ask = Ask::post([CONNECTIONS], ONE, body);
+    let ask = Ask::post([CONNECTIONS], &HashMap::from([(ONE, body)]));
     let body = match send(client, ask, Asked::Create, &secrets, call).await? {
         Outcome::Done(body) => body,
         Outcome::Lost(lost) => {
@@ -90,7 +93,7 @@ pub async fn update(
     };
     let secrets: Vec<&str> = translate::psk(&change.values).into_iter().collect();
     let descriptive = translate::is_descriptive(&body);
-    let ask = Ask::put([CONNECTIONS, id], ONE, body);
+    let ask = Ask::put([CONNECTIONS, id], &HashMap::from([(ONE, body)]));
     let after = match send(client, ask, Asked::Change, &secrets, call).await? {
         Outcome::Done(body) => body,
         Outcome::Missing(answered, refused) => {

@@ -13,25 +13,25 @@ const FIRST: Duration = Duration::from_millis(250);
 const LONGEST: Duration = Duration::from_secs(5);
 /// What the last attempt has for itself.
 const LAST: Duration = Duration::from_millis(500);
-/// How long is [`Patience::brief`]: four attempts.
+/// How long is [`Backoff::brief`]: four attempts.
 const BRIEF: Duration = Duration::from_millis(2_250);
 
 /// The time that is left, and the next pause.
 #[derive(Debug)]
-pub struct Patience {
+pub struct Backoff {
     end: Instant,
     pause: Duration,
 }
 
-impl Patience {
+impl Backoff {
     /// As long as there is time.
-    pub fn until(end: Instant) -> Patience {
-        Patience { end, pause: FIRST }
+    pub fn until(end: Instant) -> Backoff {
+        Backoff { end, pause: FIRST }
     }
 
     /// Two seconds of it: for what somebody waits for who knows already how it ended.
-    pub fn brief(end: Instant) -> Patience {
-        Patience::until(end.min(Instant::now() + BRIEF))
+    pub fn brief(end: Instant) -> Backoff {
+        Backoff::until(end.min(Instant::now() + BRIEF))
     }
 
     /// Waits for the next attempt. False, at once, if there is none: what is not known by now stays unknown. The last
@@ -53,18 +53,18 @@ mod tests {
     use super::*;
 
     /// When, in milliseconds.
-    async fn attempts(mut patience: Patience) -> Vec<u128> {
+    async fn attempts(mut backoff: Backoff) -> Vec<u128> {
         let begun = Instant::now();
         let mut attempts = vec![0];
-        while patience.next().await {
+        while backoff.next().await {
             attempts.push(begun.elapsed().as_millis());
         }
         attempts
     }
 
     #[tokio::test(start_paused = true)]
-    async fn patience_lasts_as_long_as_the_time() {
-        let until = |seconds| Patience::until(Instant::now() + Duration::from_secs(seconds));
+    async fn a_backoff_lasts_as_long_as_the_time() {
+        let until = |seconds| Backoff::until(Instant::now() + Duration::from_secs(seconds));
         assert_eq!(
             attempts(until(30)).await,
             [
@@ -76,8 +76,8 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn brief_patience_is_no_longer_than_the_time_either() {
-        let brief = |seconds| Patience::brief(Instant::now() + Duration::from_secs(seconds));
+    async fn a_brief_backoff_is_no_longer_than_the_time_either() {
+        let brief = |seconds| Backoff::brief(Instant::now() + Duration::from_secs(seconds));
         assert_eq!(attempts(brief(60)).await, [0, 250, 750, 1_750]);
         assert_eq!(attempts(brief(1)).await, [0, 250, 500]);
     }

@@ -1,28 +1,20 @@
 //! What NSX refuses, as the gateway's error. The only place that compares HTTP statuses and error codes.
 
+pub use crate::dialects::refusal::{Asked, endless, if_there, is_missing, removed, unanswered};
+
 use crate::{
     core::error::{Error, ErrorKind, ErrorReason, MAX_UPSTREAM_TEXT, Result, Upstream},
-    dialects::nsx::{status::SERVICE_DISABLED, wire::ApiError},
-    rest::{
-        client::{Answer, Failure, FailureKind},
-        json,
-        redact::{WITHHELD, tidy},
+    dialects::{
+        lost_write::Doubt,
+        nsx::{status::SERVICE_DISABLED, wire::ApiError},
+        refusal::{
+            self, DENIED, ErrorBody, LOGIN_REFUSED, Meaning, NOT_FOUND, OVERLOADED, OWN_FAULT,
+            REJECTED, STALE, THROTTLED, WRONG_STATE,
+        },
     },
+    rest::{client::Answer, json, redact::WITHHELD},
 };
 use serde_json::Value;
-
-/// What was asked, as far as it matters to what a refusal means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Asked {
-    /// To read something.
-    Read,
-    /// To make something.
-    Create,
-    /// To change something.
-    Change,
-    /// To remove something.
-    Remove,
-}
 
 /// The body of an answer that grants what was asked.
 ///
@@ -38,70 +30,25 @@ pub fn granted(answer: &Answer, asked: Asked, secrets: &[&str]) -> Result<Value>
 
 /// What a refusal means.
 pub fn refused(answer: &Answer, asked: Asked, secrets: &[&str]) -> Error {
-    let said = api_error(answer);
-    let code = said.as_ref().map_or("", |said| said.code.as_str());
-    let (kind, reason, message) = meaning(answer.status, code, said.is_some(), asked);
-    let mut error = Error::new(kind, reason, message).upstream(Upstream {
-        status: answer.status,
-        code: tidy(code, 64),
-        message: words(answer, said.as_ref(), secrets),
-        request_id: request_id(answer).unwrap_or_default(),
-    });
-    let module = said
-        .map(|said| answer.said(&said.module, 64, secrets))
-        .unwrap_or_default();
+    let said = said(answer);
+    let meaning = meaning(answer.status, &said.code, asked);
+    let mut error = said.refusal(meaning, answer, secrets);
+    let module = api_error(answer).map_or_else(String::new, |said| said.module);
+    let module = answer.said(&module, 64, secrets);
     if !module.is_empty() && module != WITHHELD {
         error.context.metadata.push(("upstream_module", module));
     }
-    // No source shows NSX send `Retry-After`; it counts requests by the second.
-    let is_too_much = kind == ErrorKind::Throttled || answer.status == 503;
-    let patience = is_too_much.then(|| answer.patience());
-    error.context.retry_after = answer.retry_after().or(patience);
     error
 }
 
 /// What an answer was, without the cloud's words, which may quote what it was sent.
 pub fn wordless(answer: &Answer) -> Upstream {
-    Upstream {
-        status: answer.status,
-        code: api_error(answer).map_or_else(String::new, |said| tidy(&said.code, 64)),
-        message: String::new(),
-        request_id: request_id(answer).unwrap_or_default(),
-    }
-}
-
-/// Why there is no answer.
-pub fn unanswered(failure: &Failure) -> Error {
-    let (kind, reason) = match failure.kind {
-        FailureKind::Budget(exhausted) => {
-            let reason = match exhausted.is_paused {
-                true => ErrorReason::UpstreamThrottled,
-                false => ErrorReason::LimitExceeded,
-            };
-            return Error::new(ErrorKind::Throttled, reason, failure.message.clone())
-                .retry_after(exhausted.wait);
-        }
-        FailureKind::Deadline => (ErrorKind::DeadlineExceeded, ErrorReason::Deadline),
-        FailureKind::Connect | FailureKind::Broken => {
-            (ErrorKind::Unavailable, ErrorReason::UpstreamUnreachable)
-        }
-        FailureKind::TooLarge => (ErrorKind::Unavailable, ErrorReason::UpstreamBrokenAnswer),
-    };
-    Error::new(kind, reason, failure.message.clone())
+    said(answer).wordless(answer)
 }
 
 /// An answer that grants something and cannot be read.
 pub fn broken(answer: &Answer, what: &str) -> Error {
-    Error::new(
-        ErrorKind::Unavailable,
-        ErrorReason::UpstreamBrokenAnswer,
-        format!("the cloud's answer cannot be read: {what}"),
-    )
-    .upstream(Upstream {
-        status: answer.status,
-        request_id: request_id(answer).unwrap_or_default(),
-        ..Upstream::default()
-    })
+    refusal::broken(answer, request_id(answer).unwrap_or_default(), what)
 }
 
 /// The id the cloud gave a request, by which `/state` tells how far it has come.
@@ -121,19 +68,15 @@ pub fn is_login_refused(answer: &Answer) -> bool {
     }
 }
 
-/// How NSX itself says that what was asked for is not there, as `NOT_FOUND (600)`: by 600 and 202, and no other 404.
-pub fn not_there(answer: &Answer) -> Option<String> {
+/// The words by which NSX itself says that what was asked for is not there, as `NOT_FOUND (600)`: by 600 and 202, and no
+/// other 404.
+pub fn says_gone(answer: &Answer) -> Option<String> {
     let said = api_error(answer).filter(|said| is_gone_code(&said.code))?;
     let words = match said.status.as_str() {
         "" => said.code,
         status => format!("{} ({})", answer.said(status, 64, &[]), said.code),
     };
-    (answer.status == 404).then_some(words)
-}
-
-/// A 404 in whatever words: this path is not there, or nothing is.
-pub fn is_nowhere(answer: &Answer) -> bool {
-    answer.status == 404
+    is_missing(answer).then_some(words)
 }
 
 /// The words of the refusal that stands for a session whose service is switched off.
@@ -143,11 +86,20 @@ pub fn service_disabled(answer: &Answer) -> Option<String> {
     (400..500).contains(&answer.status).then_some(words)
 }
 
-/// Whether a write that was answered like this may have happened all the same: a proxy that lost the
-/// manager, or a manager that failed in the middle. 503 is no exception, since a proxy says it, too, when the
-/// manager it had asked resets the connection; only the limiter's own code shows that nothing was begun.
-pub fn is_in_doubt(answer: &Answer) -> bool {
-    answer.status >= 500 && api_error(answer).is_none_or(|said| said.code != LIMITED)
+/// What is not known of a write that was refused like this; `None` if it certainly was not begun.
+///
+/// It may have happened where a proxy lost the manager, or a manager failed in the middle. 503 is no exception, since a
+/// proxy says it, too, when the manager it had asked resets the connection; only the limiter's own code shows that
+/// nothing was begun. That the write failed only the manager itself can say: its code is a number, and a string from the
+/// proxy before it. No source shows a 503 that the manager says for itself: 101 tells that it is down.
+pub fn doubt(answer: &Answer) -> Option<Doubt> {
+    let from_manager = || json::parse(&answer.body).unwrap_or_default()["error_code"].is_number();
+    match answer.status {
+        ..500 => None,
+        _ if api_error(answer).is_some_and(|said| said.code == LIMITED) => None,
+        500 if from_manager() => Some(Doubt::Failed),
+        _ => Some(Doubt::Refused),
+    }
 }
 
 /// Whether this is about the manager that answered, so that another may do what was asked: it is overloaded, broken,
@@ -155,160 +107,89 @@ pub fn is_in_doubt(answer: &Answer) -> bool {
 ///
 /// A read may be asked of another in any case. A write only if it certainly was not begun: by the limiter, which
 /// refuses before anything else (429, or code 102), or by a redirection to the node that would do it (301 and 307 are
-/// among the answers of every operation of the API reference). Everything from 500 on is in doubt ([`is_in_doubt`]).
+/// among the answers of every operation of the API reference). Everything from 500 on is in [`doubt`].
 pub fn is_of_its_manager(answer: &Answer, asked_to_read: bool) -> bool {
     match answer.status {
         429 | 301 | 302 | 307 | 308 => true,
-        500 | 502 | 503 | 504 => asked_to_read || !is_in_doubt(answer),
+        500 | 502 | 503 | 504 => asked_to_read || doubt(answer).is_none(),
         _ => false,
     }
 }
 
-/// Whether the manager itself says that the write failed; a proxy only says that it lost the answer. The code
-/// is a number from the manager, and a string from the proxy before it. No source shows a 503 that the manager
-/// says for itself: 101 tells that it is down.
-pub fn says_failed(answer: &Answer) -> bool {
-    let said = json::parse(&answer.body).unwrap_or_default();
-    answer.status == 500 && said["error_code"].is_number()
-}
-
-/// Whether this is how NSX says that something was removed: with nothing, or with JSON. A page of HTML comes
-/// from something that stands before it and has removed nothing.
-pub fn says_removed(answer: &Answer) -> bool {
-    answer.is_success()
-        && (answer.body.trim_ascii().is_empty() || json::parse(&answer.body).is_ok())
-}
-
 /// The VPN collection itself is not there.
-pub fn api_absent(error: Error) -> Error {
-    let upstream = error.context.upstream.unwrap_or_default();
-    Error::new(
-        ErrorKind::Unavailable,
-        ErrorReason::ApiAbsent,
-        "the cloud has no IPsec VPN collection in its Manager API",
-    )
-    .upstream(upstream)
+pub fn api_absent(refused: Error) -> Error {
+    refusal::instead_of(refused, API_ABSENT)
 }
 
-/// It cannot be known whether a write happened.
-pub fn ambiguous(because: &Error, what: &str) -> Error {
-    let mut error = Error::new(
-        ErrorKind::Ambiguous,
-        ErrorReason::WriteAmbiguous,
-        format!(
-            "the answer was lost and it cannot be known whether {what}: {}",
-            because.message
-        ),
-    );
-    error.context.upstream = because.context.upstream.clone();
-    error.context.metadata = because.context.metadata.clone();
-    error
-}
-
-fn meaning(
-    status: u16,
-    code: &str,
-    from_nsx: bool,
-    asked: Asked,
-) -> (ErrorKind, ErrorReason, &'static str) {
-    use ErrorKind as Kind;
-    use ErrorReason as Reason;
-    let invalid = (
-        Kind::InvalidArgument,
-        Reason::UpstreamRejected,
-        "the cloud refuses the request as wrong",
-    );
-    let own_fault = (
-        Kind::Unavailable,
-        Reason::UpstreamError,
-        "the cloud answered with a fault of its own",
-    );
+/// The table.
+fn meaning(status: u16, code: &str, asked: Asked) -> Meaning {
     match (status, code) {
         (401, _) => LOGIN_REFUSED,
-        (403, code) if !from_nsx || is_login_code(code) => LOGIN_REFUSED,
-        (400..500, "289") => (
-            Kind::PermissionDenied,
-            Reason::NotOwner,
-            "the object belongs to another principal of the cloud",
-        ),
-        (403, _) | (400, "2602") => (
-            Kind::PermissionDenied,
-            Reason::UpstreamDenied,
-            "the cloud refuses this to the gateway's account",
-        ),
-        (429, _) | (400.., LIMITED) => (
-            Kind::Throttled,
-            Reason::UpstreamThrottled,
-            "the cloud asks for patience",
-        ),
+        (403, code) if is_login_code(code) => LOGIN_REFUSED,
+        (400..500, "289") => NOT_OWNER,
+        (403, _) | (400, "2602") => DENIED,
+        (429, _) | (400.., LIMITED) => THROTTLED,
         (404, code) if is_gone_code(code) => match asked {
-            Asked::Read | Asked::Remove => (
-                Kind::NotFound,
-                Reason::ConnectionNotFound,
-                "the cloud has no such connection",
-            ),
-            Asked::Create | Asked::Change => (
-                Kind::FailedPrecondition,
-                Reason::ReferenceNotFound,
-                "something the connection refers to is not there",
-            ),
+            Asked::Create | Asked::Change => NO_REFERENCE,
+            Asked::LogIn | Asked::Read | Asked::Remove => NOT_FOUND,
         },
-        (404, _) => (
-            Kind::Unavailable,
-            Reason::UpstreamBrokenAnswer,
-            "the cloud answers 404 in other words than its own, which proves nothing",
-        ),
-        (409 | 412, _) if asked == Asked::Change => (
-            Kind::Stale,
-            Reason::StaleEtag,
-            "the connection was changed by somebody else in the meantime",
-        ),
-        (409 | 412, _) => (
-            Kind::FailedPrecondition,
-            Reason::WrongState,
-            "the cloud is in a state that does not allow this",
-        ),
-        (400, SERVICE_DISABLED) => (
-            Kind::FailedPrecondition,
-            Reason::VpnServiceDisabled,
-            "the VPN service is switched off",
-        ),
+        (404, _) => UNPROVEN,
+        (409 | 412, _) if asked == Asked::Change => STALE,
+        (409 | 412, _) => WRONG_STATE,
+        (400, SERVICE_DISABLED) => SWITCHED_OFF,
         // Policy's code for an object that has children or is referenced, seen from managers too.
         (400, "500030") => IN_USE,
-        (400, "500045") => (
-            Kind::FailedPrecondition,
-            Reason::WrongState,
-            "the object is marked for deletion",
-        ),
+        (400, "500045") => MARKED_FOR_DELETION,
         // Indexing, and a transaction that was aborted: nothing is wrong with the request.
-        (400, "60508" | "60514" | "60515") => own_fault,
+        (400, "60508" | "60514" | "60515") => OWN_FAULT,
         // A removal carries nothing that could be wrong; what stands against it is whoever uses the object.
         (400, _) if asked == Asked::Remove => IN_USE,
-        (400..500, _) => invalid,
-        (503, _) => (
-            Kind::Unavailable,
-            Reason::UpstreamError,
-            "the cloud is overloaded or not whole",
-        ),
-        (300..400, _) => (
-            Kind::Unavailable,
-            Reason::UpstreamError,
-            "the cloud redirects, which is not followed: `url` must name the managers themselves",
-        ),
-        _ => own_fault,
+        (400..500, _) => REJECTED,
+        (503, _) => OVERLOADED,
+        (300..400, _) => REDIRECTED,
+        _ => OWN_FAULT,
     }
 }
 
-const LOGIN_REFUSED: (ErrorKind, ErrorReason, &str) = (
-    ErrorKind::BackendAuth,
-    ErrorReason::UpstreamAuth,
-    "the cloud refuses the gateway's login",
+const API_ABSENT: Meaning = (
+    ErrorKind::Unavailable,
+    ErrorReason::ApiAbsent,
+    "the cloud has no IPsec VPN collection in its Manager API",
 );
-
-const IN_USE: (ErrorKind, ErrorReason, &str) = (
+const NOT_OWNER: Meaning = (
+    ErrorKind::PermissionDenied,
+    ErrorReason::NotOwner,
+    "the object belongs to another principal of the cloud",
+);
+const NO_REFERENCE: Meaning = (
+    ErrorKind::FailedPrecondition,
+    ErrorReason::ReferenceNotFound,
+    "something the connection refers to is not there",
+);
+const UNPROVEN: Meaning = (
+    ErrorKind::Unavailable,
+    ErrorReason::UpstreamBrokenAnswer,
+    "the cloud answers 404 in other words than its own, which proves nothing",
+);
+const SWITCHED_OFF: Meaning = (
+    ErrorKind::FailedPrecondition,
+    ErrorReason::VpnServiceDisabled,
+    "the VPN service is switched off",
+);
+const MARKED_FOR_DELETION: Meaning = (
+    ErrorKind::FailedPrecondition,
+    ErrorReason::WrongState,
+    "the object is marked for deletion",
+);
+const IN_USE: Meaning = (
     ErrorKind::FailedPrecondition,
     ErrorReason::InUse,
     "the cloud refuses to remove it, as it does with what is in use",
+);
+const REDIRECTED: Meaning = (
+    ErrorKind::Unavailable,
+    ErrorReason::UpstreamError,
+    "the cloud redirects, which is not followed: `url` must name the managers themselves",
 );
 
 /// The code by which the limiter before the manager refuses what is too much: with 429, and perhaps with 503,
@@ -329,21 +210,15 @@ fn api_error(answer: &Answer) -> Option<ApiError> {
     ApiError::of(&json::parse(&answer.body).ok()?)
 }
 
-/// The cloud's words, fit to be shown, and none that may quote a secret. Of a body that is not NSX's only plain text is.
-fn words(answer: &Answer, said: Option<&ApiError>, secrets: &[&str]) -> String {
-    let text = match said {
-        Some(said) => said.message.clone(),
-        None => {
-            let body = &answer.body[..answer.body.len().min(4 * MAX_UPSTREAM_TEXT)];
-            let text = String::from_utf8_lossy(body);
-            if text.trim_start().starts_with('<') {
-                "a page of HTML".to_owned()
-            } else {
-                text.into_owned()
-            }
-        }
-    };
-    answer.said(&text, MAX_UPSTREAM_TEXT, secrets)
+fn said(answer: &Answer) -> ErrorBody {
+    let error = api_error(answer);
+    ErrorBody {
+        code: error
+            .as_ref()
+            .map_or_else(String::new, |it| it.code.clone()),
+        message: error.map(|it| it.message),
+        request_id: request_id(answer).unwrap_or_default(),
+    }
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@
 use crate::{
     core::{
         dialect::{Call, Target},
-        error::{ErrorKind, Result},
+        error::Result,
     },
     dialects::nsx::{
         client::{Ask, Client, SESSIONS},
@@ -171,10 +171,10 @@ async fn state(client: &Client, id: &str, request_id: Option<&str>, call: &Call)
     if let Some(message) = error::service_disabled(&answer) {
         return Ok(Said::State(status::service_disabled(&message).into()));
     }
-    if let Some(words) = error::not_there(&answer) {
+    if let Some(words) = error::says_gone(&answer) {
         return Ok(Said::NotThere(words));
     }
-    if error::is_nowhere(&answer) {
+    if error::is_missing(&answer) {
         // Not in NSX's words; perhaps because there is no such API at all.
         read::probe(client, call).await?;
     }
@@ -187,7 +187,7 @@ async fn state(client: &Client, id: &str, request_id: Option<&str>, call: &Call)
 async fn tunnel(client: &Client, id: &str, call: &Call) -> Result<Option<Tunnel>> {
     let ask = Ask::get([SESSIONS, id, "status"]).with("source", "realtime");
     let answer = client.send(ask, call).await.map_err(|it| it.error)?;
-    if error::not_there(&answer).is_some() || error::service_disabled(&answer).is_some() {
+    if error::says_gone(&answer).is_some() || error::service_disabled(&answer).is_some() {
         return Ok(None);
     }
     let value = error::granted(&answer, Asked::Read, &[])?;
@@ -197,11 +197,7 @@ async fn tunnel(client: &Client, id: &str, call: &Call) -> Result<Option<Tunnel>
 
 /// The session; `None` if NSX itself says that there is none.
 async fn session(client: &Client, id: &str, call: &Call) -> Result<Option<Body>> {
-    match read::object(client, SESSIONS, id, call).await {
-        Ok(session) => Ok(Some(session)),
-        Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
+    error::if_there(read::object(client, SESSIONS, id, call).await)
 }
 
 fn request_ids(target: &Target) -> Vec<String> {

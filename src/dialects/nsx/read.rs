@@ -3,7 +3,7 @@
 use crate::{
     core::{
         dialect::{Call, Page, PageRequest},
-        error::{Error, ErrorKind, ErrorReason, Result},
+        error::{ErrorKind, Result},
         filter::{Filter, Restriction},
     },
     dialects::nsx::{
@@ -150,11 +150,11 @@ async fn walk(
             });
         }
         if page.cursor == cursor {
-            return Err(endless());
+            return Err(error::endless());
         }
         cursor = page.cursor;
     }
-    Err(endless())
+    Err(error::endless())
 }
 
 /// One page of connections, by id.
@@ -233,7 +233,7 @@ fn service(filter: &Filter) -> Option<&str> {
 /// Reads the answer of a collection as such: if the collection is not there, there is no API.
 pub fn collection(answer: &Answer) -> Result<Value> {
     let granted = error::granted(answer, Asked::Read, &[]);
-    match error::is_nowhere(answer) {
+    match error::is_missing(answer) {
         true => granted.map_err(error::api_absent),
         false => granted,
     }
@@ -246,12 +246,8 @@ fn peer_endpoint_id(session: &Body) -> Option<String> {
 }
 
 async fn peer_endpoint(client: &Client, id: &str, call: &Call) -> Result<Option<Body>> {
-    match object(client, PEER_ENDPOINTS, id, call).await {
-        Ok(peer) => Ok(Some(peer)),
-        // Gone while its session stays, so the connection is shown without.
-        Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
+    // If it is gone while its session stays, the connection is shown without.
+    error::if_there(object(client, PEER_ENDPOINTS, id, call).await)
 }
 
 /// The peer endpoints of these sessions, by id.
@@ -305,7 +301,7 @@ async fn page(
     let answer = client.send(ask, call).await.map_err(|it| it.error)?;
     let body = collection(&answer).map_err(|error| match error.kind {
         // A cursor is of the cloud's own making, so it is not the caller who is wrong.
-        ErrorKind::InvalidArgument if cursor.is_some() => endless(),
+        ErrorKind::InvalidArgument if cursor.is_some() => error::endless(),
         _ => error,
     })?;
     list_page(&answer, body)
@@ -313,12 +309,4 @@ async fn page(
 
 fn list_page(answer: &Answer, body: Value) -> Result<ListPage> {
     ListPage::of(body).ok_or_else(|| error::broken(answer, "no list"))
-}
-
-fn endless() -> Error {
-    Error::new(
-        ErrorKind::Unavailable,
-        ErrorReason::UpstreamBrokenAnswer,
-        "the cloud's list does not go on",
-    )
 }

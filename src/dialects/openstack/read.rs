@@ -3,7 +3,7 @@
 use crate::{
     core::{
         dialect::{Call, Page, PageRequest},
-        error::{Error, ErrorKind, ErrorReason, Result},
+        error::{Error, Result},
         filter::{Filter, Restriction, Wanted},
     },
     dialects::openstack::{
@@ -142,7 +142,7 @@ async fn gone(
     call: &Call,
 ) -> Result<String> {
     let said = refused.context.upstream.clone().unwrap_or_default();
-    let Some(words) = error::names_connection(&answered.answer) else {
+    let Some(words) = error::says_gone(&answered.answer) else {
         probe(client, call).await?;
         return match error::is_hidden(&answered.answer) {
             true => Err(error::blind().upstream(said)),
@@ -261,7 +261,7 @@ pub async fn all(client: &Client, fields: &[&str], call: &Call) -> Result<Vec<Bo
                 _ => return Ok(rows),
             }
         }
-        return Err(endless());
+        return Err(error::endless());
     }
     let (answered, page) = listed(client, Ask::get([CONNECTIONS]), fields, call).await?;
     rows = all_named(&answered, page)?.rows;
@@ -346,7 +346,7 @@ async fn sorted_page(
         page.rows
             .retain(|row| after.is_none_or(|after| row.id() != after));
         return match page.rows.is_empty() && page.marker.is_some() {
-            true => Err(endless()),
+            true => Err(error::endless()),
             false => Ok((page.rows, page.marker.is_some())),
         };
     };
@@ -358,7 +358,7 @@ async fn sorted_page(
             return Ok(found);
         }
     }
-    Err(endless())
+    Err(error::endless())
 }
 
 /// Walks from the start to the first page with rows after this id; `None` if the walk lost its own marker.
@@ -383,7 +383,7 @@ async fn walk_past(
             _ => return Ok(Some((rows, page.marker.is_some()))),
         }
     }
-    Err(endless())
+    Err(error::endless())
 }
 
 /// Whether a row is among the wanted. In a narrowed list its being there at all is not enough: a row that was
@@ -520,12 +520,4 @@ fn collected(answered: &Answered) -> Result<serde_json::Value> {
         true => error::api_absent(refused),
         false => refused,
     })
-}
-
-fn endless() -> Error {
-    Error::new(
-        ErrorKind::Unavailable,
-        ErrorReason::UpstreamBrokenAnswer,
-        "the cloud's list does not go on",
-    )
 }

@@ -8,15 +8,19 @@ use crate::{
         dialect::{Call, Mark, Proof, Warning, Written},
         error::{Error, ErrorKind, ErrorReason, Result},
     },
-    dialects::openstack::{
-        client::{Answered, Ask, CONNECTIONS, Client, SERVICES},
-        error::{self, Asked},
-        mark, read, status, translate,
-        variant::Variant,
-        wire::{Body, ONE},
+    dialects::{
+        etag,
+        lost_write::{Doubt, Lost, Outcome, Trace},
+        openstack::{
+            client::{Ask, CONNECTIONS, Client, SERVICES},
+            error::{self, Asked},
+            mark, read, status, translate,
+            variant::Variant,
+            wire::{Body, ONE},
+        },
     },
     model::{ConnectionChange, ConnectionSpec, Field},
-    rest::{client::Sent, json, patience::Patience},
+    rest::{client::Answer, json, patience::Backoff},
 };
 use std::{
     collections::{HashMap, HashSet},
@@ -44,18 +48,22 @@ pub async fn create(
     };
     let secrets: Vec<&str> = translate::psk(spec).into_iter().collect();
     let body = translate::new_connection(spec, mark, variant);
-    let ask = Ask::post([CONNECTIONS], &HashMap::from([(ONE, body)]));
-    let body = match send(client, ask, Asked::Create, &secrets, call).await? {
+    let write = Write {
+        ask: Ask::post([CONNECTIONS], &HashMap::from([(ONE, body)])),
+        asked: Asked::Create,
+        id: None,
+        secrets: &secrets,
+    };
+    let body = match send(client, write, connection, call).await? {
         Outcome::Done(body) => body,
         Outcome::Lost(lost) => {
             let is_it = |row: &Body| match variant.description {
                 true => mark::is(&row.text("description").unwrap_or_default(), mark),
                 false => !before.contains(&row.id()) && translate::may_be(row, spec),
             };
-            let said_failed = lost.said_failed;
-            let mut found = find(client, is_it, lost, call).await;
+            let mut found = find(client, is_it, &lost, call).await;
             if let Err(error) = &mut found {
-                if said_failed
+                if lost.doubt == Doubt::Failed
                     && let Some(cause) = missing_service(client, spec, &secrets, call).await
                 {
                     return Err(cause);
@@ -65,7 +73,6 @@ pub async fn create(
             }
             found?
         }
-        Outcome::Missing(_, refused) => return Err(error::api_absent(refused)),
     };
     Ok(Written {
         id: body.id(),
@@ -85,7 +92,7 @@ pub async fn update(
 ) -> Result<Written> {
     let variant = client.variant();
     let before = present(client, id, call).await?;
-    check_etag(change.etag.as_deref(), &before, variant)?;
+    etag::check(change.etag.as_deref(), || translate::etag(&before, variant))?;
     let Some(body) =
         translate::changes(&before, change, variant).map_err(Error::not_expressible)?
     else {
@@ -93,19 +100,20 @@ pub async fn update(
     };
     let secrets: Vec<&str> = translate::psk(&change.values).into_iter().collect();
     let descriptive = translate::is_descriptive(&body);
-    let ask = Ask::put([CONNECTIONS, id], &HashMap::from([(ONE, body)]));
-    let after = match send(client, ask, Asked::Change, &secrets, call).await? {
+    let write = Write {
+        ask: Ask::put([CONNECTIONS, id], &HashMap::from([(ONE, body)])),
+        asked: Asked::Change,
+        id: Some(id),
+        secrets: &secrets,
+    };
+    let after = match send(client, write, connection, call).await? {
         Outcome::Done(body) => body,
-        Outcome::Missing(answered, refused) => {
-            read::absent(client, id, &answered, refused, call).await?;
-            return Err(error::not_found());
-        }
         Outcome::Lost(lost) => {
             let is_as_wanted = |now: &Body| {
                 translate::shows(change)
                     && matches!(translate::changes(now, change, variant), Ok(None))
             };
-            changed(client, id, is_as_wanted, lost, call).await?
+            changed(client, id, is_as_wanted, &lost, call).await?
         }
     };
     let proof = match descriptive {
@@ -120,41 +128,19 @@ pub async fn update(
 
 /// Removes a connection. Nothing else was made for it.
 pub async fn delete(client: &Client, id: &str, etag: Option<&str>, call: &Call) -> Result<Written> {
-    if etag.is_some_and(|etag| !etag.is_empty()) {
-        check_etag(etag, &present(client, id, call).await?, client.variant())?;
+    if etag::given(etag).is_some() {
+        let now = present(client, id, call).await?;
+        etag::check(etag, || translate::etag(&now, client.variant()))?;
     }
-    let lost = match client
-        .send(Ask::delete([CONNECTIONS, id]), &call.hurried())
-        .await
-    {
-        Ok(answered) if error::says_removed(&answered.answer) => None,
-        Ok(answered) if answered.answer.is_success() => Some(Lost {
-            because: error::broken(&answered.answer, "neither nothing nor JSON"),
-            said_failed: false,
-        }),
-        Ok(answered) => {
-            let because = error::refused(&answered.answer, Asked::Remove, &[]);
-            if error::is_missing(&answered.answer) {
-                read::absent(client, id, &answered, because, call).await?;
-                return Err(error::not_found());
-            }
-            if !error::is_in_doubt(&answered.answer) {
-                return Err(because);
-            }
-            let said_failed = error::says_failed(&answered.answer);
-            Some(Lost {
-                because,
-                said_failed,
-            })
-        }
-        Err(none) if none.sent == Sent::No => return Err(none.error),
-        Err(none) => Some(Lost {
-            because: none.error,
-            said_failed: false,
-        }),
+    let write = Write {
+        ask: Ask::delete([CONNECTIONS, id]),
+        asked: Asked::Remove,
+        id: Some(id),
+        secrets: &[],
     };
-    if let Some(lost) = lost {
-        removed(client, id, lost, call).await?;
+    let nothing = |answer: &Answer| error::removed(answer, error::broken);
+    if let Outcome::Lost(lost) = send(client, write, nothing, call).await? {
+        removed(client, id, &lost, call).await?;
     }
     Ok(Written {
         id: id.to_owned(),
@@ -164,66 +150,53 @@ pub async fn delete(client: &Client, id: &str, etag: Option<&str>, call: &Call) 
     })
 }
 
-/// What became of a write.
-enum Outcome {
-    Done(Body),
-    Lost(Lost),
-    /// 404 without a word about what the connection refers to.
-    Missing(Answered, Error),
-}
-
-/// A write of which it is not known from its answer whether it happened.
-struct Lost {
-    because: Error,
-    /// The cloud itself said that it failed.
-    said_failed: bool,
+/// One write.
+struct Write<'a> {
+    ask: Ask<'a>,
+    asked: Asked,
+    /// The connection it is sent to; `None` if it makes one.
+    id: Option<&'a str>,
+    /// The keys in its body.
+    secrets: &'a [&'a str],
 }
 
 /// Sends one write and reads its answer.
 ///
 /// # Errors
 /// If it certainly did not happen.
-async fn send(
+async fn send<T>(
     client: &Client,
-    ask: Ask<'_>,
-    asked: Asked,
-    secrets: &[&str],
+    write: Write<'_>,
+    read: impl FnOnce(&Answer) -> Result<T>,
     call: &Call,
-) -> Result<Outcome> {
-    let answered = match client.send(ask, &call.hurried()).await {
+) -> Result<Outcome<T>> {
+    let answered = match client.send(write.ask, &call.hurried()).await {
         Ok(answered) => answered,
-        Err(none) if none.sent == Sent::No => return Err(none.error),
-        Err(none) => {
-            return Ok(Outcome::Lost(Lost {
-                because: none.error,
-                said_failed: false,
-            }));
-        }
+        Err(none) => return Outcome::unanswered(none.error, none.sent),
     };
     let answer = &answered.answer;
     if answer.is_success() {
-        let body = json::parse(&answer.body).ok();
-        let body = body.and_then(|value| Body::under(ONE, value));
-        return Ok(match body.filter(|body| !body.id().is_empty()) {
-            Some(body) => Outcome::Done(body),
-            None => Outcome::Lost(Lost {
-                because: error::broken(answer, "no connection with an id"),
-                said_failed: false,
-            }),
-        });
+        return Ok(Outcome::granted(read(answer)));
     }
-    let because = error::refused(answer, asked, secrets);
-    if error::is_in_doubt(answer) {
-        let said_failed = error::says_failed(answer);
-        return Ok(Outcome::Lost(Lost {
-            because,
-            said_failed,
-        }));
+    let because = error::refused(answer, write.asked, write.secrets);
+    // A 404 may be about what the connection refers to; a removal carries nothing that refers.
+    let is_reference = because.reason == ErrorReason::ReferenceNotFound;
+    if error::is_missing(answer) && (write.asked == Asked::Remove || !is_reference) {
+        let Some(id) = write.id else {
+            return Err(error::api_absent(because));
+        };
+        read::absent(client, id, &answered, because, call).await?;
+        return Err(error::not_found());
     }
-    if error::is_missing(answer) && because.reason != ErrorReason::ReferenceNotFound {
-        return Ok(Outcome::Missing(answered, because));
-    }
-    Err(because)
+    Outcome::refused(because, error::doubt(answer))
+}
+
+/// The connection in an answer that grants a write.
+fn connection(answer: &Answer) -> Result<Body> {
+    let body = json::parse(&answer.body).ok();
+    body.and_then(|value| Body::under(ONE, value))
+        .filter(|body| !body.id().is_empty())
+        .ok_or_else(|| error::broken(answer, "no connection with an id"))
 }
 
 /// Finds out whether a PUT changed a connection though its answer was lost: if it is as was wanted.
@@ -231,90 +204,74 @@ async fn changed(
     client: &Client,
     id: &str,
     is_as_wanted: impl Fn(&Body) -> bool,
-    lost: Lost,
+    lost: &Lost,
     call: &Call,
 ) -> Result<Body> {
     let call = call.finding_out();
-    let mut patience = Patience::until(call.deadline);
-    loop {
-        match read::row(client, id, &[], &call).await {
-            Ok(Ok(now)) if is_as_wanted(&now) => return Ok(now),
-            Ok(Ok(_)) if lost.said_failed => return Err(lost.because),
-            Ok(Ok(_)) => {}
-            Ok(Err(_)) => return Err(error::not_found()),
-            Err(error) if error.is_outage() => {}
-            Err(_) => break,
-        }
-        if !patience.next().await {
-            break;
-        }
-    }
-    let what = "the connection was changed";
-    Err(error::ambiguous(&lost.because, what))
+    let read = || async {
+        Ok(match read::row(client, id, &[], &call).await? {
+            Ok(now) if is_as_wanted(&now) => Trace::Done(Some(now)),
+            Ok(_) => Trace::NotDone,
+            // Somebody has removed it since.
+            Err(_) => Trace::Done(None),
+        })
+    };
+    let backoff = Backoff::until(call.deadline);
+    let now = lost.find_out("the connection was changed", backoff, read);
+    now.await?.ok_or_else(error::not_found)
 }
 
 /// Finds out whether a DELETE removed a connection though its answer was lost: if it is gone.
-async fn removed(client: &Client, id: &str, lost: Lost, call: &Call) -> Result<()> {
+async fn removed(client: &Client, id: &str, lost: &Lost, call: &Call) -> Result<()> {
     let call = call.finding_out();
-    let mut patience = Patience::until(call.deadline);
-    loop {
-        match read::row(client, id, &["id"], &call).await {
-            Ok(Err(_)) => return Ok(()),
-            Ok(Ok(_)) if lost.said_failed => return Err(lost.because),
-            Ok(Ok(_)) => {}
-            Err(error) if error.is_outage() => {}
-            Err(_) => break,
-        }
-        if !patience.next().await {
-            break;
-        }
-    }
-    let what = "the connection was removed";
-    Err(error::ambiguous(&lost.because, what))
+    let read = || async {
+        Ok(match read::row(client, id, &["id"], &call).await? {
+            Ok(_) => Trace::NotDone,
+            Err(_) => Trace::Done(()),
+        })
+    };
+    let backoff = Backoff::until(call.deadline);
+    lost.find_out("the connection was removed", backoff, read)
+        .await
 }
 
 /// Looks for what a POST made whose answer was lost. It is never sent again.
 async fn find(
     client: &Client,
     is_it: impl Fn(&Body) -> bool,
-    lost: Lost,
+    lost: &Lost,
     call: &Call,
 ) -> Result<Body> {
-    let unknown = |because: &Error| error::ambiguous(because, "the connection was made");
     let call = call.finding_out();
-    let mut patience = Patience::until(call.deadline);
-    loop {
-        match find_once(client, &is_it, &call).await {
-            Ok(Found::One(body)) => return Ok(body),
-            Ok(Found::Several(ids)) => return Err(many(&lost.because, &ids)),
-            Ok(Found::None) if lost.said_failed => return Err(lost.because),
-            Ok(Found::None) => {}
-            Err(error) if error.is_outage() => {}
-            Err(_) => return Err(unknown(&lost.because)),
-        }
-        if !patience.next().await {
-            return Err(unknown(&lost.because));
-        }
+    let read = || find_once(client, &is_it, &call);
+    let backoff = Backoff::until(call.deadline);
+    let found = lost.find_out("the connection was made", backoff, read);
+    match found.await? {
+        Found::One(body) => Ok(body),
+        Found::Several(ids) => Err(many(lost, &ids)),
     }
 }
 
 enum Found {
-    None,
     One(Body),
     Several(Vec<String>),
 }
 
-async fn find_once(client: &Client, is_it: impl Fn(&Body) -> bool, call: &Call) -> Result<Found> {
+async fn find_once(
+    client: &Client,
+    is_it: impl Fn(&Body) -> bool,
+    call: &Call,
+) -> Result<Trace<Found>> {
     let rows = read::all(client, &FOUND_BY, call).await?;
     let ids: Vec<String> = rows.iter().filter(|row| is_it(row)).map(Body::id).collect();
     Ok(match ids.as_slice() {
-        [] => Found::None,
+        [] => Trace::NotDone,
         [id] => match read::row(client, id, &[], call).await? {
-            Ok(body) => Found::One(body),
+            Ok(body) => Trace::Done(Found::One(body)),
             // Removed again between the two requests.
-            Err(_) => Found::None,
+            Err(_) => Trace::NotDone,
         },
-        _ => Found::Several(ids),
+        _ => Trace::Done(Found::Several(ids)),
     })
 }
 
@@ -336,8 +293,8 @@ async fn missing_service(
 
 /// More than one could be what was made, and this cloud leaves no room for a mark. ABORTED and not UNKNOWN:
 /// the caller can look at the candidates and decide.
-fn many(because: &Error, ids: &[String]) -> Error {
-    let mut error = error::ambiguous(because, "which of several connections was made");
+fn many(lost: &Lost, ids: &[String]) -> Error {
+    let mut error = lost.ambiguous("which of several connections was made");
     let named = ids.join(", ");
     error.message = format!(
         "{}; these have its name, service and peer address: {named}",
@@ -352,17 +309,6 @@ async fn present(client: &Client, id: &str, call: &Call) -> Result<Body> {
     read::row(client, id, &[], call)
         .await?
         .map_err(|_| error::not_found())
-}
-
-fn check_etag(etag: Option<&str>, now: &Body, variant: &Variant) -> Result<()> {
-    match etag.filter(|etag| !etag.is_empty()) {
-        Some(etag) if etag != translate::etag(now, variant) => Err(Error::new(
-            ErrorKind::Stale,
-            ErrorReason::StaleEtag,
-            "the connection was changed since the `etag` was read",
-        )),
-        _ => Ok(()),
-    }
 }
 
 fn updated(body: Body, proof: Proof, change: &ConnectionChange, variant: &Variant) -> Written {

@@ -12,7 +12,8 @@ use crate::{
     },
     dialects::nsx::{
         client::{Client, PEER_ENDPOINTS, SESSIONS},
-        mark, read, write,
+        error, mark, read,
+        write::object::remove_unused,
     },
 };
 use std::{
@@ -71,21 +72,19 @@ impl Orphans {
 /// Removes a peer endpoint if its session is gone and the gateway's mark is on it. That no other session uses it NSX
 /// itself sees to.
 async fn remove(client: &Client, session: &str, peer: &str, call: &Call) -> Result<()> {
-    match read::object(client, SESSIONS, session, call).await {
-        Err(error) if error.kind == ErrorKind::NotFound => {}
+    let session = read::object(client, SESSIONS, session, call).await;
+    if error::if_there(session)?.is_some() {
         // There after all, so that the next delete sees to it.
-        Ok(_) => return Ok(()),
-        Err(error) => return Err(error),
+        return Ok(());
     }
     // A 404 counts only where the collection answers.
     read::probe(client, call).await?;
-    match read::object(client, PEER_ENDPOINTS, peer, call).await {
-        Ok(there) if mark::is_on(&there) => {
-            write::remove_unused(client, PEER_ENDPOINTS, peer, call).await
+    let there = read::object(client, PEER_ENDPOINTS, peer, call).await;
+    match error::if_there(there)? {
+        Some(there) if mark::is_on(&there) => {
+            remove_unused(client, PEER_ENDPOINTS, peer, call).await
         }
-        Ok(_) => Ok(()),
-        Err(error) if error.kind == ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
+        _ => Ok(()),
     }
 }
 

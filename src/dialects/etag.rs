@@ -1,0 +1,40 @@
+//! The check of an etag by the gateway, before a write is sent.
+
+use crate::core::error::{Error, ErrorKind, ErrorReason, Result};
+
+/// The etag that a caller gave; an empty one is none.
+pub fn given(etag: Option<&str>) -> Option<&str> {
+    etag.filter(|etag| !etag.is_empty())
+}
+
+/// # Errors
+/// `Stale` if a caller gave an etag that is not that of what is there `now`.
+pub fn check(etag: Option<&str>, now: impl FnOnce() -> String) -> Result<()> {
+    match given(etag) {
+        Some(etag) if etag != now() => Err(Error::new(
+            ErrorKind::Stale,
+            ErrorReason::StaleEtag,
+            "the connection was changed since the `etag` was read",
+        )),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_etag_that_was_given_can_be_stale() {
+        for (etag, passes) in [
+            (None, true),
+            (Some(""), true),
+            (Some("3.5"), true),
+            (Some("3.4"), false),
+        ] {
+            let checked = check(etag, || "3.5".to_owned());
+            let kind = checked.as_ref().err().map(|error| error.kind);
+            assert_eq!(kind, (!passes).then_some(ErrorKind::Stale), "{etag:?}");
+        }
+    }
+}

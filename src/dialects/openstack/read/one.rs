@@ -1,0 +1,146 @@
+//! One connection, and what it means when one is not there.
+
+use crate::{
+    core::{
+        dialect::Call,
+        error::{Error, Result},
+    },
+    dialects::openstack::{
+        auth::Sight,
+        client::{Answered, Ask, CONNECTIONS, Client},
+        error::{self, Asked},
+        read::collection::{all_named, listed, probe, sees},
+        translate,
+        wire::{Body, ONE},
+    },
+    model::Connection,
+};
+
+/// One connection.
+pub async fn get(client: &Client, id: &str, call: &Call) -> Result<Connection> {
+    let body = row(client, id, &[], call)
+        .await?
+        .map_err(|_| error::not_found())?;
+    Ok(translate::connection(body, client.variant()))
+}
+
+/// One connection as the cloud has it, with these fields only if the cloud can narrow; or, if it is proven
+/// that there is none, the words that prove it.
+///
+/// # Errors
+/// Everything that tells neither.
+pub async fn row(
+    client: &Client,
+    id: &str,
+    fields: &[&str],
+    call: &Call,
+) -> Result<Result<Body, String>> {
+    one(client, id, fields, Listed::Unasked, call).await
+}
+
+/// The same of a connection that the collection has just been asked for, and did not show.
+///
+/// # Errors
+/// As [`row`].
+pub async fn unlisted_row(
+    client: &Client,
+    id: &str,
+    fields: &[&str],
+    call: &Call,
+) -> Result<Result<Body, String>> {
+    one(client, id, fields, Listed::Not, call).await
+}
+
+/// What the collection says of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Listed {
+    Unasked,
+    Not,
+}
+
+async fn one(
+    client: &Client,
+    id: &str,
+    fields: &[&str],
+    listed: Listed,
+    call: &Call,
+) -> Result<Result<Body, String>> {
+    let mut ask = Ask::get([CONNECTIONS, id]);
+    if client.variant().narrows {
+        ask = ask.with_each("fields", fields);
+    }
+    let answered = client.send(ask, call).await.map_err(|none| none.error)?;
+    let value = match error::granted(&answered.answer, Asked::Read, &[]) {
+        Err(refused) if error::is_missing(&answered.answer) => {
+            let gone = gone(client, id, &answered, refused, listed, call).await;
+            return gone.map(Err);
+        }
+        granted => granted?,
+    };
+    let body = Body::under(ONE, value);
+    let body = body.ok_or_else(|| error::broken(&answered.answer, "no connection"))?;
+    Ok(Ok(body))
+}
+
+/// What a 404 of one connection proves: if it is gone, the cloud's words for that.
+///
+/// ```text
+///   404 ── in the API's own words for a connection
+///    │        └──► the collection answers without it ──► the account is shown to see ──► gone
+///    │                  └── it shows it, or fails ─► error      └── it is not ─────────► error: denied
+///    └── anything else ──► the collection ── 404 ───────────────────────────────────────► error: API_ABSENT
+///                               └── there: a policy hides, or something else answers ──► error
+/// ```
+///
+/// # Errors
+/// If it proves nothing.
+pub async fn absent(
+    client: &Client,
+    id: &str,
+    answered: &Answered,
+    refused: Error,
+    call: &Call,
+) -> Result<String> {
+    gone(client, id, answered, refused, Listed::Unasked, call).await
+}
+
+async fn gone(
+    client: &Client,
+    id: &str,
+    answered: &Answered,
+    refused: Error,
+    listed: Listed,
+    call: &Call,
+) -> Result<String> {
+    let said = refused.context.upstream.clone().unwrap_or_default();
+    let Some(words) = error::says_gone(&answered.answer) else {
+        probe(client, call).await?;
+        return match error::is_hidden(&answered.answer) {
+            true => Err(error::blind().upstream(said)),
+            false => Err(error::proves_nothing(refused)),
+        };
+    };
+    let shows_others = match listed {
+        Listed::Not => false,
+        Listed::Unasked => shows_others(client, id, refused, call).await?,
+    };
+    match answered.sight {
+        Sight::Sees => Ok(words),
+        Sight::Doubtful | Sight::Unknown if shows_others || sees(client, call).await? => Ok(words),
+        Sight::Doubtful | Sight::Unknown => Err(error::blind().upstream(said)),
+    }
+}
+
+/// Whether the collection, which must answer and not show this connection, shows another.
+async fn shows_others(client: &Client, id: &str, refused: Error, call: &Call) -> Result<bool> {
+    let ask = match client.variant().narrows {
+        true => Ask::get([CONNECTIONS]).with("id", id),
+        false => Ask::get([CONNECTIONS]),
+    };
+    let (answered, page) = listed(client, ask, &["id"], call).await?;
+    let rows = all_named(&answered, page)?.rows;
+    if rows.iter().any(|row| row.id() == id) {
+        return Err(error::contradicted(refused));
+    }
+    Ok(!rows.is_empty())
+}

@@ -35,11 +35,10 @@ const MOST_REQUEST_IDS: usize = 4;
 
 /// Looks at one connection.
 pub async fn look(client: &Client, target: &Target, call: &Call) -> Result<Sighting> {
-    let want_tunnel = target.want_tunnel && !target.deleting;
     let tunnel = async {
-        match want_tunnel {
-            true => Some(tunnel(client, &target.id, call).await),
-            false => None,
+        match target.want_tunnel && !target.deleting {
+            true => tunnel(client, &target.id, call).await,
+            false => Ok(None),
         }
     };
     let (asked, tunnel, elsewhere) = join3(
@@ -57,7 +56,6 @@ pub async fn look(client: &Client, target: &Target, call: &Call) -> Result<Sight
             Said::NotThere(words) => not_there = Some(words),
         }
     }
-    let seen = status::worst(seen);
     let unknown = not_there.is_some();
     let words = not_there.unwrap_or_default();
     // Where `/state` knows nothing, or nobody knows whether it is switched on, the session itself tells.
@@ -66,7 +64,7 @@ pub async fn look(client: &Client, target: &Target, call: &Call) -> Result<Sight
     } else {
         None
     };
-    let mut sighting = match (seen, &session) {
+    let sighting = match (status::worst(seen), &session) {
         (None, Some(None)) => {
             // A 404 counts only where the collection answers: without the API, everything is 404.
             read::probe(client, call).await?;
@@ -83,30 +81,37 @@ pub async fn look(client: &Client, target: &Target, call: &Call) -> Result<Sight
         },
         (_, _) => status::state_not_found(&words),
     };
-    let up = tunnel
-        .as_ref()
-        .and_then(|tunnel| tunnel.as_ref().ok()?.clone());
-    sighting.elsewhere = elsewhere
-        .into_iter()
-        .map(|(id, seen)| match &up {
-            Some(tunnel) => (id, status::with_tunnel(seen, tunnel.clone())),
-            None => (id, seen),
-        })
-        .collect();
-    match tunnel {
-        // What is in place is judged by its tunnel, so without word of it nothing can be said.
-        Some(Err(error)) if sighting.state == RealizationState::Realized => return Err(error),
-        Some(Ok(Some(tunnel))) => sighting = status::with_tunnel(sighting, tunnel),
-        Some(Ok(None) | Err(_)) | None => {}
-    }
+    let mut sighting = with_tunnel(sighting, elsewhere, tunnel)?;
     if target.deleting {
         sighting = status::while_deleting(sighting);
     }
-    let read = session
-        .flatten()
-        .map(|session| session.boolean("enabled").unwrap_or(true));
-    sighting.admin_enabled = read;
+    let session = session.flatten();
+    sighting.admin_enabled = session.map(|session| session.boolean("enabled").unwrap_or(true));
     Ok(sighting)
+}
+
+/// Adds what the nodes say of the tunnel to what is seen of the connection, and of each write made elsewhere.
+///
+/// # Errors
+/// If there is no word of the tunnel of a connection that is in place, which nothing else can judge.
+fn with_tunnel(
+    sighting: Sighting,
+    elsewhere: Vec<(String, Sighting)>,
+    tunnel: Result<Option<Tunnel>>,
+) -> Result<Sighting> {
+    let tunnel = match tunnel {
+        Err(error) if sighting.state == RealizationState::Realized => return Err(error),
+        tunnel => tunnel.unwrap_or_default(),
+    };
+    let judged = |seen: Sighting| match &tunnel {
+        Some(tunnel) => status::with_tunnel(seen, tunnel.clone()),
+        None => seen,
+    };
+    let elsewhere = elsewhere.into_iter().map(|(id, seen)| (id, judged(seen)));
+    Ok(Sighting {
+        elsewhere: elsewhere.collect(),
+        ..judged(sighting)
+    })
 }
 
 /// What `/state` says of each write in question, and which writes those are.

@@ -3,8 +3,13 @@
 //! NSX has two axes and they are kept apart until the first is settled: `/state` tells whether the
 //! configuration has reached the nodes, `/status` whether packets have a security association.
 
+mod words;
+
 use crate::{
-    dialects::nsx::wire::{NodeState, State, Status},
+    dialects::nsx::{
+        status::words::{WordMeaning, rank, word},
+        wire::{NodeState, State, Status},
+    },
     model::{Assurance, Node, RealizationState, Reason, Sighting, Tunnel, TunnelStatus, codes},
     rest::redact::tidy,
 };
@@ -30,25 +35,9 @@ pub fn of_state(said: &State) -> Sighting {
         .iter()
         .map(|node| (word(node.state.as_deref()), node))
         .min_by_key(|(meaning, _)| meaning.rank());
-    let native_state = native(said.state.as_deref());
     let (meaning, reason) = match worst {
         Some((of_node, node)) if !whole.agrees_with(&of_node) => {
-            let message = format!(
-                "the cloud says `{native_state}` of the whole and `{}` of node `{}`",
-                native(node.state.as_deref()),
-                tidy(&node.id, WORD),
-            );
-            let (worse, explained) = if of_node.rank() < whole.rank() {
-                let explained = explain(&node.failure_message, node.failure_code.as_deref());
-                (of_node, explained)
-            } else {
-                let explained = explain_whole(said, &whole);
-                (whole, explained)
-            };
-            let message = match explained.as_str() {
-                "" => message,
-                explained => format!("{message}: {explained}"),
-            };
+            let (worse, message) = disagreement(said, whole, of_node, node);
             (worse, Some(Reason::new(codes::INCONSISTENT, message)))
         }
         _ => {
@@ -63,7 +52,7 @@ pub fn of_state(said: &State) -> Sighting {
         state: meaning.state,
         assurance: meaning.assurance,
         reason,
-        native_state,
+        native_state: native(said.state.as_deref()),
         nodes: said.nodes.iter().map(node).collect(),
         says_failed: says_failed(said.state.as_deref())
             || said
@@ -71,6 +60,32 @@ pub fn of_state(said: &State) -> Sighting {
                 .iter()
                 .any(|node| says_failed(node.state.as_deref())),
         ..Sighting::default()
+    }
+}
+
+/// The worse of a whole and a node that do not agree, and the sentence that says so, with what explains the worse.
+fn disagreement(
+    said: &State,
+    whole: WordMeaning,
+    of_node: WordMeaning,
+    node: &NodeState,
+) -> (WordMeaning, String) {
+    let message = format!(
+        "the cloud says `{}` of the whole and `{}` of node `{}`",
+        native(said.state.as_deref()),
+        native(node.state.as_deref()),
+        tidy(&node.id, WORD),
+    );
+    let (worse, explained) = if of_node.rank() < whole.rank() {
+        let explained = explain(&node.failure_message, node.failure_code.as_deref());
+        (of_node, explained)
+    } else {
+        let explained = explain_whole(said, &whole);
+        (whole, explained)
+    };
+    match explained.as_str() {
+        "" => (worse, message),
+        explained => (worse, format!("{message}: {explained}")),
     }
 }
 
@@ -181,106 +196,6 @@ fn says_failed(said: Option<&str>) -> bool {
     said.eq_ignore_ascii_case("failed") || said.eq_ignore_ascii_case("error")
 }
 
-/// What one word of NSX means.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Meaning {
-    state: RealizationState,
-    assurance: Assurance,
-    reason: Option<String>,
-}
-
-impl Meaning {
-    fn rank(&self) -> u8 {
-        rank(self.state, self.assurance)
-    }
-
-    /// Whether the worst node may be at `node` while the whole is at this.
-    fn agrees_with(&self, node: &Meaning) -> bool {
-        if self.rank() == node.rank() {
-            return true;
-        }
-        match self.reason.as_deref() {
-            // An orphan has no whole that nodes could agree with.
-            Some(codes::ORPHANED) => return true,
-            // What the whole fails to say no node can say for it, unless that it failed.
-            Some(codes::UNRECOGNIZED_VALUE) => return node.state != RealizationState::Failed,
-            _ => {}
-        }
-        match self.state {
-            RealizationState::Partial => node.state == RealizationState::Failed,
-            RealizationState::InProgress => matches!(
-                node.state,
-                RealizationState::Pending | RealizationState::Realized
-            ),
-            _ => false,
-        }
-    }
-}
-
-/// Worst first.
-fn rank(state: RealizationState, assurance: Assurance) -> u8 {
-    match (state, assurance) {
-        (RealizationState::Failed, _) => 0,
-        (RealizationState::Disabled, _) => 1,
-        (RealizationState::Unknown, _) => 2,
-        (RealizationState::Pending | RealizationState::Accepted, _) => 3,
-        (RealizationState::InProgress, _) => 4,
-        (RealizationState::Partial, _) => 5,
-        (RealizationState::Realized, Assurance::InEffect) => 7,
-        (_, _) => 6,
-    }
-}
-
-/// The table. Words are those of `IPSecVPNSessionState.state` and `ConfigurationStateElement.state` in the
-/// NSX Python SDK 4.2.0; their case is not relied on.
-fn word(said: Option<&str>) -> Meaning {
-    let upper = said.unwrap_or_default().trim().to_ascii_uppercase();
-    let meaning = |state, assurance, reason: Option<&str>| Meaning {
-        state,
-        assurance,
-        reason: reason.map(str::to_owned),
-    };
-    let stored = Assurance::IntentStored;
-    match upper.as_str() {
-        "PENDING" => meaning(RealizationState::Pending, stored, None),
-        "IN_PROGRESS" => meaning(RealizationState::InProgress, stored, None),
-        // Received by the nodes; for a VPN the end, as its guide shows, and yet not said to be in effect.
-        "IN_SYNC" => meaning(RealizationState::Realized, Assurance::ControlPlane, None),
-        "SUCCESS" | "NODE_READY" | "TRANSPORT_NODE_READY" => {
-            meaning(RealizationState::Realized, Assurance::InEffect, None)
-        }
-        "PARTIAL_SUCCESS" => meaning(
-            RealizationState::Partial,
-            Assurance::ControlPlane,
-            Some(codes::PARTIAL_SUCCESS),
-        ),
-        "FAILED" | "ERROR" => meaning(
-            RealizationState::Failed,
-            stored,
-            Some(codes::UPSTREAM_ERROR),
-        ),
-        "ORPHANED" => meaning(RealizationState::Failed, stored, Some(codes::ORPHANED)),
-        "UNKNOWN" | "NOT_AVAILABLE" => meaning(
-            RealizationState::Unknown,
-            stored,
-            Some(codes::UPSTREAM_UNKNOWN),
-        ),
-        // The SDK names these three as pending, the two above as successes, and says that all others of
-        // the edge node's life cycle are failures.
-        "VM_DEPLOYMENT_QUEUED" | "VM_DEPLOYMENT_IN_PROGRESS" | "REGISTRATION_PENDING" => {
-            meaning(RealizationState::Pending, stored, Some(&upper))
-        }
-        value if EDGE_FAILURES.contains(&value) => {
-            meaning(RealizationState::Failed, stored, Some(value))
-        }
-        _ => meaning(
-            RealizationState::Unknown,
-            stored,
-            Some(codes::UNRECOGNIZED_VALUE),
-        ),
-    }
-}
-
 fn node(said: &NodeState) -> Node {
     Node {
         id: tidy(&said.id, WORD),
@@ -318,7 +233,7 @@ fn native(said: Option<&str>) -> String {
 }
 
 /// The message of the whole or, where it has none, that of the first node that is as bad.
-fn explain_whole(said: &State, whole: &Meaning) -> String {
+fn explain_whole(said: &State, whole: &WordMeaning) -> String {
     let own = explain(&said.failure_message, said.failure_code.as_deref());
     if !own.is_empty() {
         return own;
@@ -335,7 +250,7 @@ fn explain_whole(said: &State, whole: &Meaning) -> String {
 }
 
 /// What NSX says of a whole that is on its way: to be shown, and no sign of failure.
-fn under_way(said: &State, whole: &Meaning) -> Option<Reason> {
+fn under_way(said: &State, whole: &WordMeaning) -> Option<Reason> {
     let under_way = matches!(
         whole.state,
         RealizationState::Pending | RealizationState::InProgress
@@ -352,99 +267,6 @@ fn explain(message: &str, code: Option<&str>) -> String {
         None => message,
     }
 }
-
-/// The documented words of an edge node's life cycle that mean failure: all but the five named in [`word`].
-const EDGE_FAILURES: [&str; 89] = [
-    "VM_DEPLOYMENT_FAILED",
-    "VM_POWER_ON_IN_PROGRESS",
-    "VM_POWER_ON_FAILED",
-    "NODE_NOT_READY",
-    "VM_POWER_OFF_IN_PROGRESS",
-    "VM_POWER_OFF_FAILED",
-    "VM_UNDEPLOY_IN_PROGRESS",
-    "VM_UNDEPLOY_FAILED",
-    "VM_UNDEPLOY_SUCCESSFUL",
-    "EDGE_CONFIG_ERROR",
-    "VM_DEPLOYMENT_RESTARTED",
-    "REGISTRATION_FAILED",
-    "TRANSPORT_NODE_SYNC_PENDING",
-    "TRANSPORT_NODE_CONFIGURATION_MISSING",
-    "EDGE_HARDWARE_NOT_SUPPORTED",
-    "MULTIPLE_OVERLAY_TZS_NOT_SUPPORTED",
-    "TN_OVERLAY_TZ_IN_USE_BY_EDGE_CLUSTER",
-    "TZ_ENDPOINTS_NOT_SPECIFIED",
-    "NO_PNIC_PREPARED_IN_EDGE",
-    "APPLIANCE_INTERNAL_ERROR",
-    "VTEP_DHCP_NOT_SUPPORTED",
-    "UNSUPPORTED_HOST_SWITCH_PROFILE",
-    "UPLINK_HOST_SWITCH_PROFILE_NOT_SPECIFIED",
-    "HOSTSWITCH_PROFILE_NOT_FOUND",
-    "LLDP_SEND_ENABLED_NOT_SUPPORTED",
-    "UNSUPPORTED_NAMED_TEAMING_POLICY",
-    "LBSRCID_NOT_SUPPORTED_FOR_EDGE_VM",
-    "LACP_NOT_SUPPORTED_FOR_EDGE_VM",
-    "STANDBY_UPLINKS_NOT_SUPPORTED_FOR_EDGE_VM",
-    "MULTIPLE_ACTIVE_UPLINKS_NOT_SUPPORTED_FOR_EDGE",
-    "UNSUPPORTED_LACP_LB_ALGO_FOR_NODE",
-    "EDGE_NODE_VERSION_NOT_SUPPORTED",
-    "NO_PNIC_SPECIFIED_IN_TN",
-    "INVALID_PNIC_DEVICE_NAME",
-    "VM_NETWORK_EDIT_PENDING",
-    "UNSUPPORTED_DEFAULT_TEAMING_POLICY",
-    "MPA_DISCONNECTED",
-    "VM_RENAME_PENDING",
-    "VM_CONFIG_EDIT_PENDING",
-    "VM_NETWORK_EDIT_FAILED",
-    "VM_RENAME_FAILED",
-    "VM_CONFIG_EDIT_FAILED",
-    "VM_CONFIG_DISCREPANCY",
-    "VM_NODE_REFRESH_FAILED",
-    "VM_PLACEMENT_REFRESH_FAILED",
-    "REGISTRATION_TIMEDOUT",
-    "REPLACE_FAILED",
-    "UPLINK_FROM_TEAMING_POLICY_NOT_MAPPED",
-    "LOGICAL_SWITCH_NAMED_TEAMING_HAS_NO_PNIC_BACKING",
-    "DELETE_VM_IN_REDEPLOY_FAILED",
-    "DEPLOY_VM_IN_REDEPLOY_FAILED",
-    "INSUFFICIENT_RESOURCES_IN_EDGE_NODE_FOR_SERVICE",
-    "VM_RESOURCE_RESERVATION_FAILED",
-    "DUPLICATE_PNICS_IN_TEAMINGS_WITH_MULTIPLE_UPLINKS_AND_FAILOVER_ORDER",
-    "DUPLICATE_VLANS_SHARING_SAME_PNICMULTIPLE_UPLINKS_IN_NAMED_TEAMING_NOT_SUPPORTED_IF_UPLINK_IN_DEFAULT_TEAMING",
-    "EDGE_NODE_SETTINGS_MISMATCH_RESOLVE",
-    "EDGE_VM_VSPHERE_SETTINGS_MISMATCH_RESOLVE",
-    "EDGE_NODE_SETTINGS_AND_VSPHERE_SETTINGS_ARE_CHANGED_RESOLVE",
-    "EDGE_VSPHERE_LOCATION_MISMATCH_RESOLVE",
-    "COMPUTE_MANAGER_NOT_FOUND",
-    "DELETE_IN_PROGRESS",
-    "ADVANCED_CONFIG_EDIT_FAILED",
-    "UPT_MODE_REALIZATION_POLL_TIMED_OUT",
-    "DATAPATH_CONFIGURATION_EDIT_FAILED",
-    "MAINTENANCE_MODE_ENABLED",
-    "ERROR_IN_ENABLE_MAINTENANCE_MODE",
-    "ERROR_IN_DISABLE_MAINTENANCE_MODE",
-    "CONFIGURE_UPT_ON_VM_FAILED",
-    "VM_VERSION_IS_UPT_INCOMPATIBLE",
-    "DELETE_FAILED_FOR_DIFFERENT_MOREF_ID",
-    "DELETE_FAILED_ON_VM_NOT_FOUND",
-    "DELETE_FAILED_FOR_NON_LCM_EDGE",
-    "ADVANCED_CONFIG_EDIT_PENDING",
-    "DUPLICATE_VLANS_SHARING_SAME_PNIC",
-    "MULTIPLE_UPLINKS_IN_NAMED_TEAMING_NOT_SUPPORTED_IF_UPLINK_IN_DEFAULT_TEAMING",
-    "REDEPLOY_ACTIVITY_FAILED",
-    "REDEPLOY_ACTIVITY_IN_PROGRESS",
-    "REDEPLOY_ACTIVITY_SCHEDULED",
-    "REDEPLOY_ACTIVITY_SUCCESSFUL",
-    "REPLACE_ACTIVITY_FAILED",
-    "REPLACE_ACTIVITY_IN_PROGRESS",
-    "REPLACE_ACTIVITY_SCHEDULED",
-    "REPLACE_ACTIVITY_SUCCESSFUL",
-    "REPLACED_RPC_CLIENT_OF_TN",
-    "RETRYING_REPLACE",
-    "UNABLE_TO_DELETE_EDGE_NODE_VM_INTERNAL_ERROR",
-    "VM_REDEPLOY_FAILED",
-    "VM_RESOURCE_RESERVATION_EDIT_PENDING",
-    "REDEPLOYED_VM_REGISTRATION_PENDING",
-];
 
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! Every row of the table, note by note.
 
 use super::*;
-use crate::rest::json;
+use crate::{dialects::nsx::status::words::EDGE_FAILURES, rest::json};
 use Assurance::{ControlPlane, InEffect, IntentStored, TunnelUp};
 use RealizationState as S;
 
@@ -191,71 +191,22 @@ fn nodes_that_agree_leave_the_whole_as_it_is() {
 
 #[test]
 fn where_whole_and_nodes_disagree_the_worse_counts() {
-    check(
-        "in_sync",
-        &["in_sync", "failed"],
-        (S::Failed, IntentStored, "INCONSISTENT"),
-    );
-    check(
-        "in_sync",
-        &["unknown", "in_sync"],
-        (S::Unknown, IntentStored, "INCONSISTENT"),
-    );
-    check(
-        "in_sync",
-        &["-"],
-        (S::Unknown, IntentStored, "INCONSISTENT"),
-    );
-    check(
-        "in_sync",
-        &["in_progress"],
-        (S::InProgress, IntentStored, "INCONSISTENT"),
-    );
-    check(
-        "success",
-        &["in_sync"],
-        (S::Realized, ControlPlane, "INCONSISTENT"),
-    );
-    check(
-        "success",
-        &["partial_success"],
-        (S::Partial, ControlPlane, "INCONSISTENT"),
-    );
-    check(
-        "in_sync",
-        &["success"],
-        (S::Realized, ControlPlane, "INCONSISTENT"),
-    );
-    check(
-        "in_progress",
-        &["failed"],
-        (S::Failed, IntentStored, "INCONSISTENT"),
-    );
-    check(
-        "in_progress",
-        &["unknown"],
-        (S::Unknown, IntentStored, "INCONSISTENT"),
-    );
-    check(
-        "pending",
-        &["in_sync"],
-        (S::Pending, IntentStored, "INCONSISTENT"),
-    );
-    check(
-        "partial_success",
-        &["success"],
-        (S::Partial, ControlPlane, "INCONSISTENT"),
-    );
-    check(
-        "error",
-        &["in_sync"],
-        (S::Failed, IntentStored, "INCONSISTENT"),
-    );
-    check(
-        "unknown",
-        &["in_sync"],
-        (S::Unknown, IntentStored, "INCONSISTENT"),
-    );
+    let check = |whole, nodes: &[&str], state, assurance| {
+        check(whole, nodes, (state, assurance, "INCONSISTENT"));
+    };
+    check("in_sync", &["in_sync", "failed"], S::Failed, IntentStored);
+    check("in_sync", &["unknown", "in_sync"], S::Unknown, IntentStored);
+    check("in_sync", &["-"], S::Unknown, IntentStored);
+    check("in_sync", &["in_progress"], S::InProgress, IntentStored);
+    check("success", &["in_sync"], S::Realized, ControlPlane);
+    check("success", &["partial_success"], S::Partial, ControlPlane);
+    check("in_sync", &["success"], S::Realized, ControlPlane);
+    check("in_progress", &["failed"], S::Failed, IntentStored);
+    check("in_progress", &["unknown"], S::Unknown, IntentStored);
+    check("pending", &["in_sync"], S::Pending, IntentStored);
+    check("partial_success", &["success"], S::Partial, ControlPlane);
+    check("error", &["in_sync"], S::Failed, IntentStored);
+    check("unknown", &["in_sync"], S::Unknown, IntentStored);
 }
 
 macro_rules! fixture {
@@ -367,96 +318,96 @@ fn a_node_is_shown_as_the_guide_shows_it() {
     assert!(node.message.contains("in progress at the node"));
 }
 
+const ODD_BODIES: [Example; 12] = [
+    Example {
+        body: fixture!("made_state_success.json"),
+        whole: (S::Realized, InEffect, ""),
+        native: "success",
+        nodes: &[S::Realized],
+        words: "",
+    },
+    Example {
+        body: fixture!("made_state_orphaned.json"),
+        whole: (S::Failed, IntentStored, "ORPHANED"),
+        native: "orphaned",
+        nodes: &[],
+        words: "",
+    },
+    Example {
+        body: fixture!("made_state_node_ready.json"),
+        whole: (S::Realized, InEffect, ""),
+        native: "NODE_READY",
+        nodes: &[S::Realized, S::Realized],
+        words: "",
+    },
+    Example {
+        body: fixture!("made_state_edge_deployment_queued.json"),
+        whole: (S::Pending, IntentStored, "VM_DEPLOYMENT_QUEUED"),
+        native: "VM_DEPLOYMENT_QUEUED",
+        nodes: &[S::Pending],
+        words: "",
+    },
+    Example {
+        body: fixture!("made_state_error_one_node_top_message_empty.json"),
+        whole: (S::Failed, IntentStored, "UPSTREAM_ERROR"),
+        native: "error",
+        nodes: &[S::Failed, S::Realized],
+        words: "The node refused the configuration. (code 110100)",
+    },
+    Example {
+        body: fixture!("made_state_in_sync_one_node_failed.json"),
+        whole: (S::Failed, IntentStored, "INCONSISTENT"),
+        native: "in_sync",
+        nodes: &[S::Realized, S::Failed],
+        words: "The node refused the configuration.",
+    },
+    Example {
+        body: fixture!("made_state_partial_success_one_node_failed.json"),
+        whole: (S::Partial, ControlPlane, "PARTIAL_SUCCESS"),
+        native: "partial_success",
+        nodes: &[S::Realized, S::Failed],
+        words: "The node refused the configuration.",
+    },
+    Example {
+        body: fixture!("made_state_undocumented.json"),
+        whole: (S::Unknown, IntentStored, "UNRECOGNIZED_VALUE"),
+        native: "REHEARSING",
+        nodes: &[S::Unknown],
+        words: "",
+    },
+    Example {
+        body: fixture!("made_state_null.json"),
+        whole: (S::Unknown, IntentStored, "UNRECOGNIZED_VALUE"),
+        native: "",
+        nodes: &[],
+        words: "",
+    },
+    Example {
+        body: fixture!("made_state_absent.json"),
+        whole: (S::Unknown, IntentStored, "UNRECOGNIZED_VALUE"),
+        native: "",
+        nodes: &[S::Unknown],
+        words: "",
+    },
+    Example {
+        body: fixture!("made_state_repeated_key.json"),
+        whole: (S::Realized, ControlPlane, ""),
+        native: "in_sync",
+        nodes: &[S::Realized],
+        words: "",
+    },
+    Example {
+        body: fixture!("made_state_numbers_as_strings.json"),
+        whole: (S::Failed, IntentStored, "UPSTREAM_ERROR"),
+        native: "error",
+        nodes: &[S::Failed],
+        words: "(code 110100)",
+    },
+];
+
 #[test]
 fn odd_bodies_read_as_the_table_says() {
-    for example in [
-        Example {
-            body: fixture!("made_state_success.json"),
-            whole: (S::Realized, InEffect, ""),
-            native: "success",
-            nodes: &[S::Realized],
-            words: "",
-        },
-        Example {
-            body: fixture!("made_state_orphaned.json"),
-            whole: (S::Failed, IntentStored, "ORPHANED"),
-            native: "orphaned",
-            nodes: &[],
-            words: "",
-        },
-        Example {
-            body: fixture!("made_state_node_ready.json"),
-            whole: (S::Realized, InEffect, ""),
-            native: "NODE_READY",
-            nodes: &[S::Realized, S::Realized],
-            words: "",
-        },
-        Example {
-            body: fixture!("made_state_edge_deployment_queued.json"),
-            whole: (S::Pending, IntentStored, "VM_DEPLOYMENT_QUEUED"),
-            native: "VM_DEPLOYMENT_QUEUED",
-            nodes: &[S::Pending],
-            words: "",
-        },
-        Example {
-            body: fixture!("made_state_error_one_node_top_message_empty.json"),
-            whole: (S::Failed, IntentStored, "UPSTREAM_ERROR"),
-            native: "error",
-            nodes: &[S::Failed, S::Realized],
-            words: "The node refused the configuration. (code 110100)",
-        },
-        Example {
-            body: fixture!("made_state_in_sync_one_node_failed.json"),
-            whole: (S::Failed, IntentStored, "INCONSISTENT"),
-            native: "in_sync",
-            nodes: &[S::Realized, S::Failed],
-            words: "The node refused the configuration.",
-        },
-        Example {
-            body: fixture!("made_state_partial_success_one_node_failed.json"),
-            whole: (S::Partial, ControlPlane, "PARTIAL_SUCCESS"),
-            native: "partial_success",
-            nodes: &[S::Realized, S::Failed],
-            words: "The node refused the configuration.",
-        },
-        Example {
-            body: fixture!("made_state_undocumented.json"),
-            whole: (S::Unknown, IntentStored, "UNRECOGNIZED_VALUE"),
-            native: "REHEARSING",
-            nodes: &[S::Unknown],
-            words: "",
-        },
-        Example {
-            body: fixture!("made_state_null.json"),
-            whole: (S::Unknown, IntentStored, "UNRECOGNIZED_VALUE"),
-            native: "",
-            nodes: &[],
-            words: "",
-        },
-        Example {
-            body: fixture!("made_state_absent.json"),
-            whole: (S::Unknown, IntentStored, "UNRECOGNIZED_VALUE"),
-            native: "",
-            nodes: &[S::Unknown],
-            words: "",
-        },
-        Example {
-            body: fixture!("made_state_repeated_key.json"),
-            whole: (S::Realized, ControlPlane, ""),
-            native: "in_sync",
-            nodes: &[S::Realized],
-            words: "",
-        },
-        Example {
-            body: fixture!("made_state_numbers_as_strings.json"),
-            whole: (S::Failed, IntentStored, "UPSTREAM_ERROR"),
-            native: "error",
-            nodes: &[S::Failed],
-            words: "(code 110100)",
-        },
-    ] {
-        check_example(&example);
-    }
+    ODD_BODIES.iter().for_each(check_example);
 }
 
 #[test]

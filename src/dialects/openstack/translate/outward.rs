@@ -13,7 +13,7 @@ use crate::{
     },
     model::{
         Connection, ConnectionChange, ConnectionSpec, DeadPeerDetection, DpdAction, Field,
-        Initiation, PolicyRule, Selectors,
+        Initiation, Peer, PolicyRule, Selectors,
     },
 };
 use serde_json::{Map, Value, json as object};
@@ -96,27 +96,13 @@ pub fn changes(
                     values.peer_address.as_str().into()
                 });
             }
-            Field::PeerId => {
-                let address = match change.fields.contains(&Field::PeerAddress) {
-                    true => &values.peer_address,
-                    false => &now.peer.address,
-                };
-                let wanted = wanted_peer_id(values, address);
-                let differs = now.peer.id != plain_peer_id(wanted, variant);
-                draft.set("peer_id", differs, || wanted.into());
-            }
+            Field::PeerId => draft.identify(&now.peer, change, variant),
             Field::Authentication => {
                 if let Some(psk) = psk(values) {
                     draft.set("psk", true, || psk.into());
                 }
             }
-            Field::Dpd => {
-                let wanted = values.dpd.unwrap_or_default();
-                let (interval, timeout) = dpd_times(values);
-                let wanted = (wanted.action.unwrap_or(DEFAULT_DPD.0), interval, timeout);
-                let differs = complete(now.dpd.as_ref()) != Some(wanted);
-                draft.set("dpd", differs, || wanted_dpd(values));
-            }
+            Field::Dpd => draft.detect(now.dpd.as_ref(), values),
             Field::Initiation => {
                 let wanted = values.initiation.unwrap_or(Initiation::Both);
                 let differs = now.initiation != Some(wanted);
@@ -252,6 +238,25 @@ impl Draft {
                 .push(Violation::new(Field::Description.path(), what));
         }
         self.set("description", wanted != now, || wanted.into());
+    }
+
+    /// The peer's id follows its address, the new one if that is changed too.
+    fn identify(&mut self, now: &Peer, change: &ConnectionChange, variant: &Variant) {
+        let address = match change.fields.contains(&Field::PeerAddress) {
+            true => &change.values.peer_address,
+            false => &now.address,
+        };
+        let wanted = wanted_peer_id(&change.values, address);
+        let differs = now.id != plain_peer_id(wanted, variant);
+        self.set("peer_id", differs, || wanted.into());
+    }
+
+    fn detect(&mut self, now: Option<&DeadPeerDetection>, values: &ConnectionSpec) {
+        let action = values.dpd.unwrap_or_default().action;
+        let (interval, timeout) = dpd_times(values);
+        let wanted = (action.unwrap_or(DEFAULT_DPD.0), interval, timeout);
+        let differs = complete(now) != Some(wanted);
+        self.set("dpd", differs, || wanted_dpd(values));
     }
 
     fn select(&mut self, now: &Connection, values: &ConnectionSpec) {

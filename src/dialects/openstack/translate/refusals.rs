@@ -301,6 +301,18 @@ mod tests {
         assert_eq!(fields(&found), expected);
     }
 
+    fn dpd(interval: Option<u32>, timeout: Option<u32>) -> Option<DeadPeerDetection> {
+        Some(DeadPeerDetection {
+            action: None,
+            interval_seconds: interval,
+            timeout_seconds: timeout,
+        })
+    }
+
+    fn psk(key: impl Into<String>) -> Option<Authentication> {
+        Some(Authentication::Psk(Psk::new(key)))
+    }
+
     fn rules(destinations: &[&str]) -> Option<Selectors> {
         Some(Selectors::Rules(vec![PolicyRule {
             destinations: destinations.iter().map(|it| (*it).to_owned()).collect(),
@@ -347,48 +359,15 @@ mod tests {
         );
         check(|s| s.peer_address = "x".repeat(256), &["peer.address"]);
         check(|s| s.peer_id = Some("x".repeat(256)), &["peer.id"]);
-        check(
-            |s| s.authentication = Some(Authentication::Psk(Psk::new(""))),
-            &["peer.psk"],
-        );
-        check(
-            |s| s.authentication = Some(Authentication::Psk(Psk::new("x".repeat(256)))),
-            &["peer.psk"],
-        );
-        check(
-            |s| s.authentication = Some(Authentication::Psk(Psk::new("\u{1f511}"))),
-            &["peer.psk"],
-        );
+        check(|s| s.authentication = psk(""), &["peer.psk"]);
+        check(|s| s.authentication = psk("x".repeat(256)), &["peer.psk"]);
+        check(|s| s.authentication = psk("\u{1f511}"), &["peer.psk"]);
         check(|s| s.mtu = Some(67), &["mtu"]);
         check(|s| s.mtu = Some(68), &[]);
         check(|s| s.mtu = Some(u32::MAX), &["mtu"]);
-        check(
-            |s| {
-                s.dpd = Some(DeadPeerDetection {
-                    interval_seconds: Some(120),
-                    ..DeadPeerDetection::default()
-                })
-            },
-            &["dpd.timeout"],
-        );
-        check(
-            |s| {
-                s.dpd = Some(DeadPeerDetection {
-                    timeout_seconds: Some(31),
-                    ..DeadPeerDetection::default()
-                })
-            },
-            &[],
-        );
-        check(
-            |s| {
-                s.dpd = Some(DeadPeerDetection {
-                    timeout_seconds: Some(u32::MAX),
-                    ..DeadPeerDetection::default()
-                })
-            },
-            &["dpd.timeout"],
-        );
+        check(|s| s.dpd = dpd(Some(120), None), &["dpd.timeout"]);
+        check(|s| s.dpd = dpd(None, Some(31)), &[]);
+        check(|s| s.dpd = dpd(None, Some(u32::MAX)), &["dpd.timeout"]);
         check(
             |s| {
                 s.selectors = Some(Selectors::EndpointGroups {

@@ -134,3 +134,91 @@ impl Lost {
         error
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{cell::Cell, time::Duration};
+    use tokio::time::Instant;
+
+    const WHAT: &str = "it was made";
+
+    /// One read after the other; the last one is all there is from then on.
+    async fn found(doubt: Doubt, reads: &[fn() -> Result<Trace<u8>>]) -> (Result<u8>, usize) {
+        let because = Error::new(ErrorKind::Unavailable, ErrorReason::UpstreamError, "lost");
+        let lost = Lost { because, doubt };
+        let backoff = Backoff::until(Instant::now() + Duration::from_secs(2));
+        let count = Cell::new(0);
+        let read = || {
+            let read = reads[count.get().min(reads.len() - 1)];
+            count.set(count.get() + 1);
+            async move { read() }
+        };
+        (lost.find_out(WHAT, backoff, read).await, count.get())
+    }
+
+    fn outage() -> Result<Trace<u8>> {
+        Err(Error::new(
+            ErrorKind::Unavailable,
+            ErrorReason::UpstreamError,
+            "down",
+        ))
+    }
+
+    fn denied() -> Result<Trace<u8>> {
+        Err(Error::new(
+            ErrorKind::PermissionDenied,
+            ErrorReason::UpstreamDenied,
+            "no",
+        ))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_write_that_is_seen_is_done_however_late_it_shows() {
+        for doubt in [Doubt::Unanswered, Doubt::Refused, Doubt::Failed] {
+            let reads: [fn() -> _; 3] = [outage, || Ok(Trace::Unclear), || Ok(Trace::Done(7))];
+            let (found, reads) = found(doubt, &reads).await;
+            assert_eq!((found.unwrap(), reads), (7, 3), "{doubt:?}");
+        }
+        let reads: [fn() -> _; 2] = [|| Ok(Trace::NotDone), || Ok(Trace::Done(7))];
+        assert_eq!(found(Doubt::Refused, &reads).await.0.unwrap(), 7);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_write_that_the_cloud_says_failed_has_failed_if_nothing_is_seen_of_it() {
+        let (found, reads) = found(Doubt::Failed, &[|| Ok(Trace::NotDone)]).await;
+        let error = found.unwrap_err();
+        assert_eq!((error.reason, reads), (ErrorReason::UpstreamError, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_cannot_be_known_is_said_to_be_unknown() {
+        let cases: [(fn() -> _, usize); 5] = [
+            (|| Ok(Trace::NotDone), 4),
+            (|| Ok(Trace::Unclear), 4),
+            (outage, 4),
+            (|| Ok(Trace::Covered), 1),
+            (denied, 1),
+        ];
+        for (read, expected) in cases {
+            let (found, reads) = found(Doubt::Refused, &[read]).await;
+            let error = found.unwrap_err();
+            assert_eq!((error.kind, reads), (ErrorKind::Ambiguous, expected));
+            assert!(error.message.contains(WHAT));
+        }
+    }
+
+    #[test]
+    fn what_was_certainly_not_begun_is_not_lost() {
+        let error = || Error::internal("x");
+        assert!(Outcome::<()>::unanswered(error(), Sent::No).is_err());
+        assert!(Outcome::<()>::refused(error(), None).is_err());
+        for outcome in [
+            Outcome::<()>::unanswered(error(), Sent::Maybe),
+            Outcome::refused(error(), Some(Doubt::Failed)),
+            Ok(Outcome::granted(Err(error()))),
+        ] {
+            assert!(matches!(outcome, Ok(Outcome::Lost(_))));
+        }
+    }
+}

@@ -1,0 +1,588 @@
+//! A store that an earlier version of this program wrote is read whole: what is kept is kept under `serde(default)`,
+//! where a field whose name has changed would silently read as nothing.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "in a test, what is not there is a failure"
+)]
+
+mod support;
+
+use isthmus::{
+    core::{
+        clock,
+        dialect::{Dialect, Proof},
+        error::ErrorReason,
+        gateway::Gateway,
+        realizations::{WatchManyRequest, WatchRequest},
+        store::{Batch, Step, Store},
+        watch::{
+            knowledge::{Assumption, Memory, QuietMemory, View, WriteKind},
+            log::{Observation, Wire},
+            stream::{EventKind, Outcome},
+        },
+    },
+    model::{
+        Assurance, BackendName, ConnectionChange, ConnectionName, ConnectionSpec, Intent, Node,
+        Parent, RealizationState as State, Reason, Sighting, Tunnel, TunnelStatus, codes,
+    },
+    store::RedbStore,
+};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+use support::scripted::{
+    Scripted, active, gone, in_progress, login_refused, realized, seen, watch_request,
+};
+use tempfile::TempDir;
+use tokio::time::Instant;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn fixture(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/store");
+    folder.join(name)
+}
+
+/// The time of day at which everything in the fixture happened.
+fn then() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_763_726_400)
+}
+
+fn backend() -> BackendName {
+    "a".parse().unwrap()
+}
+
+fn named(id: &str) -> ConnectionName {
+    ConnectionName::connection(&backend(), id).unwrap()
+}
+
+fn many(resume_token: &str) -> WatchManyRequest {
+    WatchManyRequest {
+        parent: Parent::One(backend()),
+        resume_token: resume_token.to_owned(),
+        include_tunnel: false,
+        snapshot_if_compacted: false,
+        deadline: None,
+    }
+}
+
+/// Looks that bring a tunnel of which everything is known, on more nodes than are told one by one.
+fn large() -> isthmus::core::error::Result<Sighting> {
+    let node = |at: usize| Node {
+        id: format!("tn-{at}"),
+        kind: "EdgeNode".to_owned(),
+        display_name: format!("edge {at}"),
+        state: if at == 69 {
+            State::Failed
+        } else {
+            State::Realized
+        },
+        native_state: "in_sync".to_owned(),
+        message: "words".to_owned(),
+    };
+    Ok(Sighting {
+        state: State::Realized,
+        assurance: Assurance::InEffect,
+        reason: Some(Reason::new(codes::IKE_DOWN, "no answer")),
+        native_state: "DOWN".to_owned(),
+        nodes: (0..70).map(node).collect(),
+        tunnel: Some(Tunnel {
+            status: TunnelStatus::Degraded,
+            native_status: "NEGOTIATING".to_owned(),
+            fail_reason: "no answer".to_owned(),
+            total: 3,
+            negotiated: 2,
+            failed: 1,
+            update_time: Some(then()),
+            realtime: true,
+        }),
+        ..Sighting::default()
+    })
+}
+
+/// A gateway over a scripted cloud and a file.
+struct Life {
+    cloud: Arc<Scripted>,
+    gateway: Arc<Gateway>,
+    folder: TempDir,
+    tokens: BTreeMap<String, String>,
+}
+
+impl Life {
+    async fn over(cloud: Arc<Scripted>, folder: TempDir) -> Life {
+        let store = RedbStore::open(&folder.path().join("log.redb")).await;
+        let dialect: Arc<dyn Dialect> = cloud.clone();
+        let backends = vec![(Scripted::settings("a"), dialect)];
+        let gateway = Gateway::start_with_store(backends, 15 * SECOND, Arc::new(store.unwrap()));
+        Life {
+            gateway: gateway.await.unwrap(),
+            cloud,
+            folder,
+            tokens: BTreeMap::new(),
+        }
+    }
+
+    fn note(&mut self, what: &str, token: String) {
+        self.tokens.insert(what.to_owned(), token);
+    }
+
+    /// Watches until that is said, and notes the positions of the first message and of the last.
+    async fn until(&mut self, id: &str, is_it: impl Fn(&View) -> bool) {
+        self.bound(id, None, is_it).await;
+    }
+
+    async fn bound(&mut self, id: &str, write: Option<&str>, is_it: impl Fn(&View) -> bool) {
+        let request = WatchRequest {
+            write_token: write.map_or_else(String::new, |write| self.tokens[write].clone()),
+            ..watch_request(named(id))
+        };
+        let mut watch = self.gateway.watch(request).await.unwrap();
+        loop {
+            let event = watch.next().await.unwrap().unwrap();
+            let first = format!("{id} first");
+            let token = event.resume_token();
+            self.tokens.entry(first).or_insert_with(|| token.clone());
+            if let EventKind::Snapshot(entry, _) | EventKind::Change(entry) = &event.kind {
+                self.note(&format!("{id} last"), token);
+                if is_it(&entry.view) {
+                    return;
+                }
+            }
+        }
+    }
+
+    async fn create(&mut self, token: &str) {
+        let until = Instant::now() + 30 * SECOND;
+        let spec = ConnectionSpec::default();
+        let made = self.gateway.create(&backend(), spec, false, until).await;
+        self.note(token, made.unwrap().write_token);
+    }
+
+    async fn update(&mut self, id: &str, token: &str) {
+        let until = Instant::now() + 30 * SECOND;
+        let change = ConnectionChange::default();
+        let made = self.gateway.update(&named(id), change, false, until).await;
+        self.note(token, made.unwrap().write_token);
+    }
+
+    async fn delete(&mut self, id: &str, token: &str) {
+        let until = Instant::now() + 30 * SECOND;
+        let made = self.gateway.delete(&named(id), None, false, until).await;
+        self.note(token, made.unwrap().write_token);
+    }
+
+    async fn ended(self) -> (TempDir, BTreeMap<String, String>) {
+        self.gateway.shut_down(SECOND).await;
+        (self.folder, self.tokens)
+    }
+}
+
+/// Writes a fixture with the code as it is. One that is there stays: it is worth something because it is older than the
+/// code that reads it.
+#[tokio::test(start_paused = true)]
+#[ignore = "writes the fixture"]
+async fn make() {
+    assert!(!fixture("2026-11.redb").exists(), "it stays");
+    clock::set(then);
+    let cloud = Scripted::new();
+    let mut life = Life::over(Arc::clone(&cloud), tempfile::tempdir().unwrap()).await;
+    for number in ["0", "1", "2"] {
+        cloud.say(
+            "early",
+            seen(State::InProgress, Assurance::ControlPlane, number),
+        );
+        life.until("early", |view| view.native_state == number)
+            .await;
+    }
+    let (folder, mut tokens) = life.ended().await;
+
+    // The first two changes leave their window: 65,536 others would take a large file.
+    let store = RedbStore::open(&folder.path().join("log.redb")).await;
+    let store = store.unwrap();
+    let kept = store.begin(0).await.unwrap();
+    let compacted = kept.log[..2]
+        .iter()
+        .map(|change| Step::Compact(backend(), change.sequence));
+    let batch = Batch {
+        last: kept.last,
+        gap_until: None,
+        steps: compacted.collect(),
+    };
+    store.commit(batch).await.unwrap();
+    drop(store);
+
+    let mut life = Life::over(Arc::clone(&cloud), folder).await;
+    life.tokens.append(&mut tokens);
+    let mut all = life.gateway.watch_many(many("")).await.unwrap();
+    let synced = loop {
+        let event = all.next().await.unwrap().unwrap();
+        if event.synced {
+            break event.resume_token;
+        }
+    };
+    life.note("all", synced);
+    drop(all);
+
+    cloud.say("proof", in_progress());
+    life.until("proof", |view| view.state == State::InProgress)
+        .await;
+    cloud.prove_by(Proof::RequestIds(vec!["r-1".into(), "r-2".into()]));
+    life.update("proof", "proof write").await;
+    life.until("proof", |view| view.state == State::InProgress)
+        .await;
+
+    cloud.say("quiet", active());
+    let native_state = "ACTIVE".to_owned();
+    cloud.prove_by(Proof::StatusMustMove { native_state });
+    life.update("quiet", "quiet write").await;
+    life.until("quiet", |view| {
+        view.reason
+            .as_ref()
+            .is_some_and(|it| it.code == codes::AWAITING_PROOF)
+    })
+    .await;
+
+    cloud.say("made-0", seen(State::Down, Assurance::ControlPlane, "DOWN"));
+    cloud.prove_by(Proof::RequestIdMissing);
+    life.create("made-0 write").await;
+    life.until("made-0", |view| view.assumption.is_some()).await;
+
+    cloud.say("often", realized());
+    cloud.prove_by(Proof::AnyStatus);
+    life.update("often", "often first write").await;
+    life.update("often", "often second write").await;
+    life.until("often", |view| view.state == State::Realized)
+        .await;
+    life.delete("often", "often third write").await;
+    cloud.say("often", seen(State::Deleting, Assurance::IntentStored, ""));
+    life.until("often", |view| view.state == State::Deleting)
+        .await;
+
+    cloud.say("removed", realized());
+    life.delete("removed", "removed write").await;
+    cloud.say("removed", gone());
+    let removed = |view: &View| view.state == State::Deleted;
+    life.bound("removed", Some("removed write"), removed).await;
+
+    cloud.say("vanished", realized());
+    life.until("vanished", |view| view.state == State::Realized)
+        .await;
+    cloud.say("vanished", gone());
+    life.until("vanished", |view| view.confirmed).await;
+
+    cloud.say("large", large());
+    life.until("large", |view| view.tunnel.is_some()).await;
+
+    cloud.say("refused", realized());
+    life.until("refused", |view| view.state == State::Realized)
+        .await;
+    cloud.say("refused", Err(login_refused()));
+    let refused = named("refused");
+    let refused = life.gateway.watch(watch_request(refused)).await;
+    let mut refused = refused.unwrap();
+    while let Some(Ok(event)) = refused.next().await {
+        life.note("refused last", event.resume_token());
+    }
+
+    let (folder, tokens) = life.ended().await;
+    let file = folder.path().join("log.redb");
+    let mut database = redb::Database::open(&file).unwrap();
+    while database.compact().unwrap() {}
+    drop(database);
+    std::fs::copy(&file, fixture("2026-11.redb")).unwrap();
+    let tokens = serde_json::to_string_pretty(&tokens).unwrap();
+    std::fs::write(fixture("2026-11.json"), tokens + "\n").unwrap();
+}
+
+/// The fixture's store, as the program of today reads a copy of it.
+async fn store(folder: &TempDir) -> RedbStore {
+    let path = folder.path().join("log.redb");
+    std::fs::copy(fixture("2026-11.redb"), &path).unwrap();
+    let store = RedbStore::open(&path).await.unwrap();
+    assert_eq!(store.set_aside(), None, "it is sound");
+    store
+}
+
+const FIRST: u64 = 1_763_726_400_000;
+const THIRD: u64 = FIRST + 2;
+
+/// A connection, and what was said of it last.
+fn kept(id: &str, sequence: u64, view: View, memory: Memory) -> (Arc<Observation>, Memory) {
+    let latest = Observation {
+        name: named(id),
+        epoch: if sequence <= 3 { FIRST } else { THIRD },
+        sequence,
+        previous: sequence - 1,
+        observe_time: Some(then()),
+        view,
+        wire: Wire::default(),
+    };
+    (Arc::new(latest), memory)
+}
+
+fn never_written() -> Vec<(Arc<Observation>, Memory)> {
+    let memory = |writes| Memory {
+        writes,
+        ..Memory::default()
+    };
+    let early = View {
+        state: State::InProgress,
+        assurance: Assurance::ControlPlane,
+        native_state: "2".to_owned(),
+        ..View::default()
+    };
+    let seen = large().unwrap();
+    let large = View {
+        state: State::Realized,
+        assurance: Assurance::InEffect,
+        reason: seen.reason,
+        native_state: "DOWN".to_owned(),
+        nodes: seen.nodes,
+        tunnel: seen.tunnel,
+        writes: 20,
+        ..View::default()
+    };
+    let refused = View {
+        reason: Some(Reason::new(codes::UPSTREAM_AUTH, "the login was refused")),
+        writes: 21,
+        login_lost: true,
+        ..View::default()
+    };
+    let vanished = View {
+        state: State::Deleted,
+        assurance: Assurance::ControlPlane,
+        writes: 17,
+        confirmed: true,
+        ..View::default()
+    };
+    vec![
+        kept("early", 3, early, memory(0)),
+        kept("large", 21, large, memory(20)),
+        kept("refused", 24, refused, memory(21)),
+        kept("vanished", 20, vanished, memory(17)),
+    ]
+}
+
+fn written() -> Vec<(Arc<Observation>, Memory)> {
+    let reason = Reason::new(
+        codes::NO_REQUEST_ID,
+        "the cloud cannot tell which write its status speaks for; it has been quiet long enough",
+    );
+    let made = View {
+        state: State::Down,
+        assurance: Assurance::IntentStored,
+        reason: Some(reason.clone()),
+        native_state: "DOWN".to_owned(),
+        intent: Intent::Enabled,
+        writes: 9,
+        assumption: Some(Assumption {
+            reason,
+            as_is: Assurance::InEffect,
+            made: true,
+        }),
+        ..View::default()
+    };
+    let memory_of_made = Memory {
+        intent: Intent::Enabled,
+        last_write: Some((WriteKind::Create, Intent::Enabled)),
+        writes: 9,
+        wanted: vec![(9, Intent::Enabled)],
+        quiet: Some(QuietMemory {
+            movement_proves: false,
+            made: true,
+            last: Some(("DOWN".to_owned(), State::Down)),
+        }),
+        ..Memory::default()
+    };
+    let proof = View {
+        state: State::InProgress,
+        assurance: Assurance::IntentStored,
+        native_state: "in_progress".to_owned(),
+        intent: Intent::Enabled,
+        nodes: in_progress().unwrap().nodes,
+        request_ids: vec!["r-1".to_owned(), "r-2".to_owned()],
+        writes: 4,
+        ..View::default()
+    };
+    let memory_of_proof = Memory {
+        intent: Intent::Enabled,
+        last_write: Some((WriteKind::Update, Intent::Enabled)),
+        writes: 4,
+        wanted: vec![(4, Intent::Enabled)],
+        outstanding: vec!["r-1".to_owned(), "r-2".to_owned()],
+        ..Memory::default()
+    };
+    let quiet = View {
+        state: State::Accepted,
+        assurance: Assurance::IntentStored,
+        reason: Some(Reason::new(
+            codes::AWAITING_PROOF,
+            "what the cloud says may still describe the configuration before the write",
+        )),
+        native_state: "ACTIVE".to_owned(),
+        intent: Intent::Enabled,
+        writes: 7,
+        ..View::default()
+    };
+    let memory_of_quiet = Memory {
+        intent: Intent::Enabled,
+        last_write: Some((WriteKind::Update, Intent::Enabled)),
+        writes: 7,
+        wanted: vec![(7, Intent::Enabled)],
+        quiet: Some(QuietMemory {
+            movement_proves: true,
+            made: false,
+            last: Some(("ACTIVE".to_owned(), State::Active)),
+        }),
+        ..Memory::default()
+    };
+    vec![
+        kept("made-0", 11, made, memory_of_made),
+        kept("proof", 6, proof, memory_of_proof),
+        kept("quiet", 8, quiet, memory_of_quiet),
+    ]
+}
+
+fn deleted() -> Vec<(Arc<Observation>, Memory)> {
+    let memory = |writes, wanted: &[(u64, Intent)]| Memory {
+        intent: Intent::Deleted,
+        last_write: Some((WriteKind::Delete, Intent::Deleted)),
+        writes,
+        wanted: wanted.to_vec(),
+        ..Memory::default()
+    };
+    let often = View {
+        state: State::Deleting,
+        assurance: Assurance::IntentStored,
+        intent: Intent::Deleted,
+        writes: 14,
+        ..View::default()
+    };
+    let removed = View {
+        state: State::Deleted,
+        assurance: Assurance::ControlPlane,
+        intent: Intent::Deleted,
+        writes: 16,
+        ..View::default()
+    };
+    let wanted = [
+        (12, Intent::Enabled),
+        (13, Intent::Enabled),
+        (14, Intent::Deleted),
+    ];
+    vec![
+        kept("often", 15, often, memory(14, &wanted)),
+        kept("removed", 17, removed, memory(16, &[(16, Intent::Deleted)])),
+    ]
+}
+
+#[tokio::test]
+async fn every_field_that_was_kept_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let found = store(&folder).await.begin(0).await.unwrap();
+    assert_eq!(found.epoch, THIRD + 1);
+    assert_eq!(
+        found.earlier,
+        [(FIRST, 3), (FIRST + 1, 3), (THIRD, 24)].into()
+    );
+    assert_eq!((found.last, found.floor), (24, 0));
+    assert_eq!(found.floors, [(backend(), 2)].into());
+    let positions = found.log.iter().map(|it| (it.sequence, it.previous));
+    let expected = (3..=24).map(|sequence| (sequence, sequence - 1));
+    assert_eq!(positions.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+    for (latest, _) in &found.connections {
+        let in_log = found.log.iter().rfind(|it| it.name == latest.name);
+        assert_eq!(in_log, Some(latest));
+    }
+    let mut expected = [never_written(), written(), deleted()].concat();
+    expected.sort_by(|a, b| a.0.name.cmp(&b.0.name));
+    assert_eq!(found.connections, expected);
+}
+
+/// A gateway that goes on with a copy of the fixture, and the tokens that were given out then.
+async fn resumed() -> (Life, impl Fn(&str) -> String) {
+    let folder = tempfile::tempdir().unwrap();
+    drop(store(&folder).await);
+    let tokens = std::fs::read_to_string(fixture("2026-11.json")).unwrap();
+    let tokens: BTreeMap<String, String> = serde_json::from_str(&tokens).unwrap();
+    let life = Life::over(Scripted::new(), folder).await;
+    (life, move |what: &str| tokens[what].clone())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_goes_on_from_each_position_that_was_given_out() {
+    let (life, token) = resumed().await;
+    let resume = async |id: &str, resume_token: String| {
+        let request = WatchRequest {
+            resume_token,
+            ..watch_request(named(id))
+        };
+        life.gateway.watch(request).await
+    };
+    let too_early = resume("early", token("early first")).await.unwrap_err();
+    assert_eq!(too_early.reason, ErrorReason::Compacted);
+    for (id, missed) in [
+        ("early", [].as_slice()),
+        ("proof", &[5, 6]),
+        ("quiet", &[8]),
+        ("made-0", &[10, 11]),
+        ("often", &[14, 15]),
+        ("vanished", &[19, 20]),
+        ("large", &[]),
+    ] {
+        let from = if id == "early" { "last" } else { "first" };
+        let watch = resume(id, token(&format!("{id} {from}"))).await;
+        let mut watch = watch.unwrap();
+        for sequence in missed {
+            let event = watch.next().await.unwrap().unwrap();
+            assert!(matches!(event.kind, EventKind::Change(it) if it.sequence == *sequence));
+        }
+    }
+    let mut refused = resume("refused", token("refused last")).await.unwrap();
+    let ended = refused.next().await.unwrap().unwrap_err();
+    assert_eq!(ended.reason, ErrorReason::UpstreamAuth);
+
+    let mut all = life.gateway.watch_many(many(&token("all"))).await.unwrap();
+    let event = all.next().await.unwrap().unwrap();
+    let told = event.changes.iter().map(|(change, _)| change.sequence);
+    assert_eq!(told.collect::<Vec<_>>(), (4..=24).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_stays_bound_to_each_write_that_was_made() {
+    let (life, token) = resumed().await;
+    life.cloud.say("proof", realized());
+    life.cloud.say("quiet", active());
+    life.cloud.say("made-0", active());
+    life.cloud.say("often", gone());
+    let quiet = codes::ASSUMED_AFTER_QUIET_TIME;
+    for (id, write, expected) in [
+        ("proof", "proof write", Ok(None)),
+        ("quiet", "quiet write", Ok(Some(quiet))),
+        ("made-0", "made-0 write", Ok(Some(codes::NO_REQUEST_ID))),
+        ("often", "often first write", Err(codes::SUPERSEDED)),
+        ("often", "often second write", Err(codes::SUPERSEDED)),
+        ("often", "often third write", Ok(None)),
+        ("removed", "removed write", Ok(None)),
+    ] {
+        let request = WatchRequest {
+            write_token: token(write),
+            ..watch_request(named(id))
+        };
+        let until = Instant::now() + 3600 * SECOND;
+        let ended = life.gateway.wait(request, until).await.unwrap();
+        let outcome = match ended.outcome {
+            Some(Outcome::Succeeded(reason)) => Ok(reason.map(|it| it.code)),
+            Some(Outcome::Failed(reason)) => Err(reason.code),
+            other => panic!("{write}: {other:?}"),
+        };
+        let expected = expected.map(|code| code.map(str::to_owned));
+        assert_eq!(outcome, expected.map_err(str::to_owned), "{write}");
+    }
+    let asked = life.cloud.targets();
+    assert!(asked.iter().any(|it| it.request_ids == ["r-1", "r-2"]));
+}

@@ -9,10 +9,10 @@ use crate::{
         error::{Error, ErrorKind, ErrorReason, Result},
         refuse::refuse,
         settings::BackendSettings,
-        store::{Recovered, Store, StoreError},
+        store::{Recovered, Store, StoreError, Volatile},
         watch::{
-            journal::Journal,
             knowledge::{Write, WriteKind},
+            log::{Log, writer::Writer},
             poller::{Kept, Poller},
         },
     },
@@ -36,14 +36,16 @@ const WRITE_TIMEOUTS: u32 = 6;
 #[derive(Debug)]
 pub struct Gateway {
     pub(super) pollers: BTreeMap<BackendName, Arc<Poller>>,
-    pub(super) journal: Arc<Journal>,
+    pub(super) log: Arc<Log>,
     pub(super) heartbeat: Duration,
     /// Owns the pollers and the writes under way.
     tasks: TaskTracker,
     cancel: CancellationToken,
-    /// Has the log kept; ends after everything that adds to it.
-    keeper: TaskTracker,
-    stop_keeping: CancellationToken,
+    /// Owns the log's writer, which ends after everything that appends.
+    log_tasks: TaskTracker,
+    stop_log: CancellationToken,
+    /// `None` if the log is in memory.
+    keeping: Option<watch::Receiver<Serving>>,
 }
 
 /// A write that was accepted, or would be.
@@ -66,8 +68,12 @@ impl Gateway {
         backends: Vec<(BackendSettings, Arc<dyn Dialect>)>,
         heartbeat: Duration,
     ) -> Arc<Gateway> {
-        let journal = Arc::new(Journal::volatile(now_ms()));
-        let gateway = Gateway::with(backends, heartbeat, journal, None);
+        let recovered = Recovered {
+            epoch: now_ms(),
+            ..Recovered::default()
+        };
+        let mut gateway = Gateway::with(backends, heartbeat, Arc::new(Volatile), recovered);
+        gateway.keeping = None;
         Arc::new(gateway)
     }
 
@@ -81,46 +87,43 @@ impl Gateway {
         store: Arc<dyn Store>,
     ) -> std::result::Result<Arc<Gateway>, StoreError> {
         let recovered = store.begin(now_ms()).await?;
-        let journal = Arc::new(Journal::durable(&recovered));
-        let gateway = Gateway::with(backends, heartbeat, Arc::clone(&journal), Some(recovered));
-        let keep = journal.keep(store, gateway.stop_keeping.clone());
-        gateway.keeper.spawn(keep);
+        let gateway = Gateway::with(backends, heartbeat, store, recovered);
         Ok(Arc::new(gateway))
     }
 
     fn with(
         backends: Vec<(BackendSettings, Arc<dyn Dialect>)>,
         heartbeat: Duration,
-        journal: Arc<Journal>,
-        recovered: Option<Recovered>,
+        store: Arc<dyn Store>,
+        recovered: Recovered,
     ) -> Gateway {
-        let tasks = TaskTracker::new();
-        let cancel = CancellationToken::new();
+        let log = Arc::new(Log::recovered(&recovered));
+        let (tasks, cancel) = (TaskTracker::new(), CancellationToken::new());
         let mut pollers = BTreeMap::new();
-        let floor = recovered.as_ref().map_or(0, |recovered| recovered.floor);
-        let mut kept = recovered.map(by_backend);
+        let floor = recovered.floor;
+        let mut kept = by_backend(recovered);
         for (settings, dialect) in backends {
             let backend = Arc::new(Backend::new(settings, dialect));
-            let poller = match &mut kept {
-                Some(kept) => {
-                    let mut kept = kept.remove(backend.name()).unwrap_or_default();
-                    kept.floor = kept.floor.max(floor);
-                    Poller::recalled(Arc::clone(&backend), Arc::clone(&journal), kept)
-                }
-                None => Poller::new(Arc::clone(&backend), Arc::clone(&journal)),
-            };
+            let mut kept = kept.remove(backend.name()).unwrap_or_default();
+            kept.floor = kept.floor.max(floor);
+            let poller = Poller::recalled(Arc::clone(&backend), Arc::clone(&log), kept);
             let poller = Arc::new(poller);
             tasks.spawn(Arc::clone(&poller).run(cancel.clone()));
             pollers.insert(backend.name().clone(), poller);
         }
+        let writer = Writer::new(Arc::clone(&log), store);
+        let keeping = Some(writer.subscribe());
+        let (log_tasks, stop_log) = (TaskTracker::new(), CancellationToken::new());
+        log_tasks.spawn(writer.run(stop_log.clone()));
         Gateway {
             pollers,
-            journal,
+            log,
             heartbeat,
             tasks,
             cancel,
-            keeper: TaskTracker::new(),
-            stop_keeping: CancellationToken::new(),
+            log_tasks,
+            stop_log,
+            keeping,
         }
     }
 
@@ -139,15 +142,15 @@ impl Gateway {
         {
             tracing::warn!("a write to a cloud did not end within the grace period");
         }
-        self.stop_keeping.cancel();
-        self.keeper.close();
+        self.stop_log.cancel();
+        self.log_tasks.close();
         // Ends by itself: a store has a bounded time for every batch.
-        self.keeper.wait().await;
+        self.log_tasks.wait().await;
     }
 
     /// Told whenever the store begins or ceases to keep the log; `None` if the log is in memory.
     pub fn keeping(&self) -> Option<watch::Receiver<Serving>> {
-        self.journal.subscribe_keeping()
+        self.keeping.clone()
     }
 
     /// Every backend, sorted by name.
@@ -378,7 +381,7 @@ async fn accept(
         poller.look_soon(&subject);
     }
     poller.joined(&subject);
-    subject.until_shown().await;
+    subject.wait_committed().await;
     tracing::info!(connection.name = %name, write = ?kind, "the cloud accepted a write");
     Ok(Accepted {
         name: Some(name),

@@ -8,10 +8,10 @@ use crate::{
         margin,
         watch::{
             judge::Terms,
-            log::{After, Observation},
+            log::{Observation, observation::Revision, window::Compacted},
             many::{OpeningMany, WatchMany},
             poller::Poller,
-            stream::{EventKind, Opening, Outcome, Watch, compacted},
+            stream::{EventKind, Opening, Outcome, Watch},
             subject::{Interest, Subject, Watching},
             token::{ResumeToken, WriteToken},
         },
@@ -206,22 +206,11 @@ impl Gateway {
             "" => None,
             text => {
                 let token = ResumeToken::decode(text, &scope)?;
-                let sequence = self.journal.shown();
-                let remembered = self.journal.gave(token.epoch, token.sequence)
-                    && pollers.iter().all(|poller| {
-                        matches!(
-                            poller.ring().between(token.sequence, sequence),
-                            After::Entries(_)
-                        )
-                    });
-                match (remembered, request.snapshot_if_compacted) {
-                    (true, _) => Some(token.sequence),
-                    (false, true) => None,
-                    (false, false) => {
-                        let oldest = pollers.iter().map(|poller| poller.ring().oldest());
-                        return Err(compacted(oldest.max().unwrap_or_default()));
-                    }
-                }
+                let windows = || pollers.iter().map(|poller| poller.ring().window());
+                let is_covered = self.log.issued(token.epoch, token.sequence)
+                    && windows().all(|window| window.covers(token.sequence));
+                let oldest = || windows().map(|it| it.compacted()).max().unwrap_or_default();
+                resume_after(token, is_covered, request.snapshot_if_compacted, oldest)?
             }
         };
         // One of several that hangs must leave the caller time for the rest. It is not asked for less time than
@@ -247,7 +236,7 @@ impl Gateway {
         }
         Ok(WatchMany::open(OpeningMany {
             scope,
-            journal: Arc::clone(&self.journal),
+            log: Arc::clone(&self.log),
             pollers,
             unreachable,
             tunnel: request.include_tunnel,
@@ -315,7 +304,7 @@ impl Gateway {
         }
         let token = WriteToken::decode(token, &subject.name().to_string())?;
         let intent = subject.intent_of(token.write);
-        if !self.journal.gave(token.epoch, token.write) || intent.is_none() {
+        if !self.log.issued(token.epoch, token.write) || intent.is_none() {
             return Err(Error::new(
                 ErrorKind::OutOfRange,
                 ErrorReason::Compacted,
@@ -326,21 +315,29 @@ impl Gateway {
     }
 
     /// Where a resume token points, if that is still remembered.
-    fn resume(&self, subject: &Subject, request: &WatchRequest) -> Result<Option<u64>> {
+    fn resume(&self, subject: &Subject, request: &WatchRequest) -> Result<Option<Revision>> {
         if request.resume_token.is_empty() {
             return Ok(None);
         }
         let token = ResumeToken::decode(&request.resume_token, &request.name.to_string())?;
-        let after = if self.journal.gave(token.epoch, token.sequence) {
-            subject.after(token.sequence)
-        } else {
-            After::Compacted(subject.oldest())
-        };
-        match (after, request.snapshot_if_compacted) {
-            (After::Entries(_), _) => Ok(Some(token.sequence)),
-            (After::Compacted(_), true) => Ok(None),
-            (After::Compacted(oldest), false) => Err(compacted(oldest)),
-        }
+        let is_covered =
+            self.log.issued(token.epoch, token.sequence) && subject.covers(token.sequence);
+        let oldest = || subject.compacted();
+        resume_after(token, is_covered, request.snapshot_if_compacted, oldest)
+    }
+}
+
+/// Where to go on: after the token's position if it is covered, from the beginning if that is as good.
+fn resume_after(
+    token: ResumeToken,
+    is_covered: bool,
+    snapshot_if_compacted: bool,
+    oldest: impl FnOnce() -> Revision,
+) -> Result<Option<Revision>> {
+    match (is_covered, snapshot_if_compacted) {
+        (true, _) => Ok(Some(token.sequence)),
+        (false, true) => Ok(None),
+        (false, false) => Err(Compacted(oldest()).into()),
     }
 }
 

@@ -4,11 +4,11 @@
 //! connection's key is not known to the log at all.
 
 use crate::{
-    core::watch::{knowledge::Memory, log::Observation},
+    core::watch::{knowledge::Memory, log::observation::Observation},
     model::{BackendName, ConnectionName},
 };
 use async_trait::async_trait;
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 /// Keeps the observation log.
 ///
@@ -31,12 +31,40 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// If it could not be made durable. It may still have been; committing its steps again changes nothing.
     async fn commit(&self, batch: Batch) -> Result<(), StoreError>;
 
-    /// Looks whether what was committed is still there, and puts that right if it can; asked every now and then.
+    /// Looks whether what was committed is still there, and puts that right if it can; asked every
+    /// [`Store::check_interval`] in which there is nothing to commit.
     ///
     /// # Errors
     /// If it is not, so that nothing can be kept.
     async fn look(&self) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    /// How often to [`Store::look`]. Default 10 s; `None` is never.
+    fn check_interval(&self) -> Option<Duration> {
+        Some(Duration::from_secs(10))
+    }
+}
+
+/// Keeps nothing: the log ends with the process.
+#[derive(Debug, Clone, Copy)]
+pub struct Volatile;
+
+#[async_trait]
+impl Store for Volatile {
+    async fn begin(&self, at_least: u64) -> Result<Recovered, StoreError> {
+        Ok(Recovered {
+            epoch: at_least,
+            ..Recovered::default()
+        })
+    }
+
+    async fn commit(&self, _: Batch) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn check_interval(&self) -> Option<Duration> {
+        None
     }
 }
 

@@ -4,10 +4,8 @@ use crate::{
     core::{
         error::Result,
         watch::{
-            journal::Journal,
-            log::{After, Observation},
+            log::{Log, Observation},
             poller::{Poller, WatchingWhole},
-            stream::compacted,
             subject::Pulse,
             token::ResumeToken,
         },
@@ -52,7 +50,7 @@ pub struct ManyEvent {
 #[derive(Debug)]
 pub struct WatchMany {
     scope: String,
-    journal: Arc<Journal>,
+    log: Arc<Log>,
     backends: Vec<One>,
     heartbeat: Duration,
     cursor: u64,
@@ -79,7 +77,7 @@ pub struct OpeningMany {
     /// The parent, as the resume token names it.
     pub scope: String,
     /// The log.
-    pub journal: Arc<Journal>,
+    pub log: Arc<Log>,
     /// Whose connections; already listed, but for the unreachable.
     pub pollers: Vec<Arc<Poller>>,
     /// Backends that could not be listed.
@@ -100,15 +98,18 @@ impl WatchMany {
         let backends: Vec<One> = opening
             .pollers
             .into_iter()
-            .map(|poller| One {
-                appended: poller.ring().subscribe(),
-                _watching: poller.watch_whole(opening.tunnel),
-                poller,
+            .map(|poller| {
+                let appended = poller.ring().window().subscribe();
+                One {
+                    appended,
+                    _watching: poller.watch_whole(opening.tunnel),
+                    poller,
+                }
             })
             .collect();
         // First the position, then the snapshots: a change in between is told by its snapshot and is left
-        // out when the ring brings it again.
-        let now = opening.journal.shown();
+        // out when the log brings it again.
+        let now = opening.log.committed();
         let (cursor, snapshots) = match opening.resume {
             Some(cursor) => (cursor, VecDeque::new()),
             None => (
@@ -126,7 +127,7 @@ impl WatchMany {
             .collect();
         WatchMany {
             scope: opening.scope,
-            journal: opening.journal,
+            log: opening.log,
             backends,
             heartbeat: opening.heartbeat,
             cursor,
@@ -207,18 +208,15 @@ impl WatchMany {
         }
     }
 
-    /// Moves everything after the cursor from the rings into the backlog, in order.
+    /// Moves everything after the cursor from the backends' windows into the backlog, in order.
     fn collect(&mut self) -> Result<()> {
         if !self.backlog.is_empty() {
             return Ok(());
         }
-        let to = self.journal.shown();
+        let to = self.log.committed();
         let mut found = Vec::new();
         for one in &self.backends {
-            match one.poller.ring().between(self.cursor, to) {
-                After::Compacted(oldest) => return Err(compacted(oldest)),
-                After::Entries(entries) => found.extend(entries),
-            }
+            found.extend(one.poller.ring().window().after(self.cursor, to)?);
         }
         self.cursor = self.cursor.max(to);
         found.retain(|entry| !self.told.remove(&entry.sequence));
@@ -236,7 +234,7 @@ impl WatchMany {
     }
 
     fn token_at(&self, position: u64) -> String {
-        ResumeToken::new(self.scope.clone(), self.journal.epoch(), position).encode()
+        ResumeToken::new(self.scope.clone(), self.log.epoch(), position).encode()
     }
 
     fn pulse(&self) -> Pulse {
@@ -320,6 +318,6 @@ async fn any_change(backends: &mut [One]) {
     let waits = backends
         .iter_mut()
         .map(|one| Box::pin(one.appended.changed()));
-    // The senders live in the rings, which this watch holds, so none of these can fail.
+    // The senders live in the windows, which this watch holds, so none of these can fail.
     let _ = futures_util::future::select_all(waits).await;
 }

@@ -4,17 +4,30 @@
 //!   poller ──look──► dialect            (paced by `pace`, ordered by `schedule`)
 //!     │
 //!     ▼
-//!   subject: knowledge ──changed?──► journal (numbers, has it kept, then shows it)
-//!                                      │
-//!                                      ▼
-//!                                   log, ring ◄──cursor── stream (one connection)
-//!                                             ◄──cursor── many   (a whole backend)
-//!                                                             │
-//!                                                             └─ judge: does it end?
+//!   subject: knowledge ──changed?──► log (numbers it, has it written, then tells streams)
+//!                                     ◄──cursor── stream (one connection)
+//!                                     ◄──cursor── many   (a whole backend)
+//!                                                   │
+//!                                                   └─ judge: does it end?
 //! ```
+//!
+//! # Locks
+//!
+//! All are std mutexes, held for bookkeeping only and never across an await. Whoever holds one takes only those that
+//! come after it:
+//!
+//! 1. the looks of one batch that have not ended (`poller`);
+//! 2. `Poller::surveyed`, then `Poller::whole`, then `Poller::there`;
+//! 3. `Names::known`;
+//! 4. the schedule, which `Poller` and `Names` share;
+//! 5. `Subject::state`, of one subject at a time;
+//! 6. `BackendLog::window`, under which changes are numbered, so that it is in order and nothing with a lower revision
+//!    is still on its way to whoever has the lock;
+//! 7. `Log::queue`.
+//!
+//! `Poller::listed` is taken alone.
 
 pub mod elsewhere;
-pub mod journal;
 pub mod judge;
 pub mod knowledge;
 pub mod log;
@@ -22,7 +35,6 @@ pub mod many;
 pub mod names;
 pub mod pace;
 pub mod poller;
-pub mod ring;
 pub mod schedule;
 pub mod stream;
 pub mod subject;

@@ -8,7 +8,7 @@ use crate::{
     core::{
         settings::PollSettings,
         watch::{
-            ring::Ring,
+            log::backend::BackendLog,
             schedule::Schedule,
             subject::{Interest, Subject, Watching},
         },
@@ -24,11 +24,11 @@ use std::{
 /// The connections of one backend.
 #[derive(Debug)]
 pub struct Names {
-    ring: Arc<Ring>,
+    ring: Arc<BackendLog>,
     settings: PollSettings,
-    /// When each is looked at. Locked after `known`, never before.
+    /// When each is looked at.
     schedule: Arc<Mutex<Schedule>>,
-    /// A std mutex: held for bookkeeping only, never across an await. Locked before the state of any subject.
+    /// A std mutex: held for bookkeeping only, never across an await.
     known: Mutex<Known>,
 }
 
@@ -42,7 +42,7 @@ struct Known {
 impl Names {
     /// None yet.
     pub fn new(
-        ring: Arc<Ring>,
+        ring: Arc<BackendLog>,
         settings: PollSettings,
         schedule: Arc<Mutex<Schedule>>,
     ) -> Arc<Names> {
@@ -125,7 +125,7 @@ impl Names {
     fn forgotten(&self, subject: &Subject) {
         lock(&self.schedule).remove(&subject.name().id);
         if !subject.is_unseen() {
-            self.ring.journal().forget(subject.name());
+            self.ring.log().forget(subject.name());
         }
     }
 

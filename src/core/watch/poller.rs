@@ -8,12 +8,10 @@ use crate::{
         dialect::{Priority, Target},
         error::{Error, ErrorKind, ErrorReason, Result},
         watch::{
-            journal::Journal,
             knowledge::{Look, Memory},
-            log::Observation,
+            log::{Log, Observation, backend::BackendLog},
             names::Names,
             pace,
-            ring::Ring,
             schedule::{Planned, Schedule, Stake},
             subject::{Interest, Subject, Watching},
         },
@@ -55,14 +53,13 @@ const PROBE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Poller {
     backend: Arc<Backend>,
-    ring: Arc<Ring>,
+    ring: Arc<BackendLog>,
     names: Arc<Names>,
     /// Std mutexes: held for bookkeeping only, never across an await.
     schedule: Arc<Mutex<Schedule>>,
     /// Places for looks, by stake.
     places: [Arc<Semaphore>; 3],
     wake: Notify,
-    /// Locked before a subject, never after.
     whole: Mutex<Whole>,
     /// The last list.
     listed: Mutex<Option<Listed>>,
@@ -145,24 +142,18 @@ impl Whole {
 }
 
 impl Poller {
-    /// A poller that knows no connection yet.
-    pub fn new(backend: Arc<Backend>, journal: Arc<Journal>) -> Poller {
-        let ring = Ring::new(backend.name().clone(), journal);
-        Poller::with(backend, ring)
-    }
-
     /// A poller that goes on from what was kept of its backend.
-    pub fn recalled(backend: Arc<Backend>, journal: Arc<Journal>, kept: Kept) -> Poller {
+    pub fn recalled(backend: Arc<Backend>, log: Arc<Log>, kept: Kept) -> Poller {
         let mut changes: HashMap<Arc<str>, Vec<Arc<Observation>>> = HashMap::new();
         for change in &kept.log {
             let of_one = changes.entry(Arc::clone(&change.name.id)).or_default();
             of_one.push(Arc::clone(change));
         }
-        let ring = Ring::recalled(backend.name().clone(), journal, kept.log, kept.floor);
+        let ring = BackendLog::recovered(backend.name().clone(), log, kept.log, kept.floor);
         let poller = Poller::with(backend, ring);
         for (latest, memory) in kept.connections {
             let id = Arc::clone(&latest.name.id);
-            // The newest change of a connection that has long been quiet may have left the ring.
+            // The newest change of a connection that has long been quiet may have left the window.
             let mut changes = changes.remove(&id).unwrap_or_default();
             if changes.last() != Some(&latest) {
                 changes = vec![Arc::clone(&latest)];
@@ -175,7 +166,7 @@ impl Poller {
         poller
     }
 
-    fn with(backend: Arc<Backend>, ring: Ring) -> Poller {
+    fn with(backend: Arc<Backend>, ring: BackendLog) -> Poller {
         let (ring, schedule) = (Arc::new(ring), Arc::default());
         let settings = backend.settings().poll;
         Poller {
@@ -199,7 +190,7 @@ impl Poller {
     }
 
     /// The changes of all its connections.
-    pub fn ring(&self) -> &Arc<Ring> {
+    pub fn ring(&self) -> &Arc<BackendLog> {
         &self.ring
     }
 

@@ -13,7 +13,7 @@ use crate::{
         error::{Error, ErrorKind, ErrorReason, Result},
         watch::{
             judge::{Terms, Verdict},
-            log::{After, Observation},
+            log::Observation,
             poller::Poller,
             subject::{Interest, Pulse, Subject, Watching},
             token::ResumeToken,
@@ -174,7 +174,7 @@ impl Watch {
     pub fn position(&self) -> Position {
         Position {
             name: self.subject.name().clone(),
-            epoch: self.poller.ring().journal().epoch(),
+            epoch: self.poller.ring().log().epoch(),
             sequence: self.cursor,
         }
     }
@@ -213,11 +213,9 @@ impl Watch {
             self.appended.borrow_and_update();
             self.looked.borrow_and_update();
             match self.subject.after(self.cursor) {
-                After::Compacted(oldest) => return Some(Err(compacted(oldest))),
-                After::Entries(entries) if !entries.is_empty() => {
-                    return Some(self.change(&entries));
-                }
-                After::Entries(_) => {}
+                Err(compacted) => return Some(Err(compacted.into())),
+                Ok(entries) if entries.is_empty() => {}
+                Ok(entries) => return Some(self.change(&entries)),
             }
             if let Some(event) = self.judge_late() {
                 return Some(Ok(event));
@@ -307,20 +305,4 @@ impl Watch {
             position: self.position(),
         }
     }
-}
-
-/// The position to go on from is no longer remembered.
-pub fn compacted(oldest: u64) -> Error {
-    let mut error = Error::new(
-        ErrorKind::OutOfRange,
-        ErrorReason::Compacted,
-        format!(
-            "what came after that position is no longer remembered; the oldest position is {oldest}"
-        ),
-    );
-    error
-        .context
-        .metadata
-        .push(("oldest_sequence", oldest.to_string()));
-    error
 }

@@ -8,13 +8,16 @@ use crate::{
         settings::PollSettings,
         watch::{
             elsewhere::{Elsewhere, MAX_AWAITED},
-            journal::Bell,
             judge::{Terms, Verdict, judge_bound},
             knowledge::{Knowledge, Look, Memory, View, Write},
-            log::{After, Log, Observation, Wire},
+            log::{
+                Observation, Wire,
+                backend::{BackendLog, Draft},
+                observation::Revision,
+                window::{Compacted, Window},
+            },
             names::Names,
             pace,
-            ring::Ring,
             schedule::{Planned, Stake},
             token::WriteToken,
         },
@@ -43,14 +46,12 @@ const WRITES_REMEMBERED: usize = 64;
 #[derive(Debug)]
 pub struct Subject {
     name: ConnectionName,
-    ring: Arc<Ring>,
+    ring: Arc<BackendLog>,
     settings: PollSettings,
     /// Who knows it, and forgets it when nobody uses it any more.
     owner: Weak<Names>,
     /// A std mutex: held for bookkeeping only, never across an await.
     state: Mutex<State>,
-    /// Carries the last sequence that is shown; wakes every stream.
-    appended: Bell,
     /// Counts looks; wakes only those who wait for one.
     looked: watch::Sender<u64>,
 }
@@ -58,7 +59,7 @@ pub struct Subject {
 #[derive(Debug)]
 struct State {
     knowledge: Knowledge,
-    log: Log,
+    log: Window,
     watchers: usize,
     tunnel_watchers: usize,
     outcome_watchers: usize,
@@ -199,7 +200,7 @@ impl Watching {
             return verdict;
         }
         let state = self.subject.state();
-        if seen.sequence < state.log.position() {
+        if seen.sequence < state.log.latest() {
             return Verdict::GoesOn;
         }
         state.elsewhere.judge(&self.elsewhere, terms, verdict)
@@ -247,12 +248,12 @@ impl Drop for Watching {
 
 impl Subject {
     /// A connection of which nothing is known.
-    pub fn new(name: ConnectionName, ring: Arc<Ring>, settings: PollSettings) -> Subject {
+    pub fn new(name: ConnectionName, ring: Arc<BackendLog>, settings: PollSettings) -> Subject {
         // It may have been known before and forgotten. So its log begins here and now, and its writes get numbers
         // that none of its writes ever had: there are never more writes than changes.
-        let base = ring.journal().last();
+        let base = ring.log().latest();
         let knowledge = Knowledge::counting_from(base);
-        Subject::with(name, ring, settings, knowledge, Log::starting_at(base))
+        Subject::with(name, ring, settings, knowledge, Window::of_connection(base))
     }
 
     /// A connection that was known before the process began, with the changes of it that were kept, in order.
@@ -260,11 +261,11 @@ impl Subject {
         changes: &[Arc<Observation>],
         latest: &Observation,
         memory: Memory,
-        ring: Arc<Ring>,
+        ring: Arc<BackendLog>,
         settings: PollSettings,
     ) -> Subject {
         let knowledge = Knowledge::recalled(latest.view.clone(), &memory, Instant::now());
-        let log = Log::recalled(changes);
+        let log = Window::recovered(changes);
         let subject = Subject::with(latest.name.clone(), ring, settings, knowledge, log);
         let mut state = subject.state();
         state.observe_time = latest.observe_time;
@@ -276,10 +277,10 @@ impl Subject {
 
     fn with(
         name: ConnectionName,
-        ring: Arc<Ring>,
+        ring: Arc<BackendLog>,
         settings: PollSettings,
         knowledge: Knowledge,
-        log: Log,
+        log: Window,
     ) -> Subject {
         let now = Instant::now();
         Subject {
@@ -313,7 +314,6 @@ impl Subject {
                 known: false,
                 touched: now,
             }),
-            appended: Bell::default(),
             looked: watch::Sender::new(0),
         }
     }
@@ -379,7 +379,7 @@ impl Subject {
     }
 
     /// Takes in a write that the cloud has accepted, and names it. The name outlives the process once
-    /// [`Subject::until_shown`] is over.
+    /// [`Subject::wait_committed`] is over.
     pub fn wrote(&self, write: &Write) -> WriteToken {
         let mut state = self.state();
         state.knowledge.wrote(write);
@@ -391,10 +391,9 @@ impl Subject {
         state.admin_enabled = None;
         state.touched = Instant::now();
         state.interval = self.settings.fresh;
-        let entry = self.append(&mut state);
+        self.append(&mut state);
         drop(state);
-        self.ring.journal().ring(entry.sequence, &self.appended);
-        WriteToken::new(self.name.to_string(), entry.epoch, number)
+        WriteToken::new(self.name.to_string(), self.ring.log().epoch(), number)
     }
 
     /// Begins a look, unless one is under way: what to look for, and after how many writes.
@@ -466,10 +465,10 @@ impl Subject {
         }
         state.elsewhere.looked(look, &self.settings);
         let changed = state.knowledge.looked(look, &self.settings);
-        let sequence = changed.then(|| {
+        if changed {
             state.changed = look.ended;
-            self.append(&mut state).sequence
-        });
+            self.append(&mut state);
+        }
         state.interval = pace::interval(
             &self.settings,
             state.knowledge.unsettled() || state.outcome_watchers > 0,
@@ -488,9 +487,6 @@ impl Subject {
         let next = (state.watchers > 0).then(|| pace::planned(look.ended, wait, jitter, asked));
         state.next_look = next.map(|planned| planned.due);
         drop(state);
-        if let Some(sequence) = sequence {
-            self.ring.journal().ring(sequence, &self.appended);
-        }
         self.looked.send_modify(|count| *count += 1);
         next
     }
@@ -521,8 +517,8 @@ impl Subject {
     /// within the fresh interval, because what was true half a minute ago must not end anything.
     pub fn current(&self, interest: Interest) -> (Option<Arc<Observation>>, bool) {
         let state = self.state();
-        let shown = self.ring.journal().shown();
-        let last = state.log.last(shown).cloned();
+        let committed = self.ring.log().committed();
+        let last = state.log.latest_committed(committed).cloned();
         let lately = if interest.outcome {
             self.settings.fresh
         } else {
@@ -537,19 +533,19 @@ impl Subject {
             .as_ref()
             .is_some_and(|entry| entry.view.state == RealizationState::Accepted);
         let current = (looked_lately && tunnel_seen && !state.in_flight) || written_and_unseen;
-        (last, current && state.log.position() <= shown)
+        (last, current && state.log.latest() <= committed)
     }
 
     /// What is said now; UNKNOWN if nothing is known.
     pub fn last_or_unseen(&self) -> Arc<Observation> {
         let state = self.state();
-        if let Some(last) = state.log.last(self.ring.journal().shown()) {
+        if let Some(last) = state.log.latest_committed(self.ring.log().committed()) {
             return Arc::clone(last);
         }
-        let begin = state.log.begin();
+        let begin = state.log.compacted();
         Arc::new(Observation {
             name: self.name.clone(),
-            epoch: self.ring.journal().epoch(),
+            epoch: self.ring.log().epoch(),
             sequence: begin,
             previous: begin,
             observe_time: None,
@@ -563,14 +559,13 @@ impl Subject {
 
     /// Whether nothing was ever said of it.
     pub fn is_unseen(&self) -> bool {
-        let state = self.state();
-        state.log.position() == state.log.begin()
+        self.state().log.is_empty()
     }
 
-    /// Waits until everything that was said of it so far is shown.
-    pub async fn until_shown(&self) {
-        let position = self.state().log.position();
-        self.ring.journal().until_shown(position).await;
+    /// Waits until everything that was said of it so far is committed.
+    pub async fn wait_committed(&self) {
+        let latest = self.state().log.latest();
+        self.ring.log().wait_committed(latest).await;
     }
 
     /// When the next look is worth its request for somebody who has just come: at once, unless the last one
@@ -594,7 +589,7 @@ impl Subject {
         serves.then_some(state.looks_begun)
     }
 
-    /// Waits until the look of that number, or a later one, has ended and what it changed is shown.
+    /// Waits until the look of that number, or a later one, has ended and what it changed is committed.
     ///
     /// # Errors
     /// The look's own error if it failed, `DeadlineExceeded` if it did not end in time.
@@ -604,7 +599,7 @@ impl Subject {
             // The sender lives in `self`.
             let ended = |_: &u64| self.state().looks_ended >= number;
             let _ = looked.wait_for(ended).await;
-            self.until_shown().await;
+            self.wait_committed().await;
         };
         if timeout_at(deadline, ended).await.is_err() {
             return Err(Error::new(
@@ -617,15 +612,22 @@ impl Subject {
     }
 
     /// Everything said after a position.
-    pub fn after(&self, sequence: u64) -> After {
-        self.state()
-            .log
-            .after(sequence, self.ring.journal().shown())
+    ///
+    /// # Errors
+    /// If some of it is not remembered.
+    pub fn after(&self, position: Revision) -> Result<Vec<Arc<Observation>>, Compacted> {
+        let committed = self.ring.log().committed();
+        self.state().log.after(position, committed)
+    }
+
+    /// Whether everything after a position is remembered.
+    pub fn covers(&self, position: Revision) -> bool {
+        self.state().log.covers(position)
     }
 
     /// The oldest position after which everything is remembered.
-    pub fn oldest(&self) -> u64 {
-        self.state().log.begin()
+    pub fn compacted(&self) -> Revision {
+        self.state().log.compacted()
     }
 
     /// What the write of that number wanted, if it is remembered.
@@ -664,7 +666,7 @@ impl Subject {
 
     /// Told of every change.
     pub fn subscribe(&self) -> watch::Receiver<u64> {
-        self.appended.subscribe()
+        self.state().log.subscribe()
     }
 
     /// Told of every look.
@@ -672,32 +674,21 @@ impl Subject {
         self.looked.subscribe()
     }
 
-    fn append(&self, state: &mut State) -> Arc<Observation> {
+    fn append(&self, state: &mut State) {
         let view = state.knowledge.view().cloned().unwrap_or_default();
         state.known |= view.assurance > Assurance::None && view.state != RealizationState::Deleted;
-        // Of the last look that saw anything, also where an entry is not from a look: it never goes back.
-        let observe_time = state.observe_time;
-        let previous = state.log.position();
-        let make = |epoch, sequence| Observation {
-            name: self.name.clone(),
-            epoch,
-            sequence,
-            previous,
-            observe_time,
-            view,
-            wire: Wire::default(),
-        };
-        let memory = || Memory {
+        let memory = state.known.then(|| Memory {
             wanted: state.writes.clone(),
             ..state.knowledge.memory()
+        });
+        let draft = Draft {
+            name: self.name.clone(),
+            // Of the last look that saw anything, also where an entry is not from a look: it never goes back.
+            observe_time: state.observe_time,
+            view,
+            memory,
         };
-        // Who watches all does not ask for what no cloud has shown, and names cost whoever asks for them nothing.
-        let entry = match state.known {
-            true => self.ring.append(make, memory, &self.appended),
-            false => self.ring.journal().pass(make, &self.appended),
-        };
-        state.log.push(Arc::clone(&entry));
-        entry
+        self.ring.append(&mut state.log, draft);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -7,7 +7,6 @@ use crate::{
         listing::tests::{Rows, gateway},
         realizations::{LookRequest, WatchManyRequest, WatchRequest},
         watch::{
-            log::After,
             stream::EventKind,
             token::{ResumeToken, WriteToken},
         },
@@ -85,7 +84,7 @@ fn watch(id: &str) -> WatchRequest {
 #[tokio::test(start_paused = true)]
 async fn junk_tokens_leave_nothing_behind() {
     let bench = Bench::new();
-    let epoch = bench.poller.ring().journal().epoch();
+    let epoch = bench.poller.ring().log().epoch();
     for number in 0..10_000 {
         let id = format!("junk-{number}");
         let name = named(&id).to_string();
@@ -225,9 +224,7 @@ async fn what_no_cloud_has_shown_is_told_to_nobody_who_watches_all() {
     let names = told.changes.iter().map(|(change, _)| &*change.name.id);
     let names: Vec<&str> = names.collect();
     assert_eq!(names, ["there"]);
-    let After::Entries(entries) = bench.poller.ring().between(0, u64::MAX) else {
-        panic!("nothing was forgotten")
-    };
+    let entries = bench.poller.ring().window().after(0, u64::MAX).unwrap();
     assert_eq!(entries.len(), 1);
 }
 

@@ -1,9 +1,16 @@
 use super::*;
-use crate::core::watch::journal::Journal;
+use crate::core::{
+    store::{Recovered, Volatile},
+    watch::log::{Log, writer::Writer},
+};
+use tokio_util::sync::CancellationToken;
 
 fn subject() -> Arc<Subject> {
-    let journal = Arc::new(Journal::volatile(1));
-    let ring = Arc::new(Ring::new("a".parse().unwrap(), journal));
+    let log = Arc::new(Log::recovered(&Recovered::default()));
+    let writer = Writer::new(Arc::clone(&log), Arc::new(Volatile));
+    tokio::spawn(writer.run(CancellationToken::new()));
+    let ring = BackendLog::recovered("a".parse().unwrap(), log, Vec::new(), 0);
+    let ring = Arc::new(ring);
     let name = ConnectionName::connection(&"a".parse().unwrap(), "1").unwrap();
     Arc::new(Subject::new(name, ring, PollSettings::default()))
 }
@@ -30,6 +37,7 @@ async fn the_time_of_a_look_does_not_go_back_with_the_clock() {
             result: Ok(sighting),
         };
         subject.end_look(&look, began_at, 1.0);
+        subject.wait_committed().await;
         told.push(subject.last_or_unseen().observe_time);
     }
     let later = noon + Duration::from_secs(1);

@@ -1,8 +1,23 @@
 use super::*;
-use crate::core::watch::{knowledge::View, log::Wire};
+use crate::core::{
+    backend::Serving,
+    store::{Batch, Store, StoreError, Volatile},
+    watch::{
+        knowledge::View,
+        log::{
+            backend::{BackendLog, Draft},
+            window::Window,
+            writer::{COMMIT_PATIENCE, Writer},
+        },
+    },
+};
 use async_trait::async_trait;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use tokio::sync::Semaphore;
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+use tokio::{sync::Semaphore, time::Instant};
+use tokio_util::sync::CancellationToken;
 
 /// What the next commits do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,11 +70,13 @@ impl Store for Scripted {
 }
 
 struct Bench {
-    journal: Arc<Journal>,
+    log: Arc<Log>,
+    backend: BackendLog,
+    window: Mutex<Window>,
     store: Arc<Scripted>,
     cancel: CancellationToken,
-    keeper: tokio::task::JoinHandle<()>,
-    bell: Bell,
+    writer: tokio::task::JoinHandle<()>,
+    serving: watch::Receiver<Serving>,
 }
 
 impl Bench {
@@ -70,36 +87,47 @@ impl Bench {
             attempts: AtomicUsize::new(0),
             may: Semaphore::new(commits_allowed),
         });
-        let recovered = store.begin(5).await.unwrap();
-        let journal = Arc::new(Journal::durable(&recovered));
+        Bench::over(Arc::clone(&store) as Arc<dyn Store>, store).await
+    }
+
+    async fn over(written: Arc<dyn Store>, store: Arc<Scripted>) -> Bench {
+        let recovered = written.begin(5).await.unwrap();
+        let log = Arc::new(Log::recovered(&recovered));
+        let writer = Writer::new(Arc::clone(&log), written);
         let cancel = CancellationToken::new();
-        let keep = Arc::clone(&journal).keep(Arc::clone(&store) as Arc<dyn Store>, cancel.clone());
+        let name = "a".parse().unwrap();
         Bench {
-            journal,
+            backend: BackendLog::recovered(name, Arc::clone(&log), Vec::new(), 0),
+            window: Mutex::new(Window::of_connection(0)),
+            log,
             store,
-            keeper: tokio::spawn(keep),
+            serving: writer.subscribe(),
+            writer: tokio::spawn(writer.run(cancel.clone())),
             cancel,
-            bell: Bell::default(),
         }
     }
 
     fn append(&self, id: &str) -> u64 {
-        let name = ConnectionName::connection(&"a".parse().unwrap(), id).unwrap();
-        let make = |epoch, sequence| Observation {
-            name,
-            epoch,
-            sequence,
-            previous: 0,
+        let draft = Draft {
+            name: ConnectionName::connection(&"a".parse().unwrap(), id).unwrap(),
             observe_time: None,
             view: View::default(),
-            wire: Wire::default(),
+            memory: Some(Memory::default()),
         };
-        let change = self.journal.append(make, Memory::default, &[&self.bell]);
-        change.sequence
+        self.backend.append(&mut self.window.lock().unwrap(), draft)
+    }
+
+    /// What those who follow the connection, and those who follow its backend, were told last.
+    fn told(&self) -> (u64, u64) {
+        let connection = self.window.lock().unwrap().subscribe();
+        (
+            *connection.borrow(),
+            *self.backend.window().subscribe().borrow(),
+        )
     }
 
     fn keeping(&self) -> Serving {
-        *self.journal.subscribe_keeping().unwrap().borrow()
+        *self.serving.borrow()
     }
 }
 
@@ -113,20 +141,20 @@ fn sequences(batch: &Batch) -> Vec<u64> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_is_shown_before_it_is_kept_and_what_comes_meanwhile_is_one_batch() {
+async fn nothing_is_committed_before_it_is_kept_and_what_comes_meanwhile_is_one_batch() {
     let bench = Bench::start(0).await;
     assert_eq!(bench.append("1"), 1);
     tokio::task::yield_now().await;
     assert_eq!((bench.append("2"), bench.append("1")), (2, 3));
     tokio::task::yield_now().await;
-    assert_eq!(bench.journal.shown(), 0, "no commit has ended");
-    assert_eq!(*bench.bell.borrow(), 0);
+    assert_eq!(bench.log.committed(), 0, "no commit has ended");
+    assert_eq!(bench.told(), (0, 0));
 
     bench.store.may.add_permits(1);
-    bench.journal.until_shown(1).await;
-    assert_eq!((bench.journal.shown(), *bench.bell.borrow()), (1, 1));
+    bench.log.wait_committed(1).await;
+    assert_eq!((bench.log.committed(), bench.told()), (1, (1, 1)));
     bench.store.may.add_permits(1);
-    bench.journal.until_shown(3).await;
+    bench.log.wait_committed(3).await;
     let kept: Vec<Vec<u64>> = bench.store.batches().iter().map(sequences).collect();
     assert_eq!(kept, [vec![1], vec![2, 3]]);
 }
@@ -143,16 +171,16 @@ async fn a_store_that_fails_holds_nobody_up_and_is_told_of_the_gap_once_it_keeps
     let bench = Bench::start(99).await;
     bench.store.mood(Mood::Fails);
     bench.append("1");
-    bench.journal.until_shown(1).await;
+    bench.log.wait_committed(1).await;
     assert_eq!(bench.keeping(), Serving::No);
     bench.append("2");
     bench.append("1");
-    bench.journal.until_shown(3).await;
+    bench.log.wait_committed(3).await;
     let tried = bench.store.attempts.load(Ordering::SeqCst);
     assert_eq!(tried, 1, "left alone for a while");
 
     bench.store.mood(Mood::Keeps);
-    let mut keeping = bench.journal.subscribe_keeping().unwrap();
+    let mut keeping = bench.serving.clone();
     keeping.wait_for(|it| *it == Serving::Yes).await.unwrap();
     let batches = bench.store.batches();
     assert_eq!(batches.len(), 1);
@@ -160,7 +188,7 @@ async fn a_store_that_fails_holds_nobody_up_and_is_told_of_the_gap_once_it_keeps
     assert_eq!(sequences(&batches[0]), [2, 3], "of each the newest");
 
     bench.append("1");
-    bench.journal.until_shown(4).await;
+    bench.log.wait_committed(4).await;
     let last = bench.store.batches().pop().unwrap();
     assert_eq!((last.gap_until, sequences(&last)), (None, vec![4]));
 }
@@ -171,7 +199,7 @@ async fn a_store_that_hangs_holds_nobody_up_for_long() {
     bench.store.mood(Mood::Hangs);
     let begun = Instant::now();
     bench.append("1");
-    bench.journal.until_shown(1).await;
+    bench.log.wait_committed(1).await;
     assert_eq!(begun.elapsed(), COMMIT_PATIENCE);
     assert_eq!(bench.keeping(), Serving::No);
 }
@@ -181,10 +209,10 @@ async fn what_is_left_at_the_end_is_kept() {
     let bench = Bench::start(99).await;
     bench.append("1");
     bench
-        .journal
+        .log
         .forget(&ConnectionName::connection(&"a".parse().unwrap(), "1").unwrap());
     bench.cancel.cancel();
-    bench.keeper.await.unwrap();
+    bench.writer.await.unwrap();
     assert_eq!(sequences(&bench.store.batches()[0]), [1, 0]);
 }
 
@@ -200,24 +228,24 @@ fn a_store_that_forgot_how_far_it_was_makes_no_number_come_twice() {
         view: View::default(),
         wire: Wire::default(),
     });
-    let journal = Journal::durable(&Recovered {
+    let log = Log::recovered(&Recovered {
         epoch: 2,
         last: 3,
         log: vec![kept],
         ..Recovered::default()
     });
-    assert_eq!((journal.last(), journal.shown()), (7, 7));
+    assert_eq!((log.latest(), log.committed()), (7, 7));
 }
 
 #[test]
 fn positions_of_this_life_and_of_earlier_ones_are_told_from_others() {
-    let journal = Journal::durable(&Recovered {
+    let log = Log::recovered(&Recovered {
         epoch: 9,
         earlier: [(3, 10), (5, 20)].into(),
         last: 20,
         ..Recovered::default()
     });
-    for (epoch, sequence, gave) in [
+    for (epoch, sequence, issued) in [
         (3, 10, true),
         (3, 11, false),
         (5, 20, true),
@@ -227,6 +255,19 @@ fn positions_of_this_life_and_of_earlier_ones_are_told_from_others() {
         (9, 21, false),
         (10, 1, false),
     ] {
-        assert_eq!(journal.gave(epoch, sequence), gave, "({epoch}, {sequence})");
+        assert_eq!(log.issued(epoch, sequence), issued, "({epoch}, {sequence})");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_that_nobody_keeps_is_committed_at_once_and_wakes_nobody_otherwise() {
+    let store = Bench::start(0).await.store;
+    let bench = Bench::over(Arc::new(Volatile), store).await;
+    let revision = bench.append("1");
+    let begun = Instant::now();
+    bench.log.wait_committed(revision).await;
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+    let mut committed = bench.log.committed.subscribe();
+    let woken = tokio::time::timeout(Duration::from_secs(3600), committed.changed());
+    assert!(woken.await.is_err());
 }

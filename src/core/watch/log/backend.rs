@@ -1,0 +1,149 @@
+//! The log of one backend: where its changes come in, and what watches over many read.
+
+use crate::{
+    core::watch::{
+        knowledge::{Memory, View},
+        log::{
+            Log,
+            observation::{Observation, Revision, Wire},
+            window::Window,
+        },
+    },
+    model::{BackendName, ConnectionName},
+};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
+};
+
+/// The part of the log that is about one backend.
+#[derive(Debug)]
+pub struct BackendLog {
+    backend: BackendName,
+    log: Arc<Log>,
+    window: Mutex<Window>,
+}
+
+/// A change that has no revision yet.
+#[derive(Debug)]
+pub struct Draft {
+    /// The connection.
+    pub name: ConnectionName,
+    /// When the look that saw this began; `None` if there was none.
+    pub observe_time: Option<SystemTime>,
+    /// What is said.
+    pub view: View,
+    /// What else is to be remembered of the connection. `None` if nothing is, not even the change: whoever watches all
+    /// does not ask for what no cloud has shown, and names cost whoever asks for them nothing.
+    pub memory: Option<Memory>,
+}
+
+impl BackendLog {
+    /// Goes on from changes that were kept, in order; up to `compacted` they were not.
+    pub fn recovered(
+        backend: BackendName,
+        log: Arc<Log>,
+        changes: Vec<Arc<Observation>>,
+        compacted: Revision,
+    ) -> BackendLog {
+        let mut window = Window::of_backend(compacted);
+        for change in changes {
+            log.compact(&backend, window.push(change));
+        }
+        BackendLog {
+            backend,
+            log,
+            window: Mutex::new(window),
+        }
+    }
+
+    /// Numbers a change, adds it to the window of its connection and to this one, and has it written. It may be read, and
+    /// whoever follows the windows is told of it, once it is committed.
+    pub fn append(&self, connection: &mut Window, draft: Draft) -> Revision {
+        let entry = Observation {
+            name: draft.name,
+            epoch: self.log.epoch(),
+            sequence: 0,
+            previous: connection.latest(),
+            observe_time: draft.observe_time,
+            view: draft.view,
+            wire: Wire::default(),
+        };
+        let notifier = connection.notifier();
+        let entry = match draft.memory {
+            Some(memory) => {
+                let mut window = self.window();
+                let notifiers = vec![notifier, window.notifier()];
+                let entry = self.log.number(entry, Some(memory), notifiers);
+                let dropped = window.push(Arc::clone(&entry));
+                self.log.compact(&self.backend, dropped);
+                entry
+            }
+            None => self.log.number(entry, None, vec![notifier]),
+        };
+        let revision = entry.sequence;
+        connection.push(entry);
+        revision
+    }
+
+    /// The log it is a part of.
+    pub fn log(&self) -> &Arc<Log> {
+        &self.log
+    }
+
+    /// Its newest changes.
+    pub fn window(&self) -> MutexGuard<'_, Window> {
+        self.window.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::{
+        store::Recovered,
+        watch::log::window::{Compacted, MOST_BYTES_PER_BACKEND},
+    };
+
+    #[test]
+    fn what_is_remembered_is_bounded_in_bytes() {
+        let backend: BackendName = "a".parse().unwrap();
+        let name = ConnectionName::connection(&backend, "1").unwrap();
+        let view = View {
+            native_state: "x".repeat(MOST_BYTES_PER_BACKEND / 16),
+            ..View::default()
+        };
+        let kept = (1..=20).map(|sequence| {
+            Arc::new(Observation {
+                name: name.clone(),
+                epoch: 1,
+                sequence,
+                previous: sequence - 1,
+                observe_time: None,
+                view: view.clone(),
+                wire: Wire::default(),
+            })
+        });
+        let log = || Arc::new(Log::recovered(&Recovered::default()));
+        let recovered = BackendLog::recovered(backend.clone(), log(), kept.collect(), 0);
+        assert_eq!(
+            recovered.window().compacted(),
+            5,
+            "also of what was kept before there was a bound"
+        );
+
+        let appended = BackendLog::recovered(backend.clone(), log(), Vec::new(), 0);
+        for _ in 0..20 {
+            let draft = Draft {
+                name: name.clone(),
+                observe_time: None,
+                view: view.clone(),
+                memory: Some(Memory::default()),
+            };
+            appended.append(&mut Window::of_connection(0), draft);
+        }
+        assert_eq!(appended.window().compacted(), 5);
+        assert_eq!(appended.window().after(4, 20), Err(Compacted(5)));
+        assert_eq!(appended.window().after(5, 20).unwrap().len(), 15);
+    }
+}

@@ -1,0 +1,59 @@
+//! One entry of the log.
+
+use crate::{core::watch::knowledge::View, model::ConnectionName};
+use bytes::Bytes;
+use std::{sync::OnceLock, time::SystemTime};
+
+/// A position in the log: the number of a change, over all connections of all backends. Those of one connection grow
+/// strictly and are not contiguous.
+pub type Revision = u64;
+
+/// One entry of the log: what was said of a connection, and from which look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observation {
+    /// The connection.
+    pub name: ConnectionName,
+    /// The life of the log; grows whenever it starts anew.
+    pub epoch: u64,
+    /// Its own revision.
+    pub sequence: Revision,
+    /// The revision of the connection's change before this one; before the first, where its window begins.
+    pub previous: Revision,
+    /// When the look that saw this began; `None` if there was none. Never goes back.
+    pub observe_time: Option<SystemTime>,
+    /// What is said.
+    pub view: View,
+    /// Its form on the wire.
+    pub wire: Wire,
+}
+
+impl Observation {
+    /// At most how many bytes it takes to keep, about.
+    pub fn weight(&self) -> usize {
+        self.name.id.len() + self.view.weight()
+    }
+}
+
+/// What an observation is on the wire, written once for all streams by whoever serves it; what the bytes mean is
+/// not known here. A copy begins without, and two observations that say the same are equal whatever is in it.
+#[derive(Debug, Default)]
+pub struct Wire {
+    /// On a stream of its connection.
+    pub alone: OnceLock<Bytes>,
+    /// On a stream over many connections.
+    pub among_many: OnceLock<Bytes>,
+}
+
+impl Clone for Wire {
+    fn clone(&self) -> Wire {
+        Wire::default()
+    }
+}
+
+impl PartialEq for Wire {
+    fn eq(&self, _: &Wire) -> bool {
+        true
+    }
+}
+
+impl Eq for Wire {}

@@ -1,0 +1,170 @@
+//! The one task that has the log committed, and the only one that tells whoever waits for that.
+
+use crate::core::{
+    backend::Serving,
+    store::{Batch, Step, Store, StoreError},
+    watch::log::{Log, Queue, observation::Revision, window::Notifier},
+};
+use std::{collections::HashSet, future::pending, sync::Arc, time::Duration};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+/// How long a batch may take before its changes are told without being kept: whoever waits for an outcome must not
+/// wait for a disk that hangs.
+pub(super) const COMMIT_PATIENCE: Duration = Duration::from_secs(2);
+/// How long to leave a store alone that could not keep.
+const RETRY: Duration = Duration::from_secs(10);
+
+/// Commits what is appended to a log. There is one for each log.
+#[derive(Debug)]
+pub struct Writer {
+    log: Arc<Log>,
+    store: Arc<dyn Store>,
+    /// What the store has not kept: if it could not, of each connection the newest step.
+    pending: Vec<Step>,
+    /// When to try again, if it could not.
+    retry: Option<Instant>,
+    /// Whether it was told of anything that it did not keep, so that there is a gap.
+    has_gap: bool,
+    serving: watch::Sender<Serving>,
+}
+
+impl Writer {
+    /// Writes this log to this store, once it runs.
+    pub fn new(log: Arc<Log>, store: Arc<dyn Store>) -> Writer {
+        Writer {
+            log,
+            store,
+            pending: Vec::new(),
+            retry: None,
+            has_gap: false,
+            serving: watch::Sender::new(Serving::Yes),
+        }
+    }
+
+    /// Whether the store keeps what is appended; told of every change of that.
+    pub fn subscribe(&self) -> watch::Receiver<Serving> {
+        self.serving.subscribe()
+    }
+
+    /// Commits what is queued until cancelled, and then what is left.
+    pub async fn run(mut self, cancel: CancellationToken) {
+        loop {
+            let is_last = tokio::select! {
+                biased;
+                () = cancel.cancelled() => true,
+                () = self.log.queued.notified() => false,
+                () = self.silence() => false,
+            };
+            let queue = self.log.take();
+            self.write(queue.latest, queue.steps, is_last).await;
+            self.log.publish(queue.latest, queue.notifiers);
+            if is_last {
+                return;
+            }
+        }
+    }
+
+    /// Waits until the store is to be asked something though nothing is queued.
+    async fn silence(&self) {
+        let check = self.store.check_interval().map(|it| Instant::now() + it);
+        match self.retry.or(check) {
+            Some(at) => sleep_until(at).await,
+            None => pending().await,
+        }
+    }
+
+    /// Has the store keep these steps, and those that it could not keep before unless that was a moment ago.
+    async fn write(&mut self, latest: Revision, steps: Vec<Step>, is_last: bool) {
+        self.pending.extend(steps);
+        match self.retry {
+            None if is_last && self.pending.is_empty() => return,
+            None => {}
+            Some(retry) => {
+                self.keep_newest();
+                if !is_last && Instant::now() < retry {
+                    return;
+                }
+                self.has_gap |= !self.pending.is_empty();
+            }
+        }
+        let written = if self.pending.is_empty() && !self.has_gap {
+            patiently(self.store.look()).await
+        } else {
+            let batch = Batch {
+                last: latest,
+                gap_until: self.has_gap.then_some(latest),
+                steps: self.pending.clone(),
+            };
+            patiently(self.store.commit(batch)).await
+        };
+        match written {
+            Ok(()) => {
+                self.pending.clear();
+                self.has_gap = false;
+                if self.retry.take().is_some() {
+                    tracing::info!("the log is being kept again");
+                    self.serving.send_replace(Serving::Yes);
+                }
+            }
+            Err(error) => {
+                if self.retry.is_some() {
+                    tracing::debug!(%error, "the log still cannot be kept");
+                } else {
+                    tracing::error!(%error, "the log cannot be kept; watches go on, but positions from now on are lost with the process");
+                    self.serving.send_replace(Serving::No);
+                }
+                self.has_gap |= !self.pending.is_empty();
+                self.keep_newest();
+                self.retry = Some(Instant::now() + RETRY);
+            }
+        }
+    }
+
+    /// Of each connection the newest step: bounded by their number.
+    fn keep_newest(&mut self) {
+        let mut told = HashSet::new();
+        let newest_first = std::mem::take(&mut self.pending).into_iter().rev();
+        let newest = newest_first.filter(|step| match step {
+            Step::Change(change, _) => told.insert(change.name.clone()),
+            Step::Forget(name) => told.insert(name.clone()),
+            // Beyond the gap there is nothing left to compact.
+            Step::Compact(..) => false,
+        });
+        self.pending = newest.collect();
+        self.pending.reverse();
+    }
+}
+
+impl Log {
+    /// What was queued since the last time.
+    fn take(&self) -> Queue {
+        let mut queue = self.queue();
+        let empty = Queue {
+            latest: queue.latest,
+            ..Queue::default()
+        };
+        std::mem::replace(&mut *queue, empty)
+    }
+
+    /// Has everything up to a revision read, and tells whoever waits for some of it, each once.
+    fn publish(&self, committed: Revision, notifiers: Vec<Notifier>) {
+        self.committed.send_replace(committed);
+        let mut told = HashSet::new();
+        for notifier in notifiers {
+            if told.insert(Arc::as_ptr(&notifier)) {
+                notifier.send_replace(committed);
+            }
+        }
+    }
+}
+
+async fn patiently(asked: impl Future<Output = Result<(), StoreError>>) -> Result<(), StoreError> {
+    timeout(COMMIT_PATIENCE, asked).await.unwrap_or_else(|_| {
+        let limit = COMMIT_PATIENCE.as_secs();
+        Err(StoreError(format!("it took longer than {limit} s")))
+    })
+}

@@ -6,7 +6,7 @@ use crate::core::{
         knowledge::View,
         log::{
             backend::{BackendLog, Draft},
-            window::Window,
+            window::{Compacted, MOST_BYTES_PER_BACKEND, Window},
             writer::{COMMIT_PATIENCE, Writer},
         },
     },
@@ -108,10 +108,14 @@ impl Bench {
     }
 
     fn append(&self, id: &str) -> u64 {
+        self.append_view(id, View::default())
+    }
+
+    fn append_view(&self, id: &str, view: View) -> u64 {
         let draft = Draft {
             name: ConnectionName::connection(&"a".parse().unwrap(), id).unwrap(),
             observe_time: None,
-            view: View::default(),
+            view,
             memory: Some(Memory::default()),
         };
         self.backend.append(&mut self.window.lock().unwrap(), draft)
@@ -270,4 +274,34 @@ async fn a_log_that_nobody_keeps_is_committed_at_once_and_wakes_nobody_otherwise
     let mut committed = bench.log.committed.subscribe();
     let woken = tokio::time::timeout(Duration::from_secs(3600), committed.changed());
     assert!(woken.await.is_err());
+}
+
+#[tokio::test]
+async fn what_is_remembered_is_bounded_in_bytes() {
+    let bench = Bench::start(99).await;
+    let view = View {
+        native_state: "x".repeat(MOST_BYTES_PER_BACKEND / 16),
+        ..View::default()
+    };
+    for _ in 0..20 {
+        bench.append_view("1", view.clone());
+    }
+    let after = |position| bench.backend.window().after(position, 20);
+    assert_eq!(after(4), Err(Compacted(5)));
+    let rest = after(5).unwrap();
+    assert_eq!(rest.len(), 15);
+
+    let kept = (1..=20).map(|sequence| {
+        Arc::new(Observation {
+            sequence,
+            ..Observation::clone(&rest[0])
+        })
+    });
+    let log = Arc::clone(&bench.log);
+    let recovered = BackendLog::recovered("a".parse().unwrap(), log, kept.collect(), 0);
+    let compacted = recovered.window().compacted();
+    assert_eq!(
+        compacted, 5,
+        "also of what was kept before there was a bound"
+    );
 }

@@ -10,12 +10,11 @@ mod support;
 
 use isthmus::{
     core::{
-        clock,
-        dialect::{Dialect, Proof},
+        dialect::Dialect,
         error::ErrorReason,
         gateway::Gateway,
         realizations::{WatchManyRequest, WatchRequest},
-        store::{Batch, Step, Store},
+        store::Store,
         watch::{
             knowledge::{Assumption, Memory, QuietMemory, View, WriteKind},
             log::{Observation, Wire},
@@ -23,8 +22,8 @@ use isthmus::{
         },
     },
     model::{
-        Assurance, BackendName, ConnectionChange, ConnectionName, ConnectionSpec, Intent, Node,
-        Parent, RealizationState as State, Reason, Sighting, Tunnel, TunnelStatus, codes,
+        Assurance, BackendName, ConnectionName, Intent, Node, Parent, RealizationState as State,
+        Reason, Tunnel, TunnelStatus, codes,
     },
     store::RedbStore,
 };
@@ -34,9 +33,7 @@ use std::{
     sync::Arc,
     time::{Duration, SystemTime},
 };
-use support::scripted::{
-    Scripted, active, gone, in_progress, login_refused, realized, seen, watch_request,
-};
+use support::scripted::{Scripted, active, gone, in_progress, realized, watch_request};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
@@ -58,244 +55,6 @@ fn backend() -> BackendName {
 
 fn named(id: &str) -> ConnectionName {
     ConnectionName::connection(&backend(), id).unwrap()
-}
-
-fn many(resume_token: &str) -> WatchManyRequest {
-    WatchManyRequest {
-        parent: Parent::One(backend()),
-        resume_token: resume_token.to_owned(),
-        include_tunnel: false,
-        snapshot_if_compacted: false,
-        deadline: None,
-    }
-}
-
-/// Looks that bring a tunnel of which everything is known, on more nodes than are told one by one.
-fn large() -> isthmus::core::error::Result<Sighting> {
-    let node = |at: usize| Node {
-        id: format!("tn-{at}"),
-        kind: "EdgeNode".to_owned(),
-        display_name: format!("edge {at}"),
-        state: if at == 69 {
-            State::Failed
-        } else {
-            State::Realized
-        },
-        native_state: "in_sync".to_owned(),
-        message: "words".to_owned(),
-    };
-    Ok(Sighting {
-        state: State::Realized,
-        assurance: Assurance::InEffect,
-        reason: Some(Reason::new(codes::IKE_DOWN, "no answer")),
-        native_state: "DOWN".to_owned(),
-        nodes: (0..70).map(node).collect(),
-        tunnel: Some(Tunnel {
-            status: TunnelStatus::Degraded,
-            native_status: "NEGOTIATING".to_owned(),
-            fail_reason: "no answer".to_owned(),
-            total: 3,
-            negotiated: 2,
-            failed: 1,
-            update_time: Some(then()),
-            realtime: true,
-        }),
-        ..Sighting::default()
-    })
-}
-
-/// A gateway over a scripted cloud and a file.
-struct Life {
-    cloud: Arc<Scripted>,
-    gateway: Arc<Gateway>,
-    folder: TempDir,
-    tokens: BTreeMap<String, String>,
-}
-
-impl Life {
-    async fn over(cloud: Arc<Scripted>, folder: TempDir) -> Life {
-        let store = RedbStore::open(&folder.path().join("log.redb")).await;
-        let dialect: Arc<dyn Dialect> = cloud.clone();
-        let backends = vec![(Scripted::settings("a"), dialect)];
-        let gateway = Gateway::start_with_store(backends, 15 * SECOND, Arc::new(store.unwrap()));
-        Life {
-            gateway: gateway.await.unwrap(),
-            cloud,
-            folder,
-            tokens: BTreeMap::new(),
-        }
-    }
-
-    fn note(&mut self, what: &str, token: String) {
-        self.tokens.insert(what.to_owned(), token);
-    }
-
-    /// Watches until that is said, and notes the positions of the first message and of the last.
-    async fn until(&mut self, id: &str, is_it: impl Fn(&View) -> bool) {
-        self.bound(id, None, is_it).await;
-    }
-
-    async fn bound(&mut self, id: &str, write: Option<&str>, is_it: impl Fn(&View) -> bool) {
-        let request = WatchRequest {
-            write_token: write.map_or_else(String::new, |write| self.tokens[write].clone()),
-            ..watch_request(named(id))
-        };
-        let mut watch = self.gateway.watch(request).await.unwrap();
-        loop {
-            let event = watch.next().await.unwrap().unwrap();
-            let first = format!("{id} first");
-            let token = event.resume_token();
-            self.tokens.entry(first).or_insert_with(|| token.clone());
-            if let EventKind::Snapshot(entry, _) | EventKind::Change(entry) = &event.kind {
-                self.note(&format!("{id} last"), token);
-                if is_it(&entry.view) {
-                    return;
-                }
-            }
-        }
-    }
-
-    async fn create(&mut self, token: &str) {
-        let until = Instant::now() + 30 * SECOND;
-        let spec = ConnectionSpec::default();
-        let made = self.gateway.create(&backend(), spec, false, until).await;
-        self.note(token, made.unwrap().write_token);
-    }
-
-    async fn update(&mut self, id: &str, token: &str) {
-        let until = Instant::now() + 30 * SECOND;
-        let change = ConnectionChange::default();
-        let made = self.gateway.update(&named(id), change, false, until).await;
-        self.note(token, made.unwrap().write_token);
-    }
-
-    async fn delete(&mut self, id: &str, token: &str) {
-        let until = Instant::now() + 30 * SECOND;
-        let made = self.gateway.delete(&named(id), None, false, until).await;
-        self.note(token, made.unwrap().write_token);
-    }
-
-    async fn ended(self) -> (TempDir, BTreeMap<String, String>) {
-        self.gateway.shut_down(SECOND).await;
-        (self.folder, self.tokens)
-    }
-}
-
-/// Writes a fixture with the code as it is. One that is there stays: it is worth something because it is older than the
-/// code that reads it.
-#[tokio::test(start_paused = true)]
-#[ignore = "writes the fixture"]
-async fn make() {
-    assert!(!fixture("2026-11.redb").exists(), "it stays");
-    clock::set(then);
-    let cloud = Scripted::new();
-    let mut life = Life::over(Arc::clone(&cloud), tempfile::tempdir().unwrap()).await;
-    for number in ["0", "1", "2"] {
-        cloud.say(
-            "early",
-            seen(State::InProgress, Assurance::ControlPlane, number),
-        );
-        life.until("early", |view| view.native_state == number)
-            .await;
-    }
-    let (folder, mut tokens) = life.ended().await;
-
-    // The first two changes leave their window: 65,536 others would take a large file.
-    let store = RedbStore::open(&folder.path().join("log.redb")).await;
-    let store = store.unwrap();
-    let kept = store.begin(0).await.unwrap();
-    let compacted = kept.log[..2]
-        .iter()
-        .map(|change| Step::Compact(backend(), change.sequence));
-    let batch = Batch {
-        last: kept.last,
-        gap_until: None,
-        steps: compacted.collect(),
-    };
-    store.commit(batch).await.unwrap();
-    drop(store);
-
-    let mut life = Life::over(Arc::clone(&cloud), folder).await;
-    life.tokens.append(&mut tokens);
-    let mut all = life.gateway.watch_many(many("")).await.unwrap();
-    let synced = loop {
-        let event = all.next().await.unwrap().unwrap();
-        if event.synced {
-            break event.resume_token;
-        }
-    };
-    life.note("all", synced);
-    drop(all);
-
-    cloud.say("proof", in_progress());
-    life.until("proof", |view| view.state == State::InProgress)
-        .await;
-    cloud.prove_by(Proof::RequestIds(vec!["r-1".into(), "r-2".into()]));
-    life.update("proof", "proof write").await;
-    life.until("proof", |view| view.state == State::InProgress)
-        .await;
-
-    cloud.say("quiet", active());
-    let native_state = "ACTIVE".to_owned();
-    cloud.prove_by(Proof::StatusMustMove { native_state });
-    life.update("quiet", "quiet write").await;
-    life.until("quiet", |view| {
-        view.reason
-            .as_ref()
-            .is_some_and(|it| it.code == codes::AWAITING_PROOF)
-    })
-    .await;
-
-    cloud.say("made-0", seen(State::Down, Assurance::ControlPlane, "DOWN"));
-    cloud.prove_by(Proof::RequestIdMissing);
-    life.create("made-0 write").await;
-    life.until("made-0", |view| view.assumption.is_some()).await;
-
-    cloud.say("often", realized());
-    cloud.prove_by(Proof::AnyStatus);
-    life.update("often", "often first write").await;
-    life.update("often", "often second write").await;
-    life.until("often", |view| view.state == State::Realized)
-        .await;
-    life.delete("often", "often third write").await;
-    cloud.say("often", seen(State::Deleting, Assurance::IntentStored, ""));
-    life.until("often", |view| view.state == State::Deleting)
-        .await;
-
-    cloud.say("removed", realized());
-    life.delete("removed", "removed write").await;
-    cloud.say("removed", gone());
-    let removed = |view: &View| view.state == State::Deleted;
-    life.bound("removed", Some("removed write"), removed).await;
-
-    cloud.say("vanished", realized());
-    life.until("vanished", |view| view.state == State::Realized)
-        .await;
-    cloud.say("vanished", gone());
-    life.until("vanished", |view| view.confirmed).await;
-
-    cloud.say("large", large());
-    life.until("large", |view| view.tunnel.is_some()).await;
-
-    cloud.say("refused", realized());
-    life.until("refused", |view| view.state == State::Realized)
-        .await;
-    cloud.say("refused", Err(login_refused()));
-    let refused = named("refused");
-    let refused = life.gateway.watch(watch_request(refused)).await;
-    let mut refused = refused.unwrap();
-    while let Some(Ok(event)) = refused.next().await {
-        life.note("refused last", event.resume_token());
-    }
-
-    let (folder, tokens) = life.ended().await;
-    let file = folder.path().join("log.redb");
-    let mut database = redb::Database::open(&file).unwrap();
-    while database.compact().unwrap() {}
-    drop(database);
-    std::fs::copy(&file, fixture("2026-11.redb")).unwrap();
-    let tokens = serde_json::to_string_pretty(&tokens).unwrap();
-    std::fs::write(fixture("2026-11.json"), tokens + "\n").unwrap();
 }
 
 /// The fixture's store, as the program of today reads a copy of it.
@@ -335,14 +94,35 @@ fn never_written() -> Vec<(Arc<Observation>, Memory)> {
         native_state: "2".to_owned(),
         ..View::default()
     };
-    let seen = large().unwrap();
+    // More nodes than are told one by one.
+    let node = |at: usize| Node {
+        id: format!("tn-{at}"),
+        kind: "EdgeNode".to_owned(),
+        display_name: format!("edge {at}"),
+        state: if at == 69 {
+            State::Failed
+        } else {
+            State::Realized
+        },
+        native_state: "in_sync".to_owned(),
+        message: "words".to_owned(),
+    };
     let large = View {
         state: State::Realized,
         assurance: Assurance::InEffect,
-        reason: seen.reason,
+        reason: Some(Reason::new(codes::IKE_DOWN, "no answer")),
         native_state: "DOWN".to_owned(),
-        nodes: seen.nodes,
-        tunnel: seen.tunnel,
+        nodes: (0..70).map(node).collect(),
+        tunnel: Some(Tunnel {
+            status: TunnelStatus::Degraded,
+            native_status: "NEGOTIATING".to_owned(),
+            fail_reason: "no answer".to_owned(),
+            total: 3,
+            negotiated: 2,
+            failed: 1,
+            update_time: Some(then()),
+            realtime: true,
+        }),
         writes: 20,
         ..View::default()
     };
@@ -503,25 +283,29 @@ async fn every_field_that_was_kept_is_read() {
     assert_eq!(found.connections, expected);
 }
 
-/// A gateway that goes on with a copy of the fixture, and the tokens that were given out then.
-async fn resumed() -> (Life, impl Fn(&str) -> String) {
-    let folder = tempfile::tempdir().unwrap();
-    drop(store(&folder).await);
+/// A gateway that goes on with a copy of the fixture, over a scripted cloud, and the tokens that were given out then.
+async fn resumed(folder: &TempDir) -> (Arc<Gateway>, Arc<Scripted>, impl Fn(&str) -> String) {
+    let store = Arc::new(store(folder).await);
+    let cloud = Scripted::new();
+    let dialect: Arc<dyn Dialect> = cloud.clone();
+    let backends = vec![(Scripted::settings("a"), dialect)];
+    let gateway = Gateway::start_with_store(backends, 15 * SECOND, store);
     let tokens = std::fs::read_to_string(fixture("2026-11.json")).unwrap();
     let tokens: BTreeMap<String, String> = serde_json::from_str(&tokens).unwrap();
-    let life = Life::over(Scripted::new(), folder).await;
-    (life, move |what: &str| tokens[what].clone())
+    let token = move |what: &str| tokens[what].clone();
+    (gateway.await.unwrap(), cloud, token)
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_watch_goes_on_from_each_position_that_was_given_out() {
-    let (life, token) = resumed().await;
+    let folder = tempfile::tempdir().unwrap();
+    let (gateway, _, token) = resumed(&folder).await;
     let resume = async |id: &str, resume_token: String| {
         let request = WatchRequest {
             resume_token,
             ..watch_request(named(id))
         };
-        life.gateway.watch(request).await
+        gateway.watch(request).await
     };
     let too_early = resume("early", token("early first")).await.unwrap_err();
     assert_eq!(too_early.reason, ErrorReason::Compacted);
@@ -546,7 +330,14 @@ async fn a_watch_goes_on_from_each_position_that_was_given_out() {
     let ended = refused.next().await.unwrap().unwrap_err();
     assert_eq!(ended.reason, ErrorReason::UpstreamAuth);
 
-    let mut all = life.gateway.watch_many(many(&token("all"))).await.unwrap();
+    let all = WatchManyRequest {
+        parent: Parent::One(backend()),
+        resume_token: token("all"),
+        include_tunnel: false,
+        snapshot_if_compacted: false,
+        deadline: None,
+    };
+    let mut all = gateway.watch_many(all).await.unwrap();
     let event = all.next().await.unwrap().unwrap();
     let told = event.changes.iter().map(|(change, _)| change.sequence);
     assert_eq!(told.collect::<Vec<_>>(), (4..=24).collect::<Vec<_>>());
@@ -554,11 +345,12 @@ async fn a_watch_goes_on_from_each_position_that_was_given_out() {
 
 #[tokio::test(start_paused = true)]
 async fn a_watch_stays_bound_to_each_write_that_was_made() {
-    let (life, token) = resumed().await;
-    life.cloud.say("proof", realized());
-    life.cloud.say("quiet", active());
-    life.cloud.say("made-0", active());
-    life.cloud.say("often", gone());
+    let folder = tempfile::tempdir().unwrap();
+    let (gateway, cloud, token) = resumed(&folder).await;
+    cloud.say("proof", realized());
+    cloud.say("quiet", active());
+    cloud.say("made-0", active());
+    cloud.say("often", gone());
     let quiet = codes::ASSUMED_AFTER_QUIET_TIME;
     for (id, write, expected) in [
         ("proof", "proof write", Ok(None)),
@@ -574,7 +366,7 @@ async fn a_watch_stays_bound_to_each_write_that_was_made() {
             ..watch_request(named(id))
         };
         let until = Instant::now() + 3600 * SECOND;
-        let ended = life.gateway.wait(request, until).await.unwrap();
+        let ended = gateway.wait(request, until).await.unwrap();
         let outcome = match ended.outcome {
             Some(Outcome::Succeeded(reason)) => Ok(reason.map(|it| it.code)),
             Some(Outcome::Failed(reason)) => Err(reason.code),
@@ -583,6 +375,6 @@ async fn a_watch_stays_bound_to_each_write_that_was_made() {
         let expected = expected.map(|code| code.map(str::to_owned));
         assert_eq!(outcome, expected.map_err(str::to_owned), "{write}");
     }
-    let asked = life.cloud.targets();
+    let asked = cloud.targets();
     assert!(asked.iter().any(|it| it.request_ids == ["r-1", "r-2"]));
 }

@@ -66,9 +66,8 @@ pub async fn update(
     call: &Call,
 ) -> Result<Written> {
     let (session, peer) = read::session_with_peer(client, id, call).await?;
-    etag::check(change.etag.as_deref(), || {
-        translate::etag(&session, peer.as_ref())
-    })?;
+    let etag = translate::etag(&session, peer.as_ref());
+    etag::check(change.etag.as_deref(), &etag)?;
     let new_session =
         translate::changed_session(&session, change).map_err(Error::not_expressible)?;
     let new_peer = changed_peer_endpoint(peer.as_ref(), change)?;
@@ -137,7 +136,7 @@ fn changed_peer_endpoint(
 /// If it cannot be known whether the session was removed, the peer endpoint stays and is named as a leftover.
 pub async fn delete(client: &Client, id: &str, etag: Option<&str>, call: &Call) -> Result<Written> {
     let (session, peer) = read::session_with_peer(client, id, call).await?;
-    etag::check(etag, || translate::etag(&session, peer.as_ref()))?;
+    etag::check(etag, &translate::etag(&session, peer.as_ref()))?;
     let peer = peer.filter(mark::is_on);
     let removed = remove(client, SESSIONS, id, InDoubt::FindOut, call).await;
     let request_id = read::proven(client, removed, call)

@@ -92,7 +92,7 @@ pub async fn update(
 ) -> Result<Written> {
     let variant = client.variant();
     let before = present(client, id, call).await?;
-    etag::check(change.etag.as_deref(), || translate::etag(&before, variant))?;
+    etag::check(change.etag.as_deref(), &translate::etag(&before, variant))?;
     let Some(body) =
         translate::changes(&before, change, variant).map_err(Error::not_expressible)?
     else {
@@ -130,7 +130,7 @@ pub async fn update(
 pub async fn delete(client: &Client, id: &str, etag: Option<&str>, call: &Call) -> Result<Written> {
     if etag::given(etag).is_some() {
         let now = present(client, id, call).await?;
-        etag::check(etag, || translate::etag(&now, client.variant()))?;
+        etag::check(etag, &translate::etag(&now, client.variant()))?;
     }
     let write = Write {
         ask: Ask::delete([CONNECTIONS, id]),

@@ -21,6 +21,6 @@ pub async fn caught<F: Future>(handler: F) -> Result<F::Output, Status> {
 ///
 /// # Errors
 /// INTERNAL if it panics.
-pub fn caught_now<T>(poll: impl FnOnce() -> T) -> Result<T, Status> {
+pub fn caught_poll<T>(poll: impl FnOnce() -> T) -> Result<T, Status> {
     catch_unwind(AssertUnwindSafe(poll)).map_err(|_panic| status::panicked())
 }

@@ -129,7 +129,7 @@ impl<B: Body<Error = Status> + Unpin> Body for Recorded<B> {
         let Some(inner) = &mut self.inner else {
             return Poll::Ready(None);
         };
-        let frame = match panic::caught_now(|| Pin::new(inner).poll_frame(cx)) {
+        let frame = match panic::caught_poll(|| Pin::new(inner).poll_frame(cx)) {
             Ok(frame) => ready!(frame),
             Err(status) => {
                 let record = &self.record;

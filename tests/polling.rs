@@ -14,14 +14,12 @@ use isthmus::{
             Call, Capabilities, Dialect, Mark, Page, PageRequest, Proof, Target, Usage, Written,
         },
         error::{Error, Violation},
-        gateway::Gateway,
         realizations::{WatchManyRequest, WatchRequest},
-        settings::{BackendSettings, PollSettings},
-        watch::{many::WatchMany, stream::Watch},
+        settings::PollSettings,
+        watch::many::WatchMany,
     },
     model::{
-        BackendName, Connection, ConnectionChange, ConnectionName, ConnectionSpec, Parent,
-        RealizationState as State, Sighting,
+        Connection, ConnectionChange, ConnectionSpec, Parent, RealizationState as State, Sighting,
     },
 };
 use std::{
@@ -29,42 +27,19 @@ use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
-use support::scripted::{Scripted, active, gone, in_progress, watch_request};
+use support::{
+    scripted::{Scripted, active, gone, in_progress, watch_request},
+    setup::{SECOND, Setup, many_request, soon},
+};
 use tokio::{
     task::JoinSet,
     time::{Instant, sleep, sleep_until, timeout},
 };
 
-const SECOND: Duration = Duration::from_secs(1);
-const HEARTBEAT: Duration = Duration::from_secs(15);
 /// The default.
 const STABLE: Duration = Duration::from_secs(30);
 
-struct Setup {
-    cloud: Arc<Scripted>,
-    gateway: Arc<Gateway>,
-    backend: BackendName,
-}
-
 impl Setup {
-    fn over(cloud: Arc<Scripted>) -> Setup {
-        Setup::with(cloud, Scripted::settings("a"))
-    }
-
-    fn with(cloud: Arc<Scripted>, settings: BackendSettings) -> Setup {
-        Setup::of(Arc::clone(&cloud), cloud, settings)
-    }
-
-    fn of(cloud: Arc<Scripted>, dialect: Arc<dyn Dialect>, settings: BackendSettings) -> Setup {
-        let backend = settings.name.clone();
-        let gateway = Gateway::start(vec![(settings, dialect)], HEARTBEAT);
-        Setup {
-            cloud,
-            gateway,
-            backend,
-        }
-    }
-
     /// With so many connections, which are up: their ids.
     fn populate(&self, connections: usize) -> Vec<String> {
         let ids: Vec<String> = (0..connections).map(|at| format!("{at:03}")).collect();
@@ -72,22 +47,11 @@ impl Setup {
         ids
     }
 
-    fn name(&self, id: &str) -> ConnectionName {
-        ConnectionName::connection(&self.backend, id).unwrap()
-    }
-
-    async fn watch(&self, id: &str) -> Watch {
-        let request = watch_request(self.name(id));
-        self.gateway.watch(request).await.unwrap()
-    }
-
     async fn watch_all(&self, include_tunnel: bool) -> WatchMany {
         let request = WatchManyRequest {
             parent: Parent::One(self.backend.clone()),
-            resume_token: String::new(),
             include_tunnel,
-            snapshot_if_compacted: false,
-            deadline: None,
+            ..many_request()
         };
         let mut watch = self.gateway.watch_many(request).await.unwrap();
         while !watch.next().await.unwrap().unwrap().synced {}
@@ -95,12 +59,8 @@ impl Setup {
     }
 
     /// Removes a connection through the gateway; the cloud has it no more.
-    async fn delete(&self, id: &str) {
-        let name = self.name(id);
-        self.gateway
-            .delete(&name, None, false, soon())
-            .await
-            .unwrap();
+    async fn remove(&self, id: &str) {
+        self.delete(id).await;
         self.cloud.forget(id);
     }
 
@@ -115,11 +75,6 @@ impl Setup {
         let targets = self.cloud.targets();
         targets[before..].iter().map(|it| it.id.clone()).collect()
     }
-}
-
-/// When the caller of a write goes away.
-fn soon() -> Instant {
-    Instant::now() + 30 * SECOND
 }
 
 /// Reads until this is said of a connection.
@@ -137,7 +92,7 @@ async fn until(watch: &mut WatchMany, id: &str, state: State) {
 
 #[tokio::test(start_paused = true)]
 async fn what_was_deleted_is_looked_at_no_more_under_a_watch_over_all() {
-    let setup = Setup::over(Scripted::new());
+    let setup = Setup::new();
     let ids = setup.populate(30);
     let mut watch = setup.watch_all(false).await;
     sleep(2 * STABLE).await;
@@ -145,7 +100,7 @@ async fn what_was_deleted_is_looked_at_no_more_under_a_watch_over_all() {
 
     let (deleted, kept) = ids.split_at(25);
     for id in deleted {
-        setup.delete(id).await;
+        setup.remove(id).await;
     }
     until(&mut watch, &deleted[24], State::Deleted).await;
     sleep(2 * STABLE).await;
@@ -156,7 +111,7 @@ async fn what_was_deleted_is_looked_at_no_more_under_a_watch_over_all() {
 
 #[tokio::test(start_paused = true)]
 async fn what_somebody_else_removed_is_looked_at_until_that_is_certain() {
-    let setup = Setup::over(Scripted::new());
+    let setup = Setup::new();
     setup.populate(3);
     let mut watch = setup.watch_all(false).await;
     until(&mut watch, "001", State::Active).await;
@@ -173,11 +128,11 @@ async fn what_somebody_else_removed_is_looked_at_until_that_is_certain() {
 
 #[tokio::test(start_paused = true)]
 async fn who_watches_what_is_gone_has_it_looked_at_all_the_same() {
-    let setup = Setup::over(Scripted::new());
+    let setup = Setup::new();
     setup.populate(2);
     let _all = setup.watch_all(false).await;
-    let own = setup.watch("000").await;
-    setup.delete("000").await;
+    let own = setup.watch("000", None).await;
+    setup.remove("000").await;
     sleep(2 * STABLE).await;
     assert_eq!(setup.watched(), 2);
     assert!(setup.looked_at_within(2 * STABLE).await.contains("000"));
@@ -189,7 +144,7 @@ async fn who_watches_what_is_gone_has_it_looked_at_all_the_same() {
 
 #[tokio::test(start_paused = true)]
 async fn what_comes_back_joins_again() {
-    let setup = Setup::over(Scripted::new());
+    let setup = Setup::new();
     setup.populate(2);
     let mut watch = setup.watch_all(false).await;
     until(&mut watch, "000", State::Active).await;
@@ -208,7 +163,7 @@ async fn what_comes_back_joins_again() {
 
 #[tokio::test(start_paused = true)]
 async fn tunnels_are_read_while_a_watch_over_all_wants_them_and_no_longer() {
-    let setup = Setup::over(Scripted::new());
+    let setup = Setup::new();
     setup.populate(3);
     let tunnels = async || {
         let before = setup.cloud.looks();
@@ -252,7 +207,7 @@ async fn what_somebody_else_makes_joins_within_the_stable_interval() {
     ] {
         let mut settings = Scripted::settings("a");
         settings.poll.stable = stable;
-        let setup = Setup::with(Scripted::new(), settings);
+        let setup = Setup::with(settings);
         let mut watch = setup.watch_all(false).await;
         for number in 0..20 {
             // At any point between two lists.
@@ -278,7 +233,7 @@ async fn what_somebody_else_makes_joins_within_the_stable_interval() {
 
 #[tokio::test(start_paused = true)]
 async fn lists_stop_with_the_last_watch_over_all() {
-    let setup = Setup::over(Scripted::new());
+    let setup = Setup::new();
     let watch = setup.watch_all(false).await;
     let before = setup.cloud.lists();
     sleep(10 * STABLE).await;
@@ -300,7 +255,7 @@ async fn batches(connections: usize, look_batch: usize) -> usize {
     let setup = Setup::over(Scripted::in_batches_of(look_batch));
     let mut watches = Vec::new();
     for id in setup.populate(connections) {
-        watches.push(setup.watch(&id).await);
+        watches.push(setup.watch(&id, None).await);
         sleep(SECOND / 3).await;
     }
     sleep(5 * STABLE).await;
@@ -345,7 +300,7 @@ async fn where_looks_show_everything_nobody_lists_beside_them() {
 
         // One alone is asked for by itself, which shows nothing else.
         for at in 0..connections {
-            setup.delete(&format!("{at:03}")).await;
+            setup.remove(&format!("{at:03}")).await;
         }
         sleep(10 * STABLE).await;
         assert_eq!(setup.watched(), 1);

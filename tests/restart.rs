@@ -12,21 +12,17 @@ use async_trait::async_trait;
 use isthmus::{
     core::{
         backend::Serving,
-        dialect::{Dialect, Proof},
-        error::{Error, ErrorKind, ErrorReason},
-        gateway::Gateway,
+        dialect::Proof,
+        error::{ErrorKind, ErrorReason},
         realizations::{WatchManyRequest, WatchRequest},
         store::{Batch, Recovered, Store, StoreError},
         watch::{
             log::Observation,
-            stream::{EventKind, Outcome, Watch, WatchEvent},
+            stream::{EventKind, Outcome, WatchEvent},
             token::ResumeToken,
         },
     },
-    model::{
-        Assurance, BackendName, ConnectionChange, ConnectionName, ConnectionSpec, Goal, Parent,
-        RealizationState as State, codes,
-    },
+    model::{Assurance, BackendName, Goal, Parent, RealizationState as State, codes},
     store::RedbStore,
 };
 use std::{
@@ -37,15 +33,15 @@ use std::{
     },
     time::Duration,
 };
-use support::scripted::{Scripted, active, failed, in_progress, realized, seen, watch_request};
+use support::{
+    scripted::{Scripted, active, failed, in_progress, realized, seen},
+    setup::{SECOND, Setup, next, next_state},
+};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
-const SECOND: Duration = Duration::from_secs(1);
-
 struct Life {
-    cloud: Arc<Scripted>,
-    gateway: Arc<Gateway>,
+    setup: Setup,
     folder: TempDir,
 }
 
@@ -60,14 +56,8 @@ impl Life {
     }
 
     async fn with(cloud: Arc<Scripted>, folder: TempDir, store: Arc<dyn Store>) -> Life {
-        let dialect: Arc<dyn Dialect> = cloud.clone();
-        let backends = vec![(Scripted::settings("a"), dialect)];
-        let gateway = Gateway::start_with_store(backends, 15 * SECOND, store);
-        Life {
-            gateway: gateway.await.unwrap(),
-            cloud,
-            folder,
-        }
+        let setup = Setup::kept(cloud, store).await;
+        Life { setup, folder }
     }
 
     fn file(&self) -> PathBuf {
@@ -78,7 +68,7 @@ impl Life {
     async fn killed(self) -> Life {
         let folder = tempfile::tempdir().unwrap();
         std::fs::copy(self.file(), folder.path().join("log.redb")).unwrap();
-        Life::over(self.cloud, folder).await
+        Life::over(self.setup.cloud, folder).await
     }
 
     /// The gateway that is started after this one ended and its file was lost.
@@ -88,53 +78,8 @@ impl Life {
         while begun.elapsed() < Duration::from_millis(2) {
             tokio::task::yield_now().await;
         }
-        Life::over(self.cloud, tempfile::tempdir().unwrap()).await
+        Life::over(self.setup.cloud, tempfile::tempdir().unwrap()).await
     }
-
-    fn name(&self, id: &str) -> ConnectionName {
-        ConnectionName::connection(&backend(), id).unwrap()
-    }
-
-    fn request(&self, id: &str) -> WatchRequest {
-        watch_request(self.name(id))
-    }
-
-    async fn open(&self, request: WatchRequest) -> Result<Watch, Error> {
-        self.gateway.watch(request).await
-    }
-
-    async fn watch(&self, id: &str) -> Watch {
-        self.open(self.request(id)).await.unwrap()
-    }
-
-    async fn resume(&self, id: &str, resume_token: &str) -> Result<Watch, Error> {
-        self.open(WatchRequest {
-            resume_token: resume_token.to_owned(),
-            ..self.request(id)
-        })
-        .await
-    }
-
-    async fn create(&self) -> (String, String) {
-        let spec = ConnectionSpec::default();
-        let accepted = self.gateway.create(&backend(), spec, false, soon()).await;
-        let accepted = accepted.unwrap();
-        (accepted.name.unwrap().id.to_string(), accepted.write_token)
-    }
-
-    async fn update(&self, id: &str) -> String {
-        let change = ConnectionChange::default();
-        let accepted = self
-            .gateway
-            .update(&self.name(id), change, false, soon())
-            .await;
-        accepted.unwrap().write_token
-    }
-}
-
-/// When a caller goes away.
-fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(30)
 }
 
 /// A store on a disk that can be full.
@@ -170,21 +115,6 @@ fn step(number: usize) -> isthmus::core::error::Result<isthmus::model::Sighting>
     )
 }
 
-async fn next(watch: &mut Watch) -> WatchEvent {
-    let event = watch.next().await.expect("the stream goes on");
-    event.expect("no error")
-}
-
-/// The next message that says where the connection stands, or how the watch ended.
-async fn next_state(watch: &mut Watch) -> WatchEvent {
-    loop {
-        let event = next(watch).await;
-        if entry(&event).is_some() || event.outcome.is_some() {
-            return event;
-        }
-    }
-}
-
 fn entry(event: &WatchEvent) -> Option<&Observation> {
     match &event.kind {
         EventKind::Snapshot(entry, _) | EventKind::Change(entry) => Some(entry),
@@ -204,21 +134,24 @@ fn native(event: &WatchEvent) -> &str {
 #[tokio::test(start_paused = true)]
 async fn a_resume_after_a_kill_brings_what_was_missed_and_nothing_twice() {
     let life = Life::first().await;
-    life.cloud.say("1", step(0));
-    let (mut left, mut stayed) = (life.watch("1").await, life.watch("1").await);
+    life.setup.cloud.say("1", step(0));
+    let (mut left, mut stayed) = (
+        life.setup.watch("1", None).await,
+        life.setup.watch("1", None).await,
+    );
     let first = next(&mut left).await;
     next(&mut stayed).await;
     for number in 1..=3 {
-        life.cloud.say("1", step(number));
+        life.setup.cloud.say("1", step(number));
         assert_eq!(native(&next_state(&mut stayed).await), number.to_string());
     }
     drop((left, stayed));
     let life = life.killed().await;
-    let mut watch = life.resume("1", &first.resume_token()).await.unwrap();
+    let mut watch = life.setup.resume("1", &first.resume_token()).await.unwrap();
     let mut told = vec![first];
     for number in 1..=5 {
         if number > 3 {
-            life.cloud.say("1", step(number));
+            life.setup.cloud.say("1", step(number));
         }
         told.push(next_state(&mut watch).await);
     }
@@ -237,14 +170,14 @@ async fn a_resume_after_a_kill_brings_what_was_missed_and_nothing_twice() {
 #[tokio::test(start_paused = true)]
 async fn what_a_stream_was_told_is_kept_however_soon_the_kill_comes() {
     let mut life = Life::first().await;
-    life.cloud.say("1", step(0));
+    life.setup.cloud.say("1", step(0));
     let mut token = String::new();
     let mut told = Vec::new();
     for number in 0..8 {
-        life.cloud.say("1", step(number));
+        life.setup.cloud.say("1", step(number));
         let mut watch = match token.as_str() {
-            "" => life.watch("1").await,
-            token => life.resume("1", token).await.unwrap(),
+            "" => life.setup.watch("1", None).await,
+            token => life.setup.resume("1", token).await.unwrap(),
         };
         let event = next_state(&mut watch).await;
         told.push(native(&event).to_owned());
@@ -259,7 +192,7 @@ async fn what_a_stream_was_told_is_kept_however_soon_the_kill_comes() {
 async fn a_watch_over_many_resumes_after_a_kill() {
     let life = Life::first().await;
     for id in ["1", "2", "3"] {
-        life.cloud.say(id, step(0));
+        life.setup.cloud.say(id, step(0));
     }
     let request = |resume_token: &str| WatchManyRequest {
         parent: Parent::One(backend()),
@@ -268,7 +201,7 @@ async fn a_watch_over_many_resumes_after_a_kill() {
         snapshot_if_compacted: false,
         deadline: None,
     };
-    let mut watch = life.gateway.watch_many(request("")).await.unwrap();
+    let mut watch = life.setup.gateway.watch_many(request("")).await.unwrap();
     let mut token = loop {
         let event = watch.next().await.unwrap().unwrap();
         if event.synced {
@@ -282,13 +215,18 @@ async fn a_watch_over_many_resumes_after_a_kill() {
         seen += event.changes.len();
         token = event.resume_token;
     }
-    life.cloud.say("2", step(1));
+    life.setup.cloud.say("2", step(1));
     while watch.next().await.unwrap().unwrap().changes.is_empty() {}
     drop(watch);
 
     let life = life.killed().await;
-    let mut watch = life.gateway.watch_many(request(&token)).await.unwrap();
-    life.cloud.say("3", step(2));
+    let mut watch = life
+        .setup
+        .gateway
+        .watch_many(request(&token))
+        .await
+        .unwrap();
+    life.setup.cloud.say("3", step(2));
     let mut told = Vec::new();
     while told.len() < 2 {
         let event = watch.next().await.unwrap().unwrap();
@@ -305,16 +243,17 @@ async fn a_watch_over_many_resumes_after_a_kill() {
 #[tokio::test(start_paused = true)]
 async fn a_watch_stays_bound_to_its_write() {
     let life = Life::first().await;
-    life.cloud
+    life.setup
+        .cloud
         .prove_by(Proof::RequestIds(vec!["r-1".into(), "r-2".into()]));
-    let (id, token) = life.create().await;
+    let (id, token) = life.setup.create().await;
     let life = life.killed().await;
-    life.cloud.say(&id, realized());
+    life.setup.cloud.say(&id, realized());
     let request = WatchRequest {
         write_token: token,
-        ..life.request(&id)
+        ..life.setup.request(&id)
     };
-    let mut watch = life.open(request).await.unwrap();
+    let mut watch = life.setup.open(request).await.unwrap();
     let last = loop {
         let event = next(&mut watch).await;
         if event.outcome.is_some() {
@@ -322,7 +261,7 @@ async fn a_watch_stays_bound_to_its_write() {
         }
     };
     assert!(matches!(last.outcome, Some(Outcome::Succeeded(_))));
-    assert_eq!(life.cloud.last_target().request_ids, ["r-1", "r-2"]);
+    assert_eq!(life.setup.cloud.last_target().request_ids, ["r-1", "r-2"]);
     assert_eq!(entry(&last).unwrap().view.request_ids, ["r-1", "r-2"]);
     assert!(watch.next().await.is_none());
 }
@@ -330,16 +269,18 @@ async fn a_watch_stays_bound_to_its_write() {
 #[tokio::test(start_paused = true)]
 async fn a_quiet_time_begins_again_because_nobody_looked_meanwhile() {
     let life = Life::first().await;
-    life.cloud.say("1", active());
+    life.setup.cloud.say("1", active());
     let native_state = "ACTIVE".to_owned();
-    life.cloud.prove_by(Proof::StatusMustMove { native_state });
-    let token = life.update("1").await;
+    life.setup
+        .cloud
+        .prove_by(Proof::StatusMustMove { native_state });
+    let token = life.setup.update("1").await;
     let bound = WatchRequest {
         write_token: token,
-        ..life.request("1")
+        ..life.setup.request("1")
     };
     let quiet = Scripted::settings("a").poll.quiet_after_update;
-    let mut watch = life.open(bound.clone()).await.unwrap();
+    let mut watch = life.setup.open(bound.clone()).await.unwrap();
     let almost = tokio::time::timeout(quiet - 5 * SECOND, async {
         while next(&mut watch).await.outcome.is_none() {}
     });
@@ -348,7 +289,7 @@ async fn a_quiet_time_begins_again_because_nobody_looked_meanwhile() {
 
     let life = life.killed().await;
     let begun = Instant::now();
-    let mut watch = life.open(bound).await.unwrap();
+    let mut watch = life.setup.open(bound).await.unwrap();
     let last = loop {
         let event = next(&mut watch).await;
         if event.outcome.is_some() {
@@ -365,17 +306,17 @@ async fn a_quiet_time_begins_again_because_nobody_looked_meanwhile() {
 #[tokio::test(start_paused = true)]
 async fn an_outcome_that_was_not_read_is_read_after_the_kill_once() {
     let life = Life::first().await;
-    let (id, token) = life.create().await;
+    let (id, token) = life.setup.create().await;
     let bound = WatchRequest {
         write_token: token,
-        ..life.request(&id)
+        ..life.setup.request(&id)
     };
     let (mut mine, mut other) = (
-        life.open(bound.clone()).await.unwrap(),
-        life.open(bound.clone()).await.unwrap(),
+        life.setup.open(bound.clone()).await.unwrap(),
+        life.setup.open(bound.clone()).await.unwrap(),
     );
     let begin = next(&mut mine).await.resume_token();
-    life.cloud.say(&id, failed());
+    life.setup.cloud.say(&id, failed());
     let outcome = loop {
         if let Some(outcome) = next(&mut other).await.outcome {
             break outcome;
@@ -386,12 +327,12 @@ async fn an_outcome_that_was_not_read_is_read_after_the_kill_once() {
 
     let life = life.killed().await;
     // Whatever the cloud says now: that it had failed was said, and confirmed.
-    life.cloud.say(&id, in_progress());
+    life.setup.cloud.say(&id, in_progress());
     let request = WatchRequest {
         resume_token: begin,
         ..bound
     };
-    let mut watch = life.open(request).await.unwrap();
+    let mut watch = life.setup.open(request).await.unwrap();
     let mut outcomes = Vec::new();
     while let Some(event) = watch.next().await {
         outcomes.extend(event.unwrap().outcome);
@@ -402,37 +343,37 @@ async fn an_outcome_that_was_not_read_is_read_after_the_kill_once() {
 #[tokio::test(start_paused = true)]
 async fn tokens_of_a_lost_store_are_out_of_range_or_begin_anew() {
     let life = Life::first().await;
-    let (id, write_token) = life.create().await;
-    let mut watch = life.watch(&id).await;
+    let (id, write_token) = life.setup.create().await;
+    let mut watch = life.setup.watch(&id, None).await;
     let resume_token = next(&mut watch).await.resume_token();
     drop(watch);
 
     let life = life.lost().await;
     // The new log has gone further than the lost one, so that the numbers alone would do.
-    life.cloud.say(&id, in_progress());
-    let mut other = life.watch(&id).await;
+    life.setup.cloud.say(&id, in_progress());
+    let mut other = life.setup.watch(&id, None).await;
     next(&mut other).await;
     for number in 0..5 {
-        life.cloud.say(&id, step(number));
+        life.setup.cloud.say(&id, step(number));
         next_state(&mut other).await;
     }
-    let error = life.resume(&id, &resume_token).await.unwrap_err();
+    let error = life.setup.resume(&id, &resume_token).await.unwrap_err();
     assert_eq!(
         (error.kind, error.reason),
         (ErrorKind::OutOfRange, ErrorReason::Compacted)
     );
     let bound = WatchRequest {
         write_token,
-        ..life.request(&id)
+        ..life.setup.request(&id)
     };
-    let error = life.open(bound).await.unwrap_err();
+    let error = life.setup.open(bound).await.unwrap_err();
     assert_eq!(error.reason, ErrorReason::Compacted);
     let anew = WatchRequest {
         resume_token,
         snapshot_if_compacted: true,
-        ..life.request(&id)
+        ..life.setup.request(&id)
     };
-    let mut watch = life.open(anew).await.unwrap();
+    let mut watch = life.setup.open(anew).await.unwrap();
     let first = next(&mut watch).await;
     assert!(matches!(first.kind, EventKind::Snapshot(..)));
 }
@@ -440,17 +381,21 @@ async fn tokens_of_a_lost_store_are_out_of_range_or_begin_anew() {
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_was_forgotten_leaves_no_position_behind() {
     let life = Life::first().await;
-    life.cloud.say("1", step(0));
-    let (old, _) = life.create().await;
-    let token_of_old = life.update(&old).await;
-    let mut watch = life.watch("1").await;
+    life.setup.cloud.say("1", step(0));
+    let (old, _) = life.setup.create().await;
+    let token_of_old = life.setup.update(&old).await;
+    let mut watch = life.setup.watch("1", None).await;
     let event = next(&mut watch).await;
-    life.cloud.say("1", step(1));
+    life.setup.cloud.say("1", step(1));
     next_state(&mut watch).await;
     drop(watch);
     // Nobody watches for longer than anything is remembered.
     tokio::time::sleep(Duration::from_secs(2 * 3600)).await;
-    let error = life.resume("1", &event.resume_token()).await.unwrap_err();
+    let error = life
+        .setup
+        .resume("1", &event.resume_token())
+        .await
+        .unwrap_err();
     assert_eq!(
         error.reason,
         ErrorReason::Compacted,
@@ -458,26 +403,26 @@ async fn a_connection_that_was_forgotten_leaves_no_position_behind() {
     );
 
     // As many writes as before must not make the old token name a new one.
-    life.update(&old).await;
-    life.update(&old).await;
+    life.setup.update(&old).await;
+    life.setup.update(&old).await;
     let life = life.killed().await;
     let bound = WatchRequest {
         write_token: token_of_old,
         goal: Some(Goal::Config),
-        ..life.request(&old)
+        ..life.setup.request(&old)
     };
-    let error = life.open(bound).await.unwrap_err();
+    let error = life.setup.open(bound).await.unwrap_err();
     assert_eq!(error.reason, ErrorReason::Compacted);
 }
 
 #[tokio::test(start_paused = true)]
 async fn looks_that_find_no_change_write_nothing() {
     let life = Life::first().await;
-    life.cloud.say("1", active());
-    let mut watch = life.watch("1").await;
+    life.setup.cloud.say("1", active());
+    let mut watch = life.setup.watch("1", None).await;
     next(&mut watch).await;
     let before = std::fs::read(life.file()).unwrap();
-    let looks = life.cloud.looks();
+    let looks = life.setup.cloud.looks();
     tokio::time::timeout(600 * SECOND, async {
         loop {
             assert!(entry(&next(&mut watch).await).is_none());
@@ -485,7 +430,7 @@ async fn looks_that_find_no_change_write_nothing() {
     })
     .await
     .unwrap_err();
-    assert!(life.cloud.looks() > looks + 10);
+    assert!(life.setup.cloud.looks() > looks + 10);
     assert!(std::fs::read(life.file()).unwrap() == before);
 }
 
@@ -498,33 +443,36 @@ async fn a_full_disk_stops_nobody_and_positions_that_were_not_kept_are_refused()
         full: AtomicBool::new(false),
     });
     let life = Life::with(Scripted::new(), folder, Arc::clone(&disk) as Arc<dyn Store>).await;
-    let mut keeping = life.gateway.keeping().unwrap();
-    life.cloud.say("1", step(0));
-    let mut watch = life.watch("1").await;
+    let mut keeping = life.setup.gateway.keeping().unwrap();
+    life.setup.cloud.say("1", step(0));
+    let mut watch = life.setup.watch("1", None).await;
     let kept = next(&mut watch).await.resume_token();
 
     disk.full.store(true, Ordering::SeqCst);
-    life.cloud.say("1", step(1));
+    life.setup.cloud.say("1", step(1));
     let lost = next_state(&mut watch).await;
     assert_eq!(native(&lost), "1");
     assert_eq!(*keeping.borrow_and_update(), Serving::No);
-    let (_, write_token) = life.create().await;
+    let (_, write_token) = life.setup.create().await;
     assert!(!write_token.is_empty(), "writes go on");
     let after_a_kill_now = {
         let copy = tempfile::tempdir().unwrap();
         std::fs::copy(life.file(), copy.path().join("log.redb")).unwrap();
-        Life::over(Arc::clone(&life.cloud), copy).await
+        Life::over(Arc::clone(&life.setup.cloud), copy).await
     };
-    let refused = after_a_kill_now.resume("1", &lost.resume_token()).await;
+    let refused = after_a_kill_now
+        .setup
+        .resume("1", &lost.resume_token())
+        .await;
     assert_eq!(refused.unwrap_err().reason, ErrorReason::Compacted);
-    assert!(after_a_kill_now.resume("1", &kept).await.is_ok());
+    assert!(after_a_kill_now.setup.resume("1", &kept).await.is_ok());
 
     disk.full.store(false, Ordering::SeqCst);
     let again = keeping.wait_for(|serving| *serving == Serving::Yes).await;
     again.unwrap();
     let life = life.killed().await;
-    life.cloud.say("1", step(2));
-    let mut watch = life.resume("1", &lost.resume_token()).await.unwrap();
+    life.setup.cloud.say("1", step(2));
+    let mut watch = life.setup.resume("1", &lost.resume_token()).await.unwrap();
     assert_eq!(native(&next_state(&mut watch).await), "2");
 }
 
@@ -532,11 +480,11 @@ async fn a_full_disk_stops_nobody_and_positions_that_were_not_kept_are_refused()
 #[tokio::test(start_paused = true)]
 async fn a_store_that_is_deleted_while_nothing_happens_is_made_again_with_every_position() {
     let life = Life::first().await;
-    life.cloud.say("1", step(0));
-    let mut watch = life.watch("1").await;
+    life.setup.cloud.say("1", step(0));
+    let mut watch = life.setup.watch("1", None).await;
     let kept = next(&mut watch).await.resume_token();
-    let (id, write_token) = life.create().await;
-    let mut keeping = life.gateway.keeping().unwrap();
+    let (id, write_token) = life.setup.create().await;
+    let mut keeping = life.setup.gateway.keeping().unwrap();
 
     std::fs::remove_file(life.file()).unwrap();
     tokio::time::sleep(30 * SECOND).await;
@@ -544,14 +492,14 @@ async fn a_store_that_is_deleted_while_nothing_happens_is_made_again_with_every_
     assert_eq!(*keeping.borrow_and_update(), Serving::Yes);
 
     let life = life.killed().await;
-    life.cloud.say("1", step(1));
-    let mut watch = life.resume("1", &kept).await.unwrap();
+    life.setup.cloud.say("1", step(1));
+    let mut watch = life.setup.resume("1", &kept).await.unwrap();
     assert_eq!(native(&next_state(&mut watch).await), "1");
     let bound = WatchRequest {
         write_token,
-        ..life.request(&id)
+        ..life.setup.request(&id)
     };
-    assert!(life.open(bound).await.is_ok());
+    assert!(life.setup.open(bound).await.is_ok());
 }
 
 #[cfg(unix)]
@@ -559,18 +507,18 @@ async fn a_store_that_is_deleted_while_nothing_happens_is_made_again_with_every_
 async fn a_store_that_is_replaced_is_told_and_positions_meanwhile_end_with_the_process() {
     let life = Life::first().await;
     let moved = life.folder.path().join("moved");
-    let mut keeping = life.gateway.keeping().unwrap();
-    life.cloud.say("1", step(0));
-    let mut watch = life.watch("1").await;
+    let mut keeping = life.setup.gateway.keeping().unwrap();
+    life.setup.cloud.say("1", step(0));
+    let mut watch = life.setup.watch("1", None).await;
     let kept = next(&mut watch).await.resume_token();
 
     std::fs::rename(life.file(), &moved).unwrap();
     std::fs::write(life.file(), "somebody else's").unwrap();
     let told = keeping.wait_for(|serving| *serving == Serving::No).await;
     drop(told.unwrap());
-    life.cloud.say("1", step(1));
+    life.setup.cloud.say("1", step(1));
     let lost = next_state(&mut watch).await.resume_token();
-    life.cloud.say("1", step(2));
+    life.setup.cloud.say("1", step(2));
     let newest = next_state(&mut watch).await.resume_token();
     assert_eq!(std::fs::read(life.file()).unwrap(), b"somebody else's");
 
@@ -578,10 +526,10 @@ async fn a_store_that_is_replaced_is_told_and_positions_meanwhile_end_with_the_p
     let again = keeping.wait_for(|serving| *serving == Serving::Yes).await;
     drop(again.unwrap());
     let life = life.killed().await;
-    let refused = life.resume("1", &kept).await.map(drop).unwrap_err();
+    let refused = life.setup.resume("1", &kept).await.map(drop).unwrap_err();
     assert_eq!(refused.reason, ErrorReason::Compacted);
     for behind_what_is_missing in [lost, newest] {
-        let resumed = life.resume("1", &behind_what_is_missing).await;
+        let resumed = life.setup.resume("1", &behind_what_is_missing).await;
         assert!(resumed.is_ok());
     }
 }
@@ -620,7 +568,7 @@ async fn positions_before_the_gap_are_refused_also_of_a_backend_that_has_nothing
             include_tunnel: false,
             deadline: None,
         };
-        let opened = life.gateway.watch_many(request).await;
+        let opened = life.setup.gateway.watch_many(request).await;
         assert_eq!(opened.is_ok(), is_kept, "{sequence}");
     }
 }

@@ -14,3 +14,4 @@ pub mod collector;
 pub mod recorder;
 pub mod running;
 pub mod scripted;
+pub mod setup;

@@ -1,8 +1,8 @@
 //! Promises 1 and 2: the snapshot comes first, and sequences and times only grow.
 
-use crate::{
+use crate::support::{
+    scripted::{active, failed, in_progress, outage, realized},
     setup::{Setup, is_snapshot, is_success, next, next_state, state},
-    support::scripted::{active, failed, in_progress, outage, realized},
 };
 use isthmus::{
     core::{

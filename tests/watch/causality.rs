@@ -1,8 +1,8 @@
 //! Promise 5: what is decided about a write is seen after it.
 
-use crate::{
+use crate::support::{
+    scripted::{active, in_progress, realized},
     setup::{SECOND, Setup, next, next_state, state},
-    support::scripted::{active, in_progress, realized},
 };
 use isthmus::{
     core::{

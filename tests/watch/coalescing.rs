@@ -1,8 +1,8 @@
 //! Promise 3: what a slow reader misses is counted.
 
-use crate::{
+use crate::support::{
+    scripted::{in_progress, realized, seen},
     setup::{Setup, is_success, next, next_state, state},
-    support::scripted::{in_progress, realized, seen},
 };
 use isthmus::{
     core::{

@@ -1,8 +1,8 @@
 //! Writes made elsewhere, watched by their upstream request ids.
 
-use crate::{
+use crate::support::{
+    scripted::{failed, in_progress, realized},
     setup::{SECOND, Setup, is_success, next, state},
-    support::scripted::{failed, in_progress, realized},
 };
 use isthmus::{
     core::{

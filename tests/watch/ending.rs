@@ -1,8 +1,8 @@
 //! Promise 10: every end has a reason. A wait ends as well.
 
-use crate::{
+use crate::support::{
+    scripted::{active, failed, login_refused, outage, realized},
     setup::{SECOND, Setup, next, next_state, state},
-    support::scripted::{active, failed, login_refused, outage, realized},
 };
 use isthmus::{
     core::{

@@ -1,8 +1,8 @@
 //! Promise 9: watchers share one poller, and what one watches changes nothing for the rest.
 
-use crate::{
+use crate::support::{
+    scripted::{active, gone},
     setup::{SECOND, Setup, many_request, next, next_many},
-    support::scripted::{active, gone},
 };
 use futures_util::future::{join, join_all};
 use isthmus::{

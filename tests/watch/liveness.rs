@@ -1,8 +1,8 @@
 //! Promises 7 and 8: silence and lag are bounded.
 
-use crate::{
+use crate::support::{
+    scripted::{active, outage, realized},
     setup::{HEARTBEAT, Setup, next, next_state},
-    support::scripted::{active, outage, realized},
 };
 use isthmus::{
     core::{error::ErrorReason, watch::stream::EventKind},

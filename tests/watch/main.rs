@@ -19,5 +19,4 @@ mod liveness;
 mod many;
 mod outcome;
 mod resume;
-mod setup;
 mod unproven;

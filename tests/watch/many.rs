@@ -1,8 +1,8 @@
 //! Watching many connections at once.
 
-use crate::{
+use crate::support::{
+    scripted::{Answer, Scripted, active, failed, in_progress, seen},
     setup::{HEARTBEAT, SECOND, Setup, is_success, many_request, next, next_many, next_state},
-    support::scripted::{Answer, Scripted, active, failed, in_progress, seen},
 };
 use isthmus::{
     core::{

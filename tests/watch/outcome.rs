@@ -1,8 +1,8 @@
 //! Promise 4: exactly one outcome.
 
-use crate::{
+use crate::support::{
+    scripted::{active, failed, gone, outage, realized},
     setup::{SECOND, Setup, is_success, next, next_state, state},
-    support::scripted::{active, failed, gone, outage, realized},
 };
 use isthmus::{
     core::{

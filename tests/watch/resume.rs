@@ -1,8 +1,8 @@
 //! Promise 6: a token goes on without gap or repeat.
 
-use crate::{
+use crate::support::{
+    scripted::{active, failed, gone, in_progress, realized},
     setup::{Setup, is_snapshot, next, next_state, state},
-    support::scripted::{active, failed, gone, in_progress, realized},
 };
 use isthmus::{
     core::{

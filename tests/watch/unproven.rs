@@ -1,8 +1,8 @@
 //! Updates that a cloud cannot prove.
 
-use crate::{
+use crate::support::{
+    scripted::{active, seen},
     setup::{SECOND, Setup, next},
-    support::scripted::{active, seen},
 };
 use isthmus::{
     core::{

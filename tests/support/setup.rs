@@ -8,6 +8,7 @@ use isthmus::{
         gateway::Gateway,
         realizations::{LookRequest, Standing, WatchManyRequest, WatchRequest},
         settings::BackendSettings,
+        store::Store,
         watch::{
             many::{ManyEvent, WatchMany},
             stream::{EventKind, Outcome, Watch, WatchEvent},
@@ -37,18 +38,43 @@ pub struct Setup {
 }
 
 impl Setup {
+    /// Over a cloud that knows no connection, under the name `a`.
     pub fn new() -> Setup {
         Setup::with(Scripted::settings("a"))
     }
 
+    /// The same, but with these settings.
     pub fn with(settings: BackendSettings) -> Setup {
         let cloud = Scripted::new();
+        Setup::of(Arc::clone(&cloud), cloud, settings)
+    }
+
+    /// Over this cloud.
+    pub fn over(cloud: Arc<Scripted>) -> Setup {
+        Setup::of(Arc::clone(&cloud), cloud, Scripted::settings("a"))
+    }
+
+    /// Over a dialect that asks this cloud.
+    pub fn of(cloud: Arc<Scripted>, dialect: Arc<dyn Dialect>, settings: BackendSettings) -> Setup {
         let backend = settings.name.clone();
-        let dialect: Arc<dyn Dialect> = cloud.clone();
         let gateway = Gateway::start(vec![(settings, dialect)], HEARTBEAT);
         Setup {
             cloud,
             gateway,
+            backend,
+        }
+    }
+
+    /// Over this cloud, with a log that is kept.
+    pub async fn kept(cloud: Arc<Scripted>, store: Arc<dyn Store>) -> Setup {
+        let settings = Scripted::settings("a");
+        let backend = settings.name.clone();
+        let dialect: Arc<dyn Dialect> = cloud.clone();
+        let backends = vec![(settings, dialect)];
+        let gateway = Gateway::start_with_store(backends, HEARTBEAT, store).await;
+        Setup {
+            cloud,
+            gateway: gateway.unwrap(),
             backend,
         }
     }
@@ -61,33 +87,32 @@ impl Setup {
         watch_request(self.name(id))
     }
 
+    pub async fn open(&self, request: WatchRequest) -> Result<Watch, Error> {
+        self.gateway.watch(request).await
+    }
+
     pub async fn watch(&self, id: &str, goal: Option<Goal>) -> Watch {
-        self.gateway
-            .watch(WatchRequest {
-                goal,
-                ..self.request(id)
-            })
-            .await
-            .unwrap()
+        let request = WatchRequest {
+            goal,
+            ..self.request(id)
+        };
+        self.open(request).await.unwrap()
     }
 
     pub async fn watch_write(&self, id: &str, write_token: String) -> Watch {
-        self.gateway
-            .watch(WatchRequest {
-                write_token,
-                ..self.request(id)
-            })
-            .await
-            .unwrap()
+        let request = WatchRequest {
+            write_token,
+            ..self.request(id)
+        };
+        self.open(request).await.unwrap()
     }
 
-    pub async fn resume(&self, id: &str, resume_token: String) -> Result<Watch, Error> {
-        self.gateway
-            .watch(WatchRequest {
-                resume_token,
-                ..self.request(id)
-            })
-            .await
+    pub async fn resume(&self, id: &str, resume_token: impl Into<String>) -> Result<Watch, Error> {
+        let request = WatchRequest {
+            resume_token: resume_token.into(),
+            ..self.request(id)
+        };
+        self.open(request).await
     }
 
     pub async fn look(

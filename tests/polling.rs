@@ -7,33 +7,23 @@
 
 mod support;
 
-use async_trait::async_trait;
 use isthmus::{
     core::{
-        dialect::{
-            Call, Capabilities, Dialect, Mark, Page, PageRequest, Proof, Target, Usage, Written,
-        },
-        error::{Error, Violation},
+        dialect::Proof,
         realizations::{WatchManyRequest, WatchRequest},
         settings::PollSettings,
         watch::many::WatchMany,
     },
-    model::{
-        Connection, ConnectionChange, ConnectionSpec, Parent, RealizationState as State, Sighting,
-    },
+    model::{ConnectionChange, Parent, RealizationState as State},
 };
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use support::{
     scripted::{Scripted, active, gone, in_progress, watch_request},
     setup::{SECOND, Setup, many_request, soon},
 };
 use tokio::{
     task::JoinSet,
-    time::{Instant, sleep, sleep_until, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 /// The default.
@@ -314,128 +304,13 @@ async fn where_looks_show_everything_nobody_lists_beside_them() {
 
 // What an account allows.
 
-/// A cloud that answers so many requests a second, in the order in which they come, as an account's budget has it. A
-/// look costs what it costs on NSX: a request for each write that is asked about, and one more where it is not known
-/// whether the connection is switched on.
-#[derive(Debug)]
-struct Paced {
-    cloud: Arc<Scripted>,
-    rate: u32,
-    next: Mutex<Instant>,
-    /// When each connection was looked at last, and the longest time between two looks.
-    looked: Mutex<BTreeMap<String, (Instant, Duration)>>,
-}
-
-impl Paced {
-    async fn request(&self) {
-        let turn = {
-            let mut next = self.next.lock().unwrap();
-            let turn = (*next).max(Instant::now());
-            *next = turn + SECOND / self.rate;
-            turn
-        };
-        sleep_until(turn + SECOND / 20).await;
-    }
-
-    fn look_begins(&self, id: &str) {
-        let now = Instant::now();
-        let mut looked = self.looked.lock().unwrap();
-        let (last, longest) = looked.entry(id.to_owned()).or_insert((now, SECOND));
-        *longest = now.duration_since(*last).max(*longest);
-        *last = now;
-    }
-
-    /// The longest time between two looks at one of these since the last question, or without a look until now.
-    fn longest(&self, is_asked: impl Fn(&str) -> bool) -> Duration {
-        let mut looked = self.looked.lock().unwrap();
-        let asked = looked.iter_mut().filter(|(id, _)| is_asked(id));
-        let gaps = asked.map(|(_, (last, longest))| std::mem::take(longest).max(last.elapsed()));
-        gaps.max().unwrap()
-    }
-}
-
-#[async_trait]
-impl Dialect for Paced {
-    fn capabilities(&self) -> &Capabilities {
-        self.cloud.capabilities()
-    }
-
-    fn refuse_create(&self, spec: &ConnectionSpec) -> Vec<Violation> {
-        self.cloud.refuse_create(spec)
-    }
-
-    fn refuse_update(&self, change: &ConnectionChange) -> Vec<Violation> {
-        self.cloud.refuse_update(change)
-    }
-
-    fn usage(&self) -> Usage {
-        self.cloud.usage()
-    }
-
-    async fn probe(&self, call: &Call) -> Result<(), Error> {
-        self.cloud.probe(call).await
-    }
-
-    async fn get(&self, id: &str, call: &Call) -> Result<Connection, Error> {
-        self.cloud.get(id, call).await
-    }
-
-    async fn list(&self, page: &PageRequest, call: &Call) -> Result<Page, Error> {
-        self.cloud.list(page, call).await
-    }
-
-    async fn create(
-        &self,
-        of: &ConnectionSpec,
-        mark: &Mark,
-        call: &Call,
-    ) -> Result<Written, Error> {
-        self.cloud.create(of, mark, call).await
-    }
-
-    async fn update(&self, id: &str, to: &ConnectionChange, call: &Call) -> Result<Written, Error> {
-        self.cloud.update(id, to, call).await
-    }
-
-    async fn delete(&self, id: &str, etag: Option<&str>, call: &Call) -> Result<Written, Error> {
-        self.cloud.delete(id, etag, call).await
-    }
-
-    async fn look(&self, targets: &[Target], call: &Call) -> Vec<Result<Sighting, Error>> {
-        let mut seen = self.cloud.look(targets, call).await;
-        for (target, seen) in targets.iter().zip(&mut seen) {
-            self.look_begins(&target.id);
-            let seen = seen.as_mut().unwrap();
-            let mut requests = match seen.state {
-                State::InProgress => 1,
-                _ => target.request_ids.len().max(1),
-            };
-            if target.admin_enabled.is_none() {
-                seen.admin_enabled = Some(true);
-                requests += 1;
-            }
-            for _ in 0..requests {
-                self.request().await;
-            }
-        }
-        seen
-    }
-}
-
 /// What an account of NSX allows, with the default settings: ten thousand connections at rest are looked at within ten
 /// minutes while fifty are written to again and again. Half as many here, within half the time.
 #[tokio::test(start_paused = true)]
 async fn five_thousand_at_rest_are_looked_at_in_five_minutes_beside_fifty_that_are_written_to() {
     const CONNECTIONS: usize = 5_000;
     const FRESH: usize = 50;
-    let cloud = Scripted::new();
-    let paced = Arc::new(Paced {
-        cloud: Arc::clone(&cloud),
-        rate: 60,
-        next: Mutex::new(Instant::now()),
-        looked: Mutex::default(),
-    });
-    let setup = Setup::of(cloud, paced.clone(), Scripted::settings("a"));
+    let setup = Setup::over(Scripted::with_account(60));
     let ids = setup.populate(CONNECTIONS);
     let _all = setup.watch_all(false).await;
     let mut writers = JoinSet::new();
@@ -466,10 +341,10 @@ async fn five_thousand_at_rest_are_looked_at_in_five_minutes_beside_fifty_that_a
     }
     sleep(350 * SECOND).await;
     let is_fresh = |id: &str| ids[..FRESH].iter().any(|fresh| fresh == id);
-    paced.longest(|_| true);
+    setup.cloud.longest(|_| true);
     sleep(400 * SECOND).await;
-    let longest = paced.longest(|id| !is_fresh(id));
-    let fresh = paced.longest(is_fresh);
+    let longest = setup.cloud.longest(|id| !is_fresh(id));
+    let fresh = setup.cloud.longest(is_fresh);
     println!("at rest {longest:?}, fresh {fresh:?}");
     assert!(longest <= 300 * SECOND, "{longest:?} between two looks");
     assert!(

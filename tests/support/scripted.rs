@@ -24,7 +24,10 @@ use std::{
     },
     time::Duration,
 };
-use tokio::{sync::Semaphore, time::timeout_at};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, sleep_until, timeout_at},
+};
 
 /// A watch of a connection, for nothing in particular.
 pub fn watch_request(name: ConnectionName) -> WatchRequest {
@@ -61,6 +64,54 @@ pub struct Scripted {
     shows_all: AtomicBool,
     /// Looks take a permit and give it back; none left holds them.
     gate: Semaphore,
+    account: Option<Account>,
+}
+
+/// What an account allows: so many requests a second, in the order in which they come. A look costs what it costs on
+/// NSX: a request for each write that is asked about, and one more where it is not known whether the connection is
+/// switched on.
+#[derive(Debug)]
+struct Account {
+    rate: u32,
+    next: Mutex<Instant>,
+    /// When each connection was looked at last, and the longest time between two looks.
+    looked: Mutex<BTreeMap<String, (Instant, Duration)>>,
+}
+
+impl Account {
+    async fn request(&self) {
+        let turn = {
+            let mut next = self.next.lock().unwrap();
+            let turn = (*next).max(Instant::now());
+            *next = turn + Duration::from_secs(1) / self.rate;
+            turn
+        };
+        sleep_until(turn + Duration::from_millis(50)).await;
+    }
+
+    fn look_begins(&self, id: &str) {
+        let now = Instant::now();
+        let mut looked = self.looked.lock().unwrap();
+        let first = (now, Duration::from_secs(1));
+        let (last, longest) = looked.entry(id.to_owned()).or_insert(first);
+        *longest = now.duration_since(*last).max(*longest);
+        *last = now;
+    }
+
+    async fn pay_for(&self, target: &Target, seen: &mut Sighting) {
+        self.look_begins(&target.id);
+        let mut requests = match seen.state {
+            RealizationState::InProgress => 1,
+            _ => target.request_ids.len().max(1),
+        };
+        if target.admin_enabled.is_none() {
+            seen.admin_enabled = Some(true);
+            requests += 1;
+        }
+        for _ in 0..requests {
+            self.request().await;
+        }
+    }
 }
 
 impl Scripted {
@@ -71,7 +122,21 @@ impl Scripted {
 
     /// One that shows so many connections at once.
     pub fn in_batches_of(look_batch: usize) -> Arc<Scripted> {
-        Arc::new(Scripted {
+        Arc::new(Scripted::with(look_batch, None))
+    }
+
+    /// One whose looks cost requests, of which it answers so many a second.
+    pub fn with_account(rate: u32) -> Arc<Scripted> {
+        let account = Account {
+            rate,
+            next: Mutex::new(Instant::now()),
+            looked: Mutex::default(),
+        };
+        Arc::new(Scripted::with(1, Some(account)))
+    }
+
+    fn with(look_batch: usize, account: Option<Account>) -> Scripted {
+        Scripted {
             capabilities: Capabilities {
                 dialect: "scripted",
                 variant: "",
@@ -100,7 +165,8 @@ impl Scripted {
             made: AtomicUsize::new(0),
             shows_all: AtomicBool::new(false),
             gate: Semaphore::new(1000),
-        })
+            account,
+        }
     }
 
     /// Its settings under a name.
@@ -165,6 +231,15 @@ impl Scripted {
     /// What was looked for so far, in order.
     pub fn targets(&self) -> Vec<Target> {
         self.targets.lock().unwrap().clone()
+    }
+
+    /// The longest time between two looks at one of these since the last question, or without a look until now; of a
+    /// cloud with an account.
+    pub fn longest(&self, is_asked: impl Fn(&str) -> bool) -> Duration {
+        let mut looked = self.account.as_ref().unwrap().looked.lock().unwrap();
+        let asked = looked.iter_mut().filter(|(id, _)| is_asked(id));
+        let gaps = asked.map(|(_, (last, longest))| std::mem::take(longest).max(last.elapsed()));
+        gaps.max().unwrap()
     }
 
     /// How often all connections were listed so far.
@@ -367,7 +442,7 @@ impl Dialect for Scripted {
         self.batches.fetch_add(1, Ordering::SeqCst);
         self.targets.lock().unwrap().extend_from_slice(targets);
         // What is true when the look begins is what it brings, however long it takes.
-        let answers: Vec<Answer> = targets
+        let mut answers: Vec<Answer> = targets
             .iter()
             .map(|target| {
                 let mut answer = self
@@ -389,6 +464,11 @@ impl Dialect for Scripted {
             })
             .collect();
         let _permit = self.gate.acquire().await.unwrap();
+        if let Some(account) = &self.account {
+            for (target, seen) in targets.iter().zip(&mut answers) {
+                account.pay_for(target, seen.as_mut().unwrap()).await;
+            }
+        }
         answers
     }
 

@@ -45,18 +45,17 @@ impl Setup {
 
     /// The same, but with these settings.
     pub fn with(settings: BackendSettings) -> Setup {
-        let cloud = Scripted::new();
-        Setup::of(Arc::clone(&cloud), cloud, settings)
+        Setup::of(Scripted::new(), settings)
     }
 
     /// Over this cloud.
     pub fn over(cloud: Arc<Scripted>) -> Setup {
-        Setup::of(Arc::clone(&cloud), cloud, Scripted::settings("a"))
+        Setup::of(cloud, Scripted::settings("a"))
     }
 
-    /// Over a dialect that asks this cloud.
-    pub fn of(cloud: Arc<Scripted>, dialect: Arc<dyn Dialect>, settings: BackendSettings) -> Setup {
+    fn of(cloud: Arc<Scripted>, settings: BackendSettings) -> Setup {
         let backend = settings.name.clone();
+        let dialect: Arc<dyn Dialect> = cloud.clone();
         let gateway = Gateway::start(vec![(settings, dialect)], HEARTBEAT);
         Setup {
             cloud,

@@ -19,7 +19,7 @@ use isthmus::{
 use std::time::Duration;
 use support::{
     clouds::{self, PSK, References},
-    running::{Running, Watching},
+    running::{Running, Watching, id_of, reason},
 };
 use tonic::{Code, Request};
 use tonic_types::StatusExt;
@@ -52,20 +52,8 @@ impl Nsx {
             .watch(&name, Goal::Config, &token)
             .await
             .unwrap();
-        (id(&name), watch)
+        (id_of(&name), watch)
     }
-}
-
-fn id(name: &str) -> String {
-    name.rsplit('/').next().unwrap().to_owned()
-}
-
-fn reason(status: &tonic::Status) -> String {
-    let info = status
-        .get_details_error_info()
-        .expect("every error has an ErrorInfo");
-    assert_eq!(info.domain, "isthmus");
-    info.reason
 }
 
 #[tokio::test]
@@ -117,7 +105,7 @@ async fn write_elsewhere(cloud: &NsxSimulator, kind: Kind, id: &str) -> String {
 async fn what_somebody_else_wrote_to_nsx_is_watched_by_its_request_id() {
     let nsx = nsx().await;
     let (name, token) = nsx.create().await;
-    nsx.cloud.state().finish(&id(&name));
+    nsx.cloud.state().finish(&id_of(&name));
     let created = nsx.running.watch(&name, Goal::Config, &token).await;
     created.unwrap().end().await;
     let state = nsx.cloud.state();
@@ -126,12 +114,12 @@ async fn what_somebody_else_wrote_to_nsx_is_watched_by_its_request_id() {
     profile["id"] = "6c9a3f0e-6d9e-4d8b-9c54-0c1e6a8f5d11".into();
     profile["_system_owned"] = false.into();
     let profile = state.plant(Kind::IkeProfile, profile);
-    let session = state.object(Kind::Session, &id(&name)).unwrap();
+    let session = state.object(Kind::Session, &id_of(&name)).unwrap();
     let referred = |field: &str| session[field].as_str().unwrap().to_owned();
     let refers = serde_json::json!({ "ike_profile_id": profile });
     state.alter(Kind::PeerEndpoint, &referred("peer_endpoint_id"), refers);
     for (kind, object) in [
-        (Kind::Session, id(&name)),
+        (Kind::Session, id_of(&name)),
         (Kind::PeerEndpoint, referred("peer_endpoint_id")),
         (Kind::LocalEndpoint, referred("local_endpoint_id")),
         (Kind::Service, referred("ipsec_vpn_service_id")),
@@ -149,7 +137,7 @@ async fn what_somebody_else_wrote_to_nsx_is_watched_by_its_request_id() {
             .await
             .unwrap()
             .into_inner();
-        nsx.cloud.state().advance(&id(&name));
+        nsx.cloud.state().advance(&id_of(&name));
         let seen = client
             .get_realization(pb::GetRealizationRequest {
                 name: name.clone(),
@@ -163,7 +151,7 @@ async fn what_somebody_else_wrote_to_nsx_is_watched_by_its_request_id() {
             .unwrap();
         assert_eq!(seen.state(), State::InProgress, "{kind:?}");
         assert_eq!(seen.upstream_request_ids, [request_id], "{kind:?}");
-        nsx.cloud.state().finish(&id(&name));
+        nsx.cloud.state().finish(&id_of(&name));
         let mut outcome = None;
         while let Some(message) = stream.message().await.unwrap() {
             outcome = message.outcome.or(outcome);
@@ -216,7 +204,7 @@ async fn an_openstack_connection_comes_up_and_goes() {
     let (connection, token) = running.create("os-a", wanted).await.unwrap();
     assert_eq!(connection.description, "");
     let name = connection.name;
-    let id = id(&name);
+    let id = id_of(&name);
     let mut watch = running.watch(&name, Goal::TunnelUp, &token).await.unwrap();
     watch.until(State::Pending).await;
     cloud.state().agent_reports(&id, "DOWN");
@@ -248,7 +236,7 @@ async fn an_update_of_neutron_is_assumed_after_a_quiet_time() {
     let running = Running::start(vec![clouds::openstack("os-a", &cloud)]).await;
     let wanted = References::of(&cloud).connection("os-a");
     let (connection, _) = running.create("os-a", wanted).await.unwrap();
-    let id = id(&connection.name);
+    let id = id_of(&connection.name);
     cloud.state().agent_reports(&id, "DOWN");
     cloud.state().agent_reports(&id, "ACTIVE");
     let change = pb::UpdateConnectionRequest {
@@ -343,7 +331,7 @@ async fn two_hundred_watchers_cost_the_cloud_no_more_than_one() {
         many <= one + one / 3,
         "{many} requests for 200 watchers, {one} for one"
     );
-    nsx.cloud.state().finish(&id(&name));
+    nsx.cloud.state().finish(&id_of(&name));
     for watch in watches {
         let (_, outcome) = watch.end().await;
         assert_eq!(outcome.result(), pb::outcome::Result::Succeeded);

@@ -1,8 +1,11 @@
 //! Filters and orders.
 
 use crate::{
-    setup::{Bench, all, fields, on_both},
-    support::cloud::{Cloud, openstack},
+    setup::{Bench, all, on_both},
+    support::{
+        cloud::{Cloud, openstack},
+        running::fields,
+    },
 };
 use isthmus::grpc::pb;
 use std::collections::BTreeSet;
@@ -56,6 +59,7 @@ async fn a_filter_means_the_same_everywhere(cloud: &dyn Cloud) {
         assert_eq!(found, sorted(expected), "{filter}");
     }
     let one = bench
+        .running
         .get(&bench.list(&all()).await.unwrap().connections[0].name)
         .await
         .unwrap();

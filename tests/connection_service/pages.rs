@@ -1,10 +1,10 @@
 //! Pages stand still, and a token is for one list.
 
 use crate::{
-    setup::{Bench, all, fields, id, nsx, on_both, reason},
+    setup::{Bench, all, nsx, on_both},
     support::{
         cloud::{Cloud, openstack},
-        running::Running,
+        running::{Running, fields, id_of, reason},
     },
 };
 use http::Method;
@@ -33,7 +33,7 @@ async fn pages_stand_still_while_rows_vanish(cloud: &dyn Cloud) {
         .walk(all(), |found| {
             // Of the page just read the first and the last, so that whatever counts is two off.
             for at in [found.len() - 3, found.len() - 1] {
-                cloud.vanish(id(&found[at].name));
+                cloud.vanish(&id_of(&found[at].name));
                 gone += 1;
             }
         })
@@ -62,7 +62,7 @@ async fn pages_stand_still_while_rows_leave_the_filter(cloud: &dyn Cloud) {
         let mut renamed = Vec::new();
         let found = bench
             .walk(request, |found| {
-                let last = id(&found[found.len() - 1].name).to_owned();
+                let last = id_of(&found[found.len() - 1].name).to_owned();
                 cloud.rename(&last, "unwanted then");
                 renamed.push(last);
             })
@@ -156,7 +156,7 @@ async fn a_session_that_vanishes_during_a_walk_of_cursors_hides_no_other() {
             tokio::task::yield_now().await;
         }
         // The first page had it; what follows moves up by one, past the cursor.
-        cloud.vanish(id(&made[0]));
+        cloud.vanish(&id_of(&made[0]));
         gate.open();
     };
     let (listed, ()) = tokio::join!(listing, vanishing);

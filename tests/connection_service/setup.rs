@@ -2,12 +2,11 @@
 
 use crate::support::{
     cloud::{self, Cloud},
-    running::Running,
+    running::{Running, id_of},
 };
 use http::Method;
 use isthmus::{grpc::pb, simulator::nsx::NsxSimulator};
 use tonic::Status;
-use tonic_types::StatusExt;
 
 /// An NSX on which what is deleted goes step by step.
 pub fn nsx() -> NsxSimulator {
@@ -35,16 +34,8 @@ impl Bench<'_> {
             ..self.cloud.wanted("a")
         };
         let (made, _) = self.running.create("a", wanted).await.unwrap();
-        self.cloud.settle(id(&made.name));
+        self.cloud.settle(&id_of(&made.name));
         made.name
-    }
-
-    pub async fn get(&self, name: &str) -> Result<pb::Connection, Status> {
-        let request = pb::GetConnectionRequest {
-            name: name.to_owned(),
-        };
-        let answer = self.running.connections().get_connection(request).await?;
-        Ok(answer.into_inner().connection.unwrap())
     }
 
     pub async fn list(
@@ -128,25 +119,6 @@ pub fn all() -> pb::ListConnectionsRequest {
         page_size: 3,
         ..Default::default()
     }
-}
-
-pub fn id(name: &str) -> &str {
-    name.rsplit('/').next().unwrap()
-}
-
-pub fn reason(status: &Status) -> String {
-    status
-        .get_details_error_info()
-        .expect("every error has an ErrorInfo")
-        .reason
-}
-
-pub fn fields(status: &Status) -> Vec<String> {
-    let request = status
-        .get_details_bad_request()
-        .expect("the fields at fault");
-    let each = request.field_violations.into_iter();
-    each.map(|violation| violation.field).collect()
 }
 
 /// Runs each of these on both clouds.

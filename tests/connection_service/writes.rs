@@ -1,8 +1,11 @@
 //! Masks, etags, what is missing, and what is only validated.
 
 use crate::{
-    setup::{Bench, fields, id, on_both, reason},
-    support::cloud::Cloud,
+    setup::{Bench, on_both},
+    support::{
+        cloud::Cloud,
+        running::{fields, id_of, reason},
+    },
 };
 use isthmus::grpc::pb;
 use tonic::Code;
@@ -20,7 +23,7 @@ on_both! {
 async fn a_mask_changes_what_it_names(cloud: &dyn Cloud) {
     let bench = Bench::over(cloud).await;
     let name = bench.made("before").await;
-    let before = bench.get(&name).await.unwrap();
+    let before = bench.running.get(&name).await.unwrap();
     let change = pb::Connection {
         name: name.clone(),
         display_name: "after".into(),
@@ -35,8 +38,8 @@ async fn a_mask_changes_what_it_names(cloud: &dyn Cloud) {
         .update(change, &["display_name"], false)
         .await
         .unwrap();
-    cloud.settle(id(&name));
-    let after = bench.get(&name).await.unwrap();
+    cloud.settle(&id_of(&name));
+    let after = bench.running.get(&name).await.unwrap();
     assert_eq!(
         (after.display_name.as_str(), after.description.as_str()),
         ("after", "")
@@ -59,8 +62,8 @@ async fn a_mask_changes_what_it_names(cloud: &dyn Cloud) {
     };
     // Without a mask, what is set.
     bench.update(described, &[], false).await.unwrap();
-    cloud.settle(id(&name));
-    let after = bench.get(&name).await.unwrap();
+    cloud.settle(&id_of(&name));
+    let after = bench.running.get(&name).await.unwrap();
     assert_eq!(
         (after.display_name.as_str(), after.description.as_str()),
         ("after", "for the branch")
@@ -70,7 +73,7 @@ async fn a_mask_changes_what_it_names(cloud: &dyn Cloud) {
         ..Default::default()
     };
     bench.update(reset, &["description"], false).await.unwrap();
-    assert_eq!(bench.get(&name).await.unwrap().description, "");
+    assert_eq!(bench.running.get(&name).await.unwrap().description, "");
 }
 
 /// A mask that names what is not there, cannot be changed or has no default is refused, all at once.
@@ -110,7 +113,7 @@ async fn a_wrong_mask_is_refused(cloud: &dyn Cloud) {
 async fn an_etag_must_be_current(cloud: &dyn Cloud) {
     let bench = Bench::over(cloud).await;
     let name = bench.made("first").await;
-    let old = bench.get(&name).await.unwrap().etag;
+    let old = bench.running.get(&name).await.unwrap().etag;
     let named = |display_name: &str, etag: &str| pb::Connection {
         name: name.clone(),
         display_name: display_name.into(),
@@ -121,8 +124,8 @@ async fn an_etag_must_be_current(cloud: &dyn Cloud) {
         .update(named("second", &old), &["display_name"], false)
         .await
         .unwrap();
-    cloud.settle(id(&name));
-    let current = bench.get(&name).await.unwrap().etag;
+    cloud.settle(&id_of(&name));
+    let current = bench.running.get(&name).await.unwrap().etag;
     let writes = bench.writes();
     for validate_only in [true, false] {
         let status = bench
@@ -145,7 +148,10 @@ async fn an_etag_must_be_current(cloud: &dyn Cloud) {
         (Code::Aborted, "STALE_ETAG")
     );
     assert_eq!(bench.writes(), writes, "a stale etag writes nothing");
-    assert_eq!(bench.get(&name).await.unwrap().display_name, "second");
+    assert_eq!(
+        bench.running.get(&name).await.unwrap().display_name,
+        "second"
+    );
     assert_ne!(bench.delete(delete(&current)).await.unwrap(), "");
 }
 
@@ -260,5 +266,8 @@ async fn what_is_only_validated_writes_nothing(cloud: &dyn Cloud) {
     );
 
     assert_eq!((bench.writes(), cloud.connections().len()), (writes, count));
-    assert_eq!(bench.get(&name).await.unwrap().display_name, "branch");
+    assert_eq!(
+        bench.running.get(&name).await.unwrap().display_name,
+        "branch"
+    );
 }

@@ -147,9 +147,7 @@ impl Bench {
 
     /// Reads the etag of the first connection.
     pub async fn read_etag(&mut self) {
-        let request = pb::GetConnectionRequest { name: self.name() };
-        let answer = self.running.connections().get_connection(request).await;
-        self.etag = answer.unwrap().into_inner().connection.unwrap().etag;
+        self.etag = self.running.get(&self.name()).await.unwrap().etag;
         self.forget_requests();
     }
 

@@ -193,13 +193,11 @@ impl Cell<'_> {
                 found.map_or("?", |(_, word)| word)
             }
             Act::Get | Act::GetExpired => {
-                let name = bench.name();
-                let request = pb::GetConnectionRequest { name };
-                running.connections().get_connection(request).await?;
+                running.get(&bench.name()).await?;
                 "ok"
             }
             Act::List => {
-                let listed = list(bench).await?;
+                let listed = bench.running.list(BACKEND).await?;
                 assert_eq!(listed.connections.len(), bench.ids.len());
                 "ok"
             }
@@ -546,8 +544,7 @@ impl Cell<'_> {
         if rests || !bench.cloud.connections().is_empty() {
             return;
         }
-        let request = pb::GetConnectionRequest { name: bench.name() };
-        let read = bench.running.connections().get_connection(request).await;
+        let read = bench.running.get(&bench.name()).await;
         assert_eq!(read.unwrap_err().code(), tonic::Code::NotFound);
         let deadline = Instant::now() + Duration::from_secs(10);
         while !bench.cloud.peers().is_empty() {
@@ -639,18 +636,15 @@ impl Cell<'_> {
     /// Another backend of the same gateway answers as ever.
     async fn nobody_else_notices(&self, bench: &Bench) {
         for _ in 0..3 {
-            let request = pb::GetConnectionRequest {
-                name: self.bystander.name.clone(),
-            };
-            let mut client = bench.running.connections();
-            let answer = timeout(Duration::from_secs(5), client.get_connection(request)).await;
+            let read = bench.running.get(&self.bystander.name);
+            let answer = timeout(Duration::from_secs(5), read).await;
             answer.expect("the other backend answers in time").unwrap();
         }
     }
 
     /// The fault is over: the backend serves again, or rests because its login was refused, and says so.
     async fn goes_on(&self, bench: &Bench) {
-        let Err(status) = list(bench).await else {
+        let Err(status) = bench.running.list(BACKEND).await else {
             return;
         };
         let reason = status.get_details_error_info().unwrap().reason;
@@ -690,15 +684,6 @@ impl World {
             first_peer: text(&bench.peers).unwrap_or_default(),
         }
     }
-}
-
-async fn list(bench: &Bench) -> Result<pb::ListConnectionsResponse, Status> {
-    let request = pb::ListConnectionsRequest {
-        parent: format!("backends/{BACKEND}"),
-        ..pb::ListConnectionsRequest::default()
-    };
-    let answer = bench.running.connections().list_connections(request).await;
-    answer.map(tonic::Response::into_inner)
 }
 
 /// The request of a caller who does not wait for ever: where a backend's own timeout is long, a lost write is looked

@@ -43,32 +43,6 @@ pub async fn made(running: &Running) -> (String, String) {
     (answer.connection.unwrap().name, answer.write_token)
 }
 
-/// Reads a connection.
-pub async fn get(running: &Running, name: &str) -> Result<pb::Connection, Status> {
-    let request = pb::GetConnectionRequest {
-        name: name.to_owned(),
-    };
-    let answer = running.connections().get_connection(request).await?;
-    Ok(answer.into_inner().connection.unwrap())
-}
-
-/// Changes these fields of a connection.
-pub async fn update(
-    running: &Running,
-    connection: pb::Connection,
-    paths: &[&str],
-) -> Result<pb::UpdateConnectionResponse, Status> {
-    let request = pb::UpdateConnectionRequest {
-        connection: Some(connection),
-        update_mask: Some(prost_types::FieldMask {
-            paths: paths.iter().map(|&path| path.to_owned()).collect(),
-        }),
-        validate_only: false,
-    };
-    let answer = running.connections().update_connection(request).await?;
-    Ok(answer.into_inner())
-}
-
 /// Gives a connection another name, and an MTU that an agent has to bring into effect: the write's token.
 pub async fn change(running: &Running, name: &str, display_name: &str) -> Result<String, Status> {
     let connection = pb::Connection {
@@ -77,7 +51,7 @@ pub async fn change(running: &Running, name: &str, display_name: &str) -> Result
         mtu: Some(1400),
         ..pb::Connection::default()
     };
-    let answer = update(running, connection, &["display_name", "mtu"]).await?;
+    let answer = running.update(connection, &["display_name", "mtu"]).await?;
     Ok(answer.write_token)
 }
 
@@ -97,16 +71,6 @@ pub async fn list(
     Ok(answer.into_inner())
 }
 
-/// Where a connection stands, looked at now.
-pub async fn look(running: &Running, name: &str) -> Result<pb::Realization, Status> {
-    let request = pb::GetRealizationRequest {
-        name: name.to_owned(),
-        ..pb::GetRealizationRequest::default()
-    };
-    let answer = running.realizations().get_realization(request).await?;
-    Ok(answer.into_inner().realization.unwrap())
-}
-
 /// Removes a connection, and sees it gone.
 pub async fn remove(running: &Running, name: &str) {
     let token = running.delete(name).await.unwrap();
@@ -120,26 +84,8 @@ pub async fn remove(running: &Running, name: &str) {
     );
 }
 
-/// The reason of an error.
-#[track_caller]
-pub fn reason(status: &Status) -> String {
-    let info = status
-        .get_details_error_info()
-        .expect("every error has an ErrorInfo");
-    assert_eq!(info.domain, "isthmus");
-    info.reason
-}
-
 /// One entry of an error's metadata; empty if it is not there.
 pub fn metadata(status: &Status, key: &str) -> String {
     let info = status.get_details_error_info().unwrap();
     info.metadata.get(key).cloned().unwrap_or_default()
-}
-
-/// The fields an error names.
-pub fn fields(status: &Status) -> Vec<String> {
-    let details = status.get_details_bad_request();
-    let violations = details.map_or_else(Vec::new, |details| details.field_violations);
-    let each = violations.into_iter();
-    each.map(|violation| violation.field).collect()
 }

@@ -125,11 +125,6 @@ pub fn name_of(id: &str) -> String {
     format!("backends/{BACKEND}/connections/{id}")
 }
 
-/// The id in a full name.
-pub fn id_of(name: &str) -> String {
-    name.rsplit('/').next().unwrap().to_owned()
-}
-
 /// Who logs in.
 #[derive(Debug, Clone)]
 pub struct Login {

@@ -1,10 +1,11 @@
 //! Tokens of 20 seconds, for minutes; and the quiet window at its stated length.
 
 use crate::{
-    calls::{change, gateway_with, get, made, remove},
-    cloud::{self, Knobs, Login, STABLE, id_of, reports, seeded_connection},
+    calls::{change, gateway_with, made, remove},
+    cloud::{self, Knobs, Login, STABLE, reports, seeded_connection},
     logins::through,
     operator,
+    support::running::id_of,
     tap::Tap,
 };
 use isthmus::{
@@ -21,12 +22,12 @@ async fn a_token_that_ended_while_nobody_asked_is_replaced() {
     let tap = Tap::start().await;
     let running = gateway_with(through(&tap, &Login::demo())).await;
     let name = seeded_connection("DEMO");
-    get(&running, &name).await.unwrap();
+    running.get(&name).await.unwrap();
     let first = tap.tokens();
     assert_eq!(first.len(), 1);
     // Until it is refused is not waited for here, but for the time that Keystone has told.
     tokio::time::sleep(Duration::from_secs(21)).await;
-    get(&running, &name).await.unwrap();
+    running.get(&name).await.unwrap();
     let tokens = tap.tokens();
     assert!(
         tokens.len() >= 2 && tokens[0] == first[0],

@@ -1,10 +1,13 @@
 //! Made, watched, read, and removed, in every state there is.
 
 use crate::{
-    calls::{change, create, gateway, get, made, metadata, reason, remove},
-    cloud::{self, BACKEND, FRESH, Login, id_of, reports, seeded, seeded_connection},
+    calls::{change, create, gateway, made, metadata, remove},
+    cloud::{self, BACKEND, FRESH, Login, reports, seeded, seeded_connection},
     operator,
-    support::clouds::PSK,
+    support::{
+        clouds::PSK,
+        running::{id_of, reason},
+    },
 };
 use futures_util::future::join_all;
 use isthmus::grpc::pb::{self, Goal, RealizationState as State};
@@ -58,7 +61,7 @@ async fn a_connection_on_a_real_neutron_comes_up_under_watch_and_goes_again() {
     );
 
     remove(&running, &name).await;
-    let gone = get(&running, &name).await.unwrap_err();
+    let gone = running.get(&name).await.unwrap_err();
     assert_eq!(gone.code(), Code::NotFound);
 }
 
@@ -91,7 +94,7 @@ async fn a_connection_can_be_removed_in_every_state() {
         if let Some(report) = report {
             reports(&id_of(&name), report);
         }
-        let seen = crate::calls::look(&running, &name).await.unwrap();
+        let seen = running.look(&name).await.unwrap();
         assert_eq!(
             (seen.native_state.as_str(), seen.state()),
             (native, state),
@@ -108,7 +111,7 @@ async fn a_connection_can_be_removed_in_every_state() {
             let failed_by_itself = native == "ERROR" && code == "UPSTREAM_ERROR";
             assert!(failed_by_itself || code == "SUPERSEDED", "{native}: {code}");
         }
-        let gone = get(&running, &name).await.unwrap_err();
+        let gone = running.get(&name).await.unwrap_err();
         assert_eq!(gone.code(), Code::NotFound, "{native}");
         let again = running.delete(&name).await.unwrap_err();
         assert_eq!(
@@ -169,7 +172,7 @@ async fn one_made_disabled_is_disabled_and_can_only_be_removed() {
 async fn nothing_of_a_connection_that_others_made_is_lost_but_its_key() {
     let _shared = cloud::shared().await;
     let running = gateway(&Login::demo()).await;
-    let read = get(&running, &seeded_connection("DEMO")).await.unwrap();
+    let read = running.get(&seeded_connection("DEMO")).await.unwrap();
     let path = format!(
         "vpn/ipsec-site-connections/{}",
         seeded("DEMO", "CONNECTION")

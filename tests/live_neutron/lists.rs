@@ -2,7 +2,8 @@
 
 use crate::{
     calls::{gateway, list},
-    cloud::{self, BACKEND, Login, id_of, name_of, seeded},
+    cloud::{self, BACKEND, Login, name_of, seeded},
+    support::running::id_of,
 };
 use isthmus::grpc::pb;
 use std::{

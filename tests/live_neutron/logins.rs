@@ -1,10 +1,10 @@
 //! Passwords that are wrong, and tokens that are taken back.
 
 use crate::{
-    calls::{gateway, gateway_with, get, made, metadata, reason, remove},
-    cloud::{self, Login, id_of, reports, seeded_connection},
+    calls::{gateway, gateway_with, made, metadata, remove},
+    cloud::{self, Login, reports, seeded_connection},
     operator,
-    support::running::Watching,
+    support::running::{Watching, id_of, reason},
     tap::Tap,
 };
 use isthmus::{
@@ -35,7 +35,7 @@ async fn a_wrong_password_is_tried_twice_and_is_nobodys_outcome() {
     let running = gateway_with(settings).await;
     let name = seeded_connection("DEMO");
     for _ in 0..5 {
-        let error = get(&running, &name).await.unwrap_err();
+        let error = running.get(&name).await.unwrap_err();
         assert_eq!(
             (error.code(), reason(&error).as_str()),
             (Code::Internal, "UPSTREAM_AUTH")
@@ -92,7 +92,7 @@ async fn a_revoked_token_is_replaced_without_a_word() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         println!("a revoked token was replaced after {:?}", begun.elapsed());
-        get(&running, &name).await.unwrap();
+        running.get(&name).await.unwrap();
     }
     reports(&id_of(&name), "ACTIVE");
     no_hiccup(&mut watch, State::Active).await;
@@ -119,7 +119,10 @@ async fn a_project_that_is_not_there_is_a_refused_login() {
         project: "nowhere".to_owned(),
         ..Login::demo()
     };
-    let error = get(&gateway(&nowhere).await, &seeded_connection("DEMO")).await;
+    let error = gateway(&nowhere)
+        .await
+        .get(&seeded_connection("DEMO"))
+        .await;
     let error = error.unwrap_err();
     assert_eq!(
         (error.code(), reason(&error).as_str()),

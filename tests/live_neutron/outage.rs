@@ -1,9 +1,9 @@
 //! The plug of Neutron is pulled for half a minute, in the middle of fifty watches.
 
 use crate::{
-    calls::{change, create, gateway_with, get, made, reason},
-    cloud::{self, Knobs, Login, id_of, name_of, reports, seeded},
-    support::running::Running,
+    calls::{change, create, gateway_with, made},
+    cloud::{self, Knobs, Login, name_of, reports, seeded},
+    support::running::{Running, id_of, reason},
 };
 use isthmus::{
     core::settings::PollSettings,
@@ -166,7 +166,7 @@ async fn half_a_minute_without_neutron_makes_no_outcome_and_ends_no_watch() {
         reports(&watch.id, "ACTIVE");
     }
     for refused in [
-        get(&running, &name).await.unwrap_err(),
+        running.get(&name).await.unwrap_err(),
         change(&running, &name, "x").await.unwrap_err(),
         create(&running, |_| {}).await.unwrap_err(),
         running.delete(&name).await.unwrap_err(),

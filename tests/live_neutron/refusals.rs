@@ -1,12 +1,13 @@
 //! Every refusal of a connection that the reference notes know of, as the caller of the gateway sees it.
 
 use crate::{
-    calls::{
-        change, create, fields, gateway, get, list, look, made, metadata, reason, remove, update,
-    },
-    cloud::{self, BACKEND, Login, id_of, name_of, reports, seeded},
+    calls::{change, create, gateway, list, made, metadata, remove},
+    cloud::{self, BACKEND, Login, name_of, reports, seeded},
     operator::{self, User},
-    support::clouds::PSK,
+    support::{
+        clouds::PSK,
+        running::{fields, id_of, reason},
+    },
 };
 use isthmus::grpc::pb;
 use reqwest::Method;
@@ -621,7 +622,7 @@ async fn each_refusal_to_change_or_show_one_says_why_and_where() {
             ..pb::Connection::default()
         };
         edit(&mut connection);
-        match update(&running, connection, &[path]).await {
+        match running.update(connection, &[path]).await {
             Err(error) => note(what, error, *expected),
             Ok(_) => panic!("{what} was taken"),
         }
@@ -643,10 +644,10 @@ async fn each_refusal_to_change_or_show_one_says_why_and_where() {
     let removed = id_of(&name);
     for id in [removed.as_str(), NOWHERE, "no-uuid"] {
         let name = name_of(id);
-        note(id, get(&running, &name).await.unwrap_err(), missing);
+        note(id, running.get(&name).await.unwrap_err(), missing);
         if id != removed {
             // Of what this gateway removed it says that it is gone.
-            note(id, look(&running, &name).await.unwrap_err(), missing);
+            note(id, running.look(&name).await.unwrap_err(), missing);
         }
         note(id, change(&running, &name, "x").await.unwrap_err(), missing);
         note(id, running.delete(&name).await.unwrap_err(), missing);

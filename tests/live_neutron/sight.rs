@@ -1,12 +1,10 @@
 //! Accounts that are shown nothing. An empty list and a 404 must never become "removed".
 
 use crate::{
-    calls::{
-        change, create, gateway, gateway_with, get, list, look, made, metadata, reason, remove,
-    },
+    calls::{change, create, gateway, gateway_with, list, made, metadata, remove},
     cloud::{self, BACKEND, Login, seeded, seeded_connection},
     operator::{self, User},
-    support::running::Running,
+    support::running::{Running, reason},
     tap::Tap,
 };
 use isthmus::grpc::pb::{self, Goal, RealizationState as State};
@@ -26,9 +24,9 @@ fn is_blind(error: &Status, what: &str, expected: &str) {
 
 /// No call of an account that is shown nothing may say that there is nothing.
 async fn says_nothing_false(running: &Running, name: &str, expected: &str) {
-    is_blind(&get(running, name).await.unwrap_err(), "get", expected);
+    is_blind(&running.get(name).await.unwrap_err(), "get", expected);
     is_blind(&list(running, 10, "").await.unwrap_err(), "list", expected);
-    is_blind(&look(running, name).await.unwrap_err(), "look", expected);
+    is_blind(&running.look(name).await.unwrap_err(), "look", expected);
     let update = change(running, name, "x").await.unwrap_err();
     is_blind(&update, "update", expected);
     let request = pb::DeleteConnectionRequest {
@@ -73,7 +71,7 @@ async fn a_reader_is_shown_nothing_and_nothing_is_removed_for_it() {
     assert_eq!(metadata(&refused, "upstream_code"), "PolicyNotAuthorized");
     assert_eq!(metadata(&refused, "upstream_status"), "403");
     let demo = gateway(&Login::demo()).await;
-    get(&demo, &seeded_connection("DEMO")).await.unwrap();
+    demo.get(&seeded_connection("DEMO")).await.unwrap();
 }
 
 #[ignore = "needs a real Neutron, see tests/live/openstack/README.md"]
@@ -113,7 +111,7 @@ async fn who_loses_the_role_that_sees_sees_nothing_removed() {
     assert_eq!(blind.assurance(), pb::Assurance::None);
     unknown_for(&mut watch, Duration::from_secs(10)).await;
     is_blind(
-        &get(&running, &name).await.unwrap_err(),
+        &running.get(&name).await.unwrap_err(),
         "get",
         "UPSTREAM_DENIED",
     );
@@ -144,8 +142,8 @@ async fn another_projects_connection_is_not_there_and_stays() {
         ..pb::DeleteConnectionRequest::default()
     };
     let missing = [
-        get(&running, &name).await.unwrap_err(),
-        look(&running, &name).await.unwrap_err(),
+        running.get(&name).await.unwrap_err(),
+        running.look(&name).await.unwrap_err(),
         change(&running, &name, "x").await.unwrap_err(),
         running
             .connections()
@@ -179,5 +177,5 @@ async fn another_projects_connection_is_not_there_and_stays() {
     assert!(!all.contains(&name) && all.contains(&seeded_connection("DEMO")));
     let other = gateway(&Login::other()).await;
     let id = seeded("OTHER", "CONNECTION");
-    get(&other, &cloud::name_of(&id)).await.unwrap();
+    other.get(&cloud::name_of(&id)).await.unwrap();
 }

@@ -2,9 +2,9 @@
 //! does.
 
 use crate::{
-    calls::{change, gateway, get, made, remove, update},
-    cloud::{self, Login, QUIET, id_of, reports},
-    support::running::Running,
+    calls::{change, gateway, made, remove},
+    cloud::{self, Login, QUIET, reports},
+    support::running::{Running, id_of},
 };
 use isthmus::grpc::pb::{self, Goal, RealizationState as State};
 use std::time::Instant;
@@ -54,10 +54,7 @@ async fn active_before_and_after_an_update_is_assumed_after_the_quiet_time() {
             "ASSUMED_AFTER_QUIET_TIME"
         )
     );
-    assert_eq!(
-        get(&running, &name).await.unwrap().display_name,
-        "branch 43"
-    );
+    assert_eq!(running.get(&name).await.unwrap().display_name, "branch 43");
 
     // A change that changes nothing has nothing to wait for.
     let begun = Instant::now();
@@ -119,7 +116,7 @@ async fn a_new_name_leaves_what_is_proven_as_it_was() {
         display_name: "branch 43".to_owned(),
         ..pb::Connection::default()
     };
-    let answer = update(&running, connection, &["display_name"]).await;
+    let answer = running.update(connection, &["display_name"]).await;
     let token = answer.unwrap().write_token;
     let watch = running.watch(&name, Goal::TunnelUp, &token).await.unwrap();
     let (_, outcome) = watch.end().await;
@@ -184,7 +181,8 @@ async fn switching_off_is_done_when_the_agent_has_done_it_and_on_again_alike() {
             admin_enabled: Some(enabled),
             ..pb::Connection::default()
         };
-        let answer = update(&running, connection, &["admin_enabled"])
+        let answer = running
+            .update(connection, &["admin_enabled"])
             .await
             .unwrap();
         running

@@ -2,9 +2,9 @@
 
 use crate::{
     calls::gateway_with,
-    cloud::{self, BACKEND, Login, id_of, script, variable},
+    cloud::{self, BACKEND, Login, script, variable},
     operator,
-    support::running::{Running, Watching},
+    support::running::{Running, Watching, id_of},
 };
 use isthmus::grpc::pb::{self, Goal, RealizationState as State, dead_peer_detection::Action};
 use reqwest::Method;

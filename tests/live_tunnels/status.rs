@@ -1,7 +1,7 @@
 //! Up when both ends have a tunnel and not before; down when they have none; nothing claimed of what is deleted.
 
 use crate::{
-    calls::{get, look, remove, update},
+    calls::remove,
     cloud::BACKEND,
     site::{KEY, QUIET, SEEN, Site, no_outcome_for},
 };
@@ -83,7 +83,7 @@ async fn with_a_wrong_key_it_stays_down() {
         ..pb::Connection::default()
     };
     drop(watch);
-    let answer = update(&running, corrected, &["peer.psk"]).await.unwrap();
+    let answer = running.update(corrected, &["peer.psk"]).await.unwrap();
     let watch = running.watch(&name, Goal::TunnelUp, &answer.write_token);
     let watch = watch.await.unwrap();
     customer.connects().await;
@@ -140,14 +140,14 @@ async fn of_a_deleted_connection_no_more_is_claimed_than_that_its_row_is_gone() 
     let last = states.last().unwrap();
     assert_eq!(last.state(), State::Deleted);
     assert!(last.assurance() <= pb::Assurance::IntentStored, "{last:?}");
-    let gone = get(&running, &goes).await.unwrap_err();
+    let gone = running.get(&goes).await.unwrap_err();
     assert_eq!(gone.code(), Code::NotFound);
 
     // The agent has reloaded for the one that stays by now, and the tunnel has outlived it.
     tokio::time::sleep(SEEN).await;
     second.ends(&goes).await.both(&site.network, "10.44.2.0/24");
     assert!(second.carries("10.44.2.0/24").await);
-    let other = look(&running, &stays).await.unwrap();
+    let other = running.look(&stays).await.unwrap();
     assert_eq!(other.state(), State::Active);
     remove(&running, &stays).await;
 }

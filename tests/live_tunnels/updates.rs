@@ -1,10 +1,10 @@
 //! A change of a connection, while the tunnel that was made before it is still there or comes again.
 
 use crate::{
-    calls::{remove, update},
-    cloud::{id_of, reports},
+    calls::remove,
+    cloud::reports,
     site::{KEY, QUIET, Site, selectors, until_the_cloud_says},
-    support::running::Running,
+    support::running::{Running, id_of},
 };
 use isthmus::grpc::pb::{
     self, Goal, RealizationState as State, dead_peer_detection::Action, outcome,
@@ -21,7 +21,7 @@ async fn move_to(running: &Running, name: &str, networks: &[&str]) -> String {
         selectors: Some(selectors(networks)),
         ..pb::Connection::default()
     };
-    let answer = update(running, connection, &["policy_based"]).await;
+    let answer = running.update(connection, &["policy_based"]).await;
     answer.unwrap().write_token
 }
 

@@ -17,6 +17,7 @@ use tonic::{
     Status, Streaming,
     transport::{Channel, Endpoint},
 };
+use tonic_types::StatusExt;
 
 /// The longest silence on a stream.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -130,6 +131,49 @@ impl Running {
         Ok((answer.connection.unwrap(), answer.write_token))
     }
 
+    /// Reads a connection.
+    pub async fn get(&self, name: &str) -> Result<pb::Connection, Status> {
+        let name = name.to_owned();
+        let request = pb::GetConnectionRequest { name };
+        let answer = self.connections().get_connection(request).await?;
+        Ok(answer.into_inner().connection.unwrap())
+    }
+
+    /// The first page of the connections of a backend.
+    pub async fn list(&self, backend: &str) -> Result<pb::ListConnectionsResponse, Status> {
+        let request = pb::ListConnectionsRequest {
+            parent: format!("backends/{backend}"),
+            ..pb::ListConnectionsRequest::default()
+        };
+        let answer = self.connections().list_connections(request).await?;
+        Ok(answer.into_inner())
+    }
+
+    /// Changes these fields of a connection.
+    pub async fn update(
+        &self,
+        connection: pb::Connection,
+        paths: &[&str],
+    ) -> Result<pb::UpdateConnectionResponse, Status> {
+        let request = pb::UpdateConnectionRequest {
+            connection: Some(connection),
+            update_mask: Some(mask(paths)),
+            validate_only: false,
+        };
+        let answer = self.connections().update_connection(request).await?;
+        Ok(answer.into_inner())
+    }
+
+    /// Where a connection stands, looked at now.
+    pub async fn look(&self, name: &str) -> Result<pb::Realization, Status> {
+        let request = pb::GetRealizationRequest {
+            name: name.to_owned(),
+            ..pb::GetRealizationRequest::default()
+        };
+        let answer = self.realizations().get_realization(request).await?;
+        Ok(answer.into_inner().realization.unwrap())
+    }
+
     /// Removes a connection: the write's token.
     pub async fn delete(&self, name: &str) -> Result<String, Status> {
         let request = pb::DeleteConnectionRequest {
@@ -164,6 +208,36 @@ impl Running {
             .into_inner();
         Ok(Watching { stream })
     }
+}
+
+/// The mask of these fields.
+pub fn mask(paths: &[&str]) -> prost_types::FieldMask {
+    prost_types::FieldMask {
+        paths: paths.iter().map(|&path| path.to_owned()).collect(),
+    }
+}
+
+/// The id at the end of a name.
+pub fn id_of(name: &str) -> String {
+    name.rsplit('/').next().unwrap().to_owned()
+}
+
+/// The reason of an error.
+#[track_caller]
+pub fn reason(status: &Status) -> String {
+    let info = status
+        .get_details_error_info()
+        .expect("every error has an ErrorInfo");
+    assert_eq!(info.domain, "isthmus");
+    info.reason
+}
+
+/// The fields an error names.
+pub fn fields(status: &Status) -> Vec<String> {
+    let details = status.get_details_bad_request();
+    let violations = details.map_or_else(Vec::new, |details| details.field_violations);
+    let each = violations.into_iter();
+    each.map(|violation| violation.field).collect()
 }
 
 /// One watch, as its client sees it.

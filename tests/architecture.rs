@@ -6,13 +6,15 @@
 mod cycles;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
 
 /// Who may not name whom.
 const FORBIDDEN: &[(&str, &[&str])] = &[
+    // The words that core and rest have in common for an account, which is how neither needs the other.
+    ("src/account.rs", &["crate"]),
     (
         "src/model",
         &[
@@ -119,6 +121,13 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// The dialects, each with the folder of what its family shares if it is one of several. Whatever they are in, the
+/// members of a family do not name each other, and what they share names none of them.
+const DIALECTS: &[&[&str]] = &[&["openstack"], &["nsx"]];
+
+/// Files that not every dialect has: data about variants, and what the APIs of one family have in common.
+const NOT_IN_EVERY_DIALECT: &[&str] = &["variant.rs", "api_error.rs", "body.rs", "paging.rs"];
+
 /// The core knows no dialect and no cloud, not even by name.
 const CORE_NEVER_SAYS: &[&str] = &["nsx", "openstack", "neutron"];
 
@@ -186,10 +195,11 @@ fn sources(under: &str) -> Vec<PathBuf> {
         }
     }
     let mut found = Vec::new();
-    walk(
-        &Path::new(env!("CARGO_MANIFEST_DIR")).join(under),
-        &mut found,
-    );
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(under);
+    if path.is_file() {
+        return vec![path];
+    }
+    walk(&path, &mut found);
     assert!(
         !found.is_empty(),
         "{under} has no sources: is the table out of date?"
@@ -295,31 +305,77 @@ fn nothing_is_imported_by_climbing() {
     }
 }
 
+/// The files right in a folder of `src/dialects`, by name.
+fn files_of(folder: &str) -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("src/dialects")
+        .join(folder);
+    fs::read_dir(folder)
+        .expect("the dialect is there")
+        .map(|entry| entry.expect("it can be read").path())
+        // A folder holds the parts of a file, or its tests, which one dialect may need and the other not.
+        .filter(|path| path.is_file())
+        .map(|path| {
+            path.file_name()
+                .expect("it has a name")
+                .to_string_lossy()
+                .into_owned()
+        })
+        .collect()
+}
+
 #[test]
 fn dialects_have_the_same_file_names() {
-    let files = |dialect: &str| {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("src/dialects")
-            .join(dialect);
-        let mut names: Vec<String> = fs::read_dir(folder)
-            .expect("the dialect is there")
-            .map(|entry| entry.expect("it can be read").path())
-            // A folder holds a file's tests, which one dialect may need and the other not.
-            .filter(|path| path.is_file())
-            .map(|path| {
-                path.file_name()
-                    .expect("it has a name")
-                    .to_string_lossy()
-                    .into_owned()
-            })
-            .collect();
+    let names = |folders: &[&str]| {
+        let mut names: Vec<String> = folders.iter().flat_map(|it| files_of(it)).collect();
+        names.retain(|name| !NOT_IN_EVERY_DIALECT.contains(&name.as_str()));
         names.sort();
+        // A dialect of a family has a `mod.rs` of its own. Any other question is answered in one place.
+        if folders.len() > 1 {
+            let at = names.iter().position(|name| name == "mod.rs");
+            names.remove(at.expect("a folder has a `mod.rs`"));
+        }
         names
     };
-    let openstack: Vec<String> =
-        // Data about its variants, which only this dialect has.
-        files("openstack").into_iter().filter(|name| name != "variant.rs").collect();
-    assert_eq!(files("nsx"), openstack);
+    for dialect in DIALECTS {
+        assert_eq!(names(dialect), names(DIALECTS[0]), "{dialect:?}");
+    }
+}
+
+#[test]
+fn the_members_of_a_family_do_not_know_each_other() {
+    let mut wrong = Vec::new();
+    let families: BTreeSet<&str> = DIALECTS
+        .iter()
+        .filter(|folders| folders.len() > 1)
+        .map(|folders| folders[0])
+        .collect();
+    for family in families {
+        let members: Vec<&str> = DIALECTS
+            .iter()
+            .filter(|folders| folders[0] == family)
+            .filter_map(|folders| folders.get(1)?.strip_prefix(family)?.strip_prefix('/'))
+            .collect();
+        for path in sources(&format!("src/dialects/{family}")) {
+            let root = format!("src/dialects/{family}/");
+            let path = path.to_string_lossy().into_owned();
+            let (_, below) = path.split_once(&root).expect("it is in its family");
+            // The list of members.
+            if below == "mod.rs" {
+                continue;
+            }
+            let own = below.split('/').next();
+            for member in members.iter().filter(|member| own != Some(**member)) {
+                for (number, line) in code(Path::new(&path)) {
+                    let by_path = format!("{member}::");
+                    if line.contains(&by_path) || line.contains(&format!("{family}::{member}")) {
+                        wrong.push(format!("{path}:{number} names `{member}`: {line}"));
+                    }
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// Every example of what a cloud says is tried by a test, by its name or with its whole folder, and says where

@@ -7,8 +7,8 @@ use crate::{
     dialects::{
         login::{Alone, Logins, NoTicket, Ticket},
         nsx::{
+            api_error,
             config::{Credentials, Login},
-            error,
         },
     },
     rest::{
@@ -210,11 +210,10 @@ impl Auth {
         let sent = Instant::now();
         let answer = self.http.exchange(request, Priority::Login, call.deadline);
         let answer = answer.await.map_err(NoTicket::unanswered)?;
-        let secrets = [credentials.password.expose_secret()];
         if !answer.is_success() {
-            let refused = error::refused(&answer, error::Asked::Read, &secrets);
+            let refused = api_error::login_refused(&answer, credentials.password.expose_secret());
             // A login that was made all the same is one more session, and nothing else.
-            if error::is_of_its_manager(&answer, true) {
+            if api_error::is_of_its_manager(&answer, true) {
                 let refused = refused.during("logging in");
                 return Err(NoTicket::Away(Box::new((answer, refused))));
             }
@@ -224,7 +223,7 @@ impl Auth {
             return Err(NoTicket::Refused(refused.during("logging in")));
         }
         ticket_headers(&answer).ok_or_else(|| {
-            let broken = error::broken(&answer, "a login without cookie or X-XSRF-TOKEN");
+            let broken = api_error::broken(&answer, "a login without cookie or X-XSRF-TOKEN");
             NoTicket::Refused(broken.during("logging in"))
         })
     }

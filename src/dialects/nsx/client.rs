@@ -11,10 +11,11 @@ use crate::{
     dialects::{
         login::{NoAnswer, NoTicket},
         nsx::{
+            api_error,
             auth::{self, Auth},
             config::{Config, LIMITS},
-            error::{self, Asked},
         },
+        refusal::{LOGIN_REFUSED, unanswered},
     },
     rest::{
         answer::{Answer, Failure, FailureKind, Sent},
@@ -30,11 +31,6 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 use tokio::time::Instant;
-
-/// The collection of sessions.
-pub const SESSIONS: &str = "sessions";
-/// The collection of peer endpoints.
-pub const PEER_ENDPOINTS: &str = "peer-endpoints";
 
 /// The managers of one cluster, reached with one account.
 #[derive(Debug)]
@@ -102,7 +98,7 @@ impl Client {
     pub async fn send(&self, ask: Ask<'_>, call: &Call) -> Result<Answer, NoAnswer> {
         let send = |renews| self.send_at_once(&ask, renews, call);
         let is_refused = |answer: &Result<Answer, NoAnswer>| match answer {
-            Ok(answer) => error::is_login_refused(answer),
+            Ok(answer) => api_error::is_login_refused(answer),
             Err(none) => none.error.kind == ErrorKind::BackendAuth,
         };
         let logins = self.auth.logins();
@@ -123,11 +119,11 @@ impl Client {
             match self.send_to(index, ask, renews, call).await {
                 Ok(answer) => {
                     let is_read = ask.is_read();
-                    if !error::is_of_its_manager(&answer, is_read) {
+                    if !api_error::is_of_its_manager(&answer, is_read) {
                         if step > 0 {
                             self.current.store(index, Ordering::Relaxed);
                         }
-                        if error::is_of_its_manager(&answer, true) {
+                        if api_error::is_of_its_manager(&answer, true) {
                             // A write in doubt is asked of nobody else; what comes next is.
                             match count {
                                 1 => self.http.heed(&answer),
@@ -170,7 +166,7 @@ impl Client {
         let failure =
             failure.expect("there is at least one manager, and each either answers or fails");
         Err(NoAnswer {
-            error: error::unanswered(&failure),
+            error: unanswered(&failure),
             sent: failure.sent,
         })
     }
@@ -217,14 +213,14 @@ impl Client {
         let (ticket, _leave) = self.auth.ticket(index, call).await?;
         let mut sent = Instant::now();
         let mut answer = send(&ticket).await?;
-        if error::is_login_refused(&answer)
+        if api_error::is_login_refused(&answer)
             && renews
             && let Some(renewed) = self.auth.renewed(&ticket, index, call).await?
         {
             sent = Instant::now();
             answer = send(&renewed).await?;
         }
-        if error::is_login_refused(&answer) {
+        if api_error::is_login_refused(&answer) {
             self.auth.refused(sent, said(&answer, ask));
         } else {
             self.auth.logins().accepted(sent);
@@ -255,10 +251,12 @@ fn another_may_answer(failure: &Failure, is_read: bool) -> bool {
 
 /// What the cloud said when it refused the login: in its words, unless the request carried what they may quote.
 fn said(answer: &Answer, ask: &Ask<'_>) -> Upstream {
-    let refused = error::refused(answer, Asked::Read, &[]).context.upstream;
+    let refused = api_error::refused(answer, LOGIN_REFUSED, &[])
+        .context
+        .upstream;
     refused
         .filter(|_| !ask.has_body())
-        .unwrap_or_else(|| error::wordless(answer))
+        .unwrap_or_else(|| api_error::wordless(answer))
 }
 
 #[cfg(test)]

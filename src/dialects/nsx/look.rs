@@ -21,10 +21,11 @@ use crate::{
         error::Result,
     },
     dialects::nsx::{
-        client::{Ask, Client, SESSIONS},
+        body::Body,
+        client::{Ask, Client},
         error::{self, Asked},
         read, status,
-        wire::{Body, State, Status},
+        wire::{SESSIONS, State, Status},
     },
     model::{RealizationState, Sighting, Tunnel},
 };

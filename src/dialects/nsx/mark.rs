@@ -3,7 +3,7 @@
 //!
 //! Only the mark makes an object the gateway's. The nonce tells whose PUT moved the revision when its answer was lost.
 
-use crate::{core::dialect::Mark, dialects::nsx::wire::Body};
+use crate::{core::dialect::Mark, dialects::nsx::body::Body};
 use serde_json::{Map, Value, json};
 
 const SCOPE: &str = "isthmus";

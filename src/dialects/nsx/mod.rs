@@ -9,12 +9,15 @@
 //!
 //! A connection is a session with a peer endpoint of its own.
 
+mod api_error;
 mod auth;
+mod body;
 mod client;
 mod config;
 mod error;
 mod look;
 mod mark;
+mod paging;
 mod read;
 mod status;
 mod translate;

@@ -7,25 +7,23 @@ use crate::{
         filter::{Filter, Restriction},
     },
     dialects::nsx::{
-        client::{Ask, Client, PEER_ENDPOINTS, SESSIONS},
+        body::Body,
+        client::{Ask, Client},
         error::{self, Asked},
+        paging::{ListPage, Pages, Sureness},
         translate,
-        wire::{Body, ListPage},
+        wire::{PEER_ENDPOINTS, SESSIONS},
     },
     model::Connection,
-    rest::client::Answer,
+    rest::answer::Answer,
 };
 use futures_util::future::join_all;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The largest page NSX gives out.
-const LARGEST_PAGE: &str = "1000";
 /// Up to so many peer endpoints are asked for one by one; for more, the list is read. A list costs NSX far
 /// more than one object, and its account one request either way.
 const FEW: usize = 3;
-/// The most pages of one walk; a list that goes on beyond is not believed.
-const MOST_PAGES: usize = 1_000;
 /// How often a collection is walked through while it changes under the walk.
 const MOST_WALKS: usize = 3;
 
@@ -33,8 +31,7 @@ const MOST_WALKS: usize = 3;
 pub async fn probe(client: &Client, call: &Call) -> Result<()> {
     let ask = Ask::get([SESSIONS]).with("page_size", "1");
     let answer = client.send(ask, call).await.map_err(|it| it.error)?;
-    let body = collection(&answer)?;
-    list_page(&answer, body).map(|_| ())
+    ListPage::granted(&answer, granted).map(|_| ())
 }
 
 /// One connection.
@@ -102,59 +99,8 @@ pub async fn search(
         found.extend(page.into_iter().filter(|body| wanted(body)));
         found.len() >= most
     };
-    let sureness = walk(client, collection, &[], see, call).await?;
+    let sureness = pages(collection, &[]).walk(client, see, call).await?;
     Ok((found, sureness))
-}
-
-/// How sure it is that a walk saw every object that was there all the while.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sureness {
-    /// It was one page, or ended because it had seen enough.
-    Sure,
-    /// It saw as many as NSX had announced. One that vanished and one that appeared may still hide a third.
-    Counted,
-    /// It saw more or fewer.
-    Unsure,
-}
-
-/// Walks through a collection page by page, until `see` has seen enough or there is no more.
-async fn walk(
-    client: &Client,
-    collection: &str,
-    narrow: &[(&str, &str)],
-    mut see: impl FnMut(Vec<Body>) -> bool,
-    call: &Call,
-) -> Result<Sureness> {
-    let mut cursor: Option<String> = None;
-    let (mut announced, mut seen) = (None, 0);
-    for pages in 1..=MOST_PAGES {
-        let page = page(
-            client,
-            collection,
-            LARGEST_PAGE,
-            cursor.as_deref(),
-            narrow,
-            call,
-        )
-        .await?;
-        announced = announced.or(page.count);
-        seen += page.results.len();
-        let is_enough = see(page.results);
-        if is_enough || page.cursor.is_none() {
-            return Ok(if is_enough || pages == 1 {
-                Sureness::Sure
-            } else if announced.is_none_or(|announced| announced == seen) {
-                Sureness::Counted
-            } else {
-                Sureness::Unsure
-            });
-        }
-        if page.cursor == cursor {
-            return Err(error::endless());
-        }
-        cursor = page.cursor;
-    }
-    Err(error::endless())
 }
 
 /// One page of connections, by id.
@@ -210,7 +156,7 @@ async fn sessions_after(
             }
             false
         };
-        let sureness = walk(client, SESSIONS, &narrow, see, call).await?;
+        let sureness = pages(SESSIONS, &narrow).walk(client, see, call).await?;
         if sureness != Sureness::Unsure {
             return Ok(found);
         }
@@ -231,7 +177,7 @@ fn service(filter: &Filter) -> Option<&str> {
 }
 
 /// Reads the answer of a collection as such: if the collection is not there, there is no API.
-pub fn collection(answer: &Answer) -> Result<Value> {
+fn granted(answer: &Answer) -> Result<Value> {
     let granted = error::granted(answer, Asked::Read, &[]);
     match error::is_missing(answer) {
         true => granted.map_err(error::api_absent),
@@ -283,30 +229,11 @@ async fn peers_of(
     Ok(found)
 }
 
-async fn page(
-    client: &Client,
-    name: &str,
-    size: &str,
-    cursor: Option<&str>,
-    narrow: &[(&str, &str)],
-    call: &Call,
-) -> Result<ListPage> {
-    let mut ask = Ask::get([name]).with("page_size", size);
-    for (key, value) in narrow {
-        ask = ask.with(key, value);
+/// A collection as a list whose pages are read.
+fn pages<'a>(collection: &'a str, narrow: &'a [(&'a str, &'a str)]) -> Pages<'a> {
+    Pages {
+        collection,
+        narrow,
+        granted,
     }
-    if let Some(cursor) = cursor {
-        ask = ask.with("cursor", cursor);
-    }
-    let answer = client.send(ask, call).await.map_err(|it| it.error)?;
-    let body = collection(&answer).map_err(|error| match error.kind {
-        // A cursor is of the cloud's own making, so it is not the caller who is wrong.
-        ErrorKind::InvalidArgument if cursor.is_some() => error::endless(),
-        _ => error,
-    })?;
-    list_page(&answer, body)
-}
-
-fn list_page(answer: &Answer, body: Value) -> Result<ListPage> {
-    ListPage::of(body).ok_or_else(|| error::broken(answer, "no list"))
 }

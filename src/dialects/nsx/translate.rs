@@ -15,7 +15,7 @@ pub use outward::{
 };
 
 use crate::{
-    dialects::nsx::wire::Body,
+    dialects::nsx::body::Body,
     model::{Authentication, ClampDirection, ConnectionSpec, Initiation, RuleAction},
 };
 use std::net::IpAddr;

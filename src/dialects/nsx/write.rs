@@ -13,9 +13,10 @@ use crate::{
     dialects::{
         etag,
         nsx::{
-            client::{Client, PEER_ENDPOINTS, SESSIONS},
+            body::Body,
+            client::Client,
             mark, read, translate,
-            wire::Body,
+            wire::{PEER_ENDPOINTS, SESSIONS},
             write::object::{Done, InDoubt, Put, make, remove, remove_unused, replace},
         },
     },

@@ -1,5 +1,8 @@
 use super::*;
-use crate::rest::client::Carried;
+use crate::{
+    dialects::lost_write::Doubt,
+    rest::{answer::Carried, redact::WITHHELD},
+};
 use bytes::Bytes;
 use http::HeaderMap;
 use std::time::Duration;

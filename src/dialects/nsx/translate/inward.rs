@@ -2,9 +2,10 @@
 
 use crate::{
     dialects::nsx::{
+        body::Body,
         mark,
         translate::{ACTIONS, CERTIFICATE, DIRECTIONS, INITIATIONS, PSK, etag, interface_address},
-        wire::{Body, POLICY_BASED, ROUTE_BASED},
+        wire::{POLICY_BASED, ROUTE_BASED},
     },
     model::{
         Connection, Details, NsxDetails, Peer, PolicyRule, Selectors, TcpMssClamping,

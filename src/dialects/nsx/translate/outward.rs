@@ -3,6 +3,7 @@
 use crate::{
     core::{dialect::Mark, error::Violation},
     dialects::nsx::{
+        body::Body,
         mark,
         translate::{
             ACTIONS, CERTIFICATE, DIRECTIONS, INITIATIONS, PSK, interface_address,
@@ -12,7 +13,7 @@ use crate::{
             },
             psk,
         },
-        wire::{Body, POLICY_BASED, ROUTE_BASED},
+        wire::{POLICY_BASED, ROUTE_BASED},
     },
     model::{
         Authentication, ClampDirection, ConnectionChange, ConnectionSpec, Field, Initiation,

@@ -3,11 +3,11 @@
 use crate::{
     core::dialect::Mark,
     dialects::nsx::{
+        body::Body,
         translate::{
             changed_peer_endpoint, changed_session, connection, interface_address,
             new_peer_endpoint, new_session, peer_endpoint_is_as_wanted,
         },
-        wire::Body,
     },
     model::{
         Authentication, ClampDirection, ConnectionChange, ConnectionSpec, Details, Field,

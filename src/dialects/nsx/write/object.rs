@@ -9,11 +9,13 @@ use crate::{
     dialects::{
         lost_write::{Doubt, Outcome, Trace},
         nsx::{
-            client::{Ask, Client, SESSIONS},
+            body::Body,
+            client::{Ask, Client},
             error::{self, Asked},
             mark::{self, Nonce},
-            read::{self, Sureness},
-            wire::Body,
+            paging::Sureness,
+            read,
+            wire::SESSIONS,
         },
     },
     rest::{client::Answer, json, patience::Backoff},

@@ -11,8 +11,9 @@ use crate::{
         error::{ErrorKind, Result},
     },
     dialects::nsx::{
-        client::{Client, PEER_ENDPOINTS, SESSIONS},
+        client::Client,
         error, mark, read,
+        wire::{PEER_ENDPOINTS, SESSIONS},
         write::object::remove_unused,
     },
 };

@@ -23,8 +23,9 @@ use isthmus::{
     grpc::pb::{self, connection_service_client::ConnectionServiceClient},
     model::{BackendName, ConnectionName, Goal},
     rest::{
-        client::{Answer, Carried, Failure, Options, Request},
-        transport::{Network, Transport},
+        answer::{Answer, Carried, Failure},
+        request::Request,
+        transport::{Network, Options, Transport},
     },
 };
 use serde_json::{Value, json};

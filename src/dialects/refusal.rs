@@ -6,7 +6,7 @@ use crate::{
         Error, ErrorKind as Kind, ErrorReason as Reason, MAX_UPSTREAM_TEXT, Result, Upstream,
     },
     rest::{
-        client::{Answer, Failure, FailureKind},
+        answer::{Answer, Failure, FailureKind},
         json,
         redact::tidy,
     },

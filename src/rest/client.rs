@@ -3,20 +3,16 @@
 use crate::{
     account::Priority,
     rest::{
+        answer::{Answer, Carried, Failure, FailureKind, Sent},
         budget::Budget,
-        transport::{Network, Transport},
+        request::Request,
+        transport::{Network, Options, Transport},
     },
 };
 use http::Method;
 use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
-
-pub use crate::rest::{
-    answer::{Answer, Carried, Failure, FailureKind, MAX_ANSWER_BYTES, Sent},
-    request::Request,
-    transport::Options,
-};
 
 /// HTTP to one cloud with one account.
 #[derive(Debug, Clone)]

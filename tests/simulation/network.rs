@@ -14,8 +14,9 @@ use hyper_util::{
 };
 use isthmus::{
     rest::{
-        client::{Answer, Carried, Failure, FailureKind, Options, Request, Sent},
-        transport::{Network, Transport},
+        answer::{Answer, Carried, Failure, FailureKind, Sent},
+        request::Request,
+        transport::{Network, Options, Transport},
     },
     server,
 };

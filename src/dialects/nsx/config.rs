@@ -5,7 +5,7 @@ use crate::{
         error::Violation,
         settings::{AuthKind, BackendSettings},
     },
-    rest::{budget::Limits, client::Options},
+    rest::{budget::Limits, transport::Options},
 };
 use reqwest::Url;
 use secrecy::SecretString;

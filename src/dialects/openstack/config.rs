@@ -6,7 +6,7 @@ use crate::{
         settings::{AuthKind, BackendSettings},
     },
     dialects::openstack::variant::{self, Variant},
-    rest::{budget::Limits, client::Options},
+    rest::{budget::Limits, transport::Options},
 };
 use reqwest::Url;
 use secrecy::SecretString;

@@ -15,7 +15,7 @@ use crate::{
             REJECTED, STALE, THROTTLED, WRONG_STATE,
         },
     },
-    rest::{client::Answer, json, redact::tidy},
+    rest::{answer::Answer, json, redact::tidy},
 };
 use serde_json::Value;
 

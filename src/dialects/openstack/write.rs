@@ -20,7 +20,7 @@ use crate::{
         },
     },
     model::{ConnectionChange, ConnectionSpec, Field},
-    rest::{client::Answer, json, patience::Backoff},
+    rest::{answer::Answer, json, patience::Backoff},
 };
 use std::{
     collections::{HashMap, HashSet},

@@ -4,8 +4,9 @@ use crate::bugs::Bug;
 use async_trait::async_trait;
 use http::Method;
 use isthmus::rest::{
-    client::{Answer, Failure, Options, Request},
-    transport::{Network, Transport},
+    answer::{Answer, Failure},
+    request::Request,
+    transport::{Network, Options, Transport},
 };
 use std::sync::Arc;
 

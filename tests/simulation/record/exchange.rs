@@ -2,7 +2,10 @@
 
 use crate::record::{Record, now};
 use http::Method;
-use isthmus::rest::client::{Answer, Failure, Request};
+use isthmus::rest::{
+    answer::{Answer, Failure},
+    request::Request,
+};
 use serde_json::Value;
 use std::time::Duration;
 

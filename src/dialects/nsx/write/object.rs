@@ -18,7 +18,7 @@ use crate::{
             wire::SESSIONS,
         },
     },
-    rest::{client::Answer, json, patience::Backoff},
+    rest::{answer::Answer, json, patience::Backoff},
 };
 use serde_json::{Map, Value};
 

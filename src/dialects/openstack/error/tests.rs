@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     core::error::MAX_UPSTREAM_TEXT,
-    rest::{client::Carried, redact::WITHHELD},
+    rest::{answer::Carried, redact::WITHHELD},
 };
 use bytes::Bytes;
 use http::HeaderMap;

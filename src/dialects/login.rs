@@ -15,6 +15,7 @@
 
 use crate::{
     core::error::{Error, ErrorKind, ErrorReason, Upstream},
+    dialects::refusal::unanswered,
     rest::{
         answer::{Answer, Failure, FailureKind, Sent},
         refusals::Refusals,
@@ -30,6 +31,29 @@ pub struct NoAnswer {
     pub error: Error,
     /// Whether the cloud may have acted on the request.
     pub sent: Sent,
+}
+
+impl From<Failure> for NoAnswer {
+    fn from(failure: Failure) -> NoAnswer {
+        NoAnswer {
+            error: unanswered(&failure),
+            sent: failure.sent,
+        }
+    }
+}
+
+impl From<NoTicket> for NoAnswer {
+    fn from(none: NoTicket) -> NoAnswer {
+        let error = match none {
+            NoTicket::Unanswered(failure) => return failure.into(),
+            NoTicket::Away(said) => said.1,
+            NoTicket::Refused(error) => error,
+        };
+        NoAnswer {
+            error,
+            sent: Sent::No,
+        }
+    }
 }
 
 /// Why there is no ticket to send with a request.

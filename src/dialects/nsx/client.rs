@@ -15,7 +15,7 @@ use crate::{
             auth::{self, Auth},
             config::{Config, LIMITS},
         },
-        refusal::{LOGIN_REFUSED, unanswered},
+        refusal::LOGIN_REFUSED,
     },
     rest::{
         answer::{Answer, Failure, FailureKind, Sent},
@@ -132,17 +132,12 @@ impl Client {
                         }
                         return Ok(answer);
                     }
-                    away.get_or_insert(Away::Asked(answer));
+                    away.get_or_insert(Ok(answer));
                 }
                 Err(NoTicket::Away(said)) => {
-                    away.get_or_insert(Away::LoggingIn(said));
+                    away.get_or_insert(Err(said));
                 }
-                Err(NoTicket::Refused(error)) => {
-                    return Err(NoAnswer {
-                        error,
-                        sent: Sent::No,
-                    });
-                }
+                Err(refused @ NoTicket::Refused(_)) => return Err(refused.into()),
                 Err(NoTicket::Unanswered(failed)) => {
                     let in_time = Instant::now() < call.deadline;
                     let next_may_help = in_time && another_may_answer(&failed, ask.is_read());
@@ -165,28 +160,16 @@ impl Client {
         }
         let failure =
             failure.expect("there is at least one manager, and each either answers or fails");
-        Err(NoAnswer {
-            error: unanswered(&failure),
-            sent: failure.sent,
-        })
+        Err(failure.into())
     }
 
-    /// No manager does what was asked; the first to say so speaks for all.
-    fn given_up(&self, away: Away) -> Result<Answer, NoAnswer> {
-        match away {
-            Away::Asked(answer) => {
-                self.http.heed(&answer);
-                Ok(answer)
-            }
-            Away::LoggingIn(said) => {
-                let (answer, error) = *said;
-                self.http.heed(&answer);
-                Err(NoAnswer {
-                    error,
-                    sent: Sent::No,
-                })
-            }
+    /// No manager does what was asked, or logs in for it; the first to say so speaks for all.
+    fn given_up(&self, away: Result<Answer, Box<(Answer, Error)>>) -> Result<Answer, NoAnswer> {
+        match &away {
+            Ok(answer) => self.http.heed(answer),
+            Err(said) => self.http.heed(&said.0),
         }
+        away.map_err(|said| NoTicket::Away(said).into())
     }
 
     /// Begins with the next manager from now on, unless somebody else has moved on already.
@@ -227,14 +210,6 @@ impl Client {
         }
         Ok(answer)
     }
-}
-
-/// What a manager said that cannot do what was asked.
-enum Away {
-    /// To the request.
-    Asked(Answer),
-    /// To the login before it.
-    LoggingIn(Box<(Answer, Error)>),
 }
 
 /// Whether it tells that this manager is not well. One that takes connections and never answers is away, too.

@@ -17,12 +17,7 @@ use crate::{
             variant::{Fields, Variant},
         },
     },
-    rest::{
-        answer::{Answer, Sent},
-        budget::Budget,
-        client,
-        transport::Network,
-    },
+    rest::{answer::Answer, budget::Budget, client, transport::Network},
 };
 use std::sync::{
     Arc,
@@ -110,7 +105,7 @@ impl Client {
             Err(none) => none.is_refusal(),
         };
         let answered = self.auth.logins().send(call.deadline, send, is_refused);
-        answered.await.map_err(no_answer)
+        answered.await.map_err(NoAnswer::from)
     }
 
     /// Whether the account sees by the roles it has now; a login made since `asked` is believed.
@@ -122,7 +117,7 @@ impl Client {
         let is_refused =
             |sight: &Result<Sight, NoTicket>| sight.as_ref().is_err_and(NoTicket::is_refusal);
         let sight = self.auth.logins().send(call.deadline, send, is_refused);
-        sight.await.map_err(|none| no_answer(none).error)
+        sight.await.map_err(|none| NoAnswer::from(none).error)
     }
 
     async fn try_send(
@@ -158,15 +153,6 @@ impl Client {
             sight: ticket.sight(),
         })
     }
-}
-
-fn no_answer(none: NoTicket) -> NoAnswer {
-    let (error, sent) = match none {
-        NoTicket::Unanswered(failure) => (error::unanswered(&failure), failure.sent),
-        NoTicket::Away(said) => (said.1, Sent::No),
-        NoTicket::Refused(error) => (error, Sent::No),
-    };
-    NoAnswer { error, sent }
 }
 
 /// What the cloud said when it refused the login: in its words, unless the request carried what they may quote.

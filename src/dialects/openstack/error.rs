@@ -3,7 +3,7 @@
 //! The type decides, and the status only where there is none: a state that does not allow an update is 400, a
 //! quota 409 or 400, and a 404 may be a policy that hides what is there.
 
-pub use crate::dialects::refusal::{Asked, endless, is_missing, removed, unanswered};
+pub use crate::dialects::refusal::{Asked, endless, is_missing, removed};
 
 use crate::{
     core::error::{Error, ErrorKind, ErrorReason, Result, Upstream, Violation},

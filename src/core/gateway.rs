@@ -370,7 +370,7 @@ async fn accept(
         ConnectionName::connection(poller.backend().name(), &written.id).map_err(|error| {
             Error::internal(format!("the cloud's id cannot stand in a name: {error}"))
         })?;
-    let subject = poller.shown(&name);
+    let subject = poller.inventory().shown(&name);
     let token = subject.wrote(&Write {
         kind,
         proof: written.proof,
@@ -380,7 +380,7 @@ async fn accept(
     if subject.is_watched() {
         poller.look_soon(&subject);
     }
-    poller.joined(&subject);
+    poller.inventory().joined(&subject);
     subject.wait_committed().await;
     tracing::info!(connection.name = %name, write = ?kind, "the cloud accepted a write");
     Ok(Accepted {
@@ -419,7 +419,7 @@ fn now_ms() -> u64 {
 
 fn view(poller: &Poller) -> BackendView {
     let backend = poller.backend();
-    let (watched, longest_interval) = poller.watched();
+    let (watched, longest_interval) = poller.inventory().watched();
     BackendView {
         name: backend.name().clone(),
         capabilities: backend.capabilities().clone(),

@@ -7,13 +7,15 @@ use crate::{
         listing::late,
         margin,
         watch::{
+            interest::Interest,
             judge::Terms,
             log::{Observation, observation::Revision, window::Compacted},
             many::{OpeningMany, WatchMany},
             poller::Poller,
             stream::{EventKind, Opening, Outcome, Watch},
-            subject::{Interest, Subject, Watching},
+            subject::Subject,
             token::{ResumeToken, WriteToken},
+            watching::Watching,
         },
     },
     model::{ConnectionName, Goal, Intent, Parent, RealizationState},
@@ -105,9 +107,7 @@ impl Gateway {
         );
         let bound = self.bound(&subject, &request.write_token)?;
         await_elsewhere(poller, &mut watching, &request.upstream_request_ids)?;
-        let number = subject.next_look();
-        subject.ask();
-        poller.look_soon(&subject);
+        let number = poller.look_for_call(&subject);
         let looked = subject.look_ended(number, deadline).await;
         let observation = subject.last_or_unseen();
         let answer = watching.overlay(Arc::clone(&observation));
@@ -132,7 +132,7 @@ impl Gateway {
     /// A token that does not belong here, a goal that cannot be reached, or `NotFound`.
     pub async fn watch(&self, request: WatchRequest) -> Result<Watch> {
         let poller = Arc::clone(self.poller(&request.name.backend)?);
-        let (subject, held) = poller.watch(&request.name, Interest::default());
+        let (subject, mut watching) = poller.watch(&request.name, Interest::default());
         let bound = self.bound(&subject, &request.write_token)?;
         let goal = goal(&request, bound)?;
         let resume = self.resume(&subject, &request)?;
@@ -142,8 +142,7 @@ impl Gateway {
             tunnel,
             outcome: goal.is_some(),
         };
-        let mut watching = subject.watch(interest);
-        drop(held);
+        watching.change(interest);
         await_elsewhere(&poller, &mut watching, &request.upstream_request_ids)?;
         let current = match resume {
             None => {
@@ -222,7 +221,8 @@ impl Gateway {
         // All at the same time: several that hang must not cost more of the silence than one.
         let lists = pollers.iter().map(async |poller| {
             let end = asked + poller.backend().settings().timeout;
-            let listed = timeout_at(until.unwrap_or(end).min(end), poller.list(end)).await;
+            let listed =
+                timeout_at(until.unwrap_or(end).min(end), poller.inventory().list(end)).await;
             listed.unwrap_or_else(|_| Err(late()))
         });
         let mut unreachable = Vec::new();
@@ -394,11 +394,7 @@ async fn first_look(
     }
     let wait = FIRST_LOOK.min(heartbeat);
     let shared = subject.look_under_way(interest.tunnel).filter(|_| !anew);
-    let number = shared.unwrap_or_else(|| {
-        let number = subject.next_look();
-        poller.look_soon(subject);
-        number
-    });
+    let number = shared.unwrap_or_else(|| poller.look_soon(subject));
     subject
         .look_ended(number, Instant::now() + wait)
         .await

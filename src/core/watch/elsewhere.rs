@@ -9,7 +9,8 @@ use crate::{
         settings::PollSettings,
         watch::{
             judge::{Terms, Verdict, judge},
-            knowledge::{Knowledge, Look, View},
+            knowledge::{Knowledge, Look},
+            status::View,
         },
     },
     model::{RealizationState as State, Reason, codes},

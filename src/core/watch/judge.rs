@@ -1,7 +1,7 @@
 //! Whether what is known ends a watch. One pure function; the table in its tests is the specification.
 
 use crate::{
-    core::watch::knowledge::View,
+    core::watch::status::View,
     model::{Assurance, Goal, Intent, RealizationState as State, Reason, codes},
 };
 
@@ -189,7 +189,7 @@ fn has_reason(view: &View, code: &str) -> bool {
 mod tests {
     use super::*;
     use crate::{
-        core::watch::knowledge::Assumption,
+        core::watch::status::Assumption,
         model::{Assurance as A, Goal as G, Intent as I},
     };
 

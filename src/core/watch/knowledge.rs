@@ -12,7 +12,7 @@
 //!                            └───────────────┘ next write
 //! ```
 //!
-//! On top of what is seen stand three rules that are the same for every cloud: what is switched off on
+//! On top of what is seen stand three rules that are the same for every cloud (`status`): what is switched off on
 //! purpose is DISABLED, what we delete is DELETING until proven gone, and bad news is `confirmed` once two
 //! looks `confirm_failure` apart brought the same.
 
@@ -21,116 +21,17 @@ use crate::{
         dialect::Proof,
         error::{Error, ErrorKind},
         settings::PollSettings,
+        watch::status::{ProofState, is_settled, overlay_intent, overlay_proof},
     },
-    model::{Assurance, Intent, Nodes, RealizationState as State, Reason, Sighting, Tunnel, codes},
+    model::{Assurance, Intent, RealizationState as State, Reason, Sighting, codes},
 };
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+pub use crate::core::watch::status::{Assumption, View};
+
 /// The most upstream request ids that one look asks for; older ones are contained in newer ones.
 pub const MAX_REQUEST_IDS: usize = 4;
-
-/// What is said of a connection: the part of an observation that is derived from looks and writes.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct View {
-    /// The normalized status.
-    pub state: State,
-    /// How sure it is.
-    pub assurance: Assurance,
-    /// Why.
-    pub reason: Option<Reason>,
-    /// What the cloud literally said.
-    pub native_state: String,
-    /// What the state is judged against.
-    pub intent: Intent,
-    /// The nodes.
-    #[serde(flatten)]
-    pub nodes: Nodes,
-    /// The tunnel.
-    pub tunnel: Option<Tunnel>,
-    /// The upstream write requests it speaks for.
-    pub request_ids: Vec<String>,
-    /// The number of the last write through this gateway that it knows of; it was done before the look began.
-    pub writes: u64,
-    /// Bad news that two looks, long enough apart, agreed on.
-    pub confirmed: bool,
-    /// What it rests on where proof is not to be had.
-    pub assumption: Option<Assumption>,
-    /// The login has been refused for longer than `auth_window`.
-    pub login_lost: bool,
-}
-
-/// What is said without proof that it speaks for the last write: nobody can tell, and nothing that would be proof
-/// is on its way any more.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Assumption {
-    /// Why there is no proof: ASSUMED_AFTER_QUIET_TIME or NO_REQUEST_ID.
-    pub reason: Reason,
-    /// How sure the cloud's word is of the connection as it is, whichever write made it so.
-    pub as_is: Assurance,
-    /// Nothing was there before the write in question, so that the cloud can speak of nothing else.
-    pub made: bool,
-}
-
-impl View {
-    /// How sure this is for whoever waits for a goal.
-    ///
-    /// Neutron has no word between "the agent has it" and "the tunnel is up": DOWN is the agent's report that
-    /// the connection is installed. A cloud that tells IKE's reason beside DOWN (NSX) also tells IN_EFFECT by
-    /// itself, so there the assurance decides.
-    pub fn carries(&self) -> Assurance {
-        let ike = |code: &str| code == codes::IKE_DOWN || code == codes::IKE_NEGOTIATING;
-        let installed = self.state == State::Down
-            && self.assurance == Assurance::ControlPlane
-            && !self.reason.as_ref().is_some_and(|reason| ike(&reason.code));
-        match installed {
-            true => Assurance::InEffect,
-            false => self.assurance,
-        }
-    }
-
-    /// Whether somebody who was told this would learn nothing from the other: they differ at most in the
-    /// time at which the cloud looked at its tunnel, and in which proven writes were asked about.
-    fn says_the_same(&self, other: &View) -> bool {
-        let plain = |view: &View| View {
-            request_ids: Vec::new(),
-            tunnel: view.tunnel.clone().map(|tunnel| Tunnel {
-                update_time: None,
-                ..tunnel
-            }),
-            ..view.clone()
-        };
-        plain(self) == plain(other)
-    }
-
-    /// At most how many bytes it takes to tell, about: all of its texts, and some for the rest.
-    pub fn weight(&self) -> usize {
-        // With how many nodes are in which state.
-        const REST: usize = 256;
-        const NODE: usize = 32;
-        let reason = self
-            .reason
-            .iter()
-            .chain(self.assumption.iter().map(|it| &it.reason))
-            .map(|it| it.code.len() + it.message.len());
-        let nodes = self.nodes.iter().map(|it| {
-            let texts = [
-                &it.id,
-                &it.kind,
-                &it.display_name,
-                &it.native_state,
-                &it.message,
-            ];
-            NODE + texts.map(String::len).iter().sum::<usize>()
-        });
-        let tunnel = self.tunnel.iter();
-        let tunnel = tunnel.map(|it| it.native_status.len() + it.fail_reason.len());
-        let request_ids = self.request_ids.iter().map(|id| id.len() + 2);
-        let texts = reason.chain(nodes).chain(tunnel).chain(request_ids);
-        REST + self.native_state.len() + texts.sum::<usize>()
-    }
-}
 
 /// What a write was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -235,15 +136,6 @@ struct BadRun {
     since: Instant,
     /// Two looks agreed already; when is no longer known.
     confirmed: bool,
-}
-
-/// How far the proof of the last write is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Standing {
-    Proven,
-    /// For this reason; whether the write in question made the connection.
-    Assumed(&'static str, bool),
-    Awaiting(&'static str),
 }
 
 impl Knowledge {
@@ -404,7 +296,7 @@ impl Knowledge {
                 None => {}
             }
         }
-        let standing = self.standing(sighting, look, settings);
+        let proof = self.proof(sighting, look, settings);
         let mut view = View {
             state: sighting.state,
             assurance: sighting.assurance,
@@ -418,7 +310,7 @@ impl Knowledge {
             ..View::default()
         };
         overlay_intent(&mut view);
-        overlay_standing(&mut view, standing);
+        overlay_proof(&mut view, proof);
         if view.state == State::Deleted && view.intent == Intent::Deleted {
             // Proven gone: whatever was written to it, there is nothing left to prove.
             self.outstanding.clear();
@@ -428,14 +320,14 @@ impl Knowledge {
     }
 
     /// How far the proof of the last write is, given what this look saw.
-    fn standing(&mut self, sighting: &Sighting, look: &Look, settings: &PollSettings) -> Standing {
+    fn proof(&mut self, sighting: &Sighting, look: &Look, settings: &PollSettings) -> ProofState {
         if !self.outstanding.is_empty() {
             let asked = self
                 .outstanding
                 .iter()
                 .all(|id| sighting.request_ids.contains(id));
             if !asked {
-                return Standing::Awaiting(codes::AWAITING_PROOF);
+                return ProofState::Awaiting(codes::AWAITING_PROOF);
             }
             let in_place = matches!(
                 sighting.state,
@@ -447,13 +339,13 @@ impl Knowledge {
             }
         }
         let Some(quiet) = &mut self.quiet else {
-            return Standing::Proven;
+            return ProofState::Proven;
         };
-        let standing = quiet.look(sighting, look, settings);
-        if standing == Standing::Proven {
+        let proof = quiet.look(sighting, look, settings);
+        if proof == ProofState::Proven {
             self.quiet = None;
         }
-        standing
+        proof
     }
 
     /// Whether bad news has been the same for long enough.
@@ -535,7 +427,7 @@ impl Knowledge {
 }
 
 impl Quiet {
-    fn look(&mut self, sighting: &Sighting, look: &Look, settings: &PollSettings) -> Standing {
+    fn look(&mut self, sighting: &Sighting, look: &Look, settings: &PollSettings) -> ProofState {
         let native = &sighting.native_state;
         let came_from = self.last.replace((native.clone(), sighting.state));
         if let Some((before, state_before)) = came_from
@@ -548,97 +440,15 @@ impl Quiet {
             // re-authentication all bring the networks and the key back that were there before the update.
             let at_work = state_before == State::InProgress;
             if self.movement_proves && at_work && is_settled(sighting.state) {
-                return Standing::Proven;
+                return ProofState::Proven;
             }
         }
         let quiet_enough = look.begun >= self.since + settings.quiet_after_update;
         match (quiet_enough, self.movement_proves) {
-            (true, true) => Standing::Assumed(codes::ASSUMED_AFTER_QUIET_TIME, self.made),
-            (false, true) => Standing::Awaiting(codes::AWAITING_PROOF),
-            (true, false) => Standing::Assumed(codes::NO_REQUEST_ID, self.made),
-            (false, false) => Standing::Awaiting(codes::NO_REQUEST_ID),
-        }
-    }
-}
-
-/// Whether a state is the end of something, so that it could also be the end of what was before.
-fn is_settled(state: State) -> bool {
-    matches!(
-        state,
-        State::Realized
-            | State::Active
-            | State::Degraded
-            | State::Down
-            | State::Failed
-            | State::Partial
-    )
-}
-
-fn overlay_intent(view: &mut View) {
-    match view.intent {
-        Intent::Disabled => match view.state {
-            State::Realized | State::Down => {
-                view.state = State::Disabled;
-                view.reason = Some(Reason::new(
-                    codes::ADMIN_DISABLED,
-                    "the connection is switched off on purpose",
-                ));
-            }
-            // Still up although it is to be off: the change has not taken effect.
-            State::Active | State::Degraded => view.state = State::InProgress,
-            _ => {}
-        },
-        Intent::Deleted => match view.state {
-            State::Deleted | State::Failed => {}
-            _ => {
-                if view.state == State::Down {
-                    // Whoever removes a connection needs no advice on how its tunnel comes up.
-                    view.reason = None;
-                }
-                view.state = State::Deleting;
-                view.assurance = view.assurance.min(Assurance::IntentStored);
-            }
-        },
-        Intent::Unknown | Intent::Enabled => {}
-    }
-}
-
-fn overlay_standing(view: &mut View, standing: Standing) {
-    let switched_off = view.state == State::Disabled && view.intent == Intent::Disabled;
-    if !(is_settled(view.state) || switched_off) || view.intent == Intent::Deleted {
-        return;
-    }
-    match standing {
-        Standing::Proven => {}
-        Standing::Assumed(code, made) => {
-            let as_is = view.carries();
-            view.assurance = Assurance::IntentStored;
-            let mut sentence =
-                "the cloud cannot tell which write its status speaks for; it has been quiet long \
-                                enough"
-                    .to_owned();
-            let reason = Reason::new(code, sentence.clone());
-            // What is switched off, or failed, is so for the reason it has. Elsewhere this is the better one, and
-            // the other is beside it.
-            if !matches!(view.state, State::Failed | State::Disabled) {
-                if let Some(known) = view.reason.take().filter(|it| !it.message.is_empty()) {
-                    sentence = format!("{sentence}. {}: {}", known.code, known.message);
-                }
-                view.reason = Some(Reason::new(code, sentence));
-            }
-            view.assumption = Some(Assumption {
-                reason,
-                as_is,
-                made,
-            });
-        }
-        Standing::Awaiting(code) => {
-            view.state = State::Accepted;
-            view.assurance = Assurance::IntentStored;
-            view.reason = Some(Reason::new(
-                code,
-                "what the cloud says may still describe the configuration before the write",
-            ));
+            (true, true) => ProofState::Assumed(codes::ASSUMED_AFTER_QUIET_TIME, self.made),
+            (false, true) => ProofState::Awaiting(codes::AWAITING_PROOF),
+            (true, false) => ProofState::Assumed(codes::NO_REQUEST_ID, self.made),
+            (false, false) => ProofState::Awaiting(codes::NO_REQUEST_ID),
         }
     }
 }

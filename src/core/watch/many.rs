@@ -4,9 +4,10 @@ use crate::{
     core::{
         error::Result,
         watch::{
+            inventory::WatchingWhole,
             log::{Log, Observation},
-            poller::{Poller, WatchingWhole},
-            subject::Pulse,
+            poller::Poller,
+            polling::Pulse,
             token::ResumeToken,
         },
     },
@@ -102,7 +103,7 @@ impl WatchMany {
                 let appended = poller.ring().window().subscribe();
                 One {
                     appended,
-                    _watching: poller.watch_whole(opening.tunnel),
+                    _watching: poller.inventory().watch(opening.tunnel),
                     poller,
                 }
             })
@@ -116,7 +117,7 @@ impl WatchMany {
                 now,
                 backends
                     .iter()
-                    .flat_map(|one| one.poller.snapshot())
+                    .flat_map(|one| one.poller.inventory().snapshot())
                     .collect(),
             ),
         };
@@ -246,7 +247,7 @@ impl WatchMany {
         let interval = self
             .backends
             .iter()
-            .map(|one| one.poller.longest_interval())
+            .map(|one| one.poller.inventory().longest_interval())
             .max()
             .unwrap_or_default();
         // The whole is only as fresh as its stalest part.

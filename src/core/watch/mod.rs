@@ -1,9 +1,12 @@
 //! The watch: one poller per backend, one subject per connection, any number of streams.
 //!
 //! ```text
-//!   poller ──look──► dialect            (paced by `pace`, ordered by `schedule`)
-//!     │
-//!     ▼
+//!   watching ──held by who watches──► names (who is known and watched), inventory (which there are)
+//!                                       │
+//!                                       ▼
+//!   poller ──look──► dialect          timetable (ordered by `schedule`)
+//!     │                                 ▲
+//!     ▼                                 │ polling (when next; paced by `pace`)
 //!   subject: knowledge ──changed?──► log (numbers it, has it written, then tells streams)
 //!                                     ◄──cursor── stream (one connection)
 //!                                     ◄──cursor── many   (a whole backend)
@@ -27,7 +30,10 @@
 //!
 //! `Poller::listed` is taken alone.
 
+pub mod admin_state;
 pub mod elsewhere;
+pub mod interest;
+pub mod inventory;
 pub mod judge;
 pub mod knowledge;
 pub mod log;
@@ -35,7 +41,11 @@ pub mod many;
 pub mod names;
 pub mod pace;
 pub mod poller;
+pub mod polling;
 pub mod schedule;
+pub mod status;
 pub mod stream;
 pub mod subject;
+pub mod timetable;
 pub mod token;
+pub mod watching;

@@ -8,9 +8,7 @@ use crate::{
     core::{
         settings::PollSettings,
         watch::{
-            log::backend::BackendLog,
-            schedule::Schedule,
-            subject::{Interest, Subject, Watching},
+            interest::Interest, log::backend::BackendLog, subject::Subject, timetable::Timetable,
         },
     },
     model::ConnectionName,
@@ -21,13 +19,18 @@ use std::{
     time::Duration,
 };
 
+/// How long a connection nobody watches is remembered, so that a stream can be resumed.
+pub const REMEMBERED: Duration = Duration::from_secs(3600);
+/// Beyond so many, those that nobody watches are forgotten after a minute.
+const REMEMBERED_AT_LENGTH: usize = 20_000;
+
 /// The connections of one backend.
 #[derive(Debug)]
 pub struct Names {
     ring: Arc<BackendLog>,
     settings: PollSettings,
-    /// When each is looked at.
-    schedule: Arc<Mutex<Schedule>>,
+    /// When each is polled.
+    timetable: Arc<Timetable>,
     /// A std mutex: held for bookkeeping only, never across an await.
     known: Mutex<Known>,
 }
@@ -41,62 +44,51 @@ struct Known {
 
 impl Names {
     /// None yet.
-    pub fn new(
-        ring: Arc<BackendLog>,
-        settings: PollSettings,
-        schedule: Arc<Mutex<Schedule>>,
-    ) -> Arc<Names> {
-        Arc::new(Names {
+    pub fn new(ring: Arc<BackendLog>, settings: PollSettings, timetable: Arc<Timetable>) -> Names {
+        Names {
             ring,
             settings,
-            schedule,
+            timetable,
             known: Mutex::default(),
-        })
+        }
     }
 
     /// Adds one that was known before the process began.
-    pub fn recall(self: &Arc<Self>, subject: Subject) {
-        let subject = Arc::new(subject.owned_by(self));
+    pub fn recall(&self, subject: Subject) {
         let id = Arc::clone(&subject.name().id);
-        self.known().all.insert(id, subject);
+        self.known().all.insert(id, Arc::new(subject));
     }
 
     /// One that a cloud has shown, or that was written here: known from now on.
-    pub fn shown(self: &Arc<Self>, name: &ConnectionName) -> Arc<Subject> {
-        let subject = self.get(&mut self.known(), name);
+    pub fn shown(&self, name: &ConnectionName) -> Arc<Subject> {
+        let mut known = self.known();
+        let subject = self.get(&mut known, name);
+        // Before the lock is let go, so that nobody forgets it first.
         subject.shown();
         subject
     }
 
-    /// One that somebody watches, known for as long as the second part of the answer is held.
-    pub fn watch(
-        self: &Arc<Self>,
-        name: &ConnectionName,
-        interest: Interest,
-    ) -> (Arc<Subject>, Watching) {
+    /// One that somebody watches from now on, until [`Names::release`].
+    pub fn hold(&self, name: &ConnectionName, interest: Interest) -> Arc<Subject> {
         let mut known = self.known();
         let subject = self.get(&mut known, name);
-        let watching = known.hold(&subject, interest);
-        (subject, watching)
+        subject.hold(interest);
+        let watched = known.watched.entry(Arc::clone(&name.id));
+        watched.or_insert_with(|| Arc::clone(&subject));
+        subject
     }
 
-    /// Has somebody watch one that was got from here.
-    pub fn hold(&self, subject: &Arc<Subject>, interest: Interest) -> Watching {
-        self.known().hold(subject, interest)
-    }
-
-    /// Somebody no longer watches one; `end` takes them off.
-    pub fn release(&self, subject: &Subject, end: impl FnOnce()) {
+    /// Somebody no longer watches one, nor these writes made elsewhere.
+    pub fn release(&self, subject: &Subject, interest: Interest, elsewhere: &[String]) {
         let mut known = self.known();
-        end();
-        if !subject.is_watched() {
-            remove(&mut known.watched, subject);
+        if !subject.release(interest, elsewhere) {
+            known.watched.remove(&subject.name().id);
             self.forget(&mut known, subject);
         }
     }
 
-    /// A look at one has ended that nobody watches any more.
-    pub fn looked(&self, subject: &Subject) {
+    /// A poll of one is over that nobody watches any more.
+    pub fn polled(&self, subject: &Subject) {
         self.forget(&mut self.known(), subject);
     }
 
@@ -107,14 +99,16 @@ impl Names {
         }
     }
 
-    /// Forgets all that nobody has used for so long.
-    pub fn forget_idle(&self, remembered: Duration) {
-        let is_over = |subject: &Subject| {
-            let idle = subject.idle_since();
-            idle.is_some_and(|since| since.elapsed() >= remembered)
+    /// Forgets all that nobody has used for so long that nobody will.
+    pub fn forget_idle(&self) {
+        let mut known = self.known();
+        let remembered = match known.all.len() > REMEMBERED_AT_LENGTH {
+            true => Duration::from_secs(60),
+            false => REMEMBERED,
         };
-        self.known().all.retain(|_, subject| {
-            let over = is_over(subject);
+        known.all.retain(|_, subject| {
+            let idle = subject.idle_since();
+            let over = idle.is_some_and(|since| since.elapsed() >= remembered);
             if over {
                 self.forgotten(subject);
             }
@@ -123,20 +117,15 @@ impl Names {
     }
 
     fn forgotten(&self, subject: &Subject) {
-        lock(&self.schedule).remove(&subject.name().id);
-        if !subject.is_unseen() {
-            self.ring.log().forget(subject.name());
-        }
+        self.timetable.schedule().remove(&subject.name().id);
+        subject.forget();
     }
 
-    /// How many are known.
-    pub fn count(&self) -> usize {
-        self.known().all.len()
-    }
-
-    /// Every one, in no order.
+    /// Every one, sorted by id.
     pub fn all(&self) -> Vec<Arc<Subject>> {
-        self.known().all.values().cloned().collect()
+        let mut all: Vec<_> = self.known().all.values().cloned().collect();
+        all.sort_by(|a, b| a.name().cmp(b.name()));
+        all
     }
 
     /// How many are watched, and the longest interval at which one of them is looked at.
@@ -154,31 +143,16 @@ impl Names {
         watched.filter_map(begin).collect()
     }
 
-    fn get(self: &Arc<Self>, known: &mut Known, name: &ConnectionName) -> Arc<Subject> {
+    fn get(&self, known: &mut Known, name: &ConnectionName) -> Arc<Subject> {
         let subject = known.all.entry(Arc::clone(&name.id)).or_insert_with(|| {
-            let subject = Subject::new(name.clone(), Arc::clone(&self.ring), self.settings);
-            Arc::new(subject.owned_by(self))
+            let ring = Arc::clone(&self.ring);
+            Arc::new(Subject::new(name.clone(), ring, self.settings))
         });
         Arc::clone(subject)
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
-        lock(&self.known)
-    }
-}
-
-impl Known {
-    fn hold(&mut self, subject: &Arc<Subject>, interest: Interest) -> Watching {
-        let watching = Watching::begin(subject, interest);
-        let id = &subject.name().id;
-        // It may have been forgotten since it was got.
-        self.all
-            .entry(Arc::clone(id))
-            .or_insert_with(|| Arc::clone(subject));
-        self.watched
-            .entry(Arc::clone(id))
-            .or_insert_with(|| Arc::clone(subject));
-        watching
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -189,8 +163,4 @@ fn remove(from: &mut HashMap<Arc<str>, Arc<Subject>>, subject: &Subject) -> bool
         .get(id)
         .is_some_and(|there| std::ptr::eq(&**there, subject));
     is_it && from.remove(id).is_some()
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -12,11 +12,14 @@ use crate::{
     core::{
         error::{Error, ErrorKind, ErrorReason, Result},
         watch::{
+            interest::Interest,
             judge::{Terms, Verdict},
             log::Observation,
             poller::Poller,
-            subject::{Interest, Pulse, Subject, Watching},
+            polling::Pulse,
+            subject::Subject,
             token::ResumeToken,
+            watching::Watching,
         },
     },
     model::{ConnectionName, RealizationState, Reason},

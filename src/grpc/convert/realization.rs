@@ -8,8 +8,8 @@ use crate::{
             elsewhere::MAX_REQUEST_IDS,
             log::Observation,
             many::ManyEvent,
+            polling::Pulse,
             stream::{EventKind, Outcome, WatchEvent},
-            subject::Pulse,
         },
     },
     grpc::{

@@ -3,10 +3,12 @@
 use super::*;
 use crate::{
     core::{
+        error::{ErrorKind, ErrorReason},
         gateway::Gateway,
         listing::tests::{Rows, gateway},
         realizations::{LookRequest, WatchManyRequest, WatchRequest},
         watch::{
+            names::REMEMBERED,
             stream::EventKind,
             token::{ResumeToken, WriteToken},
         },
@@ -35,7 +37,7 @@ impl Bench {
     }
 
     fn known(&self) -> usize {
-        self.poller.subjects().len()
+        self.poller.names.all().len()
     }
 
     async fn look(&self, request: LookRequest) -> Result<()> {
@@ -168,7 +170,7 @@ async fn looks_that_take_longer_than_their_callers_wait_leave_nothing_behind() {
         assert!(bench.gateway.look_now(&request, deadline).await.is_err());
     }
     assert!(bench.known() <= MOST_LOOKS, "{}", bench.known());
-    let scheduled = lock(&bench.poller.schedule).next(&Stake::ALL);
+    let scheduled = bench.poller.timetable.schedule().next(&Stake::ALL);
     assert_eq!(scheduled, None, "what is forgotten is not looked at");
     tokio::time::sleep(60 * SECOND).await;
     assert_eq!(bench.known(), 0);

@@ -25,7 +25,7 @@ async fn the_time_of_a_look_does_not_go_back_with_the_clock() {
         ("two", noon - Duration::from_secs(3600)),
         ("three", noon + Duration::from_secs(1)),
     ] {
-        let (_, after_writes) = subject.begin_look().unwrap();
+        let (_, after_writes) = subject.start_poll().unwrap();
         let sighting = crate::model::Sighting {
             native_state: native_state.to_owned(),
             ..crate::model::Sighting::default()
@@ -36,7 +36,7 @@ async fn the_time_of_a_look_does_not_go_back_with_the_clock() {
             after_writes,
             result: Ok(sighting),
         };
-        subject.end_look(&look, began_at, 1.0);
+        subject.apply_poll(&look, began_at, 1.0);
         subject.wait_committed().await;
         told.push(subject.last_or_unseen().observe_time);
     }
@@ -50,10 +50,10 @@ async fn whether_it_is_on_is_asked_with_every_sixth_look_however_late_they_are()
         let mut first = std::collections::BTreeSet::new();
         for _ in 0..100 {
             let subject = subject();
-            let _watching = subject.watch(Interest::default());
+            subject.hold(Interest::default());
             let mut asked = Vec::new();
             for number in 0..19 {
-                let (target, after_writes) = subject.begin_look().unwrap();
+                let (target, after_writes) = subject.start_poll().unwrap();
                 let asks = target.admin_enabled.is_none();
                 asked.extend(asks.then_some(number));
                 let look = Look {
@@ -65,7 +65,7 @@ async fn whether_it_is_on_is_asked_with_every_sixth_look_however_late_they_are()
                         ..crate::model::Sighting::default()
                     }),
                 };
-                subject.end_look(&look, SystemTime::now(), 1.0);
+                subject.apply_poll(&look, SystemTime::now(), 1.0);
                 tokio::time::advance(Duration::from_secs(late)).await;
             }
             let between: Vec<i32> = asked.windows(2).map(|pair| pair[1] - pair[0]).collect();
@@ -75,45 +75,4 @@ async fn whether_it_is_on_is_asked_with_every_sixth_look_however_late_they_are()
         // Not all in the same look, which would take twice as long for everybody.
         assert_eq!(first, (1..=6).collect(), "{late} s between looks");
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_time_when_nobody_watched_is_no_interval() {
-    let subject = subject();
-    let planned = subject.pulse(0.0).interval;
-    let watching = subject.watch(Interest::default());
-    subject.scheduled(Instant::now() + planned);
-    drop(watching);
-    tokio::time::advance(Duration::from_secs(600)).await;
-    let _watching = subject.watch(Interest::default());
-    subject.scheduled(Instant::now());
-    assert_eq!(subject.pulse(0.0).interval, planned);
-    assert!(subject.begin_look().is_some());
-    assert_eq!(subject.pulse(0.0).interval, planned);
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_interval_that_cannot_be_kept_is_told_as_it_is() {
-    let subject = subject();
-    let _watching = subject.watch(Interest::default());
-    let second = Duration::from_secs(1);
-    let planned = subject.pulse(0.0).interval;
-    subject.scheduled(Instant::now() + 2 * second);
-    tokio::time::advance(9 * second).await;
-    assert_eq!(subject.pulse(0.0).interval, planned + 7 * second, "overdue");
-    let (_, after_writes) = subject.begin_look().unwrap();
-    let now = Instant::now();
-    let result = Ok(crate::model::Sighting::default());
-    let look = Look {
-        begun: now,
-        ended: now,
-        after_writes,
-        result,
-    };
-    assert!(subject.end_look(&look, SystemTime::now(), 1.0).is_some());
-    let told = subject.pulse(0.0);
-    assert_eq!(
-        (told.interval, told.stale),
-        (PollSettings::default().stable + 7 * second, false)
-    );
 }

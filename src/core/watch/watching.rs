@@ -1,0 +1,95 @@
+//! What keeps a connection being polled: somebody who watches it holds one of these.
+
+use crate::{
+    core::{
+        error::Result,
+        watch::{
+            interest::Interest,
+            judge::{Terms, Verdict, judge_bound},
+            log::{Observation, Wire},
+            names::Names,
+            subject::Subject,
+        },
+    },
+    model::ConnectionName,
+};
+use std::sync::Arc;
+
+/// Keeps a connection being polled, and known, for as long as it is held.
+#[derive(Debug)]
+pub struct Watching {
+    names: Arc<Names>,
+    subject: Arc<Subject>,
+    interest: Interest,
+    /// Upstream ids of writes made elsewhere.
+    elsewhere: Vec<String>,
+}
+
+impl Watching {
+    /// Has the connection of that name polled. The caller plans the first poll.
+    pub fn begin(names: &Arc<Names>, name: &ConnectionName, interest: Interest) -> Watching {
+        Watching {
+            names: Arc::clone(names),
+            subject: names.hold(name, interest),
+            interest,
+            elsewhere: Vec::new(),
+        }
+    }
+
+    /// Has it polled for something else.
+    pub fn change(&mut self, interest: Interest) {
+        self.subject.change_interest(self.interest, interest);
+        self.interest = interest;
+    }
+
+    /// Has the cloud asked about writes made elsewhere, too, for as long as this is held.
+    ///
+    /// # Errors
+    /// `LimitExceeded` if too many others of this connection are waited for.
+    pub fn await_elsewhere(&mut self, request_ids: &[String]) -> Result<()> {
+        self.subject.await_elsewhere(request_ids)?;
+        self.elsewhere = request_ids.to_vec();
+        Ok(())
+    }
+
+    /// Which connection.
+    pub fn subject(&self) -> &Arc<Subject> {
+        &self.subject
+    }
+
+    /// The writes made elsewhere that it waits for.
+    pub fn elsewhere(&self) -> &[String] {
+        &self.elsewhere
+    }
+
+    /// What is known means for whoever holds this. [`Verdict::GoesOn`] where it cannot be judged by this observation:
+    /// what the cloud says of writes made elsewhere goes with the newest only.
+    pub fn judge(&self, seen: &Observation, terms: Terms, write: u64) -> Verdict {
+        let verdict = judge_bound(&seen.view, terms, write);
+        if self.elsewhere.is_empty() {
+            return verdict;
+        }
+        self.subject
+            .judge_elsewhere(&self.elsewhere, seen.sequence, terms, verdict)
+    }
+
+    /// What is said of the connection, for whoever asks about writes made elsewhere.
+    pub fn overlay(&self, seen: Arc<Observation>) -> Arc<Observation> {
+        if self.elsewhere.is_empty() {
+            return seen;
+        }
+        Arc::new(Observation {
+            view: self.subject.overlay_elsewhere(&self.elsewhere, &seen.view),
+            wire: Wire::default(),
+            name: seen.name.clone(),
+            ..*seen
+        })
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.names
+            .release(&self.subject, self.interest, &self.elsewhere);
+    }
+}

@@ -3,9 +3,9 @@
 //! ```text
 //!             plan                 start
 //!    IDLE ───────────► PLANNED ───────────► IN FLIGHT
-//!    ▲  ▲               │  ▲                 │    │
-//!    │  └── cancel ─────┘  └── finish, watched ───┘
-//!    └───────────────────── finish, not watched ──┘
+//!    ▲  ▲               │   ▲                 │   │
+//!    │  └─── cancel ────┘   └ finish, watched ┘   │
+//!    └────────── finish, nobody watches ──────────┘
 //! ```
 //!
 //! `plan` where one is planned leaves the earlier of the two. While one is in flight, it asks for another: the one in flight

@@ -11,90 +11,101 @@ pub fn refuse(
     spec: &ConnectionSpec,
     touches: impl Fn(Field) -> bool,
 ) -> Vec<Violation> {
-    let mut violations = Vec::new();
-    let mut cannot = |field: &str, why: &str| {
-        violations.push(Violation::new(field, format!("this backend {why}")));
-    };
-    if touches(Field::Selectors) {
-        match &spec.selectors {
-            Some(Selectors::RouteBased(_)) if !capabilities.route_based => {
-                cannot(
-                    "route_based",
-                    "has no route-based connections; use `policy_based`",
-                );
-            }
-            Some(Selectors::EndpointGroups { .. }) if !capabilities.endpoint_groups => {
-                cannot(
-                    "policy_based.local_endpoint_group",
-                    "has no endpoint groups; use `policy_based.rules`",
-                );
-            }
-            Some(Selectors::Rules(rules))
-                if !capabilities.inline_policy_rules
-                    && rules.iter().any(|rule| !rule.sources.is_empty()) =>
-            {
-                cannot(
-                    "policy_based.rules[0].sources",
-                    "takes local networks from the VPN service or an endpoint group; leave it empty",
-                );
-            }
-            _ => {}
-        }
-        if let Some(Selectors::Rules(rules)) = &spec.selectors {
-            // NSX marks it read-only, and no other cloud knows it.
-            let bypasses = |rule: &PolicyRule| rule.action == Some(RuleAction::Bypass);
-            for (index, _) in rules.iter().enumerate().filter(|(_, it)| bypasses(it)) {
-                cannot(
-                    &format!("policy_based.rules[{index}].action"),
-                    "makes rules that protect and no others; use ACTION_PROTECT, or leave it unset",
-                );
-            }
-        }
-    }
+    let can = capabilities;
     let certificate = matches!(spec.authentication, Some(Authentication::Certificate));
-    if touches(Field::Authentication) && certificate && !capabilities.certificates {
-        cannot(
+    let on_demand = spec.initiation == Some(Initiation::OnDemand);
+    let off = spec.admin_enabled == Some(false);
+    let table = [
+        (
+            Field::Authentication,
+            certificate && !can.certificates,
             "peer.certificate",
             "authenticates by pre-shared key only; use `peer.psk`",
-        );
-    }
-    if touches(Field::Dpd) && spec.dpd.is_some() && !capabilities.inline_dpd {
-        cannot(
+        ),
+        (
+            Field::Dpd,
+            spec.dpd.is_some() && !can.inline_dpd,
             "dpd",
             "keeps dead peer detection in a profile; use `dpd_policy`",
-        );
-    }
-    if touches(Field::DpdPolicy) && spec.dpd_policy.is_some() && !capabilities.dpd_policies {
-        cannot(
+        ),
+        (
+            Field::DpdPolicy,
+            spec.dpd_policy.is_some() && !can.dpd_policies,
             "dpd_policy",
             "keeps dead peer detection inside the connection; use `dpd`",
-        );
-    }
-    if touches(Field::Mtu) && spec.mtu.is_some() && !capabilities.mtu {
-        cannot("mtu", "has no MTU of a connection; leave it unset");
-    }
-    if touches(Field::TcpMssClamping)
-        && spec.tcp_mss_clamping.is_some()
-        && !capabilities.tcp_mss_clamping
-    {
-        cannot(
+        ),
+        (
+            Field::Mtu,
+            spec.mtu.is_some() && !can.mtu,
+            "mtu",
+            "has no MTU of a connection; leave it unset",
+        ),
+        (
+            Field::TcpMssClamping,
+            spec.tcp_mss_clamping.is_some() && !can.tcp_mss_clamping,
             "tcp_mss_clamping",
             "does not clamp the segment size; leave it unset",
-        );
-    }
-    let on_demand = spec.initiation == Some(Initiation::OnDemand);
-    if touches(Field::Initiation) && on_demand && !capabilities.on_demand_initiation {
-        cannot(
+        ),
+        (
+            Field::Initiation,
+            on_demand && !can.on_demand_initiation,
             "initiation",
             "cannot start on demand; use INITIATION_BOTH or INITIATION_RESPOND_ONLY",
-        );
-    }
-    let off = spec.admin_enabled == Some(false);
-    if touches(Field::AdminEnabled) && off && !capabilities.admin_disable {
-        cannot(
+        ),
+        (
+            Field::AdminEnabled,
+            off && !can.admin_disable,
             "admin_enabled",
             "cannot switch a connection off; leave it true",
-        );
+        ),
+    ];
+    let selectors = spec.selectors.as_ref();
+    let selectors = selectors.filter(|_| touches(Field::Selectors));
+    let mut violations = selectors.map_or_else(Vec::new, |it| refuse_selectors(can, it));
+    for (field, is_refused, path, why) in table {
+        if is_refused && touches(field) {
+            violations.push(violation(path, why));
+        }
+    }
+    violations
+}
+
+fn violation(path: impl Into<String>, why: &str) -> Violation {
+    Violation::new(path, format!("this backend {why}"))
+}
+
+fn refuse_selectors(capabilities: &Capabilities, selectors: &Selectors) -> Vec<Violation> {
+    let one = |path, why| vec![violation(path, why)];
+    let rules = match selectors {
+        Selectors::RouteBased(_) if !capabilities.route_based => {
+            return one(
+                "route_based",
+                "has no route-based connections; use `policy_based`",
+            );
+        }
+        Selectors::EndpointGroups { .. } if !capabilities.endpoint_groups => {
+            return one(
+                "policy_based.local_endpoint_group",
+                "has no endpoint groups; use `policy_based.rules`",
+            );
+        }
+        Selectors::RouteBased(_) | Selectors::EndpointGroups { .. } => return Vec::new(),
+        Selectors::Rules(rules) => rules,
+    };
+    let mut violations = Vec::new();
+    if !capabilities.inline_policy_rules && rules.iter().any(|rule| !rule.sources.is_empty()) {
+        violations.push(violation(
+            "policy_based.rules[0].sources",
+            "takes local networks from the VPN service or an endpoint group; leave it empty",
+        ));
+    }
+    // NSX marks it read-only, and no other cloud knows it.
+    let bypasses = |rule: &PolicyRule| rule.action == Some(RuleAction::Bypass);
+    for (index, _) in rules.iter().enumerate().filter(|(_, it)| bypasses(it)) {
+        violations.push(violation(
+            format!("policy_based.rules[{index}].action"),
+            "makes rules that protect and no others; use ACTION_PROTECT, or leave it unset",
+        ));
     }
     violations
 }

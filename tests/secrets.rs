@@ -20,7 +20,7 @@ use isthmus::{
     simulator::{
         faults::{Answer, Fault, Faults, Rule},
         nsx::{NsxOptions, NsxSimulator},
-        openstack::{OpenstackOptions, OpenstackSimulator},
+        openstack::OpenstackSimulator,
     },
 };
 use std::{
@@ -30,7 +30,8 @@ use std::{
     time::Duration,
 };
 use support::{
-    clouds::{self, PSK, References},
+    cloud::{self, Cloud},
+    clouds::PSK,
     running::Running,
 };
 use tonic::Status;
@@ -287,8 +288,8 @@ fn secrets_of(settings: &BackendSettings) -> Vec<String> {
         .collect()
 }
 
-#[tokio::test]
-async fn no_secret_is_ever_told() {
+/// Keeps every line of every level.
+fn keep_logs() -> Logs {
     let logs = Logs::default();
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(logs.clone())
@@ -302,12 +303,66 @@ async fn no_secret_is_ever_told() {
         .with(lines)
         .with(filter)
         .init();
+    logs
+}
+
+/// Lets both clouds refuse everything in words that quote keys.
+async fn refuse_everything(running: &Running, clouds: &[(&str, &dyn Cloud)], seen: &mut Seen) {
+    for status in [
+        StatusCode::BAD_REQUEST,
+        StatusCode::CONFLICT,
+        StatusCode::INTERNAL_SERVER_ERROR,
+    ] {
+        for (backend, cloud) in clouds {
+            let to_post = quoting_refusal(status, &format!("and also {PSK}"));
+            let to_get = quoting_refusal(status, "");
+            for (method, answer) in [(Method::POST, to_post), (Method::GET, to_get)] {
+                let rule = Rule::on(method, "vpn", Fault::Answer(answer));
+                cloud.faults().inject(rule);
+            }
+            fail_everything(running, backend, &cloud.wanted(backend), seen).await;
+        }
+        for (_, cloud) in clouds {
+            cloud.faults().clear();
+        }
+    }
+}
+
+/// Lets both clouds refuse every login in words that quote passwords: what they quoted. Refusals of logins name the
+/// user, never the password.
+async fn refuse_logins(
+    running: &Running,
+    clouds: &[(&str, &dyn Cloud)],
+    passwords: &[String],
+    seen: &mut Seen,
+) -> Vec<String> {
+    // Pieces of these passwords are words that stand elsewhere, too.
+    let all = passwords.iter().flat_map(|it| forms(it).split_off(2));
+    let quoted: Vec<String> = all.collect();
+    for (path, status) in [
+        ("session/create", StatusCode::FORBIDDEN),
+        ("auth/tokens", StatusCode::UNAUTHORIZED),
+    ] {
+        let refusal = quoting_refusal(status, &quoted.join(" and "));
+        let rule = Rule::on(Method::POST, path, Fault::Answer(refusal));
+        for (_, cloud) in clouds {
+            cloud.servers().pop().unwrap().faults().inject(rule.clone());
+        }
+    }
+    for (backend, cloud) in clouds {
+        cloud.expire_logins();
+        fail_everything(running, backend, &cloud.wanted(backend), seen).await;
+    }
+    quoted
+}
+
+#[tokio::test]
+async fn no_secret_is_ever_told() {
+    let logs = keep_logs();
     let nsx = NsxSimulator::start(NsxOptions::default()).unwrap();
-    let openstack = OpenstackSimulator::start(OpenstackOptions::default()).unwrap();
-    let settings = vec![
-        clouds::nsx("nsx-a", &nsx),
-        clouds::openstack("os-a", &openstack),
-    ];
+    let openstack = cloud::openstack();
+    let clouds: [(&str, &dyn Cloud); 2] = [("nsx-a", &nsx), ("os-a", &openstack)];
+    let settings: Vec<BackendSettings> = clouds.iter().map(|(b, it)| it.settings(b)).collect();
     let passwords: Vec<String> = settings.iter().flat_map(secrets_of).collect();
     let mut canaries = passwords.clone();
     canaries.extend([PSK.to_owned(), NEW_PSK.to_owned()]);
@@ -318,97 +373,41 @@ async fn no_secret_is_ever_told() {
     let mut running = Running::start_with_store(settings, &file).await;
     seen.note(&running.gateway);
 
-    use_everything(
-        &running,
-        "nsx-a",
-        clouds::nsx_connection("nsx-a"),
-        &mut seen,
-    )
-    .await;
-    use_everything(
-        &running,
-        "os-a",
-        References::of(&openstack).connection("os-a"),
-        &mut seen,
-    )
-    .await;
-
-    for status in [
-        StatusCode::BAD_REQUEST,
-        StatusCode::CONFLICT,
-        StatusCode::INTERNAL_SERVER_ERROR,
-    ] {
-        for faults in [nsx.faults(), openstack.faults()] {
-            let to_post = quoting_refusal(status, &format!("and also {PSK}"));
-            faults.inject(Rule::on(Method::POST, "vpn", Fault::Answer(to_post)));
-            let to_get = quoting_refusal(status, "");
-            faults.inject(Rule::on(Method::GET, "vpn", Fault::Answer(to_get)));
-        }
-        fail_everything(
-            &running,
-            "nsx-a",
-            &clouds::nsx_connection("nsx-a"),
-            &mut seen,
-        )
-        .await;
-        let wanted = References::of(&openstack).connection("os-a");
-        fail_everything(&running, "os-a", &wanted, &mut seen).await;
-        nsx.faults().clear();
-        openstack.faults().clear();
+    for (backend, cloud) in clouds {
+        use_everything(&running, backend, cloud.wanted(backend), &mut seen).await;
     }
-    let wanted = References::of(&openstack).connection("os-a");
-    quote_everything(&running, "os-a", openstack.faults(), &wanted, &mut seen).await;
-    let wanted = clouds::nsx_connection("nsx-a");
-    quote_everything(&running, "nsx-a", nsx.faults(), &wanted, &mut seen).await;
+    refuse_everything(&running, &clouds, &mut seen).await;
+    for (backend, cloud) in clouds {
+        let wanted = cloud.wanted(backend);
+        quote_everything(&running, backend, cloud.faults(), &wanted, &mut seen).await;
+    }
     canaries.extend(forms(PSK));
     let withheld = seen.0.iter().filter(|text| text.contains(WITHHELD)).count();
     assert!(
         withheld > 80,
         "the quotations came as far as they can: {withheld}"
     );
-
     show_everything(&running, &nsx, &openstack, &mut seen).await;
-
-    // Logins that are refused name the user, never the password.
-    for (faults, path, status) in [
-        (nsx.faults(), "session/create", StatusCode::FORBIDDEN),
-        (openstack.faults(), "auth/tokens", StatusCode::UNAUTHORIZED),
-    ] {
-        // Pieces of these passwords are words that stand elsewhere, too.
-        let quoted: Vec<String> = passwords
-            .iter()
-            .flat_map(|it| forms(it).split_off(2))
-            .collect();
-        let refusal = quoting_refusal(status, &quoted.join(" and "));
-        faults.inject(Rule::on(Method::POST, path, Fault::Answer(refusal)));
-        canaries.extend(quoted);
-    }
-    nsx.state().expire_sessions();
-    openstack.state().expire_all_tokens();
-    fail_everything(
-        &running,
-        "nsx-a",
-        &clouds::nsx_connection("nsx-a"),
-        &mut seen,
-    )
-    .await;
-    let wanted = References::of(&openstack).connection("os-a");
-    fail_everything(&running, "os-a", &wanted, &mut seen).await;
+    canaries.extend(refuse_logins(&running, &clouds, &passwords, &mut seen).await);
 
     running.drain().await;
     running.gateway.shut_down(Duration::from_secs(10)).await;
     let stored = std::fs::read(&file).unwrap();
     let stored = String::from_utf8_lossy(&stored).into_owned();
+    let logged = String::from_utf8_lossy(&logs.0.lock().unwrap()).into_owned();
+    nothing_came_out(&canaries, &logged, &seen, &stored);
+}
+
+fn nothing_came_out(canaries: &[String], logged: &str, seen: &Seen, stored: &str) {
     assert!(
         stored.contains("backends/nsx-a/connections/"),
         "the log was kept"
     );
-    let logged = String::from_utf8_lossy(&logs.0.lock().unwrap()).into_owned();
     assert!(
         logged.contains("the cloud accepted a write"),
         "the gateway's own lines are there"
     );
-    for canary in &canaries {
+    for canary in canaries {
         let line = logged.lines().find(|line| line.contains(canary.as_str()));
         assert_eq!(line, None, "`{canary}` was logged");
         let told = seen.0.iter().find(|text| text.contains(canary.as_str()));

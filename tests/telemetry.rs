@@ -32,7 +32,7 @@ use std::{
 use support::{
     clouds::{self, PSK},
     collector::Collector,
-    running::Running,
+    running::{Running, id_of},
 };
 use tonic::Request;
 
@@ -128,17 +128,25 @@ async fn a_call_is_one_span_and_each_attempt_at_the_cloud_is_one_below_it() {
         .unwrap();
 
     let spans = collector.spans();
-    let servers: Vec<&Span> = spans
-        .iter()
-        .filter(|span| span.kind() == SpanKind::Server)
-        .collect();
+    let servers = servers(&spans);
     assert_eq!(servers.len(), 4, "one for each call: {servers:#?}");
-    let clients = spans
-        .iter()
-        .filter(|span| span.kind() == SpanKind::Client)
-        .count();
+    let is_client = |span: &&Span| span.kind() == SpanKind::Client;
+    let clients = spans.iter().filter(is_client).count();
     assert_eq!(clients, cloud.all_requests().len(), "one for each attempt");
 
+    the_caller_is_named(&spans, &cloud, &id_of(&made.name));
+    a_refusal_and_a_fault_are_told_apart(&spans);
+    a_write_is_one_call_and_all_its_attempts(&spans);
+    the_gateway_is_named_and_no_secret(&collector);
+}
+
+fn servers(spans: &[Span]) -> Vec<&Span> {
+    let is_server = |span: &&Span| span.kind() == SpanKind::Server;
+    spans.iter().filter(is_server).collect()
+}
+
+fn the_caller_is_named(spans: &[Span], cloud: &NsxSimulator, id: &str) {
+    let servers = servers(spans);
     let traced: Vec<&&Span> = servers
         .iter()
         .filter(|span| hex(&span.trace_id) == TRACE)
@@ -153,7 +161,7 @@ async fn a_call_is_one_span_and_each_attempt_at_the_cloud_is_one_below_it() {
     assert_eq!(said(call, "rpc.grpc.status_code"), "0");
     assert!(!has_failed(call));
 
-    let below = attempts(&spans, call);
+    let below = attempts(spans, call);
     let seen: Vec<(String, String)> = below
         .iter()
         .map(|span| {
@@ -166,7 +174,6 @@ async fn a_call_is_one_span_and_each_attempt_at_the_cloud_is_one_below_it() {
     let pair = |status: &str, error: &str| (status.to_owned(), error.to_owned());
     assert_eq!(seen, [pair("", "Broken"), pair("200", ""), pair("200", "")]);
     assert!(has_failed(below[0]) && !has_failed(below[1]));
-    let id = made.name.rsplit('/').next().unwrap();
     for span in &below {
         assert_eq!(span.name, "GET");
         assert_eq!(said(span, "http.request.method"), "GET");
@@ -179,7 +186,10 @@ async fn a_call_is_one_span_and_each_attempt_at_the_cloud_is_one_below_it() {
         format!("/api/v1/vpn/ipsec/sessions/{id}")
     );
     assert!(below[2].start_time_unix_nano >= below[1].end_time_unix_nano);
+}
 
+fn a_refusal_and_a_fault_are_told_apart(spans: &[Span]) {
+    let servers = servers(spans);
     let ended_with = |code: &str| {
         let found = servers
             .iter()
@@ -187,17 +197,20 @@ async fn a_call_is_one_span_and_each_attempt_at_the_cloud_is_one_below_it() {
         *found.unwrap_or_else(|| panic!("no call ended with {code}: {servers:#?}"))
     };
     let invalid = ended_with("3");
-    assert!(attempts(&spans, invalid).is_empty() && !has_failed(invalid));
+    assert!(attempts(spans, invalid).is_empty() && !has_failed(invalid));
     let unavailable = ended_with("14");
-    let below = attempts(&spans, unavailable);
+    let below = attempts(spans, unavailable);
     assert_eq!(said(below[0], "http.response.status_code"), "500");
     assert!(has_failed(unavailable) && has_failed(below[0]));
+}
 
+fn a_write_is_one_call_and_all_its_attempts(spans: &[Span]) {
+    let servers = servers(spans);
     let create = servers
         .iter()
         .find(|span| said(span, "rpc.method") == "CreateConnection")
         .unwrap();
-    let methods: Vec<String> = attempts(&spans, create)
+    let methods: Vec<String> = attempts(spans, create)
         .iter()
         .map(|span| said(span, "http.request.method"))
         .collect();
@@ -206,7 +219,9 @@ async fn a_call_is_one_span_and_each_attempt_at_the_cloud_is_one_below_it() {
         (2..=3).contains(&posts),
         "a peer endpoint, a session, perhaps a login: {methods:?}"
     );
+}
 
+fn the_gateway_is_named_and_no_secret(collector: &Collector) {
     let exported = collector.0.lock().unwrap();
     for resource in exported.iter().flat_map(|request| &request.resource_spans) {
         let attributes = &resource.resource.as_ref().unwrap().attributes;

@@ -222,188 +222,258 @@ impl<S> Agenda<S> {
 }
 
 /// The transport nodes of NSX: whatever is written they realize after a while, or fail at first.
-async fn nodes(state: NsxState, record: Record, mut rng: fastrand::Rng, calm: Duration) {
-    #[derive(Clone, Copy)]
-    enum Step {
-        Advance,
-        Fail,
-        Heal,
-        Finish,
-        TunnelUp,
-        TunnelDown,
-        Vanish,
-        Restless(u8),
-    }
-    let mut known: BTreeMap<String, i64> = BTreeMap::new();
-    let mut agenda: Agenda<Step> = Agenda::new();
+async fn nodes(state: NsxState, record: Record, rng: fastrand::Rng, calm: Duration) {
+    let mut nodes = Nodes {
+        state,
+        record,
+        rng,
+        calm,
+        known: BTreeMap::new(),
+        agenda: Agenda::new(),
+    };
     loop {
-        let mut gone: BTreeSet<String> = known.keys().cloned().collect();
-        for session in state.objects(NsxKind::Session) {
-            let id = session["id"].as_str().unwrap_or_default().to_owned();
-            let revision = session["_revision"].as_i64().unwrap_or_default();
-            gone.remove(&id);
-            let before = known.insert(id.clone(), revision);
-            if before == Some(revision) {
-                continue;
-            }
-            agenda.drop_of(&id, |step| !matches!(step, Step::Restless(_)));
-            let done = 0.5 + 9.0 * rng.f64();
-            if before.is_none() {
-                agenda.plan(&id, 0.2 * done, Step::Advance);
-                agenda.plan(&id, 0.5 * done, Step::Advance);
-                match session["description"].as_str() {
-                    Some(RESTLESS) => agenda.plan(&id, 12.0, Step::Restless(0)),
-                    _ if rng.u8(0..8) == 0 && now() > FOUNDED => {
-                        agenda.plan(&id, 1.0 + 40.0 * rng.f64(), Step::Vanish);
-                    }
-                    _ => {}
-                }
-            }
-            if rng.u8(0..5) == 0 && now() < calm {
-                agenda.plan(&id, 0.6 * done, Step::Fail);
-                let heals = done + 25.0 * rng.f64();
-                agenda.plan(&id, heals, Step::Heal);
-                agenda.plan(&id, heals, Step::Finish);
-                agenda.plan(&id, heals + 2.0, Step::TunnelUp);
-            } else {
-                agenda.plan(&id, done, Step::Finish);
-                agenda.plan(&id, done + 4.0 * rng.f64(), Step::TunnelUp);
-                if rng.bool() {
-                    agenda.plan(&id, done + 10.0, Step::TunnelDown);
-                    agenda.plan(&id, done + 20.0, Step::TunnelUp);
-                }
-            }
-        }
-        for id in gone {
-            known.remove(&id);
-            agenda.drop_of(&id, |_| true);
-            agenda.plan(&id, 0.5 + 6.0 * rng.f64(), Step::Finish);
-        }
-        while let Some((id, step)) = agenda.due() {
-            match step {
-                Step::Advance => state.advance(&id),
-                Step::Fail => {
-                    let failed = ForcedState::whole("error").failing(42, "no room on the node");
-                    state.force_state(&id, Some(failed));
-                    record.fact(NSX, &id, What::Fails);
-                }
-                Step::Heal => {
-                    state.force_state(&id, None);
-                    record.fact(NSX, &id, What::Heals);
-                }
-                Step::Finish => {
-                    state.finish(&id);
-                    record.fact(NSX, &id, What::Applied);
-                }
-                Step::Vanish => {
-                    state.vanish(NsxKind::Session, &id);
-                    known.remove(&id);
-                    agenda.drop_of(&id, |_| true);
-                    record.fact(NSX, &id, What::Vanished);
-                }
-                Step::TunnelUp => {
-                    state.set_tunnel(&id, Some(Tunnel::up(1)));
-                    record.fact(NSX, &id, What::TunnelUp);
-                }
-                Step::TunnelDown => {
-                    state.set_tunnel(&id, Some(Tunnel::down("Peer not reachable")));
-                    record.fact(NSX, &id, What::TunnelDown);
-                }
-                Step::Restless(turn) => {
-                    let word =
-                        ["in_progress", "pending", "error", "unknown"][usize::from(turn % 4)];
-                    let resting = now() >= calm;
-                    let fails = word == "error" && !resting;
-                    state.force_state(&id, (!resting).then(|| ForcedState::whole(word)));
-                    if fails {
-                        record.fact(NSX, &id, What::Fails);
-                    } else {
-                        record.fact(NSX, &id, What::Heals);
-                    }
-                    if !resting {
-                        let next = Step::Restless(turn.wrapping_add(1));
-                        agenda.plan(&id, 2.1, next);
-                    }
-                }
-            }
+        nodes.plan();
+        while let Some((id, step)) = nodes.agenda.due() {
+            nodes.take(&id, step);
         }
         sleep(GLANCE).await;
     }
 }
 
-/// The VPN agent of Neutron: takes over what was written after a while, and reports.
-async fn agent(state: OpenstackState, record: Record, mut rng: fastrand::Rng, calm: Duration) {
-    #[derive(Clone, Copy)]
-    enum Step {
-        /// The agent has it, and reports that there is no tunnel yet.
-        Install,
-        /// The agent has it, and its tunnel stays up.
-        TakeOver,
-        Up,
-        Fail,
-        Vanish,
+#[derive(Clone, Copy)]
+enum NodeStep {
+    Advance,
+    Fail,
+    Heal,
+    Finish,
+    TunnelUp,
+    TunnelDown,
+    Vanish,
+    Restless(u8),
+}
+
+struct Nodes {
+    state: NsxState,
+    record: Record,
+    rng: fastrand::Rng,
+    calm: Duration,
+    /// The revisions of the sessions there are.
+    known: BTreeMap<String, i64>,
+    agenda: Agenda<NodeStep>,
+}
+
+impl Nodes {
+    /// Plans what follows from what was written and removed.
+    fn plan(&mut self) {
+        let mut gone: BTreeSet<String> = self.known.keys().cloned().collect();
+        for session in self.state.objects(NsxKind::Session) {
+            let id = session["id"].as_str().unwrap_or_default().to_owned();
+            let revision = session["_revision"].as_i64().unwrap_or_default();
+            gone.remove(&id);
+            let before = self.known.insert(id.clone(), revision);
+            if before != Some(revision) {
+                self.plan_for(&id, &session, before.is_none());
+            }
+        }
+        for id in gone {
+            self.known.remove(&id);
+            self.agenda.drop_of(&id, |_| true);
+            let end = 0.5 + 6.0 * self.rng.f64();
+            self.agenda.plan(&id, end, NodeStep::Finish);
+        }
     }
-    let mut known: BTreeMap<String, Value> = BTreeMap::new();
-    let mut agenda: Agenda<Step> = Agenda::new();
+
+    fn plan_for(&mut self, id: &str, session: &Value, is_new: bool) {
+        use NodeStep::*;
+        let Nodes { agenda, rng, .. } = self;
+        agenda.drop_of(id, |step| !matches!(step, Restless(_)));
+        let done = 0.5 + 9.0 * rng.f64();
+        if is_new {
+            agenda.plan(id, 0.2 * done, Advance);
+            agenda.plan(id, 0.5 * done, Advance);
+            match session["description"].as_str() {
+                Some(RESTLESS) => agenda.plan(id, 12.0, Restless(0)),
+                _ if rng.u8(0..8) == 0 && now() > FOUNDED => {
+                    agenda.plan(id, 1.0 + 40.0 * rng.f64(), Vanish);
+                }
+                _ => {}
+            }
+        }
+        if rng.u8(0..5) == 0 && now() < self.calm {
+            agenda.plan(id, 0.6 * done, Fail);
+            let heals = done + 25.0 * rng.f64();
+            agenda.plan(id, heals, Heal);
+            agenda.plan(id, heals, Finish);
+            agenda.plan(id, heals + 2.0, TunnelUp);
+        } else {
+            agenda.plan(id, done, Finish);
+            agenda.plan(id, done + 4.0 * rng.f64(), TunnelUp);
+            if rng.bool() {
+                agenda.plan(id, done + 10.0, TunnelDown);
+                agenda.plan(id, done + 20.0, TunnelUp);
+            }
+        }
+    }
+
+    fn take(&mut self, id: &str, step: NodeStep) {
+        let state = &self.state;
+        let became = match step {
+            NodeStep::Advance => return state.advance(id),
+            NodeStep::Restless(turn) => return self.turn(id, turn),
+            NodeStep::Fail => {
+                let failed = ForcedState::whole("error").failing(42, "no room on the node");
+                state.force_state(id, Some(failed));
+                What::Fails
+            }
+            NodeStep::Heal => {
+                state.force_state(id, None);
+                What::Heals
+            }
+            NodeStep::Finish => {
+                state.finish(id);
+                What::Applied
+            }
+            NodeStep::Vanish => {
+                state.vanish(NsxKind::Session, id);
+                self.known.remove(id);
+                self.agenda.drop_of(id, |_| true);
+                What::Vanished
+            }
+            NodeStep::TunnelUp => {
+                state.set_tunnel(id, Some(Tunnel::up(1)));
+                What::TunnelUp
+            }
+            NodeStep::TunnelDown => {
+                state.set_tunnel(id, Some(Tunnel::down("Peer not reachable")));
+                What::TunnelDown
+            }
+        };
+        self.record.fact(NSX, id, became);
+    }
+
+    /// A connection that never rests gets its next state.
+    fn turn(&mut self, id: &str, turn: u8) {
+        let word = ["in_progress", "pending", "error", "unknown"][usize::from(turn % 4)];
+        let resting = now() >= self.calm;
+        let forced = (!resting).then(|| ForcedState::whole(word));
+        self.state.force_state(id, forced);
+        let fails = word == "error" && !resting;
+        let became = if fails { What::Fails } else { What::Heals };
+        self.record.fact(NSX, id, became);
+        if !resting {
+            let next = NodeStep::Restless(turn.wrapping_add(1));
+            self.agenda.plan(id, 2.1, next);
+        }
+    }
+}
+
+/// The VPN agent of Neutron: takes over what was written after a while, and reports.
+async fn agent(state: OpenstackState, record: Record, rng: fastrand::Rng, calm: Duration) {
+    let mut agent = Agent {
+        state,
+        record,
+        rng,
+        calm,
+        known: BTreeMap::new(),
+        agenda: Agenda::new(),
+    };
     loop {
-        let mut gone: BTreeSet<String> = known.keys().cloned().collect();
-        for id in state.ids(NeutronKind::Connection) {
-            let Some(mut row) = state.row(NeutronKind::Connection, &id) else {
+        agent.plan();
+        while let Some((id, step)) = agent.agenda.due() {
+            agent.take(&id, step);
+        }
+        sleep(GLANCE).await;
+    }
+}
+
+#[derive(Clone, Copy)]
+enum AgentStep {
+    /// The agent has it, and reports that there is no tunnel yet.
+    Install,
+    /// The agent has it, and its tunnel stays up.
+    TakeOver,
+    Up,
+    Fail,
+    Vanish,
+}
+
+struct Agent {
+    state: OpenstackState,
+    record: Record,
+    rng: fastrand::Rng,
+    calm: Duration,
+    /// The rows there are, but for their status.
+    known: BTreeMap<String, Value>,
+    agenda: Agenda<AgentStep>,
+}
+
+impl Agent {
+    /// Plans what follows from what was written and removed.
+    fn plan(&mut self) {
+        let mut gone: BTreeSet<String> = self.known.keys().cloned().collect();
+        for id in self.state.ids(NeutronKind::Connection) {
+            let Some(mut row) = self.state.row(NeutronKind::Connection, &id) else {
                 continue;
             };
             row["status"] = Value::Null;
             gone.remove(&id);
-            let before = known.insert(id.clone(), row.clone());
-            if before.as_ref() == Some(&row) {
-                continue;
-            }
-            agenda.drop_of(&id, |_| true);
-            let done = 0.5 + 8.0 * rng.f64();
-            if before.is_none() && rng.u8(0..8) == 0 && now() > FOUNDED {
-                agenda.plan(&id, 1.0 + 40.0 * rng.f64(), Step::Vanish);
-            }
-            if before.is_none() && rng.u8(0..5) == 0 && now() < calm {
-                agenda.plan(&id, done, Step::Fail);
-                let heals = done + 1.0 + 20.0 * rng.f64();
-                agenda.plan(&id, heals, Step::Install);
-                agenda.plan(&id, heals + 3.0, Step::Up);
-            } else if before.is_some() && rng.bool() {
-                agenda.plan(&id, done, Step::TakeOver);
-            } else {
-                agenda.plan(&id, done, Step::Install);
-                agenda.plan(&id, done + 0.5 + 6.0 * rng.f64(), Step::Up);
+            let before = self.known.insert(id.clone(), row.clone());
+            if before.as_ref() != Some(&row) {
+                self.plan_for(&id, before.is_none());
             }
         }
         for id in gone {
-            known.remove(&id);
-            agenda.drop_of(&id, |_| true);
-            record.fact(OPENSTACK, &id, What::Applied);
+            self.known.remove(&id);
+            self.agenda.drop_of(&id, |_| true);
+            self.record.fact(OPENSTACK, &id, What::Applied);
         }
-        while let Some((id, step)) = agenda.due() {
-            match step {
-                Step::Install => {
-                    state.agent_reports(&id, "DOWN");
-                    record.fact(OPENSTACK, &id, What::Heals);
-                    record.fact(OPENSTACK, &id, What::TunnelDown);
-                    record.fact(OPENSTACK, &id, What::Applied);
-                }
-                Step::Vanish => {
-                    state.vanish(NeutronKind::Connection, &id);
-                    known.remove(&id);
-                    agenda.drop_of(&id, |_| true);
-                    record.fact(OPENSTACK, &id, What::Vanished);
-                }
-                Step::TakeOver => record.fact(OPENSTACK, &id, What::Applied),
-                Step::Up => {
-                    state.agent_reports(&id, "ACTIVE");
-                    record.fact(OPENSTACK, &id, What::TunnelUp);
-                }
-                Step::Fail => {
-                    state.set_status(&id, "ERROR");
-                    record.fact(OPENSTACK, &id, What::Fails);
-                }
+    }
+
+    fn plan_for(&mut self, id: &str, is_new: bool) {
+        use AgentStep::*;
+        let Agent { agenda, rng, .. } = self;
+        agenda.drop_of(id, |_| true);
+        let done = 0.5 + 8.0 * rng.f64();
+        if is_new && rng.u8(0..8) == 0 && now() > FOUNDED {
+            agenda.plan(id, 1.0 + 40.0 * rng.f64(), Vanish);
+        }
+        if is_new && rng.u8(0..5) == 0 && now() < self.calm {
+            agenda.plan(id, done, Fail);
+            let heals = done + 1.0 + 20.0 * rng.f64();
+            agenda.plan(id, heals, Install);
+            agenda.plan(id, heals + 3.0, Up);
+        } else if !is_new && rng.bool() {
+            agenda.plan(id, done, TakeOver);
+        } else {
+            agenda.plan(id, done, Install);
+            agenda.plan(id, done + 0.5 + 6.0 * rng.f64(), Up);
+        }
+    }
+
+    fn take(&mut self, id: &str, step: AgentStep) {
+        let became = match step {
+            AgentStep::Install => {
+                self.state.agent_reports(id, "DOWN");
+                self.record.fact(OPENSTACK, id, What::Heals);
+                self.record.fact(OPENSTACK, id, What::TunnelDown);
+                What::Applied
             }
-        }
-        sleep(GLANCE).await;
+            AgentStep::Vanish => {
+                self.state.vanish(NeutronKind::Connection, id);
+                self.known.remove(id);
+                self.agenda.drop_of(id, |_| true);
+                What::Vanished
+            }
+            AgentStep::TakeOver => What::Applied,
+            AgentStep::Up => {
+                self.state.agent_reports(id, "ACTIVE");
+                What::TunnelUp
+            }
+            AgentStep::Fail => {
+                self.state.set_status(id, "ERROR");
+                What::Fails
+            }
+        };
+        self.record.fact(OPENSTACK, id, became);
     }
 }

@@ -487,6 +487,21 @@ async fn an_expired_login_is_renewed_once_for_all(bench: &Bench) {
     assert_eq!(bench.cloud.logins(), 3);
 }
 
+/// A login that is refused although it was just given out is made once more, and not for ever.
+async fn a_login_that_does_not_help_is_made_once_more(bench: &Bench) {
+    bench.probe().await.unwrap();
+    let rule = Rule::at(bench.cloud.collection(), bench.cloud.refusal());
+    bench.cloud.faults().inject(rule);
+    for _ in 0..4 {
+        let error = bench.probe().await.unwrap_err();
+        assert_eq!(
+            (error.kind, error.reason),
+            (ErrorKind::BackendAuth, ErrorReason::UpstreamAuth)
+        );
+    }
+    assert_eq!(bench.cloud.logins(), 2);
+}
+
 /// Of words that quote the key nothing is passed on but what the cloud calls them.
 async fn a_key_that_the_cloud_quotes_is_withheld(bench: &Bench) {
     let words = format!("`{PSK}` is too simple");
@@ -550,6 +565,7 @@ macro_rules! conformance {
                 what_cannot_be_expressed_is_refused_unsent,
                 a_refused_login_is_tried_once,
                 an_expired_login_is_renewed_once_for_all,
+                a_login_that_does_not_help_is_made_once_more,
                 a_key_that_the_cloud_quotes_is_withheld,
                 a_call_ends_by_its_deadline,
             );

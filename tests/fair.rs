@@ -34,7 +34,7 @@ use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
-use support::running::Running;
+use support::{running::Running, scripted::watch_request};
 use tokio::time::{Instant, sleep, timeout};
 use tonic::transport::Endpoint;
 
@@ -180,15 +180,8 @@ fn name(id: &str) -> ConnectionName {
 
 async fn watch(gateway: &Gateway, id: &str, goal: Option<Goal>) -> Watch {
     let request = WatchRequest {
-        name: name(id),
         goal,
-        write_token: String::new(),
-        resume_token: String::new(),
-        accept_partial: false,
-        include_tunnel: false,
-        snapshot_if_compacted: false,
-        accept_assumed: false,
-        upstream_request_ids: Vec::new(),
+        ..watch_request(name(id))
     };
     gateway.watch(request).await.unwrap()
 }

@@ -332,28 +332,15 @@ impl Way {
             AuthKind::Session => "/api/session/create",
             _ => "",
         };
-        let rule = Rule::at(path, self.refusal());
+        let rule = Rule::at(path, self.cloud.refusal());
         let rule = times.into_iter().fold(rule, Rule::times);
         self.keeper().faults().inject(rule)
     }
 
     /// Has requests refused whose login was just made, so many times.
     fn refuse_fresh_ticket(&self, times: u32) -> Hits {
-        let rule = Rule::at("/vpn/", self.refusal());
+        let rule = Rule::at("/vpn/", self.cloud.refusal());
         self.cloud.faults().inject(rule.times(times))
-    }
-
-    fn refusal(&self) -> Fault {
-        Fault::Answer(match self.kind {
-            AuthKind::Password | AuthKind::ApplicationCredential => Answer::json(
-                StatusCode::UNAUTHORIZED,
-                &serde_json::json!({ "error": { "code": 401, "title": "Unauthorized", "message": "no" } }),
-            ),
-            _ => Answer::json(
-                StatusCode::FORBIDDEN,
-                &serde_json::json!({ "error_code": "403", "error_message": "incorrect or locked" }),
-            ),
-        })
     }
 }
 
@@ -514,10 +501,8 @@ async fn a_token_is_renewed_before_it_ends_and_no_request_is_refused() {
 #[tokio::test]
 async fn a_token_is_good_to_its_end_while_keystone_hangs_or_refuses() {
     let hang = || Fault::HoldAnswer(Gate::default());
-    let refusal =
-        serde_json::json!({ "error": { "code": 401, "title": "Unauthorized", "message": "no" } });
-    let refuse = || Fault::Answer(Answer::json(StatusCode::UNAUTHORIZED, &refusal));
-    for (name, fault) in [("hangs", hang()), ("refuses", refuse())] {
+    let refuse = openstack(|_| {}).cloud.refusal();
+    for (name, fault) in [("hangs", hang()), ("refuses", refuse)] {
         let os = openstack(|settings| settings.timeout = Duration::from_millis(400));
         probe(&os).await.unwrap();
         os.cloud

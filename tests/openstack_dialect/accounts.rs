@@ -1,10 +1,9 @@
 //! Logins, and what an account may see.
 
 use crate::{
-    setup::{Bench, CONNECTIONS, assert_error, settings},
+    setup::{Bench, assert_error, settings},
     support::cloud::{call, page, target},
 };
-use http::StatusCode;
 use isthmus::{
     core::{
         dialect::Call,
@@ -13,12 +12,8 @@ use isthmus::{
     },
     dialects,
     model::RealizationState as State,
-    simulator::{
-        faults::{Answer, Fault, Rule},
-        openstack::{Kind, OpenstackOptions, OpenstackSimulator, Region, Variant},
-    },
+    simulator::openstack::{Kind, OpenstackOptions, OpenstackSimulator, Region, Variant},
 };
-use serde_json::json;
 use std::time::Duration;
 
 fn as_reader(cloud: &BackendSettings) -> BackendSettings {
@@ -125,20 +120,6 @@ async fn a_refused_login_is_left_alone_for_a_while() {
     }
     assert_eq!(bench.cloud.state().logins().refused, 1);
     assert_eq!(bench.cloud.neutron().requests().total(), 0);
-}
-
-#[tokio::test]
-async fn a_fresh_token_that_is_refused_as_well_is_not_renewed_for_ever() {
-    let bench = Bench::stock();
-    let refusal = json!({"error": {"code": 401, "title": "Unauthorized", "message": "m"}});
-    let refusal = Fault::Answer(Answer::json(StatusCode::UNAUTHORIZED, &refusal));
-    bench.cloud.faults().inject(Rule::at(CONNECTIONS, refusal));
-    let short = Call::unary(Duration::from_secs(5));
-    for _ in 0..4 {
-        let error = bench.dialect.get("a", &short).await.unwrap_err();
-        assert_error(&error, ErrorKind::BackendAuth, ErrorReason::UpstreamAuth);
-    }
-    assert_eq!(bench.cloud.state().logins().granted, 2);
 }
 
 #[tokio::test]

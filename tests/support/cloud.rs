@@ -76,6 +76,8 @@ pub trait Cloud: Send + Sync {
     fn expire_logins(&self);
     /// How many logins it has given out.
     fn logins(&self) -> u64;
+    /// How it says that a login, or what came of it, is not good.
+    fn refusal(&self) -> Fault;
     /// Every login is over, and none is given out any more.
     fn spoil_login(&self);
     /// How many logins it has refused since then.
@@ -202,6 +204,11 @@ impl Cloud for NsxSimulator {
         self.state().logins()
     }
 
+    fn refusal(&self) -> Fault {
+        let words = json!({ "error_code": "403", "error_message": "incorrect or locked" });
+        Fault::Answer(Answer::json(StatusCode::FORBIDDEN, &words))
+    }
+
     fn spoil_login(&self) {
         self.state().set_password("admin", "another-password");
         self.state().expire_sessions();
@@ -313,12 +320,15 @@ impl Cloud for OpenstackSimulator {
         self.state().logins().granted
     }
 
+    fn refusal(&self) -> Fault {
+        let words = json!({"error": {"code": 401, "title": "Unauthorized", "message": "no"}});
+        Fault::Answer(Answer::json(StatusCode::UNAUTHORIZED, &words))
+    }
+
     fn spoil_login(&self) {
         self.state().expire_all_tokens();
         self.keystone().requests().clear();
-        let refusal = json!({"error": {"code": 401, "title": "Unauthorized", "message": "no"}});
-        let refusal = Fault::Answer(Answer::json(StatusCode::UNAUTHORIZED, &refusal));
-        let rule = Rule::on(Method::POST, "/auth/tokens", refusal);
+        let rule = Rule::on(Method::POST, "/auth/tokens", self.refusal());
         self.keystone().faults().inject(rule);
     }
 

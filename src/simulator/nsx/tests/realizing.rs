@@ -148,18 +148,21 @@ fn deletion_and_tunnels_follow_the_clock_if_told_so() {
     assert_eq!(bench.get(&format!("sessions/{session}/state")).0, 404);
 }
 
+/// What is answered while `state` is in other hands.
+fn ask(state: &NsxState, path: &str) -> (u16, Value) {
+    let mut taken = Bench::new();
+    std::mem::swap(&mut taken.world, &mut *state.world());
+    let answer = taken.get(path);
+    std::mem::swap(&mut taken.world, &mut *state.world());
+    answer
+}
+
 #[test]
-fn the_levers_reach_state_and_status() {
+fn the_levers_reach_states_and_objects() {
     let mut bench = Bench::new();
     let session = bench.session();
     let state = NsxState::new(bench.world);
-    let ask = |path: &str| {
-        let mut taken = Bench::new();
-        std::mem::swap(&mut taken.world, &mut *state.world());
-        let answer = taken.get(path);
-        std::mem::swap(&mut taken.world, &mut *state.world());
-        answer
-    };
+    let ask = |path: &str| ask(&state, path);
     let path = format!("sessions/{session}/state");
     state.finish(&session);
     assert_eq!(ask(&path).1["state"], "in_sync");
@@ -190,7 +193,26 @@ fn the_levers_reach_state_and_status() {
         (404, 200)
     );
     state.set_state_missing(&session, false);
+    assert_eq!(ask(&path).0, 200);
 
+    assert!(state.vanish(Kind::Session, &session));
+    assert!(!state.vanish(Kind::Session, &session));
+    assert_eq!(ask(&path).0, 404);
+    let planted = state.plant(Kind::Session, json!({ "policy_rules": "2.1.4..0/24" }));
+    assert_eq!(
+        ask(&format!("sessions/{planted}")).1["policy_rules"],
+        "2.1.4..0/24"
+    );
+    assert_eq!(state.object(Kind::Session, "none"), None::<Value>);
+}
+
+#[test]
+fn the_levers_reach_tunnels() {
+    let mut bench = Bench::new();
+    let session = bench.session();
+    let state = NsxState::new(bench.world);
+    let ask = |path: &str| ask(&state, path);
+    state.finish(&session);
     let path = format!("sessions/{session}/status");
     state.hold_cache(&session);
     state.set_tunnel(&session, Some(Tunnel::degraded(2, 1)));
@@ -211,14 +233,4 @@ fn the_levers_reach_state_and_status() {
         "Peer not reachable"
     );
     assert_eq!(ask(&format!("{path}?source=guess")).0, 400);
-
-    assert!(state.vanish(Kind::Session, &session));
-    assert!(!state.vanish(Kind::Session, &session));
-    assert_eq!(ask(&format!("sessions/{session}/state")).0, 404);
-    let planted = state.plant(Kind::Session, json!({ "policy_rules": "2.1.4..0/24" }));
-    assert_eq!(
-        ask(&format!("sessions/{planted}")).1["policy_rules"],
-        "2.1.4..0/24"
-    );
-    assert_eq!(state.object(Kind::Session, "none"), None::<Value>);
 }

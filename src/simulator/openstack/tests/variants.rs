@@ -67,6 +67,16 @@ async fn open_telekom_cloud_repeats_a_key_and_knows_no_project() {
             .len(),
         1
     );
+}
+
+#[tokio::test]
+async fn open_telekom_cloud_refuses_what_its_documents_bound() {
+    let options = OpenstackOptions {
+        variant: Variant::Otc,
+        blank_in_status: true,
+        ..OpenstackOptions::default()
+    };
+    let bench = Bench::new(options).await;
     for over in [
         json!({"psk": "short"}),
         json!({"psk": "k".repeat(129)}),

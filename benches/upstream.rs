@@ -4,7 +4,7 @@
 //! a cloud in memory, and tokio's clock jumps to the next thing to do. That is honest for counting requests and
 //! for the time between looks, which are decided by timers; it says nothing of CPU, and nothing is pinned.
 //!
-//! The cloud asks what the dialects ask for one look (`dialects/nsx/look.rs`, `dialects/openstack/look.rs`): NSX
+//! The cloud asks what the dialects ask for one look (`dialects/nsx/manager/look.rs`, `dialects/openstack/look.rs`): NSX
 //! `/state` for the newest outstanding request id, for the others once that is realized, and the session if nobody
 //! knows whether it is switched on;
 //! Neutron one LIST for a batch. Each request passes the account's budget and takes 30 ms. NSX's own limits, 100

@@ -123,7 +123,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
 
 /// The dialects, each with the folder of what its family shares if it is one of several. Whatever they are in, the
 /// members of a family do not name each other, and what they share names none of them.
-const DIALECTS: &[&[&str]] = &[&["openstack"], &["nsx"]];
+const DIALECTS: &[&[&str]] = &[&["openstack"], &["nsx", "nsx/manager"]];
 
 /// Files that not every dialect has: data about variants, and what the APIs of one family have in common.
 const NOT_IN_EVERY_DIALECT: &[&str] = &["variant.rs", "api_error.rs", "body.rs", "paging.rs"];

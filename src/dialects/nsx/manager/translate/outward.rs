@@ -4,16 +4,18 @@ use crate::{
     core::{dialect::Mark, error::Violation},
     dialects::nsx::{
         body::Body,
-        mark,
-        translate::{
-            ACTIONS, CERTIFICATE, DIRECTIONS, INITIATIONS, PSK, interface_address,
-            inward::{
-                Rest, interface_addresses, networks, read_clamping, read_each, read_interface,
-                read_rule,
+        manager::{
+            translate::{
+                ACTIONS, CERTIFICATE, DIRECTIONS, INITIATIONS, PSK, interface_address,
+                inward::{
+                    Rest, interface_addresses, networks, read_clamping, read_each, read_interface,
+                    read_rule,
+                },
+                psk,
             },
-            psk,
+            wire::{POLICY_BASED, ROUTE_BASED},
         },
-        wire::{POLICY_BASED, ROUTE_BASED},
+        mark,
     },
     model::{
         Authentication, ClampDirection, ConnectionChange, ConnectionSpec, Field, Initiation,

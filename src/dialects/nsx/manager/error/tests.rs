@@ -87,7 +87,7 @@ fn each_refusal_has_its_meaning() {
 
 macro_rules! fixture {
     ($name:literal) => {
-        include_str!(concat!("../../../../tests/fixtures/nsx/", $name))
+        include_str!(concat!("../../../../../tests/fixtures/nsx/", $name))
     };
 }
 

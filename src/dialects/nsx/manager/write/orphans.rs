@@ -12,9 +12,12 @@ use crate::{
     },
     dialects::nsx::{
         client::Client,
-        error, mark, read,
-        wire::{PEER_ENDPOINTS, SESSIONS},
-        write::object::remove_unused,
+        manager::{
+            error, read,
+            wire::{PEER_ENDPOINTS, SESSIONS},
+            write::object::remove_unused,
+        },
+        mark,
     },
 };
 use std::{

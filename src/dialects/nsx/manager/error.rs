@@ -10,7 +10,7 @@ use crate::{
     dialects::{
         nsx::{
             api_error::{self, ApiError},
-            status::SERVICE_DISABLED,
+            manager::status::SERVICE_DISABLED,
         },
         refusal::{self, Meaning, NOT_FOUND, OWN_FAULT},
     },

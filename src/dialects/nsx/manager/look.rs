@@ -23,9 +23,11 @@ use crate::{
     dialects::nsx::{
         body::Body,
         client::{Ask, Client},
-        error::{self, Asked},
-        read, status,
-        wire::{SESSIONS, State, Status},
+        manager::{
+            error::{self, Asked},
+            read, status,
+            wire::{SESSIONS, State, Status},
+        },
     },
     model::{RealizationState, Sighting, Tunnel},
 };

@@ -15,9 +15,12 @@ use crate::{
         nsx::{
             body::Body,
             client::Client,
-            mark, read, translate,
-            wire::{PEER_ENDPOINTS, SESSIONS},
-            write::object::{Done, InDoubt, Put, make, remove, remove_unused, replace},
+            manager::{
+                read, translate,
+                wire::{PEER_ENDPOINTS, SESSIONS},
+                write::object::{Done, InDoubt, Put, make, remove, remove_unused, replace},
+            },
+            mark,
         },
     },
     model::{ConnectionChange, ConnectionSpec, Field},

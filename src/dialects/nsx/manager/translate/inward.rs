@@ -3,9 +3,13 @@
 use crate::{
     dialects::nsx::{
         body::Body,
+        manager::{
+            translate::{
+                ACTIONS, CERTIFICATE, DIRECTIONS, INITIATIONS, PSK, etag, interface_address,
+            },
+            wire::{POLICY_BASED, ROUTE_BASED},
+        },
         mark,
-        translate::{ACTIONS, CERTIFICATE, DIRECTIONS, INITIATIONS, PSK, etag, interface_address},
-        wire::{POLICY_BASED, ROUTE_BASED},
     },
     model::{
         Connection, Details, NsxDetails, Peer, PolicyRule, Selectors, TcpMssClamping,

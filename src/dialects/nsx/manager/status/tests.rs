@@ -95,7 +95,7 @@ fn the_words_of_an_edge_nodes_life_cycle_have_theirs() {
 #[test]
 fn the_documented_words_are_exactly_those_in_the_table() {
     let api = json::parse(include_bytes!(
-        "../../../../tests/fixtures/nsx/nsx-mp-vpn-openapi.json"
+        "../../../../../tests/fixtures/nsx/nsx-mp-vpn-openapi.json"
     ));
     let api = api.unwrap();
     for schema in ["IPSecVPNSessionState", "ConfigurationStateElement"] {
@@ -211,7 +211,7 @@ fn where_whole_and_nodes_disagree_the_worse_counts() {
 
 macro_rules! fixture {
     ($name:literal) => {
-        include_bytes!(concat!("../../../../tests/fixtures/nsx/", $name))
+        include_bytes!(concat!("../../../../../tests/fixtures/nsx/", $name))
     };
 }
 

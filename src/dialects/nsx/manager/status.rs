@@ -6,7 +6,7 @@
 mod words;
 
 use crate::{
-    dialects::nsx::{
+    dialects::nsx::manager::{
         status::words::{WordMeaning, rank, word},
         wire::{NodeState, State, Status},
     },

@@ -9,10 +9,12 @@ use crate::{
     dialects::nsx::{
         body::Body,
         client::{Ask, Client},
-        error::{self, Asked},
+        manager::{
+            error::{self, Asked},
+            translate,
+            wire::{PEER_ENDPOINTS, SESSIONS},
+        },
         paging::{ListPage, Pages, Sureness},
-        translate,
-        wire::{PEER_ENDPOINTS, SESSIONS},
     },
     model::Connection,
     rest::answer::Answer,

@@ -4,7 +4,7 @@ use crate::{
     core::dialect::Mark,
     dialects::nsx::{
         body::Body,
-        translate::{
+        manager::translate::{
             changed_peer_endpoint, changed_session, connection, interface_address,
             new_peer_endpoint, new_session, peer_endpoint_is_as_wanted,
         },
@@ -201,7 +201,8 @@ fn secrets_are_not_kept_however_deep() {
 /// The guide's own example: an impossible network, and no revision but a rule's.
 #[test]
 fn an_address_that_does_not_parse_is_read_and_kept() {
-    let example = include_bytes!("../../../../tests/fixtures/nsx/put_session_impossible_cidr.json");
+    let example =
+        include_bytes!("../../../../../tests/fixtures/nsx/put_session_impossible_cidr.json");
     let example = rest::json::parse(example).unwrap();
     let read = connection(&body(example.clone()), None);
     let Some(Selectors::Rules(rules)) = &read.selectors else {
@@ -238,7 +239,7 @@ fn an_address_that_does_not_parse_is_read_and_kept() {
 
 #[test]
 fn the_action_of_a_rule_is_read_in_its_documented_words() {
-    let api = include_bytes!("../../../../tests/fixtures/nsx/nsx-mp-vpn-openapi.json");
+    let api = include_bytes!("../../../../../tests/fixtures/nsx/nsx-mp-vpn-openapi.json");
     let api = rest::json::parse(api).unwrap();
     let action = &api["components"]["schemas"]["IPSecVPNPolicyRule"]["properties"]["action"];
     assert_eq!(action["enum"], json!(["PROTECT", "BYPASS"]));

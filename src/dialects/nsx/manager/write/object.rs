@@ -11,11 +11,13 @@ use crate::{
         nsx::{
             body::Body,
             client::{Ask, Client},
-            error::{self, Asked},
+            manager::{
+                error::{self, Asked},
+                read,
+                wire::SESSIONS,
+            },
             mark::{self, Nonce},
             paging::Sureness,
-            read,
-            wire::SESSIONS,
         },
     },
     rest::{answer::Answer, json, patience::Backoff},

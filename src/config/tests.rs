@@ -10,6 +10,7 @@ use std::{
     collections::HashMap,
     io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 /// Surroundings made up for a test.

@@ -15,14 +15,14 @@
 mod support;
 
 use isthmus::{
-    core::{dialect::Dialect, settings::BackendSettings},
+    core::{dialect::Dialect, table::Keys},
     dialects::openstack,
     grpc::pb::{
         self,
         connection_service_client::ConnectionServiceClient,
         connection_service_server::{ConnectionService, ConnectionServiceServer},
     },
-    rest::budget::Limits,
+    rest::{budget::Limits, internet::Internet},
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -73,14 +73,12 @@ async fn serve_cloud() {
 }
 
 async fn serve_gateway(upstream: SocketAddr) {
-    let settings = BackendSettings {
-        dialect: "openstack".to_owned(),
-        variant: Some("neutron".to_owned()),
-        urls: vec![format!("http://{upstream}")],
-        ..cloud::settings(Duration::from_secs(30))
-    };
-    let dialect: Arc<dyn Dialect> =
-        openstack::connect_within(&settings, NO_LIMIT).expect("the settings work");
+    let settings = cloud::settings(Duration::from_secs(30));
+    let mut keys = Keys::default()
+        .with("variant", "neutron")
+        .with("url", format!("http://{upstream}"));
+    let dialect = openstack::connect_within(&mut keys, settings.timeout, &Internet, NO_LIMIT);
+    let dialect: Arc<dyn Dialect> = dialect.expect("the settings work");
     let serving = gateway::serve(settings, dialect, gateway::NO_HEARTBEAT, false).await;
     process::answer(&serving.addr);
     Commands::begin().next::<()>().await;

@@ -2,8 +2,8 @@
 
 use clap::Parser;
 use isthmus::{
-    cli::{self, Cli, Command, Exit, check::Backends},
-    config::{Config, LogFormat},
+    cli::{self, Cli, Command, Exit, check::Bound},
+    config::LogFormat,
     core::gateway::Gateway,
     server,
     store::RedbStore,
@@ -51,14 +51,14 @@ async fn main() -> ExitCode {
 }
 
 async fn serve(file: &Path) -> Exit {
-    let (config, backends) = match cli::check::read(file) {
-        Ok(read) => read,
+    let config = match cli::check::read(file) {
+        Ok(config) => config,
         Err(problems) => {
             eprintln!("{problems}");
             return Exit::Usage;
         }
     };
-    match run(file, config, backends).await {
+    match run(file, config).await {
         Ok(()) => Exit::Done,
         Err(error) => {
             eprintln!("isthmus: could not serve: {error}");
@@ -67,7 +67,7 @@ async fn serve(file: &Path) -> Exit {
     }
 }
 
-fn settings(config: &Config) -> server::Settings {
+fn settings(config: &Bound) -> server::Settings {
     const MIB: usize = 1024 * 1024;
     let server = &config.server;
     server::Settings {
@@ -90,7 +90,7 @@ fn settings(config: &Config) -> server::Settings {
     }
 }
 
-async fn run(file: &Path, config: Config, backends: Backends) -> Result<(), Box<dyn Error>> {
+async fn run(file: &Path, config: Bound) -> Result<(), Box<dyn Error>> {
     let settings = settings(&config);
     let _telemetry = telemetry::begin(&telemetry::Settings {
         format: match config.telemetry.log {
@@ -113,13 +113,13 @@ async fn run(file: &Path, config: Config, backends: Backends) -> Result<(), Box<
     let gateway = match &config.store.path {
         Some(path) => {
             let store = Arc::new(RedbStore::open(path).await?);
-            Gateway::start_with_store(backends, heartbeat, store).await?
+            Gateway::start_with_store(config.backends, heartbeat, store).await?
         }
         None => {
             tracing::info!(
                 "no [store]: positions and write tokens of watches end with this process"
             );
-            Gateway::start(backends, heartbeat)
+            Gateway::start(config.backends, heartbeat)
         }
     };
     tracing::info!(listen = %listener.local_addr()?, backends = gateway.backends().len(), "serving");

@@ -10,7 +10,7 @@ mod support;
 
 use http::{HeaderName, HeaderValue, Method};
 use isthmus::{
-    core::settings::BackendSettings,
+    dialects::settings::Given,
     grpc::{pb, status::MAX_WIRE_BYTES},
     rest::redact::WITHHELD,
     simulator::{
@@ -105,7 +105,7 @@ fn check(backend: &str, answer: u16, status: &Status) {
 }
 
 /// A gateway that has asked nothing yet, so that no login is at rest.
-async fn gateway(settings: &BackendSettings) -> Running {
+async fn gateway(settings: &Given) -> Running {
     Running::start(vec![settings.clone()]).await
 }
 
@@ -113,7 +113,7 @@ async fn every_answer(cloud: &dyn Cloud, backend: &str) {
     let (faults, wanted) = (cloud.faults(), cloud.wanted(backend));
     let mut settings = cloud.settings(backend);
     // A write of which nobody knows is looked for as long as there is time.
-    settings.timeout = Duration::from_secs(1);
+    settings.core.timeout = Duration::from_secs(1);
     let first = gateway(&settings).await;
     let (made, _) = first.create(backend, wanted.clone()).await.unwrap();
     let name = made.name;

@@ -16,10 +16,9 @@ use isthmus::{
         error::{Error, ErrorReason},
         gateway::Gateway,
         realizations::WatchRequest,
-        settings::{AuthKind, AuthSettings, BackendSettings, PollSettings},
         watch::stream::{EventKind, Outcome, Watch},
     },
-    dialects,
+    dialects::{self, settings::Given},
     grpc::pb::{self, connection_service_client::ConnectionServiceClient},
     model::{BackendName, ConnectionName, Goal},
     rest::{
@@ -148,28 +147,16 @@ impl Cloud {
         of.map(|(_, at)| *at).collect()
     }
 
-    fn gateway(self: &Arc<Cloud>, kind: AuthKind) -> Arc<Gateway> {
-        let settings = BackendSettings {
-            name: "a".parse().unwrap(),
-            dialect: "nsx".into(),
-            variant: None,
-            urls: vec!["https://nsx.example".into()],
-            ca_file: None,
-            insecure_skip_verify: false,
-            timeout: SECOND * 10,
-            read_only: false,
-            auth: AuthSettings {
-                kind,
-                username: Some("u".into()),
-                password: Some("p".to_owned().into()),
-                token: (kind == AuthKind::Bearer).then(|| "t".to_owned().into()),
-                ..AuthSettings::default()
-            },
-            poll: PollSettings::default(),
-        };
+    fn gateway(self: &Arc<Cloud>, kind: &str) -> Arc<Gateway> {
+        let given = Given::new("a".parse().unwrap(), "nsx")
+            .with("url", "https://nsx.example")
+            .with("auth.kind", kind)
+            .with("auth.username", "u")
+            .with("auth.password", "p")
+            .with("auth.token", "t");
         let network = Wire(Arc::clone(self));
-        let dialect = dialects::connect_over(&settings, &network).unwrap();
-        Gateway::start(vec![(settings, dialect)], HEARTBEAT)
+        let dialect = dialects::connect_over(&given, &network).unwrap();
+        Gateway::start(vec![(given.core, dialect)], HEARTBEAT)
     }
 }
 
@@ -219,7 +206,7 @@ async fn readers_keep_nobody_from_an_outcome() {
             true => Act::Say("in_progress"),
             false => Act::Say("in_sync"),
         });
-        let gateway = cloud.gateway(AuthKind::Bearer);
+        let gateway = cloud.gateway("bearer");
         let ended = beside(readers, &gateway, async {
             sleep(SECOND * 2).await;
             outcome(watch(&gateway, "written", Some(Goal::Config)).await).await
@@ -241,7 +228,7 @@ async fn readers_and_outcomes_keep_no_stable_connection_from_its_looks() {
         true => Act::Say("in_progress"),
         false => Act::Say("in_sync"),
     });
-    let gateway = cloud.gateway(AuthKind::Bearer);
+    let gateway = cloud.gateway("bearer");
     let wait = async {
         let ids: Vec<String> = (0..100).map(|number| format!("written-{number}")).collect();
         let written = ids.iter().map(|id| watch(&gateway, id, Some(Goal::Config)));
@@ -276,7 +263,7 @@ fn some_hang(path: &str) -> Act {
 
 #[tokio::test(start_paused = true)]
 async fn looks_that_hang_keep_nobody_else_from_the_cloud() {
-    for kind in [AuthKind::Bearer, AuthKind::Basic] {
+    for kind in ["bearer", "basic"] {
         for goal in [None, Some(Goal::Config)] {
             let cloud = cloud(|_| Act::Say("in_sync"));
             let gateway = cloud.gateway(kind);
@@ -308,7 +295,7 @@ async fn looks_that_hang_keep_nobody_else_from_the_cloud() {
 
 #[tokio::test(start_paused = true)]
 async fn calls_that_hang_keep_no_look_from_the_cloud() {
-    for kind in [AuthKind::Bearer, AuthKind::Basic] {
+    for kind in ["bearer", "basic"] {
         let cloud = cloud(some_hang);
         let gateway = cloud.gateway(kind);
         gateway
@@ -333,7 +320,7 @@ async fn calls_that_hang_keep_no_look_from_the_cloud() {
 #[tokio::test]
 async fn one_client_leaves_another_its_share() {
     let cloud = cloud(|_| Act::Say("in_sync"));
-    let running = Running::serve(cloud.gateway(AuthKind::Bearer)).await;
+    let running = Running::serve(cloud.gateway("bearer")).await;
     let request = || pb::GetConnectionRequest {
         name: name("read").to_string(),
     };
@@ -376,7 +363,7 @@ async fn every_refused_call_says_when_to_come_back() {
         (503, None, 1),
     ] {
         let cloud = cloud(move |_| Act::Refuse(status, retry_after));
-        let gateway = cloud.gateway(AuthKind::Bearer);
+        let gateway = cloud.gateway("bearer");
         let get = async |time: Duration| -> Error {
             let read = gateway.get(&name("read"), Instant::now() + time).await;
             read.unwrap_err()
@@ -396,7 +383,7 @@ async fn every_refused_call_says_when_to_come_back() {
 #[tokio::test(start_paused = true)]
 async fn a_call_that_the_budget_refuses_says_when_to_come_back() {
     let cloud = cloud(|_| Act::Hang);
-    let gateway = cloud.gateway(AuthKind::Bearer);
+    let gateway = cloud.gateway("bearer");
     let read = name("read");
     let reads = (0..61).map(|_| gateway.get(&read, Instant::now() + SECOND * 5));
     let refused = join_all(reads).await.into_iter().map(Result::unwrap_err);
@@ -430,7 +417,7 @@ async fn one_connection_that_is_throttled_delays_no_other_confirmation_beyond_th
                 _ => Act::Say("in_progress"),
             }
         });
-        let gateway = cloud.gateway(AuthKind::Bearer);
+        let gateway = cloud.gateway("bearer");
         let throttled = async {
             let mut watch = watch(&gateway, "throttled", Some(Goal::Config)).await;
             loop {

@@ -15,9 +15,9 @@ use isthmus::{
     core::{
         dialect::{Call, Dialect, Mark},
         error::{Error, ErrorKind, ErrorReason},
-        settings::{AuthKind, AuthSettings, BackendSettings},
+        table::Keys,
     },
-    dialects,
+    dialects::{self, settings::Given},
     grpc::pb::{Goal, RealizationState as State},
     simulator::{
         faults::{Answer, Fault, Gate, Hits, Rule},
@@ -72,7 +72,7 @@ struct Nsx {
     id: String,
 }
 
-fn nsx(managers: usize, change: impl FnOnce(&mut BackendSettings)) -> Nsx {
+fn nsx(managers: usize, change: impl FnOnce(&mut Given)) -> Nsx {
     let options = NsxOptions {
         managers,
         ..NsxOptions::default()
@@ -170,8 +170,9 @@ async fn a_manager_that_hangs_is_left_for_the_next() {
     let hanging = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", hanging.local_addr().unwrap());
     let nsx = nsx(1, |settings| {
-        settings.timeout = Duration::from_millis(300);
-        settings.urls.insert(0, url);
+        settings.core.timeout = Duration::from_millis(300);
+        let sound = settings.keys.get("url").unwrap().to_owned();
+        settings.keys.set_all("url", [url, sound]);
     });
     nsx.get().await.unwrap();
     assert!(hanging.accept().now_or_never().is_some(), "it was asked");
@@ -190,7 +191,7 @@ async fn a_manager_that_hangs_is_left_for_the_next() {
 #[tokio::test]
 async fn a_write_whose_answer_a_hanging_manager_keeps_is_found_through_the_next() {
     let nsx = nsx(2, |settings| {
-        settings.timeout = Duration::from_millis(300);
+        settings.core.timeout = Duration::from_millis(300);
     });
     nsx.get().await.unwrap();
     let hang = Fault::HoldAnswer(Gate::default());
@@ -210,8 +211,8 @@ async fn a_write_whose_answer_a_hanging_manager_keeps_is_found_through_the_next(
 
 #[tokio::test]
 async fn a_wrong_password_never_locks_the_account() {
-    for kind in [AuthKind::Session, AuthKind::Basic] {
-        let nsx = nsx(2, |settings| settings.auth.kind = kind);
+    for kind in ["session", "basic"] {
+        let nsx = nsx(2, |settings| settings.keys.set("auth.kind", kind));
         nsx.get().await.unwrap();
         let state = nsx.cloud.state();
         state.set_password("admin", "changed-meanwhile");
@@ -247,7 +248,7 @@ async fn a_wrong_password_never_locks_the_account() {
     }
 }
 
-fn openstack(change: impl FnOnce(&mut BackendSettings)) -> Bound<OpenstackSimulator> {
+fn openstack(change: impl FnOnce(&mut Given)) -> Bound<OpenstackSimulator> {
     let cloud = cloud::openstack();
     let mut settings = cloud.settings("os-a");
     change(&mut settings);
@@ -260,7 +261,7 @@ async fn probe(os: &Bound<OpenstackSimulator>) -> Result<(), Error> {
 
 /// A way to log in, at a cloud of its own.
 struct Way {
-    kind: AuthKind,
+    kind: &'static str,
     cloud: Box<dyn Cloud>,
     dialect: Arc<dyn Dialect>,
 }
@@ -268,43 +269,41 @@ struct Way {
 impl Way {
     /// Every way but none.
     fn all() -> Vec<Way> {
-        let nsx = |kind| -> (Box<dyn Cloud>, BackendSettings) {
+        let nsx = |kind| -> (Box<dyn Cloud>, Given) {
             let options = NsxOptions {
                 bearer_token: Some("not-a-real-token".to_owned()),
                 ..NsxOptions::default()
             };
             let cloud = NsxSimulator::start(options).unwrap();
             let mut settings = cloud.settings("cloud");
-            settings.auth.kind = kind;
-            settings.auth.token = Some("not-a-real-token".into());
+            settings.keys.set("auth.kind", kind);
+            settings.keys.set("auth.token", "not-a-real-token");
             (Box::new(cloud), settings)
         };
-        let openstack = |kind| -> (Box<dyn Cloud>, BackendSettings) {
+        let openstack = |kind| -> (Box<dyn Cloud>, Given) {
             let cloud = cloud::openstack();
             let mut settings = cloud.settings("cloud");
-            if kind == AuthKind::ApplicationCredential {
+            if kind == "application_credential" {
                 let login = cloud.inventory().application_credential;
-                settings.auth = AuthSettings {
-                    kind,
-                    application_credential_id: Some(login.id.to_owned()),
-                    application_credential_secret: Some(login.password.to_owned().into()),
-                    auth_url: settings.auth.auth_url,
-                    ..AuthSettings::default()
-                };
+                settings.keys = Keys::default()
+                    .with("auth.kind", kind)
+                    .with("auth.auth_url", cloud.keystone_url())
+                    .with("auth.application_credential_id", login.id)
+                    .with("auth.application_credential_secret", login.password);
             }
             (Box::new(cloud), settings)
         };
         [
-            AuthKind::Basic,
-            AuthKind::Session,
-            AuthKind::Bearer,
-            AuthKind::Password,
-            AuthKind::ApplicationCredential,
+            "basic",
+            "session",
+            "bearer",
+            "password",
+            "application_credential",
         ]
         .into_iter()
         .map(|kind| {
             let (cloud, settings) = match kind {
-                AuthKind::Password | AuthKind::ApplicationCredential => openstack(kind),
+                "password" | "application_credential" => openstack(kind),
                 _ => nsx(kind),
             };
             let Bound { cloud, dialect } = Bound::to(cloud, &settings);
@@ -329,7 +328,7 @@ impl Way {
     /// Has what carries the login refused, so many times if not for ever.
     fn refuse_login(&self, times: Option<u32>) -> Hits {
         let path = match self.kind {
-            AuthKind::Session => "/api/session/create",
+            "session" => "/api/session/create",
             _ => "",
         };
         let rule = Rule::at(path, self.cloud.refusal());
@@ -416,7 +415,7 @@ async fn a_fresh_ticket_that_is_not_known_everywhere_yet_is_waited_for() {
         let kind = way.kind;
         // With one ticket, and with the next.
         let tickets = match kind {
-            AuthKind::Basic | AuthKind::Bearer => 1,
+            "basic" | "bearer" => 1,
             _ => 2,
         };
         let hits = way.refuse_fresh_ticket(tickets);
@@ -441,7 +440,7 @@ async fn a_fresh_ticket_that_is_not_known_everywhere_yet_is_waited_for() {
 
 #[tokio::test]
 async fn a_slip_in_the_middle_of_a_create_leaves_nothing_behind() {
-    let nsx = nsx(1, |settings| settings.auth.kind = AuthKind::Basic);
+    let nsx = nsx(1, |settings| settings.keys.set("auth.kind", "basic"));
     let spurious = Fault::Answer(Answer::status(StatusCode::FORBIDDEN));
     let rule = Rule::on(Method::POST, "/sessions$", spurious);
     nsx.cloud.faults().inject(rule.times(1));
@@ -503,7 +502,7 @@ async fn a_token_is_good_to_its_end_while_keystone_hangs_or_refuses() {
     let hang = || Fault::HoldAnswer(Gate::default());
     let refuse = openstack(|_| {}).cloud.refusal();
     for (name, fault) in [("hangs", hang()), ("refuses", refuse)] {
-        let os = openstack(|settings| settings.timeout = Duration::from_millis(400));
+        let os = openstack(|settings| settings.core.timeout = Duration::from_millis(400));
         probe(&os).await.unwrap();
         os.cloud
             .keystone()
@@ -582,10 +581,7 @@ async fn a_token_goes_nowhere_but_to_the_network_service_of_the_catalogue() {
 
     // With `url` set, the catalogue is not even asked for.
     let fixed = os.cloud.neutron_url();
-    let settings = BackendSettings {
-        urls: vec![fixed],
-        ..os.cloud.settings("os-a")
-    };
+    let settings = os.cloud.settings("os-a").with("url", fixed);
     os.cloud.state().set_regions(region(&elsewhere.url()));
     let dialect = dialects::connect(&settings).unwrap();
     dialect.probe(&call()).await.unwrap();

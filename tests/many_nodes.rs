@@ -68,8 +68,8 @@ async fn a_state_of_twenty_thousand_nodes_reaches_a_client_as_it_comes() {
     let cloud = NsxSimulator::start(NsxOptions::default()).unwrap();
     let mut settings = clouds::nsx("nsx-a", &cloud);
     // Ten megabytes at a time, on whatever machine.
-    settings.timeout = Duration::from_secs(30);
-    settings.poll.fresh = Duration::from_millis(500);
+    settings.core.timeout = Duration::from_secs(30);
+    settings.core.poll.fresh = Duration::from_millis(500);
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("log");
     let running = Running::start_with_store(vec![settings], &file).await;

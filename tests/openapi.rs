@@ -66,7 +66,7 @@ async fn what_passes_between_dialect_and_cloud_is_what_the_description_knows() {
     let simulator = NsxSimulator::start(NsxOptions::default()).unwrap();
     let recorder = Recorder::before(simulator.manager(0).addr());
     let mut settings = clouds::nsx("nsx-a", &simulator);
-    settings.urls = vec![recorder.url()];
+    settings.keys.set("url", recorder.url());
     let nsx = dialects::connect(&settings).unwrap();
 
     write_and_read(&nsx, &simulator).await;

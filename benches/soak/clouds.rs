@@ -2,7 +2,7 @@
 
 use crate::support::process::{self, Commands};
 use isthmus::{
-    core::settings::{AuthKind, AuthSettings, BackendSettings, PollSettings},
+    dialects::settings::Given,
     grpc::pb,
     simulator::{
         nsx::{self, NsxOptions, NsxSimulator, Pace, inventory},
@@ -86,40 +86,25 @@ impl Clouds {
     }
 
     /// A backend on each, with the settings that a configuration has by default.
-    pub fn backends(&self) -> Vec<BackendSettings> {
-        let backend = |name: &str, dialect: &str, urls, auth| BackendSettings {
-            name: name.parse().expect("written as a name"),
-            dialect: dialect.to_owned(),
-            variant: (dialect == "openstack").then(|| "neutron".to_owned()),
-            urls,
-            ca_file: None,
-            insecure_skip_verify: false,
-            timeout: Duration::from_secs(10),
-            read_only: false,
-            auth,
-            poll: PollSettings::default(),
-        };
+    pub fn backends(&self) -> Vec<Given> {
+        let given =
+            |name: &str, dialect| Given::new(name.parse().expect("written as a name"), dialect);
         let options = NsxOptions::default();
-        let session = AuthSettings {
-            kind: AuthKind::Session,
-            username: Some(options.username),
-            password: Some(options.password.into()),
-            ..AuthSettings::default()
-        };
-        let password = AuthSettings {
-            kind: AuthKind::Password,
-            username: Some(self.user.clone()),
-            password: Some(self.password.clone().into()),
-            auth_url: Some(self.keystone.clone()),
-            project_name: Some(self.project.clone()),
-            user_domain_id: Some("default".to_owned()),
-            project_domain_id: Some("default".to_owned()),
-            ..AuthSettings::default()
-        };
-        vec![
-            backend(NSX, "nsx", self.nsx.clone(), session),
-            backend(NEUTRON, "openstack", Vec::new(), password),
-        ]
+        let mut nsx = given(NSX, "nsx")
+            .with("auth.kind", "session")
+            .with("auth.username", options.username)
+            .with("auth.password", options.password);
+        nsx.keys.set_all("url", &self.nsx);
+        let openstack = given(NEUTRON, "openstack")
+            .with("variant", "neutron")
+            .with("auth.kind", "password")
+            .with("auth.username", &self.user)
+            .with("auth.password", &self.password)
+            .with("auth.auth_url", &self.keystone)
+            .with("auth.project_name", &self.project)
+            .with("auth.user_domain_id", "default")
+            .with("auth.project_domain_id", "default");
+        vec![nsx, openstack]
     }
 }
 

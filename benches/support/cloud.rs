@@ -9,7 +9,7 @@ use isthmus::{
             Call, Capabilities, Dialect, Mark, Page, PageRequest, Proof, Target, Usage, Written,
         },
         error::{Error, ErrorKind, ErrorReason, Result, Violation},
-        settings::{AuthSettings, BackendSettings, PollSettings},
+        settings::{BackendSettings, PollSettings},
     },
     model::{
         Assurance, Connection, ConnectionChange, ConnectionSpec, Node, RealizationState, Sighting,
@@ -120,20 +120,12 @@ pub fn sighting(version: u64) -> Sighting {
 /// Settings of a backend that is looked at this often.
 pub fn settings(every: Duration) -> BackendSettings {
     BackendSettings {
-        name: BACKEND.parse().expect("written as a name"),
-        dialect: "bench".to_owned(),
-        variant: None,
-        urls: Vec::new(),
-        ca_file: None,
-        insecure_skip_verify: false,
-        timeout: Duration::from_secs(10),
-        read_only: false,
-        auth: AuthSettings::default(),
         poll: PollSettings {
             fresh: every,
             stable: every,
             ..PollSettings::default()
         },
+        ..BackendSettings::new(BACKEND.parse().expect("written as a name"))
     }
 }
 

@@ -2,7 +2,8 @@
 
 use isthmus::{
     core::{dialect::Dialect, gateway::Gateway, settings::BackendSettings},
-    dialects, server,
+    dialects::{self, settings::Given},
+    server,
     store::RedbStore,
     telemetry,
 };
@@ -35,17 +36,13 @@ pub async fn serve(
 }
 
 /// The same over several backends, with the dialects that their settings name.
-pub async fn serve_all(
-    backends: Vec<BackendSettings>,
-    heartbeat: Duration,
-    durable: bool,
-) -> Serving {
+pub async fn serve_all(backends: Vec<Given>, heartbeat: Duration, durable: bool) -> Serving {
     rustls::crypto::ring::default_provider()
         .install_default()
         .expect("nobody else has");
-    let connected = backends.into_iter().map(|settings| {
-        let dialect = dialects::connect(&settings).expect("the settings work");
-        (settings, dialect)
+    let connected = backends.into_iter().map(|given| {
+        let dialect = dialects::connect(&given).expect("the settings work");
+        (given.core, dialect)
     });
     serve_over(connected.collect(), heartbeat, durable).await
 }

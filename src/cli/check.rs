@@ -2,21 +2,42 @@
 
 use crate::{
     cli::exit::Exit,
-    config::{Config, Problems, Process},
-    core::{dialect::Dialect, settings::BackendSettings},
+    config::{Config, Dialects, Problems, Process},
+    core::{dialect::Dialect, table::Table},
     dialects,
+    rest::internet::Internet,
 };
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
-/// Each backend with the dialect that is bound to it.
-pub type Backends = Vec<(BackendSettings, Arc<dyn Dialect>)>;
+/// A configuration with a dialect bound to each backend.
+pub type Bound = Config<Arc<dyn Dialect>>;
+
+/// Every dialect of this build, over the internet.
+struct OverInternet;
+
+impl Dialects for OverInternet {
+    type Bound = Arc<dyn Dialect>;
+
+    fn names(&self) -> Vec<&'static str> {
+        dialects::ALL.iter().map(|(name, _)| *name).collect()
+    }
+
+    fn bind(
+        &self,
+        dialect: &str,
+        table: &mut dyn Table,
+        timeout: Duration,
+    ) -> Option<Arc<dyn Dialect>> {
+        dialects::bind(dialect, table, timeout, &Internet)
+    }
+}
 
 /// Says what is wrong with a configuration, or that nothing is; what works and is dangerous, too.
 pub fn run(file: &Path) -> Exit {
     match read(file) {
-        Ok((config, _)) => {
-            let names = config.backends.iter().map(|backend| backend.name.as_str());
-            let names: Vec<&str> = names.collect();
+        Ok(config) => {
+            let backends = config.backends.iter();
+            let names: Vec<&str> = backends.map(|(backend, _)| backend.name.as_str()).collect();
             let named = file.display().to_string();
             for warning in &config.warnings {
                 eprintln!("{}: warning: {}", warning.place(&named), warning.message);
@@ -35,18 +56,9 @@ pub fn run(file: &Path) -> Exit {
 ///
 /// # Errors
 /// Everything that is wrong, in the file's own terms and in the dialects'.
-pub fn read(file: &Path) -> Result<(Config, Backends), Problems> {
-    let mut backends = Vec::new();
-    let config = Config::load(
-        file,
-        &Process,
-        &mut |settings| match dialects::connect(settings) {
-            Ok(dialect) => {
-                backends.push((settings.clone(), dialect));
-                Vec::new()
-            }
-            Err(violations) => violations,
-        },
-    )?;
-    Ok((config, backends))
+pub fn read(file: &Path) -> Result<Bound, Problems> {
+    Config::load(file, &Process, &OverInternet)
 }
+
+#[cfg(test)]
+mod tests;

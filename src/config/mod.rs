@@ -2,36 +2,38 @@
 //!
 //! Everything that is wrong is told at once, each with its line and what would be accepted. A problem never
 //! repeats a secret. `deploy/isthmus.example.toml` documents every key and is read by a test below.
+//!
+//! What only a dialect knows of a backend it reads itself, through `core::table`: here it is known how a value is
+//! written and where it stands, and not what it means.
 
 mod backend;
 mod problem;
 mod section;
 mod server;
+mod source;
 mod surroundings;
+mod table;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
-pub use backend::DEFAULT_TIMEOUT;
+pub use backend::Dialects;
 pub use problem::{Position, Problem, Problems};
 pub use server::{ServerConfig, WatchConfig};
 pub use surroundings::{MAX_SECRET_FILE, Process, Surroundings};
 
 use crate::{
     config::{
-        backend::Around,
-        section::{Section, Source, quoted},
+        section::Section,
+        source::{Around, Source},
     },
-    core::{error::Violation, settings::BackendSettings},
+    core::settings::BackendSettings,
 };
-use std::{
-    collections::HashMap,
-    path::{Path, PathBuf},
-};
-use toml::de::{DeTable, DeValue};
+use std::path::{Path, PathBuf};
+use toml::de::DeTable;
 
-/// Everything the file says.
+/// Everything the file says. `B` is what a dialect makes of a backend.
 #[derive(Debug, Clone)]
-pub struct Config {
+pub struct Config<B> {
     /// `[server]`
     pub server: ServerConfig,
     /// `[watch]`
@@ -41,7 +43,7 @@ pub struct Config {
     /// `[telemetry]`
     pub telemetry: TelemetryConfig,
     /// `[[backends]]`, at least one, in the order of the file; no two have the same name.
-    pub backends: Vec<BackendSettings>,
+    pub backends: Vec<(BackendSettings, B)>,
     /// What works and is dangerous, in the order of the file, and what would be better.
     pub warnings: Vec<Problem>,
 }
@@ -72,10 +74,7 @@ pub enum LogFormat {
     Json,
 }
 
-/// Says what a dialect finds wrong with the settings of a backend, by key: `url`, `auth.username`.
-pub type Check<'a> = dyn FnMut(&BackendSettings) -> Vec<Violation> + 'a;
-
-impl Config {
+impl<B> Config<B> {
     /// Reads the file at `path`; see [`Config::parse`]. Relative paths in it start from its folder.
     ///
     /// # Errors
@@ -83,8 +82,8 @@ impl Config {
     pub fn load(
         path: &Path,
         surroundings: &dyn Surroundings,
-        check: &mut Check<'_>,
-    ) -> Result<Config, Problems> {
+        dialects: &dyn Dialects<Bound = B>,
+    ) -> Result<Config<B>, Problems> {
         let file = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|error| {
             let message = format!("cannot be read: {error}");
@@ -92,7 +91,7 @@ impl Config {
             Problems::new(&file, vec![Problem { position, message }])
         })?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        let (mut config, holds_secrets) = read(&text, &file, folder, surroundings, check)?;
+        let (mut config, holds_secrets) = read(&text, &file, folder, surroundings, dialects)?;
         let others = surroundings.others(path);
         let mut warn = |message: &str| {
             let warning = Problem {
@@ -115,7 +114,7 @@ impl Config {
 
     /// Reads `text`. `file` is its name for messages, `folder` where relative paths in it start from.
     ///
-    /// `check` is asked about every backend that is sound as far as this module can tell.
+    /// `dialects` read what is theirs of each backend, and report what is wrong with it beside what is found here.
     ///
     /// # Errors
     /// Everything that is wrong. If it is no TOML, only what makes it so: the rest cannot be told then.
@@ -124,20 +123,20 @@ impl Config {
         file: &str,
         folder: &Path,
         surroundings: &dyn Surroundings,
-        check: &mut Check<'_>,
-    ) -> Result<Config, Problems> {
-        read(text, file, folder, surroundings, check).map(|(config, _)| config)
+        dialects: &dyn Dialects<Bound = B>,
+    ) -> Result<Config<B>, Problems> {
+        read(text, file, folder, surroundings, dialects).map(|(config, _)| config)
     }
 }
 
 /// As [`Config::parse`], and whether the text itself holds a secret.
-fn read(
+fn read<B>(
     text: &str,
     file: &str,
     folder: &Path,
     surroundings: &dyn Surroundings,
-    check: &mut Check<'_>,
-) -> Result<(Config, bool), Problems> {
+    dialects: &dyn Dialects<Bound = B>,
+) -> Result<(Config<B>, bool), Problems> {
     let (document, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
         let problem = |error: toml::de::Error| Problem {
@@ -149,12 +148,12 @@ fn read(
             errors.into_iter().map(problem).collect(),
         ));
     }
-    let source = Source::new(text);
-    let mut root = Section::new(&source, "the file", document.get_ref(), 0..0);
     let around = Around {
         surroundings,
         folder,
     };
+    let source = Source::new(text, around);
+    let mut root = Section::new(&source, "the file", document.get_ref(), 0..0);
     let server_section = root.section("server", "[server]");
     let watch = root
         .section("watch", "[watch]")
@@ -171,13 +170,13 @@ fn read(
         watch,
         store: root
             .section("store", "[store]")
-            .map(|section| store(section, around))
+            .map(store)
             .unwrap_or_default(),
         telemetry: root
             .section("telemetry", "[telemetry]")
             .map(telemetry)
             .unwrap_or_default(),
-        backends: backends(&mut root, around, check),
+        backends: backend::all(&mut root, dialects),
         warnings: Vec::new(),
     };
     root.finish();
@@ -192,22 +191,15 @@ fn read(
     }
 }
 
-fn store(mut section: Section<'_>, around: Around<'_>) -> StoreConfig {
-    let path = section.text("path");
-    if let Some(text) = path.as_ref().filter(|text| text.value.is_empty()) {
-        section.source().problem(
-            &text.span,
-            "`path` is empty; it must be that of a file, for example \"/var/lib/isthmus/log.redb\"",
-        );
-    }
-    if let Some(text) = &path {
-        let file = around.folder.join(&text.value);
-        around.warn_of_others(section.source(), &text.span, &file);
-    }
+fn store(mut section: Section<'_>) -> StoreConfig {
+    let text = section.text("path");
+    let path = text.map(|text| {
+        let path = section.source.file(&text.value);
+        section.source.warn_of_others(&text.span, &path);
+        path
+    });
     section.finish();
-    StoreConfig {
-        path: path.map(|text| around.folder.join(text.value)),
-    }
+    StoreConfig { path }
 }
 
 fn telemetry(mut section: Section<'_>) -> TelemetryConfig {
@@ -216,7 +208,7 @@ fn telemetry(mut section: Section<'_>) -> TelemetryConfig {
         && !reqwest::Url::parse(&text.value)
             .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
     {
-        section.source().problem(
+        section.source.problem(
             &text.span,
             "`otlp_endpoint` must be the URL of a collector that takes OTLP over gRPC, for example \
              \"http://127.0.0.1:4317\"",
@@ -231,91 +223,4 @@ fn telemetry(mut section: Section<'_>) -> TelemetryConfig {
         otlp_endpoint: endpoint.map(|found| found.value),
         log: log.map(|found| found.value).unwrap_or_default(),
     }
-}
-
-fn backends(
-    root: &mut Section<'_>,
-    around: Around<'_>,
-    check: &mut Check<'_>,
-) -> Vec<BackendSettings> {
-    const WANTED: &str = "at least one [[backends]], each with its own name";
-    let source = root.source();
-    let Some(value) = root.value("backends") else {
-        root.missing("backends", WANTED);
-        return Vec::new();
-    };
-    let DeValue::Array(items) = value.get_ref() else {
-        root.wrong_type("backends", value.span(), value.get_ref(), WANTED);
-        return Vec::new();
-    };
-    if items.is_empty() {
-        source.problem(
-            &value.span(),
-            format!("`backends` is empty; it must be {WANTED}"),
-        );
-    }
-    let mut read = Vec::new();
-    let mut names: HashMap<String, usize> = HashMap::new();
-    for item in items {
-        let DeValue::Table(table) = item.get_ref() else {
-            root.wrong_type("backends", item.span(), item.get_ref(), WANTED);
-            continue;
-        };
-        // Not only of backends that are sound: a name twice is wrong whatever else is.
-        if let Some(name) = table.get("name")
-            && let Some(text) = name.get_ref().as_str()
-            && let Some(line) = names.insert(text.to_owned(), source.position(&name.span()).line)
-        {
-            source.problem(
-                &name.span(),
-                format!(
-                    "a second backend named {}; the first is in line {line}",
-                    quoted(text)
-                ),
-            );
-        }
-        let before = source.count();
-        let section = Section::new(source, "this backend", table, item.span());
-        let places = backend::places(&section, table);
-        let settings = backend::read(section, around);
-        if let Some(settings) = settings
-            && source.count() == before
-        {
-            for violation in check(&settings) {
-                blame(source, &violation, &places, source.position(&item.span()));
-            }
-            read.push(settings);
-        }
-    }
-    read
-}
-
-/// Notes what a dialect finds wrong, at the line of the key it names if that is there, at a key it stands in for,
-/// or at the backend's header.
-fn blame(
-    source: &Source<'_>,
-    violation: &Violation,
-    places: &[(String, Position)],
-    header: Position,
-) {
-    let field = violation.field.as_str();
-    let parent = field.split('.').next().unwrap_or(field);
-    let is = |wanted: &str| {
-        let wanted = wanted.to_owned();
-        places.iter().find(|(key, _)| *key == wanted)
-    };
-    let place = is(field)
-        .or_else(|| is(&format!("{field}_env")))
-        .or_else(|| is(&format!("{field}_file")))
-        .or_else(|| is(parent));
-    let position = place.map_or(header, |(_, position)| *position);
-    let message = if field.is_empty() {
-        violation.description.clone()
-    } else {
-        format!("`{field}`: {}", violation.description)
-    };
-    source.note(Problem {
-        position: Some(position),
-        message,
-    });
 }

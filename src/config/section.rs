@@ -1,100 +1,25 @@
 //! One table of the file, read key by key. It remembers which keys were asked for, so that all others are
 //! reported as unknown, and gathers problems in place of stopping at the first.
 
-use crate::config::problem::{Position, Problem};
-use std::{
-    cell::{Cell, RefCell},
-    ops::Range,
-    time::Duration,
-};
+use crate::config::source::{Found, Source, quoted};
+use std::{ops::Range, time::Duration};
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
 };
 
-/// The text being read, and what has been found wrong with it so far.
-#[derive(Debug)]
-pub(crate) struct Source<'a> {
-    text: &'a str,
-    problems: RefCell<Vec<Problem>>,
-    warnings: RefCell<Vec<Problem>>,
-    holds_secrets: Cell<bool>,
-}
-
-impl<'a> Source<'a> {
-    pub(crate) fn new(text: &'a str) -> Source<'a> {
-        Source {
-            text,
-            problems: RefCell::default(),
-            warnings: RefCell::default(),
-            holds_secrets: Cell::default(),
-        }
-    }
-
-    /// Notes a problem at this place.
-    pub(crate) fn problem(&self, span: &Range<usize>, message: impl Into<String>) {
-        self.note(Problem {
-            position: Some(self.position(span)),
-            message: message.into(),
-        });
-    }
-
-    /// Notes a problem.
-    pub(crate) fn note(&self, problem: Problem) {
-        self.problems.borrow_mut().push(problem);
-    }
-
-    pub(crate) fn position(&self, span: &Range<usize>) -> Position {
-        Position::of_span(self.text, span)
-    }
-
-    /// How many problems there are so far.
-    pub(crate) fn count(&self) -> usize {
-        self.problems.borrow().len()
-    }
-
-    /// Notes what works and is dangerous.
-    pub(crate) fn warn(&self, span: &Range<usize>, message: impl Into<String>) {
-        self.warnings.borrow_mut().push(Problem {
-            position: Some(self.position(span)),
-            message: message.into(),
-        });
-    }
-
-    /// Notes that the text itself holds a secret.
-    pub(crate) fn holds_secret(&self) {
-        self.holds_secrets.set(true);
-    }
-
-    pub(crate) fn holds_secrets(&self) -> bool {
-        self.holds_secrets.get()
-    }
-
-    pub(crate) fn take_warnings(&self) -> Vec<Problem> {
-        self.warnings.take()
-    }
-
-    pub(crate) fn into_problems(self) -> Vec<Problem> {
-        self.problems.into_inner()
-    }
-}
-
-/// A value and where it stands.
-#[derive(Debug, Clone)]
-pub(crate) struct Found<T> {
-    pub(crate) value: T,
-    pub(crate) span: Range<usize>,
-}
-
 /// One table being read.
-#[derive(Debug)]
 pub(crate) struct Section<'a> {
-    source: &'a Source<'a>,
+    pub(super) source: &'a Source<'a>,
     /// As people write it, for messages: `[server]`, `auth`.
     title: String,
-    table: &'a DeTable<'a>,
+    pub(super) table: &'a DeTable<'a>,
     span: Range<usize>,
-    asked: Vec<&'static str>,
+    asked: Vec<String>,
+    /// Tables below this one that a dialect has read keys of.
+    pub(super) opened: Vec<(&'static str, Section<'a>)>,
+    /// Keys that a dialect has read, or refused, and that are wrong.
+    pub(super) wrong: Vec<String>,
 }
 
 impl<'a> Section<'a> {
@@ -110,11 +35,9 @@ impl<'a> Section<'a> {
             table,
             span,
             asked: Vec::new(),
+            opened: Vec::new(),
+            wrong: Vec::new(),
         }
-    }
-
-    pub(crate) fn source(&self) -> &'a Source<'a> {
-        self.source
     }
 
     /// Where the table itself stands.
@@ -123,15 +46,15 @@ impl<'a> Section<'a> {
     }
 
     /// The value of a key, whatever its type.
-    pub(crate) fn value(&mut self, key: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {
-        if !self.asked.contains(&key) {
-            self.asked.push(key);
+    pub(crate) fn value(&mut self, key: &str) -> Option<&'a Spanned<DeValue<'a>>> {
+        if !self.asked.iter().any(|asked| asked == key) {
+            self.asked.push(key.to_owned());
         }
         self.table.get(key)
     }
 
     /// A table below this one.
-    pub(crate) fn section(&mut self, key: &'static str, title: &str) -> Option<Section<'a>> {
+    pub(crate) fn section(&mut self, key: &str, title: &str) -> Option<Section<'a>> {
         let value = self.value(key)?;
         match value.get_ref() {
             DeValue::Table(table) => Some(Section::new(self.source, title, table, value.span())),
@@ -143,7 +66,7 @@ impl<'a> Section<'a> {
     }
 
     /// Text that is not empty.
-    pub(crate) fn text(&mut self, key: &'static str) -> Option<Found<String>> {
+    pub(crate) fn text(&mut self, key: &str) -> Option<Found<String>> {
         let value = self.value(key)?;
         match value.get_ref() {
             DeValue::String(text) if text.trim().is_empty() => {
@@ -165,7 +88,7 @@ impl<'a> Section<'a> {
     }
 
     /// `true` or `false`; `false` if absent.
-    pub(crate) fn flag(&mut self, key: &'static str) -> bool {
+    pub(crate) fn flag(&mut self, key: &str) -> bool {
         let Some(value) = self.value(key) else {
             return false;
         };
@@ -178,7 +101,7 @@ impl<'a> Section<'a> {
     /// A whole number within `range`.
     pub(crate) fn number(
         &mut self,
-        key: &'static str,
+        key: &str,
         default: u32,
         range: std::ops::RangeInclusive<u32>,
     ) -> u32 {
@@ -205,7 +128,7 @@ impl<'a> Section<'a> {
     /// A span of time, as text with a unit, within `range`.
     pub(crate) fn duration(
         &mut self,
-        key: &'static str,
+        key: &str,
         default: Duration,
         range: std::ops::RangeInclusive<Duration>,
     ) -> Duration {
@@ -235,11 +158,7 @@ impl<'a> Section<'a> {
     }
 
     /// One of several words.
-    pub(crate) fn word<T: Copy>(
-        &mut self,
-        key: &'static str,
-        words: &[(&str, T)],
-    ) -> Option<Found<T>> {
+    pub(crate) fn word<T: Copy>(&mut self, key: &str, words: &[(&str, T)]) -> Option<Found<T>> {
         let text = self.text(key)?;
         let known = words.iter().find(|(word, _)| *word == text.value);
         if known.is_none() {
@@ -288,12 +207,12 @@ impl<'a> Section<'a> {
             .problem(&span, format!("`{key}` is {found}; it must be {expected}"));
     }
 
-    /// Reports every key nobody asked for.
+    /// Reports every key nobody asked for, in the tables below that were opened, too.
     pub(crate) fn finish(self) {
         let unknown = self
             .table
             .iter()
-            .filter(|(key, _)| !self.asked.contains(&key.get_ref().as_ref()));
+            .filter(|(key, _)| !self.asked.iter().any(|asked| asked == key.get_ref()));
         let known = self.asked.join(", ");
         for (key, _) in unknown {
             self.source.problem(
@@ -305,17 +224,8 @@ impl<'a> Section<'a> {
                 ),
             );
         }
+        for (_, below) in self.opened {
+            below.finish();
+        }
     }
-}
-
-/// The longest value that a message repeats, in characters.
-const MAX_QUOTED: usize = 60;
-
-/// A value for a message: in quotes, without control characters, not too long.
-pub(crate) fn quoted(text: &str) -> String {
-    let mut short: String = text.chars().take(MAX_QUOTED).collect();
-    if short.len() < text.len() {
-        short.push('…');
-    }
-    format!("{short:?}")
 }

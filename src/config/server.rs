@@ -2,7 +2,7 @@
 
 use crate::{
     address::is_loopback,
-    config::section::{Section, quoted},
+    config::{section::Section, source::quoted},
 };
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -98,14 +98,14 @@ pub(super) fn server(mut section: Section<'_>, watch: &WatchConfig) -> ServerCon
     if let Some(text) = section.text("listen") {
         match text.value.parse::<SocketAddr>() {
             Ok(address) if is_loopback(address.ip()) || allow_non_loopback => listen = address,
-            Ok(address) => section.source().problem(
+            Ok(address) => section.source.problem(
                 &text.span,
                 format!(
                     "`listen` is {address}, which others can reach, and nobody is asked who they are: \
                      set allow_non_loopback = true if that is meant, or listen on 127.0.0.1 or [::1]"
                 ),
             ),
-            Err(_) => section.source().problem(
+            Err(_) => section.source.problem(
                 &text.span,
                 format!(
                     "`listen` is {}; it must be an IP address and a port, for example \"127.0.0.1:50051\" or \

@@ -2,20 +2,84 @@
 
 use super::*;
 use crate::{
-    core::settings::{AuthKind, PollSettings},
+    core::{settings::PollSettings, table::Table},
     files::Others,
 };
 use secrecy::ExposeSecret;
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     io,
     path::{Path, PathBuf},
     time::Duration,
 };
 
+/// Dialects that take whatever the documented example has, and keep it by key, secrets too.
+struct Everything {
+    /// The keys that they refuse.
+    refuses: &'static [&'static str],
+}
+
+type Taken = BTreeMap<&'static str, String>;
+
+impl Dialects for Everything {
+    type Bound = Taken;
+
+    fn names(&self) -> Vec<&'static str> {
+        vec!["nsx", "openstack"]
+    }
+
+    fn bind(&self, _dialect: &str, table: &mut dyn Table, _timeout: Duration) -> Option<Taken> {
+        let mut taken = Taken::new();
+        let mut take = |key, value: Option<String>| taken.extend(value.map(|value| (key, value)));
+        take("url", Some(table.urls("url").join(" ")));
+        let ca_file = table.path("ca_file");
+        take("ca_file", ca_file.map(|path| path.display().to_string()));
+        take(
+            "insecure",
+            Some(table.flag("insecure_skip_verify").to_string()),
+        );
+        let kinds = [
+            "basic",
+            "session",
+            "bearer",
+            "password",
+            "application_credential",
+        ];
+        take(
+            "auth.kind",
+            table.word("auth.kind", &kinds).map(str::to_owned),
+        );
+        take("auth.auth_url", table.url("auth.auth_url"));
+        for key in [
+            "variant",
+            "auth.username",
+            "auth.project_name",
+            "auth.project_id",
+            "auth.user_domain_id",
+            "auth.project_domain_id",
+            "auth.region",
+            "auth.application_credential_id",
+        ] {
+            take(key, table.text(key));
+        }
+        for key in [
+            "auth.password",
+            "auth.token",
+            "auth.application_credential_secret",
+        ] {
+            let secret = table.secret(key);
+            take(key, secret.map(|secret| secret.expose_secret().to_owned()));
+        }
+        for key in self.refuses {
+            table.refuse(key, "is not right");
+        }
+        Some(taken)
+    }
+}
+
 /// Surroundings made up for a test.
 #[derive(Default)]
-struct Planted {
+pub(crate) struct Planted {
     variables: HashMap<String, String>,
     /// By full path.
     files: HashMap<PathBuf, String>,
@@ -38,7 +102,8 @@ impl Surroundings for Planted {
     }
 }
 
-fn surroundings() -> Planted {
+/// Those that the documented example refers to.
+pub(crate) fn surroundings() -> Planted {
     let planted = [
         ("ISTHMUS_NSX_PASSWORD", "from-the-environment"),
         ("ISTHMUS_OPENSTACK_SECRET", "canary"),
@@ -59,12 +124,18 @@ fn surroundings() -> Planted {
     }
 }
 
-fn parse_with(text: &str, check: &mut Check<'_>) -> Result<Config, Problems> {
-    Config::parse(text, "f.toml", Path::new("folder"), &surroundings(), check)
+fn parse_with(text: &str, dialects: &Everything) -> Result<Config<Taken>, Problems> {
+    Config::parse(
+        text,
+        "f.toml",
+        Path::new("folder"),
+        &surroundings(),
+        dialects,
+    )
 }
 
-fn parse(text: &str) -> Result<Config, Problems> {
-    parse_with(text, &mut |_| Vec::new())
+fn parse(text: &str) -> Result<Config<Taken>, Problems> {
+    parse_with(text, &Everything { refuses: &[] })
 }
 
 /// Each line of `expected` must begin the corresponding line of what is said.
@@ -92,27 +163,18 @@ fn the_documented_example_is_read() {
     let [nsx, password, credential, bearer] = &config.backends[..] else {
         panic!("four backends")
     };
-    assert_eq!(nsx.name.as_str(), "nsx-a");
-    assert_eq!(nsx.urls.len(), 2);
-    assert_eq!(nsx.poll, PollSettings::default());
-    assert_eq!(nsx.timeout, DEFAULT_TIMEOUT);
-    assert_eq!(nsx.auth.kind, AuthKind::Session);
-    let secret = |secret: &Option<secrecy::SecretString>| {
-        secret.as_ref().map(|s| s.expose_secret().to_owned())
-    };
-    assert_eq!(
-        secret(&nsx.auth.password).as_deref(),
-        Some("from-the-environment")
-    );
-    assert_eq!(
-        secret(&password.auth.password).as_deref(),
-        Some("from-a-file")
-    );
-    assert_eq!(password.variant.as_deref(), Some("neutron"));
-    assert_eq!(credential.auth.kind, AuthKind::ApplicationCredential);
-    assert!(credential.auth.application_credential_secret.is_some());
-    assert!(bearer.read_only && bearer.auth.token.is_some());
-    assert!(!format!("{config:?}").contains("canary"));
+    let (settings, taken) = nsx;
+    assert_eq!(settings.name.as_str(), "nsx-a");
+    assert_eq!(settings.poll, PollSettings::default());
+    assert_eq!(settings.timeout, BackendSettings::DEFAULT_TIMEOUT);
+    assert_eq!(taken["url"].split(' ').count(), 2);
+    assert_eq!(taken["auth.kind"], "session");
+    assert_eq!(taken["auth.password"], "from-the-environment");
+    assert_eq!(password.1["auth.password"], "from-a-file");
+    assert_eq!(password.1["variant"], "neutron");
+    assert_eq!(credential.1["auth.kind"], "application_credential");
+    assert_eq!(credential.1["auth.application_credential_secret"], "canary");
+    assert!(bearer.0.read_only && bearer.1["auth.token"] == "canary");
 }
 
 #[test]
@@ -136,7 +198,8 @@ fn every_key_of_the_example_that_is_commented_out_is_a_known_one() {
         config.telemetry.otlp_endpoint.as_deref(),
         Some("http://127.0.0.1:4317")
     );
-    assert_eq!(config.backends[1].auth.region.as_deref(), Some("RegionOne"));
+    assert_eq!(config.backends[1].1["auth.region"], "RegionOne");
+    assert_eq!(config.backends[0].1["ca_file"], "folder/nsx-ca.pem");
 }
 
 #[test]
@@ -273,8 +336,11 @@ fn a_secret_comes_from_one_place_that_has_it() {
         &["f.toml:4:42: `password_file` cannot be read from folder/nowhere: entity not found"],
     );
     let config = parse(&auth(r#"password_file = "secret""#)).unwrap();
-    let password = config.backends[0].auth.password.as_ref().unwrap();
-    assert_eq!(password.expose_secret(), "two words ");
+    assert_eq!(config.backends[0].1["auth.password"], "two words ");
+    refused(
+        &auth(r#"password = "canary", password_env = "EMPTY", password_file = "secret""#),
+        &["f.toml:4:62: `password_env` beside `password`"],
+    );
 }
 
 #[test]
@@ -297,18 +363,15 @@ fn what_a_dialect_finds_is_told_at_the_key_it_names() {
     let text = format!(
         "{BACKEND}url = \"http://a\"\n[backends.auth]\nkind = \"basic\"\npassword_env = \"ISTHMUS_NSX_PASSWORD\"\n"
     );
-    let mut check = |_: &BackendSettings| {
-        [
-            "url",
-            "auth.password",
-            "auth.username",
-            "variant",
-            "auth.kind",
-        ]
-        .map(|field| Violation::new(field, "is not right"))
-        .to_vec()
-    };
-    let said = parse_with(&text, &mut check).unwrap_err().to_string();
+    let refuses = &[
+        "url",
+        "auth.password",
+        "auth.username",
+        "variant",
+        "auth.kind",
+    ];
+    let said = parse_with(&text, &Everything { refuses });
+    let said = said.unwrap_err().to_string();
     assert_eq!(
         said,
         "f.toml:1:1: `variant`: is not right\n\
@@ -320,15 +383,48 @@ fn what_a_dialect_finds_is_told_at_the_key_it_names() {
 }
 
 #[test]
-fn a_dialect_is_not_asked_about_what_is_wrong_already() {
-    let text = format!("{BACKEND}colour = 1\n[[backends]]\nname = \"b\"\ndialect = \"nsx\"\n");
-    let mut asked = Vec::new();
-    let outcome = parse_with(&text, &mut |settings| {
-        asked.push(settings.name.as_str().to_owned());
-        Vec::new()
-    });
-    assert_eq!(outcome.unwrap_err().problems.len(), 1);
-    assert_eq!(asked, ["b"]);
+fn what_is_wrong_already_is_not_told_again() {
+    let told = |more: &str, refuses| -> Vec<String> {
+        let said = parse_with(&format!("{BACKEND}{more}"), &Everything { refuses });
+        let said = said.unwrap_err().to_string();
+        said.lines().map(str::to_owned).collect()
+    };
+    let wrong = "url = \"ftp://x\"\ncolour = 1\nauth = { kind = 5, password_env = \"NOT_SET\" }\n";
+    let told_once = told(
+        wrong,
+        &["url", "auth.kind", "auth.password", "auth.password"],
+    );
+    assert_eq!(told_once.len(), 4, "{told_once:#?}");
+    assert!(told_once.iter().all(|line| !line.contains("is not right")));
+    assert_eq!(
+        told("auth = 5\n", &["auth.kind", "auth.username", "auth"]),
+        ["f.toml:4:8: `auth` is a whole number; it must be a table"]
+    );
+    assert_eq!(
+        told("auth = {}\n", &["auth.kind", "auth.kind"]),
+        ["f.toml:4:1: `auth.kind`: is not right"]
+    );
+}
+
+#[test]
+fn of_an_unknown_dialect_nothing_else_is_told_that_only_it_would_know() {
+    refused(
+        "[[backends]]\nname = \"a\"\ndialect = \"cisco\"\ncolour = 1\ntimeout = 5\nurl = \"ftp://x\"\n",
+        &[
+            "f.toml:3:1: `dialect`: must be one of `nsx`, `openstack`",
+            "f.toml:5:11: `timeout` is a whole number",
+        ],
+    );
+    refused(
+        "[[backends]]\nname = \"a\"\ndialect = 5\n",
+        &["f.toml:3:11: `dialect` is a whole number"],
+    );
+    refused(
+        "[[backends]]\nname = \"a\"\n",
+        &[
+            "f.toml:1:1: this backend has no `dialect`: which API it speaks, \"nsx\" or \"openstack\"",
+        ],
+    );
 }
 
 #[test]
@@ -344,7 +440,8 @@ fn other_addresses_are_listened_on_if_that_is_meant() {
 #[test]
 fn a_file_that_is_not_there_is_told_by_name() {
     let path = Path::new("no/such/isthmus.toml");
-    let said = Config::load(path, &surroundings(), &mut |_| Vec::new()).unwrap_err();
+    let everything = Everything { refuses: &[] };
+    let said = Config::load(path, &surroundings(), &everything).unwrap_err();
     assert!(
         said.to_string()
             .starts_with("no/such/isthmus.toml: cannot be read: "),
@@ -368,52 +465,6 @@ fn the_store_is_a_file_from_the_folder_of_the_configuration() {
 }
 
 #[test]
-fn what_works_and_is_dangerous_is_warned_of() {
-    let backend = |more: &str| {
-        format!(
-            "[[backends]]\nname = \"a\"\ndialect = \"nsx\"\nauth = {{ kind = \"bearer\", token_env = \"ISTHMUS_NSX_PASSWORD\" }}\n{more}\n"
-        )
-    };
-    let warned = |text: &str| -> Vec<String> {
-        let config = parse(text).unwrap();
-        let told = config.warnings.iter();
-        told.map(|warning| format!("{}: {}", warning.place("f"), warning.message))
-            .collect()
-    };
-    for safe in [
-        "url = \"https://nsx.example\"",
-        "url = [\"http://127.0.0.1:1\", \"http://[::1]:1\", \"http://[::ffff:127.0.0.1]\", \"http://localhost\"]",
-        "insecure_skip_verify = false",
-    ] {
-        assert_eq!(warned(&backend(safe)), [""; 0], "{safe}");
-    }
-    for (dangerous, told) in [
-        ("url = \"http://nsx.example\"", "f:5:7: `url` is http://"),
-        (
-            "url = [\"https://a\", \"http://192.0.2.1\"]",
-            "f:5:21: `url` is http://",
-        ),
-        (
-            "url = \"https://a\"\ninsecure_skip_verify = true",
-            "f:6:24: `insecure_skip_verify`",
-        ),
-    ] {
-        let warnings = warned(&backend(dangerous));
-        assert!(
-            warnings.len() == 1 && warnings[0].starts_with(told),
-            "{warnings:?}"
-        );
-    }
-    let keystone = "[[backends]]\nname = \"a\"\ndialect = \"openstack\"\nauth = { kind = \"password\", \
-                    auth_url = \"http://keystone.example\", password = \"canary\" }\n";
-    let warnings = warned(keystone);
-    assert!(
-        warnings.len() == 1 && warnings[0].contains("`auth_url` is http://"),
-        "{warnings:?}"
-    );
-}
-
-#[test]
 fn files_that_are_others_too_are_warned_of() {
     let text = "[store]\npath = \"log.redb\"\n[[backends]]\nname = \"a\"\ndialect = \"nsx\"\nurl = \"https://n\"\n\
                 auth = { kind = \"bearer\", token_file = \"secret\" }\n";
@@ -430,9 +481,8 @@ fn files_that_are_others_too_are_warned_of() {
         .others
         .insert(PathBuf::from("folder/log.redb"), read);
     planted.others.insert(PathBuf::from("folder/secret"), write);
-    let config = Config::parse(text, "f", Path::new("folder"), &planted, &mut |_| {
-        Vec::new()
-    });
+    let everything = Everything { refuses: &[] };
+    let config = Config::parse(text, "f", Path::new("folder"), &planted, &everything);
     let warnings = config.unwrap().warnings;
     let told: Vec<&str> = warnings
         .iter()
@@ -453,7 +503,7 @@ fn files_that_are_others_too_are_warned_of() {
         std::fs::write(&path, text).unwrap();
         let mut planted = surroundings();
         planted.others.insert(path.clone(), others);
-        let config = Config::load(&path, &planted, &mut |_| Vec::new()).unwrap();
+        let config = Config::load(&path, &planted, &everything).unwrap();
         config
             .warnings
             .into_iter()
@@ -477,20 +527,23 @@ fn files_that_are_others_too_are_warned_of() {
 
 #[test]
 fn known_keys_are_named_once() {
-    let problems = parse("[[backends]]\ncolour = 1\nurl = \"https://n\"\n").unwrap_err();
-    let told = problems.to_string();
-    let known = told
-        .split("known are: ")
-        .nth(1)
-        .unwrap()
+    let problems = parse(&format!(
+        "{BACKEND}colour = 1\nurl = \"https://n\"\nauth = {{ colour = 1 }}\n"
+    ));
+    let told = problems.unwrap_err().to_string();
+    let known: Vec<&str> = told
         .lines()
-        .next()
-        .unwrap();
-    let mut keys: Vec<&str> = known.split(", ").collect();
-    let count = keys.len();
-    keys.sort_unstable();
-    keys.dedup();
-    assert_eq!(keys.len(), count, "{known}");
+        .filter_map(|line| line.split_once("known are: "))
+        .map(|(_, known)| known)
+        .collect();
+    assert_eq!(known.len(), 2, "{told}");
+    for known in known {
+        let mut keys: Vec<&str> = known.split(", ").collect();
+        let count = keys.len();
+        keys.sort_unstable();
+        keys.dedup();
+        assert_eq!(keys.len(), count, "{known}");
+    }
 }
 
 #[test]

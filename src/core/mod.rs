@@ -1,6 +1,6 @@
 //! What the gateway does, whatever the dialect.
 //!
-//! `gateway` and `realizations` are the use cases, `dialect` and `store` are the seams, `watch` is the heart.
+//! `gateway` and `realizations` are the use cases, `dialect`, `store` and `table` are the seams, `watch` is the heart.
 
 pub mod backend;
 pub mod client;
@@ -17,4 +17,5 @@ pub mod realizations;
 pub mod refuse;
 pub mod settings;
 pub mod store;
+pub mod table;
 pub mod watch;

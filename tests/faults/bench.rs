@@ -7,7 +7,8 @@ use crate::support::{
 };
 use http::Method;
 use isthmus::{
-    core::settings::{BackendSettings, PollSettings},
+    core::settings::PollSettings,
+    dialects::settings::Given,
     grpc::pb,
     simulator::{
         http::Server,
@@ -82,10 +83,7 @@ pub struct Bench {
 
 impl Bench {
     /// The cloud alone, with its connections; the gateway is not there yet.
-    pub async fn cloud(
-        dialect: Dialect,
-        start: Start,
-    ) -> (Box<dyn Cloud>, BackendSettings, Vec<String>) {
+    pub async fn cloud(dialect: Dialect, start: Start) -> (Box<dyn Cloud>, Given, Vec<String>) {
         let options = OpenstackOptions {
             variant: start.variant,
             ..OpenstackOptions::default()
@@ -112,8 +110,8 @@ impl Bench {
             }
         }
         if let Some(login) = reader {
-            settings.auth.username = Some(login.name.to_owned());
-            settings.auth.password = Some(login.password.to_owned().into());
+            settings.keys.set("auth.username", login.name);
+            settings.keys.set("auth.password", login.password);
         }
         (cloud, settings, ids)
     }
@@ -121,14 +119,14 @@ impl Bench {
     /// A gateway over that cloud and the bystander.
     pub async fn start(
         cloud: Box<dyn Cloud>,
-        settings: BackendSettings,
+        settings: Given,
         ids: Vec<String>,
         bystander: &Bystander,
         settled: bool,
     ) -> Bench {
         let mut sound = clouds::nsx(BYSTANDER, &bystander.cloud);
-        sound.auth.kind = isthmus::core::settings::AuthKind::Basic;
-        sound.insecure_skip_verify = true;
+        sound.keys.set("auth.kind", "basic");
+        sound.keys.set("insecure_skip_verify", "true");
         let running = Running::start(vec![settings, sound]).await;
         let peers = cloud.peers();
         let bench = Bench {
@@ -181,15 +179,15 @@ impl Bench {
 }
 
 /// Looks in quick succession and short patience: these cells run in real time.
-fn settings(cloud: &dyn Cloud, variant: Variant) -> BackendSettings {
+fn settings(cloud: &dyn Cloud, variant: Variant) -> Given {
     let mut settings = cloud.settings(BACKEND);
     if variant == Variant::Otc {
-        settings.variant = Some("otc".to_owned());
+        settings.keys.set("variant", "otc");
     }
-    settings.timeout = Duration::from_millis(1500);
+    settings.core.timeout = Duration::from_millis(1500);
     // There is no TLS here, and reading the system's authorities two thousand times takes half a minute.
-    settings.insecure_skip_verify = true;
-    settings.poll = PollSettings {
+    settings.keys.set("insecure_skip_verify", "true");
+    settings.core.poll = PollSettings {
         fresh: Duration::from_millis(50),
         stable: Duration::from_millis(100),
         ..clouds::quick_poll()

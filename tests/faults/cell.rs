@@ -63,12 +63,12 @@ impl Cell<'_> {
         let (cloud, mut settings, ids) = Bench::cloud(self.dialect, row.start).await;
         if !row.act.is_watch() {
             // One look, and no other beside it that would count, too.
-            settings.poll.fresh = Duration::from_secs(60);
-            settings.poll.stable = Duration::from_secs(60);
+            settings.core.poll.fresh = Duration::from_secs(60);
+            settings.core.poll.stable = Duration::from_secs(60);
         }
         if self.column == Column::Endless {
             // It is the size that ends it, however slow the machine.
-            settings.timeout = Duration::from_secs(15);
+            settings.core.timeout = Duration::from_secs(15);
         }
         let bench;
         let hits;

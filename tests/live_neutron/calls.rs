@@ -5,7 +5,7 @@ use crate::{
     support::running::Running,
 };
 use isthmus::{
-    core::settings::BackendSettings,
+    dialects::settings::Given,
     grpc::pb::{self, Goal, RealizationState as State},
 };
 use tonic::Status;
@@ -17,7 +17,7 @@ pub async fn gateway(login: &Login) -> Running {
 }
 
 /// A gateway on the real cloud with these settings.
-pub async fn gateway_with(settings: BackendSettings) -> Running {
+pub async fn gateway_with(settings: Given) -> Running {
     Running::start(vec![settings]).await
 }
 

@@ -1,7 +1,7 @@
 //! The servers: who may use them when, what they were seeded with, and the agent that is not there.
 
 use crate::support::clouds::References;
-use isthmus::core::settings::{AuthKind, AuthSettings, BackendSettings, PollSettings};
+use isthmus::{core::settings::PollSettings, dialects::settings::Given};
 use std::{
     env,
     io::{BufRead, BufReader, Write},
@@ -167,35 +167,25 @@ impl Login {
 }
 
 /// A backend for this login.
-pub fn settings(login: &Login) -> BackendSettings {
-    BackendSettings {
-        name: BACKEND.parse().unwrap(),
-        dialect: "openstack".into(),
-        variant: Some("neutron".into()),
-        urls: vec![],
-        ca_file: None,
-        insecure_skip_verify: false,
-        timeout: Duration::from_secs(10),
-        read_only: false,
-        auth: AuthSettings {
-            kind: AuthKind::Password,
-            username: Some(login.user.clone()),
-            password: Some(login.password.clone().into()),
-            auth_url: Some(variable("LIVE_KEYSTONE_URL")),
-            project_name: Some(login.project.clone()),
-            user_domain_id: Some("default".into()),
-            project_domain_id: Some("default".into()),
-            ..AuthSettings::default()
-        },
-        poll: PollSettings {
-            fresh: FRESH,
-            stable: STABLE,
-            quiet_after_update: QUIET,
-            confirm_failure: Duration::from_secs(2),
-            vanish_grace: Duration::from_secs(4),
-            ..PollSettings::default()
-        },
-    }
+pub fn settings(login: &Login) -> Given {
+    let mut given = Given::new(BACKEND.parse().unwrap(), "openstack")
+        .with("variant", "neutron")
+        .with("auth.kind", "password")
+        .with("auth.username", &login.user)
+        .with("auth.password", &login.password)
+        .with("auth.auth_url", variable("LIVE_KEYSTONE_URL"))
+        .with("auth.project_name", &login.project)
+        .with("auth.user_domain_id", "default")
+        .with("auth.project_domain_id", "default");
+    given.core.poll = PollSettings {
+        fresh: FRESH,
+        stable: STABLE,
+        quiet_after_update: QUIET,
+        confirm_failure: Duration::from_secs(2),
+        vanish_grace: Duration::from_secs(4),
+        ..PollSettings::default()
+    };
+    given
 }
 
 /// What a connection of `demo` refers to.

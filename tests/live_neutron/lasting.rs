@@ -102,8 +102,8 @@ async fn with_tokens_of_20_seconds_a_watch_of_two_minutes_never_hiccups() {
 async fn the_quiet_window_is_as_long_as_stated() {
     let _shared = cloud::shared_with(Knobs::ShortTokens).await;
     let mut settings = cloud::settings(&Login::demo());
-    settings.poll = PollSettings::default();
-    let stated = settings.poll.quiet_after_update;
+    settings.core.poll = PollSettings::default();
+    let stated = settings.core.poll.quiet_after_update;
     assert_eq!(stated, Duration::from_secs(75));
     let running = gateway_with(settings).await;
     let (name, _) = made(&running).await;

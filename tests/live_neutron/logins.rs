@@ -8,16 +8,16 @@ use crate::{
     tap::Tap,
 };
 use isthmus::{
-    core::settings::BackendSettings,
+    dialects::settings::Given,
     grpc::pb::{self, Goal, RealizationState as State},
 };
 use std::time::{Duration, Instant};
 use tonic::Code;
 
 /// Settings with the tap before Keystone.
-pub fn through(tap: &Tap, login: &Login) -> BackendSettings {
+pub fn through(tap: &Tap, login: &Login) -> Given {
     let mut settings = cloud::settings(login);
-    settings.auth.auth_url = Some(tap.url.clone());
+    settings.keys.set("auth.auth_url", &tap.url);
     settings
 }
 
@@ -31,7 +31,7 @@ async fn a_wrong_password_is_tried_twice_and_is_nobodys_outcome() {
         ..Login::demo()
     };
     let mut settings = through(&tap, &wrong);
-    settings.poll.auth_window = Duration::from_secs(4);
+    settings.core.poll.auth_window = Duration::from_secs(4);
     let running = gateway_with(settings).await;
     let name = seeded_connection("DEMO");
     for _ in 0..5 {

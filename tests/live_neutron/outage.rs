@@ -110,7 +110,7 @@ async fn half_a_minute_without_neutron_makes_no_outcome_and_ends_no_watch() {
     let _alone = cloud::alone().await;
     let mut settings = cloud::settings(&Login::demo());
     // The intervals as they are stated, but for how often is looked.
-    settings.poll = PollSettings {
+    settings.core.poll = PollSettings {
         fresh: cloud::FRESH,
         stable: cloud::STABLE,
         quiet_after_update: Duration::from_secs(20),

@@ -85,7 +85,7 @@ async fn an_unscoped_token_is_not_used() {
     })
     .await;
     let mut settings = cloud::settings(&Login::demo());
-    settings.auth.auth_url = Some(tap.url.clone());
+    settings.keys.set("auth.auth_url", &tap.url);
     let running = gateway_with(settings).await;
     says_nothing_false(&running, &seeded_connection("DEMO"), "UPSTREAM_AUTH").await;
     // One refusal alone may be a slip, so it is asked for once more.

@@ -54,7 +54,7 @@ impl Site {
     /// A gateway before the cloud, whose updates must be quiet for so long.
     pub async fn running(&self, quiet: Duration) -> Running {
         let mut settings = cloud::settings(&Login::demo());
-        settings.poll.quiet_after_update = quiet;
+        settings.core.poll.quiet_after_update = quiet;
         gateway_with(settings).await
     }
 

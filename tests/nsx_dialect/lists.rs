@@ -6,7 +6,7 @@ use crate::{
 };
 use http::Method;
 use isthmus::{
-    core::{dialect::PageRequest, settings::AuthKind},
+    core::dialect::PageRequest,
     simulator::{
         faults::{Fault, Gate, Rule},
         nsx::{EndMarker, Kind, Levers, NsxOptions},
@@ -29,7 +29,7 @@ async fn a_list_ends_at_either_mark_and_has_every_peer() {
                 levers,
                 ..NsxOptions::default()
             },
-            AuthKind::Basic,
+            "basic",
         );
         for number in 0..9 {
             let peer = nsx.cloud.state().plant(
@@ -81,7 +81,7 @@ async fn a_peer_endpoint_that_vanishes_during_a_walk_hides_no_other() {
             levers,
             ..NsxOptions::default()
         };
-        let nsx = start(options, AuthKind::Basic);
+        let nsx = start(options, "basic");
         let state = nsx.cloud.state();
         let peer = |address: &str| {
             let peer = json!({ "peer_address": address, "peer_id": "x" });

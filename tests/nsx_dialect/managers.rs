@@ -7,10 +7,7 @@ use crate::{
 use futures_util::future::join_all;
 use http::Method;
 use isthmus::{
-    core::{
-        error::{ErrorKind, ErrorReason},
-        settings::AuthKind,
-    },
+    core::error::{ErrorKind, ErrorReason},
     simulator::{
         faults::{Answer, Fault, Rule},
         nsx::NsxOptions,
@@ -29,7 +26,7 @@ async fn a_refused_password_is_not_sent_again() {
 
 #[tokio::test]
 async fn a_403_that_no_login_cures_ends_in_one_login() {
-    let nsx = start(NsxOptions::default(), AuthKind::Session);
+    let nsx = start(NsxOptions::default(), "session");
     nsx.probe().await.unwrap();
     let rule = Rule::on(Method::GET, "/sessions", refusal(403, 98));
     nsx.cloud.faults().inject(rule);
@@ -46,7 +43,7 @@ async fn a_bearer_token_goes_with_every_request() {
         bearer_token: Some("not-a-real-token".to_owned()),
         ..NsxOptions::default()
     };
-    start(options, AuthKind::Bearer).probe().await.unwrap();
+    start(options, "bearer").probe().await.unwrap();
 }
 
 #[tokio::test]
@@ -55,7 +52,7 @@ async fn another_manager_takes_over_and_stays() {
         managers: 2,
         ..NsxOptions::default()
     };
-    let nsx = start(options, AuthKind::Session);
+    let nsx = start(options, "session");
     let written = nsx.make().await;
     nsx.cloud.manager(0).stop().await.unwrap();
     // The pooled connection breaks under a read, which goes on to the other manager with a login of its own.
@@ -94,7 +91,7 @@ fn two_managers() -> Nsx {
         managers: 2,
         ..NsxOptions::default()
     };
-    start(options, AuthKind::Session)
+    start(options, "session")
 }
 
 #[tokio::test]

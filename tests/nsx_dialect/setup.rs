@@ -6,10 +6,7 @@ use crate::support::{
 };
 use http::{Method, StatusCode};
 use isthmus::{
-    core::{
-        dialect::{Proof, Target, Written},
-        settings::AuthKind,
-    },
+    core::dialect::{Proof, Target, Written},
     model::{Authentication, ConnectionChange, ConnectionSpec, PolicyRule, Psk, Selectors},
     simulator::{
         faults::{Answer, Fault, Rule},
@@ -21,17 +18,17 @@ use std::time::Duration;
 
 pub type Nsx = Bound<NsxSimulator>;
 
-pub fn start(options: NsxOptions, kind: AuthKind) -> Nsx {
+pub fn start(options: NsxOptions, kind: &str) -> Nsx {
     let cloud = NsxSimulator::start(options).unwrap();
     let mut settings = cloud.settings("nsx");
-    settings.timeout = Duration::from_secs(5);
-    settings.auth.kind = kind;
-    settings.auth.token = Some("not-a-real-token".into());
+    settings.core.timeout = Duration::from_secs(5);
+    settings.keys.set("auth.kind", kind);
+    settings.keys.set("auth.token", "not-a-real-token");
     Bound::to(cloud, &settings)
 }
 
 pub fn nsx() -> Nsx {
-    start(NsxOptions::default(), AuthKind::Basic)
+    start(NsxOptions::default(), "basic")
 }
 
 pub fn spec() -> ConnectionSpec {

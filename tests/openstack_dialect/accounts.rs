@@ -8,27 +8,25 @@ use isthmus::{
     core::{
         dialect::Call,
         error::{ErrorKind, ErrorReason},
-        settings::{AuthKind, AuthSettings, BackendSettings},
     },
-    dialects,
+    dialects::{self, settings::Given},
     model::RealizationState as State,
     simulator::openstack::{Kind, OpenstackOptions, OpenstackSimulator, Region, Variant},
 };
 use std::time::Duration;
 
-fn as_reader(cloud: &BackendSettings) -> BackendSettings {
+fn as_reader(cloud: Given) -> Given {
     let inventory = isthmus::simulator::openstack::Inventory::fixed();
-    let mut settings = cloud.clone();
-    settings.auth.username = Some(inventory.reader.name.to_owned());
-    settings.auth.password = Some(inventory.reader.password.into());
-    settings
+    cloud
+        .with("auth.username", inventory.reader.name)
+        .with("auth.password", inventory.reader.password)
 }
 
 #[tokio::test]
 async fn an_account_that_may_not_see_never_reports_anything_gone() {
     let bench = Bench::stock();
     let (a, b) = (bench.made("a").await, bench.made("b").await);
-    let reader = as_reader(&settings(&bench.cloud, Variant::Neutron));
+    let reader = as_reader(settings(&bench.cloud, Variant::Neutron));
     let reader = dialects::connect(&reader).unwrap();
     let targets = [&a, &b].map(|id| target(id));
     bench.forget_requests();
@@ -81,9 +79,8 @@ async fn without_a_token_gone_is_proven_by_what_else_is_shown() {
     };
     let cloud = OpenstackSimulator::start(options).unwrap();
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut settings = settings(&cloud, Variant::Neutron);
-    settings.auth = AuthSettings::default();
-    settings.urls = vec![cloud.neutron_url()];
+    let settings =
+        Given::new("cloud".parse().unwrap(), "openstack").with("url", cloud.neutron_url());
     let dialect = dialects::connect(&settings).unwrap();
     let bench = Bench { cloud, dialect };
     let id = bench.made("a").await;
@@ -103,7 +100,7 @@ async fn without_a_token_gone_is_proven_by_what_else_is_shown() {
 #[tokio::test]
 async fn a_refused_login_is_left_alone_for_a_while() {
     let bench = Bench::with(OpenstackOptions::default(), |settings| {
-        settings.auth.password = Some("not-a-real-one-at-all".into());
+        settings.keys.set("auth.password", "not-a-real-one-at-all");
     });
     // No time to ask once more.
     let short = Call::unary(Duration::from_secs(5));
@@ -159,17 +156,12 @@ async fn a_short_token_is_renewed_before_it_ends() {
 async fn an_application_credential_logs_in_too() {
     let bench = Bench::with(OpenstackOptions::default(), |settings| {
         let credential = isthmus::simulator::openstack::Inventory::fixed().application_credential;
-        settings.auth = AuthSettings {
-            kind: AuthKind::ApplicationCredential,
-            auth_url: settings
-                .auth
-                .auth_url
-                .as_ref()
-                .map(|url| format!("{url}/v3/")),
-            application_credential_id: Some(credential.id.to_owned()),
-            application_credential_secret: Some(credential.password.into()),
-            ..AuthSettings::default()
-        };
+        let auth_url = format!("{}/v3/", settings.keys.get("auth.auth_url").unwrap());
+        *settings = Given::new("cloud".parse().unwrap(), "openstack")
+            .with("auth.kind", "application_credential")
+            .with("auth.auth_url", auth_url)
+            .with("auth.application_credential_id", credential.id)
+            .with("auth.application_credential_secret", credential.password);
     });
     let id = bench.made("a").await;
     bench.delete(&id).await.unwrap();
@@ -179,7 +171,7 @@ async fn an_application_credential_logs_in_too() {
 #[tokio::test]
 async fn the_region_decides_where_the_token_goes() {
     let bench = Bench::with(OpenstackOptions::default(), |settings| {
-        settings.auth.region = Some("RegionTwo".to_owned());
+        settings.keys.set("auth.region", "RegionTwo");
     });
     let error = bench.probe().await.unwrap_err();
     assert_error(&error, ErrorKind::Unavailable, ErrorReason::ApiAbsent);

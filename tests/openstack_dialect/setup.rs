@@ -6,8 +6,8 @@ use isthmus::{
     core::{
         dialect::{Proof, Target},
         error::{Error, ErrorKind, ErrorReason},
-        settings::BackendSettings,
     },
+    dialects::settings::Given,
     model::{ConnectionSpec, PolicyRule, Selectors, Sighting},
     simulator::{
         faults::{Answer, Fault, Rule},
@@ -27,7 +27,7 @@ impl Bench {
         Bench::with(options, |_| {})
     }
 
-    pub fn with(options: OpenstackOptions, edit: impl FnOnce(&mut BackendSettings)) -> Bench {
+    pub fn with(options: OpenstackOptions, edit: impl FnOnce(&mut Given)) -> Bench {
         let variant = options.variant;
         let cloud = OpenstackSimulator::start(options).unwrap();
         let mut settings = settings(&cloud, variant);
@@ -104,17 +104,15 @@ impl Bench {
     }
 }
 
-pub fn settings(cloud: &OpenstackSimulator, variant: Variant) -> BackendSettings {
+pub fn settings(cloud: &OpenstackSimulator, variant: Variant) -> Given {
     let variant = match variant {
         Variant::Neutron => "neutron",
         Variant::Otc => "otc",
         Variant::K5 => "k5",
     };
-    BackendSettings {
-        variant: Some(variant.to_owned()),
-        timeout: Duration::from_secs(10),
-        ..cloud.settings("cloud")
-    }
+    let mut settings = cloud.settings("cloud").with("variant", variant);
+    settings.core.timeout = Duration::from_secs(10);
+    settings
 }
 
 pub fn assert_secret_free(text: &str) {

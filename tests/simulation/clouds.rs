@@ -5,7 +5,8 @@ use crate::{
     record::{Record, What, now},
 };
 use isthmus::{
-    core::settings::{AuthKind, AuthSettings, BackendSettings, PollSettings},
+    core::settings::PollSettings,
+    dialects::settings::Given,
     simulator::{
         http::Site,
         nsx::{ForcedState, Kind as NsxKind, NsxOptions, NsxSimulator, NsxState, Tunnel},
@@ -144,44 +145,31 @@ pub const POLL: PollSettings = PollSettings {
     auth_window: Duration::from_secs(600),
 };
 
-/// The settings of both backends.
-pub fn backends() -> Vec<BackendSettings> {
-    let backend = |name: &str, urls, auth| BackendSettings {
-        name: name.parse().unwrap(),
-        dialect: name.to_owned(),
-        variant: None,
-        urls,
-        ca_file: None,
-        insecure_skip_verify: false,
-        timeout: Duration::from_secs(4),
-        read_only: false,
-        auth,
-        poll: POLL,
+/// Both backends.
+pub fn backends() -> Vec<Given> {
+    let given = |name: &'static str| {
+        let mut given = Given::new(name.parse().unwrap(), name);
+        given.core.timeout = Duration::from_secs(4);
+        given.core.poll = POLL;
+        given
     };
     let nsx = NsxOptions::default();
-    let session = AuthSettings {
-        kind: AuthKind::Session,
-        username: Some(nsx.username),
-        password: Some(nsx.password.into()),
-        ..AuthSettings::default()
-    };
     let inventory = Inventory::fixed();
-    let password = AuthSettings {
-        kind: AuthKind::Password,
-        username: Some(inventory.member.name.to_owned()),
-        password: Some(inventory.member.password.to_owned().into()),
-        auth_url: Some("http://openstack:5000".to_owned()),
-        project_name: Some(inventory.project.project_name.to_owned()),
-        user_domain_id: Some("default".to_owned()),
-        project_domain_id: Some("default".to_owned()),
-        ..AuthSettings::default()
-    };
     vec![
-        backend(NSX, vec!["http://nsx:80".to_owned()], session),
-        BackendSettings {
-            variant: Some("neutron".to_owned()),
-            ..backend(OPENSTACK, vec![], password)
-        },
+        given(NSX)
+            .with("url", "http://nsx:80")
+            .with("auth.kind", "session")
+            .with("auth.username", nsx.username)
+            .with("auth.password", nsx.password),
+        given(OPENSTACK)
+            .with("variant", "neutron")
+            .with("auth.kind", "password")
+            .with("auth.username", inventory.member.name)
+            .with("auth.password", inventory.member.password)
+            .with("auth.auth_url", "http://openstack:5000")
+            .with("auth.project_name", inventory.project.project_name)
+            .with("auth.user_domain_id", "default")
+            .with("auth.project_domain_id", "default"),
     ]
 }
 

@@ -135,9 +135,9 @@ async fn gateway(
             record: record.clone(),
         };
         let network = greedy(bug, Arc::new(wire));
-        let backends = clouds::backends().into_iter().map(|settings| {
-            let dialect = dialects::connect_over(&settings, &*network).expect("the settings work");
-            (settings, jostling(bug, lying(bug, dialect)))
+        let backends = clouds::backends().into_iter().map(|given| {
+            let dialect = dialects::connect_over(&given, &*network).expect("the settings work");
+            (given.core, jostling(bug, lying(bug, dialect)))
         });
         let backends = backends.collect();
         let gateway = match &disk {

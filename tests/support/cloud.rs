@@ -6,9 +6,8 @@ use isthmus::{
     core::{
         dialect::{Call, Dialect, Mark, Page, PageRequest, Target, Written},
         error::Error,
-        settings::BackendSettings,
     },
-    dialects,
+    dialects::{self, settings::Given},
     grpc::pb,
     model::{
         Authentication, Connection, ConnectionChange, ConnectionSpec, Field, PolicyRule, Psk,
@@ -27,7 +26,7 @@ use std::{sync::Arc, time::Duration};
 /// A simulated cloud, and what a test does to it behind the gateway's back.
 pub trait Cloud: Send + Sync {
     /// A backend on it.
-    fn settings(&self, backend: &str) -> BackendSettings;
+    fn settings(&self, backend: &str) -> Given;
     /// A connection that it takes, of this backend.
     fn wanted(&self, backend: &str) -> pb::Connection;
     /// The same, as a dialect is asked for it.
@@ -110,7 +109,7 @@ pub fn openstack() -> OpenstackSimulator {
 }
 
 impl Cloud for NsxSimulator {
-    fn settings(&self, backend: &str) -> BackendSettings {
+    fn settings(&self, backend: &str) -> Given {
         clouds::nsx(backend, self)
     }
 
@@ -231,7 +230,7 @@ pub fn peer_of(cloud: &NsxSimulator, session: &str) -> String {
 }
 
 impl Cloud for OpenstackSimulator {
-    fn settings(&self, backend: &str) -> BackendSettings {
+    fn settings(&self, backend: &str) -> Given {
         clouds::openstack(backend, self)
     }
 
@@ -392,7 +391,7 @@ pub fn page(size: u32) -> PageRequest {
 
 impl<C> Bound<C> {
     /// Binds a dialect to a cloud.
-    pub fn to(cloud: C, settings: &BackendSettings) -> Bound<C> {
+    pub fn to(cloud: C, settings: &Given) -> Bound<C> {
         // A second installation fails, and is the same provider.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let dialect = dialects::connect(settings).unwrap();

@@ -1,7 +1,8 @@
 //! Settings for the simulated clouds, and connections that each of them takes.
 
 use isthmus::{
-    core::settings::{AuthKind, AuthSettings, BackendSettings, PollSettings},
+    core::settings::PollSettings,
+    dialects::settings::Given,
     grpc::pb,
     simulator::{
         nsx::{NsxOptions, NsxSimulator, inventory},
@@ -25,50 +26,36 @@ pub fn quick_poll() -> PollSettings {
     }
 }
 
-fn settings(name: &str, dialect: &str, urls: Vec<String>, auth: AuthSettings) -> BackendSettings {
-    BackendSettings {
-        name: name.parse().unwrap(),
-        dialect: dialect.to_owned(),
-        variant: None,
-        urls,
-        ca_file: None,
-        insecure_skip_verify: false,
-        timeout: Duration::from_secs(2),
-        read_only: false,
-        auth,
-        poll: quick_poll(),
-    }
+fn given(name: &str, dialect: &'static str) -> Given {
+    let mut given = Given::new(name.parse().unwrap(), dialect);
+    given.core.timeout = Duration::from_secs(2);
+    given.core.poll = quick_poll();
+    given
 }
 
 /// A backend on a simulated NSX, by session login.
-pub fn nsx(name: &str, cloud: &NsxSimulator) -> BackendSettings {
+pub fn nsx(name: &str, cloud: &NsxSimulator) -> Given {
     let options = NsxOptions::default();
-    let auth = AuthSettings {
-        kind: AuthKind::Session,
-        username: Some(options.username),
-        password: Some(options.password.into()),
-        ..AuthSettings::default()
-    };
-    settings(name, "nsx", cloud.urls(), auth)
+    let mut given = given(name, "nsx")
+        .with("auth.kind", "session")
+        .with("auth.username", options.username)
+        .with("auth.password", options.password);
+    given.keys.set_all("url", cloud.urls());
+    given
 }
 
 /// A backend on a simulated OpenStack, by Keystone password.
-pub fn openstack(name: &str, cloud: &OpenstackSimulator) -> BackendSettings {
+pub fn openstack(name: &str, cloud: &OpenstackSimulator) -> Given {
     let login = cloud.inventory().member;
-    let auth = AuthSettings {
-        kind: AuthKind::Password,
-        username: Some(login.name.to_owned()),
-        password: Some(login.password.to_owned().into()),
-        auth_url: Some(cloud.keystone_url()),
-        project_name: Some(cloud.inventory().project.project_name.to_owned()),
-        user_domain_id: Some("default".into()),
-        project_domain_id: Some("default".into()),
-        ..AuthSettings::default()
-    };
-    BackendSettings {
-        variant: Some("neutron".into()),
-        ..settings(name, "openstack", vec![], auth)
-    }
+    given(name, "openstack")
+        .with("variant", "neutron")
+        .with("auth.kind", "password")
+        .with("auth.username", login.name)
+        .with("auth.password", login.password)
+        .with("auth.auth_url", cloud.keystone_url())
+        .with("auth.project_name", cloud.inventory().project.project_name)
+        .with("auth.user_domain_id", "default")
+        .with("auth.project_domain_id", "default")
 }
 
 fn peer(address: &str) -> pb::Peer {

@@ -2,7 +2,7 @@
 
 use isthmus::{
     core::{dialect::Dialect, gateway::Gateway, settings::BackendSettings},
-    dialects,
+    dialects::{self, settings::Given},
     grpc::pb::{
         self, backend_service_client::BackendServiceClient,
         connection_service_client::ConnectionServiceClient,
@@ -36,25 +36,25 @@ pub struct Running {
 
 impl Running {
     /// Starts one over these backends, with its log in memory.
-    pub async fn start(backends: Vec<BackendSettings>) -> Running {
+    pub async fn start(backends: Vec<Given>) -> Running {
         let gateway = Gateway::start(Running::bound(backends), HEARTBEAT);
         Running::serve(gateway).await
     }
 
     /// Starts one that keeps its log in a file.
-    pub async fn start_with_store(backends: Vec<BackendSettings>, file: &Path) -> Running {
+    pub async fn start_with_store(backends: Vec<Given>, file: &Path) -> Running {
         let store = Arc::new(RedbStore::open(file).await.unwrap());
         let bound = Running::bound(backends);
         let gateway = Gateway::start_with_store(bound, HEARTBEAT, store).await;
         Running::serve(gateway.unwrap()).await
     }
 
-    fn bound(backends: Vec<BackendSettings>) -> Vec<(BackendSettings, Arc<dyn Dialect>)> {
+    fn bound(backends: Vec<Given>) -> Vec<(BackendSettings, Arc<dyn Dialect>)> {
         // A second installation fails, and is the same provider.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let connected = backends.into_iter().map(|settings| {
-            let dialect = dialects::connect(&settings).expect("the settings work");
-            (settings, dialect)
+        let connected = backends.into_iter().map(|given| {
+            let dialect = dialects::connect(&given).expect("the settings work");
+            (given.core, dialect)
         });
         connected.collect()
     }

@@ -9,7 +9,7 @@ use isthmus::{
         },
         error::{Error, ErrorKind, ErrorReason, Result, Violation},
         realizations::WatchRequest,
-        settings::{AuthSettings, BackendSettings, PollSettings},
+        settings::BackendSettings,
     },
     model::{
         Assurance, Connection, ConnectionChange, ConnectionName, ConnectionSpec, Node,
@@ -171,18 +171,7 @@ impl Scripted {
 
     /// Its settings under a name.
     pub fn settings(name: &str) -> BackendSettings {
-        BackendSettings {
-            name: name.parse().unwrap(),
-            dialect: "scripted".into(),
-            variant: None,
-            urls: vec![],
-            ca_file: None,
-            insecure_skip_verify: false,
-            timeout: Duration::from_secs(10),
-            read_only: false,
-            auth: AuthSettings::default(),
-            poll: PollSettings::default(),
-        }
+        BackendSettings::new(name.parse().unwrap())
     }
 
     /// From now on looks at `id` bring this.

@@ -1,18 +1,17 @@
 //! The two simulated clouds of the demo, how the gateway is told of them, and what is made on each.
 
 use crate::{
-    core::settings::{AuthKind, AuthSettings, BackendSettings, PollSettings},
+    core::settings::PollSettings,
+    dialects::settings::Given,
     grpc::pb::{
         Connection, Goal, Peer, PolicyBased, PolicyRule, RealizationState, connection::Selectors,
         peer::Authentication,
     },
-    model::BackendName,
     simulator::{
         nsx::{Levers, NsxOptions, NsxSimulator, Pace, inventory},
         openstack::{AgentPace, OpenstackOptions, OpenstackSimulator},
     },
 };
-use secrecy::SecretString;
 use std::{io, time::Duration};
 
 /// The simulated NSX's name among the backends.
@@ -80,33 +79,25 @@ impl Clouds {
     }
 
     /// The two backends, as a configuration would name them.
-    pub fn backends(&self) -> [BackendSettings; 2] {
+    pub fn backends(&self) -> [Given; 2] {
         let account = NsxOptions::default();
         let inventory = self.openstack.inventory();
-        let nsx = AuthSettings {
-            kind: AuthKind::Session,
-            username: Some(account.username),
-            password: Some(SecretString::from(account.password)),
-            ..AuthSettings::default()
-        };
-        let openstack = AuthSettings {
-            kind: AuthKind::Password,
-            username: Some(inventory.member.name.to_owned()),
-            password: Some(SecretString::from(inventory.member.password)),
-            auth_url: Some(format!("{}/v3", self.openstack.keystone_url())),
-            project_id: Some(inventory.project.project_id.to_owned()),
-            ..AuthSettings::default()
-        };
-        [
-            backend(NSX, "nsx", None, self.nsx.urls(), nsx),
-            backend(
-                OPENSTACK,
-                "openstack",
-                Some("neutron"),
-                Vec::new(),
-                openstack,
-            ),
-        ]
+        let mut nsx = backend(NSX, "nsx")
+            .with("auth.kind", "session")
+            .with("auth.username", account.username)
+            .with("auth.password", account.password);
+        nsx.keys.set_all("url", self.nsx.urls());
+        let openstack = backend(OPENSTACK, "openstack")
+            .with("variant", "neutron")
+            .with("auth.kind", "password")
+            .with("auth.username", inventory.member.name)
+            .with("auth.password", inventory.member.password)
+            .with(
+                "auth.auth_url",
+                format!("{}/v3", self.openstack.keystone_url()),
+            )
+            .with("auth.project_id", inventory.project.project_id);
+        [nsx, openstack]
     }
 
     /// Where the simulated clouds are, for people.
@@ -179,26 +170,11 @@ pub fn local_endpoint() -> String {
     )
 }
 
-fn backend(
-    name: &str,
-    dialect: &str,
-    variant: Option<&str>,
-    urls: Vec<String>,
-    auth: AuthSettings,
-) -> BackendSettings {
-    let name: BackendName = name.parse().expect("written as a name");
-    BackendSettings {
-        name,
-        dialect: dialect.to_owned(),
-        variant: variant.map(str::to_owned),
-        urls,
-        ca_file: None,
-        insecure_skip_verify: false,
-        timeout: Duration::from_secs(5),
-        read_only: false,
-        auth,
-        poll: POLL,
-    }
+fn backend(name: &str, dialect: &'static str) -> Given {
+    let mut backend = Given::new(name.parse().expect("written as a name"), dialect);
+    backend.core.timeout = Duration::from_secs(5);
+    backend.core.poll = POLL;
+    backend
 }
 
 fn peer(address: &str) -> Peer {

@@ -122,14 +122,14 @@ impl Stage {
     async fn set(listener: TcpListener, settings: server::Settings) -> io::Result<Stage> {
         let clouds = Clouds::start()?;
         let mut backends = Vec::new();
-        for settings in clouds.backends() {
-            let dialect = dialects::connect(&settings).map_err(|violations| {
+        for backend in clouds.backends() {
+            let dialect = dialects::connect(&backend).map_err(|violations| {
                 let words = violations
                     .iter()
                     .map(|v| format!("{}: {}", v.field, v.description));
                 io::Error::other(words.collect::<Vec<_>>().join("; "))
             })?;
-            backends.push((settings, dialect));
+            backends.push((backend.core, dialect));
         }
         let address = listener.local_addr()?;
         let folder = tempfile::tempdir()?;

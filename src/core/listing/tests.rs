@@ -5,7 +5,7 @@ use crate::{
     core::{
         dialect::{Call, Capabilities, Dialect, Mark, Target, Usage, Written},
         error::Violation,
-        settings::{AuthSettings, BackendSettings, PollSettings},
+        settings::BackendSettings,
     },
     model::{Assurance, ConnectionChange, ConnectionSpec, RealizationState, Sighting},
 };
@@ -175,18 +175,7 @@ fn down() -> Error {
 
 pub(in crate::core) fn gateway(backends: &[(&str, &Arc<Rows>)]) -> Arc<Gateway> {
     let backends = backends.iter().map(|(name, rows)| {
-        let settings = BackendSettings {
-            name: name.parse().unwrap(),
-            dialect: "rows".into(),
-            variant: None,
-            urls: vec![],
-            ca_file: None,
-            insecure_skip_verify: false,
-            timeout: Duration::from_secs(10),
-            read_only: false,
-            auth: AuthSettings::default(),
-            poll: PollSettings::default(),
-        };
+        let settings = BackendSettings::new(name.parse().unwrap());
         let dialect: Arc<dyn Dialect> = (*rows).clone();
         (settings, dialect)
     });

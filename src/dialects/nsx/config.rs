@@ -1,14 +1,13 @@
-//! What of a backend's settings this dialect takes, checked.
+//! What of a backend's table this dialect takes, checked.
 
 use crate::{
-    core::{
-        error::Violation,
-        settings::{AuthKind, BackendSettings},
-    },
+    core::table::Table,
+    dialects::settings::{address, login_kind, needed, needed_secret, options},
     rest::{budget::Limits, transport::Options},
 };
 use reqwest::Url;
 use secrecy::SecretString;
+use std::time::Duration;
 
 /// What one account may ask for. NSX itself allows 100 requests a second and 40 at the same time to one
 /// user, and locks out whoever else uses the account beyond; this leaves them
@@ -50,163 +49,128 @@ pub struct Credentials {
 }
 
 impl Config {
-    /// Reads the settings.
-    ///
-    /// # Errors
-    /// Everything that is wrong with them, by configuration key.
-    pub fn read(settings: &BackendSettings) -> Result<Config, Vec<Violation>> {
-        let mut violations = Vec::new();
-        if settings.variant.is_some() {
-            violations.push(Violation::new("variant", "must be absent: there is none"));
-        }
-        if settings.timeout.is_zero() {
-            violations.push(Violation::new("timeout", "must be longer than nothing"));
-        }
-        let managers = managers(&settings.urls, &mut violations);
-        let login = login(settings, &mut violations);
-        match login {
-            Some(login) if violations.is_empty() => Ok(Config {
-                managers,
-                login,
-                options: Options {
-                    ca_file: settings.ca_file.clone(),
-                    insecure_skip_verify: settings.insecure_skip_verify,
-                    timeout: settings.timeout,
-                },
-            }),
-            _ => Err(violations),
-        }
+    /// Reads the table. `None`: it was told everything that is wrong.
+    pub fn read(table: &mut dyn Table, timeout: Duration) -> Option<Config> {
+        let managers = managers(table);
+        let options = options(table, timeout);
+        let login = login(table);
+        Some(Config {
+            managers: managers?,
+            login: login?,
+            options: options?,
+        })
     }
 }
 
-fn managers(urls: &[String], violations: &mut Vec<Violation>) -> Vec<Url> {
-    const ACCEPTED: &str = "must be the https:// address of an NSX manager, or a list of the managers of one \
-                            cluster, without path, query, user or password";
-    if urls.is_empty() {
-        violations.push(Violation::new("url", ACCEPTED));
-    }
-    let mut managers = Vec::new();
-    for text in urls {
-        match Url::parse(text) {
-            Ok(url) if is_manager(&url) => managers.push(url),
-            // The text may hold a password, so it is not repeated.
-            _ => violations.push(Violation::new("url", ACCEPTED)),
-        }
+fn managers(table: &mut dyn Table) -> Option<Vec<Url>> {
+    let texts = table.urls("url");
+    let manager = |text: &String| address(text).filter(|url| url.path() == "/");
+    let managers: Option<Vec<Url>> = texts.iter().map(manager).collect();
+    let managers = managers.filter(|managers| !managers.is_empty());
+    if managers.is_none() {
+        // The text may hold a password, so it is not repeated.
+        table.refuse(
+            "url",
+            "must be the https:// address of an NSX manager, or a list of the managers of one cluster, without path, \
+             query, user or password",
+        );
     }
     managers
 }
 
-fn is_manager(url: &Url) -> bool {
-    matches!(url.scheme(), "http" | "https")
-        && url.has_host()
-        && url.path() == "/"
-        && url.query().is_none()
-        && url.fragment().is_none()
-        && url.username().is_empty()
-        && url.password().is_none()
+#[derive(Clone, Copy)]
+enum Kind {
+    Basic,
+    Session,
+    Bearer,
 }
 
-fn login(settings: &BackendSettings, violations: &mut Vec<Violation>) -> Option<Login> {
-    let auth = &settings.auth;
-    let mut credentials = || {
-        let username = auth.username.clone().filter(|name| !name.is_empty());
-        if username.is_none() {
-            violations.push(Violation::new("auth.username", "must be given"));
-        } else if username.as_ref().is_some_and(|name| name.contains(':')) {
-            violations.push(Violation::new("auth.username", "must have no colon"));
-        }
-        if auth.password.is_none() {
-            violations.push(Violation::new(
-                "auth.password",
-                "must be given, as `password`, `password_env` or `password_file`",
-            ));
-        }
-        Some(Credentials {
-            username: username?,
-            password: auth.password.clone()?,
-        })
-    };
-    match auth.kind {
-        AuthKind::Basic => credentials().map(Login::Basic),
-        AuthKind::Session => credentials().map(Login::Session),
-        AuthKind::Bearer => {
-            if auth.token.is_none() {
-                violations.push(Violation::new(
-                    "auth.token",
-                    "must be given, as `token`, `token_env` or `token_file`",
-                ));
-            }
-            auth.token.clone().map(Login::Bearer)
-        }
-        AuthKind::Password | AuthKind::ApplicationCredential | AuthKind::None => {
-            violations.push(Violation::new(
-                "auth.kind",
-                "must be `basic`, `session` or `bearer`",
-            ));
-            None
-        }
+fn login(table: &mut dyn Table) -> Option<Login> {
+    let kinds = [
+        ("basic", Kind::Basic),
+        ("session", Kind::Session),
+        ("bearer", Kind::Bearer),
+    ];
+    let kind = login_kind(table, &kinds);
+    let username = table.text("auth.username");
+    let password = table.secret("auth.password");
+    let token = table.secret("auth.token");
+    match kind? {
+        Kind::Basic => credentials(table, username, password).map(Login::Basic),
+        Kind::Session => credentials(table, username, password).map(Login::Session),
+        Kind::Bearer => needed_secret(table, "auth.token", token).map(Login::Bearer),
     }
+}
+
+fn credentials(
+    table: &mut dyn Table,
+    username: Option<String>,
+    password: Option<SecretString>,
+) -> Option<Credentials> {
+    if username.as_ref().is_some_and(|name| name.contains(':')) {
+        table.refuse("auth.username", "must have no colon");
+    }
+    let username = needed(table, "auth.username", username);
+    let password = needed_secret(table, "auth.password", password);
+    Some(Credentials {
+        username: username?,
+        password: password?,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::settings::{AuthSettings, PollSettings};
-    use std::time::Duration;
+    use crate::core::table::Keys;
 
-    fn settings() -> BackendSettings {
-        BackendSettings {
-            name: "nsx".parse().unwrap(),
-            dialect: "nsx".to_owned(),
-            variant: None,
-            urls: vec!["https://nsx.example".to_owned()],
-            ca_file: None,
-            insecure_skip_verify: false,
-            timeout: Duration::from_secs(10),
-            read_only: false,
-            auth: AuthSettings {
-                kind: AuthKind::Basic,
-                username: Some("admin".to_owned()),
-                password: Some("canary".into()),
-                ..AuthSettings::default()
-            },
-            poll: PollSettings::default(),
-        }
+    fn keys() -> Keys {
+        Keys::default()
+            .with("url", "https://nsx.example")
+            .with("auth.kind", "basic")
+            .with("auth.username", "admin")
+            .with("auth.password", "canary")
     }
 
     #[track_caller]
-    fn check(change: impl FnOnce(&mut BackendSettings), keys: &[&str]) {
-        let mut settings = settings();
-        change(&mut settings);
-        let violations = Config::read(&settings).err().unwrap_or_default();
+    fn check(timeout: Duration, keys: &[(&'static str, &[&str])], refused: &[&str]) {
+        let mut table = self::keys();
+        for (key, values) in keys {
+            table.set_all(key, values.iter().copied());
+        }
+        let config = Config::read(&mut table, timeout);
+        let violations = table.into_refused();
         let found: Vec<&str> = violations.iter().map(|v| v.field.as_str()).collect();
-        assert_eq!(found, keys);
+        assert_eq!(found, refused);
+        assert!(config.is_some() || !refused.is_empty());
         assert!(!format!("{violations:?}").contains("canary"));
     }
 
     #[test]
     fn every_wrong_setting_is_named() {
-        check(|_| {}, &[]);
-        check(|s| s.urls.clear(), &["url"]);
-        check(|s| s.urls.push("nsx.example".to_owned()), &["url"]);
-        check(|s| s.urls = vec!["https://a:canary@b".to_owned()], &["url"]);
-        check(|s| s.urls = vec!["https://a/api/v1".to_owned()], &["url"]);
-        check(|s| s.variant = Some("x".to_owned()), &["variant"]);
-        check(|s| s.auth.kind = AuthKind::Password, &["auth.kind"]);
-        check(|s| s.auth.kind = AuthKind::Bearer, &["auth.token"]);
+        let wrong = |keys, refused| check(Duration::from_secs(10), keys, refused);
+        wrong(&[], &[]);
+        wrong(&[("url", &[])], &["url"]);
+        wrong(
+            &[("url", &["https://nsx.example", "nsx.example"])],
+            &["url"],
+        );
+        wrong(&[("url", &["https://a:canary@b"])], &["url"]);
+        wrong(&[("url", &["https://a/api/v1"])], &["url"]);
+        wrong(&[("variant", &["x"])], &["variant"]);
+        wrong(&[("auth.kind", &["password"])], &["auth.kind"]);
+        wrong(&[("auth.kind", &[])], &["auth.kind"]);
+        wrong(&[("auth.kind", &["bearer"])], &["auth.token"]);
+        wrong(&[("auth.username", &["a:b"])], &["auth.username"]);
         check(
-            |s| {
-                s.auth.username = None;
-                s.auth.password = None;
-                s.timeout = Duration::ZERO;
-            },
+            Duration::ZERO,
+            &[("auth.username", &[]), ("auth.password", &[])],
             &["timeout", "auth.username", "auth.password"],
         );
     }
 
     #[test]
     fn settings_do_not_print_their_secrets() {
-        let config = Config::read(&settings()).unwrap();
-        assert!(!format!("{config:?}").contains("canary"));
+        let config = Config::read(&mut keys(), Duration::from_secs(10)).unwrap();
+        assert!(!format!("{config:?}{:?}", keys()).contains("canary"));
     }
 }

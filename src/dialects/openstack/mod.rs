@@ -32,48 +32,53 @@ use crate::{
             Call, Capabilities, Dialect, Mark, Page, PageRequest, Target, Tell, Usage, Written,
         },
         error::{Result, Violation},
-        settings::BackendSettings,
+        table::Table,
     },
+    dialects::settings::or_refuse,
     model::{Connection, ConnectionChange, ConnectionSpec, Field, Sighting},
-    rest::transport::Network,
+    rest::{budget::Limits, transport::Network},
 };
 use async_trait::async_trait;
 use client::Client;
 use config::Config;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 use translate::{Refusals, Writing};
 
-/// Binds the dialect to one backend that is reached over `network`. Sends nothing.
-///
-/// # Errors
-/// The settings it cannot work with, by configuration key.
+/// Binds the dialect to one backend that is reached over `network`, from its table and how long one request may take.
+/// Sends nothing. `None`: the table was told what is wrong.
 pub fn connect(
-    settings: &BackendSettings,
+    table: &mut dyn Table,
+    timeout: Duration,
     network: &dyn Network,
-) -> Result<Arc<dyn Dialect>, Vec<Violation>> {
-    bind(Config::read(settings)?, network)
+) -> Option<Arc<dyn Dialect>> {
+    bind(table, timeout, network, LIMITS)
 }
 
-/// The same over the internet, with an account that may ask for more, or less, than is kind to a Neutron nobody
-/// knows: for whoever measures the gateway itself, with a cloud of their own.
-///
-/// # Errors
-/// As [`connect`].
+/// The same with an account that may ask for more, or less, than is kind to a Neutron nobody knows: for whoever measures
+/// the gateway itself, with a cloud of their own.
 #[cfg(feature = "demo")]
 pub fn connect_within(
-    settings: &BackendSettings,
-    limits: crate::rest::budget::Limits,
-) -> Result<Arc<dyn Dialect>, Vec<Violation>> {
-    let config = Config::read(settings)?;
-    bind(
-        Config { limits, ..config },
-        &crate::rest::internet::Internet,
-    )
+    table: &mut dyn Table,
+    timeout: Duration,
+    network: &dyn Network,
+    limits: Limits,
+) -> Option<Arc<dyn Dialect>> {
+    bind(table, timeout, network, limits)
 }
 
-fn bind(config: Config, network: &dyn Network) -> Result<Arc<dyn Dialect>, Vec<Violation>> {
-    let client = Client::new(config, network)?;
-    Ok(Arc::new(Openstack { client }))
+fn bind(
+    table: &mut dyn Table,
+    timeout: Duration,
+    network: &dyn Network,
+    limits: Limits,
+) -> Option<Arc<dyn Dialect>> {
+    let config = Config::read(table, timeout)?;
+    let client = Client::new(Config { limits, ..config }, network);
+    let client = or_refuse(table, client)?;
+    Some(Arc::new(Openstack { client }))
 }
 
 #[derive(Debug)]

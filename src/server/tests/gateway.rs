@@ -8,7 +8,7 @@ use crate::{
         },
         error::{Error, ErrorKind, ErrorReason, Result, Violation},
         gateway::Gateway,
-        settings::{AuthSettings, BackendSettings, PollSettings},
+        settings::{BackendSettings, PollSettings},
     },
     grpc::pb::{
         self, backend_service_client::BackendServiceClient,
@@ -201,20 +201,12 @@ impl Dialect for Cloud {
 
 fn backend(name: &str, cloud: &Arc<Cloud>) -> (BackendSettings, Arc<dyn Dialect>) {
     let settings = BackendSettings {
-        name: name.parse().unwrap(),
-        dialect: "memory".to_owned(),
-        variant: None,
-        urls: Vec::new(),
-        ca_file: None,
-        insecure_skip_verify: false,
-        timeout: Duration::from_secs(10),
-        read_only: false,
-        auth: AuthSettings::default(),
         poll: PollSettings {
             fresh: Duration::from_millis(10),
             stable: Duration::from_millis(10),
             ..PollSettings::default()
         },
+        ..BackendSettings::new(name.parse().unwrap())
     };
     (settings, Arc::<Cloud>::clone(cloud))
 }

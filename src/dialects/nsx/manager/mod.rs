@@ -21,9 +21,12 @@ use crate::{
     core::{
         dialect::{Call, Capabilities, Dialect, Mark, Page, PageRequest, Target, Usage, Written},
         error::{ErrorKind, Result, Violation},
-        settings::BackendSettings,
+        table::Table,
     },
-    dialects::nsx::{client::Client, config::Config},
+    dialects::{
+        nsx::{client::Client, config::Config},
+        settings::or_refuse,
+    },
     model::{
         Authentication, Connection, ConnectionChange, ConnectionSpec, Field, RealizationState,
         Selectors, Sighting,
@@ -32,23 +35,22 @@ use crate::{
 };
 use async_trait::async_trait;
 use futures_util::future::join_all;
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 use write::Orphans;
 
 /// Where it is on every manager.
 const API: &str = "/api/v1/vpn/ipsec";
 
-/// Binds the dialect to one backend that is reached over `network`. Sends nothing.
-///
-/// # Errors
-/// The settings it cannot work with, by configuration key.
+/// Binds the dialect to one backend that is reached over `network`, from its table and how long one request may take.
+/// Sends nothing. `None`: the table was told what is wrong.
 pub fn connect(
-    settings: &BackendSettings,
+    table: &mut dyn Table,
+    timeout: Duration,
     network: &dyn Network,
-) -> Result<Arc<dyn Dialect>, Vec<Violation>> {
-    let client = Client::new(Config::read(settings)?, API, network)?;
-    Ok(Arc::new(Nsx {
-        client: Arc::new(client),
+) -> Option<Arc<dyn Dialect>> {
+    let client = Client::new(Config::read(table, timeout)?, API, network);
+    Some(Arc::new(Nsx {
+        client: Arc::new(or_refuse(table, client)?),
         orphans: Orphans::default(),
     }))
 }

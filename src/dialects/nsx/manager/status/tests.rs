@@ -1,7 +1,7 @@
 //! Every row of the table, note by note.
 
 use super::*;
-use crate::{dialects::nsx::status::words::EDGE_FAILURES, rest::json};
+use crate::{dialects::nsx::manager::status::words::EDGE_FAILURES, rest::json};
 use Assurance::{ControlPlane, InEffect, IntentStored, TunnelUp};
 use RealizationState as S;
 

@@ -1,0 +1,125 @@
+//! The text that is read: where things stand in it, what is found wrong with it, and what it may take from outside.
+
+use crate::config::problem::{Position, Problem};
+use crate::config::surroundings::Surroundings;
+use std::{
+    cell::{Cell, RefCell},
+    ops::Range,
+    path::{Path, PathBuf},
+};
+
+/// Where secrets and relative paths are looked for.
+#[derive(Clone, Copy)]
+pub(crate) struct Around<'a> {
+    pub(crate) surroundings: &'a dyn Surroundings,
+    /// The folder of the configuration file, which relative paths start from.
+    pub(crate) folder: &'a Path,
+}
+
+/// The text being read, and what has been found wrong with it so far.
+pub(crate) struct Source<'a> {
+    text: &'a str,
+    around: Around<'a>,
+    problems: RefCell<Vec<Problem>>,
+    warnings: RefCell<Vec<Problem>>,
+    holds_secrets: Cell<bool>,
+}
+
+impl<'a> Source<'a> {
+    pub(crate) fn new(text: &'a str, around: Around<'a>) -> Source<'a> {
+        Source {
+            text,
+            around,
+            problems: RefCell::default(),
+            warnings: RefCell::default(),
+            holds_secrets: Cell::default(),
+        }
+    }
+
+    /// Notes a problem at this place.
+    pub(crate) fn problem(&self, span: &Range<usize>, message: impl Into<String>) {
+        self.problems.borrow_mut().push(Problem {
+            position: Some(self.position(span)),
+            message: message.into(),
+        });
+    }
+
+    pub(crate) fn position(&self, span: &Range<usize>) -> Position {
+        Position::of_span(self.text, span)
+    }
+
+    /// How many problems there are so far.
+    pub(crate) fn count(&self) -> usize {
+        self.problems.borrow().len()
+    }
+
+    /// Notes what works and is dangerous.
+    pub(crate) fn warn(&self, span: &Range<usize>, message: impl Into<String>) {
+        self.warnings.borrow_mut().push(Problem {
+            position: Some(self.position(span)),
+            message: message.into(),
+        });
+    }
+
+    /// Notes that the text itself holds a secret.
+    pub(crate) fn holds_secret(&self) {
+        self.holds_secrets.set(true);
+    }
+
+    pub(crate) fn holds_secrets(&self) -> bool {
+        self.holds_secrets.get()
+    }
+
+    /// Where a path of the file leads.
+    pub(crate) fn file(&self, path: &str) -> PathBuf {
+        self.around.folder.join(path)
+    }
+
+    /// Warns of a file that is nobody else's business, if it is theirs.
+    pub(crate) fn warn_of_others(&self, span: &Range<usize>, path: &Path) {
+        let others = self.around.surroundings.others(path);
+        let what = match (others.read, others.write) {
+            (false, false) => return,
+            (true, false) => "read",
+            (false, true) => "change",
+            (true, true) => "read and change",
+        };
+        let path = path.display();
+        self.warn(
+            span,
+            format!("every user of this machine can {what} {path}: `chmod o-rw` it"),
+        );
+    }
+
+    /// The environment and the files around.
+    pub(crate) fn surroundings(&self) -> &'a dyn Surroundings {
+        self.around.surroundings
+    }
+
+    pub(crate) fn take_warnings(&self) -> Vec<Problem> {
+        self.warnings.take()
+    }
+
+    pub(crate) fn into_problems(self) -> Vec<Problem> {
+        self.problems.into_inner()
+    }
+}
+
+/// A value and where it stands.
+#[derive(Debug, Clone)]
+pub(crate) struct Found<T> {
+    pub(crate) value: T,
+    pub(crate) span: Range<usize>,
+}
+
+/// The longest value that a message repeats, in characters.
+const MAX_QUOTED: usize = 60;
+
+/// A value for a message: in quotes, without control characters, not too long.
+pub(crate) fn quoted(text: &str) -> String {
+    let mut short: String = text.chars().take(MAX_QUOTED).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    format!("{short:?}")
+}

@@ -1,0 +1,164 @@
+//! One backend's table of the configuration, as its dialect reads it: key by key, whatever it is written in.
+
+use crate::core::error::Violation;
+use secrecy::SecretString;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    path::PathBuf,
+};
+
+/// The table of one backend. A key of a table below it is written with a dot: `auth.username`.
+///
+/// What is asked for is what there may be: every other key is refused, with a list of those that were asked for. So a
+/// dialect asks for all that it takes, whether it needs them or not.
+///
+/// Nothing stops at the first problem. A value that is not what was asked for is refused here and reads as absent; the
+/// dialect refuses what it cannot work with, and goes on.
+pub trait Table {
+    /// Text that is not empty.
+    fn text(&mut self, key: &'static str) -> Option<String>;
+
+    /// One of these words.
+    fn word(&mut self, key: &'static str, words: &[&'static str]) -> Option<&'static str>;
+
+    /// `true` or `false`; `false` if absent.
+    fn flag(&mut self, key: &'static str) -> bool;
+
+    /// One URL.
+    fn url(&mut self, key: &'static str) -> Option<String>;
+
+    /// One URL, or a list of them; none if absent.
+    fn urls(&mut self, key: &'static str) -> Vec<String>;
+
+    /// The path of a file.
+    fn path(&mut self, key: &'static str) -> Option<PathBuf>;
+
+    /// A secret, from where it is kept: `KEY` itself, `KEY_env` or `KEY_file`.
+    fn secret(&mut self, key: &'static str) -> Option<SecretString>;
+
+    /// Whether there is anything by this key, sound or not.
+    fn has(&self, key: &str) -> bool;
+
+    /// Tells what is wrong with a key, or with its absence, and what would be accepted; never a secret. Of a key that is
+    /// refused already nothing more is told.
+    fn refuse(&mut self, key: &str, why: &str);
+
+    /// Tells of a key that works and is dangerous, and what would be better.
+    fn warn(&mut self, key: &str, why: &str);
+}
+
+/// A table made in code. It shows no value to `Debug`, since some are secrets.
+#[derive(Clone, Default)]
+pub struct Keys {
+    values: BTreeMap<&'static str, Vec<String>>,
+    asked: BTreeSet<&'static str>,
+    refused: Vec<Violation>,
+}
+
+impl Keys {
+    /// Gives a key this value in place of what it had. Empty is as if it were absent; a flag that is set is `true`.
+    pub fn set(&mut self, key: &'static str, value: impl Into<String>) {
+        self.set_all(key, [value]);
+    }
+
+    /// The same with several values.
+    pub fn set_all(
+        &mut self,
+        key: &'static str,
+        values: impl IntoIterator<Item = impl Into<String>>,
+    ) {
+        let values = values.into_iter().map(Into::into);
+        let values: Vec<String> = values.filter(|value| !value.is_empty()).collect();
+        match values.is_empty() {
+            true => self.values.remove(key),
+            false => self.values.insert(key, values),
+        };
+    }
+
+    /// The same keys with this one.
+    pub fn with(mut self, key: &'static str, value: impl Into<String>) -> Keys {
+        self.set(key, value);
+        self
+    }
+
+    /// The first value of a key, secret or not.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.values.get(key)?.first().map(String::as_str)
+    }
+
+    /// What was refused, and what nobody asked for.
+    pub fn into_refused(mut self) -> Vec<Violation> {
+        let unknown = self.values.keys().filter(|key| !self.asked.contains(*key));
+        let unknown = unknown.map(|key| Violation::new(*key, "is no key of this dialect"));
+        self.refused.extend(unknown);
+        self.refused
+    }
+
+    fn asked(&mut self, key: &'static str) -> Option<String> {
+        self.asked.insert(key);
+        self.get(key).map(str::to_owned)
+    }
+}
+
+impl Table for Keys {
+    fn text(&mut self, key: &'static str) -> Option<String> {
+        self.asked(key)
+    }
+
+    fn word(&mut self, key: &'static str, words: &[&'static str]) -> Option<&'static str> {
+        let value = self.asked(key)?;
+        let known = words.iter().find(|word| **word == value).copied();
+        if known.is_none() {
+            self.refuse(key, &one_of(words));
+        }
+        known
+    }
+
+    fn flag(&mut self, key: &'static str) -> bool {
+        self.asked(key).is_some_and(|value| value == "true")
+    }
+
+    fn url(&mut self, key: &'static str) -> Option<String> {
+        self.asked(key)
+    }
+
+    fn urls(&mut self, key: &'static str) -> Vec<String> {
+        self.asked(key);
+        self.values.get(key).cloned().unwrap_or_default()
+    }
+
+    fn path(&mut self, key: &'static str) -> Option<PathBuf> {
+        self.asked(key).map(PathBuf::from)
+    }
+
+    fn secret(&mut self, key: &'static str) -> Option<SecretString> {
+        self.asked(key).map(SecretString::from)
+    }
+
+    fn has(&self, key: &str) -> bool {
+        let below = format!("{key}.");
+        let mut keys = self.values.keys();
+        keys.any(|given| *given == key || given.starts_with(&below))
+    }
+
+    fn refuse(&mut self, key: &str, why: &str) {
+        if !self.refused.iter().any(|refused| refused.field == key) {
+            self.refused.push(Violation::new(key, why));
+        }
+    }
+
+    fn warn(&mut self, _key: &str, _why: &str) {}
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.values.keys()).finish()
+    }
+}
+
+/// What is accepted where one of several words is.
+pub fn one_of(words: &[&str]) -> String {
+    let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    format!("must be one of {}", words.join(", "))
+}

@@ -1,0 +1,119 @@
+//! What dialects read alike of a backend's table, and a backend that is described in code instead of in a file.
+
+use crate::{
+    core::{
+        error::Violation,
+        settings::BackendSettings,
+        table::{Keys, Table, one_of},
+    },
+    model::BackendName,
+    rest::transport::Options,
+};
+use reqwest::Url;
+use secrecy::SecretString;
+use std::time::Duration;
+
+/// A backend without a configuration: what the core takes of it, and what its dialect does.
+#[derive(Debug, Clone)]
+pub struct Given {
+    /// What the core takes.
+    pub core: BackendSettings,
+    /// A name in [`ALL`](crate::dialects::ALL).
+    pub dialect: &'static str,
+    /// What the dialect takes, by the keys of the configuration.
+    pub keys: Keys,
+}
+
+impl Given {
+    /// One with the defaults, and none of the dialect's keys yet.
+    pub fn new(name: BackendName, dialect: &'static str) -> Given {
+        Given {
+            core: BackendSettings::new(name),
+            dialect,
+            keys: Keys::default(),
+        }
+    }
+
+    /// The same with one of the dialect's keys.
+    pub fn with(mut self, key: &'static str, value: impl Into<String>) -> Given {
+        self.keys.set(key, value);
+        self
+    }
+}
+
+/// How the cloud is reached.
+pub fn options(table: &mut dyn Table, timeout: Duration) -> Option<Options> {
+    let ca_file = table.path("ca_file");
+    let insecure_skip_verify = table.flag("insecure_skip_verify");
+    if insecure_skip_verify {
+        table.warn(
+            "insecure_skip_verify",
+            "whoever stands between can read logins and pre-shared keys, and change every answer; name the cloud's \
+             authority by `ca_file` instead",
+        );
+    }
+    if timeout.is_zero() {
+        table.refuse("timeout", "must be longer than nothing");
+        return None;
+    }
+    Some(Options {
+        ca_file,
+        insecure_skip_verify,
+        timeout,
+    })
+}
+
+/// The address in `text`, if it is one that requests can be sent to.
+pub fn address(text: &str) -> Option<Url> {
+    Url::parse(text).ok().filter(|url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.has_host()
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && url.username().is_empty()
+            && url.password().is_none()
+    })
+}
+
+/// Which way to log in, of those that there are.
+pub fn login_kind<K: Copy>(table: &mut dyn Table, kinds: &[(&'static str, K)]) -> Option<K> {
+    let words: Vec<&'static str> = kinds.iter().map(|(word, _)| *word).collect();
+    let Some(word) = table.word("auth.kind", &words) else {
+        table.refuse("auth.kind", &one_of(&words));
+        return None;
+    };
+    let known = kinds.iter().find(|(known, _)| *known == word);
+    known.map(|(_, kind)| *kind)
+}
+
+/// What was read by `key`, which must be given.
+pub fn needed(table: &mut dyn Table, key: &str, read: Option<String>) -> Option<String> {
+    if read.is_none() {
+        table.refuse(key, "must be given");
+    }
+    read
+}
+
+/// The same of a secret.
+pub fn needed_secret(
+    table: &mut dyn Table,
+    key: &str,
+    read: Option<SecretString>,
+) -> Option<SecretString> {
+    if read.is_none() {
+        let name = key.rsplit('.').next().unwrap_or(key);
+        let why = format!("must be given, as `{name}`, `{name}_env` or `{name}_file`");
+        table.refuse(key, &why);
+    }
+    read
+}
+
+/// What came of the settings as a whole; what is wrong with them is refused.
+pub fn or_refuse<T>(table: &mut dyn Table, made: Result<T, Vec<Violation>>) -> Option<T> {
+    made.map_err(|violations| {
+        for violation in violations {
+            table.refuse(&violation.field, &violation.description);
+        }
+    })
+    .ok()
+}

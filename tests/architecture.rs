@@ -148,58 +148,6 @@ const NEITHER_SAYS: &[&str] = &[
     "application_credential",
 ];
 
-/// Groups of files that still import each other.
-const UNTIL_BROKEN: &[&[&str]] = &[
-    &["model", "model/nodes", "model/realization"],
-    &["core/watch/names", "core/watch/subject"],
-    &["rest/budget", "rest/budget/pace", "rest/budget/queue"],
-    &["rest/client", "rest/transport"],
-    &[
-        "dialects",
-        "dialects/nsx",
-        "dialects/nsx/client",
-        "dialects/nsx/look",
-        "dialects/nsx/read",
-        "dialects/nsx/write",
-        "dialects/nsx/write/orphans",
-        "dialects/openstack",
-        "dialects/openstack/client",
-        "dialects/openstack/look",
-        "dialects/openstack/read",
-        "dialects/openstack/write",
-    ],
-    &[
-        "dialects/nsx/translate",
-        "dialects/nsx/translate/inward",
-        "dialects/nsx/translate/outward",
-    ],
-    &[
-        "dialects/openstack/translate",
-        "dialects/openstack/translate/inward",
-        "dialects/openstack/translate/outward",
-        "dialects/openstack/translate/refusals",
-    ],
-    &["server", "server/accept", "server/call"],
-    &["server/client", "server/progress"],
-    &["simulator/nsx/fields", "simulator/nsx/kind"],
-    &[
-        "simulator/openstack",
-        "simulator/openstack/keystone",
-        "simulator/openstack/levers",
-        "simulator/openstack/network",
-        "simulator/openstack/neutron",
-    ],
-    &[
-        "simulator/openstack/agent",
-        "simulator/openstack/attributes",
-        "simulator/openstack/listing",
-        "simulator/openstack/state",
-        "simulator/openstack/validate",
-        "simulator/openstack/variant",
-    ],
-    &["store", "store/schema"],
-];
-
 fn sources(under: &str) -> Vec<PathBuf> {
     fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).expect("the folder is in the tree") {
@@ -283,12 +231,7 @@ fn no_two_files_import_each_other() {
             (below.to_string_lossy().into_owned(), text)
         })
         .collect();
-    let is_known = |file: &String, group: &&&[&str]| group.contains(&file.as_str());
-    let mut found = cycles::cycles(&files);
-    found.retain(|cycle| {
-        let mut known = UNTIL_BROKEN.iter();
-        !known.any(|group| cycle.keys().all(|file| is_known(file, &group)))
-    });
+    let found = cycles::cycles(&files);
     assert!(found.is_empty(), "{found:#?}");
 }
 

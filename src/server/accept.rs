@@ -10,13 +10,13 @@
 use crate::{
     core,
     server::{
-        Settings,
         addresses::{self, Addresses},
         call::{self, Guard},
         client::Client,
         newest::{Newest, Ticket},
         preface::{self, Again},
         progress::Tasks,
+        settings::Settings,
         together::{Copied, Patient},
         warn::{Kind, Warnings},
         writing::Writing,

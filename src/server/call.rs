@@ -11,7 +11,6 @@
 //! what is one line here. Authentication will be another line.
 
 use crate::server::{
-    Settings,
     body::Pieces,
     client::Client,
     deadline::{self, Ending, Ends},
@@ -22,6 +21,7 @@ use crate::server::{
     pool::{Pool, Taken},
     progress::Progress,
     request::{Limits, RequestBody},
+    settings::Settings,
     trace::{Record, Recorded},
     warn::Warnings,
 };

@@ -16,6 +16,7 @@ mod row;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod unusable;
 
 use crate::{
     core::store::{Batch, Recovered, Store, StoreError},
@@ -31,6 +32,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError},
 };
+use unusable::Unusable;
 
 /// Memory for pages of the file. What is read at the start is kept elsewhere, so little is enough.
 const CACHE_BYTES: usize = 8 * 1024 * 1024;
@@ -65,51 +67,6 @@ struct Handle {
 impl fmt::Debug for Opened {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Opened").finish_non_exhaustive()
-    }
-}
-
-/// Why a file cannot be used.
-#[derive(Debug)]
-enum Unusable {
-    /// It holds what is no store, or a broken one.
-    Corrupt(String),
-    /// It may well hold a sound store, which must not be touched.
-    Refused(String),
-}
-
-impl From<redb::Error> for Unusable {
-    fn from(error: redb::Error) -> Unusable {
-        match error {
-            redb::Error::Corrupted(_)
-            | redb::Error::UpgradeRequired(_)
-            | redb::Error::TableTypeMismatch { .. }
-            | redb::Error::TableIsMultimap(_) => Unusable::Corrupt(error.to_string()),
-            redb::Error::Io(ref inner)
-                if matches!(
-                    inner.kind(),
-                    io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof
-                ) =>
-            {
-                Unusable::Corrupt(error.to_string())
-            }
-            redb::Error::DatabaseAlreadyOpen => {
-                Unusable::Refused("another process is using it".to_owned())
-            }
-            other => Unusable::Refused(other.to_string()),
-        }
-    }
-}
-
-impl fmt::Display for Unusable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Unusable::Corrupt(why) | Unusable::Refused(why)) = self;
-        f.write_str(why)
-    }
-}
-
-impl From<Unusable> for StoreError {
-    fn from(unusable: Unusable) -> StoreError {
-        StoreError(unusable.to_string())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     core::store::{Batch, Recovered, Step},
-    store::{Unusable, row},
+    store::{row, unusable::Unusable},
 };
 use redb::{
     Database, Key, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata,

@@ -9,7 +9,7 @@ use crate::{
     model::{
         Assurance, ConnectionName, Intent, Node, RealizationState, Reason, Tunnel, TunnelStatus,
     },
-    store::{Handle, RedbStore, Unusable, schema},
+    store::{Handle, RedbStore, schema, unusable::Unusable},
 };
 use redb::{Database, StorageBackend, backends::InMemoryBackend};
 use std::{

@@ -315,7 +315,7 @@ impl Subject {
     /// within the fresh interval, because what was true half a minute ago must not end anything.
     pub fn current(&self, interest: Interest) -> (Option<Arc<Observation>>, bool) {
         let state = self.state();
-        let (last, all_committed) = self.latest(&state);
+        let (last, all_committed) = self.newest(&state);
         let lately = interest.outcome.then_some(self.settings.fresh);
         let polled = state
             .polling

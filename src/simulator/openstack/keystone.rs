@@ -11,9 +11,9 @@ use http::{HeaderMap, Method, Uri};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
-use crate::simulator::openstack::Shared;
 use crate::simulator::openstack::identity::{Identity, Project, Token, User};
 use crate::simulator::openstack::reply::Reply;
+use crate::simulator::openstack::shared::Shared;
 
 /// The routes of Keystone.
 pub(crate) fn router(shared: Arc<Shared>) -> Router {

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::simulator::openstack::Shared;
 use crate::simulator::openstack::agent;
 use crate::simulator::openstack::identity::{LoginCounts, Region};
 use crate::simulator::openstack::kinds::Kind;
 use crate::simulator::openstack::listing::FieldsTaken;
 use crate::simulator::openstack::memo::{AgentPace, ReportFate};
 use crate::simulator::openstack::row::Row;
+use crate::simulator::openstack::shared::Shared;
 
 /// A handle on what one simulated OpenStack holds; clones are the same handle.
 #[derive(Clone, Debug)]

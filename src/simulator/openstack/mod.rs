@@ -45,9 +45,11 @@ mod listing;
 mod memo;
 mod network;
 mod neutron;
+mod options;
 mod reply;
 mod resources;
 mod row;
+mod shared;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -55,14 +57,11 @@ mod validate;
 mod variant;
 
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
-use std::time::Duration;
+use std::sync::Arc;
 
 use crate::simulator::faults::Faults;
 use crate::simulator::http::{Server, Site};
-use crate::simulator::openstack::identity::Identity;
-use crate::simulator::openstack::state::{Caller, Cloud};
-use crate::simulator::openstack::variant::Spelling;
+use crate::simulator::openstack::shared::Shared;
 
 pub use crate::simulator::openstack::identity::{LoginCounts, Region};
 pub use crate::simulator::openstack::inventory::{Inventory, Login, Owned};
@@ -70,46 +69,8 @@ pub use crate::simulator::openstack::kinds::Kind;
 pub use crate::simulator::openstack::levers::OpenstackState;
 pub use crate::simulator::openstack::listing::FieldsTaken;
 pub use crate::simulator::openstack::memo::{AgentPace, ReportFate};
+pub use crate::simulator::openstack::options::OpenstackOptions;
 pub use crate::simulator::openstack::variant::{Series, Variant};
-
-/// What kind of OpenStack to start.
-#[derive(Clone, Debug)]
-pub struct OpenstackOptions {
-    /// Whose cloud it is; stock Neutron by default.
-    pub variant: Variant,
-    /// Which release of stock Neutron; 2026.1 by default. The other variants ignore it.
-    pub series: Series,
-    /// Who moves connections; nobody by default.
-    pub pace: AgentPace,
-    /// Whether Neutron takes any token or none, and everybody for the demo member; false by default.
-    pub no_auth: bool,
-    /// How long tokens are valid; an hour by default.
-    pub token_lifetime: Duration,
-    /// How long Neutron goes on taking a token after it was revoked; 300 s by default, as on a real one.
-    pub token_cache_time: Duration,
-    /// `pagination_max_limit`; infinite by default.
-    pub page_cap: Option<usize>,
-    /// Whether Open Telekom Cloud spells `PENDING CREATE` with a blank, as in one of its examples; false by default.
-    pub blank_in_status: bool,
-    /// Whether K5 puts an `@` before peer ids; false by default.
-    pub at_before_peer_id: bool,
-}
-
-impl Default for OpenstackOptions {
-    fn default() -> Self {
-        Self {
-            variant: Variant::default(),
-            series: Series::default(),
-            pace: AgentPace::default(),
-            no_auth: false,
-            token_lifetime: Duration::from_secs(3600),
-            token_cache_time: Duration::from_secs(300),
-            page_cap: None,
-            blank_in_status: false,
-            at_before_peer_id: false,
-        }
-    }
-}
 
 /// A running Keystone and Neutron; dropped, both stop.
 #[derive(Debug)]
@@ -128,10 +89,7 @@ impl OpenstackSimulator {
         let shared = Arc::new(Shared::new(&options));
         let keystone = Server::start(keystone::router(Arc::clone(&shared)), Faults::default())?;
         let neutron = Server::start(neutron::router(Arc::clone(&shared)), Faults::default())?;
-        shared.urls.get_or_init(|| Urls {
-            keystone: keystone.url(),
-            neutron: neutron.url(),
-        });
+        shared.reached_at(keystone.url(), neutron.url());
         Ok(Self {
             keystone,
             neutron,
@@ -142,10 +100,7 @@ impl OpenstackSimulator {
     /// The same for another network than loopback, where Keystone and Neutron are reached at these addresses.
     pub fn sites(options: &OpenstackOptions, keystone_url: &str, neutron_url: &str) -> Sites {
         let shared = Arc::new(Shared::new(options));
-        shared.urls.get_or_init(|| Urls {
-            keystone: keystone_url.to_owned(),
-            neutron: neutron_url.to_owned(),
-        });
+        shared.reached_at(keystone_url.to_owned(), neutron_url.to_owned());
         Sites {
             keystone: Site::new(keystone::router(Arc::clone(&shared)), Faults::default()),
             neutron: Site::new(neutron::router(Arc::clone(&shared)), Faults::default()),
@@ -198,77 +153,4 @@ pub struct Sites {
     pub neutron: Site,
     /// Their levers.
     pub state: OpenstackState,
-}
-
-/// What both servers work on.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    /// Who everybody is taken for, where nobody is asked for a token.
-    everybody: Option<Caller>,
-    urls: OnceLock<Urls>,
-    /// std mutexes, because nobody waits for anything while holding them. Nobody holds both.
-    identity: Mutex<Identity>,
-    cloud: Mutex<Cloud>,
-}
-
-#[derive(Debug)]
-struct Urls {
-    keystone: String,
-    neutron: String,
-}
-
-impl Shared {
-    fn new(options: &OpenstackOptions) -> Self {
-        let inventory = Inventory::fixed();
-        let mut identity = Identity::new(options.token_lifetime, options.token_cache_time);
-        inventory.enroll(&mut identity);
-        let mut cloud = Cloud::new(
-            options.variant,
-            options.series,
-            options.pace,
-            inventory.network(),
-        );
-        cloud.page_cap = options.page_cap.filter(|cap| *cap > 0);
-        cloud.spelling = Spelling {
-            blank_in_status: options.blank_in_status,
-            at_before_peer_id: options.at_before_peer_id,
-        };
-        inventory.fill(&mut cloud);
-        let everybody = options.no_auth.then(|| Caller {
-            project: Some(inventory.project.project_id.to_owned()),
-            roles: vec!["reader".to_owned(), "member".to_owned()],
-        });
-        Self {
-            everybody,
-            urls: OnceLock::new(),
-            identity: Mutex::new(identity),
-            cloud: Mutex::new(cloud),
-        }
-    }
-
-    fn identity(&self) -> MutexGuard<'_, Identity> {
-        self.identity
-            .lock()
-            .expect("no code panics while it holds the identity")
-    }
-
-    fn cloud(&self) -> MutexGuard<'_, Cloud> {
-        self.cloud
-            .lock()
-            .expect("no code panics while it holds the cloud")
-    }
-
-    fn keystone_url(&self) -> String {
-        self.urls
-            .get()
-            .map(|urls| urls.keystone.clone())
-            .unwrap_or_default()
-    }
-
-    fn neutron_url(&self) -> String {
-        self.urls
-            .get()
-            .map(|urls| urls.neutron.clone())
-            .unwrap_or_default()
-    }
 }

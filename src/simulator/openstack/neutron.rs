@@ -10,11 +10,11 @@ use http::{HeaderMap, Method, Uri};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
-use crate::simulator::openstack::Shared;
 use crate::simulator::openstack::call::Call;
 use crate::simulator::openstack::kinds::Kind;
 use crate::simulator::openstack::listing::{self, Place, Query};
 use crate::simulator::openstack::reply::{Refusal, Reply};
+use crate::simulator::openstack::shared::Shared;
 use crate::simulator::openstack::state::{Caller, Cloud};
 use crate::simulator::openstack::variant::{Series, Variant};
 use crate::simulator::openstack::{agent, connections, network, resources, validate};

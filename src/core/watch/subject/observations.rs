@@ -32,7 +32,7 @@ impl Subject {
     }
 
     /// The newest entry that is committed, and whether it is the newest of all.
-    pub(super) fn latest(&self, state: &State) -> (Option<Arc<Observation>>, bool) {
+    pub(super) fn newest(&self, state: &State) -> (Option<Arc<Observation>>, bool) {
         let committed = self.ring.log().committed();
         let last = state.log.latest_committed(committed).cloned();
         (last, state.log.latest() <= committed)
@@ -41,7 +41,7 @@ impl Subject {
     /// What is said now; UNKNOWN if nothing is known.
     pub fn last_or_unseen(&self) -> Arc<Observation> {
         let state = self.state();
-        if let (Some(last), _) = self.latest(&state) {
+        if let (Some(last), _) = self.newest(&state) {
             return last;
         }
         let begin = state.log.compacted();

@@ -3,7 +3,10 @@
 use crate::{
     dialects::openstack::{
         mark,
-        translate::{ACTIONS, INITIATIONS, elements, etag, plain_peer_id},
+        translate::{
+            etag::etag,
+            words::{ACTIONS, INITIATIONS, elements, plain_peer_id},
+        },
         variant::Variant,
         wire::Body,
     },

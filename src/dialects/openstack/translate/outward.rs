@@ -5,8 +5,11 @@ use crate::{
     dialects::openstack::{
         mark,
         translate::{
-            ACTIONS, DEFAULT_DPD, DEFAULT_MTU, INITIATIONS, LONGEST_TEXT, connection, dpd_times,
-            plain_peer_id, psk, word,
+            inward::connection,
+            words::{
+                ACTIONS, DEFAULT_DPD, DEFAULT_MTU, INITIATIONS, LONGEST_TEXT, dpd_times,
+                plain_peer_id, psk, word,
+            },
         },
         variant::Variant,
         wire::Body,

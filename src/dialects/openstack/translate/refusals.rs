@@ -4,7 +4,7 @@ use crate::{
     core::error::Violation,
     dialects::openstack::{
         mark,
-        translate::{ACTIONS, LONGEST_TEXT, dpd_times, word},
+        translate::words::{ACTIONS, LONGEST_TEXT, dpd_times, word},
         variant::{LARGEST, PeerAddress, Variant},
     },
     model::{Authentication, ConnectionSpec, Field, PolicyRule, Selectors},

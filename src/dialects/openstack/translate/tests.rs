@@ -1,20 +1,20 @@
 //! Both directions, example by example; the vendors' own are in `tests/fixtures/openstack`.
 
-use super::*;
+use super::{words::*, *};
 use crate::{
     core::dialect::Mark,
     dialects::openstack::{
         mark,
-        variant::{K5, NEUTRON, OTC},
-        wire::{ListPage, MANY, ONE},
+        variant::{K5, NEUTRON, OTC, Variant},
+        wire::{Body, ListPage, MANY, ONE},
     },
     model::{
-        Connection, ConnectionChange, DeadPeerDetection, Details, Field, OpenstackDetails, Peer,
-        PolicyRule, Psk, Selectors,
+        Authentication, Connection, ConnectionChange, ConnectionSpec, DeadPeerDetection, Details,
+        DpdAction, Field, Initiation, OpenstackDetails, Peer, PolicyRule, Psk, Selectors,
     },
     rest::json,
 };
-use serde_json::json as object;
+use serde_json::{Value, json as object};
 
 fn one(text: &str) -> Body {
     Body::under(ONE, json::parse(text.as_bytes()).unwrap()).unwrap()

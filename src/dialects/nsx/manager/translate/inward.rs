@@ -5,7 +5,8 @@ use crate::{
         body::Body,
         manager::{
             translate::{
-                ACTIONS, CERTIFICATE, DIRECTIONS, INITIATIONS, PSK, etag, interface_address,
+                etag::etag,
+                words::{ACTIONS, CERTIFICATE, DIRECTIONS, INITIATIONS, PSK, interface_address},
             },
             wire::{POLICY_BASED, ROUTE_BASED},
         },

@@ -6,12 +6,13 @@ use crate::{
         body::Body,
         manager::{
             translate::{
-                ACTIONS, CERTIFICATE, DIRECTIONS, INITIATIONS, PSK, interface_address,
                 inward::{
                     Rest, interface_addresses, networks, read_clamping, read_each, read_interface,
                     read_rule,
                 },
-                psk,
+                words::{
+                    ACTIONS, CERTIFICATE, DIRECTIONS, INITIATIONS, PSK, interface_address, psk,
+                },
             },
             wire::{POLICY_BASED, ROUTE_BASED},
         },

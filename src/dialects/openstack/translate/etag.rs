@@ -1,0 +1,132 @@
+//! What an etag of a connection is made of.
+
+use crate::{
+    dialects::openstack::{translate::words::plain_peer_id, variant::Variant, wire::Body},
+    rest::json,
+};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
+
+/// What can be written, sorted. An etag is made of these: of a connection that is as it was in all of them
+/// nothing is lost by a write.
+const WRITABLE: [&str; 16] = [
+    "admin_state_up",
+    "auth_mode",
+    "description",
+    "dpd",
+    "ikepolicy_id",
+    "initiator",
+    "ipsecpolicy_id",
+    "local_ep_group_id",
+    "local_id",
+    "mtu",
+    "name",
+    "peer_address",
+    "peer_cidrs",
+    "peer_ep_group_id",
+    "peer_id",
+    "vpnservice_id",
+];
+
+/// A fingerprint of everything that can be written but the key. What the cloud changes by itself, `status`
+/// above all, is not in it; nor is what makes no difference to what is read: an `@` that some clouds put before a
+/// peer's id or do not, the case of a word, or whether nothing is absent, null or empty.
+pub fn etag(body: &Body, variant: &Variant) -> String {
+    let mut print = Sha256::new();
+    for key in WRITABLE {
+        let Some(value) = body.object().get(key).filter(|value| !is_nothing(value)) else {
+            continue;
+        };
+        text(&mut print, key);
+        match (key, value) {
+            // A set: a PUT answers it in the caller's order, a GET in the database's.
+            ("peer_cidrs", Value::Array(set)) => {
+                let sorted: BTreeSet<Cow<'_, str>> = set.iter().map(scalar).collect();
+                head(&mut print, b'[', sorted.len());
+                sorted.iter().for_each(|element| text(&mut print, element));
+            }
+            ("peer_id", Value::String(id)) => text(&mut print, plain_peer_id(id, variant)),
+            ("initiator", Value::String(word)) => text(&mut print, &plain_word(word)),
+            ("admin_state_up", value) => {
+                let is_up = json::boolean(body.object(), key);
+                text(
+                    &mut print,
+                    &is_up.map_or(scalar(value), |up| up.to_string().into()),
+                );
+            }
+            (_, value) => whole(&mut print, value),
+        }
+    }
+    let digest = print.finalize();
+    let digits = digest
+        .iter()
+        .take(16)
+        .flat_map(|byte| [byte >> 4, byte & 15]);
+    digits
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .collect()
+}
+
+/// Whether a value is as good as none.
+fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(list) => list.is_empty(),
+        _ => false,
+    }
+}
+
+/// A word of a table, in one spelling.
+fn plain_word(word: &str) -> Cow<'_, str> {
+    let word = word.trim();
+    match word.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        true => Cow::Owned(word.to_ascii_lowercase()),
+        false => Cow::Borrowed(word),
+    }
+}
+
+/// Begins a part of a fingerprint: what it is and how long, so that no two values leave the same.
+fn head(print: &mut Sha256, kind: u8, length: usize) {
+    print.update([kind]);
+    print.update((length as u64).to_be_bytes());
+}
+
+fn text(print: &mut Sha256, text: &str) {
+    head(print, b'"', text.len());
+    print.update(text);
+}
+
+/// Puts a value into a fingerprint, whatever the order of its keys.
+fn whole(print: &mut Sha256, value: &Value) {
+    match value {
+        Value::Object(object) => {
+            let sorted: BTreeMap<&String, &Value> = object.iter().collect();
+            head(print, b'{', sorted.len());
+            for (key, value) in sorted {
+                text(print, key);
+                match (key.as_str(), value) {
+                    ("action", Value::String(word)) => text(print, &plain_word(word)),
+                    (_, value) => whole(print, value),
+                }
+            }
+        }
+        Value::Array(list) => {
+            head(print, b'[', list.len());
+            list.iter().for_each(|element| whole(print, element));
+        }
+        other => text(print, &scalar(other)),
+    }
+}
+
+/// The same text whether a number or a boolean came as what it is or as text.
+fn scalar(value: &Value) -> Cow<'_, str> {
+    match value {
+        Value::String(text) => Cow::Borrowed(text),
+        other => Cow::Owned(other.to_string()),
+    }
+}

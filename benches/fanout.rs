@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!   client core                                     server core
-//!   100 connections ◄── N streams ── gateway: server, streams, log, poller ── look ──► cloud in memory
+//!   100 connections ◄── N streams ── gateway: server, streams, log, poller ── poll ──► cloud in memory
 //!   100 connections ◄── N streams ── bare: one message, encoded once
 //!   100 connections ◄── N streams ── etcd ◄── put ── writer (client core)
 //! ```
@@ -31,8 +31,8 @@ use support::{
 
 /// HTTP/2 connections that share the streams.
 const CONNECTIONS: usize = 100;
-/// How often the cloud is looked at: what a change waits for before it is seen is not measured.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// How often the cloud is polled: what a change waits for before it is seen is not measured.
+const POLL_EVERY: Duration = Duration::from_millis(20);
 /// The longest a round may take.
 const LONGEST_ROUND: Duration = Duration::from_secs(30);
 const WATCH: &str = "/isthmus.v1.RealizationService/WatchRealization";
@@ -57,7 +57,7 @@ struct Change;
 
 async fn serve_gateway(durable: bool) {
     let cloud = Cloud::new(1, 1);
-    let settings = cloud::settings(LOOK_EVERY);
+    let settings = cloud::settings(POLL_EVERY);
     let serving = gateway::serve(settings, cloud.clone(), gateway::NO_HEARTBEAT, durable).await;
     process::answer(&serving.addr);
     let mut commands = Commands::begin();

@@ -4,7 +4,7 @@
 //! bytes from the other core:
 //! - **start**: from `exec` to the first answer of the health service that says SERVING;
 //! - **idle**: 10,000 connections that do not change, each watched by a stream of its own (on 100 HTTP/2
-//!   connections), or all by one `WatchRealizations`. Looks and heartbeats go on as configured by default.
+//!   connections), or all by one `WatchRealizations`. Polls and heartbeats go on as configured by default.
 
 mod support;
 
@@ -152,7 +152,7 @@ async fn read(reading: Reading) {
     let mut links = connect_all(reading.addr, CONNECTIONS.min(streams)).await;
     let count = links.len();
     let mut opening = tokio::task::JoinSet::new();
-    // A watch begins after its first look, so they are opened all at once, by one task for each connection.
+    // A watch begins after its first poll, so they are opened all at once, by one task for each connection.
     for (place, mut link) in links.drain(..).enumerate() {
         let sender = sender.clone();
         opening.spawn(async move {

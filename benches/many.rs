@@ -9,12 +9,12 @@
 //! With `--durable` the logs of the gateway and of etcd are on disk, in memory otherwise.
 //!
 //! A change is raised in a cloud in the gateway's memory, and the connection is asked for at once, as
-//! `GetRealization` does: the real poller looks, the step decides, the log numbers, the watch reads. What the
+//! `GetRealization` does: the real poller polls, the step decides, the log numbers, the watch reads. What the
 //! server spends includes that. The client decodes every message, as clients do.
 
 mod support;
 
-use isthmus::{core::realizations::LookRequest, grpc::pb, model::ConnectionName};
+use isthmus::{core::realizations::PollRequest, grpc::pb, model::ConnectionName};
 use prost::Message;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -42,8 +42,8 @@ use tokio::{
 
 /// What is looked at by itself, beside what changes.
 const STABLE: Duration = Duration::from_secs(600);
-/// Looks at the same time in a burst.
-const LOOKS: usize = 256;
+/// Polls at the same time in a burst.
+const POLLS: usize = 256;
 /// Watches on one stream of etcd, and etcd streams on one connection.
 const WATCHES_A_STREAM: usize = 100;
 const STREAMS_A_CONNECTION: usize = 10;
@@ -92,18 +92,18 @@ async fn serve_gateway((connections, durable): (usize, bool)) {
                 &Cloud::id(index),
             );
             let name = name.expect("made of digits");
-            let look = LookRequest {
+            let poll = PollRequest {
                 name,
                 include_tunnel: false,
                 write_token: String::new(),
                 upstream_request_ids: Vec::new(),
             };
-            let looked = gateway.look_now(&look, Instant::now() + LONGEST).await;
-            looked.expect("the cloud answers");
+            let polled = gateway.poll_now(&poll, Instant::now() + LONGEST).await;
+            polled.expect("the cloud answers");
         }
     };
     // The first sight of a connection is a change as well: before anybody watches.
-    for some in (0..connections).collect::<Vec<_>>().chunks(LOOKS) {
+    for some in (0..connections).collect::<Vec<_>>().chunks(POLLS) {
         futures_util::future::join_all(some.iter().map(|index| change(*index))).await;
     }
     process::answer(&serving.addr);
@@ -117,13 +117,13 @@ async fn serve_gateway((connections, durable): (usize, bool)) {
                 .await
             }
             Changes::Burst | Changes::One => {
-                let looks = Arc::new(Semaphore::new(LOOKS));
+                let polls = Arc::new(Semaphore::new(POLLS));
                 for index in 0..connections {
-                    let look = Arc::clone(&looks).acquire_owned().await;
+                    let poll = Arc::clone(&polls).acquire_owned().await;
                     let change = change(index);
                     tokio::spawn(async move {
                         change.await;
-                        drop(look);
+                        drop(poll);
                     });
                 }
                 connections
@@ -163,10 +163,10 @@ fn value(bytes: usize) -> Vec<u8> {
 }
 
 async fn write_etcd((addr, keys, bytes): (SocketAddr, usize, usize)) {
-    let (sender, receiver) = mpsc::channel::<String>(LOOKS);
+    let (sender, receiver) = mpsc::channel::<String>(POLLS);
     let receiver = Arc::new(tokio::sync::Mutex::new(receiver));
     let done = Arc::new(AtomicU64::new(0));
-    for _ in 0..LOOKS {
+    for _ in 0..POLLS {
         let (receiver, done) = (Arc::clone(&receiver), Arc::clone(&done));
         let mut link = Link::connect(addr).await;
         tokio::spawn(async move {

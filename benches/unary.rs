@@ -22,7 +22,7 @@ use isthmus::{
         connection_service_client::ConnectionServiceClient,
         connection_service_server::{ConnectionService, ConnectionServiceServer},
     },
-    rest::{budget::Limits, internet::Internet},
+    rest::{budget::Limits, https::Https},
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -77,7 +77,7 @@ async fn serve_gateway(upstream: SocketAddr) {
     let mut keys = Keys::default()
         .with("variant", "neutron")
         .with("url", format!("http://{upstream}"));
-    let dialect = openstack::connect_within(&mut keys, settings.timeout, &Internet, NO_LIMIT);
+    let dialect = openstack::connect_within(&mut keys, settings.timeout, &Https, NO_LIMIT);
     let dialect: Arc<dyn Dialect> = dialect.expect("the settings work");
     let serving = gateway::serve(settings, dialect, gateway::NO_HEARTBEAT, false).await;
     process::answer(&serving.addr);

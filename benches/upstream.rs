@@ -2,9 +2,9 @@
 //!
 //! Half an hour each, in virtual time: the gateway's own poller, schedule, pace and account budget run against
 //! a cloud in memory, and tokio's clock jumps to the next thing to do. That is honest for counting requests and
-//! for the time between looks, which are decided by timers; it says nothing of CPU, and nothing is pinned.
+//! for the time between polls, which are decided by timers; it says nothing of CPU, and nothing is pinned.
 //!
-//! The cloud asks what the dialects ask for one look (`dialects/nsx/manager/look.rs`, `dialects/openstack/look.rs`): NSX
+//! The cloud asks what the dialects ask for one poll (`dialects/nsx/manager/poll.rs`, `dialects/openstack/poll.rs`): NSX
 //! `/state` for the newest outstanding request id, for the others once that is realized, and the session if nobody
 //! knows whether it is switched on;
 //! Neutron one LIST for a batch. Each request passes the account's budget and takes 30 ms. NSX's own limits, 100
@@ -77,7 +77,7 @@ struct Counted {
     recent: Mutex<(VecDeque<Instant>, usize)>,
     refused: AtomicU64,
     writes: AtomicU64,
-    /// Since when gaps between looks count.
+    /// Since when gaps between polls count.
     measured_from: Mutex<Option<Instant>>,
 }
 
@@ -95,7 +95,7 @@ struct Known {
     /// Until when a write is on its way.
     busy_until: Option<Instant>,
     is_fresh: bool,
-    looked: Option<Instant>,
+    polled: Option<Instant>,
     gaps: Vec<f64>,
 }
 
@@ -159,13 +159,13 @@ impl Counted {
         Ok(())
     }
 
-    /// Notes a look, and what it sees.
+    /// Notes a poll, and what it sees.
     fn sight(&self, target: &Target) -> Sighting {
         let now = Instant::now();
         let mut connections = self.connections();
         let known = &mut connections[index_of(&target.id)];
-        let measured = lock(&self.measured_from).is_some_and(|from| known.looked >= Some(from));
-        if let Some(last) = known.looked.replace(now)
+        let measured = lock(&self.measured_from).is_some_and(|from| known.polled >= Some(from));
+        if let Some(last) = known.polled.replace(now)
             && measured
         {
             known.gaps.push(now.duration_since(last).as_secs_f64());
@@ -185,7 +185,7 @@ impl Counted {
         }
     }
 
-    async fn look_nsx(&self, target: &Target, call: &Call) -> Result<Sighting> {
+    async fn poll_nsx(&self, target: &Target, call: &Call) -> Result<Sighting> {
         let is_fresh = self.connections()[index_of(&target.id)].is_fresh;
         let mut seen = self.sight(target);
         let session = usize::from(target.admin_enabled.is_none());
@@ -265,11 +265,11 @@ impl Dialect for Counted {
         Err(cloud::not_found())
     }
 
-    async fn look(&self, targets: &[Target], call: &Call) -> Vec<Result<Sighting>> {
+    async fn poll(&self, targets: &[Target], call: &Call) -> Vec<Result<Sighting>> {
         match self.kind {
             Kind::Nsx => {
-                let looks = targets.iter().map(|target| self.look_nsx(target, call));
-                futures_util::future::join_all(looks).await
+                let polls = targets.iter().map(|target| self.poll_nsx(target, call));
+                futures_util::future::join_all(polls).await
             }
             Kind::Neutron => {
                 let seen: Vec<Sighting> = targets.iter().map(|target| self.sight(target)).collect();
@@ -386,7 +386,7 @@ async fn run(scenario: &Scenario, warm_up: Duration, measured: Duration) -> Foun
         let wanted = connections.iter().filter(|known| known.is_fresh == fresh);
         let each = wanted.flat_map(|known| {
             // One that is still waiting counts with what it has waited.
-            let waiting = end.duration_since(known.looked.map_or(from, |at| at.max(from)));
+            let waiting = end.duration_since(known.polled.map_or(from, |at| at.max(from)));
             known.gaps.iter().copied().chain([waiting.as_secs_f64()])
         });
         each.collect()

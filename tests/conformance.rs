@@ -54,8 +54,8 @@ async fn made(bench: &Bench) -> String {
     bench.create(&bench.cloud.spec()).await.unwrap().id
 }
 
-async fn look(bench: &Bench, id: &str) -> Result<Sighting, Error> {
-    bench.look(target(id)).await
+async fn poll(bench: &Bench, id: &str) -> Result<Sighting, Error> {
+    bench.poll(target(id)).await
 }
 
 /// How many objects the cloud has of those that are made for a connection.
@@ -171,28 +171,28 @@ async fn a_delete_leaves_nothing(bench: &Bench) {
     }
 }
 
-/// Looks follow the cloud: on its way, in place, gone.
-async fn looks_follow_the_cloud(bench: &Bench) {
+/// Polls follow the cloud: on its way, in place, gone.
+async fn polls_follow_the_cloud(bench: &Bench) {
     let id = made(bench).await;
-    let fresh = look(bench, &id).await.unwrap();
+    let fresh = poll(bench, &id).await.unwrap();
     assert!(
         matches!(fresh.state, State::Pending | State::InProgress),
         "{fresh:?}"
     );
     assert!(!fresh.native_state.is_empty());
     bench.cloud.settle(&id);
-    let settled = look(bench, &id).await.unwrap();
+    let settled = poll(bench, &id).await.unwrap();
     assert!(
         matches!(settled.state, State::Realized | State::Active),
         "{settled:?}"
     );
     assert!(settled.assurance >= Assurance::ControlPlane);
     bench.cloud.vanish(&id);
-    assert_eq!(look(bench, &id).await.unwrap().state, State::Deleted);
+    assert_eq!(poll(bench, &id).await.unwrap().state, State::Deleted);
 }
 
-/// Many are looked at as one would be, in order.
-async fn many_are_looked_at_in_order(bench: &Bench) {
+/// Many are polled as one would be, in order.
+async fn many_are_polled_in_order(bench: &Bench) {
     let first = made(bench).await;
     let second = made(bench).await;
     bench.cloud.settle(&second);
@@ -204,7 +204,7 @@ async fn many_are_looked_at_in_order(bench: &Bench) {
     ];
     let mut states = Vec::new();
     for chunk in targets.chunks(batch) {
-        for result in bench.dialect.look(chunk, &call()).await {
+        for result in bench.dialect.poll(chunk, &call()).await {
             states.push(result.unwrap().state);
         }
     }
@@ -217,7 +217,7 @@ async fn many_are_looked_at_in_order(bench: &Bench) {
 async fn an_outage_tells_nothing(bench: &Bench) {
     let id = made(bench).await;
     bench.cloud.server().stop().await.unwrap();
-    let error = look(bench, &id).await.unwrap_err();
+    let error = poll(bench, &id).await.unwrap_err();
     assert_eq!(
         (error.kind, error.reason),
         (ErrorKind::Unavailable, ErrorReason::UpstreamUnreachable)
@@ -234,7 +234,7 @@ async fn an_outage_tells_nothing(bench: &Bench) {
     );
     assert!(bench.probe().await.is_err());
     bench.cloud.server().restart().await.unwrap();
-    assert!(look(bench, &id).await.is_ok());
+    assert!(poll(bench, &id).await.is_ok());
 }
 
 /// A missing API is not an empty one: nothing is deleted by it, and no call takes it for one.
@@ -242,7 +242,7 @@ async fn an_absent_api_deletes_nothing(bench: &Bench) {
     let id = made(bench).await;
     bench.cloud.remove_api();
     for error in [
-        look(bench, &id).await.unwrap_err(),
+        poll(bench, &id).await.unwrap_err(),
         bench.probe().await.unwrap_err(),
         bench.list(&page(50)).await.unwrap_err(),
     ] {
@@ -267,7 +267,7 @@ async fn do_call(bench: &Bench, id: &str, name: &str) -> Result<(), Error> {
             let batch = dialect.capabilities().look_batch.min(2);
             let targets = [target(id), target(id)];
             let most = if name == "look" { 1 } else { batch };
-            let seen = dialect.look(&targets[..most], &call()).await;
+            let seen = dialect.poll(&targets[..most], &call()).await;
             let told: Result<Vec<_>, _> = seen.into_iter().collect();
             told.map(drop)
         }
@@ -354,12 +354,12 @@ async fn broken_answers_tell_nothing(bench: &Bench) {
     for fault in faults {
         let name = format!("{fault:.40?}");
         bench.cloud.faults().inject(Rule::any(fault));
-        let error = look(bench, &id).await.expect_err(&name);
+        let error = poll(bench, &id).await.expect_err(&name);
         assert!(error.is_outage(), "{name}: {error:?}");
         assert!(error.to_string().len() < 2048, "{name}");
         bench.cloud.faults().clear();
     }
-    assert!(look(bench, &id).await.is_ok());
+    assert!(poll(bench, &id).await.is_ok());
 }
 
 /// Being asked for patience is an error that says how long, and slows the account down.
@@ -369,7 +369,7 @@ async fn throttling_is_told(bench: &Bench) {
     let throttle = Answer::status(StatusCode::TOO_MANY_REQUESTS).retry_after(60);
     let rule = Rule::any(Fault::Answer(throttle));
     bench.cloud.faults().inject(rule.times(1));
-    let error = look(bench, &id).await.unwrap_err();
+    let error = poll(bench, &id).await.unwrap_err();
     assert_eq!(
         (error.kind, error.reason),
         (ErrorKind::Throttled, ErrorReason::UpstreamThrottled)
@@ -462,7 +462,7 @@ async fn a_refused_login_is_tried_once(bench: &Bench) {
     let id = made(bench).await;
     bench.cloud.spoil_login();
     for _ in 0..2 {
-        for seen in join_all((0..5).map(|_| look(bench, &id))).await {
+        for seen in join_all((0..5).map(|_| poll(bench, &id))).await {
             let error = seen.unwrap_err();
             assert_eq!(
                 (error.kind, error.reason),
@@ -551,8 +551,8 @@ macro_rules! conformance {
                 an_update_changes_what_it_names,
                 a_stale_etag_is_refused,
                 a_delete_leaves_nothing,
-                looks_follow_the_cloud,
-                many_are_looked_at_in_order,
+                polls_follow_the_cloud,
+                many_are_polled_in_order,
                 an_outage_tells_nothing,
                 an_absent_api_deletes_nothing,
                 a_foreign_404_proves_nothing,

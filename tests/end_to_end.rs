@@ -307,7 +307,7 @@ async fn two_hundred_watchers_cost_the_cloud_no_more_than_one() {
     let (name, token) = nsx.create().await;
     let quiet = || async {
         nsx.cloud.requests().clear();
-        // Long enough for a good many looks at the pace of these tests.
+        // Long enough for a good many polls at the pace of these tests.
         tokio::time::sleep(Duration::from_millis(600)).await;
         nsx.cloud.requests().total()
     };

@@ -133,7 +133,7 @@ async fn every_answer(cloud: &dyn Cloud, backend: &str) {
                 Method::GET => vec![
                     gateway.get(&name).await.unwrap_err(),
                     gateway.list(backend).await.unwrap_err(),
-                    gateway.look(&name).await.unwrap_err(),
+                    gateway.poll(&name).await.unwrap_err(),
                 ],
                 Method::POST => vec![gateway.create(backend, wanted.clone()).await.unwrap_err()],
                 Method::PUT => {

@@ -141,7 +141,7 @@ impl Cloud {
     }
 
     /// The times at which the state of a connection was asked for.
-    fn looks(&self, id: &str) -> Vec<Instant> {
+    fn polls(&self, id: &str) -> Vec<Instant> {
         let states = self.states.lock().unwrap();
         let of = states.iter().filter(|(of, _)| of == id);
         of.map(|(_, at)| *at).collect()
@@ -214,8 +214,8 @@ async fn readers_keep_nobody_from_an_outcome() {
         assert!(matches!(ended.await, Outcome::Succeeded(_)));
         let took = begun.elapsed();
         assert!(took < SECOND * 13, "{readers} readers: {took:?}");
-        let looks = cloud.looks("written");
-        for pair in looks.windows(2) {
+        let polls = cloud.polls("written");
+        for pair in polls.windows(2) {
             let gap = pair[1] - pair[0];
             assert!(gap < SECOND * 3, "{readers} readers: no look for {gap:?}");
         }
@@ -223,7 +223,7 @@ async fn readers_keep_nobody_from_an_outcome() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn readers_and_outcomes_keep_no_stable_connection_from_its_looks() {
+async fn readers_and_outcomes_keep_no_stable_connection_from_its_polls() {
     let cloud = cloud(|path| match path.contains("/written") {
         true => Act::Say("in_progress"),
         false => Act::Say("in_sync"),
@@ -243,10 +243,10 @@ async fn readers_and_outcomes_keep_no_stable_connection_from_its_looks() {
         }
     };
     beside(100, &gateway, wait).await;
-    assert!(cloud.looks("stable").len() >= 2);
+    assert!(cloud.polls("stable").len() >= 2);
 }
 
-/// Watches so many connections of which every look hangs, until no more of them begin.
+/// Watches so many connections of which every poll hangs, until no more of them begin.
 async fn hanging(gateway: &Gateway, count: usize, goal: Option<Goal>) -> Vec<Watch> {
     let ids: Vec<String> = (0..count).map(|number| format!("hangs-{number}")).collect();
     let watches = join_all(ids.iter().map(|id| watch(gateway, id, goal))).await;
@@ -262,7 +262,7 @@ fn some_hang(path: &str) -> Act {
 }
 
 #[tokio::test(start_paused = true)]
-async fn looks_that_hang_keep_nobody_else_from_the_cloud() {
+async fn polls_that_hang_keep_nobody_else_from_the_cloud() {
     for kind in ["bearer", "basic"] {
         for goal in [None, Some(Goal::Config)] {
             let cloud = cloud(|_| Act::Say("in_sync"));
@@ -294,7 +294,7 @@ async fn looks_that_hang_keep_nobody_else_from_the_cloud() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_that_hang_keep_no_look_from_the_cloud() {
+async fn calls_that_hang_keep_no_poll_from_the_cloud() {
     for kind in ["bearer", "basic"] {
         let cloud = cloud(some_hang);
         let gateway = cloud.gateway(kind);
@@ -434,8 +434,8 @@ async fn one_connection_that_is_throttled_delays_no_other_confirmation_beyond_th
             _ = throttled => unreachable!("it never ends"),
         };
         assert!(matches!(ended, Outcome::Failed(_)));
-        // It fails at 5 s. One pause may pass until the look that is under way ends, and one before each of the two
-        // requests of the looks that see the failure and confirm it; each a tenth longer, and a moment.
+        // It fails at 5 s. One pause may pass until the poll that is under way ends, and one before each of the two
+        // requests of the polls that see the failure and confirm it; each a tenth longer, and a moment.
         let pauses = (SECOND * pause.unwrap_or(1) as u32).mul_f64(1.1) * 5;
         let most = SECOND * (5 + 2 + 10 + 2 + 1) + pauses;
         let took = begun.elapsed();

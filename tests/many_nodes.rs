@@ -127,8 +127,8 @@ async fn a_state_of_twenty_thousand_nodes_reaches_a_client_as_it_comes() {
         name: made.name.clone(),
         ..pb::GetRealizationRequest::default()
     };
-    let looked = running.realizations().get_realization(request).await;
-    small(&looked.unwrap().into_inner().realization.unwrap());
+    let polled = running.realizations().get_realization(request).await;
+    small(&polled.unwrap().into_inner().realization.unwrap());
     let request = pb::WatchRealizationsRequest {
         parent: "backends/nsx-a".to_owned(),
         ..pb::WatchRealizationsRequest::default()

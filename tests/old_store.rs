@@ -16,8 +16,9 @@ use isthmus::{
         realizations::{WatchManyRequest, WatchRequest},
         store::Store,
         watch::{
-            knowledge::{Assumption, Memory, QuietMemory, View, WriteKind},
+            knowledge::{Memory, QuietMemory, WriteKind},
             log::{Observation, Wire},
+            status::{Assumption, ConnectionStatus},
             stream::{EventKind, Outcome},
         },
     },
@@ -70,14 +71,19 @@ const FIRST: u64 = 1_763_726_400_000;
 const THIRD: u64 = FIRST + 2;
 
 /// A connection, and what was said of it last.
-fn kept(id: &str, sequence: u64, view: View, memory: Memory) -> (Arc<Observation>, Memory) {
+fn kept(
+    id: &str,
+    sequence: u64,
+    status: ConnectionStatus,
+    memory: Memory,
+) -> (Arc<Observation>, Memory) {
     let latest = Observation {
         name: named(id),
         epoch: if sequence <= 3 { FIRST } else { THIRD },
-        sequence,
+        revision: sequence,
         previous: sequence - 1,
         observe_time: Some(then()),
-        view,
+        status,
         wire: Wire::default(),
     };
     (Arc::new(latest), memory)
@@ -88,11 +94,11 @@ fn never_written() -> Vec<(Arc<Observation>, Memory)> {
         writes,
         ..Memory::default()
     };
-    let early = View {
+    let early = ConnectionStatus {
         state: State::InProgress,
         assurance: Assurance::ControlPlane,
         native_state: "2".to_owned(),
-        ..View::default()
+        ..ConnectionStatus::default()
     };
     // More nodes than are told one by one.
     let node = |at: usize| Node {
@@ -107,7 +113,7 @@ fn never_written() -> Vec<(Arc<Observation>, Memory)> {
         native_state: "in_sync".to_owned(),
         message: "words".to_owned(),
     };
-    let large = View {
+    let large = ConnectionStatus {
         state: State::Realized,
         assurance: Assurance::InEffect,
         reason: Some(Reason::new(codes::IKE_DOWN, "no answer")),
@@ -124,20 +130,20 @@ fn never_written() -> Vec<(Arc<Observation>, Memory)> {
             realtime: true,
         }),
         writes: 20,
-        ..View::default()
+        ..ConnectionStatus::default()
     };
-    let refused = View {
+    let refused = ConnectionStatus {
         reason: Some(Reason::new(codes::UPSTREAM_AUTH, "the login was refused")),
         writes: 21,
         login_lost: true,
-        ..View::default()
+        ..ConnectionStatus::default()
     };
-    let vanished = View {
+    let vanished = ConnectionStatus {
         state: State::Deleted,
         assurance: Assurance::ControlPlane,
         writes: 17,
         confirmed: true,
-        ..View::default()
+        ..ConnectionStatus::default()
     };
     vec![
         kept("early", 3, early, memory(0)),
@@ -152,7 +158,7 @@ fn written() -> Vec<(Arc<Observation>, Memory)> {
         codes::NO_REQUEST_ID,
         "the cloud cannot tell which write its status speaks for; it has been quiet long enough",
     );
-    let made = View {
+    let made = ConnectionStatus {
         state: State::Down,
         assurance: Assurance::IntentStored,
         reason: Some(reason.clone()),
@@ -164,7 +170,7 @@ fn written() -> Vec<(Arc<Observation>, Memory)> {
             as_is: Assurance::InEffect,
             made: true,
         }),
-        ..View::default()
+        ..ConnectionStatus::default()
     };
     let memory_of_made = Memory {
         intent: Intent::Enabled,
@@ -178,7 +184,7 @@ fn written() -> Vec<(Arc<Observation>, Memory)> {
         }),
         ..Memory::default()
     };
-    let proof = View {
+    let proof = ConnectionStatus {
         state: State::InProgress,
         assurance: Assurance::IntentStored,
         native_state: "in_progress".to_owned(),
@@ -186,7 +192,7 @@ fn written() -> Vec<(Arc<Observation>, Memory)> {
         nodes: in_progress().unwrap().nodes,
         request_ids: vec!["r-1".to_owned(), "r-2".to_owned()],
         writes: 4,
-        ..View::default()
+        ..ConnectionStatus::default()
     };
     let memory_of_proof = Memory {
         intent: Intent::Enabled,
@@ -196,7 +202,7 @@ fn written() -> Vec<(Arc<Observation>, Memory)> {
         outstanding: vec!["r-1".to_owned(), "r-2".to_owned()],
         ..Memory::default()
     };
-    let quiet = View {
+    let quiet = ConnectionStatus {
         state: State::Accepted,
         assurance: Assurance::IntentStored,
         reason: Some(Reason::new(
@@ -206,7 +212,7 @@ fn written() -> Vec<(Arc<Observation>, Memory)> {
         native_state: "ACTIVE".to_owned(),
         intent: Intent::Enabled,
         writes: 7,
-        ..View::default()
+        ..ConnectionStatus::default()
     };
     let memory_of_quiet = Memory {
         intent: Intent::Enabled,
@@ -235,19 +241,19 @@ fn deleted() -> Vec<(Arc<Observation>, Memory)> {
         wanted: wanted.to_vec(),
         ..Memory::default()
     };
-    let often = View {
+    let often = ConnectionStatus {
         state: State::Deleting,
         assurance: Assurance::IntentStored,
         intent: Intent::Deleted,
         writes: 14,
-        ..View::default()
+        ..ConnectionStatus::default()
     };
-    let removed = View {
+    let removed = ConnectionStatus {
         state: State::Deleted,
         assurance: Assurance::ControlPlane,
         intent: Intent::Deleted,
         writes: 16,
-        ..View::default()
+        ..ConnectionStatus::default()
     };
     let wanted = [
         (12, Intent::Enabled),
@@ -271,7 +277,7 @@ async fn every_field_that_was_kept_is_read() {
     );
     assert_eq!((found.last, found.floor), (24, 0));
     assert_eq!(found.floors, [(backend(), 2)].into());
-    let positions = found.log.iter().map(|it| (it.sequence, it.previous));
+    let positions = found.log.iter().map(|it| (it.revision, it.previous));
     let expected = (3..=24).map(|sequence| (sequence, sequence - 1));
     assert_eq!(positions.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
     for (latest, _) in &found.connections {
@@ -323,7 +329,7 @@ async fn a_watch_goes_on_from_each_position_that_was_given_out() {
         let mut watch = watch.unwrap();
         for sequence in missed {
             let event = watch.next().await.unwrap().unwrap();
-            assert!(matches!(event.kind, EventKind::Change(it) if it.sequence == *sequence));
+            assert!(matches!(event.kind, EventKind::Change(it) if it.revision == *sequence));
         }
     }
     let mut refused = resume("refused", token("refused last")).await.unwrap();
@@ -339,7 +345,7 @@ async fn a_watch_goes_on_from_each_position_that_was_given_out() {
     };
     let mut all = gateway.watch_many(all).await.unwrap();
     let event = all.next().await.unwrap().unwrap();
-    let told = event.changes.iter().map(|(change, _)| change.sequence);
+    let told = event.changes.iter().map(|(change, _)| change.revision);
     assert_eq!(told.collect::<Vec<_>>(), (4..=24).collect::<Vec<_>>());
 }
 

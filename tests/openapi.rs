@@ -279,31 +279,31 @@ async fn follow(nsx: &Arc<dyn Dialect>, simulator: &NsxSimulator) {
         deleting: true,
         ..Target::default()
     };
-    let look = async |target: &Target| {
-        nsx.look(std::slice::from_ref(target), &call())
+    let poll = async |target: &Target| {
+        nsx.poll(std::slice::from_ref(target), &call())
             .await
             .remove(0)
             .unwrap()
     };
-    look(&fresh).await;
+    poll(&fresh).await;
     simulator.state().advance(&id);
-    look(&fresh).await;
+    poll(&fresh).await;
     simulator.state().finish(&id);
-    look(&fresh).await;
-    look(&settled).await;
+    poll(&fresh).await;
+    poll(&settled).await;
     let node = &simulator.state().nodes()[0];
     for state in ["failed", "partial_success", "unknown"] {
         simulator.state().set_node_state(&id, node, Some(state));
-        look(&settled).await;
+        poll(&settled).await;
     }
     let service = inventory::SERVICE_ID;
     simulator.state().set_service_enabled(service, false);
-    look(&settled).await;
+    poll(&settled).await;
     simulator.state().set_service_enabled(service, true);
     nsx.delete(&id, None, &call()).await.unwrap();
-    look(&deleting).await;
+    poll(&deleting).await;
     simulator.state().finish(&id);
-    look(&deleting).await;
+    poll(&deleting).await;
 }
 
 /// The answers to both POSTs are lost, and what they made is looked up.

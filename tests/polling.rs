@@ -1,4 +1,4 @@
-//! Who is looked at while somebody watches all connections, how often, and in how many requests. Over a scripted cloud and with paused time.
+//! Who is polled while somebody watches all connections, how often, and in how many requests. Over a scripted cloud and with paused time.
 
 #![allow(
     clippy::unwrap_used,
@@ -58,9 +58,9 @@ impl Setup {
         self.gateway.backend(&self.backend).unwrap().watched
     }
 
-    /// Which connections are looked at within this time.
-    async fn looked_at_within(&self, time: Duration) -> BTreeSet<String> {
-        let before = self.cloud.looks();
+    /// Which connections are polled within this time.
+    async fn polled_within(&self, time: Duration) -> BTreeSet<String> {
+        let before = self.cloud.polls();
         sleep(time).await;
         let targets = self.cloud.targets();
         targets[before..].iter().map(|it| it.id.clone()).collect()
@@ -72,7 +72,7 @@ async fn until(watch: &mut WatchMany, id: &str, state: State) {
     loop {
         let event = watch.next().await.unwrap().unwrap();
         let mut changes = event.changes.iter();
-        if changes.any(|(entry, _)| &*entry.name.id == id && entry.view.state == state) {
+        if changes.any(|(entry, _)| &*entry.name.id == id && entry.status.state == state) {
             return;
         }
     }
@@ -81,7 +81,7 @@ async fn until(watch: &mut WatchMany, id: &str, state: State) {
 // Connections that are gone.
 
 #[tokio::test(start_paused = true)]
-async fn what_was_deleted_is_looked_at_no_more_under_a_watch_over_all() {
+async fn what_was_deleted_is_polled_no_more_under_a_watch_over_all() {
     let setup = Setup::new();
     let ids = setup.populate(30);
     let mut watch = setup.watch_all(false).await;
@@ -94,30 +94,30 @@ async fn what_was_deleted_is_looked_at_no_more_under_a_watch_over_all() {
     }
     until(&mut watch, &deleted[24], State::Deleted).await;
     sleep(2 * STABLE).await;
-    let looked_at = setup.looked_at_within(20 * STABLE).await;
-    assert_eq!(looked_at, kept.iter().cloned().collect());
+    let polled = setup.polled_within(20 * STABLE).await;
+    assert_eq!(polled, kept.iter().cloned().collect());
     assert_eq!(setup.watched(), 5);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_somebody_else_removed_is_looked_at_until_that_is_certain() {
+async fn what_somebody_else_removed_is_polled_until_that_is_certain() {
     let setup = Setup::new();
     setup.populate(3);
     let mut watch = setup.watch_all(false).await;
     until(&mut watch, "001", State::Active).await;
     setup.cloud.forget("001");
     until(&mut watch, "001", State::Deleted).await;
-    // One look that says so may be wrong.
+    // One poll that says so may be wrong.
     assert_eq!(setup.watched(), 3);
     let confirm_failure = PollSettings::default().confirm_failure;
     sleep(confirm_failure + 5 * SECOND).await;
     assert_eq!(setup.watched(), 2);
-    let looked_at = setup.looked_at_within(20 * STABLE).await;
-    assert!(!looked_at.contains("001"), "{looked_at:?}");
+    let polled = setup.polled_within(20 * STABLE).await;
+    assert!(!polled.contains("001"), "{polled:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_watches_what_is_gone_has_it_looked_at_all_the_same() {
+async fn who_watches_what_is_gone_has_it_polled_all_the_same() {
     let setup = Setup::new();
     setup.populate(2);
     let _all = setup.watch_all(false).await;
@@ -125,11 +125,11 @@ async fn who_watches_what_is_gone_has_it_looked_at_all_the_same() {
     setup.remove("000").await;
     sleep(2 * STABLE).await;
     assert_eq!(setup.watched(), 2);
-    assert!(setup.looked_at_within(2 * STABLE).await.contains("000"));
+    assert!(setup.polled_within(2 * STABLE).await.contains("000"));
     drop(own);
     sleep(2 * STABLE).await;
     assert_eq!(setup.watched(), 1);
-    assert!(!setup.looked_at_within(2 * STABLE).await.contains("000"));
+    assert!(!setup.polled_within(2 * STABLE).await.contains("000"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -146,7 +146,7 @@ async fn what_comes_back_joins_again() {
     setup.cloud.say("000", active());
     until(&mut watch, "000", State::Active).await;
     assert_eq!(setup.watched(), 2);
-    assert!(setup.looked_at_within(2 * STABLE).await.contains("000"));
+    assert!(setup.polled_within(2 * STABLE).await.contains("000"));
 }
 
 // Tunnels.
@@ -156,11 +156,11 @@ async fn tunnels_are_read_while_a_watch_over_all_wants_them_and_no_longer() {
     let setup = Setup::new();
     setup.populate(3);
     let tunnels = async || {
-        let before = setup.cloud.looks();
+        let before = setup.cloud.polls();
         sleep(2 * STABLE).await;
-        let looks = setup.cloud.targets().split_off(before);
-        let wanted = looks.iter().filter(|it| it.want_tunnel).count();
-        (wanted, looks.len())
+        let polls = setup.cloud.targets().split_off(before);
+        let wanted = polls.iter().filter(|it| it.want_tunnel).count();
+        (wanted, polls.len())
     };
     let plain = setup.watch_all(false).await;
     sleep(2 * STABLE).await;
@@ -168,18 +168,18 @@ async fn tunnels_are_read_while_a_watch_over_all_wants_them_and_no_longer() {
 
     let first = setup.watch_all(true).await;
     let second = setup.watch_all(true).await;
-    let (wanted, looks) = tunnels().await;
-    assert!(wanted >= 3 && wanted == looks, "{wanted} of {looks} looks");
+    let (wanted, polls) = tunnels().await;
+    assert!(wanted >= 3 && wanted == polls, "{wanted} of {polls} looks");
     // One made meanwhile is no exception, nor one that somebody else made.
     setup.cloud.say("elsewhere", active());
     sleep(2 * STABLE).await;
-    let (wanted, looks) = tunnels().await;
-    assert!(wanted >= 4 && wanted == looks, "{wanted} of {looks} looks");
+    let (wanted, polls) = tunnels().await;
+    assert!(wanted >= 4 && wanted == polls, "{wanted} of {polls} looks");
 
     drop(first);
     drop(plain);
-    let (wanted, looks) = tunnels().await;
-    assert!(wanted >= 4 && wanted == looks, "{wanted} of {looks} looks");
+    let (wanted, polls) = tunnels().await;
+    assert!(wanted >= 4 && wanted == polls, "{wanted} of {polls} looks");
     let _plain = setup.watch_all(false).await;
     drop(second);
     assert_eq!(tunnels().await.0, 0);
@@ -252,16 +252,16 @@ async fn batches(connections: usize, look_batch: usize) -> usize {
     let before = setup.cloud.batches();
     sleep(10 * STABLE).await;
     let asked = setup.cloud.batches() - before;
-    // And nobody is looked at later than was told.
+    // And nobody is polled later than was told.
     assert_eq!(
-        setup.looked_at_within(STABLE.mul_f64(1.1)).await.len(),
+        setup.polled_within(STABLE.mul_f64(1.1)).await.len(),
         connections
     );
     asked
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_one_list_shows_is_looked_at_by_one_list_an_interval() {
+async fn what_one_list_shows_is_polled_by_one_list_an_interval() {
     let asked = batches(100, 200).await;
     assert!((9..=11).contains(&asked), "{asked} lists in ten intervals");
     let asked = batches(100, 50).await;
@@ -271,16 +271,16 @@ async fn what_one_list_shows_is_looked_at_by_one_list_an_interval() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_looks_show_everything_nobody_lists_beside_them() {
+async fn where_polls_show_everything_nobody_lists_beside_them() {
     for connections in [2, 100] {
         let setup = Setup::over(Scripted::in_batches_of(1000));
         setup.cloud.show_all();
         setup.populate(connections);
         let mut watch = setup.watch_all(false).await;
         sleep(2 * STABLE).await;
-        let (looks, lists) = (setup.cloud.batches(), setup.cloud.lists());
+        let (polls, lists) = (setup.cloud.batches(), setup.cloud.lists());
         sleep(10 * STABLE).await;
-        let asked = setup.cloud.batches() + setup.cloud.lists() - looks - lists;
+        let asked = setup.cloud.batches() + setup.cloud.lists() - polls - lists;
         assert!((10..=13).contains(&asked), "{asked} lists in ten intervals");
         assert_eq!(setup.watched(), connections);
 
@@ -304,10 +304,10 @@ async fn where_looks_show_everything_nobody_lists_beside_them() {
 
 // What an account allows.
 
-/// What an account of NSX allows, with the default settings: ten thousand connections at rest are looked at within ten
+/// What an account of NSX allows, with the default settings: ten thousand connections at rest are polled within ten
 /// minutes while fifty are written to again and again. Half as many here, within half the time.
 #[tokio::test(start_paused = true)]
-async fn five_thousand_at_rest_are_looked_at_in_five_minutes_beside_fifty_that_are_written_to() {
+async fn five_thousand_at_rest_are_polled_in_five_minutes_beside_fifty_that_are_written_to() {
     const CONNECTIONS: usize = 5_000;
     const FRESH: usize = 50;
     let setup = Setup::over(Scripted::with_account(60));

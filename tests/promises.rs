@@ -48,7 +48,7 @@ const HELD: &[(&str, &[&str])] = &[
     (
         "Causality.",
         &[
-            "watch::a_look_that_began_before_the_write_was_done_decides_nothing",
+            "watch::a_poll_that_began_before_the_write_was_done_decides_nothing",
             "restart::a_watch_stays_bound_to_its_write",
             "simulation::causality",
         ],

@@ -124,11 +124,11 @@ fn entry(event: &WatchEvent) -> Option<&Observation> {
 
 fn position(event: &WatchEvent) -> (u64, u64) {
     let entry = entry(event).unwrap();
-    (entry.epoch, entry.sequence)
+    (entry.epoch, entry.revision)
 }
 
 fn native(event: &WatchEvent) -> &str {
-    &entry(event).unwrap().view.native_state
+    &entry(event).unwrap().status.native_state
 }
 
 #[tokio::test(start_paused = true)]
@@ -233,7 +233,7 @@ async fn a_watch_over_many_resumes_after_a_kill() {
         assert!(event.snapshots.is_empty());
         for (entry, left_out) in event.changes {
             assert_eq!(left_out, 0);
-            told.push((entry.name.id.to_string(), entry.view.native_state.clone()));
+            told.push((entry.name.id.to_string(), entry.status.native_state.clone()));
         }
     }
     let expected = [("2", "1"), ("3", "2")].map(|(id, native)| (id.to_owned(), native.to_owned()));
@@ -262,12 +262,12 @@ async fn a_watch_stays_bound_to_its_write() {
     };
     assert!(matches!(last.outcome, Some(Outcome::Succeeded(_))));
     assert_eq!(life.setup.cloud.last_target().request_ids, ["r-1", "r-2"]);
-    assert_eq!(entry(&last).unwrap().view.request_ids, ["r-1", "r-2"]);
+    assert_eq!(entry(&last).unwrap().status.request_ids, ["r-1", "r-2"]);
     assert!(watch.next().await.is_none());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_quiet_time_begins_again_because_nobody_looked_meanwhile() {
+async fn a_quiet_time_begins_again_because_nobody_polled_meanwhile() {
     let life = Life::first().await;
     life.setup.cloud.say("1", active());
     let native_state = "ACTIVE".to_owned();
@@ -416,13 +416,13 @@ async fn a_connection_that_was_forgotten_leaves_no_position_behind() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn looks_that_find_no_change_write_nothing() {
+async fn polls_that_find_no_change_write_nothing() {
     let life = Life::first().await;
     life.setup.cloud.say("1", active());
     let mut watch = life.setup.watch("1", None).await;
     next(&mut watch).await;
     let before = std::fs::read(life.file()).unwrap();
-    let looks = life.setup.cloud.looks();
+    let polls = life.setup.cloud.polls();
     tokio::time::timeout(600 * SECOND, async {
         loop {
             assert!(entry(&next(&mut watch).await).is_none());
@@ -430,7 +430,7 @@ async fn looks_that_find_no_change_write_nothing() {
     })
     .await
     .unwrap_err();
-    assert!(life.setup.cloud.looks() > looks + 10);
+    assert!(life.setup.cloud.polls() > polls + 10);
     assert!(std::fs::read(life.file()).unwrap() == before);
 }
 

@@ -39,7 +39,7 @@ use tokio::{
 const GET: &str = "/isthmus.v1.ConnectionService/GetConnection";
 const CREATE: &str = "/isthmus.v1.ConnectionService/CreateConnection";
 const LIST: &str = "/isthmus.v1.ConnectionService/ListConnections";
-const LOOK: &str = "/isthmus.v1.RealizationService/GetRealization";
+const ONE_POLL: &str = "/isthmus.v1.RealizationService/GetRealization";
 const WATCH: &str = "/isthmus.v1.RealizationService/WatchRealization";
 const WATCH_MANY: &str = "/isthmus.v1.RealizationService/WatchRealizations";
 /// How long an attacker waits for an answer that it would read.
@@ -297,12 +297,12 @@ impl Attacker {
                     (WATCH, framed(&watch))
                 }
                 _ => {
-                    let look = pb::GetRealizationRequest {
+                    let poll = pb::GetRealizationRequest {
                         name,
                         write_token,
                         ..Default::default()
                     };
-                    (LOOK, framed(&look))
+                    (ONE_POLL, framed(&poll))
                 }
             };
             let request = self.grpc(path, body(vec![message], true));

@@ -1,5 +1,5 @@
 //! A cloud in the gateway's own process, so that what is measured is the gateway: as many connections as
-//! wanted, each at a version that the bench raises. The poller that looks at it is the real one.
+//! wanted, each at a version that the bench raises. The poller that polls it is the real one.
 
 use crate::support::now;
 use async_trait::async_trait;
@@ -38,13 +38,13 @@ pub struct Cloud {
 #[derive(Debug, Default)]
 struct Version {
     now: AtomicU64,
-    /// The last version that a look saw, and when the first look that did so began.
+    /// The last version that a poll saw, and when the first poll that did so began.
     seen: AtomicU64,
     seen_at: AtomicU64,
 }
 
 impl Cloud {
-    /// One with so many connections, looked at so many at a time.
+    /// One with so many connections, polled so many at a time.
     pub fn new(connections: usize, look_batch: usize) -> Arc<Cloud> {
         Arc::new(Cloud {
             capabilities: capabilities(look_batch),
@@ -69,7 +69,7 @@ impl Cloud {
         self.connections[index].now.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Waits until a look has seen the newest version of a connection: when that look began.
+    /// Waits until a poll has seen the newest version of a connection: when that poll began.
     pub async fn seen(&self, index: usize) -> u64 {
         let version = &self.connections[index];
         loop {
@@ -98,7 +98,7 @@ impl Cloud {
     }
 }
 
-/// What a look sees: half a kilobyte once it is encoded, as it is with two nodes that have something to say.
+/// What a poll sees: half a kilobyte once it is encoded, as it is with two nodes that have something to say.
 pub fn sighting(version: u64) -> Sighting {
     let node = |number: u64| Node {
         id: format!("7d7d39c6-8c6a-4f5c-9f5b-{number:012}"),
@@ -117,7 +117,7 @@ pub fn sighting(version: u64) -> Sighting {
     }
 }
 
-/// Settings of a backend that is looked at this often.
+/// Settings of a backend that is polled this often.
 pub fn settings(every: Duration) -> BackendSettings {
     BackendSettings {
         poll: PollSettings {
@@ -129,7 +129,7 @@ pub fn settings(every: Duration) -> BackendSettings {
     }
 }
 
-/// Everything, and so many connections in one look.
+/// Everything, and so many connections in one poll.
 pub fn capabilities(look_batch: usize) -> Capabilities {
     Capabilities {
         dialect: "bench",
@@ -224,8 +224,8 @@ impl Dialect for Cloud {
         Ok(written(id))
     }
 
-    async fn look(&self, targets: &[Target], _: &Call) -> Vec<Result<Sighting>> {
-        let looks = targets.iter().map(|target| self.sighting(&target.id));
-        looks.collect()
+    async fn poll(&self, targets: &[Target], _: &Call) -> Vec<Result<Sighting>> {
+        let polls = targets.iter().map(|target| self.sighting(&target.id));
+        polls.collect()
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     config::{Config, Dialects, Problems, Process},
     core::{dialect::Dialect, table::Table},
     dialects,
-    rest::internet::Internet,
+    rest::https::Https,
 };
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -28,7 +28,7 @@ impl Dialects for OverInternet {
         table: &mut dyn Table,
         timeout: Duration,
     ) -> Option<Arc<dyn Dialect>> {
-        dialects::bind(dialect, table, timeout, &Internet)
+        dialects::bind(dialect, table, timeout, &Https)
     }
 }
 

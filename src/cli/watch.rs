@@ -55,7 +55,7 @@ pub async fn watch(
         printer,
     };
     let deadline = wanted.timeout.map(|timeout| Instant::now() + timeout);
-    let mut patience = Patience::new(deadline);
+    let mut patience = Reconnects::new(deadline);
     loop {
         let end = match deadline {
             Some(deadline) => timeout_at(deadline, watch.follow(&mut patience))
@@ -98,7 +98,7 @@ pub async fn wait(
     let name = names::connection(name);
     let timeout = wanted.timeout.unwrap_or(DEFAULT_WAIT);
     let deadline = Instant::now() + timeout;
-    let mut patience = Patience::new(Some(deadline));
+    let mut patience = Reconnects::new(Some(deadline));
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let request = WaitRealizationRequest {
@@ -157,7 +157,7 @@ enum End {
 }
 
 impl Watch<'_> {
-    async fn follow(&mut self, patience: &mut Patience) -> io::Result<End> {
+    async fn follow(&mut self, patience: &mut Reconnects) -> io::Result<End> {
         let mut client = self.gateway.realizations();
         let mut stream = match client.watch_realization(self.request.clone()).await {
             Ok(response) => response.into_inner(),
@@ -191,7 +191,7 @@ impl Watch<'_> {
 }
 
 /// How often, and how long, a gateway that went away is tried again.
-struct Patience {
+struct Reconnects {
     deadline: Option<Instant>,
     /// Whether anything was heard at all.
     heard: bool,
@@ -199,9 +199,9 @@ struct Patience {
     tries: u32,
 }
 
-impl Patience {
-    fn new(deadline: Option<Instant>) -> Patience {
-        Patience {
+impl Reconnects {
+    fn new(deadline: Option<Instant>) -> Reconnects {
+        Reconnects {
             deadline,
             heard: false,
             last_heard: Instant::now(),
@@ -292,7 +292,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_gateway_is_tried_again_less_and_less_often_and_not_for_ever() {
-        let mut patience = Patience::new(None);
+        let mut patience = Reconnects::new(None);
         patience.heard();
         let mut delays = Vec::new();
         while let Some(next) = patience.next_try(None) {
@@ -312,7 +312,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_gateway_that_asks_for_time_gets_it_up_to_the_deadline() {
         let soon = Instant::now() + Duration::from_secs(3);
-        let mut patience = Patience::new(Some(soon));
+        let mut patience = Reconnects::new(Some(soon));
         assert_eq!(patience.next_try(Some(Duration::from_secs(9))), Some(soon));
     }
 }

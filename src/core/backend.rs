@@ -60,7 +60,7 @@ pub struct Health {
 
 /// A backend as `BackendService` tells of it.
 #[derive(Debug, Clone)]
-pub struct BackendView {
+pub struct BackendSummary {
     /// Its name.
     pub name: BackendName,
     /// What it can express.
@@ -73,7 +73,7 @@ pub struct BackendView {
     pub usage: Usage,
     /// Connections being watched.
     pub watched: usize,
-    /// The longest interval at which one of them is looked at.
+    /// The longest interval at which one of them is polled.
     pub longest_interval: Duration,
 }
 
@@ -103,7 +103,7 @@ impl Backend {
         self.dialect.capabilities()
     }
 
-    /// Its dialect, for calls whose results go through [`Backend::heard`].
+    /// Its dialect, for calls whose results go through [`Backend::record_result`].
     pub fn dialect(&self) -> &Arc<dyn Dialect> {
         &self.dialect
     }
@@ -130,7 +130,7 @@ impl Backend {
     ///
     /// # Errors
     /// The one it was given.
-    pub fn heard_by_caller<T>(&self, result: Result<T>) -> Result<T> {
+    pub fn record_caller_result<T>(&self, result: Result<T>) -> Result<T> {
         match result {
             Err(error)
                 if error.kind == ErrorKind::DeadlineExceeded
@@ -138,7 +138,7 @@ impl Backend {
             {
                 Err(error.on(self.name()))
             }
-            result => self.heard(result),
+            result => self.record_result(result),
         }
     }
 
@@ -146,11 +146,11 @@ impl Backend {
     ///
     /// # Errors
     /// The one it was given.
-    pub fn heard<T>(&self, result: Result<T>) -> Result<T> {
-        self.judged(result, is_trouble)
+    pub fn record_result<T>(&self, result: Result<T>) -> Result<T> {
+        self.record(result, is_trouble)
     }
 
-    fn judged<T>(&self, result: Result<T>, is_trouble: impl Fn(&Error) -> bool) -> Result<T> {
+    fn record<T>(&self, result: Result<T>, is_trouble: impl Fn(&Error) -> bool) -> Result<T> {
         let result = result.map_err(|error| error.on(self.name()));
         let trouble = result.as_ref().err().filter(|error| is_trouble(error));
         let mut health = self.lock_health();
@@ -182,25 +182,25 @@ impl Backend {
         let probed = self.dialect.probe(&call).await;
         // It asks for nothing that could be wrong, so whatever is refused, the backend is of no use. That is
         // noted as its health; there is nobody else to tell.
-        let _ = self.judged(probed, |_| true);
+        let _ = self.record(probed, |_| true);
     }
 
-    /// Looks at connections, for whom the priority says.
-    pub async fn look(
+    /// Polls connections, for whom the priority says.
+    pub async fn poll(
         &self,
         targets: &[Target],
         priority: Priority,
         tell: Tell<'_>,
     ) -> Option<Vec<String>> {
-        // A look may need several requests, one after the other. It keeps its turn while the account is paused: who
+        // A poll may need several requests, one after the other. It keeps its turn while the account is paused: who
         // gave up and came back would find others there first, and be paused again on their account.
         let paused = self.dialect.usage().paused_for.unwrap_or_default();
         let call = Call {
             priority,
             ..Call::poll(self.settings.timeout * 3 + paused)
         };
-        let tell = |place: usize, seen| tell(place, self.heard(seen));
-        self.dialect.look_around(targets, &call, &tell).await
+        let tell = |place: usize, seen| tell(place, self.record_result(seen));
+        self.dialect.poll_around(targets, &call, &tell).await
     }
 
     /// Reads one page of connections.
@@ -220,9 +220,9 @@ impl Backend {
             })
         });
         match call.priority {
-            Priority::Caller(_) => self.heard_by_caller(page),
+            Priority::Caller(_) => self.record_caller_result(page),
             Priority::Login | Priority::Outcome | Priority::Asked | Priority::Stable => {
-                self.heard(page)
+                self.record_result(page)
             }
         }
     }
@@ -254,7 +254,7 @@ impl Backend {
             ErrorReason::UpstreamBrokenAnswer,
             format!("the list does not end within {MOST_PAGES} pages"),
         );
-        self.heard(Err(endless))
+        self.record_result(Err(endless))
     }
 
     fn lock_health(&self) -> MutexGuard<'_, Health> {

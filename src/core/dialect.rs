@@ -18,7 +18,7 @@ use tokio::time::Instant;
 /// One IPsec-VPN REST dialect, bound to one backend: one account in one project of one cloud.
 ///
 /// A dialect translates and sends; it does not decide. Watching, confirming, judging against an intent,
-/// naming and pacing of looks belong to the core, so that all dialects behave alike.
+/// naming and pacing of polls belong to the core, so that all dialects behave alike.
 ///
 /// # Behavior of every method that sends
 /// - Ends by `call.deadline`, and never takes an answer larger than its size limit.
@@ -87,7 +87,7 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     /// `NotFound` / `ConnectionNotFound` if it is not there.
     async fn delete(&self, id: &str, etag: Option<&str>, call: &Call) -> Result<Written>;
 
-    /// Looks at several connections, at most `capabilities().look_batch`, and answers in their order.
+    /// Polls several connections, at most `capabilities().look_batch`, and answers in their order.
     ///
     /// # Behavior
     /// - A connection that is proven gone is a sighting of state `Deleted`, not an error. Gone must be proven:
@@ -97,18 +97,18 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     /// - Everything that tells nothing about the connection (outage, throttling, a broken answer, a refused
     ///   login) is an error, and the core keeps what it knew.
     /// - Rows that were not asked for are ignored; a connection missing from a LIST is asked for alone.
-    async fn look(&self, targets: &[Target], call: &Call) -> Vec<Result<Sighting>>;
+    async fn poll(&self, targets: &[Target], call: &Call) -> Vec<Result<Sighting>>;
 
     /// The same, and tells of each by its place as soon as it is known, so that one that takes long holds up no other.
     /// Answers the ids of all connections there are, if the requests happened to show them: then nobody has to list them
     /// for those that somebody else made.
-    async fn look_around(
+    async fn poll_around(
         &self,
         targets: &[Target],
         call: &Call,
         tell: Tell<'_>,
     ) -> Option<Vec<String>> {
-        let seen = self.look(targets, call).await;
+        let seen = self.poll(targets, call).await;
         for (place, seen) in seen.into_iter().enumerate() {
             tell(place, seen);
         }
@@ -116,7 +116,7 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     }
 }
 
-/// Is told what a look showed of the connection at that place.
+/// Is told what a poll showed of the connection at that place.
 pub type Tell<'a> = &'a (dyn Fn(usize, Result<Sighting>) + Send + Sync);
 
 /// What surrounds one use of a dialect.
@@ -162,7 +162,7 @@ impl Call {
 
     /// The same for finding out what became of a write: ends in time to say that it cannot be known, to whoever waits;
     /// if nobody waits any more, at the deadline.
-    pub fn finding_out(&self) -> Call {
+    pub fn until_known(&self) -> Call {
         let waits = self.answer_by.filter(|by| *by > Instant::now());
         let end = waits.map_or(self.deadline, |by| by.min(self.deadline));
         Call {
@@ -172,12 +172,12 @@ impl Call {
     }
 }
 
-/// One connection to look at, and what is known that saves requests.
+/// One connection to poll, and what is known that saves requests.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Target {
     /// The connection's id.
     pub id: String,
-    /// Upstream ids of the writes the look must speak for, at most 4. Empty: whatever is newest.
+    /// Upstream ids of the writes the poll must speak for, at most 4. Empty: whatever is newest.
     pub request_ids: Vec<String>,
     /// Read the tunnel too, from the nodes and not from a cache.
     pub want_tunnel: bool,
@@ -186,7 +186,7 @@ pub struct Target {
     /// It is being deleted: whether it is gone matters more than how it is.
     pub deleting: bool,
     /// Upstream ids of writes made elsewhere that somebody waits for, at most 4. What the cloud says of each goes into
-    /// [`Sighting::elsewhere`], and changes nothing else of the look. Empty where there is no `write_tracking`.
+    /// [`Sighting::elsewhere`], and changes nothing else of the poll. Empty where there is no `write_tracking`.
     pub elsewhere: Vec<String>,
 }
 
@@ -197,13 +197,13 @@ pub struct Written {
     pub id: String,
     /// As the cloud answered it; `None` after a delete.
     pub connection: Option<Connection>,
-    /// How a later look can tell that it speaks for this write.
+    /// How a later poll can tell that it speaks for this write.
     pub proof: Proof,
     /// What the cloud does only approximately, and what could not be removed.
     pub warnings: Vec<Warning>,
 }
 
-/// How a look can tell that what it sees is not older than a write.
+/// How a poll can tell that what it sees is not older than a write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Proof {
     /// The cloud tells, when asked about these ids (NSX `x-nsx-requestid`). All must be proven.
@@ -311,7 +311,7 @@ pub struct Capabilities {
     pub nodes: bool,
     /// The cloud can tell which write a state speaks for.
     pub write_tracking: bool,
-    /// Connections in one look request.
+    /// Connections in one poll request.
     pub look_batch: usize,
 }
 
@@ -334,7 +334,7 @@ mod tests {
                 answer_by,
                 ..Call::unary(seconds(60))
             };
-            assert_eq!(call.finding_out().deadline - now, seconds(end));
+            assert_eq!(call.until_known().deadline - now, seconds(end));
             assert_eq!(call.hurried().deadline - now, seconds(40));
         }
     }

@@ -2,12 +2,12 @@
 
 use crate::{
     core::{
-        backend::{Backend, BackendView, Serving},
+        backend::{Backend, BackendSummary, Serving},
+        capability_check::refuse,
         client::Client,
         clock,
         dialect::{Call, Dialect, Mark, Warning, Written},
         error::{Error, ErrorKind, ErrorReason, Result},
-        refuse::refuse,
         settings::BackendSettings,
         store::{Recovered, Store, StoreError, Volatile},
         watch::{
@@ -154,16 +154,16 @@ impl Gateway {
     }
 
     /// Every backend, sorted by name.
-    pub fn backends(&self) -> Vec<BackendView> {
-        self.pollers.values().map(|poller| view(poller)).collect()
+    pub fn backends(&self) -> Vec<BackendSummary> {
+        self.pollers.values().map(|poller| status(poller)).collect()
     }
 
     /// One backend.
     ///
     /// # Errors
     /// `NotFound` / `BackendNotFound`.
-    pub fn backend(&self, name: &BackendName) -> Result<BackendView> {
-        self.poller(name).map(|poller| view(poller))
+    pub fn backend(&self, name: &BackendName) -> Result<BackendSummary> {
+        self.poller(name).map(|poller| status(poller))
     }
 
     /// Told whenever a backend begins or ceases to answer.
@@ -181,7 +181,7 @@ impl Gateway {
         let backend = self.poller(&name.backend)?.backend();
         let result = backend.dialect().get(&name.id, &caller(deadline)).await;
         backend
-            .heard_by_caller(result)
+            .record_caller_result(result)
             .map_err(|error| named(error, name).during("reading a connection"))
     }
 
@@ -212,7 +212,7 @@ impl Gateway {
                 .create(&spec, &Mark::new(), &write_call(backend, deadline))
                 .await;
             let written = backend
-                .heard(result)
+                .record_result(result)
                 .map_err(|error| error.during("creating a connection"))?;
             accept(&poller, WriteKind::Create, intent, written).await
         })
@@ -248,7 +248,7 @@ impl Gateway {
                 .update(&name.id, &change, &write_call(backend, deadline))
                 .await;
             let written = backend
-                .heard(result)
+                .record_result(result)
                 .map_err(|error| named(error, &name).during("updating a connection"))?;
             let enabled = written
                 .connection
@@ -280,7 +280,7 @@ impl Gateway {
                 .dialect()
                 .delete(&name.id, etag.as_deref(), &call)
                 .await;
-            match backend.heard(result) {
+            match backend.record_result(result) {
                 Ok(written) => accept(&poller, WriteKind::Delete, Intent::Deleted, written).await,
                 Err(error) if allow_missing && error.reason == ErrorReason::ConnectionNotFound => {
                     Ok(Accepted::nothing())
@@ -344,7 +344,7 @@ async fn would_apply(
     let call = write_call(backend, deadline);
     let result = backend.dialect().get(&name.id, &call).await;
     let current = backend
-        .heard(result)
+        .record_result(result)
         .map_err(|error| named(error, name).during("reading the connection to be updated"))?;
     match &change.etag {
         Some(etag) if *etag != current.etag => Err(Error::new(
@@ -357,7 +357,7 @@ async fn would_apply(
     }
 }
 
-/// Notes a write that the cloud has accepted, so that every look from now on is measured against it. Its name is
+/// Notes a write that the cloud has accepted, so that every poll from now on is measured against it. Its name is
 /// given away once it is kept.
 async fn accept(
     poller: &Arc<Poller>,
@@ -378,7 +378,7 @@ async fn accept(
         done,
     });
     if subject.is_watched() {
-        poller.look_soon(&subject);
+        poller.poll_soon(&subject);
     }
     poller.inventory().joined(&subject);
     subject.wait_committed().await;
@@ -417,10 +417,10 @@ fn now_ms() -> u64 {
         .as_millis() as u64
 }
 
-fn view(poller: &Poller) -> BackendView {
+fn status(poller: &Poller) -> BackendSummary {
     let backend = poller.backend();
     let (watched, longest_interval) = poller.inventory().watched();
-    BackendView {
+    BackendSummary {
         name: backend.name().clone(),
         capabilities: backend.capabilities().clone(),
         health: backend.health(),

@@ -12,7 +12,7 @@ use crate::{
         filter::Filter,
         gateway::{Gateway, caller, scope},
         margin,
-        order::{Order, Place},
+        order::{Order, SortPosition},
         paging::{PageToken, fingerprint},
     },
     model::{BackendName, Connection, Parent},
@@ -275,7 +275,7 @@ impl Walk<'_> {
                     .filter(|connection| self.query.filter.accepts(name, connection))
                     .map(|connection| (name.clone(), connection))
                     .filter(|(name, connection)| {
-                        let place = Place::of(name, connection);
+                        let place = SortPosition::of(name, connection);
                         token.is_none_or(|token| {
                             let order = &self.query.order;
                             order.compare(place, token.place()) == Ordering::Greater
@@ -296,7 +296,10 @@ impl Walk<'_> {
     fn sort(&self, found: &mut [(BackendName, Connection)]) {
         let order = &self.query.order;
         found.sort_by(|one, other| {
-            order.compare(Place::of(&one.0, &one.1), Place::of(&other.0, &other.1))
+            order.compare(
+                SortPosition::of(&one.0, &one.1),
+                SortPosition::of(&other.0, &other.1),
+            )
         });
     }
 

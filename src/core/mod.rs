@@ -3,6 +3,7 @@
 //! `gateway` and `realizations` are the use cases, `dialect`, `store` and `table` are the seams, `watch` is the heart.
 
 pub mod backend;
+pub mod capability_check;
 pub mod client;
 pub mod clock;
 pub mod dialect;
@@ -14,7 +15,6 @@ pub mod margin;
 pub mod order;
 pub mod paging;
 pub mod realizations;
-pub mod refuse;
 pub mod settings;
 pub mod store;
 pub mod table;

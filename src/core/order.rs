@@ -25,7 +25,7 @@ enum Direction {
 
 /// Where a connection stands in any order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place<'a> {
+pub struct SortPosition<'a> {
     /// `display_name`
     pub display_name: &'a str,
     /// The backend, without `backends/`.
@@ -34,10 +34,10 @@ pub struct Place<'a> {
     pub id: &'a str,
 }
 
-impl<'a> Place<'a> {
+impl<'a> SortPosition<'a> {
     /// The place of a connection of `backend`.
-    pub fn of(backend: &'a BackendName, connection: &'a Connection) -> Place<'a> {
-        Place {
+    pub fn of(backend: &'a BackendName, connection: &'a Connection) -> SortPosition<'a> {
+        SortPosition {
             display_name: &connection.display_name,
             backend: backend.as_str(),
             id: &connection.id,
@@ -55,7 +55,7 @@ impl Order {
     }
 
     /// Which of two comes first. Equal only if they are the same connection.
-    pub fn compare(&self, one: Place<'_>, other: Place<'_>) -> Ordering {
+    pub fn compare(&self, one: SortPosition<'_>, other: SortPosition<'_>) -> Ordering {
         let by_name = || (one.backend, one.id).cmp(&(other.backend, other.id));
         let keys = self.0.iter().map(|(key, direction)| {
             let ascending = match key {
@@ -136,7 +136,7 @@ mod tests {
             ("a", "a", "4"),
             ("B", "z", "5"),
         ]
-        .map(|(display_name, backend, id)| Place {
+        .map(|(display_name, backend, id)| SortPosition {
             display_name,
             backend,
             id,

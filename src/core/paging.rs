@@ -6,7 +6,7 @@
 use crate::core::{
     error::{Error, ErrorReason, Result, Violation},
     filter::Filter,
-    order::{Order, Place},
+    order::{Order, SortPosition},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
@@ -63,8 +63,8 @@ impl PageToken {
     }
 
     /// The connection the page before ended with, in a sorted list.
-    pub fn place(&self) -> Place<'_> {
-        Place {
+    pub fn place(&self) -> SortPosition<'_> {
+        SortPosition {
             display_name: &self.display_name,
             backend: &self.backend,
             id: self.inner.as_deref().unwrap_or_default(),

@@ -24,12 +24,12 @@ use futures_util::future::join_all;
 use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, timeout_at};
 
-/// How long a watch waits for its first look before it begins with what is known.
-const FIRST_LOOK: Duration = Duration::from_secs(10);
+/// How long a watch waits for its first poll before it begins with what is known.
+const FIRST_POLL: Duration = Duration::from_secs(10);
 
 /// What to look at now.
 #[derive(Debug, Clone)]
-pub struct LookRequest {
+pub struct PollRequest {
     /// Which connection.
     pub name: ConnectionName,
     /// Read the tunnel, too.
@@ -80,7 +80,7 @@ pub struct WatchManyRequest {
 
 /// Where a connection stands, and how a wait ended if it did.
 #[derive(Debug, Clone)]
-pub struct Standing {
+pub struct CurrentStatus {
     /// The last observation.
     pub observation: Arc<Observation>,
     /// Whether what it says is older than was promised.
@@ -90,12 +90,16 @@ pub struct Standing {
 }
 
 impl Gateway {
-    /// Looks at one connection now. Callers who come together share the look.
+    /// Polls one connection now. Callers who come together share the poll.
     ///
     /// # Errors
-    /// As the look fails; `NotFound` if it proves that there is no such connection and no write of ours
+    /// As the poll fails; `NotFound` if it proves that there is no such connection and no write of ours
     /// removed it.
-    pub async fn look_now(&self, request: &LookRequest, deadline: Instant) -> Result<Standing> {
+    pub async fn poll_now(
+        &self,
+        request: &PollRequest,
+        deadline: Instant,
+    ) -> Result<CurrentStatus> {
         let name = &request.name;
         let poller = self.poller(&name.backend)?;
         let (subject, mut watching) = poller.watch(
@@ -107,19 +111,19 @@ impl Gateway {
         );
         let bound = self.bound(&subject, &request.write_token)?;
         await_elsewhere(poller, &mut watching, &request.upstream_request_ids)?;
-        let number = poller.look_for_call(&subject);
-        let looked = subject.look_ended(number, deadline).await;
-        let observation = subject.last_or_unseen();
+        let number = poller.poll_for_call(&subject);
+        let polled = subject.poll_ended(number, deadline).await;
+        let observation = subject.latest();
         let answer = watching.overlay(Arc::clone(&observation));
         drop(watching);
-        let missing = observation.view.state == RealizationState::Deleted
-            && observation.view.intent != Intent::Deleted
+        let missing = observation.status.state == RealizationState::Deleted
+            && observation.status.intent != Intent::Deleted
             && bound.is_none();
-        looked.map_err(|error| error.on(&name.backend).during("looking at a connection"))?;
+        polled.map_err(|error| error.on(&name.backend).during("looking at a connection"))?;
         if missing {
             return Err(not_found(name));
         }
-        Ok(Standing {
+        Ok(CurrentStatus {
             observation: answer,
             stale: false,
             outcome: None,
@@ -148,21 +152,21 @@ impl Gateway {
             None => {
                 // What was known before did not speak of those.
                 let anew = !request.upstream_request_ids.is_empty();
-                first_look(&poller, &subject, interest, anew, self.heartbeat).await
+                first_poll(&poller, &subject, interest, anew, self.heartbeat).await
             }
             // What comes next is told when it is there, and silence is counted from here on.
             Some(_) => {
-                poller.look_by(&subject, subject.soonest_look());
+                poller.poll_by(&subject, subject.soonest_poll());
                 false
             }
         };
 
-        let last = subject.last_or_unseen();
+        let last = subject.latest();
         let anonymous = bound.is_none() && resume.is_none() && goal != Some(Goal::Gone);
-        if last.view.state == RealizationState::Deleted && anonymous {
+        if last.status.state == RealizationState::Deleted && anonymous {
             return Err(not_found(&request.name));
         }
-        if goal == Some(Goal::TunnelUp) && last.view.intent == Intent::Disabled {
+        if goal == Some(Goal::TunnelUp) && last.status.intent == Intent::Disabled {
             return Err(Error::new(
                 ErrorKind::FailedPrecondition,
                 ErrorReason::GoalUnreachable,
@@ -205,9 +209,9 @@ impl Gateway {
             "" => None,
             text => {
                 let token = ResumeToken::decode(text, &scope)?;
-                let windows = || pollers.iter().map(|poller| poller.ring().window());
-                let is_covered = self.log.issued(token.epoch, token.sequence)
-                    && windows().all(|window| window.covers(token.sequence));
+                let windows = || pollers.iter().map(|poller| poller.log().window());
+                let is_covered = self.log.issued(token.epoch, token.revision)
+                    && windows().all(|window| window.covers(token.revision));
                 let oldest = || windows().map(|it| it.compacted()).max().unwrap_or_default();
                 resume_after(token, is_covered, request.snapshot_if_compacted, oldest)?
             }
@@ -250,7 +254,7 @@ impl Gateway {
     ///
     /// # Errors
     /// As [`Gateway::watch`], and as the watch ends. The time being up is no error.
-    pub async fn wait(&self, request: WatchRequest, until: Instant) -> Result<Standing> {
+    pub async fn wait(&self, request: WatchRequest, until: Instant) -> Result<CurrentStatus> {
         let names_writes =
             !request.write_token.is_empty() || !request.upstream_request_ids.is_empty();
         if request.goal.is_none() && !names_writes {
@@ -261,8 +265,8 @@ impl Gateway {
         }
         let poller = self.poller(&request.name.backend)?;
         let (subject, _held) = poller.watch(&request.name, Interest::default());
-        let standing = |outcome| Standing {
-            observation: subject.last_or_unseen(),
+        let standing = |outcome| CurrentStatus {
+            observation: subject.latest(),
             stale: subject.pulse(0.0).stale,
             outcome,
         };
@@ -286,9 +290,8 @@ impl Gateway {
             }
             if event.outcome.is_some() {
                 // The entry that decided, not whatever came after it.
-                let (observation, stale) =
-                    seen.unwrap_or_else(|| (subject.last_or_unseen(), false));
-                return Ok(Standing {
+                let (observation, stale) = seen.unwrap_or_else(|| (subject.latest(), false));
+                return Ok(CurrentStatus {
                     observation: watch.overlay(observation),
                     stale,
                     outcome: event.outcome,
@@ -321,7 +324,7 @@ impl Gateway {
         }
         let token = ResumeToken::decode(&request.resume_token, &request.name.to_string())?;
         let is_covered =
-            self.log.issued(token.epoch, token.sequence) && subject.covers(token.sequence);
+            self.log.issued(token.epoch, token.revision) && subject.covers(token.revision);
         let oldest = || subject.compacted();
         resume_after(token, is_covered, request.snapshot_if_compacted, oldest)
     }
@@ -335,7 +338,7 @@ fn resume_after(
     oldest: impl FnOnce() -> Revision,
 ) -> Result<Option<Revision>> {
     match (is_covered, snapshot_if_compacted) {
-        (true, _) => Ok(Some(token.sequence)),
+        (true, _) => Ok(Some(token.revision)),
         (false, true) => Ok(None),
         (false, false) => Err(Compacted(oldest()).into()),
     }
@@ -380,7 +383,7 @@ fn goal(request: &WatchRequest, bound: Option<(u64, Option<Intent>)>) -> Result<
 /// Waits until what is known is current, for a while. Answers whether it is.
 ///
 /// If it is already, nothing is asked of the cloud, unless `anew`: the two hundredth watcher costs no request.
-async fn first_look(
+async fn first_poll(
     poller: &Arc<Poller>,
     subject: &Subject,
     interest: Interest,
@@ -389,14 +392,14 @@ async fn first_look(
 ) -> bool {
     let (_, current) = subject.current(interest);
     if current && !anew {
-        poller.look_by(subject, subject.soonest_look());
+        poller.poll_by(subject, subject.soonest_poll());
         return true;
     }
-    let wait = FIRST_LOOK.min(heartbeat);
-    let shared = subject.look_under_way(interest.tunnel).filter(|_| !anew);
-    let number = shared.unwrap_or_else(|| poller.look_soon(subject));
+    let wait = FIRST_POLL.min(heartbeat);
+    let shared = subject.poll_under_way(interest.tunnel).filter(|_| !anew);
+    let number = shared.unwrap_or_else(|| poller.poll_soon(subject));
     subject
-        .look_ended(number, Instant::now() + wait)
+        .poll_ended(number, Instant::now() + wait)
         .await
         .is_ok()
 }

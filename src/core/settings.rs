@@ -34,14 +34,14 @@ impl BackendSettings {
 /// How one backend is polled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PollSettings {
-    /// Between looks while a write is on its way. Default 2 s.
+    /// Between polls while a write is on its way. Default 2 s.
     pub fresh: Duration,
-    /// Between looks when nothing is at stake. Default 30 s.
+    /// Between polls when nothing is at stake. Default 30 s.
     pub stable: Duration,
     /// How long an update must be quiet where the cloud cannot prove it. Default 75 s: Neutron's agents
     /// report every 60 s.
     pub quiet_after_update: Duration,
-    /// The least time between the two looks that make a failure an outcome. Default 10 s.
+    /// The least time between the two polls that make a failure an outcome. Default 10 s.
     pub confirm_failure: Duration,
     /// How long a connection must be gone before that fails a create or update. Default 30 s.
     pub vanish_grace: Duration,

@@ -36,11 +36,11 @@ pub trait Store: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// If it is not, so that nothing can be kept.
-    async fn look(&self) -> Result<(), StoreError> {
+    async fn poll(&self) -> Result<(), StoreError> {
         Ok(())
     }
 
-    /// How often to [`Store::look`]. Default 10 s; `None` is never.
+    /// How often to [`Store::poll`]. Default 10 s; `None` is never.
     fn check_interval(&self) -> Option<Duration> {
         Some(Duration::from_secs(10))
     }
@@ -78,15 +78,15 @@ pub struct StoreError(pub String);
 pub struct Recovered {
     /// The life that begins.
     pub epoch: u64,
-    /// Lives before it, with the last sequence of each. Sequences go on from one to the next.
+    /// Lives before it, with the last revision of each. Sequences go on from one to the next.
     pub earlier: BTreeMap<u64, u64>,
-    /// The last sequence that was given.
+    /// The last revision that was given.
     pub last: u64,
-    /// The highest sequence of every backend that is no longer in `log`, also of those that are not in `floors`.
+    /// The highest revision of every backend that is no longer in `log`, also of those that are not in `floors`.
     pub floor: u64,
     /// The same of single backends, if it is higher.
     pub floors: BTreeMap<BackendName, u64>,
-    /// The changes of all connections, in the order of their sequence.
+    /// The changes of all connections, in the order of their revision.
     pub log: Vec<Arc<Observation>>,
     /// The connections, each with its newest change.
     pub connections: Vec<(Arc<Observation>, Memory)>,
@@ -95,10 +95,10 @@ pub struct Recovered {
 /// What happened since the last batch.
 #[derive(Debug, Clone, Default)]
 pub struct Batch {
-    /// The last sequence that was given.
+    /// The last revision that was given.
     pub last: u64,
     /// Changes up to here are missing, because they could not be kept when they happened: of every backend,
-    /// nothing up to this sequence is remembered any more.
+    /// nothing up to this revision is remembered any more.
     pub gap_until: Option<u64>,
     /// In order.
     pub steps: Vec<Step>,
@@ -109,7 +109,7 @@ pub struct Batch {
 pub enum Step {
     /// A connection changed.
     Change(Arc<Observation>, Arc<Memory>),
-    /// The change of this sequence left the window of its backend.
+    /// The change of this revision left the window of its backend.
     Compact(BackendName, u64),
     /// Nobody has asked for the connection for long.
     Forget(ConnectionName),

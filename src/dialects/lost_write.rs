@@ -13,7 +13,7 @@
 
 use crate::{
     core::error::{Error, ErrorKind, ErrorReason, Result},
-    rest::{answer::Sent, patience::Backoff},
+    rest::{answer::Sent, backoff::Backoff},
 };
 
 /// What became of a write that may have happened.

@@ -14,7 +14,7 @@ use crate::{
         error::Violation,
         table::{Table, one_of},
     },
-    rest::{internet::Internet, transport::Network},
+    rest::{https::Https, transport::Network},
 };
 use settings::Given;
 use std::{sync::Arc, time::Duration};
@@ -46,7 +46,7 @@ pub fn bind(
 /// # Errors
 /// The keys it does not know or cannot work with: each is named, with what is accepted.
 pub fn connect(backend: &Given) -> Result<Arc<dyn Dialect>, Vec<Violation>> {
-    connect_over(backend, &Internet)
+    connect_over(backend, &Https)
 }
 
 /// The same for one that is reached over this network.

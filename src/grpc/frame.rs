@@ -111,11 +111,11 @@ mod tests {
     use super::*;
     use crate::{
         core::{
-            realizations::Standing,
+            realizations::CurrentStatus,
             watch::{
-                knowledge::View,
                 log::{Observation, Wire},
                 many::ManyEvent,
+                status::ConnectionStatus,
                 stream::{EventKind, Outcome, Position, WatchEvent},
             },
         },
@@ -134,7 +134,7 @@ mod tests {
     prop_compose! {
         fn observations()(
             id in "[a-z0-9]{1,40}",
-            sequence in any::<u64>(),
+            revision in any::<u64>(),
             seconds in proptest::option::of(0u64..4_000_000_000),
             state in 0..RealizationState::ALL.len(),
             words in ".{0,200}",
@@ -144,15 +144,15 @@ mod tests {
             Arc::new(Observation {
                 name: ConnectionName::connection(&"a".parse().unwrap(), &id).unwrap(),
                 epoch: 7,
-                sequence,
+                revision,
                 previous: 0,
                 observe_time: seconds.map(|at| SystemTime::UNIX_EPOCH + Duration::from_secs(at)),
-                view: View {
+                status: ConnectionStatus {
                     state: RealizationState::ALL[state],
                     reason: (!words.is_empty()).then(|| Reason::new("CODE", words.clone())),
                     native_state: words,
                     nodes: vec![node; nodes].into(),
-                    ..View::default()
+                    ..ConnectionStatus::default()
                 },
                 wire: Wire::default(),
             })
@@ -167,7 +167,7 @@ mod tests {
             position: Position {
                 name: observation.name.clone(),
                 epoch: 9,
-                sequence: observation.sequence,
+                revision: observation.revision,
             },
         }
     }
@@ -177,7 +177,7 @@ mod tests {
         let EventKind::Change(observation) = &event.kind else {
             panic!("a change")
         };
-        let (realization, outcome) = standing(&Standing {
+        let (realization, outcome) = standing(&CurrentStatus {
             observation: Arc::clone(observation),
             stale: false,
             outcome: event.outcome.clone(),

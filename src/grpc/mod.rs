@@ -6,6 +6,6 @@ pub mod convert;
 pub mod deadline;
 pub mod frame;
 pub mod pb;
-pub mod reading;
 pub mod realizations;
+pub mod stall_timeout;
 pub mod status;

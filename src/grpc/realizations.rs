@@ -5,7 +5,7 @@ use crate::{
     core::{
         self,
         gateway::Gateway,
-        realizations::{LookRequest, WatchManyRequest, WatchRequest},
+        realizations::{PollRequest, WatchManyRequest, WatchRequest},
         watch::{many::WatchMany, stream::Watch},
     },
     grpc::{
@@ -13,7 +13,7 @@ use crate::{
         deadline,
         frame::Frame,
         pb,
-        reading::{Read, Readers},
+        stall_timeout::{GuardedStream, OpenStreams},
         status,
     },
 };
@@ -32,7 +32,7 @@ pub struct Realizations {
     gateway: Arc<Gateway>,
     /// Cancelled when the server begins to drain. The server ends streams itself; a wait has to be told.
     drain: CancellationToken,
-    readers: Readers,
+    readers: OpenStreams,
 }
 
 impl Realizations {
@@ -40,7 +40,7 @@ impl Realizations {
     /// than `stall` is ended.
     pub fn new(gateway: Arc<Gateway>, drain: CancellationToken, stall: Duration) -> Realizations {
         // A stream that is read asks for more with each heartbeat.
-        let readers = Readers::new(stall + gateway.heartbeat());
+        let readers = OpenStreams::new(stall + gateway.heartbeat());
         Realizations {
             gateway,
             drain,
@@ -48,7 +48,7 @@ impl Realizations {
         }
     }
 
-    fn stream<W: Next + Send + 'static>(&self, watch: W) -> Read {
+    fn stream<W: Next + Send + 'static>(&self, watch: W) -> GuardedStream {
         let events = unfold(watch, async |mut watch| {
             let event = watch.next().await?;
             Some((event.map_err(Status::from), watch))
@@ -76,16 +76,16 @@ impl Next for WatchMany {
 
 #[tonic::async_trait]
 impl pb::streaming::realization_service_server::RealizationService for Realizations {
-    type WatchRealizationStream = Read;
-    type WatchRealizationsStream = Read;
+    type WatchRealizationStream = GuardedStream;
+    type WatchRealizationsStream = GuardedStream;
 
     async fn get_realization(
         &self,
         request: Request<pb::GetRealizationRequest>,
     ) -> Result<Response<pb::GetRealizationResponse>, Status> {
         let deadline = deadline::of_unary(&request);
-        let look = LookRequest::try_from(request.into_inner())?;
-        let seen = self.gateway.look_now(&look, deadline).await?;
+        let poll = PollRequest::try_from(request.into_inner())?;
+        let seen = self.gateway.poll_now(&poll, deadline).await?;
         let (realization, _) = standing(&seen);
         Ok(Response::new(pb::GetRealizationResponse {
             realization: Some(realization),

@@ -1,4 +1,4 @@
-//! The nodes of a look: all of them where there are few, the worst of them where there are many.
+//! The nodes of a poll: all of them where there are few, the worst of them where there are many.
 
 use crate::model::realization::{Node, RealizationState};
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, ops::Deref};
 /// reaches, which may be 20,000; nobody reads so many, and no client takes them in one message.
 pub const MOST_NODES: usize = 64;
 
-/// The nodes of one look. Whatever made them, there are never more here than [`MOST_NODES`], and still two of these are
+/// The nodes of one poll. Whatever made them, there are never more here than [`MOST_NODES`], and still two of these are
 /// equal only if all of their nodes are.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(from = "Kept")]

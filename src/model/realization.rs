@@ -168,7 +168,7 @@ pub mod codes {
         NO_REQUEST_ID,
         /// The cloud has no VPN API where it is expected.
         API_ABSENT,
-        /// Nobody has looked yet.
+        /// Nobody has polled yet.
         NOT_OBSERVED,
         /// Another write, or somebody else, is removing the connection.
         SUPERSEDED,
@@ -236,6 +236,6 @@ pub struct Tunnel {
     pub failed: i64,
     /// When the cloud last updated this.
     pub update_time: Option<SystemTime>,
-    /// Read from the nodes at the time of the look, not from a cache.
+    /// Read from the nodes at the time of the poll, not from a cache.
     pub realtime: bool,
 }

@@ -1,9 +1,9 @@
-//! What one look saw.
+//! What one poll saw.
 
 use crate::model::nodes::Nodes;
 use crate::model::realization::{Assurance, RealizationState, Reason, Tunnel};
 
-/// What one look saw, translated and not yet judged against any intent.
+/// What one poll saw, translated and not yet judged against any intent.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Sighting {
     /// The normalized status by the table, for a connection that is meant to carry traffic.
@@ -21,11 +21,11 @@ pub struct Sighting {
     pub says_failed: bool,
     /// The tunnel, if asked for and offered.
     pub tunnel: Option<Tunnel>,
-    /// Whether the cloud has the connection switched on, if the look saw it.
+    /// Whether the cloud has the connection switched on, if the poll saw it.
     pub admin_enabled: Option<bool>,
-    /// The upstream write requests, of those asked about, that this look speaks for.
+    /// The upstream write requests, of those asked about, that this poll speaks for.
     pub request_ids: Vec<String>,
     /// What the cloud says of writes made elsewhere, by their upstream ids. One that it could not be asked about in
-    /// this look is not there.
+    /// this poll is not there.
     pub elsewhere: Vec<(String, Sighting)>,
 }

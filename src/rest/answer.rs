@@ -68,7 +68,7 @@ impl Answer {
     }
 
     /// Whether the cloud asks for patience.
-    pub fn asks_for_patience(&self) -> bool {
+    pub fn asks_to_back_off(&self) -> bool {
         matches!(self.status, 429 | 503)
     }
 

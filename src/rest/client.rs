@@ -64,7 +64,7 @@ impl Client {
 
     /// Slows the account down if this answer asks for patience (429, 503).
     pub fn heed(&self, answer: &Answer) {
-        if answer.asks_for_patience() {
+        if answer.asks_to_back_off() {
             self.budget.throttled(answer.patience());
         }
     }
@@ -135,7 +135,7 @@ impl Client {
                     span.record("otel.status_code", "ERROR");
                     span.record("error.type", answer.status.to_string());
                 }
-                if !answer.asks_for_patience() {
+                if !answer.asks_to_back_off() {
                     self.budget.answered();
                 }
             }

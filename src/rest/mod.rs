@@ -1,13 +1,13 @@
 //! HTTP for dialects: deadline, size limit, pacing, redaction. Knows nothing of VPNs.
 
 pub mod answer;
+pub mod backoff;
 pub mod budget;
 pub mod client;
-pub mod echo;
-pub mod internet;
+pub mod https;
 pub mod json;
-pub mod patience;
 pub mod redact;
 pub mod refusals;
 pub mod request;
+pub mod secret_echo;
 pub mod transport;

@@ -1,7 +1,7 @@
 //! Makes what a cloud says fit to be shown: bounded, readable, without secrets.
 
 use crate::{
-    rest::echo::{quotes, quotes_token},
+    rest::secret_echo::{quotes, quotes_token},
     text::clean,
 };
 use serde_json::{Map, Value};

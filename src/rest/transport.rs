@@ -1,7 +1,7 @@
 //! The seam between what is asked of a cloud and the wire it travels on.
 //!
 //! A [`Network`] knows how to reach clouds; what it opens to one of them is a [`Transport`]. The product has one
-//! network, [`Internet`](crate::rest::internet::Internet); a simulated one lets the whole gateway run where no
+//! network, [`Https`](crate::rest::https::Https); a simulated one lets the whole gateway run where no
 //! socket is.
 
 use crate::rest::{

@@ -17,8 +17,8 @@ use crate::{
         preface::{self, Again},
         progress::Tasks,
         settings::Settings,
-        together::{Copied, Patient},
         warn::{Kind, Warnings},
+        write_coalescing::{Coalescing, Copied},
         writing::Writing,
     },
 };
@@ -295,7 +295,7 @@ impl Serving {
         let mut stuck = pin!(stuck(&client, settings.answer_timeout));
         tokio::select! {
             biased;
-            ended = Patient::new(connection.as_mut()) => return ended,
+            ended = Coalescing::new(connection.as_mut()) => return ended,
             () = stuck.as_mut() => return Err(NOT_READ.into()),
             () = self.drain.cancelled() => connection.as_mut().graceful_shutdown(),
         }

@@ -44,10 +44,10 @@ mod preface;
 mod progress;
 mod request;
 mod settings;
-mod together;
 mod trace;
 mod trailers;
 mod warn;
+mod write_coalescing;
 mod writing;
 
 #[cfg(test)]

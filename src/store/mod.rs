@@ -194,7 +194,7 @@ impl Opened {
         })
     }
 
-    fn look(&self) -> Result<(), StoreError> {
+    fn poll(&self) -> Result<(), StoreError> {
         let mut slot = self.slot()?;
         self.ready(&mut slot).map(drop)
     }
@@ -305,9 +305,9 @@ impl Store for RedbStore {
         blocking(move || opened.commit(&batch)).await
     }
 
-    async fn look(&self) -> Result<(), StoreError> {
+    async fn poll(&self) -> Result<(), StoreError> {
         let opened = Arc::clone(&self.opened);
-        blocking(move || opened.look()).await
+        blocking(move || opened.poll()).await
     }
 }
 

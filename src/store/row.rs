@@ -2,8 +2,9 @@
 
 use crate::{
     core::watch::{
-        knowledge::{Memory, View},
+        knowledge::Memory,
         log::{Observation, Wire},
+        status::ConnectionStatus,
     },
     model::name::{Collection, ResourceName},
 };
@@ -18,7 +19,7 @@ pub struct Change {
     sequence: u64,
     previous: u64,
     observe_time: Option<SystemTime>,
-    view: View,
+    view: ConnectionStatus,
 }
 
 /// A connection with its newest change.
@@ -33,10 +34,10 @@ impl Change {
         Change {
             name: observation.name.to_string(),
             epoch: observation.epoch,
-            sequence: observation.sequence,
+            sequence: observation.revision,
             previous: observation.previous,
             observe_time: observation.observe_time,
-            view: observation.view.clone(),
+            view: observation.status.clone(),
         }
     }
 
@@ -46,10 +47,10 @@ impl Change {
         Ok(Arc::new(Observation {
             name,
             epoch: self.epoch,
-            sequence: self.sequence,
+            revision: self.sequence,
             previous: self.previous,
             observe_time: self.observe_time,
-            view: self.view,
+            status: self.view,
             wire: Wire::default(),
         }))
     }
@@ -103,12 +104,12 @@ mod tests {
         Observation {
             name: ConnectionName::connection(&"a".parse().unwrap(), "1").unwrap(),
             epoch: 1,
-            sequence: 2,
+            revision: 2,
             previous: 1,
             observe_time: None,
-            view: View {
+            status: ConnectionStatus {
                 nodes,
-                ..View::default()
+                ..ConnectionStatus::default()
             },
             wire: Wire::default(),
         }
@@ -121,7 +122,7 @@ mod tests {
             assert!(row.len() < 256 * 1024, "{}", row.len());
         }
         assert_eq!(*read_change(&change(&seen)).unwrap(), seen);
-        let weight = seen.view.weight();
+        let weight = seen.status.weight();
         assert!((100_000..150_000).contains(&weight), "{weight}");
     }
 
@@ -136,10 +137,10 @@ mod tests {
         );
         row["view"]["nodes"] = serde_json::to_value(nodes(1_000)).unwrap();
         let read = read_change(row.to_string().as_bytes()).unwrap();
-        assert_eq!(read.view.nodes.len(), MOST_NODES);
-        assert_eq!(read.view.nodes, nodes(1_000).into());
+        assert_eq!(read.status.nodes.len(), MOST_NODES);
+        assert_eq!(read.status.nodes, nodes(1_000).into());
         assert_eq!(
-            read.view.nodes.counts(),
+            read.status.nodes.counts(),
             [(RealizationState::Failed, 1_000)]
         );
     }

@@ -13,13 +13,13 @@ use std::collections::BTreeMap;
 /// The version this program reads and writes. A file of an older one is brought forward by [`MIGRATIONS`].
 pub const VERSION: u64 = 1;
 
-/// `version`, `epoch`, `last`, `floor`: the highest sequence that is in `log` of no backend any more.
+/// `version`, `epoch`, `last`, `floor`: the highest revision that is in `log` of no backend any more.
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
-/// Earlier lives of the log, with the last sequence of each.
+/// Earlier lives of the log, with the last revision of each.
 const EPOCHS: TableDefinition<'_, u64, u64> = TableDefinition::new("epochs");
-/// Per backend the highest sequence that is no longer in `log`.
+/// Per backend the highest revision that is no longer in `log`.
 const FLOORS: TableDefinition<'_, &str, u64> = TableDefinition::new("floors");
-/// The changes by their sequence.
+/// The changes by their revision.
 const LOG: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("log");
 /// The connections by their name.
 const CONNECTIONS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("connections");
@@ -36,7 +36,7 @@ const MIGRATIONS: &[Migration] = &[];
 pub struct Life {
     /// Its number.
     pub epoch: u64,
-    /// Those before it, with the last sequence of each.
+    /// Those before it, with the last revision of each.
     pub earlier: BTreeMap<u64, u64>,
 }
 
@@ -155,7 +155,7 @@ fn copy_table<K: Key + 'static, V: Value + 'static>(
     Ok(())
 }
 
-/// Begins a new life of the log: its number, and the life that ended with its last sequence.
+/// Begins a new life of the log: its number, and the life that ended with its last revision.
 pub fn begin(database: &Database, at_least: u64) -> Result<(u64, Option<(u64, u64)>), redb::Error> {
     let write = database.begin_write()?;
     let began = {
@@ -232,7 +232,7 @@ pub fn commit(database: &Database, batch: &Batch) -> Result<(), redb::Error> {
         for step in &batch.steps {
             match step {
                 Step::Change(change, memory) => {
-                    log.insert(change.sequence, row::change(change).as_slice())?;
+                    log.insert(change.revision, row::change(change).as_slice())?;
                     let name = change.name.to_string();
                     let row = row::connection(change, memory);
                     connections.insert(name.as_str(), row.as_slice())?;
@@ -243,9 +243,9 @@ pub fn commit(database: &Database, batch: &Batch) -> Result<(), redb::Error> {
                         floors.insert(backend, 0)?;
                     }
                 }
-                Step::Compact(backend, sequence) => {
-                    log.remove(sequence)?;
-                    floors.insert(backend.as_str(), sequence)?;
+                Step::Compact(backend, revision) => {
+                    log.remove(revision)?;
+                    floors.insert(backend.as_str(), revision)?;
                 }
                 Step::Forget(name) => {
                     connections.remove(name.to_string().as_str())?;

@@ -2,8 +2,9 @@ use crate::{
     core::{
         store::{Batch, Recovered, Step, Store},
         watch::{
-            knowledge::{Assumption, Memory, QuietMemory, View, WriteKind},
+            knowledge::{Memory, QuietMemory, WriteKind},
             log::{Observation, Wire},
+            status::{Assumption, ConnectionStatus},
         },
     },
     model::{
@@ -27,15 +28,15 @@ fn name(backend: &str, id: &str) -> ConnectionName {
 }
 
 /// A change in which every field that is kept says something.
-fn change(backend: &str, id: &str, sequence: u64, previous: u64) -> Arc<Observation> {
+fn change(backend: &str, id: &str, revision: u64, previous: u64) -> Arc<Observation> {
     let time = SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_123);
     Arc::new(Observation {
         name: name(backend, id),
         epoch: 7,
-        sequence,
+        revision,
         previous,
         observe_time: Some(time),
-        view: View {
+        status: ConnectionStatus {
             state: RealizationState::InProgress,
             assurance: Assurance::ControlPlane,
             reason: Some(Reason::new("CODE", "words")),
@@ -466,7 +467,7 @@ async fn a_file_that_was_deleted_is_made_again_whole_and_for_its_owner_alone() {
         std::fs::remove_file(&path).unwrap();
         match by_a_commit {
             true => store.commit(batch(2, vec![step(&two)])).await.unwrap(),
-            false => store.look().await.unwrap(),
+            false => store.poll().await.unwrap(),
         }
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
@@ -491,8 +492,8 @@ async fn a_file_that_was_replaced_is_noticed_and_left_as_it_is() {
     std::fs::write(&path, "somebody else's").unwrap();
     let one = change("a", "1", 1, 0);
     let refused = store.commit(batch(1, vec![step(&one)])).await.unwrap_err();
-    let looked = store.look().await.unwrap_err();
-    for error in [refused.to_string(), looked.to_string()] {
+    let polled = store.poll().await.unwrap_err();
+    for error in [refused.to_string(), polled.to_string()] {
         assert!(
             error.contains("log.redb was replaced by another file"),
             "{error}"
@@ -500,7 +501,7 @@ async fn a_file_that_was_replaced_is_noticed_and_left_as_it_is() {
     }
     assert_eq!(std::fs::read(&path).unwrap(), b"somebody else's");
     std::fs::rename(&moved, &path).unwrap();
-    store.look().await.unwrap();
+    store.poll().await.unwrap();
     store.commit(batch(1, vec![step(&one)])).await.unwrap();
     drop(store);
     assert_eq!(reopened(&path, 1).await.log, [one]);
@@ -538,6 +539,6 @@ async fn a_file_made_anew_after_a_failure_goes_on_behind_a_gap_and_for_its_owner
     *store.opened.handle.lock().unwrap() = None;
     std::fs::remove_file(&path).unwrap();
     drop(reopened(&path, 300).await);
-    let error = store.look().await.unwrap_err().to_string();
+    let error = store.poll().await.unwrap_err().to_string();
     assert!(error.contains("replaced by another store"), "{error}");
 }

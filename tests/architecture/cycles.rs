@@ -313,7 +313,7 @@ fn a_child_that_names_what_is_its_parents_closes_a_circle() {
 }
 
 #[test]
-fn a_way_round_about_is_found_and_who_only_looks_in_is_not_part_of_it() {
+fn a_way_round_about_is_found_and_who_only_polls_in_is_not_part_of_it() {
     let files = [
         ("a.rs", "use crate::{b::X, far};"),
         ("b.rs", "use crate::c; fn f(_: c::deep::Y) {}"),

@@ -18,7 +18,7 @@ on_both! {
     malformed_questions_are_answered_with_what_is_accepted,
 }
 
-/// Names that only differ where some clouds do not look.
+/// Names that only differ where some clouds do not poll.
 const NAMES: [&str; 6] = [
     "Branch 1",
     "branch 1",

@@ -178,7 +178,7 @@ impl Bench {
     }
 }
 
-/// Looks in quick succession and short patience: these cells run in real time.
+/// Polls in quick succession and short patience: these cells run in real time.
 fn settings(cloud: &dyn Cloud, variant: Variant) -> Given {
     let mut settings = cloud.settings(BACKEND);
     if variant == Variant::Otc {

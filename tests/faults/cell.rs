@@ -62,7 +62,7 @@ impl Cell<'_> {
         let row = self.row;
         let (cloud, mut settings, ids) = Bench::cloud(self.dialect, row.start).await;
         if !row.act.is_watch() {
-            // One look, and no other beside it that would count, too.
+            // One poll, and no other beside it that would count, too.
             settings.core.poll.fresh = Duration::from_secs(60);
             settings.core.poll.stable = Duration::from_secs(60);
         }
@@ -81,7 +81,7 @@ impl Cell<'_> {
             if row.act.is_watch() {
                 return self.watched(&bench).await;
             }
-            if row.act == Act::LookGone && !row.start.reader {
+            if row.act == Act::PollGone && !row.start.reader {
                 bench.cloud.vanish(&bench.ids[0]);
             }
             if row.act == Act::GetExpired {
@@ -238,10 +238,10 @@ impl Cell<'_> {
                     false => "warned",
                 }
             }
-            Act::Look | Act::LookTunnel | Act::LookGone => {
+            Act::PollResult | Act::PollTunnel | Act::PollGone => {
                 let request = pb::GetRealizationRequest {
                     name: bench.name(),
-                    include_tunnel: self.row.act == Act::LookTunnel,
+                    include_tunnel: self.row.act == Act::PollTunnel,
                     ..pb::GetRealizationRequest::default()
                 };
                 let answer = running.realizations().get_realization(request).await?;
@@ -303,7 +303,7 @@ impl Cell<'_> {
         let ids = [id.clone()];
         let hits = self.strike(&*bench.cloud, &ids, &bench.peers).await;
         if let Some(hits) = &hits {
-            // Looks follow each other: once one was struck, none is under way that began before and may bring news.
+            // Polls follow each other: once one was struck, none is under way that began before and may bring news.
             timeout(Duration::from_secs(20), hits.reach(1))
                 .await
                 .expect("the fault strikes");

@@ -44,11 +44,11 @@ pub enum Act {
     /// DeleteConnection, with an etag.
     Delete,
     /// GetRealization.
-    Look,
+    PollResult,
     /// GetRealization with the tunnel.
-    LookTunnel,
+    PollTunnel,
     /// GetRealization of a connection that somebody has removed.
-    LookGone,
+    PollGone,
     /// WatchRealizations, until it is synced.
     WatchAll,
     /// WatchRealization of a write, whose end must come once the fault is over.
@@ -286,16 +286,16 @@ fn nsx() -> Vec<Row> {
         row("delete:peer-lost", Act::Delete, peer().after(1))
             .before(delete("/peer-endpoints/"))
             .lead(delete("/peer-endpoints/"), Lost),
-        row("look:state", Act::Look, state()),
-        row("look:session", Act::Look, session()).before(state()),
+        row("look:state", Act::PollResult, state()),
+        row("look:session", Act::PollResult, session()).before(state()),
         row(
             "look:tunnel",
-            Act::LookTunnel,
+            Act::PollTunnel,
             get("/sessions/{id}/status$"),
         ),
-        row("gone:state", Act::LookGone, state()),
-        row("gone:session", Act::LookGone, session()).before(state()),
-        row("gone:sessions", Act::LookGone, get(SESSIONS)).before(session()),
+        row("gone:state", Act::PollGone, state()),
+        row("gone:session", Act::PollGone, session()).before(state()),
+        row("gone:sessions", Act::PollGone, get(SESSIONS)).before(session()),
         row("watch-all:sessions", Act::WatchAll, get(SESSIONS)),
         row(
             "watch:state-of-write",
@@ -357,14 +357,14 @@ fn openstack() -> Vec<Row> {
         row("delete:lost-list", Act::Delete, get(MANY).query("id="))
             .before(one().after(1))
             .lead(delete(any), Lost),
-        row("look:one", Act::Look, one()),
-        row("gone:one", Act::LookGone, one()),
-        row("gone:list", Act::LookGone, get(MANY).query("id=")).before(one()),
-        row("gone:sees-services", Act::LookGone, services())
+        row("look:one", Act::PollResult, one()),
+        row("gone:one", Act::PollGone, one()),
+        row("gone:list", Act::PollGone, get(MANY).query("id=")).before(one()),
+        row("gone:sees-services", Act::PollGone, services())
             .start(READER)
             .before(get(MANY).query("id="))
             .lead(one(), Named404),
-        row("gone:sees-list", Act::LookGone, get(MANY).query("limit=1"))
+        row("gone:sees-list", Act::PollGone, get(MANY).query("limit=1"))
             .start(READER)
             .before(services())
             .lead(one(), Named404),

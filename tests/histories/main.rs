@@ -1,7 +1,7 @@
 //! Truth under every history: clouds that flap, heal, lie and vanish, with the ground truth beside them, and
 //! watches whose every outcome is held against it.
 //!
-//! The step from looks and writes to what is said (`core::watch::knowledge`) and the judge are pure, so a
+//! The step from polls and writes to what is said (`core::watch::knowledge`) and the judge are pure, so a
 //! history of five minutes takes a fraction of a millisecond. Each history follows from its seed alone:
 //!
 //! ```sh
@@ -9,8 +9,8 @@
 //! HISTORIES_SEED=4711 cargo test --test histories -- --nocapture   # one again, told step by step
 //! ```
 //!
-//! An outcome is false if it says success and the cloud, at the moment it was looked at, lacked the write at
-//! the assurance claimed; or if it says failure and the cloud did not say so on two looks a confirm interval
+//! An outcome is false if it says success and the cloud, at the moment it was polled, lacked the write at
+//! the assurance claimed; or if it says failure and the cloud did not say so on two polls a confirm interval
 //! apart; or if it says undetermined of what the cloud could tell. Histories whose agent is slower than the quiet time allows for are counted apart.
 #![allow(
     clippy::unwrap_used,
@@ -87,11 +87,11 @@ fn needed(name: &str, without: Guards) {
 }
 
 #[test]
-fn the_second_look_is_needed() {
+fn the_second_poll_is_needed() {
     needed(
         "the second look",
         Guards {
-            second_look: false,
+            second_poll: false,
             ..Guards::default()
         },
     );

@@ -203,7 +203,7 @@ impl Cloud for Neutron {
         }
     }
 
-    fn look(&mut self, at: Ms, _: &[String], _: bool, blind: bool) -> Sighting {
+    fn poll(&mut self, at: Ms, _: &[String], _: bool, blind: bool) -> Sighting {
         self.advance(at);
         let Some(status) = self.status.filter(|_| !blind) else {
             return Sighting {

@@ -212,7 +212,7 @@ impl Cloud for Nsx {
         }
     }
 
-    fn look(&mut self, at: Ms, ids: &[String], deleting: bool, blind: bool) -> Sighting {
+    fn poll(&mut self, at: Ms, ids: &[String], deleting: bool, blind: bool) -> Sighting {
         let request_ids = ids.to_vec();
         if blind || (!self.present && at >= self.forgotten) {
             let gone = sighting(State::Deleted, Assurance::ControlPlane, "", "");

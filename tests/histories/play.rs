@@ -1,4 +1,4 @@
-//! Plays one history: the gateway's looks and writes against a cloud, and watches that are held to the truth.
+//! Plays one history: the gateway's polls and writes against a cloud, and watches that are held to the truth.
 
 use crate::{neutron::Neutron, nsx::Nsx};
 use isthmus::{
@@ -8,7 +8,8 @@ use isthmus::{
         settings::PollSettings,
         watch::{
             judge::{Terms, Verdict, judge_bound},
-            knowledge::{Knowledge, Look, View, Write, WriteKind},
+            knowledge::{Knowledge, PollResult, Write, WriteKind},
+            status::ConnectionStatus,
         },
     },
     model::{Assurance, Goal, Intent, RealizationState as State, Sighting},
@@ -24,14 +25,14 @@ pub type Ms = u64;
 
 /// How long a history is.
 const LENGTH: Ms = 300_000;
-/// The least time between the two looks that make a failure an outcome, as configured by default.
+/// The least time between the two polls that make a failure an outcome, as configured by default.
 const CONFIRM: Ms = 10_000;
 
 /// What keeps outcomes true; each can be taken away.
 #[derive(Debug, Clone, Copy)]
 pub struct Guards {
-    /// Failures need a second look.
-    pub second_look: bool,
+    /// Failures need a second poll.
+    pub second_poll: bool,
     /// A status that may be of before the write is waited out.
     pub quiet_time: bool,
     /// The cloud is asked about the write's own request ids.
@@ -45,7 +46,7 @@ pub struct Guards {
 impl Default for Guards {
     fn default() -> Guards {
         Guards {
-            second_look: true,
+            second_poll: true,
             quiet_time: true,
             request_id: true,
             proof_of_sight: true,
@@ -103,8 +104,8 @@ pub trait Cloud {
     fn write(&mut self, at: Ms, kind: WriteKind, enabled: bool) -> (Proof, u64);
     /// Somebody else writes.
     fn meddle(&mut self, at: Ms);
-    /// What a look that is answered at this moment brings.
-    fn look(&mut self, at: Ms, ids: &[String], deleting: bool, blind: bool) -> Sighting;
+    /// What a poll that is answered at this moment brings.
+    fn poll(&mut self, at: Ms, ids: &[String], deleting: bool, blind: bool) -> Sighting;
     /// What is true at this moment.
     fn truth(&mut self, at: Ms) -> Truth;
 }
@@ -138,7 +139,7 @@ struct Watch {
     ended: bool,
 }
 
-/// A look on its way.
+/// A poll on its way.
 struct UnderWay {
     began: Ms,
     ends: Ms,
@@ -155,7 +156,7 @@ struct Player {
     settings: PollSettings,
     knowledge: Knowledge,
     watches: Vec<Watch>,
-    /// Looks that told something: when they began, and whether the cloud said something bad.
+    /// Polls that told something: when they began, and whether the cloud said something bad.
     told: Vec<(Ms, bool)>,
     outages: Vec<(Ms, Ms, Trouble)>,
     tally: Tally,
@@ -180,7 +181,7 @@ pub fn play(seed: u64, guards: Guards, aloud: bool) -> Tally {
         Box::new(Nsx::new(world_seed, guards))
     };
     let mut settings = PollSettings::default();
-    if !guards.second_look {
+    if !guards.second_poll {
         settings.confirm_failure = Duration::ZERO;
     }
     if !guards.quiet_time {
@@ -217,15 +218,15 @@ pub fn play(seed: u64, guards: Guards, aloud: bool) -> Tally {
 impl Player {
     fn run(mut self) -> Tally {
         let mut plan = self.plan();
-        let mut look: Option<UnderWay> = None;
-        let mut next_look = self.rng.u64(0..3_000);
+        let mut poll: Option<UnderWay> = None;
+        let mut next_poll = self.rng.u64(0..3_000);
         let mut pending: Option<(Ms, WriteKind, bool, Proof, u64)> = None;
         loop {
-            // What happens next: a write lands, its answer arrives, a look begins, its answer arrives.
+            // What happens next: a write lands, its answer arrives, a poll begins, its answer arrives.
             let lands = plan.last().map(|step| step.0);
             let answers = pending.as_ref().map(|pending| pending.0);
-            let begins = look.is_none().then_some(next_look);
-            let ends = look.as_ref().map(|look| look.ends);
+            let begins = poll.is_none().then_some(next_poll);
+            let ends = poll.as_ref().map(|poll| poll.ends);
             let now = [lands, answers, begins, ends]
                 .into_iter()
                 .flatten()
@@ -235,9 +236,9 @@ impl Player {
                 break;
             }
             if ends == Some(now) {
-                let done = look.take().unwrap();
-                self.end_look(done);
-                next_look = now + self.rng.u64(1_800..2_200);
+                let done = poll.take().unwrap();
+                self.finish_poll(done);
+                next_poll = now + self.rng.u64(1_800..2_200);
             } else if answers == Some(now) {
                 let (_, kind, enabled, proof, version) = pending.take().unwrap();
                 self.wrote(now, kind, enabled, proof, version);
@@ -265,7 +266,7 @@ impl Player {
                     }
                 }
             } else {
-                look = Some(self.begin_look(now));
+                poll = Some(self.start_poll(now));
             }
         }
         self.tally.undecided += self.watches.iter().filter(|watch| !watch.ended).count() as u64;
@@ -338,7 +339,7 @@ impl Player {
         self.judge(now, Truth::default(), now);
     }
 
-    fn begin_look(&mut self, began: Ms) -> UnderWay {
+    fn start_poll(&mut self, began: Ms) -> UnderWay {
         let ids = self.knowledge.outstanding().to_vec();
         let deleting = self.knowledge.intent() == Intent::Deleted;
         let takes = if self.rng.u8(0..10) == 0 {
@@ -360,7 +361,7 @@ impl Player {
             Some(Trouble::Blind) if self.guards.proof_of_sight => {
                 Err(error(ErrorKind::BackendAuth))
             }
-            blind => Ok(self.cloud.look(read, &ids, deleting, blind.is_some())),
+            blind => Ok(self.cloud.poll(read, &ids, deleting, blind.is_some())),
         };
         UnderWay {
             began,
@@ -371,7 +372,7 @@ impl Player {
         }
     }
 
-    fn end_look(&mut self, done: UnderWay) {
+    fn finish_poll(&mut self, done: UnderWay) {
         let UnderWay {
             began,
             ends,
@@ -391,27 +392,27 @@ impl Player {
                 &format!("a look of {began} brought {seen:?}, and truly {truth:?}"),
             );
         }
-        let look = Look {
+        let poll = PollResult {
             begun: self.instant(began),
             ended: self.instant(ends),
             after_writes,
             result,
         };
-        let changed = self.knowledge.looked(&look, &self.settings);
+        let changed = self.knowledge.apply_poll(&poll, &self.settings);
         if changed {
             self.judge(ends, truth, began);
         }
     }
 
     fn judge(&mut self, now: Ms, truth: Truth, began: Ms) {
-        let Some(view) = self.knowledge.view().cloned() else {
+        let Some(status) = self.knowledge.status().cloned() else {
             return;
         };
         self.say(
             now,
             &format!(
                 "  said: {:?}/{:?} {:?}",
-                view.state, view.assurance, view.reason
+                status.state, status.assurance, status.reason
             ),
         );
         for index in 0..self.watches.len() {
@@ -419,15 +420,15 @@ impl Player {
             if watch.ended {
                 continue;
             }
-            let problem = match judge_bound(&view, watch.terms, watch.write) {
+            let problem = match judge_bound(&status, watch.terms, watch.write) {
                 Verdict::GoesOn => continue,
                 Verdict::Success(_) => {
                     self.tally.succeeded += 1;
-                    self.false_success(watch, &view, truth)
+                    self.false_success(watch, &status, truth)
                 }
                 Verdict::Failure(_) => {
                     self.tally.failed += 1;
-                    self.false_failure(watch, &view, began)
+                    self.false_failure(watch, &status, began)
                 }
                 Verdict::Undetermined(_) => {
                     self.tally.undetermined += 1;
@@ -441,19 +442,24 @@ impl Player {
                 Some(_) if truth.slow => self.tally.too_slow += 1,
                 Some(problem) => self.tally.falsehoods.push(format!(
                     "seed {}: at {now} ms, {goal:?}: {problem}; said {:?}/{:?}, truly {truth:?}",
-                    self.seed, view.state, view.assurance
+                    self.seed, status.state, status.assurance
                 )),
                 None => {}
             }
         }
     }
 
-    fn false_success(&self, watch: &Watch, view: &View, truth: Truth) -> Option<String> {
+    fn false_success(
+        &self,
+        watch: &Watch,
+        status: &ConnectionStatus,
+        truth: Truth,
+    ) -> Option<String> {
         // Switched off on purpose, and nothing more is claimed than that this is stored: a connection that no
         // agent was ever told of, or whose service is switched off, too.
-        let only_stored = view.state == State::Disabled
-            && view.assurance == Assurance::IntentStored
-            && view.assumption.is_none();
+        let only_stored = status.state == State::Disabled
+            && status.assurance == Assurance::IntentStored
+            && status.assumption.is_none();
         let holds = match watch.terms.goal {
             Goal::Gone => truth.gone,
             // Of the connection as it is the cloud's own word is all there is.
@@ -478,8 +484,8 @@ impl Player {
         (!holds).then(|| "undetermined without need".to_owned())
     }
 
-    fn false_failure(&self, watch: &Watch, view: &View, began: Ms) -> Option<String> {
-        if !watch.deletes && view.intent == Intent::Deleted {
+    fn false_failure(&self, watch: &Watch, status: &ConnectionStatus, began: Ms) -> Option<String> {
+        if !watch.deletes && status.intent == Intent::Deleted {
             return None; // Our own delete; nobody has to report that to us.
         }
         let (_, now_bad) = *self.told.last()?;

@@ -13,9 +13,9 @@ use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// The name of the only backend of most gateways here.
 pub const BACKEND: &str = "live";
-/// Between looks at a fresh write; what the tests hold the gateway to.
+/// Between polls of a fresh write; what the tests hold the gateway to.
 pub const FRESH: Duration = Duration::from_secs(1);
-/// Between looks when nothing is at stake.
+/// Between polls when nothing is at stake.
 pub const STABLE: Duration = Duration::from_secs(3);
 /// How long an update must be quiet, unless the stated time is what is tried.
 pub const QUIET: Duration = Duration::from_secs(4);

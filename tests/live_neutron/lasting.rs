@@ -119,7 +119,7 @@ async fn the_quiet_window_is_as_long_as_stated() {
     assert_eq!(states.last().unwrap().state(), State::Active);
     println!("assumed {:?} after the answer", answered.elapsed());
     assert!(asked.elapsed() >= stated, "{:?}", asked.elapsed());
-    // The next look after it; they come every two seconds.
+    // The next poll after it; they come every two seconds.
     assert!(
         answered.elapsed() <= stated + Duration::from_secs(5),
         "{:?}",

@@ -38,7 +38,7 @@ async fn a_connection_on_a_real_neutron_comes_up_under_watch_and_goes_again() {
     let pending = watch.until(State::Pending).await;
     assert_eq!(pending.native_state, "PENDING_CREATE");
 
-    // One poll interval, a tenth of jitter, and what the look itself takes of a server that may
+    // One poll interval, a tenth of jitter, and what the poll itself takes of a server that may
     // have been started a moment ago. The next slower interval would be three times `FRESH`.
     let soon = FRESH + FRESH / 10 + Duration::from_millis(1500);
     let reported = reports(&id, "DOWN");
@@ -70,7 +70,7 @@ async fn a_connection_on_a_real_neutron_comes_up_under_watch_and_goes_again() {
 async fn a_connection_can_be_removed_in_every_state() {
     let _shared = cloud::shared().await;
     let running = gateway(&Login::demo()).await;
-    // What the cloud says, how it comes to say so, and what a look makes of it.
+    // What the cloud says, how it comes to say so, and what a poll makes of it.
     let states = [
         ("PENDING_CREATE", None, State::Pending),
         ("BUILD", Some("BUILD --force"), State::Pending),
@@ -94,7 +94,7 @@ async fn a_connection_can_be_removed_in_every_state() {
         if let Some(report) = report {
             reports(&id_of(&name), report);
         }
-        let seen = running.look(&name).await.unwrap();
+        let seen = running.poll(&name).await.unwrap();
         assert_eq!(
             (seen.native_state.as_str(), seen.state()),
             (native, state),

@@ -647,7 +647,7 @@ async fn each_refusal_to_change_or_show_one_says_why_and_where() {
         note(id, running.get(&name).await.unwrap_err(), missing);
         if id != removed {
             // Of what this gateway removed it says that it is gone.
-            note(id, running.look(&name).await.unwrap_err(), missing);
+            note(id, running.poll(&name).await.unwrap_err(), missing);
         }
         note(id, change(&running, &name, "x").await.unwrap_err(), missing);
         note(id, running.delete(&name).await.unwrap_err(), missing);

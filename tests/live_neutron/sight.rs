@@ -26,7 +26,7 @@ fn is_blind(error: &Status, what: &str, expected: &str) {
 async fn says_nothing_false(running: &Running, name: &str, expected: &str) {
     is_blind(&running.get(name).await.unwrap_err(), "get", expected);
     is_blind(&list(running, 10, "").await.unwrap_err(), "list", expected);
-    is_blind(&running.look(name).await.unwrap_err(), "look", expected);
+    is_blind(&running.poll(name).await.unwrap_err(), "look", expected);
     let update = change(running, name, "x").await.unwrap_err();
     is_blind(&update, "update", expected);
     let request = pb::DeleteConnectionRequest {
@@ -143,7 +143,7 @@ async fn another_projects_connection_is_not_there_and_stays() {
     };
     let missing = [
         running.get(&name).await.unwrap_err(),
-        running.look(&name).await.unwrap_err(),
+        running.poll(&name).await.unwrap_err(),
         change(&running, &name, "x").await.unwrap_err(),
         running
             .connections()

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// How long an update must be quiet. The agent looks every three seconds, after a sync that takes one or two.
 pub const QUIET: Duration = Duration::from_secs(8);
-/// Two looks of the agent and one of the gateway: what is true by now has been said by then.
+/// Two polls of the agent and one of the gateway: what is true by now has been said by then.
 pub const SEEN: Duration = Duration::from_secs(8);
 /// The key that both ends have, unless it is the key that is tried.
 pub const KEY: &str = "live-key-17";

@@ -147,7 +147,7 @@ async fn of_a_deleted_connection_no_more_is_claimed_than_that_its_row_is_gone() 
     tokio::time::sleep(SEEN).await;
     second.ends(&goes).await.both(&site.network, "10.44.2.0/24");
     assert!(second.carries("10.44.2.0/24").await);
-    let other = running.look(&stays).await.unwrap();
+    let other = running.poll(&stays).await.unwrap();
     assert_eq!(other.state(), State::Active);
     remove(&running, &stays).await;
 }

@@ -107,7 +107,7 @@ async fn a_lost_answer_to_a_put_or_delete_is_found_out_by_reading() {
 }
 
 #[tokio::test]
-async fn an_answer_that_does_not_come_leaves_time_to_look() {
+async fn an_answer_that_does_not_come_leaves_time_to_poll() {
     let nsx = nsx();
     let held = Fault::HoldAnswer(Gate::default());
     nsx.once(Method::POST, "/sessions$", held);

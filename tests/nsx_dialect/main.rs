@@ -5,10 +5,10 @@
 mod support;
 
 mod lists;
-mod looks;
 mod lost;
 mod managers;
 mod nonces;
 mod objects;
 mod orphans;
+mod polls;
 mod setup;

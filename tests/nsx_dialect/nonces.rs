@@ -33,16 +33,16 @@ async fn put_lost_while(
     let peer = peer_of(&nsx.cloud, &written.id);
     nsx.once(Method::PUT, "/peer-endpoints/", put);
     let gate = Gate::default();
-    let look = Rule::on(
+    let poll = Rule::on(
         Method::GET,
         format!("/peer-endpoints/{peer}$"),
         Fault::Hold(gate.clone()),
     );
-    let looks = nsx.cloud.faults().inject(look.after(1).times(1));
+    let polls = nsx.cloud.faults().inject(poll.after(1).times(1));
     let call = call();
     let update = nsx.dialect.update(&written.id, wanted, &call);
     let meddle = async {
-        looks.reach(1).await;
+        polls.reach(1).await;
         meanwhile(&peer);
         gate.open();
     };

@@ -70,7 +70,7 @@ async fn a_peer_endpoint_of_a_delete_in_doubt_is_named_and_goes_once_its_session
         state.finish(&written.id);
         match evidence {
             "look" => {
-                let seen = nsx.look(gone(&written)).await.unwrap();
+                let seen = nsx.poll(gone(&written)).await.unwrap();
                 assert_eq!(seen.state, RealizationState::Deleted);
             }
             "get" => {
@@ -107,7 +107,7 @@ async fn a_peer_endpoint_of_a_delete_in_doubt_stays_where_it_is_not_ours_alone()
             "unmarked" => state.alter(Kind::PeerEndpoint, &peer, json!({ "tags": [] })),
             _ => plant(&written.id),
         }
-        let _ = nsx.look(gone(&written)).await;
+        let _ = nsx.poll(gone(&written)).await;
         let _ = nsx.get(&written.id).await;
         settled(&nsx).await;
         assert_eq!(nsx.made().0, 1, "{case}");
@@ -119,7 +119,7 @@ async fn a_peer_endpoint_of_a_delete_in_doubt_stays_where_it_is_not_ours_alone()
 }
 
 #[tokio::test]
-async fn what_is_removed_after_a_look_neither_delays_nor_fails_it() {
+async fn what_is_removed_after_a_poll_neither_delays_nor_fails_it() {
     let nsx = nsx();
     let written = nsx.make().await;
     deleted_in_doubt(&nsx, &written).await;
@@ -128,17 +128,17 @@ async fn what_is_removed_after_a_look_neither_delays_nor_fails_it() {
     let gate = Gate::default();
     let held = faults.inject(Rule::at("/peer-endpoints", Fault::Hold(gate.clone())));
     faults.inject(Rule::at("/peer-endpoints", refusal(403, 505)));
-    let seen = nsx.look(gone(&written)).await.unwrap();
+    let seen = nsx.poll(gone(&written)).await.unwrap();
     assert_eq!(seen.state, RealizationState::Deleted);
     held.reach(1).await;
-    nsx.look(gone(&written)).await.unwrap();
+    nsx.poll(gone(&written)).await.unwrap();
     gate.open();
     settled(&nsx).await;
     assert_eq!(nsx.made(), (1, 0));
 
-    // What did not go is remembered, and tried again with the next look.
+    // What did not go is remembered, and tried again with the next poll.
     faults.clear();
-    nsx.look(gone(&written)).await.unwrap();
+    nsx.poll(gone(&written)).await.unwrap();
     settled(&nsx).await;
     assert_eq!(nsx.made(), (0, 0));
 }

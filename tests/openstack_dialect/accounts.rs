@@ -30,7 +30,7 @@ async fn an_account_that_may_not_see_never_reports_anything_gone() {
     let reader = dialects::connect(&reader).unwrap();
     let targets = [&a, &b].map(|id| target(id));
     bench.forget_requests();
-    for seen in reader.look(&targets, &call()).await {
+    for seen in reader.poll(&targets, &call()).await {
         assert_error(
             &seen.unwrap_err(),
             ErrorKind::BackendAuth,
@@ -88,12 +88,12 @@ async fn without_a_token_gone_is_proven_by_what_else_is_shown() {
     assert!(seen.iter().all(|request| request.credentials.is_empty()));
     assert_eq!(bench.cloud.keystone().requests().total(), 0);
     bench.delete(&id).await.unwrap();
-    assert_eq!(bench.look_at(&id).await.unwrap().state, State::Deleted);
+    assert_eq!(bench.poll_one(&id).await.unwrap().state, State::Deleted);
 
     for service in bench.cloud.state().ids(Kind::VpnService) {
         bench.cloud.state().vanish(Kind::VpnService, &service);
     }
-    let error = bench.look_at(&id).await.unwrap_err();
+    let error = bench.poll_one(&id).await.unwrap_err();
     assert_error(&error, ErrorKind::BackendAuth, ErrorReason::UpstreamDenied);
 }
 
@@ -165,7 +165,7 @@ async fn an_application_credential_logs_in_too() {
     });
     let id = bench.made("a").await;
     bench.delete(&id).await.unwrap();
-    assert_eq!(bench.look_at(&id).await.unwrap().state, State::Deleted);
+    assert_eq!(bench.poll_one(&id).await.unwrap().state, State::Deleted);
 }
 
 #[tokio::test]

@@ -76,8 +76,8 @@ async fn a_row_without_an_id_breaks_a_list_and_one_that_comes_twice_is_listed_on
                 ErrorReason::UpstreamBrokenAnswer,
             );
             assert!(error.message.contains("row 2 has no `id`"), "{error}");
-            // A look asks for what a list does not name.
-            for seen in bench.look_at_all(&[&id, &id]).await {
+            // A poll asks for what a list does not name.
+            for seen in bench.poll_all(&[&id, &id]).await {
                 assert_eq!(seen.unwrap().state, State::Pending, "{variant:?}");
             }
             bench.cloud.faults().clear();

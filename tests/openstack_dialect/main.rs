@@ -6,9 +6,9 @@ mod support;
 
 mod accounts;
 mod lists;
-mod looks;
 mod lost;
 mod objects;
+mod polls;
 mod refusals;
 mod setup;
 mod variants;

@@ -79,13 +79,13 @@ impl Bench {
         self.make(&self.spec(name)).await.unwrap()
     }
 
-    pub async fn look_at_all(&self, ids: &[&str]) -> Vec<Result<Sighting, Error>> {
+    pub async fn poll_all(&self, ids: &[&str]) -> Vec<Result<Sighting, Error>> {
         let targets: Vec<Target> = ids.iter().map(|id| target(id)).collect();
-        self.dialect.look(&targets, &call()).await
+        self.dialect.poll(&targets, &call()).await
     }
 
-    pub async fn look_at(&self, id: &str) -> Result<Sighting, Error> {
-        self.look(target(id)).await
+    pub async fn poll_one(&self, id: &str) -> Result<Sighting, Error> {
+        self.poll(target(id)).await
     }
 
     pub fn asked(&self, method: Method) -> u64 {

@@ -26,7 +26,7 @@ async fn the_newest_release_takes_every_query_that_is_sent() {
     let lost = Rule::on(Method::POST, CONNECTIONS, Fault::CutAfterHandling).times(1);
     bench.cloud.faults().inject(lost);
     bench.made("c").await;
-    for seen in bench.look_at_all(&[&a, &b]).await {
+    for seen in bench.poll_all(&[&a, &b]).await {
         assert_eq!(seen.unwrap().state, State::Pending);
     }
     assert_eq!(walk(&bench, 2, |_| {}).await.len(), 3);
@@ -47,7 +47,7 @@ async fn open_telekom_cloud_has_no_mark_and_no_filters() {
         Some(bench.cloud.inventory().project.service_id)
     );
     bench.forget_requests();
-    for seen in bench.look_at_all(&[&a, &b]).await {
+    for seen in bench.poll_all(&[&a, &b]).await {
         let seen = seen.unwrap();
         assert_eq!(
             (seen.state, seen.native_state.as_str()),
@@ -65,9 +65,9 @@ async fn open_telekom_cloud_has_no_mark_and_no_filters() {
         BTreeSet::from([a.clone(), b.clone()])
     );
     bench.cloud.state().set_status(&a, "FROZEN");
-    assert_eq!(bench.look_at(&a).await.unwrap().state, State::Disabled);
+    assert_eq!(bench.poll_one(&a).await.unwrap().state, State::Disabled);
     bench.delete(&b).await.unwrap();
-    assert_eq!(bench.look_at(&b).await.unwrap().state, State::Deleted);
+    assert_eq!(bench.poll_one(&b).await.unwrap().state, State::Deleted);
 
     // One with the same name, service and address was there before; it is not taken for the new one.
     let lost = Rule::on(Method::POST, CONNECTIONS, Fault::CutAfterHandling).times(1);
@@ -92,7 +92,7 @@ async fn a_cloud_that_takes_only_one_of_several_fields_is_asked_for_all() {
         let (a, b) = (bench.made("a").await, bench.made("b").await);
         bench.cloud.state().agent_reports(&a, "ACTIVE");
         let states = async || {
-            let seen = bench.look_at_all(&[&a, &b]).await;
+            let seen = bench.poll_all(&[&a, &b]).await;
             let states: Vec<State> = seen.iter().map(|it| it.as_ref().unwrap().state).collect();
             states
         };
@@ -107,7 +107,7 @@ async fn a_cloud_that_takes_only_one_of_several_fields_is_asked_for_all() {
         assert_ne!(twin, a);
         assert_eq!(walk(&bench, 1, |_| {}).await.len(), 3);
         bench.delete(&b).await.unwrap();
-        assert_eq!(bench.look_at(&b).await.unwrap().state, State::Deleted);
+        assert_eq!(bench.poll_one(&b).await.unwrap().state, State::Deleted);
     }
 }
 
@@ -149,12 +149,12 @@ async fn k5_has_networks_inside_connections_and_an_at_before_peers() {
     assert_eq!(read.native["peer_id"], Value::from("@198.51.100.20"));
     assert!(read.managed);
     bench.forget_requests();
-    for seen in bench.look_at_all(&[&a, &b]).await {
+    for seen in bench.poll_all(&[&a, &b]).await {
         assert_eq!(seen.unwrap().state, State::Pending);
     }
     assert_eq!(bench.queries(), [format!("{CONNECTIONS}?")]);
     bench.cloud.state().vanish(Kind::Connection, &b);
-    assert_eq!(bench.look_at(&b).await.unwrap().state, State::Deleted);
+    assert_eq!(bench.poll_one(&b).await.unwrap().state, State::Deleted);
 }
 
 #[tokio::test]
@@ -194,7 +194,7 @@ async fn gone_is_said_by_the_clouds_own_words_in_every_variant() {
             let at = format!("{variant:?} {shape:?}");
             for error in [
                 bench.get(&id).await.unwrap_err(),
-                bench.look_at(&id).await.unwrap_err(),
+                bench.poll_one(&id).await.unwrap_err(),
                 bench.delete(&id).await.unwrap_err(),
                 bench.update(&id, &renamed("x")).await.unwrap_err(),
             ] {
@@ -208,7 +208,7 @@ async fn gone_is_said_by_the_clouds_own_words_in_every_variant() {
         bench.cloud.state().vanish(Kind::Connection, &id);
         for error in [
             bench.get(&id).await.unwrap_err(),
-            bench.look_at(&id).await.unwrap_err(),
+            bench.poll_one(&id).await.unwrap_err(),
             bench.delete(&id).await.unwrap_err(),
         ] {
             assert_eq!(
@@ -218,7 +218,7 @@ async fn gone_is_said_by_the_clouds_own_words_in_every_variant() {
             );
         }
         bench.cloud.faults().clear();
-        assert_eq!(bench.look_at(&id).await.unwrap().state, State::Deleted);
+        assert_eq!(bench.poll_one(&id).await.unwrap().state, State::Deleted);
         let gone = bench.delete(&id).await.unwrap_err();
         assert_error(&gone, ErrorKind::NotFound, ErrorReason::ConnectionNotFound);
     }

@@ -86,7 +86,7 @@ bugs! {
         OutcomeTooEarly breaks ExactlyOneOutcome: "the first thing seen of a write is taken for its success",
         OutcomeBare breaks ExactlyOneOutcome: "an outcome comes without its evidence",
         OutageIsOutcome breaks ExactlyOneOutcome: "a lost connection is told as a failure of the cloud",
-        LookBeforeWrite breaks Causality: "a write's outcome rests on a look that began before the write was done",
+        PollBeforeWrite breaks Causality: "a write's outcome rests on a look that began before the write was done",
         TokenGoesBack breaks Resumable: "a later message has the token of an earlier one",
         TokenTooEarly breaks Resumable: "a token points before the change it comes with",
         ResumeTooEarly breaks Resumable: "a resumed watch repeats what was told",

@@ -75,7 +75,7 @@ pub struct Findings {
     /// Broken promises, with what was seen.
     pub broken: Vec<(Promise, String)>,
     /// How much each check looked at.
-    pub looked_at: BTreeMap<Promise, u64>,
+    pub polled: BTreeMap<Promise, u64>,
 }
 
 impl Findings {
@@ -88,13 +88,13 @@ impl Findings {
     /// Adds those of another run.
     pub fn add(&mut self, other: Findings) {
         self.broken.extend(other.broken);
-        for (promise, count) in other.looked_at {
-            *self.looked_at.entry(promise).or_default() += count;
+        for (promise, count) in other.polled {
+            *self.polled.entry(promise).or_default() += count;
         }
     }
 
     fn hold(&mut self, promise: Promise, kept: bool, what: impl FnOnce() -> String) {
-        *self.looked_at.entry(promise).or_default() += 1;
+        *self.polled.entry(promise).or_default() += 1;
         if !kept {
             self.broken.push((promise, what()));
         }
@@ -130,7 +130,7 @@ pub fn check(history: &History, durable: bool) -> Findings {
         shares::outcomes(&evidence, chain, &mut findings);
         turnover::tunnels(&evidence, chain, &mut findings);
     }
-    times::looks(&evidence, &mut findings);
+    times::polls(&evidence, &mut findings);
     times::isolation(&evidence, &mut findings);
     shares::calls(&evidence, &mut findings);
     turnover::gone_is_left_alone(&evidence, &mut findings);
@@ -161,8 +161,8 @@ pub struct Evidence<'a> {
     pub entries: BTreeMap<&'a str, BTreeMap<Position, &'a pb::Realization>>,
     /// The streams of each watcher, in order.
     pub watchers: BTreeMap<crate::record::Watcher, Vec<&'a Stream>>,
-    /// When each connection was looked at.
-    pub looks: BTreeMap<String, Vec<&'a Seen>>,
+    /// When each connection was polled.
+    pub polls: BTreeMap<String, Vec<&'a Seen>>,
 }
 
 impl<'a> Evidence<'a> {
@@ -182,19 +182,19 @@ impl<'a> Evidence<'a> {
                 }
             }
         }
-        let mut looks: BTreeMap<String, Vec<&Seen>> = BTreeMap::new();
+        let mut polls: BTreeMap<String, Vec<&Seen>> = BTreeMap::new();
         let names: BTreeSet<&str> = entries.keys().copied().collect();
         for name in names {
             let about = history.exchanges.iter();
-            let about = about.filter(|seen| is_look(seen) && names_it(seen, id(name)));
-            looks.insert(name.to_owned(), about.collect());
+            let about = about.filter(|seen| is_poll(seen) && names_it(seen, id(name)));
+            polls.insert(name.to_owned(), about.collect());
         }
         Evidence {
             history,
             durable,
             entries,
             watchers,
-            looks,
+            polls,
         }
     }
 
@@ -284,7 +284,7 @@ pub fn told(stream: &Stream) -> impl Iterator<Item = &pb::Realization> {
     events.filter_map(|event| event.kind.realization())
 }
 
-/// Whether this is what is said of a connection that nobody has looked at yet; no change of it.
+/// Whether this is what is said of a connection that nobody has polled yet; no change of it.
 pub fn is_unseen(realization: &pb::Realization) -> bool {
     let reason = realization.reason.as_ref();
     reason.is_some_and(|reason| reason.code == "NOT_OBSERVED")
@@ -315,7 +315,7 @@ pub fn title(stream: &Stream) -> String {
     )
 }
 
-fn is_look(seen: &Seen) -> bool {
+fn is_poll(seen: &Seen) -> bool {
     let nsx = seen.path.contains("/sessions/") && seen.path.ends_with("/state");
     let neutron =
         seen.path.contains("/ipsec-site-connections") && seen.query.contains("fields=status");
@@ -348,8 +348,8 @@ pub fn spans(
     spans
 }
 
-/// Whether an event tells of a look, and not of a write or of a login that is refused.
-pub fn from_a_look(kind: &Kind) -> Option<&pb::Realization> {
+/// Whether an event tells of a poll, and not of a write or of a login that is refused.
+pub fn from_a_poll(kind: &Kind) -> Option<&pb::Realization> {
     let Kind::Change(realization) = kind else {
         return None;
     };

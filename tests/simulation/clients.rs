@@ -119,7 +119,7 @@ impl Client {
                     let restless = board.iter().find(|(_, restless)| *restless);
                     asked.name = restless.map(|(name, _)| name.clone()).unwrap_or_default();
                 }
-                // Somebody who waits for what never comes keeps the restless one looked at quickly.
+                // Somebody who waits for what never comes keeps the restless one polled quickly.
                 0 if self.number == 0 => {
                     let restless = board.iter().find(|(_, restless)| *restless);
                     asked.name = restless.map(|(name, _)| name.clone()).unwrap_or_default();

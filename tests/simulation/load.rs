@@ -31,7 +31,7 @@ pub struct Greedy {
 }
 
 impl Load {
-    /// Readers who never pause for a while, so many that a cloud's whole budget would be theirs.
+    /// OpenStreams who never pause for a while, so many that a cloud's whole budget would be theirs.
     pub fn crowding(rng: &mut fastrand::Rng, from: Duration) -> Load {
         let number = 1 + rng.usize(0..3);
         let greedy = (0..number).map(|other| {

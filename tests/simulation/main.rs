@@ -106,11 +106,11 @@ fn hold(
             all.add(findings);
         }
     }
-    println!("looked at {:?}", all.looked_at);
+    println!("looked at {:?}", all.polled);
     assert!(broken.is_empty(), "{broken}");
     for promise in promises {
-        let looked_at = all.looked_at.get(promise).copied().unwrap_or_default();
-        assert!(looked_at > 0, "nothing was held against {promise:?}");
+        let polled = all.polled.get(promise).copied().unwrap_or_default();
+        assert!(polled > 0, "nothing was held against {promise:?}");
     }
 }
 

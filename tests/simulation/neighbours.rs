@@ -1,4 +1,4 @@
-//! The hosts beside the clients: readers who never pause, and a neighbour who asks a little now and then, looks at
+//! The hosts beside the clients: readers who never pause, and a neighbour who asks a little now and then, polls
 //! what the gateway says of itself, removes what others made, and asks for names that no cloud knows.
 
 use crate::{
@@ -28,7 +28,7 @@ use tonic::{Request, Response, Status, transport::Channel};
 pub const PATIENCE: Duration = Duration::from_secs(5);
 /// When it begins.
 const BEGINS: Duration = Duration::from_secs(9);
-/// How often it asks, and how often it looks at what the gateway says of itself.
+/// How often it asks, and how often it polls what the gateway says of itself.
 const ASKS: Duration = Duration::from_secs(1);
 const SAMPLES: Duration = Duration::from_secs(5);
 /// How long after the calls that used a name its token is handed back.
@@ -153,7 +153,7 @@ impl Neighbours {
         done
     }
 
-    /// Looks at what the gateway says of itself.
+    /// Polls what the gateway says of itself.
     async fn sample(self, channel: Channel) {
         let mut client = BackendServiceClient::new(channel);
         loop {
@@ -215,11 +215,11 @@ impl Neighbours {
             ..pb::WatchRealizationRequest::default()
         };
         let _ = client.watch_realization(within(forged)).await;
-        let looked = pb::GetRealizationRequest {
+        let polled = pb::GetRealizationRequest {
             name: name.clone(),
             ..pb::GetRealizationRequest::default()
         };
-        let _ = client.get_realization(within(looked)).await;
+        let _ = client.get_realization(within(polled)).await;
         let gone = pb::WatchRealizationRequest {
             name: name.clone(),
             goal: pb::Goal::Gone.into(),

@@ -414,7 +414,7 @@ pub fn end(status: &Status) -> End {
 /// A position as (epoch, sequence); none for no token.
 pub fn decoded(token: &str, scope: &str) -> Option<(u64, u64)> {
     let token = ResumeToken::decode(token, scope).ok()?;
-    Some((token.epoch, token.sequence))
+    Some((token.epoch, token.revision))
 }
 
 fn position(token: &str) -> String {

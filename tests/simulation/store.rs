@@ -69,7 +69,7 @@ impl Store for Disk {
             match step {
                 Step::Change(change, memory) => {
                     kept.floors.entry(change.name.backend.clone()).or_insert(0);
-                    kept.log.insert(change.sequence, Arc::clone(&change));
+                    kept.log.insert(change.revision, Arc::clone(&change));
                     let name = change.name.to_string();
                     kept.connections.insert(name, (change, (*memory).clone()));
                 }

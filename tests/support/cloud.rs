@@ -428,9 +428,9 @@ impl<C> Bound<C> {
         self.dialect.delete(id, None, &call()).await
     }
 
-    /// Looks at one connection.
-    pub async fn look(&self, target: Target) -> Result<Sighting, Error> {
-        let mut seen = self.dialect.look(&[target], &call()).await;
+    /// Polls one connection.
+    pub async fn poll(&self, target: Target) -> Result<Sighting, Error> {
+        let mut seen = self.dialect.poll(&[target], &call()).await;
         assert_eq!(seen.len(), 1);
         seen.remove(0)
     }

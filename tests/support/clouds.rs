@@ -14,7 +14,7 @@ use std::time::Duration;
 /// A key that must be found nowhere but in the cloud.
 pub const PSK: &str = "canary-psk-5f0c";
 
-/// Looks in quick succession: these tests run against real sockets and real time.
+/// Polls in quick succession: these tests run against real sockets and real time.
 pub fn quick_poll() -> PollSettings {
     PollSettings {
         fresh: Duration::from_millis(20),

@@ -164,8 +164,8 @@ impl Running {
         Ok(answer.into_inner())
     }
 
-    /// Where a connection stands, looked at now.
-    pub async fn look(&self, name: &str) -> Result<pb::Realization, Status> {
+    /// Where a connection stands, polled now.
+    pub async fn poll(&self, name: &str) -> Result<pb::Realization, Status> {
         let request = pb::GetRealizationRequest {
             name: name.to_owned(),
             ..pb::GetRealizationRequest::default()

@@ -44,7 +44,7 @@ pub fn watch_request(name: ConnectionName) -> WatchRequest {
     }
 }
 
-/// What the next looks at a connection bring.
+/// What the next polls of a connection bring.
 pub type Answer = Result<Sighting>;
 
 /// The dialect.
@@ -55,27 +55,27 @@ pub struct Scripted {
     /// By the upstream ids of writes made elsewhere.
     elsewhere: Mutex<BTreeMap<String, Sighting>>,
     proof: Mutex<Proof>,
-    looks: AtomicUsize,
+    polls: AtomicUsize,
     batches: AtomicUsize,
     lists: AtomicUsize,
     targets: Mutex<Vec<Target>>,
     made: AtomicUsize,
-    /// Looks at several show everything.
+    /// Polls of several show everything.
     shows_all: AtomicBool,
-    /// Looks take a permit and give it back; none left holds them.
+    /// Polls take a permit and give it back; none left holds them.
     gate: Semaphore,
     account: Option<Account>,
 }
 
-/// What an account allows: so many requests a second, in the order in which they come. A look costs what it costs on
+/// What an account allows: so many requests a second, in the order in which they come. A poll costs what it costs on
 /// NSX: a request for each write that is asked about, and one more where it is not known whether the connection is
 /// switched on.
 #[derive(Debug)]
 struct Account {
     rate: u32,
     next: Mutex<Instant>,
-    /// When each connection was looked at last, and the longest time between two looks.
-    looked: Mutex<BTreeMap<String, (Instant, Duration)>>,
+    /// When each connection was polled last, and the longest time between two polls.
+    polled: Mutex<BTreeMap<String, (Instant, Duration)>>,
 }
 
 impl Account {
@@ -89,17 +89,17 @@ impl Account {
         sleep_until(turn + Duration::from_millis(50)).await;
     }
 
-    fn look_begins(&self, id: &str) {
+    fn poll_begins(&self, id: &str) {
         let now = Instant::now();
-        let mut looked = self.looked.lock().unwrap();
+        let mut polled = self.polled.lock().unwrap();
         let first = (now, Duration::from_secs(1));
-        let (last, longest) = looked.entry(id.to_owned()).or_insert(first);
+        let (last, longest) = polled.entry(id.to_owned()).or_insert(first);
         *longest = now.duration_since(*last).max(*longest);
         *last = now;
     }
 
     async fn pay_for(&self, target: &Target, seen: &mut Sighting) {
-        self.look_begins(&target.id);
+        self.poll_begins(&target.id);
         let mut requests = match seen.state {
             RealizationState::InProgress => 1,
             _ => target.request_ids.len().max(1),
@@ -125,12 +125,12 @@ impl Scripted {
         Arc::new(Scripted::with(look_batch, None))
     }
 
-    /// One whose looks cost requests, of which it answers so many a second.
+    /// One whose polls cost requests, of which it answers so many a second.
     pub fn with_account(rate: u32) -> Arc<Scripted> {
         let account = Account {
             rate,
             next: Mutex::new(Instant::now()),
-            looked: Mutex::default(),
+            polled: Mutex::default(),
         };
         Arc::new(Scripted::with(1, Some(account)))
     }
@@ -158,7 +158,7 @@ impl Scripted {
             answers: Mutex::default(),
             elsewhere: Mutex::default(),
             proof: Mutex::new(Proof::AnyStatus),
-            looks: AtomicUsize::new(0),
+            polls: AtomicUsize::new(0),
             batches: AtomicUsize::new(0),
             lists: AtomicUsize::new(0),
             targets: Mutex::default(),
@@ -174,7 +174,7 @@ impl Scripted {
         BackendSettings::new(name.parse().unwrap())
     }
 
-    /// From now on looks at `id` bring this.
+    /// From now on polls of `id` bring this.
     pub fn say(&self, id: &str, answer: Answer) {
         self.answers.lock().unwrap().insert(id.to_owned(), answer);
     }
@@ -190,7 +190,7 @@ impl Scripted {
         self.answers.lock().unwrap().remove(id);
     }
 
-    /// From now on every look brings this error.
+    /// From now on every poll brings this error.
     pub fn fail_all(&self, error: &Error) {
         for answer in self.answers.lock().unwrap().values_mut() {
             *answer = Err(error.clone());
@@ -202,12 +202,12 @@ impl Scripted {
         *self.proof.lock().unwrap() = proof;
     }
 
-    /// How many connections were looked at so far.
-    pub fn looks(&self) -> usize {
-        self.looks.load(Ordering::SeqCst)
+    /// How many connections were polled so far.
+    pub fn polls(&self) -> usize {
+        self.polls.load(Ordering::SeqCst)
     }
 
-    /// From now on looks at several show everything there is.
+    /// From now on polls of several show everything there is.
     pub fn show_all(&self) {
         self.shows_all.store(true, Ordering::SeqCst);
     }
@@ -222,11 +222,11 @@ impl Scripted {
         self.targets.lock().unwrap().clone()
     }
 
-    /// The longest time between two looks at one of these since the last question, or without a look until now; of a
+    /// The longest time between two polls of one of these since the last question, or without a poll until now; of a
     /// cloud with an account.
     pub fn longest(&self, is_asked: impl Fn(&str) -> bool) -> Duration {
-        let mut looked = self.account.as_ref().unwrap().looked.lock().unwrap();
-        let asked = looked.iter_mut().filter(|(id, _)| is_asked(id));
+        let mut polled = self.account.as_ref().unwrap().polled.lock().unwrap();
+        let asked = polled.iter_mut().filter(|(id, _)| is_asked(id));
         let gaps = asked.map(|(_, (last, longest))| std::mem::take(longest).max(last.elapsed()));
         gaps.max().unwrap()
     }
@@ -246,12 +246,12 @@ impl Scripted {
             .expect("something was looked at")
     }
 
-    /// Holds looks and lists that begin from now on, until [`Scripted::release`].
+    /// Holds polls and lists that begin from now on, until [`Scripted::release`].
     pub fn hold(&self) {
         self.gate.forget_permits(1000);
     }
 
-    /// Lets held looks end.
+    /// Lets held polls end.
     pub fn release(&self) {
         self.gate.add_permits(1000);
     }
@@ -288,7 +288,7 @@ fn connection(id: &str) -> Connection {
     }
 }
 
-/// What a look sees.
+/// What a poll sees.
 pub fn seen(state: RealizationState, assurance: Assurance, native: &str) -> Answer {
     Ok(Sighting {
         state,
@@ -426,11 +426,11 @@ impl Dialect for Scripted {
         Ok(self.written(id.to_owned(), None))
     }
 
-    async fn look(&self, targets: &[Target], _: &Call) -> Vec<Result<Sighting>> {
-        self.looks.fetch_add(targets.len(), Ordering::SeqCst);
+    async fn poll(&self, targets: &[Target], _: &Call) -> Vec<Result<Sighting>> {
+        self.polls.fetch_add(targets.len(), Ordering::SeqCst);
         self.batches.fetch_add(1, Ordering::SeqCst);
         self.targets.lock().unwrap().extend_from_slice(targets);
-        // What is true when the look begins is what it brings, however long it takes.
+        // What is true when the poll begins is what it brings, however long it takes.
         let mut answers: Vec<Answer> = targets
             .iter()
             .map(|target| {
@@ -461,7 +461,7 @@ impl Dialect for Scripted {
         answers
     }
 
-    async fn look_around(
+    async fn poll_around(
         &self,
         targets: &[Target],
         call: &Call,
@@ -469,7 +469,7 @@ impl Dialect for Scripted {
     ) -> Option<Vec<String>> {
         let shows_all = self.shows_all.load(Ordering::SeqCst) && targets.len() > 1;
         let all = shows_all.then(|| self.answers.lock().unwrap().keys().cloned().collect());
-        let seen = self.look(targets, call).await;
+        let seen = self.poll(targets, call).await;
         for (place, seen) in seen.into_iter().enumerate() {
             tell(place, seen);
         }

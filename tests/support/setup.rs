@@ -6,7 +6,7 @@ use isthmus::{
         dialect::Dialect,
         error::Error,
         gateway::Gateway,
-        realizations::{LookRequest, Standing, WatchManyRequest, WatchRequest},
+        realizations::{CurrentStatus, PollRequest, WatchManyRequest, WatchRequest},
         settings::BackendSettings,
         store::Store,
         watch::{
@@ -114,20 +114,20 @@ impl Setup {
         self.open(request).await
     }
 
-    pub async fn look(
+    pub async fn poll(
         &self,
         id: &str,
         tunnel: bool,
         elsewhere: &[String],
-    ) -> Result<Standing, Error> {
-        let request = LookRequest {
+    ) -> Result<CurrentStatus, Error> {
+        let request = PollRequest {
             name: self.name(id),
             include_tunnel: tunnel,
             write_token: String::new(),
             upstream_request_ids: elsewhere.to_vec(),
         };
         self.gateway
-            .look_now(&request, Instant::now() + 5 * SECOND)
+            .poll_now(&request, Instant::now() + 5 * SECOND)
             .await
     }
 
@@ -178,7 +178,7 @@ pub async fn next_state(watch: &mut Watch) -> WatchEvent {
 
 pub fn state(event: &WatchEvent) -> State {
     match &event.kind {
-        EventKind::Snapshot(entry, _) | EventKind::Change(entry) => entry.view.state,
+        EventKind::Snapshot(entry, _) | EventKind::Change(entry) => entry.status.state,
         EventKind::Heartbeat(_) => panic!("a heartbeat has no state"),
     }
 }

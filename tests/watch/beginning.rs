@@ -36,7 +36,7 @@ async fn an_unreachable_cloud_is_a_snapshot_of_unknown_and_not_an_error() {
         panic!("a snapshot")
     };
     assert_eq!(
-        (entry.view.state, entry.view.assurance, *stale),
+        (entry.status.state, entry.status.assurance, *stale),
         (State::Unknown, Assurance::None, true)
     );
     assert_eq!(entry.observe_time, None);
@@ -71,9 +71,9 @@ async fn sequences_grow_and_times_do_not_go_back() {
         let (EventKind::Snapshot(entry, _) | EventKind::Change(entry)) = &event.kind else {
             panic!()
         };
-        assert!(entry.sequence > last.0);
+        assert!(entry.revision > last.0);
         assert!(entry.observe_time >= last.1);
-        last = (entry.sequence, entry.observe_time);
+        last = (entry.revision, entry.observe_time);
         setup
             .cloud
             .say("1", if round % 2 == 0 { active() } else { realized() });

@@ -15,15 +15,15 @@ use isthmus::{
 use std::time::Duration;
 
 #[tokio::test(start_paused = true)]
-async fn a_look_that_began_before_the_write_was_done_decides_nothing() {
+async fn a_poll_that_began_before_the_write_was_done_decides_nothing() {
     let setup = Setup::new();
     setup.cloud.say("1", realized());
     let mut bystander = setup.watch("1", None).await;
     next(&mut bystander).await;
-    // A look is under way, and will bring what was true before the write.
+    // A poll is under way, and will bring what was true before the write.
     setup.cloud.hold();
-    let looks = setup.cloud.looks();
-    while setup.cloud.looks() == looks {
+    let polls = setup.cloud.polls();
+    while setup.cloud.polls() == polls {
         tokio::time::advance(SECOND).await;
         tokio::task::yield_now().await;
     }

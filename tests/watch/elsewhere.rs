@@ -77,8 +77,8 @@ async fn who_names_ids_that_mean_nothing_disturbs_nobody() {
         assert_eq!(next(&mut junk).await.outcome, None);
     }
     drop((junk, other));
-    let looked = setup.look("1", false, &[]).await;
-    assert_eq!(looked.unwrap().observation.view.state, State::Realized);
+    let polled = setup.poll("1", false, &[]).await;
+    assert_eq!(polled.unwrap().observation.status.state, State::Realized);
     assert_eq!(setup.cloud.last_target().elsewhere, Vec::<String>::new());
 }
 
@@ -88,15 +88,15 @@ async fn an_answer_about_a_write_made_elsewhere_speaks_for_it() {
     setup.cloud.say("1", realized());
     setup.cloud.say_of_write("theirs", in_progress());
     let theirs = ["theirs".to_owned()];
-    let look = async || {
-        let looked = setup.look("1", false, &theirs).await;
-        looked.unwrap().observation
+    let poll = async || {
+        let polled = setup.poll("1", false, &theirs).await;
+        polled.unwrap().observation
     };
-    assert_eq!(look().await.view.state, State::InProgress);
+    assert_eq!(poll().await.status.state, State::InProgress);
     setup.cloud.say_of_write("theirs", realized());
-    let seen = look().await;
+    let seen = poll().await;
     assert_eq!(
-        (seen.view.state, &seen.view.request_ids[..]),
+        (seen.status.state, &seen.status.request_ids[..]),
         (State::Realized, &theirs[..])
     );
     let waited = setup.gateway.wait(
@@ -108,7 +108,7 @@ async fn an_answer_about_a_write_made_elsewhere_speaks_for_it() {
     );
     let waited = waited.await.unwrap();
     assert_eq!(waited.outcome, Some(Outcome::Succeeded(None)));
-    assert_eq!(waited.observation.view.request_ids, theirs);
+    assert_eq!(waited.observation.status.request_ids, theirs);
 }
 
 #[tokio::test(start_paused = true)]

@@ -53,7 +53,7 @@ async fn a_wait_answers_the_outcome_or_where_it_stands_when_time_is_up() {
         .await
         .unwrap();
     assert_eq!(
-        (waited.observation.view.state, waited.outcome),
+        (waited.observation.status.state, waited.outcome),
         (State::InProgress, None)
     );
     setup.cloud.say(&id, realized());
@@ -72,19 +72,19 @@ async fn a_wait_answers_the_outcome_or_where_it_stands_when_time_is_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_look_now_is_of_now() {
+async fn a_poll_now_is_of_now() {
     let setup = Setup::new();
     setup.cloud.say("1", active());
-    let standing = setup.look("1", true, &[]).await.unwrap();
-    assert_eq!(standing.observation.view.state, State::Active);
+    let standing = setup.poll("1", true, &[]).await.unwrap();
+    assert_eq!(standing.observation.status.state, State::Active);
     assert!(setup.cloud.last_target().want_tunnel);
     setup.cloud.say("1", failed());
-    let standing = setup.look("1", false, &[]).await.unwrap();
-    assert_eq!(standing.observation.view.state, State::Failed);
+    let standing = setup.poll("1", false, &[]).await.unwrap();
+    assert_eq!(standing.observation.status.state, State::Failed);
     setup.cloud.say("1", Err(outage()));
-    let error = setup.look("1", false, &[]).await.unwrap_err();
+    let error = setup.poll("1", false, &[]).await.unwrap_err();
     assert_eq!(error.reason, ErrorReason::UpstreamUnreachable);
-    let error = setup.look("none", false, &[]).await.unwrap_err();
+    let error = setup.poll("none", false, &[]).await.unwrap_err();
     assert_eq!(error.reason, ErrorReason::ConnectionNotFound);
 }
 
@@ -96,5 +96,5 @@ async fn what_is_intended_is_told_with_what_is() {
     let EventKind::Snapshot(entry, _) = next(&mut watch).await.kind else {
         panic!()
     };
-    assert_eq!(entry.view.intent, Intent::Enabled);
+    assert_eq!(entry.status.intent, Intent::Enabled);
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 #[tokio::test(start_paused = true)]
 async fn two_hundred_watchers_cost_the_cloud_no_more_than_one() {
-    async fn looks_in_a_minute(watchers: usize) -> usize {
+    async fn polls_in_a_minute(watchers: usize) -> usize {
         let setup = Setup::new();
         let (id, token) = setup.create().await;
         let mut watches = Vec::new();
@@ -30,10 +30,10 @@ async fn two_hundred_watchers_cost_the_cloud_no_more_than_one() {
             watches.push(setup.gateway.watch(request).await.unwrap());
         }
         tokio::time::sleep(60 * SECOND).await;
-        setup.cloud.looks()
+        setup.cloud.polls()
     }
-    let one = looks_in_a_minute(1).await;
-    let many = looks_in_a_minute(200).await;
+    let one = polls_in_a_minute(1).await;
+    let many = polls_in_a_minute(200).await;
     assert!(one >= 25, "{one} looks");
     assert!(
         many <= one + 3,
@@ -71,9 +71,9 @@ async fn with_no_watcher_left_the_cloud_is_not_asked() {
     let setup = Setup::new();
     setup.cloud.say("1", active());
     drop(setup.watch("1", None).await);
-    let looks = setup.cloud.looks();
+    let polls = setup.cloud.polls();
     tokio::time::sleep(600 * SECOND).await;
-    assert!(setup.cloud.looks() <= looks + 1);
+    assert!(setup.cloud.polls() <= polls + 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -32,7 +32,7 @@ async fn a_watch_over_many_lists_then_syncs_then_changes() {
     assert_eq!((first.snapshots.len(), first.synced), (3, true));
     let unseen = &first.snapshots[0];
     assert_eq!(
-        (unseen.view.state, unseen.view.assurance),
+        (unseen.status.state, unseen.status.assurance),
         (State::Unknown, Assurance::None)
     );
     assert_eq!(unseen.observe_time, None);
@@ -44,7 +44,7 @@ async fn a_watch_over_many_lists_then_syncs_then_changes() {
             event
                 .changes
                 .iter()
-                .map(|(entry, _)| (entry.name.id.to_string(), entry.view.state)),
+                .map(|(entry, _)| (entry.name.id.to_string(), entry.status.state)),
         );
     }
     told.sort_by(|a, b| a.0.cmp(&b.0));
@@ -79,7 +79,7 @@ async fn a_watch_over_many_does_not_begin_with_what_was_removed() {
     let told: Vec<_> = first
         .snapshots
         .iter()
-        .map(|entry| (&*entry.name.id, entry.view.state))
+        .map(|entry| (&*entry.name.id, entry.status.state))
         .collect();
     assert_eq!(told, [("2", State::Deleting), ("3", State::Unknown)]);
 }
@@ -100,15 +100,15 @@ async fn what_comes_together_from_ten_thousand_connections_is_packed() {
         seen += next_many(&mut watch).await.changes.len();
     }
     say(active);
-    // Longer than it takes to look at all, and nobody reads meanwhile.
+    // Longer than it takes to poll all, and nobody reads meanwhile.
     tokio::time::sleep(45 * SECOND).await;
     let (mut messages, mut told) = (0, Vec::new());
     while told.len() < CONNECTIONS {
         let event = next_many(&mut watch).await;
         messages += 1;
         for (entry, left_out) in event.changes {
-            assert_eq!((entry.view.state, left_out), (State::Active, 0));
-            told.push((entry.sequence, entry.name.id.to_string()));
+            assert_eq!((entry.status.state, left_out), (State::Active, 0));
+            told.push((entry.revision, entry.name.id.to_string()));
         }
     }
     assert!(messages <= CONNECTIONS / 256 + 1, "{messages} messages");
@@ -198,7 +198,7 @@ async fn a_watch_over_many_resumes_without_gap_or_repeat() {
     let mut resumed = setup.gateway.watch_many(request).await.unwrap();
     let event = next_many(&mut resumed).await;
     assert!(event.snapshots.is_empty());
-    assert_eq!(event.changes[0].0.view.state, State::Failed);
+    assert_eq!(event.changes[0].0.status.state, State::Failed);
 }
 
 #[tokio::test(start_paused = true)]
@@ -221,7 +221,7 @@ async fn a_watch_over_many_is_not_stale_because_the_clock_on_the_wall_jumps() {
         assert!(!pulse.stale, "{pulse:?}");
         assert!(pulse.interval > Duration::ZERO, "{pulse:?}");
     }
-    // It is looked at no more, and that shows whatever the clock says.
+    // It is polled no more, and that shows whatever the clock says.
     setup.cloud.hold();
     let mut stale = false;
     for _ in 0..20 {

@@ -26,7 +26,7 @@ async fn a_success_is_told_once_with_its_evidence_and_ends_the_watch() {
         panic!()
     };
     assert_eq!(
-        (entry.view.state, entry.view.nodes.len()),
+        (entry.status.state, entry.status.nodes.len()),
         (State::InProgress, 2)
     );
     setup.cloud.say(&id, realized());
@@ -34,8 +34,8 @@ async fn a_success_is_told_once_with_its_evidence_and_ends_the_watch() {
     let EventKind::Change(entry) = &last.kind else {
         panic!()
     };
-    assert_eq!(entry.view.native_state, "in_sync");
-    assert_eq!(entry.view.request_ids, ["r-1"]);
+    assert_eq!(entry.status.native_state, "in_sync");
+    assert_eq!(entry.status.request_ids, ["r-1"]);
     assert!(is_success(&last));
     assert!(watch.next().await.is_none());
 }

@@ -73,8 +73,8 @@ async fn a_bystander_does_not_make_a_position_forgotten() {
     let position = next(&mut watch).await.resume_token();
     drop(watch);
     setup.cloud.say("1", gone());
-    let looked = setup.look("1", false, &[]).await;
-    assert_eq!(looked.unwrap_err().reason, ErrorReason::ConnectionNotFound);
+    let polled = setup.poll("1", false, &[]).await;
+    assert_eq!(polled.unwrap_err().reason, ErrorReason::ConnectionNotFound);
     let mut resumed = setup.resume("1", position).await.unwrap();
     assert_eq!(state(&next_state(&mut resumed).await), State::Deleted);
 }

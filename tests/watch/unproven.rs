@@ -81,7 +81,7 @@ async fn with_its_token_an_update_that_nobody_can_prove_ends_undetermined() {
         assert_eq!(reason.unwrap().code, codes::ASSUMED_AFTER_QUIET_TIME);
         // What the cloud says is told to everybody alike; only the outcome differs.
         assert_eq!(
-            (evidence.view.state, evidence.view.assurance),
+            (evidence.status.state, evidence.status.assurance),
             (State::Active, Assurance::IntentStored)
         );
         assert!(watch.next().await.is_none());

@@ -22,7 +22,7 @@ pub const OPENSTACK: &str = "openstack-demo";
 /// A pre-shared key that protects nothing.
 pub const PSK: &str = "not-a-secret-only-a-demo";
 
-/// How often the demo looks. A cloud in earnest is looked at less often.
+/// How often the demo polls. A cloud in earnest is polled less often.
 const POLL: PollSettings = PollSettings {
     fresh: Duration::from_millis(500),
     stable: Duration::from_secs(2),

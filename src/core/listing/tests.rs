@@ -28,7 +28,7 @@ pub(in crate::core) struct Rows {
     rows: Mutex<BTreeMap<String, Connection>>,
     most: usize,
     pub(in crate::core) is_down: Mutex<bool>,
-    /// How long a list or a look takes; beyond its deadline it fails.
+    /// How long a list or a poll takes; beyond its deadline it fails.
     pub(in crate::core) takes: Mutex<Duration>,
     lists: AtomicUsize,
 }
@@ -148,9 +148,9 @@ impl Dialect for Rows {
         Err(down())
     }
 
-    async fn look(&self, targets: &[Target], call: &Call) -> Vec<Result<Sighting>> {
+    async fn poll(&self, targets: &[Target], call: &Call) -> Vec<Result<Sighting>> {
         let answers = self.answers(call).await;
-        let look = |target: &Target| {
+        let poll = |target: &Target| {
             let state = match self.rows().contains_key(&target.id) {
                 true => RealizationState::Active,
                 false => RealizationState::Deleted,
@@ -161,7 +161,7 @@ impl Dialect for Rows {
                 ..Sighting::default()
             })
         };
-        targets.iter().map(look).collect()
+        targets.iter().map(poll).collect()
     }
 }
 
@@ -266,7 +266,7 @@ proptest! {
             }
             let order: Order = order.parse().unwrap();
             for pair in found.windows(2) {
-                let [one, other] = [&pair[0], &pair[1]].map(|(name, row)| Place::of(name, row));
+                let [one, other] = [&pair[0], &pair[1]].map(|(name, row)| SortPosition::of(name, row));
                 assert_eq!(order.compare(one, other), Ordering::Less, "{one:?} {other:?}");
             }
             let found: Vec<String> = found.into_iter().map(|(_, row)| row.id).collect();

@@ -4,12 +4,12 @@
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How long what a look told of `admin_enabled` is passed on to save the next looks a request.
+/// How long what a poll told of `admin_enabled` is passed on to save the next polls a request.
 const ADMIN_STATE_FRESH: Duration = Duration::from_secs(60);
-/// And for how many looks at a connection at rest, if that is longer, however late the budget lets them be: where
-/// there are many connections each is looked at every few minutes only, and a second request each time would be half
+/// And for how many polls of a connection at rest, if that is longer, however late the budget lets them be: where
+/// there are many connections each is polled every few minutes only, and a second request each time would be half
 /// of all requests.
-const ADMIN_STATE_LOOKS: u64 = 6;
+const ADMIN_STATE_POLLS: u64 = 6;
 
 /// Whether a connection is switched on, as a poll told.
 #[derive(Debug, Clone, Copy)]
@@ -30,10 +30,10 @@ impl AdminState {
         number: u64,
         seen: Instant,
     ) -> AdminState {
-        // Those who were first looked at together must not go on asking together.
+        // Those who were first polled together must not go on asking together.
         let polls = match number {
-            1 => fastrand::u64(1..=ADMIN_STATE_LOOKS),
-            _ => ADMIN_STATE_LOOKS,
+            1 => fastrand::u64(1..=ADMIN_STATE_POLLS),
+            _ => ADMIN_STATE_POLLS,
         };
         let again = number + polls;
         known

@@ -9,16 +9,16 @@ use crate::{
         settings::PollSettings,
         watch::{
             judge::{Terms, Verdict, judge},
-            knowledge::{Knowledge, Look},
-            status::View,
+            knowledge::{Knowledge, PollResult},
+            status::ConnectionStatus,
         },
     },
     model::{RealizationState as State, Reason, codes},
 };
 
-/// The most ids of one request, and of one look.
+/// The most ids of one request, and of one poll.
 pub const MAX_REQUEST_IDS: usize = 4;
-/// The most ids of one connection that can be waited for at the same time; they take turns in looks.
+/// The most ids of one connection that can be waited for at the same time; they take turns in polls.
 pub const MAX_AWAITED: usize = 16;
 
 /// The writes to one connection that somebody waits for.
@@ -65,7 +65,7 @@ impl Elsewhere {
         });
     }
 
-    /// Which the next look asks about.
+    /// Which the next poll asks about.
     pub fn take_turn(&mut self) -> Vec<String> {
         let turn = self.awaited.len().min(MAX_REQUEST_IDS);
         let ids = self.awaited[..turn].iter();
@@ -74,9 +74,9 @@ impl Elsewhere {
         ids
     }
 
-    /// Takes in what a look brought of them.
-    pub fn looked(&mut self, look: &Look, settings: &PollSettings) {
-        let Ok(sighting) = &look.result else {
+    /// Takes in what a poll brought of them.
+    pub fn apply_poll(&mut self, poll: &PollResult, settings: &PollSettings) {
+        let Ok(sighting) = &poll.result else {
             return;
         };
         for (id, seen) in &sighting.elsewhere {
@@ -86,19 +86,19 @@ impl Elsewhere {
             let mut seen = seen.clone();
             seen.admin_enabled = sighting.admin_enabled;
             seen.request_ids = vec![id.clone()];
-            let look = Look {
+            let poll = PollResult {
                 result: Ok(seen),
-                ..look.clone()
+                ..poll.clone()
             };
-            awaited.knowledge.looked(&look, settings);
+            awaited.knowledge.apply_poll(&poll, settings);
         }
     }
 
     /// What the cloud says of these writes for whoever waits for them, beside what is said of the connection.
     pub fn judge(&self, request_ids: &[String], terms: Terms, mut verdict: Verdict) -> Verdict {
         for id in request_ids {
-            let said = match self.view(id) {
-                Some(view) => judge(view, terms),
+            let said = match self.status(id) {
+                Some(status) => judge(status, terms),
                 None => Verdict::GoesOn,
             };
             verdict = verdict.and(said);
@@ -108,18 +108,18 @@ impl Elsewhere {
 
     /// What is said of the connection, for whoever asks about these writes: where one of them is not in place yet,
     /// how far that one is.
-    pub fn overlay(&self, request_ids: &[String], view: &View) -> View {
-        let mut overlaid = view.clone();
+    pub fn overlay(&self, request_ids: &[String], status: &ConnectionStatus) -> ConnectionStatus {
+        let mut overlaid = status.clone();
         for id in request_ids {
-            match self.view(id) {
+            match self.status(id) {
                 Some(seen) if in_place(seen.state) => {
                     if in_place(overlaid.state) && !overlaid.request_ids.contains(id) {
                         overlaid.request_ids.push(id.clone());
                     }
                 }
                 Some(seen) => {
-                    overlaid = View {
-                        writes: view.writes,
+                    overlaid = ConnectionStatus {
+                        writes: status.writes,
                         ..seen.clone()
                     };
                     if seen.state == State::Failed {
@@ -128,11 +128,11 @@ impl Elsewhere {
                 }
                 None => {
                     let sentence = format!("the cloud was not asked about `{id}` yet");
-                    overlaid = View {
+                    overlaid = ConnectionStatus {
                         reason: Some(Reason::new(codes::AWAITING_PROOF, sentence)),
-                        writes: view.writes,
-                        intent: view.intent,
-                        ..View::default()
+                        writes: status.writes,
+                        intent: status.intent,
+                        ..ConnectionStatus::default()
                     };
                 }
             }
@@ -140,9 +140,11 @@ impl Elsewhere {
         overlaid
     }
 
-    fn view(&self, request_id: &str) -> Option<&View> {
+    fn status(&self, request_id: &str) -> Option<&ConnectionStatus> {
         let mut all = self.awaited.iter();
-        all.find(|it| it.request_id == request_id)?.knowledge.view()
+        all.find(|it| it.request_id == request_id)?
+            .knowledge
+            .status()
     }
 }
 
@@ -164,7 +166,7 @@ mod tests {
         names.iter().map(|name| (*name).to_owned()).collect()
     }
 
-    fn look(second: u64, seen: &[(&str, State)]) -> Look {
+    fn poll(second: u64, seen: &[(&str, State)]) -> PollResult {
         let at = Instant::now() + Duration::from_secs(second);
         let elsewhere = seen.iter().map(|(id, state)| {
             let sighting = Sighting {
@@ -174,7 +176,7 @@ mod tests {
             };
             ((*id).to_owned(), sighting)
         });
-        Look {
+        PollResult {
             begun: at,
             ended: at,
             after_writes: 0,
@@ -202,12 +204,12 @@ mod tests {
             elsewhere.judge(&both, TERMS, Verdict::Success(None)) == Verdict::Success(None)
         };
         assert!(!judged(&elsewhere), "nobody has looked");
-        elsewhere.looked(&look(1, &[("a", State::Realized)]), &settings);
+        elsewhere.apply_poll(&poll(1, &[("a", State::Realized)]), &settings);
         assert!(!judged(&elsewhere), "of one of them");
         let late = [("a", State::Realized), ("b", State::InProgress)];
-        elsewhere.looked(&look(2, &late), &settings);
+        elsewhere.apply_poll(&poll(2, &late), &settings);
         assert!(!judged(&elsewhere), "one is on its way");
-        elsewhere.looked(&look(3, &[("b", State::Realized)]), &settings);
+        elsewhere.apply_poll(&poll(3, &[("b", State::Realized)]), &settings);
         assert!(judged(&elsewhere));
         let unproven = elsewhere.judge(&both, TERMS, Verdict::GoesOn);
         assert_eq!(
@@ -227,9 +229,9 @@ mod tests {
             let verdict = elsewhere.judge(&one, TERMS, Verdict::Success(None));
             matches!(verdict, Verdict::Failure(_))
         };
-        elsewhere.looked(&look(1, &[("a", State::Failed)]), &settings);
+        elsewhere.apply_poll(&poll(1, &[("a", State::Failed)]), &settings);
         assert!(!fails(&elsewhere));
-        elsewhere.looked(&look(12, &[("a", State::Failed)]), &settings);
+        elsewhere.apply_poll(&poll(12, &[("a", State::Failed)]), &settings);
         assert!(fails(&elsewhere));
     }
 
@@ -259,15 +261,15 @@ mod tests {
         let mut elsewhere = Elsewhere::default();
         let both = ids(&["a", "b"]);
         assert!(elsewhere.await_all(&both));
-        let realized = View {
+        let realized = ConnectionStatus {
             state: State::Realized,
-            ..View::default()
+            ..ConnectionStatus::default()
         };
         assert_eq!(elsewhere.overlay(&both, &realized).state, State::Unknown);
         let seen = [("a", State::Realized), ("b", State::InProgress)];
-        elsewhere.looked(&look(1, &seen), &settings);
+        elsewhere.apply_poll(&poll(1, &seen), &settings);
         assert_eq!(elsewhere.overlay(&both, &realized).state, State::InProgress);
-        elsewhere.looked(&look(2, &[("b", State::Realized)]), &settings);
+        elsewhere.apply_poll(&poll(2, &[("b", State::Realized)]), &settings);
         let said = elsewhere.overlay(&both, &realized);
         assert_eq!((said.state, said.request_ids), (State::Realized, both));
     }

@@ -32,9 +32,9 @@ use tokio::{
 /// How long it takes at most until a connection that somebody else made joins the watches over all, where the stable
 /// interval is longer.
 const JOINED: Duration = Duration::from_secs(60);
-/// After which part of that time the connections are listed again. The rest is for the list and for a first look.
+/// After which part of that time the connections are listed again. The rest is for the list and for a first poll.
 const RELIST: f64 = 0.8;
-/// Over which part of it the first looks at what a list brings are spread.
+/// Over which part of it the first polls of what a list brings are spread.
 const SPREAD: f64 = 0.05;
 /// For how long the longest interval of all connections is passed on.
 const SURVEY: Duration = Duration::from_secs(1);
@@ -62,8 +62,8 @@ pub struct Inventory {
 struct Listed {
     begun: Instant,
     ended: Instant,
-    /// It came with looks, as everything is shown to whoever looks at several.
-    by_looks: bool,
+    /// It came with polls, as everything is shown to whoever polls several.
+    by_polls: bool,
     result: Result<()>,
 }
 
@@ -104,12 +104,12 @@ impl Whole {
 
 /// Keeps a whole backend being polled for as long as it is held.
 #[derive(Debug)]
-pub struct WatchingWhole {
+pub struct WatchingAll {
     inventory: Arc<Inventory>,
     interest: Interest,
 }
 
-impl Drop for WatchingWhole {
+impl Drop for WatchingAll {
     fn drop(&mut self) {
         lock(&self.inventory.whole).change(|all| all.remove(self.interest));
     }
@@ -140,24 +140,25 @@ impl Inventory {
         let all = self.names.all();
         let there = lock(&self.there);
         let all = all.into_iter().map(|subject| {
-            let said = subject.last_or_unseen();
+            let said = subject.latest();
             (subject, said)
         });
         all.filter(|(subject, said)| {
-            let view = &said.view;
-            let removed = view.intent == Intent::Deleted || view.state == RealizationState::Deleted;
-            let known = view.assurance > Assurance::None;
+            let status = &said.status;
+            let removed =
+                status.intent == Intent::Deleted || status.state == RealizationState::Deleted;
+            let known = status.assurance > Assurance::None;
             there.contains(&subject.name().id) || (known && !removed)
         })
         .collect()
     }
 
-    /// How many connections are being watched, and the longest interval at which one of them is looked at.
+    /// How many connections are being watched, and the longest interval at which one of them is polled.
     pub fn watched(&self) -> (usize, Duration) {
         self.names.watched()
     }
 
-    /// The longest interval at which a watched connection is looked at, as of a moment ago: every heartbeat of every
+    /// The longest interval at which a watched connection is polled, as of a moment ago: every heartbeat of every
     /// watch over all asks for it, and must not cost a walk over all connections.
     pub fn longest_interval(&self) -> Duration {
         let mut surveyed = lock(&self.surveyed);
@@ -207,20 +208,20 @@ impl Inventory {
         *lock(&self.listed) = Some(Listed {
             begun,
             ended: Instant::now(),
-            by_looks: false,
+            by_polls: false,
             result: result.clone(),
         });
         result
     }
 
-    /// Takes in what a look showed of all connections, for the watches over all, if there are any.
+    /// Takes in what a poll showed of all connections, for the watches over all, if there are any.
     pub fn shown_all(&self, ids: Vec<String>, begun: Instant, ended: Instant) {
         if self.is_watched() {
             self.take_in(ids);
             *lock(&self.listed) = Some(Listed {
                 begun,
                 ended,
-                by_looks: true,
+                by_polls: true,
                 result: Ok(()),
             });
         }
@@ -247,7 +248,7 @@ impl Inventory {
             .then(|| last + self.joined_within().mul_f64(RELIST))
     }
 
-    /// Lists the connections for those that somebody else made, or looks at one where looks show them all.
+    /// Lists the connections for those that somebody else made, or polls one where polls show them all.
     pub async fn list_again(&self) {
         if let Some(any) = self.shown_all_by() {
             self.timetable.poll_now(&any);
@@ -259,11 +260,11 @@ impl Inventory {
         }
     }
 
-    /// A connection at which a look, together with those that come along, will show which there are.
+    /// A connection at which a poll, together with those that come along, will show which there are.
     fn shown_all_by(&self) -> Option<Arc<Subject>> {
         let listed = lock(&self.listed);
-        let last = listed.as_ref().filter(|last| last.by_looks)?;
-        // If the last looks did not show it after all, a list does.
+        let last = listed.as_ref().filter(|last| last.by_polls)?;
+        // If the last polls did not show it after all, a list does.
         if last.begun.elapsed() >= self.joined_within() {
             return None;
         }
@@ -283,16 +284,16 @@ impl Inventory {
 /// The watches over all.
 impl Inventory {
     /// Has every connection of the backend polled for as long as the answer is held.
-    pub fn watch(self: &Arc<Self>, tunnel: bool) -> WatchingWhole {
+    pub fn watch(self: &Arc<Self>, tunnel: bool) -> WatchingAll {
         let interest = Interest {
             tunnel,
             outcome: false,
         };
         lock(&self.whole).change(|all| all.add(interest));
-        // A thousand connections must not be looked at in the same instant.
+        // A thousand connections must not be polled in the same instant.
         self.hold_all(self.backend.settings().poll.stable);
         self.timetable.wake.notify_one();
-        WatchingWhole {
+        WatchingAll {
             inventory: Arc::clone(self),
             interest,
         }
@@ -312,7 +313,7 @@ impl Inventory {
         }
     }
 
-    /// Takes every connection that is there into the watches over all, if there are any. The first looks are spread
+    /// Takes every connection that is there into the watches over all, if there are any. The first polls are spread
     /// over `spread`.
     fn hold_all(&self, spread: Duration) {
         let mut fresh = self.existing();
@@ -332,7 +333,7 @@ impl Inventory {
 
     /// Takes a connection that is certainly gone out of the watches over all: there is nothing more to say of it. If
     /// it is listed again, it joins again. Whoever watches the connection itself goes on.
-    pub fn let_go(&self, subject: &Subject) {
+    pub fn release(&self, subject: &Subject) {
         let mut whole = lock(&self.whole);
         // Not if it was written meanwhile.
         if subject.is_gone() {

@@ -1,7 +1,7 @@
 //! Whether what is known ends a watch. One pure function; the table in its tests is the specification.
 
 use crate::{
-    core::watch::status::View,
+    core::watch::status::ConnectionStatus,
     model::{Assurance, Goal, Intent, RealizationState as State, Reason, codes},
 };
 
@@ -18,7 +18,7 @@ pub struct Terms {
     pub wanted: Option<Intent>,
 }
 
-/// What a look means for a watch.
+/// What a poll means for a watch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// Not decided.
@@ -53,51 +53,51 @@ impl Verdict {
 /// What was seen before the write was done decides nothing. If a newer write through this gateway has
 /// followed, it contains this one, and what the newer one wants counts. A watch that is bound to no write asks
 /// about the connection as it is, so that it does not matter to it which write the cloud speaks of.
-pub fn judge_bound(view: &View, mut terms: Terms, write: u64) -> Verdict {
-    if view.writes < write {
+pub fn judge_bound(status: &ConnectionStatus, mut terms: Terms, write: u64) -> Verdict {
+    if status.writes < write {
         return Verdict::GoesOn;
     }
-    if view.writes > write {
+    if status.writes > write {
         terms.wanted = None;
     }
     terms.accept_assumed |= write == 0;
-    judge(view, terms)
+    judge(status, terms)
 }
 
 /// Judges what is known. A function of (state, assurance, intent, goal), never of the state alone.
 ///
-/// Failures count only once confirmed: the same bad news from two looks `confirm_failure` apart.
-pub fn judge(view: &View, terms: Terms) -> Verdict {
+/// Failures count only once confirmed: the same bad news from two polls `confirm_failure` apart.
+pub fn judge(status: &ConnectionStatus, terms: Terms) -> Verdict {
     if terms.goal == Goal::Gone {
-        return gone(view);
+        return gone(status);
     }
-    if view.intent == Intent::Deleted {
+    if status.intent == Intent::Deleted {
         // Our own delete overtook what the watch waits for. Nothing to confirm: we know it ourselves.
         return Verdict::Failure(Reason::new(
             codes::SUPERSEDED,
             "a later delete through this gateway removes the connection",
         ));
     }
-    if view.intent == Intent::Disabled && terms.wanted == Some(Intent::Enabled) {
-        return confirmed(view, || {
+    if status.intent == Intent::Disabled && terms.wanted == Some(Intent::Enabled) {
+        return confirmed(status, || {
             Reason::new(
                 codes::SUPERSEDED,
                 "somebody switched the connection off after this write",
             )
         });
     }
-    match view.state {
-        State::Realized | State::Active | State::Degraded | State::Down => reached(view, terms),
-        State::Partial if terms.accept_partial && terms.goal == Goal::Config => success(view),
-        State::Disabled if view.intent == Intent::Disabled => match terms.goal {
-            Goal::Config => success(view),
+    match status.state {
+        State::Realized | State::Active | State::Degraded | State::Down => reached(status, terms),
+        State::Partial if terms.accept_partial && terms.goal == Goal::Config => success(status),
+        State::Disabled if status.intent == Intent::Disabled => match terms.goal {
+            Goal::Config => success(status),
             _ => Verdict::GoesOn,
         },
-        State::Failed | State::Disabled => confirmed(view, || failure_reason(view)),
-        State::Deleting => confirmed(view, || {
+        State::Failed | State::Disabled => confirmed(status, || failure_reason(status)),
+        State::Deleting => confirmed(status, || {
             Reason::new(codes::SUPERSEDED, "somebody is removing the connection")
         }),
-        State::Deleted => confirmed(view, || {
+        State::Deleted => confirmed(status, || {
             Reason::new(
                 codes::VANISHED,
                 "the connection is gone, and not through this gateway",
@@ -110,28 +110,28 @@ pub fn judge(view: &View, terms: Terms) -> Verdict {
 }
 
 /// The delete column: only gone is success; only a failure that is not about belonging ends it otherwise.
-fn gone(view: &View) -> Verdict {
-    match view.state {
-        State::Deleted => success(view),
-        State::Failed if !has_reason(view, codes::ORPHANED) => {
-            confirmed(view, || failure_reason(view))
+fn gone(status: &ConnectionStatus) -> Verdict {
+    match status.state {
+        State::Deleted => success(status),
+        State::Failed if !has_reason(status, codes::ORPHANED) => {
+            confirmed(status, || failure_reason(status))
         }
         _ => Verdict::GoesOn,
     }
 }
 
 /// Whether a configuration in place, with or without a tunnel, is what was waited for.
-fn reached(view: &View, terms: Terms) -> Verdict {
-    let assumption = view.assumption.as_ref();
+fn reached(status: &ConnectionStatus, terms: Terms) -> Verdict {
+    let assumption = status.assumption.as_ref();
     // After a quiet time a stored intent alone reaches CONFIG.
     let stored = terms.goal == Goal::Config && assumption.is_some();
-    if stored || enough(view.state, view.carries(), terms) {
-        return success(view);
+    if stored || enough(status.state, status.carries(), terms) {
+        return success(status);
     }
     match assumption {
-        Some(it) if enough(view.state, it.as_is, terms) => {
+        Some(it) if enough(status.state, it.as_is, terms) => {
             if it.made || terms.accept_assumed {
-                success(view)
+                success(status)
             } else {
                 Verdict::Undetermined(Reason::new(
                     it.reason.code.as_str(),
@@ -157,30 +157,31 @@ fn enough(state: State, assurance: Assurance, terms: Terms) -> bool {
     }
 }
 
-fn success(view: &View) -> Verdict {
-    let assumed = view.assumption.as_ref().map(|it| it.reason.clone());
-    Verdict::Success(assumed.or_else(|| view.reason.clone()))
+fn success(status: &ConnectionStatus) -> Verdict {
+    let assumed = status.assumption.as_ref().map(|it| it.reason.clone());
+    Verdict::Success(assumed.or_else(|| status.reason.clone()))
 }
 
-fn confirmed(view: &View, reason: impl FnOnce() -> Reason) -> Verdict {
-    if view.confirmed {
+fn confirmed(status: &ConnectionStatus, reason: impl FnOnce() -> Reason) -> Verdict {
+    if status.confirmed {
         Verdict::Failure(reason())
     } else {
         Verdict::GoesOn
     }
 }
 
-fn failure_reason(view: &View) -> Reason {
-    view.reason.clone().unwrap_or_else(|| {
+fn failure_reason(status: &ConnectionStatus) -> Reason {
+    status.reason.clone().unwrap_or_else(|| {
         Reason::new(
             codes::UPSTREAM_ERROR,
-            format!("the cloud says `{}`", view.native_state),
+            format!("the cloud says `{}`", status.native_state),
         )
     })
 }
 
-fn has_reason(view: &View, code: &str) -> bool {
-    view.reason
+fn has_reason(status: &ConnectionStatus, code: &str) -> bool {
+    status
+        .reason
         .as_ref()
         .is_some_and(|reason| reason.code == code)
 }
@@ -196,14 +197,20 @@ mod tests {
     const CONFIRMED: bool = true;
     const ONCE: bool = false;
 
-    fn view(state: State, assurance: A, intent: I, confirmed: bool, code: &str) -> View {
-        View {
+    fn status(
+        state: State,
+        assurance: A,
+        intent: I,
+        confirmed: bool,
+        code: &str,
+    ) -> ConnectionStatus {
+        ConnectionStatus {
             state,
             assurance,
             intent,
             confirmed,
             reason: (!code.is_empty()).then(|| Reason::new(code, "")),
-            ..View::default()
+            ..ConnectionStatus::default()
         }
     }
 
@@ -230,25 +237,25 @@ mod tests {
         }
     }
 
-    fn verdicts(view: &View, accept_partial: bool, wanted: Option<I>) -> String {
+    fn verdicts(status: &ConnectionStatus, accept_partial: bool, wanted: Option<I>) -> String {
         verdicts_by(|goal| {
             let terms = Terms {
                 accept_partial,
                 wanted,
                 ..terms(goal)
             };
-            judge(view, terms)
+            judge(status, terms)
         })
     }
 
     #[track_caller]
-    fn check(view: View, expected: &str) {
-        assert_eq!(verdicts(&view, false, None), expected, "{view:?}");
+    fn check(status: ConnectionStatus, expected: &str) {
+        assert_eq!(verdicts(&status, false, None), expected, "{status:?}");
     }
 
     #[track_caller]
-    fn check_partial(view: View, expected: &str) {
-        assert_eq!(verdicts(&view, true, None), expected, "{view:?}");
+    fn check_partial(status: ConnectionStatus, expected: &str) {
+        assert_eq!(verdicts(&status, true, None), expected, "{status:?}");
     }
 
     #[test]
@@ -269,7 +276,7 @@ mod tests {
             ] {
                 for intent in [I::Unknown, I::Enabled, I::Disabled] {
                     for confirmed in [ONCE, CONFIRMED] {
-                        check(view(state, assurance, intent, confirmed, ""), "----");
+                        check(status(state, assurance, intent, confirmed, ""), "----");
                     }
                 }
             }
@@ -278,7 +285,7 @@ mod tests {
 
     #[test]
     fn a_configuration_in_place_reaches_what_its_assurance_carries() {
-        let of = |state, assurance| view(state, assurance, I::Enabled, ONCE, "");
+        let of = |state, assurance| status(state, assurance, I::Enabled, ONCE, "");
         check(of(State::Realized, A::IntentStored), "----");
         check(of(State::Realized, A::ControlPlane), "s---");
         check(of(State::Realized, A::InEffect), "ss--");
@@ -291,7 +298,7 @@ mod tests {
 
     #[test]
     fn down_is_in_effect_where_the_cloud_has_no_finer_word() {
-        let down = |assurance, code| view(State::Down, assurance, I::Enabled, ONCE, code);
+        let down = |assurance, code| status(State::Down, assurance, I::Enabled, ONCE, code);
         check(down(A::ControlPlane, ""), "ss--");
         check(down(A::ControlPlane, codes::IKE_NEGOTIATING), "s---");
         check(down(A::ControlPlane, codes::IKE_DOWN), "s---");
@@ -300,9 +307,9 @@ mod tests {
     }
 
     /// What a quiet time lets assume where the cloud says this: (state, how sure it is of the connection as it is).
-    fn assumed(state: State, as_is: A, made: bool) -> View {
+    fn assumed(state: State, as_is: A, made: bool) -> ConnectionStatus {
         let reason = Reason::new(codes::ASSUMED_AFTER_QUIET_TIME, "");
-        View {
+        ConnectionStatus {
             writes: 7,
             reason: Some(reason.clone()),
             assumption: Some(Assumption {
@@ -310,7 +317,7 @@ mod tests {
                 as_is,
                 made,
             }),
-            ..view(state, A::IntentStored, I::Enabled, ONCE, "")
+            ..status(state, A::IntentStored, I::Enabled, ONCE, "")
         }
     }
 
@@ -325,14 +332,14 @@ mod tests {
             (State::Realized, A::InEffect, "su--", "ss--"),
             (State::Degraded, A::ControlPlane, "s---", "s---"),
         ] {
-            let view = assumed(state, as_is, false);
+            let status = assumed(state, as_is, false);
             let judged = |write, accept_assumed| {
                 verdicts_by(|goal| {
                     let terms = Terms {
                         accept_assumed,
                         ..terms(goal)
                     };
-                    judge_bound(&view, terms, write)
+                    judge_bound(&status, terms, write)
                 })
             };
             assert_eq!(judged(7, false), bound, "{state:?} with the write's token");
@@ -342,7 +349,7 @@ mod tests {
             assert_eq!(judged(0, false), as_it_is, "{state:?} without a token");
         }
         check(
-            view(
+            status(
                 State::Active,
                 A::IntentStored,
                 I::Enabled,
@@ -367,7 +374,7 @@ mod tests {
 
     #[test]
     fn an_error_after_the_quiet_time_fails_as_ever() {
-        let error = |confirmed| View {
+        let error = |confirmed| ConnectionStatus {
             confirmed,
             ..assumed(State::Failed, A::IntentStored, false)
         };
@@ -377,14 +384,14 @@ mod tests {
 
     #[test]
     fn a_success_by_assumption_says_what_it_rests_on() {
-        let off = View {
+        let off = ConnectionStatus {
             intent: I::Disabled,
             reason: Some(Reason::new(codes::ADMIN_DISABLED, "")),
             ..assumed(State::Disabled, A::ControlPlane, false)
         };
-        for view in [off, assumed(State::Down, A::InEffect, false)] {
-            let Verdict::Success(Some(reason)) = judge(&view, terms(G::Config)) else {
-                panic!("{view:?}")
+        for status in [off, assumed(State::Down, A::InEffect, false)] {
+            let Verdict::Success(Some(reason)) = judge(&status, terms(G::Config)) else {
+                panic!("{status:?}")
             };
             assert_eq!(reason.code, codes::ASSUMED_AFTER_QUIET_TIME);
         }
@@ -393,7 +400,7 @@ mod tests {
     #[test]
     fn bad_news_counts_once_confirmed() {
         let bad =
-            |state, confirmed, code| view(state, A::ControlPlane, I::Enabled, confirmed, code);
+            |state, confirmed, code| status(state, A::ControlPlane, I::Enabled, confirmed, code);
         check(bad(State::Failed, ONCE, ""), "----");
         check(bad(State::Failed, CONFIRMED, ""), "ffff");
         check(bad(State::Failed, CONFIRMED, codes::ORPHANED), "fff-");
@@ -415,11 +422,11 @@ mod tests {
     #[test]
     fn switched_off_on_purpose_is_no_failure() {
         let off =
-            |state, assurance| view(state, assurance, I::Disabled, ONCE, codes::ADMIN_DISABLED);
+            |state, assurance| status(state, assurance, I::Disabled, ONCE, codes::ADMIN_DISABLED);
         check(off(State::Disabled, A::ControlPlane), "s---");
         check(off(State::Disabled, A::IntentStored), "s---");
         check(off(State::InProgress, A::TunnelUp), "----");
-        let service_too = view(
+        let service_too = status(
             State::Disabled,
             A::None,
             I::Disabled,
@@ -432,7 +439,7 @@ mod tests {
     #[test]
     fn switched_off_by_others_fails_a_write_that_wants_it_on() {
         let off = |confirmed| {
-            view(
+            status(
                 State::Disabled,
                 A::ControlPlane,
                 I::Disabled,
@@ -447,16 +454,16 @@ mod tests {
 
     #[test]
     fn our_own_delete_supersedes_every_other_goal_at_once() {
-        let deleting = |state, code| view(state, A::IntentStored, I::Deleted, ONCE, code);
+        let deleting = |state, code| status(state, A::IntentStored, I::Deleted, ONCE, code);
         check(deleting(State::Deleting, ""), "fff-");
         check(deleting(State::Deleted, ""), "fffs");
         check(deleting(State::Failed, ""), "fff-");
         check(
-            view(State::Failed, A::ControlPlane, I::Deleted, CONFIRMED, ""),
+            status(State::Failed, A::ControlPlane, I::Deleted, CONFIRMED, ""),
             "ffff",
         );
         check(
-            view(
+            status(
                 State::Failed,
                 A::ControlPlane,
                 I::Deleted,

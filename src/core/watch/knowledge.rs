@@ -1,8 +1,8 @@
 //! From what was known, what was written and what was seen, to what is said. Pure: no clock, no I/O.
 //!
 //! ```text
-//!             write done                  look begun after the write
-//!   anything ───────────► ACCEPTED ──┬─ proof is in the look (request ids, any status) ──► as seen
+//!             write done                  poll begun after the write
+//!   anything ───────────► ACCEPTED ──┬─ proof is in the poll (request ids, any status) ──► as seen
 //!                            ▲       │
 //!                            │       └─ status may be of before the write:
 //!                            │             ACCEPTED / AWAITING_PROOF
@@ -14,23 +14,21 @@
 //!
 //! On top of what is seen stand three rules that are the same for every cloud (`status`): what is switched off on
 //! purpose is DISABLED, what we delete is DELETING until proven gone, and bad news is `confirmed` once two
-//! looks `confirm_failure` apart brought the same.
+//! polls `confirm_failure` apart brought the same.
 
 use crate::{
     core::{
         dialect::Proof,
         error::{Error, ErrorKind},
         settings::PollSettings,
-        watch::status::{ProofState, is_settled, overlay_intent, overlay_proof},
+        watch::status::{ConnectionStatus, ProofState, is_settled, overlay_intent, overlay_proof},
     },
     model::{Assurance, Intent, RealizationState as State, Reason, Sighting, codes},
 };
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-pub use crate::core::watch::status::{Assumption, View};
-
-/// The most upstream request ids that one look asks for; older ones are contained in newer ones.
+/// The most upstream request ids that one poll asks for; older ones are contained in newer ones.
 pub const MAX_REQUEST_IDS: usize = 4;
 
 /// What a write was.
@@ -50,7 +48,7 @@ pub enum WriteKind {
 pub struct Write {
     /// What it was.
     pub kind: WriteKind,
-    /// How a look can tell that it speaks for it.
+    /// How a poll can tell that it speaks for it.
     pub proof: Proof,
     /// What it wants.
     pub intent: Intent,
@@ -58,9 +56,9 @@ pub struct Write {
     pub done: Instant,
 }
 
-/// One look at the cloud.
+/// One poll of the cloud.
 #[derive(Debug, Clone)]
-pub struct Look {
+pub struct PollResult {
     /// When it began.
     pub begun: Instant,
     /// How many writes were done by then ([`Knowledge::writes`]). A count and not a time: two things can
@@ -106,7 +104,7 @@ pub struct QuietMemory {
 /// Everything known about one connection.
 #[derive(Debug, Clone, Default)]
 pub struct Knowledge {
-    view: Option<View>,
+    status: Option<ConnectionStatus>,
     intent: Intent,
     last_write: Option<(WriteKind, Intent)>,
     writes: u64,
@@ -128,13 +126,13 @@ struct Quiet {
     since: Instant,
 }
 
-/// Looks in a row that brought the same bad news.
+/// Polls in a row that brought the same bad news.
 #[derive(Debug, Clone)]
 struct BadRun {
     state: State,
     code: Option<String>,
     since: Instant,
-    /// Two looks agreed already; when is no longer known.
+    /// Two polls agreed already; when is no longer known.
     confirmed: bool,
 }
 
@@ -147,11 +145,11 @@ impl Knowledge {
         }
     }
 
-    /// What was known when `view` was said, as far as it outlived the process.
-    pub fn recalled(view: View, memory: &Memory, now: Instant) -> Knowledge {
-        let bad_run = view.confirmed.then(|| BadRun {
-            state: view.state,
-            code: view.reason.as_ref().map(|reason| reason.code.clone()),
+    /// What was known when `status` was said, as far as it outlived the process.
+    pub fn recalled(status: ConnectionStatus, memory: &Memory, now: Instant) -> Knowledge {
+        let bad_run = status.confirmed.then(|| BadRun {
+            state: status.state,
+            code: status.reason.as_ref().map(|reason| reason.code.clone()),
             since: now,
             confirmed: true,
         });
@@ -167,7 +165,7 @@ impl Knowledge {
                 since: now,
             }),
             bad_run,
-            view: Some(view),
+            status: Some(status),
             login_refused_since: None,
         }
     }
@@ -189,8 +187,8 @@ impl Knowledge {
     }
 
     /// What is said now; `None` if nothing was ever seen or written.
-    pub fn view(&self) -> Option<&View> {
-        self.view.as_ref()
+    pub fn status(&self) -> Option<&ConnectionStatus> {
+        self.status.as_ref()
     }
 
     /// What the connection is meant to be.
@@ -203,19 +201,19 @@ impl Knowledge {
         self.writes
     }
 
-    /// The upstream ids that the next look must ask for.
+    /// The upstream ids that the next poll must ask for.
     pub fn outstanding(&self) -> &[String] {
         &self.outstanding
     }
 
-    /// Whether a write is still on its way, so that looking often is worth it.
+    /// Whether a write is still on its way, so that polling often is worth it.
     pub fn unsettled(&self) -> bool {
         let waiting = matches!(
-            self.view.as_ref().map(|view| view.state),
+            self.status.as_ref().map(|status| status.state),
             Some(State::Accepted | State::Pending | State::InProgress | State::Deleting)
         );
         let unconfirmed =
-            self.bad_run.is_some() && self.view.as_ref().is_some_and(|view| !view.confirmed);
+            self.bad_run.is_some() && self.status.as_ref().is_some_and(|status| !status.confirmed);
         waiting || unconfirmed || !self.outstanding.is_empty()
     }
 
@@ -247,7 +245,7 @@ impl Knowledge {
             Proof::AnyStatus | Proof::Descriptive | Proof::Nothing => {}
         }
         let deleting = write.intent == Intent::Deleted;
-        self.view = Some(View {
+        self.status = Some(ConnectionStatus {
             state: if deleting {
                 State::Deleting
             } else {
@@ -257,37 +255,42 @@ impl Knowledge {
             intent: self.intent,
             request_ids: self.outstanding.clone(),
             writes: self.writes,
-            ..View::default()
+            ..ConnectionStatus::default()
         });
     }
 
-    /// Takes in a look. Returns whether what is said has changed.
-    pub fn looked(&mut self, look: &Look, settings: &PollSettings) -> bool {
-        if look.after_writes < self.writes {
+    /// Takes in a poll. Returns whether what is said has changed.
+    pub fn apply_poll(&mut self, poll: &PollResult, settings: &PollSettings) -> bool {
+        if poll.after_writes < self.writes {
             return false;
         }
-        let next = match &look.result {
+        let next = match &poll.result {
             Ok(sighting) => {
                 self.login_refused_since = None;
-                Some(self.seen(sighting, look, settings))
+                Some(self.seen(sighting, poll, settings))
             }
-            Err(error) => self.not_seen(error, look, settings),
+            Err(error) => self.not_seen(error, poll, settings),
         };
         match next {
             Some(next)
                 if !self
-                    .view
+                    .status
                     .as_ref()
-                    .is_some_and(|view| view.says_the_same(&next)) =>
+                    .is_some_and(|status| status.says_the_same(&next)) =>
             {
-                self.view = Some(next);
+                self.status = Some(next);
                 true
             }
             _ => false,
         }
     }
 
-    fn seen(&mut self, sighting: &Sighting, look: &Look, settings: &PollSettings) -> View {
+    fn seen(
+        &mut self,
+        sighting: &Sighting,
+        poll: &PollResult,
+        settings: &PollSettings,
+    ) -> ConnectionStatus {
         // Our own delete stands whatever the cloud says; otherwise the cloud knows who switched it last.
         if self.intent != Intent::Deleted {
             match sighting.admin_enabled {
@@ -296,8 +299,8 @@ impl Knowledge {
                 None => {}
             }
         }
-        let proof = self.proof(sighting, look, settings);
-        let mut view = View {
+        let proof = self.proof(sighting, poll, settings);
+        let mut status = ConnectionStatus {
             state: sighting.state,
             assurance: sighting.assurance,
             reason: sighting.reason.clone(),
@@ -307,20 +310,25 @@ impl Knowledge {
             tunnel: sighting.tunnel.clone(),
             request_ids: sighting.request_ids.clone(),
             writes: self.writes,
-            ..View::default()
+            ..ConnectionStatus::default()
         };
-        overlay_intent(&mut view);
-        overlay_proof(&mut view, proof);
-        if view.state == State::Deleted && view.intent == Intent::Deleted {
+        overlay_intent(&mut status);
+        overlay_proof(&mut status, proof);
+        if status.state == State::Deleted && status.intent == Intent::Deleted {
             // Proven gone: whatever was written to it, there is nothing left to prove.
             self.outstanding.clear();
         }
-        view.confirmed = self.confirm(&view, look, settings);
-        view
+        status.confirmed = self.confirm(&status, poll, settings);
+        status
     }
 
-    /// How far the proof of the last write is, given what this look saw.
-    fn proof(&mut self, sighting: &Sighting, look: &Look, settings: &PollSettings) -> ProofState {
+    /// How far the proof of the last write is, given what this poll saw.
+    fn proof(
+        &mut self,
+        sighting: &Sighting,
+        poll: &PollResult,
+        settings: &PollSettings,
+    ) -> ProofState {
         if !self.outstanding.is_empty() {
             let asked = self
                 .outstanding
@@ -341,7 +349,7 @@ impl Knowledge {
         let Some(quiet) = &mut self.quiet else {
             return ProofState::Proven;
         };
-        let proof = quiet.look(sighting, look, settings);
+        let proof = quiet.poll(sighting, poll, settings);
         if proof == ProofState::Proven {
             self.quiet = None;
         }
@@ -349,67 +357,77 @@ impl Knowledge {
     }
 
     /// Whether bad news has been the same for long enough.
-    fn confirm(&mut self, view: &View, look: &Look, settings: &PollSettings) -> bool {
+    fn confirm(
+        &mut self,
+        status: &ConnectionStatus,
+        poll: &PollResult,
+        settings: &PollSettings,
+    ) -> bool {
         let wanted = self.last_write.map(|(_, intent)| intent);
-        let bad = match view.state {
+        let bad = match status.state {
             State::Failed => true,
-            State::Deleting | State::Deleted => view.intent != Intent::Deleted,
+            State::Deleting | State::Deleted => status.intent != Intent::Deleted,
             // Switched off on purpose is bad only for a write of ours that wants it on.
-            State::Disabled => view.intent != Intent::Disabled || wanted == Some(Intent::Enabled),
+            State::Disabled => status.intent != Intent::Disabled || wanted == Some(Intent::Enabled),
             _ => false,
         };
         if !bad {
             self.bad_run = None;
             return false;
         }
-        let code = view.reason.as_ref().map(|reason| reason.code.clone());
+        let code = status.reason.as_ref().map(|reason| reason.code.clone());
         let same = self
             .bad_run
             .as_ref()
-            .is_some_and(|run| run.state == view.state && run.code == code);
+            .is_some_and(|run| run.state == status.state && run.code == code);
         if !same {
-            // When in its look the cloud said so is not known, only that it has by the end of it.
+            // When in its poll the cloud said so is not known, only that it has by the end of it.
             self.bad_run = Some(BadRun {
-                state: view.state,
+                state: status.state,
                 code,
-                since: look.ended,
+                since: poll.ended,
                 confirmed: false,
             });
         }
         if self.bad_run.as_ref().is_some_and(|run| run.confirmed) {
             return true;
         }
-        let since = self.bad_run.as_ref().map_or(look.ended, |run| run.since);
+        let since = self.bad_run.as_ref().map_or(poll.ended, |run| run.since);
         let made_here = matches!(self.last_write, Some((WriteKind::Create, _)));
-        let needed = if view.state == State::Deleted && made_here {
+        let needed = if status.state == State::Deleted && made_here {
             // A cloud may take its time to show what it has just made.
             settings.vanish_grace.max(settings.confirm_failure)
         } else {
             settings.confirm_failure
         };
-        look.begun.saturating_duration_since(since) >= needed
+        poll.begun.saturating_duration_since(since) >= needed
     }
 
-    /// A look that told nothing about the connection. Only a refused login changes what is said; an outage
+    /// A poll that told nothing about the connection. Only a refused login changes what is said; an outage
     /// is said only where nothing was known before.
-    fn not_seen(&mut self, error: &Error, look: &Look, settings: &PollSettings) -> Option<View> {
-        // Who may not look sees no more than who cannot log in.
+    fn not_seen(
+        &mut self,
+        error: &Error,
+        poll: &PollResult,
+        settings: &PollSettings,
+    ) -> Option<ConnectionStatus> {
+        // Who may not poll sees no more than who cannot log in.
         if matches!(
             error.kind,
             ErrorKind::BackendAuth | ErrorKind::PermissionDenied
         ) {
-            let since = *self.login_refused_since.get_or_insert(look.begun);
-            return Some(View {
+            let since = *self.login_refused_since.get_or_insert(poll.begun);
+            return Some(ConnectionStatus {
                 state: State::Unknown,
                 assurance: Assurance::None,
                 reason: Some(Reason::new(codes::UPSTREAM_AUTH, error.to_string())),
                 intent: self.intent,
                 writes: self.writes,
-                login_lost: look.ended.duration_since(since) >= settings.auth_window,
-                ..View::default()
+                login_lost: poll.ended.duration_since(since) >= settings.auth_window,
+                ..ConnectionStatus::default()
             });
         }
-        if self.view.is_some() {
+        if self.status.is_some() {
             return None;
         }
         let code = if error.is_outage() {
@@ -417,24 +435,29 @@ impl Knowledge {
         } else {
             error.reason.as_str()
         };
-        Some(View {
+        Some(ConnectionStatus {
             state: State::Unknown,
             assurance: Assurance::None,
             reason: Some(Reason::new(code, error.to_string())),
-            ..View::default()
+            ..ConnectionStatus::default()
         })
     }
 }
 
 impl Quiet {
-    fn look(&mut self, sighting: &Sighting, look: &Look, settings: &PollSettings) -> ProofState {
+    fn poll(
+        &mut self,
+        sighting: &Sighting,
+        poll: &PollResult,
+        settings: &PollSettings,
+    ) -> ProofState {
         let native = &sighting.native_state;
         let came_from = self.last.replace((native.clone(), sighting.state));
         if let Some((before, state_before)) = came_from
             && before != *native
         {
             // When it changed is not known, only that it has by now.
-            self.since = look.ended;
+            self.since = poll.ended;
             // Only of what the cloud itself calls work on a change can the end be the end of this one. A tunnel that
             // goes and comes proves nothing, in either direction: dead peer detection, a peer that reboots and a
             // re-authentication all bring the networks and the key back that were there before the update.
@@ -443,7 +466,7 @@ impl Quiet {
                 return ProofState::Proven;
             }
         }
-        let quiet_enough = look.begun >= self.since + settings.quiet_after_update;
+        let quiet_enough = poll.begun >= self.since + settings.quiet_after_update;
         match (quiet_enough, self.movement_proves) {
             (true, true) => ProofState::Assumed(codes::ASSUMED_AFTER_QUIET_TIME, self.made),
             (false, true) => ProofState::Awaiting(codes::AWAITING_PROOF),

@@ -4,7 +4,7 @@ use crate::{
     core::{
         error::Result,
         watch::{
-            inventory::WatchingWhole,
+            inventory::WatchingAll,
             log::{Log, Observation},
             poller::Poller,
             polling::Pulse,
@@ -69,7 +69,7 @@ pub struct WatchMany {
 struct One {
     poller: Arc<Poller>,
     appended: watch::Receiver<u64>,
-    _watching: WatchingWhole,
+    _watching: WatchingAll,
 }
 
 /// What a watch over many is opened with.
@@ -100,7 +100,7 @@ impl WatchMany {
             .pollers
             .into_iter()
             .map(|poller| {
-                let appended = poller.ring().window().subscribe();
+                let appended = poller.log().window().subscribe();
                 One {
                     appended,
                     _watching: poller.inventory().watch(opening.tunnel),
@@ -123,7 +123,7 @@ impl WatchMany {
         };
         let told = snapshots
             .iter()
-            .map(|entry| entry.sequence)
+            .map(|entry| entry.revision)
             .filter(|told| *told > cursor)
             .collect();
         WatchMany {
@@ -178,10 +178,10 @@ impl WatchMany {
             if !self.backlog.is_empty() {
                 let batch = fitting(self.backlog.iter().map(|(entry, _)| entry));
                 let changes: Vec<_> = self.backlog.drain(..batch).collect();
-                // In order of their sequence, so that everything up to the last of them is sent or counted.
+                // In order of their revision, so that everything up to the last of them is sent or counted.
                 let sent = changes
                     .last()
-                    .map_or(self.cursor, |(entry, _)| entry.sequence);
+                    .map_or(self.cursor, |(entry, _)| entry.revision);
                 let position = if self.backlog.is_empty() {
                     self.cursor
                 } else {
@@ -217,11 +217,11 @@ impl WatchMany {
         let to = self.log.committed();
         let mut found = Vec::new();
         for one in &self.backends {
-            found.extend(one.poller.ring().window().after(self.cursor, to)?);
+            found.extend(one.poller.log().window().after(self.cursor, to)?);
         }
         self.cursor = self.cursor.max(to);
-        found.retain(|entry| !self.told.remove(&entry.sequence));
-        found.sort_by_key(|entry| entry.sequence);
+        found.retain(|entry| !self.told.remove(&entry.revision));
+        found.sort_by_key(|entry| entry.revision);
         self.backlog = if found.len() > CONFLATE_BEYOND {
             conflate(found)
         } else {
@@ -259,7 +259,7 @@ impl WatchMany {
         let answered = healths.iter().map(|health| health.answered).min().flatten();
         Pulse {
             last_success,
-            next_look: None,
+            next_poll: None,
             stale: answered.is_none_or(|at| at.elapsed() > interval * 2 + Duration::from_secs(1)),
             interval,
             last_error: healths.iter().find_map(|health| health.reason),
@@ -280,7 +280,7 @@ fn fitting<'a>(events: impl Iterator<Item = &'a Arc<Observation>>) -> usize {
         .enumerate()
         .take_while(|(at, entry)| {
             // The name is in the event and in what it tells.
-            bytes += 2 * entry.name.id.len() + entry.view.weight();
+            bytes += 2 * entry.name.id.len() + entry.status.weight();
             *at == 0 || bytes <= MOST_BYTES
         })
         .count()
@@ -294,7 +294,7 @@ fn conflate(found: Vec<Arc<Observation>>) -> VecDeque<(Arc<Observation>, u64)> {
         .rev()
         .map(|entry| {
             let is_newest = newest.insert(&entry.name);
-            let is_failure = entry.view.state == RealizationState::Failed;
+            let is_failure = entry.status.state == RealizationState::Failed;
             is_newest || (is_failure && failure.insert(&entry.name))
         })
         .collect();

@@ -4,7 +4,7 @@
 //!   watching ──held by who watches──► names (who is known and watched), inventory (which there are)
 //!                                       │
 //!                                       ▼
-//!   poller ──look──► dialect          timetable (ordered by `schedule`)
+//!   poller ──poll──► dialect          timetable (ordered by `schedule`)
 //!     │                                 ▲
 //!     ▼                                 │ polling (when next; paced by `pace`)
 //!   subject: knowledge ──changed?──► log (numbers it, has it written, then tells streams)
@@ -19,16 +19,16 @@
 //! All are std mutexes, held for bookkeeping only and never across an await. Whoever holds one takes only those that
 //! come after it:
 //!
-//! 1. the looks of one batch that have not ended (`poller`);
-//! 2. `Poller::surveyed`, then `Poller::whole`, then `Poller::there`;
+//! 1. the polls of one batch that have not ended (`poller`);
+//! 2. `Inventory::surveyed`, then `Inventory::whole`, then `Inventory::there`;
 //! 3. `Names::known`;
-//! 4. the schedule, which `Poller` and `Names` share;
+//! 4. the schedule in `Timetable`;
 //! 5. `Subject::state`, of one subject at a time;
 //! 6. `BackendLog::window`, under which changes are numbered, so that it is in order and nothing with a lower revision
 //!    is still on its way to whoever has the lock;
 //! 7. `Log::queue`.
 //!
-//! `Poller::listed` is taken alone.
+//! `Inventory::listed` is taken alone.
 
 pub mod admin_state;
 pub mod elsewhere;

@@ -27,7 +27,7 @@ const REMEMBERED_AT_LENGTH: usize = 20_000;
 /// The connections of one backend.
 #[derive(Debug)]
 pub struct Names {
-    ring: Arc<BackendLog>,
+    log: Arc<BackendLog>,
     settings: PollSettings,
     /// When each is polled.
     timetable: Arc<Timetable>,
@@ -44,9 +44,9 @@ struct Known {
 
 impl Names {
     /// None yet.
-    pub fn new(ring: Arc<BackendLog>, settings: PollSettings, timetable: Arc<Timetable>) -> Names {
+    pub fn new(log: Arc<BackendLog>, settings: PollSettings, timetable: Arc<Timetable>) -> Names {
         Names {
-            ring,
+            log,
             settings,
             timetable,
             known: Mutex::default(),
@@ -128,7 +128,7 @@ impl Names {
         all
     }
 
-    /// How many are watched, and the longest interval at which one of them is looked at.
+    /// How many are watched, and the longest interval at which one of them is polled.
     pub fn watched(&self) -> (usize, Duration) {
         let known = self.known();
         let intervals = known.watched.values();
@@ -145,8 +145,8 @@ impl Names {
 
     fn get(&self, known: &mut Known, name: &ConnectionName) -> Arc<Subject> {
         let subject = known.all.entry(Arc::clone(&name.id)).or_insert_with(|| {
-            let ring = Arc::clone(&self.ring);
-            Arc::new(Subject::new(name.clone(), ring, self.settings))
+            let log = Arc::clone(&self.log);
+            Arc::new(Subject::new(name.clone(), log, self.settings))
         });
         Arc::clone(subject)
     }

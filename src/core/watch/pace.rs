@@ -1,4 +1,4 @@
-//! How long to wait until a connection is looked at again. Pure, but for [`jitter`].
+//! How long to wait until a connection is polled again. Pure, but for [`jitter`].
 
 use crate::core::{
     error::{Error, ErrorKind, ErrorReason},
@@ -8,21 +8,21 @@ use crate::core::{
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How long a write is looked at with the full fresh pace before the pace slackens.
+/// How long a write is polled with the full fresh pace before the pace slackens.
 const FRESH_FOR: Duration = Duration::from_secs(120);
 
 /// After which part of its interval a connection comes along with another that is due, where one request shows
-/// several. Less than half, so that those who are not looked at together soon are; and not at once, since what is on
-/// its way is looked at often, and would always bring along everything.
+/// several. Less than half, so that those who are not polled together soon are; and not at once, since what is on
+/// its way is polled often, and would always bring along everything.
 const ALONG: f64 = 0.4;
 
-/// The interval after a look.
+/// The interval after a poll.
 ///
 /// - While something is on its way: `fresh`, slackening towards `stable` when nothing has changed for two
 ///   minutes (a connection without an agent stays PENDING for ever).
 /// - When nothing is at stake: `stable`.
-/// - After a look that failed: twice the last interval, up to `stable`; at least what the cloud asked for. How long
-///   a refused login rests is not asked for by the cloud: looks meanwhile send nothing, and notice in time when
+/// - After a poll that failed: twice the last interval, up to `stable`; at least what the cloud asked for. How long
+///   a refused login rests is not asked for by the cloud: polls meanwhile send nothing, and notice in time when
 ///   `auth_window` is over.
 pub fn interval(
     settings: &PollSettings,
@@ -50,12 +50,12 @@ pub fn asked(error: &Error) -> Duration {
     }
 }
 
-/// Whether a look was not made at all, because the cloud had asked for patience before.
+/// Whether a poll was not made at all, because the cloud had asked for patience before.
 pub fn was_held_back(error: &Error) -> bool {
     error.reason == ErrorReason::UpstreamThrottled && error.context.upstream.is_none()
 }
 
-/// When a connection is looked at next, whose last look ended at `ended`; not before the cloud wants to be asked again,
+/// When a connection is polled next, whose last poll ended at `ended`; not before the cloud wants to be asked again,
 /// since whoever comes back too early stands before those who have made no trouble.
 pub fn planned(ended: Instant, interval: Duration, jitter: f64, asked: Duration) -> Planned {
     let wait = interval.mul_f64(jitter).max(asked);
@@ -65,7 +65,7 @@ pub fn planned(ended: Instant, interval: Duration, jitter: f64, asked: Duration)
     }
 }
 
-/// A factor of up to a tenth less or more than one. Those that are looked at together have it together, so that they
+/// A factor of up to a tenth less or more than one. Those that are polled together have it together, so that they
 /// stay together; those that are not must not meet for ever.
 pub fn jitter() -> f64 {
     0.9 + 0.2 * fastrand::f64()

@@ -1,5 +1,5 @@
-//! Polls the watched connections of one backend, on schedule. Dull on purpose: what a look means is decided in
-//! `knowledge`, when to look again in `pace`, and which connections there are in `inventory`.
+//! Polls the watched connections of one backend, on schedule. Dull on purpose: what a poll means is decided in
+//! `knowledge`, when to poll again in `pace`, and which connections there are in `inventory`.
 
 use crate::{
     core::{
@@ -10,7 +10,7 @@ use crate::{
         watch::{
             interest::Interest,
             inventory::Inventory,
-            knowledge::{Look, Memory},
+            knowledge::{Memory, PollResult},
             log::{Log, Observation, backend::BackendLog},
             names::Names,
             pace,
@@ -34,9 +34,9 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// Looks of one stake under way at the same time. The account's budget paces them; this bounds memory. What hangs
+/// Polls of one stake under way at the same time. The account's budget paces them; this bounds memory. What hangs
 /// where little is at stake keeps nothing else from beginning.
-const MOST_LOOKS: usize = 16;
+const MAX_POLLS: usize = 16;
 /// How often a backend that nobody asks anything is asked whether it is there.
 const PROBE: Duration = Duration::from_secs(30);
 
@@ -44,18 +44,18 @@ const PROBE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Poller {
     backend: Arc<Backend>,
-    ring: Arc<BackendLog>,
+    log: Arc<BackendLog>,
     names: Arc<Names>,
     inventory: Arc<Inventory>,
     timetable: Arc<Timetable>,
-    /// Places for looks, by stake.
+    /// Places for polls, by stake.
     places: [Arc<Semaphore>; 3],
 }
 
 /// What a store kept of one backend.
 #[derive(Debug, Default)]
 pub struct Kept {
-    /// The highest sequence that is not in `log` any more.
+    /// The highest revision that is not in `log` any more.
     pub floor: u64,
     /// Its changes, in order.
     pub log: Vec<Arc<Observation>>,
@@ -71,8 +71,8 @@ impl Poller {
             let of_one = changes.entry(Arc::clone(&change.name.id)).or_default();
             of_one.push(Arc::clone(change));
         }
-        let ring = BackendLog::recovered(backend.name().clone(), log, kept.log, kept.floor);
-        let poller = Poller::with(backend, ring);
+        let log = BackendLog::recovered(backend.name().clone(), log, kept.log, kept.floor);
+        let poller = Poller::with(backend, log);
         for (latest, memory) in kept.connections {
             let id = Arc::clone(&latest.name.id);
             // The newest change of a connection that has long been quiet may have left the window.
@@ -81,17 +81,17 @@ impl Poller {
                 changes = vec![Arc::clone(&latest)];
             }
             let settings = poller.backend.settings().poll;
-            let ring = Arc::clone(&poller.ring);
-            let subject = Subject::recalled(&changes, &latest, memory, ring, settings);
+            let log = Arc::clone(&poller.log);
+            let subject = Subject::recalled(&changes, &latest, memory, log, settings);
             poller.names.recall(subject);
         }
         poller
     }
 
-    fn with(backend: Arc<Backend>, ring: BackendLog) -> Poller {
-        let (ring, timetable) = (Arc::new(ring), Arc::<Timetable>::default());
+    fn with(backend: Arc<Backend>, log: BackendLog) -> Poller {
+        let (log, timetable) = (Arc::new(log), Arc::<Timetable>::default());
         let settings = backend.settings().poll;
-        let names = Names::new(Arc::clone(&ring), settings, Arc::clone(&timetable));
+        let names = Names::new(Arc::clone(&log), settings, Arc::clone(&timetable));
         let names = Arc::new(names);
         let inventory = Inventory::new(
             Arc::clone(&backend),
@@ -100,11 +100,11 @@ impl Poller {
         );
         Poller {
             backend,
-            ring,
+            log,
             names,
             inventory: Arc::new(inventory),
             timetable,
-            places: Stake::ALL.map(|_| Arc::new(Semaphore::new(MOST_LOOKS))),
+            places: Stake::ALL.map(|_| Arc::new(Semaphore::new(MAX_POLLS))),
         }
     }
 
@@ -114,8 +114,8 @@ impl Poller {
     }
 
     /// The changes of all its connections.
-    pub fn ring(&self) -> &Arc<BackendLog> {
-        &self.ring
+    pub fn log(&self) -> &Arc<BackendLog> {
+        &self.log
     }
 
     /// Which connections it has, and the watches over all of them.
@@ -129,18 +129,18 @@ impl Poller {
         (Arc::clone(watching.subject()), watching)
     }
 
-    /// Has a connection looked at now. Answers the number of the look, for [`Subject::look_ended`].
-    pub fn look_soon(&self, subject: &Subject) -> u64 {
+    /// Has a connection polled now. Answers the number of the poll, for [`Subject::poll_ended`].
+    pub fn poll_soon(&self, subject: &Subject) -> u64 {
         self.timetable.poll_now(subject)
     }
 
     /// The same, for a call that waits for it.
-    pub fn look_for_call(&self, subject: &Subject) -> u64 {
+    pub fn poll_for_call(&self, subject: &Subject) -> u64 {
         self.timetable.poll_by(subject, Instant::now(), true)
     }
 
-    /// Has a connection looked at by then.
-    pub fn look_by(&self, subject: &Subject, when: Instant) {
+    /// Has a connection polled by then.
+    pub fn poll_by(&self, subject: &Subject, when: Instant) {
         self.timetable.poll_by(subject, when, false);
     }
 
@@ -249,7 +249,7 @@ impl Poller {
             }
             self.apply(&due, begun, began_at, jitter, result);
         };
-        let all = self.backend.look(&targets, priority, &tell).await;
+        let all = self.backend.poll(&targets, priority, &tell).await;
         let ended = Instant::now();
         drop(unended);
         if let Some(ids) = all {
@@ -268,15 +268,15 @@ impl Poller {
         result: Result<Sighting>,
     ) {
         let subject = &due.subject;
-        let look = Look {
+        let poll = PollResult {
             begun,
             ended: Instant::now(),
             after_writes: due.after_writes,
             result,
         };
-        let applied = subject.apply_poll(&look, began_at, jitter);
+        let applied = subject.apply_poll(&poll, began_at, jitter);
         if applied.gone {
-            self.inventory.let_go(subject);
+            self.inventory.release(subject);
         }
         match applied.next {
             Some((next, stake)) if !applied.gone || subject.is_watched() => {
@@ -295,7 +295,7 @@ impl Poller {
 }
 
 /// Polls that have begun. If the dialect panics, they are ended here: a connection must not wait for ever
-/// for a look that nobody makes any more.
+/// for a poll that nobody makes any more.
 struct Unended<'a> {
     poller: &'a Poller,
     /// Those that nothing was told of yet, by their place. Held for bookkeeping only, never across an await.

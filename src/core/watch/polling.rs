@@ -23,15 +23,15 @@ use tokio::time::Instant;
 /// How the polling of one connection is doing, for heartbeats.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pulse {
-    /// When the cloud last answered a look well.
+    /// When the cloud last answered a poll well.
     pub last_success: Option<SystemTime>,
     /// When it is asked next, about.
-    pub next_look: Option<SystemTime>,
+    pub next_poll: Option<SystemTime>,
     /// Whether what is known is older than `interval` allows.
     pub stale: bool,
     /// At which interval it is being asked.
     pub interval: Duration,
-    /// Why the last look failed.
+    /// Why the last poll failed.
     pub last_error: Option<ErrorReason>,
     /// The share of the account's budget that is being used, from 0 to 1.
     pub budget_used: f64,
@@ -270,7 +270,7 @@ impl Polling {
             .is_some_and(|begun| now.duration_since(begun) <= promised);
         Pulse {
             last_success: self.last_success.and(seen),
-            next_look: self.next().map(|next| time + next.due.duration_since(now)),
+            next_poll: self.next().map(|next| time + next.due.duration_since(now)),
             stale: !fresh,
             interval,
             last_error: self.last_error.as_ref().map(|error| error.reason),

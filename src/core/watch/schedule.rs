@@ -1,4 +1,4 @@
-//! Who is looked at when. Pure: the caller brings the time.
+//! Who is polled when. Pure: the caller brings the time.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -6,14 +6,14 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// What is at stake in a look.
+/// What is at stake in a poll.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stake {
     /// Something is on its way, or somebody waits for an outcome.
     High,
-    /// Somebody waits for this look.
+    /// Somebody waits for this poll.
     Asked,
-    /// Nothing; it is looked at so that a change is not missed.
+    /// Nothing; it is polled so that a change is not missed.
     Low,
 }
 
@@ -25,7 +25,7 @@ impl Stake {
 /// When both are due, every so many turns one goes to what has little at stake, so that it never starves.
 const SHARE_OF_LOW: u64 = 4;
 
-/// When a look is worth its request.
+/// When a poll is worth its request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Planned {
     /// From then on together with one that is due.
@@ -44,7 +44,7 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// Has `id` looked at as planned, or earlier if it was to be looked at earlier; and with the higher stake.
+    /// Has `id` polled as planned, or earlier if it was to be polled earlier; and with the higher stake.
     pub fn no_later_than(&mut self, id: &Arc<str>, planned: Planned, stake: Stake) {
         let Planned { mut from, mut due } = planned;
         let mut stake = stake;
@@ -76,7 +76,7 @@ impl Schedule {
     }
 
     /// Takes off what is due at `now`, at most `most` and only of these stakes. If anything is, whatever may come along
-    /// does so, the soonest due first, because looking at several costs a cloud that can LIST little more than looking
+    /// does so, the soonest due first, because polling several costs a cloud that can LIST little more than polling
     /// at one. The second part of the answer is the highest stake among them.
     pub fn take_due(&mut self, now: Instant, most: usize, of: &[Stake]) -> (Vec<Arc<str>>, Stake) {
         self.turns += 1;
@@ -100,7 +100,7 @@ impl Schedule {
         (taken, highest)
     }
 
-    /// Takes off what may be looked at now and is due by `by`; without, whenever it is due.
+    /// Takes off what may be polled now and is due by `by`; without, whenever it is due.
     fn take(
         &mut self,
         stake: Stake,
@@ -211,7 +211,7 @@ mod tests {
         }
         let mut order = Vec::new();
         for _ in 0..12 {
-            // One fresh write, due again as soon as it was looked at; it became due last of all.
+            // One fresh write, due again as soon as it was polled; it became due last of all.
             schedule.no_later_than(&id("high"), at(start, 60, 60), Stake::High);
             order.extend(due(&mut schedule, start + Duration::from_secs(60), 1));
         }

@@ -3,10 +3,10 @@
 use crate::model::{Assurance, Intent, Nodes, RealizationState as State, Reason, Tunnel, codes};
 use serde::{Deserialize, Serialize};
 
-/// What is said of a connection: the part of an observation that is derived from looks and writes.
+/// What is said of a connection: the part of an observation that is derived from polls and writes.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub struct View {
+pub struct ConnectionStatus {
     /// The normalized status.
     pub state: State,
     /// How sure it is.
@@ -24,9 +24,9 @@ pub struct View {
     pub tunnel: Option<Tunnel>,
     /// The upstream write requests it speaks for.
     pub request_ids: Vec<String>,
-    /// The number of the last write through this gateway that it knows of; it was done before the look began.
+    /// The number of the last write through this gateway that it knows of; it was done before the poll began.
     pub writes: u64,
-    /// Bad news that two looks, long enough apart, agreed on.
+    /// Bad news that two polls, long enough apart, agreed on.
     pub confirmed: bool,
     /// What it rests on where proof is not to be had.
     pub assumption: Option<Assumption>,
@@ -46,7 +46,7 @@ pub struct Assumption {
     pub made: bool,
 }
 
-impl View {
+impl ConnectionStatus {
     /// How sure this is for whoever waits for a goal.
     ///
     /// Neutron has no word between "the agent has it" and "the tunnel is up": DOWN is the agent's report that
@@ -65,14 +65,14 @@ impl View {
 
     /// Whether somebody who was told this would learn nothing from the other: they differ at most in the
     /// time at which the cloud looked at its tunnel, and in which proven writes were asked about.
-    pub fn says_the_same(&self, other: &View) -> bool {
-        let plain = |view: &View| View {
+    pub fn says_the_same(&self, other: &ConnectionStatus) -> bool {
+        let plain = |status: &ConnectionStatus| ConnectionStatus {
             request_ids: Vec::new(),
-            tunnel: view.tunnel.clone().map(|tunnel| Tunnel {
+            tunnel: status.tunnel.clone().map(|tunnel| Tunnel {
                 update_time: None,
                 ..tunnel
             }),
-            ..view.clone()
+            ..status.clone()
         };
         plain(self) == plain(other)
     }
@@ -130,29 +130,29 @@ pub fn is_settled(state: State) -> bool {
 }
 
 /// What is switched off on purpose is DISABLED, what we delete is DELETING until proven gone.
-pub fn overlay_intent(view: &mut View) {
-    match view.intent {
-        Intent::Disabled => match view.state {
+pub fn overlay_intent(status: &mut ConnectionStatus) {
+    match status.intent {
+        Intent::Disabled => match status.state {
             State::Realized | State::Down => {
-                view.state = State::Disabled;
-                view.reason = Some(Reason::new(
+                status.state = State::Disabled;
+                status.reason = Some(Reason::new(
                     codes::ADMIN_DISABLED,
                     "the connection is switched off on purpose",
                 ));
             }
             // Still up although it is to be off: the change has not taken effect.
-            State::Active | State::Degraded => view.state = State::InProgress,
+            State::Active | State::Degraded => status.state = State::InProgress,
             _ => {}
         },
-        Intent::Deleted => match view.state {
+        Intent::Deleted => match status.state {
             State::Deleted | State::Failed => {}
             _ => {
-                if view.state == State::Down {
+                if status.state == State::Down {
                     // Whoever removes a connection needs no advice on how its tunnel comes up.
-                    view.reason = None;
+                    status.reason = None;
                 }
-                view.state = State::Deleting;
-                view.assurance = view.assurance.min(Assurance::IntentStored);
+                status.state = State::Deleting;
+                status.assurance = status.assurance.min(Assurance::IntentStored);
             }
         },
         Intent::Unknown | Intent::Enabled => {}
@@ -160,16 +160,16 @@ pub fn overlay_intent(view: &mut View) {
 }
 
 /// What the cloud says is no more than the proof that it speaks for the last write.
-pub fn overlay_proof(view: &mut View, proof: ProofState) {
-    let switched_off = view.state == State::Disabled && view.intent == Intent::Disabled;
-    if !(is_settled(view.state) || switched_off) || view.intent == Intent::Deleted {
+pub fn overlay_proof(status: &mut ConnectionStatus, proof: ProofState) {
+    let switched_off = status.state == State::Disabled && status.intent == Intent::Disabled;
+    if !(is_settled(status.state) || switched_off) || status.intent == Intent::Deleted {
         return;
     }
     match proof {
         ProofState::Proven => {}
         ProofState::Assumed(code, made) => {
-            let as_is = view.carries();
-            view.assurance = Assurance::IntentStored;
+            let as_is = status.carries();
+            status.assurance = Assurance::IntentStored;
             let mut sentence =
                 "the cloud cannot tell which write its status speaks for; it has been quiet long \
                                 enough"
@@ -177,22 +177,22 @@ pub fn overlay_proof(view: &mut View, proof: ProofState) {
             let reason = Reason::new(code, sentence.clone());
             // What is switched off, or failed, is so for the reason it has. Elsewhere this is the better one, and
             // the other is beside it.
-            if !matches!(view.state, State::Failed | State::Disabled) {
-                if let Some(known) = view.reason.take().filter(|it| !it.message.is_empty()) {
+            if !matches!(status.state, State::Failed | State::Disabled) {
+                if let Some(known) = status.reason.take().filter(|it| !it.message.is_empty()) {
                     sentence = format!("{sentence}. {}: {}", known.code, known.message);
                 }
-                view.reason = Some(Reason::new(code, sentence));
+                status.reason = Some(Reason::new(code, sentence));
             }
-            view.assumption = Some(Assumption {
+            status.assumption = Some(Assumption {
                 reason,
                 as_is,
                 made,
             });
         }
         ProofState::Awaiting(code) => {
-            view.state = State::Accepted;
-            view.assurance = Assurance::IntentStored;
-            view.reason = Some(Reason::new(
+            status.state = State::Accepted;
+            status.assurance = Assurance::IntentStored;
+            status.reason = Some(Reason::new(
                 code,
                 "what the cloud says may still describe the configuration before the write",
             ));

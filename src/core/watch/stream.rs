@@ -60,14 +60,14 @@ pub struct Position {
     pub name: ConnectionName,
     /// The log's life.
     pub epoch: u64,
-    /// The last sequence that was sent, or is not to be sent.
-    pub sequence: u64,
+    /// The last revision that was sent, or is not to be sent.
+    pub revision: u64,
 }
 
 impl Position {
     /// As a client hands it back.
     pub fn token(&self) -> String {
-        ResumeToken::new(self.name.to_string(), self.epoch, self.sequence).encode()
+        ResumeToken::new(self.name.to_string(), self.epoch, self.revision).encode()
     }
 }
 
@@ -105,8 +105,8 @@ pub struct Watch {
     bound: u64,
     heartbeat: Duration,
     appended: watch::Receiver<u64>,
-    looked: watch::Receiver<u64>,
-    /// The last sequence that was sent, or is not to be sent.
+    polled: watch::Receiver<u64>,
+    /// The last revision that was sent, or is not to be sent.
     cursor: u64,
     phase: Phase,
     /// What was sent last was known to be current, so that it may be judged.
@@ -146,11 +146,11 @@ impl Watch {
     /// Begins with a snapshot, or after the position of a resume token.
     pub fn open(opening: Opening) -> Watch {
         let appended = opening.subject.subscribe();
-        let looked = opening.subject.subscribe_looks();
-        let last = opening.subject.last_or_unseen();
+        let polled = opening.subject.subscribe_polls();
+        let last = opening.subject.latest();
         let (cursor, phase) = match opening.resume {
-            Some(sequence) => (sequence, Phase::Following),
-            None => (last.sequence, Phase::Snapshot(last, !opening.current)),
+            Some(revision) => (revision, Phase::Following),
+            None => (last.revision, Phase::Snapshot(last, !opening.current)),
         };
         Watch {
             poller: opening.poller,
@@ -160,7 +160,7 @@ impl Watch {
             bound: opening.bound,
             heartbeat: opening.heartbeat,
             appended,
-            looked,
+            polled,
             cursor,
             phase,
             judged: opening.current && opening.resume.is_none(),
@@ -177,8 +177,8 @@ impl Watch {
     pub fn position(&self) -> Position {
         Position {
             name: self.subject.name().clone(),
-            epoch: self.poller.ring().log().epoch(),
-            sequence: self.cursor,
+            epoch: self.poller.log().shared().epoch(),
+            revision: self.cursor,
         }
     }
 
@@ -214,7 +214,7 @@ impl Watch {
         }
         loop {
             self.appended.borrow_and_update();
-            self.looked.borrow_and_update();
+            self.polled.borrow_and_update();
             match self.subject.after(self.cursor) {
                 Err(compacted) => return Some(Err(compacted.into())),
                 Ok(entries) if entries.is_empty() => {}
@@ -228,7 +228,7 @@ impl Watch {
                 biased;
                 // Both senders live in `subject`, which this watch holds.
                 _ = self.appended.changed() => {}
-                _ = self.looked.changed(), if self.judges_looks() => {}
+                _ = self.polled.changed(), if self.judges_polls() => {}
                 () = sleep_until(silence) => {
                     let pulse = self.pulse();
                     return Some(Ok(self.event(EventKind::Heartbeat(pulse), None, 0)));
@@ -250,11 +250,11 @@ impl Watch {
         } else {
             let failure = entries[..last]
                 .iter()
-                .rposition(|entry| entry.view.state == RealizationState::Failed);
+                .rposition(|entry| entry.status.state == RealizationState::Failed);
             failure.unwrap_or(last)
         };
         let entry = Arc::clone(&entries[chosen]);
-        if entry.view.login_lost {
+        if entry.status.login_lost {
             return Err(Error::new(
                 ErrorKind::Unavailable,
                 ErrorReason::UpstreamAuth,
@@ -262,25 +262,25 @@ impl Watch {
             )
             .on(self.poller.backend().name()));
         }
-        self.cursor = entry.sequence;
+        self.cursor = entry.revision;
         let outcome = self.outcome(&entry);
         Ok(self.event(EventKind::Change(entry), outcome, chosen as u64))
     }
 
-    /// Whether a look that changes nothing of what is said can decide: what was sent before it was known to be
+    /// Whether a poll that changes nothing of what is said can decide: what was sent before it was known to be
     /// current, or a write made elsewhere.
-    fn judges_looks(&self) -> bool {
+    fn judges_polls(&self) -> bool {
         !self.judged || !self.watching.elsewhere().is_empty()
     }
 
-    /// Judges what was sent once a look has said the same.
+    /// Judges what was sent once a poll has said the same.
     fn judge_late(&mut self) -> Option<WatchEvent> {
-        if !self.judges_looks() {
+        if !self.judges_polls() {
             return None;
         }
         let (last, current) = self.subject.current(Interest::default());
         // What came meanwhile is sent first, and judged then.
-        let last = last.filter(|last| current && last.sequence == self.cursor)?;
+        let last = last.filter(|last| current && last.revision == self.cursor)?;
         self.judged = true;
         let outcome = self.outcome(&last)?;
         let pulse = self.pulse();

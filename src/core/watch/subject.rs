@@ -13,11 +13,11 @@ use crate::{
             elsewhere::{Elsewhere, MAX_AWAITED},
             interest::{Interest, Interests},
             judge::{Terms, Verdict},
-            knowledge::{Knowledge, Look, Memory, Write},
+            knowledge::{Knowledge, Memory, PollResult, Write},
             log::{Observation, backend::BackendLog, observation::Revision, window::Window},
             polling::{Finished, Polling, Pulse},
             schedule::{Planned, Stake},
-            status::View,
+            status::ConnectionStatus,
             token::WriteToken,
         },
     },
@@ -39,7 +39,7 @@ const WRITES_REMEMBERED: usize = 64;
 #[derive(Debug)]
 pub struct Subject {
     name: ConnectionName,
-    ring: Arc<BackendLog>,
+    log: Arc<BackendLog>,
     settings: PollSettings,
     /// A std mutex: held for bookkeeping only, never across an await.
     state: Mutex<State>,
@@ -50,7 +50,7 @@ pub struct Subject {
 #[derive(Debug)]
 struct State {
     knowledge: Knowledge,
-    log: Window,
+    window: Window,
     polling: Polling,
     interests: Interests,
     elsewhere: Elsewhere,
@@ -81,9 +81,9 @@ impl State {
 
     /// Whether it is certainly not there any more.
     fn is_gone(&self) -> bool {
-        self.knowledge.view().is_some_and(|view| {
-            view.state == RealizationState::Deleted
-                && (view.intent == Intent::Deleted || view.confirmed)
+        self.knowledge.status().is_some_and(|status| {
+            status.state == RealizationState::Deleted
+                && (status.intent == Intent::Deleted || status.confirmed)
         })
     }
 
@@ -103,16 +103,16 @@ pub struct Applied {
 
 impl Subject {
     /// A connection of which nothing is known.
-    pub fn new(name: ConnectionName, ring: Arc<BackendLog>, settings: PollSettings) -> Subject {
+    pub fn new(name: ConnectionName, log: Arc<BackendLog>, settings: PollSettings) -> Subject {
         // It may have been known before and forgotten. So its log begins here and now, and its writes get numbers
         // that none of its writes ever had: there are never more writes than changes.
-        let base = ring.log().latest();
+        let base = log.shared().latest();
         let now = Instant::now();
         Subject {
             name,
             state: Mutex::new(State {
                 knowledge: Knowledge::counting_from(base),
-                log: Window::of_connection(base),
+                window: Window::of_connection(base),
                 polling: Polling::new(settings.fresh, now),
                 interests: Interests::default(),
                 elsewhere: Elsewhere::default(),
@@ -122,7 +122,7 @@ impl Subject {
                 known: false,
                 touched: now,
             }),
-            ring,
+            log,
             settings,
             polled: watch::Sender::new(0),
         }
@@ -133,13 +133,13 @@ impl Subject {
         changes: &[Arc<Observation>],
         latest: &Observation,
         memory: Memory,
-        ring: Arc<BackendLog>,
+        log: Arc<BackendLog>,
         settings: PollSettings,
     ) -> Subject {
-        let subject = Subject::new(latest.name.clone(), ring, settings);
+        let subject = Subject::new(latest.name.clone(), log, settings);
         let mut state = subject.state();
-        state.knowledge = Knowledge::recalled(latest.view.clone(), &memory, Instant::now());
-        state.log = Window::recovered(changes);
+        state.knowledge = Knowledge::recalled(latest.status.clone(), &memory, Instant::now());
+        state.window = Window::recovered(changes);
         state.observe_time = latest.observe_time;
         state.writes = memory.wanted;
         state.known = true;
@@ -174,7 +174,7 @@ impl Subject {
         state.polling.hurry(self.settings.fresh);
         self.append(&mut state);
         drop(state);
-        WriteToken::new(self.name.to_string(), self.ring.log().epoch(), number)
+        WriteToken::new(self.name.to_string(), self.log.shared().epoch(), number)
     }
 
     /// Has the next poll begin at `due` or earlier; `asked` if a call waits for it. Answers its number, and what is
@@ -208,26 +208,26 @@ impl Subject {
 
     /// Ends a poll that began at `began_at` by the clock, and takes in what it brought; `jitter` is a factor of the
     /// time until the next one.
-    pub fn apply_poll(&self, look: &Look, began_at: SystemTime, jitter: f64) -> Applied {
+    pub fn apply_poll(&self, poll: &PollResult, began_at: SystemTime, jitter: f64) -> Applied {
         let mut state = self.state();
-        if let Ok(sighting) = &look.result {
+        if let Ok(sighting) = &poll.result {
             // It never goes back, whatever the clock does.
             state.observe_time = state.observe_time.max(Some(began_at));
             if let Some(enabled) = sighting.admin_enabled {
                 let number = state.polling.begun();
-                let told = AdminState::told(state.admin, enabled, number, look.begun);
+                let told = AdminState::told(state.admin, enabled, number, poll.begun);
                 state.admin = Some(told);
             }
         }
-        state.elsewhere.looked(look, &self.settings);
-        let changed = state.knowledge.looked(look, &self.settings);
+        state.elsewhere.apply_poll(poll, &self.settings);
+        let changed = state.knowledge.apply_poll(poll, &self.settings);
         if changed {
             self.append(&mut state);
         }
         let finished = Finished {
-            begun: look.begun,
-            ended: look.ended,
-            error: look.result.as_ref().err(),
+            begun: poll.begun,
+            ended: poll.ended,
+            error: poll.result.as_ref().err(),
             changed,
             urgent: state.is_urgent(),
             watched: !state.interests.is_empty(),
@@ -296,7 +296,7 @@ impl Subject {
         state.is_unused() && !state.known
     }
 
-    /// Whether it is certainly not there any more: our own delete is over, or two looks agreed that somebody else's is.
+    /// Whether it is certainly not there any more: our own delete is over, or two polls agreed that somebody else's is.
     pub fn is_gone(&self) -> bool {
         self.state().is_gone()
     }
@@ -310,7 +310,7 @@ impl Subject {
 
 /// What is known of its polls and writes.
 impl Subject {
-    /// What is said now, and whether it is current: from a look that succeeded lately, covered the tunnel if
+    /// What is said now, and whether it is current: from a poll that succeeded lately, covered the tunnel if
     /// that is wanted, and is the last. Lately is within the interval; for whoever waits for an outcome,
     /// within the fresh interval, because what was true half a minute ago must not end anything.
     pub fn current(&self, interest: Interest) -> (Option<Arc<Observation>>, bool) {
@@ -322,27 +322,27 @@ impl Subject {
             .is_current(Instant::now(), lately, interest.tunnel);
         let written_and_unseen = last
             .as_ref()
-            .is_some_and(|entry| entry.view.state == RealizationState::Accepted);
+            .is_some_and(|entry| entry.status.state == RealizationState::Accepted);
         (last, (polled || written_and_unseen) && all_committed)
     }
 
-    /// When the next look is worth its request for somebody who has just come: at once, unless the last one
+    /// When the next poll is worth its request for somebody who has just come: at once, unless the last one
     /// began a moment ago. However many come, they cost no more than one who stays.
-    pub fn soonest_look(&self) -> Instant {
+    pub fn soonest_poll(&self) -> Instant {
         let state = self.state();
         state.polling.soonest(Instant::now(), self.settings.fresh)
     }
 
-    /// The number of the look that is under way, if it serves the purpose: whoever needs a look may share it.
-    pub fn look_under_way(&self, tunnel: bool) -> Option<u64> {
+    /// The number of the poll that is under way, if it serves the purpose: whoever needs a poll may share it.
+    pub fn poll_under_way(&self, tunnel: bool) -> Option<u64> {
         self.state().polling.in_flight_for(tunnel)
     }
 
-    /// Waits until the look of that number, or a later one, has ended and what it changed is committed.
+    /// Waits until the poll of that number, or a later one, has ended and what it changed is committed.
     ///
     /// # Errors
-    /// The look's own error if it failed, `DeadlineExceeded` if it did not end in time.
-    pub async fn look_ended(&self, number: u64, deadline: Instant) -> Result<()> {
+    /// The poll's own error if it failed, `DeadlineExceeded` if it did not end in time.
+    pub async fn poll_ended(&self, number: u64, deadline: Instant) -> Result<()> {
         let mut polled = self.polled.subscribe();
         let ended = async {
             // The sender lives in `self`.
@@ -382,8 +382,8 @@ impl Subject {
             .pulse(now, time, state.observe_time, budget_used)
     }
 
-    /// Told of every look.
-    pub fn subscribe_looks(&self) -> watch::Receiver<u64> {
+    /// Told of every poll.
+    pub fn subscribe_polls(&self) -> watch::Receiver<u64> {
         self.polled.subscribe()
     }
 }
@@ -416,15 +416,19 @@ impl Subject {
         verdict: Verdict,
     ) -> Verdict {
         let state = self.state();
-        match revision < state.log.latest() {
+        match revision < state.window.latest() {
             true => Verdict::GoesOn,
             false => state.elsewhere.judge(request_ids, terms, verdict),
         }
     }
 
     /// What is said of the connection, for whoever asks about these.
-    pub fn overlay_elsewhere(&self, request_ids: &[String], view: &View) -> View {
-        self.state().elsewhere.overlay(request_ids, view)
+    pub fn overlay_elsewhere(
+        &self,
+        request_ids: &[String],
+        status: &ConnectionStatus,
+    ) -> ConnectionStatus {
+        self.state().elsewhere.overlay(request_ids, status)
     }
 }
 

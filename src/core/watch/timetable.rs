@@ -12,7 +12,7 @@ use tokio::{sync::Notify, time::Instant};
 pub struct Timetable {
     /// A std mutex: held for bookkeeping only, never across an await.
     schedule: Mutex<Schedule>,
-    /// Has the poller look what is to be done.
+    /// Has the poller poll what is to be done.
     pub wake: Notify,
 }
 

@@ -22,9 +22,9 @@ pub struct ResumeToken {
     /// The log's life.
     #[serde(rename = "e")]
     pub epoch: u64,
-    /// The last sequence that was sent.
+    /// The last revision that was sent.
     #[serde(rename = "s")]
-    pub sequence: u64,
+    pub revision: u64,
 }
 
 /// The name of a write.
@@ -37,19 +37,19 @@ pub struct WriteToken {
     /// The life of the log that knows the write.
     #[serde(rename = "e")]
     pub epoch: u64,
-    /// Which write of the connection; never higher than the last sequence of the log when it was done.
+    /// Which write of the connection; never higher than the last revision of the log when it was done.
     #[serde(rename = "w")]
     pub write: u64,
 }
 
 impl ResumeToken {
     /// A position.
-    pub fn new(scope: String, epoch: u64, sequence: u64) -> ResumeToken {
+    pub fn new(scope: String, epoch: u64, revision: u64) -> ResumeToken {
         ResumeToken {
             v: 1,
             scope,
             epoch,
-            sequence,
+            revision,
         }
     }
 

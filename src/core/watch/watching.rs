@@ -65,12 +65,12 @@ impl Watching {
     /// What is known means for whoever holds this. [`Verdict::GoesOn`] where it cannot be judged by this observation:
     /// what the cloud says of writes made elsewhere goes with the newest only.
     pub fn judge(&self, seen: &Observation, terms: Terms, write: u64) -> Verdict {
-        let verdict = judge_bound(&seen.view, terms, write);
+        let verdict = judge_bound(&seen.status, terms, write);
         if self.elsewhere.is_empty() {
             return verdict;
         }
         self.subject
-            .judge_elsewhere(&self.elsewhere, seen.sequence, terms, verdict)
+            .judge_elsewhere(&self.elsewhere, seen.revision, terms, verdict)
     }
 
     /// What is said of the connection, for whoever asks about writes made elsewhere.
@@ -79,7 +79,9 @@ impl Watching {
             return seen;
         }
         Arc::new(Observation {
-            view: self.subject.overlay_elsewhere(&self.elsewhere, &seen.view),
+            status: self
+                .subject
+                .overlay_elsewhere(&self.elsewhere, &seen.status),
             wire: Wire::default(),
             name: seen.name.clone(),
             ..*seen

@@ -285,7 +285,7 @@ mod tests {
         rest::{
             answer::{Carried, Sent},
             client::Client,
-            internet::Internet,
+            https::Https,
             refusals::{AGAIN, REST},
             transport::Options,
         },
@@ -344,7 +344,7 @@ mod tests {
             timeout: Duration::from_secs(1),
             ..Options::default()
         };
-        let http = Client::new(&Internet, &options, Arc::new(budget)).unwrap();
+        let http = Client::new(&Https, &options, Arc::new(budget)).unwrap();
         let auth = Auth::new(Login::Basic(credentials()), vec![manager()], http).unwrap();
         let ticket = async || auth.ticket(0, &Call::poll(Duration::from_secs(1))).await;
         let (_, leave) = ticket().await.unwrap();

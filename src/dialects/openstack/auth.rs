@@ -459,7 +459,7 @@ mod tests {
         answer::Carried,
         budget::{Budget, Limits},
         client::Client,
-        internet::Internet,
+        https::Https,
         transport::Options,
     };
     use http::{HeaderMap, HeaderName};
@@ -611,7 +611,7 @@ mod tests {
             concurrency: 1,
         };
         let budget = Arc::new(Budget::new(limits));
-        let http = Client::new(&Internet, &Options::default(), budget).unwrap();
+        let http = Client::new(&Https, &Options::default(), budget).unwrap();
         let auth = Auth::new(Login::None(network.clone()), &[], http);
         let old = tokenless(&network);
         let refuse = || auth.refused(&tokenless(&network), Upstream::default());

@@ -2,7 +2,7 @@
 //! vendors' facts.
 //!
 //! ```text
-//!   mod ──► read, write, look ──► client ──► auth ──► rest
+//!   mod ──► read, write, poll ──► client ──► auth ──► rest
 //!   (the trait)    │
 //!                  ├──► wire (bodies) ──► translate, status (pure), mark
 //!                  ├──► variant (how the clouds differ, as data)
@@ -15,8 +15,8 @@ mod auth;
 mod client;
 mod config;
 mod error;
-mod look;
 mod mark;
+mod poll;
 mod read;
 mod status;
 mod translate;
@@ -130,23 +130,23 @@ impl Dialect for Openstack {
         write::delete(&self.client, id, etag, call).await
     }
 
-    async fn look(&self, targets: &[Target], call: &Call) -> Vec<Result<Sighting>> {
+    async fn poll(&self, targets: &[Target], call: &Call) -> Vec<Result<Sighting>> {
         let seen = Mutex::new(targets.iter().map(|_| None).collect::<Vec<_>>());
         let note = |place: usize, told| {
             let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
             seen[place] = Some(told);
         };
-        look::look(&self.client, targets, call, &note).await;
+        poll::poll(&self.client, targets, call, &note).await;
         let seen = seen.into_inner().unwrap_or_else(PoisonError::into_inner);
         seen.into_iter().flatten().collect()
     }
 
-    async fn look_around(
+    async fn poll_around(
         &self,
         targets: &[Target],
         call: &Call,
         tell: Tell<'_>,
     ) -> Option<Vec<String>> {
-        look::look(&self.client, targets, call, tell).await
+        poll::poll(&self.client, targets, call, tell).await
     }
 }

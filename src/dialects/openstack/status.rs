@@ -63,7 +63,7 @@ pub fn gone(said: &str) -> Sighting {
     }
 }
 
-/// The word as it is shown and compared between looks: as the cloud gave it.
+/// The word as it is shown and compared between polls: as the cloud gave it.
 pub fn native(status: Option<&str>) -> String {
     tidy(status.unwrap_or_default(), WORD)
 }

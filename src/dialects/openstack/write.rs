@@ -20,7 +20,7 @@ use crate::{
         },
     },
     model::{ConnectionChange, ConnectionSpec, Field},
-    rest::{answer::Answer, json, patience::Backoff},
+    rest::{answer::Answer, backoff::Backoff, json},
 };
 use std::{
     collections::{HashMap, HashSet},
@@ -207,7 +207,7 @@ async fn changed(
     lost: &Lost,
     call: &Call,
 ) -> Result<Body> {
-    let call = call.finding_out();
+    let call = call.until_known();
     let read = || async {
         Ok(match read::row(client, id, &[], &call).await? {
             Ok(now) if is_as_wanted(&now) => Trace::Done(Some(now)),
@@ -223,7 +223,7 @@ async fn changed(
 
 /// Finds out whether a DELETE removed a connection though its answer was lost: if it is gone.
 async fn removed(client: &Client, id: &str, lost: &Lost, call: &Call) -> Result<()> {
-    let call = call.finding_out();
+    let call = call.until_known();
     let read = || async {
         Ok(match read::row(client, id, &["id"], &call).await? {
             Ok(_) => Trace::NotDone,
@@ -242,7 +242,7 @@ async fn find(
     lost: &Lost,
     call: &Call,
 ) -> Result<Body> {
-    let call = call.finding_out();
+    let call = call.until_known();
     let read = || find_once(client, &is_it, &call);
     let backoff = Backoff::until(call.deadline);
     let found = lost.find_out("the connection was made", backoff, read);

@@ -3,7 +3,7 @@
 use crate::{
     account::BudgetShare,
     core::{
-        backend::{BackendView, Health, Serving},
+        backend::{BackendSummary, Health, Serving},
         clock,
         dialect::Capabilities,
         error::{Error, Result},
@@ -36,15 +36,15 @@ impl TryFrom<pb::GetBackendRequest> for Get {
 }
 
 /// A backend.
-pub fn backend(view: BackendView) -> pb::Backend {
-    let usage = view.usage;
+pub fn backend(summary: BackendSummary) -> pb::Backend {
+    let usage = summary.usage;
     pb::Backend {
-        name: view.name.to_string(),
-        dialect: view.capabilities.dialect.to_owned(),
-        variant: view.capabilities.variant.to_owned(),
-        capabilities: Some(capabilities(&view.capabilities)),
-        health: Some(health(view.health)),
-        read_only: view.read_only,
+        name: summary.name.to_string(),
+        dialect: summary.capabilities.dialect.to_owned(),
+        variant: summary.capabilities.variant.to_owned(),
+        capabilities: Some(capabilities(&summary.capabilities)),
+        health: Some(health(summary.health)),
+        read_only: summary.read_only,
         budget: Some(pb::Budget {
             rate_limit: usage.rate_limit,
             rate_used: usage.rate_used,
@@ -53,8 +53,8 @@ pub fn backend(view: BackendView) -> pb::Backend {
             paused_until: usage
                 .paused_for
                 .map(|pause| timestamp(clock::now() + pause)),
-            watched_connections: u32::try_from(view.watched).unwrap_or(u32::MAX),
-            longest_interval: (view.watched > 0).then(|| duration(view.longest_interval)),
+            watched_connections: u32::try_from(summary.watched).unwrap_or(u32::MAX),
+            longest_interval: (summary.watched > 0).then(|| duration(summary.longest_interval)),
             outcomes: Some(share(usage.outcome)),
             callers: Some(share(usage.callers)),
             stable_polls: Some(share(usage.stable)),

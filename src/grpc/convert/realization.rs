@@ -3,7 +3,7 @@
 use crate::{
     core::{
         error::{Error, Result},
-        realizations::{LookRequest, Standing, WatchManyRequest, WatchRequest},
+        realizations::{CurrentStatus, PollRequest, WatchManyRequest, WatchRequest},
         watch::{
             elsewhere::MAX_REQUEST_IDS,
             log::Observation,
@@ -37,14 +37,14 @@ pub struct Wait {
     pub timeout: Duration,
 }
 
-impl TryFrom<pb::GetRealizationRequest> for LookRequest {
+impl TryFrom<pb::GetRealizationRequest> for PollRequest {
     type Error = Error;
 
-    fn try_from(request: pb::GetRealizationRequest) -> Result<LookRequest> {
+    fn try_from(request: pb::GetRealizationRequest) -> Result<PollRequest> {
         let mut problems = Problems::default();
         let name = problems.connection_name("name", &request.name);
         let upstream_request_ids = request_ids(request.upstream_request_ids, &mut problems);
-        problems.finish(name.map(|name| LookRequest {
+        problems.finish(name.map(|name| PollRequest {
             name,
             include_tunnel: request.include_tunnel,
             write_token: request.write_token,
@@ -169,7 +169,7 @@ fn goal(given: i32, problems: &mut Problems) -> Option<Goal> {
 }
 
 /// Where a connection stands, as a unary answer.
-pub fn standing(standing: &Standing) -> (pb::Realization, Option<pb::Outcome>) {
+pub fn standing(standing: &CurrentStatus) -> (pb::Realization, Option<pb::Outcome>) {
     let realization = realization(&standing.observation, standing.stale);
     (realization, standing.outcome.clone().map(outcome))
 }
@@ -217,7 +217,7 @@ pub fn many_event(many: ManyEvent) -> Frame {
     const EVENTS: u32 = 1;
     let snapshots = many.snapshots.iter().map(|observation| Event {
         name: observation.name.to_string(),
-        // A snapshot may be of a connection nobody has looked at for long; `observe_time` tells.
+        // A snapshot may be of a connection nobody has polled for long; `observe_time` tells.
         event: Some(Kind::Snapshot(realization(observation, false))),
         coalesced: 0,
     });
@@ -251,30 +251,30 @@ pub fn many_event(many: ManyEvent) -> Frame {
 }
 
 fn realization(observation: &Observation, stale: bool) -> pb::Realization {
-    let view = &observation.view;
+    let status = &observation.status;
     pb::Realization {
         name: observation.name.to_string(),
-        state: state(view.state).into(),
-        assurance: assurance(view.assurance).into(),
-        reason: view.reason.clone().map(reason),
-        native_state: view.native_state.clone(),
-        intent: intent(view.intent).into(),
+        state: state(status.state).into(),
+        assurance: assurance(status.assurance).into(),
+        reason: status.reason.clone().map(reason),
+        native_state: status.native_state.clone(),
+        intent: intent(status.intent).into(),
         observe_time: observation.observe_time.map(timestamp),
         stale,
-        sequence: observation.sequence,
-        nodes: view.nodes.iter().cloned().map(node).collect(),
-        tunnel: view.tunnel.clone().map(tunnel),
+        sequence: observation.revision,
+        nodes: status.nodes.iter().cloned().map(node).collect(),
+        tunnel: status.tunnel.clone().map(tunnel),
         epoch: observation.epoch,
-        upstream_request_ids: view.request_ids.clone(),
-        node_counts: view.nodes.counts().into_iter().map(node_count).collect(),
-        assumption: view.assumption.clone().map(|it| reason(it.reason)),
+        upstream_request_ids: status.request_ids.clone(),
+        node_counts: status.nodes.counts().into_iter().map(node_count).collect(),
+        assumption: status.assumption.clone().map(|it| reason(it.reason)),
     }
 }
 
 fn heartbeat(pulse: &Pulse) -> pb::Heartbeat {
     pb::Heartbeat {
         last_success_time: pulse.last_success.map(timestamp),
-        next_look_time: pulse.next_look.map(timestamp),
+        next_look_time: pulse.next_poll.map(timestamp),
         stale: pulse.stale,
         interval: Some(duration(pulse.interval)),
         last_error: pulse
@@ -386,8 +386,8 @@ mod tests {
     use super::*;
     use crate::{
         core::watch::{
-            knowledge::{Assumption, View},
             log::Wire,
+            status::{Assumption, ConnectionStatus},
             stream::Position,
         },
         grpc::convert::fields_at_fault,
@@ -397,14 +397,14 @@ mod tests {
 
     const NAME: &str = "backends/a/connections/c";
 
-    fn observation(view: View) -> Arc<Observation> {
+    fn observation(status: ConnectionStatus) -> Arc<Observation> {
         Arc::new(Observation {
             name: ConnectionName::connection(&"a".parse().unwrap(), "c").unwrap(),
             epoch: 7,
-            sequence: 9,
+            revision: 9,
             previous: 0,
             observe_time: Some(SystemTime::UNIX_EPOCH + Duration::from_millis(1500)),
-            view,
+            status,
             wire: Wire::default(),
         })
     }
@@ -413,7 +413,7 @@ mod tests {
         Position {
             name: ConnectionName::connection(&"a".parse().unwrap(), "c").unwrap(),
             epoch: 8,
-            sequence: 9,
+            revision: 9,
         }
     }
 
@@ -427,7 +427,7 @@ mod tests {
     #[test]
     fn an_event_carries_everything_that_was_observed() {
         let frame = watch_event(WatchEvent {
-            kind: EventKind::Change(observation(View {
+            kind: EventKind::Change(observation(ConnectionStatus {
                 state: RealizationState::Failed,
                 assurance: Assurance::ControlPlane,
                 reason: Some(Reason::new("UPSTREAM_ERROR", "no route")),
@@ -450,7 +450,7 @@ mod tests {
                     as_is: Assurance::TunnelUp,
                     made: false,
                 }),
-                ..View::default()
+                ..ConnectionStatus::default()
             })),
             outcome: Some(Outcome::Failed(Reason::new("UPSTREAM_ERROR", "no route"))),
             coalesced: 3,
@@ -489,8 +489,8 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_nobody_looked_at_claims_nothing() {
-        let mut unseen = (*observation(View::default())).clone();
+    fn a_connection_nobody_polled_claims_nothing() {
+        let mut unseen = (*observation(ConnectionStatus::default())).clone();
         unseen.observe_time = None;
         let frame = many_event(ManyEvent {
             snapshots: vec![Arc::new(unseen)],

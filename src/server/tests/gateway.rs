@@ -179,7 +179,7 @@ impl Dialect for Cloud {
         Ok(Cloud::written(None))
     }
 
-    async fn look(&self, targets: &[Target], _: &Call) -> Vec<Result<Sighting>> {
+    async fn poll(&self, targets: &[Target], _: &Call) -> Vec<Result<Sighting>> {
         let sighting = || {
             Ok(match self.answer()? {
                 Some(state) => Sighting {

@@ -57,7 +57,7 @@ impl Rude {
     }
 
     /// Sends the headers of a call.
-    pub async fn begin(&mut self, path: &str) -> Call {
+    pub async fn begin(&mut self, path: &str) -> RudeCall {
         let request = self.request(path);
         self.send(request).await
     }
@@ -70,14 +70,14 @@ impl Rude {
             .unwrap()
     }
 
-    pub async fn send(&mut self, request: Request<()>) -> Call {
+    pub async fn send(&mut self, request: Request<()>) -> RudeCall {
         let mut sender = soon(self.sender.clone().ready()).await.unwrap();
         let (answer, request) = sender.send_request(request, false).unwrap();
-        Call { answer, request }
+        RudeCall { answer, request }
     }
 
     /// Sends a whole call.
-    pub async fn call(&mut self, path: &str, message: &impl Message) -> Call {
+    pub async fn call(&mut self, path: &str, message: &impl Message) -> RudeCall {
         let mut call = self.begin(path).await;
         call.say(framed(&message.encode_to_vec()), true);
         call
@@ -85,12 +85,12 @@ impl Rude {
 }
 
 /// One call.
-pub struct Call {
+pub struct RudeCall {
     pub answer: ResponseFuture,
     pub request: SendStream<Bytes>,
 }
 
-impl Call {
+impl RudeCall {
     pub fn say(&mut self, bytes: Bytes, is_end: bool) {
         self.request.send_data(bytes, is_end).unwrap();
     }

@@ -51,7 +51,7 @@ pub use refusal::StatusKey;
 pub use state::NsxState;
 pub use tunnel::Tunnel;
 
-use routes::{Call, Reply};
+use routes::{NsxCall, Reply};
 use world::World;
 
 /// What a simulated NSX starts with.
@@ -219,7 +219,7 @@ async fn serve(State(site): State<Manager>, request: Request<Body>) -> Response<
         .await
         .map(http_body_util::Collected::to_bytes)
         .unwrap_or_default();
-    let call = Call {
+    let call = NsxCall {
         method: head.method,
         path: head.uri.path().to_owned(),
         query: routes::pairs(head.uri.query().unwrap_or_default()),
@@ -237,7 +237,7 @@ async fn serve(State(site): State<Manager>, request: Request<Body>) -> Response<
     )
 }
 
-async fn reply(site: &Manager, call: &Call) -> Reply {
+async fn reply(site: &Manager, call: &NsxCall) -> Reply {
     let admitted = {
         let world = &mut *site.state.world();
         if let Some(answer) = routes::login(world, call) {

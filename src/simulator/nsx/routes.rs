@@ -12,7 +12,7 @@ use crate::simulator::nsx::runtime;
 use crate::simulator::nsx::world::{Actor, World};
 
 /// One request, read whole.
-pub(crate) struct Call {
+pub(crate) struct NsxCall {
     pub(crate) method: Method,
     pub(crate) path: String,
     pub(crate) query: Vec<(String, String)>,
@@ -63,7 +63,7 @@ impl From<Refusal> for Reply {
 }
 
 /// Logging in and out, which asks for no credentials in the headers; none if the call is something else.
-pub(crate) fn login(world: &mut World, call: &Call) -> Option<Result<Reply, Refusal>> {
+pub(crate) fn login(world: &mut World, call: &NsxCall) -> Option<Result<Reply, Refusal>> {
     match (call.path.as_str(), &call.method) {
         ("/api/session/create", &Method::POST) => Some(log_in(world, call)),
         ("/api/session/destroy", &Method::POST) => {
@@ -75,7 +75,7 @@ pub(crate) fn login(world: &mut World, call: &Call) -> Option<Result<Reply, Refu
 }
 
 /// Everything else, asked by a user who was let in.
-pub(crate) fn answer(world: &mut World, call: &Call, user: &str) -> Result<Reply, Refusal> {
+pub(crate) fn answer(world: &mut World, call: &NsxCall, user: &str) -> Result<Reply, Refusal> {
     match call.path.as_str() {
         "/api/v1/reverse-proxy/node/health" if call.method == Method::GET => {
             return Ok(Reply::ok(json!({ "healthy": true })));
@@ -147,7 +147,7 @@ pub(crate) fn pairs(encoded: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-fn log_in(world: &mut World, call: &Call) -> Result<Reply, Refusal> {
+fn log_in(world: &mut World, call: &NsxCall) -> Result<Reply, Refusal> {
     let form = pairs(&String::from_utf8_lossy(&call.body));
     let said = |name| parameter(&form, name).unwrap_or_default();
     let login = world.accounts.log_in(

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use crate::simulator::openstack::listing::Query;
 
 /// One request, decoded.
-pub(crate) struct Call<'a> {
+pub(crate) struct NeutronCall<'a> {
     pub(crate) method: &'a Method,
     /// Without a slash or `.json` at its end.
     pub(crate) path: &'a str,

@@ -71,7 +71,7 @@ impl Query {
 
 /// Where a LIST is asked.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Place<'a> {
+pub(crate) struct ListContext<'a> {
     pub(crate) kind: Kind,
     pub(crate) variant: Variant,
     pub(crate) series: Series,
@@ -83,7 +83,7 @@ pub(crate) struct Place<'a> {
 
 /// The body of a LIST of these rows, which are in the order of their ids.
 pub(crate) fn list(
-    place: Place<'_>,
+    place: ListContext<'_>,
     query: &Query,
     mut rows: Vec<Shown>,
 ) -> Result<Value, Refusal> {
@@ -131,7 +131,7 @@ const NOT_FILTERS: [&str; 6] = [
 ];
 
 /// Keeps the rows that match: one value per name is enough, but every name must match.
-fn filter(place: Place<'_>, query: &Query, rows: &mut Vec<Shown>) -> Result<(), Refusal> {
+fn filter(place: ListContext<'_>, query: &Query, rows: &mut Vec<Shown>) -> Result<(), Refusal> {
     let mut names: Vec<&str> = Vec::new();
     for (name, _) in &query.0 {
         if !NOT_FILTERS.contains(&name.as_str()) && !names.contains(&name.as_str()) {
@@ -236,7 +236,7 @@ fn sort(kind: Kind, query: &Query, rows: &mut [Shown]) -> Result<(), Refusal> {
 
 /// One page of the rows and the links around it; without any limit, everything and no links.
 fn page(
-    place: Place<'_>,
+    place: ListContext<'_>,
     query: &Query,
     rows: Vec<Shown>,
 ) -> Result<(Vec<Shown>, Vec<Value>), Refusal> {

@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use crate::simulator::openstack::call::Call;
+use crate::simulator::openstack::call::NeutronCall;
 use crate::simulator::openstack::kinds::Kind;
 use crate::simulator::openstack::listing;
 use crate::simulator::openstack::reply::{Refusal, Reply};
@@ -99,7 +99,7 @@ const EXTENSIONS: [Extension; 3] = [
 pub(crate) fn quota(
     cloud: &Cloud,
     caller: &Caller,
-    call: &Call<'_>,
+    call: &NeutronCall<'_>,
     project: &str,
 ) -> Result<Reply, Refusal> {
     readable(call)?;
@@ -122,7 +122,11 @@ pub(crate) fn quota(
 }
 
 /// GET /v2.0/routers. Any role in the project may read routers and subnets, `reader` too.
-pub(crate) fn routers(cloud: &Cloud, caller: &Caller, call: &Call<'_>) -> Result<Reply, Refusal> {
+pub(crate) fn routers(
+    cloud: &Cloud,
+    caller: &Caller,
+    call: &NeutronCall<'_>,
+) -> Result<Reply, Refusal> {
     let rows = cloud
         .network
         .routers
@@ -139,7 +143,7 @@ pub(crate) fn routers(cloud: &Cloud, caller: &Caller, call: &Call<'_>) -> Result
 pub(crate) fn router(
     cloud: &Cloud,
     caller: &Caller,
-    call: &Call<'_>,
+    call: &NeutronCall<'_>,
     id: &str,
 ) -> Result<Reply, Refusal> {
     let found = cloud
@@ -162,7 +166,11 @@ pub(crate) fn router(
 }
 
 /// GET /v2.0/subnets.
-pub(crate) fn subnets(cloud: &Cloud, caller: &Caller, call: &Call<'_>) -> Result<Reply, Refusal> {
+pub(crate) fn subnets(
+    cloud: &Cloud,
+    caller: &Caller,
+    call: &NeutronCall<'_>,
+) -> Result<Reply, Refusal> {
     let rows = cloud
         .network
         .subnets
@@ -179,7 +187,7 @@ pub(crate) fn subnets(cloud: &Cloud, caller: &Caller, call: &Call<'_>) -> Result
 pub(crate) fn subnet(
     cloud: &Cloud,
     caller: &Caller,
-    call: &Call<'_>,
+    call: &NeutronCall<'_>,
     id: &str,
 ) -> Result<Reply, Refusal> {
     let found = cloud
@@ -202,7 +210,7 @@ pub(crate) fn subnet(
 }
 
 fn read_list(
-    call: &Call<'_>,
+    call: &NeutronCall<'_>,
     name: &str,
     rows: impl Iterator<Item = Value>,
 ) -> Result<Reply, Refusal> {
@@ -212,7 +220,7 @@ fn read_list(
     Ok(Reply::json(200, json!({name: rows})))
 }
 
-fn read_one(call: &Call<'_>, name: &str, row: Value) -> Result<Reply, Refusal> {
+fn read_one(call: &NeutronCall<'_>, name: &str, row: Value) -> Result<Reply, Refusal> {
     readable(call)?;
     Ok(Reply::json(
         200,
@@ -221,7 +229,7 @@ fn read_one(call: &Call<'_>, name: &str, row: Value) -> Result<Reply, Refusal> {
 }
 
 /// Only GET is simulated here.
-fn readable(call: &Call<'_>) -> Result<(), Refusal> {
+fn readable(call: &NeutronCall<'_>) -> Result<(), Refusal> {
     if matches!(*call.method, Method::GET | Method::HEAD) {
         Ok(())
     } else {

@@ -10,9 +10,9 @@ use http::{HeaderMap, Method, Uri};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
-use crate::simulator::openstack::call::Call;
+use crate::simulator::openstack::call::NeutronCall;
 use crate::simulator::openstack::kinds::Kind;
-use crate::simulator::openstack::listing::{self, Place, Query};
+use crate::simulator::openstack::listing::{self, ListContext, Query};
 use crate::simulator::openstack::reply::{Refusal, Reply};
 use crate::simulator::openstack::shared::Shared;
 use crate::simulator::openstack::state::{Caller, Cloud};
@@ -36,7 +36,7 @@ async fn handle(
         .unwrap_or_default();
     let path = uri.path().trim_end_matches('/');
     let taken = shared.cloud().fields_taken;
-    let call = Call {
+    let call = NeutronCall {
         method: &method,
         path: path.strip_suffix(".json").unwrap_or(path),
         query: Query(pairs).taking(taken),
@@ -72,7 +72,7 @@ fn caller(shared: &Shared, headers: &HeaderMap, now: Instant) -> Option<Caller> 
     shared.identity().caller(token, now)
 }
 
-fn versions(call: &Call<'_>) -> Reply {
+fn versions(call: &NeutronCall<'_>) -> Reply {
     let links = json!([{"rel": "self", "href": format!("{}/v2.0/", call.origin)}]);
     Reply::json(
         200,
@@ -81,7 +81,7 @@ fn versions(call: &Call<'_>) -> Reply {
 }
 
 /// The answer to an authenticated request.
-pub(crate) fn answer(cloud: &mut Cloud, caller: &Caller, call: &Call<'_>) -> Reply {
+pub(crate) fn answer(cloud: &mut Cloud, caller: &Caller, call: &NeutronCall<'_>) -> Reply {
     agent::advance(cloud, call.now);
     let segments: Vec<_> = call.path.split('/').skip(1).collect();
     let outcome = match segments[..] {
@@ -111,7 +111,7 @@ pub(crate) fn answer(cloud: &mut Cloud, caller: &Caller, call: &Call<'_>) -> Rep
 fn collection(
     cloud: &mut Cloud,
     caller: &Caller,
-    call: &Call<'_>,
+    call: &NeutronCall<'_>,
     kind: Kind,
 ) -> Result<Reply, Refusal> {
     match *call.method {
@@ -121,7 +121,7 @@ fn collection(
                 .map(|row| cloud.variant.list(kind, row, cloud.spelling))
                 .collect();
             let href = format!("{}{}", call.origin, call.path_given);
-            let place = Place {
+            let place = ListContext {
                 kind,
                 variant: cloud.variant,
                 series: cloud.series,
@@ -139,7 +139,7 @@ fn collection(
 fn create(
     cloud: &mut Cloud,
     caller: &Caller,
-    call: &Call<'_>,
+    call: &NeutronCall<'_>,
     kind: Kind,
 ) -> Result<Reply, Refusal> {
     let given = validate::envelope(kind, call.body)?;
@@ -167,7 +167,7 @@ fn create(
 fn object(
     cloud: &mut Cloud,
     caller: &Caller,
-    call: &Call<'_>,
+    call: &NeutronCall<'_>,
     kind: Kind,
     id: &str,
 ) -> Result<Reply, Refusal> {

@@ -180,7 +180,7 @@ impl Dialect for Liar {
         self.dialect.delete(id, etag, call).await
     }
 
-    async fn look(&self, targets: &[Target], call: &Call) -> Vec<Result<Sighting>> {
+    async fn poll(&self, targets: &[Target], call: &Call) -> Vec<Result<Sighting>> {
         if self.bug == Bug::LooksAreCached
             && let Some(remembered) = self.remembered(targets)
         {
@@ -188,12 +188,12 @@ impl Dialect for Liar {
         }
         if self.bug == Bug::LooksAreRepeated {
             for _ in 0..3 {
-                self.dialect.look(targets, call).await;
+                self.dialect.poll(targets, call).await;
             }
         }
         if self.bug == Bug::GoneIsAskedAbout {
             for gone in self.gone() {
-                self.dialect.look(&[gone], call).await;
+                self.dialect.poll(&[gone], call).await;
             }
         }
         let mut asked = targets.to_vec();
@@ -202,7 +202,7 @@ impl Dialect for Liar {
                 .iter_mut()
                 .for_each(|target| target.want_tunnel = false);
         }
-        let results = self.dialect.look(&asked, call).await;
+        let results = self.dialect.poll(&asked, call).await;
         let mut told = Vec::new();
         for (target, result) in targets.iter().zip(results) {
             if let Ok(sighting) = &result

@@ -54,10 +54,10 @@ impl Store for Careless {
             Bug::StoreLosesTheNewest | Bug::StoreReusesNumbers => {
                 let kept = recovered.log.len().saturating_sub(FEW);
                 recovered.log.truncate(kept);
-                recovered.last = recovered.log.last().map_or(0, |change| change.sequence);
+                recovered.last = recovered.log.last().map_or(0, |change| change.revision);
                 recovered
                     .connections
-                    .retain(|(change, _)| change.sequence <= recovered.last);
+                    .retain(|(change, _)| change.revision <= recovered.last);
                 let last = recovered.last;
                 let ends = recovered.earlier.values_mut();
                 // The one knows what it has lost, the other takes positions for good that now mean something else.
@@ -75,7 +75,7 @@ impl Store for Careless {
                 let known = |change: &Arc<Observation>| {
                     first
                         .values()
-                        .any(|(first, _)| first.sequence == change.sequence)
+                        .any(|(first, _)| first.revision == change.revision)
                 };
                 recovered.log.retain(known);
             }

@@ -206,7 +206,7 @@ impl Tampered {
                 it.native_state.clear();
                 it.observe_time = None;
             }),
-            Bug::LookBeforeWrite if ends => each(&mut message, |it| {
+            Bug::PollBeforeWrite if ends => each(&mut message, |it| {
                 if let Some(time) = &mut it.observe_time {
                     time.seconds -= 15;
                 }

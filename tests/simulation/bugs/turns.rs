@@ -126,7 +126,7 @@ impl Dialect for Jostling {
         self.dialect.delete(id, etag, call).await
     }
 
-    async fn look(&self, targets: &[Target], call: &Call) -> Vec<Result<Sighting>> {
+    async fn poll(&self, targets: &[Target], call: &Call) -> Vec<Result<Sighting>> {
         let _place = match self.bug {
             Bug::LooksTakeEveryPlace => self.places.acquire().await.ok(),
             _ => None,
@@ -136,6 +136,6 @@ impl Dialect for Jostling {
                 sleep(Duration::from_millis(20)).await;
             }
         }
-        self.dialect.look(targets, &self.taken_for(call)).await
+        self.dialect.poll(targets, &self.taken_for(call)).await
     }
 }

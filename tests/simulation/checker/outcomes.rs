@@ -205,13 +205,13 @@ fn failed(evidence: &Evidence<'_>, came: &Came<'_>) -> bool {
         .unwrap_or_default();
     let bad = spans(evidence, name, What::Fails, What::Heals);
     let second = bad.iter().any(|(from, to)| *from <= came.at && *to >= seen);
-    // Looks follow on each other; the first may have been answered a little before the interval began.
+    // Polls follow on each other; the first may have been answered a little before the interval began.
     let early = (seen + Duration::from_secs(1)).saturating_sub(POLL.confirm_failure);
     let first = bad.iter().any(|(from, to)| *from <= early && *to >= landed);
     first && second
 }
 
-/// 5. Nothing that is bound to a write ends by a look that began before that write was done.
+/// 5. Nothing that is bound to a write ends by a poll that began before that write was done.
 pub fn causality(evidence: &Evidence<'_>, chain: &[&Stream], findings: &mut Findings) {
     use Promise::Causality as It;
     for came in outcomes(chain) {

@@ -75,7 +75,7 @@ impl Evidence<'_> {
         })
     }
 
-    /// Whether looks at a connection had to wait for others: for greed, for polls that hung, or for patience.
+    /// Whether polls of a connection had to wait for others: for greed, for polls that hung, or for patience.
     pub fn hampered(&self, name: &str, from: Duration, to: Duration) -> bool {
         let backend = backend_of(name);
         let before = from.saturating_sub(FOUND_OUT);

@@ -1,8 +1,8 @@
 //! Nobody starves: whoever waits for an outcome and whoever asks a little have their share of a cloud's account, while
-//! others take all they can get, polls hang, or the cloud asks for patience. What is looked at only so that a change is
-//! not missed is held to its interval among the looks.
+//! others take all they can get, polls hang, or the cloud asks for patience. What is polled only so that a change is
+//! not missed is held to its interval among the polls.
 //!
-//! What they are held against follows from the settings and the stated shares: an outcome comes with the first look
+//! What they are held against follows from the settings and the stated shares: an outcome comes with the first poll
 //! after it is true, which is a fresh interval away and then has to get its turn; a call gets its turn within its
 //! deadline.
 
@@ -16,9 +16,9 @@ use http::Method;
 use isthmus::grpc::pb;
 use std::time::Duration;
 
-use super::times::{LOOK, ON_THE_WAY};
+use super::times::{ON_THE_WAY, ONE_POLL};
 
-/// What it adds to a look that others ask for all they can get: two dozen requests of those who wait for outcomes, at
+/// What it adds to a poll that others ask for all they can get: two dozen requests of those who wait for outcomes, at
 /// their two fifths of the rate of the slowest account (20 a second).
 pub const TURN: Duration = Duration::from_secs(3);
 /// What it adds that the cloud asked for patience: its pause, and a rate that is halved, maybe twice.
@@ -62,13 +62,13 @@ fn due(evidence: &Evidence<'_>, stream: &Stream) -> Option<(Duration, Duration)>
         .facts(name)
         .find(|fact| fact.what == What::Applied && fact.at >= write.asked)?;
     // For a row that is gone, its removal was all there was to do.
-    let from = applied.at.max(write.answered).max(stream.opened) + LOOK;
+    let from = applied.at.max(write.answered).max(stream.opened) + ONE_POLL;
     let patience = match evidence.throttled(backend_of(name), from) {
         true => PATIENCE,
         false => Duration::ZERO,
     };
-    let look = POLL.fresh.mul_f64(1.1) + LOOK + ON_THE_WAY;
-    let to = from + look + TURN + patience;
+    let poll = POLL.fresh.mul_f64(1.1) + ONE_POLL + ON_THE_WAY;
+    let to = from + poll + TURN + patience;
     let alone = !evidence.facts(name).any(|fact| {
         let other = !matches!(
             fact.what,

@@ -1,7 +1,7 @@
 //! What must happen in time, and at no more than its price: promises 7, 8 and 9.
 
 use crate::{
-    checker::{Evidence, Findings, Promise, backend_of, from_a_look, id, title},
+    checker::{Evidence, Findings, Promise, backend_of, from_a_poll, id, title},
     clouds::{OPENSTACK, POLL},
     record::{Kind, Stream, What, since_begin},
     run::{HEARTBEAT, LATENCY, TICK},
@@ -12,10 +12,10 @@ use std::{collections::BTreeMap, time::Duration};
 /// What it takes from the gateway to the reader: the way, the steps of the simulation, and a commit.
 pub const ON_THE_WAY: Duration =
     Duration::from_millis(LATENCY.as_millis() as u64 + 3 * TICK.as_millis() as u64 + 40);
-/// The longest that a look takes where nothing is in its way: a login, and a few requests one after the other.
-pub const LOOK: Duration = Duration::from_millis(1_500);
+/// The longest that a poll takes where nothing is in its way: a login, and a few requests one after the other.
+pub const ONE_POLL: Duration = Duration::from_millis(1_500);
 
-/// What others who ask for all they can get add to the interval of what is looked at only so that a change is not missed.
+/// What others who ask for all they can get add to the interval of what is polled only so that a change is not missed.
 pub const STABLE: Duration = Duration::from_secs(10);
 
 /// 7. Silence never exceeds the heartbeat, and a heartbeat tells how it stands.
@@ -75,8 +75,8 @@ pub fn liveness(evidence: &Evidence<'_>, stream: &Stream, findings: &mut Finding
                     )
                 });
             }
-            if let Some(answered) = looked_well(evidence, stream, message.at) {
-                let told = success.is_some_and(|success| success + LOOK >= answered);
+            if let Some(answered) = polled_well(evidence, stream, message.at) {
+                let told = success.is_some_and(|success| success + ONE_POLL >= answered);
                 findings.hold(It, told, || {
                     format!(
                         "{}: says at {:?} that the cloud last answered at {success:?}, and it did at {answered:?}",
@@ -89,12 +89,12 @@ pub fn liveness(evidence: &Evidence<'_>, stream: &Stream, findings: &mut Finding
     }
 }
 
-/// When the last look began that was certainly over, and went well, before a heartbeat was sent.
-fn looked_well(evidence: &Evidence<'_>, stream: &Stream, at: Duration) -> Option<Duration> {
-    let sent = at.saturating_sub(ON_THE_WAY + LOOK);
-    let looks = evidence.looks.get(&stream.asked.name)?.iter().rev();
+/// When the last poll began that was certainly over, and went well, before a heartbeat was sent.
+fn polled_well(evidence: &Evidence<'_>, stream: &Stream, at: Duration) -> Option<Duration> {
+    let sent = at.saturating_sub(ON_THE_WAY + ONE_POLL);
+    let polls = evidence.polls.get(&stream.asked.name)?.iter().rev();
     let mut over =
-        looks.filter(|seen| seen.status == Some(200) && seen.ended.is_some_and(|it| it < sent));
+        polls.filter(|seen| seen.status == Some(200) && seen.ended.is_some_and(|it| it < sent));
     let begun = over.next()?.begun;
     let name = &stream.asked.name;
     let pressed = evidence.pressed(backend_of(name), begun, at);
@@ -122,7 +122,7 @@ pub fn bounded_lag(evidence: &Evidence<'_>, stream: &Stream, findings: &mut Find
         .end
         .as_ref()
         .map_or(evidence.history.end, |(at, _)| *at);
-    let within = POLL.stable.mul_f64(1.1) + LOOK + ON_THE_WAY;
+    let within = POLL.stable.mul_f64(1.1) + ONE_POLL + ON_THE_WAY;
     for fact in evidence.facts(name) {
         let (from, to) = (fact.at, fact.at + within);
         let alone = evidence
@@ -180,7 +180,7 @@ fn lags(evidence: &Evidence<'_>, stream: &Stream) -> Vec<Lag> {
     }
     for message in &stream.messages {
         for event in &message.events {
-            let Some(realization) = from_a_look(&event.kind) else {
+            let Some(realization) = from_a_poll(&event.kind) else {
                 continue;
             };
             let seen = realization
@@ -188,21 +188,21 @@ fn lags(evidence: &Evidence<'_>, stream: &Stream) -> Vec<Lag> {
                 .as_ref()
                 .map(since_begin)
                 .unwrap_or_default();
-            if seen < stream.opened + LOOK
+            if seen < stream.opened + ONE_POLL
                 || !evidence.in_touch(stream, seen, message.at)
                 || !evidence.cloud_in_touch(&realization.name, seen, message.at)
                 || evidence.hampered(&realization.name, seen, message.at)
             {
                 continue;
             }
-            let looks = evidence.looks.get(&realization.name).into_iter().flatten();
-            let of_it = looks.filter(|look| look.begun >= seen && look.begun < seen + LOOK);
+            let polls = evidence.polls.get(&realization.name).into_iter().flatten();
+            let of_it = polls.filter(|poll| poll.begun >= seen && poll.begun < seen + ONE_POLL);
             let answered = of_it
-                .filter_map(|look| look.ended)
+                .filter_map(|poll| poll.ended)
                 .filter(|it| *it <= message.at)
                 .max();
-            // Where a request other than those for the state came last, a look takes as long as it takes.
-            let answered = answered.map_or(seen + LOOK, |answered| answered + LOOK / 2);
+            // Where a request other than those for the state came last, a poll takes as long as it takes.
+            let answered = answered.map_or(seen + ONE_POLL, |answered| answered + ONE_POLL / 2);
             lags.push(Lag {
                 seen,
                 late: message.at.saturating_sub(answered),
@@ -212,11 +212,11 @@ fn lags(evidence: &Evidence<'_>, stream: &Stream) -> Vec<Lag> {
     lags
 }
 
-/// 8. What somebody watches is looked at as often as is stated.
-pub fn looks(evidence: &Evidence<'_>, findings: &mut Findings) {
+/// 8. What somebody watches is polled as often as is stated.
+pub fn polls(evidence: &Evidence<'_>, findings: &mut Findings) {
     use Promise::BoundedLag as It;
-    let longest = POLL.stable.mul_f64(1.1) + LOOK;
-    for (name, looks) in &evidence.looks {
+    let longest = POLL.stable.mul_f64(1.1) + ONE_POLL;
+    for (name, polls) in &evidence.polls {
         let watching = evidence.history.streams.iter();
         for stream in watching.filter(|stream| stream.asked.name == *name) {
             let from = stream.opened;
@@ -224,11 +224,11 @@ pub fn looks(evidence: &Evidence<'_>, findings: &mut Findings) {
                 .end
                 .as_ref()
                 .map_or(evidence.history.end, |(at, _)| *at);
-            let mut last = from + LOOK;
-            let times = looks.iter().map(|look| look.begun);
+            let mut last = from + ONE_POLL;
+            let times = polls.iter().map(|poll| poll.begun);
             for at in times.filter(|at| *at >= from && *at <= to).chain([to]) {
                 // What the client still waits for may have ended at the other end.
-                let calm = evidence.cloud_in_touch(name, last.saturating_sub(LOOK), at)
+                let calm = evidence.cloud_in_touch(name, last.saturating_sub(ONE_POLL), at)
                     && evidence.in_touch(stream, last, at);
                 let slower = match evidence.hampered(name, last, at) {
                     true => longest + STABLE,
@@ -249,15 +249,15 @@ pub fn looks(evidence: &Evidence<'_>, findings: &mut Findings) {
 pub fn isolation(evidence: &Evidence<'_>, findings: &mut Findings) {
     use Promise::Isolation as It;
     const WINDOW: Duration = Duration::from_secs(10);
-    for (name, looks) in &evidence.looks {
+    for (name, polls) in &evidence.polls {
         let mut alike: BTreeMap<(&str, &str), Vec<Duration>> = BTreeMap::new();
-        for look in looks {
-            let is_list = !look.path.contains(id(name));
-            let query = if is_list { "" } else { look.query.as_str() };
+        for poll in polls {
+            let is_list = !poll.path.contains(id(name));
+            let query = if is_list { "" } else { poll.query.as_str() };
             alike
-                .entry((&look.path, query))
+                .entry((&poll.path, query))
                 .or_default()
-                .push(look.begun);
+                .push(poll.begun);
         }
         for ((path, query), times) in alike {
             // One for each fresh interval. A LIST costs no more for those who come along before they are due.
@@ -265,8 +265,8 @@ pub fn isolation(evidence: &Evidence<'_>, findings: &mut Findings) {
             for (number, begin) in times.iter().enumerate() {
                 let end = *begin + WINDOW;
                 let count = times[number..].iter().take_while(|at| **at < end).count();
-                // One look each fresh interval, and one at once for each write, whoever watches. Where a LIST looks at
-                // many, a write to any of them has the others looked at along with it.
+                // One poll each fresh interval, and one at once for each write, whoever watches. Where a LIST polls
+                // many, a write to any of them has the others polled along with it.
                 let writes = evidence.history.exchanges.iter().filter(|seen| {
                     let concerns = if path.contains(id(name)) {
                         seen.path.contains(id(name)) || seen.method == Method::POST
@@ -278,12 +278,12 @@ pub fn isolation(evidence: &Evidence<'_>, findings: &mut Findings) {
                         && seen.begun < end
                         && seen.begun + WINDOW >= *begin
                 });
-                let failures = looks.iter().filter(|look| {
-                    look.begun < end
-                        && look.begun >= *begin
-                        && look.status.is_none_or(|status| status >= 500)
+                let failures = polls.iter().filter(|poll| {
+                    poll.begun < end
+                        && poll.begun >= *begin
+                        && poll.status.is_none_or(|status| status >= 500)
                 });
-                // A name that nobody knows is looked at once for each call, and has others looked at along with it.
+                // A name that nobody knows is polled once for each call, and has others polled along with it.
                 let junk = evidence.history.junk.iter().filter(|junk| {
                     let asked = [junk.over, junk.resumed].into_iter();
                     let mut asked = asked.filter(|at| *at < end && *at + WINDOW >= *begin);

@@ -12,32 +12,32 @@ use std::{collections::BTreeSet, time::Duration};
 
 use super::{
     shares::TURN,
-    times::{LOOK, ON_THE_WAY, STABLE},
+    times::{ON_THE_WAY, ONE_POLL, STABLE},
 };
 
 /// How long nothing may have come or gone before what is watched is counted: whatever is gone has to be seen,
 /// confirmed and left, and whatever was made has to have joined.
 const QUIET: Duration = Duration::from_secs(30);
 
-/// How long after somebody was told that a connection is gone it may still be looked at: until a second look confirms
+/// How long after somebody was told that a connection is gone it may still be polled: until a second poll confirms
 /// it, and those that were on their way are over.
 fn left_within() -> Duration {
-    POLL.stable + POLL.confirm_failure + LOOK + LOOK
+    POLL.stable + POLL.confirm_failure + ONE_POLL + ONE_POLL
 }
 
 /// How long after somebody else made a connection a watch over all tells of it.
 fn joined_within() -> Duration {
-    POLL.stable + LOOK + ON_THE_WAY
+    POLL.stable + ONE_POLL + ON_THE_WAY
 }
 
-/// What is gone is not looked at any more, unless somebody watches just that.
+/// What is gone is not polled any more, unless somebody watches just that.
 pub fn gone_is_left_alone(evidence: &Evidence<'_>, findings: &mut Findings) {
     use Promise::GoneIsLeft as It;
-    for (name, looks) in &evidence.looks {
+    for (name, polls) in &evidence.polls {
         let Some(gone) = gone(evidence, name) else {
             continue;
         };
-        // Only a look that the cloud answers can confirm it.
+        // Only a poll that the cloud answers can confirm it.
         let mut seen = gone;
         while !evidence.cloud_in_touch(name, seen, seen + left_within())
             && seen <= evidence.history.end
@@ -58,16 +58,16 @@ pub fn gone_is_left_alone(evidence: &Evidence<'_>, findings: &mut Findings) {
             .filter(|stream| stream.asked.name == *name)
             .map(|stream| stream.end.as_ref().map_or(Duration::MAX, |(at, _)| *at));
         let since = watches.try_fold(from, |since, ended| {
-            (ended < evidence.history.end).then(|| since.max(ended + LOOK + LOOK))
+            (ended < evidence.history.end).then(|| since.max(ended + ONE_POLL + ONE_POLL))
         });
         let Some(since) = since else {
             continue;
         };
-        let look = looks.iter().find(|look| look.begun > since);
-        findings.hold(It, look.is_none(), || {
+        let poll = polls.iter().find(|poll| poll.begun > since);
+        findings.hold(It, poll.is_none(), || {
             format!(
                 "{name} was known to be gone at {gone:?}, and looked at again: {:?}",
-                look.map(|look| look.begun)
+                poll.map(|poll| poll.begun)
             )
         });
     }
@@ -112,7 +112,7 @@ pub fn watched_are_those_there(evidence: &Evidence<'_>, findings: &mut Findings)
         let by_name = |at: Duration| {
             let streams = evidence.history.streams.iter().filter(move |stream| {
                 let ended = stream.end.as_ref().map_or(Duration::MAX, |(at, _)| *at);
-                stream.opened <= at && ended >= at.saturating_sub(LOOK) && !stream.asked.many
+                stream.opened <= at && ended >= at.saturating_sub(ONE_POLL) && !stream.asked.many
             });
             let names = streams.map(|stream| &stream.asked.name);
             let names = names.filter(|name| {
@@ -151,7 +151,7 @@ fn at_rest(evidence: &Evidence<'_>, sample: &Sample, from: Duration) -> bool {
         .history
         .junk
         .iter()
-        .any(|junk| junk.resumed + LOOK >= from && junk.over <= sample.at);
+        .any(|junk| junk.resumed + ONE_POLL >= from && junk.over <= sample.at);
     !moved
         && !written
         && !asked_by_junk
@@ -237,7 +237,7 @@ pub fn tunnels(evidence: &Evidence<'_>, chain: &[&Stream], findings: &mut Findin
             _ => continue,
         };
         let name = format!("backends/{}/connections/{}", fact.backend, fact.id);
-        let to = fact.at + POLL.stable.mul_f64(1.1) + LOOK + ON_THE_WAY + turn(evidence, fact);
+        let to = fact.at + POLL.stable.mul_f64(1.1) + ONE_POLL + ON_THE_WAY + turn(evidence, fact);
         let alone = evidence
             .facts(&name)
             .filter(|other| other.at >= fact.at && other.at <= to)

@@ -1,4 +1,4 @@
-//! Histories of looks and writes, and what is said after each.
+//! Histories of polls and writes, and what is said after each.
 
 use super::*;
 use crate::{
@@ -34,7 +34,13 @@ impl History {
         self.start + Duration::from_secs(second)
     }
 
-    fn wrote(&mut self, second: u64, kind: WriteKind, proof: Proof, intent: Intent) -> &View {
+    fn wrote(
+        &mut self,
+        second: u64,
+        kind: WriteKind,
+        proof: Proof,
+        intent: Intent,
+    ) -> &ConnectionStatus {
         let done = self.at(second);
         self.writes_done.push(second);
         self.knowledge.wrote(&Write {
@@ -43,39 +49,39 @@ impl History {
             intent,
             done,
         });
-        self.view()
+        self.status()
     }
 
-    fn updated(&mut self, second: u64, native: &str) -> &View {
+    fn updated(&mut self, second: u64, native: &str) -> &ConnectionStatus {
         let proof = Proof::StatusMustMove {
             native_state: native.to_owned(),
         };
         self.wrote(second, WriteKind::Update, proof, ENABLED)
     }
 
-    /// A look that begins at a second and takes none.
-    fn saw(&mut self, second: u64, sighting: Sighting) -> &View {
-        self.look(second, Ok(sighting))
+    /// A poll that begins at a second and takes none.
+    fn saw(&mut self, second: u64, sighting: Sighting) -> &ConnectionStatus {
+        self.poll(second, Ok(sighting))
     }
 
-    fn missed(&mut self, second: u64, kind: ErrorKind, reason: ErrorReason) -> &View {
-        self.look(second, Err(Error::new(kind, reason, "no answer")))
+    fn missed(&mut self, second: u64, kind: ErrorKind, reason: ErrorReason) -> &ConnectionStatus {
+        self.poll(second, Err(Error::new(kind, reason, "no answer")))
     }
 
-    fn look(&mut self, second: u64, result: Result<Sighting, Error>) -> &View {
-        let look = self.look_at(second, result);
-        self.knowledge.looked(&look, &self.settings);
-        self.view()
+    fn poll(&mut self, second: u64, result: Result<Sighting, Error>) -> &ConnectionStatus {
+        let poll = self.poll_at(second, result);
+        self.knowledge.apply_poll(&poll, &self.settings);
+        self.status()
     }
 
-    fn look_at(&self, second: u64, result: Result<Sighting, Error>) -> Look {
+    fn poll_at(&self, second: u64, result: Result<Sighting, Error>) -> PollResult {
         let at = self.at(second);
         let after_writes = self
             .writes_done
             .iter()
             .filter(|done| **done <= second)
             .count() as u64;
-        Look {
+        PollResult {
             begun: at,
             ended: at,
             after_writes,
@@ -83,9 +89,9 @@ impl History {
         }
     }
 
-    fn view(&self) -> &View {
+    fn status(&self) -> &ConnectionStatus {
         self.knowledge
-            .view()
+            .status()
             .expect("something was seen or written")
     }
 }
@@ -127,11 +133,11 @@ fn nsx(native: &str, ids: &[&str]) -> Sighting {
     }
 }
 
-fn said(view: &View) -> (State, Assurance, Option<&str>) {
+fn said(status: &ConnectionStatus) -> (State, Assurance, Option<&str>) {
     (
-        view.state,
-        view.assurance,
-        view.reason.as_ref().map(|reason| reason.code.as_str()),
+        status.state,
+        status.assurance,
+        status.reason.as_ref().map(|reason| reason.code.as_str()),
     )
 }
 
@@ -142,11 +148,14 @@ const WAITING: (State, Assurance, Option<&str>) = (
 );
 
 #[test]
-fn a_write_is_accepted_until_a_look_says_more() {
+fn a_write_is_accepted_until_a_poll_says_more() {
     let mut history = History::new();
-    let view = history.wrote(10, WriteKind::Create, Proof::AnyStatus, ENABLED);
-    assert_eq!(said(view), (State::Accepted, Assurance::IntentStored, None));
-    assert_eq!(view.writes, 1);
+    let status = history.wrote(10, WriteKind::Create, Proof::AnyStatus, ENABLED);
+    assert_eq!(
+        said(status),
+        (State::Accepted, Assurance::IntentStored, None)
+    );
+    assert_eq!(status.writes, 1);
     assert_eq!(
         history.saw(11, neutron("PENDING_CREATE")).state,
         State::Pending
@@ -159,7 +168,7 @@ fn a_write_is_accepted_until_a_look_says_more() {
 }
 
 #[test]
-fn a_look_that_began_before_a_write_was_done_says_nothing_about_it() {
+fn a_poll_that_began_before_a_write_was_done_says_nothing_about_it() {
     let mut history = History::new();
     history.saw(1, neutron("ACTIVE"));
     history.wrote(
@@ -227,13 +236,13 @@ fn neutron_after_an_update_is_not_believed_until_quiet() {
         );
     }
     let assumed = Some(codes::ASSUMED_AFTER_QUIET_TIME);
-    let view = history.saw(175, neutron("ACTIVE"));
+    let status = history.saw(175, neutron("ACTIVE"));
     assert_eq!(
-        said(view),
+        said(status),
         (State::Active, Assurance::IntentStored, assumed)
     );
     assert_eq!(
-        view.assumption.as_ref().map(|it| (it.as_is, it.made)),
+        status.assumption.as_ref().map(|it| (it.as_is, it.made)),
         Some((Assurance::TunnelUp, false))
     );
 }
@@ -246,7 +255,7 @@ fn the_quiet_time_begins_anew_with_each_change_of_status() {
     assert_eq!(said(history.saw(176, neutron("DOWN"))), WAITING);
     assert_eq!(said(history.saw(224, neutron("DOWN"))), WAITING);
     assert_eq!(history.saw(225, neutron("DOWN")).state, State::Down);
-    assert_eq!(history.view().assurance, Assurance::IntentStored);
+    assert_eq!(history.status().assurance, Assurance::IntentStored);
 }
 
 #[test]
@@ -269,9 +278,9 @@ fn a_tunnel_that_went_and_came_is_no_proof() {
                 "{before}"
             );
         }
-        let view = history.saw(last + 75, neutron("ACTIVE"));
+        let status = history.saw(last + 75, neutron("ACTIVE"));
         assert_eq!(
-            said(view),
+            said(status),
             (
                 State::Active,
                 Assurance::IntentStored,
@@ -308,10 +317,10 @@ fn an_update_of_words_leaves_what_is_proven_and_what_is_not() {
     awaited.updated(0, "ACTIVE");
     awaited.wrote(10, WriteKind::Update, Proof::Descriptive, ENABLED);
     assert_eq!(said(awaited.saw(20, neutron("ACTIVE"))), WAITING);
-    let view = awaited.saw(75, neutron("ACTIVE"));
+    let status = awaited.saw(75, neutron("ACTIVE"));
     assert!(
-        view.assumption.is_some(),
-        "the quiet time goes on: {view:?}"
+        status.assumption.is_some(),
+        "the quiet time goes on: {status:?}"
     );
 }
 
@@ -319,7 +328,7 @@ fn an_update_of_words_leaves_what_is_proven_and_what_is_not() {
 fn what_a_gateway_wrote_itself_changes_no_answer_about_the_connection_as_it_is() {
     // One gateway knows of the update, the other does not; both see the same for long enough.
     let goals = [Goal::Config, Goal::InEffect, Goal::TunnelUp, Goal::Gone];
-    let verdicts = |view: &View| {
+    let verdicts = |status: &ConnectionStatus| {
         goals.map(|goal| {
             let terms = Terms {
                 goal,
@@ -327,7 +336,7 @@ fn what_a_gateway_wrote_itself_changes_no_answer_about_the_connection_as_it_is()
                 accept_assumed: false,
                 wanted: None,
             };
-            match judge_bound(view, terms, 0) {
+            match judge_bound(status, terms, 0) {
                 Verdict::Success(_) => 's',
                 Verdict::Failure(_) => 'f',
                 Verdict::Undetermined(_) => 'u',
@@ -372,8 +381,8 @@ fn what_a_gateway_wrote_itself_changes_no_answer_about_the_connection_as_it_is()
             does_not.saw(second + later, last.clone());
         }
         assert_eq!(
-            verdicts(knows.view()),
-            verdicts(does_not.view()),
+            verdicts(knows.status()),
+            verdicts(does_not.status()),
             "round {round}: {last:?}"
         );
     }
@@ -388,9 +397,9 @@ fn a_pending_update_that_ended_is_proof_whatever_it_ended_in() {
             history.saw(101, neutron("PENDING_UPDATE")).state,
             State::InProgress
         );
-        let view = history.saw(102, neutron(end));
-        assert_eq!(view.state, neutron(end).state);
-        assert_eq!(view.assumption, None);
+        let status = history.saw(102, neutron(end));
+        assert_eq!(status.state, neutron(end).state);
+        assert_eq!(status.assumption, None);
     }
 }
 
@@ -400,8 +409,8 @@ fn an_error_from_before_a_repairing_update_is_not_its_failure() {
     history.saw(0, neutron("ERROR"));
     history.updated(100, "ERROR");
     assert_eq!(said(history.saw(130, neutron("ERROR"))), WAITING);
-    let view = history.saw(175, neutron("ERROR"));
-    assert_eq!((view.state, view.confirmed), (State::Failed, false));
+    let status = history.saw(175, neutron("ERROR"));
+    assert_eq!((status.state, status.confirmed), (State::Failed, false));
     assert!(history.saw(185, neutron("ERROR")).confirmed);
 }
 
@@ -417,9 +426,9 @@ fn without_a_request_id_nothing_but_time_is_proof() {
     assert_eq!(said(history.saw(1, nsx("success", &[]))), waiting);
     history.saw(2, nsx("in_progress", &[]));
     assert_eq!(said(history.saw(3, nsx("success", &[]))), waiting);
-    let view = history.saw(78, nsx("success", &[]));
+    let status = history.saw(78, nsx("success", &[]));
     assert_eq!(
-        said(view),
+        said(status),
         (
             State::Realized,
             Assurance::IntentStored,
@@ -429,7 +438,7 @@ fn without_a_request_id_nothing_but_time_is_proof() {
 }
 
 #[test]
-fn a_failure_is_confirmed_by_a_second_look_ten_seconds_later_and_not_before() {
+fn a_failure_is_confirmed_by_a_second_poll_ten_seconds_later_and_not_before() {
     let mut history = History::new();
     history.wrote(0, WriteKind::Create, Proof::AnyStatus, ENABLED);
     assert!(!history.saw(1, neutron("ERROR")).confirmed);
@@ -442,11 +451,11 @@ fn a_failure_is_confirmed_by_when_it_was_said_and_not_by_when_it_was_asked() {
     let mut history = History::new();
     history.wrote(0, WriteKind::Create, Proof::AnyStatus, ENABLED);
     // The cloud took five seconds to answer, and may have failed in the last of them.
-    let slow = Look {
+    let slow = PollResult {
         ended: history.at(6),
-        ..history.look_at(1, Ok(neutron("ERROR")))
+        ..history.poll_at(1, Ok(neutron("ERROR")))
     };
-    history.knowledge.looked(&slow, &history.settings);
+    history.knowledge.apply_poll(&slow, &history.settings);
     assert!(!history.saw(11, neutron("ERROR")).confirmed);
     assert!(history.saw(16, neutron("ERROR")).confirmed);
 }
@@ -472,9 +481,9 @@ fn an_outage_neither_confirms_nor_forgets() {
 #[test]
 fn an_outage_changes_what_is_said_only_where_nothing_was() {
     let mut history = History::new();
-    let view = history.missed(1, ErrorKind::Unavailable, ErrorReason::UpstreamError);
+    let status = history.missed(1, ErrorKind::Unavailable, ErrorReason::UpstreamError);
     assert_eq!(
-        said(view),
+        said(status),
         (
             State::Unknown,
             Assurance::None,
@@ -482,8 +491,8 @@ fn an_outage_changes_what_is_said_only_where_nothing_was() {
         )
     );
     history.saw(2, neutron("ACTIVE"));
-    let view = history.missed(3, ErrorKind::Throttled, ErrorReason::UpstreamThrottled);
-    assert_eq!(view.state, State::Active);
+    let status = history.missed(3, ErrorKind::Throttled, ErrorReason::UpstreamThrottled);
+    assert_eq!(status.state, State::Active);
 }
 
 #[test]
@@ -491,9 +500,9 @@ fn a_refused_login_is_unknown_and_lost_after_its_window() {
     let mut history = History::new();
     history.saw(0, neutron("ACTIVE"));
     let refused = (ErrorKind::BackendAuth, ErrorReason::UpstreamAuth);
-    let view = history.missed(10, refused.0, refused.1);
+    let status = history.missed(10, refused.0, refused.1);
     assert_eq!(
-        said(view),
+        said(status),
         (State::Unknown, Assurance::None, Some(codes::UPSTREAM_AUTH))
     );
     assert!(!history.missed(609, refused.0, refused.1).login_lost);
@@ -526,16 +535,16 @@ fn switched_off_on_purpose_is_disabled_and_still_up_is_in_progress() {
     };
     let mut history = History::new();
     assert_eq!(history.saw(0, off("ACTIVE")).state, State::InProgress);
-    let view = history.saw(1, off("DOWN"));
+    let status = history.saw(1, off("DOWN"));
     assert_eq!(
-        said(view),
+        said(status),
         (
             State::Disabled,
             Assurance::ControlPlane,
             Some(codes::ADMIN_DISABLED)
         )
     );
-    assert_eq!(view.intent, Intent::Disabled);
+    assert_eq!(status.intent, Intent::Disabled);
     assert!(
         !history.saw(60, off("DOWN")).confirmed,
         "nothing bad to confirm"
@@ -554,16 +563,16 @@ fn switching_off_by_update_waits_for_proof_too() {
     };
     history.wrote(0, WriteKind::Update, proof, Intent::Disabled);
     assert_eq!(said(history.saw(10, off("DOWN"))), WAITING);
-    let view = history.saw(75, off("DOWN"));
+    let status = history.saw(75, off("DOWN"));
     assert_eq!(
-        said(view),
+        said(status),
         (
             State::Disabled,
             Assurance::IntentStored,
             Some(codes::ADMIN_DISABLED)
         )
     );
-    let rests_on = view.assumption.as_ref().map(|it| it.reason.code.as_str());
+    let rests_on = status.assumption.as_ref().map(|it| it.reason.code.as_str());
     assert_eq!(rests_on, Some(codes::ASSUMED_AFTER_QUIET_TIME));
 }
 
@@ -612,21 +621,24 @@ fn nothing_is_asked_about_writes_to_what_we_have_removed() {
 fn a_delete_of_ours_is_deleting_until_gone_whatever_else_is_said() {
     let mut history = History::new();
     history.saw(0, neutron("ACTIVE"));
-    let view = history.wrote(10, WriteKind::Delete, Proof::AnyStatus, Intent::Deleted);
-    assert_eq!(view.state, State::Deleting);
-    let view = history.saw(11, neutron("ACTIVE"));
-    assert_eq!(said(view), (State::Deleting, Assurance::IntentStored, None));
-    assert_eq!(view.native_state, "ACTIVE");
+    let status = history.wrote(10, WriteKind::Delete, Proof::AnyStatus, Intent::Deleted);
+    assert_eq!(status.state, State::Deleting);
+    let status = history.saw(11, neutron("ACTIVE"));
+    assert_eq!(
+        said(status),
+        (State::Deleting, Assurance::IntentStored, None)
+    );
+    assert_eq!(status.native_state, "ACTIVE");
     assert_eq!(history.saw(12, neutron("ERROR")).state, State::Failed);
     assert_eq!(history.saw(13, neutron("gone")).state, State::Deleted);
 }
 
 #[test]
-fn a_look_that_finds_no_change_says_nothing_new() {
+fn a_poll_that_finds_no_change_says_nothing_new() {
     let mut history = History::new();
     history.saw(0, neutron("ACTIVE"));
-    let look = history.look_at(5, Ok(neutron("ACTIVE")));
-    assert!(!history.knowledge.looked(&look, &history.settings));
+    let poll = history.poll_at(5, Ok(neutron("ACTIVE")));
+    assert!(!history.knowledge.apply_poll(&poll, &history.settings));
 }
 
 #[test]
@@ -653,20 +665,20 @@ fn a_tunnel_read_again_or_an_id_no_longer_asked_for_is_no_change() {
         ENABLED,
     );
     history.saw(1, seen(1, &["r"]));
-    let look = history.look_at(2, Ok(seen(2, &[])));
-    assert!(!history.knowledge.looked(&look, &history.settings));
-    assert_eq!(history.view().request_ids, ["r"], "the evidence stays");
+    let poll = history.poll_at(2, Ok(seen(2, &[])));
+    assert!(!history.knowledge.apply_poll(&poll, &history.settings));
+    assert_eq!(history.status().request_ids, ["r"], "the evidence stays");
     let mut down = seen(3, &[]);
     down.tunnel = Some(Tunnel {
         status: TunnelStatus::Down,
         ..Tunnel::default()
     });
-    let look = history.look_at(3, Ok(down));
-    assert!(history.knowledge.looked(&look, &history.settings));
+    let poll = history.poll_at(3, Ok(down));
+    assert!(history.knowledge.apply_poll(&poll, &history.settings));
 }
 
 #[test]
-fn an_update_that_wrote_nothing_still_wants_a_later_look() {
+fn an_update_that_wrote_nothing_still_wants_a_later_poll() {
     let mut history = History::new();
     history.saw(0, neutron("ACTIVE"));
     history.wrote(10, WriteKind::Update, Proof::Nothing, ENABLED);

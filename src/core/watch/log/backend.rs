@@ -2,12 +2,13 @@
 
 use crate::{
     core::watch::{
-        knowledge::{Memory, View},
+        knowledge::Memory,
         log::{
             Log,
             observation::{Observation, Revision, Wire},
             window::Window,
         },
+        status::ConnectionStatus,
     },
     model::{BackendName, ConnectionName},
 };
@@ -29,10 +30,10 @@ pub struct BackendLog {
 pub struct Draft {
     /// The connection.
     pub name: ConnectionName,
-    /// When the look that saw this began; `None` if there was none.
+    /// When the poll that saw this began; `None` if there was none.
     pub observe_time: Option<SystemTime>,
     /// What is said.
-    pub view: View,
+    pub status: ConnectionStatus,
     /// What else is to be remembered of the connection. `None` if nothing is, not even the change: whoever watches all
     /// does not ask for what no cloud has shown, and names cost whoever asks for them nothing.
     pub memory: Option<Memory>,
@@ -63,10 +64,10 @@ impl BackendLog {
         let entry = Observation {
             name: draft.name,
             epoch: self.log.epoch(),
-            sequence: 0,
+            revision: 0,
             previous: connection.latest(),
             observe_time: draft.observe_time,
-            view: draft.view,
+            status: draft.status,
             wire: Wire::default(),
         };
         let notifier = connection.notifier();
@@ -81,13 +82,13 @@ impl BackendLog {
             }
             None => self.log.number(entry, None, vec![notifier]),
         };
-        let revision = entry.sequence;
+        let revision = entry.revision;
         connection.push(entry);
         revision
     }
 
     /// The log it is a part of.
-    pub fn log(&self) -> &Arc<Log> {
+    pub fn shared(&self) -> &Arc<Log> {
         &self.log
     }
 

@@ -65,7 +65,7 @@ impl Log {
     /// Goes on from what a store has kept. Nothing is committed unless a [`writer::Writer`] runs.
     pub fn recovered(recovered: &Recovered) -> Log {
         let latest = recovered.connections.iter().map(|(latest, _)| latest);
-        let kept = latest.chain(&recovered.log).map(|change| change.sequence);
+        let kept = latest.chain(&recovered.log).map(|change| change.revision);
         // Whatever the store believes: no revision is ever given twice.
         let latest = kept.fold(recovered.last, u64::max);
         let queue = Queue {
@@ -128,7 +128,7 @@ impl Log {
     ) -> Arc<Observation> {
         let mut queue = self.queue();
         queue.latest += 1;
-        entry.sequence = queue.latest;
+        entry.revision = queue.latest;
         let entry = Arc::new(entry);
         queue.steps.push(match memory {
             Some(memory) => Step::Change(Arc::clone(&entry), Arc::new(memory)),

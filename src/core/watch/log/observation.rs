@@ -1,6 +1,6 @@
 //! One entry of the log.
 
-use crate::{core::watch::knowledge::View, model::ConnectionName};
+use crate::{core::watch::status::ConnectionStatus, model::ConnectionName};
 use bytes::Bytes;
 use std::{sync::OnceLock, time::SystemTime};
 
@@ -8,7 +8,7 @@ use std::{sync::OnceLock, time::SystemTime};
 /// strictly and are not contiguous.
 pub type Revision = u64;
 
-/// One entry of the log: what was said of a connection, and from which look.
+/// One entry of the log: what was said of a connection, and from which poll.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observation {
     /// The connection.
@@ -16,13 +16,13 @@ pub struct Observation {
     /// The life of the log; grows whenever it starts anew.
     pub epoch: u64,
     /// Its own revision.
-    pub sequence: Revision,
+    pub revision: Revision,
     /// The revision of the connection's change before this one; before the first, where its window begins.
     pub previous: Revision,
-    /// When the look that saw this began; `None` if there was none. Never goes back.
+    /// When the poll that saw this began; `None` if there was none. Never goes back.
     pub observe_time: Option<SystemTime>,
     /// What is said.
-    pub view: View,
+    pub status: ConnectionStatus,
     /// Its form on the wire.
     pub wire: Wire,
 }
@@ -30,7 +30,7 @@ pub struct Observation {
 impl Observation {
     /// At most how many bytes it takes to keep, about.
     pub fn weight(&self) -> usize {
-        self.name.id.len() + self.view.weight()
+        self.name.id.len() + self.status.weight()
     }
 }
 

@@ -3,12 +3,12 @@ use crate::core::{
     backend::Serving,
     store::{Batch, Store, StoreError, Volatile},
     watch::{
-        knowledge::View,
         log::{
             backend::{BackendLog, Draft},
             window::{Compacted, MOST_BYTES_PER_BACKEND, Window},
-            writer::{COMMIT_PATIENCE, Writer},
+            writer::{COMMIT_TIMEOUT, Writer},
         },
+        status::ConnectionStatus,
     },
 };
 use async_trait::async_trait;
@@ -108,14 +108,14 @@ impl Bench {
     }
 
     fn append(&self, id: &str) -> u64 {
-        self.append_view(id, View::default())
+        self.append_view(id, ConnectionStatus::default())
     }
 
-    fn append_view(&self, id: &str, view: View) -> u64 {
+    fn append_view(&self, id: &str, status: ConnectionStatus) -> u64 {
         let draft = Draft {
             name: ConnectionName::connection(&"a".parse().unwrap(), id).unwrap(),
             observe_time: None,
-            view,
+            status,
             memory: Some(Memory::default()),
         };
         self.backend.append(&mut self.window.lock().unwrap(), draft)
@@ -137,8 +137,8 @@ impl Bench {
 
 fn sequences(batch: &Batch) -> Vec<u64> {
     let change = |step: &Step| match step {
-        Step::Change(change, _) => change.sequence,
-        Step::Compact(_, sequence) => *sequence,
+        Step::Change(change, _) => change.revision,
+        Step::Compact(_, revision) => *revision,
         Step::Forget(_) => 0,
     };
     batch.steps.iter().map(change).collect()
@@ -204,7 +204,7 @@ async fn a_store_that_hangs_holds_nobody_up_for_long() {
     let begun = Instant::now();
     bench.append("1");
     bench.log.wait_committed(1).await;
-    assert_eq!(begun.elapsed(), COMMIT_PATIENCE);
+    assert_eq!(begun.elapsed(), COMMIT_TIMEOUT);
     assert_eq!(bench.keeping(), Serving::No);
 }
 
@@ -226,10 +226,10 @@ fn a_store_that_forgot_how_far_it_was_makes_no_number_come_twice() {
     let kept = Arc::new(Observation {
         name,
         epoch: 1,
-        sequence: 7,
+        revision: 7,
         previous: 0,
         observe_time: None,
-        view: View::default(),
+        status: ConnectionStatus::default(),
         wire: Wire::default(),
     });
     let log = Log::recovered(&Recovered {
@@ -249,7 +249,7 @@ fn positions_of_this_life_and_of_earlier_ones_are_told_from_others() {
         last: 20,
         ..Recovered::default()
     });
-    for (epoch, sequence, issued) in [
+    for (epoch, revision, issued) in [
         (3, 10, true),
         (3, 11, false),
         (5, 20, true),
@@ -259,7 +259,7 @@ fn positions_of_this_life_and_of_earlier_ones_are_told_from_others() {
         (9, 21, false),
         (10, 1, false),
     ] {
-        assert_eq!(log.issued(epoch, sequence), issued, "({epoch}, {sequence})");
+        assert_eq!(log.issued(epoch, revision), issued, "({epoch}, {revision})");
     }
 }
 
@@ -279,21 +279,21 @@ async fn a_log_that_nobody_keeps_is_committed_at_once_and_wakes_nobody_otherwise
 #[tokio::test]
 async fn what_is_remembered_is_bounded_in_bytes() {
     let bench = Bench::start(99).await;
-    let view = View {
+    let status = ConnectionStatus {
         native_state: "x".repeat(MOST_BYTES_PER_BACKEND / 16),
-        ..View::default()
+        ..ConnectionStatus::default()
     };
     for _ in 0..20 {
-        bench.append_view("1", view.clone());
+        bench.append_view("1", status.clone());
     }
     let after = |position| bench.backend.window().after(position, 20);
     assert_eq!(after(4), Err(Compacted(5)));
     let rest = after(5).unwrap();
     assert_eq!(rest.len(), 15);
 
-    let kept = (1..=20).map(|sequence| {
+    let kept = (1..=20).map(|revision| {
         Arc::new(Observation {
-            sequence,
+            revision,
             ..Observation::clone(&rest[0])
         })
     });

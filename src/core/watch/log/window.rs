@@ -100,8 +100,8 @@ impl Window {
             && let Some(oldest) = self.entries.pop_front()
         {
             self.bytes -= oldest.weight();
-            self.compacted = oldest.sequence;
-            dropped.push(oldest.sequence);
+            self.compacted = oldest.revision;
+            dropped.push(oldest.revision);
         }
         dropped
     }
@@ -124,13 +124,13 @@ impl Window {
     /// The revision of the newest entry, committed or not; without any, the compacted revision.
     pub fn latest(&self) -> Revision {
         let newest = self.entries.back();
-        newest.map_or(self.compacted, |newest| newest.sequence)
+        newest.map_or(self.compacted, |newest| newest.revision)
     }
 
     /// The newest entry up to `committed`.
     pub fn latest_committed(&self, committed: Revision) -> Option<&Arc<Observation>> {
         let mut newest_first = self.entries.iter().rev();
-        newest_first.find(|entry| entry.sequence <= committed)
+        newest_first.find(|entry| entry.revision <= committed)
     }
 
     /// Everything after a position up to `committed`, oldest first.
@@ -145,7 +145,7 @@ impl Window {
         if !self.covers(position) {
             return Err(Compacted(self.compacted));
         }
-        let up_to = |bound| self.entries.partition_point(|it| it.sequence <= bound);
+        let up_to = |bound| self.entries.partition_point(|it| it.revision <= bound);
         let (begin, end) = (up_to(position), up_to(committed.max(position)));
         Ok(self.entries.range(begin..end).cloned().collect())
     }
@@ -165,24 +165,24 @@ impl Window {
 mod tests {
     use super::*;
     use crate::{
-        core::watch::{knowledge::View, log::observation::Wire},
+        core::watch::{log::observation::Wire, status::ConnectionStatus},
         model::ConnectionName,
     };
 
-    fn entry(sequence: u64, previous: u64) -> Arc<Observation> {
-        heavy(sequence, previous, 0)
+    fn entry(revision: u64, previous: u64) -> Arc<Observation> {
+        heavy(revision, previous, 0)
     }
 
-    fn heavy(sequence: u64, previous: u64, bytes: usize) -> Arc<Observation> {
+    fn heavy(revision: u64, previous: u64, bytes: usize) -> Arc<Observation> {
         Arc::new(Observation {
             name: ConnectionName::connection(&"a".parse().unwrap(), "1").unwrap(),
             epoch: 1,
-            sequence,
+            revision,
             previous,
             observe_time: None,
-            view: View {
+            status: ConnectionStatus {
                 native_state: "x".repeat(bytes),
-                ..View::default()
+                ..ConnectionStatus::default()
             },
             wire: Wire::default(),
         })
@@ -192,22 +192,22 @@ mod tests {
     fn what_comes_after_a_position_is_whole_or_refused() {
         let mut window = Window::of_connection(0);
         assert_eq!(window.after(0, 99), Ok(vec![]));
-        for sequence in (2..).step_by(2).take(WINDOW_PER_CONNECTION + 3) {
-            window.push(entry(sequence, sequence - 2));
+        for revision in (2..).step_by(2).take(WINDOW_PER_CONNECTION + 3) {
+            window.push(entry(revision, revision - 2));
         }
         assert_eq!(window.after(5, 999), Err(Compacted(6)));
         assert_eq!((window.covers(5), window.covers(6)), (false, true));
         let entries = window.after(6, 999).unwrap();
         assert_eq!(entries.len(), WINDOW_PER_CONNECTION);
-        assert_eq!(entries[0].sequence, 8);
+        assert_eq!(entries[0].revision, 8);
         assert_eq!(window.after(window.latest(), 999), Ok(vec![]));
     }
 
     #[test]
     fn much_is_remembered_for_fewer_changes_and_the_newest_always() {
         let mut window = Window::of_connection(0);
-        for sequence in 1..=20 {
-            window.push(heavy(sequence, sequence - 1, MOST_BYTES_PER_CONNECTION / 9));
+        for revision in 1..=20 {
+            window.push(heavy(revision, revision - 1, MOST_BYTES_PER_CONNECTION / 9));
         }
         assert_eq!((window.entries.len(), window.compacted()), (8, 12));
         let dropped = window.push(heavy(21, 20, 2 * MOST_BYTES_PER_CONNECTION));

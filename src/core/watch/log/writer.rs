@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 /// How long a batch may take before its changes are told without being kept: whoever waits for an outcome must not
 /// wait for a disk that hangs.
-pub(super) const COMMIT_PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const COMMIT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long to leave a store alone that could not keep.
 const RETRY: Duration = Duration::from_secs(10);
 
@@ -92,7 +92,7 @@ impl Writer {
             }
         }
         let written = if self.pending.is_empty() && !self.has_gap {
-            patiently(self.store.look()).await
+            patiently(self.store.poll()).await
         } else {
             let batch = Batch {
                 last: latest,
@@ -163,8 +163,8 @@ impl Log {
 }
 
 async fn patiently(asked: impl Future<Output = Result<(), StoreError>>) -> Result<(), StoreError> {
-    timeout(COMMIT_PATIENCE, asked).await.unwrap_or_else(|_| {
-        let limit = COMMIT_PATIENCE.as_secs();
+    timeout(COMMIT_TIMEOUT, asked).await.unwrap_or_else(|_| {
+        let limit = COMMIT_TIMEOUT.as_secs();
         Err(StoreError(format!("it took longer than {limit} s")))
     })
 }

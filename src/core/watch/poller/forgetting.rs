@@ -6,7 +6,7 @@ use crate::{
         error::{ErrorKind, ErrorReason},
         gateway::Gateway,
         listing::tests::{Rows, gateway},
-        realizations::{LookRequest, WatchManyRequest, WatchRequest},
+        realizations::{PollRequest, WatchManyRequest, WatchRequest},
         watch::{
             names::REMEMBERED,
             stream::EventKind,
@@ -40,15 +40,15 @@ impl Bench {
         self.poller.names.all().len()
     }
 
-    async fn look(&self, request: LookRequest) -> Result<()> {
+    async fn poll(&self, request: PollRequest) -> Result<()> {
         let deadline = Instant::now() + SECOND;
-        self.gateway.look_now(&request, deadline).await.map(drop)
+        self.gateway.poll_now(&request, deadline).await.map(drop)
     }
 
     /// A change of another connection, so that the log goes on.
     async fn something_happens(&self, id: &str) {
         self.rows.put(id, "x");
-        self.look(look(id)).await.unwrap();
+        self.poll(poll(id)).await.unwrap();
     }
 }
 
@@ -60,8 +60,8 @@ fn named(id: &str) -> ConnectionName {
     ConnectionName::connection(&backend(), id).unwrap()
 }
 
-fn look(id: &str) -> LookRequest {
-    LookRequest {
+fn poll(id: &str) -> PollRequest {
+    PollRequest {
         name: named(id),
         include_tunnel: false,
         write_token: String::new(),
@@ -86,17 +86,17 @@ fn watch(id: &str) -> WatchRequest {
 #[tokio::test(start_paused = true)]
 async fn junk_tokens_leave_nothing_behind() {
     let bench = Bench::new();
-    let epoch = bench.poller.ring().log().epoch();
+    let epoch = bench.poller.log().shared().epoch();
     for number in 0..10_000 {
         let id = format!("junk-{number}");
         let name = named(&id).to_string();
         let write_token = WriteToken::new(name.clone(), epoch, 7).encode();
         let resume_token = ResumeToken::new(name, epoch, 7).encode();
-        let looked = bench.look(LookRequest {
+        let polled = bench.poll(PollRequest {
             write_token: write_token.clone(),
-            ..look(&id)
+            ..poll(&id)
         });
-        assert_eq!(looked.await.unwrap_err().kind, ErrorKind::OutOfRange);
+        assert_eq!(polled.await.unwrap_err().kind, ErrorKind::OutOfRange);
         let bound = WatchRequest {
             write_token,
             ..watch(&id)
@@ -110,9 +110,9 @@ async fn junk_tokens_leave_nothing_behind() {
             ..watch(&id)
         });
         assert_eq!(resumed.await.unwrap_err().kind, ErrorKind::OutOfRange);
-        let elsewhere = bench.look(LookRequest {
+        let elsewhere = bench.poll(PollRequest {
             upstream_request_ids: vec![id.clone()],
-            ..look(&id)
+            ..poll(&id)
         });
         assert_eq!(elsewhere.await.unwrap_err().kind, ErrorKind::NotExpressible);
     }
@@ -122,7 +122,7 @@ async fn junk_tokens_leave_nothing_behind() {
 #[tokio::test(start_paused = true)]
 async fn a_name_that_no_cloud_has_shown_is_forgotten_with_the_last_call_that_uses_it() {
     let bench = Bench::new();
-    let error = bench.look(look("nothing")).await.unwrap_err();
+    let error = bench.poll(poll("nothing")).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::NotFound);
     assert_eq!(bench.known(), 0, "the cloud says that there is none");
 
@@ -135,12 +135,12 @@ async fn a_name_that_no_cloud_has_shown_is_forgotten_with_the_last_call_that_use
     assert_eq!(bench.known(), 0, "nor was there ever");
 
     *bench.rows.is_down.lock().unwrap() = true;
-    assert!(bench.look(look("1")).await.is_err());
+    assert!(bench.poll(poll("1")).await.is_err());
     assert_eq!(bench.known(), 0, "nobody knows");
     let mut first = bench.gateway.watch(watch("1")).await.unwrap();
     let second = bench.gateway.watch(watch("1")).await.unwrap();
     let event = first.next().await.unwrap().unwrap();
-    assert!(matches!(&event.kind, EventKind::Snapshot(seen, _) if seen.sequence > 0));
+    assert!(matches!(&event.kind, EventKind::Snapshot(seen, _) if seen.revision > 0));
     drop(first);
     assert_eq!(bench.known(), 1, "one still watches");
     drop(second);
@@ -161,15 +161,15 @@ async fn a_name_that_no_cloud_has_shown_is_forgotten_with_the_last_call_that_use
 }
 
 #[tokio::test(start_paused = true)]
-async fn looks_that_take_longer_than_their_callers_wait_leave_nothing_behind() {
+async fn polls_that_take_longer_than_their_callers_wait_leave_nothing_behind() {
     let bench = Bench::new();
     *bench.rows.takes.lock().unwrap() = 5 * SECOND;
     for number in 0..1_000 {
-        let request = look(&format!("junk-{number}"));
+        let request = poll(&format!("junk-{number}"));
         let deadline = Instant::now() + SECOND / 1_000;
-        assert!(bench.gateway.look_now(&request, deadline).await.is_err());
+        assert!(bench.gateway.poll_now(&request, deadline).await.is_err());
     }
-    assert!(bench.known() <= MOST_LOOKS, "{}", bench.known());
+    assert!(bench.known() <= MAX_POLLS, "{}", bench.known());
     let scheduled = bench.poller.timetable.schedule().next(&Stake::ALL);
     assert_eq!(scheduled, None, "what is forgotten is not looked at");
     tokio::time::sleep(60 * SECOND).await;
@@ -216,7 +216,7 @@ async fn what_no_cloud_has_shown_is_told_to_nobody_who_watches_all() {
     let mut all = bench.gateway.watch_many(many).await.unwrap();
     while !all.next().await.unwrap().unwrap().synced {}
     for junk in ["no-such", "nor-such"] {
-        assert!(bench.look(look(junk)).await.is_err());
+        assert!(bench.poll(poll(junk)).await.is_err());
         *bench.rows.is_down.lock().unwrap() = true;
         drop(bench.gateway.watch(watch(junk)).await.unwrap());
         *bench.rows.is_down.lock().unwrap() = false;
@@ -226,7 +226,7 @@ async fn what_no_cloud_has_shown_is_told_to_nobody_who_watches_all() {
     let names = told.changes.iter().map(|(change, _)| &*change.name.id);
     let names: Vec<&str> = names.collect();
     assert_eq!(names, ["there"]);
-    let entries = bench.poller.ring().window().after(0, u64::MAX).unwrap();
+    let entries = bench.poller.log().window().after(0, u64::MAX).unwrap();
     assert_eq!(entries.len(), 1);
 }
 

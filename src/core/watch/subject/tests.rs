@@ -9,14 +9,14 @@ fn subject() -> Arc<Subject> {
     let log = Arc::new(Log::recovered(&Recovered::default()));
     let writer = Writer::new(Arc::clone(&log), Arc::new(Volatile));
     tokio::spawn(writer.run(CancellationToken::new()));
-    let ring = BackendLog::recovered("a".parse().unwrap(), log, Vec::new(), 0);
-    let ring = Arc::new(ring);
+    let log = BackendLog::recovered("a".parse().unwrap(), log, Vec::new(), 0);
+    let log = Arc::new(log);
     let name = ConnectionName::connection(&"a".parse().unwrap(), "1").unwrap();
-    Arc::new(Subject::new(name, ring, PollSettings::default()))
+    Arc::new(Subject::new(name, log, PollSettings::default()))
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_time_of_a_look_does_not_go_back_with_the_clock() {
+async fn the_time_of_a_poll_does_not_go_back_with_the_clock() {
     let subject = subject();
     let noon = SystemTime::UNIX_EPOCH + Duration::from_secs(43_200);
     let mut told = Vec::new();
@@ -30,22 +30,22 @@ async fn the_time_of_a_look_does_not_go_back_with_the_clock() {
             native_state: native_state.to_owned(),
             ..crate::model::Sighting::default()
         };
-        let look = Look {
+        let poll = PollResult {
             begun: Instant::now(),
             ended: Instant::now(),
             after_writes,
             result: Ok(sighting),
         };
-        subject.apply_poll(&look, began_at, 1.0);
+        subject.apply_poll(&poll, began_at, 1.0);
         subject.wait_committed().await;
-        told.push(subject.last_or_unseen().observe_time);
+        told.push(subject.latest().observe_time);
     }
     let later = noon + Duration::from_secs(1);
     assert_eq!(told, [Some(noon), Some(noon), Some(later)]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn whether_it_is_on_is_asked_with_every_sixth_look_however_late_they_are() {
+async fn whether_it_is_on_is_asked_with_every_sixth_poll_however_late_they_are() {
     for late in [60, 30 * 60] {
         let mut first = std::collections::BTreeSet::new();
         for _ in 0..100 {
@@ -56,7 +56,7 @@ async fn whether_it_is_on_is_asked_with_every_sixth_look_however_late_they_are()
                 let (target, after_writes) = subject.start_poll().unwrap();
                 let asks = target.admin_enabled.is_none();
                 asked.extend(asks.then_some(number));
-                let look = Look {
+                let poll = PollResult {
                     begun: Instant::now(),
                     ended: Instant::now(),
                     after_writes,
@@ -65,14 +65,14 @@ async fn whether_it_is_on_is_asked_with_every_sixth_look_however_late_they_are()
                         ..crate::model::Sighting::default()
                     }),
                 };
-                subject.apply_poll(&look, SystemTime::now(), 1.0);
+                subject.apply_poll(&poll, SystemTime::now(), 1.0);
                 tokio::time::advance(Duration::from_secs(late)).await;
             }
             let between: Vec<i32> = asked.windows(2).map(|pair| pair[1] - pair[0]).collect();
-            assert!(between[1..].iter().all(|looks| *looks == 6), "{asked:?}");
+            assert!(between[1..].iter().all(|polls| *polls == 6), "{asked:?}");
             first.insert(between[0]);
         }
-        // Not all in the same look, which would take twice as long for everybody.
+        // Not all in the same poll, which would take twice as long for everybody.
         assert_eq!(first, (1..=6).collect(), "{late} s between looks");
     }
 }

@@ -1,7 +1,7 @@
 //! The NSX Manager API (`/api/v1/vpn/ipsec`). `README.md` in the folder above holds the vendor's facts.
 //!
 //! ```text
-//!   mod ──► read, write, look ──► client ──► auth ──► rest
+//!   mod ──► read, write, poll ──► client ──► auth ──► rest
 //!   (the trait)    │
 //!                  └──► wire (bodies) ──► translate, status (pure), mark
 //!                  └──► error (what a refusal means)
@@ -10,7 +10,7 @@
 //! A connection is a session with a peer endpoint of its own.
 
 mod error;
-mod look;
+mod poll;
 mod read;
 mod status;
 mod translate;
@@ -130,15 +130,15 @@ impl Dialect for Nsx {
         self.noted(id, deleted)
     }
 
-    async fn look(&self, targets: &[Target], call: &Call) -> Vec<Result<Sighting>> {
-        let looks = targets.iter().map(async |target| {
-            let seen = look::look(&self.client, target, call).await?;
+    async fn poll(&self, targets: &[Target], call: &Call) -> Vec<Result<Sighting>> {
+        let polls = targets.iter().map(async |target| {
+            let seen = poll::poll(&self.client, target, call).await?;
             if seen.state == RealizationState::Deleted {
                 self.orphans.session_is_gone(&self.client, &target.id);
             }
             Ok(seen)
         });
-        join_all(looks).await
+        join_all(polls).await
     }
 }
 
@@ -288,7 +288,7 @@ fn refused_selectors(spec: &ConnectionSpec) -> Vec<Violation> {
 mod tests {
     use super::*;
     use crate::{
-        core::refuse::refuse,
+        core::capability_check::refuse,
         model::{
             ClampDirection, DeadPeerDetection, DpdAction, PolicyRule, Psk, RuleAction,
             TcpMssClamping, TunnelInterface,

@@ -89,13 +89,13 @@ fn disagreement(
     }
 }
 
-/// The looks at several request ids of one connection, as one: the worst of them.
+/// The polls of several request ids of one connection, as one: the worst of them.
 ///
 /// A connection is realized for a caller only when each of its writes is.
-pub fn worst(looks: Vec<Sighting>) -> Option<Sighting> {
-    looks
+pub fn worst(polls: Vec<Sighting>) -> Option<Sighting> {
+    polls
         .into_iter()
-        .min_by_key(|look| rank(look.state, look.assurance))
+        .min_by_key(|poll| rank(poll.state, poll.assurance))
 }
 
 /// What `/status` says of the tunnel.
@@ -115,7 +115,7 @@ pub fn tunnel(said: &Status, realtime: bool) -> Tunnel {
     }
 }
 
-/// Adds the tunnel to a look. It decides the state once the configuration is proven to be in place, and
+/// Adds the tunnel to a poll. It decides the state once the configuration is proven to be in place, and
 /// until then is evidence only: a tunnel may still run on what was before.
 pub fn with_tunnel(mut sighting: Sighting, tunnel: Tunnel) -> Sighting {
     let decides = sighting.state == RealizationState::Realized;
@@ -178,7 +178,7 @@ pub fn gone(words: &str) -> Sighting {
     }
 }
 
-/// The same look at a connection that is being removed: whatever it still says, it is not gone yet.
+/// The same poll of a connection that is being removed: whatever it still says, it is not gone yet.
 ///
 /// `failed` and `error`, of the whole or of a node, stay failures. Everything else that would be one for a
 /// connection meant to stay (orphaned, a disabled service) only says that the end is near.

@@ -179,7 +179,7 @@ fn leftover(peer: &Body) -> Leftover {
     }
 }
 
-/// How a later look can tell that it speaks for all of these.
+/// How a later poll can tell that it speaks for all of these.
 fn proof<'a>(written: impl IntoIterator<Item = &'a Done>) -> Proof {
     let ids: Option<Vec<String>> = written
         .into_iter()

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::simulator::nsx::inventory;
 use crate::simulator::nsx::levers::Levers;
-use crate::simulator::nsx::routes::{self, Call};
+use crate::simulator::nsx::routes::{self, NsxCall};
 use crate::simulator::nsx::world::World;
 
 /// A world without a server, asked by its administrator.
@@ -47,7 +47,7 @@ impl Bench {
             .iter()
             .map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()))
             .collect();
-        let call = Call {
+        let call = NsxCall {
             method,
             path: format!("/api/v1/vpn/ipsec/{path}"),
             query: routes::pairs(query),

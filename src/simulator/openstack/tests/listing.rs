@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::simulator::openstack::listing::{Place, Query, Shown, list};
+use crate::simulator::openstack::listing::{ListContext, Query, Shown, list};
 use crate::simulator::openstack::reply::Refusal;
 use crate::simulator::openstack::{Kind, Series, Variant};
 
@@ -37,7 +37,7 @@ fn asked(query: &str) -> Result<Value, Refusal> {
             let (name, value) = pair.split_once('=').unwrap();
             (name.to_owned(), value.to_owned())
         });
-    let place = Place {
+    let place = ListContext {
         kind: Kind::Connection,
         variant: Variant::Neutron,
         series: Series::V2026_1,

@@ -412,13 +412,13 @@ fn odd_bodies_read_as_the_table_says() {
 
 #[test]
 fn several_writes_are_as_far_as_the_least_of_them() {
-    let looks = |words: &[&str]| {
+    let polls = |words: &[&str]| {
         words
             .iter()
             .map(|word| of_state(&state(word, &[])))
             .collect()
     };
-    let worst = |words: &[&str]| worst(looks(words)).map(|look| look.native_state);
+    let worst = |words: &[&str]| worst(polls(words)).map(|poll| poll.native_state);
     let order = [
         "failed",
         "unknown",
@@ -571,7 +571,7 @@ fn a_tunnel_carries_its_numbers_and_its_time() {
 
 #[test]
 fn what_is_being_deleted_is_deleting_until_it_is_gone_or_failed() {
-    let deleting = |look| judged(&while_deleting(look)).0;
+    let deleting = |poll| judged(&while_deleting(poll)).0;
     for word in [
         "pending",
         "in_progress",

@@ -20,7 +20,7 @@ use crate::{
             paging::Sureness,
         },
     },
-    rest::{answer::Answer, json, patience::Backoff},
+    rest::{answer::Answer, backoff::Backoff, json},
 };
 use serde_json::{Map, Value};
 
@@ -48,7 +48,7 @@ pub async fn make(
         Outcome::Done(body) => body,
         Outcome::Lost(lost) => {
             let is_marked = |body: &Body| !body.id().is_empty() && mark::is(body, mark);
-            let call = call.finding_out();
+            let call = call.until_known();
             let read = || async {
                 let found = read::search(client, collection, is_marked, 1, &call).await?;
                 let (found, sureness) = found;
@@ -100,7 +100,7 @@ pub async fn replace(
         Outcome::Done(body) => body,
         Outcome::Lost(lost) => {
             let is_this_writes = |now: &Body| nonce.as_ref().is_some_and(|nonce| nonce.is_on(now));
-            let call = call.finding_out();
+            let call = call.until_known();
             let read = || async {
                 let now = read::object(client, put.collection, &id, &call).await?;
                 Ok(if is_this_writes(&now) {
@@ -145,7 +145,7 @@ pub async fn remove(
         Outcome::Done(()) => return Ok(request_id),
         Outcome::Lost(lost) => lost,
     };
-    let call = call.finding_out();
+    let call = call.until_known();
     let backoff = match in_doubt {
         InDoubt::FindOut => Backoff::until(call.deadline),
         InDoubt::AskAgain if lost.doubt != Doubt::Unanswered => return Err(lost.because),

@@ -1,4 +1,4 @@
-//! Looking at a connection: how far its writes have come, whether it is gone, and its tunnel.
+//! Polling a connection: how far its writes have come, whether it is gone, and its tunnel.
 //!
 //! ```text
 //!   /state, for each request id ──200──► the worst of their states ──► with /status, if asked for
@@ -33,11 +33,11 @@ use crate::{
 };
 use futures_util::future::{join_all, join3};
 
-/// The most request ids one look speaks for.
+/// The most request ids one poll speaks for.
 const MOST_REQUEST_IDS: usize = 4;
 
-/// Looks at one connection.
-pub async fn look(client: &Client, target: &Target, call: &Call) -> Result<Sighting> {
+/// Polls one connection.
+pub async fn poll(client: &Client, target: &Target, call: &Call) -> Result<Sighting> {
     let tunnel = async {
         match target.want_tunnel && !target.deleting {
             true => tunnel(client, &target.id, call).await,

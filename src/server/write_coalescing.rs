@@ -5,7 +5,7 @@
 //! done for the frame. So two things are different here:
 //! - [`Copied`] tells HTTP/2 that it cannot write several pieces at once. Frames of up to 1 KiB are then copied
 //!   behind each other into one buffer; as pieces, each above 256 bytes would be a write of its own.
-//! - [`Patient`] lets whoever is ready before the connection speak first.
+//! - [`Coalescing`] lets whoever is ready before the connection speak first.
 
 use std::{
     future::Future,
@@ -49,22 +49,22 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Copied<S> {
 
 /// A task that, when it is woken, goes to the end of the queue once before it does anything.
 #[derive(Debug)]
-pub struct Patient<F> {
+pub struct Coalescing<F> {
     inner: F,
     has_waited: bool,
 }
 
-impl<F> Patient<F> {
+impl<F> Coalescing<F> {
     /// Makes `inner` patient.
-    pub fn new(inner: F) -> Patient<F> {
-        Patient {
+    pub fn new(inner: F) -> Coalescing<F> {
+        Coalescing {
             inner,
             has_waited: false,
         }
     }
 }
 
-impl<F: Future + Unpin> Future for Patient<F> {
+impl<F: Future + Unpin> Future for Coalescing<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {

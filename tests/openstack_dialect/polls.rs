@@ -1,4 +1,4 @@
-//! Looks at one and at many.
+//! Polls one and at many.
 
 use crate::{
     setup::{Bench, CONNECTIONS, assert_error, lists},
@@ -20,7 +20,7 @@ use serde_json::json;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 #[tokio::test]
-async fn many_are_looked_at_by_one_list_and_those_missing_alone() {
+async fn many_are_polled_by_one_list_and_those_missing_alone() {
     let bench = Bench::stock();
     let (a, b, c) = (
         bench.made("a").await,
@@ -31,7 +31,7 @@ async fn many_are_looked_at_by_one_list_and_those_missing_alone() {
     bench.cloud.state().agent_reports(&a, "ACTIVE");
     bench.cloud.state().agent_reports(&b, "DOWN");
     bench.forget_requests();
-    let seen = bench.look_at_all(&[&c, &a, &b]).await;
+    let seen = bench.poll_all(&[&c, &a, &b]).await;
     let states: Vec<State> = seen.iter().map(|it| it.as_ref().unwrap().state).collect();
     assert_eq!(states, [State::Pending, State::Active, State::Down]);
     assert_eq!(seen[1].as_ref().unwrap().admin_enabled, Some(true));
@@ -48,7 +48,7 @@ async fn many_are_looked_at_by_one_list_and_those_missing_alone() {
         .hide_from_list(Kind::Connection, &a, true);
     bench.cloud.state().vanish(Kind::Connection, &b);
     bench.forget_requests();
-    let seen = bench.look_at_all(&[&a, &b, &c]).await;
+    let seen = bench.poll_all(&[&a, &b, &c]).await;
     let states: Vec<State> = seen.iter().map(|it| it.as_ref().unwrap().state).collect();
     assert_eq!(states, [State::Active, State::Deleted, State::Pending]);
     assert_eq!(seen[1].as_ref().unwrap().assurance, Assurance::IntentStored);
@@ -60,7 +60,7 @@ async fn many_are_looked_at_by_one_list_and_those_missing_alone() {
 
     // One alone is a GET.
     bench.forget_requests();
-    bench.look_at(&c).await.unwrap();
+    bench.poll_one(&c).await.unwrap();
     assert_eq!(
         bench.queries(),
         [format!(
@@ -70,7 +70,7 @@ async fn many_are_looked_at_by_one_list_and_those_missing_alone() {
 }
 
 #[tokio::test]
-async fn a_cloud_with_small_pages_is_looked_at_page_by_page() {
+async fn a_cloud_with_small_pages_is_polled_page_by_page() {
     let bench = Bench::stock();
     let mut made = Vec::new();
     for number in 0..10 {
@@ -79,7 +79,7 @@ async fn a_cloud_with_small_pages_is_looked_at_page_by_page() {
     let ids: Vec<&str> = made.iter().map(String::as_str).collect();
     bench.cloud.state().set_page_cap(Some(4));
     bench.forget_requests();
-    for seen in bench.look_at_all(&ids).await {
+    for seen in bench.poll_all(&ids).await {
         assert_eq!(seen.unwrap().state, State::Pending);
     }
     let queries = bench.queries();
@@ -91,7 +91,7 @@ async fn a_cloud_with_small_pages_is_looked_at_page_by_page() {
     bench.cloud.state().vanish(Kind::Connection, ids[0]);
     bench.cloud.state().vanish(Kind::Connection, ids[9]);
     bench.forget_requests();
-    let seen = bench.look_at_all(&ids).await;
+    let seen = bench.poll_all(&ids).await;
     let gone = |seen: &Result<Sighting, Error>| seen.as_ref().unwrap().state == State::Deleted;
     let gone: Vec<usize> = (0..10).filter(|at| gone(&seen[*at])).collect();
     assert_eq!(gone, [0, 9]);
@@ -101,7 +101,7 @@ async fn a_cloud_with_small_pages_is_looked_at_page_by_page() {
 }
 
 #[tokio::test]
-async fn what_hangs_holds_up_nothing_else_of_its_look() {
+async fn what_hangs_holds_up_nothing_else_of_its_poll() {
     let bench = Bench::stock();
     let mut made = Vec::new();
     for number in 0..3 {
@@ -119,14 +119,14 @@ async fn what_hangs_holds_up_nothing_else_of_its_look() {
         told.send((place, seen.unwrap().state)).unwrap();
     };
     let call = call();
-    let look = bench.dialect.look_around(&targets, &call, &tell);
+    let poll = bench.dialect.poll_around(&targets, &call, &tell);
     let hear = async {
         let mut first = [heard.recv().await.unwrap(), heard.recv().await.unwrap()];
         first.sort_by_key(|(place, _)| *place);
         gate.open();
         (first, heard.recv().await.unwrap())
     };
-    let (_, (first, last)) = tokio::join!(look, hear);
+    let (_, (first, last)) = tokio::join!(poll, hear);
     assert_eq!(first, [(0, State::Pending), (2, State::Pending)]);
     assert_eq!(last, (1, State::Pending));
 }
@@ -146,7 +146,7 @@ async fn one_list_is_enough_for_a_thousand_where_it_shows_everything() {
             assert_eq!(seen.unwrap().state, State::Active);
             told.fetch_add(1, Ordering::SeqCst);
         };
-        let all = bench.dialect.look_around(&targets, &call(), &tell).await;
+        let all = bench.dialect.poll_around(&targets, &call(), &tell).await;
         assert_eq!(told.into_inner(), targets.len());
         // Also the one that was not asked for.
         assert_eq!(all, Some(made));
@@ -166,19 +166,19 @@ async fn whatever_the_cloud_says_of_a_status_is_shown() {
         ("REHEARSING", State::Unknown),
     ] {
         bench.cloud.state().set_status(&id, status);
-        let seen = bench.look_at(&id).await.unwrap();
+        let seen = bench.poll_one(&id).await.unwrap();
         assert_eq!((seen.state, seen.native_state.as_str()), (state, status));
     }
     bench.cloud.state().set_status_null(&id);
-    assert_eq!(bench.look_at(&id).await.unwrap().state, State::Unknown);
+    assert_eq!(bench.poll_one(&id).await.unwrap().state, State::Unknown);
     bench.cloud.state().set_status_absent(&id);
-    assert_eq!(bench.look_at(&id).await.unwrap().state, State::Unknown);
+    assert_eq!(bench.poll_one(&id).await.unwrap().state, State::Unknown);
 
     let mut off = bench.spec("off");
     off.admin_enabled = Some(false);
     let written = bench.create(&off).await.unwrap();
     assert_eq!(written.warnings[0].field, "admin_enabled");
-    let seen = bench.look_at(&written.id).await.unwrap();
+    let seen = bench.poll_one(&written.id).await.unwrap();
     assert_eq!(
         (seen.state, seen.assurance),
         (State::Disabled, Assurance::IntentStored)
@@ -214,7 +214,7 @@ async fn an_outage_tells_nothing_of_a_connection() {
             .cloud
             .faults()
             .inject(Rule::on(Method::GET, CONNECTIONS, fault));
-        for seen in bench.look_at_all(&[&a, &b]).await {
+        for seen in bench.poll_all(&[&a, &b]).await {
             assert_eq!(seen.unwrap_err().reason, reason);
         }
         bench.cloud.faults().clear();
@@ -230,7 +230,7 @@ async fn an_outage_tells_nothing_of_a_connection() {
         format!("{CONNECTIONS}/*$"),
         Fault::Answer(html),
     ));
-    let error = bench.look_at(&a).await.unwrap_err();
+    let error = bench.poll_one(&a).await.unwrap_err();
     assert_error(
         &error,
         ErrorKind::Unavailable,
@@ -243,7 +243,7 @@ async fn down_says_why_nothing_more_is_known() {
     let bench = Bench::stock();
     let id = bench.made("a").await;
     bench.cloud.state().agent_reports(&id, "DOWN");
-    let seen = bench.look_at(&id).await.unwrap();
+    let seen = bench.poll_one(&id).await.unwrap();
     assert_eq!(
         (seen.state, seen.assurance, seen.native_state.as_str()),
         (State::Down, Assurance::ControlPlane, "DOWN")

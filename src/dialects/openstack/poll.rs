@@ -1,4 +1,4 @@
-//! Looking at connections: one LIST for many, a GET for one, and for one the LIST did not show.
+//! Polling connections: one LIST for many, a GET for one, and for one the LIST did not show.
 
 use crate::{
     core::dialect::{Call, Target, Tell},
@@ -13,14 +13,14 @@ use crate::{
 use futures_util::future::join_all;
 use std::collections::HashMap;
 
-/// What a look needs. `psk` is not among them, so that it is not even sent.
+/// What a poll needs. `psk` is not among them, so that it is not even sent.
 const FIELDS: [&str; 3] = ["id", "status", "admin_state_up"];
 
 /// Characters of ids in one URL; front ends refuse URLs of 4,000 to 8,000 characters.
 const LONGEST_IDS: usize = 3_500;
 
-/// Looks at each of these, and tells of it by its place. Answers the ids of all there are, if they were shown.
-pub async fn look(
+/// Polls each of these, and tells of it by its place. Answers the ids of all there are, if they were shown.
+pub async fn poll(
     client: &Client,
     targets: &[Target],
     call: &Call,
@@ -35,7 +35,7 @@ pub async fn look(
             false => rest.len(),
         };
         let tell = |place: usize, seen| tell(done + place, seen);
-        all = look_at_once(client, &rest[..once], call, &tell).await;
+        all = poll_once(client, &rest[..once], call, &tell).await;
         done += once;
     }
     all
@@ -61,7 +61,7 @@ fn fitting(targets: &[Target]) -> usize {
     fits.count().max(1)
 }
 
-async fn look_at_once(
+async fn poll_once(
     client: &Client,
     targets: &[Target],
     call: &Call,

@@ -28,7 +28,7 @@ type Events = BoxStream<'static, Result<Frame, Status>>;
 
 /// All streams that are under way.
 #[derive(Debug, Clone)]
-pub struct Readers {
+pub struct OpenStreams {
     /// How long a stream may go unread.
     stall: Duration,
     open: Arc<Mutex<Open>>,
@@ -36,17 +36,17 @@ pub struct Readers {
 
 #[derive(Debug, Default)]
 struct Open {
-    streams: Vec<Weak<Mutex<Reading>>>,
+    streams: Vec<Weak<Mutex<StreamState>>>,
     /// The task that goes through them; there while there are any.
     task: Option<AbortOnDropHandle<()>>,
 }
 
 /// One stream.
 #[derive(Debug)]
-pub struct Read(Arc<Mutex<Reading>>);
+pub struct GuardedStream(Arc<Mutex<StreamState>>);
 
 #[derive(Debug)]
-struct Reading {
+struct StreamState {
     state: State,
     /// When it was asked for more last.
     asked: Instant,
@@ -54,25 +54,25 @@ struct Reading {
 }
 
 enum State {
-    Read(Events),
+    GuardedStream(Events),
     Stalled,
     Over,
 }
 
-impl Readers {
+impl OpenStreams {
     /// None yet. A stream is ended that goes unread for longer than `stall`, which has to be longer than the time
     /// between two heartbeats.
-    pub fn new(stall: Duration) -> Readers {
-        Readers {
+    pub fn new(stall: Duration) -> OpenStreams {
+        OpenStreams {
             stall,
             open: Arc::default(),
         }
     }
 
     /// Ends `events` if they are not read.
-    pub fn stream(&self, events: Events) -> Read {
-        let reading = Arc::new(Mutex::new(Reading {
-            state: State::Read(events),
+    pub fn stream(&self, events: Events) -> GuardedStream {
+        let reading = Arc::new(Mutex::new(StreamState {
+            state: State::GuardedStream(events),
             asked: Instant::now(),
             stall: self.stall,
         }));
@@ -82,7 +82,7 @@ impl Readers {
             let task = tokio::spawn(go_through(Arc::downgrade(&self.open), self.stall / 2));
             open.task = Some(AbortOnDropHandle::new(task));
         }
-        Read(reading)
+        GuardedStream(reading)
     }
 }
 
@@ -107,10 +107,10 @@ async fn go_through(open: Weak<Mutex<Open>>, pause: Duration) {
     }
 }
 
-impl Reading {
+impl StreamState {
     /// Whether it is being read. What it holds is let go if it is not.
     fn is_read(&mut self) -> bool {
-        if let State::Read(events) = &mut self.state
+        if let State::GuardedStream(events) = &mut self.state
             && self.asked.elapsed() > self.stall
         {
             // If its client has got all that there was, it has ended well. A fault in one stream must not keep the
@@ -123,11 +123,11 @@ impl Reading {
                 _ => State::Stalled,
             };
         }
-        matches!(self.state, State::Read(_))
+        matches!(self.state, State::GuardedStream(_))
     }
 }
 
-impl Stream for Read {
+impl Stream for GuardedStream {
     type Item = Result<Frame, Status>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -136,7 +136,7 @@ impl Stream for Read {
         reading.asked = Instant::now();
         let stall = reading.stall;
         match &mut reading.state {
-            State::Read(events) => events.poll_next_unpin(cx),
+            State::GuardedStream(events) => events.poll_next_unpin(cx),
             State::Stalled => {
                 reading.state = State::Over;
                 Poll::Ready(Some(Err(status::stalled(stall))))
@@ -149,7 +149,7 @@ impl Stream for Read {
 impl fmt::Debug for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            State::Read(_) => "Read",
+            State::GuardedStream(_) => "GuardedStream",
             State::Stalled => "Stalled",
             State::Over => "Over",
         })
@@ -174,7 +174,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_stream_that_is_never_asked_again_lets_its_watch_go() {
-        let readers = Readers::new(STALL);
+        let readers = OpenStreams::new(STALL);
         let held = Arc::new(());
         let watch = Arc::clone(&held);
         let endless = stream::pending().map(move |never: Result<Frame, Status>| {
@@ -194,7 +194,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_stream_with_nothing_left_to_read_ends_well_however_late() {
-        let readers = Readers::new(STALL);
+        let readers = OpenStreams::new(STALL);
         for late in [STALL + Duration::from_millis(1), 3 * STALL] {
             let mut stream = readers.stream(outcome().boxed());
             assert!(stream.next().await.unwrap().is_ok());
@@ -205,7 +205,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn streams_that_ended_are_forgotten_and_later_ones_are_gone_through() {
-        let readers = Readers::new(STALL);
+        let readers = OpenStreams::new(STALL);
         for _ in 0..3 {
             let stream = readers.stream(stream::pending().boxed());
             let other = readers.stream(stream::pending().boxed());

@@ -16,9 +16,9 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 /// Reaches clouds by their addresses.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Internet;
+pub struct Https;
 
-impl Network for Internet {
+impl Network for Https {
     /// # Errors
     /// If the CA file cannot be read or the TLS settings do not work.
     fn open(&self, options: &Options) -> Result<Arc<dyn Transport>, String> {
@@ -178,7 +178,7 @@ mod tests {
     }
 
     fn open(ca_file: Option<PathBuf>) -> Result<Arc<dyn Transport>, String> {
-        Internet.open(&Options {
+        Https.open(&Options {
             ca_file,
             timeout: Duration::from_secs(10),
             ..Options::default()

@@ -1,4 +1,4 @@
-//! Looks: state, tunnel, and what an answer leaves open.
+//! Polls: state, tunnel, and what an answer leaves open.
 
 use crate::setup::{ids, nsx, page_of_html, refusal, spec, target_of};
 use http::Method;
@@ -15,14 +15,14 @@ use isthmus::{
 };
 
 #[tokio::test]
-async fn a_look_follows_the_nodes() {
+async fn a_poll_follows_the_nodes() {
     let nsx = nsx();
     let written = nsx.make().await;
     let state = nsx.cloud.state();
     let mut seen = Vec::new();
     let every = ids(&written);
     for _ in 0..5 {
-        let sighting = nsx.look(target_of(&written)).await.unwrap();
+        let sighting = nsx.poll(target_of(&written)).await.unwrap();
         // While the newest write is on its way, how far the one before it has come is not asked.
         let expected = match sighting.state {
             RealizationState::Realized => &every[..],
@@ -46,7 +46,7 @@ async fn a_look_follows_the_nodes() {
     assert_eq!(seen[4].0, RealizationState::Realized);
     state.tune(|levers| levers.settle = Settle::Success);
     state.finish(&written.id);
-    let sighting = nsx.look(target_of(&written)).await.unwrap();
+    let sighting = nsx.poll(target_of(&written)).await.unwrap();
     assert_eq!(
         (sighting.state, sighting.assurance),
         (RealizationState::Realized, Assurance::InEffect)
@@ -64,18 +64,18 @@ async fn the_tunnel_is_read_from_the_nodes() {
         want_tunnel: true,
         ..target_of(&written)
     };
-    let early = nsx.look(wanted.clone()).await.unwrap();
+    let early = nsx.poll(wanted.clone()).await.unwrap();
     assert_eq!(early.state, RealizationState::Pending);
     assert_eq!(early.tunnel.unwrap().status, TunnelStatus::Up);
 
     state.finish(&written.id);
-    let up = nsx.look(wanted.clone()).await.unwrap();
+    let up = nsx.poll(wanted.clone()).await.unwrap();
     assert_eq!(
         (up.state, up.assurance),
         (RealizationState::Active, Assurance::TunnelUp)
     );
     state.set_tunnel(&written.id, Some(Tunnel::down("Peer not reachable")));
-    let down = nsx.look(wanted.clone()).await.unwrap();
+    let down = nsx.poll(wanted.clone()).await.unwrap();
     assert_eq!(
         (down.state, down.assurance),
         (RealizationState::Down, Assurance::ControlPlane)
@@ -85,7 +85,7 @@ async fn the_tunnel_is_read_from_the_nodes() {
 
     let rule = Rule::on(Method::GET, "/status", refusal(500, 1));
     nsx.cloud.faults().inject(rule);
-    nsx.look(wanted).await.unwrap_err();
+    nsx.poll(wanted).await.unwrap_err();
 }
 
 #[tokio::test]
@@ -94,20 +94,20 @@ async fn what_the_cloud_says_by_a_4xx_is_a_sighting() {
     let written = nsx.make().await;
     let state = nsx.cloud.state();
     state.set_service_enabled(inventory::SERVICE_ID, false);
-    let off = nsx.look(target_of(&written)).await.unwrap();
+    let off = nsx.poll(target_of(&written)).await.unwrap();
     assert_eq!(off.state, RealizationState::Disabled);
     assert_eq!(off.reason.unwrap().code, "VPN_SERVICE_DISABLED");
     state.set_service_enabled(inventory::SERVICE_ID, true);
 
     state.set_state_missing(&written.id, true);
-    let missing = nsx.look(target_of(&written)).await.unwrap();
+    let missing = nsx.poll(target_of(&written)).await.unwrap();
     assert_eq!(missing.state, RealizationState::Unknown);
     assert_eq!(missing.reason.unwrap().code, "STATE_NOT_FOUND");
     assert_eq!(missing.native_state, "NOT_FOUND (600)");
     state.set_state_missing(&written.id, false);
 
     state.force_state(&written.id, Some(ForcedState::whole("REHEARSING")));
-    let odd = nsx.look(target_of(&written)).await.unwrap();
+    let odd = nsx.poll(target_of(&written)).await.unwrap();
     assert_eq!(odd.reason.unwrap().code, "UNRECOGNIZED_VALUE");
     state.force_state(&written.id, None);
 
@@ -116,7 +116,7 @@ async fn what_the_cloud_says_by_a_4xx_is_a_sighting() {
         request_ids: vec!["not-a-request".to_owned()],
         ..target_of(&written)
     };
-    let unknown = nsx.look(unknown).await.unwrap();
+    let unknown = nsx.poll(unknown).await.unwrap();
     assert_eq!(unknown.reason.unwrap().code, "STATE_NOT_FOUND");
     assert!(unknown.request_ids.is_empty());
 }
@@ -133,10 +133,10 @@ async fn whether_it_is_switched_on_is_found_out_if_nobody_knows() {
         admin_enabled: None,
         ..target_of(&written)
     };
-    let seen = nsx.look(unknown).await.unwrap();
+    let seen = nsx.poll(unknown).await.unwrap();
     assert_eq!(seen.admin_enabled, Some(false));
     assert_eq!(
-        nsx.look(target_of(&written)).await.unwrap().admin_enabled,
+        nsx.poll(target_of(&written)).await.unwrap().admin_enabled,
         None
     );
 }
@@ -152,14 +152,14 @@ async fn a_delete_is_over_when_session_and_state_are_gone() {
         deleting: true,
         ..target_of(&deleted)
     };
-    let seen = nsx.look(going.clone()).await.unwrap();
+    let seen = nsx.poll(going.clone()).await.unwrap();
     assert_eq!(seen.state, RealizationState::Deleting);
     // Somebody who did not delete it sees the same, once the session itself is asked.
     let stranger = Target {
         id: written.id.clone(),
         ..Target::default()
     };
-    let seen = nsx.look(stranger).await.unwrap();
+    let seen = nsx.poll(stranger).await.unwrap();
     assert_eq!(seen.state, RealizationState::Deleting);
 
     // As long as any question about it is answered, it is not gone.
@@ -167,11 +167,11 @@ async fn a_delete_is_over_when_session_and_state_are_gone() {
     nsx.cloud.faults().inject(unknown);
     let mut two = going.clone();
     two.request_ids.push("lost".to_owned());
-    let seen = nsx.look(two).await.unwrap();
+    let seen = nsx.poll(two).await.unwrap();
     assert_eq!(seen.state, RealizationState::Deleting);
 
     state.finish(&written.id);
-    let seen = nsx.look(going).await.unwrap();
+    let seen = nsx.poll(going).await.unwrap();
     assert_eq!(
         (seen.state, seen.assurance),
         (RealizationState::Deleted, Assurance::ControlPlane)
@@ -185,18 +185,18 @@ async fn a_404_proves_nothing_unless_nsx_says_it_of_the_session() {
     let nsx = nsx();
     let written = nsx.make().await;
     nsx.once(Method::GET, "/state", page_of_html(404));
-    let error = nsx.look(target_of(&written)).await.unwrap_err();
+    let error = nsx.poll(target_of(&written)).await.unwrap_err();
     assert_eq!(error.reason, ErrorReason::UpstreamBrokenAnswer);
 
     nsx.cloud.state().set_state_missing(&written.id, true);
     let session = format!("/sessions/{}$", written.id);
     nsx.once(Method::GET, &session, page_of_html(404));
-    let error = nsx.look(target_of(&written)).await.unwrap_err();
+    let error = nsx.poll(target_of(&written)).await.unwrap_err();
     assert_eq!(error.reason, ErrorReason::UpstreamBrokenAnswer);
 
     nsx.once(Method::GET, &session, refusal(404, 600));
     nsx.once(Method::GET, "/sessions$", refusal(404, 600));
-    let error = nsx.look(target_of(&written)).await.unwrap_err();
+    let error = nsx.poll(target_of(&written)).await.unwrap_err();
     assert_eq!(error.reason, ErrorReason::ApiAbsent);
 }
 
@@ -210,7 +210,7 @@ async fn an_outage_in_the_words_of_nsx_is_an_error_and_no_sighting() {
         (refusal(429, 102), ErrorKind::Throttled),
     ] {
         nsx.cloud.faults().inject(Rule::at("/state", fault.clone()));
-        let error = nsx.look(target_of(&written)).await.unwrap_err();
+        let error = nsx.poll(target_of(&written)).await.unwrap_err();
         assert_eq!(error.kind, kind, "{fault:?} {error}");
         nsx.cloud.faults().clear();
     }

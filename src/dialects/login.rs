@@ -13,14 +13,14 @@
 //! while one is made waits for its outcome instead of making another. What a ticket is, and how one is had, is the
 //! dialect's.
 
+pub(super) mod lockout;
+
 use crate::{
     core::error::{Error, ErrorKind, ErrorReason, Upstream},
     dialects::refusal::unanswered,
-    rest::{
-        answer::{Answer, Failure, FailureKind, Sent},
-        refusals::Refusals,
-    },
+    rest::answer::{Answer, Failure, FailureKind, Sent},
 };
+use lockout::Refusals;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::time::{Instant, sleep_until, timeout_at};
 

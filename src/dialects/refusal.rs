@@ -1,5 +1,6 @@
 //! What refusals mean, and answers that do not come or cannot be read, where every dialect says the same; and how much
-//! of a cloud's own words is shown. What a vendor's codes mean is in the `error` of its dialect.
+//! of a cloud's own words is shown. What a vendor's codes mean is in the `error` of its dialect
+//! (and `nsx/api_error`); how text is cut and redacted in `rest/redact`, and how much of it fits into a status in `grpc/status`.
 
 use crate::{
     core::error::{

@@ -7,7 +7,6 @@ pub mod client;
 pub mod https;
 pub mod json;
 pub mod redact;
-pub mod refusals;
 pub mod request;
 pub mod secret_echo;
 pub mod transport;

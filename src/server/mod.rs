@@ -11,7 +11,7 @@
 //! | `client.rs` | one connection, and what it has of what all share |
 //! | `pool.rs` | what all share, and how much of it one may take |
 //! | `newest.rs` | what is not complete: the newest is kept, the oldest makes room |
-//! | `together.rs` | what several streams send at the same time leaves in one write |
+//! | `write_coalescing.rs` | what several streams send at the same time leaves in one write |
 //! | `writing.rs` | a socket that is not read is given up |
 //! | `form.rs` | what is no gRPC |
 //! | `call.rs` | one call, from its headers to its trailers |

@@ -4,7 +4,7 @@
 //!   watching ──held by who watches──► names (who is known and watched), inventory (which there are)
 //!                                       │
 //!                                       ▼
-//!   poller ──poll──► dialect          timetable (ordered by `schedule`)
+//!   poller ──poll──► dialect          timetable (ordered by `due_queue`)
 //!     │                                 ▲
 //!     ▼                                 │ polling (when next; paced by `pace`)
 //!   subject: knowledge ──changed?──► log (numbers it, has it written, then tells streams)
@@ -22,7 +22,7 @@
 //! 1. the polls of one batch that have not ended (`poller`);
 //! 2. `Inventory::surveyed`, then `Inventory::whole`, then `Inventory::there`;
 //! 3. `Names::known`;
-//! 4. the schedule in `Timetable`;
+//! 4. the queue in `Timetable`;
 //! 5. `Subject::state`, of one subject at a time;
 //! 6. `BackendLog::window`, under which changes are numbered, so that it is in order and nothing with a lower revision
 //!    is still on its way to whoever has the lock;
@@ -31,6 +31,7 @@
 //! `Inventory::listed` is taken alone.
 
 pub mod admin_state;
+pub mod due_queue;
 pub mod elsewhere;
 pub mod interest;
 pub mod inventory;
@@ -42,7 +43,6 @@ pub mod names;
 pub mod pace;
 pub mod poller;
 pub mod polling;
-pub mod schedule;
 pub mod status;
 pub mod stream;
 pub mod subject;

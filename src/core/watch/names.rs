@@ -1,4 +1,5 @@
-//! Which connections of one backend are known, and which of them are watched.
+//! Which connections of one backend are known, and which of them are watched. Which there are, as far as anybody knows, is
+//! in `inventory`.
 //!
 //! Anybody can name anything, and a name costs its author nothing. So one that no cloud has shown and nobody here wrote
 //! is known for as long as somebody uses it, and not a moment longer. What was shown is remembered for a while, so that
@@ -117,7 +118,7 @@ impl Names {
     }
 
     fn forgotten(&self, subject: &Subject) {
-        self.timetable.schedule().remove(&subject.name().id);
+        self.timetable.queue().remove(&subject.name().id);
         subject.forget();
     }
 

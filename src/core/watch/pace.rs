@@ -3,7 +3,7 @@
 use crate::core::{
     error::{Error, ErrorKind, ErrorReason},
     settings::PollSettings,
-    watch::schedule::Planned,
+    watch::due_queue::Planned,
 };
 use std::time::Duration;
 use tokio::time::Instant;

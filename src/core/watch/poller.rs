@@ -8,13 +8,13 @@ use crate::{
         dialect::{Priority, Target},
         error::{Error, Result},
         watch::{
+            due_queue::Stake,
             interest::Interest,
             inventory::Inventory,
             knowledge::{Memory, PollResult},
             log::{Log, Observation, backend::BackendLog},
             names::Names,
             pace,
-            schedule::Stake,
             subject::Subject,
             timetable::Timetable,
             watching::Watching,
@@ -162,7 +162,7 @@ impl Poller {
         let mut relisted = Instant::now();
         loop {
             let open = self.start_due(batch, &mut polls);
-            let next = self.timetable.schedule().next(&open);
+            let next = self.timetable.queue().next(&open);
             let due = async {
                 match next {
                     Some(at) => sleep_until(at).await,
@@ -212,7 +212,7 @@ impl Poller {
         of: &[Stake],
     ) -> (Vec<Due>, Priority, Option<OwnedSemaphorePermit>) {
         let now = Instant::now();
-        let (ids, stake) = self.timetable.schedule().take_due(now, batch, of);
+        let (ids, stake) = self.timetable.queue().take_due(now, batch, of);
         let place = Arc::clone(&self.places[stake as usize]).try_acquire_owned();
         let due = self.names.begin(&ids, |subject| {
             let (target, after_writes) = subject.start_poll()?;

@@ -15,7 +15,7 @@
 use crate::core::{
     error::{Error, ErrorReason},
     settings::PollSettings,
-    watch::{pace, schedule::Planned},
+    watch::{due_queue::Planned, pace},
 };
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;

@@ -1,17 +1,17 @@
-//! When each connection of one backend is polled next, for all who plan polls and for the poller that makes them.
+//! The queue of due polls of one backend, shared by all who plan polls and the poller that makes them, which it wakes.
 
 use crate::core::watch::{
-    schedule::{Planned, Schedule, Stake},
+    due_queue::{DueQueue, Planned, Stake},
     subject::Subject,
 };
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::{sync::Notify, time::Instant};
 
-/// The schedule of one backend.
+/// The polls of one backend that are planned.
 #[derive(Debug, Default)]
 pub struct Timetable {
     /// A std mutex: held for bookkeeping only, never across an await.
-    schedule: Mutex<Schedule>,
+    queue: Mutex<DueQueue>,
     /// Has the poller poll what is to be done.
     pub wake: Notify,
 }
@@ -33,12 +33,12 @@ impl Timetable {
     /// Has a connection polled as its last poll planned the next.
     pub fn add(&self, subject: &Subject, planned: Planned, stake: Stake) {
         let id = &subject.name().id;
-        self.schedule().no_later_than(id, planned, stake);
+        self.queue().no_later_than(id, planned, stake);
         self.wake.notify_one();
     }
 
-    /// The schedule itself, to take off. What is added has to wake the poller.
-    pub fn schedule(&self) -> MutexGuard<'_, Schedule> {
-        self.schedule.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The queue itself, to take off. What is added has to wake the poller.
+    pub fn queue(&self) -> MutexGuard<'_, DueQueue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

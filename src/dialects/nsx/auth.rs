@@ -282,11 +282,11 @@ mod tests {
     use super::*;
     use crate::{
         core::error::ErrorKind,
+        dialects::login::lockout::{AGAIN, REST},
         rest::{
             answer::{Carried, Sent},
             client::Client,
             https::Https,
-            refusals::{AGAIN, REST},
             transport::Options,
         },
     };

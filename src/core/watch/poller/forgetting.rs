@@ -170,7 +170,7 @@ async fn polls_that_take_longer_than_their_callers_wait_leave_nothing_behind() {
         assert!(bench.gateway.poll_now(&request, deadline).await.is_err());
     }
     assert!(bench.known() <= MAX_POLLS, "{}", bench.known());
-    let scheduled = bench.poller.timetable.schedule().next(&Stake::ALL);
+    let scheduled = bench.poller.timetable.queue().next(&Stake::ALL);
     assert_eq!(scheduled, None, "what is forgotten is not looked at");
     tokio::time::sleep(60 * SECOND).await;
     assert_eq!(bench.known(), 0);

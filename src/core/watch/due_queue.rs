@@ -1,4 +1,5 @@
-//! Who is polled when. Pure: the caller brings the time.
+//! The queue of polls by when they are due, and who may come along. When a connection is due is for `polling` and `pace`
+//! to say. Pure: the caller brings the time.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -36,14 +37,14 @@ pub struct Planned {
 
 /// Connections by the time at which they are due, and from when on they may come along; each at most once.
 #[derive(Debug, Default)]
-pub struct Schedule {
+pub struct DueQueue {
     /// By stake.
     queues: [BTreeMap<(Instant, Arc<str>), Instant>; 3],
     at: HashMap<Arc<str>, (Instant, Stake)>,
     turns: u64,
 }
 
-impl Schedule {
+impl DueQueue {
     /// Has `id` polled as planned, or earlier if it was to be polled earlier; and with the higher stake.
     pub fn no_later_than(&mut self, id: &Arc<str>, planned: Planned, stake: Stake) {
         let Planned { mut from, mut due } = planned;
@@ -143,36 +144,36 @@ mod tests {
         }
     }
 
-    fn due(schedule: &mut Schedule, now: Instant, most: usize) -> Vec<Arc<str>> {
-        schedule.take_due(now, most, &Stake::ALL).0
+    fn due(queue: &mut DueQueue, now: Instant, most: usize) -> Vec<Arc<str>> {
+        queue.take_due(now, most, &Stake::ALL).0
     }
 
     #[test]
     fn what_may_not_begin_is_left_and_holds_nothing_else_up() {
         let start = Instant::now();
-        let mut schedule = Schedule::default();
+        let mut queue = DueQueue::default();
         for (name, stake) in [
             ("low", Stake::Low),
             ("asked", Stake::Asked),
             ("high", Stake::High),
         ] {
-            schedule.no_later_than(&id(name), at(start, 0, 0), stake);
+            queue.no_later_than(&id(name), at(start, 0, 0), stake);
         }
-        let mut take = |of: &[Stake]| schedule.take_due(start, 9, of);
+        let mut take = |of: &[Stake]| queue.take_due(start, 9, of);
         assert_eq!(take(&[]), (vec![], Stake::Low));
         assert_eq!(take(&[Stake::Asked]), (vec![id("asked")], Stake::Asked));
         let rest = (vec![id("high"), id("low")], Stake::High);
         assert_eq!(take(&Stake::ALL), rest);
-        schedule.no_later_than(&id("low"), at(start, 0, 0), Stake::Low);
-        assert_eq!(schedule.next(&[Stake::High]), None);
-        assert_eq!(schedule.next(&Stake::ALL), Some(start));
+        queue.no_later_than(&id("low"), at(start, 0, 0), Stake::Low);
+        assert_eq!(queue.next(&[Stake::High]), None);
+        assert_eq!(queue.next(&Stake::ALL), Some(start));
     }
 
     #[test]
     fn the_due_come_first_and_whoever_may_comes_along() {
         let start = Instant::now();
         let now = |seconds| start + Duration::from_secs(seconds);
-        let mut schedule = Schedule::default();
+        let mut queue = DueQueue::default();
         for (name, from, due) in [
             ("c", 4, 9),
             ("a", 1, 1),
@@ -180,40 +181,37 @@ mod tests {
             ("d", 0, 8),
             ("a", 1, 5),
         ] {
-            schedule.no_later_than(&id(name), at(start, from, due), Stake::Low);
+            queue.no_later_than(&id(name), at(start, from, due), Stake::Low);
         }
-        assert_eq!(schedule.next(&Stake::ALL), Some(now(1)));
-        assert_eq!(due(&mut schedule, now(0), 10), Vec::<Arc<str>>::new());
+        assert_eq!(queue.next(&Stake::ALL), Some(now(1)));
+        assert_eq!(due(&mut queue, now(0), 10), Vec::<Arc<str>>::new());
         // Of those who may, the soonest due.
-        assert_eq!(due(&mut schedule, now(1), 2), vec![id("a"), id("b")]);
-        assert_eq!(schedule.next(&Stake::ALL), Some(now(8)));
-        assert_eq!(due(&mut schedule, now(3), 10), Vec::<Arc<str>>::new());
-        assert_eq!(due(&mut schedule, now(8), 1), vec![id("d")]);
+        assert_eq!(due(&mut queue, now(1), 2), vec![id("a"), id("b")]);
+        assert_eq!(queue.next(&Stake::ALL), Some(now(8)));
+        assert_eq!(due(&mut queue, now(3), 10), Vec::<Arc<str>>::new());
+        assert_eq!(due(&mut queue, now(8), 1), vec![id("d")]);
         // Whose time is brought forward may come along earlier, too.
-        schedule.no_later_than(&id("e"), at(start, 9, 9), Stake::Low);
-        schedule.no_later_than(&id("c"), at(start, 8, 20), Stake::Low);
-        schedule.no_later_than(&id("f"), at(start, 10, 12), Stake::High);
-        schedule.no_later_than(&id("f"), at(start, 9, 40), Stake::Low);
-        assert_eq!(
-            due(&mut schedule, now(9), 10),
-            vec![id("c"), id("e"), id("f")]
-        );
-        schedule.remove(&id("c"));
-        assert_eq!(schedule.next(&Stake::ALL), None);
+        queue.no_later_than(&id("e"), at(start, 9, 9), Stake::Low);
+        queue.no_later_than(&id("c"), at(start, 8, 20), Stake::Low);
+        queue.no_later_than(&id("f"), at(start, 10, 12), Stake::High);
+        queue.no_later_than(&id("f"), at(start, 9, 40), Stake::Low);
+        assert_eq!(due(&mut queue, now(9), 10), vec![id("c"), id("e"), id("f")]);
+        queue.remove(&id("c"));
+        assert_eq!(queue.next(&Stake::ALL), None);
     }
 
     #[test]
     fn much_at_stake_goes_first_and_little_does_not_starve() {
         let start = Instant::now();
-        let mut schedule = Schedule::default();
+        let mut queue = DueQueue::default();
         for number in 0..40 {
-            schedule.no_later_than(&id(&format!("low-{number}")), at(start, 0, 0), Stake::Low);
+            queue.no_later_than(&id(&format!("low-{number}")), at(start, 0, 0), Stake::Low);
         }
         let mut order = Vec::new();
         for _ in 0..12 {
             // One fresh write, due again as soon as it was polled; it became due last of all.
-            schedule.no_later_than(&id("high"), at(start, 60, 60), Stake::High);
-            order.extend(due(&mut schedule, start + Duration::from_secs(60), 1));
+            queue.no_later_than(&id("high"), at(start, 60, 60), Stake::High);
+            order.extend(due(&mut queue, start + Duration::from_secs(60), 1));
         }
         let high = order.iter().filter(|name| name.starts_with("high")).count();
         assert_eq!((order.len(), high), (12, 9));
@@ -222,11 +220,11 @@ mod tests {
     #[test]
     fn a_stake_is_raised_and_not_lowered_while_it_waits() {
         let start = Instant::now();
-        let mut schedule = Schedule::default();
-        schedule.no_later_than(&id("a"), at(start, 9, 9), Stake::Low);
-        schedule.no_later_than(&id("a"), at(start, 0, 0), Stake::High);
-        schedule.no_later_than(&id("a"), at(start, 9, 9), Stake::Low);
-        schedule.no_later_than(&id("b"), at(start, 0, 0), Stake::Low);
-        assert_eq!(due(&mut schedule, start, 1), vec![id("a")]);
+        let mut queue = DueQueue::default();
+        queue.no_later_than(&id("a"), at(start, 9, 9), Stake::Low);
+        queue.no_later_than(&id("a"), at(start, 0, 0), Stake::High);
+        queue.no_later_than(&id("a"), at(start, 9, 9), Stake::Low);
+        queue.no_later_than(&id("b"), at(start, 0, 0), Stake::Low);
+        assert_eq!(due(&mut queue, start, 1), vec![id("a")]);
     }
 }

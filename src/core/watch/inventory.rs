@@ -9,7 +9,7 @@ use crate::{
         error::{Error, ErrorKind, ErrorReason, Result},
         watch::{
             interest::{Interest, Interests},
-            log::Observation,
+            log::{Observation, observation::Revision},
             names::Names,
             pace,
             subject::Subject,
@@ -130,9 +130,11 @@ impl Inventory {
         }
     }
 
-    /// Where every connection stands, sorted by id, for the beginning of a watch over all.
-    pub fn snapshot(&self) -> Vec<Arc<Observation>> {
-        self.existing().into_iter().map(|(_, said)| said).collect()
+    /// Where every connection stands, sorted by id, for the beginning of a watch over all at this position.
+    pub fn snapshot(&self, position: Revision) -> Vec<Arc<Observation>> {
+        let said = self.existing().into_iter().map(|(_, said)| said);
+        said.map(|said| said.no_later_unless_told(position))
+            .collect()
     }
 
     /// Every connection that is there, sorted by id, and what is said of it.

@@ -117,7 +117,7 @@ impl WatchMany {
                 now,
                 backends
                     .iter()
-                    .flat_map(|one| one.poller.inventory().snapshot())
+                    .flat_map(|one| one.poller.inventory().snapshot(now))
                     .collect(),
             ),
         };
@@ -321,4 +321,63 @@ async fn any_change(backends: &mut [One]) {
         .map(|one| Box::pin(one.appended.changed()));
     // The senders live in the windows, which this watch holds, so none of these can fail.
     let _ = futures_util::future::select_all(waits).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        core::{
+            dialect::Proof,
+            listing::tests::{Rows, gateway},
+            watch::knowledge::{Write, WriteKind},
+        },
+        model::Intent,
+    };
+
+    /// What was never told of a connection takes the place of no change that is still on its way.
+    #[tokio::test(start_paused = true)]
+    async fn a_change_that_is_not_committed_yet_is_told_though_the_list_shows_what_nobody_has_polled()
+     {
+        let rows = Rows::new(100);
+        let gateway = gateway(&[("a", &rows)]);
+        let backend: BackendName = "a".parse().unwrap();
+        let poller = Arc::clone(&gateway.pollers[&backend]);
+        let named = |id| ConnectionName::connection(&backend, id).unwrap();
+        let now = Instant::now();
+        poller.inventory().shown(&named("1")).wrote(&Write {
+            kind: WriteKind::Create,
+            proof: Proof::AnyStatus,
+            intent: Intent::Enabled,
+            done: now,
+        });
+        let _other = poller.inventory().watch(false);
+        let ids = ["1", "2"].map(str::to_owned);
+        poller.inventory().shown_all(ids.into(), now, now);
+        let log = Arc::clone(poller.log().shared());
+        assert_eq!(
+            (log.latest(), log.committed()),
+            (1, 0),
+            "nobody has yielded"
+        );
+        let mut all = WatchMany::open(OpeningMany {
+            scope: "backends/a".to_owned(),
+            log,
+            pollers: vec![poller],
+            unreachable: Vec::new(),
+            tunnel: false,
+            heartbeat: Duration::from_secs(15),
+            asked: now,
+            resume: None,
+        });
+        let first = all.next().await.unwrap().unwrap();
+        assert!(first.synced && first.snapshots.len() == 2);
+        assert!(first.snapshots.iter().all(|seen| seen.revision == 0));
+        let second = all.next().await.unwrap().unwrap();
+        let told = second
+            .changes
+            .first()
+            .map(|(change, _)| (&*change.name.id, change.revision));
+        assert_eq!(told, Some(("1", 1)));
+    }
 }

@@ -2,7 +2,10 @@
 
 use crate::{core::watch::status::ConnectionStatus, model::ConnectionName};
 use bytes::Bytes;
-use std::{sync::OnceLock, time::SystemTime};
+use std::{
+    sync::{Arc, OnceLock},
+    time::SystemTime,
+};
 
 /// A position in the log: the number of a change, over all connections of all backends. Those of one connection grow
 /// strictly and are not contiguous.
@@ -28,6 +31,20 @@ pub struct Observation {
 }
 
 impl Observation {
+    /// Where nothing was ever said of the connection: as of this position, if its window begins later. That revision may
+    /// be of a change of another connection that is not committed yet, and is still to be told.
+    pub fn no_later_unless_told(
+        mut self: Arc<Observation>,
+        position: Revision,
+    ) -> Arc<Observation> {
+        let is_told = self.revision != self.previous;
+        if !is_told && self.revision > position {
+            let unseen = Arc::make_mut(&mut self);
+            (unseen.revision, unseen.previous) = (position, position);
+        }
+        self
+    }
+
     /// At most how many bytes it takes to keep, about.
     pub fn weight(&self) -> usize {
         self.name.id.len() + self.status.weight()

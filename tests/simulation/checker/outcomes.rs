@@ -143,8 +143,11 @@ fn bound<'a>(evidence: &Evidence<'a>, stream: &Stream) -> Vec<&'a Seen> {
 
 fn succeeded(evidence: &Evidence<'_>, came: &Came<'_>) -> bool {
     let name = &came.stream.asked.name;
+    // What was made was not there before, so whatever was applied of it is of after. Whose a POST was whose answer was
+    // lost is not known either.
     let landed = bound(evidence, came.stream)
         .iter()
+        .filter(|seen| seen.method != Method::POST)
         .map(|seen| seen.begun)
         .max();
     let Some(observed) = came.evidence else {

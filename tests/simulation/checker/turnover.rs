@@ -244,6 +244,11 @@ pub fn tunnels(evidence: &Evidence<'_>, chain: &[&Stream], findings: &mut Findin
             .count()
             == 1;
         let there = evidence.removed(&name, to).is_none();
+        // A write is told at once, and of the tunnel nothing until a poll has seen what became of it.
+        let mut writes = evidence.writes(&name);
+        if writes.any(|seen| seen.begun >= fact.at && seen.begun <= to) {
+            continue;
+        }
         let stream = covering(evidence, fact, to)
             .find(|stream| stream.watcher == first.watcher && stream.asked.tunnel);
         let Some(stream) = stream else { continue };

@@ -54,7 +54,7 @@ struct StreamState {
 }
 
 enum State {
-    GuardedStream(Events),
+    Read(Events),
     Stalled,
     Over,
 }
@@ -72,7 +72,7 @@ impl OpenStreams {
     /// Ends `events` if they are not read.
     pub fn stream(&self, events: Events) -> GuardedStream {
         let reading = Arc::new(Mutex::new(StreamState {
-            state: State::GuardedStream(events),
+            state: State::Read(events),
             asked: Instant::now(),
             stall: self.stall,
         }));
@@ -110,7 +110,7 @@ async fn go_through(open: Weak<Mutex<Open>>, pause: Duration) {
 impl StreamState {
     /// Whether it is being read. What it holds is let go if it is not.
     fn is_read(&mut self) -> bool {
-        if let State::GuardedStream(events) = &mut self.state
+        if let State::Read(events) = &mut self.state
             && self.asked.elapsed() > self.stall
         {
             // If its client has got all that there was, it has ended well. A fault in one stream must not keep the
@@ -123,7 +123,7 @@ impl StreamState {
                 _ => State::Stalled,
             };
         }
-        matches!(self.state, State::GuardedStream(_))
+        matches!(self.state, State::Read(_))
     }
 }
 
@@ -136,7 +136,7 @@ impl Stream for GuardedStream {
         reading.asked = Instant::now();
         let stall = reading.stall;
         match &mut reading.state {
-            State::GuardedStream(events) => events.poll_next_unpin(cx),
+            State::Read(events) => events.poll_next_unpin(cx),
             State::Stalled => {
                 reading.state = State::Over;
                 Poll::Ready(Some(Err(status::stalled(stall))))
@@ -149,7 +149,7 @@ impl Stream for GuardedStream {
 impl fmt::Debug for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            State::GuardedStream(_) => "GuardedStream",
+            State::Read(_) => "Read",
             State::Stalled => "Stalled",
             State::Over => "Over",
         })

@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 /// The most upstream request ids that one poll asks for; older ones are contained in newer ones.
-pub const MAX_REQUEST_IDS: usize = 4;
+const MAX_OUTSTANDING: usize = 4;
 
 /// What a write was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -235,7 +235,7 @@ impl Knowledge {
         match &write.proof {
             Proof::RequestIds(ids) => {
                 self.outstanding.extend(ids.iter().cloned());
-                let excess = self.outstanding.len().saturating_sub(MAX_REQUEST_IDS);
+                let excess = self.outstanding.len().saturating_sub(MAX_OUTSTANDING);
                 self.outstanding.drain(..excess);
             }
             Proof::StatusMustMove { native_state } => {

@@ -2,9 +2,10 @@
 //! else. Made when it is first needed, renewed before it ends, and once more when it is refused. What a refused login
 //! means for those that follow is for [`Logins`] to say.
 
+mod catalogue;
+
 use crate::{
     account::Priority,
-    address::is_link_local,
     core::{
         dialect::Call,
         error::{Error, ErrorKind, ErrorReason, Upstream},
@@ -12,18 +13,18 @@ use crate::{
     dialects::{
         login::{self, Logins, NoTicket},
         openstack::{
-            config::{self, Identity, Keystone, Login, Project},
+            config::{Identity, Keystone, Login, Project},
             error::{self, Asked},
         },
     },
-    rest::{answer::Answer, client, redact::tidy, request::Request},
+    rest::{answer::Answer, client, request::Request},
 };
+use catalogue::{catalogued, safe_from};
 use http::{HeaderValue, Method};
 use reqwest::Url;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use std::{
-    collections::BTreeSet,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
@@ -386,266 +387,5 @@ fn life(token: &Value) -> Option<Duration> {
     )
 }
 
-fn none(what: impl Into<String>) -> Error {
-    Error::new(ErrorKind::Unavailable, ErrorReason::ApiAbsent, what)
-}
-
-/// Whether the token may be sent where the catalogue leads: not in clear if it came encrypted, and not to an address
-/// of one link, where clouds keep the credentials of their machines. Only `url` can name such a place. What a host
-/// name resolves to is not looked at.
-fn safe_from(keystone: &Url, network: &Url) -> Result<(), Error> {
-    let host = network.host_str().unwrap_or_default();
-    let address = host.trim_matches(['[', ']']).parse();
-    if address.is_ok_and(is_link_local) {
-        return Err(none(format!(
-            "the service catalogue leads to the link-local address {host}, where nothing is sent unless `url` names it"
-        )));
-    }
-    if keystone.scheme() == "https" && network.scheme() != "https" {
-        return Err(none(format!(
-            "the service catalogue leads from https:// to http:// at {}, where nothing is sent unless `url` names it",
-            tidy(host, 64)
-        )));
-    }
-    Ok(())
-}
-
-/// The public address of the network service in a service catalogue.
-fn catalogued(catalogue: &Value, region: Option<&str>) -> Result<Url, Error> {
-    let services = catalogue.as_array().map_or(&[][..], Vec::as_slice);
-    let found: Vec<(&str, &str)> = services
-        .iter()
-        .filter(|service| service["type"] == "network")
-        .filter_map(|service| service["endpoints"].as_array())
-        .flatten()
-        .filter(|endpoint| endpoint["interface"] == "public")
-        .filter_map(|endpoint| {
-            let region = endpoint["region_id"]
-                .as_str()
-                .or(endpoint["region"].as_str());
-            Some((region.unwrap_or_default(), endpoint["url"].as_str()?))
-        })
-        .collect();
-    let regions: BTreeSet<&str> = found.iter().map(|(region, _)| *region).collect();
-    let listed = tidy(&regions.iter().copied().collect::<Vec<_>>().join(", "), 200);
-    let url = match region {
-        Some(region) => found.iter().find(|(of, _)| *of == region).ok_or_else(|| {
-            none(format!(
-                "the service catalogue has no public network service in the region `{region}`; it has: {listed}"
-            ))
-        })?,
-        None if regions.len() > 1 => {
-            return Err(none(format!(
-                "the service catalogue has several regions, and `auth.region` names none of them: {listed}"
-            )));
-        }
-        None => found.first().ok_or_else(|| {
-            none("the service catalogue has no public network service; `url` may name one".to_owned())
-        })?,
-    };
-    let url = config::address(url.1).ok_or_else(|| {
-        none(
-            "the service catalogue's address of the network service is none; `url` may name it"
-                .to_owned(),
-        )
-    })?;
-    Ok(config::with_version(url))
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::rest::{
-        answer::Carried,
-        budget::{Budget, Limits},
-        client::Client,
-        https::Https,
-        transport::Options,
-    };
-    use http::{HeaderMap, HeaderName};
-
-    fn endpoint(interface: &str, region: &str, url: &str) -> Value {
-        json!({ "interface": interface, "region_id": region, "region": region, "url": url })
-    }
-
-    fn catalogue(endpoints: &[Value]) -> Value {
-        json!([
-            { "type": "identity", "endpoints": [endpoint("public", "one", "http://k")] },
-            { "type": "network", "endpoints": endpoints },
-        ])
-    }
-
-    #[test]
-    fn the_catalogue_tells_where_the_network_service_is() {
-        let two = catalogue(&[
-            endpoint("internal", "one", "http://inner"),
-            endpoint("public", "one", "http://n1:9696"),
-            endpoint("public", "two", "http://n2/networking/"),
-        ]);
-        let address = |catalogue: &Value, region: Option<&str>| {
-            catalogued(catalogue, region)
-                .map(String::from)
-                .map_err(|error| error.message)
-        };
-        assert_eq!(address(&two, Some("one")).unwrap(), "http://n1:9696/v2.0");
-        assert_eq!(
-            address(&two, Some("two")).unwrap(),
-            "http://n2/networking/v2.0"
-        );
-        assert!(
-            address(&two, Some("three"))
-                .unwrap_err()
-                .ends_with("it has: one, two")
-        );
-        assert!(address(&two, None).unwrap_err().contains("auth.region"));
-        let one = catalogue(&[endpoint("public", "one", "http://n/v2.0")]);
-        assert_eq!(address(&one, None).unwrap(), "http://n/v2.0");
-        assert!(address(&catalogue(&[]), None).is_err());
-        assert!(address(&Value::Null, None).is_err());
-        let odd = catalogue(&[endpoint("public", "one", "ftp://n")]);
-        assert!(address(&odd, None).is_err());
-    }
-
-    #[test]
-    fn a_catalogue_leads_nowhere_unsafe() {
-        let leads = |keystone: &str, network: &str| {
-            let network = config::address(network).unwrap();
-            safe_from(&Url::parse(keystone).unwrap(), &network).map_err(|error| error.message)
-        };
-        for (keystone, network) in [
-            ("https://k", "https://n:9696"),
-            ("http://k", "http://n:9696"),
-            ("http://k", "https://[2001:db8::1]"),
-            ("http://k", "http://127.0.0.1:9696"),
-        ] {
-            assert_eq!(leads(keystone, network), Ok(()), "{network}");
-        }
-        let plain = leads("https://k", "http://n:9696").unwrap_err();
-        assert!(
-            plain.contains("from https:// to http:// at n,") && plain.contains("`url`"),
-            "{plain}"
-        );
-        for network in [
-            "https://169.254.169.254",
-            "http://[fe80::1]:9696",
-            "http://[::ffff:169.254.169.254]",
-            "http://2852039166/",
-        ] {
-            let refused = leads("http://k", network).unwrap_err();
-            assert!(
-                refused.contains("link-local") && refused.contains("`url`"),
-                "{refused}"
-            );
-        }
-    }
-
-    #[test]
-    fn an_account_sees_by_its_roles() {
-        let token = |roles: &[&str]| {
-            let roles: Vec<Value> = roles.iter().map(|name| json!({ "name": name })).collect();
-            json!({ "roles": roles })
-        };
-        let seeing = ["member", "admin"];
-        assert_eq!(sight(&token(&["reader", "member"]), &seeing), Sight::Sees);
-        assert_eq!(sight(&token(&["Admin"]), &seeing), Sight::Sees);
-        assert_eq!(sight(&token(&["reader"]), &seeing), Sight::Doubtful);
-        assert_eq!(sight(&json!({}), &seeing), Sight::Doubtful);
-        assert_eq!(sight(&token(&["te_admin"]), &[]), Sight::Unknown);
-    }
-
-    #[test]
-    fn a_token_is_renewed_before_it_ends_however_short_its_life() {
-        let settings = Keystone {
-            tokens: Url::parse("http://k/v3/auth/tokens").unwrap(),
-            identity: Identity::ApplicationCredential {
-                id: "id".to_owned(),
-                secret: "secret".into(),
-            },
-            network: Some(Url::parse("http://n/v2.0").unwrap()),
-            region: None,
-        };
-        let begun = Instant::now();
-        let granted = |project: Value, ends: &str| {
-            let issued = "2026-11-20T14:00:00.000000Z";
-            let token = json!({
-                "user": {}, "project": project, "issued_at": issued, "expires_at": ends,
-            });
-            let answer = Answer {
-                status: 201,
-                headers: HeaderMap::from_iter([(
-                    HeaderName::from_static("x-subject-token"),
-                    HeaderValue::from_static("canary"),
-                )]),
-                body: json!({ "token": token }).to_string().into(),
-                carried: Carried::default(),
-            };
-            read(&settings, &[], &answer, begun)
-        };
-        for (ends, renewed, ended) in [
-            ("2026-11-20T14:00:20Z", 16, 20),
-            ("2026-11-20T14:05:00Z", 240, 300),
-            ("2026-11-20T15:00:00Z", 3540, 3600),
-        ] {
-            let ticket =
-                granted(json!({ "id": "p" }), ends).unwrap_or_else(|error| panic!("{error}"));
-            let after = |at: Option<Instant>| at.map(|at| at.duration_since(begun).as_secs());
-            assert_eq!(
-                (after(ticket.renew_at), after(ticket.ends_at)),
-                (Some(renewed), Some(ended))
-            );
-            assert!(!format!("{:?}", ticket.token()).contains("canary"));
-        }
-        // Without a project it would be shown empty lists for ever.
-        let unscoped = granted(Value::Null, "2026-11-20T15:00:00Z").err();
-        assert_eq!(
-            unscoped.map(|error| error.kind),
-            Some(ErrorKind::BackendAuth)
-        );
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_token_that_is_still_good_does_not_speak_for_a_login_that_was_refused() {
-        let network = Url::parse("http://n/v2.0").unwrap();
-        let limits = Limits {
-            rate: 1.0,
-            concurrency: 1,
-        };
-        let budget = Arc::new(Budget::new(limits));
-        let http = Client::new(&Https, &Options::default(), budget).unwrap();
-        let auth = Auth::new(Login::None(network.clone()), &[], http);
-        let old = tokenless(&network);
-        let refuse = || auth.refused(&tokenless(&network), Upstream::default());
-        let sure = || match auth.logins.may_try() {
-            Err(NoTicket::Refused(error)) => Some(error.message.contains("not tried again")),
-            _ => None,
-        };
-        refuse();
-        assert_eq!(sure(), Some(false));
-        tokio::time::advance(Duration::from_secs(5)).await;
-        auth.answered(&old);
-        refuse();
-        assert_eq!(
-            sure(),
-            Some(true),
-            "else it would be asked every five seconds"
-        );
-        tokio::time::advance(Duration::from_secs(300)).await;
-        auth.answered(&tokenless(&network));
-        refuse();
-        assert_eq!(sure(), Some(false));
-    }
-
-    #[test]
-    fn a_life_is_counted_by_keystones_clock() {
-        let token = json!({
-            "issued_at": "2026-11-20T14:13:22.000000Z", "expires_at": "2026-11-20T14:13:42.000000Z",
-        });
-        assert_eq!(life(&token), Some(Duration::from_secs(20)));
-        assert_eq!(life(&json!({})), None);
-        assert_eq!(life(&json!({ "expires_at": "soon" })), None);
-        assert_eq!(
-            life(&json!({ "expires_at": "2001-01-01T00:00:00Z" })),
-            Some(Duration::ZERO)
-        );
-    }
-}
+mod tests;

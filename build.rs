@@ -10,7 +10,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     compiler.open_files([
         "isthmus/v1/backend_service.proto",
         "isthmus/v1/connection_service.proto",
+        "isthmus/v1/policy_service.proto",
         "isthmus/v1/realization_service.proto",
+        "isthmus/v1/topology_service.proto",
     ])?;
     let files = compiler.file_descriptor_set();
 
@@ -71,6 +73,7 @@ fn streaming() {
         .method(stream("watch_realization", "WatchRealization"))
         .method(stream("watch_realizations", "WatchRealizations"))
         .method(unary("wait_realization", "WaitRealization"))
+        .method(unary("get_tunnel_statistics", "GetTunnelStatistics"))
         .build();
     Builder::new().build_client(false).compile(&[service]);
 }

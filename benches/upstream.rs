@@ -247,9 +247,9 @@ impl Dialect for Counted {
         Ok(connection(id))
     }
 
-    async fn list(&self, _: &PageRequest, call: &Call) -> Result<Page> {
+    async fn list(&self, _: &PageRequest, call: &Call) -> Result<Page<Connection>> {
         self.request(call, false).await?;
-        Ok(Page::default())
+        Ok(Page { items: Vec::new(), next: None })
     }
 
     async fn create(&self, _: &ConnectionSpec, _: &Mark, _: &Call) -> Result<Written> {

@@ -90,8 +90,8 @@ async fn a_list_brings_everything_once(bench: &Bench) {
         let mut request = page(size);
         loop {
             let page = bench.list(&request).await.unwrap();
-            assert!(page.connections.len() <= size as usize);
-            found.extend(page.connections.into_iter().map(|connection| connection.id));
+            assert!(page.items.len() <= size as usize);
+            found.extend(page.items.into_iter().map(|connection| connection.id));
             let Some(next) = page.next else { break };
             request.after = Some(next);
             assert!(found.len() <= 7, "the list does not end");

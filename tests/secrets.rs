@@ -235,7 +235,7 @@ async fn fail_everything(
     seen.note_result(
         &running
             .backends()
-            .list_backends(pb::ListBackendsRequest {})
+            .list_backends(pb::ListBackendsRequest::default())
             .await,
     );
 }

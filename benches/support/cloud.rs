@@ -148,6 +148,9 @@ pub fn capabilities(look_batch: usize) -> Capabilities {
         nodes: true,
         write_tracking: true,
         look_batch,
+        resources: &[],
+        tunnel_statistics: false,
+        availability_zones: false,
     }
 }
 
@@ -204,10 +207,10 @@ impl Dialect for Cloud {
         self.at(id).map(|_| connection(id)).ok_or_else(not_found)
     }
 
-    async fn list(&self, _: &PageRequest, _: &Call) -> Result<Page> {
+    async fn list(&self, _: &PageRequest, _: &Call) -> Result<Page<Connection>> {
         let ids = (0..self.connections.len()).map(Cloud::id);
         Ok(Page {
-            connections: ids.map(|id| connection(&id)).collect(),
+            items: ids.map(|id| connection(&id)).collect(),
             next: None,
         })
     }

@@ -46,7 +46,7 @@ pub fn backend_facts(backend: &Backend, style: Style) -> String {
     if !health.reason.is_empty() {
         why = format!("{why}: {} {}", health.reason, clean(&health.message));
     }
-    let capabilities = backend.capabilities.unwrap_or_default();
+    let capabilities = backend.capabilities.clone().unwrap_or_default();
     let words: Vec<&str> = capability_words(&capabilities)
         .into_iter()
         .filter_map(|(can, word)| can.then_some(word))

@@ -57,6 +57,19 @@ const ERRORS: [(ErrorReason, Explanation); ErrorReason::ALL.len()] = [
         "If the connection exists: the account may be of another project, or may not read it.",
     ),
     told(
+        ErrorReason::ResourceNotFound,
+        "The cloud has no policy, service, endpoint or group of that name, or shows it to nobody the gateway logs in as.",
+        "Check the id; `isthmus list ike-policies`, and so on for each kind, shows what is there. If you were removing \
+         it, it is done: --allow-missing takes that for success.",
+        "If it exists: the account may be of another project, or may not read it.",
+    ),
+    told(
+        ErrorReason::KindAbsent,
+        "The backend has no such kind of resource, or no such call: not every cloud has all of them.",
+        "`isthmus get backends/NAME` lists what it has under `capabilities.resources`.",
+        NOTHING,
+    ),
+    told(
         ErrorReason::ReferenceNotFound,
         "Something that the request refers to, such as a service, a policy or an endpoint, is not there.",
         "Check the names in the request; the cloud's own words say which it is.",

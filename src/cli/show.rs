@@ -28,7 +28,7 @@ pub async fn backends(
 ) -> io::Result<Exit> {
     let mut client = gateway.backends();
     let Some(name) = name else {
-        return match answer(client.list_backends(ListBackendsRequest {})).await {
+        return match answer(client.list_backends(ListBackendsRequest::default())).await {
             Ok(list) => {
                 printer.messages("Backend", &list.backends, backend_table)?;
                 Ok(Exit::Done)
@@ -136,6 +136,7 @@ async fn every_page(
             page_token,
             filter: filter.to_owned(),
             order_by: order_by.to_owned(),
+            ..Default::default()
         };
         let page = answer(client.list_connections(request)).await?;
         connections.extend(page.connections);

@@ -42,6 +42,13 @@ impl RealizationService for Script {
     type WatchRealizationsStream =
         Pin<Box<dyn Stream<Item = Result<pb::WatchRealizationsResponse, Status>> + Send>>;
 
+    async fn get_tunnel_statistics(
+        &self,
+        _: tonic::Request<pb::GetTunnelStatisticsRequest>,
+    ) -> Result<tonic::Response<pb::GetTunnelStatisticsResponse>, tonic::Status> {
+        Err(tonic::Status::unimplemented("not in the script"))
+    }
+
     async fn get_realization(
         &self,
         _: Request<pb::GetRealizationRequest>,

@@ -7,7 +7,7 @@ use crate::{
         error::{Error, ErrorKind, ErrorReason, Result},
         settings::BackendSettings,
     },
-    model::BackendName,
+    model::{BackendName, Connection},
 };
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -207,7 +207,7 @@ impl Backend {
     ///
     /// # Errors
     /// As [`Dialect::list`], or if the list does not go on.
-    pub async fn list(&self, request: &PageRequest, call: &Call) -> Result<Page> {
+    pub async fn list(&self, request: &PageRequest, call: &Call) -> Result<Page<Connection>> {
         let page = self.dialect.list(request, call).await;
         let page = page.and_then(|page| {
             let goes_on = page.next.is_none() || page.next > request.after;
@@ -243,7 +243,7 @@ impl Backend {
         };
         for _ in 0..MOST_PAGES {
             let page = self.list(&request, &call).await?;
-            ids.extend(page.connections.into_iter().map(|connection| connection.id));
+            ids.extend(page.items.into_iter().map(|connection| connection.id));
             let Some(next) = page.next else {
                 return Ok(ids);
             };

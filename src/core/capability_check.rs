@@ -53,6 +53,12 @@ pub fn refuse(
             "cannot start on demand; use INITIATION_BOTH or INITIATION_RESPOND_ONLY",
         ),
         (
+            Field::AvailabilityZone,
+            spec.availability_zone.is_some() && !can.availability_zones,
+            "availability_zone",
+            "has no availability zones; leave it unset",
+        ),
+        (
             Field::AdminEnabled,
             off && !can.admin_disable,
             "admin_enabled",
@@ -128,11 +134,14 @@ mod tests {
             mtu: false,
             tcp_mss_clamping: false,
             on_demand_initiation: false,
+            availability_zones: false,
             admin_disable: false,
             atomic_etag: false,
             nodes: false,
             write_tracking: false,
             look_batch: 1,
+            resources: &[],
+            tunnel_statistics: false,
         }
     }
 

@@ -79,6 +79,10 @@ pub enum ErrorReason {
     BackendNotFound,
     /// The cloud has no such connection.
     ConnectionNotFound,
+    /// The cloud has no such resource beside connections.
+    ResourceNotFound,
+    /// This kind of resource, or this call, does not exist on the backend.
+    KindAbsent,
     /// Something the request refers to is not there.
     ReferenceNotFound,
     /// It is in use by something else.
@@ -136,11 +140,13 @@ const _: () = assert!(ErrorReason::ALL.len() == ErrorReason::Internal as usize +
 
 impl ErrorReason {
     /// Every reason.
-    pub const ALL: [ErrorReason; 29] = [
+    pub const ALL: [ErrorReason; 31] = [
         ErrorReason::InvalidField,
         ErrorReason::NotExpressible,
         ErrorReason::BackendNotFound,
         ErrorReason::ConnectionNotFound,
+        ErrorReason::ResourceNotFound,
+        ErrorReason::KindAbsent,
         ErrorReason::ReferenceNotFound,
         ErrorReason::InUse,
         ErrorReason::WrongState,
@@ -175,6 +181,8 @@ impl ErrorReason {
             ErrorReason::NotExpressible => "NOT_EXPRESSIBLE",
             ErrorReason::BackendNotFound => "BACKEND_NOT_FOUND",
             ErrorReason::ConnectionNotFound => "CONNECTION_NOT_FOUND",
+            ErrorReason::ResourceNotFound => "RESOURCE_NOT_FOUND",
+            ErrorReason::KindAbsent => "KIND_ABSENT",
             ErrorReason::ReferenceNotFound => "REFERENCE_NOT_FOUND",
             ErrorReason::InUse => "IN_USE",
             ErrorReason::WrongState => "WRONG_STATE",

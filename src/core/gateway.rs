@@ -304,9 +304,10 @@ impl Gateway {
 
     /// Runs a write to its end, also when its caller goes away: half of several requests would leave
     /// things behind that nobody knows of.
-    async fn own<F>(&self, write: F) -> Result<Accepted>
+    pub(super) async fn own<T, F>(&self, write: F) -> Result<T>
     where
-        F: Future<Output = Result<Accepted>> + Send + 'static,
+        T: Send + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
     {
         let span = tracing::Span::current();
         let client = Client::current().unwrap_or_default();
@@ -448,7 +449,7 @@ pub(super) fn caller(deadline: Instant) -> Call {
 }
 
 /// A write has the gateway's own time, however little its caller has.
-fn write_call(backend: &Backend, answer_by: Instant) -> Call {
+pub(super) fn write_call(backend: &Backend, answer_by: Instant) -> Call {
     Call {
         answer_by: Some(answer_by),
         ..Call::unary(backend.settings().timeout * WRITE_TIMEOUTS)
@@ -472,7 +473,7 @@ fn named(error: Error, name: &ConnectionName) -> Error {
     }
 }
 
-fn writable(backend: &Backend) -> Result<()> {
+pub(super) fn writable(backend: &Backend) -> Result<()> {
     if !backend.settings().read_only {
         return Ok(());
     }
@@ -484,7 +485,10 @@ fn writable(backend: &Backend) -> Result<()> {
     .on(backend.name()))
 }
 
-fn refused(violations: Vec<crate::core::error::Violation>, backend: &BackendName) -> Result<()> {
+pub(super) fn refused(
+    violations: Vec<crate::core::error::Violation>,
+    backend: &BackendName,
+) -> Result<()> {
     if violations.is_empty() {
         return Ok(());
     }

@@ -15,7 +15,7 @@ use crate::{
         order::{Order, SortPosition},
         paging::{PageToken, fingerprint},
     },
-    model::{BackendName, Connection, Parent},
+    model::{Attachment, BackendName, Connection, Parent, Resource, ResourceKind},
 };
 use futures_util::{
     future::try_join_all,
@@ -57,18 +57,54 @@ pub struct Query {
     pub page_token: String,
 }
 
-/// One page of connections.
-#[derive(Debug, Clone, Default)]
-pub struct Listing {
-    /// The connections with their backends.
-    pub connections: Vec<(BackendName, Connection)>,
+/// One page of a list.
+#[derive(Debug, Clone)]
+pub struct Listing<T> {
+    /// What is on it, with its backend.
+    pub items: Vec<(BackendName, T)>,
     /// Token of the next page; empty on the last.
     pub next: String,
     /// Backends that could not be asked, or not to their end.
     pub unreachable: Vec<BackendName>,
 }
 
+impl<T> Default for Listing<T> {
+    fn default() -> Self {
+        Listing {
+            items: Vec::new(),
+            next: String::new(),
+            unreachable: Vec::new(),
+        }
+    }
+}
+
 impl Gateway {
+    /// Reads one page of resources.
+    ///
+    /// # Errors
+    /// As [`Gateway::list`]; `Unimplemented` / `KindAbsent` where one backend is asked that has no such kind. With
+    /// [`Parent::Every`] those without are left out.
+    pub async fn list_resources(
+        &self,
+        _kind: ResourceKind,
+        _query: &Query,
+        _deadline: Instant,
+    ) -> Result<Listing<Resource>> {
+        Err(Error::internal("not made yet"))
+    }
+
+    /// Reads one page of what a VPN can be attached to.
+    ///
+    /// # Errors
+    /// As [`Gateway::list`].
+    pub async fn list_attachments(
+        &self,
+        _query: &Query,
+        _deadline: Instant,
+    ) -> Result<Listing<Attachment>> {
+        Err(Error::internal("not made yet"))
+    }
+
     /// Reads one page of connections.
     ///
     /// What is there from the first page to the last is listed once, whatever comes and goes meanwhile.
@@ -77,7 +113,7 @@ impl Gateway {
     /// As [`Dialect::list`](crate::core::dialect::Dialect::list); with [`Parent::Every`] a backend that fails is
     /// named in the listing instead. `QuotaExceeded` / `LimitExceeded` if an order of its own is wanted of more
     /// than [`MOST_SORTED`] connections.
-    pub async fn list(&self, query: &Query, deadline: Instant) -> Result<Listing> {
+    pub async fn list(&self, query: &Query, deadline: Instant) -> Result<Listing<Connection>> {
         let walk = Walk {
             query,
             scope: scope(&query.parent),
@@ -121,7 +157,7 @@ impl Walk<'_> {
         &self,
         backends: Vec<Arc<Backend>>,
         token: Option<PageToken>,
-    ) -> Result<Listing> {
+    ) -> Result<Listing<Connection>> {
         let (start, after) =
             token.map_or_else(Default::default, |token| (token.backend, token.inner));
         let wanted: Vec<(Arc<Backend>, Option<String>)> = backends
@@ -166,7 +202,7 @@ impl Walk<'_> {
             }
             let connections = part.connections.into_iter();
             listing
-                .connections
+                .items
                 .extend(connections.map(|connection| (name.clone(), connection)));
             if part.next.is_some() && self.room(&listing) == 0 {
                 listing.next = self.token(name, part.next, "");
@@ -199,7 +235,7 @@ impl Walk<'_> {
                 }
             };
             let accepts = |it: &Connection| self.query.filter.accepts(backend.name(), it);
-            let mut accepted = page.connections.into_iter().filter(accepts);
+            let mut accepted = page.items.into_iter().filter(accepts);
             part.connections.extend(accepted.by_ref().take(size));
             if accepted.next().is_some() {
                 part.next = part.connections.last().map(|last| last.id.clone());
@@ -220,7 +256,7 @@ impl Walk<'_> {
         backends: &[Arc<Backend>],
         token: Option<&PageToken>,
         most: usize,
-    ) -> Result<Listing> {
+    ) -> Result<Listing<Connection>> {
         let size = self.query.size as usize;
         let mut listing = Listing::default();
         let read = AtomicUsize::new(0);
@@ -242,7 +278,7 @@ impl Walk<'_> {
         if let Some((name, last)) = found.last().filter(|_| is_more) {
             listing.next = self.token(name, Some(last.id.clone()), &last.display_name);
         }
-        listing.connections = found;
+        listing.items = found;
         Ok(listing)
     }
 
@@ -266,11 +302,11 @@ impl Walk<'_> {
                 Ok(page) => page,
                 Err(error) => return Ok((found, Some(error))),
             };
-            if !counted(page.connections.len()) {
+            if !counted(page.items.len()) {
                 return Err(TooMany);
             }
             found.extend(
-                page.connections
+                page.items
                     .into_iter()
                     .filter(|connection| self.query.filter.accepts(name, connection))
                     .map(|connection| (name.clone(), connection))
@@ -309,7 +345,7 @@ impl Walk<'_> {
         size: usize,
         after: Option<String>,
         until: Instant,
-    ) -> Result<Page> {
+    ) -> Result<Page<Connection>> {
         let takes_all = self.query.filter.is_empty() && self.query.order.is_natural();
         let request = PageRequest {
             size: match takes_all {
@@ -334,7 +370,12 @@ impl Walk<'_> {
     }
 
     /// Goes on without a backend where the list is over all of them.
-    fn without(&self, name: &BackendName, error: Error, listing: &mut Listing) -> Result<()> {
+    fn without(
+        &self,
+        name: &BackendName,
+        error: Error,
+        listing: &mut Listing<Connection>,
+    ) -> Result<()> {
         if self.query.parent != Parent::Every {
             return Err(error.during("listing connections"));
         }
@@ -344,8 +385,8 @@ impl Walk<'_> {
     }
 
     /// How many more go on the page.
-    fn room(&self, listing: &Listing) -> usize {
-        (self.query.size as usize).saturating_sub(listing.connections.len())
+    fn room(&self, listing: &Listing<Connection>) -> usize {
+        (self.query.size as usize).saturating_sub(listing.items.len())
     }
 
     fn token(&self, backend: &BackendName, after: Option<String>, display_name: &str) -> String {

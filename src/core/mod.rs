@@ -15,6 +15,8 @@ pub mod margin;
 pub mod order;
 pub mod paging;
 pub mod realizations;
+pub mod resource_check;
+pub mod resources;
 pub mod settings;
 pub mod store;
 pub mod table;

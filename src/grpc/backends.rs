@@ -32,6 +32,7 @@ impl pb::backend_service_server::BackendService for Backends {
         let backends = self.gateway.backends();
         Ok(Response::new(pb::ListBackendsResponse {
             backends: backends.into_iter().map(backend).collect(),
+            next_page_token: String::new(),
         }))
     }
 

@@ -53,7 +53,7 @@ impl pb::connection_service_server::ConnectionService for Connections {
         unreachable.sort();
         Ok(Response::new(pb::ListConnectionsResponse {
             connections: page
-                .connections
+                .items
                 .into_iter()
                 .map(|(backend, read)| connection(&backend, read))
                 .collect(),

@@ -92,6 +92,13 @@ impl pb::streaming::realization_service_server::RealizationService for Realizati
         }))
     }
 
+    async fn get_tunnel_statistics(
+        &self,
+        _request: Request<pb::GetTunnelStatisticsRequest>,
+    ) -> Result<Response<pb::GetTunnelStatisticsResponse>, Status> {
+        Err(Status::unimplemented("not made yet"))
+    }
+
     async fn watch_realization(
         &self,
         request: Request<pb::WatchRealizationRequest>,

@@ -2,7 +2,7 @@
 
 use crate::model::secret::Psk;
 use serde_json::{Map, Value};
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::SystemTime};
 
 /// A connection as a caller wants it. References are the cloud's own ids, already of the right backend.
 #[derive(Debug, Clone, Default)]
@@ -39,6 +39,8 @@ pub struct ConnectionSpec {
     pub mtu: Option<u32>,
     /// TCP maximum segment size clamping (NSX).
     pub tcp_mss_clamping: Option<TcpMssClamping>,
+    /// The availability zone it is made in (k5).
+    pub availability_zone: Option<String>,
 }
 
 /// What an update changes: the named fields get the values in `values`; a named field whose value is
@@ -88,11 +90,13 @@ pub enum Field {
     Mtu,
     /// `tcp_mss_clamping`
     TcpMssClamping,
+    /// `availability_zone`
+    AvailabilityZone,
 }
 
 impl Field {
     /// Every field.
-    pub const ALL: [Field; 16] = [
+    pub const ALL: [Field; 17] = [
         Field::DisplayName,
         Field::Description,
         Field::AdminEnabled,
@@ -109,6 +113,7 @@ impl Field {
         Field::Selectors,
         Field::Mtu,
         Field::TcpMssClamping,
+        Field::AvailabilityZone,
     ];
 
     /// The path in the proto, relative to `Connection`.
@@ -130,6 +135,7 @@ impl Field {
             Field::Selectors => "policy_based",
             Field::Mtu => "mtu",
             Field::TcpMssClamping => "tcp_mss_clamping",
+            Field::AvailabilityZone => "availability_zone",
         }
     }
 }
@@ -289,8 +295,14 @@ pub struct Connection {
     pub mtu: Option<u32>,
     /// TCP maximum segment size clamping.
     pub tcp_mss_clamping: Option<TcpMssClamping>,
+    /// The availability zone it is in (k5).
+    pub availability_zone: Option<String>,
     /// Changes whenever the connection changes.
     pub etag: String,
+    /// When it was made, where the cloud tells.
+    pub create_time: Option<SystemTime>,
+    /// When it was changed last, where the cloud tells.
+    pub update_time: Option<SystemTime>,
     /// Whether the gateway's mark is on it.
     pub managed: bool,
     /// What only this kind of cloud has.

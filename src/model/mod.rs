@@ -12,16 +12,25 @@
 //! | endpoint group | none | endpoint-group |
 //! | admin enabled | `enabled` | `admin_state_up` |
 
+pub mod algorithm;
 pub mod connection;
 pub mod name;
 pub mod nodes;
+pub mod policy;
 pub mod realization;
+pub mod resource;
 pub mod secret;
 pub mod sighting;
+pub mod statistics;
+pub mod topology;
 
+pub use algorithm::Named;
 pub use connection::*;
 pub use name::*;
 pub use nodes::{MOST_NODES, Nodes};
 pub use realization::*;
+pub use resource::*;
 pub use secret::Psk;
 pub use sighting::Sighting;
+pub use statistics::TunnelStatistics;
+pub use topology::{Attachment, AttachmentKind};

@@ -52,7 +52,7 @@ async fn a_list_ends_at_either_mark_and_has_every_peer() {
                 ..page(50)
             };
             let page = nsx.list(&page).await.unwrap();
-            for connection in page.connections {
+            for connection in page.items {
                 assert_eq!(
                     connection.peer.address.replace("203.0.113.", "s"),
                     connection.display_name
@@ -114,7 +114,7 @@ async fn a_peer_endpoint_that_vanishes_during_a_walk_hides_no_other() {
             gate.open();
         };
         let (page, ()) = tokio::join!(nsx.dialect.list(&page, &call), meddle);
-        let listed = page.unwrap().connections;
+        let listed = page.unwrap().items;
         assert_eq!(listed.len(), 9);
         for connection in listed {
             assert_eq!(connection.peer.address, connection.display_name);
@@ -136,6 +136,6 @@ async fn what_is_on_no_page_of_one_is_not_asked_for_again() {
     }
     let page = page(50);
     let page = nsx.list(&page).await.unwrap();
-    assert_eq!(page.connections.len(), 5);
+    assert_eq!(page.items.len(), 5);
     assert_eq!(nsx.cloud.requests().total(), 2);
 }

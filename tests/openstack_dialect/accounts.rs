@@ -68,7 +68,7 @@ async fn an_account_that_lost_its_role_is_not_believed_to_have_nothing() {
     assert_error(&error, ErrorKind::BackendAuth, ErrorReason::UpstreamDenied);
     assert!(roles.set_roles_at_once(user, project, &["member"]));
     let page = bench.list(&first).await.unwrap();
-    assert_eq!(page.connections.len(), 1);
+    assert_eq!(page.items.len(), 1);
 }
 
 #[tokio::test]

@@ -87,7 +87,7 @@ async fn a_row_without_an_id_breaks_a_list_and_one_that_comes_twice_is_listed_on
         lists(&bench, json!([row, later, row]));
         let page = bench.list(&first).await.unwrap();
         let names: Vec<&str> = page
-            .connections
+            .items
             .iter()
             .map(|it| it.display_name.as_str())
             .collect();

@@ -134,8 +134,8 @@ pub async fn walk(bench: &Bench, size: u32, between: impl Fn(&String)) -> BTreeS
     let mut found = BTreeSet::new();
     loop {
         let page = bench.list(&request).await.unwrap();
-        assert!(page.connections.len() <= size as usize);
-        for connection in page.connections {
+        assert!(page.items.len() <= size as usize);
+        for connection in page.items {
             assert!(
                 found.insert(connection.id.clone()),
                 "{} twice",

@@ -119,7 +119,7 @@ async fn open_telekom_cloud_shows_one_connection_in_two_shapes() {
     let shown = bench.get(&id).await.unwrap();
     let first = page(50);
     let listed = bench.list(&first).await.unwrap();
-    let listed = &listed.connections[0];
+    let listed = &listed.items[0];
     let details = |connection: &Connection| match &connection.details {
         Some(Details::Openstack(details)) => details.clone(),
         other => panic!("{other:?}"),

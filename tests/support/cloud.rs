@@ -409,7 +409,7 @@ impl<C> Bound<C> {
     }
 
     /// Lists connections.
-    pub async fn list(&self, request: &PageRequest) -> Result<Page, Error> {
+    pub async fn list(&self, request: &PageRequest) -> Result<Page<Connection>, Error> {
         self.dialect.list(request, &call()).await
     }
 

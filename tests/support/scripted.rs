@@ -154,6 +154,9 @@ impl Scripted {
                 nodes: true,
                 write_tracking: true,
                 look_batch,
+                resources: &[],
+                tunnel_statistics: false,
+                availability_zones: false,
             },
             answers: Mutex::default(),
             elsewhere: Mutex::default(),
@@ -391,7 +394,7 @@ impl Dialect for Scripted {
         self.known(id).map(|()| connection(id))
     }
 
-    async fn list(&self, _: &PageRequest, call: &Call) -> Result<Page> {
+    async fn list(&self, _: &PageRequest, call: &Call) -> Result<Page<Connection>> {
         self.lists.fetch_add(1, Ordering::SeqCst);
         let _permit = timeout_at(call.deadline, self.gate.acquire())
             .await
@@ -400,7 +403,7 @@ impl Dialect for Scripted {
         let ids: Vec<String> = self.answers.lock().unwrap().keys().cloned().collect();
         let connections = ids.iter().map(|id| connection(id)).collect();
         Ok(Page {
-            connections,
+            items: connections,
             next: None,
         })
     }

@@ -53,6 +53,9 @@ impl Rows {
                 nodes: false,
                 write_tracking: false,
                 look_batch: 1,
+                resources: &[],
+                tunnel_statistics: false,
+                availability_zones: false,
             },
             rows: Mutex::default(),
             most,
@@ -118,7 +121,7 @@ impl Dialect for Rows {
         Err(down())
     }
 
-    async fn list(&self, page: &PageRequest, call: &Call) -> Result<Page> {
+    async fn list(&self, page: &PageRequest, call: &Call) -> Result<Page<Connection>> {
         self.lists.fetch_add(1, atomic::Ordering::SeqCst);
         self.answers(call).await?;
         let rows = self.rows();
@@ -131,7 +134,7 @@ impl Dialect for Rows {
         connections.truncate(size);
         let next = connections.last().map(|row| row.id.clone());
         Ok(Page {
-            connections,
+            items: connections,
             next: next.filter(|_| is_more),
         })
     }
@@ -192,14 +195,14 @@ fn query(parent: &str, size: u32, filter: &str, order: &str, page_token: &str) -
     }
 }
 
-async fn page(gateway: &Gateway, query: Query) -> Result<Listing> {
+async fn page(gateway: &Gateway, query: Query) -> Result<Listing<Connection>> {
     gateway
         .list(&query, Instant::now() + Duration::from_secs(10))
         .await
 }
 
-fn ids(listing: &Listing) -> Vec<String> {
-    let each = listing.connections.iter();
+fn ids(listing: &Listing<Connection>) -> Vec<String> {
+    let each = listing.items.iter();
     each.map(|(backend, connection)| format!("{}/{}", backend.as_str(), connection.id))
         .collect()
 }
@@ -248,8 +251,8 @@ proptest! {
             let (mut found, mut token) = (Vec::new(), String::new());
             for happened in between.iter().chain(std::iter::repeat(&Vec::new())) {
                 let listing = page(&gateway, query("backends/-", size, filter, order, &token)).await.unwrap();
-                assert!(listing.connections.len() <= size as usize);
-                found.extend(listing.connections);
+                assert!(listing.items.len() <= size as usize);
+                found.extend(listing.items);
                 token = listing.next;
                 if token.is_empty() {
                     break;
@@ -354,7 +357,7 @@ async fn more_than_the_limit_is_not_sorted_and_says_so() {
     );
     assert!(error.to_string().contains("20000"), "{error}");
     let plain = page(&gateway, query("backends/a", 2, "", "", "")).await;
-    assert_eq!(plain.unwrap().connections.len(), 2);
+    assert_eq!(plain.unwrap().items.len(), 2);
 }
 
 /// Three backends with two connections each.

@@ -18,6 +18,7 @@ mod error;
 mod mark;
 mod poll;
 mod read;
+mod resources;
 mod status;
 mod translate;
 mod variant;
@@ -29,7 +30,8 @@ pub use config::LIMITS;
 use crate::{
     core::{
         dialect::{
-            Call, Capabilities, Dialect, Mark, Page, PageRequest, Target, Tell, Usage, Written,
+            Call, Capabilities, Dialect, Mark, Page, PageRequest, Resources, Target, Tell, Usage,
+            Written,
         },
         error::{Result, Violation},
         table::Table,
@@ -102,6 +104,10 @@ impl Dialect for Openstack {
         refusals.of_fields(change.fields.iter())
     }
 
+    fn resources(&self) -> &dyn Resources {
+        self
+    }
+
     fn usage(&self) -> Usage {
         self.client.usage()
     }
@@ -114,7 +120,7 @@ impl Dialect for Openstack {
         read::get(&self.client, id, call).await
     }
 
-    async fn list(&self, page: &PageRequest, call: &Call) -> Result<Page> {
+    async fn list(&self, page: &PageRequest, call: &Call) -> Result<Page<Connection>> {
         read::list(&self.client, page, call).await
     }
 

@@ -123,6 +123,7 @@ pub static OTC: Variant = Variant {
 pub static K5: Variant = Variant {
     capabilities: Capabilities {
         endpoint_groups: false,
+        availability_zones: true,
         ..common("k5")
     },
     narrows: false,
@@ -158,6 +159,7 @@ const fn common(variant: &'static str) -> Capabilities {
         mtu: true,
         tcp_mss_clamping: false,
         on_demand_initiation: false,
+        availability_zones: false,
         admin_disable: true,
         atomic_etag: false,
         nodes: false,
@@ -165,5 +167,7 @@ const fn common(variant: &'static str) -> Capabilities {
         // Without filters one LIST shows all there are, so that a second one would show nothing more. Not without
         // end, as those it does not show are asked for one by one before any of them is answered.
         look_batch: 1000,
+        resources: &[],
+        tunnel_statistics: false,
     }
 }

@@ -87,6 +87,9 @@ fn capabilities(capabilities: &Capabilities) -> pb::Capabilities {
         nodes: capabilities.nodes,
         write_tracking: capabilities.write_tracking,
         look_batch: i32::try_from(capabilities.look_batch).unwrap_or(i32::MAX),
+        resources: Vec::new(),
+        tunnel_statistics: capabilities.tunnel_statistics,
+        availability_zones: capabilities.availability_zones,
     }
 }
 

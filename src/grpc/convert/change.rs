@@ -10,7 +10,7 @@ use crate::{
 use std::collections::BTreeSet;
 
 /// Every path a mask may name.
-const PATHS: [&str; 18] = [
+const PATHS: [&str; 19] = [
     "display_name",
     "description",
     "admin_enabled",
@@ -29,6 +29,7 @@ const PATHS: [&str; 18] = [
     "route_based",
     "mtu",
     "tcp_mss_clamping",
+    "availability_zone",
 ];
 
 /// Reads a change of a connection of `backend`. Values the mask does not name are not read, so they cannot
@@ -96,6 +97,7 @@ fn what_is_set(values: &ConnectionSpec) -> BTreeSet<Field> {
         Field::Selectors => values.selectors.is_some(),
         Field::Mtu => values.mtu.is_some(),
         Field::TcpMssClamping => values.tcp_mss_clamping.is_some(),
+        Field::AvailabilityZone => values.availability_zone.is_some(),
     };
     Field::ALL.into_iter().filter(is_set).collect()
 }
@@ -151,6 +153,7 @@ impl Named {
             }
             "mtu" => Field::Mtu,
             "tcp_mss_clamping" => Field::TcpMssClamping,
+            "availability_zone" => Field::AvailabilityZone,
             "vpn_service" => {
                 problems.add(
                     format!("update_mask.paths[{index}]"),
@@ -217,6 +220,7 @@ fn leave_only(fields: &BTreeSet<Field>, connection: &mut pb::Connection) {
             Field::Selectors => connection.selectors = None,
             Field::Mtu => connection.mtu = None,
             Field::TcpMssClamping => connection.tcp_mss_clamping = None,
+            Field::AvailabilityZone => connection.availability_zone.clear(),
         }
     }
     connection.peer = Some(peer);

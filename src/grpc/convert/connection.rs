@@ -3,7 +3,10 @@
 use crate::{
     core::dialect::Warning,
     grpc::{
-        convert::{native, time::from_seconds},
+        convert::{
+            native,
+            time::{from_seconds, timestamp},
+        },
         pb,
     },
     model::{
@@ -41,6 +44,9 @@ pub fn connection(backend: &BackendName, read: Connection) -> pb::Connection {
         managed: read.managed,
         details: read.details.map(details),
         native: native::fields(read.native),
+        create_time: read.create_time.map(timestamp),
+        update_time: read.update_time.map(timestamp),
+        availability_zone: read.availability_zone.unwrap_or_default(),
     }
 }
 

@@ -78,6 +78,7 @@ pub fn spec(
         tcp_mss_clamping: connection
             .tcp_mss_clamping
             .map(|given| tcp_mss_clamping(given, problems)),
+        availability_zone: Some(connection.availability_zone).filter(|zone| !zone.is_empty()),
     }
 }
 

@@ -68,6 +68,9 @@ impl Cloud {
                 nodes: true,
                 write_tracking: true,
                 look_batch: 1,
+                resources: &[],
+                tunnel_statistics: false,
+                availability_zones: false,
             },
             state: Mutex::default(),
             trouble: Mutex::default(),
@@ -154,10 +157,10 @@ impl Dialect for Cloud {
         self.connection()
     }
 
-    async fn list(&self, _: &PageRequest, _: &Call) -> Result<Page> {
+    async fn list(&self, _: &PageRequest, _: &Call) -> Result<Page<Connection>> {
         let connections = self.answer()?.map(|_| made()).into_iter().collect();
         Ok(Page {
-            connections,
+            items: connections,
             next: None,
         })
     }
@@ -515,7 +518,7 @@ async fn errors_tell_whose_fault_it_is() {
     assert_eq!(info.metadata["backend"], "backends/a");
 
     let list = BackendServiceClient::new(world.channel.clone())
-        .list_backends(pb::ListBackendsRequest {})
+        .list_backends(pb::ListBackendsRequest::default())
         .await
         .unwrap()
         .into_inner();
@@ -527,5 +530,5 @@ async fn errors_tell_whose_fault_it_is() {
     let health = a.health.clone().unwrap();
     assert_eq!(health.state(), pb::health::State::Unhealthy);
     assert_eq!(health.reason, "UPSTREAM_AUTH");
-    assert!(!a.capabilities.unwrap().mtu);
+    assert!(!a.capabilities.clone().unwrap().mtu);
 }

@@ -238,7 +238,7 @@ async fn the_whole_server_answers_and_stops() {
         .await
         .unwrap();
     let list = client
-        .list_backends(pb::ListBackendsRequest {})
+        .list_backends(pb::ListBackendsRequest::default())
         .await
         .unwrap();
     assert!(list.into_inner().backends.is_empty());

@@ -140,6 +140,13 @@ impl RealizationService for Scripted {
     type WatchRealizationStream = Answers<pb::WatchRealizationResponse>;
     type WatchRealizationsStream = Answers<pb::WatchRealizationsResponse>;
 
+    async fn get_tunnel_statistics(
+        &self,
+        _: tonic::Request<pb::GetTunnelStatisticsRequest>,
+    ) -> Result<tonic::Response<pb::GetTunnelStatisticsResponse>, tonic::Status> {
+        Err(tonic::Status::unimplemented("not in the script"))
+    }
+
     async fn get_realization(
         &self,
         request: tonic::Request<pb::GetRealizationRequest>,

@@ -153,11 +153,11 @@ impl Dialect for Liar {
         self.dialect.get(id, call).await
     }
 
-    async fn list(&self, page: &PageRequest, call: &Call) -> Result<Page> {
+    async fn list(&self, page: &PageRequest, call: &Call) -> Result<Page<Connection>> {
         let mut page = self.dialect.list(page, call).await?;
         if self.bug == Bug::TheirsAreHidden {
             let ours = self.ours.lock().unwrap();
-            page.connections.retain(|it| ours.contains(&it.id));
+            page.items.retain(|it| ours.contains(&it.id));
         }
         Ok(page)
     }

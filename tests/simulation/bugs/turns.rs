@@ -109,7 +109,7 @@ impl Dialect for Jostling {
         self.dialect.get(id, &self.taken_for(call)).await
     }
 
-    async fn list(&self, page: &PageRequest, call: &Call) -> Result<Page> {
+    async fn list(&self, page: &PageRequest, call: &Call) -> Result<Page<Connection>> {
         let _reading = self.begin().await;
         self.dialect.list(page, &self.taken_for(call)).await
     }

@@ -12,6 +12,7 @@
 mod error;
 mod poll;
 mod read;
+mod resources;
 mod status;
 mod translate;
 mod wire;
@@ -19,7 +20,9 @@ mod write;
 
 use crate::{
     core::{
-        dialect::{Call, Capabilities, Dialect, Mark, Page, PageRequest, Target, Usage, Written},
+        dialect::{
+            Call, Capabilities, Dialect, Mark, Page, PageRequest, Resources, Target, Usage, Written,
+        },
         error::{ErrorKind, Result, Violation},
         table::Table,
     },
@@ -93,6 +96,10 @@ impl Dialect for Nsx {
             .collect()
     }
 
+    fn resources(&self) -> &dyn Resources {
+        self
+    }
+
     fn usage(&self) -> Usage {
         self.client.usage()
     }
@@ -105,7 +112,7 @@ impl Dialect for Nsx {
         self.noted(id, read::get(&self.client, id, call).await)
     }
 
-    async fn list(&self, page: &PageRequest, call: &Call) -> Result<Page> {
+    async fn list(&self, page: &PageRequest, call: &Call) -> Result<Page<Connection>> {
         read::list(&self.client, page, call).await
     }
 
@@ -154,12 +161,15 @@ const CAPABILITIES: Capabilities = Capabilities {
     mtu: false,
     tcp_mss_clamping: true,
     on_demand_initiation: true,
+    availability_zones: false,
     admin_disable: true,
     atomic_etag: true,
     nodes: true,
     write_tracking: true,
     // `/state` speaks for one session.
     look_batch: 1,
+    resources: &[],
+    tunnel_statistics: false,
 };
 
 /// The longest `display_name`, in characters (NSX Python SDK 4.2.0).
@@ -230,6 +240,7 @@ fn refusals(field: Field, spec: &ConnectionSpec) -> Vec<Violation> {
         | Field::PeerId
         | Field::Dpd
         | Field::Initiation
+        | Field::AvailabilityZone
         | Field::Mtu => Vec::new(),
     }
 }

@@ -109,7 +109,7 @@ pub async fn search(
 ///
 /// NSX says nothing of what its cursor means when objects come and go, so no page of ours is one of its own: every
 /// session is read, and the page is cut out by id. Beyond 1,000 sessions that is a request for each 1,000 more.
-pub async fn list(client: &Client, request: &PageRequest, call: &Call) -> Result<Page> {
+pub async fn list(client: &Client, request: &PageRequest, call: &Call) -> Result<Page<Connection>> {
     let size = request.size.max(1) as usize;
     let mut sessions = sessions_after(client, request, call).await?;
     let is_more = sessions.len() > size;
@@ -124,7 +124,7 @@ pub async fn list(client: &Client, request: &PageRequest, call: &Call) -> Result
         translate::connection(session, peer)
     });
     Ok(Page {
-        connections: connections.collect(),
+        items: connections.collect(),
         next,
     })
 }

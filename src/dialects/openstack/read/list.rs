@@ -16,6 +16,7 @@ use crate::{
         translate,
         wire::{Body, ListPage},
     },
+    model::Connection,
 };
 use std::{
     collections::{BTreeSet, HashSet},
@@ -32,7 +33,7 @@ const LONGEST_TEXT: usize = 255;
 const MOST_RECOVERIES: usize = 3;
 
 /// One page of connections, in the order of their ids.
-pub async fn list(client: &Client, request: &PageRequest, call: &Call) -> Result<Page> {
+pub async fn list(client: &Client, request: &PageRequest, call: &Call) -> Result<Page<Connection>> {
     let size = request.size.max(1) as usize;
     let after = request.after.as_deref();
     let (mut rows, mut more) = match client.variant().narrows {
@@ -59,7 +60,7 @@ pub async fn list(client: &Client, request: &PageRequest, call: &Call) -> Result
     let next = rows.last().map(Body::id).filter(|_| more);
     let variant = client.variant();
     Ok(Page {
-        connections: rows
+        items: rows
             .into_iter()
             .map(|row| translate::connection(row, variant))
             .collect(),

@@ -119,7 +119,8 @@ pub fn changes(
             Field::Description
             | Field::LocalEndpoint
             | Field::DpdPolicy
-            | Field::TcpMssClamping => {}
+            | Field::TcpMssClamping
+            | Field::AvailabilityZone => {}
         }
     }
     if !draft.violations.is_empty() {

@@ -101,7 +101,11 @@ impl<'a> Refusals<'a> {
             Field::Selectors => self.selectors(),
             Field::Mtu => self.mtu(),
             // By capability, or free.
-            Field::AdminEnabled | Field::DpdPolicy | Field::Initiation | Field::TcpMssClamping => {}
+            Field::AdminEnabled
+            | Field::AvailabilityZone
+            | Field::DpdPolicy
+            | Field::Initiation
+            | Field::TcpMssClamping => {}
         }
     }
 

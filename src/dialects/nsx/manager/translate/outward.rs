@@ -128,6 +128,7 @@ pub fn changed_session(
             | Field::Authentication
             | Field::Dpd
             | Field::Initiation
+            | Field::AvailabilityZone
             | Field::Mtu => {}
         }
     }
@@ -377,6 +378,7 @@ fn changed_but_for_the_key(peer: &Body, change: &ConnectionChange) -> Draft {
             | Field::LocalEndpoint
             | Field::Dpd
             | Field::Selectors
+            | Field::AvailabilityZone
             | Field::Mtu
             | Field::TcpMssClamping => {}
         }

@@ -1,0 +1,109 @@
+//! What surrounds one use of a dialect: until when, for whom, and what marks what is made.
+
+use crate::{
+    account::Priority,
+    core::{client::Client, margin},
+};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// What surrounds one use of a dialect.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// When it must be over.
+    pub deadline: Instant,
+    /// Whose share of the account's budget it comes out of.
+    pub priority: Priority,
+    /// When whoever waits for the answer goes away, if that is earlier. What was begun goes on, but what can be told
+    /// should be told before.
+    pub answer_by: Option<Instant>,
+}
+
+impl Call {
+    /// A call of whoever is being served here.
+    pub fn unary(timeout: Duration) -> Call {
+        Call {
+            deadline: Instant::now() + timeout,
+            priority: Priority::Caller(Client::current().unwrap_or_default().0),
+            answer_by: None,
+        }
+    }
+
+    /// A call that nobody waits for.
+    pub fn poll(timeout: Duration) -> Call {
+        Call {
+            deadline: Instant::now() + timeout,
+            priority: Priority::Stable,
+            answer_by: None,
+        }
+    }
+
+    /// The same for a write: leaves a third of the time to find out what became of it if its answer does not come,
+    /// and to clean up.
+    pub fn hurried(&self) -> Call {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        Call {
+            deadline: self.deadline - left / 3,
+            ..self.clone()
+        }
+    }
+
+    /// The same for finding out what became of a write: ends in time to say that it cannot be known, to whoever waits;
+    /// if nobody waits any more, at the deadline.
+    pub fn until_known(&self) -> Call {
+        let waits = self.answer_by.filter(|by| *by > Instant::now());
+        let end = waits.map_or(self.deadline, |by| by.min(self.deadline));
+        Call {
+            deadline: margin::before(end),
+            ..self.clone()
+        }
+    }
+}
+
+/// What is left on everything the gateway makes, so that it can be told from everything else and found
+/// again after a lost answer: a UUID, new for each create.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark(String);
+
+impl Mark {
+    /// A new one.
+    pub fn new() -> Mark {
+        Mark(uuid::Uuid::new_v4().to_string())
+    }
+
+    /// The UUID.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for Mark {
+    fn default() -> Self {
+        Mark::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_became_of_a_write_is_told_while_somebody_waits() {
+        let seconds = Duration::from_secs;
+        let now = Instant::now();
+        for (answer_by, end) in [
+            (None, 59),
+            (Some(now + seconds(30)), 29),
+            (Some(now + seconds(300)), 59),
+            // Gone: what was begun is brought to its end for those who watch.
+            (Some(now), 59),
+        ] {
+            let call = Call {
+                answer_by,
+                ..Call::unary(seconds(60))
+            };
+            assert_eq!(call.until_known().deadline - now, seconds(end));
+            assert_eq!(call.hurried().deadline - now, seconds(40));
+        }
+    }
+}

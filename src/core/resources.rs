@@ -1,0 +1,232 @@
+//! The use cases of resources beside connections, of what a VPN can be attached to, and of what a connection has carried.
+
+use crate::{
+    core::{
+        backend::Backend,
+        dialect::{Mark, Warning, WrittenResource, resources::absent},
+        error::{Error, ErrorKind, ErrorReason, Result},
+        gateway::{Gateway, caller, refused, writable, write_call},
+        resource_check::{refuse_create, refuse_update},
+    },
+    model::{
+        BackendName, ConnectionName, Resource, ResourceChange, ResourceKind, ResourceName,
+        ResourceSpec, TunnelStatistics,
+    },
+};
+use std::sync::Arc;
+use tokio::time::Instant;
+
+/// A write of a resource that was accepted, or would be.
+#[derive(Debug, Clone, Default)]
+pub struct AcceptedResource {
+    /// As the cloud answered it; `None` after a delete and if nothing was sent.
+    pub resource: Option<Resource>,
+    /// The cloud's ids of the write.
+    pub request_ids: Vec<String>,
+    /// What the cloud does only approximately.
+    pub warnings: Vec<Warning>,
+}
+
+impl From<WrittenResource> for AcceptedResource {
+    fn from(written: WrittenResource) -> AcceptedResource {
+        AcceptedResource {
+            resource: written.resource,
+            request_ids: written.request_ids,
+            warnings: written.warnings,
+        }
+    }
+}
+
+impl Gateway {
+    /// Reads one resource.
+    ///
+    /// # Errors
+    /// `Unimplemented` / `KindAbsent` where there is no such kind; else as
+    /// [`Resources::get`](crate::core::dialect::Resources::get).
+    pub async fn get_resource(
+        &self,
+        kind: ResourceKind,
+        name: &ResourceName,
+        deadline: Instant,
+    ) -> Result<Resource> {
+        let backend = self.backend_with(kind, &name.backend)?;
+        let resources = backend.dialect().resources();
+        let result = resources.get(kind, &name.id, &caller(deadline)).await;
+        backend
+            .record_caller_result(result)
+            .map_err(|error| named(error, name).during(format!("reading {}", noun(kind))))
+    }
+
+    /// Makes a resource. Its caller waits until `deadline`; the write goes on.
+    ///
+    /// # Errors
+    /// What the backend cannot express, all of it, before anything is sent; else as
+    /// [`Resources::create`](crate::core::dialect::Resources::create).
+    pub async fn create_resource(
+        &self,
+        backend: &BackendName,
+        spec: ResourceSpec,
+        validate_only: bool,
+        deadline: Instant,
+    ) -> Result<AcceptedResource> {
+        let kind = spec.kind();
+        let backend = self.backend_with(kind, backend)?;
+        writable(&backend)?;
+        let mut violations = refuse_create(backend.capabilities(), &spec);
+        violations.extend(backend.dialect().resources().refuse_create(&spec));
+        refused(violations, backend.name())?;
+        if validate_only {
+            return Ok(AcceptedResource::default());
+        }
+        self.own(async move {
+            let call = write_call(&backend, deadline);
+            let resources = backend.dialect().resources();
+            let result = resources.create(&spec, &Mark::new(), &call).await;
+            let written = backend
+                .record_result(result)
+                .map_err(|error| error.during(format!("creating {}", noun(kind))))?;
+            Ok(written.into())
+        })
+        .await
+    }
+
+    /// Changes a resource. With `validate_only` it is read instead. Its caller waits until `deadline`; the write goes on.
+    ///
+    /// # Errors
+    /// As [`Gateway::create_resource`] and [`Resources::update`](crate::core::dialect::Resources::update).
+    pub async fn update_resource(
+        &self,
+        name: &ResourceName,
+        change: ResourceChange,
+        validate_only: bool,
+        deadline: Instant,
+    ) -> Result<AcceptedResource> {
+        let kind = change.values.kind();
+        let backend = self.backend_with(kind, &name.backend)?;
+        writable(&backend)?;
+        let mut violations = refuse_update(backend.capabilities(), &change);
+        violations.extend(backend.dialect().resources().refuse_update(&change));
+        refused(violations, backend.name())?;
+        if validate_only {
+            return would_apply(&backend, name, &change, deadline).await;
+        }
+        let name = name.clone();
+        self.own(async move {
+            let call = write_call(&backend, deadline);
+            let resources = backend.dialect().resources();
+            let result = resources.update(&name.id, &change, &call).await;
+            let written = backend
+                .record_result(result)
+                .map_err(|error| named(error, &name).during(format!("updating {}", noun(kind))))?;
+            Ok(written.into())
+        })
+        .await
+    }
+
+    /// Removes a resource. Its caller waits until `deadline`; the write goes on.
+    ///
+    /// # Errors
+    /// As [`Resources::delete`](crate::core::dialect::Resources::delete); with `allow_missing`, one that is not there is
+    /// no error.
+    pub async fn delete_resource(
+        &self,
+        kind: ResourceKind,
+        name: &ResourceName,
+        etag: Option<String>,
+        allow_missing: bool,
+        deadline: Instant,
+    ) -> Result<AcceptedResource> {
+        let backend = self.backend_with(kind, &name.backend)?;
+        writable(&backend)?;
+        let name = name.clone();
+        self.own(async move {
+            let call = write_call(&backend, deadline);
+            let resources = backend.dialect().resources();
+            let result = resources.delete(kind, &name.id, etag.as_deref(), &call);
+            match backend.record_result(result.await) {
+                Ok(written) => Ok(written.into()),
+                Err(error) if allow_missing && error.reason == ErrorReason::ResourceNotFound => {
+                    Ok(AcceptedResource::default())
+                }
+                Err(error) => Err(named(error, &name).during(format!("deleting {}", noun(kind)))),
+            }
+        })
+        .await
+    }
+
+    /// Reads how much traffic a connection has carried.
+    ///
+    /// # Errors
+    /// `Unimplemented` / `KindAbsent` where the cloud does not tell; else as
+    /// [`Resources::statistics`](crate::core::dialect::Resources::statistics).
+    pub async fn statistics(
+        &self,
+        name: &ConnectionName,
+        deadline: Instant,
+    ) -> Result<TunnelStatistics> {
+        let backend = self.poller(&name.backend)?.backend();
+        if !backend.capabilities().tunnel_statistics {
+            let error = Error::new(
+                ErrorKind::Unimplemented,
+                ErrorReason::KindAbsent,
+                "this backend does not tell how much traffic a connection has carried",
+            );
+            return Err(error.on(backend.name()));
+        }
+        let resources = backend.dialect().resources();
+        let result = resources.statistics(&name.id, &caller(deadline)).await;
+        backend.record_caller_result(result).map_err(|error| {
+            let error = match error.reason {
+                ErrorReason::ConnectionNotFound => error.resource(name.to_string()),
+                _ => error,
+            };
+            error.during("reading the statistics of a connection")
+        })
+    }
+
+    /// The backend of this name, if it has such resources.
+    fn backend_with(&self, kind: ResourceKind, name: &BackendName) -> Result<Arc<Backend>> {
+        let backend = Arc::clone(self.poller(name)?.backend());
+        match backend.capabilities().takes(kind) {
+            Some(_) => Ok(backend),
+            None => Err(absent(kind).on(name)),
+        }
+    }
+}
+
+/// Finds out, without writing, whether a change is one of something that is there and as its author believes.
+async fn would_apply(
+    backend: &Backend,
+    name: &ResourceName,
+    change: &ResourceChange,
+    deadline: Instant,
+) -> Result<AcceptedResource> {
+    let kind = change.values.kind();
+    let call = write_call(backend, deadline);
+    let result = backend.dialect().resources().get(kind, &name.id, &call);
+    let current = backend.record_result(result.await).map_err(|error| {
+        named(error, name).during(format!("reading {} to be updated", noun(kind)))
+    })?;
+    match &change.etag {
+        Some(etag) if *etag != current.etag => Err(Error::new(
+            ErrorKind::Stale,
+            ErrorReason::StaleEtag,
+            format!("{} was changed since the etag was read", noun(kind)),
+        )
+        .on(backend.name())),
+        _ => Ok(AcceptedResource::default()),
+    }
+}
+
+fn noun(kind: ResourceKind) -> String {
+    format!("the {}", kind.noun())
+}
+
+fn named(error: Error, name: &ResourceName) -> Error {
+    let is_missing = error.reason == ErrorReason::ResourceNotFound;
+    if is_missing && error.context.resource.is_none() {
+        error.resource(name.to_string())
+    } else {
+        error
+    }
+}

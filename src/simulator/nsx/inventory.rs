@@ -1,11 +1,16 @@
-//! What is there before anybody asks: a router with its service and local endpoint, and the system's profiles.
+//! What is there before anybody asks: routers, a service and a local endpoint on one of them, the system's profiles.
 
 use serde_json::{Map, Value, json};
 
 use crate::simulator::nsx::kind::Kind;
 
-/// The logical router. Taken from the administration guide's example, where it is no whole UUID either.
+/// The logical router with a service, of tier 0. Taken from the administration guide's example, where it is no whole
+/// UUID either.
 pub const LOGICAL_ROUTER_ID: &str = "61746f54-7ab8-4702-93fe-6ddeb804";
+/// A logical router of tier 1 that has no service yet and can carry one.
+pub const FREE_ROUTER_ID: &str = "2c1f6d0e-3b57-4d8a-9f62-0a7c5e91b402";
+/// A logical router of tier 0 that is active-active, which carries no VPN service.
+pub const ACTIVE_ACTIVE_ROUTER_ID: &str = "4c87219e-7361-4fa4-9b4e-c612ed56f1fd";
 /// The VPN service on that router.
 pub const SERVICE_ID: &str = "7adfa455-a6fc-4934-a919-f5728957364c";
 /// The service's local endpoint, 198.51.100.10.
@@ -30,6 +35,83 @@ pub(crate) fn nodes(count: usize) -> Vec<String> {
         .chain(made_up)
         .take(count)
         .collect()
+}
+
+/// The logical routers; only the first has a service, and the last can have none.
+pub(crate) fn routers() -> Vec<Map<String, Value>> {
+    let made = |id: &str, name: &str, said: Value| common(router(said), id, name, false);
+    let floating = json!({
+        "enabled": true,
+        "ha_vip_subnets": [{ "active_vip_addresses": ["198.51.100.10"], "prefix_length": 24 }],
+        "redundant_uplink_port_ids": [
+            "8f3b1c52-6f0a-4a39-8d7c-2f9a6f3a5e01", "8f3b1c52-6f0a-4a39-8d7c-2f9a6f3a5e02",
+        ],
+    });
+    vec![
+        made(
+            LOGICAL_ROUTER_ID,
+            "edge-gateway",
+            json!({
+                "router_type": "TIER0",
+                "tags": [{ "scope": "site", "tag": "head-office" }],
+                "advanced_config": {
+                    "external_transit_networks": ["100.64.0.0/16"],
+                    "internal_transit_network": "169.254.0.0/28",
+                    "ha_vip_configs": [floating],
+                },
+            }),
+        ),
+        made(FREE_ROUTER_ID, "tenant-gateway", json!({})),
+        made(
+            ACTIVE_ACTIVE_ROUTER_ID,
+            "transit-gateway",
+            json!({ "router_type": "TIER0", "high_availability_mode": "ACTIVE_ACTIVE" }),
+        ),
+    ]
+}
+
+/// A router added while it runs: of tier 1 and active-standby, unless it says otherwise.
+pub(crate) fn added_router(said: Map<String, Value>) -> Map<String, Value> {
+    let text = |name: &str| said.get(name).and_then(Value::as_str).unwrap_or_default();
+    let id = text("id").to_owned();
+    let name = match text("display_name") {
+        "" => id.clone(),
+        name => name.to_owned(),
+    };
+    common(router(Value::Object(said)), &id, &name, false)
+}
+
+/// A router in the form of `LogicalRouter`; what is said of it goes over what is so of most.
+fn router(said: Value) -> Map<String, Value> {
+    let transit = match said["high_availability_mode"].as_str() {
+        Some("ACTIVE_ACTIVE") => "169.254.0.0/24",
+        _ => "169.254.0.0/28",
+    };
+    let mut router = json!({
+        "resource_type": "LogicalRouter",
+        "description": "",
+        "tags": [],
+        "router_type": "TIER1",
+        "high_availability_mode": "ACTIVE_STANDBY",
+        "edge_cluster_id": EDGE_CLUSTER_ID,
+        "advanced_config": {
+            "external_transit_networks": ["100.64.0.0/16"],
+            "internal_transit_network": transit,
+        },
+        "allocation_profile": { "enable_standby_relocation": false },
+        "firewall_sections": [],
+    });
+    if let (Value::Object(router), Value::Object(said)) = (&mut router, said) {
+        router.extend(said);
+    }
+    // Documented for this mode alone.
+    if router["high_availability_mode"] == "ACTIVE_STANDBY" && router["failover_mode"].is_null() {
+        router["failover_mode"] = json!("NON_PREEMPTIVE");
+    }
+    match router {
+        Value::Object(router) => router,
+        _ => Map::new(),
+    }
 }
 
 pub(crate) fn objects() -> Vec<(Kind, Map<String, Value>)> {
@@ -108,5 +190,6 @@ fn common(
     object
 }
 
+const EDGE_CLUSTER_ID: &str = "a9dc562c-effd-4225-883d-3f7d2c887c6b";
 /// When the inventory was made, in milliseconds since 1970.
 const FOUNDED: u64 = 1_735_689_600_000;

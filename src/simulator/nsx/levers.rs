@@ -34,7 +34,8 @@ pub struct Levers {
     pub status_key: StatusKey,
     /// Whether an update of a peer endpoint must carry the PSK again.
     pub psk_on_update: PskOnUpdate,
-    /// Whether everything below `/api/v1/vpn/ipsec` is unknown, as on a release without the API.
+    /// Whether everything below `/api/v1/vpn/ipsec` and `/api/v1/logical-routers` is unknown, as on a release without
+    /// the API.
     pub api_absent: bool,
     /// The rate limits for one user; none to lift them.
     pub limits: Option<Limits>,

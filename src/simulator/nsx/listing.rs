@@ -1,9 +1,9 @@
 //! The envelope of a list: filters, order, pages.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::simulator::nsx::kind::Kind;
-use crate::simulator::nsx::levers::EndMarker;
+use crate::simulator::nsx::levers::{EndMarker, Levers};
 use crate::simulator::nsx::refusal::Refusal;
 use crate::simulator::nsx::world::{Object, World, text};
 
@@ -25,8 +25,18 @@ pub(crate) fn list(world: &World, kind: Kind, query: &Query) -> Result<Value, Re
         .filter(|object| passes(world, kind, object, query))
         .collect();
     objects.sort_by_key(|object| object.made);
+    let values = objects.into_iter().map(|object| &object.value).collect();
+    envelope(&world.levers, query, values)
+}
+
+/// One page of these, which come in the order in which they were made.
+pub(crate) fn envelope(
+    levers: &Levers,
+    query: &Query,
+    mut objects: Vec<&Map<String, Value>>,
+) -> Result<Value, Refusal> {
     if let Some(field) = parameter(query, "sort_by") {
-        objects.sort_by_key(|object| text(&object.value, field));
+        objects.sort_by_key(|object| text(object, field));
     }
     let ascending = parameter(query, "sort_ascending") != Some("false");
     if !ascending {
@@ -38,14 +48,14 @@ pub(crate) fn list(world: &World, kind: Kind, query: &Query) -> Result<Value, Re
         Some(cursor) => position(cursor).ok_or_else(|| bad("cursor"))?,
     };
     let page_size = match parameter(query, "page_size") {
-        None => world.levers.max_page,
+        None => levers.max_page,
         Some(size) => size
             .parse()
             .ok()
             .filter(|size| *size > 0)
             .ok_or_else(|| bad("page_size"))?,
     };
-    let page_size = page_size.min(world.levers.max_page);
+    let page_size = page_size.min(levers.max_page);
 
     let total = objects.len();
     let results: Vec<Value> = objects
@@ -61,7 +71,7 @@ pub(crate) fn list(world: &World, kind: Kind, query: &Query) -> Result<Value, Re
     }
     if next < total {
         envelope["cursor"] = json!(cursor(next));
-    } else if world.levers.end_marker == EndMarker::Zeros {
+    } else if levers.end_marker == EndMarker::Zeros {
         envelope["cursor"] = json!(format!("{ZEROS}{next}"));
     }
     if let Some(field) = parameter(query, "sort_by") {
@@ -95,8 +105,8 @@ fn passes(world: &World, kind: Kind, object: &Object, query: &Query) -> bool {
                 .is_none_or(|wanted| wanted == text(&object.value, "resource_type")))
 }
 
-fn selected(object: &Object, included: Option<&str>) -> Value {
-    let mut value = object.value.clone();
+fn selected(object: &Map<String, Value>, included: Option<&str>) -> Value {
+    let mut value = object.clone();
     if let Some(included) = included {
         value.retain(|name, _| included.split(',').any(|wanted| wanted.trim() == name));
     }

@@ -7,8 +7,9 @@
 //!                                     └──► routes     which path means what
 //!                                            ├──► world ──► kind, fields, references   objects
 //!                                            │        └───► inventory                  what is there at first
+//!                                            ├──► routers              what a service is placed on
 //!                                            ├──► listing              pages
-//!                                            └──► runtime ──► realization, forced, tunnel
+//!                                            └──► runtime ──► realization, forced, tunnel, statistics
 //!   NsxState: the levers, which reach into the world behind the API's back
 //! ```
 
@@ -36,9 +37,11 @@ mod listing;
 mod realization;
 mod references;
 mod refusal;
+mod routers;
 mod routes;
 mod runtime;
 mod state;
+mod statistics;
 mod tunnel;
 mod world;
 

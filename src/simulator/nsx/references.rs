@@ -20,9 +20,7 @@ impl World {
             Kind::IkeProfile | Kind::TunnelProfile | Kind::DpdProfile => {}
             Kind::Service => {
                 let router = text(value, "logical_router_id");
-                if !self.routers.contains(&router) {
-                    return Err(Refusal::missing("LogicalRouter", &router));
-                }
+                self.carries_vpn(&router)?;
                 let mut others = self
                     .objects(kind)
                     .filter(|(id, _)| Some(id.as_str()) != own_id);

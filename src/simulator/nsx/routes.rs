@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use crate::simulator::nsx::kind::Kind;
 use crate::simulator::nsx::listing::{self, parameter};
 use crate::simulator::nsx::refusal::Refusal;
+use crate::simulator::nsx::routers;
 use crate::simulator::nsx::runtime;
 use crate::simulator::nsx::world::{Actor, World};
 
@@ -88,13 +89,17 @@ pub(crate) fn answer(world: &mut World, call: &NsxCall, user: &str) -> Result<Re
         _ => {}
     }
     let unknown = || Refusal::unprocessable(StatusCode::NOT_FOUND);
+    if world.levers.api_absent {
+        return Err(unknown());
+    }
+    let segments: Vec<_> = call.path.split('/').skip(1).collect();
+    if let ["api", "v1", "logical-routers", below @ ..] = segments.as_slice() {
+        return routers::answer(world, &call.method, below, &call.query).map(Reply::ok);
+    }
     let below = call
         .path
         .strip_prefix("/api/v1/vpn/ipsec/")
         .ok_or_else(unknown)?;
-    if world.levers.api_absent {
-        return Err(unknown());
-    }
     let segments: Vec<_> = below.split('/').collect();
     let kind = Kind::of_collection(segments[0]).ok_or_else(unknown)?;
     let actor = Actor {
@@ -126,6 +131,14 @@ pub(crate) fn answer(world: &mut World, call: &NsxCall, user: &str) -> Result<Re
         }
         (&Method::GET, [id, "status"]) if kind == Kind::Session => {
             runtime::status(world, id, asked("source"), call.now).map(Reply::ok)
+        }
+        (&Method::GET, [id, "statistics"]) if kind == Kind::Session => {
+            runtime::statistics(world, id, asked("source"), call.now).map(Reply::ok)
+        }
+        (&Method::POST, [id, "statistics"])
+            if kind == Kind::Session && asked("action") == Some("reset") =>
+        {
+            runtime::reset(world, id, call.now).map(|()| Reply::empty())
         }
         (_, [] | [_]) => Err(Refusal::unprocessable(StatusCode::METHOD_NOT_ALLOWED)),
         _ => Err(unknown()),

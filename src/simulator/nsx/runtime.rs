@@ -1,14 +1,15 @@
-//! The two questions about a session that is not intent: `/state` and `/status`.
+//! The questions about a session that are not about intent: `/state`, `/status` and `/statistics`.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use crate::simulator::nsx::kind::Kind;
 use crate::simulator::nsx::levers::UnknownRequestId;
-use crate::simulator::nsx::realization::{Course, Track};
+use crate::simulator::nsx::realization::Track;
 use crate::simulator::nsx::refusal::{Refusal, StatusKey};
-use crate::simulator::nsx::tunnel::Tunnel;
-use crate::simulator::nsx::world::{World, epoch_millis, text};
+use crate::simulator::nsx::statistics::{self, Reading};
+use crate::simulator::nsx::tunnel::{Subject, Tunnel};
+use crate::simulator::nsx::world::{Object, World, text};
 
 /// `GET sessions/{id}/state`: how far the nodes are with this write, or with the newest.
 pub(crate) fn state(
@@ -64,22 +65,85 @@ pub(crate) fn status(
         }
         Some(_) => return Err(Refusal::unprocessable(http::StatusCode::BAD_REQUEST)),
     }
-    let tunnel = match world.tunnels.get(session) {
+    let tunnel = tunnel(world, session, now);
+    let reading = reading(world, &object.value, &tunnel, session, now);
+    Ok(tunnel.answer(subject(world, session, object, now), reading.sum()))
+}
+
+/// `GET sessions/{id}/statistics`: what has passed. Of the two sources only real time is supported, and the cached one
+/// is what is asked for by saying nothing; that is answered as if it had been real time.
+pub(crate) fn statistics(
+    world: &World,
+    session: &str,
+    source: Option<&str>,
+    now: Instant,
+) -> Result<Value, Refusal> {
+    let object = world.read(Kind::Session, session)?;
+    if source.is_some_and(|source| source != "realtime") {
+        return Err(Refusal::unprocessable(http::StatusCode::BAD_REQUEST));
+    }
+    let tunnel = tunnel(world, session, now);
+    let reading = reading(world, &object.value, &tunnel, session, now);
+    let mut answer = tunnel.heading(subject(world, session, object, now));
+    answer["aggregate_traffic_counters"] = reading.sum();
+    answer["policy_statistics"] = Value::Array(reading.policies());
+    answer["partial_stats"] = json!(world.meter(session).partial);
+    Ok(answer)
+}
+
+/// `POST sessions/{id}/statistics?action=reset`: every counter starts anew.
+pub(crate) fn reset(world: &mut World, session: &str, now: Instant) -> Result<(), Refusal> {
+    world.read(Kind::Session, session)?;
+    world.meter_mut(session).reset = Some(now);
+    Ok(())
+}
+
+fn subject<'a>(
+    world: &'a World,
+    session: &'a str,
+    object: &'a Object,
+    now: Instant,
+) -> Subject<'a> {
+    Subject {
+        session,
+        name: object.value.get("display_name"),
+        node: world.nodes.first().map(String::as_str).unwrap_or_default(),
+        at: world.epoch_millis(now),
+    }
+}
+
+fn reading<'a>(
+    world: &World,
+    session: &'a Map<String, Value>,
+    tunnel: &'a Tunnel,
+    id: &str,
+    now: Instant,
+) -> Reading<'a> {
+    let meter = world.meter(id);
+    let up_since = match world.tunnels.get(id) {
+        Some(_) => meter.up_since,
+        None => up_at(world, id),
+    };
+    let counting = up_since
+        .max(meter.reset)
+        .map(|since| now.saturating_duration_since(since));
+    Reading {
+        session,
+        tunnel,
+        counting: counting.unwrap_or_default(),
+    }
+}
+
+/// The tunnels as they are said to be, or else as they are.
+fn tunnel(world: &World, session: &str, now: Instant) -> Tunnel {
+    match world.tunnels.get(session) {
         Some(said) => said.clone(),
         None => true_tunnel(world, session, now),
-    };
-    let name = object
-        .value
-        .get("display_name")
-        .cloned()
-        .unwrap_or_default();
-    let node = world.nodes.first().map(String::as_str).unwrap_or_default();
-    Ok(tunnel.answer(session, &name, node, epoch_millis()))
+    }
 }
 
 fn true_tunnel(world: &World, session: &str, now: Instant) -> Tunnel {
-    let disabled =
-        |object: &serde_json::Map<String, Value>| object.get("enabled") == Some(&json!(false));
+    let disabled = |object: &Map<String, Value>| object.get("enabled") == Some(&json!(false));
     let Some(object) = world.object(Kind::Session, session) else {
         return Tunnel::down("");
     };
@@ -87,14 +151,16 @@ fn true_tunnel(world: &World, session: &str, now: Instant) -> Tunnel {
     if disabled(&object.value) || service.is_none_or(|(_, service)| disabled(&service.value)) {
         return Tunnel::down("");
     }
-    let up = |track: &Track, course: Course| {
-        let after = world.levers.tunnel_up_after?;
-        Some(now >= track.in_sync_since(course)? + after)
-    };
-    match world.tracks.get(session) {
-        Some(track) if up(track, world.course()) == Some(true) => Tunnel::up(1),
+    match up_at(world, session) {
+        Some(up) if now >= up => Tunnel::up(statistics::tunnels(&object.value)),
         _ => Tunnel::negotiating(),
     }
+}
+
+/// When a session's tunnels came up or will come up, if time alone decides.
+fn up_at(world: &World, session: &str) -> Option<Instant> {
+    let after = world.levers.tunnel_up_after?;
+    Some(world.tracks.get(session)?.in_sync_since(world.course())? + after)
 }
 
 fn router(world: &World, session: &str) -> String {
@@ -102,7 +168,11 @@ fn router(world: &World, session: &str) -> String {
     let service = object.and_then(|object| world.service_of(&object.value));
     match service {
         Some((_, service)) => text(&service.value, "logical_router_id"),
-        None => world.routers.first().cloned().unwrap_or_default(),
+        None => world
+            .routers
+            .first()
+            .map(|router| text(router, "id"))
+            .unwrap_or_default(),
     }
 }
 

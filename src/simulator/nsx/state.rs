@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::simulator::nsx::forced::ForcedState;
+use crate::simulator::nsx::inventory;
 use crate::simulator::nsx::kind::Kind;
 use crate::simulator::nsx::levers::Levers;
 use crate::simulator::nsx::realization::Track;
@@ -141,9 +142,26 @@ impl NsxState {
         self.alter(Kind::Service, service, json!({ "enabled": enabled }));
     }
 
-    /// Adds a logical router, for a service to be made on it.
+    /// Adds a logical router of tier 1, for a service to be made on it.
     pub fn add_logical_router(&self, id: &str) {
-        self.world().routers.push(id.to_owned());
+        self.plant_logical_router(json!({ "id": id }));
+    }
+
+    /// Puts a logical router there, over an old one with the same id. What is not said of it is that of a router of
+    /// tier 1 that can carry a service.
+    ///
+    /// # Panics
+    /// If `router` is no JSON object.
+    pub fn plant_logical_router(&self, router: Value) {
+        let Value::Object(router) = router else {
+            panic!("only a JSON object can be planted")
+        };
+        let router = inventory::added_router(router);
+        let mut world = self.world();
+        world
+            .routers
+            .retain(|old| old.get("id") != router.get("id"));
+        world.routers.push(router);
     }
 
     // Realization.
@@ -204,13 +222,26 @@ impl NsxState {
 
     // Tunnels.
 
-    /// Makes `/status` say this of the session; none lets it say the truth again.
+    /// Makes `/status` and `/statistics` say this of the session; none lets them say the truth again.
+    ///
+    /// Its counters count from here on, or go on if some tunnel was up already.
     pub fn set_tunnel(&self, session: &str, tunnel: Option<Tunnel>) {
         let mut world = self.world();
+        let up = tunnel
+            .as_ref()
+            .and_then(|tunnel| tunnel.status.as_deref())
+            .is_some_and(|status| matches!(status, "UP" | "DEGRADED"));
+        let meter = world.meter_mut(session);
+        meter.up_since = meter.up_since.or(Some(Instant::now())).filter(|_| up);
         match tunnel {
             Some(tunnel) => world.tunnels.insert(session.to_owned(), tunnel),
             None => world.tunnels.remove(session),
         };
+    }
+
+    /// Makes `/statistics` say that only the active node has answered, or that all have.
+    pub fn set_partial_statistics(&self, session: &str, partial: bool) {
+        self.world().meter_mut(session).partial = partial;
     }
 
     /// Makes cached `/status` answers keep saying what is true now, until [`NsxState::release_cache`].

@@ -19,6 +19,17 @@ pub struct Tunnel {
     pub failed: u32,
 }
 
+/// Whose tunnels they are, who tells of them, and when.
+pub(crate) struct Subject<'a> {
+    pub(crate) session: &'a str,
+    /// `display_name`.
+    pub(crate) name: Option<&'a Value>,
+    /// The active transport node.
+    pub(crate) node: &'a str,
+    /// In milliseconds since 1970.
+    pub(crate) at: u64,
+}
+
 impl Tunnel {
     /// Every tunnel is up.
     pub fn up(total: u32) -> Self {
@@ -54,31 +65,34 @@ impl Tunnel {
         Self::of("DOWN", "NEGOTIATING", "Unknown")
     }
 
-    /// `IPSecVPNSessionStatus`, with the time in milliseconds since 1970 at which this was the truth.
-    pub(crate) fn answer(&self, session: &str, name: &Value, node: &str, at: u64) -> Value {
-        let mut answer = json!({
-            "ipsec_vpn_session_id": session,
-            "display_name": name,
-            "total_tunnels": self.total,
-            "negotiated_tunnels": self.negotiated,
-            "failed_tunnels": self.failed,
-            "aggregate_traffic_counters": {
-                "bytes_in": 0, "bytes_out": 0, "packets_in": 0, "packets_out": 0,
-                "dropped_packets_in": 0, "dropped_packets_out": 0,
-            },
-            "last_update_timestamp": at,
-        });
+    /// `IPSecVPNSessionStatus`, with what has passed through all tunnels.
+    pub(crate) fn answer(&self, subject: Subject<'_>, counters: Value) -> Value {
+        let mut answer = self.heading(subject);
+        answer["total_tunnels"] = json!(self.total);
+        answer["negotiated_tunnels"] = json!(self.negotiated);
+        answer["failed_tunnels"] = json!(self.failed);
+        answer["aggregate_traffic_counters"] = counters;
         if let Some(status) = &self.status {
             answer["session_status"] = json!(status);
         }
+        answer
+    }
+
+    /// What a session's status and its statistics have in common.
+    pub(crate) fn heading(&self, subject: Subject<'_>) -> Value {
+        let mut heading = json!({
+            "ipsec_vpn_session_id": subject.session,
+            "display_name": subject.name,
+            "last_update_timestamp": subject.at,
+        });
         if let Some(ike) = &self.ike {
-            answer["ike_status"] = json!({
+            heading["ike_status"] = json!({
                 "ike_session_state": ike,
                 "fail_reason": self.fail_reason,
-                "transport_node_id": node,
+                "transport_node_id": subject.node,
             });
         }
-        answer
+        heading
     }
 
     fn of(status: &str, ike: &str, fail_reason: &str) -> Self {

@@ -13,6 +13,7 @@ use crate::simulator::nsx::kind::Kind;
 use crate::simulator::nsx::levers::{Levers, PskOnUpdate};
 use crate::simulator::nsx::realization::{Course, Track};
 use crate::simulator::nsx::refusal::Refusal;
+use crate::simulator::nsx::statistics::Meter;
 use crate::simulator::nsx::tunnel::Tunnel;
 
 /// Everything the managers of one cluster know together.
@@ -21,7 +22,8 @@ pub(crate) struct World {
     pub(crate) accounts: Accounts,
     /// The ids of the transport nodes.
     pub(crate) nodes: Vec<String>,
-    pub(crate) routers: Vec<String>,
+    /// The logical routers, in the order of a list.
+    pub(crate) routers: Vec<Map<String, Value>>,
     objects: HashMap<Kind, HashMap<String, Object>>,
     /// Objects made so far; also the order of a list.
     made: u64,
@@ -33,6 +35,10 @@ pub(crate) struct World {
     pub(crate) stateless: HashSet<String>,
     /// Tunnels said in place of the true ones.
     pub(crate) tunnels: HashMap<String, Tunnel>,
+    /// Since when each session's tunnels count.
+    meters: HashMap<String, Meter>,
+    /// The moment of the simulator's clock that was the wall clock's at its start.
+    founded: (Instant, u64),
     /// Cached `/status` answers that have stopped to follow the real ones.
     pub(crate) held_status: HashMap<String, Value>,
 }
@@ -69,7 +75,7 @@ impl World {
             levers,
             accounts: Accounts::default(),
             nodes: inventory::nodes(nodes),
-            routers: vec![inventory::LOGICAL_ROUTER_ID.to_owned()],
+            routers: inventory::routers(),
             objects: HashMap::new(),
             made: 0,
             tracks: HashMap::new(),
@@ -77,6 +83,8 @@ impl World {
             stateless: HashSet::new(),
             tunnels: HashMap::new(),
             held_status: HashMap::new(),
+            meters: HashMap::new(),
+            founded: (Instant::now(), epoch_millis()),
         };
         for (kind, object) in inventory::objects() {
             world.plant(kind, object);
@@ -112,7 +120,7 @@ impl World {
             return Err(Refusal::fields(&["psk is required".to_owned()]));
         }
         self.resolve(kind, None, &mut value)?;
-        let (id, time) = (chance::uuid().to_string(), epoch_millis());
+        let (id, time) = (chance::uuid().to_string(), self.epoch_millis(actor.now));
         value.insert("id".to_owned(), json!(id));
         value.entry("display_name").or_insert(json!(id));
         for (name, said) in [
@@ -173,7 +181,12 @@ impl World {
         }
         value.entry("display_name").or_insert(json!(id));
         self.resolve(kind, Some(id), &mut value)?;
-        stamp(&mut value, actor.user, epoch_millis(), revision + 1);
+        stamp(
+            &mut value,
+            actor.user,
+            self.epoch_millis(actor.now),
+            revision + 1,
+        );
         let answer = Value::Object(value.clone());
         if let Some(object) = self.object_mut(kind, id) {
             object.value = value;
@@ -232,6 +245,21 @@ impl World {
         }
         self.forget(kind, id);
         existed
+    }
+
+    /// Milliseconds since 1970, as NSX counts time. It runs with the simulator's clock, which a test can hold.
+    pub(crate) fn epoch_millis(&self, now: Instant) -> u64 {
+        let (start, millis) = self.founded;
+        let since = now.saturating_duration_since(start).as_millis();
+        millis.saturating_add(u64::try_from(since).unwrap_or(u64::MAX))
+    }
+
+    pub(crate) fn meter(&self, session: &str) -> Meter {
+        self.meters.get(session).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn meter_mut(&mut self, session: &str) -> &mut Meter {
+        self.meters.entry(session.to_owned()).or_default()
     }
 
     pub(crate) fn course(&self) -> Course {
@@ -338,12 +366,13 @@ impl World {
             self.stateless.remove(id);
             self.tunnels.remove(id);
             self.held_status.remove(id);
+            self.meters.remove(id);
         }
     }
 }
 
-/// Milliseconds since 1970, as NSX counts time.
-pub(crate) fn epoch_millis() -> u64 {
+/// Milliseconds since 1970 by the wall clock.
+fn epoch_millis() -> u64 {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();

@@ -2,7 +2,9 @@
 
 mod objects;
 mod realizing;
+mod routers;
 mod served;
+mod statistics;
 
 use http::{HeaderMap, HeaderName, Method};
 use serde_json::{Value, json};
@@ -41,6 +43,18 @@ impl Bench {
         body: Value,
         headers: &[(&'static str, &'static str)],
     ) -> (u16, Value) {
+        let path = format!("/api/v1/vpn/ipsec/{path}");
+        self.ask_at(method, &path, body, headers)
+    }
+
+    /// The same for any path.
+    fn ask_at(
+        &mut self,
+        method: Method,
+        path: &str,
+        body: Value,
+        headers: &[(&'static str, &'static str)],
+    ) -> (u16, Value) {
         self.asked += 1;
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let headers: HeaderMap = headers
@@ -49,7 +63,7 @@ impl Bench {
             .collect();
         let call = NsxCall {
             method,
-            path: format!("/api/v1/vpn/ipsec/{path}"),
+            path: path.to_owned(),
             query: routes::pairs(query),
             headers,
             body: body.to_string().into(),

@@ -14,7 +14,8 @@ use crate::simulator::openstack::agent;
 use crate::simulator::openstack::kinds::Kind;
 use crate::simulator::openstack::reply::Refusal;
 use crate::simulator::openstack::row::Row;
-use crate::simulator::openstack::state::{Caller, Cloud, Router};
+use crate::simulator::openstack::state::{Caller, Cloud};
+use crate::simulator::openstack::topology::Router;
 use crate::simulator::openstack::validate::{cidr_version, integer};
 
 /// Creates a connection; the result is the row as the POST's answer shows it.
@@ -231,7 +232,9 @@ fn group_version(cloud: &Cloud, caller: &Caller, wanted: &Row) -> Result<u8, Ref
     let mut local_cidrs = Vec::new();
     for id in texts(local, "endpoints") {
         match cloud.network.subnets.get(&id) {
-            Some(subnet) if subnet.router == router => local_cidrs.push(subnet.cidr.clone()),
+            Some(subnet) if cloud.network.connected(&id, &router) => {
+                local_cidrs.push(subnet.cidr.clone());
+            }
             _ => return Err(not_connected(&id, &router)),
         }
     }

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use crate::simulator::openstack::identity::{ApplicationCredential, Identity, Project, User};
 use crate::simulator::openstack::kinds::Kind;
 use crate::simulator::openstack::row::Row;
-use crate::simulator::openstack::state::{Cloud, Network, Router, Subnet};
+use crate::simulator::openstack::state::Cloud;
+use crate::simulator::openstack::topology::{Network, Router, Subnet};
 use crate::simulator::openstack::variant::Variant;
 
 /// The ids and logins of what is there from the start; no connection is.
@@ -21,6 +22,12 @@ pub struct Inventory {
     pub other: Owned,
     /// A router of the first project that has no gateway.
     pub router_without_gateway: &'static str,
+    /// A router of the first project that has a gateway in IPv4 alone and no service yet.
+    pub spare_router_id: &'static str,
+    /// An IPv4 subnet on that router.
+    pub spare_subnet_id: &'static str,
+    /// An IPv4 subnet of the first project that is on no router.
+    pub lone_subnet_id: &'static str,
     /// Roles `reader` and `member` in the first project.
     pub member: Login,
     /// Only `reader` there: sees empty lists.
@@ -115,6 +122,9 @@ impl Inventory {
                 peer_group_id: "07e20000-0000-4000-8000-000000000052",
             },
             router_without_gateway: "d3300000-0000-4000-8000-000000000011",
+            spare_router_id: "d3300000-0000-4000-8000-000000000012",
+            spare_subnet_id: "d3300000-0000-4000-8000-000000000023",
+            lone_subnet_id: "d3300000-0000-4000-8000-000000000024",
             member: Login {
                 id: "d3300000000040008000000000000101",
                 name: "demo",
@@ -146,48 +156,46 @@ impl Inventory {
     /// Routers and subnets of both projects.
     pub(crate) fn network(&self) -> Network {
         let mut network = Network::default();
-        for (owned, net, host) in [(&self.project, 10, 166), (&self.other, 20, 167)] {
+        let mut subnet =
+            |owned: &Owned, id: &str, name: &str, cidr: String, router: Option<&str>| {
+                let subnet = Subnet {
+                    project: owned.project_id.to_owned(),
+                    name: name.to_owned(),
+                    cidr,
+                    router: router.map(str::to_owned),
+                };
+                network.subnets.insert(id.to_owned(), subnet);
+            };
+        for (owned, net) in [(&self.project, 10), (&self.other, 20)] {
+            let (v4, v6) = (
+                |third: u8| format!("10.{net}.{third}.0/24"),
+                format!("2001:db8:{net}::/64"),
+            );
+            let on = Some(owned.router_id);
+            subnet(owned, owned.subnet_id, "subnet-1", v4(1), on);
+            subnet(owned, owned.legacy_subnet_id, "subnet-2", v4(2), on);
+            subnet(owned, owned.subnet_v6_id, "subnet-6", v6, on);
+        }
+        let (demo, spare) = (&self.project, Some(self.spare_router_id));
+        let (on_spare, lone) = (self.spare_subnet_id, self.lone_subnet_id);
+        subnet(demo, on_spare, "subnet-3", "10.10.3.0/24".to_owned(), spare);
+        subnet(demo, lone, "subnet-4", "10.10.4.0/24".to_owned(), None);
+
+        let mut router = |owned: &Owned, id: &str, name: &str, v4: Option<u8>, v6: Option<u8>| {
             let router = Router {
                 project: owned.project_id.to_owned(),
-                name: format!("{}-router", owned.project_name),
-                gateway_v4: Some(format!("203.0.113.{host}")),
-                gateway_v6: Some(format!("2001:db8:ffff::{host}")),
+                name: name.to_owned(),
+                gateway_v4: v4.map(|host| format!("203.0.113.{host}")),
+                gateway_v6: v6.map(|host| format!("2001:db8:ffff::{host}")),
             };
-            network.routers.insert(owned.router_id.to_owned(), router);
-            for (id, name, cidr) in [
-                (owned.subnet_id, "subnet-1", format!("10.{net}.1.0/24")),
-                (
-                    owned.legacy_subnet_id,
-                    "subnet-2",
-                    format!("10.{net}.2.0/24"),
-                ),
-                (
-                    owned.subnet_v6_id,
-                    "subnet-6",
-                    format!("2001:db8:{net}::/64"),
-                ),
-            ] {
-                let (project, router) = (owned.project_id.to_owned(), owned.router_id.to_owned());
-                network.subnets.insert(
-                    id.to_owned(),
-                    Subnet {
-                        project,
-                        name: name.to_owned(),
-                        cidr,
-                        router,
-                    },
-                );
-            }
-        }
-        let without = Router {
-            project: self.project.project_id.to_owned(),
-            name: "no-gateway".to_owned(),
-            gateway_v4: None,
-            gateway_v6: None,
+            network.routers.insert(id.to_owned(), router);
         };
-        network
-            .routers
-            .insert(self.router_without_gateway.to_owned(), without);
+        for (owned, host) in [(demo, Some(166)), (&self.other, Some(167))] {
+            let name = format!("{}-router", owned.project_name);
+            router(owned, owned.router_id, &name, host, host);
+        }
+        router(demo, self.router_without_gateway, "no-gateway", None, None);
+        router(demo, self.spare_router_id, "spare", Some(168), None);
         network
     }
 

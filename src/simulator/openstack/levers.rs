@@ -136,12 +136,7 @@ impl OpenstackState {
 
     /// How many objects of a kind a project may have; none is no limit.
     pub fn set_quota(&self, project_id: &str, kind: Kind, limit: Option<usize>) {
-        let key = (project_id.to_owned(), kind);
-        let mut cloud = self.0.cloud();
-        match limit {
-            Some(limit) => drop(cloud.quotas.insert(key, limit)),
-            None => drop(cloud.quotas.remove(&key)),
-        }
+        self.0.cloud().limit(project_id, kind, limit);
     }
 
     /// Teaches the server's resolver a name that `peer_address` may hold. It knows `localhost`.

@@ -7,10 +7,8 @@ use std::cmp::Ordering;
 
 use serde_json::{Map, Value, json};
 
-use crate::simulator::openstack::kinds::Kind;
 use crate::simulator::openstack::reply::{Refusal, python_repr, python_str};
 use crate::simulator::openstack::validate::boolean;
-use crate::simulator::openstack::variant::{Series, Variant};
 
 /// One object as it would be shown whole.
 pub(crate) type Shown = Map<String, Value>;
@@ -72,9 +70,14 @@ impl Query {
 /// Where a LIST is asked.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ListContext<'a> {
-    pub(crate) kind: Kind,
-    pub(crate) variant: Variant,
-    pub(crate) series: Series,
+    /// The key around the rows.
+    pub(crate) plural: &'a str,
+    /// Whether filters, sorting and pages are known here; otherwise only `fields` is.
+    pub(crate) narrowed: bool,
+    /// What `sort_key` may name.
+    pub(crate) sort_keys: &'a [&'a str],
+    /// What a filter may name, where others are refused; without it they are ignored.
+    pub(crate) filters: Option<&'a [&'a str]>,
     /// `pagination_max_limit`.
     pub(crate) page_cap: Option<usize>,
     /// The absolute address of the collection, as the request named it.
@@ -88,27 +91,24 @@ pub(crate) fn list(
     mut rows: Vec<Shown>,
 ) -> Result<Value, Refusal> {
     let mut body = Map::new();
-    if !place.variant.filters() {
+    if !place.narrowed {
         let rows: Vec<_> = rows
             .into_iter()
             .map(|row| Value::Object(only(&query.fields(), row)))
             .collect();
-        body.insert(place.kind.plural().to_owned(), Value::Array(rows));
+        body.insert(place.plural.to_owned(), Value::Array(rows));
         return Ok(Value::Object(body));
     }
     filter(place, query, &mut rows)?;
-    sort(place.kind, query, &mut rows)?;
+    sort(place.sort_keys, query, &mut rows)?;
     let (rows, links) = page(place, query, rows)?;
     let rows: Vec<_> = rows
         .into_iter()
         .map(|row| Value::Object(only(&query.fields(), row)))
         .collect();
-    body.insert(place.kind.plural().to_owned(), Value::Array(rows));
+    body.insert(place.plural.to_owned(), Value::Array(rows));
     if !links.is_empty() {
-        body.insert(
-            format!("{}_links", place.kind.plural()),
-            Value::Array(links),
-        );
+        body.insert(format!("{}_links", place.plural), Value::Array(links));
     }
     Ok(Value::Object(body))
 }
@@ -138,12 +138,9 @@ fn filter(place: ListContext<'_>, query: &Query, rows: &mut Vec<Shown>) -> Resul
             names.push(name);
         }
     }
-    if place.series == Series::V2026_2 {
-        let known = |name: &str| {
-            matches!(name, "tenant_id" | "project_id")
-                || crate::simulator::openstack::attributes::attributes(place.kind, place.variant)
-                    .any(|attribute| attribute.name == name)
-        };
+    if let Some(known) = place.filters {
+        let known =
+            |name: &str| matches!(name, "tenant_id" | "project_id") || known.contains(&name);
         let unknown: Vec<_> = names
             .iter()
             .filter(|name| !known(name))
@@ -180,7 +177,7 @@ fn equal(found: &Value, wanted: &str) -> bool {
     }
 }
 
-fn sort(kind: Kind, query: &Query, rows: &mut [Shown]) -> Result<(), Refusal> {
+fn sort(sort_keys: &[&str], query: &Query, rows: &mut [Shown]) -> Result<(), Refusal> {
     let keys: Vec<_> = query
         .all("sort_key")
         .filter(|key| !key.is_empty())
@@ -198,7 +195,7 @@ fn sort(kind: Kind, query: &Query, rows: &mut [Shown]) -> Result<(), Refusal> {
     let unknown: Vec<_> = keys
         .iter()
         .copied()
-        .filter(|key| !kind.sort_keys().contains(key))
+        .filter(|key| !sort_keys.contains(key))
         .collect();
     if !unknown.is_empty() {
         return Err(Refusal::bad_request(format!(

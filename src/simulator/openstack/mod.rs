@@ -26,7 +26,9 @@
 //! - `connections`, `resources`: what its VPN plugin makes of it;
 //! - `listing`: filters, pages, fields;
 //! - `variant`: how other clouds differ;
-//! - `neutron`, `network`, `keystone`, `identity`: routes and tokens;
+//! - `topology`, `network`: routers, subnets and ports;
+//! - `quotas`, `discovery`: limits, and what the API has;
+//! - `neutron`, `keystone`, `identity`: routes and tokens;
 //! - [`Inventory`]: what is there from the start; [`OpenstackState`]: levers.
 //!
 //! What it is written from is in `README.md` beside this file.
@@ -36,6 +38,7 @@ mod attributes;
 mod call;
 mod clock;
 mod connections;
+mod discovery;
 mod identity;
 mod inventory;
 mod keystone;
@@ -46,6 +49,7 @@ mod memo;
 mod network;
 mod neutron;
 mod options;
+mod quotas;
 mod reply;
 mod resources;
 mod row;
@@ -53,6 +57,7 @@ mod shared;
 mod state;
 #[cfg(test)]
 mod tests;
+mod topology;
 mod validate;
 mod variant;
 

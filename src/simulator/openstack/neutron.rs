@@ -10,14 +10,18 @@ use http::{HeaderMap, Method, Uri};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
+use crate::simulator::openstack::attributes::attributes;
 use crate::simulator::openstack::call::NeutronCall;
 use crate::simulator::openstack::kinds::Kind;
 use crate::simulator::openstack::listing::{self, ListContext, Query};
+use crate::simulator::openstack::network::Collection;
 use crate::simulator::openstack::reply::{Refusal, Reply};
 use crate::simulator::openstack::shared::Shared;
 use crate::simulator::openstack::state::{Caller, Cloud};
 use crate::simulator::openstack::variant::{Series, Variant};
-use crate::simulator::openstack::{agent, connections, network, resources, validate};
+use crate::simulator::openstack::{
+    agent, connections, discovery, network, quotas, resources, validate,
+};
 
 /// The routes of Neutron.
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
@@ -85,10 +89,11 @@ pub(crate) fn answer(cloud: &mut Cloud, caller: &Caller, call: &NeutronCall<'_>)
     agent::advance(cloud, call.now);
     let segments: Vec<_> = call.path.split('/').skip(1).collect();
     let outcome = match segments[..] {
-        ["v2.0"] => Ok(network::index(&call.origin)),
-        ["v2.0", "extensions"] => Ok(network::extensions(cloud)),
-        ["v2.0", "extensions", alias] => Ok(network::extension(cloud, alias)),
-        ["v2.0", "quotas", project] => network::quota(cloud, caller, call, project),
+        ["v2.0"] => Ok(discovery::index(&call.origin)),
+        ["v2.0", "extensions"] => Ok(discovery::extensions(cloud)),
+        ["v2.0", "extensions", alias] => Ok(discovery::extension(cloud, alias)),
+        ["v2.0", "quotas", project] => quotas::answer(cloud, caller, call, project),
+        ["v2.0", "quotas", project, "details"] => quotas::details(cloud, caller, call, project),
         ["v2.0", "vpn", segment, ref item @ ..] => {
             let known = Kind::from_segment(segment)
                 .filter(|kind| cloud.variant.has(*kind) && !cloud.vpn_absent);
@@ -99,10 +104,11 @@ pub(crate) fn answer(cloud: &mut Cloud, caller: &Caller, call: &NeutronCall<'_>)
             }
             .unwrap_or_else(|refusal| cloud.variant.refuse(refusal));
         }
-        ["v2.0", "routers"] => network::routers(cloud, caller, call),
-        ["v2.0", "routers", id] => network::router(cloud, caller, call, id),
-        ["v2.0", "subnets"] => network::subnets(cloud, caller, call),
-        ["v2.0", "subnets", id] => network::subnet(cloud, caller, call, id),
+        ["v2.0", segment, ref item @ ..] => match (Collection::from_segment(segment), item) {
+            (Some(collection), []) => network::read(cloud, caller, call, collection, None),
+            (Some(collection), [id]) => network::read(cloud, caller, call, collection, Some(id)),
+            _ => Err(Refusal::hidden()),
+        },
         _ => Err(Refusal::hidden()),
     };
     outcome.unwrap_or_else(Refusal::neutron)
@@ -121,10 +127,14 @@ fn collection(
                 .map(|row| cloud.variant.list(kind, row, cloud.spelling))
                 .collect();
             let href = format!("{}{}", call.origin, call.path_given);
+            let known: Vec<_> = attributes(kind, cloud.variant)
+                .map(|attribute| attribute.name)
+                .collect();
             let place = ListContext {
-                kind,
-                variant: cloud.variant,
-                series: cloud.series,
+                plural: kind.plural(),
+                narrowed: cloud.variant.filters(),
+                sort_keys: kind.sort_keys(),
+                filters: (cloud.series == Series::V2026_2).then_some(&known),
                 page_cap: cloud.page_cap,
                 href: &href,
             };

@@ -140,14 +140,7 @@ fn place_service(cloud: &Cloud, caller: &Caller, wanted: &mut Row) -> Result<(),
         let message = format!("Router {router_id} has no external network gateway set");
         return Err(Refusal::new(400, "RouterIsNotExternal", message));
     }
-    let connected = |id: &str| {
-        cloud
-            .network
-            .subnets
-            .get(id)
-            .is_some_and(|subnet| subnet.router == router_id)
-    };
-    if !subnet.is_empty() && !connected(&subnet) {
+    if !subnet.is_empty() && !cloud.network.connected(&subnet, &router_id) {
         return Err(not_connected(&subnet, &router_id));
     }
     wanted.set("external_v4_ip", router.gateway_v4.clone());

@@ -7,6 +7,7 @@ use crate::simulator::openstack::listing::FieldsTaken;
 use crate::simulator::openstack::memo::AgentPace;
 use crate::simulator::openstack::reply::Refusal;
 use crate::simulator::openstack::row::Row;
+use crate::simulator::openstack::topology::Network;
 use crate::simulator::openstack::variant::{Series, Spelling, Variant};
 
 /// One Neutron with everything in it.
@@ -30,37 +31,6 @@ pub(crate) struct Cloud {
     pub(crate) hosts: HashMap<String, String>,
     pub(crate) network: Network,
     tables: HashMap<Kind, BTreeMap<String, Row>>,
-}
-
-/// Routers and subnets, which are only read.
-#[derive(Debug, Default)]
-pub(crate) struct Network {
-    pub(crate) routers: BTreeMap<String, Router>,
-    pub(crate) subnets: BTreeMap<String, Subnet>,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Router {
-    pub(crate) project: String,
-    pub(crate) name: String,
-    /// The addresses of its gateway on the external network; without a gateway, none.
-    pub(crate) gateway_v4: Option<String>,
-    pub(crate) gateway_v6: Option<String>,
-}
-
-impl Router {
-    pub(crate) fn has_gateway(&self) -> bool {
-        self.gateway_v4.is_some() || self.gateway_v6.is_some()
-    }
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Subnet {
-    pub(crate) project: String,
-    pub(crate) name: String,
-    pub(crate) cidr: String,
-    /// The router it is connected to.
-    pub(crate) router: String,
 }
 
 /// Who asks.
@@ -168,15 +138,27 @@ impl Cloud {
     /// 409 if one more would be over the project's quota.
     pub(crate) fn within_quota(&self, kind: Kind, project: &str) -> Result<(), Refusal> {
         let limit = self.quotas.get(&(project.to_owned(), kind));
-        let used = self
-            .rows(kind)
-            .filter(|row| row.text("tenant_id") == project)
-            .count();
-        if limit.is_none_or(|limit| used < *limit) {
+        if limit.is_none_or(|limit| self.used(kind, project) < *limit) {
             return Ok(());
         }
         let message = format!("Quota exceeded for resources: ['{}'].", kind.singular());
         Err(Refusal::new(409, "OverQuota", message))
+    }
+
+    /// How many objects of a kind a project has.
+    pub(crate) fn used(&self, kind: Kind, project: &str) -> usize {
+        self.rows(kind)
+            .filter(|row| row.text("tenant_id") == project)
+            .count()
+    }
+
+    /// How many objects of a kind a project may have from now on; none is no limit.
+    pub(crate) fn limit(&mut self, project: &str, kind: Kind, limit: Option<usize>) {
+        let key = (project.to_owned(), kind);
+        match limit {
+            Some(limit) => drop(self.quotas.insert(key, limit)),
+            None => drop(self.quotas.remove(&key)),
+        }
     }
 
     /// The first connection whose attribute holds this id.

@@ -5,6 +5,8 @@ mod auth;
 mod connections;
 mod listing;
 mod lists;
+mod network;
+mod quotas;
 mod recorded;
 mod refusals;
 mod variants;

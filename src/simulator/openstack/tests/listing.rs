@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
+use crate::simulator::openstack::Kind;
 use crate::simulator::openstack::listing::{ListContext, Query, Shown, list};
 use crate::simulator::openstack::reply::Refusal;
-use crate::simulator::openstack::{Kind, Series, Variant};
 
 const HREF: &str = "http://neutron/v2.0/vpn/ipsec-site-connections";
 
@@ -38,9 +38,10 @@ fn asked(query: &str) -> Result<Value, Refusal> {
             (name.to_owned(), value.to_owned())
         });
     let place = ListContext {
-        kind: Kind::Connection,
-        variant: Variant::Neutron,
-        series: Series::V2026_1,
+        plural: Kind::Connection.plural(),
+        narrowed: true,
+        sort_keys: Kind::Connection.sort_keys(),
+        filters: None,
         page_cap: None,
         href: HREF,
     };

@@ -1,0 +1,206 @@
+//! Routers, subnets and ports: enough to find where a VPN can be attached, without another tool.
+
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::simulator::openstack::tests::Bench;
+use crate::simulator::openstack::{OpenstackOptions, Series, Variant};
+
+fn ids<'a>(body: &'a Value, plural: &str) -> Vec<&'a str> {
+    let rows = body[plural].as_array().unwrap();
+    rows.iter().map(|row| row["id"].as_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_router_says_whether_it_has_a_gateway_and_where() {
+    let bench = Bench::new(OpenstackOptions::default()).await;
+    let inventory = &bench.inventory;
+    let listed = bench.get("/v2.0/routers").await.json();
+    assert_eq!(
+        ids(&listed, "routers"),
+        [
+            inventory.project.router_id,
+            inventory.router_without_gateway,
+            inventory.spare_router_id
+        ]
+    );
+    let gateway = |place: usize| &listed["routers"][place]["external_gateway_info"];
+    let addresses = |place: usize| -> Vec<&Value> {
+        let fixed = gateway(place)["external_fixed_ips"].as_array().unwrap();
+        fixed.iter().map(|ip| &ip["ip_address"]).collect()
+    };
+    assert_eq!(
+        addresses(0),
+        [&json!("203.0.113.166"), &json!("2001:db8:ffff::166")]
+    );
+    assert_eq!(gateway(1), &Value::Null);
+    assert_eq!(addresses(2), [&json!("203.0.113.168")]);
+    let one = format!("/v2.0/routers/{}", inventory.spare_router_id);
+    assert_eq!(bench.get(&one).await.json()["router"], listed["routers"][2]);
+    let other = format!("/v2.0/routers/{}", inventory.other.router_id);
+    assert_eq!(
+        bench.get(&other).await.refusal(),
+        (404, "RouterNotFound".to_owned())
+    );
+    let delete = bench.call(Method::DELETE, &one, None).await;
+    assert_eq!(delete.refusal(), (404, "HTTPNotFound".to_owned()));
+}
+
+#[tokio::test]
+async fn the_ports_of_a_router_lead_to_its_subnets() {
+    let bench = Bench::new(OpenstackOptions::default()).await;
+    let demo = &bench.inventory.project;
+    let of_router = format!("/v2.0/ports?device_id={}", demo.router_id);
+    let ports = bench.get(&of_router).await.json();
+    let mut subnets = Vec::new();
+    for port in ports["ports"].as_array().unwrap() {
+        assert_eq!(port["device_owner"], "network:router_interface");
+        let id = port["fixed_ips"][0]["subnet_id"].as_str().unwrap();
+        let path = format!("/v2.0/subnets/{id}");
+        let subnet = bench.get(&path).await.json()["subnet"].clone();
+        assert_eq!(subnet["network_id"], port["network_id"]);
+        assert_eq!(subnet["gateway_ip"], port["fixed_ips"][0]["ip_address"]);
+        subnets.push((id.to_owned(), subnet["cidr"].clone()));
+    }
+    let expected = [
+        (demo.subnet_id, "10.10.1.0/24"),
+        (demo.legacy_subnet_id, "10.10.2.0/24"),
+        (demo.subnet_v6_id, "2001:db8:10::/64"),
+    ];
+    assert_eq!(
+        subnets,
+        expected.map(|(id, cidr)| (id.to_owned(), json!(cidr)))
+    );
+    let lone = bench.inventory.lone_subnet_id;
+    let all = bench.get("/v2.0/ports").await.text;
+    assert!(!all.contains(lone), "nothing leads to it");
+    assert_eq!(
+        bench.get(&format!("/v2.0/subnets/{lone}")).await.status,
+        200
+    );
+    // The port of a gateway is nobody's.
+    let admin = bench.log_in(&bench.inventory.admin, Some("demo")).await;
+    let gateways = format!("{of_router}&device_owner=network:router_gateway");
+    assert_eq!(bench.get(&gateways).await.json(), json!({"ports": []}));
+    let seen = bench
+        .call_as(&admin, Method::GET, &gateways, None)
+        .await
+        .json();
+    let fixed = &seen["ports"][0]["fixed_ips"];
+    assert_eq!(fixed[0]["ip_address"], "203.0.113.166");
+    assert_eq!(seen["ports"][0]["tenant_id"], "");
+}
+
+#[tokio::test]
+async fn they_are_listed_as_vpn_resources_are() {
+    let bench = Bench::new(OpenstackOptions {
+        page_cap: Some(2),
+        ..OpenstackOptions::default()
+    })
+    .await;
+    let mut seen = Vec::new();
+    let mut path = "/v2.0/subnets?fields=id".to_owned();
+    loop {
+        let page = bench.get(&path).await.json();
+        assert_eq!(page["subnets"][0].as_object().map(|row| row.len()), Some(1));
+        seen.extend(ids(&page, "subnets").into_iter().map(str::to_owned));
+        let links = page["subnets_links"].as_array().unwrap();
+        match links.iter().find(|link| link["rel"] == "next") {
+            Some(link) => {
+                let href = link["href"].as_str().unwrap();
+                path = href
+                    .strip_prefix(&bench.cloud.neutron_url())
+                    .unwrap()
+                    .to_owned();
+            }
+            None => break,
+        }
+    }
+    assert_eq!(seen.len(), 5);
+    assert!(!seen.contains(&bench.inventory.other.subnet_id.to_owned()));
+    let by_name = bench.get("/v2.0/routers?name=SPARE").await.json();
+    assert_eq!(ids(&by_name, "routers"), [bench.inventory.spare_router_id]);
+    let sorted = bench.get("/v2.0/routers?sort_key=mtu&sort_dir=asc").await;
+    assert_eq!(sorted.refusal(), (400, "HTTPBadRequest".to_owned()));
+}
+
+#[tokio::test]
+async fn readers_see_them_and_the_next_release_is_strict_about_filters() {
+    let bench = Bench::new(OpenstackOptions {
+        series: Series::V2026_2,
+        ..OpenstackOptions::default()
+    })
+    .await;
+    let reader = bench.log_in(&bench.inventory.reader, Some("demo")).await;
+    let seen = bench
+        .call_as(&reader, Method::GET, "/v2.0/routers", None)
+        .await
+        .json();
+    assert_eq!(ids(&seen, "routers").len(), 3);
+    assert_eq!(bench.get("/v2.0/ports?nosuch=1").await.status, 400);
+    assert_eq!(bench.get("/v2.0/ports?device_owner=x").await.status, 200);
+}
+
+#[tokio::test]
+async fn k5_has_a_zone_there_too() {
+    let bench = Bench::new(OpenstackOptions {
+        variant: Variant::K5,
+        ..OpenstackOptions::default()
+    })
+    .await;
+    let router = bench.get("/v2.0/routers?name=spare").await.json()["routers"][0].clone();
+    assert_eq!(router["availability_zone"], "AZ1");
+    assert_eq!(router.get("project_id"), None);
+    assert_eq!(router["tenant_id"], bench.inventory.project.project_id);
+}
+
+#[tokio::test]
+async fn a_service_goes_where_a_gateway_is() {
+    let bench = Bench::new(OpenstackOptions::default()).await;
+    let inventory = &bench.inventory;
+    let spare = inventory.spare_router_id;
+    for (over, status, kind) in [
+        (
+            json!({"router_id": inventory.router_without_gateway}),
+            400,
+            "RouterIsNotExternal",
+        ),
+        (
+            json!({"router_id": inventory.other.router_id}),
+            404,
+            "RouterNotFound",
+        ),
+        (
+            json!({"router_id": spare, "subnet_id": inventory.lone_subnet_id}),
+            400,
+            "SubnetIsNotConnectedToRouter",
+        ),
+        (
+            json!({"router_id": spare, "subnet_id": inventory.project.subnet_id}),
+            400,
+            "SubnetIsNotConnectedToRouter",
+        ),
+    ] {
+        let body = Some(json!({"vpnservice": over}));
+        let got = bench
+            .call(Method::POST, "/v2.0/vpn/vpnservices", body)
+            .await;
+        assert_eq!(got.refusal(), (status, kind.to_owned()), "{}", got.text);
+    }
+    let body = json!({"vpnservice": {"router_id": spare, "subnet_id": inventory.spare_subnet_id}});
+    let got = bench
+        .call(Method::POST, "/v2.0/vpn/vpnservices", Some(body))
+        .await;
+    let made = &got.json()["vpnservice"];
+    assert_eq!(
+        (&made["external_v4_ip"], &made["external_v6_ip"]),
+        (&json!("203.0.113.168"), &Value::Null)
+    );
+    // Its gateway has no IPv6, so that no peer can.
+    let over = json!({
+        "vpnservice_id": made["id"], "local_ep_group_id": null, "peer_ep_group_id": null,
+        "peer_cidrs": ["10.99.0.0/16"], "peer_address": "2001:db8::1",
+    });
+    let refused = bench.create(over).await.refusal();
+    assert_eq!(refused, (400, "ExternalNetworkHasNoSubnet".to_owned()));
+}

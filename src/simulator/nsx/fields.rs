@@ -27,6 +27,10 @@ pub(crate) enum Shape {
     SomeOf(&'static [&'static str]),
     Address,
     List,
+    /// `Tag` objects.
+    Tags,
+    /// `TcpMssClamping`.
+    Clamping,
     /// A `ResourceReference`, of which `target_id` is what counts.
     Reference,
 }
@@ -52,6 +56,8 @@ impl Shape {
                 .as_str()
                 .is_some_and(|text| text.parse::<IpAddr>().is_ok()),
             Shape::List => value.is_array(),
+            Shape::Tags => value.as_array().is_some_and(|tags| tags.iter().all(is_tag)),
+            Shape::Clamping => is_clamping(value),
             Shape::Reference => value["target_id"].is_string(),
         };
         if fine {
@@ -65,9 +71,39 @@ impl Shape {
             Shape::OneOf(words) | Shape::SomeOf(words) => format!("is not of {}", words.join(", ")),
             Shape::Address => "is no IP address".to_owned(),
             Shape::List => "is no list".to_owned(),
+            Shape::Tags => {
+                "is no list of a scope of at most 128 characters and a tag of at most 256 each"
+                    .to_owned()
+            }
+            Shape::Clamping => "is no direction with a segment size in 108 to 8902".to_owned(),
             Shape::Reference => "has no target_id".to_owned(),
         })
     }
+}
+
+fn is_tag(value: &Value) -> bool {
+    let parts = value.as_object();
+    parts.is_some_and(|parts| {
+        parts.iter().all(|(name, value)| {
+            let most = match name.as_str() {
+                "scope" => 128,
+                "tag" => 256,
+                _ => return false,
+            };
+            Shape::Text(most).violation(value).is_none()
+        })
+    })
+}
+
+fn is_clamping(value: &Value) -> bool {
+    let parts = value.as_object();
+    parts.is_some_and(|parts| {
+        parts.iter().all(|(name, value)| match name.as_str() {
+            "direction" => Shape::OneOf(DIRECTIONS).violation(value).is_none(),
+            "max_segment_size" => Shape::Number(108, 8_902).violation(value).is_none(),
+            _ => false,
+        })
+    })
 }
 
 const fn optional(name: &'static str, shape: Shape) -> Field {
@@ -98,7 +134,7 @@ const fn read_only(name: &'static str) -> Field {
 pub(crate) const COMMON: &[Field] = &[
     optional("display_name", Shape::Text(255)),
     optional("description", Shape::Text(1024)),
-    optional("tags", Shape::List),
+    optional("tags", Shape::Tags),
     optional("resource_type", Shape::Text(255)),
     // The id of a new object is the server's, that of an old one stands in the path.
     read_only("id"),
@@ -118,6 +154,7 @@ pub(crate) const COMMON: &[Field] = &[
 const DH_GROUPS: &[&str] = &[
     "GROUP2", "GROUP5", "GROUP14", "GROUP15", "GROUP16", "GROUP19", "GROUP20", "GROUP21",
 ];
+const DIRECTIONS: &[&str] = &["NONE", "INBOUND_CONNECTION", "OUTBOUND_CONNECTION", "BOTH"];
 const DIGESTS: &[&str] = &["SHA1", "SHA2_256", "SHA2_384", "SHA2_512"];
 
 pub(crate) const IKE_PROFILE: &[Field] = &[
@@ -214,7 +251,7 @@ pub(crate) const SESSION: &[Field] = &[
     required("peer_endpoint_id", Shape::Text(255)),
     read_only("ipsec_vpn_service_id"),
     optional("enabled", Shape::Flag),
-    optional("tcp_mss_clamping", Shape::Any),
+    optional("tcp_mss_clamping", Shape::Clamping),
     optional("policy_rules", Shape::List),
     optional("tunnel_ports", Shape::List),
 ];

@@ -1,11 +1,10 @@
 //! The seven collections under `/api/v1/vpn/ipsec`: their paths, types, defaults, and what an object must keep to.
 
-use std::net::IpAddr;
-
 use serde_json::{Map, Value, json};
 
 use crate::simulator::nsx::fields::{self, COMMON, Field, Need};
 use crate::simulator::nsx::refusal::Refusal;
+use crate::simulator::nsx::rules;
 
 /// One collection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -158,9 +157,8 @@ impl Kind {
         for (name, value) in defaults {
             object.entry(name).or_insert(value);
         }
-        if self == Kind::Session {
-            complete_rules(object);
-        } else {
+        rules::complete(object);
+        if self != Kind::Session {
             object
                 .entry("resource_type")
                 .or_insert(json!(self.type_name()));
@@ -196,11 +194,8 @@ impl Kind {
                 }
             }
             Kind::Session => match object.get("resource_type").and_then(Value::as_str) {
-                Some("PolicyBasedIPSecVPNSession") => {
-                    if !object.contains_key("policy_rules") {
-                        violations.push("policy_rules is required".to_owned());
-                    }
-                    rules(object, violations);
+                Some("PolicyBasedIPSecVPNSession") if !object.contains_key("policy_rules") => {
+                    violations.push("policy_rules is required".to_owned());
                 }
                 Some("RouteBasedIPSecVPNSession") if !object.contains_key("tunnel_ports") => {
                     violations.push("tunnel_ports is required".to_owned());
@@ -209,43 +204,9 @@ impl Kind {
             },
             _ => {}
         }
+        rules::check(object, violations);
         if self != Kind::Session && !says("resource_type", self.type_name()) {
             violations.push(format!("resource_type is not {}", self.type_name()));
-        }
-    }
-}
-
-/// Fills in the defaults of rules; what a rule does is NSX's to say.
-fn complete_rules(session: &mut Map<String, Value>) {
-    let rules = session
-        .get_mut("policy_rules")
-        .and_then(Value::as_array_mut);
-    for rule in rules.into_iter().flatten().filter_map(Value::as_object_mut) {
-        for (name, value) in [("enabled", true), ("logged", false)] {
-            rule.entry(name).or_insert(json!(value));
-        }
-        rule.insert("action".to_owned(), json!("PROTECT"));
-    }
-}
-
-fn rules(session: &Map<String, Value>, violations: &mut Vec<String>) {
-    let rules = session.get("policy_rules").and_then(Value::as_array);
-    for (index, rule) in rules.into_iter().flatten().enumerate() {
-        for side in ["sources", "destinations"] {
-            let subnets = rule[side].as_array();
-            if subnets.is_some_and(|subnets| subnets.len() > 128) {
-                violations.push(format!(
-                    "policy_rules[{index}].{side} has more than 128 subnets"
-                ));
-            }
-            for subnet in subnets.into_iter().flatten() {
-                let text = subnet["subnet"].as_str().unwrap_or_default();
-                if text.parse::<ipnet::IpNet>().is_err() && text.parse::<IpAddr>().is_err() {
-                    violations.push(format!(
-                        "policy_rules[{index}].{side} `{text}` is no subnet"
-                    ));
-                }
-            }
         }
     }
 }

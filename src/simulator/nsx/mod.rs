@@ -5,7 +5,7 @@
 //! ```text
 //!   Server (one per manager) ──► serve ──► accounts   may this user ask?
 //!                                     └──► routes     which path means what
-//!                                            ├──► world ──► kind, fields, references   objects
+//!                                            ├──► world ──► kind, fields, rules, references   objects
 //!                                            │        └───► inventory                  what is there at first
 //!                                            ├──► routers              what a service is placed on
 //!                                            ├──► listing              pages
@@ -39,6 +39,7 @@ mod references;
 mod refusal;
 mod routers;
 mod routes;
+mod rules;
 mod runtime;
 mod state;
 mod statistics;

@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::simulator::chance;
 use crate::simulator::nsx::inventory;
 use crate::simulator::nsx::kind::Kind;
 use crate::simulator::nsx::refusal::Refusal;
+use crate::simulator::nsx::rules;
 use crate::simulator::nsx::world::{Object, World, text, text_of};
 
 impl World {
@@ -57,9 +57,9 @@ impl World {
                     "ipsec_vpn_service_id".to_owned(),
                     service.unwrap_or_default(),
                 );
-                number_parts(value);
             }
         }
+        rules::number(value);
         Ok(())
     }
 
@@ -108,27 +108,6 @@ impl World {
         }
         parts.push((Kind::PeerEndpoint, peer_id));
         parts
-    }
-}
-
-/// Gives rules and tunnel ports what the server gives them.
-fn number_parts(session: &mut Map<String, Value>) {
-    let rules = session
-        .get_mut("policy_rules")
-        .and_then(Value::as_array_mut);
-    for rule in rules.into_iter().flatten().filter_map(Value::as_object_mut) {
-        rule.entry("id")
-            .or_insert_with(|| json!(format!("{}", fastrand::u32(1_000..100_000))));
-        rule.insert("action".to_owned(), json!("PROTECT"));
-        rule.entry("enabled").or_insert(json!(true));
-        rule.entry("logged").or_insert(json!(false));
-    }
-    let ports = session
-        .get_mut("tunnel_ports")
-        .and_then(Value::as_array_mut);
-    for port in ports.into_iter().flatten().filter_map(Value::as_object_mut) {
-        port.entry("tunnel_port_id")
-            .or_insert_with(|| json!(chance::uuid().to_string()));
     }
 }
 

@@ -413,7 +413,9 @@ fn may_change(kind: Kind, object: &Object, actor: Actor<'_>) -> Result<(), Refus
         return Err(Refusal::not_owner(actor.user, kind.type_name(), "system"));
     }
     let owner = text(&object.value, "_create_user");
-    if says("_protection", &json!("REQUIRE_OVERRIDE")) && owner != actor.user && !actor.overwrite {
+    let protected = says("_protection", &json!("PROTECTED"))
+        || says("_protection", &json!("REQUIRE_OVERRIDE")) && !actor.overwrite;
+    if protected && owner != actor.user {
         return Err(Refusal::not_owner(actor.user, kind.type_name(), &owner));
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! The simulated NSX held against its documents: first without sockets, then over HTTP.
 
+mod kinds;
 mod objects;
 mod realizing;
 mod routers;

@@ -201,7 +201,47 @@ fn what_is_missing_or_out_of_bounds_is_refused() {
         ),
         (
             "sessions",
-            with(session(&peer), "policy_rules", bad_rule),
+            with(session(&peer), "policy_rules", bad_rule.clone()),
+            400,
+            json!(255),
+        ),
+        (
+            "sessions",
+            with(session(&peer), "policy_rules", json!([{ "colour": "red" }])),
+            400,
+            json!(255),
+        ),
+        (
+            "sessions",
+            with(
+                session(&peer),
+                "tcp_mss_clamping",
+                json!({ "direction": "BOTH", "max_segment_size": 9_000 }),
+            ),
+            400,
+            json!(255),
+        ),
+        (
+            "services",
+            json!({ "logical_router_id": inventory::FREE_ROUTER_ID, "bypass_rules": bad_rule }),
+            400,
+            json!(255),
+        ),
+        (
+            "dpd-profiles",
+            json!({ "tags": [{ "scope": "s".repeat(129), "tag": "" }] }),
+            400,
+            json!(255),
+        ),
+        (
+            "tunnel-profiles",
+            json!({ "encryption_algorithms": ["3DES"] }),
+            400,
+            json!(255),
+        ),
+        (
+            "tunnel-profiles",
+            json!({ "sa_life_time": 899 }),
             400,
             json!(255),
         ),

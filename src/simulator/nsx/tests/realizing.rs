@@ -58,6 +58,45 @@ fn a_write_to_any_part_is_realized_with_the_session() {
 }
 
 #[test]
+fn a_change_of_any_part_is_asked_on_each_session_that_uses_it() {
+    let mut bench = Bench::new();
+    let mut own = Vec::new();
+    let mut wanted = peer();
+    for (collection, field) in [
+        ("ike-profiles", "ike_profile_id"),
+        ("tunnel-profiles", "ipsec_tunnel_profile_id"),
+        ("dpd-profiles", "dpd_profile_id"),
+    ] {
+        let id = bench.create(collection, json!({}));
+        wanted[field] = json!(id);
+        own.push(format!("{collection}/{id}"));
+    }
+    let peer = bench.create("peer-endpoints", wanted);
+    own.push(format!("services/{}", inventory::SERVICE_ID));
+    own.push(format!("local-endpoints/{}", inventory::LOCAL_ENDPOINT_ID));
+    let user = bench.create("sessions", session(&peer));
+    // Another peer, so other profiles, but the same service and local endpoint.
+    let other = bench.session();
+    for session in [&user, &other] {
+        steps(&mut bench.world, session, u32::MAX);
+    }
+    for path in own {
+        let (_, read) = bench.get(&path);
+        let (status, answer) = bench.ask(Method::PUT, &path, read);
+        assert_eq!(status, 200, "{answer}");
+        let write = bench.request_id();
+        assert_eq!(state_of(&mut bench, &user, &write), "pending", "{path}");
+        let shared = !path.contains("profiles");
+        let expected = if shared { "pending" } else { "in_sync" };
+        assert_eq!(state_of(&mut bench, &other, &write), expected, "{path}");
+        for session in [&user, &other] {
+            steps(&mut bench.world, session, u32::MAX);
+        }
+        assert_eq!(state_of(&mut bench, &user, &write), "in_sync");
+    }
+}
+
+#[test]
 fn an_unknown_request_id_gets_what_the_lever_says() {
     let mut bench = Bench::new();
     let session = bench.session();

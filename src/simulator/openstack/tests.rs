@@ -9,6 +9,7 @@ mod network;
 mod quotas;
 mod recorded;
 mod refusals;
+mod replayed;
 mod variants;
 
 use http::Method;

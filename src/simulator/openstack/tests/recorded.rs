@@ -73,9 +73,21 @@ async fn every_recorded_pair_is_answered_alike() {
 
 /// The pair with the ids and addresses of what the simulator has in the recorded things' stead.
 fn translate(bench: &Bench, text: &str) -> Value {
-    let (demo, other) = (&bench.inventory.project, &bench.inventory.other);
     let mut text = text.to_owned();
-    for (recorded, ours) in [
+    let (neutron, keystone) = (bench.cloud.neutron_url(), bench.cloud.keystone_url());
+    for (recorded, ours) in seeded(bench).into_iter().chain([
+        ("http://127.0.0.1:19696", neutron.as_str()),
+        ("http://127.0.0.1:15000", keystone.as_str()),
+    ]) {
+        text = text.replace(recorded, ours);
+    }
+    serde_json::from_str(&text).unwrap()
+}
+
+/// What the recorded cloud had from the start, and what ours has in its stead.
+pub(super) fn seeded(bench: &Bench) -> [(&'static str, &'static str); 10] {
+    let (demo, other) = (&bench.inventory.project, &bench.inventory.other);
+    [
         ("fc01997757d140ebb063c7729563fba8", demo.project_id),
         ("07b3b4da876e4e438ecd2867f2ef00c8", other.project_id),
         ("e1e13e12-966b-4c14-9f05-b427062ad50c", demo.router_id),
@@ -89,12 +101,7 @@ fn translate(bench: &Bench, text: &str) -> Value {
         ("2dd8e2a4-7bbd-42b8-8763-398a5f487425", demo.local_group_id),
         ("fee1ba84-bf34-46a9-932d-5f5d50758756", demo.peer_group_id),
         ("2001:db8:ffff::3e8", "2001:db8:ffff::166"),
-        ("http://127.0.0.1:19696", &bench.cloud.neutron_url()),
-        ("http://127.0.0.1:15000", &bench.cloud.keystone_url()),
-    ] {
-        text = text.replace(recorded, ours);
-    }
-    serde_json::from_str(&text).unwrap()
+    ]
 }
 
 /// Without what is different every time: ids made by the server, times and audit ids.

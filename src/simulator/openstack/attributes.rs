@@ -237,13 +237,7 @@ const ENDPOINT_GROUP: &[Attribute] = &[
     output("id"),
     NAME,
     DESCRIPTION,
-    required(
-        "type",
-        Check::Choice(Words::Fixed(&[
-            "subnet", "cidr", "vlan", "network", "router",
-        ])),
-    )
-    .fixed(),
+    required("type", Check::Choice(Words::Endpoint)).fixed(),
     optional("endpoints", Check::List, empty_list).fixed(),
 ];
 

@@ -139,6 +139,14 @@ impl OpenstackState {
         self.0.cloud().limit(project_id, kind, limit);
     }
 
+    /// Lets a router have one VPN service only, or any number again.
+    ///
+    /// On Open Telekom Cloud it is one, or two in its active-active scenario, which the API does not tell from the
+    /// other; on K5 it is one. Each project begins with two.
+    pub fn set_one_service_per_router(&self, one: bool) {
+        self.0.cloud().one_service_per_router = one;
+    }
+
     /// Teaches the server's resolver a name that `peer_address` may hold. It knows `localhost`.
     pub fn set_host(&self, name: &str, address: &str) {
         self.0

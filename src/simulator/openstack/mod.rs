@@ -25,7 +25,7 @@
 //! - `attributes`, `validate`: what Neutron's API layer takes;
 //! - `connections`, `resources`: what its VPN plugin makes of it;
 //! - `listing`: filters, pages, fields;
-//! - `variant`: how other clouds differ;
+//! - `variant`, `bounds`: how other clouds differ;
 //! - `topology`, `network`: routers, subnets and ports;
 //! - `quotas`, `discovery`: limits, and what the API has;
 //! - `neutron`, `keystone`, `identity`: routes and tokens;
@@ -35,6 +35,7 @@
 
 mod agent;
 mod attributes;
+mod bounds;
 mod call;
 mod clock;
 mod connections;

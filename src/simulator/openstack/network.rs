@@ -133,14 +133,37 @@ impl Collection {
     }
 }
 
-/// One row as this cloud shows it: K5 has a zone on everything and one name for a project.
+/// One row as this cloud shows it.
+///
+/// K5 has the members that Neutron had when it was made, a zone on everything, and does not tell the addresses of a
+/// gateway (answers in `takamitsu-iida/k5c`, `bin/k5-show-router.py`, `k5-show-subnet.py`, `k5-show-port.py`).
 fn told(variant: Variant, mut row: Map<String, Value>) -> Shown {
     if variant == Variant::K5 {
-        row.remove("project_id");
+        row.retain(|name, _| !NEWER_THAN_K5.contains(&name.as_str()));
         row.insert("availability_zone".to_owned(), json!("AZ1"));
+        let gateway = row.get_mut("external_gateway_info");
+        if let Some(gateway) = gateway.and_then(Value::as_object_mut) {
+            gateway.remove("external_fixed_ips");
+        }
     }
     row
 }
+
+const NEWER_THAN_K5: [&str; 13] = [
+    "availability_zone_hints",
+    "availability_zones",
+    "created_at",
+    "description",
+    "flavor_id",
+    "ipv6_address_mode",
+    "ipv6_ra_mode",
+    "project_id",
+    "revision_number",
+    "service_types",
+    "subnetpool_id",
+    "tags",
+    "updated_at",
+];
 
 /// GET of a collection, or of one member.
 pub(crate) fn read(

@@ -20,7 +20,7 @@ use crate::simulator::openstack::shared::Shared;
 use crate::simulator::openstack::state::{Caller, Cloud};
 use crate::simulator::openstack::variant::{Series, Variant};
 use crate::simulator::openstack::{
-    agent, connections, discovery, network, quotas, resources, validate,
+    agent, bounds, connections, discovery, network, quotas, resources, validate,
 };
 
 /// The routes of Neutron.
@@ -171,7 +171,7 @@ fn create(
     };
     Ok(cloud
         .variant
-        .created(kind, cloud.variant.list(kind, &row, cloud.spelling)))
+        .created(kind, cloud.variant.written(kind, &row, cloud.spelling)))
 }
 
 fn object(
@@ -206,7 +206,7 @@ fn object(
     };
     Ok(Reply::json(
         200,
-        json!({kind.singular(): cloud.variant.list(kind, &row, cloud.spelling)}),
+        json!({kind.singular(): cloud.variant.written(kind, &row, cloud.spelling)}),
     ))
 }
 
@@ -217,9 +217,7 @@ fn within_rules(
     creating: bool,
     given: &Map<String, Value>,
 ) -> Result<(), Refusal> {
-    if kind == Kind::Connection {
-        cloud.variant.connection_rules(creating, given)?;
-    }
+    bounds::check(cloud.variant, kind, creating, given)?;
     if cloud.variant == Variant::Neutron && cloud.series == Series::V2026_2 {
         for name in ["name", "description"] {
             let text = given.get(name).and_then(Value::as_str).unwrap_or_default();

@@ -143,6 +143,16 @@ fn place_service(cloud: &Cloud, caller: &Caller, wanted: &mut Row) -> Result<(),
     if !subnet.is_empty() && !cloud.network.connected(&subnet, &router_id) {
         return Err(not_connected(&subnet, &router_id));
     }
+    let mut services = cloud.rows(Kind::VpnService);
+    if cloud.one_service_per_router && services.any(|row| row.text("router_id") == router_id) {
+        return Err(match cloud.variant {
+            Variant::Otc => Refusal::new(400, "VPC.1026", "The VPN gateway already exists."),
+            _ => {
+                let message = format!("Router {router_id} already has a VPN service");
+                Refusal::new(409, "VPNServiceExists", message)
+            }
+        });
+    }
     wanted.set("external_v4_ip", router.gateway_v4.clone());
     wanted.set("external_v6_ip", router.gateway_v6.clone());
     wanted.set("status", "PENDING_CREATE");

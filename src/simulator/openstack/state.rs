@@ -23,6 +23,8 @@ pub(crate) struct Cloud {
     pub(crate) fields_taken: FieldsTaken,
     /// Stands in hrefs instead of the request's own host.
     pub(crate) advertised: Option<String>,
+    /// Whether a router has room for one VPN service only.
+    pub(crate) one_service_per_router: bool,
     /// Whether the VPN service plugin is not loaded.
     pub(crate) vpn_absent: bool,
     /// Limits by project and kind; without an entry there is none.
@@ -68,6 +70,7 @@ impl Cloud {
             page_cap: None,
             fields_taken: FieldsTaken::default(),
             advertised: None,
+            one_service_per_router: false,
             vpn_absent: false,
             quotas: HashMap::new(),
             hosts: HashMap::from([("localhost".to_owned(), "127.0.0.1".to_owned())]),

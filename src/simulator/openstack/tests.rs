@@ -3,6 +3,7 @@
 mod agent;
 mod auth;
 mod connections;
+mod kinds;
 mod listing;
 mod lists;
 mod network;

@@ -3,8 +3,6 @@
 //! Rows are kept as stock Neutron has them; what another cloud adds, leaves out or words differently is
 //! done on the way out, here.
 
-use std::net::Ipv4Addr;
-
 use serde_json::{Map, Value, json};
 
 use crate::simulator::chance;
@@ -42,24 +40,30 @@ pub(crate) enum Words {
     Auth,
     Encryption,
     Pfs,
+    /// What the endpoints of a group are.
+    Endpoint,
     /// What dead peer detection does.
     DpdAction,
 }
 
 impl Variant {
-    /// The words of an enumeration.
+    /// The words of an enumeration. Those of K5, which is of 2018, are what Neutron had until 2023.1.
     pub(crate) fn words(self, words: Words) -> &'static [&'static str] {
         match (words, self) {
             (Words::Fixed(words), _) => words,
             (Words::Auth, Self::Otc) => &["md5", "sha1", "sha2-256", "sha2-384", "sha2-512"],
+            (Words::Auth, Self::K5) => &["sha1", "sha256", "sha384", "sha512"],
             (Words::Auth, _) => &["sha1", "sha256", "sha384", "sha512", "aes-xcbc", "aes-cmac"],
-            (Words::Encryption, Self::Otc) => &["3des", "aes-128", "aes-192", "aes-256"],
+            (Words::Encryption, Self::Otc | Self::K5) => &["3des", "aes-128", "aes-192", "aes-256"],
             (Words::Encryption, _) => ENCRYPTION,
             (Words::Pfs, Self::Otc) => &[
                 "group1", "group2", "group5", "group14", "group15", "group16", "group19",
                 "group20", "group21", "disable",
             ],
+            (Words::Pfs, Self::K5) => &["group2", "group5", "group14"],
             (Words::Pfs, _) => PFS,
+            (Words::Endpoint, Self::Otc) => &["subnet", "cidr"],
+            (Words::Endpoint, _) => &["subnet", "cidr", "vlan", "network", "router"],
             (Words::DpdAction, Self::K5) => &["hold", "restart"],
             (Words::DpdAction, _) => &["clear", "disabled", "hold", "restart", "restart-by-peer"],
         }
@@ -93,24 +97,7 @@ impl Variant {
         self == Self::Neutron
     }
 
-    /// Rules for connections beyond Neutron's.
-    ///
-    /// Open Telekom Cloud refuses keys shorter than 6 or longer than 128 characters or of other characters,
-    /// names beyond 1 to 64, peers' addresses and ids beyond 250, another MTU than 1500, `admin_state_up: false`
-    /// and any description, in its own words. K5 takes a peer's public IPv4 address and no other.
-    pub(crate) fn connection_rules(
-        self,
-        creating: bool,
-        object: &Map<String, Value>,
-    ) -> Result<(), Refusal> {
-        match self {
-            Self::Neutron => Ok(()),
-            Self::Otc => otc_rules(creating, object),
-            Self::K5 => k5_rules(object),
-        }
-    }
-
-    /// One row as this cloud shows it in a LIST, and in the answer to a write.
+    /// One row as this cloud shows it in a LIST.
     ///
     /// Open Telekom Cloud's two examples of the same connection differ: a GET shows both names of the project and
     /// nothing of orders, a LIST shows `tenant_id` alone, and the order, the time and the tags.
@@ -121,6 +108,16 @@ impl Variant {
             if kind == Kind::Connection {
                 add_order(&mut shown, row);
             }
+        }
+        shown
+    }
+
+    /// One row as this cloud shows it in the answer to a write: a LIST's, but Open Telekom Cloud says nothing of a
+    /// service's tags there.
+    pub(crate) fn written(self, kind: Kind, row: &Row, spelling: Spelling) -> Map<String, Value> {
+        let mut shown = self.list(kind, row, spelling);
+        if self == Self::Otc && kind == Kind::VpnService {
+            shown.remove("tags");
         }
         shown
     }
@@ -137,6 +134,17 @@ impl Variant {
                 }
                 if kind == Kind::VpnService {
                     add_order(&mut shown, row);
+                    shown.insert("prepay_connection_num".to_owned(), json!(0));
+                    shown.insert("resource_speccode".to_owned(), json!(""));
+                }
+                // A lifetime that came as text is a number in its answers.
+                let value = shown
+                    .get_mut("lifetime")
+                    .and_then(|lifetime| lifetime.get_mut("value"));
+                if let Some(value) = value
+                    && let Some(Ok(number)) = value.as_str().map(|text| text.trim().parse::<i64>())
+                {
+                    *value = json!(number);
                 }
                 if let Some(Value::String(status)) = shown.get_mut("status")
                     && spelling.blank_in_status
@@ -189,7 +197,7 @@ impl Variant {
             return refusal.neutron();
         }
         let (status, code, message) = match refusal.kind {
-            "VPC.1001" => (400, "VPC.1001", refusal.message.as_str()),
+            "VPC.1001" | "VPC.1026" => (400, refusal.kind, refusal.message.as_str()),
             "OverQuota" => (400, "VPC.1003", "The quota limit has been reached."),
             "PolicyNotAuthorized" => (
                 400,
@@ -210,44 +218,6 @@ fn add_order(shown: &mut Map<String, Value>, row: &Row) {
     shown.insert("product_id".to_owned(), json!(""));
     shown.insert("created_at".to_owned(), json!(row.created.without_zone()));
     shown.insert("tags".to_owned(), json!([]));
-}
-
-fn k5_rules(object: &Map<String, Value>) -> Result<(), Refusal> {
-    let Some(address) = object.get("peer_address").and_then(Value::as_str) else {
-        return Ok(());
-    };
-    // The example in its documents has 172.24.4.226, so that private ranges are no reason to refuse one.
-    let is_host = address.parse::<Ipv4Addr>().is_ok_and(|address| {
-        let nobody = address.is_loopback() || address.is_unspecified() || address.is_broadcast();
-        !(nobody || address.is_link_local() || address.is_multicast())
-    });
-    if is_host {
-        return Ok(());
-    }
-    let message = format!(
-        "Invalid input for peer_address. Reason: '{address}' is not a public IPv4 address."
-    );
-    Err(Refusal::bad_request(message))
-}
-
-fn otc_rules(creating: bool, object: &Map<String, Value>) -> Result<(), Refusal> {
-    let text = |name: &str| object.get(name).and_then(Value::as_str);
-    let in_set = |c: char| c.is_ascii_alphanumeric() || "~`!@#$%^()-_+=[]{}|\\,./:;".contains(c);
-    let psk =
-        text("psk").is_none_or(|psk| (6..=128).contains(&psk.len()) && psk.chars().all(in_set));
-    let peer = ["peer_address", "peer_id"]
-        .into_iter()
-        .all(|name| text(name).is_none_or(|peer| peer.chars().count() <= 250));
-    let name = text("name").is_none_or(|name| name.chars().count() <= 64);
-    // The example of its update has an MTU of 1200.
-    let mtu = !creating || object.get("mtu").is_none_or(|mtu| *mtu == 1500);
-    let up = object.get("admin_state_up") != Some(&Value::Bool(false));
-    // Its documents reserve the description for the cloud's own use.
-    let description = text("description").is_none_or(str::is_empty);
-    if psk && name && peer && mtu && up && description {
-        return Ok(());
-    }
-    Err(Refusal::new(400, "VPC.1001", "Invalid VPN parameters."))
 }
 
 /// Peculiarities of texts, each switched on by an option.

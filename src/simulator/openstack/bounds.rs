@@ -1,0 +1,79 @@
+//! Rules of other clouds beyond those of Neutron, for what a request says.
+
+use std::net::Ipv4Addr;
+
+use serde_json::{Map, Value};
+
+use crate::simulator::openstack::kinds::Kind;
+use crate::simulator::openstack::reply::Refusal;
+use crate::simulator::openstack::validate::integer;
+use crate::simulator::openstack::variant::Variant;
+
+/// Refuses what this cloud does not take although Neutron would.
+///
+/// Open Telekom Cloud refuses names beyond 64 characters, lifetimes beyond a week and `admin_state_up: false`; for
+/// connections also keys shorter than 6 or longer than 128 characters or of other characters, peers' addresses and ids
+/// beyond 250, another MTU than 1500 and any description, in its own words. K5 takes a peer's public IPv4 address and no
+/// other.
+pub(crate) fn check(
+    variant: Variant,
+    kind: Kind,
+    creating: bool,
+    object: &Map<String, Value>,
+) -> Result<(), Refusal> {
+    let fine = match (variant, kind) {
+        (Variant::Otc, Kind::Connection) => otc_names(object) && otc_connection(creating, object),
+        (Variant::Otc, _) => otc_names(object),
+        (Variant::K5, Kind::Connection) => return k5_rules(object),
+        (Variant::Neutron | Variant::K5, _) => true,
+    };
+    if fine {
+        return Ok(());
+    }
+    Err(Refusal::new(400, "VPC.1001", "Invalid VPN parameters."))
+}
+
+/// What holds for every kind.
+fn otc_names(object: &Map<String, Value>) -> bool {
+    let name = object.get("name").and_then(Value::as_str);
+    let name = name.is_none_or(|name| name.chars().count() <= 64);
+    let lifetime = object.get("lifetime").and_then(|it| it.get("value"));
+    let lifetime = lifetime
+        .and_then(integer)
+        .is_none_or(|seconds| seconds <= 604_800);
+    let up = object.get("admin_state_up") != Some(&Value::Bool(false));
+    name && lifetime && up
+}
+
+fn otc_connection(creating: bool, object: &Map<String, Value>) -> bool {
+    let text = |name: &str| object.get(name).and_then(Value::as_str);
+    let in_set = |c: char| c.is_ascii_alphanumeric() || "~`!@#$%^()-_+=[]{}|\\,./:;".contains(c);
+    let psk =
+        text("psk").is_none_or(|psk| (6..=128).contains(&psk.len()) && psk.chars().all(in_set));
+    let peer = ["peer_address", "peer_id"]
+        .into_iter()
+        .all(|name| text(name).is_none_or(|peer| peer.chars().count() <= 250));
+    // The example of its update has an MTU of 1200.
+    let mtu = !creating || object.get("mtu").is_none_or(|mtu| *mtu == 1500);
+    // Its documents reserve a connection's description for the cloud's own use.
+    let description = text("description").is_none_or(str::is_empty);
+    psk && peer && mtu && description
+}
+
+fn k5_rules(object: &Map<String, Value>) -> Result<(), Refusal> {
+    let Some(address) = object.get("peer_address").and_then(Value::as_str) else {
+        return Ok(());
+    };
+    // The example in its documents has 172.24.4.226, so that private ranges are no reason to refuse one.
+    let is_host = address.parse::<Ipv4Addr>().is_ok_and(|address| {
+        let nobody = address.is_loopback() || address.is_unspecified() || address.is_broadcast();
+        !(nobody || address.is_link_local() || address.is_multicast())
+    });
+    if is_host {
+        return Ok(());
+    }
+    let message = format!(
+        "Invalid input for peer_address. Reason: '{address}' is not a public IPv4 address."
+    );
+    Err(Refusal::bad_request(message))
+}

@@ -1,4 +1,4 @@
-//! Filters of lists: a small part of AIP-160, read once and asked of every connection.
+//! Filters of lists: a small part of AIP-160, read once and asked of everything that is listed.
 //!
 //! ```text
 //! filter      = restriction { "AND" restriction }
@@ -6,110 +6,50 @@
 //! value       = a word, or text in double quotes in which \" and \\ stand for " and \
 //! ```
 //!
+//! There is one language; which fields it has is data, for each kind of thing that is listed ([`schema`]).
+//!
 //! Clouds compare loosely (MariaDB ignores case and trailing blanks) or ignore filters they do not know, so a
 //! dialect may let its cloud narrow a list, and what comes back is asked here again.
 
-use crate::model::{BackendName, Collection, Connection, ResourceName};
-use std::{fmt, net::IpAddr, str::FromStr};
+pub mod restriction;
+pub mod schema;
+mod tokens;
+
+pub use restriction::{Restriction, Wanted};
+
+use crate::{
+    core::{
+        filter::{
+            schema::{Takes, accepted, fields},
+            tokens::{Token, tokens},
+        },
+        listed::{Listable, Listed},
+    },
+    model::{BackendName, ResourceName},
+};
+use std::{fmt, str::FromStr};
 
 /// The longest filter, in bytes.
 pub const MAX_BYTES: usize = 4_096;
 
-/// What is accepted, for whoever wrote something else.
-pub const ACCEPTED: &str = "accepted are restrictions joined by AND: \
-     `display_name` or `peer.address` with `=` (equals) or `:` (contains, whatever the case), \
-     `admin_enabled` or `managed` with `=` and true or false, \
-     `vpn_service` or `local_endpoint` with `=` and a resource name; \
-     values with other characters than letters, digits and -._/:@+% stand in double quotes";
-
-/// Which connections are wanted: those that meet every restriction.
+/// What of a list is wanted: what meets every restriction.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter(Vec<Restriction>);
 
-/// One thing a connection must meet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Restriction {
-    /// `display_name`
-    DisplayName(Wanted),
-    /// `peer.address`
-    PeerAddress(Wanted),
-    /// `admin_enabled`; a connection of which its cloud does not say meets neither value.
-    AdminEnabled(bool),
-    /// `managed`
-    Managed(bool),
-    /// `vpn_service`
-    VpnService(ResourceName),
-    /// `local_endpoint`
-    LocalEndpoint(ResourceName),
-}
-
-/// What a text must be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Wanted {
-    /// This, to the letter.
-    Equal(String),
-    /// Anything with this in it, upper and lower case being the same.
-    Containing(String),
-}
-
 impl Filter {
-    /// Whether every connection is wanted.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// What must be met, in the order written.
-    pub fn restrictions(&self) -> &[Restriction] {
-        &self.0
-    }
-
-    /// Whether a connection of `backend` is wanted.
-    pub fn accepts(&self, backend: &BackendName, connection: &Connection) -> bool {
-        let is = |name: &ResourceName, id: &Option<String>| {
-            name.backend == *backend && Some(&*name.id) == id.as_deref()
-        };
-        self.0.iter().all(|restriction| match restriction {
-            Restriction::DisplayName(wanted) => wanted.is_met_by(&connection.display_name),
-            Restriction::PeerAddress(wanted) => wanted.is_met_by_address(&connection.peer.address),
-            Restriction::AdminEnabled(wanted) => connection.admin_enabled == Some(*wanted),
-            Restriction::Managed(wanted) => connection.managed == *wanted,
-            Restriction::VpnService(name) => is(name, &connection.vpn_service),
-            Restriction::LocalEndpoint(name) => is(name, &connection.local_endpoint),
-        })
-    }
-}
-
-impl Wanted {
-    fn is_met_by(&self, text: &str) -> bool {
-        match self {
-            Wanted::Equal(wanted) => text == wanted,
-            Wanted::Containing(wanted) => text.to_lowercase().contains(&wanted.to_lowercase()),
-        }
-    }
-
-    /// Two spellings of one address are equal.
-    fn is_met_by_address(&self, text: &str) -> bool {
-        let address = |text: &str| text.parse::<IpAddr>().ok();
-        match self {
-            Wanted::Equal(wanted) if address(wanted).is_some() => address(wanted) == address(text),
-            _ => self.is_met_by(text),
-        }
-    }
-}
-
-impl FromStr for Filter {
-    type Err = String;
-
-    /// Reads a filter; blank text wants everything. The error says what is wrong and what is accepted.
-    fn from_str(text: &str) -> Result<Filter, String> {
+    /// Reads a filter of a list; blank text wants everything.
+    ///
+    /// # Errors
+    /// Says what is wrong and what is accepted of that list.
+    pub fn read(text: &str, of: Listable) -> Result<Filter, String> {
         if text.len() > MAX_BYTES {
             return Err(format!("is longer than {MAX_BYTES} bytes"));
         }
-        let refused = |what: String| format!("{what}; {ACCEPTED}");
+        let refused = |what: String| format!("{what}; {}", accepted(of));
         let mut tokens = tokens(text).map_err(refused)?.into_iter().peekable();
         let mut restrictions = Vec::new();
         while tokens.peek().is_some() {
-            restrictions.push(restriction(&mut tokens).map_err(refused)?);
+            restrictions.push(restriction(&mut tokens, of).map_err(refused)?);
             match tokens.next() {
                 None => break,
                 Some(Token::Word(and)) if and == "AND" && tokens.peek().is_some() => {}
@@ -123,6 +63,30 @@ impl FromStr for Filter {
         }
         Ok(Filter(restrictions))
     }
+
+    /// Whether everything is wanted.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What must be met, in the order written.
+    pub fn restrictions(&self) -> &[Restriction] {
+        &self.0
+    }
+
+    /// Whether something of `backend` is wanted.
+    pub fn accepts(&self, backend: &BackendName, listed: &impl Listed) -> bool {
+        self.0.iter().all(|it| listed.meets(backend, it))
+    }
+}
+
+impl FromStr for Filter {
+    type Err = String;
+
+    /// Reads a filter of connections, as [`Filter::read`].
+    fn from_str(text: &str) -> Result<Filter, String> {
+        Filter::read(text, Listable::Connections)
+    }
 }
 
 /// The filter in its plainest spelling, which reads back as the same.
@@ -132,120 +96,16 @@ impl fmt::Display for Filter {
             if index > 0 {
                 f.write_str(" AND ")?;
             }
-            match restriction {
-                Restriction::DisplayName(wanted) => write!(f, "display_name{wanted}")?,
-                Restriction::PeerAddress(wanted) => write!(f, "peer.address{wanted}")?,
-                Restriction::AdminEnabled(wanted) => write!(f, "admin_enabled={wanted}")?,
-                Restriction::Managed(wanted) => write!(f, "managed={wanted}")?,
-                Restriction::VpnService(name) => {
-                    write!(f, "vpn_service={}", Quoted(&name.to_string()))?;
-                }
-                Restriction::LocalEndpoint(name) => {
-                    write!(f, "local_endpoint={}", Quoted(&name.to_string()))?;
-                }
-            }
+            restriction.fmt(f)?;
         }
         Ok(())
     }
 }
 
-impl fmt::Display for Wanted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Wanted::Equal(text) => write!(f, "={}", Quoted(text)),
-            Wanted::Containing(text) => write!(f, ":{}", Quoted(text)),
-        }
-    }
-}
-
-struct Quoted<'a>(&'a str);
-
-impl fmt::Display for Quoted<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let escaped = self.0.replace('\\', "\\\\").replace('"', "\\\"");
-        write!(f, "\"{escaped}\"")
-    }
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Token {
-    /// Letters, digits and the signs that need no quotes.
-    Word(String),
-    /// What stood in quotes.
-    Text(String),
-    /// `=` or `:` behind a field.
-    Operator(char),
-}
-
-impl fmt::Display for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Token::Word(text) | Token::Text(text) => {
-                // A filter may be long; what is wrong with it is not.
-                let shown: String = text.chars().take(40).collect();
-                write!(f, "`{shown}`")
-            }
-            Token::Operator(operator) => write!(f, "`{operator}`"),
-        }
-    }
-}
-
-/// A word may hold colons (addresses do) unless it stands where a field does.
-fn tokens(text: &str) -> Result<Vec<Token>, String> {
-    let mut tokens: Vec<Token> = Vec::new();
-    let mut rest = text.chars().peekable();
-    while let Some(&next) = rest.peek() {
-        let after_operator = matches!(tokens.last(), Some(Token::Operator(_)));
-        match next {
-            blank if blank.is_whitespace() => {
-                rest.next();
-            }
-            '=' | ':' if !after_operator || next == '=' => {
-                rest.next();
-                tokens.push(Token::Operator(next));
-            }
-            '"' => {
-                rest.next();
-                tokens.push(Token::Text(quoted(&mut rest)?));
-            }
-            _ => {
-                let mut word = String::new();
-                while let Some(&next) = rest.peek()
-                    && is_plain(next, after_operator)
-                {
-                    word.push(next);
-                    rest.next();
-                }
-                if word.is_empty() {
-                    return Err(format!("`{next}` is not understood outside of quotes"));
-                }
-                tokens.push(Token::Word(word));
-            }
-        }
-    }
-    Ok(tokens)
-}
-
-fn is_plain(sign: char, in_value: bool) -> bool {
-    sign.is_alphanumeric() || "-._/@+%".contains(sign) || (in_value && sign == ':')
-}
-
-fn quoted(rest: &mut impl Iterator<Item = char>) -> Result<String, String> {
-    let mut text = String::new();
-    loop {
-        match rest.next() {
-            Some('"') => return Ok(text),
-            Some('\\') => match rest.next() {
-                Some(sign @ ('"' | '\\')) => text.push(sign),
-                _ => return Err("only \\\" and \\\\ are escapes".to_owned()),
-            },
-            Some(sign) => text.push(sign),
-            None => return Err("a quotation is not closed".to_owned()),
-        }
-    }
-}
-
-fn restriction(tokens: &mut impl Iterator<Item = Token>) -> Result<Restriction, String> {
+fn restriction(
+    tokens: &mut impl Iterator<Item = Token>,
+    of: Listable,
+) -> Result<Restriction, String> {
     let field = match tokens.next() {
         Some(Token::Word(field)) => field,
         Some(other) => return Err(format!("{other} stands where a field is expected")),
@@ -274,38 +134,41 @@ fn restriction(tokens: &mut impl Iterator<Item = Token>) -> Result<Restriction, 
             return Err(format!("a value is missing behind {}", Token::Word(field)));
         }
     };
-    let wanted = |value| match operator {
-        ':' => Wanted::Containing(value),
-        _ => Wanted::Equal(value),
+    value_of(field, operator, value, of)
+}
+
+fn value_of(
+    field: String,
+    operator: char,
+    value: String,
+    of: Listable,
+) -> Result<Restriction, String> {
+    let Some(known) = fields(of).iter().find(|known| known.path == field) else {
+        return Err(format!(
+            "there is no field {} to filter by",
+            Token::Word(field)
+        ));
     };
-    match field.as_str() {
-        "display_name" => return Ok(Restriction::DisplayName(wanted(value))),
-        "peer.address" => return Ok(Restriction::PeerAddress(wanted(value))),
-        "admin_enabled" | "managed" | "vpn_service" | "local_endpoint" => {}
-        _ => {
-            return Err(format!(
-                "there is no field {} to filter by",
-                Token::Word(field)
-            ));
+    match (&known.takes, operator) {
+        (Takes::Text(asks), ':') => return Ok(asks(Wanted::Containing(value))),
+        (_, ':') => return Err(format!("`{field}` takes `=` only")),
+        _ => {}
+    }
+    match &known.takes {
+        Takes::Text(asks) => Ok(asks(Wanted::Equal(value))),
+        Takes::Id(asks) => Ok(asks(value)),
+        Takes::Truth(asks) => match value.as_str() {
+            "true" => Ok(asks(true)),
+            "false" => Ok(asks(false)),
+            _ => Err(format!("`{field}` is true or false")),
+        },
+        Takes::Name(collection, asks) => ResourceName::parse(*collection, &value)
+            .map(asks)
+            .map_err(|error| format!("`{field}` {error}")),
+        Takes::Word { names, read } => {
+            read(&value).ok_or_else(|| format!("`{field}` is one of {}", names().join(", ")))
         }
     }
-    if operator != '=' {
-        return Err(format!("`{field}` takes `=` only"));
-    }
-    let truth = || match value.as_str() {
-        "true" => Ok(true),
-        "false" => Ok(false),
-        _ => Err(format!("`{field}` is true or false")),
-    };
-    let name = |collection| {
-        ResourceName::parse(collection, &value).map_err(|error| format!("`{field}` {error}"))
-    };
-    Ok(match field.as_str() {
-        "admin_enabled" => Restriction::AdminEnabled(truth()?),
-        "managed" => Restriction::Managed(truth()?),
-        "vpn_service" => Restriction::VpnService(name(Collection::VpnServices)?),
-        _ => Restriction::LocalEndpoint(name(Collection::LocalEndpoints)?),
-    })
 }
 
 #[cfg(test)]

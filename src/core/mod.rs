@@ -10,6 +10,7 @@ pub mod dialect;
 pub mod error;
 pub mod filter;
 pub mod gateway;
+pub mod listed;
 pub mod listing;
 pub mod margin;
 pub mod order;

@@ -1,7 +1,10 @@
 //! What is read, what it accepts, and what is refused.
 
 use super::*;
-use crate::model::Peer;
+use crate::model::{
+    Attachment, AttachmentKind, Connection, Peer, Resource, ResourceKind, ResourceSpec, Settings,
+    topology::{EndpointGroup, EndpointType, LocalEndpoint, VpnService},
+};
 use proptest::prelude::*;
 
 fn backend() -> BackendName {
@@ -133,11 +136,194 @@ fn everything_else_is_refused_with_what_is_accepted() {
     ] {
         let error = text.parse::<Filter>().expect_err(text);
         assert!(error.contains(why), "{text}: {error}");
-        assert!(error.contains(ACCEPTED), "{text}: {error}");
+        assert!(
+            error.contains(&accepted(Listable::Connections)),
+            "{text}: {error}"
+        );
         assert!(error.len() < 1_000, "{text}: {error}");
     }
     let long = format!("display_name=\"{}\"", "x".repeat(MAX_BYTES));
     assert!(long.parse::<Filter>().unwrap_err().contains("longer than"));
+}
+
+fn resource(settings: Settings) -> Resource {
+    Resource {
+        id: "r-1".into(),
+        spec: ResourceSpec {
+            display_name: "Branch 42".into(),
+            settings,
+            ..ResourceSpec::none(ResourceKind::IkePolicy)
+        },
+        etag: String::new(),
+        managed: true,
+        create_time: None,
+        update_time: None,
+        native_words: Default::default(),
+        details: None,
+        native: Default::default(),
+    }
+}
+
+/// One of each kind, of whose fields some are set.
+fn one_of_each() -> Vec<Resource> {
+    ResourceKind::ALL
+        .into_iter()
+        .map(|kind| match Settings::none(kind) {
+            Settings::VpnService(service) => Settings::VpnService(VpnService {
+                router: "Router 1".into(),
+                admin_enabled: Some(true),
+                ..service
+            }),
+            Settings::LocalEndpoint(endpoint) => Settings::LocalEndpoint(LocalEndpoint {
+                vpn_service: Some("s-1".into()),
+                address: "2001:db8::20".into(),
+                ..endpoint
+            }),
+            Settings::EndpointGroup(group) => Settings::EndpointGroup(EndpointGroup {
+                endpoint_type: Some(EndpointType::Cidr),
+                ..group
+            }),
+            settings => settings,
+        })
+        .map(resource)
+        .collect()
+}
+
+fn attachment() -> Attachment {
+    Attachment {
+        kind: AttachmentKind::Subnet,
+        id: "a-1".into(),
+        display_name: "Branch 42".into(),
+        addresses: Vec::new(),
+        networks: Vec::new(),
+        parent_id: Some("Router 1".into()),
+        unusable: Some("is not attached to any router".into()),
+        native: Default::default(),
+    }
+}
+
+/// What a filter says of the one of this kind: `None` if it is refused.
+fn verdict(text: &str, of: Listable) -> Option<bool> {
+    let filter = Filter::read(text, of).ok()?;
+    Some(match of {
+        Listable::Connections => filter.accepts(&backend(), &connection()),
+        Listable::Attachments => filter.accepts(&backend(), &attachment()),
+        Listable::Resources(kind) => {
+            let all = one_of_each();
+            let one = all.iter().find(|it| it.spec.kind() == kind).unwrap();
+            filter.accepts(&backend(), one)
+        }
+    })
+}
+
+/// Field by field, what each kind of thing says to a filter that it meets and to one that it does not; where a field is not
+/// named, it is refused.
+#[test]
+fn each_kind_has_the_fields_of_its_contract_and_no_others() {
+    let service = Listable::Resources(ResourceKind::VpnService);
+    let endpoint = Listable::Resources(ResourceKind::LocalEndpoint);
+    let group = Listable::Resources(ResourceKind::EndpointGroup);
+    let (connections, attachments) = (Listable::Connections, Listable::Attachments);
+    let but_attachments: Vec<Listable> = Listable::ALL
+        .into_iter()
+        .filter(|of| *of != attachments)
+        .collect();
+    for (met, not_met, has) in [
+        (
+            "display_name:branch",
+            "display_name=branch",
+            Listable::ALL.to_vec(),
+        ),
+        ("managed=true", "managed=false", but_attachments),
+        (
+            "admin_enabled=true",
+            "admin_enabled=false",
+            vec![connections, service],
+        ),
+        (
+            r#"router="Router 1""#,
+            r#"router="router 1""#,
+            vec![service],
+        ),
+        (
+            "vpn_service=backends/a/vpnServices/s-1",
+            "vpn_service=backends/b/vpnServices/s-1",
+            vec![connections, endpoint],
+        ),
+        ("address=2001:DB8::0020", "address:10.", vec![endpoint]),
+        (
+            "peer.address=2001:DB8::0020",
+            "peer.address:10.",
+            vec![connections],
+        ),
+        (
+            "local_endpoint=backends/a/localEndpoints/l-1",
+            "local_endpoint=backends/a/localEndpoints/l-2",
+            vec![connections],
+        ),
+        ("type=TYPE_CIDR", "type=TYPE_SUBNET", vec![group]),
+        (
+            "kind=KIND_SUBNET",
+            "kind=\"KIND_ROUTER\"",
+            vec![attachments],
+        ),
+        ("usable=false", "usable=true", vec![attachments]),
+        (
+            r#"parent_id="Router 1""#,
+            r#"parent_id="""#,
+            vec![attachments],
+        ),
+    ] {
+        for of in Listable::ALL {
+            let has = has.contains(&of);
+            assert_eq!(verdict(met, of), has.then_some(true), "{met} of {of:?}");
+            assert_eq!(
+                verdict(not_met, of),
+                has.then_some(false),
+                "{not_met} of {of:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_is_refused_of_a_kind_says_what_that_kind_accepts() {
+    for (of, text, why) in [
+        (
+            Listable::Resources(ResourceKind::DpdPolicy),
+            "router=x",
+            "there is no field `router` to filter by; accepted are restrictions joined by AND: `display_name` with `=` \
+             (equals) or `:` (contains, whatever the case), `managed` with `=` and true or false; values with",
+        ),
+        (
+            Listable::Resources(ResourceKind::VpnService),
+            "router:x",
+            "`router` takes `=` only; accepted are restrictions joined by AND: `display_name` with `=` (equals) or `:` \
+             (contains, whatever the case), `managed` or `admin_enabled` with `=` and true or false, `router` with `=` \
+             and an id;",
+        ),
+        (
+            Listable::Resources(ResourceKind::EndpointGroup),
+            "type=CIDR",
+            "`type` is one of TYPE_SUBNET, TYPE_CIDR, TYPE_NETWORK, TYPE_ROUTER, TYPE_VLAN; accepted",
+        ),
+        (
+            Listable::Attachments,
+            "kind=KIND_UNSPECIFIED",
+            "`kind` with `=` and KIND_ROUTER or KIND_SUBNET or KIND_GATEWAY",
+        ),
+        (
+            Listable::Connections,
+            "colour=red",
+            "`display_name` or `peer.address` with `=` (equals) or `:` (contains, whatever the case), \
+             `admin_enabled` or `managed` with `=` and true or false, `vpn_service` or `local_endpoint` with `=` and a \
+             resource name; values",
+        ),
+    ] {
+        let error = Filter::read(text, of).unwrap_err();
+        assert!(error.contains(why), "{text}: {error}");
+        assert!(error.contains(&accepted(of)), "{text}: {error}");
+    }
 }
 
 fn wanted() -> impl Strategy<Value = Wanted> {
@@ -148,28 +334,43 @@ fn wanted() -> impl Strategy<Value = Wanted> {
     ]
 }
 
-fn restriction_of_any_kind() -> impl Strategy<Value = Restriction> {
-    let name = |collection: &'static str, kind| {
-        "[a-z0-9 \"\\\\-]{1,8}".prop_map(move |id| {
-            let text = format!("backends/a/{collection}/{id}");
-            ResourceName::parse(kind, &text).unwrap()
-        })
-    };
-    prop_oneof![
-        wanted().prop_map(Restriction::DisplayName),
-        wanted().prop_map(Restriction::PeerAddress),
-        any::<bool>().prop_map(Restriction::AdminEnabled),
-        any::<bool>().prop_map(Restriction::Managed),
-        name("vpnServices", Collection::VpnServices).prop_map(Restriction::VpnService),
-        name("localEndpoints", Collection::LocalEndpoints).prop_map(Restriction::LocalEndpoint),
-    ]
+/// A restriction of each field that a kind of thing has.
+fn restriction_of(of: Listable) -> impl Strategy<Value = Restriction> {
+    let each = fields(of).iter().map(|field| match field.takes {
+        Takes::Text(asks) => wanted().prop_map(asks).boxed(),
+        Takes::Truth(asks) => any::<bool>().prop_map(asks).boxed(),
+        Takes::Id(asks) => "[ -~äß]{0,12}".prop_map(asks).boxed(),
+        Takes::Name(collection, asks) => "[a-z0-9 \"\\\\-]{1,8}"
+            .prop_map(move |id| {
+                let text = format!("backends/a/{}/{id}", collection.segment());
+                asks(ResourceName::parse(collection, &text).unwrap())
+            })
+            .boxed(),
+        Takes::Word { names, read } => prop::sample::select(names())
+            .prop_map(move |name| read(name).unwrap())
+            .boxed(),
+    });
+    prop::strategy::Union::new(each)
+}
+
+/// Something to list, with restrictions on it.
+fn listed(size: std::ops::Range<usize>) -> impl Strategy<Value = (Listable, Vec<Restriction>)> {
+    prop::sample::select(Listable::ALL.to_vec()).prop_flat_map(move |of| {
+        (
+            Just(of),
+            prop::collection::vec(restriction_of(of), size.clone()),
+        )
+    })
 }
 
 proptest! {
     /// Whatever a caller sends is read or refused, and never a panic.
     #[test]
-    fn any_text_is_read_or_refused(text in "\\PC{0,60}") {
-        let _ = text.parse::<Filter>();
+    fn any_text_is_read_or_refused(
+        text in "\\PC{0,60}",
+        of in prop::sample::select(Listable::ALL.to_vec()),
+    ) {
+        let _ = Filter::read(&text, of);
     }
 
     /// The same of what looks like a filter.
@@ -182,15 +383,15 @@ proptest! {
 
     /// What a filter prints reads back as the same filter.
     #[test]
-    fn a_filter_reads_back(restrictions in prop::collection::vec(restriction_of_any_kind(), 0..5)) {
+    fn a_filter_reads_back((of, restrictions) in listed(0..5)) {
         let filter = Filter(restrictions);
-        prop_assert_eq!(filter.to_string().parse::<Filter>(), Ok(filter));
+        prop_assert_eq!(Filter::read(&filter.to_string(), of), Ok(filter));
     }
 
     /// One more restriction never lets more through.
     #[test]
     fn restrictions_only_take_away(
-        restrictions in prop::collection::vec(restriction_of_any_kind(), 1..4),
+        restrictions in prop::collection::vec(restriction_of(Listable::Connections), 1..4),
     ) {
         let whole = Filter(restrictions.clone());
         let less = Filter(restrictions[1..].to_vec());

@@ -249,7 +249,10 @@ impl Dialect for Counted {
 
     async fn list(&self, _: &PageRequest, call: &Call) -> Result<Page<Connection>> {
         self.request(call, false).await?;
-        Ok(Page { items: Vec::new(), next: None })
+        Ok(Page {
+            items: Vec::new(),
+            next: None,
+        })
     }
 
     async fn create(&self, _: &ConnectionSpec, _: &Mark, _: &Call) -> Result<Written> {

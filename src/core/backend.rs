@@ -7,7 +7,7 @@ use crate::{
         error::{Error, ErrorKind, ErrorReason, Result},
         settings::BackendSettings,
     },
-    model::{BackendName, Connection},
+    model::{Attachment, BackendName, Connection, Resource, ResourceKind},
 };
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -209,6 +209,42 @@ impl Backend {
     /// As [`Dialect::list`], or if the list does not go on.
     pub async fn list(&self, request: &PageRequest, call: &Call) -> Result<Page<Connection>> {
         let page = self.dialect.list(request, call).await;
+        self.record_page(page, request, call)
+    }
+
+    /// Reads one page of resources of a kind that its capabilities name.
+    ///
+    /// # Errors
+    /// As [`Resources::list`](crate::core::dialect::Resources::list), or if the list does not go on.
+    pub async fn list_resources(
+        &self,
+        kind: ResourceKind,
+        request: &PageRequest,
+        call: &Call,
+    ) -> Result<Page<Resource>> {
+        let page = self.dialect.resources().list(kind, request, call).await;
+        self.record_page(page, request, call)
+    }
+
+    /// Reads one page of what a VPN can be attached to.
+    ///
+    /// # Errors
+    /// As [`Resources::attachments`](crate::core::dialect::Resources::attachments), or if the list does not go on.
+    pub async fn list_attachments(
+        &self,
+        request: &PageRequest,
+        call: &Call,
+    ) -> Result<Page<Attachment>> {
+        let page = self.dialect.resources().attachments(request, call).await;
+        self.record_page(page, request, call)
+    }
+
+    fn record_page<T>(
+        &self,
+        page: Result<Page<T>>,
+        request: &PageRequest,
+        call: &Call,
+    ) -> Result<Page<T>> {
         let page = page.and_then(|page| {
             let goes_on = page.next.is_none() || page.next > request.after;
             goes_on.then_some(page).ok_or_else(|| {
@@ -219,9 +255,13 @@ impl Backend {
                 )
             })
         });
-        match call.priority {
-            Priority::Caller(_) => self.record_caller_result(page),
-            Priority::Login | Priority::Outcome | Priority::Asked | Priority::Stable => {
+        match (page, call.priority) {
+            // Nothing was asked, so nothing is known of how it is doing.
+            (Err(error), _) if error.reason == ErrorReason::KindAbsent => {
+                Err(error.on(self.name()))
+            }
+            (page, Priority::Caller(_)) => self.record_caller_result(page),
+            (page, Priority::Login | Priority::Outcome | Priority::Asked | Priority::Stable) => {
                 self.record_result(page)
             }
         }

@@ -1,6 +1,6 @@
 //! The order of a list: `order_by` as AIP-132 writes it, and where in that order a page ends.
 
-use crate::model::{BackendName, Connection};
+use crate::{core::listed::Listed, model::BackendName};
 use std::{cmp::Ordering, fmt, str::FromStr};
 
 /// What is accepted, for whoever wrote something else.
@@ -23,24 +23,24 @@ enum Direction {
     Descending,
 }
 
-/// Where a connection stands in any order.
+/// Where something stands in any order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SortPosition<'a> {
     /// `display_name`
     pub display_name: &'a str,
     /// The backend, without `backends/`.
     pub backend: &'a str,
-    /// The connection's id.
+    /// The id.
     pub id: &'a str,
 }
 
 impl<'a> SortPosition<'a> {
-    /// The place of a connection of `backend`.
-    pub fn of(backend: &'a BackendName, connection: &'a Connection) -> SortPosition<'a> {
+    /// The place of something of `backend`.
+    pub fn of(backend: &'a BackendName, listed: &'a impl Listed) -> SortPosition<'a> {
         SortPosition {
-            display_name: &connection.display_name,
+            display_name: listed.display_name(),
             backend: backend.as_str(),
-            id: &connection.id,
+            id: listed.id(),
         }
     }
 }
@@ -54,7 +54,7 @@ impl Order {
         )
     }
 
-    /// Which of two comes first. Equal only if they are the same connection.
+    /// Which of two comes first. Equal only if they are the same.
     pub fn compare(&self, one: SortPosition<'_>, other: SortPosition<'_>) -> Ordering {
         let by_name = || (one.backend, one.id).cmp(&(other.backend, other.id));
         let keys = self.0.iter().map(|(key, direction)| {

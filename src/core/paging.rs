@@ -6,6 +6,7 @@
 use crate::core::{
     error::{Error, ErrorReason, Result, Violation},
     filter::Filter,
+    listed::Listable,
     order::{Order, SortPosition},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -74,12 +75,16 @@ impl PageToken {
 
 /// What stands for a filter and an order in a token: short, and the same for other spellings of the same.
 /// Empty if there is neither.
-pub fn fingerprint(filter: &Filter, order: &Order) -> String {
+pub fn fingerprint(of: Listable, filter: &Filter, order: &Order) -> String {
     let (filter, order) = (filter.to_string(), order.to_string());
-    if filter.is_empty() && order.is_empty() {
+    if of == Listable::Connections && filter.is_empty() && order.is_empty() {
         return String::new();
     }
     let mut hash = Sha256::new();
+    if of != Listable::Connections {
+        hash.update(of.segment());
+        hash.update("\n");
+    }
     hash.update(order);
     // In no order there is a line break, so nothing can move from one into the other.
     hash.update("\n");
@@ -92,7 +97,11 @@ mod tests {
     use super::*;
 
     fn query(filter: &str, order: &str) -> String {
-        fingerprint(&filter.parse().unwrap(), &order.parse().unwrap())
+        fingerprint(
+            Listable::Connections,
+            &filter.parse().unwrap(),
+            &order.parse().unwrap(),
+        )
     }
 
     #[test]

@@ -4,6 +4,7 @@ use crate::{
     core::{
         error::{Error, ErrorKind, ErrorReason, Result, Violation},
         gateway::{Gateway, scope},
+        listed::Listable,
         listing::late,
         margin,
         watch::{
@@ -227,7 +228,7 @@ impl Gateway {
             let end = asked + poller.backend().settings().timeout;
             let listed =
                 timeout_at(until.unwrap_or(end).min(end), poller.inventory().list(end)).await;
-            listed.unwrap_or_else(|_| Err(late()))
+            listed.unwrap_or_else(|_| Err(late(Listable::Connections)))
         });
         let mut unreachable = Vec::new();
         for (poller, listed) in pollers.iter().zip(join_all(lists).await) {

@@ -7,7 +7,7 @@ use crate::core::filter::Filter;
 pub struct PageRequest {
     /// At most this many, at least 1.
     pub size: u32,
-    /// Only connections whose id comes after this one, compared as text; `None`: from the first.
+    /// Only what has an id that comes after this one, compared as text; `None`: from the first.
     pub after: Option<String>,
     /// What will be kept of the answer.
     pub filter: Filter,

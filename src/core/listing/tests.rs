@@ -3,15 +3,26 @@
 use super::*;
 use crate::{
     core::{
-        dialect::{Call, Capabilities, Dialect, Mark, Target, Usage, Written},
-        error::Violation,
+        backend::Serving,
+        dialect::{
+            self, Call, Capabilities, Dialect, Mark, NoResources, Page, PageRequest,
+            ResourceCapabilities, Target, Usage, Written, WrittenResource,
+        },
+        error::{Error, ErrorKind, ErrorReason, Violation},
+        filter::Restriction,
+        listed::{Listable, Listed},
+        order::{Order, SortPosition},
         settings::BackendSettings,
     },
-    model::{Assurance, ConnectionChange, ConnectionSpec, RealizationState, Sighting},
+    model::{
+        Assurance, AttachmentKind, BackendName, ConnectionChange, ConnectionSpec, RealizationState,
+        ResourceChange, ResourceSpec, Sighting, TunnelStatistics,
+    },
 };
 use async_trait::async_trait;
 use proptest::prelude::*;
 use std::{
+    cmp::Ordering,
     collections::{BTreeMap, BTreeSet},
     sync::{
         Mutex, MutexGuard,
@@ -21,7 +32,18 @@ use std::{
 };
 use tokio::time::sleep_until;
 
-/// A dialect that only lists, in pages as small as it is told, and looks.
+/// Every kind of resource there is.
+const KINDS: &[ResourceCapabilities] = &[
+    ResourceCapabilities::nothing(ResourceKind::IkePolicy),
+    ResourceCapabilities::nothing(ResourceKind::IpsecPolicy),
+    ResourceCapabilities::nothing(ResourceKind::DpdPolicy),
+    ResourceCapabilities::nothing(ResourceKind::VpnService),
+    ResourceCapabilities::nothing(ResourceKind::LocalEndpoint),
+    ResourceCapabilities::nothing(ResourceKind::EndpointGroup),
+];
+
+/// A dialect that only lists, in pages as small as it is told, and looks. Whatever it is asked to list, its rows are
+/// what there is.
 #[derive(Debug)]
 pub(in crate::core) struct Rows {
     capabilities: Capabilities,
@@ -35,6 +57,11 @@ pub(in crate::core) struct Rows {
 
 impl Rows {
     pub(in crate::core) fn new(most: usize) -> Arc<Rows> {
+        Rows::with(most, KINDS)
+    }
+
+    /// One that has these kinds of resource; without any, no attachments either.
+    fn with(most: usize, kinds: &'static [ResourceCapabilities]) -> Arc<Rows> {
         Arc::new(Rows {
             capabilities: Capabilities {
                 dialect: "rows",
@@ -53,7 +80,7 @@ impl Rows {
                 nodes: false,
                 write_tracking: false,
                 look_batch: 1,
-                resources: &[],
+                resources: kinds,
                 tunnel_statistics: false,
                 availability_zones: false,
             },
@@ -79,6 +106,29 @@ impl Rows {
             true => Err(down()),
             false => Ok(()),
         }
+    }
+
+    async fn page<T>(
+        &self,
+        page: &PageRequest,
+        call: &Call,
+        shown: impl Fn(&Connection) -> T + Send,
+    ) -> Result<Page<T>> {
+        self.lists.fetch_add(1, atomic::Ordering::SeqCst);
+        self.answers(call).await?;
+        let rows = self.rows();
+        let left = rows
+            .values()
+            .filter(|row| page.after.as_ref().is_none_or(|after| row.id > *after));
+        let mut items: Vec<&Connection> = left.collect();
+        let size = self.most.min(page.size as usize);
+        let is_more = items.len() > size;
+        items.truncate(size);
+        let next = items.last().map(|row| row.id.clone());
+        Ok(Page {
+            items: items.into_iter().map(shown).collect(),
+            next: next.filter(|_| is_more),
+        })
     }
 
     fn rows(&self) -> MutexGuard<'_, BTreeMap<String, Connection>> {
@@ -109,6 +159,13 @@ impl Dialect for Rows {
         vec![]
     }
 
+    fn resources(&self) -> &dyn dialect::Resources {
+        match self.capabilities.resources {
+            [] => &NoResources,
+            _ => self,
+        }
+    }
+
     fn usage(&self) -> Usage {
         Usage::default()
     }
@@ -122,21 +179,7 @@ impl Dialect for Rows {
     }
 
     async fn list(&self, page: &PageRequest, call: &Call) -> Result<Page<Connection>> {
-        self.lists.fetch_add(1, atomic::Ordering::SeqCst);
-        self.answers(call).await?;
-        let rows = self.rows();
-        let left = rows
-            .values()
-            .filter(|row| page.after.as_ref().is_none_or(|after| row.id > *after));
-        let mut connections: Vec<Connection> = left.cloned().collect();
-        let size = self.most.min(page.size as usize);
-        let is_more = connections.len() > size;
-        connections.truncate(size);
-        let next = connections.last().map(|row| row.id.clone());
-        Ok(Page {
-            items: connections,
-            next: next.filter(|_| is_more),
-        })
+        self.page(page, call, Connection::clone).await
     }
 
     async fn create(&self, _: &ConnectionSpec, _: &Mark, _: &Call) -> Result<Written> {
@@ -168,6 +211,80 @@ impl Dialect for Rows {
     }
 }
 
+#[async_trait]
+impl dialect::Resources for Rows {
+    fn refuse_create(&self, _: &ResourceSpec) -> Vec<Violation> {
+        vec![]
+    }
+
+    fn refuse_update(&self, _: &ResourceChange) -> Vec<Violation> {
+        vec![]
+    }
+
+    async fn get(&self, _: ResourceKind, _: &str, _: &Call) -> Result<Resource> {
+        Err(down())
+    }
+
+    async fn list(
+        &self,
+        kind: ResourceKind,
+        page: &PageRequest,
+        call: &Call,
+    ) -> Result<Page<Resource>> {
+        let shown = |row: &Connection| Resource {
+            id: row.id.clone(),
+            spec: ResourceSpec {
+                display_name: row.display_name.clone(),
+                ..ResourceSpec::none(kind)
+            },
+            etag: String::new(),
+            managed: false,
+            create_time: None,
+            update_time: None,
+            native_words: Default::default(),
+            details: None,
+            native: Default::default(),
+        };
+        self.page(page, call, shown).await
+    }
+
+    async fn create(&self, _: &ResourceSpec, _: &Mark, _: &Call) -> Result<WrittenResource> {
+        Err(down())
+    }
+
+    async fn update(&self, _: &str, _: &ResourceChange, _: &Call) -> Result<WrittenResource> {
+        Err(down())
+    }
+
+    async fn delete(
+        &self,
+        _: ResourceKind,
+        _: &str,
+        _: Option<&str>,
+        _: &Call,
+    ) -> Result<WrittenResource> {
+        Err(down())
+    }
+
+    async fn attachments(&self, page: &PageRequest, call: &Call) -> Result<Page<Attachment>> {
+        let shown = |row: &Connection| Attachment {
+            kind: AttachmentKind::Router,
+            id: row.id.clone(),
+            display_name: row.display_name.clone(),
+            addresses: Vec::new(),
+            networks: Vec::new(),
+            parent_id: None,
+            unusable: None,
+            native: Default::default(),
+        };
+        self.page(page, call, shown).await
+    }
+
+    async fn statistics(&self, _: &str, _: &Call) -> Result<TunnelStatistics> {
+        Err(down())
+    }
+}
+
 fn down() -> Error {
     Error::new(
         ErrorKind::Unavailable,
@@ -195,15 +312,70 @@ fn query(parent: &str, size: u32, filter: &str, order: &str, page_token: &str) -
     }
 }
 
-async fn page(gateway: &Gateway, query: Query) -> Result<Listing<Connection>> {
-    gateway
-        .list(&query, Instant::now() + Duration::from_secs(10))
-        .await
+/// What is listed, of which there are three ways to ask a dialect.
+const EACH: [Listable; 3] = [
+    Listable::Connections,
+    Listable::Resources(ResourceKind::IpsecPolicy),
+    Listable::Attachments,
+];
+
+/// What all that is listed has.
+#[derive(Debug)]
+struct Row {
+    id: String,
+    display_name: String,
 }
 
-fn ids(listing: &Listing<Connection>) -> Vec<String> {
+impl Listed for Row {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn display_name(&self) -> &str {
+        &self.display_name
+    }
+
+    fn meets(&self, _: &BackendName, _: &Restriction) -> bool {
+        true
+    }
+}
+
+fn rows<T: Listed>(listing: Listing<T>) -> Listing<Row> {
+    let items = listing.items.into_iter().map(|(backend, item)| {
+        let (id, display_name) = (item.id().to_owned(), item.display_name().to_owned());
+        (backend, Row { id, display_name })
+    });
+    Listing {
+        items: items.collect(),
+        next: listing.next,
+        unreachable: listing.unreachable,
+    }
+}
+
+async fn page_by(
+    gateway: &Gateway,
+    of: Listable,
+    query: &Query,
+    deadline: Instant,
+) -> Result<Listing<Row>> {
+    match of {
+        Listable::Connections => gateway.list(query, deadline).await.map(rows),
+        Listable::Resources(kind) => gateway
+            .list_resources(kind, query, deadline)
+            .await
+            .map(rows),
+        Listable::Attachments => gateway.list_attachments(query, deadline).await.map(rows),
+    }
+}
+
+async fn page(gateway: &Gateway, of: Listable, query: Query) -> Result<Listing<Row>> {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    page_by(gateway, of, &query, deadline).await
+}
+
+fn ids(listing: &Listing<Row>) -> Vec<String> {
     let each = listing.items.iter();
-    each.map(|(backend, connection)| format!("{}/{}", backend.as_str(), connection.id))
+    each.map(|(backend, row)| format!("{}/{}", backend.as_str(), row.id))
         .collect()
 }
 
@@ -228,6 +400,7 @@ proptest! {
     /// Whatever comes and goes between pages, what stays is listed once and in order.
     #[test]
     fn what_stays_is_listed_once_and_in_order(
+        of in prop::sample::select(Listable::ALL.to_vec()),
         start in prop::collection::btree_set(0..40_usize, 0..30),
         between in prop::collection::vec(events(), 40),
         size in 1..9_u32,
@@ -250,7 +423,7 @@ proptest! {
             let mut stayed: BTreeSet<usize> = start.clone().into_iter().filter(wanted).collect();
             let (mut found, mut token) = (Vec::new(), String::new());
             for happened in between.iter().chain(std::iter::repeat(&Vec::new())) {
-                let listing = page(&gateway, query("backends/-", size, filter, order, &token)).await.unwrap();
+                let listing = page(&gateway, of, query("backends/-", size, filter, order, &token)).await.unwrap();
                 assert!(listing.items.len() <= size as usize);
                 found.extend(listing.items);
                 token = listing.next;
@@ -283,7 +456,10 @@ proptest! {
 
 #[tokio::test]
 async fn a_backend_that_goes_down_midway_is_named_and_the_rest_is_answered() {
-    for order in ["", "display_name"] {
+    for (of, order) in EACH
+        .into_iter()
+        .flat_map(|of| [(of, ""), (of, "display_name")])
+    {
         let (a, b, c) = (Rows::new(100), Rows::new(100), Rows::new(100));
         for (rows, first) in [(&a, 'a'), (&b, 'b'), (&c, 'c')] {
             for number in 0..3 {
@@ -291,13 +467,13 @@ async fn a_backend_that_goes_down_midway_is_named_and_the_rest_is_answered() {
             }
         }
         let gateway = gateway(&[("a", &a), ("b", &b), ("c", &c)]);
-        let first = page(&gateway, query("backends/-", 4, "", order, ""))
+        let first = page(&gateway, of, query("backends/-", 4, "", order, ""))
             .await
             .unwrap();
         assert_eq!(ids(&first), ["a/0", "a/1", "a/2", "b/0"]);
         assert_eq!(first.unreachable, []);
         *b.is_down.lock().unwrap() = true;
-        let second = page(&gateway, query("backends/-", 4, "", order, &first.next))
+        let second = page(&gateway, of, query("backends/-", 4, "", order, &first.next))
             .await
             .unwrap();
         assert_eq!(ids(&second), ["c/0", "c/1", "c/2"], "{order}");
@@ -305,33 +481,34 @@ async fn a_backend_that_goes_down_midway_is_named_and_the_rest_is_answered() {
         assert_eq!(second.next, "");
 
         // Of one backend alone it is an error; the same token goes on where it was once it is back.
-        let first = page(&gateway, query("backends/c", 2, "", order, ""))
+        let first = page(&gateway, of, query("backends/c", 2, "", order, ""))
             .await
             .unwrap();
         *c.is_down.lock().unwrap() = true;
         let again = || query("backends/c", 2, "", order, &first.next);
         assert_eq!(
-            page(&gateway, again()).await.unwrap_err().kind,
+            page(&gateway, of, again()).await.unwrap_err().kind,
             ErrorKind::Unavailable
         );
         *c.is_down.lock().unwrap() = false;
-        assert_eq!(ids(&page(&gateway, again()).await.unwrap()), ["c/2"]);
+        assert_eq!(ids(&page(&gateway, of, again()).await.unwrap()), ["c/2"]);
     }
 }
 
 #[tokio::test]
 async fn a_token_goes_on_though_its_backend_is_configured_no_more() {
+    let of = Listable::Attachments;
     let (a, b, c) = (Rows::new(100), Rows::new(100), Rows::new(100));
     for rows in [&a, &b, &c] {
         rows.put("1", "x");
         rows.put("2", "x");
     }
     let before = gateway(&[("a", &a), ("b", &b), ("c", &c)]);
-    let first = page(&before, query("backends/-", 3, "", "", ""))
+    let first = page(&before, of, query("backends/-", 3, "", "", ""))
         .await
         .unwrap();
     let after = gateway(&[("a", &a), ("c", &c)]);
-    let second = page(&after, query("backends/-", 3, "", "", &first.next))
+    let second = page(&after, of, query("backends/-", 3, "", "", &first.next))
         .await
         .unwrap();
     assert_eq!(ids(&second), ["c/1", "c/2"]);
@@ -345,19 +522,27 @@ async fn more_than_the_limit_is_not_sorted_and_says_so() {
     }
     let gateway = gateway(&[("a", &rows)]);
     let sorted = || query("backends/a", 2, "", "display_name desc", "");
-    assert_eq!(
-        ids(&page(&gateway, sorted()).await.unwrap()),
-        ["a/000000", "a/000001"]
-    );
+    for of in EACH {
+        assert_eq!(
+            ids(&page(&gateway, of, sorted()).await.unwrap()),
+            ["a/000000", "a/000001"]
+        );
+    }
     rows.put("one more", "x");
-    let error = page(&gateway, sorted()).await.unwrap_err();
-    assert_eq!(
-        (error.kind, error.reason),
-        (ErrorKind::QuotaExceeded, ErrorReason::LimitExceeded)
-    );
-    assert!(error.to_string().contains("20000"), "{error}");
-    let plain = page(&gateway, query("backends/a", 2, "", "", "")).await;
-    assert_eq!(plain.unwrap().items.len(), 2);
+    for (of, said) in EACH.into_iter().zip([
+        "there are more than 20000 connections;",
+        "there are more than 20000 IPsec policies;",
+        "there are more than 20000 attachments;",
+    ]) {
+        let error = page(&gateway, of, sorted()).await.unwrap_err();
+        assert_eq!(
+            (error.kind, error.reason),
+            (ErrorKind::QuotaExceeded, ErrorReason::LimitExceeded)
+        );
+        assert!(error.to_string().contains(said), "{error}");
+        let plain = page(&gateway, of, query("backends/a", 2, "", "", "")).await;
+        assert_eq!(plain.unwrap().items.len(), 2);
+    }
 }
 
 /// Three backends with two connections each.
@@ -374,7 +559,10 @@ fn three() -> ([Arc<Rows>; 3], Arc<Gateway>) {
 #[tokio::test(start_paused = true)]
 async fn a_backend_that_hangs_is_named_and_the_rest_is_answered_in_time() {
     const LONG: Duration = Duration::from_secs(3600);
-    for order in ["", "display_name"] {
+    for (of, order) in EACH
+        .into_iter()
+        .flat_map(|of| [(of, ""), (of, "display_name")])
+    {
         for (hang, expected, unreachable) in [
             (vec![0], vec!["b/1", "b/2", "c/1", "c/2"], vec!["a"]),
             (vec![1], vec!["a/1", "a/2", "c/1", "c/2"], vec!["b"]),
@@ -394,10 +582,8 @@ async fn a_backend_that_hangs_is_named_and_the_rest_is_answered_in_time() {
                     *rows.takes.lock().unwrap() = time / 2;
                 }
                 let asked = Instant::now();
-                let listed = gateway
-                    .list(&query("backends/-", 9, "", order, ""), asked + time)
-                    .await
-                    .unwrap();
+                let wanted = query("backends/-", 9, "", order, "");
+                let listed = page_by(&gateway, of, &wanted, asked + time).await.unwrap();
                 let left = time - asked.elapsed();
                 let enough = (time / 20).min(Duration::from_millis(500));
                 assert!(left >= enough, "{order} {hang:?} {time:?}: {left:?} left");
@@ -416,14 +602,15 @@ async fn a_page_asks_no_backend_that_it_does_not_need_unless_one_is_slow() {
         all.each_ref()
             .map(|rows| rows.lists.swap(0, atomic::Ordering::SeqCst))
     };
+    let of = Listable::Resources(ResourceKind::LocalEndpoint);
     let (all, gateway) = three();
     let first = || query("backends/-", 2, "", "", "");
-    page(&gateway, first()).await.unwrap();
+    page(&gateway, of, first()).await.unwrap();
     assert_eq!(asked(&all), [1, 0, 0]);
     *all[0].takes.lock().unwrap() = Duration::from_secs(5);
     *all[1].takes.lock().unwrap() = Duration::from_secs(3600);
     let began = Instant::now();
-    let listed = page(&gateway, first()).await.unwrap();
+    let listed = page(&gateway, of, first()).await.unwrap();
     assert_eq!(
         (ids(&listed), asked(&all)),
         (vec!["a/1".to_owned(), "a/2".to_owned()], [1, 1, 1])
@@ -434,9 +621,109 @@ async fn a_page_asks_no_backend_that_it_does_not_need_unless_one_is_slow() {
         "for nobody beyond the page"
     );
     assert_eq!(listed.unreachable, []);
-    let second = page(&gateway, query("backends/-", 9, "", "", &listed.next))
+    let second = page(&gateway, of, query("backends/-", 9, "", "", &listed.next))
         .await
         .unwrap();
     assert_eq!(ids(&second), ["c/1", "c/2"]);
     assert_eq!(second.unreachable, ["b".parse().unwrap()]);
+}
+
+#[tokio::test]
+async fn a_backend_without_the_kind_is_left_out_of_a_list_over_all_and_refused_alone() {
+    const POLICIES: &[ResourceCapabilities] =
+        &[ResourceCapabilities::nothing(ResourceKind::IkePolicy)];
+    let all = [
+        Rows::with(9, KINDS),
+        Rows::with(9, &[]),
+        Rows::with(9, POLICIES),
+    ];
+    for rows in &all {
+        rows.put("1", "x");
+    }
+    let gateway = gateway(&[("a", &all[0]), ("b", &all[1]), ("c", &all[2])]);
+    let ike_policies = Listable::Resources(ResourceKind::IkePolicy);
+    let dpd_policies = Listable::Resources(ResourceKind::DpdPolicy);
+    for (of, expected) in [
+        (Listable::Connections, vec!["a/1", "b/1", "c/1"]),
+        (ike_policies, vec!["a/1", "c/1"]),
+        (dpd_policies, vec!["a/1"]),
+        (Listable::Attachments, vec!["a/1", "c/1"]),
+    ] {
+        for order in ["", "name desc"] {
+            let listed = page(&gateway, of, query("backends/-", 9, "", order, "")).await;
+            let listed = listed.unwrap();
+            let mut found = ids(&listed);
+            found.sort();
+            assert_eq!((found, listed.unreachable), (strings(&expected), vec![]));
+        }
+    }
+    for (of, backend, said) in [
+        (ike_policies, "b", "no resources of the kind IKE policy"),
+        (dpd_policies, "c", "no resources of the kind DPD policy"),
+        (Listable::Attachments, "b", "listing attachments: "),
+    ] {
+        let parent = format!("backends/{backend}");
+        let error = page(&gateway, of, query(&parent, 9, "", "", "")).await;
+        let error = error.unwrap_err();
+        let kind = (error.kind, error.reason);
+        assert_eq!(kind, (ErrorKind::Unimplemented, ErrorReason::KindAbsent));
+        assert!(error.to_string().contains(said), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_backend_that_has_nothing_of_the_kind_is_not_said_to_answer() {
+    for (kinds, serving) in [(&[][..], Serving::NotAsked), (KINDS, Serving::Yes)] {
+        let settings = BackendSettings::new("a".parse().unwrap());
+        let backend = Backend::new(settings, Rows::with(9, kinds));
+        let call = Call::unary(Duration::from_secs(1));
+        let listed = backend
+            .list_attachments(&PageRequest::default(), &call)
+            .await;
+        assert_eq!(listed.is_ok(), serving == Serving::Yes);
+        assert_eq!(backend.health().serving, serving);
+    }
+}
+
+#[tokio::test]
+async fn errors_are_worded_for_what_was_listed() {
+    let rows = Rows::new(9);
+    *rows.is_down.lock().unwrap() = true;
+    let gateway = gateway(&[("a", &rows)]);
+    for (of, said) in EACH.into_iter().zip([
+        "listing connections: cannot connect",
+        "listing IPsec policies: cannot connect",
+        "listing attachments: cannot connect",
+    ]) {
+        let error = page(&gateway, of, query("backends/a", 9, "", "", "")).await;
+        assert_eq!(error.unwrap_err().to_string(), said);
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_for_one_kind_of_thing() {
+    let rows = Rows::new(9);
+    for id in ["1", "2", "3"] {
+        rows.put(id, "x");
+    }
+    let gateway = gateway(&[("a", &rows)]);
+    for of in Listable::ALL {
+        let first = page(&gateway, of, query("backends/a", 2, "", "", ""))
+            .await
+            .unwrap();
+        for other in Listable::ALL {
+            let next = query("backends/a", 2, "", "", &first.next);
+            match page(&gateway, other, next).await {
+                Ok(second) => assert_eq!((other, ids(&second)), (of, strings(&["a/3"]))),
+                Err(error) => {
+                    assert_eq!(error.reason, ErrorReason::WrongToken);
+                    assert_ne!(other, of);
+                }
+            }
+        }
+    }
+}
+
+fn strings(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
 }

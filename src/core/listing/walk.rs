@@ -1,0 +1,353 @@
+//! The making of one page: which backends are asked for it, when, and for how much.
+
+use crate::{
+    core::{
+        backend::Backend,
+        dialect::{Page, PageRequest},
+        error::{Error, ErrorKind, ErrorReason, Result},
+        gateway::caller,
+        listed::{Listable, Listed},
+        listing::{
+            query::{Listing, Query},
+            source::Source,
+        },
+        margin,
+        order::SortPosition,
+        paging::PageToken,
+    },
+    model::{BackendName, Parent},
+};
+use futures_util::{
+    future::try_join_all,
+    stream::{FuturesOrdered, StreamExt},
+};
+use std::{
+    cmp::Ordering,
+    sync::{
+        Arc,
+        atomic::{self, AtomicUsize},
+    },
+    time::Duration,
+};
+use tokio::time::{Instant, timeout, timeout_at};
+
+/// How long the first backends of a list over all may take before the others are asked meanwhile, at most. Less where
+/// the caller gives less time: a tenth of it.
+const LONG: Duration = Duration::from_secs(1);
+
+/// How much a dialect is asked for at once where most of it may not be wanted.
+const AT_ONCE: u32 = 5_000;
+
+/// The making of one page.
+pub struct Walk<'a, S> {
+    /// What is listed.
+    pub source: &'a S,
+    /// Which page.
+    pub query: &'a Query,
+    /// What tokens of this list are bound to: its parent.
+    pub scope: String,
+    /// What tokens of this list are bound to: what is listed, its filter and order.
+    pub fingerprint: String,
+    /// When it has to be made.
+    pub deadline: Instant,
+}
+
+impl<S: Source> Walk<'_, S> {
+    /// Backend by backend, each by id, until the page is full.
+    ///
+    /// The next is asked once the one before it has answered, so that a page costs no more than it needs. If one takes
+    /// long, the others are asked meanwhile: what it keeps of the time must not be theirs.
+    ///
+    /// # Errors
+    /// Of one backend, as it fails.
+    pub async fn as_it_comes(
+        &self,
+        backends: Vec<Arc<Backend>>,
+        token: Option<PageToken>,
+    ) -> Result<Listing<S::Item>> {
+        let (start, after) =
+            token.map_or_else(Default::default, |token| (token.backend, token.inner));
+        let wanted: Vec<(Arc<Backend>, Option<String>)> = backends
+            .into_iter()
+            .filter(|backend| backend.name().as_str() >= start.as_str())
+            .map(|backend| {
+                // The backend the token names may no longer be there.
+                let after = after.clone().filter(|_| backend.name().as_str() == start);
+                (backend, after)
+            })
+            .collect();
+        let until = self.until();
+        let patience = (until - Instant::now()) / 10;
+        let patience = patience.min(LONG);
+        let mut listing = Listing::default();
+        let (mut asked, mut parts) = (0, FuturesOrdered::new());
+        for (at, (backend, after)) in wanted.iter().enumerate() {
+            let name = backend.name();
+            let room = self.room(&listing);
+            if room == 0 {
+                listing.next = self.token(name, after.clone(), "");
+                break;
+            }
+            if asked == at {
+                parts.push_back(self.part(backend, after.clone(), room, until));
+                asked += 1;
+            }
+            let part = match timeout(patience, parts.next()).await {
+                Ok(part) => part,
+                Err(_slow) => {
+                    for (backend, after) in &wanted[asked..] {
+                        parts.push_back(self.part(backend, after.clone(), room, until));
+                    }
+                    asked = wanted.len();
+                    parts.next().await
+                }
+            };
+            let Some(mut part) = part else { break };
+            if part.items.len() > room {
+                part.items.truncate(room);
+                part.next = part.items.last().map(|last| last.id().to_owned());
+            }
+            let items = part.items.into_iter();
+            listing.items.extend(items.map(|item| (name.clone(), item)));
+            if part.next.is_some() && self.room(&listing) == 0 {
+                listing.next = self.token(name, part.next, "");
+                break;
+            }
+            if let Some(error) = part.error {
+                self.without(name, error, &mut listing)?;
+            }
+        }
+        Ok(listing)
+    }
+
+    /// What one backend has after an id, at most `room` of it.
+    async fn part(
+        &self,
+        backend: &Backend,
+        mut after: Option<String>,
+        room: usize,
+        until: Instant,
+    ) -> Part<S::Item> {
+        let mut part = Part {
+            items: Vec::new(),
+            next: None,
+            error: None,
+        };
+        loop {
+            let size = room - part.items.len();
+            let page = match self.page(backend, size, after.clone(), until).await {
+                Ok(page) => page,
+                Err(error) => {
+                    part.next = after;
+                    part.error = Some(error);
+                    return part;
+                }
+            };
+            let accepts = |it: &S::Item| self.query.filter.accepts(backend.name(), it);
+            let mut accepted = page.items.into_iter().filter(accepts);
+            part.items.extend(accepted.by_ref().take(size));
+            if accepted.next().is_some() {
+                part.next = part.items.last().map(|last| last.id().to_owned());
+                return part;
+            }
+            after = page.next;
+            if after.is_none() || part.items.len() >= room {
+                part.next = after;
+                return part;
+            }
+        }
+    }
+
+    /// Everything, put in order, of which the page is cut out. No more is kept of a backend than may be on it. All are
+    /// read at the same time: each has to be, and one that hangs costs the others nothing.
+    ///
+    /// # Errors
+    /// Of one backend, as it fails; `QuotaExceeded` / `LimitExceeded` if there are more than `most`.
+    pub async fn sorted(
+        &self,
+        backends: &[Arc<Backend>],
+        token: Option<&PageToken>,
+        most: usize,
+    ) -> Result<Listing<S::Item>> {
+        let size = self.query.size as usize;
+        let mut listing = Listing::default();
+        let read = AtomicUsize::new(0);
+        let all = backends.iter().map(|backend| {
+            let counted = |more| read.fetch_add(more, atomic::Ordering::Relaxed) + more <= most;
+            self.best(backend, token, counted)
+        });
+        let all = try_join_all(all).await;
+        let mut found = Vec::new();
+        for (backend, (best, error)) in backends.iter().zip(all.map_err(|_| self.too_many(most))?) {
+            found.extend(best);
+            if let Some(error) = error {
+                self.without(backend.name(), error, &mut listing)?;
+            }
+        }
+        self.sort(&mut found);
+        let is_more = found.len() > size;
+        found.truncate(size);
+        if let Some((name, last)) = found.last().filter(|_| is_more) {
+            listing.next = self.token(name, Some(last.id().to_owned()), last.display_name());
+        }
+        listing.items = found;
+        Ok(listing)
+    }
+
+    /// What of one backend may be on a page that is put in order, and why it was not read to its end.
+    ///
+    /// # Errors
+    /// If `counted` says that what was read is too much.
+    async fn best(
+        &self,
+        backend: &Backend,
+        token: Option<&PageToken>,
+        counted: impl Fn(usize) -> bool,
+    ) -> std::result::Result<(Vec<(BackendName, S::Item)>, Option<Error>), TooMany> {
+        let name = backend.name();
+        let most = self.query.size as usize + 1;
+        let until = self.until();
+        let mut found: Vec<(BackendName, S::Item)> = Vec::new();
+        let mut after = None;
+        loop {
+            let page = match self.page(backend, most, after.take(), until).await {
+                Ok(page) => page,
+                Err(error) => return Ok((found, Some(error))),
+            };
+            if !counted(page.items.len()) {
+                return Err(TooMany);
+            }
+            found.extend(
+                page.items
+                    .into_iter()
+                    .filter(|item| self.query.filter.accepts(name, item))
+                    .map(|item| (name.clone(), item))
+                    .filter(|(name, item)| {
+                        let place = SortPosition::of(name, item);
+                        token.is_none_or(|token| {
+                            let order = &self.query.order;
+                            order.compare(place, token.place()) == Ordering::Greater
+                        })
+                    }),
+            );
+            if found.len() > most {
+                self.sort(&mut found);
+                found.truncate(most);
+            }
+            match page.next {
+                Some(next) => after = Some(next),
+                None => return Ok((found, None)),
+            }
+        }
+    }
+
+    fn sort(&self, found: &mut [(BackendName, S::Item)]) {
+        let order = &self.query.order;
+        found.sort_by(|one, other| {
+            order.compare(
+                SortPosition::of(&one.0, &one.1),
+                SortPosition::of(&other.0, &other.1),
+            )
+        });
+    }
+
+    async fn page(
+        &self,
+        backend: &Backend,
+        size: usize,
+        after: Option<String>,
+        until: Instant,
+    ) -> Result<Page<S::Item>> {
+        let takes_all = self.query.filter.is_empty() && self.query.order.is_natural();
+        let request = PageRequest {
+            size: match takes_all {
+                true => size as u32,
+                false => AT_ONCE,
+            },
+            after,
+            filter: self.query.filter.clone(),
+        };
+        let call = caller(until);
+        let page = timeout_at(until, self.source.page(backend, &request, &call)).await;
+        page.unwrap_or_else(|_| Err(late(self.source.of()).on(backend.name())))
+    }
+
+    /// When a backend has to have answered. Of several, one that does not must not take the rest with it, so that there
+    /// is time left to say so.
+    fn until(&self) -> Instant {
+        match self.query.parent {
+            Parent::One(_) => self.deadline,
+            Parent::Every => margin::before(self.deadline),
+        }
+    }
+
+    /// Goes on without a backend where the list is over all of them, and names it unless it has nothing of the kind.
+    fn without(
+        &self,
+        name: &BackendName,
+        error: Error,
+        listing: &mut Listing<S::Item>,
+    ) -> Result<()> {
+        let plural = self.source.of().plural();
+        if self.query.parent != Parent::Every {
+            return Err(error.during(format!("listing {plural}")));
+        }
+        if error.reason == ErrorReason::KindAbsent {
+            return Ok(());
+        }
+        tracing::warn!(backend.name = name.as_str(), %error, "cannot list {plural}");
+        listing.unreachable.push(name.clone());
+        Ok(())
+    }
+
+    /// How many more go on the page.
+    fn room(&self, listing: &Listing<S::Item>) -> usize {
+        (self.query.size as usize).saturating_sub(listing.items.len())
+    }
+
+    fn too_many(&self, most: usize) -> Error {
+        let plural = self.source.of().plural();
+        Error::new(
+            ErrorKind::QuotaExceeded,
+            ErrorReason::LimitExceeded,
+            format!(
+                "`order_by` other than by name reads everything for each page, and there are more than {most} \
+                 {plural}; leave it out, or list backend by backend"
+            ),
+        )
+        .during(format!("listing {plural}"))
+    }
+
+    fn token(&self, backend: &BackendName, after: Option<String>, display_name: &str) -> String {
+        PageToken {
+            parent: self.scope.clone(),
+            query: self.fingerprint.clone(),
+            backend: backend.as_str().to_owned(),
+            inner: after,
+            display_name: display_name.to_owned(),
+        }
+        .encode()
+    }
+}
+
+/// What one backend gives to a page.
+#[derive(Debug)]
+struct Part<T> {
+    items: Vec<T>,
+    /// After which id the backend goes on; `None` if it has nothing more.
+    next: Option<String>,
+    /// Why it was not read as far as was wanted.
+    error: Option<Error>,
+}
+
+/// More was read than is put in order.
+struct TooMany;
+
+/// A backend did not answer in time.
+pub fn late(of: Listable) -> Error {
+    Error::new(
+        ErrorKind::DeadlineExceeded,
+        ErrorReason::Deadline,
+        format!("the {} were not listed in time", of.plural()),
+    )
+}

@@ -41,7 +41,8 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     /// Pure; sends nothing.
     fn refuse_create(&self, spec: &ConnectionSpec) -> Vec<Violation>;
 
-    /// The same for a change. Fields not in `change.fields` are not looked at.
+    /// The same for a change, whatever is there: a value that cannot be written may be so already, and then the core
+    /// leaves it out of the change. Fields not in `change.fields` are not looked at.
     fn refuse_update(&self, change: &ConnectionChange) -> Vec<Violation>;
 
     /// How much of the account's budget is used now.
@@ -88,6 +89,8 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Behavior
     /// - Reads first; if `change.etag` is not current, `Stale`.
+    /// - What is given as it was read is no change, be it immutable, derived or a word nobody here knows; another value of
+    ///   what cannot be changed is refused by its field.
     /// - Writes only what differs; if nothing differs, writes nothing and says so by `Proof::Nothing`.
     async fn update(&self, id: &str, change: &ConnectionChange, call: &Call) -> Result<Written>;
 

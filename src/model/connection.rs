@@ -1,8 +1,8 @@
-//! A connection as it is wanted, as it is changed, and as it is read.
+//! A connection as it is wanted, and as it is read.
 
 use crate::model::secret::Psk;
 use serde_json::{Map, Value};
-use std::{collections::BTreeSet, time::SystemTime};
+use std::time::SystemTime;
 
 /// A connection as a caller wants it. References are the cloud's own ids, already of the right backend.
 #[derive(Debug, Clone, Default)]
@@ -41,103 +41,6 @@ pub struct ConnectionSpec {
     pub tcp_mss_clamping: Option<TcpMssClamping>,
     /// The availability zone it is made in (k5).
     pub availability_zone: Option<String>,
-}
-
-/// What an update changes: the named fields get the values in `values`; a named field whose value is
-/// unset there goes back to its default.
-#[derive(Debug, Clone, Default)]
-pub struct ConnectionChange {
-    /// Which fields change.
-    pub fields: BTreeSet<Field>,
-    /// Their new values; the rest of it means nothing.
-    pub values: ConnectionSpec,
-    /// What the caller believes is current. `None`: whatever it is.
-    pub etag: Option<String>,
-}
-
-/// A field of a connection that can be written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Field {
-    /// `display_name`
-    DisplayName,
-    /// `description`
-    Description,
-    /// `admin_enabled`
-    AdminEnabled,
-    /// `vpn_service`
-    VpnService,
-    /// `local_endpoint`
-    LocalEndpoint,
-    /// `ike_policy`
-    IkePolicy,
-    /// `ipsec_policy`
-    IpsecPolicy,
-    /// `dpd_policy`
-    DpdPolicy,
-    /// `peer.address`
-    PeerAddress,
-    /// `peer.id`
-    PeerId,
-    /// `peer.psk` or `peer.certificate`
-    Authentication,
-    /// `dpd`
-    Dpd,
-    /// `initiation`
-    Initiation,
-    /// `policy_based` or `route_based`
-    Selectors,
-    /// `mtu`
-    Mtu,
-    /// `tcp_mss_clamping`
-    TcpMssClamping,
-    /// `availability_zone`
-    AvailabilityZone,
-}
-
-impl Field {
-    /// Every field.
-    pub const ALL: [Field; 17] = [
-        Field::DisplayName,
-        Field::Description,
-        Field::AdminEnabled,
-        Field::VpnService,
-        Field::LocalEndpoint,
-        Field::IkePolicy,
-        Field::IpsecPolicy,
-        Field::DpdPolicy,
-        Field::PeerAddress,
-        Field::PeerId,
-        Field::Authentication,
-        Field::Dpd,
-        Field::Initiation,
-        Field::Selectors,
-        Field::Mtu,
-        Field::TcpMssClamping,
-        Field::AvailabilityZone,
-    ];
-
-    /// The path in the proto, relative to `Connection`.
-    pub fn path(self) -> &'static str {
-        match self {
-            Field::DisplayName => "display_name",
-            Field::Description => "description",
-            Field::AdminEnabled => "admin_enabled",
-            Field::VpnService => "vpn_service",
-            Field::LocalEndpoint => "local_endpoint",
-            Field::IkePolicy => "ike_policy",
-            Field::IpsecPolicy => "ipsec_policy",
-            Field::DpdPolicy => "dpd_policy",
-            Field::PeerAddress => "peer.address",
-            Field::PeerId => "peer.id",
-            Field::Authentication => "peer.psk",
-            Field::Dpd => "dpd",
-            Field::Initiation => "initiation",
-            Field::Selectors => "policy_based",
-            Field::Mtu => "mtu",
-            Field::TcpMssClamping => "tcp_mss_clamping",
-            Field::AvailabilityZone => "availability_zone",
-        }
-    }
 }
 
 /// How the peer proves itself.

@@ -13,6 +13,7 @@
 //! | admin enabled | `enabled` | `admin_state_up` |
 
 pub mod algorithm;
+pub mod change;
 pub mod connection;
 pub mod name;
 pub mod nodes;
@@ -25,6 +26,7 @@ pub mod statistics;
 pub mod topology;
 
 pub use algorithm::Named;
+pub use change::{ConnectionChange, Field};
 pub use connection::*;
 pub use name::*;
 pub use nodes::{MOST_NODES, Nodes};

@@ -93,6 +93,7 @@ pub async fn update(
     let variant = client.variant();
     let before = present(client, id, call).await?;
     etag::check(change.etag.as_deref(), &translate::etag(&before, variant))?;
+    let change = &change.without(&translate::connection(before.clone(), variant));
     let Some(body) =
         translate::changes(&before, change, variant).map_err(Error::not_expressible)?
     else {

@@ -225,7 +225,10 @@ impl Draft {
     /// Refuses another value than the one there is: the cloud fixes it when a connection is made.
     fn keep(&mut self, field: Field, now: &Option<String>, wanted: &Option<String>) {
         if wanted.is_some() && wanted != now {
-            let what = "cannot be changed on OpenStack: delete the connection and make it anew";
+            let now = now.as_deref().unwrap_or_default();
+            let what = format!(
+                "is `{now}` and cannot be changed on OpenStack: delete the connection and make it anew"
+            );
             self.violations.push(Violation::new(field.path(), what));
         }
     }

@@ -2,10 +2,14 @@
 
 use crate::{
     core::{dialect::Capabilities, error::Violation},
-    model::{Authentication, ConnectionSpec, Field, Initiation, PolicyRule, RuleAction, Selectors},
+    model::{
+        Authentication, Connection, ConnectionSpec, Field, Initiation, PolicyRule, RuleAction,
+        Selectors,
+    },
 };
 
-/// The violations of the given fields of `spec`: one for each the capabilities rule out.
+/// The violations of the given fields of `spec`: one for each the capabilities rule out, because no connection of
+/// such a backend has anything like it.
 pub fn refuse(
     capabilities: &Capabilities,
     spec: &ConnectionSpec,
@@ -14,7 +18,6 @@ pub fn refuse(
     let can = capabilities;
     let certificate = matches!(spec.authentication, Some(Authentication::Certificate));
     let on_demand = spec.initiation == Some(Initiation::OnDemand);
-    let off = spec.admin_enabled == Some(false);
     let table = [
         (
             Field::Authentication,
@@ -58,12 +61,6 @@ pub fn refuse(
             "availability_zone",
             "has no availability zones; leave it unset",
         ),
-        (
-            Field::AdminEnabled,
-            off && !can.admin_disable,
-            "admin_enabled",
-            "cannot switch a connection off; leave it true",
-        ),
     ];
     let selectors = spec.selectors.as_ref();
     let selectors = selectors.filter(|_| touches(Field::Selectors));
@@ -98,20 +95,50 @@ fn refuse_selectors(capabilities: &Capabilities, selectors: &Selectors) -> Vec<V
         Selectors::RouteBased(_) | Selectors::EndpointGroups { .. } => return Vec::new(),
         Selectors::Rules(rules) => rules,
     };
-    let mut violations = Vec::new();
     if !capabilities.inline_policy_rules && rules.iter().any(|rule| !rule.sources.is_empty()) {
-        violations.push(violation(
+        return one(
             "policy_based.rules[0].sources",
             "takes local networks from the VPN service or an endpoint group; leave it empty",
-        ));
+        );
     }
+    Vec::new()
+}
+
+/// The same for what cannot be made so, and yet may be so of a connection that is there: `there` is that one, as far
+/// as it was read.
+pub fn refuse_unless_there(
+    capabilities: &Capabilities,
+    spec: &ConnectionSpec,
+    touches: impl Fn(Field) -> bool,
+    there: Option<&Connection>,
+) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    let off = spec.admin_enabled == Some(false);
+    if off && !capabilities.admin_disable && touches(Field::AdminEnabled) {
+        let why = "cannot switch a connection off; leave it true";
+        violations.push(violation("admin_enabled", why));
+    }
+    let rules = match &spec.selectors {
+        Some(Selectors::Rules(rules)) if touches(Field::Selectors) => rules.as_slice(),
+        _ => &[],
+    };
+    let there = match there.and_then(|there| there.selectors.as_ref()) {
+        Some(Selectors::Rules(rules)) => rules.as_slice(),
+        _ => &[],
+    };
     // NSX marks it read-only, and no other cloud knows it.
     let bypasses = |rule: &PolicyRule| rule.action == Some(RuleAction::Bypass);
-    for (index, _) in rules.iter().enumerate().filter(|(_, it)| bypasses(it)) {
-        violations.push(violation(
-            format!("policy_based.rules[{index}].action"),
-            "makes rules that protect and no others; use ACTION_PROTECT, or leave it unset",
-        ));
+    let is_there = |rule: &PolicyRule| {
+        let same = |it: &PolicyRule| rule.id.is_some() && it.id == rule.id && bypasses(it);
+        there.iter().any(same)
+    };
+    for (index, rule) in rules.iter().enumerate() {
+        if bypasses(rule) && !is_there(rule) {
+            violations.push(violation(
+                format!("policy_based.rules[{index}].action"),
+                "makes rules that protect and no others; use ACTION_PROTECT, or leave it unset",
+            ));
+        }
     }
     violations
 }
@@ -167,22 +194,25 @@ mod tests {
             mtu: Some(1400),
             ..ConnectionSpec::default()
         };
-        let fields: Vec<String> = refuse(&nothing(), &spec, |_| true)
-            .into_iter()
-            .map(|violation| violation.field)
-            .collect();
+        let fields = |refused: Vec<Violation>| -> Vec<String> {
+            refused.into_iter().map(|it| it.field).collect()
+        };
         assert_eq!(
-            fields,
+            fields(refuse(&nothing(), &spec, |_| true)),
             [
                 "policy_based.rules[0].sources",
-                "policy_based.rules[1].action",
                 "peer.certificate",
                 "dpd",
                 "dpd_policy",
                 "mtu",
                 "initiation",
-                "admin_enabled"
             ]
+        );
+        let unless_there =
+            |spec, there| fields(refuse_unless_there(&nothing(), spec, |_| true, there));
+        assert_eq!(
+            unless_there(&spec, None),
+            ["admin_enabled", "policy_based.rules[1].action"]
         );
         assert_eq!(
             refuse(&nothing(), &spec, |field| field == Field::Mtu).len(),
@@ -191,6 +221,44 @@ mod tests {
         assert_eq!(
             refuse(&nothing(), &ConnectionSpec::default(), |_| true),
             vec![]
+        );
+        assert_eq!(
+            unless_there(&ConnectionSpec::default(), None),
+            Vec::<String>::new()
+        );
+    }
+
+    #[test]
+    fn a_rule_that_bypasses_may_stay_and_none_may_become_one() {
+        let rule = |id: Option<&str>, action| PolicyRule {
+            id: id.map(str::to_owned),
+            action: Some(action),
+            ..PolicyRule::default()
+        };
+        let with = |rules| Some(Selectors::Rules(rules));
+        let there = Connection {
+            selectors: with(vec![
+                rule(Some("1"), RuleAction::Bypass),
+                rule(Some("2"), RuleAction::Protect),
+            ]),
+            ..Connection::default()
+        };
+        let spec = ConnectionSpec {
+            selectors: with(vec![
+                rule(None, RuleAction::Bypass),
+                rule(Some("1"), RuleAction::Bypass),
+                rule(Some("2"), RuleAction::Bypass),
+            ]),
+            ..ConnectionSpec::default()
+        };
+        let refused = refuse_unless_there(&nothing(), &spec, |_| true, Some(&there));
+        let fields: Vec<&str> = refused.iter().map(|it| it.field.as_str()).collect();
+        assert_eq!(
+            fields,
+            [
+                "policy_based.rules[0].action",
+                "policy_based.rules[2].action"
+            ]
         );
     }
 }

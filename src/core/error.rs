@@ -221,7 +221,8 @@ impl fmt::Display for ErrorReason {
 /// One field that is wrong, and what would be accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
-    /// Path in the request, relative to the resource, for example `peer.psk`.
+    /// A path: relative to the resource while whoever found it knows no request (`peer.psk`), and in the request once
+    /// it is told to its caller (`connection.peer.psk`), see [`Error::within`].
     pub field: String,
     /// What is wrong and what would be accepted.
     pub description: String,
@@ -329,6 +330,19 @@ impl Error {
         error
     }
 
+    /// The same error with the paths of its fields as they are in what has the resource as its field `part`.
+    #[must_use]
+    pub fn within(mut self, part: &str) -> Error {
+        let sums_them_up = self.message == summary(&self.context.violations);
+        for violation in &mut self.context.violations {
+            violation.field = format!("{part}.{}", violation.field);
+        }
+        if sums_them_up {
+            self.message = summary(&self.context.violations);
+        }
+        self
+    }
+
     /// A fault of our own.
     pub fn internal(message: impl Into<String>) -> Error {
         Error::new(ErrorKind::Internal, ErrorReason::Internal, message)
@@ -402,4 +416,24 @@ fn summary(violations: &[Violation]) -> String {
         .map(|v| format!("`{}`: {}", v.field, v.description))
         .collect();
     fields.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_is_told_by_its_path_from_further_out() {
+        let mtu = || vec![Violation::new("mtu", "is too much")];
+        let error = Error::not_expressible(mtu()).within("connection");
+        assert_eq!(error.context.violations[0].field, "connection.mtu");
+        assert_eq!(error.message, "`connection.mtu`: is too much");
+
+        let mut error = Error::internal("the cloud's own words");
+        error.context.violations = mtu();
+        let error = error.within("connection");
+        assert_eq!(error.context.violations[0].field, "connection.mtu");
+        assert_eq!(error.message, "the cloud's own words");
+        assert_eq!(Error::internal("").within("x").message, "");
+    }
 }

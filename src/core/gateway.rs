@@ -3,7 +3,6 @@
 use crate::{
     core::{
         backend::{Backend, BackendSummary, Serving},
-        capability_check::refuse,
         client::Client,
         clock,
         dialect::{Call, Dialect, Mark, Warning, Written},
@@ -21,7 +20,7 @@ use crate::{
     },
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     future::Future,
     sync::Arc,
     time::{Duration, UNIX_EPOCH},
@@ -198,9 +197,7 @@ impl Gateway {
     ) -> Result<Accepted> {
         let poller = Arc::clone(self.poller(backend)?);
         writable(poller.backend())?;
-        let mut violations = refuse(poller.backend().capabilities(), &spec, |_| true);
-        violations.extend(poller.backend().dialect().refuse_create(&spec));
-        refused(violations, backend)?;
+        refused(self.refuse_create(backend, &spec), backend)?;
         if validate_only {
             return Ok(Accepted::nothing());
         }
@@ -219,8 +216,8 @@ impl Gateway {
         .await
     }
 
-    /// Changes a connection. With `validate_only` it is read instead: what is not there, or has another etag,
-    /// could not be changed either. Its caller waits until `deadline`; the write goes on.
+    /// Changes a connection. What is so already is no change, and need not be expressible. With `validate_only` it is
+    /// read instead: what is not there, or has another etag, could not be changed either. Its caller waits until `deadline`; the write goes on.
     ///
     /// # Errors
     /// As [`Gateway::create`] and [`Dialect::update`].
@@ -233,9 +230,8 @@ impl Gateway {
     ) -> Result<Accepted> {
         let poller = Arc::clone(self.poller(&name.backend)?);
         writable(poller.backend())?;
-        let touches = |field| change.fields.contains(&field);
-        let mut violations = refuse(poller.backend().capabilities(), &change.values, touches);
-        violations.extend(poller.backend().dialect().refuse_update(&change));
+        let unread = BTreeSet::new();
+        let (change, violations) = self.settle(name, change, &unread, deadline).await?;
         refused(violations, &name.backend)?;
         if validate_only {
             return would_apply(poller.backend(), name, &change, deadline).await;

@@ -16,6 +16,7 @@ pub mod margin;
 pub mod order;
 pub mod paging;
 pub mod realizations;
+pub mod refusals;
 pub mod resource_check;
 pub mod resources;
 pub mod settings;

@@ -4,6 +4,7 @@ use crate::{
     core::gateway::Gateway,
     grpc::{
         convert::{
+            CONNECTION,
             connection::{connection, warning},
             requests::{Create, Delete, Get, List, Update},
         },
@@ -67,11 +68,14 @@ impl pb::connection_service_server::ConnectionService for Connections {
         request: Request<pb::CreateConnectionRequest>,
     ) -> Result<Response<pb::CreateConnectionResponse>, Status> {
         let deadline = deadline::of_unary(&request);
-        let create = Create::try_from(request.into_inner())?;
+        let create = Create::read(request.into_inner(), |backend, spec| {
+            self.gateway.refuse_create(backend, spec)
+        })?;
         let accepted = self
             .gateway
             .create(&create.backend, create.spec, create.validate_only, deadline)
-            .await?;
+            .await
+            .map_err(|error| error.within(CONNECTION))?;
         Ok(Response::new(pb::CreateConnectionResponse {
             connection: answered(&create.backend, accepted.connection),
             write_token: accepted.write_token,
@@ -84,11 +88,20 @@ impl pb::connection_service_server::ConnectionService for Connections {
         request: Request<pb::UpdateConnectionRequest>,
     ) -> Result<Response<pb::UpdateConnectionResponse>, Status> {
         let deadline = deadline::of_unary(&request);
-        let update = Update::try_from(request.into_inner())?;
+        let mut update = Update::read(request.into_inner())?;
+        if update.is_malformed() {
+            let (change, malformed) = (update.change.clone(), update.malformed());
+            let settled = self
+                .gateway
+                .settle(&update.name, change, &malformed, deadline);
+            let settled = settled.await;
+            update = update.settled(settled)?;
+        }
         let accepted = self
             .gateway
             .update(&update.name, update.change, update.validate_only, deadline)
-            .await?;
+            .await
+            .map_err(|error| error.within(CONNECTION))?;
         Ok(Response::new(pb::UpdateConnectionResponse {
             connection: answered(&update.name.backend, accepted.connection),
             write_token: accepted.write_token,

@@ -17,7 +17,8 @@ use tonic_types::StatusExt;
 
 const NOWHERE: &str = "00000000-0000-0000-0000-000000000000";
 
-/// What a refusal is: code, reason, what the cloud said (`status type`, empty if it was not asked), fields.
+/// What a refusal is: code, reason, what the cloud said (`status type`, empty if it was not asked), fields of the
+/// connection, or of the request around it.
 type Expected<'a> = (Code, &'a str, &'a str, &'a [&'a str]);
 
 const fn reference(fields: &'static [&'static str], said: &'static str) -> Expected<'static> {
@@ -49,8 +50,14 @@ fn check(what: &str, error: &Status, expected: Expected<'_>) -> Result<(), Strin
         metadata(error, "upstream_status"),
         metadata(error, "upstream_code")
     );
-    let fields = fields(error);
-    let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
+    let paths = fields(error);
+    // The tables name fields of the connection.
+    let fields: Vec<&str> = paths
+        .iter()
+        .map(|path| path.strip_prefix("connection.").unwrap_or(path))
+        .collect();
+    let is_of_request =
+        |path: &String| path.starts_with("connection.") || path.starts_with("update_mask.");
     let reason = reason(error);
     let found: Expected<'_> = (error.code(), &reason, said.trim(), &fields);
     let whole = format!("{error:?}");
@@ -61,6 +68,10 @@ fn check(what: &str, error: &Status, expected: Expected<'_>) -> Result<(), Strin
             reason != "INVALID_FIELD"
                 && metadata(error, "backend") != format!("backends/{BACKEND}"),
             "names no backend",
+        ),
+        (
+            !paths.iter().all(is_of_request),
+            "names a field that the request has not",
         ),
         (error.message().is_empty(), "has no words"),
         (
@@ -515,7 +526,7 @@ const CHANGES: &[Change] = &[
         "another VPN service",
         |c| c.vpn_service = named("vpnServices", NOWHERE),
         "vpn_service",
-        beforehand(&["update_mask.paths[0]"]),
+        cannot(&["vpn_service"]),
     ),
     (
         "a host name that does not resolve",

@@ -2,18 +2,23 @@
 
 use crate::{
     grpc::{
-        convert::{Problems, spec::spec},
+        convert::{CONNECTION, Problems, spec::spec},
         pb,
     },
     model::{BackendName, ConnectionChange, ConnectionSpec, Field, Selectors},
 };
 use std::collections::BTreeSet;
 
+/// The path that stands for all of them.
+const EVERYTHING: &str = "*";
+
 /// Every path a mask may name.
-const PATHS: [&str; 19] = [
+const PATHS: [&str; 21] = [
+    EVERYTHING,
     "display_name",
     "description",
     "admin_enabled",
+    "vpn_service",
     "local_endpoint",
     "ike_policy",
     "ipsec_policy",
@@ -36,7 +41,9 @@ const PATHS: [&str; 19] = [
 /// be wrong either.
 ///
 /// An absent mask, or one without paths, stands for every field that is set. A path that is named and unset
-/// goes back to its default; where there is no default that is a violation.
+/// goes back to its default; where there is no default that is a violation. `*` stands for every field, whether it is
+/// set or not, but for a key that is not given: that stays, since no caller can read it. What then lacks a value that it
+/// needs, the dialect finds out: the connection that is there may lack it, too.
 pub fn change(
     mut connection: pb::Connection,
     mask: Option<prost_types::FieldMask>,
@@ -46,9 +53,13 @@ pub fn change(
     let paths = mask.map(|mask| mask.paths).unwrap_or_default();
     let etag = std::mem::take(&mut connection.etag);
     let etag = (!etag.is_empty()).then_some(etag);
+    let read = |connection, problems: &mut Problems| {
+        problems.within(CONNECTION, |problems| spec(connection, backend, problems))
+    };
     if paths.is_empty() {
-        let values = spec(connection, backend, problems);
-        let fields = what_is_set(&values);
+        let values = read(connection, problems);
+        let set = Field::ALL.into_iter();
+        let fields = set.filter(|field| field.is_set(&values)).collect();
         return ConnectionChange {
             fields,
             values,
@@ -65,9 +76,11 @@ pub fn change(
         .as_ref()
         .is_some_and(|peer| peer.authentication.is_some());
     leave_only(&named.fields, &mut connection);
-    let values = spec(connection, backend, problems);
-    named.check_defaults(&values, authenticated, problems);
-    if named.whole_peer && !authenticated {
+    let values = read(connection, problems);
+    problems.within(CONNECTION, |problems| {
+        named.check_defaults(&values, authenticated, problems);
+    });
+    if (named.whole_peer || named.everything) && !authenticated {
         // The peer as a whole was named: nothing given keeps the key that is there.
         named.fields.remove(&Field::Authentication);
     }
@@ -78,35 +91,13 @@ pub fn change(
     }
 }
 
-/// The fields a caller without a mask has set.
-fn what_is_set(values: &ConnectionSpec) -> BTreeSet<Field> {
-    let is_set = |field: &Field| match field {
-        Field::DisplayName => !values.display_name.is_empty(),
-        Field::Description => !values.description.is_empty(),
-        Field::AdminEnabled => values.admin_enabled.is_some(),
-        Field::VpnService => values.vpn_service.is_some(),
-        Field::LocalEndpoint => values.local_endpoint.is_some(),
-        Field::IkePolicy => values.ike_policy.is_some(),
-        Field::IpsecPolicy => values.ipsec_policy.is_some(),
-        Field::DpdPolicy => values.dpd_policy.is_some(),
-        Field::PeerAddress => !values.peer_address.is_empty(),
-        Field::PeerId => values.peer_id.is_some(),
-        Field::Authentication => values.authentication.is_some(),
-        Field::Dpd => values.dpd.is_some(),
-        Field::Initiation => values.initiation.is_some(),
-        Field::Selectors => values.selectors.is_some(),
-        Field::Mtu => values.mtu.is_some(),
-        Field::TcpMssClamping => values.tcp_mss_clamping.is_some(),
-        Field::AvailabilityZone => values.availability_zone.is_some(),
-    };
-    Field::ALL.into_iter().filter(is_set).collect()
-}
-
 /// What a mask names.
 #[derive(Default)]
 struct Named {
     /// The fields.
     fields: BTreeSet<Field>,
+    /// Every field, by `*`.
+    everything: bool,
     /// `peer` itself, rather than its parts.
     whole_peer: bool,
     /// `peer.psk` or `peer.certificate`, rather than the whole peer.
@@ -118,6 +109,12 @@ struct Named {
 impl Named {
     fn note(&mut self, index: usize, path: &str, problems: &mut Problems) {
         let field = match path {
+            EVERYTHING => {
+                self.everything = true;
+                self.fields.extend(Field::ALL);
+                return;
+            }
+            "vpn_service" => Field::VpnService,
             "display_name" => Field::DisplayName,
             "description" => Field::Description,
             "admin_enabled" => Field::AdminEnabled,
@@ -154,13 +151,6 @@ impl Named {
             "mtu" => Field::Mtu,
             "tcp_mss_clamping" => Field::TcpMssClamping,
             "availability_zone" => Field::AvailabilityZone,
-            "vpn_service" => {
-                problems.add(
-                    format!("update_mask.paths[{index}]"),
-                    "`vpn_service` cannot be changed",
-                );
-                return;
-            }
             _ => {
                 problems.add(
                     format!("update_mask.paths[{index}]"),
@@ -179,7 +169,8 @@ impl Named {
         authenticated: bool,
         problems: &mut Problems,
     ) {
-        if self.fields.contains(&Field::PeerAddress) && values.peer_address.is_empty() {
+        let address = self.fields.contains(&Field::PeerAddress) && !self.everything;
+        if address && values.peer_address.is_empty() {
             problems.add("peer.address", "is named by the mask and has no default");
         }
         if let Some(path) = self.authentication
@@ -332,14 +323,14 @@ mod tests {
     fn an_unknown_path_is_answered_with_the_known_ones() {
         let error = read(
             pb::Connection::default(),
-            Some(&["description", "dpd.interval", "*", "vpn_service"]),
+            Some(&["description", "dpd.interval", "peer.*", "vpn_service"]),
         )
         .unwrap_err();
         let violations = &error.context.violations;
-        assert_eq!(violations.len(), 3);
+        assert_eq!(violations.len(), 2);
         assert_eq!(violations[0].field, "update_mask.paths[1]");
         assert!(violations[0].description.contains("peer.psk, "));
-        assert_eq!(violations[2].field, "update_mask.paths[3]");
+        assert_eq!(violations[1].field, "update_mask.paths[2]");
     }
 
     #[test]
@@ -368,23 +359,38 @@ mod tests {
     }
 
     #[test]
+    fn everything_is_every_field_but_a_key_that_is_not_given() {
+        let but_the_key: Vec<Field> = Field::ALL
+            .into_iter()
+            .filter(|field| *field != Field::Authentication)
+            .collect();
+        for connection in [peer("192.0.2.1", None), pb::Connection::default()] {
+            let change = read(connection, Some(&["*"])).unwrap();
+            assert_eq!(Vec::from_iter(change.fields), but_the_key);
+        }
+        let change = read(peer("192.0.2.1", Some("k")), Some(&["mtu", "*"])).unwrap();
+        assert_eq!(Vec::from_iter(change.fields), Field::ALL);
+    }
+
+    #[test]
     fn what_has_no_default_must_be_given() {
         let nothing = pb::Connection::default;
         for (paths, expected) in [
-            (&["peer"][..], &["peer.address"][..]),
-            (&["peer.psk"], &["peer.psk"]),
-            (&["peer.certificate"], &["peer.certificate"]),
-            (&["policy_based"], &["policy_based"]),
+            (&["peer"][..], &["connection.peer.address"][..]),
+            (&["peer.psk"], &["connection.peer.psk"]),
+            (&["*", "peer.psk"], &["connection.peer.psk"]),
+            (&["peer.certificate"], &["connection.peer.certificate"]),
+            (&["policy_based"], &["connection.policy_based"]),
             (
                 &["peer.address", "route_based"],
-                &["peer.address", "route_based"],
+                &["connection.peer.address", "connection.route_based"],
             ),
         ] {
             assert_eq!(fields_at_fault(read(nothing(), Some(paths))), expected);
         }
         assert_eq!(
             fields_at_fault(read(peer("192.0.2.1", Some("")), Some(&["peer.psk"]))),
-            ["peer.psk"]
+            ["connection.peer.psk"]
         );
     }
 
@@ -400,7 +406,7 @@ mod tests {
         assert!(read(connection.clone(), Some(&["policy_based"])).is_ok());
         assert_eq!(
             fields_at_fault(read(connection, Some(&["route_based"]))),
-            ["route_based"]
+            ["connection.route_based"]
         );
     }
 }

@@ -1,7 +1,8 @@
 //! From the wire to the model and back.
 //!
-//! Inwards, a request is checked as a whole: every violation is reported at once, each by its proto path
-//! relative to the resource. Outwards, everything can be said; nothing fails.
+//! Inwards, a request is checked as a whole: every violation is reported at once, each by its path in the request as its
+//! caller wrote it (`connection.peer.psk`). What the core finds is relative to the resource; here it gets the rest of its
+//! path. Outwards, everything can be said; nothing fails.
 //!
 //! | file | for whom |
 //! | --- | --- |
@@ -28,19 +29,83 @@ use crate::{
     model::{BackendName, Collection, ConnectionName, Parent, ResourceName},
 };
 
+/// The field of a write that holds the connection: paths in it begin with this.
+pub const CONNECTION: &str = "connection";
+
 /// The most violations one request is told of; a request of megabytes could have any number.
 const MAX_VIOLATIONS: usize = 100;
 
 /// What is wrong with a request, gathered while it is read.
 #[derive(Debug, Default)]
-pub struct Problems(Vec<Violation>);
+pub struct Problems {
+    found: Vec<Violation>,
+    /// The field of the request that is being read.
+    part: Option<&'static str>,
+}
 
 impl Problems {
     /// Notes that `field` is wrong.
     pub fn add(&mut self, field: impl Into<String>, description: impl Into<String>) {
-        if self.0.len() < MAX_VIOLATIONS {
-            self.0.push(Violation::new(field, description));
+        if self.found.len() < MAX_VIOLATIONS {
+            let field = field.into();
+            let field = match self.part {
+                Some(part) => format!("{part}.{field}"),
+                None => field,
+            };
+            self.found.push(Violation::new(field, description));
         }
+    }
+
+    /// Reads this part of the request: what is noted meanwhile is a field of it.
+    pub fn within<T>(&mut self, part: &'static str, read: impl FnOnce(&mut Problems) -> T) -> T {
+        let outer = self.part.replace(part);
+        let read = read(self);
+        self.part = outer;
+        read
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
+    /// The paths at fault within this part of the request, relative to it.
+    pub fn paths_within(&self, part: &str) -> impl Iterator<Item = &str> {
+        let inside = move |violation: &Violation| {
+            let rest = violation.field.strip_prefix(part)?;
+            rest.strip_prefix('.').map(str::len)
+        };
+        let each = self.found.iter();
+        each.filter_map(move |it| Some(&it.field[it.field.len() - inside(it)?..]))
+    }
+
+    /// Forgets what is wrong with some paths within this part, because it does not matter.
+    pub fn forgive(&mut self, part: &str, is_forgiven: impl Fn(&str) -> bool) {
+        self.found.retain(|violation| {
+            let rest = violation.field.strip_prefix(part);
+            let path = rest.and_then(|rest| rest.strip_prefix('.'));
+            !path.is_some_and(&is_forgiven)
+        });
+    }
+
+    /// Adds what a backend refuses of this part, so that a caller is told everything at once. What could not be read was
+    /// left unset, so that whatever is said of it says no more than is known.
+    pub fn join(&mut self, part: &'static str, refused: Vec<Violation>) {
+        let told: Vec<String> = self.paths_within(part).map(str::to_owned).collect();
+        let is_told = |path: &str| {
+            let beneath = |told: &String| {
+                let rest = path.strip_prefix(told.as_str());
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+            };
+            told.iter().any(beneath)
+        };
+        self.within(part, |problems| {
+            for violation in refused {
+                if !is_told(&violation.field) {
+                    problems.add(violation.field, violation.description);
+                }
+            }
+        });
     }
 
     /// Notes a value that its enum does not have. `name_of` gives the name of each value it has.
@@ -66,11 +131,11 @@ impl Problems {
     /// `InvalidArgument` with every violation.
     pub fn finish<T>(self, value: Option<T>) -> Result<T> {
         match value {
-            Some(value) if self.0.is_empty() => Ok(value),
-            None if self.0.is_empty() => Err(Error::internal(
+            Some(value) if self.is_empty() => Ok(value),
+            None if self.is_empty() => Err(Error::internal(
                 "a request was neither readable nor at fault",
             )),
-            _ => Err(Error::invalid(self.0)),
+            _ => Err(Error::invalid(self.found)),
         }
     }
 

@@ -1,16 +1,17 @@
-//! What each RPC of `ConnectionService` asks for. `TryFrom` reports every violation of a request at once.
+//! What each RPC of `ConnectionService` asks for. Every violation of a request is reported at once.
 
 use crate::{
     core::{
-        error::{Error, Result},
+        error::{Error, Result, Violation},
         listing::Query,
     },
     grpc::{
-        convert::{Problems, change::change, spec::spec},
+        convert::{CONNECTION, Problems, change::change, spec::spec},
         pb,
     },
-    model::{BackendName, ConnectionChange, ConnectionName, ConnectionSpec},
+    model::{BackendName, ConnectionChange, ConnectionName, ConnectionSpec, Field},
 };
+use std::collections::BTreeSet;
 
 /// How many connections a page has if the caller does not say.
 const DEFAULT_PAGE_SIZE: u32 = 50;
@@ -52,6 +53,8 @@ pub struct Update {
     pub change: ConnectionChange,
     /// Check only.
     pub validate_only: bool,
+    /// What is malformed; some of it may be in the cloud as it is here, and then does not matter.
+    problems: Problems,
 }
 
 /// `DeleteConnection`.
@@ -114,21 +117,34 @@ fn read<T: Default>(
     })
 }
 
-impl TryFrom<pb::CreateConnectionRequest> for Create {
-    type Error = Error;
-
-    fn try_from(request: pb::CreateConnectionRequest) -> Result<Create> {
+impl Create {
+    /// Reads the request. If anything of it is malformed, `refused` is asked what the backend cannot express of the rest,
+    /// so that all of it is told at once.
+    ///
+    /// # Errors
+    /// `InvalidArgument` with every violation of both kinds.
+    pub fn read(
+        request: pb::CreateConnectionRequest,
+        refused: impl FnOnce(&BackendName, &ConnectionSpec) -> Vec<Violation>,
+    ) -> Result<Create> {
         let mut problems = Problems::default();
         let backend = problems.backend_name("parent", &request.parent);
         let Some(connection) = request.connection else {
-            problems.add("connection", "is required");
+            problems.add(CONNECTION, "is required");
             return problems.finish(None);
         };
-        if !connection.name.is_empty() {
-            problems.add("name", "must be empty: the cloud chooses the id");
+        let spec = problems.within(CONNECTION, |problems| {
+            if !connection.name.is_empty() {
+                let why =
+                    "must be empty: the cloud chooses the id, and a new connection has none yet";
+                problems.add("name", why);
+            }
+            require(&connection, problems);
+            spec(connection, backend.as_ref(), problems)
+        });
+        if let Some(backend) = backend.as_ref().filter(|_| !problems.is_empty()) {
+            problems.join(CONNECTION, refused(backend, &spec));
         }
-        require(&connection, &mut problems);
-        let spec = spec(connection, backend.as_ref(), &mut problems);
         problems.finish(backend.map(|backend| Create {
             backend,
             spec,
@@ -155,23 +171,74 @@ fn require(connection: &pb::Connection, problems: &mut Problems) {
     }
 }
 
-impl TryFrom<pb::UpdateConnectionRequest> for Update {
-    type Error = Error;
-
-    fn try_from(request: pb::UpdateConnectionRequest) -> Result<Update> {
+impl Update {
+    /// Reads the request. What of it is malformed is told by [`Update::settled`].
+    ///
+    /// # Errors
+    /// `InvalidArgument` if it does not say what is to be changed, with every other violation.
+    pub fn read(request: pb::UpdateConnectionRequest) -> Result<Update> {
         let mut problems = Problems::default();
         let Some(connection) = request.connection else {
-            problems.add("connection", "is required");
+            problems.add(CONNECTION, "is required");
             return problems.finish(None);
         };
-        let name = problems.connection_name("name", &connection.name);
+        let name = problems.within(CONNECTION, |problems| {
+            problems.connection_name("name", &connection.name)
+        });
         let backend = name.as_ref().map(|name| &name.backend);
         let change = change(connection, request.update_mask, backend, &mut problems);
-        problems.finish(name.map(|name| Update {
-            name,
-            change,
-            validate_only: request.validate_only,
-        }))
+        match name {
+            Some(name) => Ok(Update {
+                name,
+                change,
+                validate_only: request.validate_only,
+                problems,
+            }),
+            None => problems.finish(None),
+        }
+    }
+
+    /// Whether anything is malformed.
+    pub fn is_malformed(&self) -> bool {
+        !self.problems.is_empty()
+    }
+
+    /// The fields that are malformed.
+    pub fn malformed(&self) -> BTreeSet<Field> {
+        let paths = self.problems.paths_within(CONNECTION);
+        paths.filter_map(Field::of).collect()
+    }
+
+    /// The same with the change as the core has settled it, and what the backend cannot express of it.
+    ///
+    /// # Errors
+    /// `InvalidArgument` with every violation of both kinds, unless nothing malformed is left.
+    pub fn settled(
+        mut self,
+        settled: Result<(ConnectionChange, Vec<Violation>)>,
+    ) -> Result<Update> {
+        if let Ok((change, refused)) = settled {
+            let before = &self.change.fields;
+            let is_there = |field| before.contains(&field) && !change.fields.contains(&field);
+            self.problems.forgive(CONNECTION, |path| {
+                is_kept(path) && Field::of(path).is_some_and(is_there)
+            });
+            if self.is_malformed() {
+                self.problems.join(CONNECTION, refused);
+            }
+            self.change = change;
+        }
+        let problems = std::mem::take(&mut self.problems);
+        problems.finish(Some(self))
+    }
+}
+
+/// Whether what is malformed there is in the model as it was given, so that it can be told whether the cloud has it so.
+fn is_kept(path: &str) -> bool {
+    match Field::of(path) {
+        Some(Field::PeerAddress) => true,
+        Some(Field::Selectors | Field::Dpd) => !path.ends_with(".action"),
+        _ => false,
     }
 }
 
@@ -221,11 +288,12 @@ mod tests {
     #[test]
     fn a_new_connection_is_checked_as_a_whole() {
         let create = |connection| {
-            Create::try_from(pb::CreateConnectionRequest {
+            let request = pb::CreateConnectionRequest {
                 parent: "backends/-".to_owned(),
                 connection,
                 validate_only: false,
-            })
+            };
+            Create::read(request, |_, _| panic!("no backend is asked"))
         };
         assert_eq!(fields_at_fault(create(None)), ["parent", "connection"]);
         assert_eq!(
@@ -238,37 +306,130 @@ mod tests {
             }))),
             [
                 "parent",
-                "name",
-                "peer.address",
-                "peer.psk",
-                "policy_based",
-                "initiation"
+                "connection.name",
+                "connection.peer.address",
+                "connection.peer.psk",
+                "connection.policy_based",
+                "connection.initiation"
             ]
         );
         assert_eq!(
             fields_at_fault(create(Some(pb::Connection::default()))),
-            ["parent", "peer", "policy_based"]
+            ["parent", "connection.peer", "connection.policy_based"]
+        );
+    }
+
+    /// What a backend cannot express is told in the same answer, but for what it says of a field that was left unset
+    /// because it is malformed.
+    #[test]
+    fn what_is_malformed_and_what_cannot_be_expressed_is_told_at_once() {
+        let request = pb::CreateConnectionRequest {
+            parent: "backends/a".to_owned(),
+            connection: Some(pb::Connection {
+                local_endpoint: "nonsense".to_owned(),
+                mtu: Some(1400),
+                dpd: Some(pb::DeadPeerDetection {
+                    interval: Some(prost_types::Duration {
+                        seconds: 1,
+                        nanos: 5,
+                    }),
+                    ..Default::default()
+                }),
+                ..Default::default()
+            }),
+            validate_only: false,
+        };
+        let refused = |backend: &BackendName, spec: &ConnectionSpec| {
+            assert_eq!((backend.as_str(), spec.mtu), ("a", Some(1400)));
+            let fields = [
+                "local_endpoint",
+                "dpd",
+                "dpd.timeout",
+                "mtu",
+                "peer.address",
+                "peer.psk",
+                "policy_based.rules[0]",
+                "policy_based_and_more",
+            ];
+            fields.map(|field| Violation::new(field, "no")).into()
+        };
+        assert_eq!(
+            fields_at_fault(Create::read(request, refused)),
+            [
+                "connection.peer",
+                "connection.policy_based",
+                "connection.local_endpoint",
+                "connection.dpd.interval",
+                "connection.dpd",
+                "connection.dpd.timeout",
+                "connection.mtu",
+                "connection.policy_based_and_more",
+            ]
         );
     }
 
     #[test]
     fn an_update_names_its_connection_and_stays_in_its_backend() {
         let update = |name: &str| {
-            Update::try_from(pb::UpdateConnectionRequest {
+            let update = Update::read(pb::UpdateConnectionRequest {
                 connection: Some(pb::Connection {
                     name: name.to_owned(),
                     ike_policy: "backends/b/ikePolicies/i".to_owned(),
                     ..Default::default()
                 }),
                 ..Default::default()
-            })
+            })?;
+            let change = update.change.clone();
+            update.settled(Ok((change, Vec::new())))
         };
         assert_eq!(
             fields_at_fault(update("backends/a/connections/c")),
-            ["ike_policy"]
+            ["connection.ike_policy"]
         );
-        assert_eq!(fields_at_fault(update("")), ["name"]);
+        assert_eq!(fields_at_fault(update("")), ["connection.name"]);
         assert!(update("backends/b/connections/c").is_ok());
+    }
+
+    /// What a cloud has malformed can be sent back to it; what is left unset because it is malformed cannot.
+    #[test]
+    fn what_is_malformed_as_it_is_there_does_not_matter() {
+        let update = || {
+            Update::read(pb::UpdateConnectionRequest {
+                connection: Some(pb::Connection {
+                    name: "backends/a/connections/c".to_owned(),
+                    peer: Some(pb::Peer {
+                        address: "2.1.4..0".to_owned(),
+                        ..Default::default()
+                    }),
+                    initiation: 9,
+                    ..Default::default()
+                }),
+                update_mask: Some(prost_types::FieldMask {
+                    paths: vec!["peer.address".to_owned(), "initiation".to_owned()],
+                }),
+                ..Default::default()
+            })
+            .unwrap()
+        };
+        let malformed = [Field::PeerAddress, Field::Initiation];
+        assert_eq!(Vec::from_iter(update().malformed()), malformed);
+        let mut change = update().change;
+        change.fields.clear();
+        assert_eq!(
+            fields_at_fault(update().settled(Ok((change, Vec::new())))),
+            ["connection.initiation"]
+        );
+        let refused = vec![Violation::new("peer.address", "no")];
+        let change = update().change;
+        assert_eq!(
+            fields_at_fault(update().settled(Ok((change, refused)))),
+            ["connection.peer.address", "connection.initiation"]
+        );
+        let unread = update().settled(Err(Error::internal("not read")));
+        assert_eq!(
+            fields_at_fault(unread),
+            ["connection.peer.address", "connection.initiation"]
+        );
     }
 
     #[test]
@@ -290,7 +451,7 @@ mod tests {
             validate_only: true,
         };
         assert!(!format!("{request:?}").contains("canary"));
-        let create = Create::try_from(request).unwrap();
+        let create = Create::read(request, |_, _| Vec::new()).unwrap();
         assert!(!format!("{create:?}").contains("canary"));
         assert!(create.validate_only);
     }

@@ -14,8 +14,8 @@ use crate::{
 use ipnet::IpNet;
 use std::net::IpAddr;
 
-/// Reads every field a caller may write; output-only fields are passed over. What is malformed is noted
-/// and left unset; what is absent is left unset.
+/// Reads every field a caller may write; output-only fields are passed over. What is malformed is noted, and left unset
+/// where the model has no place for it; what is absent is left unset.
 ///
 /// `backend` is where references must point; `None` if its own name was malformed.
 pub fn spec(
@@ -114,9 +114,14 @@ fn dpd(given: pb::DeadPeerDetection, problems: &mut Problems) -> DeadPeerDetecti
             None
         }
     };
-    let interval_seconds = whole_seconds("dpd.interval", given.interval, problems);
-    let timeout_seconds = whole_seconds("dpd.timeout", given.timeout, problems);
-    if let (Some(interval), Some(timeout)) = (interval_seconds, timeout_seconds)
+    let mut seconds = |field, given: Option<prost_types::Duration>| {
+        // What is malformed counts as no time, so that what depends on it is judged as if it were right.
+        let read = whole_seconds(field, given, problems);
+        read.or(given.map(|_| 0))
+    };
+    let interval_seconds = seconds("dpd.interval", given.interval);
+    let timeout_seconds = seconds("dpd.timeout", given.timeout);
+    if let (Some(interval), Some(timeout @ 1..)) = (interval_seconds, timeout_seconds)
         && timeout <= interval
     {
         problems.add("dpd.timeout", "must be greater than `dpd.interval`");
@@ -188,11 +193,13 @@ fn policy_based(
             problems.add(field, "needed where the other endpoint group is given");
         }
     }
-    let local = problems.reference(LOCAL, local, Collection::EndpointGroups, backend);
-    let peer = problems.reference(PEER, peer, Collection::EndpointGroups, backend);
+    let mut group = |field, text: &str| {
+        let read = problems.reference(field, text, Collection::EndpointGroups, backend);
+        read.unwrap_or_default()
+    };
     Some(Selectors::EndpointGroups {
-        local: local?,
-        peer: peer?,
+        local: group(LOCAL, local),
+        peer: group(PEER, peer),
     })
 }
 

@@ -498,7 +498,7 @@ async fn errors_tell_whose_fault_it_is() {
         .unwrap_err();
     assert_eq!(status.code(), Code::FailedPrecondition);
     let violations = status.get_details_bad_request().unwrap().field_violations;
-    assert_eq!(violations[0].field, "mtu");
+    assert_eq!(violations[0].field, "connection.mtu");
 
     world.a.fail(Error::new(
         ErrorKind::BackendAuth,

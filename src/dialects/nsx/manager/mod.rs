@@ -299,7 +299,7 @@ fn refused_selectors(spec: &ConnectionSpec) -> Vec<Violation> {
 mod tests {
     use super::*;
     use crate::{
-        core::capability_check::refuse,
+        core::capability_check::{refuse, refuse_unless_there},
         model::{
             ClampDirection, DeadPeerDetection, DpdAction, PolicyRule, Psk, RuleAction,
             TcpMssClamping, TunnelInterface,
@@ -329,7 +329,8 @@ mod tests {
     #[test]
     fn what_its_capabilities_rule_out_is_refused_by_field() {
         let fields = |spec: &ConnectionSpec| {
-            let refused = refuse(&CAPABILITIES, spec, |_| true);
+            let mut refused = refuse(&CAPABILITIES, spec, |_| true);
+            refused.extend(refuse_unless_there(&CAPABILITIES, spec, |_| true, None));
             refused.into_iter().map(|it| it.field).collect::<Vec<_>>()
         };
         for action in [

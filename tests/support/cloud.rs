@@ -130,7 +130,7 @@ impl Cloud for NsxSimulator {
 
     fn inexpressible(&self) -> ConnectionSpec {
         ConnectionSpec {
-            vpn_service: Some("any".into()),
+            description: "x".repeat(1025),
             peer_address: "vpn.example".into(),
             ..self.spec()
         }

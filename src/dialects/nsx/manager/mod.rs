@@ -199,17 +199,13 @@ fn refusals(field: Field, spec: &ConnectionSpec) -> Vec<Violation> {
             longer_than(&spec.description, DESCRIPTION),
             "has at most 1024 characters",
         ),
-        Field::VpnService => refuse(
-            spec.vpn_service.is_some(),
-            "is derived by NSX from `local_endpoint` and cannot be given",
-        ),
         Field::LocalEndpoint => refuse(
             spec.local_endpoint.as_ref().is_none_or(String::is_empty),
             "must be given: a session starts from a local endpoint",
         ),
         Field::PeerAddress => refuse(
             spec.peer_address.parse::<IpAddr>().is_err(),
-            "must be an IP address: NSX takes no host names",
+            "must be given, as an IP address: NSX takes no host names",
         ),
         Field::Authentication => match &spec.authentication {
             None => refuse(true, "must be given, or `peer.certificate`"),
@@ -232,8 +228,9 @@ fn refusals(field: Field, spec: &ConnectionSpec) -> Vec<Violation> {
                 None => Vec::new(),
             }
         }
-        // By capability, or free.
+        // By capability, free, or known once the local endpoint is read.
         Field::AdminEnabled
+        | Field::VpnService
         | Field::IkePolicy
         | Field::IpsecPolicy
         | Field::DpdPolicy
@@ -373,7 +370,8 @@ mod tests {
         check(|s| s.display_name = "ä".repeat(255), &[]);
         check(|s| s.display_name = "x".repeat(256), &["display_name"]);
         check(|s| s.description = "x".repeat(1025), &["description"]);
-        check(|s| s.vpn_service = Some("x".to_owned()), &["vpn_service"]);
+        // Whether it is the local endpoint's own is not known yet.
+        check(|s| s.vpn_service = Some("x".to_owned()), &[]);
         check(|s| s.local_endpoint = None, &["local_endpoint"]);
         check(
             |s| s.peer_address = "vpn.example".to_owned(),

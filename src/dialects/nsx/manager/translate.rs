@@ -11,7 +11,7 @@ mod tests;
 mod words;
 
 pub use etag::etag;
-pub use inward::connection;
+pub use inward::{connection, service_of};
 pub use outward::{
     changed_peer_endpoint, changed_session, concerns_peer_endpoint, new_peer_endpoint, new_session,
     peer_endpoint_is_as_wanted,

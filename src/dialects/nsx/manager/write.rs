@@ -2,13 +2,14 @@
 
 mod object;
 mod orphans;
+mod service;
 
 pub use orphans::Orphans;
 
 use crate::{
     core::{
         dialect::{Call, Mark, Proof, Warning, Written},
-        error::{Error, ErrorKind, ErrorReason, Leftover, Result},
+        error::{Error, ErrorKind, ErrorReason, Leftover, Result, Violation},
     },
     dialects::{
         etag,
@@ -34,6 +35,10 @@ pub async fn create(
     mark: &Mark,
     call: &Call,
 ) -> Result<Written> {
+    let refused = service::refuse_create(client, spec, call).await?;
+    if !refused.is_empty() {
+        return Err(Error::not_expressible(refused));
+    }
     let secrets: Vec<&str> = translate::psk(spec).into_iter().collect();
     let body = translate::new_peer_endpoint(spec, mark);
     let peer = make(client, PEER_ENDPOINTS, &body, mark, &secrets, call)
@@ -72,9 +77,9 @@ pub async fn update(
     let (session, peer) = read::session_with_peer(client, id, call).await?;
     let etag = translate::etag(&session, peer.as_ref());
     etag::check(change.etag.as_deref(), &etag)?;
-    let new_session =
-        translate::changed_session(&session, change).map_err(Error::not_expressible)?;
-    let new_peer = changed_peer_endpoint(peer.as_ref(), change)?;
+    let change = &change.without(&translate::connection(&session, peer.as_ref()));
+    let refused = service::refuse_update(client, &session, change, call).await?;
+    let [new_session, new_peer] = changed(&session, peer.as_ref(), change, refused)?;
 
     let secrets: Vec<&str> = translate::psk(&change.values).into_iter().collect();
     let put = |collection, before, body| Put {
@@ -118,19 +123,39 @@ pub async fn update(
     })
 }
 
-/// The peer endpoint as it is to be; `None` if it is already, or if there is none and nothing of the change concerns it.
-fn changed_peer_endpoint(
+/// The session and the peer endpoint as they are to be; `None` for one that is so already. There may be no peer endpoint
+/// if nothing of the change concerns it.
+///
+/// # Errors
+/// Everything that stands against it, with what is `refused` before.
+fn changed(
+    session: &Body,
     peer: Option<&Body>,
     change: &ConnectionChange,
-) -> Result<Option<Map<String, Value>>> {
-    match peer {
-        Some(peer) => translate::changed_peer_endpoint(peer, change).map_err(Error::invalid),
-        None if translate::concerns_peer_endpoint(change) => Err(Error::new(
-            ErrorKind::FailedPrecondition,
-            ErrorReason::ReferenceNotFound,
-            "the connection's peer endpoint is not there",
-        )),
+    mut refused: Vec<Violation>,
+) -> Result<[Option<Map<String, Value>>; 2]> {
+    let new_session = translate::changed_session(session, change).unwrap_or_else(|violations| {
+        refused.extend(violations);
+        None
+    });
+    let new_peer = match peer {
+        Some(peer) => translate::changed_peer_endpoint(peer, change),
+        None if translate::concerns_peer_endpoint(change) => {
+            return Err(Error::new(
+                ErrorKind::FailedPrecondition,
+                ErrorReason::ReferenceNotFound,
+                "the connection's peer endpoint is not there",
+            ));
+        }
         None => Ok(None),
+    };
+    match new_peer {
+        Ok(new_peer) if refused.is_empty() => Ok([new_session, new_peer]),
+        Ok(_) => Err(Error::not_expressible(refused)),
+        Err(malformed) => {
+            refused.extend(malformed);
+            Err(Error::invalid(refused))
+        }
     }
 }
 

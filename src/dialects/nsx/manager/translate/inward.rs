@@ -8,7 +8,7 @@ use crate::{
                 etag::etag,
                 words::{ACTIONS, CERTIFICATE, DIRECTIONS, INITIATIONS, PSK, interface_address},
             },
-            wire::{POLICY_BASED, ROUTE_BASED},
+            wire::{POLICY_BASED, ROUTE_BASED, VPN_SERVICE},
         },
         mark,
     },
@@ -30,7 +30,7 @@ pub fn connection(session: &Body, peer: Option<&Body>) -> Connection {
         display_name: rest.text("display_name").unwrap_or_default(),
         description: rest.text("description").unwrap_or_default(),
         admin_enabled: rest.boolean("enabled"),
-        vpn_service: rest.text("ipsec_vpn_service_id"),
+        vpn_service: rest.text(VPN_SERVICE),
         local_endpoint: rest.text("local_endpoint_id"),
         selectors: read_selectors(session, &mut rest),
         tcp_mss_clamping: read_clamping(&mut rest),
@@ -55,6 +55,15 @@ pub fn connection(session: &Body, peer: Option<&Body>) -> Connection {
     forget_secrets(&mut rest.0);
     connection.native = rest.0;
     connection
+}
+
+/// The id of the service that a local endpoint belongs to.
+pub fn service_of(local_endpoint: &Body) -> Option<String> {
+    let reference = local_endpoint.object().get(VPN_SERVICE)?;
+    match reference.as_object() {
+        Some(reference) => json::text(reference, "target_id"),
+        None => local_endpoint.text(VPN_SERVICE),
+    }
 }
 
 fn read_peer(peer: &Body, connection: &mut Connection) -> Map<String, Value> {

@@ -211,7 +211,8 @@ fn change_selectors(
 ) -> Result<(), Vec<Violation>> {
     let kind = session.text("resource_type").unwrap_or_default();
     let immutable = |field: &str| {
-        let what = "is not the kind this connection was made with, which cannot be changed";
+        let what =
+            format!("is not the kind of this connection, a `{kind}`, which cannot be changed");
         Err(vec![Violation::new(field, what)])
     };
     match &values.selectors {

@@ -1,0 +1,88 @@
+//! The VPN service of a connection. NSX derives it from the local endpoint; one that is given must be that one.
+
+use crate::{
+    core::{
+        dialect::Call,
+        error::{ErrorReason, Result, Violation},
+    },
+    dialects::nsx::{
+        body::Body,
+        client::{Ask, Client},
+        manager::{
+            error::{self, Asked},
+            translate,
+            wire::{LOCAL_ENDPOINTS, VPN_SERVICE},
+        },
+    },
+    model::{ConnectionChange, ConnectionSpec, Field},
+};
+
+/// What of a new connection's service cannot be. Reads the local endpoint if a service is given, and only then.
+///
+/// # Errors
+/// If the local endpoint cannot be read, or is not there.
+pub async fn refuse_create(
+    client: &Client,
+    spec: &ConnectionSpec,
+    call: &Call,
+) -> Result<Vec<Violation>> {
+    match (&spec.vpn_service, &spec.local_endpoint) {
+        (Some(wanted), Some(local)) => Ok(refuse(wanted, of_endpoint(client, local, call).await?)),
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// The same for a connection that is there. It moves to another service with its local endpoint, which is read if both
+/// change.
+///
+/// # Errors
+/// As [`refuse_create`].
+pub async fn refuse_update(
+    client: &Client,
+    session: &Body,
+    change: &ConnectionChange,
+    call: &Call,
+) -> Result<Vec<Violation>> {
+    let wanted = &change.values.vpn_service;
+    let Some(wanted) = wanted
+        .as_ref()
+        .filter(|_| change.fields.contains(&Field::VpnService))
+    else {
+        return Ok(Vec::new());
+    };
+    let there = match &change.values.local_endpoint {
+        Some(local) if change.fields.contains(&Field::LocalEndpoint) => {
+            of_endpoint(client, local, call).await?
+        }
+        _ => session.text(VPN_SERVICE),
+    };
+    Ok(refuse(wanted, there))
+}
+
+/// The service of a local endpoint.
+async fn of_endpoint(client: &Client, id: &str, call: &Call) -> Result<Option<String>> {
+    let sent = client.send(Ask::get([LOCAL_ENDPOINTS, id]), call).await;
+    let answer = sent.map_err(|none| none.error)?;
+    // Read for the sake of the write: what is missing is something that it refers to.
+    let value = error::granted(&answer, Asked::Create, &[]).map_err(|mut error| {
+        if error.reason == ErrorReason::ReferenceNotFound {
+            let local = Field::LocalEndpoint.path();
+            let violation = Violation::new(local, "is not there");
+            error.context.violations.push(violation);
+        }
+        error.during("reading the local endpoint")
+    })?;
+    let endpoint = Body::of(value).ok_or_else(|| error::broken(&answer, "no object"))?;
+    Ok(translate::service_of(&endpoint))
+}
+
+fn refuse(wanted: &str, there: Option<String>) -> Vec<Violation> {
+    if there.as_deref() == Some(wanted) {
+        return Vec::new();
+    }
+    let what = match there {
+        Some(there) => format!("can only be `{there}`: NSX derives it from `local_endpoint`"),
+        None => "is derived by NSX from `local_endpoint`, which tells of none".to_owned(),
+    };
+    vec![Violation::new(Field::VpnService.path(), what)]
+}

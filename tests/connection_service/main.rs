@@ -10,5 +10,6 @@ mod support;
 
 mod filters;
 mod pages;
+mod round_trips;
 mod setup;
 mod writes;

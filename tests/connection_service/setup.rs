@@ -5,7 +5,7 @@ use crate::support::{
     running::{Running, id_of},
 };
 use http::Method;
-use isthmus::{grpc::pb, simulator::nsx::NsxSimulator};
+use isthmus::{dialects::settings::Given, grpc::pb, simulator::nsx::NsxSimulator};
 use tonic::Status;
 
 /// An NSX on which what is deleted goes step by step.
@@ -23,7 +23,12 @@ pub struct Bench<'a> {
 
 impl Bench<'_> {
     pub async fn over(cloud: &dyn Cloud) -> Bench<'_> {
-        let running = Running::start(vec![cloud.settings("a")]).await;
+        Bench::bound(cloud, cloud.settings("a")).await
+    }
+
+    /// The same with settings of its own.
+    pub async fn bound(cloud: &dyn Cloud, settings: Given) -> Bench<'_> {
+        let running = Running::start(vec![settings]).await;
         Bench { cloud, running }
     }
 

@@ -20,6 +20,8 @@ pub mod nodes;
 pub mod policy;
 pub mod realization;
 pub mod resource;
+#[cfg(test)]
+pub mod samples;
 pub mod secret;
 pub mod sighting;
 pub mod statistics;

@@ -8,6 +8,8 @@ mod inward;
 mod outward;
 mod refusals;
 #[cfg(test)]
+mod round_trips;
+#[cfg(test)]
 mod tests;
 mod words;
 

@@ -189,9 +189,9 @@ mod tests {
     use super::*;
     use crate::{
         grpc::convert::{Problems, spec::spec},
-        model::{PolicyRule, TunnelInterface},
+        model::{PolicyRule, samples},
     };
-    use proptest::{collection::vec, option, prelude::*};
+    use proptest::prelude::*;
 
     fn backend() -> BackendName {
         "a".parse().unwrap()
@@ -246,155 +246,14 @@ mod tests {
         assert_eq!(said.peer.unwrap().address, "2.1.4..0");
     }
 
-    fn id() -> impl Strategy<Value = Option<String>> {
-        option::of("[a-zA-Z0-9_:-][a-zA-Z0-9 ._:-]{0,40}".prop_filter("a segment", |id| id != ".."))
-    }
-
-    fn network() -> impl Strategy<Value = String> {
-        prop_oneof![
-            (any::<std::net::Ipv4Addr>(), 0..=32_u8).prop_map(|(ip, bits)| format!("{ip}/{bits}")),
-            (any::<std::net::Ipv6Addr>(), 0..=128_u8).prop_map(|(ip, bits)| format!("{ip}/{bits}")),
-        ]
-    }
-
-    fn some_rule() -> impl Strategy<Value = PolicyRule> {
-        (
-            option::of("[a-z0-9-]{1,9}"),
-            vec(network(), 0..3),
-            vec(network(), 0..3),
-            any::<Option<bool>>(),
-            any::<Option<bool>>(),
-            option::of(prop_oneof![
-                Just(RuleAction::Protect),
-                Just(RuleAction::Bypass)
-            ]),
-        )
-            .prop_map(
-                |(id, sources, destinations, enabled, logged, action)| PolicyRule {
-                    id,
-                    sources,
-                    destinations,
-                    enabled,
-                    logged,
-                    action,
-                },
-            )
-    }
-
-    fn some_selectors() -> impl Strategy<Value = Selectors> {
-        let interface = vec(network(), 1..3).prop_map(|addresses| TunnelInterface {
-            id: None,
-            addresses,
-        });
-        prop_oneof![
-            vec(some_rule(), 1..4).prop_map(Selectors::Rules),
-            ("[a-z]{1,9}", "[a-z]{1,9}")
-                .prop_map(|(local, peer)| Selectors::EndpointGroups { local, peer }),
-            vec(interface, 1..4).prop_map(Selectors::RouteBased),
-        ]
-    }
-
-    fn some_dpd() -> impl Strategy<Value = DeadPeerDetection> {
-        let actions = prop_oneof![
-            Just(DpdAction::Clear),
-            Just(DpdAction::Hold),
-            Just(DpdAction::Restart),
-            Just(DpdAction::Disabled),
-            Just(DpdAction::RestartByPeer),
-        ];
-        (option::of(actions), any::<bool>(), 1..1_000_000_u32).prop_map(
-            |(action, timed, interval)| DeadPeerDetection {
-                action,
-                interval_seconds: timed.then_some(interval),
-                timeout_seconds: timed.then_some(interval + 1),
-            },
-        )
-    }
-
-    fn some_clamping() -> impl Strategy<Value = TcpMssClamping> {
-        let directions = prop_oneof![
-            Just(ClampDirection::None),
-            Just(ClampDirection::Inbound),
-            Just(ClampDirection::Outbound),
-            Just(ClampDirection::Both),
-        ];
-        (directions, any::<Option<u32>>()).prop_map(|(direction, max_segment_size)| {
-            TcpMssClamping {
-                direction,
-                max_segment_size,
-            }
-        })
-    }
-
-    fn some_connection() -> impl Strategy<Value = Connection> {
-        let initiations = prop_oneof![
-            Just(Initiation::Both),
-            Just(Initiation::RespondOnly),
-            Just(Initiation::OnDemand),
-        ];
-        let references = (id(), id(), id(), id(), id());
-        let texts = (".{0,20}", ".{0,20}", any::<Option<bool>>());
-        let address = prop_oneof![
-            any::<std::net::IpAddr>().prop_map(|ip| ip.to_string()),
-            "[a-z][a-z0-9]{0,9}(\\.[a-z]{1,5}){0,3}",
-        ];
-        let peer = (address, ".{0,20}", any::<bool>());
-        let rest = (
-            option::of(some_dpd()),
-            option::of(initiations),
-            option::of(some_selectors()),
-            any::<Option<u32>>(),
-            option::of(some_clamping()),
-        );
-        (references, texts, peer, rest).prop_map(|(references, texts, peer, rest)| Connection {
-            id: "c".to_owned(),
-            display_name: texts.0,
-            description: texts.1,
-            admin_enabled: texts.2,
-            vpn_service: references.0,
-            local_endpoint: references.1,
-            ike_policy: references.2,
-            ipsec_policy: references.3,
-            dpd_policy: references.4,
-            peer: Peer {
-                address: peer.0,
-                id: peer.1,
-                certificate: peer.2,
-                psk_set: !peer.2,
-            },
-            dpd: rest.0,
-            initiation: rest.1,
-            selectors: rest.2,
-            mtu: rest.3,
-            tcp_mss_clamping: rest.4,
-            ..Default::default()
-        })
-    }
-
     proptest! {
         #[test]
-        fn what_was_read_can_be_written_back(read in some_connection()) {
+        fn what_was_read_can_be_written_back(read in samples::connection()) {
             let said = connection(&backend(), read.clone());
             let mut problems = Problems::default();
             let wanted = spec(said, Some(&backend()), &mut problems);
             let wanted = problems.finish(Some(wanted)).expect("accepted");
-
-            prop_assert_eq!(wanted.display_name, read.display_name);
-            prop_assert_eq!(wanted.description, read.description);
-            prop_assert_eq!(wanted.admin_enabled, read.admin_enabled);
-            prop_assert_eq!(wanted.vpn_service, read.vpn_service);
-            prop_assert_eq!(wanted.local_endpoint, read.local_endpoint);
-            prop_assert_eq!(wanted.ike_policy, read.ike_policy);
-            prop_assert_eq!(wanted.ipsec_policy, read.ipsec_policy);
-            prop_assert_eq!(wanted.dpd_policy, read.dpd_policy);
-            prop_assert_eq!(wanted.peer_address, read.peer.address);
-            prop_assert_eq!(wanted.peer_id.unwrap_or_default(), read.peer.id);
-            prop_assert_eq!(wanted.authentication.is_some(), read.peer.certificate);
-            prop_assert_eq!(wanted.dpd, read.dpd);
-            prop_assert_eq!(wanted.initiation, read.initiation);
-            prop_assert_eq!(wanted.selectors, read.selectors);
-            prop_assert_eq!(wanted.mtu, read.mtu);
-            prop_assert_eq!(wanted.tcp_mss_clamping, read.tcp_mss_clamping);
+            prop_assert_eq!(format!("{wanted:#?}"), format!("{:#?}", samples::sent_back(&read)));
         }
     }
 }

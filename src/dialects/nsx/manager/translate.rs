@@ -7,6 +7,8 @@ mod etag;
 mod inward;
 mod outward;
 #[cfg(test)]
+mod round_trips;
+#[cfg(test)]
 mod tests;
 mod words;
 

@@ -55,7 +55,8 @@ fn details(rest: &mut Rest) -> OpenstackDetails {
     let (project, tenant) = (rest.shown("project_id"), rest.shown("tenant_id"));
     rest.forget("project_id", project.is_some());
     // Where both are given they are equal; if not, the one not shown stays.
-    rest.forget("tenant_id", project.is_none() || project == tenant);
+    let is_shown = tenant.is_some() && (project.is_none() || project == tenant);
+    rest.forget("tenant_id", is_shown);
     OpenstackDetails {
         project_id: project.or(tenant).unwrap_or_default(),
         local_id: rest.text("local_id").unwrap_or_default(),
@@ -89,7 +90,9 @@ fn read_tags(rest: &mut Rest) -> Vec<String> {
 }
 
 fn read_peer_id(rest: &mut Rest, variant: &Variant) -> String {
-    let id = rest.shown("peer_id").unwrap_or_default();
+    let Some(id) = rest.shown("peer_id") else {
+        return String::new();
+    };
     let plain = plain_peer_id(&id, variant).to_owned();
     rest.forget("peer_id", id == plain);
     plain
@@ -116,23 +119,30 @@ fn read_selectors(rest: &mut Rest) -> Option<Selectors> {
     let group = |key: &str| rest.shown(key).filter(|id| !id.is_empty());
     let groups = (group("local_ep_group_id"), group("peer_ep_group_id"));
     let networks = rest.0.get("peer_cidrs").map(elements).unwrap_or_default();
+    let is_list = matches!(
+        rest.0.get("peer_cidrs"),
+        None | Some(Value::Array(_) | Value::Null)
+    );
     match groups {
         (Some(local), Some(peer)) => {
             rest.0.remove("local_ep_group_id");
             rest.0.remove("peer_ep_group_id");
-            rest.forget("peer_cidrs", networks.is_empty());
+            rest.forget("peer_cidrs", is_list && networks.is_empty());
             Some(Selectors::EndpointGroups { local, peer })
         }
         // Half a pair says less than `native` does.
         (Some(_), None) | (None, Some(_)) => None,
         (None, None) => {
-            rest.0.remove("local_ep_group_id");
-            rest.0.remove("peer_ep_group_id");
+            for key in ["local_ep_group_id", "peer_ep_group_id"] {
+                let is_none = |it: &Value| it.is_null() || it.as_str() == Some("");
+                rest.forget(key, rest.0.get(key).is_some_and(is_none));
+            }
             let destinations: Vec<String> = networks
                 .iter()
                 .filter_map(|network| network.as_str().map(str::to_owned))
                 .collect();
-            let all_parse = destinations.len() == networks.len()
+            let all_parse = is_list
+                && destinations.len() == networks.len()
                 && destinations.iter().all(|text| is_network(text));
             rest.forget("peer_cidrs", all_parse);
             let rule = PolicyRule {

@@ -293,6 +293,14 @@ fn what_does_not_fit_stays_in_native() {
     );
     assert_eq!(half.selectors, None);
     assert_eq!(native(&half), object!({"local_ep_group_id": "l"}));
+    let no_text = object!({
+        "peer_cidrs": "10.0.0.0/8", "peer_id": ["x"], "tenant_id": {"of": "its own"},
+        "local_ep_group_id": {"of": "its own"},
+    });
+    assert_eq!(
+        native(&connection(body(no_text.clone()), &NEUTRON)),
+        no_text
+    );
 }
 
 #[test]

@@ -158,9 +158,19 @@ pub(super) fn read_rule(element: &Map<String, Value>) -> Understood<PolicyRule> 
     if !all_parse {
         return (Some(rule), element.clone());
     }
-    rest.0.remove("sources");
-    rest.0.remove("destinations");
+    for side in ["sources", "destinations"] {
+        rest.forget(side, has_only(element.get(side), &["subnet"]));
+    }
     (Some(rule), rest.0)
+}
+
+/// Whether the objects of a list have these keys and no others, so that nothing of them is left over.
+fn has_only(list: Option<&Value>, known: &[&str]) -> bool {
+    let objects = list.and_then(Value::as_array).into_iter().flatten();
+    let mut keys = objects
+        .filter_map(Value::as_object)
+        .flat_map(|object| object.keys());
+    keys.all(|key| known.contains(&key.as_str()))
 }
 
 pub(super) fn networks(rule: &Map<String, Value>, side: &str) -> Option<Vec<String>> {
@@ -196,7 +206,11 @@ pub(super) fn read_interface(element: &Map<String, Value>) -> Understood<TunnelI
     {
         return (Some(interface), element.clone());
     }
-    rest.0.remove("ip_subnets");
+    let subnets = element.get("ip_subnets");
+    rest.forget(
+        "ip_subnets",
+        has_only(subnets, &["ip_addresses", "prefix_length"]),
+    );
     (Some(interface), rest.0)
 }
 

@@ -222,8 +222,7 @@ fn change_selectors(
             }
             let current = session.list("policy_rules");
             let (rules, _) = read_each(current, read_rule);
-            let same = current.len() == wanted.len()
-                && rules.len() == wanted.len()
+            let same = rules.len() == wanted.len()
                 && rules
                     .iter()
                     .zip(wanted)
@@ -238,8 +237,7 @@ fn change_selectors(
             }
             let current = session.list("tunnel_ports");
             let (interfaces, _) = read_each(current, read_interface);
-            let same = current.len() == wanted.len()
-                && interfaces.len() == wanted.len()
+            let same = interfaces.len() == wanted.len()
                 && interfaces.iter().zip(wanted).all(|(interface, wanted)| {
                     interface.addresses == wanted.addresses
                         && (wanted.id.is_none() || wanted.id == interface.id)
@@ -266,8 +264,11 @@ fn is_same_rule(rule: &PolicyRule, wanted: &PolicyRule) -> bool {
 /// The rules as NSX takes them. A rule that is there already, by its id or by its networks, keeps what else
 /// it has.
 fn policy_rules(wanted: &[PolicyRule], current: &[Value]) -> Value {
-    let mut current: Vec<Option<&Map<String, Value>>> =
-        current.iter().map(Value::as_object).collect();
+    // What could not be read as a rule no caller could name either, so it stays.
+    let is_read = |rule: &Value| rule.as_object().is_some_and(|it| read_rule(it).0.is_some());
+    let unread = current.iter().filter(|rule| !is_read(rule)).cloned();
+    let read = current.iter().filter(|rule| is_read(rule));
+    let mut current: Vec<Option<&Map<String, Value>>> = read.map(Value::as_object).collect();
     let subnets = |networks: &[String]| -> Value {
         networks
             .iter()
@@ -283,47 +284,70 @@ fn policy_rules(wanted: &[PolicyRule], current: &[Value]) -> Value {
             }
         });
         let mut rule = kept.cloned().unwrap_or_default();
-        if let Some(id) = &wanted.id {
+        if let (None, Some(id)) = (kept, &wanted.id) {
             rule.insert("id".to_owned(), id.as_str().into());
         }
-        rule.insert("sources".to_owned(), subnets(&wanted.sources));
-        rule.insert("destinations".to_owned(), subnets(&wanted.destinations));
-        rule.insert("enabled".to_owned(), wanted.enabled.unwrap_or(true).into());
-        rule.insert("logged".to_owned(), wanted.logged.unwrap_or(false).into());
-        let action = ACTIONS
-            .iter()
-            .find(|(_, action)| wanted.action == Some(*action));
-        if let Some((word, _)) = action {
-            rule.insert("action".to_owned(), (*word).into());
+        for (side, wanted) in [
+            ("sources", &wanted.sources),
+            ("destinations", &wanted.destinations),
+        ] {
+            // Networks that stay keep what else they have.
+            let same = kept.is_some_and(|there| networks(there, side).as_ref() == Some(wanted));
+            if !same {
+                rule.insert(side.to_owned(), subnets(wanted));
+            }
+        }
+        for (key, wanted, default) in [
+            ("enabled", wanted.enabled, true),
+            ("logged", wanted.logged, false),
+        ] {
+            let there = json::boolean(&rule, key);
+            let unknown = there.is_none() && rule.get(key).is_some_and(|it| !it.is_null());
+            let stays = wanted.map_or(unknown, |wanted| there == Some(wanted));
+            if !stays {
+                rule.insert(key.to_owned(), wanted.unwrap_or(default).into());
+            }
+        }
+        let there = json::text(&rule, "action").unwrap_or_default();
+        let other = |word: &str| !word.eq_ignore_ascii_case(&there);
+        for (word, action) in ACTIONS {
+            if wanted.action == Some(action) && other(word) {
+                rule.insert("action".to_owned(), word.into());
+            }
         }
         Value::Object(rule)
     });
-    rules.collect()
+    rules.chain(unread).collect()
 }
 
 /// The ports as NSX takes them. A port that is there already, by its id or by its addresses, keeps what else
 /// it has; so does the only one if there is to be only one.
 fn tunnel_ports(wanted: &[TunnelInterface], current: &[Value]) -> Value {
     let only = wanted.len() == 1 && current.len() == 1;
-    let mut current: Vec<Option<&Map<String, Value>>> =
-        current.iter().map(Value::as_object).collect();
+    let is_read = |port: &Value| {
+        port.as_object()
+            .is_some_and(|it| read_interface(it).0.is_some())
+    };
+    let unread = current.iter().filter(|port| !is_read(port)).cloned();
+    let read = current.iter().filter(|port| is_read(port));
+    let mut current: Vec<Option<&Map<String, Value>>> = read.map(Value::as_object).collect();
     let ports = wanted.iter().map(|wanted| {
         let kept = take_matching(&mut current, |there| match &wanted.id {
             Some(id) => json::text(there, "tunnel_port_id").as_ref() == Some(id),
             None => only || interface_addresses(there).as_ref() == Some(&wanted.addresses),
         });
         let mut port = kept.cloned().unwrap_or_default();
-        let addresses = wanted
-            .addresses
-            .iter()
-            .filter_map(|text| interface_address(text));
-        let subnets = addresses.map(|(address, prefix)| {
-            object!({ "ip_addresses": [address.to_string()], "prefix_length": prefix })
-        });
-        port.insert("ip_subnets".to_owned(), subnets.collect());
+        if interface_addresses(&port).as_ref() != Some(&wanted.addresses) {
+            let addresses = wanted.addresses.iter();
+            let addresses = addresses.filter_map(|text| interface_address(text));
+            let subnets = addresses.map(|(address, prefix)| {
+                object!({ "ip_addresses": [address.to_string()], "prefix_length": prefix })
+            });
+            port.insert("ip_subnets".to_owned(), subnets.collect());
+        }
         Value::Object(port)
     });
-    ports.collect()
+    ports.chain(unread).collect()
 }
 
 fn take_matching<'a>(

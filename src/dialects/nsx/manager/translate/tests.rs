@@ -178,6 +178,12 @@ fn what_has_no_home_is_kept_as_it_came() {
         json!({}),
         json!({ "policy_rules": [{ "id": "1", "_revision": 1 }, { "id": "2", "action": "REJECT" }] }),
     );
+    let more = json!([{ "subnet": "10.0.0.0/24", "note": "mine" }]);
+    check_native(
+        json!({ "policy_rules": [{ "id": "1", "sources": more, "destinations": [] }] }),
+        json!({}),
+        json!({ "policy_rules": [{ "id": "1", "sources": more }] }),
+    );
     check_native(
         json!({ "policy_rules": "none", "enabled": "perhaps" }),
         json!({ "peer_address": "not an address" }),
@@ -502,6 +508,38 @@ fn a_rule_that_stays_keeps_what_else_it_has() {
     expected["sources"] = json!([{ "subnet": "10.9.0.0/24" }]);
     expected["logged"] = json!(true);
     assert_eq!(logged, json!([expected]));
+}
+
+/// What is not read as a rule no caller could send back, and what a rule has beside its networks no caller sees.
+#[test]
+fn a_rule_that_cannot_be_read_stays() {
+    let unread = json!({ "id": "2", "sources": "any", "destinations": [] });
+    let read = json!({
+        "id": 1, "action": "bypass", "enabled": "perhaps", "logged": false,
+        "sources": [{ "subnet": "10.0.0.0/24", "note": "mine" }], "destinations": [],
+    });
+    let before = with(session(), json!({ "policy_rules": [unread, read] }));
+    let mut rule = PolicyRule {
+        id: Some("1".to_owned()),
+        sources: vec!["10.0.0.0/24".to_owned()],
+        logged: Some(false),
+        action: Some(RuleAction::Bypass),
+        ..PolicyRule::default()
+    };
+    let mut after = |logged| {
+        rule.logged = Some(logged);
+        let values = ConnectionSpec {
+            selectors: Some(Selectors::Rules(vec![rule.clone()])),
+            ..Default::default()
+        };
+        session_after(before.clone(), Field::Selectors, values)
+    };
+    assert_eq!(after(false), None);
+    let logged = with(read, json!({ "logged": true }));
+    assert_eq!(
+        after(true),
+        Some(json!({ "policy_rules": [logged, unread] }))
+    );
 }
 
 #[test]

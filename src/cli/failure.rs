@@ -110,7 +110,11 @@ fn detail_lines(detail: &ErrorDetail) -> Vec<String> {
         ErrorDetail::BadRequest(bad) => bad
             .field_violations
             .iter()
-            .map(|v| format!("  field {}: {}", clean(&v.field), clean(&v.description)))
+            .map(|v| {
+                // Whoever wrote a connection to a file, or a flag, wrote no request around it.
+                let field = v.field.strip_prefix("connection.").unwrap_or(&v.field);
+                format!("  field {}: {}", clean(field), clean(&v.description))
+            })
             .collect(),
         ErrorDetail::RetryInfo(retry) => retry
             .retry_delay
@@ -213,6 +217,7 @@ mod tests {
                 "name",
                 "must be `backends/{backend}/connections/{connection}`",
             ),
+            FieldViolation::new("connection.peer.psk", "is required"),
             FieldViolation::new("goal", "must be GONE"),
         ];
         let status = Status::with_error_details_vec(
@@ -229,6 +234,7 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("\n  field goal: must be GONE"), "{text}");
+        assert!(text.contains("\n  field peer.psk: is required"), "{text}");
         assert_eq!(exit(&status), Exit::Usage);
     }
 

@@ -72,12 +72,11 @@ pub async fn update(
     validate_only: bool,
     printer: &mut Printer,
 ) -> io::Result<Exit> {
-    let mut connection = match read(file) {
+    let name = names::connection(name);
+    let connection = match read(file).and_then(|connection| named(connection, &name)) {
         Ok(connection) => connection,
         Err(why) => return Ok(unreadable(&why)),
     };
-    let name = names::connection(name);
-    connection.name.clone_from(&name);
     let request = UpdateConnectionRequest {
         connection: Some(connection),
         update_mask: (!fields.is_empty()).then(|| prost_types::FieldMask {
@@ -136,6 +135,19 @@ fn read(file: &Path) -> Result<Connection, String> {
     let text = text.map_err(|error| format!("{name} cannot be read: {error}"))?;
     json::parse("Connection", &text)
         .map_err(|why| format!("{name} does not describe a connection: {why}"))
+}
+
+/// The connection with this name; an error if it has another, since one of the two must be a mistake.
+fn named(mut connection: Connection, name: &str) -> Result<Connection, String> {
+    if !connection.name.is_empty() && names::connection(&connection.name) != name {
+        return Err(format!(
+            "what was read is {}, and not {}; nothing was changed",
+            short(&connection.name),
+            short(name)
+        ));
+    }
+    name.clone_into(&mut connection.name);
+    Ok(connection)
 }
 
 fn limited(source: impl Read) -> io::Result<String> {
@@ -224,6 +236,20 @@ mod tests {
             &DeleteConnectionResponse::default(),
         );
         assert_eq!(text, "a/1 was not there");
+    }
+
+    #[test]
+    fn what_describes_another_connection_changes_none() {
+        let with = |name: &str| Connection {
+            name: name.to_owned(),
+            ..Connection::default()
+        };
+        let wanted = names::connection("a/1");
+        for own in ["", "a/1", "backends/a/connections/1"] {
+            assert_eq!(named(with(own), &wanted).unwrap().name, wanted, "{own}");
+        }
+        let why = named(with("backends/a/connections/2"), &wanted).unwrap_err();
+        assert!(why.contains("a/2") && why.contains("not a/1"), "{why}");
     }
 
     #[test]

@@ -45,6 +45,12 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     /// leaves it out of the change. Fields not in `change.fields` are not looked at.
     fn refuse_update(&self, change: &ConnectionChange) -> Vec<Violation>;
 
+    /// What of a change this connection cannot become, because the cloud fixes it when a connection is made or derives it
+    /// from something else: one violation a field, with what is there. Pure; `update` refuses it too.
+    fn refuse_to_become(&self, _change: &ConnectionChange, _there: &Connection) -> Vec<Violation> {
+        Vec::new()
+    }
+
     /// How much of the account's budget is used now.
     fn usage(&self) -> Usage;
 

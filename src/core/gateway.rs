@@ -331,7 +331,8 @@ impl Accepted {
     }
 }
 
-/// Finds out, without writing, whether a change is one of something that is there and as its author believes.
+/// Finds out, without writing, whether a change is one of something that is there, as its author believes, and can
+/// become so.
 async fn would_apply(
     backend: &Backend,
     name: &ConnectionName,
@@ -350,7 +351,12 @@ async fn would_apply(
             "the connection was changed since the etag was read",
         )
         .on(backend.name())),
-        _ => Ok(Accepted::nothing()),
+        _ => {
+            let change = change.without(&current);
+            let violations = backend.dialect().refuse_to_become(&change, &current);
+            refused(violations, backend.name())?;
+            Ok(Accepted::nothing())
+        }
     }
 }
 

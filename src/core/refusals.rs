@@ -31,7 +31,8 @@ impl Gateway {
     ///
     /// What no connection has on such a backend is refused unseen. What cannot be written may be there all the same: made
     /// by somebody else, or of a cloud that takes less than it has. So if that, or a field that is `malformed` in the
-    /// request, is all that stands against a change, the connection is read, and what is so already is left out.
+    /// request, is all that stands against a change, the connection is read, what is so already is left out, and what it
+    /// cannot become is told as well.
     ///
     /// # Errors
     /// If the connection would have to be read and cannot be.
@@ -55,6 +56,7 @@ impl Gateway {
         let change = change.without(&there);
         let mut violations = never(backend, &change);
         violations.extend(unless_there(backend, &change, Some(&there)));
+        violations.extend(backend.dialect().refuse_to_become(&change, &there));
         Ok((change, violations))
     }
 }

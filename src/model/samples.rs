@@ -39,6 +39,7 @@ pub fn sent_back(read: &Connection) -> ConnectionSpec {
         selectors,
         mtu: read.mtu,
         tcp_mss_clamping: read.tcp_mss_clamping,
+        availability_zone: read.availability_zone,
     }
 }
 

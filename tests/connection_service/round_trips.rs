@@ -346,6 +346,24 @@ async fn what_cannot_be_changed_is_refused_with_what_is_there() {
     assert!(why[0].starts_with(&there), "{why:?}");
     assert!(why[1].starts_with("connection.ipsec_policy: "), "{why:?}");
     assert!(why[2].starts_with("connection.policy_based: "), "{why:?}");
+
+    // With what else there is against it, and if it is only asked.
+    let moved = with_service(&read, "other");
+    let why = refused(
+        &bench,
+        pb::Connection {
+            mtu: Some(1),
+            ..moved.clone()
+        },
+        &[],
+    )
+    .await;
+    assert_eq!(why.len(), 2, "{why:?}");
+    assert!(why[0].starts_with("connection.mtu: "), "{why:?}");
+    assert!(why[1].starts_with(&there), "{why:?}");
+    let status = bench.update(moved, &[], true).await.unwrap_err();
+    assert_eq!(fields(&status), ["connection.vpn_service"]);
+    bench.update(read, &["*"], true).await.unwrap();
 }
 
 fn with_service(read: &pb::Connection, service: &str) -> pb::Connection {

@@ -108,6 +108,10 @@ impl Dialect for Openstack {
         self
     }
 
+    fn refuse_to_become(&self, change: &ConnectionChange, there: &Connection) -> Vec<Violation> {
+        translate::fixed(change, there)
+    }
+
     fn usage(&self) -> Usage {
         self.client.usage()
     }

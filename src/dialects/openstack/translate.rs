@@ -15,6 +15,6 @@ mod words;
 
 pub use etag::etag;
 pub use inward::connection;
-pub use outward::{changes, is_descriptive, may_be, new_connection, shows};
+pub use outward::{changes, fixed, is_descriptive, may_be, new_connection, shows};
 pub use refusals::{Refusals, Writing};
 pub use words::psk;

@@ -100,6 +100,10 @@ impl Dialect for Nsx {
         self
     }
 
+    fn refuse_to_become(&self, change: &ConnectionChange, there: &Connection) -> Vec<Violation> {
+        translate::fixed(change, there)
+    }
+
     fn usage(&self) -> Usage {
         self.client.usage()
     }

@@ -15,7 +15,7 @@ mod words;
 pub use etag::etag;
 pub use inward::{connection, service_of};
 pub use outward::{
-    changed_peer_endpoint, changed_session, concerns_peer_endpoint, new_peer_endpoint, new_session,
-    peer_endpoint_is_as_wanted,
+    changed_peer_endpoint, changed_session, concerns_peer_endpoint, fixed, new_peer_endpoint,
+    new_session, other_service, peer_endpoint_is_as_wanted,
 };
 pub use words::{interface_address, psk};

@@ -76,7 +76,10 @@ pub fn changes(
 ) -> Result<Option<Map<String, Value>>, Vec<Violation>> {
     let values = &change.values;
     let now = connection(body.clone(), variant);
-    let mut draft = Draft::default();
+    let mut draft = Draft {
+        violations: fixed(change, &now),
+        ..Draft::default()
+    };
     for field in &change.fields {
         match field {
             Field::DisplayName => {
@@ -90,9 +93,6 @@ pub fn changes(
                 let differs = now.admin_enabled != Some(wanted);
                 draft.set("admin_state_up", differs, || wanted.into());
             }
-            Field::VpnService => draft.keep(*field, &now.vpn_service, &values.vpn_service),
-            Field::IkePolicy => draft.keep(*field, &now.ike_policy, &values.ike_policy),
-            Field::IpsecPolicy => draft.keep(*field, &now.ipsec_policy, &values.ipsec_policy),
             Field::PeerAddress => {
                 let differs = !is_same_address(&now.peer.address, &values.peer_address);
                 draft.set("peer_address", differs, || {
@@ -116,7 +116,11 @@ pub fn changes(
                 let wanted = values.mtu.unwrap_or(DEFAULT_MTU);
                 draft.set("mtu", now.mtu != Some(wanted), || wanted.into());
             }
-            Field::Description
+            // What is fixed, what this cloud keeps for itself, and what no cloud of this kind has.
+            Field::VpnService
+            | Field::IkePolicy
+            | Field::IpsecPolicy
+            | Field::Description
             | Field::LocalEndpoint
             | Field::DpdPolicy
             | Field::TcpMssClamping
@@ -127,6 +131,34 @@ pub fn changes(
         return Err(draft.violations);
     }
     Ok((!draft.body.is_empty()).then_some(draft.body))
+}
+
+/// What of a change is fixed when a connection is made, and another than there is.
+pub fn fixed(change: &ConnectionChange, now: &Connection) -> Vec<Violation> {
+    let values = &change.values;
+    let mut violations = Vec::new();
+    for (field, wanted, now) in [
+        (Field::VpnService, &values.vpn_service, &now.vpn_service),
+        (Field::IkePolicy, &values.ike_policy, &now.ike_policy),
+        (Field::IpsecPolicy, &values.ipsec_policy, &now.ipsec_policy),
+    ] {
+        if change.fields.contains(&field) && wanted.is_some() && wanted != now {
+            let now = now.as_deref().unwrap_or_default();
+            let what = format!(
+                "is `{now}` and cannot be changed on OpenStack: delete the connection and make it anew"
+            );
+            violations.push(Violation::new(field.path(), what));
+        }
+    }
+    if let (Some(now), Some(wanted)) = (&now.selectors, &values.selectors)
+        && change.fields.contains(&Field::Selectors)
+        && std::mem::discriminant(now) != std::mem::discriminant(wanted)
+    {
+        let what = "is not the kind this connection was made with, which its VPN service decides: \
+                    endpoint groups, or rules where the service has a subnet";
+        violations.push(Violation::new(Field::Selectors.path(), what));
+    }
+    violations
 }
 
 /// Whether it can be told by reading that a change was made: a key does not show, and a host name is resolved
@@ -222,17 +254,6 @@ impl Draft {
         }
     }
 
-    /// Refuses another value than the one there is: the cloud fixes it when a connection is made.
-    fn keep(&mut self, field: Field, now: &Option<String>, wanted: &Option<String>) {
-        if wanted.is_some() && wanted != now {
-            let now = now.as_deref().unwrap_or_default();
-            let what = format!(
-                "is `{now}` and cannot be changed on OpenStack: delete the connection and make it anew"
-            );
-            self.violations.push(Violation::new(field.path(), what));
-        }
-    }
-
     fn describe(&mut self, body: &Body, wanted: &str) {
         let now = body.text("description").unwrap_or_default();
         let wanted = mark::keep(wanted, &now);
@@ -272,14 +293,7 @@ impl Draft {
                 network_set(now) != network_set(wanted)
             }
             (None, _) => true,
-            (Some(now), Some(wanted)) => {
-                if std::mem::discriminant(now) != std::mem::discriminant(wanted) {
-                    let what = "is not the kind this connection was made with, which its VPN service decides: \
-                                endpoint groups, or rules where the service has a subnet";
-                    self.violations.push(Violation::new("policy_based", what));
-                }
-                now != wanted
-            }
+            (Some(now), Some(wanted)) => now != wanted,
             (Some(_), None) => false,
         };
         if differs {

@@ -19,8 +19,8 @@ use crate::{
         mark,
     },
     model::{
-        Authentication, ClampDirection, ConnectionChange, ConnectionSpec, Field, Initiation,
-        PolicyRule, RuleAction, Selectors, TcpMssClamping, TunnelInterface,
+        Authentication, ClampDirection, Connection, ConnectionChange, ConnectionSpec, Field,
+        Initiation, PolicyRule, RuleAction, Selectors, TcpMssClamping, TunnelInterface,
     },
     rest::json,
 };
@@ -210,11 +210,7 @@ fn change_selectors(
     values: &ConnectionSpec,
 ) -> Result<(), Vec<Violation>> {
     let kind = session.text("resource_type").unwrap_or_default();
-    let immutable = |field: &str| {
-        let what =
-            format!("is not the kind of this connection, a `{kind}`, which cannot be changed");
-        Err(vec![Violation::new(field, what)])
-    };
+    let immutable = |field: &str| Err(vec![other_kind(field, &kind)]);
     match &values.selectors {
         Some(Selectors::Rules(wanted)) => {
             if kind != POLICY_BASED {
@@ -250,6 +246,47 @@ fn change_selectors(
         Some(Selectors::EndpointGroups { .. }) | None => {}
     }
     Ok(())
+}
+
+/// What of a change a connection cannot become, as far as that shows in what was read of it: the kind of its selectors,
+/// and a service that is derived from another local endpoint than this one's.
+pub fn fixed(change: &ConnectionChange, there: &Connection) -> Vec<Violation> {
+    let (values, touches) = (&change.values, |field| change.fields.contains(&field));
+    let mut violations = Vec::new();
+    let moves = touches(Field::LocalEndpoint);
+    if let Some(wanted) = &values.vpn_service
+        && touches(Field::VpnService)
+        && !moves
+    {
+        violations.extend(other_service(wanted, there.vpn_service.as_deref()));
+    }
+    if touches(Field::Selectors) {
+        match (&values.selectors, &there.selectors) {
+            (Some(Selectors::Rules(_)), Some(Selectors::RouteBased(_))) => {
+                violations.push(other_kind("policy_based", ROUTE_BASED));
+            }
+            (Some(Selectors::RouteBased(_)), Some(Selectors::Rules(_))) => {
+                violations.push(other_kind("route_based", POLICY_BASED));
+            }
+            _ => {}
+        }
+    }
+    violations
+}
+
+fn other_kind(field: &str, kind: &str) -> Violation {
+    let what = format!("is not the kind of this connection, a `{kind}`, which cannot be changed");
+    Violation::new(field, what)
+}
+
+/// What there is to say of this service if NSX derives `there`; `None` if it is the same.
+pub fn other_service(wanted: &str, there: Option<&str>) -> Option<Violation> {
+    let what = match there {
+        Some(there) if there == wanted => return None,
+        Some(there) => format!("can only be `{there}`: NSX derives it from `local_endpoint`"),
+        None => "is derived by NSX from `local_endpoint`, which tells of none".to_owned(),
+    };
+    Some(Violation::new(Field::VpnService.path(), what))
 }
 
 fn is_same_rule(rule: &PolicyRule, wanted: &PolicyRule) -> bool {

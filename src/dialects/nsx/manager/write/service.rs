@@ -26,10 +26,12 @@ pub async fn refuse_create(
     spec: &ConnectionSpec,
     call: &Call,
 ) -> Result<Vec<Violation>> {
-    match (&spec.vpn_service, &spec.local_endpoint) {
-        (Some(wanted), Some(local)) => Ok(refuse(wanted, of_endpoint(client, local, call).await?)),
-        _ => Ok(Vec::new()),
-    }
+    let (Some(wanted), Some(local)) = (&spec.vpn_service, &spec.local_endpoint) else {
+        return Ok(Vec::new());
+    };
+    let there = of_endpoint(client, local, call).await?;
+    let refused = translate::other_service(wanted, there.as_deref());
+    Ok(refused.into_iter().collect())
 }
 
 /// The same for a connection that is there. It moves to another service with its local endpoint, which is read if both
@@ -56,7 +58,8 @@ pub async fn refuse_update(
         }
         _ => session.text(VPN_SERVICE),
     };
-    Ok(refuse(wanted, there))
+    let refused = translate::other_service(wanted, there.as_deref());
+    Ok(refused.into_iter().collect())
 }
 
 /// The service of a local endpoint.
@@ -74,15 +77,4 @@ async fn of_endpoint(client: &Client, id: &str, call: &Call) -> Result<Option<St
     })?;
     let endpoint = Body::of(value).ok_or_else(|| error::broken(&answer, "no object"))?;
     Ok(translate::service_of(&endpoint))
-}
-
-fn refuse(wanted: &str, there: Option<String>) -> Vec<Violation> {
-    if there.as_deref() == Some(wanted) {
-        return Vec::new();
-    }
-    let what = match there {
-        Some(there) => format!("can only be `{there}`: NSX derives it from `local_endpoint`"),
-        None => "is derived by NSX from `local_endpoint`, which tells of none".to_owned(),
-    };
-    vec![Violation::new(Field::VpnService.path(), what)]
 }

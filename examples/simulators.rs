@@ -22,6 +22,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let nsx = NsxSimulator::start(NsxOptions {
         levers: Levers {
             pace: Pace::Elapsed { per_node: STEP },
+            tunnel_up_after: Some(STEP),
             ..Levers::default()
         },
         ..NsxOptions::default()
@@ -48,6 +49,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         ("OS_USER_DOMAIN_ID", "default".to_owned()),
         ("ROUTER", inventory.project.router_id.to_owned()),
         ("SUBNET", inventory.project.subnet_id.to_owned()),
+        ("OTHER_IKE_POLICY", inventory.other.ike_policy_id.to_owned()),
         ("READY", "yes".to_owned()),
     ] {
         println!("{key}={value}");

@@ -14,7 +14,7 @@ from common import check, refused, require, say, until
 PSK = "only-a-simulator-knows"
 
 
-def connect(password=None):
+def connect(password=None, max_attempts=10):
     return v3.NsxLib(
         config.NsxLibConfig(
             nsx_api_managers=[require("NSX_URL")],
@@ -22,7 +22,8 @@ def connect(password=None):
             password=password or require("NSX_PASSWORD"),
             http_timeout=5,
             http_read_timeout=5,
-            max_attempts=2,
+            # It asks faster than one user may, and tries again when it is told so.
+            max_attempts=max_attempts,
             retries=0,
         )
     )
@@ -68,6 +69,7 @@ def life_of_a_session(nsx):
         lambda state: state["state"] == "in_sync",
     )
     check("by every node", {node["state"] for node in realized["details"]}, {"in_sync"})
+    statistics(nsx, session)
 
     changed = vpn.session.update(session["id"], name="branch 43", enabled=False)
     check("the update is told", (changed["display_name"], changed["enabled"]), ("branch 43", False))
@@ -101,6 +103,88 @@ def until_gone(what, ask):
         return False
 
     until(f"{what} is gone", gone, bool)
+
+
+def statistics(nsx, session):
+    """What has passed, which the library does not read, asked by its client."""
+    path = nsx.vpn_ipsec.session.get_path(session["id"]) + "/statistics"
+    status = until(
+        "the tunnels are up", lambda: nsx.vpn_ipsec.session.get_status(session["id"]),
+        lambda status: status["session_status"] == "UP",
+    )
+    check("a tunnel for each destination", (status["total_tunnels"], status["failed_tunnels"]), (2, 0))
+    read = until(
+        "something has passed", lambda: nsx.client.get(path + "?source=realtime"),
+        lambda read: read["aggregate_traffic_counters"]["packets_in"] > 0,
+    )
+    [rule] = read["policy_statistics"]
+    tunnels = rule["tunnel_statistics"]
+    check("each says which it is", [one["peer_subnet"] for one in tunnels], ["10.2.0.0/24", "2001:db8:2::/64"])
+    check("and that it is up", {one["tunnel_status"] for one in tunnels}, {"UP"})
+    check("the rule's own id", rule["policy_id"], session["policy_rules"][0]["id"])
+    for counter, total in read["aggregate_traffic_counters"].items():
+        check(f"the sum of {counter}", sum(one[counter] for one in tunnels), total)
+    later = nsx.vpn_ipsec.session.get_status(session["id"])["aggregate_traffic_counters"]
+    check("the status counts on", later["bytes_out"] >= read["aggregate_traffic_counters"]["bytes_out"], True)
+
+
+def every_kind(nsx):
+    """A profile, a service and a local endpoint from their making to their end."""
+    vpn = nsx.vpn_ipsec
+    routers = nsx.logical_router.list()["results"]
+    used = {service["logical_router_id"] for service in vpn.service.list()["results"]}
+    fit = [one["id"] for one in routers if one["high_availability_mode"] == "ACTIVE_STANDBY" and one["id"] not in used]
+    unfit = [one["id"] for one in routers if one["high_availability_mode"] == "ACTIVE_ACTIVE"]
+    check("there is a router that is free, and one that is unfit", (len(fit), len(unfit)), (1, 1))
+    tiers = {tier: nsx.logical_router.list(router_type=tier)["result_count"] for tier in ("TIER0", "TIER1")}
+    check("by their tier", (tiers, len(routers)), ({"TIER0": 2, "TIER1": 1}, 3))
+    check("one of them", nsx.logical_router.get(fit[0])["id"], fit[0])
+    for what, router in [("unfit", unfit[0]), ("taken", used.pop()), ("absent", "no-such-router")]:
+        refused(f"a service on a router that is {what}", exceptions.ManagerError,
+                lambda: vpn.service.create("branches", router))
+
+    rule = vpn.session.get_rule_obj(["10.9.0.0/16"], ["10.8.0.0/16"])
+    service = vpn.service.create("branches", fit[0], ike_log_level="DEBUG", bypass_rules=[rule])
+    check("the service is what was asked for", (service["ike_log_level"], service["enabled"]), ("DEBUG", True))
+    check("a bypass rule bypasses", service["bypass_rules"][0]["action"], "BYPASS")
+    ike = vpn.ike_profile.create("three", encryption_algorithm="AES_GCM_256", digest_algorithm="SHA2_512", dh_group="GROUP21")
+    tunnel = vpn.tunnel_profile.create("three", encryption_algorithm="AES_GCM_192", dh_group="GROUP19", pfs=False, sa_life_time=900)
+    dpd = vpn.dpd_profile.create("three", enabled=False, timeout=3, tags=[{"scope": "site", "tag": "42"}])
+    local = vpn.local_endpoint.create("branches", "198.51.100.77", service["id"], local_id="branches.example")
+    made = [
+        (vpn.ike_profile, ike, {"dh_groups": ["GROUP14", "GROUP20"]}), (vpn.tunnel_profile, tunnel, {"df_policy": "CLEAR"}),
+        (vpn.dpd_profile, dpd, {"retry_count": 5}), (vpn.service, service, {"enabled": False}),
+        (vpn.local_endpoint, local, {"local_address": "198.51.100.78"}),
+    ]
+    for kind, one, change in made:
+        path = kind.get_path(one["id"])
+        check(f"{kind.resource_type} reads back", kind.get(one["id"]), one)
+        check("the list has it", one in kind.list()["results"], True)
+        changed = nsx.client.update(path, body=dict(kind.get(one["id"]), **change))
+        check("the change is told", {name: changed[name] for name in change}, change)
+        check("and counted", changed["_revision"], one["_revision"] + 1)
+        check("the rest is kept", changed["display_name"], one["display_name"])
+        refused("a stale revision", exceptions.StaleRevision, lambda: nsx.client.update(path, body=one))
+
+    by_service = nsx.client.list(f"{vpn.local_endpoint.get_path()}?ipsec_vpn_service_id={service['id']}")
+    check("endpoints by their service", [one["id"] for one in by_service["results"]], [local["id"]])
+    refused("removing a service in use", exceptions.ManagerError, lambda: vpn.service.delete(service["id"]))
+    peer = vpn.peer_endpoint.create(
+        "three", "203.0.113.9", "203.0.113.9", psk=PSK, ike_profile_id=ike["id"],
+        ipsec_tunnel_profile_id=tunnel["id"], dpd_profile_id=dpd["id"], connection_initiation_mode="RESPOND_ONLY",
+    )
+    for kind, one in [(vpn.ike_profile, ike), (vpn.tunnel_profile, tunnel), (vpn.dpd_profile, dpd)]:
+        refused(f"removing a {kind.resource_type} in use", exceptions.ManagerError, lambda: kind.delete(one["id"]))
+    vpn.peer_endpoint.delete(peer["id"])
+    for kind, one, _ in reversed(made):
+        kind.delete(one["id"])
+        refused(f"{kind.resource_type} is gone", exceptions.ResourceNotFound, lambda: kind.get(one["id"], silent=True))
+
+    for kind in (vpn.ike_profile, vpn.tunnel_profile, vpn.dpd_profile):
+        [system] = [one for one in kind.list()["results"] if one["_system_owned"]]
+        refused("changing the system's own", exceptions.ManagerError,
+                lambda: nsx.client.update(kind.get_path(system["id"]), body=system))
+        refused("removing the system's own", exceptions.ManagerError, lambda: kind.delete(system["id"]))
 
 
 def lists_in_pages(nsx):
@@ -137,7 +221,7 @@ def refusals(nsx):
         "a value out of range", exceptions.ManagerError,
         lambda: vpn.ike_profile.create("x", sa_life_time=1),
     )
-    refused("a wrong password", exceptions.NsxLibException, lambda: connect(password="wrong").get_version())
+    refused("a wrong password", exceptions.NsxLibException, lambda: connect(password="wrong", max_attempts=2).get_version())
 
 
 if __name__ == "__main__":
@@ -145,6 +229,7 @@ if __name__ == "__main__":
     logging.disable(logging.CRITICAL)
     nsx = connect()
     life_of_a_session(nsx)
+    every_kind(nsx)
     lists_in_pages(nsx)
     refusals(nsx)
     say("vmware-nsxlib")

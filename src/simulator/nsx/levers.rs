@@ -26,6 +26,9 @@ pub struct Levers {
     pub end_marker: EndMarker,
     /// The most objects on one page, however many were asked for. By default 1,000, as documented.
     pub max_page: usize,
+    /// Whether a list heeds `included_fields`. By default it does, as the SDK has it; the reference of 4.2 says that
+    /// only searches do.
+    pub included_fields: bool,
     /// Whether answers carry `x-nsx-requestid`. By default they do.
     pub request_ids: bool,
     /// The status of an update with a stale `_revision`: 412 by default; clients have seen 409 too.
@@ -55,6 +58,7 @@ impl Default for Levers {
             unknown_request_id: UnknownRequestId::default(),
             end_marker: EndMarker::default(),
             max_page: 1_000,
+            included_fields: true,
             request_ids: true,
             stale_status: StatusCode::PRECONDITION_FAILED,
             status_key: StatusKey::default(),

@@ -57,12 +57,13 @@ pub(crate) fn envelope(
     };
     let page_size = page_size.min(levers.max_page);
 
+    let included = parameter(query, "included_fields").filter(|_| levers.included_fields);
     let total = objects.len();
     let results: Vec<Value> = objects
         .into_iter()
         .skip(start)
         .take(page_size)
-        .map(|object| selected(object, parameter(query, "included_fields")))
+        .map(|object| selected(object, included))
         .collect();
     let next = start + results.len();
     let mut envelope = json!({ "results": results });

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::simulator::openstack::kinds::Kind;
 use crate::simulator::openstack::reply::Reply;
 use crate::simulator::openstack::state::Cloud;
+use crate::simulator::openstack::variant::Variant;
 
 /// GET /v2.0/.
 pub(crate) fn index(origin: &str) -> Reply {
@@ -57,8 +58,13 @@ struct Extension {
 
 impl Extension {
     fn present(&self, cloud: &Cloud) -> bool {
-        let groups = self.alias != "vpn-endpoint-groups" || cloud.variant.has(Kind::EndpointGroup);
-        groups && !(self.vpn && cloud.vpn_absent)
+        let known = match self.alias {
+            "vpn-endpoint-groups" => cloud.variant.has(Kind::EndpointGroup),
+            // Of 2017 and 2024; the other clouds left Neutron before.
+            "vpn-flavors" | "vpn-aes-ctr" => cloud.variant == Variant::Neutron,
+            _ => true,
+        };
+        known && !(self.vpn && cloud.vpn_absent)
     }
 
     fn describe(&self) -> Value {
@@ -69,7 +75,7 @@ impl Extension {
     }
 }
 
-const EXTENSIONS: [Extension; 5] = [
+const EXTENSIONS: [Extension; 7] = [
     Extension {
         alias: "vpnaas",
         name: "VPN service",
@@ -82,6 +88,20 @@ const EXTENSIONS: [Extension; 5] = [
         name: "VPN Endpoint Groups",
         description: "VPN endpoint groups support",
         updated: "2015-08-04T10:00:00-00:00",
+        vpn: true,
+    },
+    Extension {
+        alias: "vpn-flavors",
+        name: "VPN Service Flavor Extension",
+        description: "Flavor support for vpnservices.",
+        updated: "2017-04-19T00:00:00-00:00",
+        vpn: true,
+    },
+    Extension {
+        alias: "vpn-aes-ctr",
+        name: "VPN support for AES CTR mode",
+        description: "Add AES CTR choices for encryption algorithm",
+        updated: "2024-01-09T09:00:00-00:00",
         vpn: true,
     },
     Extension {

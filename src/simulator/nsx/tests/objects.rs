@@ -347,6 +347,9 @@ fn a_list_is_read_page_by_page_to_either_end_marker() {
                 .collect::<Vec<_>>()
         )
     );
+    bench.world.levers.included_fields = false;
+    let (_, whole) = bench.get("peer-endpoints?included_fields=id");
+    assert!(whole["results"][0]["peer_address"].is_string());
     assert_eq!(bench.get("peer-endpoints?cursor=made-up").0, 400);
     assert_eq!(bench.get("peer-endpoints?page_size=0").0, 400);
 }

@@ -302,3 +302,20 @@ async fn what_is_used_stays_on_the_other_clouds_too() {
         }
     }
 }
+
+#[tokio::test]
+async fn extensions_say_what_a_cloud_is_old_enough_for() {
+    for (variant, expected) in [
+        (Variant::Neutron, [200, 200, 200]),
+        (Variant::Otc, [200, 200, 404]),
+        (Variant::K5, [200, 404, 404]),
+    ] {
+        let bench = bench(variant).await;
+        let mut found = Vec::new();
+        for alias in ["vpnaas", "vpn-endpoint-groups", "vpn-aes-ctr"] {
+            let path = format!("/v2.0/extensions/{alias}");
+            found.push(bench.get(&path).await.status);
+        }
+        assert_eq!(found, expected, "{variant:?}");
+    }
+}

@@ -33,6 +33,15 @@ pub(crate) fn check(
     Err(Refusal::new(400, "VPC.1001", "Invalid VPN parameters."))
 }
 
+/// Refuses peer subnets that are local ones too, which Open Telekom Cloud has a code for.
+pub(crate) fn subnets(variant: Variant, local: &[String], peer: &[String]) -> Result<(), Refusal> {
+    if variant != Variant::Otc || peer.iter().all(|peer| !local.contains(peer)) {
+        return Ok(());
+    }
+    let message = "The VPN remote subnet is the same as the local subnet.";
+    Err(Refusal::new(400, "VPC.1016", message))
+}
+
 /// What holds for every kind.
 fn otc_names(object: &Map<String, Value>) -> bool {
     let name = object.get("name").and_then(Value::as_str);

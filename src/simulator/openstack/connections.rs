@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::simulator::chance;
 use crate::simulator::openstack::agent;
+use crate::simulator::openstack::bounds;
 use crate::simulator::openstack::kinds::Kind;
 use crate::simulator::openstack::reply::Refusal;
 use crate::simulator::openstack::row::Row;
@@ -239,6 +240,7 @@ fn group_version(cloud: &Cloud, caller: &Caller, wanted: &Row) -> Result<u8, Ref
         }
     }
     let peer_cidrs = texts(peer, "endpoints");
+    bounds::subnets(cloud.variant, &local_cidrs, &peer_cidrs)?;
     let (local, peer) = (one_version(&local_cidrs), one_version(&peer_cidrs));
     match (local, peer) {
         (Some(local), Some(peer)) if local == peer => Ok(local),
@@ -344,21 +346,7 @@ fn fits_columns(row: &Row) -> Result<(), Refusal> {
     if long || long_cidr {
         Err(Refusal::internal())
     } else {
-        fits_charset(row)
-    }
-}
-
-/// The 500 of characters outside the basic plane, which MariaDB's three-byte character set cannot hold.
-pub(crate) fn fits_charset(row: &Row) -> Result<(), Refusal> {
-    let wide = |value: &Value| {
-        value
-            .as_str()
-            .is_some_and(|text| text.chars().any(|c| c.len_utf8() == 4))
-    };
-    if row.fields.values().any(wide) {
-        Err(Refusal::internal())
-    } else {
-        Ok(())
+        row.fits_charset()
     }
 }
 

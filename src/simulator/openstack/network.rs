@@ -1,11 +1,10 @@
-//! Routers, subnets and ports: what a client reads to find where a VPN can be attached. They cannot be written here.
-//!
-//! Any role in the project may read them, `reader` too.
+//! Routers, subnets and ports: what a client reads to find where a VPN can be attached. Any role in the project may read
+//! them, `reader` too. Of writes there are two, which a VPN can stand against.
 
-use http::Method;
 use serde_json::{Map, Value, json};
 
 use crate::simulator::openstack::call::NeutronCall;
+use crate::simulator::openstack::kinds::Kind;
 use crate::simulator::openstack::listing::{self, ListContext, Shown};
 use crate::simulator::openstack::reply::{Refusal, Reply};
 use crate::simulator::openstack::state::{Caller, Cloud};
@@ -165,6 +164,93 @@ const NEWER_THAN_K5: [&str; 13] = [
     "updated_at",
 ];
 
+/// PUT of a router, which can lose its gateway and nothing else, or of its `remove_router_interface`; both only while no
+/// VPN needs it.
+pub(crate) fn disconnect(
+    cloud: &mut Cloud,
+    caller: &Caller,
+    call: &NeutronCall<'_>,
+    id: &str,
+    action: Option<&str>,
+) -> Result<Reply, Refusal> {
+    let router = cloud.network.routers.get(id);
+    if router.is_none_or(|router| !caller.reaches(&router.project)) {
+        return Err(Collection::Routers.not_found(id));
+    }
+    let body: Value = serde_json::from_slice(call.body).unwrap_or_default();
+    match action {
+        None if body == json!({"router": {"external_gateway_info": null}}) => {
+            clear_gateway(cloud, id)?;
+            read(cloud, caller, call, Collection::Routers, Some(id))
+        }
+        Some("remove_router_interface") => {
+            let subnet = body["subnet_id"].as_str().unwrap_or_default();
+            let removed = remove_interface(cloud, id, subnet)?;
+            Ok(Reply::json(200, removed))
+        }
+        _ => Err(Refusal::hidden()),
+    }
+}
+
+fn clear_gateway(cloud: &mut Cloud, id: &str) -> Result<(), Refusal> {
+    let services = cloud.rows(Kind::VpnService);
+    let services = services.filter(|service| service.text("router_id") == id);
+    let services: Vec<_> = services.map(|service| service.text("id")).collect();
+    if !services.is_empty() {
+        let services = services.join(",");
+        let message = format!("Router {id} is currently used by VPN services ({services})");
+        return Err(Refusal::new(409, "RouterInUse", message));
+    }
+    if let Some(router) = cloud.network.routers.get_mut(id) {
+        (router.gateway_v4, router.gateway_v6) = (None, None);
+    }
+    Ok(())
+}
+
+fn remove_interface(cloud: &mut Cloud, router: &str, subnet: &str) -> Result<Value, Refusal> {
+    let ports = cloud.network.ports();
+    let port = ports.iter().find(|port| port.connects(router, subnet));
+    let Some(port) = port.map(|port| port.id.clone()) else {
+        let message = format!("Router {router} has no interface on subnet {subnet}");
+        return Err(Refusal::new(
+            404,
+            "RouterInterfaceNotFoundForSubnet",
+            message,
+        ));
+    };
+    let named = |kind: Kind, id: &str, attribute: &str| {
+        let row = cloud
+            .row(kind, id)
+            .and_then(|row| row.fields.get(attribute));
+        match row {
+            Some(Value::Array(ids)) => ids.iter().any(|id| id == subnet),
+            Some(id) => id == subnet,
+            None => false,
+        }
+    };
+    let user = cloud.rows(Kind::Connection).find(|row| {
+        named(Kind::VpnService, row.text("vpnservice_id"), "subnet_id")
+            || named(
+                Kind::EndpointGroup,
+                row.text("local_ep_group_id"),
+                "endpoints",
+            )
+    });
+    if let Some(user) = user {
+        let user = user.text("id");
+        let message = format!("Subnet {subnet} is used by ipsec site connection {user}");
+        return Err(Refusal::new(
+            409,
+            "SubnetInUseByIPsecSiteConnection",
+            message,
+        ));
+    }
+    if let Some(subnet) = cloud.network.subnets.get_mut(subnet) {
+        subnet.router = None;
+    }
+    Ok(json!({"id": router, "subnet_id": subnet, "subnet_ids": [subnet], "port_id": port}))
+}
+
 /// GET of a collection, or of one member.
 pub(crate) fn read(
     cloud: &Cloud,
@@ -173,9 +259,6 @@ pub(crate) fn read(
     collection: Collection,
     id: Option<&str>,
 ) -> Result<Reply, Refusal> {
-    if !matches!(*call.method, Method::GET | Method::HEAD) {
-        return Err(Refusal::hidden());
-    }
     let mut rows = collection.rows(cloud, caller);
     if let Some(id) = id {
         let found = rows.iter().position(|row| row["id"] == id);

@@ -104,11 +104,19 @@ pub(crate) fn answer(cloud: &mut Cloud, caller: &Caller, call: &NeutronCall<'_>)
             }
             .unwrap_or_else(|refusal| cloud.variant.refuse(refusal));
         }
-        ["v2.0", segment, ref item @ ..] => match (Collection::from_segment(segment), item) {
-            (Some(collection), []) => network::read(cloud, caller, call, collection, None),
-            (Some(collection), [id]) => network::read(cloud, caller, call, collection, Some(id)),
-            _ => Err(Refusal::hidden()),
-        },
+        ["v2.0", "routers", id] if *call.method == Method::PUT => {
+            network::disconnect(cloud, caller, call, id, None)
+        }
+        ["v2.0", "routers", id, action] if *call.method == Method::PUT => {
+            network::disconnect(cloud, caller, call, id, Some(action))
+        }
+        ["v2.0", segment, ref item @ ..] if matches!(*call.method, Method::GET | Method::HEAD) => {
+            match (Collection::from_segment(segment), item) {
+                (Some(all), []) => network::read(cloud, caller, call, all, None),
+                (Some(all), [id]) => network::read(cloud, caller, call, all, Some(id)),
+                _ => Err(Refusal::hidden()),
+            }
+        }
         _ => Err(Refusal::hidden()),
     };
     outcome.unwrap_or_else(Refusal::neutron)

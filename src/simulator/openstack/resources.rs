@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde_json::{Map, Value, json};
 
 use crate::simulator::chance;
-use crate::simulator::openstack::connections::{fits_charset, not_connected};
+use crate::simulator::openstack::connections::not_connected;
 use crate::simulator::openstack::kinds::Kind;
 use crate::simulator::openstack::reply::{Refusal, python_dict};
 use crate::simulator::openstack::row::Row;
@@ -228,7 +228,7 @@ fn in_database(cloud: &Cloud, row: &Row) -> Result<(), Refusal> {
     if stock && cloud.series == Series::V2026_2 && dropped {
         return Err(Refusal::internal());
     }
-    fits_charset(row)
+    row.fits_charset()
 }
 
 fn merged_lifetime(stored: &Value, given: Option<&Value>) -> Value {

@@ -65,6 +65,20 @@ impl Row {
         )
     }
 
+    /// The 500 of characters outside the basic plane, which MariaDB's three-byte character set cannot hold.
+    pub(crate) fn fits_charset(&self) -> Result<(), Refusal> {
+        let wide = |value: &Value| {
+            value
+                .as_str()
+                .is_some_and(|text| text.chars().any(|c| c.len_utf8() == 4))
+        };
+        if self.fields.values().any(wide) {
+            Err(Refusal::internal())
+        } else {
+            Ok(())
+        }
+    }
+
     /// The 400 of a PUT that came too early.
     pub(crate) fn updatable(&self) -> Result<(), Refusal> {
         if !self.pending() {

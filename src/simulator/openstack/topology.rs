@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use serde_json::{Map, Value, json};
 
-/// Routers and subnets, which are only read.
+/// Routers and subnets.
 #[derive(Debug, Default)]
 pub(crate) struct Network {
     pub(crate) routers: BTreeMap<String, Router>,
@@ -150,6 +150,11 @@ pub(crate) struct Port {
 }
 
 impl Port {
+    /// Whether it is the interface of a router on a subnet.
+    pub(crate) fn connects(&self, router: &str, subnet: &str) -> bool {
+        self.device_id == router && self.fixed_ips[0]["subnet_id"] == subnet
+    }
+
     /// One port as it is shown.
     pub(crate) fn row(&self) -> Map<String, Value> {
         let tail: String = self.id.chars().rev().take(4).collect();

@@ -197,7 +197,7 @@ impl Variant {
             return refusal.neutron();
         }
         let (status, code, message) = match refusal.kind {
-            "VPC.1001" | "VPC.1026" => (400, refusal.kind, refusal.message.as_str()),
+            "VPC.1001" | "VPC.1016" | "VPC.1026" => (400, refusal.kind, refusal.message.as_str()),
             "OverQuota" => (400, "VPC.1003", "The quota limit has been reached."),
             "PolicyNotAuthorized" => (
                 400,

@@ -223,6 +223,11 @@ async fn open_telekom_cloud_bounds_services_and_groups() {
         let got = write(&bench, Method::POST, segment, key, body).await;
         assert_eq!((got.status, &got.json()["code"]), (400, &json!("VPC.1001")));
     }
+    let both = json!({"type": "cidr", "endpoints": ["10.10.1.0/24"]});
+    let both = make(&bench, "endpoint-groups", "endpoint_group", both).await;
+    let got = bench.create(json!({"peer_ep_group_id": both["id"]})).await;
+    assert_eq!((got.status, &got.json()["code"]), (400, &json!("VPC.1016")));
+
     bench.cloud.state().set_one_service_per_router(true);
     let body = json!({"router_id": spare});
     make(&bench, "vpnservices", "vpnservice", body.clone()).await;

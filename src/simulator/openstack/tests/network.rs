@@ -236,3 +236,41 @@ async fn a_service_goes_where_a_gateway_is() {
     let refused = bench.create(over).await.refusal();
     assert_eq!(refused, (400, "ExternalNetworkHasNoSubnet".to_owned()));
 }
+
+#[tokio::test]
+async fn what_a_vpn_needs_cannot_be_taken_from_a_router() {
+    let bench = Bench::new(OpenstackOptions::default()).await;
+    let (demo, spare) = (&bench.inventory.project, bench.inventory.spare_router_id);
+    let clear = json!({"router": {"external_gateway_info": null}});
+    let put = async |path: String, body: Value| bench.call(Method::PUT, &path, Some(body)).await;
+    let router = |id: &str| format!("/v2.0/routers/{id}");
+    let remove = |id: &str| format!("/v2.0/routers/{id}/remove_router_interface");
+    let id = bench.created(json!({})).await;
+
+    let used = put(router(demo.router_id), clear.clone()).await;
+    assert_eq!(used.refusal(), (409, "RouterInUse".to_owned()));
+    let message = used.json()["NeutronError"]["message"].clone();
+    let ids = format!("({},{})", demo.service_id, demo.legacy_service_id);
+    assert!(message.as_str().unwrap().ends_with(&ids), "{message}");
+    let subnet = json!({"subnet_id": demo.subnet_id});
+    let used = put(remove(demo.router_id), subnet.clone()).await;
+    let kind = "SubnetInUseByIPsecSiteConnection";
+    assert_eq!(used.refusal(), (409, kind.to_owned()));
+    assert!(used.text.contains(&id));
+
+    // Nothing uses the others: no connection the legacy service, no service the spare router.
+    let other = json!({"subnet_id": demo.legacy_subnet_id});
+    assert_eq!(put(remove(demo.router_id), other.clone()).await.status, 200);
+    assert_eq!(put(remove(demo.router_id), other).await.status, 404);
+    let cleared = put(router(spare), clear.clone()).await.json();
+    assert_eq!(cleared["router"]["external_gateway_info"], Value::Null);
+    let body = Some(json!({"vpnservice": {"router_id": spare}}));
+    let late = bench
+        .call(Method::POST, "/v2.0/vpn/vpnservices", body)
+        .await;
+    assert_eq!(late.refusal(), (400, "RouterIsNotExternal".to_owned()));
+    let theirs = put(router(bench.inventory.other.router_id), clear).await;
+    assert_eq!(theirs.refusal(), (404, "RouterNotFound".to_owned()));
+    let rename = put(router(spare), json!({"router": {"name": "x"}})).await;
+    assert_eq!(rename.refusal(), (404, "HTTPNotFound".to_owned()));
+}

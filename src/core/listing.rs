@@ -21,7 +21,7 @@ use crate::{
             source::{Attachments, Connections, Resources, Source},
             walk::Walk,
         },
-        paging::{PageToken, fingerprint},
+        paging::{ListId, PageToken},
     },
     model::{Attachment, Connection, Parent, Resource, ResourceKind},
 };
@@ -80,13 +80,17 @@ impl Gateway {
         let walk = Walk {
             source,
             query,
-            scope: scope(&query.parent),
-            fingerprint: fingerprint(source.of(), &query.filter, &query.order),
+            list: ListId::new(
+                source.of(),
+                scope(&query.parent),
+                &query.filter,
+                &query.order,
+            ),
             deadline,
         };
         let token = match query.page_token.as_str() {
             "" => None,
-            text => Some(PageToken::decode(text, &walk.scope, &walk.fingerprint)?),
+            text => Some(PageToken::decode(text, &walk.list)?),
         };
         let backends: Vec<Arc<Backend>> = match &query.parent {
             Parent::One(name) => {

@@ -1,13 +1,16 @@
 //! Page tokens: which list they belong to, and where in it the next page begins.
 //!
-//! A token names the last connection that was answered, not how many were: what vanishes or appears between two
-//! pages moves nothing that stays.
+//! A token names the last thing that was answered, not how many were: what vanishes or appears between two
+//! pages moves nothing that stays. It is sealed for its list, so that clients hand it back unread (AIP-158).
+
+mod seal;
 
 use crate::core::{
     error::{Error, ErrorReason, Result, Violation},
     filter::Filter,
     listed::Listable,
     order::{Order, SortPosition},
+    paging::seal::{open, seal},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
@@ -17,53 +20,89 @@ use sha2::{Digest, Sha256};
 const MAX_TOKEN_BYTES: usize = 8_192;
 
 /// Where the next page begins.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PageToken {
-    /// The parent of the list; another parent's token is refused.
-    #[serde(rename = "p")]
-    pub parent: String,
-    /// What stands for the list's filter and order; another list's token is refused.
-    #[serde(rename = "q", default, skip_serializing_if = "String::is_empty")]
-    pub query: String,
     /// The backend the next page begins in.
     #[serde(rename = "b")]
     pub backend: String,
     /// The id after which it begins there; `None` is the backend's first.
-    #[serde(rename = "t")]
+    #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
     pub inner: Option<String>,
-    /// The display name of that connection, where the order needs it.
+    /// The display name of what has that id, where the order needs it.
     #[serde(rename = "n", default, skip_serializing_if = "String::is_empty")]
     pub display_name: String,
 }
 
+/// A list, as far as its tokens are good for no other: what is listed, of which parent, filtered and ordered how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListId {
+    of: String,
+    parent: String,
+    filter: String,
+    order: String,
+}
+
+impl ListId {
+    /// The list of what a parent has, `backends/{backend}` or `backends/-`. Other spellings of a filter or an order are the
+    /// same list.
+    pub fn new(of: Listable, parent: String, filter: &Filter, order: &Order) -> ListId {
+        ListId {
+            of: of.segment().to_owned(),
+            parent,
+            filter: filter.to_string(),
+            order: order.to_string(),
+        }
+    }
+
+    /// The list of backends.
+    pub fn of_backends() -> ListId {
+        ListId {
+            of: "backends".to_owned(),
+            parent: String::new(),
+            filter: String::new(),
+            order: String::new(),
+        }
+    }
+
+    fn digest(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        for part in [&self.of, &self.parent, &self.filter, &self.order] {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        hash.finalize().into()
+    }
+}
+
 impl PageToken {
-    /// As text.
-    pub fn encode(&self) -> String {
-        URL_SAFE_NO_PAD.encode(serde_json::to_vec(self).expect("tokens are plain data"))
+    /// As text, for this list alone.
+    pub fn encode(&self, list: &ListId) -> String {
+        let content = serde_json::to_vec(self).expect("tokens are plain data");
+        URL_SAFE_NO_PAD.encode(seal(&list.digest(), &content))
     }
 
     /// From text.
     ///
     /// # Errors
     /// `InvalidArgument` / `WrongToken` on `page_token` if it is none, or one of another list.
-    pub fn decode(text: &str, parent: &str, query: &str) -> Result<PageToken> {
+    pub fn decode(text: &str, list: &ListId) -> Result<PageToken> {
         Some(text)
             .filter(|text| text.len() <= MAX_TOKEN_BYTES)
             .and_then(|text| URL_SAFE_NO_PAD.decode(text).ok())
-            .and_then(|json| serde_json::from_slice::<PageToken>(&json).ok())
-            .filter(|token| token.parent == parent && token.query == query)
+            .and_then(|bytes| match bytes.first() {
+                Some(b'{') => Unsealed::read(&bytes, list),
+                _ => serde_json::from_slice(&open(&list.digest(), &bytes)?).ok(),
+            })
             .ok_or_else(|| {
-                let mut error = Error::invalid(vec![Violation::new(
-                    "page_token",
-                    "accepted is `next_page_token` of the page before, with the same `parent`, `filter` and \
-                     `order_by`",
-                )]);
+                let accepted = "accepted is `next_page_token` of the page before, with a request that is otherwise the \
+                                same but for `page_size`";
+                let mut error = Error::invalid(vec![Violation::new("page_token", accepted)]);
                 error.reason = ErrorReason::WrongToken;
                 error
             })
     }
 
-    /// The connection the page before ended with, in a sorted list.
+    /// What the page before ended with, in a sorted list.
     pub fn place(&self) -> SortPosition<'_> {
         SortPosition {
             display_name: &self.display_name,
@@ -73,79 +112,38 @@ impl PageToken {
     }
 }
 
-/// What stands for a filter and an order in a token: short, and the same for other spellings of the same.
-/// Empty if there is neither.
-pub fn fingerprint(of: Listable, filter: &Filter, order: &Order) -> String {
-    let (filter, order) = (filter.to_string(), order.to_string());
-    if of == Listable::Connections && filter.is_empty() && order.is_empty() {
-        return String::new();
+/// A token as gateways gave it before there were seals, when only connections were listed. Clients may still have some.
+#[derive(Debug, Serialize, Deserialize)]
+struct Unsealed {
+    #[serde(rename = "p")]
+    parent: String,
+    #[serde(rename = "q", default, skip_serializing_if = "String::is_empty")]
+    query: String,
+    #[serde(flatten)]
+    token: PageToken,
+}
+
+impl Unsealed {
+    fn read(json: &[u8], list: &ListId) -> Option<PageToken> {
+        let read: Unsealed = serde_json::from_slice(json).ok()?;
+        let is_its_own = list.of == Listable::Connections.segment()
+            && list.parent == read.parent
+            && Unsealed::query(list) == read.query;
+        is_its_own.then_some(read.token)
     }
-    let mut hash = Sha256::new();
-    if of != Listable::Connections {
-        hash.update(of.segment());
+
+    /// What stood for a filter and an order; empty if there was neither.
+    fn query(list: &ListId) -> String {
+        if list.filter.is_empty() && list.order.is_empty() {
+            return String::new();
+        }
+        let mut hash = Sha256::new();
+        hash.update(&list.order);
         hash.update("\n");
+        hash.update(&list.filter);
+        URL_SAFE_NO_PAD.encode(&hash.finalize()[..12])
     }
-    hash.update(order);
-    // In no order there is a line break, so nothing can move from one into the other.
-    hash.update("\n");
-    hash.update(filter);
-    URL_SAFE_NO_PAD.encode(&hash.finalize()[..12])
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn query(filter: &str, order: &str) -> String {
-        fingerprint(
-            Listable::Connections,
-            &filter.parse().unwrap(),
-            &order.parse().unwrap(),
-        )
-    }
-
-    #[test]
-    fn tokens_read_back_and_others_are_refused() {
-        let token = PageToken {
-            parent: "backends/-".into(),
-            query: query("managed=true", ""),
-            backend: "a".into(),
-            inner: Some("x".into()),
-            display_name: "Branch".into(),
-        };
-        let text = token.encode();
-        assert_eq!(
-            PageToken::decode(&text, "backends/-", &token.query).unwrap(),
-            token
-        );
-        let long = "x".repeat(MAX_TOKEN_BYTES + 1);
-        for (text, parent, query) in [
-            (text.as_str(), "backends/a", token.query.clone()),
-            (&text, "backends/-", String::new()),
-            (&text, "backends/-", query("managed=false", "")),
-            (&text, "backends/-", query("managed=true", "name desc")),
-            ("", "backends/-", token.query.clone()),
-            ("%", "backends/-", token.query.clone()),
-            (&long, "backends/-", token.query.clone()),
-        ] {
-            let error = PageToken::decode(text, parent, &query).unwrap_err();
-            assert_eq!(error.context.violations[0].field, "page_token");
-            assert_eq!(error.reason, ErrorReason::WrongToken);
-        }
-    }
-
-    #[test]
-    fn spelling_does_not_change_what_a_token_is_for() {
-        assert_eq!(query("", ""), "");
-        assert_eq!(query("  ", " "), "");
-        assert_eq!(
-            query("managed=true AND display_name:x", "display_name asc"),
-            query(
-                "  managed = true   AND display_name : \"x\"",
-                "display_name"
-            )
-        );
-        assert_ne!(query("display_name:x", ""), query("display_name=x", ""));
-        assert_ne!(query("", "name desc"), query("", "display_name"));
-    }
-}
+mod tests;

@@ -13,7 +13,7 @@ use crate::{
         },
         margin,
         order::SortPosition,
-        paging::PageToken,
+        paging::{ListId, PageToken},
     },
     model::{BackendName, Parent},
 };
@@ -44,10 +44,8 @@ pub struct Walk<'a, S> {
     pub source: &'a S,
     /// Which page.
     pub query: &'a Query,
-    /// What tokens of this list are bound to: its parent.
-    pub scope: String,
-    /// What tokens of this list are bound to: what is listed, its filter and order.
-    pub fingerprint: String,
+    /// Which list its tokens are of.
+    pub list: ListId,
     /// When it has to be made.
     pub deadline: Instant,
 }
@@ -320,13 +318,11 @@ impl<S: Source> Walk<'_, S> {
 
     fn token(&self, backend: &BackendName, after: Option<String>, display_name: &str) -> String {
         PageToken {
-            parent: self.scope.clone(),
-            query: self.fingerprint.clone(),
             backend: backend.as_str().to_owned(),
             inner: after,
             display_name: display_name.to_owned(),
         }
-        .encode()
+        .encode(&self.list)
     }
 }
 

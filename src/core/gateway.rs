@@ -2,7 +2,7 @@
 
 use crate::{
     core::{
-        backend::{Backend, BackendSummary, Serving},
+        backend::{Backend, Serving},
         client::Client,
         clock,
         dialect::{Call, Dialect, Mark, Warning, Written},
@@ -150,19 +150,6 @@ impl Gateway {
     /// Told whenever the store begins or ceases to keep the log; `None` if the log is in memory.
     pub fn keeping(&self) -> Option<watch::Receiver<Serving>> {
         self.keeping.clone()
-    }
-
-    /// Every backend, sorted by name.
-    pub fn backends(&self) -> Vec<BackendSummary> {
-        self.pollers.values().map(|poller| status(poller)).collect()
-    }
-
-    /// One backend.
-    ///
-    /// # Errors
-    /// `NotFound` / `BackendNotFound`.
-    pub fn backend(&self, name: &BackendName) -> Result<BackendSummary> {
-        self.poller(name).map(|poller| status(poller))
     }
 
     /// Told whenever a backend begins or ceases to answer.
@@ -418,20 +405,6 @@ fn now_ms() -> u64 {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default()
         .as_millis() as u64
-}
-
-fn status(poller: &Poller) -> BackendSummary {
-    let backend = poller.backend();
-    let (watched, longest_interval) = poller.inventory().watched();
-    BackendSummary {
-        name: backend.name().clone(),
-        capabilities: backend.capabilities().clone(),
-        health: backend.health(),
-        read_only: backend.settings().read_only,
-        usage: backend.dialect().usage(),
-        watched,
-        longest_interval,
-    }
 }
 
 /// The text that tokens of a list or a watch over many are bound to.

@@ -3,6 +3,7 @@
 //! `gateway` and `realizations` are the use cases, `dialect`, `store` and `table` are the seams, `watch` is the heart.
 
 pub mod backend;
+pub mod backends;
 pub mod capability_check;
 pub mod client;
 pub mod clock;

@@ -230,3 +230,98 @@ fn named(error: Error, name: &ResourceName) -> Error {
         error
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        core::{
+            dialect::ResourceCapabilities,
+            listing::tests::{Rows, gateway},
+        },
+        model::{ResourceField, Settings, policy::DpdPolicy},
+    };
+    use std::time::Duration;
+
+    const ONLY_NAMES: &[ResourceCapabilities] = &[ResourceCapabilities {
+        fields: &[ResourceField::DisplayName],
+        display_name: 0..=3,
+        ..ResourceCapabilities::nothing(ResourceKind::DpdPolicy)
+    }];
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(10)
+    }
+
+    fn dpd_policy(display_name: &str, enabled: Option<bool>) -> ResourceSpec {
+        ResourceSpec {
+            display_name: display_name.to_owned(),
+            settings: Settings::DpdPolicy(DpdPolicy {
+                enabled,
+                ..DpdPolicy::default()
+            }),
+            ..ResourceSpec::none(ResourceKind::DpdPolicy)
+        }
+    }
+
+    fn fields(error: &Error) -> Vec<&str> {
+        let each = error.context.violations.iter();
+        each.map(|it| it.field.as_str()).collect()
+    }
+
+    /// The dialect here fails whatever it is sent.
+    #[tokio::test]
+    async fn what_capabilities_rule_out_is_refused_before_anything_is_sent() {
+        let rows = Rows::with(9, ONLY_NAMES);
+        let gateway = gateway(&[("a", &rows)]);
+        let backend: BackendName = "a".parse().unwrap();
+        let wrong = dpd_policy("four", Some(false));
+        for validate_only in [true, false] {
+            let refused = gateway
+                .create_resource(&backend, wrong.clone(), validate_only, soon())
+                .await
+                .unwrap_err();
+            assert_eq!(refused.kind, ErrorKind::NotExpressible);
+            assert_eq!(fields(&refused), ["display_name", "enabled"]);
+        }
+        let name = format!("{backend}/dpdPolicies/1");
+        let name = ResourceName::parse(ResourceKind::DpdPolicy.collection(), &name).unwrap();
+        let change = |fields: &[ResourceField]| ResourceChange {
+            fields: fields.iter().copied().collect(),
+            values: wrong.clone(),
+            etag: None,
+        };
+        let refused = gateway
+            .update_resource(&name, change(&[ResourceField::Enabled]), false, soon())
+            .await
+            .unwrap_err();
+        assert_eq!(fields(&refused), ["enabled"]);
+
+        let right = dpd_policy("two", Some(true));
+        let create =
+            |validate_only| gateway.create_resource(&backend, right.clone(), validate_only, soon());
+        assert!(create(true).await.unwrap().resource.is_none());
+        let sent = create(false).await.unwrap_err();
+        assert_eq!(sent.kind, ErrorKind::Unavailable);
+        assert_eq!(sent.to_string(), "creating the DPD policy: cannot connect");
+        // Nothing of what an update names is wrong, so that what is there is read.
+        let read = gateway.update_resource(&name, change(&[]), true, soon());
+        assert_eq!(read.await.unwrap_err().kind, ErrorKind::Unavailable);
+    }
+
+    #[tokio::test]
+    async fn a_kind_that_a_backend_has_not_is_refused_by_name() {
+        let rows = Rows::with(9, ONLY_NAMES);
+        let gateway = gateway(&[("a", &rows)]);
+        let backend: BackendName = "a".parse().unwrap();
+        let policy = ResourceSpec::none(ResourceKind::IkePolicy);
+        let refused = gateway
+            .create_resource(&backend, policy, true, soon())
+            .await
+            .unwrap_err();
+        let expected = (ErrorKind::Unimplemented, ErrorReason::KindAbsent);
+        assert_eq!((refused.kind, refused.reason), expected);
+        assert_eq!(refused.context.backend, Some(backend));
+        assert!(refused.to_string().contains("IKE policy"), "{refused}");
+    }
+}

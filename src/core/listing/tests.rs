@@ -61,7 +61,7 @@ impl Rows {
     }
 
     /// One that has these kinds of resource; without any, no attachments either.
-    fn with(most: usize, kinds: &'static [ResourceCapabilities]) -> Arc<Rows> {
+    pub(in crate::core) fn with(most: usize, kinds: &'static [ResourceCapabilities]) -> Arc<Rows> {
         Arc::new(Rows {
             capabilities: Capabilities {
                 dialect: "rows",

@@ -19,6 +19,7 @@ pub mod paging;
 pub mod realizations;
 pub mod refusals;
 pub mod resource_check;
+pub mod resource_refusals;
 pub mod resources;
 pub mod settings;
 pub mod store;

@@ -6,9 +6,11 @@ use crate::{
         convert::{
             CONNECTION,
             connection::{connection, warning},
-            requests::{Create, Delete, Get, List, Update},
+            list::List,
+            requests::{Create, Delete, Get, Update},
         },
         deadline, pb,
+        resources::names,
     },
     model::BackendName,
 };
@@ -49,17 +51,19 @@ impl pb::connection_service_server::ConnectionService for Connections {
         let deadline = deadline::of_unary(&request);
         let list = List::try_from(request.into_inner())?;
         let page = self.gateway.list(&list.query, deadline).await?;
-        let mut unreachable: Vec<String> =
-            page.unreachable.iter().map(ToString::to_string).collect();
-        unreachable.sort();
         Ok(Response::new(pb::ListConnectionsResponse {
             connections: page
                 .items
                 .into_iter()
-                .map(|(backend, read)| connection(&backend, read))
+                .map(|(backend, mut read)| {
+                    if !list.native {
+                        read.native.clear();
+                    }
+                    connection(&backend, read)
+                })
                 .collect(),
             next_page_token: page.next,
-            unreachable,
+            unreachable: names(&page.unreachable),
         }))
     }
 

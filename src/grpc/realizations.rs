@@ -9,7 +9,10 @@ use crate::{
         watch::{many::WatchMany, stream::Watch},
     },
     grpc::{
-        convert::realization::{Wait, many_event, standing, watch_event},
+        convert::{
+            realization::{Wait, many_event, standing, watch_event},
+            statistics::{Get, statistics},
+        },
         deadline,
         frame::Frame,
         pb,
@@ -94,9 +97,14 @@ impl pb::streaming::realization_service_server::RealizationService for Realizati
 
     async fn get_tunnel_statistics(
         &self,
-        _request: Request<pb::GetTunnelStatisticsRequest>,
+        request: Request<pb::GetTunnelStatisticsRequest>,
     ) -> Result<Response<pb::GetTunnelStatisticsResponse>, Status> {
-        Err(Status::unimplemented("not made yet"))
+        let deadline = deadline::of_unary(&request);
+        let get = Get::try_from(request.into_inner())?;
+        let read = self.gateway.statistics(&get.name, deadline).await?;
+        Ok(Response::new(pb::GetTunnelStatisticsResponse {
+            statistics: Some(statistics(&get.name, read)),
+        }))
     }
 
     async fn watch_realization(

@@ -65,9 +65,13 @@ use crate::{
         pb::{
             self, backend_service_server::BackendServiceServer,
             connection_service_server::ConnectionServiceServer,
+            policy_service_server::PolicyServiceServer,
             streaming::realization_service_server::RealizationServiceServer,
+            topology_service_server::TopologyServiceServer,
         },
+        policies::Policies,
         realizations::Realizations,
+        topology::Topology,
     },
 };
 use std::{future::Future, io, sync::Arc};
@@ -98,6 +102,8 @@ pub async fn run(
 fn routes(gateway: Arc<Gateway>, settings: &Settings, drain: CancellationToken) -> Routes {
     type ConnectionServer = ConnectionServiceServer<Connections>;
     type RealizationServer = RealizationServiceServer<Realizations>;
+    type PolicyServer = PolicyServiceServer<Policies>;
+    type TopologyServer = TopologyServiceServer<Topology>;
     type BackendServer = BackendServiceServer<Backends>;
     const GZIP: CompressionEncoding = CompressionEncoding::Gzip;
 
@@ -105,6 +111,8 @@ fn routes(gateway: Arc<Gateway>, settings: &Settings, drain: CancellationToken) 
     let services = [
         ConnectionServer::NAME,
         RealizationServer::NAME,
+        PolicyServer::NAME,
+        TopologyServer::NAME,
         BackendServer::NAME,
     ];
     let health = HealthService::new(
@@ -120,6 +128,12 @@ fn routes(gateway: Arc<Gateway>, settings: &Settings, drain: CancellationToken) 
     let realizations = RealizationServer::new(realizations)
         .max_decoding_message_size(limit)
         .accept_compressed(GZIP);
+    let policies = PolicyServer::new(Policies::new(Arc::clone(&gateway)))
+        .max_decoding_message_size(limit)
+        .accept_compressed(GZIP);
+    let topology = TopologyServer::new(Topology::new(Arc::clone(&gateway)))
+        .max_decoding_message_size(limit)
+        .accept_compressed(GZIP);
     let backends = BackendServer::new(Backends::new(gateway))
         .max_decoding_message_size(limit)
         .accept_compressed(GZIP);
@@ -128,6 +142,8 @@ fn routes(gateway: Arc<Gateway>, settings: &Settings, drain: CancellationToken) 
         .accept_compressed(GZIP);
     reflection(Routes::new(connections))
         .add_service(realizations)
+        .add_service(policies)
+        .add_service(topology)
         .add_service(backends)
         .add_service(health)
         .prepare()

@@ -1,16 +1,16 @@
-//! Backends, what they can express, how they are doing and what they cost.
+//! Backends, how they are doing and what they cost.
 
 use crate::{
     account::BudgetShare,
     core::{
         backend::{BackendSummary, Health, Serving},
         clock,
-        dialect::Capabilities,
         error::{Error, Result},
     },
     grpc::{
         convert::{
             Problems,
+            capabilities::capabilities,
             time::{duration, timestamp},
         },
         pb,
@@ -69,27 +69,6 @@ fn share(share: BudgetShare) -> pb::BudgetShare {
         guaranteed_concurrency: share.slots,
         in_flight: share.in_flight,
         waiting: share.waiting,
-    }
-}
-
-fn capabilities(capabilities: &Capabilities) -> pb::Capabilities {
-    pb::Capabilities {
-        route_based: capabilities.route_based,
-        inline_policy_rules: capabilities.inline_policy_rules,
-        endpoint_groups: capabilities.endpoint_groups,
-        certificates: capabilities.certificates,
-        inline_dpd: capabilities.inline_dpd,
-        mtu: capabilities.mtu,
-        tcp_mss_clamping: capabilities.tcp_mss_clamping,
-        on_demand_initiation: capabilities.on_demand_initiation,
-        admin_disable: capabilities.admin_disable,
-        atomic_etag: capabilities.atomic_etag,
-        nodes: capabilities.nodes,
-        write_tracking: capabilities.write_tracking,
-        look_batch: i32::try_from(capabilities.look_batch).unwrap_or(i32::MAX),
-        resources: Vec::new(),
-        tunnel_statistics: capabilities.tunnel_statistics,
-        availability_zones: capabilities.availability_zones,
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
     },
     model::{
         BackendName, ClampDirection, Collection, Connection, DeadPeerDetection, Details, DpdAction,
-        Initiation, Peer, RuleAction, Selectors, TcpMssClamping,
+        Initiation, Peer, PolicyRule, RuleAction, Selectors, TcpMssClamping,
     },
 };
 
@@ -105,23 +105,25 @@ fn rule_action(action: Option<RuleAction>) -> pb::policy_rule::Action {
     }
 }
 
+/// A policy rule.
+pub fn policy_rule(rule: PolicyRule) -> pb::PolicyRule {
+    pb::PolicyRule {
+        id: rule.id.unwrap_or_default(),
+        sources: rule.sources,
+        destinations: rule.destinations,
+        enabled: rule.enabled,
+        logged: rule.logged,
+        action: rule_action(rule.action).into(),
+    }
+}
+
 fn selectors(
     name_in: &impl Fn(Collection, Option<String>) -> String,
     selectors: Selectors,
 ) -> pb::connection::Selectors {
     match selectors {
         Selectors::Rules(rules) => pb::connection::Selectors::PolicyBased(pb::PolicyBased {
-            rules: rules
-                .into_iter()
-                .map(|rule| pb::PolicyRule {
-                    id: rule.id.unwrap_or_default(),
-                    sources: rule.sources,
-                    destinations: rule.destinations,
-                    enabled: rule.enabled,
-                    logged: rule.logged,
-                    action: rule_action(rule.action).into(),
-                })
-                .collect(),
+            rules: rules.into_iter().map(policy_rule).collect(),
             local_endpoint_group: String::new(),
             peer_endpoint_group: String::new(),
         }),

@@ -6,23 +6,38 @@
 //!
 //! | file | for whom |
 //! | --- | --- |
+//! | `list.rs` | what every list asks for |
 //! | `requests.rs` | what each RPC of `ConnectionService` asks for |
 //! | `spec.rs` | a connection as a caller wants it |
 //! | `change.rs` | what an update changes, by its mask |
 //! | `connection.rs` | a connection as its cloud has it |
 //! | `native.rs` | the part of it that has no home in the model |
+//! | `words.rs` | enums, by their names |
+//! | `resource.rs` | what all resources beside connections have in common |
+//! | `policy.rs`, `topology.rs` | what only one kind of them has |
+//! | `resource_requests.rs` | what each RPC of their services asks for |
 //! | `realization.rs` | states, nodes and tunnels; what the watches ask for |
-//! | `backend.rs` | backends, their capabilities, health and budget |
+//! | `statistics.rs` | what a connection has carried |
+//! | `backend.rs` | backends, their health and budget |
+//! | `capabilities.rs` | what they can express |
 //! | `time.rs` | durations and points in time |
 
 pub mod backend;
+pub mod capabilities;
 pub mod change;
 pub mod connection;
+pub mod list;
 pub mod native;
+pub mod policy;
 pub mod realization;
 pub mod requests;
+pub mod resource;
+pub mod resource_requests;
 pub mod spec;
+pub mod statistics;
 pub mod time;
+pub mod topology;
+pub mod words;
 
 use crate::{
     core::error::{Error, Result, Violation},
@@ -141,7 +156,17 @@ impl Problems {
 
     /// Reads the name of a connection.
     pub fn connection_name(&mut self, field: &str, text: &str) -> Option<ConnectionName> {
-        ResourceName::parse(Collection::Connections, text)
+        self.resource_name(field, text, Collection::Connections)
+    }
+
+    /// Reads the name of something of a collection.
+    pub fn resource_name(
+        &mut self,
+        field: &str,
+        text: &str,
+        collection: Collection,
+    ) -> Option<ResourceName> {
+        ResourceName::parse(collection, text)
             .map_err(|error| self.add(field, error.to_string()))
             .ok()
     }

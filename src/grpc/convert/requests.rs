@@ -1,36 +1,25 @@
 //! What each RPC of `ConnectionService` asks for. Every violation of a request is reported at once.
 
 use crate::{
-    core::{
-        error::{Error, Result, Violation},
-        listing::Query,
-    },
+    core::error::{Error, Result, Violation},
     grpc::{
-        convert::{CONNECTION, Problems, change::change, spec::spec},
+        convert::{
+            CONNECTION, Problems,
+            change::change,
+            list::{List, ListRequest},
+            spec::spec,
+        },
         pb,
     },
     model::{BackendName, ConnectionChange, ConnectionName, ConnectionSpec, Field},
 };
 use std::collections::BTreeSet;
 
-/// How many connections a page has if the caller does not say.
-const DEFAULT_PAGE_SIZE: u32 = 50;
-
-/// How many connections a page has at most; more is taken as this.
-const MAX_PAGE_SIZE: u32 = 1_000;
-
 /// `GetConnection`.
 #[derive(Debug)]
 pub struct Get {
     /// Which.
     pub name: ConnectionName,
-}
-
-/// `ListConnections`.
-#[derive(Debug)]
-pub struct List {
-    /// What to list; `size` is 1 to 1,000.
-    pub query: Query,
 }
 
 /// `CreateConnection`.
@@ -83,38 +72,17 @@ impl TryFrom<pb::ListConnectionsRequest> for List {
 
     fn try_from(request: pb::ListConnectionsRequest) -> Result<List> {
         let mut problems = Problems::default();
-        let parent = problems.parent("parent", &request.parent);
-        let size = match u32::try_from(request.page_size) {
-            Ok(0) => DEFAULT_PAGE_SIZE,
-            Ok(size) => size.min(MAX_PAGE_SIZE),
-            Err(_) => {
-                problems.add("page_size", "must not be negative");
-                DEFAULT_PAGE_SIZE
-            }
+        let asked = ListRequest {
+            parent: request.parent,
+            page_size: request.page_size,
+            page_token: request.page_token,
+            filter: request.filter,
+            order_by: request.order_by,
+            view: request.view,
         };
-        let filter = read(request.filter.parse(), "filter", &mut problems);
-        let order = read(request.order_by.parse(), "order_by", &mut problems);
-        problems.finish(parent.map(|parent| List {
-            query: Query {
-                parent,
-                size,
-                filter,
-                order,
-                page_token: request.page_token,
-            },
-        }))
+        let list = asked.read(&mut problems);
+        problems.finish(list)
     }
-}
-
-fn read<T: Default>(
-    read: std::result::Result<T, String>,
-    field: &str,
-    problems: &mut Problems,
-) -> T {
-    read.unwrap_or_else(|wrong| {
-        problems.add(field, wrong);
-        T::default()
-    })
 }
 
 impl Create {

@@ -177,7 +177,9 @@ fn policy_based(
         let rules = policy.rules.into_iter().enumerate();
         return Some(Selectors::Rules(
             rules
-                .map(|(index, given)| rule(index, given, problems))
+                .map(|(index, given)| {
+                    rule(&format!("policy_based.rules[{index}]"), given, problems)
+                })
                 .collect(),
         ));
     }
@@ -203,8 +205,8 @@ fn policy_based(
     })
 }
 
-fn rule(index: usize, given: pb::PolicyRule, problems: &mut Problems) -> PolicyRule {
-    let path = format!("policy_based.rules[{index}]");
+/// Reads the policy rule at `path`.
+pub fn rule(path: &str, given: pb::PolicyRule, problems: &mut Problems) -> PolicyRule {
     networks(&format!("{path}.sources"), &given.sources, problems);
     networks(
         &format!("{path}.destinations"),
@@ -282,7 +284,7 @@ fn tcp_mss_clamping(given: pb::TcpMssClamping, problems: &mut Problems) -> TcpMs
 }
 
 /// Notes each text that is no network in CIDR form. Host bits may be set; the text itself is kept.
-fn networks(path: &str, texts: &[String], problems: &mut Problems) {
+pub fn networks(path: &str, texts: &[String], problems: &mut Problems) {
     for (index, text) in texts.iter().enumerate() {
         if text.parse::<IpNet>().is_err() {
             problems.add(

@@ -32,13 +32,15 @@ use tonic_health::pb::{
 };
 use tonic_reflection::pb::{v1, v1alpha};
 
-const SERVICES: [&str; 6] = [
+const SERVICES: [&str; 8] = [
     "grpc.health.v1.Health",
     "grpc.reflection.v1.ServerReflection",
     "grpc.reflection.v1alpha.ServerReflection",
     "isthmus.v1.BackendService",
     "isthmus.v1.ConnectionService",
+    "isthmus.v1.PolicyService",
     "isthmus.v1.RealizationService",
+    "isthmus.v1.TopologyService",
 ];
 
 /// The whole server, over no backend at all.

@@ -1,0 +1,246 @@
+//! What each RPC on resources beside connections asks for. Every violation of a request is told at once, those of its
+//! form and, if there are any, those that its backend has against the rest.
+
+use crate::{
+    core::error::{Result, Violation},
+    grpc::convert::{
+        Problems,
+        resource::{Wanted, Wire, read},
+    },
+    model::{BackendName, ResourceChange, ResourceField, ResourceKind, ResourceName, ResourceSpec},
+};
+use std::collections::BTreeSet;
+
+/// The path of a mask that stands for all of them.
+const EVERYTHING: &str = "*";
+
+/// What a mask may name and nobody can change, by its first segment: passed over, so that what was read can be sent back.
+const NOT_WRITTEN: [&str; 11] = [
+    "name",
+    "etag",
+    "managed",
+    "create_time",
+    "update_time",
+    "native_words",
+    "nsx",
+    "openstack",
+    "native",
+    "external_addresses",
+    "native_state",
+];
+
+/// What a resource of a kind has to have, wherever it is.
+fn required(kind: ResourceKind) -> &'static [ResourceField] {
+    match kind {
+        ResourceKind::IkePolicy | ResourceKind::IpsecPolicy | ResourceKind::DpdPolicy => &[],
+        ResourceKind::VpnService => &[ResourceField::Router],
+        ResourceKind::LocalEndpoint => &[ResourceField::VpnService, ResourceField::Address],
+        ResourceKind::EndpointGroup => &[ResourceField::EndpointType, ResourceField::Endpoints],
+    }
+}
+
+/// `Create…`
+#[derive(Debug)]
+pub struct Create {
+    /// Where.
+    pub backend: BackendName,
+    /// What.
+    pub spec: ResourceSpec,
+    /// Check only.
+    pub validate_only: bool,
+}
+
+/// `Update…`
+#[derive(Debug)]
+pub struct Update {
+    /// Which.
+    pub name: ResourceName,
+    /// What changes.
+    pub change: ResourceChange,
+    /// Check only.
+    pub validate_only: bool,
+}
+
+/// `Delete…`
+#[derive(Debug)]
+pub struct Delete {
+    /// Which.
+    pub name: ResourceName,
+    /// What the caller believes is current.
+    pub etag: Option<String>,
+    /// Nothing to remove is as good as removed.
+    pub allow_missing: bool,
+}
+
+/// Reads which resource a request is about.
+///
+/// # Errors
+/// `InvalidArgument` on `name`.
+pub fn name(kind: ResourceKind, text: &str) -> Result<ResourceName> {
+    let mut problems = Problems::default();
+    let name = problems.resource_name("name", text, kind.collection());
+    problems.finish(name)
+}
+
+impl Create {
+    /// Reads the request. If anything of it is malformed, `refused` is asked what the backend cannot express of the rest.
+    ///
+    /// # Errors
+    /// `InvalidArgument` with every violation of both kinds.
+    pub fn read<W: Wire>(
+        parent: &str,
+        resource: Option<W>,
+        validate_only: bool,
+        refused: impl FnOnce(&BackendName, &ResourceSpec) -> Vec<Violation>,
+    ) -> Result<Create> {
+        let mut problems = Problems::default();
+        let backend = problems.backend_name("parent", parent);
+        let Some(resource) = resource else {
+            problems.add(W::PART, "is required");
+            return problems.finish(None);
+        };
+        let wanted = problems.within(W::PART, |problems| {
+            read(resource, None, backend.as_ref(), problems)
+        });
+        if !wanted.name.is_empty() {
+            let why = "must be empty: the cloud chooses the id, and what is new has none yet";
+            problems.within(W::PART, |problems| problems.add("name", why));
+        }
+        let missing = required(W::KIND).iter();
+        let missing = missing.filter(|field| !wanted.set.contains(field));
+        lack::<W>(missing, "is required", &mut problems);
+        if let Some(backend) = backend.as_ref().filter(|_| !problems.is_empty()) {
+            problems.join(W::PART, refused(backend, &wanted.spec));
+        }
+        problems.finish(backend.map(|backend| Create {
+            backend,
+            spec: wanted.spec,
+            validate_only,
+        }))
+    }
+}
+
+impl Update {
+    /// Reads the request. If anything of it is malformed, `refused` is asked what the backend cannot express of the rest.
+    ///
+    /// # Errors
+    /// `InvalidArgument` with every violation of both kinds.
+    pub fn read<W: Wire>(
+        resource: Option<W>,
+        mask: Option<prost_types::FieldMask>,
+        validate_only: bool,
+        refused: impl FnOnce(&BackendName, &ResourceChange) -> Vec<Violation>,
+    ) -> Result<Update> {
+        let mut problems = Problems::default();
+        let Some(resource) = resource else {
+            problems.add(W::PART, "is required");
+            return problems.finish(None);
+        };
+        let name = problems.within(W::PART, |problems| {
+            problems.resource_name("name", resource.name(), W::KIND.collection())
+        });
+        let backend = name.as_ref().map(|name| &name.backend);
+        let change = change(resource, mask, backend, &mut problems);
+        if let Some(backend) = backend.filter(|_| !problems.is_empty()) {
+            problems.join(W::PART, refused(backend, &change));
+        }
+        problems.finish(name.map(|name| Update {
+            name,
+            change,
+            validate_only,
+        }))
+    }
+}
+
+impl Delete {
+    /// Reads the request.
+    ///
+    /// # Errors
+    /// `InvalidArgument` on `name`.
+    pub fn read(
+        kind: ResourceKind,
+        name: &str,
+        etag: String,
+        allow_missing: bool,
+    ) -> Result<Delete> {
+        Ok(Delete {
+            name: self::name(kind, name)?,
+            etag: Some(etag).filter(|etag| !etag.is_empty()),
+            allow_missing,
+        })
+    }
+}
+
+/// Reads a change. An absent mask, or one without paths, stands for every field that is set; `*` for every field there is.
+/// A path that is named and unset goes back to its default; where there is none that is a violation, but for `*`: what is
+/// there may lack it, too.
+fn change<W: Wire>(
+    resource: W,
+    mask: Option<prost_types::FieldMask>,
+    backend: Option<&BackendName>,
+    problems: &mut Problems,
+) -> ResourceChange {
+    let paths = mask.map(|mask| mask.paths).unwrap_or_default();
+    let named = (!paths.is_empty()).then(|| named::<W>(&paths, problems));
+    let fields = named.as_ref().map(|named| &named.fields);
+    let wanted = problems.within(W::PART, |problems| {
+        read(resource, fields, backend, problems)
+    });
+    let Wanted {
+        etag, spec, set, ..
+    } = wanted;
+    if let Some(named) = &named
+        && !named.everything
+    {
+        let missing = required(W::KIND).iter();
+        let missing = missing.filter(|it| named.fields.contains(it) && !set.contains(it));
+        lack::<W>(missing, "is named by the mask and has no default", problems);
+    }
+    ResourceChange {
+        fields: named.map_or(set, |named| named.fields),
+        values: spec,
+        etag,
+    }
+}
+
+/// What a mask names.
+#[derive(Debug, Default)]
+struct Named {
+    fields: BTreeSet<ResourceField>,
+    /// By `*`.
+    everything: bool,
+}
+
+fn named<W: Wire>(paths: &[String], problems: &mut Problems) -> Named {
+    let all = W::KIND.fields();
+    let mut named = Named::default();
+    for (index, path) in paths.iter().enumerate() {
+        let first = path.split('.').next().unwrap_or_default();
+        if path == EVERYTHING {
+            named.everything = true;
+            named.fields.extend(all);
+        } else if let Some(field) = all.iter().find(|field| field.path() == path) {
+            named.fields.insert(*field);
+        } else if !NOT_WRITTEN.contains(&first) {
+            let accepted: Vec<&str> = all.iter().map(|field| field.path()).collect();
+            problems.add(
+                format!("update_mask.paths[{index}]"),
+                format!("must be one of {EVERYTHING}, {}", accepted.join(", ")),
+            );
+        }
+    }
+    named
+}
+
+/// Notes fields that are not there and should be; what is there and malformed is told already.
+fn lack<'a, W: Wire>(
+    fields: impl Iterator<Item = &'a ResourceField>,
+    why: &str,
+    problems: &mut Problems,
+) {
+    let missing = fields.map(|field| Violation::new(field.path(), why));
+    problems.join(W::PART, missing.collect());
+}
+
+#[cfg(test)]
+mod tests;

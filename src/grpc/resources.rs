@@ -1,0 +1,273 @@
+//! The five manners of all resources beside connections, once: convert, call the core, convert. [`resource_service`] has
+//! the methods of a service call them.
+
+use crate::{
+    core::{
+        error::{Error, Result},
+        gateway::Gateway,
+        resources::AcceptedResource,
+    },
+    grpc::{
+        convert::{
+            Problems,
+            connection::warning,
+            list::ListRequest,
+            resource::{Wire, say},
+            resource_requests::{Create, Delete, Update, name},
+        },
+        pb,
+    },
+    model::BackendName,
+};
+use prost_types::FieldMask;
+use tokio::time::Instant;
+
+/// One page of a list.
+#[derive(Debug)]
+pub struct Page<M> {
+    /// What is on it.
+    pub items: Vec<M>,
+    /// `next_page_token`
+    pub next: String,
+    /// `unreachable`
+    pub unreachable: Vec<String>,
+}
+
+/// What a write answers.
+#[derive(Debug)]
+pub struct Written<M> {
+    /// The resource; unset if nothing was sent.
+    pub resource: Option<M>,
+    /// `warnings`
+    pub warnings: Vec<pb::Warning>,
+    /// `upstream_request_ids`
+    pub request_ids: Vec<String>,
+}
+
+/// Reads a resource.
+///
+/// # Errors
+/// As the request is malformed, or as [`Gateway::get_resource`].
+pub async fn get<W: Wire>(gateway: &Gateway, given: &str, deadline: Instant) -> Result<W> {
+    let name = name(W::KIND, given)?;
+    let read = gateway.get_resource(W::KIND, &name, deadline).await?;
+    say(&name.backend, read)
+}
+
+/// Reads one page of resources.
+///
+/// # Errors
+/// As the request is malformed, or as [`Gateway::list_resources`].
+pub async fn list<W: Wire>(
+    gateway: &Gateway,
+    asked: ListRequest,
+    deadline: Instant,
+) -> Result<Page<W>> {
+    let mut problems = Problems::default();
+    let list = asked.read(&mut problems);
+    let list = problems.finish(list)?;
+    let page = gateway
+        .list_resources(W::KIND, &list.query, deadline)
+        .await?;
+    let said = page.items.into_iter().map(|(backend, mut read)| {
+        if !list.native {
+            read.native.clear();
+        }
+        say(&backend, read)
+    });
+    Ok(Page {
+        items: said.collect::<Result<_>>()?,
+        next: page.next,
+        unreachable: names(&page.unreachable),
+    })
+}
+
+/// The names of backends, sorted.
+pub fn names(backends: &[BackendName]) -> Vec<String> {
+    let mut names: Vec<String> = backends.iter().map(ToString::to_string).collect();
+    names.sort();
+    names
+}
+
+/// Makes a resource.
+///
+/// # Errors
+/// As the request is malformed, or as [`Gateway::create_resource`].
+pub async fn create<W: Wire>(
+    gateway: &Gateway,
+    parent: &str,
+    resource: Option<W>,
+    validate_only: bool,
+    deadline: Instant,
+) -> Result<Written<W>> {
+    let create = Create::read(parent, resource, validate_only, |backend, spec| {
+        gateway.refuse_create_resource(backend, spec)
+    })?;
+    let backend = create.backend.clone();
+    let accepted = gateway
+        .create_resource(&backend, create.spec, create.validate_only, deadline)
+        .await;
+    written(&backend, accepted)
+}
+
+/// Changes a resource.
+///
+/// # Errors
+/// As the request is malformed, or as [`Gateway::update_resource`].
+pub async fn update<W: Wire>(
+    gateway: &Gateway,
+    resource: Option<W>,
+    mask: Option<FieldMask>,
+    validate_only: bool,
+    deadline: Instant,
+) -> Result<Written<W>> {
+    let update = Update::read(resource, mask, validate_only, |backend, change| {
+        gateway.refuse_update_resource(backend, change)
+    })?;
+    let accepted = gateway
+        .update_resource(&update.name, update.change, update.validate_only, deadline)
+        .await;
+    written(&update.name.backend, accepted)
+}
+
+fn written<W: Wire>(
+    backend: &BackendName,
+    accepted: Result<AcceptedResource>,
+) -> Result<Written<W>> {
+    let accepted = accepted.map_err(|error: Error| error.within(W::PART))?;
+    let resource = accepted.resource.map(|read| say(backend, read));
+    Ok(Written {
+        resource: resource.transpose()?,
+        warnings: accepted.warnings.into_iter().map(warning).collect(),
+        request_ids: accepted.request_ids,
+    })
+}
+
+/// Removes a resource. Answers the cloud's ids of the write.
+///
+/// # Errors
+/// As the request is malformed, or as [`Gateway::delete_resource`].
+pub async fn delete<W: Wire>(
+    gateway: &Gateway,
+    name: &str,
+    etag: String,
+    allow_missing: bool,
+    deadline: Instant,
+) -> Result<Vec<String>> {
+    let delete = Delete::read(W::KIND, name, etag, allow_missing)?;
+    let accepted = gateway
+        .delete_resource(
+            W::KIND,
+            &delete.name,
+            delete.etag,
+            delete.allow_missing,
+            deadline,
+        )
+        .await?;
+    Ok(accepted.request_ids)
+}
+
+/// Has a type with a `gateway` be a service on several kinds of resource, each named with the field that holds one, the
+/// field that holds several, and its five methods with what they take and answer. What follows is for what else there is.
+macro_rules! resource_service {
+    (
+        $service:path, $server:ident;
+        [$($kind:ident as $one:ident, $many:ident {
+            $get:ident($get_request:ident) -> $get_response:ident,
+            $list:ident($list_request:ident) -> $list_response:ident,
+            $create:ident($create_request:ident) -> $create_response:ident,
+            $update:ident($update_request:ident) -> $update_response:ident,
+            $delete:ident($delete_request:ident) -> $delete_response:ident,
+        })+]
+        $($more:tt)*
+    ) => {
+        #[tonic::async_trait]
+        impl $service for $server {
+            $(
+                async fn $get(
+                    &self,
+                    request: Request<pb::$get_request>,
+                ) -> Result<Response<pb::$get_response>, Status> {
+                    let deadline = deadline::of_unary(&request);
+                    let name = request.into_inner().name;
+                    let read: pb::$kind = resources::get(&self.gateway, &name, deadline).await?;
+                    Ok(Response::new(pb::$get_response { $one: Some(read) }))
+                }
+
+                async fn $list(
+                    &self,
+                    request: Request<pb::$list_request>,
+                ) -> Result<Response<pb::$list_response>, Status> {
+                    let deadline = deadline::of_unary(&request);
+                    let request = request.into_inner();
+                    let asked = ListRequest {
+                        parent: request.parent,
+                        page_size: request.page_size,
+                        page_token: request.page_token,
+                        filter: request.filter,
+                        order_by: request.order_by,
+                        view: request.view,
+                    };
+                    let page = resources::list(&self.gateway, asked, deadline).await?;
+                    Ok(Response::new(pb::$list_response {
+                        $many: page.items,
+                        next_page_token: page.next,
+                        unreachable: page.unreachable,
+                    }))
+                }
+
+                async fn $create(
+                    &self,
+                    request: Request<pb::$create_request>,
+                ) -> Result<Response<pb::$create_response>, Status> {
+                    let deadline = deadline::of_unary(&request);
+                    let pb::$create_request { parent, $one, validate_only } = request.into_inner();
+                    let written =
+                        resources::create(&self.gateway, &parent, $one, validate_only, deadline);
+                    let written = written.await?;
+                    Ok(Response::new(pb::$create_response {
+                        $one: written.resource,
+                        warnings: written.warnings,
+                        upstream_request_ids: written.request_ids,
+                    }))
+                }
+
+                async fn $update(
+                    &self,
+                    request: Request<pb::$update_request>,
+                ) -> Result<Response<pb::$update_response>, Status> {
+                    let deadline = deadline::of_unary(&request);
+                    let pb::$update_request { $one, update_mask, validate_only } =
+                        request.into_inner();
+                    let written =
+                        resources::update(&self.gateway, $one, update_mask, validate_only, deadline);
+                    let written = written.await?;
+                    Ok(Response::new(pb::$update_response {
+                        $one: written.resource,
+                        warnings: written.warnings,
+                        upstream_request_ids: written.request_ids,
+                    }))
+                }
+
+                async fn $delete(
+                    &self,
+                    request: Request<pb::$delete_request>,
+                ) -> Result<Response<pb::$delete_response>, Status> {
+                    let deadline = deadline::of_unary(&request);
+                    let pb::$delete_request { name, etag, allow_missing } = request.into_inner();
+                    let upstream_request_ids = resources::delete::<pb::$kind>(
+                        &self.gateway,
+                        &name,
+                        etag,
+                        allow_missing,
+                        deadline,
+                    )
+                    .await?;
+                    Ok(Response::new(pb::$delete_response { upstream_request_ids }))
+                }
+            )+
+            $($more)*
+        }
+    };
+}
+pub(super) use resource_service;

@@ -5,6 +5,7 @@ mod drain;
 mod form;
 mod gateway;
 mod opening;
+mod resources;
 mod rude;
 mod services;
 mod spans;

@@ -261,6 +261,17 @@ pub async fn raw_call(
     headers: &[(&str, &str)],
     message: &impl Message,
 ) -> Raw {
+    let path = format!("isthmus.v1.RealizationService/{method}");
+    raw_call_of(address, &path, headers, message).await
+}
+
+/// The same for a method of any service.
+pub async fn raw_call_of(
+    address: SocketAddr,
+    path: &str,
+    headers: &[(&str, &str)],
+    message: &impl Message,
+) -> Raw {
     let stream = TcpStream::connect(address).await.unwrap();
     let (mut sender, connection) =
         hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
@@ -270,11 +281,9 @@ pub async fn raw_call(
     let mut body = vec![0];
     body.extend((message.encoded_len() as u32).to_be_bytes());
     message.encode(&mut body).unwrap();
-    let mut request = Request::post(format!(
-        "http://{address}/isthmus.v1.RealizationService/{method}"
-    ))
-    .header("content-type", "application/grpc")
-    .header("te", "trailers");
+    let mut request = Request::post(format!("http://{address}/{path}"))
+        .header("content-type", "application/grpc")
+        .header("te", "trailers");
     for (name, value) in headers {
         request = request.header(*name, *value);
     }

@@ -1,0 +1,889 @@
+//! The services on resources, statistics and pages of backends through real clients, over clouds in memory.
+
+use crate::{
+    core::{
+        dialect::{
+            Call, Capabilities, Dialect, Mark, NoResources, Page, PageRequest,
+            ResourceCapabilities, Resources, Target, Usage, Warning, Written, WrittenResource,
+        },
+        error::{Error, ErrorKind, ErrorReason, Result, Violation},
+        gateway::Gateway,
+        settings::BackendSettings,
+    },
+    grpc::pb::{
+        self, backend_service_client::BackendServiceClient,
+        policy_service_client::PolicyServiceClient,
+        realization_service_client::RealizationServiceClient,
+        topology_service_client::TopologyServiceClient,
+    },
+    model::{
+        Attachment, AttachmentKind, Connection, ConnectionChange, ConnectionSpec, Named, Resource,
+        ResourceChange, ResourceField, ResourceKind, ResourceSpec, Sighting, TunnelStatistics,
+        algorithm::{DhGroup, EncryptionAlgorithm, IkeVersion, IntegrityAlgorithm, PrfAlgorithm},
+        statistics::{SelectorId, SelectorStatistics, TrafficCounters, TunnelCounters},
+        topology::EndpointType,
+    },
+    server::{
+        Settings, routes,
+        tests::support::{Server, raw_call_of, soon},
+    },
+};
+use serde_json::{Map, json};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tonic::{Code, Status, transport::Channel};
+use tonic_types::StatusExt;
+
+/// What each kind takes in these clouds: everything.
+static EVERYTHING: [ResourceCapabilities; 6] = [
+    takes(ResourceKind::IkePolicy),
+    takes(ResourceKind::IpsecPolicy),
+    takes(ResourceKind::DpdPolicy),
+    takes(ResourceKind::VpnService),
+    takes(ResourceKind::LocalEndpoint),
+    takes(ResourceKind::EndpointGroup),
+];
+
+const fn takes(kind: ResourceKind) -> ResourceCapabilities {
+    ResourceCapabilities {
+        fields: fields(kind),
+        immutable: match kind {
+            ResourceKind::VpnService => &[ResourceField::Router],
+            _ => &[],
+        },
+        ike_versions: IkeVersion::ALL,
+        encryption: EncryptionAlgorithm::ALL,
+        integrity: IntegrityAlgorithm::ALL,
+        prf: PrfAlgorithm::ALL,
+        dh_groups: DhGroup::ALL,
+        endpoint_types: EndpointType::ALL,
+        max_algorithms: 2,
+        lifetime_seconds: Some(60..=86_400),
+        lifetime_kilobytes: true,
+        pfs_optional: true,
+        ..ResourceCapabilities::nothing(kind)
+    }
+}
+
+/// All but one, which these clouds do not have.
+const fn fields(kind: ResourceKind) -> &'static [ResourceField] {
+    use ResourceField as F;
+    match kind {
+        ResourceKind::IkePolicy => &[
+            F::DisplayName,
+            F::Description,
+            F::IkeVersion,
+            F::EncryptionAlgorithms,
+            F::IntegrityAlgorithms,
+            F::PrfAlgorithms,
+            F::DhGroups,
+            F::Lifetime,
+        ],
+        ResourceKind::VpnService => &[F::DisplayName, F::Description, F::Router],
+        ResourceKind::LocalEndpoint => &[F::DisplayName, F::Description, F::VpnService, F::Address],
+        ResourceKind::EndpointGroup => &[
+            F::DisplayName,
+            F::Description,
+            F::EndpointType,
+            F::Endpoints,
+        ],
+        ResourceKind::IpsecPolicy | ResourceKind::DpdPolicy => &[F::DisplayName, F::Description],
+    }
+}
+
+/// A cloud that keeps what it is given. One without kinds has connections and nothing else.
+#[derive(Debug)]
+struct Cloud {
+    capabilities: Capabilities,
+    kept: Mutex<BTreeMap<(ResourceKind, String), Resource>>,
+    /// The last change.
+    changed: Mutex<Option<ResourceChange>>,
+    /// What every call answers instead.
+    trouble: Mutex<Option<Error>>,
+    /// Told when a read of `held` has arrived, which never ends.
+    arrived: Notify,
+}
+
+impl Cloud {
+    fn new(kinds: &'static [ResourceCapabilities]) -> Arc<Cloud> {
+        Arc::new(Cloud {
+            capabilities: Capabilities {
+                dialect: "memory",
+                variant: "",
+                route_based: true,
+                inline_policy_rules: true,
+                endpoint_groups: true,
+                certificates: true,
+                inline_dpd: true,
+                dpd_policies: true,
+                mtu: true,
+                tcp_mss_clamping: true,
+                on_demand_initiation: true,
+                admin_disable: true,
+                atomic_etag: true,
+                nodes: true,
+                write_tracking: true,
+                look_batch: 1,
+                resources: kinds,
+                tunnel_statistics: !kinds.is_empty(),
+                availability_zones: false,
+            },
+            kept: Mutex::default(),
+            changed: Mutex::default(),
+            trouble: Mutex::default(),
+            arrived: Notify::new(),
+        })
+    }
+
+    fn fail(&self, error: Error) {
+        *self.trouble.lock().unwrap() = Some(error);
+    }
+
+    fn answer(&self) -> Result<()> {
+        match &*self.trouble.lock().unwrap() {
+            Some(error) => Err(error.clone()),
+            None => Ok(()),
+        }
+    }
+}
+
+fn no_connection() -> Error {
+    let reason = ErrorReason::ConnectionNotFound;
+    Error::new(ErrorKind::NotFound, reason, "no such connection")
+}
+
+#[async_trait::async_trait]
+impl Dialect for Cloud {
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    fn refuse_create(&self, _: &ConnectionSpec) -> Vec<Violation> {
+        Vec::new()
+    }
+
+    fn refuse_update(&self, _: &ConnectionChange) -> Vec<Violation> {
+        Vec::new()
+    }
+
+    fn usage(&self) -> Usage {
+        Usage::default()
+    }
+
+    fn resources(&self) -> &dyn Resources {
+        match self.capabilities.resources {
+            [] => &NoResources,
+            _ => self,
+        }
+    }
+
+    async fn probe(&self, _: &Call) -> Result<()> {
+        self.answer()
+    }
+
+    async fn get(&self, _: &str, _: &Call) -> Result<Connection> {
+        Err(no_connection())
+    }
+
+    async fn list(&self, _: &PageRequest, _: &Call) -> Result<Page<Connection>> {
+        let connection = Connection {
+            id: "c".to_owned(),
+            native: Map::from_iter([("extra".to_owned(), json!(1))]),
+            ..Connection::default()
+        };
+        Ok(Page {
+            items: vec![connection],
+            next: None,
+        })
+    }
+
+    async fn create(&self, _: &ConnectionSpec, _: &Mark, _: &Call) -> Result<Written> {
+        Err(no_connection())
+    }
+
+    async fn update(&self, _: &str, _: &ConnectionChange, _: &Call) -> Result<Written> {
+        Err(no_connection())
+    }
+
+    async fn delete(&self, _: &str, _: Option<&str>, _: &Call) -> Result<Written> {
+        Err(no_connection())
+    }
+
+    async fn poll(&self, targets: &[Target], _: &Call) -> Vec<Result<Sighting>> {
+        targets.iter().map(|_| Err(no_connection())).collect()
+    }
+}
+
+fn written(resource: Option<Resource>) -> WrittenResource {
+    WrittenResource {
+        resource,
+        request_ids: vec!["req-1".to_owned()],
+        warnings: vec![Warning {
+            field: "lifetime".to_owned(),
+            message: "rounded".to_owned(),
+        }],
+    }
+}
+
+#[async_trait::async_trait]
+impl Resources for Cloud {
+    fn refuse_create(&self, spec: &ResourceSpec) -> Vec<Violation> {
+        match spec.display_name.as_str() {
+            "refused" => vec![Violation::new("display_name", "is not liked here")],
+            _ => Vec::new(),
+        }
+    }
+
+    fn refuse_update(&self, change: &ResourceChange) -> Vec<Violation> {
+        Resources::refuse_create(self, &change.values)
+    }
+
+    async fn get(&self, kind: ResourceKind, id: &str, _: &Call) -> Result<Resource> {
+        if id == "held" {
+            self.arrived.notify_one();
+            std::future::pending::<()>().await;
+        }
+        self.answer()?;
+        let kept = self.kept.lock().unwrap();
+        kept.get(&(kind, id.to_owned())).cloned().ok_or_else(|| {
+            let reason = ErrorReason::ResourceNotFound;
+            Error::new(ErrorKind::NotFound, reason, "no such resource")
+        })
+    }
+
+    async fn list(
+        &self,
+        kind: ResourceKind,
+        page: &PageRequest,
+        _: &Call,
+    ) -> Result<Page<Resource>> {
+        self.answer()?;
+        let kept = self.kept.lock().unwrap();
+        let after = |id: &str| page.after.as_deref().is_none_or(|after| id > after);
+        let ours = kept.iter().filter(|((of, id), _)| *of == kind && after(id));
+        let mut items: Vec<Resource> = ours.map(|(_, resource)| resource.clone()).collect();
+        let is_more = items.len() > page.size as usize;
+        items.truncate(page.size as usize);
+        let last = items.last().map(|last| last.id.clone());
+        Ok(Page {
+            items,
+            next: last.filter(|_| is_more),
+        })
+    }
+
+    async fn create(&self, spec: &ResourceSpec, _: &Mark, _: &Call) -> Result<WrittenResource> {
+        self.answer()?;
+        let mut kept = self.kept.lock().unwrap();
+        let resource = Resource {
+            id: format!("r{}", kept.len()),
+            spec: spec.clone(),
+            etag: "1".to_owned(),
+            managed: true,
+            create_time: None,
+            update_time: None,
+            native_words: Map::new(),
+            details: None,
+            native: Map::from_iter([("extra".to_owned(), json!(1))]),
+        };
+        kept.insert((spec.kind(), resource.id.clone()), resource.clone());
+        Ok(written(Some(resource)))
+    }
+
+    async fn update(
+        &self,
+        id: &str,
+        change: &ResourceChange,
+        call: &Call,
+    ) -> Result<WrittenResource> {
+        let mut resource = Resources::get(self, change.values.kind(), id, call).await?;
+        *self.changed.lock().unwrap() = Some(change.clone());
+        if change.fields.contains(&ResourceField::DisplayName) {
+            resource.spec.display_name = change.values.display_name.clone();
+        }
+        Ok(written(Some(resource)))
+    }
+
+    async fn delete(
+        &self,
+        kind: ResourceKind,
+        id: &str,
+        _: Option<&str>,
+        call: &Call,
+    ) -> Result<WrittenResource> {
+        Resources::get(self, kind, id, call).await?;
+        self.kept.lock().unwrap().remove(&(kind, id.to_owned()));
+        Ok(written(None))
+    }
+
+    async fn attachments(&self, page: &PageRequest, _: &Call) -> Result<Page<Attachment>> {
+        self.answer()?;
+        let attachment =
+            |kind, id: &str, parent: Option<&str>, unusable: Option<&str>| Attachment {
+                kind,
+                id: id.to_owned(),
+                display_name: String::new(),
+                addresses: Vec::new(),
+                networks: Vec::new(),
+                parent_id: parent.map(str::to_owned),
+                unusable: unusable.map(str::to_owned),
+                native: Map::from_iter([("extra".to_owned(), json!(1))]),
+            };
+        let all = [
+            attachment(AttachmentKind::Router, "router-1", None, Some("no gateway")),
+            attachment(AttachmentKind::Subnet, "subnet-1", Some("router-1"), None),
+        ];
+        let after = |it: &Attachment| page.after.as_ref().is_none_or(|after| it.id > *after);
+        Ok(Page {
+            items: all.into_iter().filter(after).collect(),
+            next: None,
+        })
+    }
+
+    async fn statistics(&self, connection: &str, _: &Call) -> Result<TunnelStatistics> {
+        if connection != "c" {
+            return Err(no_connection());
+        }
+        let counters = |octets| TrafficCounters {
+            in_octets: Some(octets),
+            ..TrafficCounters::default()
+        };
+        Ok(TunnelStatistics {
+            collect_time: None,
+            partial: true,
+            total: counters(7),
+            selectors: vec![SelectorStatistics {
+                selector: Some(SelectorId::PolicyRule("4711".to_owned())),
+                total: counters(7),
+                tunnels: vec![TunnelCounters {
+                    local_network: "10.0.0.0/8".to_owned(),
+                    traffic: counters(0),
+                    ..TunnelCounters::default()
+                }],
+            }],
+        })
+    }
+}
+
+/// The whole server over two clouds: `a` with every kind of resource, `b` with none.
+struct World {
+    a: Arc<Cloud>,
+    server: Server,
+    channel: Channel,
+}
+
+impl World {
+    async fn start() -> World {
+        World::with(Settings::default()).await
+    }
+
+    async fn with(settings: Settings) -> World {
+        let (a, b) = (Cloud::new(&EVERYTHING), Cloud::new(&[]));
+        let backend = |name: &str, cloud: &Arc<Cloud>| {
+            let dialect: Arc<dyn Dialect> = Arc::<Cloud>::clone(cloud);
+            (BackendSettings::new(name.parse().unwrap()), dialect)
+        };
+        let backends = vec![backend("a", &a), backend("b", &b)];
+        let gateway = Gateway::start(backends, Duration::from_secs(15));
+        let drain = CancellationToken::new();
+        let routes = routes(gateway, &settings, drain.clone());
+        let server = Server::start_with(settings, routes, drain).await;
+        let channel = server.channel().await;
+        World { a, server, channel }
+    }
+
+    fn policies(&self) -> PolicyServiceClient<Channel> {
+        PolicyServiceClient::new(self.channel.clone())
+    }
+
+    fn topology(&self) -> TopologyServiceClient<Channel> {
+        TopologyServiceClient::new(self.channel.clone())
+    }
+}
+
+fn reason(status: &Status) -> String {
+    status.get_details_error_info().unwrap().reason
+}
+
+fn fields_at_fault(status: &Status) -> Vec<String> {
+    let told = status.get_details_bad_request().unwrap().field_violations;
+    told.into_iter().map(|violation| violation.field).collect()
+}
+
+fn mask(paths: &[&str]) -> Option<prost_types::FieldMask> {
+    Some(prost_types::FieldMask {
+        paths: paths.iter().map(|&path| path.to_owned()).collect(),
+    })
+}
+
+/// Makes one of a kind, reads, lists, changes and removes it.
+macro_rules! a_life {
+    (
+        $client:expr, $collection:literal, $one:ident, $many:ident, $wanted:expr;
+        $get:ident($get_request:ident), $list:ident($list_request:ident),
+        $create:ident($create_request:ident), $update:ident($update_request:ident),
+        $delete:ident($delete_request:ident)
+    ) => {{
+        let mut client = $client;
+        let name = concat!("backends/a/", $collection, "/r0");
+        let create = |validate_only| pb::$create_request {
+            parent: "backends/a".to_owned(),
+            $one: Some($wanted),
+            validate_only,
+        };
+        let only_validated = client.$create(create(true)).await.unwrap().into_inner();
+        assert_eq!(only_validated.$one, None, "{name}");
+        assert_eq!(only_validated.upstream_request_ids, Vec::<String>::new());
+
+        let created = client.$create(create(false)).await.unwrap().into_inner();
+        assert_eq!(created.upstream_request_ids, ["req-1"]);
+        assert_eq!(created.warnings[0].message, "rounded");
+        let created = created.$one.unwrap();
+        assert_eq!(created.name, name);
+        assert!(created.managed && created.native.is_some());
+
+        let get = || pb::$get_request {
+            name: name.to_owned(),
+        };
+        let read = client.$get(get()).await.unwrap().into_inner().$one.unwrap();
+        assert_eq!(read, created);
+
+        for view in [pb::View::Unspecified, pb::View::Full, pb::View::Basic] {
+            let request = pb::$list_request {
+                parent: "backends/-".to_owned(),
+                filter: "managed=true".to_owned(),
+                view: view.into(),
+                ..Default::default()
+            };
+            let page = client.$list(request).await.unwrap().into_inner();
+            assert_eq!(page.unreachable, Vec::<String>::new());
+            let mut listed = page.$many;
+            assert_eq!(listed.len(), 1, "{name}");
+            assert_eq!(listed[0].native.is_some(), view != pb::View::Basic);
+            listed[0].native = read.native.clone();
+            assert_eq!(listed[0], read);
+        }
+
+        let update = |validate_only| {
+            let mut changed = read.clone();
+            changed.display_name = "new".to_owned();
+            pb::$update_request {
+                $one: Some(changed),
+                update_mask: mask(&["display_name", "etag"]),
+                validate_only,
+            }
+        };
+        let only_validated = client.$update(update(true)).await.unwrap().into_inner();
+        assert_eq!(only_validated.$one, None);
+        let updated = client.$update(update(false)).await.unwrap().into_inner();
+        assert_eq!(updated.$one.unwrap().display_name, "new");
+        assert_eq!(updated.upstream_request_ids, ["req-1"]);
+
+        let delete = |allow_missing| pb::$delete_request {
+            name: name.to_owned(),
+            allow_missing,
+            ..Default::default()
+        };
+        let deleted = client.$delete(delete(false)).await.unwrap().into_inner();
+        assert_eq!(deleted.upstream_request_ids, ["req-1"]);
+        for status in [
+            client.$delete(delete(false)).await.unwrap_err(),
+            client.$get(get()).await.unwrap_err(),
+        ] {
+            assert_eq!(
+                (status.code(), reason(&status).as_str()),
+                (Code::NotFound, "RESOURCE_NOT_FOUND")
+            );
+            assert_eq!(
+                status.get_details_resource_info().unwrap().resource_name,
+                name
+            );
+        }
+        let deleted = client.$delete(delete(true)).await.unwrap().into_inner();
+        assert_eq!(deleted.upstream_request_ids, Vec::<String>::new());
+    }};
+}
+
+#[tokio::test]
+async fn a_policy_of_each_kind_is_made_read_listed_changed_and_removed() {
+    let world = World::start().await;
+    a_life!(
+        world.policies(), "ikePolicies", ike_policy, ike_policies,
+        pb::IkePolicy {
+            ike_version: pb::IkeVersion::IkeVersion2.into(),
+            dh_groups: vec![pb::DhGroup::Modp2048.into()],
+            ..Default::default()
+        };
+        get_ike_policy(GetIkePolicyRequest), list_ike_policies(ListIkePoliciesRequest),
+        create_ike_policy(CreateIkePolicyRequest), update_ike_policy(UpdateIkePolicyRequest),
+        delete_ike_policy(DeleteIkePolicyRequest)
+    );
+    a_life!(
+        world.policies(), "ipsecPolicies", ipsec_policy, ipsec_policies,
+        pb::IpsecPolicy::default();
+        get_ipsec_policy(GetIpsecPolicyRequest), list_ipsec_policies(ListIpsecPoliciesRequest),
+        create_ipsec_policy(CreateIpsecPolicyRequest), update_ipsec_policy(UpdateIpsecPolicyRequest),
+        delete_ipsec_policy(DeleteIpsecPolicyRequest)
+    );
+    a_life!(
+        world.policies(), "dpdPolicies", dpd_policy, dpd_policies,
+        pb::DpdPolicy::default();
+        get_dpd_policy(GetDpdPolicyRequest), list_dpd_policies(ListDpdPoliciesRequest),
+        create_dpd_policy(CreateDpdPolicyRequest), update_dpd_policy(UpdateDpdPolicyRequest),
+        delete_dpd_policy(DeleteDpdPolicyRequest)
+    );
+}
+
+#[tokio::test]
+async fn a_topology_of_each_kind_is_made_read_listed_changed_and_removed() {
+    let world = World::start().await;
+    a_life!(
+        world.topology(), "vpnServices", vpn_service, vpn_services,
+        pb::VpnService { router: "router-1".to_owned(), ..Default::default() };
+        get_vpn_service(GetVpnServiceRequest), list_vpn_services(ListVpnServicesRequest),
+        create_vpn_service(CreateVpnServiceRequest), update_vpn_service(UpdateVpnServiceRequest),
+        delete_vpn_service(DeleteVpnServiceRequest)
+    );
+    a_life!(
+        world.topology(), "localEndpoints", local_endpoint, local_endpoints,
+        pb::LocalEndpoint {
+            vpn_service: "backends/a/vpnServices/v".to_owned(),
+            address: "192.0.2.1".to_owned(),
+            ..Default::default()
+        };
+        get_local_endpoint(GetLocalEndpointRequest), list_local_endpoints(ListLocalEndpointsRequest),
+        create_local_endpoint(CreateLocalEndpointRequest), update_local_endpoint(UpdateLocalEndpointRequest),
+        delete_local_endpoint(DeleteLocalEndpointRequest)
+    );
+    a_life!(
+        world.topology(), "endpointGroups", endpoint_group, endpoint_groups,
+        pb::EndpointGroup {
+            r#type: pb::endpoint_group::Type::Cidr.into(),
+            endpoints: vec!["10.0.0.0/8".to_owned()],
+            ..Default::default()
+        };
+        get_endpoint_group(GetEndpointGroupRequest), list_endpoint_groups(ListEndpointGroupsRequest),
+        create_endpoint_group(CreateEndpointGroupRequest), update_endpoint_group(UpdateEndpointGroupRequest),
+        delete_endpoint_group(DeleteEndpointGroupRequest)
+    );
+}
+
+fn refused() -> pb::IkePolicy {
+    pb::IkePolicy {
+        display_name: "refused".to_owned(),
+        ..Default::default()
+    }
+}
+
+#[tokio::test]
+async fn violations_have_the_path_their_caller_wrote_and_come_together() {
+    let world = World::start().await;
+    let create = async |policy| {
+        let request = pb::CreateIkePolicyRequest {
+            parent: "backends/a".to_owned(),
+            ike_policy: Some(policy),
+            validate_only: true,
+        };
+        world
+            .policies()
+            .create_ike_policy(request)
+            .await
+            .unwrap_err()
+    };
+    let status = create(refused()).await;
+    assert_eq!(status.code(), Code::FailedPrecondition);
+    assert_eq!(fields_at_fault(&status), ["ike_policy.display_name"]);
+    assert!(
+        status.message().contains("`ike_policy.display_name`: "),
+        "{status:?}"
+    );
+
+    let status = create(pb::IkePolicy {
+        encryption_algorithms: vec![2, 77],
+        ..refused()
+    });
+    let status = status.await;
+    assert_eq!(status.code(), Code::InvalidArgument);
+    let both = [
+        "ike_policy.encryption_algorithms[1]",
+        "ike_policy.display_name",
+    ];
+    assert_eq!(fields_at_fault(&status), both);
+
+    let request = pb::UpdateIkePolicyRequest {
+        ike_policy: Some(pb::IkePolicy {
+            name: "backends/a/ikePolicies/r0".to_owned(),
+            ..refused()
+        }),
+        update_mask: mask(&["display_name", "colour"]),
+        validate_only: false,
+    };
+    let status = world
+        .policies()
+        .update_ike_policy(request)
+        .await
+        .unwrap_err();
+    assert_eq!(status.code(), Code::InvalidArgument);
+    let both = ["update_mask.paths[1]", "ike_policy.display_name"];
+    assert_eq!(fields_at_fault(&status), both);
+
+    let list = |page_token: &str, filter: &str| pb::ListVpnServicesRequest {
+        parent: "backends/a".to_owned(),
+        page_token: page_token.to_owned(),
+        filter: filter.to_owned(),
+        ..Default::default()
+    };
+    let mut client = world.topology();
+    let status = client.list_vpn_services(list("x", "")).await.unwrap_err();
+    assert_eq!(fields_at_fault(&status), ["page_token"]);
+    let status = client
+        .list_vpn_services(list("", "mtu=1"))
+        .await
+        .unwrap_err();
+    assert_eq!(fields_at_fault(&status), ["filter"]);
+    let request = pb::ListVpnServicesRequest {
+        view: 9,
+        ..list("", "router=r1")
+    };
+    let status = client.list_vpn_services(request).await.unwrap_err();
+    assert_eq!(fields_at_fault(&status), ["view"]);
+}
+
+#[tokio::test]
+async fn a_kind_that_is_not_there_is_told_and_left_out() {
+    let world = World::start().await;
+    let list = |parent: &str| pb::ListIkePoliciesRequest {
+        parent: parent.to_owned(),
+        ..Default::default()
+    };
+    let mut client = world.policies();
+    let status = client
+        .list_ike_policies(list("backends/b"))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (status.code(), reason(&status).as_str()),
+        (Code::Unimplemented, "KIND_ABSENT")
+    );
+    let page = client.list_ike_policies(list("backends/-")).await.unwrap();
+    assert_eq!(page.into_inner(), pb::ListIkePoliciesResponse::default());
+    let status = client
+        .list_ike_policies(list("backends/c"))
+        .await
+        .unwrap_err();
+    assert_eq!(status.code(), Code::NotFound);
+
+    let outage = ErrorReason::UpstreamUnreachable;
+    world
+        .a
+        .fail(Error::new(ErrorKind::Unavailable, outage, "nobody there"));
+    let page = client.list_ike_policies(list("backends/-")).await.unwrap();
+    assert_eq!(page.into_inner().unreachable, ["backends/a"]);
+}
+
+#[tokio::test]
+async fn what_a_vpn_can_be_attached_to_is_listed() {
+    let world = World::start().await;
+    let list = |filter: &str, view: pb::View| pb::ListAttachmentsRequest {
+        parent: "backends/-".to_owned(),
+        filter: filter.to_owned(),
+        view: view.into(),
+        ..Default::default()
+    };
+    let mut client = world.topology();
+    let page = client.list_attachments(list("", pb::View::Full)).await;
+    let page = page.unwrap().into_inner();
+    let [router, subnet] = &page.attachments[..] else {
+        panic!("two: {page:?}");
+    };
+    assert_eq!(
+        (router.kind(), router.usable),
+        (pb::attachment::Kind::Router, false)
+    );
+    assert_eq!(
+        (router.id.as_str(), router.reason.as_str()),
+        ("router-1", "no gateway")
+    );
+    assert_eq!(
+        (subnet.backend.as_str(), subnet.usable),
+        ("backends/a", true)
+    );
+    assert_eq!(
+        (subnet.parent_id.as_str(), subnet.reason.as_str()),
+        ("router-1", "")
+    );
+    assert!(subnet.native.is_some());
+
+    let page = client
+        .list_attachments(list("kind=KIND_SUBNET", pb::View::Basic))
+        .await;
+    let page = page.unwrap().into_inner();
+    assert_eq!(page.attachments.len(), 1);
+    assert!(page.attachments[0].native.is_none());
+}
+
+#[tokio::test]
+async fn connections_have_views_too() {
+    let world = World::start().await;
+    let mut client =
+        pb::connection_service_client::ConnectionServiceClient::new(world.channel.clone());
+    for (view, has_native) in [
+        (pb::View::Unspecified, true),
+        (pb::View::Basic, false),
+        (pb::View::Full, true),
+    ] {
+        let request = pb::ListConnectionsRequest {
+            parent: "backends/a".to_owned(),
+            view: view.into(),
+            ..Default::default()
+        };
+        let page = client.list_connections(request).await.unwrap().into_inner();
+        assert_eq!(page.connections[0].native.is_some(), has_native);
+    }
+}
+
+#[tokio::test]
+async fn what_a_connection_carried_is_told_where_the_cloud_tells() {
+    let world = World::start().await;
+    let mut client = RealizationServiceClient::new(world.channel.clone());
+    let mut get = async |name: &str| {
+        let request = pb::GetTunnelStatisticsRequest {
+            name: name.to_owned(),
+        };
+        client.get_tunnel_statistics(request).await
+    };
+    let told = get("backends/a/connections/c").await.unwrap().into_inner();
+    let told = told.statistics.unwrap();
+    assert_eq!(told.name, "backends/a/connections/c");
+    assert!(told.partial && told.collect_time.is_none());
+    let total = told.total.unwrap();
+    assert_eq!((total.in_octets, total.out_octets), (Some(7), None));
+    let selector = &told.selectors[0];
+    let id = pb::selector_statistics::Selector::PolicyRuleId("4711".to_owned());
+    assert_eq!(selector.selector, Some(id));
+    assert_eq!(selector.tunnels[0].traffic.unwrap().in_octets, Some(0));
+
+    for (name, code, why) in [
+        (
+            "backends/a/connections/x",
+            Code::NotFound,
+            "CONNECTION_NOT_FOUND",
+        ),
+        (
+            "backends/b/connections/c",
+            Code::Unimplemented,
+            "KIND_ABSENT",
+        ),
+        (
+            "backends/a/ikePolicies/c",
+            Code::InvalidArgument,
+            "INVALID_FIELD",
+        ),
+    ] {
+        let status = get(name).await.unwrap_err();
+        assert_eq!(
+            (status.code(), reason(&status).as_str()),
+            (code, why),
+            "{name}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_backend_tells_what_each_kind_takes() {
+    let world = World::start().await;
+    let mut client = BackendServiceClient::new(world.channel.clone());
+    let request = pb::GetBackendRequest {
+        name: "backends/a".to_owned(),
+    };
+    let backend = client.get_backend(request).await.unwrap().into_inner();
+    let takes = backend.backend.unwrap().capabilities.unwrap();
+    assert!(takes.tunnel_statistics);
+    let collections: Vec<&str> = takes
+        .resources
+        .iter()
+        .map(|it| it.collection.as_str())
+        .collect();
+    let all = ResourceKind::ALL.map(|kind| kind.collection().segment());
+    assert_eq!(collections, all);
+    let policy = &takes.resources[0];
+    assert!(policy.fields.contains(&"encryption_algorithms".to_owned()));
+    assert_eq!(policy.dh_groups().count(), DhGroup::ALL.len());
+    assert_eq!(policy.dh_groups().last(), Some(pb::DhGroup::Curve25519));
+    assert_eq!((policy.max_algorithms, policy.max_display_name), (2, 255));
+    assert_eq!(policy.min_lifetime.unwrap().seconds, 60);
+    assert_eq!(policy.max_lifetime.unwrap().seconds, 86_400);
+    assert_eq!(takes.resources[3].immutable_fields, ["router"]);
+}
+
+/// What guards a call guards these, too: the deadline its caller gave, and how many there may be.
+#[tokio::test]
+async fn a_read_that_hangs_has_a_deadline_and_a_place() {
+    let settings = Settings {
+        max_calls: 1,
+        ..Settings::default()
+    };
+    let world = World::with(settings).await;
+    let held = pb::GetIkePolicyRequest {
+        name: "backends/a/ikePolicies/held".to_owned(),
+    };
+    let path = "isthmus.v1.PolicyService/GetIkePolicy";
+    let headers = [("grpc-timeout", "700m")];
+    let address = world.server.address;
+    let holding = tokio::spawn(async move { raw_call_of(address, path, &headers, &held).await });
+    soon(world.a.arrived.notified()).await;
+    let request = pb::ListVpnServicesRequest::default();
+    let status = world.topology().list_vpn_services(request).await;
+    let status = status.unwrap_err();
+    assert_eq!(
+        (status.code(), reason(&status).as_str()),
+        (Code::ResourceExhausted, "LIMIT_EXCEEDED")
+    );
+    let status = soon(holding).await.unwrap().status();
+    assert_eq!(
+        (status.code(), reason(&status).as_str()),
+        (Code::DeadlineExceeded, "DEADLINE")
+    );
+}
+
+/// Each name of what is listed stands for one thing.
+#[tokio::test]
+async fn pages_of_resources_are_whole() {
+    let world = World::start().await;
+    let mut client = world.policies();
+    for _ in 0..5 {
+        let request = pb::CreateDpdPolicyRequest {
+            parent: "backends/a".to_owned(),
+            dpd_policy: Some(pb::DpdPolicy::default()),
+            validate_only: false,
+        };
+        client.create_dpd_policy(request).await.unwrap();
+    }
+    let (mut names, mut page_token) = (BTreeSet::new(), String::new());
+    loop {
+        let request = pb::ListDpdPoliciesRequest {
+            parent: "backends/-".to_owned(),
+            page_size: 2,
+            page_token,
+            ..Default::default()
+        };
+        let page = client
+            .list_dpd_policies(request)
+            .await
+            .unwrap()
+            .into_inner();
+        assert!(page.dpd_policies.len() <= 2);
+        for policy in page.dpd_policies {
+            assert!(names.insert(policy.name), "twice");
+        }
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(names.len(), 5);
+}

@@ -3,7 +3,7 @@
 use crate::{
     core::gateway::Gateway,
     grpc::{
-        convert::backend::{Get, backend},
+        convert::backend::{Get, List, backend},
         pb,
     },
 };
@@ -27,12 +27,13 @@ impl Backends {
 impl pb::backend_service_server::BackendService for Backends {
     async fn list_backends(
         &self,
-        _request: Request<pb::ListBackendsRequest>,
+        request: Request<pb::ListBackendsRequest>,
     ) -> Result<Response<pb::ListBackendsResponse>, Status> {
-        let backends = self.gateway.backends();
+        let list = List::try_from(request.into_inner())?;
+        let page = self.gateway.list_backends(list.size, &list.page_token)?;
         Ok(Response::new(pb::ListBackendsResponse {
-            backends: backends.into_iter().map(backend).collect(),
-            next_page_token: String::new(),
+            backends: page.backends.into_iter().map(backend).collect(),
+            next_page_token: page.next,
         }))
     }
 

@@ -121,7 +121,15 @@ pub async fn update<W: Wire>(
     validate_only: bool,
     deadline: Instant,
 ) -> Result<Written<W>> {
-    let update = Update::read(resource, mask, validate_only, |backend, change| {
+    let update = Update::read(resource, mask, validate_only)?;
+    let there = match update.may_be_there::<W>() {
+        true => gateway
+            .get_resource(W::KIND, &update.name, deadline)
+            .await
+            .ok(),
+        false => None,
+    };
+    let update = update.settled::<W>(there.as_ref(), |backend, change| {
         gateway.refuse_update_resource(backend, change)
     })?;
     let accepted = gateway

@@ -11,6 +11,7 @@ use crate::{
         convert::{
             Problems,
             capabilities::capabilities,
+            list::page_size,
             time::{duration, timestamp},
         },
         pb,
@@ -32,6 +33,28 @@ impl TryFrom<pb::GetBackendRequest> for Get {
         let mut problems = Problems::default();
         let name = problems.backend_name("name", &request.name);
         problems.finish(name.map(|name| Get { name }))
+    }
+}
+
+/// `ListBackends`.
+#[derive(Debug)]
+pub struct List {
+    /// At most so many on a page; 0 is all.
+    pub size: u32,
+    /// Where the page begins; empty for the first.
+    pub page_token: String,
+}
+
+impl TryFrom<pb::ListBackendsRequest> for List {
+    type Error = Error;
+
+    fn try_from(request: pb::ListBackendsRequest) -> Result<List> {
+        let mut problems = Problems::default();
+        let size = page_size(request.page_size, 0, &mut problems);
+        problems.finish(Some(List {
+            size,
+            page_token: request.page_token,
+        }))
     }
 }
 

@@ -84,6 +84,11 @@ impl Problems {
         self.found.is_empty()
     }
 
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.found.len()
+    }
+
     /// The paths at fault within this part of the request, relative to it.
     pub fn paths_within(&self, part: &str) -> impl Iterator<Item = &str> {
         let inside = move |violation: &Violation| {

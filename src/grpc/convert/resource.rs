@@ -99,8 +99,11 @@ macro_rules! wire {
                     display_name: std::mem::take(&mut self.display_name),
                     description: std::mem::take(&mut self.description),
                     etag: std::mem::take(&mut self.etag),
-                    $($zone: std::mem::take(&mut self.$zone),)?
-                    ..Head::default()
+                    // None, or one.
+                    availability_zone: [$(std::mem::take(&mut self.$zone))?]
+                        .into_iter()
+                        .next()
+                        .unwrap_or_default(),
                 }
             }
 
@@ -288,7 +291,8 @@ impl Fields<'_> {
         })
     }
 
-    /// A list of values of an enum, in which UNSPECIFIED stands for what only the cloud has a word for.
+    /// A list of values of an enum, in which UNSPECIFIED stands for what only the cloud has a word for. What nobody knows is
+    /// noted and left out.
     pub fn words<W: words::Word>(
         &mut self,
         field: ResourceField,
@@ -296,8 +300,9 @@ impl Fields<'_> {
     ) -> Vec<Option<W::Model>> {
         self.read(field, |path, problems| {
             let each = numbers.into_iter().enumerate();
-            each.map(|(index, number)| {
-                words::read::<W>(&format!("{path}[{index}]"), number, problems)
+            each.filter_map(|(index, number)| {
+                let value = words::read::<W>(&format!("{path}[{index}]"), number, problems);
+                (value.is_some() || number == 0).then_some(value)
             })
             .collect()
         })

@@ -7,7 +7,10 @@ use crate::{
         Problems,
         resource::{Wanted, Wire, read},
     },
-    model::{BackendName, ResourceChange, ResourceField, ResourceKind, ResourceName, ResourceSpec},
+    model::{
+        BackendName, Resource, ResourceChange, ResourceField, ResourceKind, ResourceName,
+        ResourceSpec, Settings,
+    },
 };
 use std::collections::BTreeSet;
 
@@ -59,6 +62,8 @@ pub struct Update {
     pub change: ResourceChange,
     /// Check only.
     pub validate_only: bool,
+    /// What is malformed, until [`Update::settled`] has told it.
+    problems: Problems,
 }
 
 /// `Delete…`
@@ -121,15 +126,14 @@ impl Create {
 }
 
 impl Update {
-    /// Reads the request. If anything of it is malformed, `refused` is asked what the backend cannot express of the rest.
+    /// Reads the request. What of it is malformed is told by [`Update::settled`].
     ///
     /// # Errors
-    /// `InvalidArgument` with every violation of both kinds.
+    /// `InvalidArgument` if it does not say what is to be changed, with every other violation.
     pub fn read<W: Wire>(
         resource: Option<W>,
         mask: Option<prost_types::FieldMask>,
         validate_only: bool,
-        refused: impl FnOnce(&BackendName, &ResourceChange) -> Vec<Violation>,
     ) -> Result<Update> {
         let mut problems = Problems::default();
         let Some(resource) = resource else {
@@ -141,14 +145,85 @@ impl Update {
         });
         let backend = name.as_ref().map(|name| &name.backend);
         let change = change(resource, mask, backend, &mut problems);
-        if let Some(backend) = backend.filter(|_| !problems.is_empty()) {
-            problems.join(W::PART, refused(backend, &change));
+        match name {
+            Some(name) => Ok(Update {
+                name,
+                change,
+                validate_only,
+                problems,
+            }),
+            None => problems.finish(None),
         }
-        problems.finish(name.map(|name| Update {
-            name,
-            change,
-            validate_only,
-        }))
+    }
+
+    /// Whether all that is malformed may be so of the resource that is there: then it has to be read.
+    pub fn may_be_there<W: Wire>(&self) -> bool {
+        let (all, kept) = (self.problems.count(), self.problems.paths_within(W::PART));
+        let kept = kept.filter(|path| kept_as_given(path).is_some()).count();
+        all > 0 && all == kept
+    }
+
+    /// The update without what is malformed just as it is `there`: it changes nothing, and only a cloud can have made it so.
+    /// If anything else is malformed, `refused` is asked what the backend cannot express of the rest.
+    ///
+    /// # Errors
+    /// `InvalidArgument` with every violation of both kinds.
+    pub fn settled<W: Wire>(
+        mut self,
+        there: Option<&Resource>,
+        refused: impl FnOnce(&BackendName, &ResourceChange) -> Vec<Violation>,
+    ) -> Result<Update> {
+        let mut problems = std::mem::take(&mut self.problems);
+        if let Some(there) = there {
+            let values = &self.change.values.settings;
+            let is_there = |field| is_as_there(field, values, &there.spec.settings);
+            let paths = problems.paths_within(W::PART);
+            let same: BTreeSet<ResourceField> = paths
+                .filter_map(kept_as_given)
+                .filter(|field| is_there(*field))
+                .collect();
+            problems.forgive(W::PART, |path| {
+                kept_as_given(path).is_some_and(|field| same.contains(&field))
+            });
+            self.change.fields.retain(|field| !same.contains(field));
+        }
+        if !problems.is_empty() {
+            let refused = refused(&self.name.backend, &self.change);
+            problems.join(W::PART, refused);
+        }
+        problems.finish(Some(self))
+    }
+}
+
+/// The field that is malformed at this path, if the model has it all the same as it was given.
+fn kept_as_given(path: &str) -> Option<ResourceField> {
+    let kept = [
+        ResourceField::Address,
+        ResourceField::Endpoints,
+        ResourceField::BypassRules,
+    ];
+    let first = path.split(['.', '[']).next()?;
+    let field = kept.into_iter().find(|field| field.path() == first)?;
+    (!path.ends_with(".action")).then_some(field)
+}
+
+/// Whether one of these fields has the value that is there.
+fn is_as_there(field: ResourceField, values: &Settings, there: &Settings) -> bool {
+    match (field, values, there) {
+        (
+            ResourceField::Address,
+            Settings::LocalEndpoint(values),
+            Settings::LocalEndpoint(there),
+        ) => values.address == there.address,
+        (
+            ResourceField::Endpoints,
+            Settings::EndpointGroup(values),
+            Settings::EndpointGroup(there),
+        ) => values.endpoints == there.endpoints,
+        (ResourceField::BypassRules, Settings::VpnService(values), Settings::VpnService(there)) => {
+            values.bypass_rules == there.bypass_rules
+        }
+        _ => false,
     }
 }
 

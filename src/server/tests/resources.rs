@@ -1,12 +1,11 @@
 //! The services on resources, statistics and pages of backends through real clients, over clouds in memory.
 
+mod cloud;
+
 use crate::{
     core::{
-        dialect::{
-            Call, Capabilities, Dialect, Mark, NoResources, Page, PageRequest,
-            ResourceCapabilities, Resources, Target, Usage, Warning, Written, WrittenResource,
-        },
-        error::{Error, ErrorKind, ErrorReason, Result, Violation},
+        dialect::Dialect,
+        error::{Error, ErrorKind, ErrorReason},
         gateway::Gateway,
         settings::BackendSettings,
     },
@@ -16,358 +15,17 @@ use crate::{
         realization_service_client::RealizationServiceClient,
         topology_service_client::TopologyServiceClient,
     },
-    model::{
-        Attachment, AttachmentKind, Connection, ConnectionChange, ConnectionSpec, Named, Resource,
-        ResourceChange, ResourceField, ResourceKind, ResourceSpec, Sighting, TunnelStatistics,
-        algorithm::{DhGroup, EncryptionAlgorithm, IkeVersion, IntegrityAlgorithm, PrfAlgorithm},
-        statistics::{SelectorId, SelectorStatistics, TrafficCounters, TunnelCounters},
-        topology::EndpointType,
-    },
+    model::{Named, ResourceField, ResourceKind, algorithm::DhGroup},
     server::{
         Settings, routes,
         tests::support::{Server, raw_call_of, soon},
     },
 };
-use serde_json::{Map, json};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex},
-    time::Duration,
-};
-use tokio::sync::Notify;
+use cloud::{Cloud, EVERYTHING};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status, transport::Channel};
 use tonic_types::StatusExt;
-
-/// What each kind takes in these clouds: everything.
-static EVERYTHING: [ResourceCapabilities; 6] = [
-    takes(ResourceKind::IkePolicy),
-    takes(ResourceKind::IpsecPolicy),
-    takes(ResourceKind::DpdPolicy),
-    takes(ResourceKind::VpnService),
-    takes(ResourceKind::LocalEndpoint),
-    takes(ResourceKind::EndpointGroup),
-];
-
-const fn takes(kind: ResourceKind) -> ResourceCapabilities {
-    ResourceCapabilities {
-        fields: fields(kind),
-        immutable: match kind {
-            ResourceKind::VpnService => &[ResourceField::Router],
-            _ => &[],
-        },
-        ike_versions: IkeVersion::ALL,
-        encryption: EncryptionAlgorithm::ALL,
-        integrity: IntegrityAlgorithm::ALL,
-        prf: PrfAlgorithm::ALL,
-        dh_groups: DhGroup::ALL,
-        endpoint_types: EndpointType::ALL,
-        max_algorithms: 2,
-        lifetime_seconds: Some(60..=86_400),
-        lifetime_kilobytes: true,
-        pfs_optional: true,
-        ..ResourceCapabilities::nothing(kind)
-    }
-}
-
-/// All but one, which these clouds do not have.
-const fn fields(kind: ResourceKind) -> &'static [ResourceField] {
-    use ResourceField as F;
-    match kind {
-        ResourceKind::IkePolicy => &[
-            F::DisplayName,
-            F::Description,
-            F::IkeVersion,
-            F::EncryptionAlgorithms,
-            F::IntegrityAlgorithms,
-            F::PrfAlgorithms,
-            F::DhGroups,
-            F::Lifetime,
-        ],
-        ResourceKind::VpnService => &[F::DisplayName, F::Description, F::Router],
-        ResourceKind::LocalEndpoint => &[F::DisplayName, F::Description, F::VpnService, F::Address],
-        ResourceKind::EndpointGroup => &[
-            F::DisplayName,
-            F::Description,
-            F::EndpointType,
-            F::Endpoints,
-        ],
-        ResourceKind::IpsecPolicy | ResourceKind::DpdPolicy => &[F::DisplayName, F::Description],
-    }
-}
-
-/// A cloud that keeps what it is given. One without kinds has connections and nothing else.
-#[derive(Debug)]
-struct Cloud {
-    capabilities: Capabilities,
-    kept: Mutex<BTreeMap<(ResourceKind, String), Resource>>,
-    /// The last change.
-    changed: Mutex<Option<ResourceChange>>,
-    /// What every call answers instead.
-    trouble: Mutex<Option<Error>>,
-    /// Told when a read of `held` has arrived, which never ends.
-    arrived: Notify,
-}
-
-impl Cloud {
-    fn new(kinds: &'static [ResourceCapabilities]) -> Arc<Cloud> {
-        Arc::new(Cloud {
-            capabilities: Capabilities {
-                dialect: "memory",
-                variant: "",
-                route_based: true,
-                inline_policy_rules: true,
-                endpoint_groups: true,
-                certificates: true,
-                inline_dpd: true,
-                dpd_policies: true,
-                mtu: true,
-                tcp_mss_clamping: true,
-                on_demand_initiation: true,
-                admin_disable: true,
-                atomic_etag: true,
-                nodes: true,
-                write_tracking: true,
-                look_batch: 1,
-                resources: kinds,
-                tunnel_statistics: !kinds.is_empty(),
-                availability_zones: false,
-            },
-            kept: Mutex::default(),
-            changed: Mutex::default(),
-            trouble: Mutex::default(),
-            arrived: Notify::new(),
-        })
-    }
-
-    fn fail(&self, error: Error) {
-        *self.trouble.lock().unwrap() = Some(error);
-    }
-
-    fn answer(&self) -> Result<()> {
-        match &*self.trouble.lock().unwrap() {
-            Some(error) => Err(error.clone()),
-            None => Ok(()),
-        }
-    }
-}
-
-fn no_connection() -> Error {
-    let reason = ErrorReason::ConnectionNotFound;
-    Error::new(ErrorKind::NotFound, reason, "no such connection")
-}
-
-#[async_trait::async_trait]
-impl Dialect for Cloud {
-    fn capabilities(&self) -> &Capabilities {
-        &self.capabilities
-    }
-
-    fn refuse_create(&self, _: &ConnectionSpec) -> Vec<Violation> {
-        Vec::new()
-    }
-
-    fn refuse_update(&self, _: &ConnectionChange) -> Vec<Violation> {
-        Vec::new()
-    }
-
-    fn usage(&self) -> Usage {
-        Usage::default()
-    }
-
-    fn resources(&self) -> &dyn Resources {
-        match self.capabilities.resources {
-            [] => &NoResources,
-            _ => self,
-        }
-    }
-
-    async fn probe(&self, _: &Call) -> Result<()> {
-        self.answer()
-    }
-
-    async fn get(&self, _: &str, _: &Call) -> Result<Connection> {
-        Err(no_connection())
-    }
-
-    async fn list(&self, _: &PageRequest, _: &Call) -> Result<Page<Connection>> {
-        let connection = Connection {
-            id: "c".to_owned(),
-            native: Map::from_iter([("extra".to_owned(), json!(1))]),
-            ..Connection::default()
-        };
-        Ok(Page {
-            items: vec![connection],
-            next: None,
-        })
-    }
-
-    async fn create(&self, _: &ConnectionSpec, _: &Mark, _: &Call) -> Result<Written> {
-        Err(no_connection())
-    }
-
-    async fn update(&self, _: &str, _: &ConnectionChange, _: &Call) -> Result<Written> {
-        Err(no_connection())
-    }
-
-    async fn delete(&self, _: &str, _: Option<&str>, _: &Call) -> Result<Written> {
-        Err(no_connection())
-    }
-
-    async fn poll(&self, targets: &[Target], _: &Call) -> Vec<Result<Sighting>> {
-        targets.iter().map(|_| Err(no_connection())).collect()
-    }
-}
-
-fn written(resource: Option<Resource>) -> WrittenResource {
-    WrittenResource {
-        resource,
-        request_ids: vec!["req-1".to_owned()],
-        warnings: vec![Warning {
-            field: "lifetime".to_owned(),
-            message: "rounded".to_owned(),
-        }],
-    }
-}
-
-#[async_trait::async_trait]
-impl Resources for Cloud {
-    fn refuse_create(&self, spec: &ResourceSpec) -> Vec<Violation> {
-        match spec.display_name.as_str() {
-            "refused" => vec![Violation::new("display_name", "is not liked here")],
-            _ => Vec::new(),
-        }
-    }
-
-    fn refuse_update(&self, change: &ResourceChange) -> Vec<Violation> {
-        Resources::refuse_create(self, &change.values)
-    }
-
-    async fn get(&self, kind: ResourceKind, id: &str, _: &Call) -> Result<Resource> {
-        if id == "held" {
-            self.arrived.notify_one();
-            std::future::pending::<()>().await;
-        }
-        self.answer()?;
-        let kept = self.kept.lock().unwrap();
-        kept.get(&(kind, id.to_owned())).cloned().ok_or_else(|| {
-            let reason = ErrorReason::ResourceNotFound;
-            Error::new(ErrorKind::NotFound, reason, "no such resource")
-        })
-    }
-
-    async fn list(
-        &self,
-        kind: ResourceKind,
-        page: &PageRequest,
-        _: &Call,
-    ) -> Result<Page<Resource>> {
-        self.answer()?;
-        let kept = self.kept.lock().unwrap();
-        let after = |id: &str| page.after.as_deref().is_none_or(|after| id > after);
-        let ours = kept.iter().filter(|((of, id), _)| *of == kind && after(id));
-        let mut items: Vec<Resource> = ours.map(|(_, resource)| resource.clone()).collect();
-        let is_more = items.len() > page.size as usize;
-        items.truncate(page.size as usize);
-        let last = items.last().map(|last| last.id.clone());
-        Ok(Page {
-            items,
-            next: last.filter(|_| is_more),
-        })
-    }
-
-    async fn create(&self, spec: &ResourceSpec, _: &Mark, _: &Call) -> Result<WrittenResource> {
-        self.answer()?;
-        let mut kept = self.kept.lock().unwrap();
-        let resource = Resource {
-            id: format!("r{}", kept.len()),
-            spec: spec.clone(),
-            etag: "1".to_owned(),
-            managed: true,
-            create_time: None,
-            update_time: None,
-            native_words: Map::new(),
-            details: None,
-            native: Map::from_iter([("extra".to_owned(), json!(1))]),
-        };
-        kept.insert((spec.kind(), resource.id.clone()), resource.clone());
-        Ok(written(Some(resource)))
-    }
-
-    async fn update(
-        &self,
-        id: &str,
-        change: &ResourceChange,
-        call: &Call,
-    ) -> Result<WrittenResource> {
-        let mut resource = Resources::get(self, change.values.kind(), id, call).await?;
-        *self.changed.lock().unwrap() = Some(change.clone());
-        if change.fields.contains(&ResourceField::DisplayName) {
-            resource.spec.display_name = change.values.display_name.clone();
-        }
-        Ok(written(Some(resource)))
-    }
-
-    async fn delete(
-        &self,
-        kind: ResourceKind,
-        id: &str,
-        _: Option<&str>,
-        call: &Call,
-    ) -> Result<WrittenResource> {
-        Resources::get(self, kind, id, call).await?;
-        self.kept.lock().unwrap().remove(&(kind, id.to_owned()));
-        Ok(written(None))
-    }
-
-    async fn attachments(&self, page: &PageRequest, _: &Call) -> Result<Page<Attachment>> {
-        self.answer()?;
-        let attachment =
-            |kind, id: &str, parent: Option<&str>, unusable: Option<&str>| Attachment {
-                kind,
-                id: id.to_owned(),
-                display_name: String::new(),
-                addresses: Vec::new(),
-                networks: Vec::new(),
-                parent_id: parent.map(str::to_owned),
-                unusable: unusable.map(str::to_owned),
-                native: Map::from_iter([("extra".to_owned(), json!(1))]),
-            };
-        let all = [
-            attachment(AttachmentKind::Router, "router-1", None, Some("no gateway")),
-            attachment(AttachmentKind::Subnet, "subnet-1", Some("router-1"), None),
-        ];
-        let after = |it: &Attachment| page.after.as_ref().is_none_or(|after| it.id > *after);
-        Ok(Page {
-            items: all.into_iter().filter(after).collect(),
-            next: None,
-        })
-    }
-
-    async fn statistics(&self, connection: &str, _: &Call) -> Result<TunnelStatistics> {
-        if connection != "c" {
-            return Err(no_connection());
-        }
-        let counters = |octets| TrafficCounters {
-            in_octets: Some(octets),
-            ..TrafficCounters::default()
-        };
-        Ok(TunnelStatistics {
-            collect_time: None,
-            partial: true,
-            total: counters(7),
-            selectors: vec![SelectorStatistics {
-                selector: Some(SelectorId::PolicyRule("4711".to_owned())),
-                total: counters(7),
-                tunnels: vec![TunnelCounters {
-                    local_network: "10.0.0.0/8".to_owned(),
-                    traffic: counters(0),
-                    ..TunnelCounters::default()
-                }],
-            }],
-        })
-    }
-}
 
 /// The whole server over two clouds: `a` with every kind of resource, `b` with none.
 struct World {
@@ -423,12 +81,12 @@ fn mask(paths: &[&str]) -> Option<prost_types::FieldMask> {
 /// Makes one of a kind, reads, lists, changes and removes it.
 macro_rules! a_life {
     (
-        $client:expr, $collection:literal, $one:ident, $many:ident, $wanted:expr;
+        $world:ident, $client:ident, $collection:literal, $one:ident, $many:ident, $wanted:expr;
         $get:ident($get_request:ident), $list:ident($list_request:ident),
         $create:ident($create_request:ident), $update:ident($update_request:ident),
         $delete:ident($delete_request:ident)
     ) => {{
-        let mut client = $client;
+        let mut client = $world.$client();
         let name = concat!("backends/a/", $collection, "/r0");
         let create = |validate_only| pb::$create_request {
             parent: "backends/a".to_owned(),
@@ -482,6 +140,9 @@ macro_rules! a_life {
         let updated = client.$update(update(false)).await.unwrap().into_inner();
         assert_eq!(updated.$one.unwrap().display_name, "new");
         assert_eq!(updated.upstream_request_ids, ["req-1"]);
+        let change = $world.a.changed.lock().unwrap().take().unwrap();
+        assert_eq!(Vec::from_iter(change.fields), [ResourceField::DisplayName]);
+        assert_eq!(change.etag.as_deref(), Some("1"));
 
         let delete = |allow_missing| pb::$delete_request {
             name: name.to_owned(),
@@ -512,7 +173,7 @@ macro_rules! a_life {
 async fn a_policy_of_each_kind_is_made_read_listed_changed_and_removed() {
     let world = World::start().await;
     a_life!(
-        world.policies(), "ikePolicies", ike_policy, ike_policies,
+        world, policies, "ikePolicies", ike_policy, ike_policies,
         pb::IkePolicy {
             ike_version: pb::IkeVersion::IkeVersion2.into(),
             dh_groups: vec![pb::DhGroup::Modp2048.into()],
@@ -523,14 +184,14 @@ async fn a_policy_of_each_kind_is_made_read_listed_changed_and_removed() {
         delete_ike_policy(DeleteIkePolicyRequest)
     );
     a_life!(
-        world.policies(), "ipsecPolicies", ipsec_policy, ipsec_policies,
+        world, policies, "ipsecPolicies", ipsec_policy, ipsec_policies,
         pb::IpsecPolicy::default();
         get_ipsec_policy(GetIpsecPolicyRequest), list_ipsec_policies(ListIpsecPoliciesRequest),
         create_ipsec_policy(CreateIpsecPolicyRequest), update_ipsec_policy(UpdateIpsecPolicyRequest),
         delete_ipsec_policy(DeleteIpsecPolicyRequest)
     );
     a_life!(
-        world.policies(), "dpdPolicies", dpd_policy, dpd_policies,
+        world, policies, "dpdPolicies", dpd_policy, dpd_policies,
         pb::DpdPolicy::default();
         get_dpd_policy(GetDpdPolicyRequest), list_dpd_policies(ListDpdPoliciesRequest),
         create_dpd_policy(CreateDpdPolicyRequest), update_dpd_policy(UpdateDpdPolicyRequest),
@@ -542,14 +203,14 @@ async fn a_policy_of_each_kind_is_made_read_listed_changed_and_removed() {
 async fn a_topology_of_each_kind_is_made_read_listed_changed_and_removed() {
     let world = World::start().await;
     a_life!(
-        world.topology(), "vpnServices", vpn_service, vpn_services,
+        world, topology, "vpnServices", vpn_service, vpn_services,
         pb::VpnService { router: "router-1".to_owned(), ..Default::default() };
         get_vpn_service(GetVpnServiceRequest), list_vpn_services(ListVpnServicesRequest),
         create_vpn_service(CreateVpnServiceRequest), update_vpn_service(UpdateVpnServiceRequest),
         delete_vpn_service(DeleteVpnServiceRequest)
     );
     a_life!(
-        world.topology(), "localEndpoints", local_endpoint, local_endpoints,
+        world, topology, "localEndpoints", local_endpoint, local_endpoints,
         pb::LocalEndpoint {
             vpn_service: "backends/a/vpnServices/v".to_owned(),
             address: "192.0.2.1".to_owned(),
@@ -560,7 +221,7 @@ async fn a_topology_of_each_kind_is_made_read_listed_changed_and_removed() {
         delete_local_endpoint(DeleteLocalEndpointRequest)
     );
     a_life!(
-        world.topology(), "endpointGroups", endpoint_group, endpoint_groups,
+        world, topology, "endpointGroups", endpoint_group, endpoint_groups,
         pb::EndpointGroup {
             r#type: pb::endpoint_group::Type::Cidr.into(),
             endpoints: vec!["10.0.0.0/8".to_owned()],
@@ -813,7 +474,10 @@ async fn a_backend_tells_what_each_kind_takes() {
     let policy = &takes.resources[0];
     assert!(policy.fields.contains(&"encryption_algorithms".to_owned()));
     assert_eq!(policy.dh_groups().count(), DhGroup::ALL.len());
-    assert_eq!(policy.dh_groups().last(), Some(pb::DhGroup::Curve25519));
+    assert_eq!(
+        policy.dh_groups().next_back(),
+        Some(pb::DhGroup::Curve25519)
+    );
     assert_eq!((policy.max_algorithms, policy.max_display_name), (2, 255));
     assert_eq!(policy.min_lifetime.unwrap().seconds, 60);
     assert_eq!(policy.max_lifetime.unwrap().seconds, 86_400);
@@ -886,4 +550,35 @@ async fn pages_of_resources_are_whole() {
         }
     }
     assert_eq!(names.len(), 5);
+}
+
+#[tokio::test]
+async fn backends_come_in_pages() {
+    let world = World::start().await;
+    let mut client = BackendServiceClient::new(world.channel.clone());
+    let mut list = async |page_size, page_token: &str| {
+        let request = pb::ListBackendsRequest {
+            page_size,
+            page_token: page_token.to_owned(),
+        };
+        let page = client.list_backends(request).await?.into_inner();
+        let names = page.backends.into_iter().map(|backend| backend.name);
+        Ok::<_, Status>((Vec::from_iter(names), page.next_page_token))
+    };
+    let (names, next) = list(0, "").await.unwrap();
+    assert_eq!(
+        (names, next.as_str()),
+        (vec!["backends/a".to_owned(), "backends/b".to_owned()], "")
+    );
+    let (names, next) = list(1, "").await.unwrap();
+    assert_eq!(names, ["backends/a"]);
+    let (names, next) = list(1, &next).await.unwrap();
+    assert_eq!((names, next.as_str()), (vec!["backends/b".to_owned()], ""));
+    let status = list(-1, "").await.unwrap_err();
+    assert_eq!(fields_at_fault(&status), ["page_size"]);
+    let status = list(1, "x").await.unwrap_err();
+    assert_eq!(
+        (fields_at_fault(&status), reason(&status)),
+        (vec!["page_token".to_owned()], "WRONG_TOKEN".to_owned())
+    );
 }

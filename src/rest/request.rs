@@ -61,6 +61,7 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 #[derive(Clone)]
 pub struct Ask<'a> {
     method: Method,
+    api: Option<&'a str>,
     path: Vec<&'a str>,
     query: Vec<(&'a str, &'a str)>,
     body: Option<Bytes>,
@@ -106,10 +107,18 @@ impl<'a> Ask<'a> {
     fn new(method: Method, path: impl Into<Vec<&'a str>>) -> Ask<'a> {
         Ask {
             method,
+            api: None,
             path: path.into(),
             query: Vec::new(),
             body: None,
         }
+    }
+
+    /// The same of another API at the same address, whose path this is.
+    #[must_use]
+    pub fn of(mut self, api: &'a str) -> Ask<'a> {
+        self.api = Some(api);
+        self
     }
 
     /// Adds a query parameter; the same key may come again.
@@ -150,6 +159,9 @@ impl<'a> Ask<'a> {
     /// If the address has no host.
     pub fn at(&self, api: &Url) -> Request {
         let mut url = api.clone();
+        if let Some(api) = self.api {
+            url.set_path(api);
+        }
         url.path_segments_mut()
             .expect("an API's address has a host, so it has a path")
             .extend(&self.path);
@@ -182,6 +194,16 @@ mod tests {
         assert_eq!(
             request.url.as_str(),
             "https://nsx.example/api/v1/vpn/ipsec/sessions/a%2Fb%3Fc%23d%20e/state?request_id=x%26y"
+        );
+    }
+
+    #[test]
+    fn another_api_is_at_the_same_address() {
+        let api = Url::parse("https://nsx.example:8443/api/v1/vpn/ipsec").unwrap();
+        let ask = Ask::get(["logical-routers"]).of("/api/v1").with("a", "b");
+        assert_eq!(
+            ask.at(&api).url.as_str(),
+            "https://nsx.example:8443/api/v1/logical-routers?a=b"
         );
     }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     core::{
-        dialect::Call,
+        dialect::{Call, Page, PageRequest},
         error::{ErrorKind, Result},
     },
     dialects::{
@@ -16,11 +16,15 @@ use crate::{
     rest::{answer::Answer, json},
 };
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// The largest page NSX gives out.
 const LARGEST_PAGE: &str = "1000";
 /// The most pages of one walk; a list that goes on beyond is not believed.
 const MOST_PAGES: usize = 1_000;
+
+/// How often a collection is walked through while it changes under the walk.
+pub const MOST_WALKS: usize = 3;
 
 /// How sure it is that a walk saw every object that was there all the while.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +40,8 @@ pub enum Sureness {
 /// A list whose pages are read.
 #[derive(Debug, Clone, Copy)]
 pub struct Pages<'a> {
+    /// The path of the API it belongs to, where that is another than the client's.
+    pub api: Option<&'a str>,
     /// Where it is, below the API.
     pub collection: &'a str,
     /// Query parameters that leave out what is not wanted.
@@ -79,8 +85,71 @@ impl Pages<'_> {
         Err(endless())
     }
 
+    /// One page of what is in the list, by id.
+    ///
+    /// NSX says nothing of what its cursor means when objects come and go, so no page of ours is one of its own: the
+    /// whole list is read, and the page is cut out by id. Beyond 1,000 objects that is a request for each 1,000 more.
+    ///
+    /// # Errors
+    /// As [`Pages::walk`].
+    pub async fn by_id(
+        self,
+        client: &Client,
+        request: &PageRequest,
+        call: &Call,
+    ) -> Result<Page<Body>> {
+        let size = request.size.max(1) as usize;
+        let mut found = self.after(client, request, call).await?;
+        let is_more = found.len() > size;
+        while found.len() > size {
+            found.pop_last();
+        }
+        let next = found.keys().next_back().cloned().filter(|_| is_more);
+        Ok(Page {
+            items: found.into_values().collect(),
+            next,
+        })
+    }
+
+    /// The first by id, one more than asked for if there are so many.
+    ///
+    /// A walk of several pages during which something vanished may have stepped over something else. It is noticed by
+    /// the count that NSX gives beforehand, and walked again; what several walks found together is taken in the end.
+    async fn after(
+        self,
+        client: &Client,
+        request: &PageRequest,
+        call: &Call,
+    ) -> Result<BTreeMap<String, Body>> {
+        let mut all = BTreeMap::new();
+        for _ in 0..MOST_WALKS {
+            let mut found = BTreeMap::new();
+            let see = |page: Vec<Body>| {
+                for body in page {
+                    let id = body.id();
+                    if !id.is_empty() && request.after.as_ref().is_none_or(|after| id > *after) {
+                        found.insert(id, body);
+                    }
+                    if found.len() > (request.size as usize).saturating_add(1) {
+                        found.pop_last();
+                    }
+                }
+                false
+            };
+            let sureness = self.walk(client, see, call).await?;
+            if sureness != Sureness::Unsure {
+                return Ok(found);
+            }
+            all.extend(found);
+        }
+        Ok(all)
+    }
+
     async fn page(self, client: &Client, cursor: Option<&str>, call: &Call) -> Result<ListPage> {
         let mut ask = Ask::get([self.collection]).with("page_size", LARGEST_PAGE);
+        if let Some(api) = self.api {
+            ask = ask.of(api);
+        }
         for (key, value) in self.narrow {
             ask = ask.with(key, value);
         }

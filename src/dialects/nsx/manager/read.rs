@@ -14,7 +14,7 @@ use crate::{
             translate,
             wire::{PEER_ENDPOINTS, SESSIONS},
         },
-        paging::{ListPage, Pages, Sureness},
+        paging::{ListPage, MOST_WALKS, Pages, Sureness},
     },
     model::Connection,
     rest::answer::Answer,
@@ -26,12 +26,14 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Up to so many peer endpoints are asked for one by one; for more, the list is read. A list costs NSX far
 /// more than one object, and its account one request either way.
 const FEW: usize = 3;
-/// How often a collection is walked through while it changes under the walk.
-const MOST_WALKS: usize = 3;
 
 /// Finds out whether the collection of sessions is there and the login is accepted.
 pub async fn probe(client: &Client, call: &Call) -> Result<()> {
-    let ask = Ask::get([SESSIONS]).with("page_size", "1");
+    probe_collection(client, SESSIONS, call).await
+}
+
+async fn probe_collection(client: &Client, collection: &str, call: &Call) -> Result<()> {
+    let ask = Ask::get([collection]).with("page_size", "1");
     let answer = client.send(ask, call).await.map_err(|it| it.error)?;
     ListPage::granted(&answer, granted).map(|_| ())
 }
@@ -59,22 +61,35 @@ pub async fn session_with_peer(
 /// A session.
 ///
 /// # Errors
-/// `NotFound` if NSX itself says that it is not there, and the collection answers: without the API, everything
-/// is 404.
+/// As [`there`].
 pub async fn session(client: &Client, id: &str, call: &Call) -> Result<Body> {
-    let found = object(client, SESSIONS, id, call).await;
-    proven(client, found, call).await
+    there(client, SESSIONS, id, call).await
 }
 
-/// Whether it is so that a session is not there: only if the collection answers.
-pub async fn proven<T>(client: &Client, found: Result<T>, call: &Call) -> Result<T> {
+/// One object of a collection.
+///
+/// # Errors
+/// `NotFound` if NSX itself says that it is not there, and the collection answers: without the API, everything
+/// is 404.
+pub async fn there(client: &Client, collection: &str, id: &str, call: &Call) -> Result<Body> {
+    let found = object(client, collection, id, call).await;
+    proven(client, collection, found, call).await
+}
+
+/// Whether it is so that an object is not there: only if its collection answers.
+pub async fn proven<T>(
+    client: &Client,
+    collection: &str,
+    found: Result<T>,
+    call: &Call,
+) -> Result<T> {
     if matches!(&found, Err(error) if error.kind == ErrorKind::NotFound) {
-        probe(client, call).await?;
+        probe_collection(client, collection, call).await?;
     }
     found
 }
 
-/// One object of a collection.
+/// The same without proof.
 ///
 /// # Errors
 /// `NotFound` if NSX itself says that it is not there.
@@ -106,18 +121,9 @@ pub async fn search(
 }
 
 /// One page of connections, by id.
-///
-/// NSX says nothing of what its cursor means when objects come and go, so no page of ours is one of its own: every
-/// session is read, and the page is cut out by id. Beyond 1,000 sessions that is a request for each 1,000 more.
 pub async fn list(client: &Client, request: &PageRequest, call: &Call) -> Result<Page<Connection>> {
-    let size = request.size.max(1) as usize;
-    let mut sessions = sessions_after(client, request, call).await?;
-    let is_more = sessions.len() > size;
-    while sessions.len() > size {
-        sessions.pop_last();
-    }
-    let next = sessions.keys().next_back().cloned().filter(|_| is_more);
-    let sessions: Vec<Body> = sessions.into_values().collect();
+    let page = objects_of_service(client, SESSIONS, request, call).await?;
+    let sessions = page.items;
     let peers = peers_of(client, &sessions, call).await?;
     let connections = sessions.iter().map(|session| {
         let peer = peer_endpoint_id(session).and_then(|id| peers.get(&id));
@@ -125,49 +131,38 @@ pub async fn list(client: &Client, request: &PageRequest, call: &Call) -> Result
     });
     Ok(Page {
         items: connections.collect(),
-        next,
+        next: page.next,
     })
 }
 
-/// The first sessions by id, one more than asked for if there are so many.
-///
-/// A walk of several pages during which something vanished may have stepped over something else. It is noticed by
-/// the count that NSX gives beforehand, and walked again; what several walks found together is taken in the end.
-async fn sessions_after(
+/// One page of a collection, by id.
+pub async fn objects(
     client: &Client,
+    collection: &str,
     request: &PageRequest,
     call: &Call,
-) -> Result<BTreeMap<String, Body>> {
+) -> Result<Page<Body>> {
+    let pages = pages(collection, &[]);
+    pages.by_id(client, request, call).await
+}
+
+/// The same of a collection that NSX narrows down to what belongs to a service: sessions and local endpoints.
+pub async fn objects_of_service(
+    client: &Client,
+    collection: &str,
+    request: &PageRequest,
+    call: &Call,
+) -> Result<Page<Body>> {
     let service = service(&request.filter);
     let narrow: Vec<_> = service
         .map(|service| ("ipsec_vpn_service_id", service))
         .into_iter()
         .collect();
-    let mut all = BTreeMap::new();
-    for _ in 0..MOST_WALKS {
-        let mut found = BTreeMap::new();
-        let see = |page: Vec<Body>| {
-            for session in page {
-                let id = session.id();
-                if !id.is_empty() && request.after.as_ref().is_none_or(|after| id > *after) {
-                    found.insert(id, session);
-                }
-                if found.len() > (request.size as usize).saturating_add(1) {
-                    found.pop_last();
-                }
-            }
-            false
-        };
-        let sureness = pages(SESSIONS, &narrow).walk(client, see, call).await?;
-        if sureness != Sureness::Unsure {
-            return Ok(found);
-        }
-        all.extend(found);
-    }
-    Ok(all)
+    let pages = pages(collection, &narrow);
+    pages.by_id(client, request, call).await
 }
 
-/// The service whose sessions alone are wanted, which NSX takes as a query.
+/// The service of which alone something is wanted, which NSX takes as a query.
 fn service(filter: &Filter) -> Option<&str> {
     filter
         .restrictions()
@@ -234,6 +229,7 @@ async fn peers_of(
 /// A collection as a list whose pages are read.
 fn pages<'a>(collection: &'a str, narrow: &'a [(&'a str, &'a str)]) -> Pages<'a> {
     Pages {
+        api: None,
         collection,
         narrow,
         granted,

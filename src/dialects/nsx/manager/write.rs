@@ -1,6 +1,6 @@
 //! Making, changing and removing connections: two objects that are kept together.
 
-mod object;
+pub mod object;
 mod orphans;
 mod service;
 
@@ -168,7 +168,7 @@ pub async fn delete(client: &Client, id: &str, etag: Option<&str>, call: &Call) 
     etag::check(etag, &translate::etag(&session, peer.as_ref()))?;
     let peer = peer.filter(mark::is_on);
     let removed = remove(client, SESSIONS, id, InDoubt::FindOut, call).await;
-    let request_id = read::proven(client, removed, call)
+    let request_id = read::proven(client, SESSIONS, removed, call)
         .await
         .map_err(|mut error| {
             if error.kind == ErrorKind::Ambiguous {

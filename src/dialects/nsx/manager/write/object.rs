@@ -14,7 +14,6 @@ use crate::{
             manager::{
                 error::{self, Asked},
                 read,
-                wire::SESSIONS,
             },
             mark::{self, Nonce},
             paging::Sureness,
@@ -124,7 +123,7 @@ pub async fn replace(
 /// What follows a DELETE that was refused and may have happened all the same.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum InDoubt {
-    /// It is found out whether the object is there.
+    /// It is found out, and proven, whether the object is there.
     FindOut,
     /// The caller asks once more: that it is gone by then is as good.
     AskAgain,
@@ -152,9 +151,9 @@ pub async fn remove(
         InDoubt::AskAgain => Backoff::brief(call.deadline),
     };
     let read = || async {
-        let now = match collection {
-            SESSIONS => read::session(client, id, &call).await,
-            _ => read::object(client, collection, id, &call).await,
+        let now = match in_doubt {
+            InDoubt::FindOut => read::there(client, collection, id, &call).await,
+            InDoubt::AskAgain => read::object(client, collection, id, &call).await,
         };
         Ok(match error::if_there(now)? {
             Some(_) => Trace::NotDone,

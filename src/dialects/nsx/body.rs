@@ -2,6 +2,10 @@
 //!
 //! It holds no pre-shared key: NSX does not give it out, and if it did, [`Body`] would drop it.
 
+pub mod draft;
+pub mod remainder;
+pub mod words;
+
 use crate::rest::json;
 use serde_json::{Map, Value};
 use std::fmt;

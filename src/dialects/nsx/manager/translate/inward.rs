@@ -2,7 +2,10 @@
 
 use crate::{
     dialects::nsx::{
-        body::Body,
+        body::{
+            Body,
+            remainder::{Rest, time},
+        },
         manager::{
             translate::{
                 etag::etag,
@@ -19,12 +22,16 @@ use crate::{
     rest::{json, redact::forget_secrets},
 };
 use serde_json::{Map, Value};
-use std::net::IpAddr;
+use std::{net::IpAddr, time::SystemTime};
 
 /// A session and, as far as it is there, its peer endpoint, as a connection.
 pub fn connection(session: &Body, peer: Option<&Body>) -> Connection {
     let mut rest = Rest(session.object().clone());
     mark::hide(&mut rest.0);
+    let update_time = last_update(session, peer);
+    if time(session.object(), UPDATED) == update_time {
+        rest.time(UPDATED);
+    }
     let mut connection = Connection {
         id: rest.text("id").unwrap_or_default(),
         display_name: rest.text("display_name").unwrap_or_default(),
@@ -35,6 +42,8 @@ pub fn connection(session: &Body, peer: Option<&Body>) -> Connection {
         selectors: read_selectors(session, &mut rest),
         tcp_mss_clamping: read_clamping(&mut rest),
         etag: etag(session, peer),
+        create_time: rest.time("_create_time"),
+        update_time,
         managed: mark::is_on(session),
         details: Some(Details::Nsx(NsxDetails {
             revision: rest.integer("_revision").unwrap_or_default(),
@@ -66,11 +75,22 @@ pub fn service_of(local_endpoint: &Body) -> Option<String> {
     }
 }
 
+const UPDATED: &str = "_last_modified_time";
+
+/// When the later of both objects was changed, since a connection changes with either.
+fn last_update(session: &Body, peer: Option<&Body>) -> Option<SystemTime> {
+    let session = time(session.object(), UPDATED);
+    session.max(peer.and_then(|peer| time(peer.object(), UPDATED)))
+}
+
 fn read_peer(peer: &Body, connection: &mut Connection) -> Map<String, Value> {
     let mut rest = Rest(peer.object().clone());
     mark::hide(&mut rest.0);
     // Its id is in the details.
     rest.0.remove("id");
+    if time(peer.object(), UPDATED) == connection.update_time {
+        rest.time(UPDATED);
+    }
     let mode = rest.word("authentication_mode", &[(PSK, false), (CERTIFICATE, true)]);
     let absent = peer
         .object()
@@ -107,10 +127,10 @@ fn read_selectors(session: &Body, rest: &mut Rest) -> Option<Selectors> {
 }
 
 /// What of an element was understood, and what of it has no home.
-pub(super) type Understood<T> = (Option<T>, Map<String, Value>);
+pub type Understood<T> = (Option<T>, Map<String, Value>);
 
 /// Reads each element, and collects what of it has no home.
-pub(super) fn read_each<T>(
+pub fn read_each<T>(
     list: &[Value],
     read: fn(&Map<String, Value>) -> Understood<T>,
 ) -> (Vec<T>, Vec<Value>) {
@@ -134,7 +154,8 @@ pub(super) fn read_each<T>(
     (found, left)
 }
 
-pub(super) fn read_rule(element: &Map<String, Value>) -> Understood<PolicyRule> {
+/// One rule.
+pub fn read_rule(element: &Map<String, Value>) -> Understood<PolicyRule> {
     let (sources, destinations) = (
         networks(element, "sources"),
         networks(element, "destinations"),
@@ -234,7 +255,7 @@ pub(super) fn read_clamping(rest: &mut Rest) -> Option<TcpMssClamping> {
         direction: inner.word("direction", &DIRECTIONS)?,
         max_segment_size: match inner.0.get("max_segment_size") {
             None | Some(Value::Null) => None,
-            Some(_) => Some(u32::try_from(inner.integer("max_segment_size")?).ok()?),
+            Some(_) => Some(inner.integer("max_segment_size")?),
         },
     };
     inner.0.remove("max_segment_size");
@@ -242,61 +263,4 @@ pub(super) fn read_clamping(rest: &mut Rest) -> Option<TcpMssClamping> {
         rest.0.remove("tcp_mss_clamping");
     }
     Some(read)
-}
-
-/// What of an object has not found its home yet.
-pub(super) struct Rest(pub(super) Map<String, Value>);
-
-impl Rest {
-    fn text(&mut self, key: &str) -> Option<String> {
-        let text = json::text(&self.0, key);
-        self.forget(key, text.is_some());
-        text
-    }
-
-    fn integer(&mut self, key: &str) -> Option<i64> {
-        let integer = json::integer(&self.0, key);
-        self.forget(key, integer.is_some());
-        integer
-    }
-
-    fn boolean(&mut self, key: &str) -> Option<bool> {
-        let boolean = json::boolean(&self.0, key);
-        self.forget(key, boolean.is_some());
-        boolean
-    }
-
-    /// An address as it is written; one that does not parse also stays.
-    fn address(&mut self, key: &str) -> String {
-        let text = json::text(&self.0, key).unwrap_or_default();
-        self.forget(key, text.parse::<IpAddr>().is_ok());
-        text
-    }
-
-    /// One of the words of a table, in any case; any other stays.
-    fn word<T: Copy>(&mut self, key: &str, table: &[(&str, T)]) -> Option<T> {
-        let said = json::text(&self.0, key).unwrap_or_default();
-        let meaning = table
-            .iter()
-            .find(|(word, _)| word.eq_ignore_ascii_case(&said));
-        self.forget(key, meaning.is_some());
-        meaning.map(|(_, meaning)| *meaning)
-    }
-
-    fn replace(&mut self, key: &str, left: Vec<Value>) {
-        let is_list = self
-            .0
-            .get(key)
-            .is_none_or(|value| value.is_array() || value.is_null());
-        self.forget(key, is_list);
-        if !left.is_empty() {
-            self.0.insert(key.to_owned(), Value::Array(left));
-        }
-    }
-
-    fn forget(&mut self, key: &str, is_home: bool) {
-        if is_home || self.0.get(key).is_some_and(Value::is_null) {
-            self.0.remove(key);
-        }
-    }
 }

@@ -3,11 +3,11 @@
 use crate::{
     core::{dialect::Mark, error::Violation},
     dialects::nsx::{
-        body::Body,
+        body::{Body, draft::Draft, remainder::Rest},
         manager::{
             translate::{
                 inward::{
-                    Rest, interface_addresses, networks, read_clamping, read_each, read_interface,
+                    interface_addresses, networks, read_clamping, read_each, read_interface,
                     read_rule,
                 },
                 words::{
@@ -99,14 +99,7 @@ pub fn changed_session(
     let mut draft = Draft::of(session);
     for field in &change.fields {
         match field {
-            Field::DisplayName => {
-                // Without a name NSX shows the id, so that is what no name reads back as.
-                let nameless = values.display_name.is_empty()
-                    && session.text("display_name").unwrap_or_default() == session.id();
-                if !nameless {
-                    draft.text("display_name", Some(&values.display_name));
-                }
-            }
+            Field::DisplayName => draft.name(&values.display_name),
             Field::Description => draft.text("description", Some(&values.description)),
             Field::AdminEnabled => {
                 let wanted = values.admin_enabled.unwrap_or(true);
@@ -289,7 +282,8 @@ pub fn other_service(wanted: &str, there: Option<&str>) -> Option<Violation> {
     Some(Violation::new(Field::VpnService.path(), what))
 }
 
-fn is_same_rule(rule: &PolicyRule, wanted: &PolicyRule) -> bool {
+/// Whether a rule says already what is wanted; nothing said of its action or its id wants none.
+pub fn is_same_rule(rule: &PolicyRule, wanted: &PolicyRule) -> bool {
     rule.sources == wanted.sources
         && rule.destinations == wanted.destinations
         && rule.enabled.unwrap_or(true) == wanted.enabled.unwrap_or(true)
@@ -300,7 +294,7 @@ fn is_same_rule(rule: &PolicyRule, wanted: &PolicyRule) -> bool {
 
 /// The rules as NSX takes them. A rule that is there already, by its id or by its networks, keeps what else
 /// it has.
-fn policy_rules(wanted: &[PolicyRule], current: &[Value]) -> Value {
+pub fn policy_rules(wanted: &[PolicyRule], current: &[Value]) -> Value {
     // What could not be read as a rule no caller could name either, so it stays.
     let is_read = |rule: &Value| rule.as_object().is_some_and(|it| read_rule(it).0.is_some());
     let unread = current.iter().filter(|rule| !is_read(rule)).cloned();
@@ -474,43 +468,4 @@ fn clamped(clamping: &TcpMssClamping) -> Value {
         body.insert("max_segment_size".to_owned(), bytes.into());
     }
     Value::Object(body)
-}
-
-/// An object on its way to be written, and whether it has become another.
-struct Draft {
-    body: Map<String, Value>,
-    differs: bool,
-}
-
-impl Draft {
-    fn of(body: &Body) -> Draft {
-        Draft {
-            body: body.object().clone(),
-            differs: false,
-        }
-    }
-
-    /// Sets a text; empty and absent are the same.
-    fn text(&mut self, key: &str, wanted: Option<&str>) {
-        let current = json::text(&self.body, key).unwrap_or_default();
-        match wanted.unwrap_or_default() {
-            wanted if wanted == current => {}
-            "" => self.remove(key),
-            wanted => self.set(key, wanted.into()),
-        }
-    }
-
-    fn set(&mut self, key: &str, value: Value) {
-        self.body.insert(key.to_owned(), value);
-        self.differs = true;
-    }
-
-    fn remove(&mut self, key: &str) {
-        self.body.remove(key);
-        self.differs = true;
-    }
-
-    fn changed(self) -> Option<Map<String, Value>> {
-        self.differs.then_some(self.body)
-    }
 }

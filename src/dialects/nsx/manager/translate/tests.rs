@@ -16,6 +16,7 @@ use crate::{
     rest,
 };
 use serde_json::{Map, Value, json};
+use std::time::{Duration, SystemTime};
 
 const SESSION: &str = "8dd1c386-9b2c-4448-85b8-51ff649fae4f";
 
@@ -138,6 +139,44 @@ fn check_native(changes: Value, of_peer: Value, native: Value) -> crate::model::
     read
 }
 
+/// A connection is as new as the newer of its objects; when the other was changed stays beside it.
+#[test]
+fn it_was_made_with_its_session_and_changed_with_either_object() {
+    let at = |milliseconds| SystemTime::UNIX_EPOCH + Duration::from_millis(milliseconds);
+    let times =
+        |made: u64, changed: Value| json!({ "_create_time": made, "_last_modified_time": changed });
+    for (of_session, of_peer, update_time, native) in [
+        (
+            json!(7),
+            json!(5),
+            Some(7),
+            json!({ "peer_endpoint": { "_create_time": 2, "_last_modified_time": 5 } }),
+        ),
+        (
+            json!(5),
+            json!("7"),
+            Some(7),
+            json!({ "_last_modified_time": 5, "peer_endpoint": { "_create_time": 2 } }),
+        ),
+        (
+            json!(7),
+            json!(7),
+            Some(7),
+            json!({ "peer_endpoint": { "_create_time": 2 } }),
+        ),
+        (
+            json!(-1),
+            json!(null),
+            None,
+            json!({ "_last_modified_time": -1, "peer_endpoint": { "_create_time": 2 } }),
+        ),
+    ] {
+        let read = check_native(times(1, of_session), times(2, of_peer), native);
+        assert_eq!(read.create_time, Some(at(1)));
+        assert_eq!(read.update_time, update_time.map(at));
+    }
+}
+
 #[test]
 fn what_has_no_home_is_kept_as_it_came() {
     check_native(json!({}), json!({}), json!({}));
@@ -145,10 +184,10 @@ fn what_has_no_home_is_kept_as_it_came() {
     let foreign = json!([{ "scope": "team", "tag": "net" }]);
     let read = check_native(
         json!({ "tags": foreign, "_create_time": 1, "new": { "a": [1] } }),
-        json!({ "display_name": "its own" }),
+        json!({ "display_name": "its own", "_create_time": 2 }),
         json!({
-            "tags": foreign, "_create_time": 1, "new": { "a": [1] },
-            "peer_endpoint": { "display_name": "its own" },
+            "tags": foreign, "new": { "a": [1] },
+            "peer_endpoint": { "display_name": "its own", "_create_time": 2 },
         }),
     );
     assert!(!read.managed);

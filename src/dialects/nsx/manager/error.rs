@@ -14,6 +14,7 @@ use crate::{
         },
         refusal::{self, Meaning, NOT_FOUND, OWN_FAULT},
     },
+    model::ResourceKind,
     rest::{answer::Answer, json},
 };
 use serde_json::Value;
@@ -54,6 +55,45 @@ pub fn service_disabled(answer: &Answer) -> Option<String> {
     (400..500).contains(&answer.status).then_some(words)
 }
 
+/// What went wrong with a resource beside connections, in words that name its kind.
+pub fn of_resource(kind: ResourceKind, mut error: Error) -> Error {
+    let noun = kind.noun();
+    let (reason, message) = match error.reason {
+        ErrorReason::ConnectionNotFound => (
+            ErrorReason::ResourceNotFound,
+            format!("the cloud has no such {noun}"),
+        ),
+        ErrorReason::StaleEtag => (
+            ErrorReason::StaleEtag,
+            format!("the {noun} was changed by somebody else in the meantime"),
+        ),
+        ErrorReason::ReferenceNotFound => (
+            ErrorReason::ReferenceNotFound,
+            format!("something the {noun} refers to is not there"),
+        ),
+        _ => return error,
+    };
+    error.reason = reason;
+    error.message = message;
+    error
+}
+
+/// An object that belongs to NSX itself, as its default profiles do: "system owned" and "non editable" (NSX Python SDK
+/// 4.2.0).
+pub fn system_owned() -> Error {
+    refusal::error(SYSTEM_OWNED)
+}
+
+/// The list of logical routers is not there.
+pub fn routers_absent(refused: Error) -> Error {
+    refusal::instead_of(refused, ROUTERS_ABSENT)
+}
+
+/// NSX says that there are no statistics of a session that is there.
+pub fn statistics_absent(refused: Error) -> Error {
+    refusal::instead_of(refused, STATISTICS_ABSENT)
+}
+
 /// The VPN collection itself is not there.
 pub fn api_absent(refused: Error) -> Error {
     refusal::instead_of(refused, API_ABSENT)
@@ -85,6 +125,21 @@ const API_ABSENT: Meaning = (
     ErrorKind::Unavailable,
     ErrorReason::ApiAbsent,
     "the cloud has no IPsec VPN collection in its Manager API",
+);
+const ROUTERS_ABSENT: Meaning = (
+    ErrorKind::Unavailable,
+    ErrorReason::ApiAbsent,
+    "the cloud has no logical routers in its Manager API",
+);
+const STATISTICS_ABSENT: Meaning = (
+    ErrorKind::FailedPrecondition,
+    ErrorReason::WrongState,
+    "the cloud has no statistics of the connection",
+);
+const SYSTEM_OWNED: Meaning = (
+    ErrorKind::PermissionDenied,
+    ErrorReason::NotOwner,
+    "it belongs to the cloud itself, and can be read and referred to, but neither changed nor removed",
 );
 const NO_REFERENCE: Meaning = (
     ErrorKind::FailedPrecondition,

@@ -172,8 +172,8 @@ const CAPABILITIES: Capabilities = Capabilities {
     write_tracking: true,
     // `/state` speaks for one session.
     look_batch: 1,
-    resources: &[],
-    tunnel_statistics: false,
+    resources: resources::kinds::KINDS,
+    tunnel_statistics: true,
 };
 
 /// The longest `display_name`, in characters (NSX Python SDK 4.2.0).

@@ -1,71 +1,94 @@
-//! Resources beside connections.
+//! Resources beside connections, what a VPN can be attached to, and what a connection has carried.
+//!
+//! ```text
+//!   this (the trait) ──► read, write ──► outward, inward, refusals (pure)
+//!          │                │
+//!          ├──► attachments ┴──► kinds (what there is, as data)
+//!          └──► statistics
+//! ```
+
+mod attachments;
+mod inward;
+pub mod kinds;
+mod outward;
+mod read;
+mod refusals;
+mod statistics;
+mod write;
 
 use crate::{
     core::{
-        dialect::{Call, Mark, Page, PageRequest, Resources, WrittenResource, resources::absent},
-        error::{Error, Result, Violation},
+        dialect::{Call, Mark, Page, PageRequest, Resources, WrittenResource},
+        error::{Result, Violation},
     },
-    dialects::nsx::manager::Nsx,
+    dialects::nsx::manager::{Nsx, error::of_resource},
     model::{Attachment, Resource, ResourceChange, ResourceKind, ResourceSpec, TunnelStatistics},
 };
 use async_trait::async_trait;
 
 #[async_trait]
 impl Resources for Nsx {
-    fn refuse_create(&self, _spec: &ResourceSpec) -> Vec<Violation> {
-        Vec::new()
+    fn refuse_create(&self, spec: &ResourceSpec) -> Vec<Violation> {
+        refusals::refusals(spec, &|_| true, &|_| true)
     }
 
-    fn refuse_update(&self, _change: &ResourceChange) -> Vec<Violation> {
-        Vec::new()
+    fn refuse_update(&self, change: &ResourceChange) -> Vec<Violation> {
+        let is_given = |field| change.fields.contains(&field);
+        refusals::refusals(&change.values, &is_given, &is_given)
     }
 
-    async fn get(&self, kind: ResourceKind, _id: &str, _call: &Call) -> Result<Resource> {
-        Err(absent(kind))
+    async fn get(&self, kind: ResourceKind, id: &str, call: &Call) -> Result<Resource> {
+        let read = read::get(&self.client, kind, id, call).await;
+        read.map_err(|error| of_resource(kind, error))
     }
 
     async fn list(
         &self,
         kind: ResourceKind,
-        _page: &PageRequest,
-        _call: &Call,
+        page: &PageRequest,
+        call: &Call,
     ) -> Result<Page<Resource>> {
-        Err(absent(kind))
+        let listed = read::list(&self.client, kind, page, call).await;
+        listed.map_err(|error| of_resource(kind, error))
     }
 
     async fn create(
         &self,
         spec: &ResourceSpec,
-        _mark: &Mark,
-        _call: &Call,
+        mark: &Mark,
+        call: &Call,
     ) -> Result<WrittenResource> {
-        Err(absent(spec.kind()))
+        let written = write::create(&self.client, spec, mark, call).await;
+        written.map_err(|error| of_resource(spec.kind(), error))
     }
 
     async fn update(
         &self,
-        _id: &str,
+        id: &str,
         change: &ResourceChange,
-        _call: &Call,
+        call: &Call,
     ) -> Result<WrittenResource> {
-        Err(absent(change.values.kind()))
+        let written = write::update(&self.client, id, change, call).await;
+        written.map_err(|error| of_resource(change.values.kind(), error))
     }
 
     async fn delete(
         &self,
         kind: ResourceKind,
-        _id: &str,
-        _etag: Option<&str>,
-        _call: &Call,
+        id: &str,
+        etag: Option<&str>,
+        call: &Call,
     ) -> Result<WrittenResource> {
-        Err(absent(kind))
+        let written = write::delete(&self.client, kind, id, etag, call).await;
+        written.map_err(|error| of_resource(kind, error))
     }
 
-    async fn attachments(&self, _page: &PageRequest, _call: &Call) -> Result<Page<Attachment>> {
-        Err(Error::internal("not made yet"))
+    async fn attachments(&self, page: &PageRequest, call: &Call) -> Result<Page<Attachment>> {
+        attachments::list(&self.client, page, call).await
     }
 
-    async fn statistics(&self, _connection: &str, _call: &Call) -> Result<TunnelStatistics> {
-        Err(Error::internal("not made yet"))
+    async fn statistics(&self, connection: &str, call: &Call) -> Result<TunnelStatistics> {
+        let read = statistics::of_session(&self.client, connection, call).await;
+        self.noted(connection, read)
     }
 }

@@ -1,0 +1,131 @@
+//! What a VPN can be attached to: logical routers, which are not in the VPN part of the API.
+
+use crate::{
+    core::{
+        dialect::{Call, Page, PageRequest},
+        error::Result,
+    },
+    dialects::nsx::{
+        body::Body,
+        client::Client,
+        manager::{
+            error::{self, Asked},
+            read,
+            resources::kinds::SERVICES,
+        },
+        paging::Pages,
+    },
+    model::{Attachment, AttachmentKind},
+    rest::{answer::Answer, json, redact::forget_secrets},
+};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+/// Where logical routers are.
+const API: &str = "/api/v1";
+const ROUTERS: &str = "logical-routers";
+
+/// Which service is on which router.
+type Services = BTreeMap<String, String>;
+
+/// One page of routers, by id.
+pub async fn list(client: &Client, request: &PageRequest, call: &Call) -> Result<Page<Attachment>> {
+    let pages = Pages {
+        api: Some(API),
+        collection: ROUTERS,
+        narrow: &[],
+        granted,
+    };
+    let page = pages.by_id(client, request, call).await?;
+    let services = match page.items.is_empty() {
+        true => Services::new(),
+        false => services(client, call).await?,
+    };
+    let attachments = page
+        .items
+        .iter()
+        .map(|router| attachment(router, &services));
+    Ok(Page {
+        items: attachments.collect(),
+        next: page.next,
+    })
+}
+
+/// The body of an answer that grants a page of routers, or what its refusal means.
+fn granted(answer: &Answer) -> Result<Value> {
+    let granted = error::granted(answer, Asked::Read, &[]);
+    match error::is_missing(answer) {
+        true => granted.map_err(error::routers_absent),
+        false => granted,
+    }
+}
+
+async fn services(client: &Client, call: &Call) -> Result<Services> {
+    let every = |_: &Body| true;
+    let (services, _) = read::search(client, SERVICES, every, usize::MAX, call).await?;
+    let on_routers = services.iter().filter_map(|service| {
+        let router = service.text("logical_router_id")?;
+        Some((router, service.id()))
+    });
+    Ok(on_routers.collect())
+}
+
+fn attachment(router: &Body, services: &Services) -> Attachment {
+    let mut native = router.object().clone();
+    forget_secrets(&mut native);
+    Attachment {
+        kind: AttachmentKind::Router,
+        id: router.id(),
+        display_name: router.text("display_name").unwrap_or_default(),
+        addresses: floating_addresses(router.object()),
+        // A router does not tell them; its ports do, one by one.
+        networks: Vec::new(),
+        parent_id: None,
+        unusable: unusable(router, services),
+        native,
+    }
+}
+
+/// Why the router cannot have a service. An active-standby one can have one service (vmware-nsx,
+/// `services/vpnaas/nsxv3`).
+fn unusable(router: &Body, services: &Services) -> Option<String> {
+    const MODE: &str = "ACTIVE_STANDBY";
+    let mode = router.text("high_availability_mode");
+    let is_fit = mode
+        .as_ref()
+        .is_some_and(|it| it.eq_ignore_ascii_case(MODE));
+    match (services.get(&router.id()), mode) {
+        (Some(service), _) => Some(format!(
+            "it has the VPN service `{service}`, and a router can have one"
+        )),
+        (None, _) if is_fit => None,
+        (None, Some(mode)) => Some(format!(
+            "its high availability mode is {mode}; a VPN service needs {MODE}"
+        )),
+        (None, None) => Some(format!(
+            "it does not say its high availability mode; a VPN service needs {MODE}"
+        )),
+    }
+}
+
+/// The addresses that move with the active node: those an active-standby router is reached at whatever happens.
+fn floating_addresses(router: &Map<String, Value>) -> Vec<String> {
+    let config = router.get("advanced_config").and_then(Value::as_object);
+    let configs = config
+        .into_iter()
+        .flat_map(|it| list_of(it, "ha_vip_configs"));
+    let enabled = configs.filter(|it| json::boolean(it, "enabled") != Some(false));
+    let subnets = enabled.flat_map(|it| list_of(it, "ha_vip_subnets"));
+    let addresses = subnets.filter_map(|it| it.get("active_vip_addresses")?.as_array());
+    let addresses = addresses.flatten().filter_map(Value::as_str);
+    addresses.map(str::to_owned).collect()
+}
+
+/// The objects in a list.
+fn list_of<'a>(
+    object: &'a Map<String, Value>,
+    key: &str,
+) -> impl Iterator<Item = &'a Map<String, Value>> {
+    let list = object.get(key).and_then(Value::as_array);
+    list.into_iter().flatten().filter_map(Value::as_object)
+}

@@ -13,10 +13,11 @@ use crate::{
 use serde_json::{Map, Value};
 
 /// An object on its way to be written, and whether it has become another.
-#[derive(Default)]
 pub struct Draft {
     /// The object.
     pub body: Map<String, Value>,
+    /// Nothing is there yet, so that what is wanted is said even where it is the default, and nothing else.
+    is_new: bool,
     /// Whether it is another by now.
     pub differs: bool,
 }
@@ -26,10 +27,20 @@ pub struct Draft {
 pub struct NoWord;
 
 impl Draft {
+    /// Nothing.
+    pub fn new() -> Draft {
+        Draft {
+            body: Map::new(),
+            is_new: true,
+            differs: false,
+        }
+    }
+
     /// What is there.
     pub fn of(body: &Body) -> Draft {
         Draft {
             body: body.object().clone(),
+            is_new: false,
             differs: false,
         }
     }
@@ -65,9 +76,15 @@ impl Draft {
 
     /// Sets a boolean, whose default this is.
     pub fn boolean(&mut self, key: &str, wanted: Option<bool>, default: bool) {
-        let wanted = wanted.unwrap_or(default);
-        if json::boolean(&self.body, key).unwrap_or(default) != wanted {
-            self.set(key, wanted.into());
+        match wanted {
+            None if self.is_new => {}
+            Some(wanted) if self.is_new => self.set(key, wanted.into()),
+            wanted => {
+                let wanted = wanted.unwrap_or(default);
+                if json::boolean(&self.body, key).unwrap_or(default) != wanted {
+                    self.set(key, wanted.into());
+                }
+            }
         }
     }
 
@@ -85,7 +102,9 @@ impl Draft {
                 Some(default) => self.set(key, default.into()),
                 None => self.remove(key),
             },
-            Some(wanted) if current.or(default) != Some(wanted) => self.set(key, wanted.into()),
+            Some(wanted) if self.is_new || current.or(default) != Some(wanted) => {
+                self.set(key, wanted.into());
+            }
             _ => {}
         }
     }
@@ -106,9 +125,9 @@ impl Draft {
         let current = said.as_ref().and_then(|said| meaning(table, said));
         let is_unknown = said.is_some() && current.is_none();
         match wanted.or(default) {
-            _ if wanted.is_none() && is_unknown => {}
+            _ if wanted.is_none() && (is_unknown || self.is_new) => {}
             None if said.is_some() => self.remove(key),
-            Some(wanted) if is_unknown || current.or(default) != Some(wanted) => {
+            Some(wanted) if self.is_new || is_unknown || current.or(default) != Some(wanted) => {
                 let word = word(table, &wanted).ok_or(NoWord)?;
                 self.set(key, word.into());
             }

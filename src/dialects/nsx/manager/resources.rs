@@ -14,6 +14,8 @@ mod outward;
 mod read;
 mod refusals;
 mod statistics;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use crate::{

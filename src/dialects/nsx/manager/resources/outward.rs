@@ -38,7 +38,7 @@ use serde_json::{Map, Value, json as object};
 /// What NSX has no word for.
 pub fn new(spec: &ResourceSpec, mark: &Mark) -> Result<Map<String, Value>, Vec<Violation>> {
     let fields = spec.kind().fields();
-    let mut draft = Draft::default();
+    let mut draft = Draft::new();
     apply(&mut draft, fields, spec)?;
     if matches!(
         spec.kind(),

@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod attachments;
 mod lists;
 mod lost;
 mod managers;
@@ -11,4 +12,6 @@ mod nonces;
 mod objects;
 mod orphans;
 mod polls;
+mod resources;
 mod setup;
+mod statistics;

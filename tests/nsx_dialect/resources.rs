@@ -2,7 +2,7 @@
 
 use crate::{
     setup::{Nsx, nsx, page_of_html, refusal, spec, start},
-    support::cloud::{Cloud, call, page},
+    support::cloud::{call, page},
 };
 use http::Method;
 use isthmus::{
@@ -13,9 +13,7 @@ use isthmus::{
     model::{
         PolicyRule, Resource, ResourceChange, ResourceDetails, ResourceField as F, ResourceKind,
         ResourceSpec, RuleAction, Settings,
-        algorithm::{
-            DhGroup, EncryptionAlgorithm, IkeVersion, IntegrityAlgorithm, PrfAlgorithm,
-        },
+        algorithm::{DhGroup, EncryptionAlgorithm, IkeVersion, IntegrityAlgorithm, PrfAlgorithm},
         policy::{DpdPolicy, IkePolicy, IpsecPolicy, Lifetime, ProbeMode},
         topology::{IkeLogLevel, LocalEndpoint, VpnService},
     },
@@ -120,9 +118,13 @@ impl Nsx {
         self.dialect.resources()
     }
 
+    pub async fn attempt(&self, spec: &ResourceSpec) -> Result<WrittenResource, Error> {
+        self.resources().create(spec, &Mark::new(), &call()).await
+    }
+
     async fn made_of(&self, kind: ResourceKind) -> Resource {
-        let made = self.resources().create(&full(kind), &Mark::new(), &call());
-        made.await.unwrap().resource.unwrap()
+        let made = self.attempt(&full(kind)).await.unwrap();
+        made.resource.unwrap()
     }
 
     async fn read(&self, kind: ResourceKind, id: &str) -> Result<Resource, Error> {
@@ -140,8 +142,15 @@ impl Nsx {
     async fn everything(&self, kind: ResourceKind, size: u32) -> Vec<Resource> {
         let (mut found, mut after) = (Vec::new(), None);
         loop {
-            let request = PageRequest { after, ..page(size) };
-            let page = self.resources().list(kind, &request, &call()).await.unwrap();
+            let request = PageRequest {
+                after,
+                ..page(size)
+            };
+            let page = self
+                .resources()
+                .list(kind, &request, &call())
+                .await
+                .unwrap();
             assert!(page.items.len() <= size as usize);
             found.extend(page.items);
             after = page.next;
@@ -160,8 +169,7 @@ fn said(error: &Error) -> (ErrorKind, ErrorReason) {
 async fn each_kind_is_made_read_listed_changed_and_removed() {
     for (kind, _) in KINDS {
         let nsx = nsx();
-        let written = nsx.resources().create(&full(kind), &Mark::new(), &call());
-        let written = written.await.unwrap();
+        let written = nsx.attempt(&full(kind)).await.unwrap();
         assert_eq!(written.request_ids.len(), 1);
         let made = written.resource.unwrap();
         let mut expected = full(kind);
@@ -185,25 +193,37 @@ async fn each_kind_is_made_read_listed_changed_and_removed() {
         assert_eq!(done.request_ids, [""; 0]);
         assert_eq!(done.resource.unwrap(), made);
 
-        let done = nsx.changed(&made.id, &renamed(kind, "another")).await.unwrap();
+        let done = nsx
+            .changed(&made.id, &renamed(kind, "another"))
+            .await
+            .unwrap();
         assert_eq!(done.request_ids.len(), 1);
         let changed = done.resource.unwrap();
         assert_eq!(changed.spec.display_name, "another");
         assert_eq!(changed.spec.settings, made.spec.settings);
         assert_ne!(changed.etag, made.etag);
-        assert_eq!(changed.native, nsx.read(kind, &made.id).await.unwrap().native);
+        assert_eq!(
+            changed.native,
+            nsx.read(kind, &made.id).await.unwrap().native
+        );
 
         let mut stale = renamed(kind, "too late");
         stale.etag = Some(made.etag.clone());
         let error = nsx.changed(&made.id, &stale).await.unwrap_err();
         assert_eq!(said(&error), (ErrorKind::Stale, ErrorReason::StaleEtag));
-        let removed = nsx.resources().delete(kind, &made.id, Some(&made.etag), &call());
+        let (resources, call) = (nsx.resources(), call());
+        let removed = resources.delete(kind, &made.id, Some(&made.etag), &call);
         assert_eq!(removed.await.unwrap_err().kind, ErrorKind::Stale);
 
-        assert_eq!(nsx.removed(kind, &made.id).await.unwrap().request_ids.len(), 1);
+        assert_eq!(
+            nsx.removed(kind, &made.id).await.unwrap().request_ids.len(),
+            1
+        );
         for error in [
             nsx.read(kind, &made.id).await.unwrap_err(),
-            nsx.changed(&made.id, &renamed(kind, "x")).await.unwrap_err(),
+            nsx.changed(&made.id, &renamed(kind, "x"))
+                .await
+                .unwrap_err(),
             nsx.removed(kind, &made.id).await.unwrap_err(),
         ] {
             let gone = (ErrorKind::NotFound, ErrorReason::ResourceNotFound);
@@ -229,7 +249,11 @@ async fn what_nobody_here_knows_survives_an_update() {
     assert_eq!(read.native_words["encryption_algorithms"], words);
     assert_eq!(read.native["future"], 7);
     assert_eq!(read.native["tags"], tags);
-    let back = change(ResourceKind::IkePolicy, ResourceKind::IkePolicy.fields(), read.spec);
+    let back = change(
+        ResourceKind::IkePolicy,
+        ResourceKind::IkePolicy.fields(),
+        read.spec,
+    );
     let done = nsx.changed(&made.id, &back).await.unwrap();
     assert_eq!(done.request_ids, [""; 0]);
     let only = ResourceSpec {
@@ -241,16 +265,25 @@ async fn what_nobody_here_knows_survives_an_update() {
     };
     let only = change(ResourceKind::IkePolicy, &[F::EncryptionAlgorithms], only);
     let error = nsx.changed(&made.id, &only).await.unwrap_err();
-    assert_eq!(said(&error), (ErrorKind::NotExpressible, ErrorReason::NotExpressible));
+    assert_eq!(
+        said(&error),
+        (ErrorKind::NotExpressible, ErrorReason::NotExpressible)
+    );
     assert_eq!(error.context.violations[0].field, "encryption_algorithms");
-    assert_eq!(nsx.asked(Method::PUT, &format!("ike-profiles/{}", made.id)), 0);
+    assert_eq!(
+        nsx.asked(Method::PUT, &format!("ike-profiles/{}", made.id)),
+        0
+    );
 }
 
 #[tokio::test]
 async fn what_is_the_clouds_own_is_refused_before_anything_is_sent() {
     for (kind, id) in [
         (ResourceKind::IkePolicy, inventory::DEFAULT_IKE_PROFILE_ID),
-        (ResourceKind::IpsecPolicy, inventory::DEFAULT_TUNNEL_PROFILE_ID),
+        (
+            ResourceKind::IpsecPolicy,
+            inventory::DEFAULT_TUNNEL_PROFILE_ID,
+        ),
         (ResourceKind::DpdPolicy, inventory::DEFAULT_DPD_PROFILE_ID),
     ] {
         let nsx = nsx();
@@ -281,7 +314,9 @@ async fn what_another_principal_made_is_not_ours() {
         let made = nsx.made_of(kind).await;
         nsx.cloud.state().give_to(of_cloud, &made.id, "somebody");
         for error in [
-            nsx.changed(&made.id, &renamed(kind, "mine")).await.unwrap_err(),
+            nsx.changed(&made.id, &renamed(kind, "mine"))
+                .await
+                .unwrap_err(),
             nsx.removed(kind, &made.id).await.unwrap_err(),
         ] {
             let not_ours = (ErrorKind::PermissionDenied, ErrorReason::NotOwner);
@@ -307,7 +342,9 @@ async fn what_is_used_is_not_removed_and_can_be_changed() {
     connection.ipsec_policy = Some(made[1].id.clone());
     connection.dpd_policy = Some(made[2].id.clone());
     let connection = nsx.create(&connection).await.unwrap();
-    let used = policies.into_iter().zip(made.iter().map(|it| it.id.as_str()));
+    let used = policies
+        .into_iter()
+        .zip(made.iter().map(|it| it.id.as_str()));
     let used = used.chain([
         (ResourceKind::VpnService, inventory::SERVICE_ID),
         (ResourceKind::LocalEndpoint, inventory::LOCAL_ENDPOINT_ID),
@@ -319,7 +356,9 @@ async fn what_is_used_is_not_removed_and_can_be_changed() {
         nsx.changed(id, &renamed(kind, "another")).await.unwrap();
     }
     nsx.delete(&connection.id).await.unwrap();
-    nsx.removed(ResourceKind::IkePolicy, &made[0].id).await.unwrap();
+    nsx.removed(ResourceKind::IkePolicy, &made[0].id)
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -330,9 +369,11 @@ async fn a_reference_that_is_not_there_is_said_so() {
         unreachable!()
     };
     settings.vpn_service = Some("none".to_owned());
-    let made = nsx.resources().create(&endpoint, &Mark::new(), &call());
-    let error = made.await.unwrap_err();
-    let expected = (ErrorKind::FailedPrecondition, ErrorReason::ReferenceNotFound);
+    let error = nsx.attempt(&endpoint).await.unwrap_err();
+    let expected = (
+        ErrorKind::FailedPrecondition,
+        ErrorReason::ReferenceNotFound,
+    );
     assert_eq!(said(&error), expected);
     assert!(error.message.contains("local endpoint"), "{error}");
 }
@@ -347,7 +388,11 @@ async fn a_local_endpoint_can_move_to_another_service() {
         unreachable!()
     };
     settings.vpn_service = Some(service.id.clone());
-    let moved = change(ResourceKind::LocalEndpoint, &[F::VpnService], values.clone());
+    let moved = change(
+        ResourceKind::LocalEndpoint,
+        &[F::VpnService],
+        values.clone(),
+    );
     let done = nsx.changed(&made.id, &moved).await.unwrap();
     assert_eq!(done.resource.unwrap().spec, values);
 }
@@ -366,7 +411,7 @@ async fn a_lost_answer_to_a_post_is_found_by_its_mark_and_never_sent_again() {
 
         // And if nothing can be found out, that is said.
         nsx.once(Method::POST, &format!("/{path}$"), Fault::CutAfterHandling);
-        let rule = Rule::on(Method::GET, format!("/{path}$").as_str(), refusal(500, 99));
+        let rule = Rule::on(Method::GET, format!("/{path}$"), refusal(500, 99));
         nsx.cloud.faults().inject(rule);
         let mut twin = full(kind);
         if let Settings::VpnService(service) = &mut twin.settings {
@@ -374,7 +419,8 @@ async fn a_lost_answer_to_a_post_is_found_by_its_mark_and_never_sent_again() {
             service.router = "another".to_owned();
         }
         let hurried = Call::unary(Duration::from_secs(2));
-        let lost = nsx.resources().create(&twin, &Mark::new(), &hurried);
+        let mark = Mark::new();
+        let lost = nsx.resources().create(&twin, &mark, &hurried);
         let error = lost.await.unwrap_err();
         let unknown = (ErrorKind::Ambiguous, ErrorReason::WriteAmbiguous);
         assert_eq!(said(&error), unknown, "{kind:?}: {error}");
@@ -403,7 +449,11 @@ async fn a_lost_answer_to_a_delete_is_found_by_absence() {
         let nsx = nsx();
         let made = nsx.made_of(kind).await;
         let path = format!("{}/{}", of_cloud.collection(), made.id);
-        nsx.once(Method::DELETE, &format!("/{path}$"), Fault::CutAfterHandling);
+        nsx.once(
+            Method::DELETE,
+            &format!("/{path}$"),
+            Fault::CutAfterHandling,
+        );
         nsx.removed(kind, &made.id).await.unwrap();
         assert_eq!(nsx.asked(Method::DELETE, &path), 1);
     }
@@ -429,7 +479,11 @@ async fn a_404_proves_nothing_without_its_collection() {
         let nsx = nsx();
         let made = nsx.made_of(kind).await;
         let path = of_cloud.collection();
-        let rule = Rule::on(Method::GET, format!("/{path}/{}$", made.id).as_str(), page_of_html(404));
+        let rule = Rule::on(
+            Method::GET,
+            format!("/{path}/{}$", made.id),
+            page_of_html(404),
+        );
         nsx.cloud.faults().inject(rule);
         let error = nsx.read(kind, &made.id).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Unavailable);
@@ -477,15 +531,15 @@ async fn a_list_stands_still_while_resources_vanish() {
     assert!(found.is_superset(&expected) && found.len() == 10);
 
     // One vanishes from the first page of the cloud's while the second is read.
-    let gate = Gate::new();
-    let rule = Rule::on(Method::GET, "/dpd-profiles$", Fault::Hold(gate.clone())).skip(1).times(1);
-    nsx.cloud.faults().inject(rule);
+    let gate = Gate::default();
+    let hold = Rule::on(Method::GET, "/dpd-profiles$", Fault::Hold(gate.clone()));
+    let held = nsx.cloud.faults().inject(hold.query("cursor=").times(1));
     let request = page(100);
     let listing = call();
     let listed = nsx.resources().list(kind, &request, &listing);
     let vanish = async {
-        gate.reached().await;
-        state.vanish(Kind::DpdProfile, &planted[0]);
+        held.reach(1).await;
+        assert!(state.vanish(Kind::DpdProfile, &planted[0]));
         gate.open();
     };
     let (listed, ()) = tokio::join!(listed, vanish);
@@ -500,7 +554,10 @@ async fn a_kind_that_nsx_does_not_have_is_said_so() {
     let nsx = nsx();
     let kind = ResourceKind::EndpointGroup;
     let error = nsx.read(kind, "x").await.unwrap_err();
-    assert_eq!(said(&error), (ErrorKind::Unimplemented, ErrorReason::KindAbsent));
+    assert_eq!(
+        said(&error),
+        (ErrorKind::Unimplemented, ErrorReason::KindAbsent)
+    );
     assert!(nsx.dialect.capabilities().takes(kind).is_none());
     assert_eq!(nsx.cloud.all_requests().len(), 0);
 }

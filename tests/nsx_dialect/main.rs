@@ -13,5 +13,6 @@ mod objects;
 mod orphans;
 mod polls;
 mod resources;
+mod resources_lost;
 mod setup;
 mod statistics;

@@ -1,13 +1,13 @@
 //! Policies, services and local endpoints: one object each, with the same manners.
 
 use crate::{
-    setup::{Nsx, nsx, page_of_html, refusal, spec, start},
+    setup::{Nsx, nsx, spec, start},
     support::cloud::{call, page},
 };
 use http::Method;
 use isthmus::{
     core::{
-        dialect::{Call, Mark, PageRequest, Resources, WrittenResource},
+        dialect::{Mark, PageRequest, Resources, WrittenResource},
         error::{Error, ErrorKind, ErrorReason},
     },
     model::{
@@ -23,10 +23,10 @@ use isthmus::{
     },
 };
 use serde_json::json;
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
 /// The kinds that NSX has, with where they are.
-const KINDS: [(ResourceKind, Kind); 5] = [
+pub const KINDS: [(ResourceKind, Kind); 5] = [
     (ResourceKind::IkePolicy, Kind::IkeProfile),
     (ResourceKind::IpsecPolicy, Kind::TunnelProfile),
     (ResourceKind::DpdPolicy, Kind::DpdProfile),
@@ -35,7 +35,7 @@ const KINDS: [(ResourceKind, Kind); 5] = [
 ];
 
 /// One of a kind, with everything said that can be.
-fn full(kind: ResourceKind) -> ResourceSpec {
+pub fn full(kind: ResourceKind) -> ResourceSpec {
     let settings = match kind {
         ResourceKind::IkePolicy => Settings::IkePolicy(IkePolicy {
             ike_version: Some(IkeVersion::V2OrV1),
@@ -105,7 +105,7 @@ fn change(kind: ResourceKind, fields: &[F], values: ResourceSpec) -> ResourceCha
     }
 }
 
-fn renamed(kind: ResourceKind, name: &str) -> ResourceChange {
+pub fn renamed(kind: ResourceKind, name: &str) -> ResourceChange {
     let values = ResourceSpec {
         display_name: name.to_owned(),
         ..ResourceSpec::none(kind)
@@ -114,7 +114,7 @@ fn renamed(kind: ResourceKind, name: &str) -> ResourceChange {
 }
 
 impl Nsx {
-    fn resources(&self) -> &dyn Resources {
+    pub fn resources(&self) -> &dyn Resources {
         self.dialect.resources()
     }
 
@@ -122,24 +122,28 @@ impl Nsx {
         self.resources().create(spec, &Mark::new(), &call()).await
     }
 
-    async fn made_of(&self, kind: ResourceKind) -> Resource {
+    pub async fn made_of(&self, kind: ResourceKind) -> Resource {
         let made = self.attempt(&full(kind)).await.unwrap();
         made.resource.unwrap()
     }
 
-    async fn read(&self, kind: ResourceKind, id: &str) -> Result<Resource, Error> {
+    pub async fn read(&self, kind: ResourceKind, id: &str) -> Result<Resource, Error> {
         self.resources().get(kind, id, &call()).await
     }
 
-    async fn changed(&self, id: &str, change: &ResourceChange) -> Result<WrittenResource, Error> {
+    pub async fn changed(
+        &self,
+        id: &str,
+        change: &ResourceChange,
+    ) -> Result<WrittenResource, Error> {
         self.resources().update(id, change, &call()).await
     }
 
-    async fn removed(&self, kind: ResourceKind, id: &str) -> Result<WrittenResource, Error> {
+    pub async fn removed(&self, kind: ResourceKind, id: &str) -> Result<WrittenResource, Error> {
         self.resources().delete(kind, id, None, &call()).await
     }
 
-    async fn everything(&self, kind: ResourceKind, size: u32) -> Vec<Resource> {
+    pub async fn everything(&self, kind: ResourceKind, size: u32) -> Vec<Resource> {
         let (mut found, mut after) = (Vec::new(), None);
         loop {
             let request = PageRequest {
@@ -161,7 +165,7 @@ impl Nsx {
     }
 }
 
-fn said(error: &Error) -> (ErrorKind, ErrorReason) {
+pub fn said(error: &Error) -> (ErrorKind, ErrorReason) {
     (error.kind, error.reason)
 }
 
@@ -395,116 +399,6 @@ async fn a_local_endpoint_can_move_to_another_service() {
     );
     let done = nsx.changed(&made.id, &moved).await.unwrap();
     assert_eq!(done.resource.unwrap().spec, values);
-}
-
-#[tokio::test]
-async fn a_lost_answer_to_a_post_is_found_by_its_mark_and_never_sent_again() {
-    for (kind, of_cloud) in KINDS {
-        let nsx = nsx();
-        let before = nsx.cloud.state().count(of_cloud);
-        let path = of_cloud.collection();
-        nsx.once(Method::POST, &format!("/{path}$"), Fault::CutAfterHandling);
-        let made = nsx.made_of(kind).await;
-        assert!(made.managed);
-        assert_eq!(nsx.asked(Method::POST, path), 1);
-        assert_eq!(nsx.cloud.state().count(of_cloud), before + 1);
-
-        // And if nothing can be found out, that is said.
-        nsx.once(Method::POST, &format!("/{path}$"), Fault::CutAfterHandling);
-        let rule = Rule::on(Method::GET, format!("/{path}$"), refusal(500, 99));
-        nsx.cloud.faults().inject(rule);
-        let mut twin = full(kind);
-        if let Settings::VpnService(service) = &mut twin.settings {
-            nsx.cloud.state().add_logical_router("another");
-            service.router = "another".to_owned();
-        }
-        let hurried = Call::unary(Duration::from_secs(2));
-        let mark = Mark::new();
-        let lost = nsx.resources().create(&twin, &mark, &hurried);
-        let error = lost.await.unwrap_err();
-        let unknown = (ErrorKind::Ambiguous, ErrorReason::WriteAmbiguous);
-        assert_eq!(said(&error), unknown, "{kind:?}: {error}");
-        assert_eq!(error.context.metadata[0].0, "mark");
-    }
-}
-
-#[tokio::test]
-async fn a_lost_answer_to_a_put_is_found_by_its_nonce() {
-    for (kind, of_cloud) in KINDS {
-        let nsx = nsx();
-        let made = nsx.made_of(kind).await;
-        let path = format!("{}/{}", of_cloud.collection(), made.id);
-        nsx.once(Method::PUT, &format!("/{path}$"), Fault::CutAfterHandling);
-        let done = nsx.changed(&made.id, &renamed(kind, "lost")).await.unwrap();
-        assert_eq!(done.resource.unwrap().spec.display_name, "lost");
-        assert_eq!(done.request_ids, [""; 0]);
-        assert_eq!(nsx.asked(Method::PUT, &path), 1);
-        assert!(nsx.read(kind, &made.id).await.unwrap().managed);
-    }
-}
-
-#[tokio::test]
-async fn a_lost_answer_to_a_delete_is_found_by_absence() {
-    for (kind, of_cloud) in KINDS {
-        let nsx = nsx();
-        let made = nsx.made_of(kind).await;
-        let path = format!("{}/{}", of_cloud.collection(), made.id);
-        nsx.once(
-            Method::DELETE,
-            &format!("/{path}$"),
-            Fault::CutAfterHandling,
-        );
-        nsx.removed(kind, &made.id).await.unwrap();
-        assert_eq!(nsx.asked(Method::DELETE, &path), 1);
-    }
-}
-
-/// A change that somebody else made between our read and our PUT.
-#[tokio::test]
-async fn a_change_in_between_makes_it_stale() {
-    let nsx = nsx();
-    let made = nsx.made_of(ResourceKind::DpdPolicy).await;
-    let path = format!("/dpd-profiles/{}$", made.id);
-    nsx.once(Method::PUT, &path, refusal(412, 206));
-    let renamed = renamed(ResourceKind::DpdPolicy, "late");
-    let error = nsx.changed(&made.id, &renamed).await.unwrap_err();
-    assert_eq!(said(&error), (ErrorKind::Stale, ErrorReason::StaleEtag));
-    assert!(error.message.contains("DPD policy"), "{error}");
-}
-
-/// Where the collection does not answer, or not in NSX's own words, nothing is known to be gone.
-#[tokio::test]
-async fn a_404_proves_nothing_without_its_collection() {
-    for (kind, of_cloud) in KINDS {
-        let nsx = nsx();
-        let made = nsx.made_of(kind).await;
-        let path = of_cloud.collection();
-        let rule = Rule::on(
-            Method::GET,
-            format!("/{path}/{}$", made.id),
-            page_of_html(404),
-        );
-        nsx.cloud.faults().inject(rule);
-        let error = nsx.read(kind, &made.id).await.unwrap_err();
-        assert_eq!(error.kind, ErrorKind::Unavailable);
-
-        let absent = start(
-            NsxOptions {
-                levers: Levers {
-                    api_absent: true,
-                    ..Levers::default()
-                },
-                ..NsxOptions::default()
-            },
-            "basic",
-        );
-        for error in [
-            absent.read(kind, "x").await.unwrap_err(),
-            absent.removed(kind, "x").await.unwrap_err(),
-        ] {
-            assert_ne!(error.kind, ErrorKind::NotFound, "{kind:?}");
-        }
-    }
 }
 
 #[tokio::test]

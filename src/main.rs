@@ -45,6 +45,7 @@ async fn main() -> ExitCode {
             cli::check::run(&file.or(config).unwrap_or_default())
         }
         Command::Explain { reason } => cli::explain::run(reason.as_deref()),
+        Command::Completions { shell } => cli::completions(shell),
         Command::Ask(question) => cli::ask(&question).await,
     };
     exit.into()

@@ -45,8 +45,9 @@ pub fn clean_json(json: &str) -> Cow<'_, str> {
     Cow::Owned(clean)
 }
 
-/// General categories Cc, Cf, Zl and Zp of Unicode 17, and the block of tags as a whole.
-fn is_unseen(c: char) -> bool {
+/// Whether it moves the cursor, breaks the line, turns the reading direction or shows as nothing: general categories
+/// Cc, Cf, Zl and Zp of Unicode 17, and the block of tags as a whole.
+pub fn is_unseen(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}'

@@ -182,6 +182,14 @@ fn wrong_usage_and_nobody_there_end_differently() {
         vec!["watch", "a/b", "--goal", "paradise"],
         vec!["list", "--endpoint", "https://127.0.0.1:1"],
         vec!["demo", "--once", "--listen", "0.0.0.0:0"],
+        vec!["get", "ike-policy"],
+        vec!["get", "a/ikePolices/1"],
+        vec!["list", "policies", "a"],
+        vec!["update"],
+        vec!["update", "-f", "Cargo.toml"],
+        vec!["create", "a", "b", "c", "d"],
+        vec!["delete", "attachment", "a/1"],
+        vec!["completions", "cmd"],
     ] {
         assert_eq!(isthmus(&arguments).status.code(), Some(2), "{arguments:?}");
     }

@@ -1,8 +1,16 @@
 //! The command line.
 
-use crate::{cli::exit::EXIT_CODES, grpc::pb::Goal};
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use crate::cli::{
+    exit::{EXIT_CODES, Exit},
+    question::Question,
+};
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+use std::{
+    io::{self, Write},
+    net::SocketAddr,
+    path::PathBuf,
+};
 
 /// One gRPC API over two worlds of IPsec VPN: VMware NSX and OpenStack Neutron VPNaaS.
 #[derive(Debug, Parser)]
@@ -24,7 +32,7 @@ fn examples() -> String {
 Examples:{demo}
   isthmus check-config isthmus.toml             what is wrong, and in which line
   isthmus serve --config isthmus.toml
-  isthmus list nsx-demo
+  isthmus list nsx-demo                         its connections; isthmus list --help has the other kinds
   isthmus watch nsx-demo/6fbd… --goal config    follow one connection until it is in place"
     )
 }
@@ -72,243 +80,34 @@ pub enum Command {
         #[arg(value_name = "REASON")]
         reason: Option<String>,
     },
+    /// Print the completions for a shell: commands, options, and in bash and zsh the kinds of resource.
+    #[command(after_help = COMPLETIONS_HELP)]
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
     /// Ask a running gateway.
     #[command(flatten)]
     Ask(Question),
 }
 
-/// What a running gateway is asked.
-#[derive(Debug, Subcommand)]
-pub enum Question {
-    /// Show the configured backends, or one with what it can express.
-    #[command(after_help = EXIT_CODES)]
-    Backends {
-        /// The backend; all if left out.
-        #[arg(value_name = "BACKEND")]
-        name: Option<String>,
-        /// Which gateway, and how to print.
-        #[command(flatten)]
-        client: ClientArgs,
-    },
-    /// Show one connection, as its cloud has it now.
-    #[command(after_help = EXIT_CODES)]
-    Get {
-        /// The connection: BACKEND/ID, or its full name.
-        name: String,
-        /// Which gateway, and how to print.
-        #[command(flatten)]
-        client: ClientArgs,
-    },
-    /// Show the connections of one backend, or of all.
-    ///
-    /// Ends with 1 if a backend could not be asked; the connections of the others are shown all the same.
-    #[command(after_help = EXIT_CODES)]
-    List {
-        /// The backend; all if left out.
-        #[arg(value_name = "BACKEND")]
-        parent: Option<String>,
-        /// Only those that meet this, for example 'display_name:branch AND admin_enabled=true'.
-        #[arg(long, default_value = "", hide_default_value = true)]
-        filter: String,
-        /// Their order: name or display_name, with desc behind it if wanted.
-        #[arg(
-            long,
-            value_name = "FIELD",
-            default_value = "",
-            hide_default_value = true
-        )]
-        order_by: String,
-        /// Which gateway, and how to print.
-        #[command(flatten)]
-        client: ClientArgs,
-    },
-    /// Make a connection from JSON, as `get -o json` prints it.
-    #[command(after_help = WRITE_HELP)]
-    Create {
-        /// The backend.
-        backend: String,
-        /// A file with the connection; - is standard input.
-        #[arg(default_value = "-")]
-        file: PathBuf,
-        /// Check everything and send nothing to the cloud.
-        #[arg(long)]
-        validate_only: bool,
-        /// Which gateway, and how to print.
-        #[command(flatten)]
-        client: ClientArgs,
-    },
-    /// Change fields of a connection.
-    #[command(after_help = WRITE_HELP)]
-    Update {
-        /// The connection: BACKEND/ID, or its full name.
-        name: String,
-        /// A file with the new values; - is standard input.
-        #[arg(default_value = "-")]
-        file: PathBuf,
-        /// The fields to change, for example display_name,peer.psk; all that are given if left out.
-        #[arg(long, value_name = "FIELDS", value_delimiter = ',')]
-        fields: Vec<String>,
-        /// Check everything and change nothing.
-        #[arg(long)]
-        validate_only: bool,
-        /// Which gateway, and how to print.
-        #[command(flatten)]
-        client: ClientArgs,
-    },
-    /// Remove a connection, and what the gateway made for it.
-    #[command(after_help = EXIT_CODES)]
-    Delete {
-        /// The connection: BACKEND/ID, or its full name.
-        name: String,
-        /// Only if this is still current.
-        #[arg(long)]
-        etag: Option<String>,
-        /// Take a connection that is not there for removed.
-        #[arg(long)]
-        allow_missing: bool,
-        /// Which gateway, and how to print.
-        #[command(flatten)]
-        client: ClientArgs,
-    },
-    /// Follow one connection becoming real, a line for each change.
-    ///
-    /// Ends by itself if a goal or a write token is given. A gateway that goes away meanwhile is waited for,
-    /// and the watch goes on where it was.
-    #[command(after_help = WATCH_HELP)]
-    Watch {
-        /// The connection: BACKEND/ID, or its full name.
-        name: String,
-        /// The last one received, to go on after it.
-        #[arg(long, value_name = "TOKEN")]
-        resume_token: Option<String>,
-        /// What to wait for.
-        #[command(flatten)]
-        wanted: WantedArgs,
-        /// Which gateway, and how to print.
-        #[command(flatten)]
-        client: ClientArgs,
-    },
-    /// Wait until one connection is where it should be, and say how that ended.
-    ///
-    /// Without a goal and a write token, waits for goal config.
-    #[command(after_help = WATCH_HELP)]
-    Wait {
-        /// The connection: BACKEND/ID, or its full name.
-        name: String,
-        /// What to wait for.
-        #[command(flatten)]
-        wanted: WantedArgs,
-        /// Which gateway, and how to print.
-        #[command(flatten)]
-        client: ClientArgs,
-    },
-}
-
-const WRITE_HELP: &str = "\
+const COMPLETIONS_HELP: &str = "\
 Examples:
-  isthmus create nsx-demo connection.json
-  isthmus update nsx-demo/6fbd… --fields display_name <<< '{\"displayName\": \"branch\"}'
+  isthmus completions bash > ~/.local/share/bash-completion/completions/isthmus
+  isthmus completions zsh > \"${fpath[1]}/_isthmus\"
+  isthmus completions fish > ~/.config/fish/completions/isthmus.fish";
 
-A write returns when the cloud has accepted it. What is printed then ends with the command that tells how
-the write itself ends.
-
-Exit codes:
-  0  the cloud has accepted it
-  1  the gateway could not be asked, or refused
-  2  the command line, the JSON or a field of the request is wrong";
-
-const WATCH_HELP: &str = "\
-Goals:
-  config     the cloud's control plane has the configuration
-  in-effect  it is in effect on the nodes
-  tunnel-up  a tunnel is up
-  gone       the connection is gone
-
-Examples:
-  isthmus watch nsx-demo/6fbd…                          until ctrl-c
-  isthmus watch nsx-demo/6fbd… --write-token AbC…       how that very write ends
-  isthmus wait openstack-demo/91c2… --goal tunnel-up --timeout 5min
-  isthmus watch nsx-demo/6fbd… -o json | jq .change     one JSON object a line
-
-Exit codes:
-  0  the goal was reached
-  1  the gateway could not be asked, or refused
-  2  the command line or a field of the request is wrong
-  3  the cloud says that it failed
-  4  the time was up first
-  5  the cloud cannot tell whether the write is in effect; --accept-assumed takes that for 0";
-
-/// Which gateway, and how to print.
-#[derive(Debug, Clone, Args)]
-pub struct ClientArgs {
-    /// Where the gateway is.
-    #[arg(
-        long,
-        env = "ISTHMUS_ENDPOINT",
-        default_value = "http://127.0.0.1:50051",
-        value_name = "URL"
-    )]
-    pub endpoint: String,
-    /// How to print: for people, or one JSON object a line.
-    #[arg(short, long, value_enum, default_value = "text")]
-    pub output: Output,
-}
-
-/// How to print.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Output {
-    /// For people.
-    Text,
-    /// One JSON object a line, in the JSON form of the protos.
-    Json,
-}
-
-/// What a watch waits for.
-#[derive(Debug, Clone, Default, Args)]
-pub struct WantedArgs {
-    /// What to wait for; see below.
-    #[arg(long, value_enum, hide_possible_values = true)]
-    pub goal: Option<GoalArg>,
-    /// The token of the write whose end is awaited.
-    #[arg(long, value_name = "TOKEN")]
-    pub write_token: Option<String>,
-    /// Take PARTIAL for config, and DEGRADED for tunnel-up.
-    #[arg(long)]
-    pub accept_partial: bool,
-    /// Take what a quiet time lets assume of an update for proof; see `isthmus explain UNDETERMINED`.
-    #[arg(long)]
-    pub accept_assumed: bool,
-    /// The cloud's own id of a write made elsewhere (NSX: x-nsx-requestid) whose end is awaited; up to 4 times.
-    #[arg(long = "upstream-request-id", value_name = "ID")]
-    pub upstream_request_ids: Vec<String>,
-    /// Ask for the tunnel too, where the cloud offers it.
-    #[arg(long)]
-    pub include_tunnel: bool,
-    /// The longest time to wait, with its unit: 30s, 5min.
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
-    pub timeout: Option<Duration>,
-}
-
-/// What to wait for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum GoalArg {
-    /// The cloud's control plane has the configuration.
-    Config,
-    /// It is in effect on the nodes.
-    InEffect,
-    /// A tunnel is up.
-    TunnelUp,
-    /// The connection is gone.
-    Gone,
-}
-
-impl From<GoalArg> for Goal {
-    fn from(goal: GoalArg) -> Goal {
-        match goal {
-            GoalArg::Config => Goal::Config,
-            GoalArg::InEffect => Goal::InEffect,
-            GoalArg::TunnelUp => Goal::TunnelUp,
-            GoalArg::Gone => Goal::Gone,
+/// Prints the completions for a shell.
+pub fn completions(shell: Shell) -> Exit {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "isthmus", &mut script);
+    match io::stdout().write_all(&script) {
+        Ok(()) => Exit::Done,
+        // Whoever read the output has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
+        Err(error) => {
+            eprintln!("isthmus: could not print: {error}");
+            Exit::CouldNotAsk
         }
     }
 }
@@ -324,26 +123,11 @@ pub struct DemoArgs {
     pub listen: SocketAddr,
 }
 
-impl Question {
-    /// Which gateway is asked, and how the answer is printed.
-    pub fn client(&self) -> &ClientArgs {
-        match self {
-            Question::Backends { client, .. }
-            | Question::Get { client, .. }
-            | Question::List { client, .. }
-            | Question::Create { client, .. }
-            | Question::Update { client, .. }
-            | Question::Delete { client, .. }
-            | Question::Watch { client, .. }
-            | Question::Wait { client, .. } => client,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
+    use crate::cli::question::{GoalArg, Output};
+    use std::time::Duration;
 
     fn parse(line: &str) -> Result<Command, clap::Error> {
         Cli::try_parse_from(line.split(' ')).map(|cli| cli.command)
@@ -372,6 +156,29 @@ mod tests {
         assert_eq!(wanted.timeout, Some(Duration::from_secs(300)));
         assert_eq!(client.output, Output::Json);
         assert_eq!(client.endpoint, "http://h:1");
+    }
+
+    #[test]
+    fn completions_know_the_kinds() {
+        let kinds = [
+            "ike-policies",
+            "vpn-service",
+            "endpoint-group",
+            "statistics",
+        ];
+        for (shell, words) in [
+            (Shell::Bash, kinds.as_slice()),
+            (Shell::Zsh, &kinds),
+            // Of arguments that are no options its script says nothing.
+            (Shell::Fish, &["statistics"]),
+        ] {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "isthmus", &mut script);
+            let script = String::from_utf8(script).unwrap();
+            for word in words {
+                assert!(script.contains(*word), "{shell}: {word}");
+            }
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::{
     cli::{
+        capabilities,
         names::short,
         progress::date_and_time,
         text::{Style, clean, facts, table},
@@ -46,12 +47,9 @@ pub fn backend_facts(backend: &Backend, style: Style) -> String {
     if !health.reason.is_empty() {
         why = format!("{why}: {} {}", health.reason, clean(&health.message));
     }
-    let capabilities = backend.capabilities.clone().unwrap_or_default();
-    let words: Vec<&str> = capability_words(&capabilities)
-        .into_iter()
-        .filter_map(|(can, word)| can.then_some(word))
-        .collect();
-    facts(&[
+    let can = backend.capabilities.clone().unwrap_or_default();
+    let kinds = capabilities::kinds(&can);
+    let mut lines = vec![
         ("backend", style.bold(&short(&backend.name))),
         ("dialect", dialect(backend)),
         ("health", why),
@@ -72,7 +70,7 @@ pub fn backend_facts(backend: &Backend, style: Style) -> String {
             }
             .to_owned(),
         ),
-        ("can", words.join(", ")),
+        ("can", capabilities::words(&can).join(", ")),
         (
             "requests",
             format!(
@@ -95,7 +93,13 @@ pub fn backend_facts(backend: &Backend, style: Style) -> String {
             "watched",
             format!("{} connections", budget.watched_connections),
         ),
-    ])
+    ];
+    lines.extend(
+        kinds
+            .iter()
+            .map(|(label, text)| (label.as_str(), text.clone())),
+    );
+    facts(&lines)
 }
 
 /// What one part of the budget uses of what is kept for it.
@@ -114,23 +118,6 @@ fn share(share: Option<&pb::BudgetShare>) -> String {
     )
 }
 
-fn capability_words(can: &pb::Capabilities) -> [(bool, &'static str); 12] {
-    [
-        (can.route_based, "route-based"),
-        (can.inline_policy_rules, "inline policy rules"),
-        (can.endpoint_groups, "endpoint groups"),
-        (can.certificates, "certificates"),
-        (can.inline_dpd, "inline dpd"),
-        (can.mtu, "mtu"),
-        (can.tcp_mss_clamping, "tcp mss clamping"),
-        (can.on_demand_initiation, "on-demand initiation"),
-        (can.admin_disable, "admin disable"),
-        (can.atomic_etag, "atomic etag"),
-        (can.nodes, "nodes"),
-        (can.write_tracking, "write tracking"),
-    ]
-}
-
 fn dialect(backend: &Backend) -> String {
     if backend.variant.is_empty() {
         backend.dialect.clone()
@@ -147,8 +134,12 @@ fn health_word(backend: &Backend) -> &'static str {
     }
 }
 
-/// Connections as a table.
-pub fn connection_table(connections: &[Connection], style: Style) -> String {
+/// Connections as a table; with the state of each, if there is somebody who says it of a name.
+pub fn connection_table(
+    connections: &[Connection],
+    state: Option<&dyn Fn(&str) -> String>,
+    style: Style,
+) -> String {
     if connections.is_empty() {
         return "no connections".to_owned();
     }
@@ -156,20 +147,20 @@ pub fn connection_table(connections: &[Connection], style: Style) -> String {
         .iter()
         .map(|connection| {
             let peer = connection.peer.as_ref();
-            vec![
-                short(&connection.name),
+            let mut row = vec![
+                clean(&short(&connection.name)),
                 clean(&connection.display_name),
                 peer.map(|peer| clean(&peer.address)).unwrap_or_default(),
                 kind(connection).to_owned(),
                 enabled(connection).to_owned(),
-            ]
+            ];
+            row.extend(state.map(|state| state(&connection.name)));
+            row
         })
         .collect();
-    table(
-        &["CONNECTION", "DISPLAY NAME", "PEER", "KIND", "ADMIN"],
-        &rows,
-        style,
-    )
+    let mut heading = vec!["CONNECTION", "DISPLAY NAME", "PEER", "KIND", "ADMIN"];
+    heading.extend(state.map(|_| "STATE"));
+    table(&heading, &rows, style)
 }
 
 /// One connection, fact by fact.
@@ -309,11 +300,17 @@ mod tests {
     #[test]
     fn connections_are_a_table() {
         assert_eq!(
-            connection_table(&[connection()], Style::Plain),
+            connection_table(&[connection()], None, Style::Plain),
             "CONNECTION  DISPLAY NAME  PEER       KIND          ADMIN\n\
              a/1         to Munich     192.0.2.1  policy-based  disabled"
         );
-        assert_eq!(connection_table(&[], Style::Plain), "no connections");
+        let state = |name: &str| format!("state of {name}");
+        let text = connection_table(&[connection()], Some(&state), Style::Plain);
+        assert!(
+            text.ends_with("disabled  state of backends/a/connections/1"),
+            "{text}"
+        );
+        assert_eq!(connection_table(&[], None, Style::Plain), "no connections");
     }
 
     #[test]
@@ -350,6 +347,13 @@ mod tests {
             capabilities: Some(pb::Capabilities {
                 mtu: true,
                 inline_dpd: true,
+                resources: vec![pb::ResourceCapabilities {
+                    collection: "ikePolicies".to_owned(),
+                    fields: vec!["display_name".to_owned(), "dh_groups".to_owned()],
+                    required_fields: vec!["dh_groups".to_owned()],
+                    dh_groups: vec![pb::DhGroup::Modp2048.into(), pb::DhGroup::Ecp256.into()],
+                    ..Default::default()
+                }],
                 ..Default::default()
             }),
             budget: Some(pb::Budget {
@@ -387,5 +391,11 @@ mod tests {
             "{text}"
         );
         assert!(!text.contains("stable polls"), "{text}");
+        assert!(
+            text.ends_with(
+                "\nIKE policies      display_name, dh_groups*\n                  dh groups: MODP_2048, ECP_256"
+            ),
+            "{text}"
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! What went wrong, for people: what was asked, why not, what the cloud said, and what to do now.
 
-use crate::cli::{exit::Exit, explain, names, text::clean};
+use crate::cli::{exit::Exit, explain, kinds::Kind, names, text::clean};
 use std::{error::Error as _, time::Duration};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetail, StatusExt};
@@ -69,11 +69,11 @@ pub fn retry_after(status: &Status) -> Option<Duration> {
 
 /// Without details it was not the gateway that spoke, or it never got to.
 fn described_by_code(doing: &str, status: &Status, endpoint: &str) -> String {
-    let first = format!(
-        "could not {doing}: {}\n  {}",
-        code_name(status.code()),
-        clean(&with_causes(status))
-    );
+    let mut first = format!("could not {doing}: {}", code_name(status.code()));
+    let words = clean(&with_causes(status));
+    if !words.is_empty() {
+        first.push_str(&format!("\n  {words}"));
+    }
     if is_transient(status) {
         let start = if cfg!(feature = "demo") {
             "`isthmus demo` or `isthmus serve`"
@@ -105,15 +105,26 @@ fn with_causes(status: &Status) -> String {
     text
 }
 
+/// Whoever wrote a resource to a file, or a flag, wrote no request around it.
+fn own_path(field: &str) -> &str {
+    let own = Kind::ALL.into_iter().find_map(|kind| {
+        let rest = field.strip_prefix(&kind.field())?;
+        rest.strip_prefix('.')
+    });
+    own.unwrap_or(field)
+}
+
 fn detail_lines(detail: &ErrorDetail) -> Vec<String> {
     match detail {
         ErrorDetail::BadRequest(bad) => bad
             .field_violations
             .iter()
             .map(|v| {
-                // Whoever wrote a connection to a file, or a flag, wrote no request around it.
-                let field = v.field.strip_prefix("connection.").unwrap_or(&v.field);
-                format!("  field {}: {}", clean(field), clean(&v.description))
+                format!(
+                    "  field {}: {}",
+                    clean(own_path(&v.field)),
+                    clean(&v.description)
+                )
             })
             .collect(),
         ErrorDetail::RetryInfo(retry) => retry
@@ -218,6 +229,8 @@ mod tests {
                 "must be `backends/{backend}/connections/{connection}`",
             ),
             FieldViolation::new("connection.peer.psk", "is required"),
+            FieldViolation::new("ike_policy.dh_groups[1]", "is given twice"),
+            FieldViolation::new("ike_policy", "is required"),
             FieldViolation::new("goal", "must be GONE"),
         ];
         let status = Status::with_error_details_vec(
@@ -233,8 +246,14 @@ mod tests {
             text.contains("\n  field name: must be `backends/"),
             "{text}"
         );
-        assert!(text.contains("\n  field goal: must be GONE"), "{text}");
-        assert!(text.contains("\n  field peer.psk: is required"), "{text}");
+        for said in [
+            "peer.psk: is required",
+            "dh_groups[1]: is given twice",
+            "ike_policy: is required",
+            "goal: must be GONE",
+        ] {
+            assert!(text.contains(&format!("\n  field {said}")), "{text}");
+        }
         assert_eq!(exit(&status), Exit::Usage);
     }
 

@@ -2,9 +2,11 @@
 
 use crate::{
     cli::{
-        args::{ClientArgs, Output},
         json,
+        question::{ClientArgs, Output},
         text::Style,
+        tree::Tree,
+        yaml,
     },
     grpc::pb::{
         backend_service_client::BackendServiceClient,
@@ -77,14 +79,19 @@ impl Gateway {
         ConnectionServiceClient::new(self.channel.clone())
     }
 
-    /// Asks how far connections have come.
-    pub fn realizations(&self) -> RealizationServiceClient<Channel> {
-        RealizationServiceClient::new(self.channel.clone())
-    }
-
     /// Asks about backends.
     pub fn backends(&self) -> BackendServiceClient<Channel> {
         BackendServiceClient::new(self.channel.clone())
+    }
+
+    /// The way to it.
+    pub fn channel(&self) -> Channel {
+        self.channel.clone()
+    }
+
+    /// Asks how far connections have come.
+    pub fn realizations(&self) -> RealizationServiceClient<Channel> {
+        RealizationServiceClient::new(self.channel.clone())
     }
 }
 
@@ -122,7 +129,12 @@ impl Printer {
         Printer { out, output, style }
     }
 
-    /// One message of the protos, by its name within `isthmus.v1`: as JSON, or as `text` has it.
+    /// Whether a person reads it.
+    pub fn is_for_people(&self) -> bool {
+        self.output == Output::Table
+    }
+
+    /// One message of the protos, by its name within `isthmus.v1`: as JSON or YAML, or as `text` has it.
     ///
     /// # Errors
     /// If nobody reads any more.
@@ -132,14 +144,11 @@ impl Printer {
         message: &M,
         text: impl FnOnce(&M, Style) -> String,
     ) -> io::Result<()> {
-        let line = match self.output {
-            Output::Json => json::line(kind, message),
-            Output::Text => text(message, self.style),
-        };
-        self.line(&line)
+        let text = |messages: &[M], style| text(&messages[0], style);
+        self.messages(kind, std::slice::from_ref(message), text)
     }
 
-    /// Several messages of one kind: each a line of JSON, or all together as `text` has them.
+    /// Several messages of one kind: each a line of JSON or a document of YAML, or all together as `text` has them.
     ///
     /// # Errors
     /// If nobody reads any more.
@@ -153,7 +162,10 @@ impl Printer {
             Output::Json => messages
                 .iter()
                 .try_for_each(|message| self.line(&json::line(kind, message))),
-            Output::Text => {
+            Output::Yaml => messages
+                .iter()
+                .try_for_each(|message| self.line(&document(kind, message))),
+            Output::Table => {
                 let text = text(messages, self.style);
                 self.line(&text)
             }
@@ -167,6 +179,13 @@ impl Printer {
         // Whoever reads a pipe wants to see each event when it happens.
         self.out.flush()
     }
+}
+
+/// As a tree, because a message has an order that a map of JSON has not.
+fn document(kind: &str, message: &impl Message) -> String {
+    let tree: Tree = serde_json::from_str(&json::line(kind, message))
+        .expect("the JSON was written a moment ago");
+    yaml::document(&tree)
 }
 
 #[cfg(test)]
@@ -212,12 +231,13 @@ mod tests {
             }),
             ..pb::Connection::default()
         };
-        for output in [Output::Text, Output::Json] {
+        for output in [Output::Table, Output::Json, Output::Yaml] {
             let paper = Paper::default();
             let mut printer = Printer::new(Box::new(paper.clone()), output, Style::Plain);
             printer
                 .message("Connection", &connection, |it, style| {
-                    connection_table(std::slice::from_ref(it), style) + &connection_facts(it, style)
+                    connection_table(std::slice::from_ref(it), None, style)
+                        + &connection_facts(it, style)
                 })
                 .unwrap();
             let printed = String::from_utf8(paper.0.lock().unwrap().clone()).unwrap();

@@ -2,7 +2,7 @@
 
 use crate::{grpc::pb, text::clean_json};
 use prost::Message;
-use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
+use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, MethodDescriptor};
 use std::sync::LazyLock;
 
 static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
@@ -15,49 +15,42 @@ static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
 /// # Panics
 /// If there is no message of that name, or `message` is another one.
 pub fn line(kind: &str, message: &impl Message) -> String {
-    let message = DynamicMessage::decode(descriptor(kind), message.encode_to_vec().as_slice())
-        .expect("the bytes were written from the same descriptor");
-    let json = serde_json::to_string(&message).expect("every message has a JSON form");
+    let json =
+        serde_json::to_string(&dynamic(kind, message)).expect("every message has a JSON form");
     clean_json(&json).into_owned()
 }
 
-/// One message from JSON. `kind` is its name within `isthmus.v1`.
-///
-/// # Errors
-/// What is wrong with the JSON, with its line; unknown fields are.
+/// One message by its descriptor. `kind` is its name within `isthmus.v1`.
 ///
 /// # Panics
-/// If there is no message of that name, or `M` is another one.
-pub fn parse<M: Message + Default>(kind: &str, text: &str) -> Result<M, String> {
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let message = DynamicMessage::deserialize(descriptor(kind), &mut deserializer)
-        .and_then(|message| deserializer.end().map(|()| message))
-        .map_err(|error| error.to_string())?;
-    Ok(message
-        .transcode_to()
-        .expect("the message was read by the same descriptor"))
+/// If there is no message of that name, or `message` is another one.
+pub fn dynamic(kind: &str, message: &impl Message) -> DynamicMessage {
+    DynamicMessage::decode(descriptor(kind), message.encode_to_vec().as_slice())
+        .expect("the bytes were written from the same descriptor")
 }
 
-fn descriptor(kind: &str) -> MessageDescriptor {
+/// What the protos say of a message. `kind` is its name within `isthmus.v1`.
+///
+/// # Panics
+/// If there is no message of that name.
+pub fn descriptor(kind: &str) -> MessageDescriptor {
     POOL.get_message_by_name(&format!("isthmus.v1.{kind}"))
         .expect("callers name messages of the protos")
+}
+
+/// What the protos say of a call.
+///
+/// # Panics
+/// If there is no call of that name.
+pub fn method(service: &str, call: &str) -> MethodDescriptor {
+    POOL.get_service_by_name(&format!("isthmus.v1.{service}"))
+        .and_then(|service| service.methods().find(|method| method.name() == call))
+        .expect("callers name calls of the protos")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_message_is_read_in_either_spelling_and_unknown_fields_are_refused() {
-        let text = r#"{"displayName": "a", "local_endpoint": "b", "mtu": 1400}"#;
-        let connection: pb::Connection = parse("Connection", text).unwrap();
-        assert_eq!(connection.display_name, "a");
-        assert_eq!(connection.local_endpoint, "b");
-        assert_eq!(connection.mtu, Some(1400));
-        let why = parse::<pb::Connection>("Connection", "{\n\"colour\": 1}").unwrap_err();
-        assert!(why.contains("colour") && why.contains("line 2"), "{why}");
-        assert!(parse::<pb::Connection>("Connection", "{} {}").is_err());
-    }
 
     #[test]
     fn a_message_is_written_in_the_json_form_of_protobuf() {

@@ -2,14 +2,20 @@
 //!
 //! In reading order:
 //! - [`args`]: the command line; [`exit`]: how it ends;
-//! - [`gateway`]: whom it asks and where it prints;
-//! - [`show`]: `backends`, `get`, `list`; [`mod@write`]: `create`, `update`, `delete`; [`watch`]: `watch`, `wait`;
+//! - [`question`]: what a gateway is asked; [`kinds`], [`names`] and [`targets`]: which resource the words mean;
+//! - [`gateway`]: whom it asks and where it prints; [`call`]: one way to ask for every kind;
+//! - [`show`]: `backends`, `get`, `list`, with STATE from [`states`]; [`mod@write`]: `create`, `update`, `delete`;
+//!   [`statistics`]; [`watch`]: `watch`, `wait`;
+//! - [`input`]: the files that are written, which [`tree`] and [`yaml`] read and [`misfits`] checks;
 //! - [`check`]: `check-config`; [`explain`]: `explain`, with the texts in [`reasons`]; `demo`: all of it without a cloud,
 //!   if the feature `demo` is on;
-//! - [`describe`], [`progress`], [`failure`], [`text`], [`json`], [`names`]: pure functions from messages to lines.
+//! - [`columns`], [`capabilities`], [`describe`], [`progress`], [`failure`], [`text`], [`json`]: pure functions from messages to lines.
 
 pub mod args;
+pub mod call;
+pub mod capabilities;
 pub mod check;
+pub mod columns;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod describe;
@@ -17,24 +23,35 @@ pub mod exit;
 pub mod explain;
 pub mod failure;
 pub mod gateway;
+pub mod input;
 pub mod json;
+pub mod kinds;
+pub mod misfits;
 pub mod names;
 pub mod progress;
+pub mod question;
 pub mod reasons;
 pub mod show;
 pub mod signal;
+pub mod states;
+pub mod statistics;
+pub mod targets;
 #[cfg(test)]
 mod tests;
 pub mod text;
+pub mod tree;
 pub mod watch;
 pub mod write;
+pub mod yaml;
 
-pub use args::{Cli, Command};
+pub use args::{Cli, Command, completions};
 pub use exit::Exit;
 
 use crate::cli::{
-    args::Question,
     gateway::{Gateway, Printer},
+    kinds::Kind,
+    question::Question,
+    write::Writing,
 };
 use std::io;
 
@@ -71,33 +88,49 @@ pub fn no_demo() -> Exit {
 
 async fn print(question: &Question, gateway: &Gateway, printer: &mut Printer) -> io::Result<Exit> {
     match question {
-        Question::Backends { name, .. } => show::backends(gateway, name.as_deref(), printer).await,
-        Question::Get { name, .. } => show::connection(gateway, name, printer).await,
-        Question::List {
-            parent,
-            filter,
-            order_by,
-            ..
-        } => show::connections(gateway, parent.as_deref(), filter, order_by, printer).await,
+        Question::Backends { name: None, client } => {
+            show::list(gateway, &question::ListArgs::of_backends(client), printer).await
+        }
+        Question::Backends { name, .. } => {
+            let target = (Kind::Backend, names::backend(name.as_deref()));
+            show::get(gateway, Ok(target), printer).await
+        }
+        Question::Get { first, second, .. } => {
+            show::get(gateway, targets::one(&first.0, second.as_deref()), printer).await
+        }
+        Question::List(args) => show::list(gateway, args, printer).await,
         Question::Create {
-            backend,
+            first,
+            rest,
             file,
             validate_only,
             ..
-        } => write::create(gateway, backend, file, *validate_only, printer).await,
+        } => {
+            let writing = Writing::of(first.as_ref(), rest, file.as_deref(), *validate_only);
+            write::create(gateway, &writing, printer).await
+        }
         Question::Update {
-            name,
+            first,
+            rest,
             file,
             fields,
             validate_only,
             ..
-        } => write::update(gateway, name, file, fields, *validate_only, printer).await,
+        } => {
+            let writing = Writing::of(first.as_ref(), rest, file.as_deref(), *validate_only);
+            write::update(gateway, &writing, fields, printer).await
+        }
         Question::Delete {
-            name,
+            first,
+            second,
             etag,
             allow_missing,
             ..
-        } => write::delete(gateway, name, etag.as_deref(), *allow_missing, printer).await,
+        } => {
+            let target = targets::one(&first.0, second.as_deref());
+            write::delete(gateway, target, etag.as_deref(), *allow_missing, printer).await
+        }
+        Question::Statistics { name, .. } => statistics::show(gateway, name, printer).await,
         Question::Watch {
             name,
             resume_token,

@@ -66,7 +66,8 @@ const ERRORS: [(ErrorReason, Explanation); ErrorReason::ALL.len()] = [
     told(
         ErrorReason::KindAbsent,
         "The backend has no such kind of resource, or no such call: not every cloud has all of them.",
-        "`isthmus get backends/NAME` lists what it has under `capabilities.resources`.",
+        "See with `isthmus backends NAME` which kinds it has, and what each of them takes; `capabilities.resources` of the \
+         backend tells programs.",
         NOTHING,
     ),
     told(

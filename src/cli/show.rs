@@ -2,102 +2,106 @@
 
 use crate::{
     cli::{
+        call::call,
+        columns::{resource_facts, resource_table},
         describe::{backend_facts, backend_table, connection_facts, connection_table},
         exit::Exit,
         failure,
-        gateway::{Gateway, Printer, answer},
+        gateway::{Gateway, Printer},
+        kinds::Kind,
         names,
+        question::ListArgs,
+        states::States,
+        targets,
+        text::Style,
     },
-    grpc::pb::{
-        Backend, Connection, GetBackendRequest, GetConnectionRequest, ListBackendsRequest,
-        ListConnectionsRequest, backend_service_client::BackendServiceClient,
-    },
-    text::clean_lines,
+    grpc::pb::{Backend, Connection, View},
+    text::{clean, clean_lines},
 };
-use std::io;
-use tonic::{Status, transport::Channel};
+use prost::Message;
+use prost_reflect::{DynamicMessage, Value};
+use std::{io, time::SystemTime};
+use tonic::Status;
 
-/// Shows all backends, or the one named.
+/// Shows one resource.
 ///
 /// # Errors
 /// If nobody reads the answer.
-pub async fn backends(
+pub async fn get(
     gateway: &Gateway,
-    name: Option<&str>,
+    target: Result<(Kind, String), String>,
     printer: &mut Printer,
 ) -> io::Result<Exit> {
-    let mut client = gateway.backends();
-    let Some(name) = name else {
-        return match answer(client.list_backends(ListBackendsRequest::default())).await {
-            Ok(list) => {
-                printer.messages("Backend", &list.backends, backend_table)?;
-                Ok(Exit::Done)
-            }
-            Err(status) => Ok(failed("list the backends", &status, gateway)),
-        };
+    let (kind, name) = match target {
+        Ok((Kind::Attachment, _)) => return Ok(misused("attachments can only be listed")),
+        Ok(target) => target,
+        Err(why) => return Ok(misused(&why)),
     };
-    let name = names::backend(Some(name));
-    match one_backend(&mut client, &name).await {
-        Ok(backend) => {
-            printer.message("Backend", &backend, backend_facts)?;
-            Ok(Exit::Done)
-        }
-        Err(status) => Ok(failed(&format!("show {name}"), &status, gateway)),
-    }
-}
-
-/// Shows one connection.
-///
-/// # Errors
-/// If nobody reads the answer.
-pub async fn connection(gateway: &Gateway, name: &str, printer: &mut Printer) -> io::Result<Exit> {
-    let name = names::connection(name);
-    let request = GetConnectionRequest { name: name.clone() };
-    match answer(gateway.connections().get_connection(request)).await {
-        Ok(response) => {
-            let connection = response.connection.unwrap_or_default();
-            printer.message("Connection", &connection, connection_facts)?;
+    let message = kind.message();
+    let fields = [("name".to_owned(), Value::String(name.clone()))];
+    match call(gateway, kind.service(), &format!("Get{message}"), fields).await {
+        Ok(answer) => {
+            let resource = resource_of(&answer, kind);
+            printer.message(&message, &resource, |it, style| one(kind, it, style))?;
             Ok(Exit::Done)
         }
         Err(status) => Ok(failed(&format!("read {name}"), &status, gateway)),
     }
 }
 
-/// Shows the connections of one backend, or of all, as `filter` and `order_by` of the request say. A backend that could not be asked is told on standard
+/// Shows the resources of one kind, of one backend or of all. A backend that could not be asked is told on standard
 /// error, and the end is then [`Exit::CouldNotAsk`] though the rest is shown.
 ///
 /// # Errors
 /// If nobody reads the answer.
-pub async fn connections(
-    gateway: &Gateway,
-    parent: Option<&str>,
-    filter: &str,
-    order_by: &str,
-    printer: &mut Printer,
-) -> io::Result<Exit> {
-    let parent = names::backend(parent);
-    match every_page(gateway, &parent, filter, order_by).await {
-        Ok((connections, unreachable)) => {
-            // An empty list that is not the whole list says nothing.
-            if !connections.is_empty() || unreachable.is_empty() {
-                printer.messages("Connection", &connections, connection_table)?;
-            }
-            for backend in &unreachable {
-                eprintln!(
-                    "isthmus: {backend} cannot be asked now; not all of its connections are in this list"
-                );
-            }
-            if unreachable.is_empty() {
-                Ok(Exit::Done)
-            } else {
-                Ok(Exit::CouldNotAsk)
-            }
+pub async fn list(gateway: &Gateway, args: &ListArgs, printer: &mut Printer) -> io::Result<Exit> {
+    let first = args.first.as_ref().map(|word| word.0.as_str());
+    let (kind, parent) = match targets::list(first, args.second.as_deref()) {
+        Ok(target) => target,
+        Err(why) => return Ok(misused(&why)),
+    };
+    let with_states = kind == Kind::Connection && printer.is_for_people() && !args.no_state;
+    let states = async {
+        match with_states {
+            true => Some(States::known(gateway, &parent).await),
+            false => None,
         }
-        Err(status) => Ok(failed(
-            &format!("list the connections of {parent}"),
-            &status,
-            gateway,
-        )),
+    };
+    let pages = every_page(gateway, kind, &parent, args, printer.is_for_people());
+    let (pages, states) = tokio::join!(pages, states);
+    let (resources, unreachable) = match pages {
+        Ok(pages) => pages,
+        Err(status) => {
+            let doing = format!("list the {} of {parent}", kind.people());
+            let exit = failed(&doing, &status, gateway);
+            suggest_kind(first, kind);
+            return Ok(exit);
+        }
+    };
+    let states = states.and_then(|states| match states {
+        Ok(states) => Some(states),
+        Err(status) => {
+            failed("ask for the states of the connections", &status, gateway);
+            None
+        }
+    });
+    // An empty list that is not the whole list says nothing.
+    if !resources.is_empty() || unreachable.is_empty() {
+        printer.messages(&kind.message(), &resources, |all, style| {
+            several(kind, all, states.as_ref(), style)
+        })?;
+    }
+    for backend in &unreachable {
+        eprintln!(
+            "isthmus: {} cannot be asked now; not all of its {} are in this list",
+            clean(backend),
+            kind.people()
+        );
+    }
+    if unreachable.is_empty() {
+        Ok(Exit::Done)
+    } else {
+        Ok(Exit::CouldNotAsk)
     }
 }
 
@@ -108,44 +112,120 @@ pub(crate) fn failed(doing: &str, status: &Status, gateway: &Gateway) -> Exit {
     failure::exit(status)
 }
 
-async fn one_backend(
-    client: &mut BackendServiceClient<Channel>,
-    name: &str,
-) -> Result<Backend, Status> {
-    let request = GetBackendRequest {
-        name: name.to_owned(),
+/// Tells on standard error what is wrong with the command line or with a file.
+pub(crate) fn misused(why: &str) -> Exit {
+    eprintln!("isthmus: {}", clean_lines(why, false));
+    Exit::Usage
+}
+
+/// The resource in an answer that has one; empty if it has none.
+pub(crate) fn resource_of(answer: &DynamicMessage, kind: Kind) -> DynamicMessage {
+    let resource = answer.get_field_by_name(&kind.field());
+    let resource = resource.as_deref().and_then(Value::as_message);
+    let descriptor = || crate::cli::json::descriptor(&kind.message());
+    resource
+        .cloned()
+        .unwrap_or_else(|| DynamicMessage::new(descriptor()))
+}
+
+/// One resource, fact by fact.
+pub(crate) fn one(kind: Kind, resource: &DynamicMessage, style: Style) -> String {
+    match kind {
+        Kind::Connection => connection_facts(&typed::<Connection>(resource), style),
+        Kind::Backend => backend_facts(&typed::<Backend>(resource), style),
+        _ => resource_facts(kind, resource, style),
+    }
+}
+
+fn several(
+    kind: Kind,
+    resources: &[DynamicMessage],
+    states: Option<&States>,
+    style: Style,
+) -> String {
+    match kind {
+        Kind::Connection => {
+            let connections: Vec<Connection> = resources.iter().map(typed).collect();
+            let now = SystemTime::now();
+            let state = states.map(|states| |name: &str| states.of(name, now));
+            let state = state.as_ref().map(|state| state as &dyn Fn(&str) -> String);
+            connection_table(&connections, state, style)
+        }
+        Kind::Backend => {
+            let backends: Vec<Backend> = resources.iter().map(typed).collect();
+            backend_table(&backends, style)
+        }
+        _ => resource_table(kind, resources, style),
+    }
+}
+
+fn typed<M: Message + Default>(resource: &DynamicMessage) -> M {
+    resource
+        .transcode_to()
+        .expect("the answer was read by the same descriptor")
+}
+
+/// Someone who meant a kind has asked for a backend of that name.
+fn suggest_kind(first: Option<&str>, kind: Kind) {
+    let Some(word) = first.filter(|word| kind == Kind::Connection && Kind::of(word).is_none())
+    else {
+        return;
     };
-    let response = answer(client.get_backend(request)).await?;
-    Ok(response.backend.unwrap_or_default())
+    if let Some(near) = names::near_kind(word) {
+        eprintln!("isthmus: if a kind was meant, and no backend: {near}");
+    }
 }
 
 async fn every_page(
     gateway: &Gateway,
+    kind: Kind,
     parent: &str,
-    filter: &str,
-    order_by: &str,
-) -> Result<(Vec<Connection>, Vec<String>), Status> {
-    let mut client = gateway.connections();
-    let mut connections = Vec::new();
+    args: &ListArgs,
+    for_people: bool,
+) -> Result<(Vec<DynamicMessage>, Vec<String>), Status> {
+    let mut resources = Vec::new();
     let mut unreachable: Vec<String> = Vec::new();
     let mut page_token = String::new();
+    // What nobody is shown need not be sent.
+    let view = if for_people { View::Basic } else { View::Full };
     loop {
-        let request = ListConnectionsRequest {
-            parent: parent.to_owned(),
-            page_size: 1_000,
-            page_token,
-            filter: filter.to_owned(),
-            order_by: order_by.to_owned(),
-            ..Default::default()
-        };
-        let page = answer(client.list_connections(request)).await?;
-        connections.extend(page.connections);
-        unreachable.extend(page.unreachable);
-        if page.next_page_token.is_empty() {
+        let mut fields = vec![
+            ("page_size".to_owned(), Value::I32(1_000)),
+            ("page_token".to_owned(), Value::String(page_token)),
+        ];
+        if kind != Kind::Backend {
+            let texts = [
+                ("parent", parent),
+                ("filter", &args.filter),
+                ("order_by", &args.order_by),
+            ];
+            let texts = texts.map(|(name, text)| (name.to_owned(), Value::String(text.to_owned())));
+            fields.extend(texts);
+            fields.push(("view".to_owned(), Value::EnumNumber(view.into())));
+        }
+        let page = call(gateway, kind.service(), &kind.list_call(), fields).await?;
+        let found = page.get_field_by_name(&kind.fields());
+        let found = found
+            .as_deref()
+            .and_then(Value::as_list)
+            .unwrap_or_default();
+        resources.extend(found.iter().filter_map(Value::as_message).cloned());
+        let left_out = page.get_field_by_name("unreachable");
+        let left_out = left_out
+            .as_deref()
+            .and_then(Value::as_list)
+            .unwrap_or_default();
+        unreachable.extend(left_out.iter().filter_map(Value::as_str).map(str::to_owned));
+        let next = page.get_field_by_name("next_page_token");
+        page_token = next
+            .as_deref()
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned();
+        if page_token.is_empty() {
             unreachable.sort();
             unreachable.dedup();
-            return Ok((connections, unreachable));
+            return Ok((resources, unreachable));
         }
-        page_token = page.next_page_token;
     }
 }

@@ -1,11 +1,15 @@
 //! The commands against a gateway that says what a test tells it to.
 
+mod fake;
+mod resources;
+
 use crate::{
     cli::{
         Exit,
-        args::{Cli, Command, Output},
+        args::{Cli, Command},
         gateway::{Gateway, Printer},
         print,
+        question::Output,
         text::Style,
     },
     grpc::pb::{
@@ -24,6 +28,7 @@ use tokio::net::TcpListener;
 use tokio_stream::{Stream, StreamExt, wrappers::TcpListenerStream};
 use tonic::{Request, Response, Status};
 
+type Many = Vec<Result<pb::WatchRealizationsResponse, Status>>;
 type Messages = Vec<Result<pb::WatchRealizationResponse, Status>>;
 
 /// What the gateway answers, in order, and what it was asked.
@@ -33,6 +38,11 @@ struct Script {
     waits: Arc<Mutex<VecDeque<Result<pb::WaitRealizationResponse, Status>>>>,
     watched: Arc<Mutex<Vec<pb::WatchRealizationRequest>>>,
     waited: Arc<Mutex<Vec<pb::WaitRealizationRequest>>>,
+    /// What a watch over many says before it goes on in silence; none fails.
+    many: Arc<Mutex<Option<Many>>>,
+    statistics: Arc<Mutex<Option<pb::TunnelStatistics>>>,
+    /// Everything that is asked by name.
+    fake: fake::Fake,
 }
 
 #[tonic::async_trait]
@@ -44,9 +54,16 @@ impl RealizationService for Script {
 
     async fn get_tunnel_statistics(
         &self,
-        _: tonic::Request<pb::GetTunnelStatisticsRequest>,
-    ) -> Result<tonic::Response<pb::GetTunnelStatisticsResponse>, tonic::Status> {
-        Err(tonic::Status::unimplemented("not in the script"))
+        request: Request<pb::GetTunnelStatisticsRequest>,
+    ) -> Result<Response<pb::GetTunnelStatisticsResponse>, Status> {
+        let statistics = self.statistics.lock().unwrap().clone();
+        let statistics = statistics.ok_or_else(|| Status::unimplemented("not in this script"))?;
+        Ok(Response::new(pb::GetTunnelStatisticsResponse {
+            statistics: Some(pb::TunnelStatistics {
+                name: request.into_inner().name,
+                ..statistics
+            }),
+        }))
     }
 
     async fn get_realization(
@@ -73,7 +90,13 @@ impl RealizationService for Script {
         &self,
         _: Request<pb::WatchRealizationsRequest>,
     ) -> Result<Response<Self::WatchRealizationsStream>, Status> {
-        Err(Status::unimplemented("not in this script"))
+        match self.many.lock().unwrap().take() {
+            Some(messages) => {
+                let messages = tokio_stream::iter(messages).chain(tokio_stream::pending());
+                Ok(Response::new(Box::pin(messages)))
+            }
+            None => Err(Status::unavailable("not in this script")),
+        }
     }
 
     async fn wait_realization(
@@ -108,6 +131,10 @@ async fn run(script: &Script, line: &str) -> (Exit, String) {
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let server = tonic::transport::Server::builder()
         .add_service(RealizationServiceServer::new(script.clone()))
+        .add_service(fake::Of::<{ fake::CONNECTIONS }>(script.fake.clone()))
+        .add_service(fake::Of::<{ fake::POLICIES }>(script.fake.clone()))
+        .add_service(fake::Of::<{ fake::TOPOLOGY }>(script.fake.clone()))
+        .add_service(fake::Of::<{ fake::BACKENDS }>(script.fake.clone()))
         .serve_with_incoming(TcpListenerStream::new(listener).map(|stream| stream));
     let server = tokio_util::task::AbortOnDropHandle::new(tokio::spawn(server));
     let ended = run_at(&endpoint, line).await;
@@ -246,8 +273,11 @@ async fn nobody_there_is_told_at_once() {
         "wait a/1",
         "get a/1",
         "list",
+        "list ike-policies",
         "backends",
         "backends a",
+        "delete dpd-policy a/1",
+        "statistics a/1",
     ] {
         assert_eq!(run_at(&endpoint, line).await.0, Exit::CouldNotAsk, "{line}");
     }

@@ -70,10 +70,11 @@ fn aligned(row: &[String], widths: &[usize]) -> String {
 
 /// What is known about one thing: a line each, those without a value left out.
 pub fn facts(facts: &[(&str, String)]) -> String {
-    let lines: Vec<String> = facts
-        .iter()
-        .filter(|(_, value)| !value.is_empty())
-        .map(|(label, value)| format!("{label:<16}  {value}"))
+    let told = || facts.iter().filter(|(_, value)| !value.is_empty());
+    let width = told().map(|(label, _)| label.chars().count()).max();
+    let width = width.unwrap_or_default().max(16);
+    let lines: Vec<String> = told()
+        .map(|(label, value)| format!("{label:<width$}  {value}"))
         .collect();
     lines.join("\n")
 }

@@ -2,11 +2,11 @@
 
 use crate::{
     cli::{
-        args::WantedArgs,
         exit::Exit,
         failure,
         gateway::{Gateway, Printer},
         names, progress,
+        question::WantedArgs,
         show::failed,
     },
     grpc::pb::{

@@ -1,200 +1,310 @@
-//! `create`, `update` and `delete`: what is written comes as JSON, as `get -o json` prints it.
+//! `create`, `update` and `delete`: what is written comes as JSON or YAML, as `get` prints it.
 
 use crate::{
     cli::{
-        describe::connection_facts,
+        call::call,
         exit::Exit,
-        gateway::{Gateway, Printer, answer},
-        json, names,
-        names::short,
-        show::failed,
+        gateway::{Gateway, Printer},
+        input::Input,
+        json,
+        kinds::{Kind, KindOr},
+        names::{self, short},
+        show::{failed, misused, one, resource_of},
+        targets,
         text::{Style, clean},
     },
-    grpc::pb::{
-        Connection, CreateConnectionRequest, DeleteConnectionRequest, DeleteConnectionResponse,
-        UpdateConnectionRequest, Warning,
-    },
+    grpc::pb::{ListBackendsResponse, Warning},
 };
-use std::{
-    io::{self, Read},
-    path::Path,
-};
+use prost_reflect::{DynamicMessage, Value};
+use std::{io, path::Path};
+use tonic::Status;
 
-/// The longest description of a connection that is read, in bytes: what the gateway takes.
-const MAX_INPUT: u64 = 4 * 1024 * 1024;
+/// What is to be written.
+#[derive(Debug)]
+pub struct Writing<'a> {
+    /// The words of the command line, in their order.
+    pub words: Vec<&'a str>,
+    /// The file, where it is named by an option.
+    pub file: Option<&'a Path>,
+    /// Have everything checked and write nothing.
+    pub validate_only: bool,
+}
 
-/// Makes a connection from the JSON in `file`, and says with which token its realization is watched.
+impl<'a> Writing<'a> {
+    /// As the command line has it.
+    pub fn of(
+        first: Option<&'a KindOr<false>>,
+        rest: &'a [String],
+        file: Option<&'a Path>,
+        validate_only: bool,
+    ) -> Writing<'a> {
+        let first = first.iter().map(|word| word.0.as_str());
+        Writing {
+            words: first.chain(rest.iter().map(String::as_str)).collect(),
+            file,
+            validate_only,
+        }
+    }
+}
+
+/// Makes a resource from a file; of a connection it says with which token its realization is watched.
 ///
 /// # Errors
 /// If nobody reads the answer.
 pub async fn create(
     gateway: &Gateway,
-    backend: &str,
-    file: &Path,
-    validate_only: bool,
+    writing: &Writing<'_>,
     printer: &mut Printer,
 ) -> io::Result<Exit> {
-    let connection = match read(file) {
-        Ok(connection) => connection,
-        Err(why) => return Ok(unreadable(&why)),
+    let target = targets::create(&writing.words, writing.file).and_then(|(kind, parent, file)| {
+        writable(kind)?;
+        Ok((kind, parent, Input::read(&file)?.resource(kind)?))
+    });
+    let (kind, parent, resource) = match target {
+        Ok(target) => target,
+        Err(why) => return Ok(misused(&why)),
     };
-    let parent = names::backend(Some(backend));
-    let request = CreateConnectionRequest {
-        parent: parent.clone(),
-        connection: Some(connection),
-        validate_only,
+    let doing = format!("create one of the {}", kind.people());
+    let parent = match parent {
+        Some(parent) => parent,
+        None => match only_backend(gateway).await {
+            Ok(Ok(parent)) => parent,
+            Ok(Err(why)) => return Ok(misused(&why)),
+            Err(status) => return Ok(failed(&doing, &status, gateway)),
+        },
     };
-    match answer(gateway.connections().create_connection(request)).await {
-        Ok(response) => {
-            printer.message("CreateConnectionResponse", &response, |response, style| {
-                let connection = response.connection.as_ref();
-                written(connection, &response.write_token, &response.warnings, style)
-            })?;
-            Ok(Exit::Done)
-        }
-        Err(status) => Ok(failed(
-            &format!("create a connection on {parent}"),
-            &status,
-            gateway,
-        )),
+    let fields = vec![
+        text("parent", &parent),
+        (kind.field(), Value::Message(resource)),
+        flag("validate_only", writing.validate_only),
+    ];
+    let doing = format!("{doing} on {parent}");
+    match send(gateway, (kind, "Create"), fields, &doing).await {
+        Ok(answer) => print(printer, (kind, "Create"), &answer, writing.validate_only),
+        Err(exit) => Ok(exit),
     }
 }
 
-/// Changes the fields of a connection that `fields` names, or all that the JSON in `file` sets.
+/// Changes the fields of a resource that `paths` names, or all that the file sets.
 ///
 /// # Errors
 /// If nobody reads the answer.
 pub async fn update(
     gateway: &Gateway,
-    name: &str,
-    file: &Path,
-    fields: &[String],
-    validate_only: bool,
+    writing: &Writing<'_>,
+    paths: &[String],
     printer: &mut Printer,
 ) -> io::Result<Exit> {
-    let name = names::connection(name);
-    let connection = match read(file).and_then(|connection| named(connection, &name)) {
-        Ok(connection) => connection,
-        Err(why) => return Ok(unreadable(&why)),
+    let (kind, name, resource) = match changed(writing) {
+        Ok(target) => target,
+        Err(why) => return Ok(misused(&why)),
     };
-    let request = UpdateConnectionRequest {
-        connection: Some(connection),
-        update_mask: (!fields.is_empty()).then(|| prost_types::FieldMask {
-            paths: fields.to_vec(),
-        }),
-        validate_only,
-    };
-    match answer(gateway.connections().update_connection(request)).await {
-        Ok(response) => {
-            printer.message("UpdateConnectionResponse", &response, |response, style| {
-                let connection = response.connection.as_ref();
-                written(connection, &response.write_token, &response.warnings, style)
-            })?;
-            Ok(Exit::Done)
-        }
-        Err(status) => Ok(failed(&format!("update {name}"), &status, gateway)),
+    let mut fields = vec![
+        (kind.field(), Value::Message(resource)),
+        flag("validate_only", writing.validate_only),
+    ];
+    if !paths.is_empty() {
+        fields.push(("update_mask".to_owned(), mask(kind, paths)));
+    }
+    match send(gateway, (kind, "Update"), fields, &format!("update {name}")).await {
+        Ok(answer) => print(printer, (kind, "Update"), &answer, writing.validate_only),
+        Err(exit) => Ok(exit),
     }
 }
 
-/// Removes a connection, and says with which token its end is watched.
+/// Removes a resource; of a connection it says with which token its end is watched.
 ///
 /// # Errors
 /// If nobody reads the answer.
 pub async fn delete(
     gateway: &Gateway,
-    name: &str,
+    target: Result<(Kind, String), String>,
     etag: Option<&str>,
     allow_missing: bool,
     printer: &mut Printer,
 ) -> io::Result<Exit> {
-    let name = names::connection(name);
-    let request = DeleteConnectionRequest {
-        name: name.clone(),
-        etag: etag.unwrap_or_default().to_owned(),
-        allow_missing,
+    let target = target.and_then(|(kind, name)| writable(kind).map(|()| (kind, name)));
+    let (kind, name) = match target {
+        Ok(target) => target,
+        Err(why) => return Ok(misused(&why)),
     };
-    match answer(gateway.connections().delete_connection(request)).await {
-        Ok(response) => {
-            printer.message("DeleteConnectionResponse", &response, |response, _| {
-                deleted(&name, response)
-            })?;
+    let fields = vec![
+        text("name", &name),
+        text("etag", etag.unwrap_or_default()),
+        flag("allow_missing", allow_missing),
+    ];
+    match send(gateway, (kind, "Delete"), fields, &format!("delete {name}")).await {
+        Ok(answer) => {
+            let message = format!("Delete{}Response", kind.message());
+            printer.message(&message, &answer, |it, _| deleted(kind, &name, it))?;
             Ok(Exit::Done)
         }
-        Err(status) => Ok(failed(&format!("delete {name}"), &status, gateway)),
+        Err(exit) => Ok(exit),
     }
 }
 
-/// The connection that a file, or `-` for standard input, describes.
-fn read(file: &Path) -> Result<Connection, String> {
-    let (name, text) = if file == Path::new("-") {
-        ("standard input".to_owned(), limited(io::stdin()))
-    } else {
-        let opened = std::fs::File::open(file).and_then(limited);
-        (file.display().to_string(), opened)
+fn print(
+    printer: &mut Printer,
+    (kind, verb): (Kind, &str),
+    answer: &DynamicMessage,
+    dry: bool,
+) -> io::Result<Exit> {
+    let message = format!("{verb}{}Response", kind.message());
+    printer.message(&message, answer, |it, style| written(kind, it, dry, style))?;
+    Ok(Exit::Done)
+}
+
+/// The kind, the name and the new values of what is to be changed.
+fn changed(writing: &Writing<'_>) -> Result<(Kind, String, DynamicMessage), String> {
+    let (kind, name, file) = targets::update(&writing.words, writing.file)?;
+    let input = Input::read(&file)?;
+    let inside = match (input.name(), kind) {
+        ("", _) => None,
+        (inside, Some(kind)) => Some((kind, names::of_kind(kind, inside)?)),
+        (inside, None) => Some(names::resolve(inside)?),
     };
-    let text = text.map_err(|error| format!("{name} cannot be read: {error}"))?;
-    json::parse("Connection", &text)
-        .map_err(|why| format!("{name} does not describe a connection: {why}"))
-}
-
-/// The connection with this name; an error if it has another, since one of the two must be a mistake.
-fn named(mut connection: Connection, name: &str) -> Result<Connection, String> {
-    if !connection.name.is_empty() && names::connection(&connection.name) != name {
-        return Err(format!(
-            "what was read is {}, and not {}; nothing was changed",
-            short(&connection.name),
-            short(name)
-        ));
-    }
-    name.clone_into(&mut connection.name);
-    Ok(connection)
-}
-
-fn limited(source: impl Read) -> io::Result<String> {
-    let mut text = String::new();
-    source.take(MAX_INPUT).read_to_string(&mut text)?;
-    Ok(text)
-}
-
-fn unreadable(why: &str) -> Exit {
-    eprintln!("isthmus: {}", clean(why));
-    Exit::Usage
-}
-
-fn written(
-    connection: Option<&Connection>,
-    write_token: &str,
-    warnings: &[Warning],
-    style: Style,
-) -> String {
-    let mut lines = Vec::new();
-    match connection {
-        Some(connection) if !write_token.is_empty() => {
-            lines.push(connection_facts(connection, style));
-            lines.push(follow(&connection.name, write_token));
+    let (kind, name) = match (kind, name, inside) {
+        (Some(kind), Some(name), None) => (kind, name),
+        (Some(kind), Some(name), Some((_, inside))) if name == inside => (kind, name),
+        (_, Some(name), Some((_, inside))) => {
+            return Err(format!(
+                "{name} is to be changed, but the file describes {inside}; take `name` out of it if that is meant"
+            ));
         }
-        _ => lines.push("the gateway would accept it; nothing was sent to the cloud".to_owned()),
+        (_, None, Some(inside)) => inside,
+        (_, _, None) => {
+            return Err(
+                "neither the command line nor the file names what is to be changed".to_owned(),
+            );
+        }
+    };
+    writable(kind)?;
+    let mut resource = input.resource(kind)?;
+    resource.set_field_by_name("name", Value::String(name.clone()));
+    Ok((kind, name, resource))
+}
+
+fn writable(kind: Kind) -> Result<(), String> {
+    match kind.is_written() {
+        true => Ok(()),
+        false => Err(format!(
+            "{} are not made, changed or removed here",
+            kind.people()
+        )),
     }
-    lines.extend(warnings.iter().map(warning));
+}
+
+/// The backend that is meant where none is named.
+async fn only_backend(gateway: &Gateway) -> Result<Result<String, String>, Status> {
+    let answer = call(gateway, "BackendService", "ListBackends", []).await?;
+    let list: ListBackendsResponse = answer.transcode_to().unwrap_or_default();
+    let names: Vec<String> = list.backends.iter().map(|it| short(&it.name)).collect();
+    Ok(match &list.backends[..] {
+        [only] => Ok(only.name.clone()),
+        [] => Err("the gateway has no backend".to_owned()),
+        _ => Err(format!("on which backend? There are {}", names.join(", "))),
+    })
+}
+
+/// Sends a write; a refusal is told, and ends the command.
+async fn send(
+    gateway: &Gateway,
+    (kind, verb): (Kind, &str),
+    fields: Vec<(String, Value)>,
+    doing: &str,
+) -> Result<DynamicMessage, Exit> {
+    let sent = call(
+        gateway,
+        kind.service(),
+        &format!("{verb}{}", kind.message()),
+        fields,
+    )
+    .await;
+    sent.map_err(|status| failed(doing, &status, gateway))
+}
+
+fn mask(kind: Kind, paths: &[String]) -> Value {
+    let request = json::descriptor(&format!("Update{}Request", kind.message()));
+    let field = request.get_field_by_name("update_mask");
+    let descriptor = field.and_then(|field| field.kind().as_message().cloned());
+    let mut mask = DynamicMessage::new(descriptor.expect("every update has a mask"));
+    let paths = paths.iter().cloned().map(Value::String).collect();
+    mask.set_field_by_name("paths", Value::List(paths));
+    Value::Message(mask)
+}
+
+fn text(name: &str, text: &str) -> (String, Value) {
+    (name.to_owned(), Value::String(text.to_owned()))
+}
+
+fn flag(name: &str, set: bool) -> (String, Value) {
+    (name.to_owned(), Value::Bool(set))
+}
+
+/// What was made or changed, and how to learn what becomes of it.
+fn written(kind: Kind, answer: &DynamicMessage, dry: bool, style: Style) -> String {
+    let resource = resource_of(answer, kind);
+    let mut lines = Vec::new();
+    if dry {
+        lines.push("the gateway would accept it; nothing was sent to the cloud".to_owned());
+    } else {
+        let name = resource.get_field_by_name("name");
+        let name = name.as_deref().and_then(Value::as_str).unwrap_or_default();
+        lines.push(one(kind, &resource, style));
+        lines.extend(follow(name, answer));
+    }
+    lines.extend(warnings(answer));
     lines.join("\n")
 }
 
-fn deleted(name: &str, response: &DeleteConnectionResponse) -> String {
-    let mut lines = vec![if response.write_token.is_empty() {
-        format!("{} was not there", short(name))
-    } else {
-        follow(name, &response.write_token)
-    }];
-    lines.extend(response.warnings.iter().map(warning));
+fn deleted(kind: Kind, name: &str, answer: &DynamicMessage) -> String {
+    let mut lines = follow(name, answer);
+    if lines.is_empty() {
+        lines.push(match kind {
+            Kind::Connection => format!("{} was not there", clean(&short(name))),
+            // Whether it was there its answer does not say.
+            _ => format!("{} is gone", clean(&short(name))),
+        });
+    }
+    lines.extend(warnings(answer));
     lines.join("\n")
 }
 
 /// The cloud has accepted the write; what it makes of it is for a watch to tell.
-fn follow(name: &str, write_token: &str) -> String {
-    format!(
-        "accepted; how it ends: isthmus watch {} --write-token {write_token}",
-        short(name)
-    )
+fn follow(name: &str, answer: &DynamicMessage) -> Vec<String> {
+    let token = answer.get_field_by_name("write_token");
+    let ids = answer.get_field_by_name("upstream_request_ids");
+    if let Some(token) = token.as_deref().and_then(Value::as_str)
+        && !token.is_empty()
+    {
+        let name = clean(&short(name));
+        return vec![format!(
+            "accepted; how it ends: isthmus watch {name} --write-token {}",
+            clean(token)
+        )];
+    }
+    let ids = ids.as_deref().and_then(Value::as_list).unwrap_or_default();
+    let ids = ids.iter().filter_map(Value::as_str);
+    let options: String = ids
+        .map(|id| format!(" --upstream-request-id {}", clean(id)))
+        .collect();
+    match options.is_empty() {
+        true => Vec::new(),
+        false => vec![format!(
+            "accepted; what a connection that uses it makes of it: isthmus watch CONNECTION{options}"
+        )],
+    }
+}
+
+fn warnings(answer: &DynamicMessage) -> Vec<String> {
+    let warnings = answer.get_field_by_name("warnings");
+    let warnings = warnings
+        .as_deref()
+        .and_then(Value::as_list)
+        .unwrap_or_default();
+    let messages = warnings.iter().filter_map(Value::as_message);
+    let warnings = messages.filter_map(|it| it.transcode_to::<Warning>().ok());
+    warnings.map(|it| warning(&it)).collect()
 }
 
 fn warning(warning: &Warning) -> String {
@@ -209,57 +319,63 @@ fn warning(warning: &Warning) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::grpc::pb;
 
     #[test]
     fn what_was_written_comes_with_the_command_that_follows_it() {
-        let connection = Connection {
+        let connection = pb::Connection {
             name: "backends/a/connections/1".to_owned(),
-            ..Connection::default()
+            ..Default::default()
         };
-        let warnings = [Warning {
-            field: "mtu".to_owned(),
-            message: "about".to_owned(),
-        }];
-        let text = written(Some(&connection), "AbC", &warnings, Style::Plain);
+        let answer = pb::CreateConnectionResponse {
+            connection: Some(connection),
+            write_token: "AbC".to_owned(),
+            warnings: vec![Warning {
+                field: "mtu".to_owned(),
+                message: "about".to_owned(),
+            }],
+        };
+        let answer = json::dynamic("CreateConnectionResponse", &answer);
+        let text = written(Kind::Connection, &answer, false, Style::Plain);
         assert!(
             text.ends_with("isthmus watch a/1 --write-token AbC\nnote: mtu: about"),
             "{text}"
         );
-        let text = written(Some(&connection), "", &[], Style::Plain);
-        assert!(text.contains("nothing was sent"), "{text}");
-    }
-
-    #[test]
-    fn a_delete_of_what_is_not_there_says_so() {
-        let text = deleted(
-            "backends/a/connections/1",
-            &DeleteConnectionResponse::default(),
-        );
-        assert_eq!(text, "a/1 was not there");
-    }
-
-    #[test]
-    fn what_describes_another_connection_changes_none() {
-        let with = |name: &str| Connection {
-            name: name.to_owned(),
-            ..Connection::default()
+        let answer = pb::UpdateIkePolicyResponse {
+            ike_policy: Some(pb::IkePolicy::default()),
+            upstream_request_ids: vec!["r1".to_owned(), "r2".to_owned()],
+            ..Default::default()
         };
-        let wanted = names::connection("a/1");
-        for own in ["", "a/1", "backends/a/connections/1"] {
-            assert_eq!(named(with(own), &wanted).unwrap().name, wanted, "{own}");
-        }
-        let why = named(with("backends/a/connections/2"), &wanted).unwrap_err();
-        assert!(why.contains("a/2") && why.contains("not a/1"), "{why}");
+        let answer = json::dynamic("UpdateIkePolicyResponse", &answer);
+        let text = written(Kind::IkePolicy, &answer, false, Style::Plain);
+        assert!(
+            text.ends_with("watch CONNECTION --upstream-request-id r1 --upstream-request-id r2"),
+            "{text}"
+        );
+        let text = written(Kind::IkePolicy, &answer, true, Style::Plain);
+        assert_eq!(
+            text,
+            "the gateway would accept it; nothing was sent to the cloud"
+        );
     }
 
     #[test]
-    fn a_file_that_describes_no_connection_is_told_by_name() {
-        let why = read(Path::new("Cargo.toml")).unwrap_err();
-        assert!(
-            why.starts_with("Cargo.toml does not describe a connection: "),
-            "{why}"
-        );
-        let why = read(Path::new("no/such/file")).unwrap_err();
-        assert!(why.starts_with("no/such/file cannot be read: "), "{why}");
+    fn a_delete_says_what_its_answer_proves() {
+        let empty = |message: &str| DynamicMessage::new(json::descriptor(message));
+        for (kind, name, said) in [
+            (
+                Kind::Connection,
+                "backends/a/connections/1",
+                "a/1 was not there",
+            ),
+            (
+                Kind::DpdPolicy,
+                "backends/a/dpdPolicies/1",
+                "a/dpdPolicies/1 is gone",
+            ),
+        ] {
+            let answer = empty(&format!("Delete{}Response", kind.message()));
+            assert_eq!(deleted(kind, name, &answer), said);
+        }
     }
 }

@@ -1,0 +1,364 @@
+//! What a running gateway is asked: the commands, and the options that they have in common.
+
+use crate::{
+    cli::{exit::EXIT_CODES, kinds::KindOr},
+    grpc::pb::Goal,
+};
+use clap::{Args, Subcommand, ValueEnum};
+use std::{path::PathBuf, time::Duration};
+
+/// What a running gateway is asked.
+#[derive(Debug, Subcommand)]
+pub enum Question {
+    /// Show the configured backends, or one with what it can express.
+    #[command(after_help = EXIT_CODES)]
+    Backends {
+        /// The backend; all if left out.
+        #[arg(value_name = "BACKEND")]
+        name: Option<String>,
+        /// Which gateway, and how to print.
+        #[command(flatten)]
+        client: ClientArgs,
+    },
+    /// Show one resource, as its cloud has it now.
+    #[command(override_usage = "isthmus get [KIND] NAME [OPTIONS]", after_help = GET_HELP)]
+    Get {
+        /// The kind, if the name does not say it.
+        #[arg(value_name = "KIND", hide_possible_values = true)]
+        first: KindOr<false>,
+        /// BACKEND/ID of that kind (of a connection if none is said), or the full name.
+        #[arg(value_name = "NAME")]
+        second: Option<String>,
+        /// Which gateway, and how to print.
+        #[command(flatten)]
+        client: ClientArgs,
+    },
+    /// Show the resources of one kind, of one backend or of all.
+    ///
+    /// Ends with 1 if a backend could not be asked; what the others have is shown all the same.
+    #[command(override_usage = "isthmus list [KIND] [BACKEND] [OPTIONS]", after_help = LIST_HELP)]
+    List(ListArgs),
+    /// Make a resource from JSON or YAML, as `get` prints it, without its `name`.
+    #[command(override_usage = "isthmus create [KIND] [BACKEND] [FILE] [OPTIONS]", after_help = WRITE_HELP)]
+    Create {
+        /// The kind; a connection if left out.
+        #[arg(value_name = "KIND", hide_possible_values = true)]
+        first: Option<KindOr<false>>,
+        /// The backend; may be left out if there is only one. Then a file; standard input if there is none.
+        #[arg(value_name = "BACKEND", num_args = 0..=2)]
+        rest: Vec<String>,
+        /// The file with the description; - is standard input.
+        #[arg(short, long, value_name = "FILE")]
+        file: Option<PathBuf>,
+        /// Check everything and send nothing to the cloud.
+        #[arg(long)]
+        validate_only: bool,
+        /// Which gateway, and how to print.
+        #[command(flatten)]
+        client: ClientArgs,
+    },
+    /// Change fields of a resource.
+    #[command(override_usage = "isthmus update [KIND] [NAME] [FILE] [OPTIONS]", after_help = WRITE_HELP)]
+    Update {
+        /// The kind, if the name does not say it.
+        #[arg(value_name = "KIND", hide_possible_values = true)]
+        first: Option<KindOr<false>>,
+        /// BACKEND/ID or the full name; `name` of the file if left out. Then a file; standard input if there is none.
+        #[arg(value_name = "NAME", num_args = 0..=2)]
+        rest: Vec<String>,
+        /// The file with the new values; - is standard input.
+        #[arg(short, long, value_name = "FILE")]
+        file: Option<PathBuf>,
+        /// The fields to change, for example display_name,peer.psk; all that are given if left out.
+        #[arg(long, value_name = "FIELDS", value_delimiter = ',')]
+        fields: Vec<String>,
+        /// Check everything and change nothing.
+        #[arg(long)]
+        validate_only: bool,
+        /// Which gateway, and how to print.
+        #[command(flatten)]
+        client: ClientArgs,
+    },
+    /// Remove a resource, and what the gateway made for it.
+    #[command(override_usage = "isthmus delete [KIND] NAME [OPTIONS]", after_help = DELETE_HELP)]
+    Delete {
+        /// The kind, if the name does not say it.
+        #[arg(value_name = "KIND", hide_possible_values = true)]
+        first: KindOr<false>,
+        /// BACKEND/ID of that kind (of a connection if none is said), or the full name.
+        #[arg(value_name = "NAME")]
+        second: Option<String>,
+        /// Only if this is still current.
+        #[arg(long)]
+        etag: Option<String>,
+        /// Take a resource that is not there for removed.
+        #[arg(long)]
+        allow_missing: bool,
+        /// Which gateway, and how to print.
+        #[command(flatten)]
+        client: ClientArgs,
+    },
+    /// Show how much traffic a connection has carried, where the cloud tells.
+    #[command(after_help = EXIT_CODES)]
+    Statistics {
+        /// The connection: BACKEND/ID, or its full name.
+        name: String,
+        /// Which gateway, and how to print.
+        #[command(flatten)]
+        client: ClientArgs,
+    },
+    /// Follow one connection becoming real, a line for each change.
+    ///
+    /// Ends by itself if a goal or a write token is given. A gateway that goes away meanwhile is waited for,
+    /// and the watch goes on where it was.
+    #[command(after_help = WATCH_HELP)]
+    Watch {
+        /// The connection: BACKEND/ID, or its full name.
+        name: String,
+        /// The last one received, to go on after it.
+        #[arg(long, value_name = "TOKEN")]
+        resume_token: Option<String>,
+        /// What to wait for.
+        #[command(flatten)]
+        wanted: WantedArgs,
+        /// Which gateway, and how to print.
+        #[command(flatten)]
+        client: ClientArgs,
+    },
+    /// Wait until one connection is where it should be, and say how that ended.
+    ///
+    /// Without a goal and a write token, waits for goal config.
+    #[command(after_help = WATCH_HELP)]
+    Wait {
+        /// The connection: BACKEND/ID, or its full name.
+        name: String,
+        /// What to wait for.
+        #[command(flatten)]
+        wanted: WantedArgs,
+        /// Which gateway, and how to print.
+        #[command(flatten)]
+        client: ClientArgs,
+    },
+}
+
+/// A text with the kinds before it and the exit codes behind it.
+macro_rules! with_kinds {
+    ($examples:literal) => {
+        concat!(
+            "\
+Kinds:
+  connection, ike-policy, ipsec-policy, dpd-policy, vpn-service, local-endpoint, endpoint-group,
+  attachment (routers, subnets and gateways that a VPN can be attached to; `list` only),
+  backend (`list` and `get` only). `isthmus backends NAME` shows which of them a backend has.
+
+",
+            $examples,
+            "
+
+Exit codes:
+  0  done; of a write: the cloud has accepted it
+  1  the gateway could not be asked, or refused
+  2  the command line, the file or a field of the request is wrong"
+        )
+    };
+}
+
+const GET_HELP: &str = with_kinds!(
+    "\
+Examples:
+  isthmus get nsx-demo/6fbd…                           a connection
+  isthmus get ike-policy nsx-demo/91c2… -o yaml
+  isthmus get backends/nsx-demo/ikePolicies/91c2…      the name says the kind"
+);
+
+const LIST_HELP: &str = with_kinds!(
+    "\
+Examples:
+  isthmus list                                         all connections
+  isthmus list ike-policies nsx-demo
+  isthmus list attachments --filter usable=true        what a VPN service can be attached to
+
+STATE of a connection is the last one that the gateway has seen, with its age if that is more than
+a minute, and UNKNOWN if it has seen none. Where one request tells the states of many (OpenStack),
+those that are not known are asked for; elsewhere they are once somebody watches."
+);
+
+const WRITE_HELP: &str = with_kinds!(
+    "\
+Examples:
+  isthmus create ike-policy -f policy.yaml nsx-demo
+  isthmus create nsx-demo connection.json
+  isthmus update nsx-demo/6fbd… --fields display_name <<< '{\"displayName\": \"branch\"}'
+  isthmus get vpn-service openstack-demo/91c2… -o yaml > service.yaml
+  isthmus update -f service.yaml
+
+What only the cloud sets is ignored in a file, which has at most 4 MiB.
+
+A write returns when the cloud has accepted it. Of a connection, what is printed then ends with the
+command that tells how the write itself ends."
+);
+
+const DELETE_HELP: &str = with_kinds!(
+    "\
+Examples:
+  isthmus delete nsx-demo/6fbd…                        a connection
+  isthmus delete ike-policy nsx-demo/91c2… --allow-missing"
+);
+
+const WATCH_HELP: &str = "\
+Goals:
+  config     the cloud's control plane has the configuration
+  in-effect  it is in effect on the nodes
+  tunnel-up  a tunnel is up
+  gone       the connection is gone
+
+Examples:
+  isthmus watch nsx-demo/6fbd…                          until ctrl-c
+  isthmus watch nsx-demo/6fbd… --write-token AbC…       how that very write ends
+  isthmus wait openstack-demo/91c2… --goal tunnel-up --timeout 5min
+  isthmus watch nsx-demo/6fbd… -o json | jq .change     one JSON object a line
+
+Exit codes:
+  0  the goal was reached
+  1  the gateway could not be asked, or refused
+  2  the command line or a field of the request is wrong
+  3  the cloud says that it failed
+  4  the time was up first
+  5  the cloud cannot tell whether the write is in effect; --accept-assumed takes that for 0";
+
+/// Which gateway, and how to print.
+#[derive(Debug, Clone, Args)]
+pub struct ClientArgs {
+    /// Where the gateway is.
+    #[arg(
+        long,
+        env = "ISTHMUS_ENDPOINT",
+        default_value = "http://127.0.0.1:50051",
+        value_name = "URL"
+    )]
+    pub endpoint: String,
+    /// How to print.
+    #[arg(short, long, value_enum, default_value = "table")]
+    pub output: Output,
+}
+
+/// How to print.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    #[value(alias = "text")]
+    Table,
+    /// One JSON object a line, in the JSON form of the protos.
+    Json,
+    /// The same as YAML, one document each.
+    Yaml,
+}
+
+/// What a watch waits for.
+#[derive(Debug, Clone, Default, Args)]
+pub struct WantedArgs {
+    /// What to wait for; see below.
+    #[arg(long, value_enum, hide_possible_values = true)]
+    pub goal: Option<GoalArg>,
+    /// The token of the write whose end is awaited.
+    #[arg(long, value_name = "TOKEN")]
+    pub write_token: Option<String>,
+    /// Take PARTIAL for config, and DEGRADED for tunnel-up.
+    #[arg(long)]
+    pub accept_partial: bool,
+    /// Take what a quiet time lets assume of an update for proof; see `isthmus explain UNDETERMINED`.
+    #[arg(long)]
+    pub accept_assumed: bool,
+    /// The cloud's own id of a write made elsewhere (NSX: x-nsx-requestid) whose end is awaited; up to 4 times.
+    #[arg(long = "upstream-request-id", value_name = "ID")]
+    pub upstream_request_ids: Vec<String>,
+    /// Ask for the tunnel too, where the cloud offers it.
+    #[arg(long)]
+    pub include_tunnel: bool,
+    /// The longest time to wait, with its unit: 30s, 5min.
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub timeout: Option<Duration>,
+}
+
+/// What to wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum GoalArg {
+    /// The cloud's control plane has the configuration.
+    Config,
+    /// It is in effect on the nodes.
+    InEffect,
+    /// A tunnel is up.
+    TunnelUp,
+    /// The connection is gone.
+    Gone,
+}
+
+impl From<GoalArg> for Goal {
+    fn from(goal: GoalArg) -> Goal {
+        match goal {
+            GoalArg::Config => Goal::Config,
+            GoalArg::InEffect => Goal::InEffect,
+            GoalArg::TunnelUp => Goal::TunnelUp,
+            GoalArg::Gone => Goal::Gone,
+        }
+    }
+}
+
+/// What is listed, and how.
+#[derive(Debug, Clone, Args)]
+pub struct ListArgs {
+    /// The kind; connections if left out.
+    #[arg(value_name = "KIND", hide_possible_values = true)]
+    pub first: Option<KindOr<true>>,
+    /// The backend; all if left out.
+    #[arg(value_name = "BACKEND")]
+    pub second: Option<String>,
+    /// Only those that meet this, for example 'display_name:branch AND admin_enabled=true'.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub filter: String,
+    /// Their order: name or display_name, with desc behind it if wanted.
+    #[arg(
+        long,
+        value_name = "FIELD",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub order_by: String,
+    /// Leave out STATE of connections, for which the gateway lists them once more.
+    #[arg(long)]
+    pub no_state: bool,
+    /// Which gateway, and how to print.
+    #[command(flatten)]
+    pub client: ClientArgs,
+}
+
+impl ListArgs {
+    /// All backends.
+    pub fn of_backends(client: &ClientArgs) -> ListArgs {
+        ListArgs {
+            first: Some(KindOr("backends".to_owned())),
+            second: None,
+            filter: String::new(),
+            order_by: String::new(),
+            no_state: true,
+            client: client.clone(),
+        }
+    }
+}
+
+impl Question {
+    /// Which gateway is asked, and how the answer is printed.
+    pub fn client(&self) -> &ClientArgs {
+        match self {
+            Question::List(ListArgs { client, .. })
+            | Question::Backends { client, .. }
+            | Question::Get { client, .. }
+            | Question::Create { client, .. }
+            | Question::Update { client, .. }
+            | Question::Delete { client, .. }
+            | Question::Statistics { client, .. }
+            | Question::Watch { client, .. }
+            | Question::Wait { client, .. } => client,
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! A gateway that answers calls by their names, with what a test has written down as JSON.
+
+use crate::cli::{call::ByDescriptor, json};
+use futures_util::future::BoxFuture;
+use prost_reflect::DynamicMessage;
+use serde_json::Value;
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    sync::{Arc, Mutex},
+    task::{Context, Poll},
+};
+use tonic::{Request, Response, Status, body::Body, codegen::http, server::NamedService};
+use tower::Service;
+
+pub const CONNECTIONS: usize = 0;
+pub const POLICIES: usize = 1;
+pub const TOPOLOGY: usize = 2;
+pub const BACKENDS: usize = 3;
+
+/// What is answered to each call, always the same, and what was asked.
+#[derive(Clone, Default)]
+pub struct Fake {
+    answers: Arc<Mutex<HashMap<String, Value>>>,
+    asked: Arc<Mutex<Vec<(String, DynamicMessage)>>>,
+}
+
+impl Fake {
+    /// Has a call answered with this message, as JSON. Others are UNIMPLEMENTED.
+    pub fn answer(&self, call: &str, message: Value) {
+        self.answers
+            .lock()
+            .unwrap()
+            .insert(call.to_owned(), message);
+    }
+
+    /// What was asked since this was asked last.
+    pub fn asked(&self) -> Vec<(String, DynamicMessage)> {
+        std::mem::take(&mut self.asked.lock().unwrap())
+    }
+
+    /// The same as JSON.
+    pub fn asked_json(&self) -> Vec<(String, Value)> {
+        let asked = self.asked().into_iter();
+        asked
+            .map(|(call, it)| (call, serde_json::to_value(it).unwrap()))
+            .collect()
+    }
+}
+
+/// One service of the fake.
+#[derive(Clone)]
+pub struct Of<const SERVICE: usize>(pub Fake);
+
+impl NamedService for Of<CONNECTIONS> {
+    const NAME: &'static str = "isthmus.v1.ConnectionService";
+}
+
+impl NamedService for Of<POLICIES> {
+    const NAME: &'static str = "isthmus.v1.PolicyService";
+}
+
+impl NamedService for Of<TOPOLOGY> {
+    const NAME: &'static str = "isthmus.v1.TopologyService";
+}
+
+impl NamedService for Of<BACKENDS> {
+    const NAME: &'static str = "isthmus.v1.BackendService";
+}
+
+impl<const SERVICE: usize> Service<http::Request<Body>> for Of<SERVICE> {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<http::Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let fake = self.0.clone();
+        Box::pin(async move {
+            let path = request.uri().path().to_owned();
+            let (service, call) = path[1..].split_once('/').unwrap();
+            let method = json::method(service.strip_prefix("isthmus.v1.").unwrap(), call);
+            let call = call.to_owned();
+            let (input, output) = (method.input(), method.output());
+            let handler = tower::service_fn(move |request: Request<DynamicMessage>| {
+                fake.asked
+                    .lock()
+                    .unwrap()
+                    .push((call.clone(), request.into_inner()));
+                let answer = fake.answers.lock().unwrap().get(&call).cloned();
+                let answer = answer
+                    .map(|answer| DynamicMessage::deserialize(output.clone(), answer).unwrap())
+                    .map(Response::new)
+                    .ok_or_else(|| Status::unimplemented("not in this script"));
+                std::future::ready(answer)
+            });
+            let mut grpc = tonic::server::Grpc::new(ByDescriptor(input));
+            Ok(grpc.unary(handler, request).await)
+        })
+    }
+}

@@ -1,10 +1,11 @@
-//! The five manners of all resources beside connections, once: convert, call the core, convert. [`resource_service`] has
+//! The five manners of all resources beside connections, once: convert, call the core, convert. `resource_service` has
 //! the methods of a service call them.
 
 use crate::{
     core::{
         error::{Error, Result},
         gateway::Gateway,
+        listed::Listable,
         resources::AcceptedResource,
     },
     grpc::{
@@ -64,7 +65,7 @@ pub async fn list<W: Wire>(
     deadline: Instant,
 ) -> Result<Page<W>> {
     let mut problems = Problems::default();
-    let list = asked.read(&mut problems);
+    let list = asked.read(Listable::Resources(W::KIND), &mut problems);
     let list = problems.finish(list)?;
     let page = gateway
         .list_resources(W::KIND, &list.query, deadline)

@@ -1,7 +1,7 @@
 //! `TopologyService`: VPN services, local endpoints and endpoint groups, and what a VPN can be attached to.
 
 use crate::{
-    core::gateway::Gateway,
+    core::{gateway::Gateway, listed::Listable},
     grpc::{
         convert::{Problems, list::ListRequest, topology::attachment},
         deadline, pb,
@@ -68,7 +68,7 @@ resource_service! {
             view: request.view,
         };
         let mut problems = Problems::default();
-        let list = asked.read(&mut problems);
+        let list = asked.read(Listable::Attachments, &mut problems);
         let list = problems.finish(list)?;
         let page = self.gateway.list_attachments(&list.query, deadline).await?;
         let said = page.items.into_iter().map(|(backend, mut read)| {

@@ -1,7 +1,7 @@
 //! What every list asks for: which page of whose, which of it, in which order, and how much of each.
 
 use crate::{
-    core::listing::Query,
+    core::{filter::Filter, listed::Listable, listing::Query},
     grpc::{convert::Problems, pb},
 };
 
@@ -38,11 +38,11 @@ pub struct List {
 }
 
 impl ListRequest {
-    /// Reads the request. `None` if it does not say whose list is wanted.
-    pub fn read(self, problems: &mut Problems) -> Option<List> {
+    /// Reads the request for a list of these. `None` if it does not say whose is wanted.
+    pub fn read(self, of: Listable, problems: &mut Problems) -> Option<List> {
         let parent = problems.parent("parent", &self.parent);
         let size = page_size(self.page_size, DEFAULT_PAGE_SIZE, problems);
-        let filter = parse(self.filter.parse(), "filter", problems);
+        let filter = parse(Filter::read(&self.filter, of), "filter", problems);
         let order = parse(self.order_by.parse(), "order_by", problems);
         let native = match pb::View::try_from(self.view) {
             Ok(view) => view != pb::View::Basic,

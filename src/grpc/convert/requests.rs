@@ -1,7 +1,10 @@
 //! What each RPC of `ConnectionService` asks for. Every violation of a request is reported at once.
 
 use crate::{
-    core::error::{Error, Result, Violation},
+    core::{
+        error::{Error, Result, Violation},
+        listed::Listable,
+    },
     grpc::{
         convert::{
             CONNECTION, Problems,
@@ -80,7 +83,7 @@ impl TryFrom<pb::ListConnectionsRequest> for List {
             order_by: request.order_by,
             view: request.view,
         };
-        let list = asked.read(&mut problems);
+        let list = asked.read(Listable::Connections, &mut problems);
         problems.finish(list)
     }
 }

@@ -15,7 +15,7 @@ use crate::{
         realization_service_client::RealizationServiceClient,
         topology_service_client::TopologyServiceClient,
     },
-    model::{Named, ResourceField, ResourceKind, algorithm::DhGroup},
+    model::{Named, ResourceField, ResourceKind, Settings as ResourceSettings, algorithm::DhGroup},
     server::{
         Settings, routes,
         tests::support::{Server, raw_call_of, soon},
@@ -312,6 +312,55 @@ async fn violations_have_the_path_their_caller_wrote_and_come_together() {
     };
     let status = client.list_vpn_services(request).await.unwrap_err();
     assert_eq!(fields_at_fault(&status), ["view"]);
+}
+
+/// What no caller could have written can be sent back as it was read, and only as it was read.
+#[tokio::test]
+async fn what_a_cloud_has_malformed_can_be_sent_back() {
+    let world = World::start().await;
+    let mut client = world.topology();
+    let request = pb::CreateLocalEndpointRequest {
+        parent: "backends/a".to_owned(),
+        local_endpoint: Some(pb::LocalEndpoint {
+            vpn_service: "backends/a/vpnServices/v".to_owned(),
+            address: "192.0.2.1".to_owned(),
+            ..Default::default()
+        }),
+        validate_only: false,
+    };
+    client.create_local_endpoint(request).await.unwrap();
+    for resource in world.a.kept.lock().unwrap().values_mut() {
+        if let ResourceSettings::LocalEndpoint(endpoint) = &mut resource.spec.settings {
+            endpoint.address = "2.1.4..0".to_owned();
+        }
+    }
+    let request = pb::GetLocalEndpointRequest {
+        name: "backends/a/localEndpoints/r0".to_owned(),
+    };
+    let read = client.get_local_endpoint(request).await.unwrap();
+    let read = read.into_inner().local_endpoint.unwrap();
+    assert_eq!(read.address, "2.1.4..0");
+    let update = |address: &str| pb::UpdateLocalEndpointRequest {
+        local_endpoint: Some(pb::LocalEndpoint {
+            address: address.to_owned(),
+            display_name: "new".to_owned(),
+            ..read.clone()
+        }),
+        ..Default::default()
+    };
+    client
+        .update_local_endpoint(update("2.1.4..0"))
+        .await
+        .unwrap();
+    let change = world.a.changed.lock().unwrap().take().unwrap();
+    assert_eq!(
+        Vec::from_iter(change.fields),
+        [ResourceField::DisplayName, ResourceField::VpnService]
+    );
+    let status = client.update_local_endpoint(update("2.1.4..1")).await;
+    let at_fault = fields_at_fault(&status.unwrap_err());
+    assert_eq!(at_fault, ["local_endpoint.address"]);
+    assert!(world.a.changed.lock().unwrap().is_none());
 }
 
 #[tokio::test]

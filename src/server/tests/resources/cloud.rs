@@ -84,7 +84,7 @@ const fn fields(kind: ResourceKind) -> &'static [ResourceField] {
 #[derive(Debug)]
 pub struct Cloud {
     capabilities: Capabilities,
-    kept: Mutex<BTreeMap<(ResourceKind, String), Resource>>,
+    pub kept: Mutex<BTreeMap<(ResourceKind, String), Resource>>,
     /// The last change.
     pub changed: Mutex<Option<ResourceChange>>,
     /// What every call answers instead.

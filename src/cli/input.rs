@@ -68,17 +68,12 @@ impl Input {
     /// Every field that does not fit, by its path, in lines for people.
     pub fn resource(self, kind: Kind) -> Result<DynamicMessage, String> {
         let misfit = |lines: Vec<String>| {
-            let article = if kind.person().starts_with(['a', 'e', 'I']) {
-                "an"
-            } else {
-                "a"
-            };
             let said = lines.iter().map(|line| format!("\n  {}", clean(line)));
             let said: String = said.collect();
             format!(
-                "{} does not describe {article} {}:{said}",
+                "{} does not describe {}:{said}",
                 self.source,
-                kind.person()
+                kind.article()
             )
         };
         let descriptor = json::descriptor(&kind.message());

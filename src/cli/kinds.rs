@@ -119,6 +119,16 @@ impl Kind {
         }
     }
 
+    /// The same with its article: `an IKE policy`.
+    pub fn article(self) -> String {
+        let person = self.person();
+        let article = match person.starts_with(['I', 'a', 'e']) {
+            true => "an",
+            false => "a",
+        };
+        format!("{article} {person}")
+    }
+
     /// The kind that a word names, in any of its spellings: `ike-policies`, `ike-policy`, `ikePolicies`.
     pub fn of(word: &str) -> Option<Kind> {
         let bare = |word: &str| word.replace(['-', '_'], "").to_lowercase();
@@ -203,7 +213,8 @@ mod tests {
             assert_eq!(Kind::of(&kind.collection()), Some(kind));
         }
         assert_eq!(Kind::IkePolicy.person(), "IKE policy");
-        assert_eq!(Kind::LocalEndpoint.person(), "local endpoint");
+        assert_eq!(Kind::LocalEndpoint.article(), "a local endpoint");
+        assert_eq!(Kind::IpsecPolicy.article(), "an IPsec policy");
     }
 
     /// The words are those of the protos: each call is there, with the fields that the command fills.

@@ -64,7 +64,7 @@ pub async fn create(
         Ok(target) => target,
         Err(why) => return Ok(misused(&why)),
     };
-    let doing = format!("create one of the {}", kind.people());
+    let doing = format!("create {}", kind.article());
     let parent = match parent {
         Some(parent) => parent,
         None => match only_backend(gateway).await {
@@ -258,13 +258,14 @@ fn written(kind: Kind, answer: &DynamicMessage, dry: bool, style: Style) -> Stri
 }
 
 fn deleted(kind: Kind, name: &str, answer: &DynamicMessage) -> String {
-    let mut lines = follow(name, answer);
+    let short = clean(&short(name));
+    let mut lines = match kind {
+        Kind::Connection => follow(name, answer),
+        // Whether it was there its answer does not say; nothing uses it any more, so nobody need follow.
+        _ => vec![format!("{short} is gone")],
+    };
     if lines.is_empty() {
-        lines.push(match kind {
-            Kind::Connection => format!("{} was not there", clean(&short(name))),
-            // Whether it was there its answer does not say.
-            _ => format!("{} is gone", clean(&short(name))),
-        });
+        lines.push(format!("{short} was not there"));
     }
     lines.extend(warnings(answer));
     lines.join("\n")

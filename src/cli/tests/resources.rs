@@ -229,7 +229,9 @@ async fn writes_say_what_they_were_told() {
     let answer = json!({"endpointGroup": {"name": "backends/a/endpointGroups/1"}, "upstreamRequestIds": ["r"]});
     script.fake.answer("CreateEndpointGroup", answer.clone());
     script.fake.answer("UpdateEndpointGroup", answer);
-    script.fake.answer("DeleteEndpointGroup", json!({}));
+    script
+        .fake
+        .answer("DeleteEndpointGroup", json!({"upstreamRequestIds": ["r"]}));
     script.fake.answer(
         "ListBackends",
         json!({"backends": [{"name": "backends/a"}]}),

@@ -43,6 +43,8 @@ async fn check_as_it_is(bench: &Bench<'_>, name: &str) {
 fn anonymous(mut connection: pb::Connection) -> pb::Connection {
     connection.name.clear();
     connection.etag.clear();
+    connection.create_time = None;
+    connection.update_time = None;
     connection.details = None;
     connection.native = None;
     match &mut connection.selectors {

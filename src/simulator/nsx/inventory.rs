@@ -116,14 +116,14 @@ fn router(said: Value) -> Map<String, Value> {
 
 pub(crate) fn objects() -> Vec<(Kind, Map<String, Value>)> {
     let system = |kind: Kind, id: &str, name: &str| {
-        let completed = kind.accept(Map::new()).unwrap_or_default();
+        let completed = kind.accept(Map::new(), None).unwrap_or_default();
         (kind, common(completed, id, name, true))
     };
     let admin = |kind: Kind, id: &str, name: &str, said: Value| {
         let Value::Object(said) = said else {
             unreachable!("inventory is written as objects")
         };
-        let completed = kind.accept(said).unwrap_or_default();
+        let completed = kind.accept(said, None).unwrap_or_default();
         (kind, common(completed, id, name, false))
     };
     vec![

@@ -80,8 +80,13 @@ impl Kind {
         }
     }
 
-    /// What a client may say of such an object, checked and completed; read-only fields are dropped.
-    pub(crate) fn accept(self, body: Map<String, Value>) -> Result<Map<String, Value>, Refusal> {
+    /// What a client may say of such an object, checked and completed; read-only fields are dropped. What is `there`
+    /// already is taken as it is: a word that only a later manager knows is one of its own.
+    pub(crate) fn accept(
+        self,
+        body: Map<String, Value>,
+        there: Option<&Map<String, Value>>,
+    ) -> Result<Map<String, Value>, Refusal> {
         let known = |name: &str| {
             self.fields()
                 .iter()
@@ -100,7 +105,10 @@ impl Kind {
             if field.need == Need::ReadOnly || value.is_null() {
                 continue;
             }
-            if let Some(wrong) = field.shape.violation(&value) {
+            let is_there = there.is_some_and(|there| there.get(&name) == Some(&value));
+            if let Some(wrong) = field.shape.violation(&value)
+                && !is_there
+            {
                 violations.push(format!("{name} {wrong}"));
             }
             accepted.insert(name, value);

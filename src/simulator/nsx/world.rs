@@ -114,7 +114,7 @@ impl World {
         body: Map<String, Value>,
         actor: Actor<'_>,
     ) -> Result<Value, Refusal> {
-        let mut value = kind.accept(body)?;
+        let mut value = kind.accept(body, None)?;
         let psk = take_psk(&mut value);
         if psk.is_none() && needs_psk(kind, &value) {
             return Err(Refusal::fields(&["psk is required".to_owned()]));
@@ -155,7 +155,7 @@ impl World {
         if body.get("_revision").and_then(Value::as_i64) != Some(revision) {
             return Err(Refusal::stale(self.levers.stale_status));
         }
-        let mut value = kind.accept(body)?;
+        let mut value = kind.accept(body, Some(&old.value))?;
         if kind == Kind::Session && value.get("resource_type") != old.value.get("resource_type") {
             return Err(Refusal::fields(&[
                 "resource_type cannot be changed".to_owned()

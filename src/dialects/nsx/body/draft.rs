@@ -1,7 +1,7 @@
 //! An object of NSX on its way to be written.
 //!
 //! Every method leaves what is there as it is where it says already what is wanted, so that an object that nobody changes
-//! is not written, and what nobody here knows goes back as it came.
+//! is not written, and what nobody here knows goes back as it came: it reads as nothing, and nothing wanted keeps it.
 
 use crate::{
     dialects::nsx::body::{
@@ -76,12 +76,12 @@ impl Draft {
 
     /// Sets a boolean, whose default this is.
     pub fn boolean(&mut self, key: &str, wanted: Option<bool>, default: bool) {
+        let current = json::boolean(&self.body, key);
         match wanted {
-            None if self.is_new => {}
-            Some(wanted) if self.is_new => self.set(key, wanted.into()),
+            None if self.is_new || (current.is_none() && self.says(key)) => {}
             wanted => {
                 let wanted = wanted.unwrap_or(default);
-                if json::boolean(&self.body, key).unwrap_or(default) != wanted {
+                if current.or(self.implied(key, Some(default))) != Some(wanted) {
                     self.set(key, wanted.into());
                 }
             }
@@ -93,19 +93,15 @@ impl Draft {
     where
         T: TryFrom<i64> + Copy + PartialEq + Into<Value>,
     {
-        let said = json::integer(&self.body, key);
-        let current = said.and_then(|it| T::try_from(it).ok());
+        let current = json::integer(&self.body, key);
+        let current = current.and_then(|it| T::try_from(it).ok());
         match wanted {
-            // What nobody can read stays.
-            None if said.is_some() && current.is_none() => {}
-            None if current.is_some() && current != default => match default {
-                Some(default) => self.set(key, default.into()),
-                None => self.remove(key),
+            None if self.is_new || (current.is_none() && self.says(key)) => {}
+            wanted => match (wanted.or(default), current.or(self.implied(key, default))) {
+                (Some(wanted), current) if current != Some(wanted) => self.set(key, wanted.into()),
+                (None, Some(_)) => self.remove(key),
+                _ => {}
             },
-            Some(wanted) if self.is_new || current.or(default) != Some(wanted) => {
-                self.set(key, wanted.into());
-            }
-            _ => {}
         }
     }
 
@@ -122,16 +118,17 @@ impl Draft {
         default: Option<T>,
     ) -> Result<(), NoWord> {
         let said = json::text(&self.body, key);
-        let current = said.as_ref().and_then(|said| meaning(table, said));
-        let is_unknown = said.is_some() && current.is_none();
-        match wanted.or(default) {
-            _ if wanted.is_none() && (is_unknown || self.is_new) => {}
-            None if said.is_some() => self.remove(key),
-            Some(wanted) if self.is_new || is_unknown || current.or(default) != Some(wanted) => {
-                let word = word(table, &wanted).ok_or(NoWord)?;
-                self.set(key, word.into());
-            }
-            _ => {}
+        let current = said.and_then(|said| meaning(table, &said));
+        match wanted {
+            None if self.is_new || (current.is_none() && self.says(key)) => {}
+            wanted => match (wanted.or(default), current.or(self.implied(key, default))) {
+                (Some(wanted), current) if current != Some(wanted) => {
+                    let word = word(table, &wanted).ok_or(NoWord)?;
+                    self.set(key, word.into());
+                }
+                (None, Some(_)) => self.remove(key),
+                _ => {}
+            },
         }
         Ok(())
     }
@@ -168,6 +165,15 @@ impl Draft {
         let words: Option<Vec<&str>> = words.collect();
         self.set(key, words.ok_or(NoWord)?.into());
         Ok(())
+    }
+
+    fn says(&self, key: &str) -> bool {
+        self.body.get(key).is_some_and(|said| !said.is_null())
+    }
+
+    /// What is so where nothing is said: the default, unless nothing is there at all.
+    fn implied<T>(&self, key: &str, default: Option<T>) -> Option<T> {
+        default.filter(|_| !self.is_new && !self.says(key))
     }
 
     /// Sets a field.

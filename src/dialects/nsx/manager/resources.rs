@@ -35,8 +35,7 @@ impl Resources for Nsx {
     }
 
     fn refuse_update(&self, change: &ResourceChange) -> Vec<Violation> {
-        let is_given = |field| change.fields.contains(&field);
-        refusals::refusals(&change.values, &is_given, &is_given)
+        refusals::of_change(change)
     }
 
     async fn get(&self, kind: ResourceKind, id: &str, call: &Call) -> Result<Resource> {

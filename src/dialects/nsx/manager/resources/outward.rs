@@ -290,17 +290,17 @@ fn put_bypass_rules(draft: &mut Draft, wanted: &[PolicyRule]) {
         _ => Vec::new(),
     };
     let (rules, _) = read_each(&current, read_rule);
-    let with = |action| {
-        let rules = wanted.iter().cloned();
-        rules.map(move |rule| PolicyRule { action, ..rule })
-    };
     let is_same = rules.len() == wanted.len()
         && rules
             .iter()
-            .zip(with(None))
-            .all(|(rule, wanted)| is_same_rule(rule, &wanted));
+            .zip(wanted)
+            .all(|(rule, wanted)| is_same_rule(rule, wanted));
     if !is_same {
-        let wanted: Vec<PolicyRule> = with(Some(RuleAction::Bypass)).collect();
+        let bypass = |rule: &PolicyRule| PolicyRule {
+            action: Some(RuleAction::Bypass),
+            ..rule.clone()
+        };
+        let wanted: Vec<PolicyRule> = wanted.iter().map(bypass).collect();
         draft.set(RULES, policy_rules(&wanted, &current));
     }
 }

@@ -4,7 +4,7 @@
 use crate::{
     core::error::Violation,
     model::{
-        PolicyRule, ResourceField as F, ResourceSpec, RuleAction, Settings,
+        PolicyRule, ResourceChange, ResourceField as F, ResourceSpec, RuleAction, Settings,
         algorithm::{EncryptionAlgorithm as E, IkeVersion, Named},
         policy::{DpdPolicy, IkePolicy, ProbeMode},
         topology::{LocalEndpoint, VpnService},
@@ -25,6 +25,18 @@ pub fn refusals(spec: &ResourceSpec, is_written: Which<'_>, is_known: Which<'_>)
         Settings::LocalEndpoint(endpoint) if is_written(F::Address) => of_address(endpoint),
         _ => together(spec, is_written, is_known),
     }
+}
+
+/// The same of a change, of which what it does not say is not known.
+pub fn of_change(change: &ResourceChange) -> Vec<Violation> {
+    let is_given = |field| change.fields.contains(&field);
+    // Nothing said of a mode is the default, or one that nobody knows if that is there.
+    let is_known = |field| match &change.values.settings {
+        Settings::DpdPolicy(policy) if field == F::ProbeMode => policy.probe_mode.is_some(),
+        _ => true,
+    };
+    let is_known = |field| is_given(field) && is_known(field);
+    refusals(&change.values, &is_given, &is_known)
 }
 
 /// The same of what fields say together, some of which may be there already.

@@ -4,7 +4,12 @@ mod generated;
 mod openapi;
 mod properties;
 
-use super::{inward, kinds::KINDS, outward, refusals::refusals};
+use super::{
+    inward,
+    kinds::KINDS,
+    outward,
+    refusals::{of_change, refusals},
+};
 use crate::{
     core::{dialect::Mark, error::Violation},
     dialects::nsx::body::{
@@ -298,7 +303,6 @@ fn an_interval_is_bounded_by_its_mode() {
     };
     let (periodic, on_demand) = (Some(ProbeMode::Periodic), Some(ProbeMode::OnDemand));
     let every = |_| true;
-    let interval_alone = |field| field == F::ProbeInterval;
     for (mode, seconds, fits, may_fit) in [
         (None, 2, false, true),
         (None, 3, true, true),
@@ -313,12 +317,15 @@ fn an_interval_is_bounded_by_its_mode() {
         let spec = spec(with(mode, seconds));
         let expected = |fits: bool| if fits { &[][..] } else { &["probe_interval"] };
         assert_eq!(fields(&refusals(&spec, &every, &every)), expected(fits));
-        let of_interval = refusals(&spec, &interval_alone, &interval_alone);
+        let alone = change(&[F::ProbeInterval], spec.settings.clone());
         assert_eq!(
-            fields(&of_interval),
+            fields(&of_change(&alone)),
             expected(may_fit),
             "{mode:?} {seconds}"
         );
+        let both = change(&[F::ProbeMode, F::ProbeInterval], spec.settings.clone());
+        let fits_if_known = if mode.is_some() { fits } else { may_fit };
+        assert_eq!(fields(&of_change(&both)), expected(fits_if_known));
         let word = mode.map_or("PERIODIC", |mode| match mode {
             ProbeMode::Periodic => "PERIODIC",
             ProbeMode::OnDemand => "ON_DEMAND",
@@ -542,6 +549,29 @@ fn a_level_that_nobody_knows_stays_until_another_is_wanted() {
         json!({ "ike_log_level": "WARN" })
     );
     assert_eq!(made(with(Some(IkeLogLevel::Info)))["ike_log_level"], "INFO");
+}
+
+/// What cannot be read is not what is wanted, even if that is the default.
+#[test]
+fn what_cannot_be_read_gives_way_to_what_is_wanted() {
+    let now = json!({
+        "enabled": "maybe", "dpd_probe_mode": {}, "dpd_probe_interval": -1, "retry_count": "many",
+    });
+    let all = [F::Enabled, F::ProbeMode, F::ProbeInterval, F::RetryCount];
+    let nothing = Settings::DpdPolicy(DpdPolicy::default());
+    assert_eq!(changed(&now, &all, nothing), Value::Null);
+    let default = Settings::DpdPolicy(DpdPolicy {
+        enabled: Some(true),
+        probe_mode: Some(ProbeMode::Periodic),
+        probe_interval_seconds: Some(60),
+        retry_count: Some(10),
+    });
+    assert_eq!(
+        changed(&now, &all, default),
+        json!({
+            "enabled": true, "dpd_probe_mode": "PERIODIC", "dpd_probe_interval": 60, "retry_count": 10,
+        })
+    );
 }
 
 #[test]

@@ -57,6 +57,61 @@ fn as_read(mut spec: ResourceSpec) -> ResourceSpec {
     spec
 }
 
+/// What a resource says of what is wanted: nothing of what is not said, and of a rule neither its id nor what it does.
+fn as_wanted(said: &ResourceSpec, wanted: &ResourceSpec) -> ResourceSpec {
+    macro_rules! keep {
+        ($said:ident, $wanted:ident: $($option:ident)*; $($list:ident)*) => {{
+            $(if $wanted.$option.is_none() { $said.$option = None; })*
+            $(if $wanted.$list.is_empty() { $said.$list.clear(); })*
+        }};
+    }
+    let mut said = said.clone();
+    match (&mut said.settings, &wanted.settings) {
+        (Settings::IkePolicy(said), Settings::IkePolicy(wanted)) => {
+            keep!(said, wanted: ike_version lifetime; encryption_algorithms dh_groups);
+            if wanted.integrity_algorithms.is_empty() && wanted.prf_algorithms.is_empty() {
+                said.integrity_algorithms.clear();
+                said.prf_algorithms.clear();
+            }
+        }
+        (Settings::IpsecPolicy(said), Settings::IpsecPolicy(wanted)) => keep!(said, wanted:
+            transform_protocol encapsulation_mode perfect_forward_secrecy lifetime df_policy;
+            encryption_algorithms integrity_algorithms dh_groups),
+        (Settings::DpdPolicy(said), Settings::DpdPolicy(wanted)) => {
+            keep!(said, wanted: probe_mode probe_interval_seconds retry_count;);
+            said.enabled = wanted.enabled.and(said.enabled);
+        }
+        (Settings::VpnService(said), Settings::VpnService(wanted)) => {
+            keep!(said, wanted: admin_enabled ike_log_level ha_sync;);
+            for rule in &mut said.bypass_rules {
+                (rule.id, rule.action) = (None, None);
+                rule.enabled = rule.enabled.or(Some(true));
+                rule.logged = rule.logged.or(Some(false));
+            }
+        }
+        _ => {}
+    }
+    said
+}
+
+/// An object that says what it would mean by saying nothing, as NSX does.
+fn with_defaults(kind: ResourceKind, object: Map<String, Value>) -> Map<String, Value> {
+    let defaults = match kind {
+        ResourceKind::IkePolicy => json!({ "ike_version": "IKE_V2", "sa_life_time": 86_400 }),
+        ResourceKind::IpsecPolicy => json!({
+            "enable_perfect_forward_secrecy": true, "df_policy": "COPY", "sa_life_time": 3_600,
+        }),
+        ResourceKind::DpdPolicy => json!({
+            "enabled": true, "dpd_probe_mode": "PERIODIC", "dpd_probe_interval": 60, "retry_count": 10,
+        }),
+        ResourceKind::VpnService => json!({ "enabled": true, "ipsec_ha_sync": true }),
+        ResourceKind::LocalEndpoint | ResourceKind::EndpointGroup => json!({}),
+    };
+    let mut all = defaults.as_object().cloned().unwrap_or_default();
+    all.extend(object);
+    all
+}
+
 fn made(spec: &ResourceSpec) -> Map<String, Value> {
     let mut made = outward::new(spec, &Mark::new()).unwrap();
     made.remove("tags");
@@ -266,6 +321,19 @@ proptest! {
         let change = change(kind.fields(), read.spec);
         let done = outward::changed(&Body::new(object), &change);
         prop_assert_eq!(done.map(|it| it.map(Value::Object)), Ok(None));
+    }
+
+    #[test]
+    fn whatever_is_there_becomes_what_is_wanted((wanted, object) in objects()) {
+        let kind = wanted.kind();
+        let before = Body::new(with_defaults(kind, object));
+        let wants_all = change(kind.fields(), wanted.clone());
+        let done = outward::changed(&before, &wants_all);
+        // A mode and an interval that do not go together are refused.
+        prop_assume!(done.is_ok());
+        let after = done.unwrap().unwrap_or_else(|| before.object().clone());
+        let after = read(kind, &after).spec;
+        prop_assert_eq!(as_wanted(&after, &wanted), as_wanted(&as_read(wanted.clone()), &wanted));
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //! ```
 
 mod attachments;
-mod inward;
+pub mod inward;
 pub mod kinds;
 mod outward;
 mod read;

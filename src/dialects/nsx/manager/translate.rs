@@ -13,7 +13,7 @@ mod tests;
 mod words;
 
 pub use etag::etag;
-pub use inward::{connection, read_each, read_rule, service_of};
+pub use inward::{connection, read_each, read_rule};
 pub use outward::{
     changed_peer_endpoint, changed_session, concerns_peer_endpoint, fixed, new_peer_endpoint,
     new_session, other_service, peer_endpoint_is_as_wanted,

@@ -8,8 +8,6 @@ use serde_json::{Map, Value};
 pub const SESSIONS: &str = "sessions";
 /// The collection of peer endpoints.
 pub const PEER_ENDPOINTS: &str = "peer-endpoints";
-/// The collection of local endpoints.
-pub const LOCAL_ENDPOINTS: &str = "local-endpoints";
 
 /// The VPN service of a session, as text, and of a local endpoint, as a reference.
 pub const VPN_SERVICE: &str = "ipsec_vpn_service_id";

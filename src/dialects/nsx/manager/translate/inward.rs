@@ -66,15 +66,6 @@ pub fn connection(session: &Body, peer: Option<&Body>) -> Connection {
     connection
 }
 
-/// The id of the service that a local endpoint belongs to.
-pub fn service_of(local_endpoint: &Body) -> Option<String> {
-    let reference = local_endpoint.object().get(VPN_SERVICE)?;
-    match reference.as_object() {
-        Some(reference) => json::text(reference, "target_id"),
-        None => local_endpoint.text(VPN_SERVICE),
-    }
-}
-
 const UPDATED: &str = "_last_modified_time";
 
 /// When the later of both objects was changed, since a connection changes with either.

@@ -10,8 +10,9 @@ use crate::{
         client::{Ask, Client},
         manager::{
             error::{self, Asked},
+            resources::{inward::service_of, kinds::LOCAL_ENDPOINTS},
             translate,
-            wire::{LOCAL_ENDPOINTS, VPN_SERVICE},
+            wire::VPN_SERVICE,
         },
     },
     model::{ConnectionChange, ConnectionSpec, Field},
@@ -76,5 +77,5 @@ async fn of_endpoint(client: &Client, id: &str, call: &Call) -> Result<Option<St
         error.during("reading the local endpoint")
     })?;
     let endpoint = Body::of(value).ok_or_else(|| error::broken(&answer, "no object"))?;
-    Ok(translate::service_of(&endpoint))
+    Ok(service_of(endpoint.object()))
 }

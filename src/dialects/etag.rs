@@ -16,7 +16,7 @@ pub fn check(etag: Option<&str>, now: &str) -> Result<()> {
         Some(etag) if etag != now => Err(Error::new(
             ErrorKind::Stale,
             ErrorReason::StaleEtag,
-            "the connection was changed since the `etag` was read",
+            "it was changed since the `etag` was read",
         )),
         _ => Ok(()),
     }

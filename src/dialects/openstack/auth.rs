@@ -85,7 +85,7 @@ impl Ticket {
         self.token.as_ref()
     }
 
-    /// The only place the token may be sent to: the VPN API of the network service, `/v2.0/vpn`.
+    /// The only place the token may be sent to: the network service, `/v2.0`.
     pub fn api(&self) -> &Url {
         &self.api
     }
@@ -258,9 +258,9 @@ fn tokenless(network: &Url) -> Ticket {
     }
 }
 
-/// The VPN API of this network service.
+/// This network service, in one spelling.
 fn api(mut network: Url) -> Url {
-    let path = format!("{}/vpn", network.path().trim_end_matches('/'));
+    let path = network.path().trim_end_matches('/').to_owned();
     network.set_path(&path);
     network
 }

@@ -25,11 +25,6 @@ use std::sync::{
 };
 use tokio::time::Instant;
 
-/// The collection of connections.
-pub const CONNECTIONS: &str = "ipsec-site-connections";
-/// The collection of VPN services.
-pub const SERVICES: &str = "vpnservices";
-
 /// The network service of one cloud, reached with one account.
 #[derive(Debug)]
 pub struct Client {

@@ -9,18 +9,16 @@ use crate::{
     core::error::{Error, ErrorKind, ErrorReason, Result, Upstream, Violation},
     dialects::{
         lost_write::Doubt,
-        openstack::wire::Refusal,
+        openstack::{kind::Kind, wire::Refusal},
         refusal::{
-            self, DENIED, ErrorBody, LOGIN_REFUSED, Meaning, NOT_FOUND, OVERLOADED, OWN_FAULT,
-            REJECTED, STALE, THROTTLED, WRONG_STATE,
+            self, DENIED, ErrorBody, LOGIN_REFUSED, Meaning, OVERLOADED, OWN_FAULT, REJECTED,
+            STALE, THROTTLED, WRONG_STATE,
         },
     },
     rest::{answer::Answer, json, redact::tidy},
 };
 use serde_json::Value;
 
-/// The type of a 404 by which Neutron itself says that there is no such connection.
-const CONNECTION_NOT_FOUND: &str = "IPsecSiteConnectionNotFound";
 /// The type of a 404 by which Neutron hides what a policy does not let an account see, or does not know a path.
 const HIDDEN: &str = "HTTPNotFound";
 
@@ -40,12 +38,22 @@ pub fn granted(answer: &Answer, asked: Asked, secrets: &[&str]) -> Result<Value>
 pub fn refused(answer: &Answer, asked: Asked, secrets: &[&str]) -> Error {
     let said = said(answer);
     let meaning = meaning(answer.status, &said.code, asked);
-    let mut error = said.refusal(meaning, answer, secrets);
-    if let Some(field) = field_at_fault(&said.code)
-        && let Some(upstream) = &error.context.upstream
-    {
-        let what = format!("is refused by the cloud: {}", upstream.message);
-        error.context.violations.push(Violation::new(field, what));
+    said.refusal(meaning, answer, secrets)
+}
+
+/// What the refusal of a write means, with the field it is about where its type tells. No message text is looked at.
+pub fn write_refused(kind: &Kind, answer: &Answer, asked: Asked, secrets: &[&str]) -> Error {
+    let mut error = refused(answer, asked, secrets);
+    if let Some(upstream) = &error.context.upstream {
+        let at_fault = kind.at_fault.iter();
+        let field = at_fault
+            .clone()
+            .find(|(code, _)| *code == upstream.code)
+            .map(|(_, field)| *field);
+        if let Some(field) = field {
+            let what = format!("is refused by the cloud: {}", upstream.message);
+            error.context.violations.push(Violation::new(field, what));
+        }
     }
     error
 }
@@ -65,14 +73,14 @@ pub fn is_login_refused(answer: &Answer) -> bool {
     answer.status == 401
 }
 
-/// The words by which the cloud itself says that there is no such connection: in Neutron's form, by the type that
-/// is about connections. `None` if it is anything else: a policy that hides, an API that is not there, a proxy that
+/// The words by which the cloud itself says that there is no such object: in Neutron's form, by the type that
+/// is about its kind. `None` if it is anything else: a policy that hides, an API that is not there, a proxy that
 /// lost its way. That an id stands in a 404 tells nothing, since whoever knows no such URL quotes it.
 ///
 /// Open Telekom Cloud and K5 document no other form for it, and no code.
-pub fn says_gone(answer: &Answer) -> Option<String> {
+pub fn says_gone(kind: &Kind, answer: &Answer) -> Option<String> {
     let said = refusal_in(answer).filter(|_| is_missing(answer))?;
-    (said.is_neutrons && said.kind == CONNECTION_NOT_FOUND).then_some(said.kind)
+    (said.is_neutrons && said.kind == kind.gone).then_some(said.kind)
 }
 
 /// Whether a 404 is how Neutron's policy hides what is there: from an account that may not see it.
@@ -98,9 +106,9 @@ pub fn doubt(answer: &Answer) -> Option<Doubt> {
     }
 }
 
-/// There is no such connection.
-pub fn not_found() -> Error {
-    refusal::error(NOT_FOUND)
+/// There is no such object.
+pub fn not_found(kind: &Kind) -> Error {
+    refusal::error(kind.not_found)
 }
 
 /// The VPN collection itself is not there, as this refusal shows.
@@ -108,22 +116,22 @@ pub fn api_absent(refused: Error) -> Error {
     refusal::instead_of(refused, API_ABSENT)
 }
 
-/// The account is not shown to see connections, so that not being shown one proves nothing.
+/// The account is not shown to see, so that not being shown one proves nothing.
 pub fn blind() -> Error {
     refusal::error(BLIND)
 }
 
-/// A 404 that says nothing of the connection.
+/// A 404 that says nothing of what was asked for.
 pub fn proves_nothing(refused: Error) -> Error {
     refusal::instead_of(refused, UNPROVEN)
 }
 
-/// The cloud says that a connection is not there, and shows it in its list.
+/// The cloud says that something is not there, and shows it in its list.
 pub fn contradicted(refused: Error) -> Error {
     refusal::instead_of(refused, CONTRADICTED)
 }
 
-/// Things a connection refers to, by the type of the 404 that says one is not there.
+/// Things an object refers to, by the type of the 404 that says one is not there.
 const REFERENCES: &[(&str, &str)] = &[
     ("VPNServiceNotFound", "the VPN service is not there"),
     ("IKEPolicyNotFound", "the IKE policy is not there"),
@@ -131,6 +139,11 @@ const REFERENCES: &[(&str, &str)] = &[
     ("VPNEndpointGroupNotFound", "an endpoint group is not there"),
     ("RouterNotFound", "the VPN service's router is not there"),
     ("SubnetNotFound", "a subnet is not there"),
+    ("FlavorNotFound", "the flavor is not there"),
+    (
+        "NonExistingSubnetInEndpointGroup",
+        "a subnet of the endpoint group is not there",
+    ),
 ];
 
 fn meaning(status: u16, kind: &str, asked: Asked) -> Meaning {
@@ -154,10 +167,9 @@ fn by_type(kind: &str, asked: Asked) -> Option<Meaning> {
         "VPC.1004" | "VPC.1021" => IN_USE,
         kind if kind.ends_with("InUse") || kind.contains("InUseBy") => IN_USE,
         "VPNStateInvalidToUpdate" => PENDING,
-        "VPNGatewayNotReady"
-        | "VPNGatewayInError"
-        | "RouterIsNotExternal"
-        | "SubnetIsNotConnectedToRouter" => GATEWAY_NOT_READY,
+        "VPNGatewayNotReady" | "VPNGatewayInError" => GATEWAY_NOT_READY,
+        "RouterIsNotExternal" => NO_GATEWAY,
+        "SubnetIsNotConnectedToRouter" => NOT_CONNECTED,
         "PolicyNotAuthorized" | "VPC.1017" => DENIED,
         "RevisionNumberConstraintFailed" => STALE,
         "VPC.1002" => OWN_FAULT,
@@ -195,12 +207,12 @@ const BLIND: Meaning = (
 const UNPROVEN: Meaning = (
     ErrorKind::Unavailable,
     ErrorReason::UpstreamBrokenAnswer,
-    "something answers 404 in other words than the cloud's own for a connection, which proves nothing",
+    "something answers 404 in other words than the cloud's own for it, which proves nothing",
 );
 const CONTRADICTED: Meaning = (
     ErrorKind::Unavailable,
     ErrorReason::UpstreamBrokenAnswer,
-    "the cloud answers 404 for a connection that its list shows, which proves nothing",
+    "the cloud answers 404 for something that its list shows, which proves nothing",
 );
 const UNNAMED: Meaning = (
     ErrorKind::Unavailable,
@@ -230,33 +242,23 @@ const IN_USE: Meaning = (
 const PENDING: Meaning = (
     ErrorKind::FailedPrecondition,
     ErrorReason::WrongState,
-    "the connection is in a pending state, in which the cloud takes no update",
+    "it is in a pending state, in which the cloud takes no update",
 );
 const GATEWAY_NOT_READY: Meaning = (
     ErrorKind::FailedPrecondition,
     ErrorReason::WrongState,
     "the VPN service's gateway is not in a state that allows this",
 );
-
-/// The field that a type of refusal is about, where the type tells. No message text is looked at.
-fn field_at_fault(kind: &str) -> Option<&'static str> {
-    Some(match kind {
-        "MissingPeerCidrs" | "PeerCidrsInvalid" | "MixedIPVersionsForPeerCidrs" => {
-            "policy_based.rules[0].destinations"
-        }
-        "MissingRequiredEndpointGroup"
-        | "InvalidEndpointGroup"
-        | "WrongEndpointGroupType"
-        | "VPNEndpointGroupNotFound" => "policy_based",
-        "MixedIPVersionsForIPSecConnection" | "VPNPeerAddressNotResolved" => "peer.address",
-        "IPsecSiteConnectionDpdIntervalValueError" => "dpd",
-        "IPsecSiteConnectionMtuError" => "mtu",
-        "IpsecValidationFailure" | "IPsecPolicyNotFound" => "ipsec_policy",
-        "IKEPolicyNotFound" => "ike_policy",
-        "VPNServiceNotFound" => "vpn_service",
-        _ => return None,
-    })
-}
+const NO_GATEWAY: Meaning = (
+    ErrorKind::FailedPrecondition,
+    ErrorReason::WrongState,
+    "the router has no gateway to an external network",
+);
+const NOT_CONNECTED: Meaning = (
+    ErrorKind::FailedPrecondition,
+    ErrorReason::WrongState,
+    "a subnet is not connected to the VPN service's router",
+);
 
 fn refusal_in(answer: &Answer) -> Option<Refusal> {
     Refusal::of(&json::parse(&answer.body).ok()?)

@@ -5,7 +5,7 @@
 //!   mod ──► read, write, poll ──► client ──► auth ──► rest
 //!   (the trait)    │
 //!                  ├──► wire (bodies) ──► translate, status (pure), mark
-//!                  ├──► variant (how the clouds differ, as data)
+//!                  ├──► kind, variant (what there is, and how the clouds differ, as data)
 //!                  └──► error (what a refusal means)
 //! ```
 //!
@@ -15,6 +15,7 @@ mod auth;
 mod client;
 mod config;
 mod error;
+mod kind;
 mod mark;
 mod poll;
 mod read;

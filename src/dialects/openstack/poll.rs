@@ -4,6 +4,7 @@ use crate::{
     core::dialect::{Call, Target, Tell},
     dialects::openstack::{
         client::Client,
+        kind::CONNECTIONS,
         read::{self, Shown},
         status,
         wire::Body,
@@ -68,7 +69,7 @@ async fn poll_once(
     tell: Tell<'_>,
 ) -> Option<Vec<String>> {
     if let [target] = targets {
-        let row = read::row(client, &target.id, &FIELDS, call).await;
+        let row = read::row(client, &CONNECTIONS, &target.id, &FIELDS, call).await;
         tell(0, row.map(seen));
         return None;
     }
@@ -90,7 +91,7 @@ async fn poll_once(
     }
     // Not being in a LIST proves nothing: it may be capped, or hide.
     let each = unlisted.into_iter().map(async |(place, id)| {
-        let row = read::unlisted_row(client, id, &FIELDS, call).await;
+        let row = read::unlisted_row(client, &CONNECTIONS, id, &FIELDS, call).await;
         tell(place, row.map(seen));
     });
     join_all(each).await;

@@ -7,6 +7,7 @@ mod etag;
 mod inward;
 mod outward;
 mod refusals;
+mod rest;
 #[cfg(test)]
 mod round_trips;
 #[cfg(test)]
@@ -17,4 +18,5 @@ pub use etag::etag;
 pub use inward::connection;
 pub use outward::{changes, fixed, is_descriptive, may_be, new_connection, shows};
 pub use refusals::{Refusals, Writing};
-pub use words::psk;
+pub use rest::Rest;
+pub use words::{LONGEST_TEXT, elements, psk, word};

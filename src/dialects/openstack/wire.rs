@@ -8,11 +8,6 @@ use crate::rest::{json, redact::forget_secrets};
 use serde_json::{Map, Value};
 use std::{collections::HashSet, fmt};
 
-/// The key of one connection in a body.
-pub const ONE: &str = "ipsec_site_connection";
-/// The key of many.
-pub const MANY: &str = "ipsec_site_connections";
-
 /// One object as the cloud gave it, without its secrets.
 #[derive(Clone, Default, PartialEq)]
 pub struct Body {
@@ -227,7 +222,11 @@ fn next(links: &[Value]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dialects::openstack::kind::CONNECTIONS;
     use serde_json::json;
+
+    const ONE: &str = CONNECTIONS.one;
+    const MANY: &str = CONNECTIONS.many;
 
     #[test]
     fn a_body_knows_that_there_is_a_key_and_not_which() {

@@ -3,24 +3,29 @@
 //! A write is sent once. If its answer is lost, what there is now is looked at instead: by the mark after a
 //! POST, by what was wanted after a PUT, by absence after a DELETE.
 
+mod sent;
+
+pub use sent::{Write, changed, find, object, removed, send};
+
 use crate::{
     core::{
         dialect::{Call, Mark, Proof, Warning, Written},
-        error::{Error, ErrorKind, ErrorReason, Result},
+        error::{Error, ErrorReason, Result},
     },
     dialects::{
         etag,
-        lost_write::{Doubt, Lost, Outcome, Trace},
+        lost_write::{Doubt, Outcome},
         openstack::{
-            client::{Ask, CONNECTIONS, Client, SERVICES},
+            client::{Ask, Client},
             error::{self, Asked},
+            kind::{CONNECTIONS, SERVICES},
             mark, read, status, translate,
             variant::Variant,
-            wire::{Body, ONE},
+            wire::Body,
         },
     },
     model::{ConnectionChange, ConnectionSpec, Field},
-    rest::{answer::Answer, backoff::Backoff, json},
+    rest::answer::Answer,
 };
 use std::{
     collections::{HashMap, HashSet},
@@ -29,6 +34,10 @@ use std::{
 
 /// What a connection is found by after a lost answer.
 const FOUND_BY: [&str; 5] = ["id", "description", "name", "vpnservice_id", "peer_address"];
+
+fn connection(answer: &Answer) -> Result<Body> {
+    object(&CONNECTIONS, answer)
+}
 
 /// Makes a connection.
 pub async fn create(
@@ -42,14 +51,18 @@ pub async fn create(
     let before = match variant.description {
         true => HashSet::new(),
         false => {
-            let rows = read::all(client, &FOUND_BY, call).await?;
+            let rows = read::all(client, &CONNECTIONS, &FOUND_BY, call).await?;
             rows.iter().map(Body::id).collect()
         }
     };
     let secrets: Vec<&str> = translate::psk(spec).into_iter().collect();
     let body = translate::new_connection(spec, mark, variant);
     let write = Write {
-        ask: Ask::post([CONNECTIONS], &HashMap::from([(ONE, body)])),
+        kind: &CONNECTIONS,
+        ask: Ask::post(
+            CONNECTIONS.path(),
+            &HashMap::from([(CONNECTIONS.one, body)]),
+        ),
         asked: Asked::Create,
         id: None,
         secrets: &secrets,
@@ -61,7 +74,7 @@ pub async fn create(
                 true => mark::is(&row.text("description").unwrap_or_default(), mark),
                 false => !before.contains(&row.id()) && translate::may_be(row, spec),
             };
-            let mut found = find(client, is_it, &lost, call).await;
+            let mut found = find(client, &CONNECTIONS, &FOUND_BY, is_it, &lost, call).await;
             if let Err(error) = &mut found {
                 if lost.doubt == Doubt::Failed
                     && let Some(cause) = missing_service(client, spec, &secrets, call).await
@@ -91,8 +104,11 @@ pub async fn update(
     call: &Call,
 ) -> Result<Written> {
     let variant = client.variant();
-    let before = present(client, id, call).await?;
-    etag::check(change.etag.as_deref(), &translate::etag(&before, variant))?;
+    let before = read::present(client, &CONNECTIONS, id, call).await?;
+    etag::check(
+        change.etag.as_deref(),
+        &translate::etag(&CONNECTIONS, &before, variant),
+    )?;
     let change = &change.without(&translate::connection(before.clone(), variant));
     let Some(body) =
         translate::changes(&before, change, variant).map_err(Error::not_expressible)?
@@ -102,7 +118,11 @@ pub async fn update(
     let secrets: Vec<&str> = translate::psk(&change.values).into_iter().collect();
     let descriptive = translate::is_descriptive(&body);
     let write = Write {
-        ask: Ask::put([CONNECTIONS, id], &HashMap::from([(ONE, body)])),
+        kind: &CONNECTIONS,
+        ask: Ask::put(
+            CONNECTIONS.path_of(id),
+            &HashMap::from([(CONNECTIONS.one, body)]),
+        ),
         asked: Asked::Change,
         id: Some(id),
         secrets: &secrets,
@@ -114,7 +134,7 @@ pub async fn update(
                 translate::shows(change)
                     && matches!(translate::changes(now, change, variant), Ok(None))
             };
-            changed(client, id, is_as_wanted, &lost, call).await?
+            changed(client, &CONNECTIONS, id, is_as_wanted, &lost, call).await?
         }
     };
     let proof = match descriptive {
@@ -130,149 +150,25 @@ pub async fn update(
 /// Removes a connection. Nothing else was made for it.
 pub async fn delete(client: &Client, id: &str, etag: Option<&str>, call: &Call) -> Result<Written> {
     if etag::given(etag).is_some() {
-        let now = present(client, id, call).await?;
-        etag::check(etag, &translate::etag(&now, client.variant()))?;
+        let now = read::present(client, &CONNECTIONS, id, call).await?;
+        etag::check(etag, &translate::etag(&CONNECTIONS, &now, client.variant()))?;
     }
     let write = Write {
-        ask: Ask::delete([CONNECTIONS, id]),
+        kind: &CONNECTIONS,
+        ask: Ask::delete(CONNECTIONS.path_of(id)),
         asked: Asked::Remove,
         id: Some(id),
         secrets: &[],
     };
     let nothing = |answer: &Answer| error::removed(answer, error::broken);
     if let Outcome::Lost(lost) = send(client, write, nothing, call).await? {
-        removed(client, id, &lost, call).await?;
+        removed(client, &CONNECTIONS, id, &lost, call).await?;
     }
     Ok(Written {
         id: id.to_owned(),
         connection: None,
         proof: Proof::AnyStatus,
         warnings: Vec::new(),
-    })
-}
-
-/// One write.
-struct Write<'a> {
-    ask: Ask<'a>,
-    asked: Asked,
-    /// The connection it is sent to; `None` if it makes one.
-    id: Option<&'a str>,
-    /// The keys in its body.
-    secrets: &'a [&'a str],
-}
-
-/// Sends one write and reads its answer.
-///
-/// # Errors
-/// If it certainly did not happen.
-async fn send<T>(
-    client: &Client,
-    write: Write<'_>,
-    read: impl FnOnce(&Answer) -> Result<T>,
-    call: &Call,
-) -> Result<Outcome<T>> {
-    let answered = match client.send(write.ask, &call.hurried()).await {
-        Ok(answered) => answered,
-        Err(none) => return Outcome::unanswered(none.error, none.sent),
-    };
-    let answer = &answered.answer;
-    if answer.is_success() {
-        return Ok(Outcome::granted(read(answer)));
-    }
-    let because = error::refused(answer, write.asked, write.secrets);
-    // A 404 may be about what the connection refers to; a removal carries nothing that refers.
-    let is_reference = because.reason == ErrorReason::ReferenceNotFound;
-    if error::is_missing(answer) && (write.asked == Asked::Remove || !is_reference) {
-        let Some(id) = write.id else {
-            return Err(error::api_absent(because));
-        };
-        read::absent(client, id, &answered, because, call).await?;
-        return Err(error::not_found());
-    }
-    Outcome::refused(because, error::doubt(answer))
-}
-
-/// The connection in an answer that grants a write.
-fn connection(answer: &Answer) -> Result<Body> {
-    let body = json::parse(&answer.body).ok();
-    body.and_then(|value| Body::under(ONE, value))
-        .filter(|body| !body.id().is_empty())
-        .ok_or_else(|| error::broken(answer, "no connection with an id"))
-}
-
-/// Finds out whether a PUT changed a connection though its answer was lost: if it is as was wanted.
-async fn changed(
-    client: &Client,
-    id: &str,
-    is_as_wanted: impl Fn(&Body) -> bool,
-    lost: &Lost,
-    call: &Call,
-) -> Result<Body> {
-    let call = call.until_known();
-    let read = || async {
-        Ok(match read::row(client, id, &[], &call).await? {
-            Ok(now) if is_as_wanted(&now) => Trace::Done(Some(now)),
-            Ok(_) => Trace::NotDone,
-            // Somebody has removed it since.
-            Err(_) => Trace::Done(None),
-        })
-    };
-    let backoff = Backoff::until(call.deadline);
-    let now = lost.find_out("the connection was changed", backoff, read);
-    now.await?.ok_or_else(error::not_found)
-}
-
-/// Finds out whether a DELETE removed a connection though its answer was lost: if it is gone.
-async fn removed(client: &Client, id: &str, lost: &Lost, call: &Call) -> Result<()> {
-    let call = call.until_known();
-    let read = || async {
-        Ok(match read::row(client, id, &["id"], &call).await? {
-            Ok(_) => Trace::NotDone,
-            Err(_) => Trace::Done(()),
-        })
-    };
-    let backoff = Backoff::until(call.deadline);
-    lost.find_out("the connection was removed", backoff, read)
-        .await
-}
-
-/// Looks for what a POST made whose answer was lost. It is never sent again.
-async fn find(
-    client: &Client,
-    is_it: impl Fn(&Body) -> bool,
-    lost: &Lost,
-    call: &Call,
-) -> Result<Body> {
-    let call = call.until_known();
-    let read = || find_once(client, &is_it, &call);
-    let backoff = Backoff::until(call.deadline);
-    let found = lost.find_out("the connection was made", backoff, read);
-    match found.await? {
-        Found::One(body) => Ok(body),
-        Found::Several(ids) => Err(many(lost, &ids)),
-    }
-}
-
-enum Found {
-    One(Body),
-    Several(Vec<String>),
-}
-
-async fn find_once(
-    client: &Client,
-    is_it: impl Fn(&Body) -> bool,
-    call: &Call,
-) -> Result<Trace<Found>> {
-    let rows = read::all(client, &FOUND_BY, call).await?;
-    let ids: Vec<String> = rows.iter().filter(|row| is_it(row)).map(Body::id).collect();
-    Ok(match ids.as_slice() {
-        [] => Trace::NotDone,
-        [id] => match read::row(client, id, &[], call).await? {
-            Ok(body) => Trace::Done(Found::One(body)),
-            // Removed again between the two requests.
-            Err(_) => Trace::NotDone,
-        },
-        _ => Trace::Done(Found::Several(ids)),
     })
 }
 
@@ -284,32 +180,12 @@ async fn missing_service(
     call: &Call,
 ) -> Option<Error> {
     let id = spec.vpn_service.as_deref()?;
-    let ask = Ask::get([SERVICES, id]);
+    let ask = Ask::get(SERVICES.path_of(id));
     let answered = client.send(ask, call).await.ok()?;
     let answer = &answered.answer;
-    let cause =
-        error::is_missing(answer).then(|| error::refused(answer, Asked::Create, secrets))?;
+    let cause = error::is_missing(answer)
+        .then(|| error::write_refused(&CONNECTIONS, answer, Asked::Create, secrets))?;
     (cause.reason == ErrorReason::ReferenceNotFound).then_some(cause)
-}
-
-/// More than one could be what was made, and this cloud leaves no room for a mark. ABORTED and not UNKNOWN:
-/// the caller can look at the candidates and decide.
-fn many(lost: &Lost, ids: &[String]) -> Error {
-    let mut error = lost.ambiguous("which of several connections was made");
-    let named = ids.join(", ");
-    error.message = format!(
-        "{}; these have its name, service and peer address: {named}",
-        error.message
-    );
-    error.kind = ErrorKind::Stale;
-    error.context.metadata.push(("candidates", named));
-    error
-}
-
-async fn present(client: &Client, id: &str, call: &Call) -> Result<Body> {
-    read::row(client, id, &[], call)
-        .await?
-        .map_err(|_| error::not_found())
 }
 
 fn updated(body: Body, proof: Proof, change: &ConnectionChange, variant: &Variant) -> Written {

@@ -1,6 +1,7 @@
 use super::*;
 use crate::{
     core::error::MAX_UPSTREAM_TEXT,
+    dialects::openstack::kind::CONNECTIONS,
     rest::{answer::Carried, redact::WITHHELD},
 };
 use bytes::Bytes;
@@ -151,7 +152,7 @@ fn check_recorded(file: &str, asked: Asked, expected: (K, R), code: &str, field:
     };
     let answer = answer(status, body);
     check(&answer, asked, expected);
-    let context = refused(&answer, asked, &["s3cret"]).context;
+    let context = write_refused(&CONNECTIONS, &answer, asked, &["s3cret"]).context;
     let upstream = context.upstream.unwrap();
     assert_eq!(upstream.code, code, "{file}");
     let fields: Vec<_> = context.violations.into_iter().map(|it| it.field).collect();
@@ -205,8 +206,8 @@ fn a_status_alone_has_its_meaning() {
 
 #[test]
 fn only_the_cloud_itself_can_say_that_a_connection_is_gone() {
-    assert!(says_gone(&typed(404, CONNECTION_NOT_FOUND)).is_some());
-    assert_eq!(says_gone(&typed(400, CONNECTION_NOT_FOUND)), None);
+    assert!(says_gone(&CONNECTIONS, &typed(404, CONNECTIONS.gone)).is_some());
+    assert_eq!(says_gone(&CONNECTIONS, &typed(400, CONNECTIONS.gone)), None);
     for body in [
         "",
         "a-1",
@@ -224,16 +225,21 @@ fn only_the_cloud_itself_can_say_that_a_connection_is_gone() {
         r#"{"error_code": "APIGW.0101", "error_msg": "GET /v2.0/vpn/ipsec-site-connections/a-1"}"#,
     ] {
         let said = answer(404, body.to_owned());
-        assert_eq!(says_gone(&said), None, "{body}");
+        assert_eq!(says_gone(&CONNECTIONS, &said), None, "{body}");
         assert_eq!(is_hidden(&said), body.contains("HTTPNotFound"), "{body}");
     }
 }
 
 #[test]
 fn a_type_that_tells_the_field_names_it() {
-    let error = refused(&typed(400, "IPsecSiteConnectionMtuError"), Create, &[]);
+    let error = write_refused(
+        &CONNECTIONS,
+        &typed(400, "IPsecSiteConnectionMtuError"),
+        Create,
+        &[],
+    );
     assert_eq!(error.context.violations[0].field, "mtu");
-    let error = refused(&typed(400, "HTTPBadRequest"), Create, &[]);
+    let error = write_refused(&CONNECTIONS, &typed(400, "HTTPBadRequest"), Create, &[]);
     assert_eq!(error.context.violations, []);
 }
 
@@ -241,7 +247,12 @@ fn a_type_that_tells_the_field_names_it() {
 fn the_clouds_words_are_bounded_and_withheld_if_they_may_quote_a_key() {
     let said = |message: &str| {
         let error = serde_json::json!({ "NeutronError": { "type": "IPsecSiteConnectionMtuError", "message": message } });
-        refused(&answer(400, error.to_string()), Create, &["can'ary\\key"])
+        write_refused(
+            &CONNECTIONS,
+            &answer(400, error.to_string()),
+            Create,
+            &["can'ary\\key"],
+        )
     };
     let words = format!(
         "Invalid input for x. Reason: psk: other {}",

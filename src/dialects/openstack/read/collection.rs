@@ -4,10 +4,11 @@ use crate::{
     core::{dialect::Call, error::Result},
     dialects::openstack::{
         auth::Sight,
-        client::{Answered, Ask, CONNECTIONS, Client, SERVICES},
+        client::{Answered, Ask, Client},
         error::{self, Asked},
+        kind::{CONNECTIONS, Kind, SERVICES},
         variant::Fields,
-        wire::{ListPage, MANY},
+        wire::ListPage,
     },
 };
 use serde_json::Value;
@@ -16,10 +17,10 @@ use tokio::time::Instant;
 /// Finds out whether the collection of connections is there, the login accepted, and the account able to see.
 pub async fn probe(client: &Client, call: &Call) -> Result<()> {
     let ask = match client.variant().narrows {
-        true => Ask::get([CONNECTIONS]).with("limit", "1"),
-        false => Ask::get([CONNECTIONS]),
+        true => Ask::get(CONNECTIONS.path()).with("limit", "1"),
+        false => Ask::get(CONNECTIONS.path()),
     };
-    let (answered, page) = listed(client, ask, &["id"], call).await?;
+    let (answered, page) = listed(client, &CONNECTIONS, ask, &["id"], call).await?;
     // The roles of the login are enough here: a project that is empty for good must not cost a login each time.
     if page.is_empty() && answered.sight == Sight::Doubtful && !sees(client, call).await? {
         return Err(error::blind());
@@ -42,17 +43,17 @@ pub async fn believe(client: &Client, sight: Sight, call: &Call) -> Result<()> {
 
 /// Whether the account is shown anything at all of the project's VPN: a service, or a connection.
 pub async fn sees(client: &Client, call: &Call) -> Result<bool> {
-    for (name, key) in [(SERVICES, SERVICES), (CONNECTIONS, MANY)] {
+    for kind in [&SERVICES, &CONNECTIONS] {
         let mut ask = match client.leaves_out(&["id"]) {
-            true => Ask::get([name]).with_each("fields", &["id"]),
-            false => Ask::get([name]),
+            true => Ask::get(kind.path()).with_each("fields", &["id"]),
+            false => Ask::get(kind.path()),
         };
         if client.variant().narrows {
             ask = ask.with("limit", "1");
         }
         let answered = client.send(ask, call).await.map_err(|none| none.error)?;
         let value = collection(&answered)?;
-        if ListPage::of(key, value).is_some_and(|page| !page.rows.is_empty()) {
+        if ListPage::of(kind.many, value).is_some_and(|page| !page.rows.is_empty()) {
             return Ok(true);
         }
     }
@@ -65,13 +66,14 @@ pub async fn sees(client: &Client, call: &Call) -> Result<bool> {
 /// is asked for instead, and if that brings it, from then on.
 pub async fn listed<'a>(
     client: &Client,
+    kind: &Kind,
     ask: Ask<'a>,
     fields: &[&'a str],
     call: &Call,
 ) -> Result<(Answered, ListPage)> {
     let send = async |ask: Ask<'_>| {
         let answered = client.send(ask, call).await.map_err(|none| none.error)?;
-        list_page(&answered).map(|page| (answered, page))
+        list_page(kind, &answered).map(|page| (answered, page))
     };
     if !client.leaves_out(fields) {
         return send(ask).await;
@@ -99,9 +101,9 @@ pub fn all_named(answered: &Answered, page: ListPage) -> Result<ListPage> {
 }
 
 /// Reads a LIST, without those rows that cannot be told from each other.
-pub fn list_page(answered: &Answered) -> Result<ListPage> {
+pub fn list_page(kind: &Kind, answered: &Answered) -> Result<ListPage> {
     let value = collection(answered)?;
-    ListPage::of(MANY, value).ok_or_else(|| error::broken(&answered.answer, "no list"))
+    ListPage::of(kind.many, value).ok_or_else(|| error::broken(&answered.answer, "no list"))
 }
 
 /// Reads the answer of a collection as such: if the collection is not there, there is no API.

@@ -1,4 +1,4 @@
-//! Several connections: a page, all, or some by their ids.
+//! Several objects of a kind: a page, all, or some by their ids.
 
 use crate::{
     core::{
@@ -7,8 +7,9 @@ use crate::{
         filter::{Filter, Restriction, Wanted},
     },
     dialects::openstack::{
-        client::{Ask, CONNECTIONS, Client},
+        client::{Ask, Client},
         error,
+        kind::{CONNECTIONS, Kind},
         read::{
             collection::{all_named, believe, list_page, listed},
             one::row,
@@ -34,20 +35,42 @@ const MOST_RECOVERIES: usize = 3;
 
 /// One page of connections, in the order of their ids.
 pub async fn list(client: &Client, request: &PageRequest, call: &Call) -> Result<Page<Connection>> {
+    let narrow = narrowing(&request.filter);
+    let page = page(client, &CONNECTIONS, request, &narrow, call).await?;
+    let variant = client.variant();
+    Ok(Page {
+        items: page
+            .items
+            .into_iter()
+            .map(|row| translate::connection(row, variant))
+            .collect(),
+        next: page.next,
+    })
+}
+
+/// One page of objects as the cloud has them, in the order of their ids; where the cloud narrows, only those with these
+/// values.
+pub async fn page(
+    client: &Client,
+    kind: &Kind,
+    request: &PageRequest,
+    narrow: &[(&'static str, String)],
+    call: &Call,
+) -> Result<Page<Body>> {
     let size = request.size.max(1) as usize;
     let after = request.after.as_deref();
-    let (mut rows, mut more) = match client.variant().narrows {
+    let (mut rows, mut more) = match narrows(client, kind) {
         true => {
-            let narrow = narrowing(&request.filter);
             let page = Rows {
+                kind,
                 size: Some(size.min(LARGEST_PAGE)),
-                narrow: &narrow,
+                narrow,
                 fields: &[],
             };
             sorted_page(client, page, after, call).await?
         }
         false => {
-            let mut rows = all(client, &[], call).await?;
+            let mut rows = all(client, kind, &[], call).await?;
             rows.sort_by_key(Body::id);
             rows.retain(|row| after.is_none_or(|after| row.id().as_str() > after));
             (rows, false)
@@ -58,14 +81,12 @@ pub async fn list(client: &Client, request: &PageRequest, call: &Call) -> Result
         more = true;
     }
     let next = rows.last().map(Body::id).filter(|_| more);
-    let variant = client.variant();
-    Ok(Page {
-        items: rows
-            .into_iter()
-            .map(|row| translate::connection(row, variant))
-            .collect(),
-        next,
-    })
+    Ok(Page { items: rows, next })
+}
+
+/// Whether a LIST of this kind takes filters, a limit and an order. Neutron's own collections do everywhere.
+fn narrows(client: &Client, kind: &Kind) -> bool {
+    client.variant().narrows || !kind.is_vpn
 }
 
 /// What of a filter Neutron may be asked to apply itself: only what leaves out nothing that is wanted.
@@ -74,10 +95,6 @@ pub async fn list(client: &Client, request: &PageRequest, call: &Call) -> Result
 /// little. An empty text may be null there, a sign beyond ASCII may be none its tables know, and one IPv6 address
 /// has many spellings: those are not asked for.
 fn narrowing(filter: &Filter) -> Vec<(&'static str, String)> {
-    let is_safe = |text: &str| {
-        let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-        is_plain && (1..=LONGEST_TEXT).contains(&text.len())
-    };
     let asked = filter
         .restrictions()
         .iter()
@@ -97,16 +114,23 @@ fn narrowing(filter: &Filter) -> Vec<(&'static str, String)> {
     asked.collect()
 }
 
-/// Every connection, with these fields only where the cloud can leave out others; empty: all fields.
+/// Whether a list may be narrowed to those with this text without losing any.
+pub fn is_safe(text: &str) -> bool {
+    let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    is_plain && (1..=LONGEST_TEXT).contains(&text.len())
+}
+
+/// Every object of a kind, with these fields only where the cloud can leave out others; empty: all fields.
 ///
 /// # Errors
 /// If one of the requests fails, or the account is not shown to see.
-pub async fn all(client: &Client, fields: &[&str], call: &Call) -> Result<Vec<Body>> {
+pub async fn all(client: &Client, kind: &Kind, fields: &[&str], call: &Call) -> Result<Vec<Body>> {
     let mut rows = Vec::new();
-    if client.variant().narrows {
+    if narrows(client, kind) {
         let (mut after, mut seen) = (None, HashSet::new());
         for _ in 0..MOST_PAGES {
             let wanted = Rows {
+                kind,
                 size: None,
                 narrow: &[],
                 fields,
@@ -121,9 +145,9 @@ pub async fn all(client: &Client, fields: &[&str], call: &Call) -> Result<Vec<Bo
         }
         return Err(error::endless());
     }
-    let (answered, page) = listed(client, Ask::get([CONNECTIONS]), fields, call).await?;
+    let (answered, page) = listed(client, kind, Ask::get(kind.path()), fields, call).await?;
     rows = all_named(&answered, page)?.rows;
-    if rows.is_empty() {
+    if rows.is_empty() && kind.is_vpn {
         believe(client, answered.sight, call).await?;
     }
     Ok(rows)
@@ -146,11 +170,11 @@ pub async fn some(client: &Client, ids: &[&str], fields: &[&str], call: &Call) -
     let mut rows: Vec<Body> = Vec::new();
     let mut missing = ids.to_vec();
     loop {
-        let mut ask = Ask::get([CONNECTIONS]);
+        let mut ask = Ask::get(CONNECTIONS.path());
         if client.variant().narrows {
             ask = missing.iter().fold(ask, |ask, id| ask.with("id", id));
         }
-        let (answered, page) = listed(client, ask, fields, call).await?;
+        let (answered, page) = listed(client, &CONNECTIONS, ask, fields, call).await?;
         if page.is_empty() && rows.is_empty() {
             believe(client, answered.sight, call).await?;
         }
@@ -174,6 +198,8 @@ pub async fn some(client: &Client, ids: &[&str], fields: &[&str], call: &Call) -
 /// Which rows of a LIST are wanted.
 #[derive(Clone, Copy)]
 struct Rows<'a> {
+    /// Of this kind.
+    kind: &'a Kind,
     /// At most so many; `None`: as many as the cloud gives.
     size: Option<usize>,
     /// Only these, by column and value.
@@ -243,14 +269,14 @@ async fn walk_past(
 /// changed so that it is no longer wanted ends a walk just as one that is gone.
 async fn is_listed(client: &Client, wanted: Rows<'_>, id: &str, call: &Call) -> Result<bool> {
     if wanted.narrow.is_empty() {
-        return Ok(row(client, id, &["id"], call).await?.is_ok());
+        return Ok(row(client, wanted.kind, id, &["id"], call).await?.is_ok());
     }
-    let ask = narrowed_to(Ask::get([CONNECTIONS]), wanted.narrow).with_each("fields", &["id"]);
+    let ask = narrowed_to(Ask::get(wanted.kind.path()), wanted.narrow).with_each("fields", &["id"]);
     let answered = client
         .send(ask.with("id", id), call)
         .await
         .map_err(|none| none.error)?;
-    let page = list_page(&answered)?;
+    let page = list_page(wanted.kind, &answered)?;
     Ok(page.rows.iter().any(|row| row.id() == id))
 }
 
@@ -262,7 +288,7 @@ async fn raw_page(
 ) -> Result<ListPage> {
     // `marker` without `limit` is ignored, and a cloud may cap what was not limited.
     let limit = wanted.size.unwrap_or(LARGEST_PAGE).to_string();
-    let mut ask = narrowed_to(Ask::get([CONNECTIONS]), wanted.narrow)
+    let mut ask = narrowed_to(Ask::get(wanted.kind.path()), wanted.narrow)
         .with_each("fields", wanted.fields)
         .with("sort_key", "id")
         .with("sort_dir", "asc")
@@ -271,9 +297,9 @@ async fn raw_page(
         ask = ask.with("marker", marker);
     }
     let answered = client.send(ask, call).await.map_err(|none| none.error)?;
-    let page = list_page(&answered)?;
+    let page = list_page(wanted.kind, &answered)?;
     let page = all_named(&answered, page)?;
-    if page.rows.is_empty() && marker.is_none() {
+    if page.rows.is_empty() && marker.is_none() && wanted.kind.is_vpn {
         believe(client, answered.sight, call).await?;
     }
     Ok(page)

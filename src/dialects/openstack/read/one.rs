@@ -7,51 +7,62 @@ use crate::{
     },
     dialects::openstack::{
         auth::Sight,
-        client::{Answered, Ask, CONNECTIONS, Client},
+        client::{Answered, Ask, Client},
         error::{self, Asked},
+        kind::{CONNECTIONS, Kind},
         read::collection::{all_named, listed, probe, sees},
         translate,
-        wire::{Body, ONE},
+        wire::Body,
     },
     model::Connection,
 };
 
 /// One connection.
 pub async fn get(client: &Client, id: &str, call: &Call) -> Result<Connection> {
-    let body = row(client, id, &[], call)
-        .await?
-        .map_err(|_| error::not_found())?;
+    let body = present(client, &CONNECTIONS, id, call).await?;
     Ok(translate::connection(body, client.variant()))
 }
 
-/// One connection as the cloud has it, with these fields only if the cloud can narrow; or, if it is proven
+/// One object, whole.
+///
+/// # Errors
+/// `NotFound` if it is proven that there is none; everything that tells neither.
+pub async fn present(client: &Client, kind: &Kind, id: &str, call: &Call) -> Result<Body> {
+    row(client, kind, id, &[], call)
+        .await?
+        .map_err(|_| error::not_found(kind))
+}
+
+/// One object as the cloud has it, with these fields only if the cloud can narrow; or, if it is proven
 /// that there is none, the words that prove it.
 ///
 /// # Errors
 /// Everything that tells neither.
 pub async fn row(
     client: &Client,
+    kind: &Kind,
     id: &str,
     fields: &[&str],
     call: &Call,
 ) -> Result<Result<Body, String>> {
-    one(client, id, fields, Listed::Unasked, call).await
+    one(client, kind, id, fields, Listed::Unasked, call).await
 }
 
-/// The same of a connection that the collection has just been asked for, and did not show.
+/// The same of an object that the collection has just been asked for, and did not show.
 ///
 /// # Errors
 /// As [`row`].
 pub async fn unlisted_row(
     client: &Client,
+    kind: &Kind,
     id: &str,
     fields: &[&str],
     call: &Call,
 ) -> Result<Result<Body, String>> {
-    one(client, id, fields, Listed::Not, call).await
+    one(client, kind, id, fields, Listed::Not, call).await
 }
 
-/// What the collection says of a connection.
+/// What the collection says of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Listed {
     Unasked,
@@ -60,32 +71,33 @@ enum Listed {
 
 async fn one(
     client: &Client,
+    kind: &Kind,
     id: &str,
     fields: &[&str],
     listed: Listed,
     call: &Call,
 ) -> Result<Result<Body, String>> {
-    let mut ask = Ask::get([CONNECTIONS, id]);
+    let mut ask = Ask::get(kind.path_of(id));
     if client.variant().narrows {
         ask = ask.with_each("fields", fields);
     }
     let answered = client.send(ask, call).await.map_err(|none| none.error)?;
     let value = match error::granted(&answered.answer, Asked::Read, &[]) {
         Err(refused) if error::is_missing(&answered.answer) => {
-            let gone = gone(client, id, &answered, refused, listed, call).await;
+            let gone = gone(client, kind, id, &answered, refused, listed, call).await;
             return gone.map(Err);
         }
         granted => granted?,
     };
-    let body = Body::under(ONE, value);
-    let body = body.ok_or_else(|| error::broken(&answered.answer, "no connection"))?;
+    let body = Body::under(kind.one, value);
+    let body = body.ok_or_else(|| error::broken(&answered.answer, &format!("no {}", kind.noun)))?;
     Ok(Ok(body))
 }
 
-/// What a 404 of one connection proves: if it is gone, the cloud's words for that.
+/// What a 404 of one object proves: if it is gone, the cloud's words for that.
 ///
 /// ```text
-///   404 ── in the API's own words for a connection
+///   404 ── in the API's own words for its kind
 ///    │        └──► the collection answers without it ──► the account is shown to see ──► gone
 ///    │                  └── it shows it, or fails ─► error      └── it is not ─────────► error: denied
 ///    └── anything else ──► the collection ── 404 ───────────────────────────────────────► error: API_ABSENT
@@ -96,16 +108,18 @@ async fn one(
 /// If it proves nothing.
 pub async fn absent(
     client: &Client,
+    kind: &Kind,
     id: &str,
     answered: &Answered,
     refused: Error,
     call: &Call,
 ) -> Result<String> {
-    gone(client, id, answered, refused, Listed::Unasked, call).await
+    gone(client, kind, id, answered, refused, Listed::Unasked, call).await
 }
 
 async fn gone(
     client: &Client,
+    kind: &Kind,
     id: &str,
     answered: &Answered,
     refused: Error,
@@ -113,7 +127,7 @@ async fn gone(
     call: &Call,
 ) -> Result<String> {
     let said = refused.context.upstream.clone().unwrap_or_default();
-    let Some(words) = error::says_gone(&answered.answer) else {
+    let Some(words) = error::says_gone(kind, &answered.answer) else {
         probe(client, call).await?;
         return match error::is_hidden(&answered.answer) {
             true => Err(error::blind().upstream(said)),
@@ -122,7 +136,7 @@ async fn gone(
     };
     let shows_others = match listed {
         Listed::Not => false,
-        Listed::Unasked => shows_others(client, id, refused, call).await?,
+        Listed::Unasked => shows_others(client, kind, id, refused, call).await?,
     };
     match answered.sight {
         Sight::Sees => Ok(words),
@@ -131,13 +145,19 @@ async fn gone(
     }
 }
 
-/// Whether the collection, which must answer and not show this connection, shows another.
-async fn shows_others(client: &Client, id: &str, refused: Error, call: &Call) -> Result<bool> {
+/// Whether the collection, which must answer and not show this object, shows another.
+async fn shows_others(
+    client: &Client,
+    kind: &Kind,
+    id: &str,
+    refused: Error,
+    call: &Call,
+) -> Result<bool> {
     let ask = match client.variant().narrows {
-        true => Ask::get([CONNECTIONS]).with("id", id),
-        false => Ask::get([CONNECTIONS]),
+        true => Ask::get(kind.path()).with("id", id),
+        false => Ask::get(kind.path()),
     };
-    let (answered, page) = listed(client, ask, &["id"], call).await?;
+    let (answered, page) = listed(client, kind, ask, &["id"], call).await?;
     let rows = all_named(&answered, page)?.rows;
     if rows.iter().any(|row| row.id() == id) {
         return Err(error::contradicted(refused));

@@ -2,7 +2,10 @@
 
 use super::*;
 use crate::{
-    dialects::openstack::wire::{Body, ListPage, MANY, ONE},
+    dialects::openstack::{
+        kind::CONNECTIONS,
+        wire::{Body, ListPage},
+    },
     model::RealizationState as State,
     rest::json,
 };
@@ -101,8 +104,12 @@ macro_rules! fixture {
 /// The first connection of a GET or a LIST.
 fn first(body: &[u8]) -> Body {
     let answer = json::parse(body).unwrap();
-    Body::under(ONE, answer.clone())
-        .unwrap_or_else(|| ListPage::of(MANY, answer).unwrap().rows.remove(0))
+    Body::under(CONNECTIONS.one, answer.clone()).unwrap_or_else(|| {
+        ListPage::of(CONNECTIONS.many, answer)
+            .unwrap()
+            .rows
+            .remove(0)
+    })
 }
 
 /// What each vendor's example and each odd body says of its connection. No cloud of this kind tells of nodes.

@@ -1,7 +1,9 @@
-//! What an etag of a connection is made of.
+//! What an etag is made of.
 
 use crate::{
-    dialects::openstack::{translate::words::plain_peer_id, variant::Variant, wire::Body},
+    dialects::openstack::{
+        kind::Kind, translate::words::plain_peer_id, variant::Variant, wire::Body,
+    },
     rest::json,
 };
 use serde_json::Value;
@@ -11,46 +13,41 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-/// What can be written, sorted. An etag is made of these: of a connection that is as it was in all of them
-/// nothing is lost by a write.
-const WRITABLE: [&str; 16] = [
-    "admin_state_up",
-    "auth_mode",
-    "description",
-    "dpd",
-    "ikepolicy_id",
+/// Fields whose value is a word of a table.
+const WORDS: [&str; 9] = [
+    "auth_algorithm",
+    "encapsulation_mode",
+    "encryption_algorithm",
+    "ike_version",
     "initiator",
-    "ipsecpolicy_id",
-    "local_ep_group_id",
-    "local_id",
-    "mtu",
-    "name",
-    "peer_address",
-    "peer_cidrs",
-    "peer_ep_group_id",
-    "peer_id",
-    "vpnservice_id",
+    "pfs",
+    "phase1_negotiation_mode",
+    "transform_protocol",
+    "type",
 ];
 
-/// A fingerprint of everything that can be written but the key. What the cloud changes by itself, `status`
-/// above all, is not in it; nor is what makes no difference to what is read: an `@` that some clouds put before a
-/// peer's id or do not, the case of a word, or whether nothing is absent, null or empty.
-pub fn etag(body: &Body, variant: &Variant) -> String {
+/// A fingerprint of everything that can be written but the key: of an object that is as it was in all of it nothing is
+/// lost by a write. What the cloud changes by itself, `status` above all, is not in it; nor is what makes no difference
+/// to what is read: an `@` that some clouds put before a peer's id or do not, the case of a word, or whether nothing is
+/// absent, null or empty.
+pub fn etag(kind: &Kind, body: &Body, variant: &Variant) -> String {
     let mut print = Sha256::new();
-    for key in WRITABLE {
+    for key in kind.writable.iter().copied() {
         let Some(value) = body.object().get(key).filter(|value| !is_nothing(value)) else {
             continue;
         };
         text(&mut print, key);
         match (key, value) {
             // A set: a PUT answers it in the caller's order, a GET in the database's.
-            ("peer_cidrs", Value::Array(set)) => {
+            ("peer_cidrs" | "endpoints", Value::Array(set)) => {
                 let sorted: BTreeSet<Cow<'_, str>> = set.iter().map(scalar).collect();
                 head(&mut print, b'[', sorted.len());
                 sorted.iter().for_each(|element| text(&mut print, element));
             }
             ("peer_id", Value::String(id)) => text(&mut print, plain_peer_id(id, variant)),
-            ("initiator", Value::String(word)) => text(&mut print, &plain_word(word)),
+            (key, Value::String(word)) if WORDS.contains(&key) => {
+                text(&mut print, &plain_word(word))
+            }
             ("admin_state_up", value) => {
                 let is_up = json::boolean(body.object(), key);
                 text(
@@ -110,7 +107,7 @@ fn whole(print: &mut Sha256, value: &Value) {
             for (key, value) in sorted {
                 text(print, key);
                 match (key.as_str(), value) {
-                    ("action", Value::String(word)) => text(print, &plain_word(word)),
+                    ("action" | "units", Value::String(word)) => text(print, &plain_word(word)),
                     (_, value) => whole(print, value),
                 }
             }

@@ -2,9 +2,11 @@
 
 use crate::{
     dialects::openstack::{
+        kind::CONNECTIONS,
         mark,
         translate::{
             etag::etag,
+            rest::Rest,
             words::{ACTIONS, INITIATIONS, elements, plain_peer_id},
         },
         variant::Variant,
@@ -20,7 +22,7 @@ use std::net::IpAddr;
 
 /// What the cloud has, as a connection.
 pub fn connection(body: Body, variant: &Variant) -> Connection {
-    let etag = etag(&body, variant);
+    let etag = etag(&CONNECTIONS, &body, variant);
     let psk_set = body.psk_set();
     let mut rest = Rest(body.into_object());
     let description = rest.text("description").unwrap_or_default();
@@ -156,65 +158,4 @@ fn read_selectors(rest: &mut Rest) -> Option<Selectors> {
 
 fn is_network(text: &str) -> bool {
     text.parse::<ipnet::IpNet>().is_ok() || text.parse::<IpAddr>().is_ok()
-}
-
-/// What of an object has not found its home yet.
-struct Rest(Map<String, Value>);
-
-impl Rest {
-    /// A field as text, left where it is.
-    fn shown(&self, key: &str) -> Option<String> {
-        json::text(&self.0, key)
-    }
-
-    fn text(&mut self, key: &str) -> Option<String> {
-        if let Some(Value::String(text)) = self.0.get_mut(key) {
-            let text = std::mem::take(text);
-            self.0.remove(key);
-            return Some(text);
-        }
-        let text = self.shown(key);
-        self.forget(key, text.is_some());
-        text
-    }
-
-    /// An id; an empty one refers to nothing.
-    fn reference(&mut self, key: &str) -> Option<String> {
-        self.text(key).filter(|id| !id.is_empty())
-    }
-
-    fn number(&mut self, key: &str) -> Option<u32> {
-        let number = json::integer(&self.0, key).and_then(|number| u32::try_from(number).ok());
-        self.forget(key, number.is_some());
-        number
-    }
-
-    fn boolean(&mut self, key: &str) -> Option<bool> {
-        let boolean = json::boolean(&self.0, key);
-        self.forget(key, boolean.is_some());
-        boolean
-    }
-
-    /// An address as it is written; one that does not parse also stays.
-    fn address(&mut self, key: &str) -> String {
-        let text = self.shown(key).unwrap_or_default();
-        self.forget(key, text.parse::<IpAddr>().is_ok());
-        text
-    }
-
-    /// One of the words of a table, in any case; any other stays.
-    fn word<T: Copy>(&mut self, key: &str, table: &[(&str, T)]) -> Option<T> {
-        let said = self.shown(key).unwrap_or_default();
-        let meaning = table
-            .iter()
-            .find(|(word, _)| word.eq_ignore_ascii_case(said.trim()));
-        self.forget(key, meaning.is_some());
-        meaning.map(|(_, meaning)| *meaning)
-    }
-
-    fn forget(&mut self, key: &str, found: bool) {
-        if found {
-            self.0.remove(key);
-        }
-    }
 }

@@ -4,9 +4,10 @@ use super::{words::*, *};
 use crate::{
     core::dialect::Mark,
     dialects::openstack::{
+        kind::CONNECTIONS,
         mark,
         variant::{K5, NEUTRON, OTC, Variant},
-        wire::{Body, ListPage, MANY, ONE},
+        wire::{Body, ListPage},
     },
     model::{
         Authentication, Connection, ConnectionChange, ConnectionSpec, DeadPeerDetection, Details,
@@ -15,6 +16,9 @@ use crate::{
     rest::json,
 };
 use serde_json::{Value, json as object};
+
+const ONE: &str = CONNECTIONS.one;
+const MANY: &str = CONNECTIONS.many;
 
 fn one(text: &str) -> Body {
     Body::under(ONE, json::parse(text.as_bytes()).unwrap()).unwrap()
@@ -331,7 +335,7 @@ fn an_etag_follows_what_can_be_written_and_nothing_else() {
         for (key, value) in over.as_object().unwrap() {
             fields.insert(key.clone(), value.clone());
         }
-        etag(&Body::new(fields), variant)
+        etag(&CONNECTIONS, &Body::new(fields), variant)
     };
     let etag_with = |over: Value| etag_of(over, &NEUTRON);
     let etag = etag_with(object!({}));

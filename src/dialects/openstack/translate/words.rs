@@ -52,12 +52,13 @@ pub(super) fn plain_peer_id<'a>(id: &'a str, variant: &Variant) -> &'a str {
 }
 
 /// The word of a meaning.
-pub(super) fn word<T: Copy + PartialEq>(table: &[(&'static str, T)], meaning: T) -> &'static str {
+pub fn word<T: Copy + PartialEq>(table: &[(&'static str, T)], meaning: T) -> &'static str {
     let found = table.iter().find(|(_, known)| *known == meaning);
     // What has no word here was refused before.
     found.unwrap_or(&table[0]).0
 }
 
-pub(super) fn elements(value: &Value) -> Vec<Value> {
+/// The elements of a list; none if it is none.
+pub fn elements(value: &Value) -> Vec<Value> {
     value.as_array().cloned().unwrap_or_default()
 }

@@ -1,0 +1,70 @@
+//! What of an object has not found its home in the model yet.
+
+use crate::rest::json;
+use serde_json::{Map, Value};
+use std::net::IpAddr;
+
+/// What of an object has not found its home yet.
+pub struct Rest(pub Map<String, Value>);
+
+impl Rest {
+    /// A field as text, left where it is.
+    pub fn shown(&self, key: &str) -> Option<String> {
+        json::text(&self.0, key)
+    }
+
+    /// A field as text.
+    pub fn text(&mut self, key: &str) -> Option<String> {
+        if let Some(Value::String(text)) = self.0.get_mut(key) {
+            let text = std::mem::take(text);
+            self.0.remove(key);
+            return Some(text);
+        }
+        let text = self.shown(key);
+        self.forget(key, text.is_some());
+        text
+    }
+
+    /// An id; an empty one refers to nothing.
+    pub fn reference(&mut self, key: &str) -> Option<String> {
+        self.text(key).filter(|id| !id.is_empty())
+    }
+
+    /// A field as a number.
+    pub fn number(&mut self, key: &str) -> Option<u32> {
+        let number = json::integer(&self.0, key).and_then(|number| u32::try_from(number).ok());
+        self.forget(key, number.is_some());
+        number
+    }
+
+    /// A field as a boolean.
+    pub fn boolean(&mut self, key: &str) -> Option<bool> {
+        let boolean = json::boolean(&self.0, key);
+        self.forget(key, boolean.is_some());
+        boolean
+    }
+
+    /// An address as it is written; one that does not parse also stays.
+    pub fn address(&mut self, key: &str) -> String {
+        let text = self.shown(key).unwrap_or_default();
+        self.forget(key, text.parse::<IpAddr>().is_ok());
+        text
+    }
+
+    /// One of the words of a table, in any case; any other stays.
+    pub fn word<T: Copy>(&mut self, key: &str, table: &[(&str, T)]) -> Option<T> {
+        let said = self.shown(key).unwrap_or_default();
+        let meaning = table
+            .iter()
+            .find(|(word, _)| word.eq_ignore_ascii_case(said.trim()));
+        self.forget(key, meaning.is_some());
+        meaning.map(|(_, meaning)| *meaning)
+    }
+
+    /// Takes a field out, if it was found to fit.
+    pub fn forget(&mut self, key: &str, found: bool) {
+        if found {
+            self.0.remove(key);
+        }
+    }
+}

@@ -21,6 +21,7 @@ mod poll;
 mod read;
 mod resources;
 mod status;
+mod time;
 mod translate;
 mod variant;
 mod wire;

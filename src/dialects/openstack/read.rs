@@ -4,6 +4,6 @@ mod collection;
 mod list;
 mod one;
 
-pub use collection::{believe, probe};
-pub use list::{Shown, all, is_safe, list, page, some};
+pub use collection::{believe_none, probe};
+pub use list::{Shown, all, is_safe, list, page, some, those};
 pub use one::{absent, get, present, row, unlisted_row};

@@ -19,4 +19,4 @@ pub use inward::connection;
 pub use outward::{changes, fixed, is_descriptive, may_be, new_connection, shows};
 pub use refusals::{Refusals, Writing};
 pub use rest::Rest;
-pub use words::{LONGEST_TEXT, elements, psk, word};
+pub use words::{LONGEST_TEXT, elements, psk};

@@ -1,8 +1,15 @@
 //! The clouds that speak this API, as data: what each takes, and what it leaves out. No code asks for a
 //! variant by its name.
 
-use crate::{core::dialect::Capabilities, model::DpdAction};
+mod resources;
+pub mod words;
+
+use crate::{
+    core::dialect::{Capabilities, ResourceCapabilities},
+    model::{DpdAction, ResourceKind, algorithm::IntegrityAlgorithm},
+};
 use std::ops::RangeInclusive;
+use words::Words;
 
 /// How one cloud differs from the others. Facts and their sources are in `README.md`.
 #[derive(Debug, PartialEq)]
@@ -13,7 +20,7 @@ pub struct Variant {
     pub narrows: bool,
     /// Whether a LIST takes `fields`.
     pub fields: Fields,
-    /// `description` can be written, and carries the gateway's mark.
+    /// `description` of a connection can be written, and carries the gateway's mark.
     pub description: bool,
     /// `peer_cidrs` inside the connection, beside a service that has a subnet.
     pub peer_cidrs: bool,
@@ -36,6 +43,10 @@ pub struct Variant {
     /// Roles with any of which an account sees the connections of its project. Empty: the names of roles
     /// tell nothing here.
     pub seeing_roles: &'static [&'static str],
+    /// The words of policies.
+    pub words: Words,
+    /// Kinds whose `lifetime.value` is written as text.
+    pub lifetime_as_text: &'static [ResourceKind],
 }
 
 /// What a peer's address may be.
@@ -81,7 +92,7 @@ pub static NEUTRON: Variant = Variant {
     capabilities: Capabilities {
         // 50 ids make a URL of about 2,100 characters; they cost what a few GETs do.
         look_batch: 50,
-        ..common("neutron")
+        ..common("neutron", &resources::NEUTRON)
     },
     narrows: true,
     fields: Fields::All,
@@ -96,13 +107,22 @@ pub static NEUTRON: Variant = Variant {
     psk_signs: None,
     new_mtu: 68..=LARGEST,
     seeing_roles: &["member", "admin"],
+    words: Words {
+        integrity: &words::NEUTRON_INTEGRITY,
+        encryption: &words::NEUTRON_ENCRYPTION,
+        groups: &words::NEUTRON_GROUPS,
+        no_group: None,
+        // Its own default is sha1, which the database of 2026.2 refuses with a 500.
+        default_integrity: IntegrityAlgorithm::HmacSha2x256x128,
+    },
+    lifetime_as_text: &[],
 };
 
 /// Open Telekom Cloud, classic VPN.
 pub static OTC: Variant = Variant {
     capabilities: Capabilities {
         admin_disable: false,
-        ..common("otc")
+        ..common("otc", &resources::OTC)
     },
     narrows: false,
     fields: Fields::One,
@@ -117,6 +137,14 @@ pub static OTC: Variant = Variant {
     psk_signs: Some("~`!@#$%^()-_+=[]{}|\\,./:;"),
     new_mtu: 1500..=1500,
     seeing_roles: &[],
+    words: Words {
+        integrity: &words::OTC_INTEGRITY,
+        encryption: &words::OLD_ENCRYPTION,
+        groups: &words::OTC_GROUPS,
+        no_group: Some("disable"),
+        default_integrity: IntegrityAlgorithm::HmacSha2x256x128,
+    },
+    lifetime_as_text: &[ResourceKind::IkePolicy],
 };
 
 /// Fujitsu K5 / FJcloud-O.
@@ -124,7 +152,7 @@ pub static K5: Variant = Variant {
     capabilities: Capabilities {
         endpoint_groups: false,
         availability_zones: true,
-        ..common("k5")
+        ..common("k5", &resources::K5)
     },
     narrows: false,
     fields: Fields::None,
@@ -139,13 +167,22 @@ pub static K5: Variant = Variant {
     psk_signs: None,
     new_mtu: 68..=LARGEST,
     seeing_roles: &[],
+    words: Words {
+        integrity: &words::OLD_INTEGRITY,
+        encryption: &words::OLD_ENCRYPTION,
+        groups: &words::OLD_GROUPS,
+        no_group: None,
+        // Its API is older than the other hashes of Neutron; all that is shown of it has sha1.
+        default_integrity: IntegrityAlgorithm::HmacSha1x96,
+    },
+    lifetime_as_text: &[],
 };
 
 /// Every variant. The first is the default.
 pub static ALL: [&Variant; 3] = [&NEUTRON, &OTC, &K5];
 
 /// What holds for all of them.
-const fn common(variant: &'static str) -> Capabilities {
+const fn common(variant: &'static str, resources: &'static [ResourceCapabilities]) -> Capabilities {
     Capabilities {
         dialect: "openstack",
         variant,
@@ -167,7 +204,7 @@ const fn common(variant: &'static str) -> Capabilities {
         // Without filters one LIST shows all there are, so that a second one would show nothing more. Not without
         // end, as those it does not show are asked for one by one before any of them is answered.
         look_batch: 1000,
-        resources: &[],
+        resources,
         tunnel_statistics: false,
     }
 }

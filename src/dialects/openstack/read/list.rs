@@ -125,32 +125,55 @@ pub fn is_safe(text: &str) -> bool {
 /// # Errors
 /// If one of the requests fails, or the account is not shown to see.
 pub async fn all(client: &Client, kind: &Kind, fields: &[&str], call: &Call) -> Result<Vec<Body>> {
-    let mut rows = Vec::new();
     if narrows(client, kind) {
-        let (mut after, mut seen) = (None, HashSet::new());
-        for _ in 0..MOST_PAGES {
-            let wanted = Rows {
-                kind,
-                size: None,
-                narrow: &[],
-                fields,
-            };
-            let (page, more) = sorted_page(client, wanted, after.as_deref(), call).await?;
-            let last = page.last().map(Body::id);
-            rows.extend(page.into_iter().filter(|row| seen.insert(row.id())));
-            match last {
-                Some(last) if more => after = Some(last),
-                _ => return Ok(rows),
-            }
-        }
-        return Err(error::endless());
+        return walk(client, kind, fields, &[], call).await;
     }
-    let (answered, page) = listed(client, kind, Ask::get(kind.path()), fields, call).await?;
-    rows = all_named(&answered, page)?.rows;
-    if rows.is_empty() && kind.is_vpn {
+    let ask = Ask::get(kind.path());
+    let (answered, page) = listed(client, kind, ask, fields, call).await?;
+    let rows = all_named(&answered, page)?.rows;
+    if rows.is_empty() {
         believe(client, answered.sight, call).await?;
     }
     Ok(rows)
+}
+
+/// Those objects of a kind that every cloud narrows lists of, and perhaps others: filters are not believed.
+///
+/// # Errors
+/// If one of the requests fails.
+pub async fn those(
+    client: &Client,
+    kind: &Kind,
+    narrow: &[(&'static str, String)],
+    call: &Call,
+) -> Result<Vec<Body>> {
+    walk(client, kind, &[], narrow, call).await
+}
+
+async fn walk(
+    client: &Client,
+    kind: &Kind,
+    fields: &[&str],
+    narrow: &[(&'static str, String)],
+    call: &Call,
+) -> Result<Vec<Body>> {
+    let (mut rows, mut after, mut seen) = (Vec::new(), None, HashSet::new());
+    for _ in 0..MOST_PAGES {
+        let wanted = Rows {
+            kind,
+            size: None,
+            narrow,
+            fields,
+        };
+        let (page, more) = sorted_page(client, wanted, after.as_deref(), call).await?;
+        let last = page.last().map(Body::id);
+        rows.extend(page.into_iter().filter(|row| seen.insert(row.id())));
+        match last {
+            Some(last) if more => after = Some(last),
+            _ => return Ok(rows),
+        }
+    }
+    Err(error::endless())
 }
 
 /// What LISTs of some connections showed.

@@ -3,7 +3,7 @@
 use crate::{
     dialects::openstack::{
         kind::CONNECTIONS,
-        mark,
+        mark, time,
         translate::{
             etag::etag,
             rest::Rest,
@@ -17,7 +17,7 @@ use crate::{
     },
     rest::json,
 };
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::net::IpAddr;
 
 /// What the cloud has, as a connection.
@@ -46,7 +46,11 @@ pub fn connection(body: Body, variant: &Variant) -> Connection {
         selectors: read_selectors(&mut rest),
         mtu: rest.number("mtu"),
         etag,
+        create_time: rest.shown("created_at").and_then(|text| time::utc(&text)),
         managed: mark.is_some(),
+        availability_zone: rest
+            .shown("availability_zone")
+            .filter(|zone| !zone.is_empty()),
         details: Some(Details::Openstack(details(&mut rest))),
         native: rest.0,
         ..Connection::default()
@@ -54,13 +58,8 @@ pub fn connection(body: Body, variant: &Variant) -> Connection {
 }
 
 fn details(rest: &mut Rest) -> OpenstackDetails {
-    let (project, tenant) = (rest.shown("project_id"), rest.shown("tenant_id"));
-    rest.forget("project_id", project.is_some());
-    // Where both are given they are equal; if not, the one not shown stays.
-    let is_shown = tenant.is_some() && (project.is_none() || project == tenant);
-    rest.forget("tenant_id", is_shown);
     OpenstackDetails {
-        project_id: project.or(tenant).unwrap_or_default(),
+        project_id: rest.project(),
         local_id: rest.text("local_id").unwrap_or_default(),
         auth_mode: rest.text("auth_mode").unwrap_or_default(),
         route_mode: rest.text("route_mode").unwrap_or_default(),

@@ -36,9 +36,10 @@ pub fn new_connection(spec: &ConnectionSpec, mark: &Mark, variant: &Variant) -> 
         ("vpnservice_id", &spec.vpn_service),
         ("ikepolicy_id", &spec.ike_policy),
         ("ipsecpolicy_id", &spec.ipsec_policy),
+        ("availability_zone", &spec.availability_zone),
     ] {
-        if let Some(id) = reference {
-            put(key, id.as_str().into());
+        if let Some(id) = reference.as_deref().filter(|id| !id.is_empty()) {
+            put(key, id.into());
         }
     }
     put("peer_address", spec.peer_address.as_str().into());
@@ -120,11 +121,11 @@ pub fn changes(
             Field::VpnService
             | Field::IkePolicy
             | Field::IpsecPolicy
+            | Field::AvailabilityZone
             | Field::Description
             | Field::LocalEndpoint
             | Field::DpdPolicy
-            | Field::TcpMssClamping
-            | Field::AvailabilityZone => {}
+            | Field::TcpMssClamping => {}
         }
     }
     if !draft.violations.is_empty() {
@@ -141,6 +142,11 @@ pub fn fixed(change: &ConnectionChange, now: &Connection) -> Vec<Violation> {
         (Field::VpnService, &values.vpn_service, &now.vpn_service),
         (Field::IkePolicy, &values.ike_policy, &now.ike_policy),
         (Field::IpsecPolicy, &values.ipsec_policy, &now.ipsec_policy),
+        (
+            Field::AvailabilityZone,
+            &values.availability_zone,
+            &now.availability_zone,
+        ),
     ] {
         if change.fields.contains(&field) && wanted.is_some() && wanted != now {
             let now = now.as_deref().unwrap_or_default();

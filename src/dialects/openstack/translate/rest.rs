@@ -30,6 +30,16 @@ impl Rest {
         self.text(key).filter(|id| !id.is_empty())
     }
 
+    /// The project that owns it. Where it has two names they are equal; if not, the one not shown stays.
+    pub fn project(&mut self) -> String {
+        let (project, tenant) = (self.shown("project_id"), self.shown("tenant_id"));
+        self.forget("project_id", project.is_some());
+        // Where both are given they are equal; if not, the one not shown stays.
+        let is_shown = tenant.is_some() && (project.is_none() || project == tenant);
+        self.forget("tenant_id", is_shown);
+        project.or(tenant).unwrap_or_default()
+    }
+
     /// A field as a number.
     pub fn number(&mut self, key: &str) -> Option<u32> {
         let number = json::integer(&self.0, key).and_then(|number| u32::try_from(number).ok());

@@ -16,6 +16,7 @@ use crate::{
     rest::json,
 };
 use serde_json::{Value, json as object};
+use std::time::{Duration, SystemTime};
 
 const ONE: &str = CONNECTIONS.one;
 const MANY: &str = CONNECTIONS.many;
@@ -144,6 +145,8 @@ fn the_vendors_examples_are_read_whole() {
             local: "3e1815dd-e212-43d0-8f13-b494fa553e68".to_owned(),
             peer: "9ad5a7e0-6dac-41b4-b20d-a7b8645fddf1".to_owned(),
         }),
+        create_time: (!created_at.is_empty())
+            .then(|| SystemTime::UNIX_EPOCH + Duration::from_micros(1_596_631_175_921_257)),
         ..example_with(
             &read.etag,
             native,
@@ -180,9 +183,28 @@ fn the_vendors_examples_are_read_whole() {
         ike_policy: id("bf5612ac-15fb-460c-9b3d-6453da2fafa2"),
         ipsec_policy: id("8ba867b2-67eb-4835-bb61-c226804a1584"),
         selectors: Some(networks(&["10.1.0.0/24"])),
+        availability_zone: Some("AZ1".to_owned()),
         ..example_with(&k5.etag, "PENDING_CREATE", details)
     };
     check_example(&k5, &expected);
+}
+
+/// K5 takes the zone of a new connection, and keeps it.
+#[test]
+fn a_zone_is_written_once_and_kept() {
+    let zoned = |zone: &str| ConnectionSpec {
+        availability_zone: Some(zone.to_owned()),
+        ..ConnectionSpec::default()
+    };
+    let made = new_connection(&zoned("AZ1"), &Mark::new(), &K5);
+    assert_eq!(made["availability_zone"], "AZ1");
+    assert!(!new_connection(&zoned(""), &Mark::new(), &K5).contains_key("availability_zone"));
+
+    let there = body(object!({"id": "a", "availability_zone": "AZ1"}));
+    let field = Field::AvailabilityZone;
+    let changed = |zone| changes(&there, &change(&[field], zoned(zone)), &K5);
+    assert_eq!(changed("AZ1"), Ok(None));
+    assert_eq!(changed("AZ2").unwrap_err()[0].field, field.path());
 }
 
 /// Each DPD action, in the word of the API and back.

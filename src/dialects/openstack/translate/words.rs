@@ -52,7 +52,7 @@ pub(super) fn plain_peer_id<'a>(id: &'a str, variant: &Variant) -> &'a str {
 }
 
 /// The word of a meaning.
-pub fn word<T: Copy + PartialEq>(table: &[(&'static str, T)], meaning: T) -> &'static str {
+pub(super) fn word<T: Copy + PartialEq>(table: &[(&'static str, T)], meaning: T) -> &'static str {
     let found = table.iter().find(|(_, known)| *known == meaning);
     // What has no word here was refused before.
     found.unwrap_or(&table[0]).0

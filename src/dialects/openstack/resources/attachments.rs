@@ -1,0 +1,152 @@
+//! What a VPN can be attached to: routers, and the subnets on them.
+
+use crate::{
+    core::{
+        dialect::{Call, Page, PageRequest},
+        error::Result,
+    },
+    dialects::openstack::{
+        client::Client,
+        kind::{PORTS, ROUTERS, SUBNETS},
+        read,
+        wire::Body,
+    },
+    model::{Attachment, AttachmentKind},
+};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How the ports of routers on subnets are told from all others: plain, distributed and highly available routers.
+const OWNERS: [&str; 3] = [
+    "network:router_interface",
+    "network:router_interface_distributed",
+    "network:ha_router_replicated_interface",
+];
+
+/// One page of routers and subnets, in the order of their ids.
+///
+/// Three LISTs tell which subnet is on which router, however long the page is: asking for the ports of each router by
+/// itself would be a request for each.
+pub async fn list(client: &Client, request: &PageRequest, call: &Call) -> Result<Page<Attachment>> {
+    let routers = read::all(client, &ROUTERS, &[], call).await?;
+    let subnets = read::all(client, &SUBNETS, &[], call).await?;
+    if routers.is_empty() && subnets.is_empty() {
+        read::believe_none(client, call).await?;
+    }
+    let ports = match routers.is_empty() || subnets.is_empty() {
+        true => Vec::new(),
+        false => read::those(client, &PORTS, &owners(), call).await?,
+    };
+    let connected = Connected::by(&ports);
+    let networks: BTreeMap<String, String> = subnets
+        .iter()
+        .filter_map(|subnet| Some((subnet.id(), subnet.text("cidr")?)))
+        .collect();
+    let mut found: Vec<Attachment> = routers
+        .into_iter()
+        .map(|body| router(body, &connected, &networks))
+        .chain(subnets.into_iter().map(|body| subnet(body, &connected)))
+        .collect();
+    found.sort_by(|one, other| one.id.cmp(&other.id));
+    Ok(page(found, request))
+}
+
+fn page(mut found: Vec<Attachment>, request: &PageRequest) -> Page<Attachment> {
+    if let Some(after) = &request.after {
+        found.retain(|attachment| attachment.id > *after);
+    }
+    let size = request.size.max(1) as usize;
+    let has_more = found.len() > size;
+    found.truncate(size);
+    let next = found.last().map(|last| last.id.clone());
+    Page {
+        items: found,
+        next: next.filter(|_| has_more),
+    }
+}
+
+fn owners() -> Vec<(&'static str, String)> {
+    let owner = |owner: &&str| ("device_owner", (*owner).to_owned());
+    OWNERS.iter().map(owner).collect()
+}
+
+/// Which subnets are on which routers.
+#[derive(Default)]
+struct Connected {
+    by_router: BTreeMap<String, BTreeSet<String>>,
+    by_subnet: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Connected {
+    /// By ports, of which those that are none of a router's are left out: filters are not believed.
+    fn by(ports: &[Body]) -> Connected {
+        let mut found = Connected::default();
+        for port in ports {
+            let owner = port.text("device_owner").unwrap_or_default();
+            let Some(router) = port.text("device_id").filter(|id| !id.is_empty()) else {
+                continue;
+            };
+            if !OWNERS.contains(&owner.as_str()) {
+                continue;
+            }
+            for subnet in parts(port.object().get("fixed_ips"), "subnet_id") {
+                let on_router = found.by_router.entry(router.clone()).or_default();
+                on_router.insert(subnet.clone());
+                let routers = found.by_subnet.entry(subnet).or_default();
+                routers.insert(router.clone());
+            }
+        }
+        found
+    }
+}
+
+fn router(body: Body, connected: &Connected, networks: &BTreeMap<String, String>) -> Attachment {
+    let gateway = body
+        .object()
+        .get("external_gateway_info")
+        .filter(|gateway| gateway.as_object().is_some_and(|it| !it.is_empty()));
+    let addresses = gateway.map_or_else(Vec::new, |gateway| {
+        parts(gateway.get("external_fixed_ips"), "ip_address")
+    });
+    let unusable = gateway.is_none().then(|| {
+        "it has no gateway to an external network, so no VPN service can be on it".to_owned()
+    });
+    let subnets = connected.by_router.get(&body.id()).into_iter().flatten();
+    Attachment {
+        kind: AttachmentKind::Router,
+        id: body.id(),
+        display_name: body.text("name").unwrap_or_default(),
+        addresses,
+        networks: subnets.filter_map(|id| networks.get(id).cloned()).collect(),
+        parent_id: None,
+        unusable,
+        native: body.into_object(),
+    }
+}
+
+fn subnet(body: Body, connected: &Connected) -> Attachment {
+    let routers = connected.by_subnet.get(&body.id());
+    let mut routers = routers.into_iter().flatten();
+    let (router, other) = (routers.next(), routers.next());
+    let unusable = router.is_none().then(|| {
+        "it is connected to no router, and a VPN service takes only subnets of its router"
+            .to_owned()
+    });
+    Attachment {
+        kind: AttachmentKind::Subnet,
+        id: body.id(),
+        display_name: body.text("name").unwrap_or_default(),
+        addresses: Vec::new(),
+        networks: body.text("cidr").into_iter().collect(),
+        parent_id: router.filter(|_| other.is_none()).cloned(),
+        unusable,
+        native: body.into_object(),
+    }
+}
+
+/// One text of each object in a list.
+fn parts(list: Option<&Value>, key: &str) -> Vec<String> {
+    let objects = list.and_then(Value::as_array).into_iter().flatten();
+    let text = |object: &Value| object.get(key)?.as_str().map(str::to_owned);
+    objects.filter_map(text).collect()
+}

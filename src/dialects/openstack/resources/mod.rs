@@ -1,0 +1,107 @@
+//! Policies, services and endpoint groups, by one code for all kinds; and what a VPN can be attached to.
+//!
+//! ```text
+//!   mod (the trait) ──► read, write ──► inward, outward ──► joint ──► words (pure)
+//!                  ├──► refusals (pure)
+//!                  └──► attachments
+//! ```
+
+mod attachments;
+mod inward;
+mod joint;
+mod outward;
+mod read;
+mod refusals;
+#[cfg(test)]
+mod tests;
+mod words;
+mod write;
+
+use crate::{
+    core::{
+        dialect::{
+            Call, Mark, NoResources, Page, PageRequest, Resources, WrittenResource,
+            resources::absent,
+        },
+        error::{Result, Violation},
+    },
+    dialects::openstack::{Openstack, kind::Kind, translate::Writing},
+    model::{Attachment, Resource, ResourceChange, ResourceKind, ResourceSpec, TunnelStatistics},
+};
+use async_trait::async_trait;
+
+#[async_trait]
+impl Resources for Openstack {
+    fn refuse_create(&self, spec: &ResourceSpec) -> Vec<Violation> {
+        let fields = spec.kind().fields().iter().copied();
+        refusals::refusals(self.client.variant(), spec, Writing::New, fields)
+    }
+
+    fn refuse_update(&self, change: &ResourceChange) -> Vec<Violation> {
+        let fields = change.fields.iter().copied();
+        refusals::refusals(
+            self.client.variant(),
+            &change.values,
+            Writing::Change,
+            fields,
+        )
+    }
+
+    async fn get(&self, kind: ResourceKind, id: &str, call: &Call) -> Result<Resource> {
+        read::get(&self.client, (kind, of(kind)?), id, call).await
+    }
+
+    async fn list(
+        &self,
+        kind: ResourceKind,
+        page: &PageRequest,
+        call: &Call,
+    ) -> Result<Page<Resource>> {
+        read::list(&self.client, (kind, of(kind)?), page, call).await
+    }
+
+    async fn create(
+        &self,
+        spec: &ResourceSpec,
+        mark: &Mark,
+        call: &Call,
+    ) -> Result<WrittenResource> {
+        write::create(&self.client, of(spec.kind())?, spec, mark, call).await
+    }
+
+    async fn update(
+        &self,
+        id: &str,
+        change: &ResourceChange,
+        call: &Call,
+    ) -> Result<WrittenResource> {
+        write::update(&self.client, of(change.values.kind())?, id, change, call).await
+    }
+
+    async fn delete(
+        &self,
+        kind: ResourceKind,
+        id: &str,
+        etag: Option<&str>,
+        call: &Call,
+    ) -> Result<WrittenResource> {
+        write::delete(&self.client, of(kind)?, id, etag, call).await
+    }
+
+    async fn attachments(&self, page: &PageRequest, call: &Call) -> Result<Page<Attachment>> {
+        attachments::list(&self.client, page, call).await
+    }
+
+    async fn statistics(&self, connection: &str, call: &Call) -> Result<TunnelStatistics> {
+        // Neutron tells nothing of what passed through a tunnel.
+        NoResources.statistics(connection, call).await
+    }
+}
+
+/// How this API has resources of a kind.
+///
+/// # Errors
+/// `Unimplemented` if it has none.
+fn of(kind: ResourceKind) -> Result<&'static Kind> {
+    Kind::of(kind).ok_or_else(|| absent(kind))
+}

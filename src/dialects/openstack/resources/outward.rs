@@ -1,0 +1,301 @@
+//! What a POST or PUT says of a resource.
+
+use crate::{
+    core::{dialect::Mark, error::Violation},
+    dialects::openstack::{
+        mark,
+        resources::{joint, words::Words},
+        translate::LONGEST_TEXT,
+        variant::Variant,
+        wire::Body,
+    },
+    model::{
+        Resource, ResourceChange, ResourceField as F, ResourceKind, ResourceSpec, Settings,
+        policy::Lifetime,
+    },
+};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
+
+/// How long a security association lives where nothing else is said, in seconds.
+const DEFAULT_LIFETIME: u64 = 3_600;
+
+/// The resource to make, of fields that this cloud takes.
+pub fn new(spec: &ResourceSpec, mark: &Mark, variant: &Variant) -> Map<String, Value> {
+    let wanted = Wanted { spec, variant };
+    let mut body = Map::new();
+    let takes = variant.capabilities.takes(spec.kind());
+    for field in takes.map_or(&[][..], |takes| takes.fields) {
+        if let Some((key, value)) = wanted.said(*field) {
+            body.insert(key.to_owned(), value);
+        }
+    }
+    let description = mark::put(&spec.description, mark);
+    body.insert("description".to_owned(), description.into());
+    if let Some(word) = joint::new_integrity(spec, variant) {
+        body.insert("auth_algorithm".to_owned(), word.into());
+    }
+    if let Some(word) = joint::new_exchange(spec, variant) {
+        body.insert("pfs".to_owned(), word.into());
+    }
+    body
+}
+
+/// What of the change differs from what is there; `None` if nothing does.
+///
+/// # Errors
+/// What cannot be changed, and what does not fit beside the gateway's mark.
+pub fn changes(
+    body: &Body,
+    now: &Resource,
+    change: &ResourceChange,
+    variant: &Variant,
+) -> Result<Option<Map<String, Value>>, Vec<Violation>> {
+    let takes = variant.capabilities.takes(change.values.kind());
+    let fixed = takes.map_or(&[][..], |takes| takes.immutable);
+    let differ: BTreeSet<F> = change
+        .fields
+        .iter()
+        .copied()
+        .filter(|field| !is_same(*field, &now.spec, &change.values))
+        .collect();
+    let wanted = Wanted {
+        spec: &change.values,
+        variant,
+    };
+    let mut draft = Draft::default();
+    for field in differ.iter().copied() {
+        if fixed.contains(&field) {
+            draft.keep(field, &now.spec);
+            continue;
+        }
+        match field {
+            F::Description => draft.describe(body, &change.values.description),
+            // With each other, below.
+            F::IntegrityAlgorithms | F::PrfAlgorithms | F::PerfectForwardSecrecy => {}
+            F::DhGroups if change.values.kind() == ResourceKind::IpsecPolicy => {}
+            _ => draft.set(wanted.said_or_default(field)),
+        }
+    }
+    draft.take(joint::integrity(now, change, &differ, variant));
+    draft.take(joint::exchange(now, change, &differ, variant));
+    match draft.violations.is_empty() {
+        true => Ok((!draft.body.is_empty()).then_some(draft.body)),
+        false => Err(draft.violations),
+    }
+}
+
+/// Whether a field says the same in both.
+fn is_same(field: F, now: &ResourceSpec, wanted: &ResourceSpec) -> bool {
+    match field {
+        F::DisplayName => now.display_name == wanted.display_name,
+        F::Description => now.description == wanted.description,
+        F::AvailabilityZone => given(&now.availability_zone) == given(&wanted.availability_zone),
+        _ => is_same_setting(field, &now.settings, &wanted.settings),
+    }
+}
+
+fn is_same_setting(field: F, now: &Settings, wanted: &Settings) -> bool {
+    match (now, wanted) {
+        (Settings::IkePolicy(now), Settings::IkePolicy(wanted)) => match field {
+            F::IkeVersion => now.ike_version == wanted.ike_version,
+            F::NegotiationMode => now.negotiation_mode == wanted.negotiation_mode,
+            F::EncryptionAlgorithms => now.encryption_algorithms == wanted.encryption_algorithms,
+            F::IntegrityAlgorithms => now.integrity_algorithms == wanted.integrity_algorithms,
+            F::PrfAlgorithms => now.prf_algorithms == wanted.prf_algorithms,
+            F::DhGroups => now.dh_groups == wanted.dh_groups,
+            F::Lifetime => now.lifetime == wanted.lifetime,
+            _ => true,
+        },
+        (Settings::IpsecPolicy(now), Settings::IpsecPolicy(wanted)) => match field {
+            F::TransformProtocol => now.transform_protocol == wanted.transform_protocol,
+            F::EncapsulationMode => now.encapsulation_mode == wanted.encapsulation_mode,
+            F::EncryptionAlgorithms => now.encryption_algorithms == wanted.encryption_algorithms,
+            F::IntegrityAlgorithms => now.integrity_algorithms == wanted.integrity_algorithms,
+            F::PerfectForwardSecrecy => {
+                now.perfect_forward_secrecy == wanted.perfect_forward_secrecy
+            }
+            F::DhGroups => now.dh_groups == wanted.dh_groups,
+            F::Lifetime => now.lifetime == wanted.lifetime,
+            _ => true,
+        },
+        (Settings::VpnService(now), Settings::VpnService(wanted)) => match field {
+            F::AdminEnabled => {
+                let is_default = now.admin_enabled == Some(wanted.admin_enabled.unwrap_or(true));
+                is_default || now.admin_enabled == wanted.admin_enabled
+            }
+            F::Router => now.router == wanted.router,
+            F::Subnet => given(&now.subnet) == given(&wanted.subnet),
+            F::Flavor => given(&now.flavor) == given(&wanted.flavor),
+            _ => true,
+        },
+        (Settings::EndpointGroup(now), Settings::EndpointGroup(wanted)) => match field {
+            F::EndpointType => now.endpoint_type == wanted.endpoint_type,
+            // A set: the order in which they come back is the database's.
+            F::Endpoints => {
+                let set = |list: &[String]| list.iter().cloned().collect::<BTreeSet<_>>();
+                set(&now.endpoints) == set(&wanted.endpoints)
+            }
+            _ => true,
+        },
+        _ => true,
+    }
+}
+
+/// A reference; an empty one is none.
+fn given(reference: &Option<String>) -> Option<&str> {
+    reference.as_deref().filter(|id| !id.is_empty())
+}
+
+/// What a caller wants, as the words of one cloud.
+struct Wanted<'a> {
+    spec: &'a ResourceSpec,
+    variant: &'a Variant,
+}
+
+impl Wanted<'_> {
+    /// What a field is to be; `None` if nothing is said of it, or it is not told alone.
+    fn said(&self, field: F) -> Option<(&'static str, Value)> {
+        match field {
+            F::DisplayName => {
+                let name = self.spec.display_name.as_str();
+                (!name.is_empty()).then(|| ("name", name.into()))
+            }
+            F::AvailabilityZone => reference("availability_zone", &self.spec.availability_zone),
+            _ => self.setting(field),
+        }
+    }
+
+    fn setting(&self, field: F) -> Option<(&'static str, Value)> {
+        let words = Words(self.variant);
+        match (&self.spec.settings, field) {
+            (Settings::IkePolicy(it), F::IkeVersion) => words.ike_version(it.ike_version?),
+            (Settings::IkePolicy(it), F::NegotiationMode) => {
+                words.negotiation_mode(it.negotiation_mode?)
+            }
+            (Settings::IkePolicy(it), F::EncryptionAlgorithms) => {
+                words.encryption(&it.encryption_algorithms)
+            }
+            (Settings::IkePolicy(it), F::DhGroups) => words.group(&it.dh_groups),
+            (Settings::IkePolicy(it), F::Lifetime) => Some(self.lifetime(it.lifetime?)),
+            (Settings::IpsecPolicy(it), F::TransformProtocol) => {
+                words.transform(it.transform_protocol?)
+            }
+            (Settings::IpsecPolicy(it), F::EncapsulationMode) => {
+                words.encapsulation(it.encapsulation_mode?)
+            }
+            (Settings::IpsecPolicy(it), F::EncryptionAlgorithms) => {
+                words.encryption(&it.encryption_algorithms)
+            }
+            (Settings::IpsecPolicy(it), F::Lifetime) => Some(self.lifetime(it.lifetime?)),
+            (Settings::VpnService(it), F::AdminEnabled) => {
+                Some(("admin_state_up", it.admin_enabled?.into()))
+            }
+            (Settings::VpnService(it), F::Router) => Some(("router_id", it.router.as_str().into())),
+            (Settings::VpnService(it), F::Subnet) => reference("subnet_id", &it.subnet),
+            (Settings::VpnService(it), F::Flavor) => reference("flavor_id", &it.flavor),
+            (Settings::EndpointGroup(it), F::EndpointType) => {
+                words.endpoint_type(it.endpoint_type?)
+            }
+            (Settings::EndpointGroup(it), F::Endpoints) => {
+                Some(("endpoints", it.endpoints.clone().into()))
+            }
+            _ => None,
+        }
+    }
+
+    /// The same, or what the field is by default.
+    fn said_or_default(&self, field: F) -> Result<(&'static str, Value), Violation> {
+        if joint::has_unknown(&self.spec.settings, field) {
+            return Err(joint::unknown(field));
+        }
+        let default = || match field {
+            F::DisplayName => Some(("name", "".into())),
+            F::IkeVersion => Some(("ike_version", "v1".into())),
+            F::NegotiationMode => Some(("phase1_negotiation_mode", "main".into())),
+            F::EncryptionAlgorithms => Some(("encryption_algorithm", "aes-128".into())),
+            F::DhGroups => Some(("pfs", joint::DEFAULT_GROUP.into())),
+            F::Lifetime => Some(self.lifetime(Lifetime::Seconds(DEFAULT_LIFETIME))),
+            F::TransformProtocol => Some(("transform_protocol", "esp".into())),
+            F::EncapsulationMode => Some(("encapsulation_mode", "tunnel".into())),
+            F::AdminEnabled => Some(("admin_state_up", true.into())),
+            _ => None,
+        };
+        self.said(field)
+            .or_else(default)
+            .ok_or_else(|| Violation::new(field.path(), "is not known on OpenStack"))
+    }
+
+    /// Always whole, because the cloud merges by key: what is not said is to be the default, not what was.
+    fn lifetime(&self, lifetime: Lifetime) -> (&'static str, Value) {
+        let (units, value) = match lifetime {
+            Lifetime::Seconds(value) => ("seconds", value),
+            Lifetime::Kilobytes(value) => ("kilobytes", value),
+        };
+        let as_text = self.variant.lifetime_as_text;
+        let value = match as_text.contains(&self.spec.kind()) {
+            true => Value::from(value.to_string()),
+            false => Value::from(value),
+        };
+        ("lifetime", json!({ "units": units, "value": value }))
+    }
+}
+
+fn reference(key: &'static str, id: &Option<String>) -> Option<(&'static str, Value)> {
+    given(id).map(|id| (key, id.into()))
+}
+
+/// What a PUT is to say, and why it cannot.
+#[derive(Default)]
+struct Draft {
+    body: Map<String, Value>,
+    violations: Vec<Violation>,
+}
+
+impl Draft {
+    fn set(&mut self, wanted: Result<(&'static str, Value), Violation>) {
+        match wanted {
+            Ok((key, value)) => drop(self.body.insert(key.to_owned(), value)),
+            Err(violation) => self.violations.push(violation),
+        }
+    }
+
+    fn take(&mut self, wanted: Result<Option<(&'static str, Value)>, Violation>) {
+        if let Some(wanted) = wanted.transpose() {
+            self.set(wanted);
+        }
+    }
+
+    /// Refuses another value than the one there is.
+    fn keep(&mut self, field: F, now: &ResourceSpec) {
+        let is = match (field, &now.settings) {
+            (F::AvailabilityZone, _) => given(&now.availability_zone).map(str::to_owned),
+            (F::Router, Settings::VpnService(it)) => Some(it.router.clone()),
+            (F::Subnet, Settings::VpnService(it)) => given(&it.subnet).map(str::to_owned),
+            (F::Flavor, Settings::VpnService(it)) => given(&it.flavor).map(str::to_owned),
+            (F::EndpointType, Settings::EndpointGroup(it)) => it
+                .endpoint_type
+                .map(|it| crate::model::Named::as_str(it).to_owned()),
+            (F::Endpoints, Settings::EndpointGroup(it)) => Some(it.endpoints.join(", ")),
+            _ => None,
+        };
+        let is = is.map_or_else(|| "it is unset".to_owned(), |is| format!("it is `{is}`"));
+        let what = format!("cannot be changed on OpenStack, where {is}: make another");
+        self.violations.push(Violation::new(field.path(), what));
+    }
+
+    fn describe(&mut self, body: &Body, wanted: &str) {
+        let now = body.text("description").unwrap_or_default();
+        let wanted = mark::keep(wanted, &now);
+        if wanted.chars().count() > LONGEST_TEXT {
+            let most = LONGEST_TEXT - mark::LENGTH;
+            let what = format!(
+                "has at most {most} characters, because the gateway's mark stands behind it"
+            );
+            let violation = Violation::new(F::Description.path(), what);
+            self.violations.push(violation);
+            return;
+        }
+        self.set(Ok(("description", wanted.into())));
+    }
+}

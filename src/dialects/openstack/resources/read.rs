@@ -1,0 +1,53 @@
+//! Reading resources.
+
+use crate::{
+    core::{
+        dialect::{Call, Page, PageRequest},
+        error::Result,
+        filter::{Restriction, Wanted},
+    },
+    dialects::openstack::{
+        client::Client,
+        kind::Kind,
+        read::{is_safe, page, present},
+        resources::inward::resource,
+    },
+    model::{Resource, ResourceKind},
+};
+
+/// One resource.
+pub async fn get(
+    client: &Client,
+    (of, kind): (ResourceKind, &'static Kind),
+    id: &str,
+    call: &Call,
+) -> Result<Resource> {
+    let body = present(client, kind, id, call).await?;
+    Ok(resource(of, body, client.variant()))
+}
+
+/// One page of resources, in the order of their ids.
+pub async fn list(
+    client: &Client,
+    (of, kind): (ResourceKind, &'static Kind),
+    request: &PageRequest,
+    call: &Call,
+) -> Result<Page<Resource>> {
+    // Every kind has a name. What else a filter wants is asked by the core.
+    let named = |restriction: &Restriction| match restriction {
+        Restriction::DisplayName(Wanted::Equal(name)) if is_safe(name) => {
+            Some(("name", name.clone()))
+        }
+        _ => None,
+    };
+    let restrictions = request.filter.restrictions().iter();
+    let narrow: Vec<(&'static str, String)> = restrictions.filter_map(named).collect();
+    let page = page(client, kind, request, &narrow, call).await?;
+    let rows = page.items.into_iter();
+    Ok(Page {
+        items: rows
+            .map(|row| resource(of, row, client.variant()))
+            .collect(),
+        next: page.next,
+    })
+}

@@ -1,0 +1,119 @@
+//! What of a resource a cloud cannot take, beyond what its capabilities say, told before anything is sent.
+
+use crate::{
+    core::error::Violation,
+    dialects::openstack::{
+        mark,
+        resources::joint,
+        translate::{LONGEST_TEXT, Writing},
+        variant::Variant,
+    },
+    model::{
+        ResourceField as F, ResourceSpec, Settings,
+        topology::{EndpointGroup, EndpointType},
+    },
+};
+use std::collections::BTreeSet;
+
+/// What of these fields of a spec this cloud cannot take.
+pub fn refusals(
+    variant: &Variant,
+    spec: &ResourceSpec,
+    writing: Writing,
+    fields: impl Iterator<Item = F>,
+) -> Vec<Violation> {
+    let fields: BTreeSet<F> = fields.collect();
+    let mut found = Found(Vec::new());
+    for field in fields.iter().copied() {
+        match field {
+            F::DisplayName => found.text(field, &spec.display_name),
+            F::Description => found.description(&spec.description, writing),
+            _ => {}
+        }
+        // Of a change it is not known yet whether the list is the one that is there.
+        if writing == Writing::New && joint::has_unknown(&spec.settings, field) {
+            found.0.push(joint::unknown(field));
+        }
+    }
+    let has = |field| fields.contains(&field);
+    match &spec.settings {
+        Settings::IkePolicy(it) if has(F::IntegrityAlgorithms) && has(F::PrfAlgorithms) => {
+            let wrong = joint::differ_in_hash(&it.integrity_algorithms, &it.prf_algorithms);
+            found.refuse(wrong, F::PrfAlgorithms, joint::DIFFERENT);
+        }
+        Settings::IpsecPolicy(it) if has(F::PerfectForwardSecrecy) && has(F::DhGroups) => {
+            let wrong = it.perfect_forward_secrecy == Some(false) && !it.dh_groups.is_empty();
+            found.refuse(wrong, F::DhGroups, joint::NO_EXCHANGE);
+        }
+        Settings::VpnService(it) if has(F::AdminEnabled) => {
+            let wrong = it.admin_enabled == Some(false) && !variant.capabilities.admin_disable;
+            let what = "cannot be false: this backend cannot switch a service off";
+            found.refuse(wrong, F::AdminEnabled, what);
+        }
+        Settings::EndpointGroup(it) if writing == Writing::New => found.endpoints(it),
+        _ => {}
+    }
+    found.0
+}
+
+struct Found(Vec<Violation>);
+
+impl Found {
+    fn refuse(&mut self, wrong: bool, field: F, what: impl Into<String>) {
+        if wrong {
+            self.0.push(Violation::new(field.path(), what));
+        }
+    }
+
+    /// Neutron's tables are in UTF-8 of at most three bytes a character; a fourth is a 500, since 2026.2 a 400.
+    fn text(&mut self, field: F, text: &str) {
+        let wrong = text.chars().any(|c| c.len_utf8() > 3);
+        let what = "has no characters beyond the basic multilingual plane, such as emoji";
+        self.refuse(wrong, field, what);
+    }
+
+    fn description(&mut self, text: &str, writing: Writing) {
+        let field = F::Description;
+        self.text(field, text);
+        // Whether a mark stands behind it is known of a new one only; of others when it is read.
+        if writing == Writing::New {
+            let most = LONGEST_TEXT - mark::LENGTH;
+            let wrong = (most + 1..=LONGEST_TEXT).contains(&text.chars().count());
+            let what = format!(
+                "has at most {most} characters, because the gateway's mark stands behind it"
+            );
+            self.refuse(wrong, field, what);
+        }
+        let what = "must not end in what looks like the gateway's own mark";
+        self.refuse(mark::split(text).1.is_some(), field, what);
+    }
+
+    fn endpoints(&mut self, group: &EndpointGroup) {
+        let field = F::Endpoints;
+        let mut seen = BTreeSet::new();
+        let twice = group.endpoints.iter().find(|it| !seen.insert(it.as_str()));
+        if let Some(twice) = twice {
+            self.refuse(true, field, format!("has `{twice}` twice"));
+        }
+        let (fits, form): (fn(&str) -> bool, _) = match group.endpoint_type {
+            Some(EndpointType::Cidr) => (is_cidr, "a network in CIDR form"),
+            Some(EndpointType::Subnet | EndpointType::Network | EndpointType::Router) => {
+                (is_uuid, "an id, which is a UUID")
+            }
+            Some(EndpointType::Vlan) | None => return,
+        };
+        let other = group.endpoints.iter().find(|it| !fits(it));
+        if let Some(other) = other {
+            self.refuse(true, field, format!("has `{other}`, which is not {form}"));
+        }
+    }
+}
+
+fn is_uuid(text: &str) -> bool {
+    uuid::Uuid::try_parse(text).is_ok()
+}
+
+/// An address, a slash and a prefix length; host bits may be set.
+fn is_cidr(text: &str) -> bool {
+    text.parse::<ipnet::IpNet>().is_ok()
+}

@@ -1,0 +1,69 @@
+//! The words of one cloud for what a caller wants. What has no word here was refused before, by the capabilities.
+
+use crate::{
+    dialects::openstack::variant::{
+        Variant,
+        words::{ENCAPSULATIONS, ENDPOINT_TYPES, IKE_VERSIONS, NEGOTIATION_MODES, TRANSFORMS},
+    },
+    model::{
+        algorithm::{
+            DhGroup, EncapsulationMode, EncryptionAlgorithm, IkeVersion, IntegrityAlgorithm,
+            NegotiationMode, TransformProtocol,
+        },
+        topology::EndpointType,
+    },
+};
+use serde_json::Value;
+
+type Said = Option<(&'static str, Value)>;
+
+/// The words of one cloud, each with its key in a body.
+pub struct Words<'a>(pub &'a Variant);
+
+impl Words<'_> {
+    /// `ike_version`
+    pub fn ike_version(&self, meaning: IkeVersion) -> Said {
+        say("ike_version", &IKE_VERSIONS, meaning)
+    }
+
+    /// `phase1_negotiation_mode`
+    pub fn negotiation_mode(&self, meaning: NegotiationMode) -> Said {
+        say("phase1_negotiation_mode", &NEGOTIATION_MODES, meaning)
+    }
+
+    /// `encryption_algorithm`; the first of the list, which has one.
+    pub fn encryption(&self, list: &[Option<EncryptionAlgorithm>]) -> Said {
+        let table = self.0.words.encryption;
+        say("encryption_algorithm", table, (*list.first()?)?)
+    }
+
+    /// `auth_algorithm`
+    pub fn integrity(&self, meaning: IntegrityAlgorithm) -> Said {
+        say("auth_algorithm", self.0.words.integrity, meaning)
+    }
+
+    /// `pfs`; the first of the list, which has one.
+    pub fn group(&self, list: &[Option<DhGroup>]) -> Said {
+        say("pfs", self.0.words.groups, (*list.first()?)?)
+    }
+
+    /// `transform_protocol`
+    pub fn transform(&self, meaning: TransformProtocol) -> Said {
+        say("transform_protocol", &TRANSFORMS, meaning)
+    }
+
+    /// `encapsulation_mode`
+    pub fn encapsulation(&self, meaning: EncapsulationMode) -> Said {
+        say("encapsulation_mode", &ENCAPSULATIONS, meaning)
+    }
+
+    /// `type`
+    pub fn endpoint_type(&self, meaning: EndpointType) -> Said {
+        say("type", &ENDPOINT_TYPES, meaning)
+    }
+}
+
+fn say<T: Copy + PartialEq>(key: &'static str, table: &[(&'static str, T)], meaning: T) -> Said {
+    let found = table.iter().find(|(_, known)| *known == meaning);
+    found.map(|(word, _)| (key, (*word).into()))
+}

@@ -9,7 +9,7 @@ use crate::{
     core::error::{Error, ErrorKind, ErrorReason, Result, Upstream, Violation},
     dialects::{
         lost_write::Doubt,
-        openstack::{kind::Kind, wire::Refusal},
+        openstack::wire::{Refusal, kind::Kind},
         refusal::{
             self, DENIED, ErrorBody, LOGIN_REFUSED, Meaning, OVERLOADED, OWN_FAULT, REJECTED,
             STALE, THROTTLED, WRONG_STATE,
@@ -165,6 +165,7 @@ fn by_type(kind: &str, asked: Asked) -> Option<Meaning> {
     Some(match kind {
         "OverQuota" | "VPC.1003" => OVER_QUOTA,
         "VPC.1004" | "VPC.1021" => IN_USE,
+        "VPC.1026" => SECOND_SERVICE,
         kind if kind.ends_with("InUse") || kind.contains("InUseBy") => IN_USE,
         "VPNStateInvalidToUpdate" => PENDING,
         "VPNGatewayNotReady" | "VPNGatewayInError" => GATEWAY_NOT_READY,
@@ -248,6 +249,11 @@ const GATEWAY_NOT_READY: Meaning = (
     ErrorKind::FailedPrecondition,
     ErrorReason::WrongState,
     "the VPN service's gateway is not in a state that allows this",
+);
+const SECOND_SERVICE: Meaning = (
+    ErrorKind::FailedPrecondition,
+    ErrorReason::InUse,
+    "the router has a VPN service already, and this cloud makes one for each",
 );
 const NO_GATEWAY: Meaning = (
     ErrorKind::FailedPrecondition,

@@ -4,8 +4,8 @@
 //! ```text
 //!   mod ──► read, write, poll ──► client ──► auth ──► rest
 //!   (the trait)    │
-//!                  ├──► wire (bodies) ──► translate, status (pure), mark
-//!                  ├──► kind, variant (what there is, and how the clouds differ, as data)
+//!                  ├──► wire (bodies, kinds) ──► translate, status (pure), mark
+//!                  ├──► variant (how the clouds differ, as data)
 //!                  └──► error (what a refusal means)
 //! ```
 //!
@@ -15,13 +15,11 @@ mod auth;
 mod client;
 mod config;
 mod error;
-mod kind;
 mod mark;
 mod poll;
 mod read;
 mod resources;
 mod status;
-mod time;
 mod translate;
 mod variant;
 mod wire;

@@ -4,10 +4,9 @@ use crate::{
     core::dialect::{Call, Target, Tell},
     dialects::openstack::{
         client::Client,
-        kind::CONNECTIONS,
         read::{self, Shown},
         status,
-        wire::Body,
+        wire::{Body, kind::CONNECTIONS},
     },
     model::Sighting,
 };

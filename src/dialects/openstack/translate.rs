@@ -12,6 +12,7 @@ mod rest;
 mod round_trips;
 #[cfg(test)]
 mod tests;
+mod time;
 mod words;
 
 pub use etag::etag;
@@ -19,4 +20,5 @@ pub use inward::connection;
 pub use outward::{changes, fixed, is_descriptive, may_be, new_connection, shows};
 pub use refusals::{Refusals, Writing};
 pub use rest::Rest;
+pub use time::utc;
 pub use words::{LONGEST_TEXT, elements, psk};

@@ -4,6 +4,8 @@
 //! Neutron gives pre-shared keys out in clear. Nothing here holds one: a [`Body`] drops it where it is read and
 //! remembers only that one is there.
 
+pub mod kind;
+
 use crate::rest::{json, redact::forget_secrets};
 use serde_json::{Map, Value};
 use std::{collections::HashSet, fmt};
@@ -222,7 +224,7 @@ fn next(links: &[Value]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dialects::openstack::kind::CONNECTIONS;
+    use crate::dialects::openstack::wire::kind::CONNECTIONS;
     use serde_json::json;
 
     const ONE: &str = CONNECTIONS.one;

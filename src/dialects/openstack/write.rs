@@ -18,10 +18,12 @@ use crate::{
         openstack::{
             client::{Ask, Client},
             error::{self, Asked},
-            kind::{CONNECTIONS, SERVICES},
             mark, read, status, translate,
             variant::Variant,
-            wire::Body,
+            wire::{
+                Body,
+                kind::{CONNECTIONS, SERVICES},
+            },
         },
     },
     model::{ConnectionChange, ConnectionSpec, Field},

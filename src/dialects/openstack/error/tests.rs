@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     core::error::MAX_UPSTREAM_TEXT,
-    dialects::openstack::kind::CONNECTIONS,
+    dialects::openstack::wire::kind::CONNECTIONS,
     rest::{answer::Carried, redact::WITHHELD},
 };
 use bytes::Bytes;

@@ -6,9 +6,11 @@ use crate::{
         auth::Sight,
         client::{Answered, Ask, Client},
         error::{self, Asked},
-        kind::{CONNECTIONS, Kind, SERVICES},
         variant::Fields,
-        wire::ListPage,
+        wire::{
+            ListPage,
+            kind::{CONNECTIONS, Kind, SERVICES},
+        },
     },
 };
 use serde_json::Value;

@@ -9,13 +9,15 @@ use crate::{
     dialects::openstack::{
         client::{Ask, Client},
         error,
-        kind::{CONNECTIONS, Kind},
         read::{
             collection::{all_named, believe, list_page, listed},
             one::row,
         },
         translate,
-        wire::{Body, ListPage},
+        wire::{
+            Body, ListPage,
+            kind::{CONNECTIONS, Kind},
+        },
     },
     model::Connection,
 };

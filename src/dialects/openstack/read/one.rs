@@ -9,10 +9,12 @@ use crate::{
         auth::Sight,
         client::{Answered, Ask, Client},
         error::{self, Asked},
-        kind::{CONNECTIONS, Kind},
         read::collection::{all_named, listed, probe, sees},
         translate,
-        wire::Body,
+        wire::{
+            Body,
+            kind::{CONNECTIONS, Kind},
+        },
     },
     model::Connection,
 };

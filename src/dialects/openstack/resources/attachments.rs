@@ -7,9 +7,11 @@ use crate::{
     },
     dialects::openstack::{
         client::Client,
-        kind::{PORTS, ROUTERS, SUBNETS},
         read,
-        wire::Body,
+        wire::{
+            Body,
+            kind::{PORTS, ROUTERS, SUBNETS},
+        },
     },
     model::{Attachment, AttachmentKind},
 };

@@ -2,9 +2,8 @@
 
 use crate::{
     dialects::openstack::{
-        kind::Kind,
-        mark, time,
-        translate::{Rest, elements, etag},
+        mark,
+        translate::{Rest, elements, etag, utc},
         variant::{
             Variant,
             words::{
@@ -12,7 +11,7 @@ use crate::{
                 prf_of,
             },
         },
-        wire::Body,
+        wire::{Body, kind::Kind},
     },
     model::{
         OpenstackResourceDetails, Resource, ResourceDetails, ResourceField as F, ResourceKind,
@@ -42,7 +41,7 @@ pub fn resource(kind: ResourceKind, body: Body, variant: &Variant) -> Resource {
     let availability_zone = rest.reference("availability_zone");
     let project_id = rest.project();
     // Left where it is: its zone is not told.
-    let create_time = rest.shown("created_at").and_then(|text| time::utc(&text));
+    let create_time = rest.shown("created_at").and_then(|text| utc(&text));
     let spec = ResourceSpec {
         display_name: display_name.unwrap_or_default(),
         description: description.to_owned(),

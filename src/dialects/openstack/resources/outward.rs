@@ -33,10 +33,10 @@ pub fn new(spec: &ResourceSpec, mark: &Mark, variant: &Variant) -> Map<String, V
     let description = mark::put(&spec.description, mark);
     body.insert("description".to_owned(), description.into());
     if let Some(word) = joint::new_integrity(spec, variant) {
-        body.insert("auth_algorithm".to_owned(), word.into());
+        body.insert("auth_algorithm".to_owned(), word);
     }
     if let Some(word) = joint::new_exchange(spec, variant) {
-        body.insert("pfs".to_owned(), word.into());
+        body.insert("pfs".to_owned(), word);
     }
     body
 }

@@ -8,9 +8,9 @@ use crate::{
     },
     dialects::openstack::{
         client::Client,
-        kind::Kind,
         read::{is_safe, page, present},
         resources::inward::resource,
+        wire::kind::Kind,
     },
     model::{Resource, ResourceKind},
 };

@@ -7,9 +7,8 @@ use super::{inward::resource, outward};
 use crate::{
     core::{dialect::Mark, error::Violation},
     dialects::openstack::{
-        kind::Kind,
         variant::{self, Variant},
-        wire::Body,
+        wire::{Body, kind::Kind},
     },
     model::{Resource, ResourceChange, ResourceField, ResourceKind, ResourceSpec},
 };

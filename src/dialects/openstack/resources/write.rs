@@ -11,14 +11,13 @@ use crate::{
         openstack::{
             client::{Ask, Client},
             error::{self, Asked},
-            kind::Kind,
             mark, read,
             resources::{
                 inward::resource,
                 outward::{changes, new},
             },
             translate,
-            wire::Body,
+            wire::{Body, kind::Kind},
             write::{Write, changed, find, object, removed, send},
         },
     },

@@ -2,10 +2,7 @@
 
 use super::*;
 use crate::{
-    dialects::openstack::{
-        kind::CONNECTIONS,
-        wire::{Body, ListPage},
-    },
+    dialects::openstack::wire::{Body, ListPage, kind::CONNECTIONS},
     model::RealizationState as State,
     rest::json,
 };

@@ -2,7 +2,9 @@
 
 use crate::{
     dialects::openstack::{
-        kind::Kind, translate::words::plain_peer_id, variant::Variant, wire::Body,
+        translate::words::plain_peer_id,
+        variant::Variant,
+        wire::{Body, kind::Kind},
     },
     rest::json,
 };

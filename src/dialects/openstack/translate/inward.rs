@@ -2,15 +2,15 @@
 
 use crate::{
     dialects::openstack::{
-        kind::CONNECTIONS,
-        mark, time,
+        mark,
         translate::{
             etag::etag,
             rest::Rest,
+            time::utc,
             words::{ACTIONS, INITIATIONS, elements, plain_peer_id},
         },
         variant::Variant,
-        wire::Body,
+        wire::{Body, kind::CONNECTIONS},
     },
     model::{
         Connection, DeadPeerDetection, Details, OpenstackDetails, Peer, PolicyRule, Selectors,
@@ -46,7 +46,7 @@ pub fn connection(body: Body, variant: &Variant) -> Connection {
         selectors: read_selectors(&mut rest),
         mtu: rest.number("mtu"),
         etag,
-        create_time: rest.shown("created_at").and_then(|text| time::utc(&text)),
+        create_time: rest.shown("created_at").and_then(|text| utc(&text)),
         managed: mark.is_some(),
         availability_zone: rest
             .shown("availability_zone")

@@ -4,10 +4,9 @@ use super::{words::*, *};
 use crate::{
     core::dialect::Mark,
     dialects::openstack::{
-        kind::CONNECTIONS,
         mark,
         variant::{K5, NEUTRON, OTC, Variant},
-        wire::{Body, ListPage},
+        wire::{Body, ListPage, kind::CONNECTIONS},
     },
     model::{
         Authentication, Connection, ConnectionChange, ConnectionSpec, DeadPeerDetection, Details,

@@ -10,9 +10,8 @@ use crate::{
         openstack::{
             client::{Ask, Client},
             error::{self, Asked},
-            kind::Kind,
             read,
-            wire::Body,
+            wire::{Body, kind::Kind},
         },
     },
     rest::{answer::Answer, backoff::Backoff, json},

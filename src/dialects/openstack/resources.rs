@@ -25,7 +25,7 @@ use crate::{
         },
         error::{Result, Violation},
     },
-    dialects::openstack::{Openstack, kind::Kind, translate::Writing},
+    dialects::openstack::{Openstack, translate::Writing, wire::kind::Kind},
     model::{Attachment, Resource, ResourceChange, ResourceKind, ResourceSpec, TunnelStatistics},
 };
 use async_trait::async_trait;

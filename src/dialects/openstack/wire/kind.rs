@@ -176,7 +176,7 @@ pub static SERVICES: Kind = Kind {
         ("SubnetNotFound", "subnet"),
         ("SubnetIsNotConnectedToRouter", "subnet"),
         ("FlavorNotFound", "flavor"),
-        ("FlavorDisabled", "flavor"),
+        ("VPC.1026", "router"),
     ],
 };
 

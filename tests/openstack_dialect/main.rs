@@ -5,10 +5,12 @@
 mod support;
 
 mod accounts;
+mod attachments;
 mod lists;
 mod lost;
 mod objects;
 mod polls;
 mod refusals;
+mod resources;
 mod setup;
 mod variants;

@@ -30,10 +30,6 @@ pub fn refusals(
             F::Description => found.description(&spec.description, writing),
             _ => {}
         }
-        // Of a change it is not known yet whether the list is the one that is there.
-        if writing == Writing::New && joint::has_unknown(&spec.settings, field) {
-            found.0.push(joint::unknown(field));
-        }
     }
     let has = |field| fields.contains(&field);
     match &spec.settings {
@@ -90,11 +86,6 @@ impl Found {
 
     fn endpoints(&mut self, group: &EndpointGroup) {
         let field = F::Endpoints;
-        let mut seen = BTreeSet::new();
-        let twice = group.endpoints.iter().find(|it| !seen.insert(it.as_str()));
-        if let Some(twice) = twice {
-            self.refuse(true, field, format!("has `{twice}` twice"));
-        }
         let (fits, form): (fn(&str) -> bool, _) = match group.endpoint_type {
             Some(EndpointType::Cidr) => (is_cidr, "a network in CIDR form"),
             Some(EndpointType::Subnet | EndpointType::Network | EndpointType::Router) => {

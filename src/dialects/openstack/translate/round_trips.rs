@@ -6,7 +6,7 @@ use crate::{
     dialects::openstack::{
         mark,
         variant::{ALL, K5, NEUTRON, OTC, PeerAddress, Variant},
-        wire::{Body, MANY, ONE},
+        wire::{Body, kind::CONNECTIONS},
     },
     model::{
         Authentication, Connection, ConnectionSpec, Details, Field, PolicyRule, Psk, Selectors,
@@ -291,10 +291,13 @@ fn examples() -> [(Value, &'static Variant); 4] {
         "../../../../tests/fixtures/openstack/k5_show_pending_create.json"
     ));
     [
-        (recorded["answer"]["body"][ONE].clone(), &NEUTRON),
-        (otc[ONE].clone(), &OTC),
-        (listed[MANY][0].clone(), &OTC),
-        (k5[ONE].clone(), &K5),
+        (
+            recorded["answer"]["body"][CONNECTIONS.one].clone(),
+            &NEUTRON,
+        ),
+        (otc[CONNECTIONS.one].clone(), &OTC),
+        (listed[CONNECTIONS.many][0].clone(), &OTC),
+        (k5[CONNECTIONS.one].clone(), &K5),
     ]
 }
 
@@ -348,8 +351,8 @@ fn a_recorded_answer_makes_the_recorded_request() {
     let pair =
         include_str!("../../../../tests/fixtures/openstack/recorded/107-connection-created.json");
     let pair = json::parse(pair.as_bytes()).unwrap();
-    let request = &pair["request"]["body"][ONE];
-    let mut spec = samples::sent_back(&read(&pair["answer"]["body"][ONE], &NEUTRON));
+    let request = &pair["request"]["body"][CONNECTIONS.one];
+    let mut spec = samples::sent_back(&read(&pair["answer"]["body"][CONNECTIONS.one], &NEUTRON));
     spec.authentication = Some(Authentication::Psk(Psk::new("s3cret")));
     let mut again = new_connection(&spec, &Mark::new(), &NEUTRON);
     let description = again.remove("description").unwrap();

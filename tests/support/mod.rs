@@ -5,6 +5,7 @@
     reason = "a helper that panics fails the test that called it"
 )]
 
+pub mod api;
 #[cfg(feature = "demo")]
 pub mod cloud;
 #[cfg(feature = "demo")]
@@ -15,3 +16,5 @@ pub mod recorder;
 pub mod running;
 pub mod scripted;
 pub mod setup;
+#[cfg(feature = "demo")]
+pub mod site;

@@ -8,6 +8,8 @@
     reason = "in a test, what is not there is a failure"
 )]
 
+mod resources;
+#[path = "../support/mod.rs"]
 mod support;
 
 use futures_util::future::join_all;

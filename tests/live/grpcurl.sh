@@ -4,64 +4,14 @@
 #
 #   grpcurl.sh [ADDRESS]      default 127.0.0.1:50051
 #
-#   GRPCURL       the program (default grpcurl)
-#   SERVER_PID    stop waiting as soon as this process is gone
-#
-# Ends with 0 only if every call and every check passed. Needs python3 to read JSON.
+# Ends with 0 only if every call and every check passed. What it takes from the environment is in `grpcurl-lib.sh`.
 set -euo pipefail
 
 address="${1:-127.0.0.1:50051}"
-grpcurl="${GRPCURL:-grpcurl}"
 nsx=backends/nsx-demo
-psk="canary-$$-$RANDOM$RANDOM"
-said="$(mktemp)"            # everything the server said, for the last check
-trap 'rm -f "$said"' EXIT
+# shellcheck source=tests/live/grpcurl-lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/grpcurl-lib.sh"
 
-step() { printf -- '-- %s\n' "$*"; }
-fail() { printf 'FAILED: %s\n' "$*" >&2; exit 1; }
-
-# call METHOD [JSON]: one RPC; prints the answers.
-call() {
-  local body="{}"
-  [ $# -lt 2 ] || body="$2"
-  "$grpcurl" -plaintext -max-time 60 -d "$body" "$address" "$1" | tee -a "$said"
-}
-
-# evaluate EXPRESSION: a Python expression over `m`, the list of JSON messages on standard input.
-# grpcurl spells a field as the server's descriptors do; both spellings are read as lowerCamelCase.
-evaluate() {
-  python3 -c '
-import json, re, sys
-def camel(pairs):
-    return {re.sub("_([a-z])", lambda hit: hit[1].upper(), key): value for key, value in pairs}
-text, m, decode = sys.stdin.read().lstrip(), [], json.JSONDecoder(object_pairs_hook=camel).raw_decode
-while text:
-    value, end = decode(text)
-    m.append(value)
-    text = text[end:].lstrip()
-print(eval(sys.argv[1]))
-' "$1"
-}
-
-# check WORDS EXPRESSION: fails unless the expression is true of the messages on standard input.
-check() {
-  local messages
-  messages="$(cat)"
-  [ "$(evaluate "bool($2)" <<< "$messages")" = True ] || fail "$1: $messages"
-}
-
-# wait_for SECONDS COMMAND…: until it succeeds.
-wait_for() {
-  local deadline=$((SECONDS + $1))
-  shift
-  until "$@" > /dev/null 2>&1; do
-    [ "$SECONDS" -lt "$deadline" ] || fail "in vain: $*"
-    if [ -n "${SERVER_PID:-}" ] && ! kill -0 "$SERVER_PID" 2> /dev/null; then fail "the server is gone"; fi
-    sleep 0.2
-  done
-}
-
-port_open() ( exec 3<> "/dev/tcp/${address%:*}/${address##*:}" )
 demo_ready() { call isthmus.v1.ConnectionService/ListConnections "{\"parent\": \"$nsx\"}" | check ready 'm[0]["connections"]'; }
 
 step "wait for $address and for the demo's first connection"
@@ -71,13 +21,13 @@ wait_for 60 demo_ready
 step "list"
 services="$("$grpcurl" -plaintext "$address" list)"
 printf '%s\n' "$services"
-for service in isthmus.v1.{Connection,Realization,Backend}Service grpc.health.v1.Health \
+for service in isthmus.v1.{Connection,Realization,Backend,Policy,Topology}Service grpc.health.v1.Health \
   grpc.reflection.v1.ServerReflection grpc.reflection.v1alpha.ServerReflection; do
   grep -qxF "$service" <<< "$services" || fail "list does not show $service"
 done
 
 step "describe"
-for symbol in isthmus.v1.{Connection,Realization,Backend}Service grpc.health.v1.Health \
+for symbol in isthmus.v1.{Connection,Realization,Backend,Policy,Topology}Service grpc.health.v1.Health \
   isthmus.v1.Connection isthmus.v1.WatchRealizationRequest; do
   text="$("$grpcurl" -plaintext "$address" describe "$symbol")"
   grep -qE "^(service|message) " <<< "$text" || fail "describe $symbol: $text"
@@ -152,7 +102,5 @@ token="$(call isthmus.v1.ConnectionService/DeleteConnection "{\"name\": \"$name\
 watch "$token" GOAL_GONE | check "one outcome: deleted" \
   "($states)[-1]['state'] == 'REALIZATION_STATE_DELETED' and [e['outcome']['result'] for e in m if 'outcome' in e] == ['RESULT_SUCCEEDED']"
 
-step "the pre-shared key was never said"
-[ -s "$said" ] || fail "nothing was recorded"
-if grep -qF "$psk" "$said"; then fail "an answer holds the pre-shared key"; fi
+key_unsaid
 printf 'grpcurl: all checks passed\n'

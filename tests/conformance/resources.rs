@@ -1,7 +1,7 @@
 //! The same for resources beside connections: every kind on every cloud, through the whole gateway and in protobuf's JSON,
 //! as a client has it. A kind that a cloud does not have is held to say so, in every case.
 //!
-//! What is made and changed to what comes out of the backend's own capabilities (`values`), so nothing they promise is
+//! What is made and changed to what comes out of the backend's own capabilities (`support::values`), so nothing they promise is
 //! left out.
 
 mod attachments;
@@ -9,12 +9,12 @@ mod lost;
 mod made;
 mod refusals;
 mod updates;
-mod values;
 
 use crate::support::{
     api::words,
     running::{fields, reason},
     site::{BACKEND, Site, World},
+    values::Taken,
 };
 use isthmus::{
     dialects,
@@ -23,7 +23,6 @@ use isthmus::{
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use tonic::{Code, Status};
-use values::Taken;
 
 /// Whether a cloud has a kind: what its documents say, and so what its capabilities must.
 fn has(world: World, kind: ResourceKind) -> bool {

@@ -18,3 +18,5 @@ pub mod scripted;
 pub mod setup;
 #[cfg(feature = "demo")]
 pub mod site;
+#[cfg(feature = "demo")]
+pub mod values;

@@ -139,7 +139,7 @@ pub async fn what_is_out_of_range_is_refused_by_name(cell: &Cell<'_>) {
         assert!(!known.is_empty(), "{list} of a field that is taken");
         let is_list = cell
             .taken
-            .value(field, super::values::Choice::First, 1)
+            .value(field, crate::support::values::Choice::First, 1)
             .is_array();
         let foreign = words
             .into_iter()

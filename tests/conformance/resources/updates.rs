@@ -1,7 +1,7 @@
 //! What is changed, and what is not.
 
-use super::values::Choice;
 use super::{Cell, assert_refused, covers, id_of, only};
+use crate::support::values::Choice;
 use http::Method;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;

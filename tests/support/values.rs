@@ -1,7 +1,7 @@
 //! Two values of every field of every kind, out of what a backend says it takes: so a field or value that is added to its
 //! capabilities is tried without a word here, or has no value here and fails.
 
-use crate::support::site::{Cloud, Site};
+use crate::support::site::{BACKEND, Cloud, Site};
 use isthmus::{
     model::{ResourceField, ResourceKind},
     simulator::nsx::{self, inventory},
@@ -44,7 +44,7 @@ impl Change {
 impl<'a> Taken<'a> {
     /// What the backend says of a kind; `None` if it has none.
     pub async fn read(site: &'a Site, kind: ResourceKind) -> Option<Taken<'a>> {
-        let capabilities = site.api.capabilities(crate::support::site::BACKEND).await;
+        let capabilities = site.api.capabilities(BACKEND).await;
         let kinds = capabilities["resources"].as_array()?;
         let of_kind = |it: &&Value| it["collection"] == kind.collection().segment();
         Some(Taken {
@@ -58,6 +58,13 @@ impl<'a> Taken<'a> {
     pub fn list(&self, name: &str) -> Vec<String> {
         let list = self.capabilities[name].as_array().into_iter().flatten();
         list.map(|it| it.as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Every value of every list that it says.
+    pub fn everything(&self) -> BTreeSet<&str> {
+        let lists = self.capabilities.as_object().unwrap().values();
+        let values = lists.filter_map(Value::as_array).flatten();
+        values.filter_map(Value::as_str).collect()
     }
 
     /// Whether it says this.

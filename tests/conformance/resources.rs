@@ -137,7 +137,14 @@ fn assert_refused<T: std::fmt::Debug>(
 async fn is_absent(site: &Site, kind: ResourceKind) {
     let api = &site.api;
     let name = site.name(kind, "00000000-0000-4000-8000-000000000000");
-    let body = json!({ "display_name": "x" });
+    // Well formed, wherever it is meant for.
+    let body = match kind {
+        ResourceKind::LocalEndpoint => json!({
+            "vpn_service": site.name(ResourceKind::VpnService, "any"), "address": "198.51.100.11",
+        }),
+        ResourceKind::EndpointGroup => json!({ "type": "TYPE_CIDR", "endpoints": ["10.1.0.0/24"] }),
+        _ => json!({ "display_name": "x" }),
+    };
     let named = json!({ "name": name, "display_name": "x" });
     for answer in [
         api.get(kind, &name).await,

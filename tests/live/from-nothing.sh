@@ -52,7 +52,7 @@ evaluate '", ".join(k["collection"] for k in m[0]["backend"]["capabilities"]["re
 
 step "ListAttachments: a router that can carry a VPN"
 # One that carries a service already may be taken, where the cloud lets a router have several.
-router="${ROUTER:-$(attachment 'kind=ROUTER AND usable=true' 'm[0]["attachments"][0]["id"]')}"
+router="${ROUTER:-$(attachment 'kind=KIND_ROUTER AND usable=true' 'm[0]["attachments"][0]["id"]')}"
 printf '%s\n' "$router"
 unusable="$(attachment 'usable=false' '[a["id"] for a in m[0].get("attachments", []) if not a.get("reason")]')"
 [ "$unusable" = "[]" ] || fail "unusable without a reason: $unusable"
@@ -69,7 +69,7 @@ if [ "$dialect" = nsx ]; then
   refused "$topology/ListEndpointGroups" "{\"parent\": \"$backend\"}" 12 KIND_ABSENT
 else
   step "CreateEndpointGroup, twice"
-  subnet="$(attachment "kind=SUBNET AND parent_id=$router" 'm[0]["attachments"][0]["id"]')"
+  subnet="$(attachment "kind=KIND_SUBNET AND parent_id=$router" 'm[0]["attachments"][0]["id"]')"
   make "$topology" EndpointGroup endpointGroup \
     "{\"displayName\": \"from nothing, here\", \"type\": \"TYPE_SUBNET\", \"endpoints\": [\"$subnet\"]}"
   local_group="$name"

@@ -12,6 +12,7 @@
 //! | `logins` | wrong password, revoked tokens |
 //! | `sight` | accounts that are shown nothing, and other projects |
 //! | `refusals` | every refusal of a connection, as the caller sees it |
+//! | `resources` | policies, services and endpoint groups, from made to removed |
 //! | `lasting` | tokens of 20 seconds, for minutes; the stated quiet window |
 //! | `outage` | fifty watches while Neutron is gone |
 
@@ -29,6 +30,7 @@ mod logins;
 mod operator;
 mod outage;
 mod refusals;
+mod resources;
 mod sight;
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,4 +1,4 @@
-//! A relay before Keystone that reads along, to know the gateway's tokens and count its logins.
+//! A relay before Keystone or Neutron that reads along, to know the gateway's tokens, and count its logins and writes.
 
 use crate::cloud::variable;
 use std::sync::{Arc, Mutex};
@@ -18,7 +18,7 @@ type Edit = fn(&[u8]) -> Vec<u8>;
 
 /// The relay; dropped, it stops.
 pub struct Tap {
-    /// Where it listens, as Keystone's address.
+    /// Where it listens, as the address of what it stands before.
     pub url: String,
     asked: Seen,
     answered: Seen,
@@ -33,15 +33,24 @@ impl Tap {
 
     /// Passes on what `edit` makes of each piece the gateway sends.
     pub async fn editing(edit: Edit) -> Tap {
-        let keystone = variable("LIVE_KEYSTONE_URL");
-        let keystone = keystone.trim_start_matches("http://").to_owned();
+        Tap::before("LIVE_KEYSTONE_URL", edit).await
+    }
+
+    /// Passes everything on to Neutron.
+    pub async fn neutron() -> Tap {
+        Tap::before("LIVE_NEUTRON_URL", <[u8]>::to_vec).await
+    }
+
+    async fn before(server: &str, edit: Edit) -> Tap {
+        let server = variable(server);
+        let server = server.trim_start_matches("http://").to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (asked, answered) = (Seen::default(), Seen::default());
         let seen = (Arc::clone(&asked), Arc::clone(&answered));
         let listener = tokio::spawn(async move {
             while let Ok((gateway, _)) = listener.accept().await {
-                let cloud = TcpStream::connect(&keystone).await.unwrap();
+                let cloud = TcpStream::connect(&server).await.unwrap();
                 let (from_gateway, to_gateway) = gateway.into_split();
                 let (from_cloud, to_cloud) = cloud.into_split();
                 tokio::spawn(pass(from_gateway, to_cloud, Arc::clone(&seen.0), edit));
@@ -64,6 +73,13 @@ impl Tap {
     /// How often a login was tried.
     pub fn logins(&self) -> usize {
         text(&self.asked).matches("POST /v3/auth/tokens").count()
+    }
+
+    /// How often something of a VPN was to be written.
+    pub fn writes(&self) -> usize {
+        let asked = text(&self.asked);
+        let count = |method: &str| asked.matches(&format!("{method} /v2.0/vpn/")).count();
+        ["POST", "PUT", "DELETE"].into_iter().map(count).sum()
     }
 
     /// The tokens that Keystone gave, oldest first.

@@ -55,9 +55,14 @@ pub async fn check(site: &Site) {
         );
         assert_ne!(it["usable"] == true, it["reason"].is_string(), "{it}");
     }
-    let of = |kind: &str| json!({ "filter": format!("kind={kind}") });
+    let of = |kind: &str| json!({ "filter": format!("kind=KIND_{kind}") });
     let routers = walk(site, 2, &of("ROUTER")).await;
-    let usable = walk(site, 2, &json!({ "filter": "kind=ROUTER AND usable=true" })).await;
+    let usable = walk(
+        site,
+        2,
+        &json!({ "filter": "kind=KIND_ROUTER AND usable=true" }),
+    )
+    .await;
     match &site.cloud {
         Cloud::Nsx(_) => {
             let known = [

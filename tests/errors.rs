@@ -12,6 +12,7 @@ use http::{HeaderName, HeaderValue, Method};
 use isthmus::{
     dialects::settings::Given,
     grpc::{pb, status::MAX_WIRE_BYTES},
+    model::ResourceKind,
     rest::redact::WITHHELD,
     simulator::{
         faults::{Answer, Fault, Rule},
@@ -21,6 +22,7 @@ use isthmus::{
 use serde_json::json;
 use std::{collections::HashMap, time::Duration};
 use support::{
+    api::{Api, words},
     cloud::{self, Cloud},
     clouds::PSK,
     running::Running,
@@ -150,6 +152,64 @@ async fn every_answer(cloud: &dyn Cloud, backend: &str) {
                 assert_eq!(error.code(), *code, "{answer}: {error:?}");
             }
         }
+    }
+}
+
+/// The same of resources beside connections. No request about them carries a key, so none can be quoted bare.
+async fn every_answer_about(kind: ResourceKind, cloud: &dyn Cloud, backend: &str) {
+    let faults = cloud.faults();
+    let mut settings = cloud.settings(backend);
+    settings.core.timeout = Duration::from_secs(1);
+    let body = json!({ "display_name": "x" });
+    let first = gateway(&settings).await;
+    let made = Api::new(first.channel.clone())
+        .create(kind, backend, &body, false)
+        .await;
+    let name = made.unwrap()[words(kind).field]["name"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let renamed = json!({ "name": name, "display_name": "another" });
+    for (answer, code) in ANSWERS {
+        for method in [Method::GET, Method::POST, Method::PUT, Method::DELETE] {
+            faults.clear();
+            faults.inject(Rule::on(method.clone(), "vpn", refusal(*answer, "")));
+            let gateway = gateway(&settings).await;
+            let api = Api::new(gateway.channel.clone()).within(Duration::from_secs(3));
+            let answers = match method {
+                Method::GET => vec![
+                    api.get(kind, &name).await,
+                    api.list(kind, backend, &json!({})).await,
+                ],
+                Method::POST => vec![api.create(kind, backend, &body, false).await],
+                Method::PUT => vec![api.update(kind, &renamed, None, false).await],
+                _ => vec![api.delete(kind, &name, &json!({})).await],
+            };
+            for error in answers {
+                let error = error.unwrap_err();
+                check(backend, *answer, &error);
+                if let Some(code) = code {
+                    assert_eq!(error.code(), *code, "{answer}: {error:?}");
+                }
+            }
+        }
+    }
+    faults.clear();
+}
+
+#[tokio::test]
+async fn whatever_nsx_answers_about_resources_is_told() {
+    let nsx = NsxSimulator::start(NsxOptions::default()).unwrap();
+    for kind in [ResourceKind::IkePolicy, ResourceKind::DpdPolicy] {
+        every_answer_about(kind, &nsx, "nsx-a").await;
+    }
+}
+
+#[tokio::test]
+async fn whatever_openstack_answers_about_resources_is_told() {
+    let openstack = cloud::openstack();
+    for kind in [ResourceKind::IkePolicy, ResourceKind::IpsecPolicy] {
+        every_answer_about(kind, &openstack, "os-a").await;
     }
 }
 

@@ -16,6 +16,7 @@ use http::{Method, StatusCode};
 use isthmus::{
     dialects::settings::Given,
     grpc::pb::{self, Goal},
+    model::ResourceKind,
     rest::redact::WITHHELD,
     simulator::{
         faults::{Answer, Fault, Faults, Rule},
@@ -30,6 +31,7 @@ use std::{
     time::Duration,
 };
 use support::{
+    api::{Api, words},
     cloud::{self, Cloud},
     clouds::PSK,
     running::Running,
@@ -278,6 +280,59 @@ async fn show_everything(
     }
 }
 
+/// The same of resources beside connections, which hold no keys; and what becomes of them where a cloud quotes one.
+async fn try_resources(
+    running: &Running,
+    backend: &str,
+    kinds: &[ResourceKind],
+    cloud: &dyn Cloud,
+    seen: &mut Seen,
+) {
+    let api = Api::new(running.channel.clone());
+    for kind in kinds {
+        let object = serde_json::json!({
+            "id": "shown", "name": "x", "display_name": "x", "psk": PSK, "admin_password": PSK,
+            "options": [{"key": "psk", "value": PSK}],
+        });
+        // NSX answers objects as they are, Neutron each under the name of its kind.
+        let name = words(*kind)
+            .field
+            .replace("_policy", "policy")
+            .replace("_service", "service");
+        let mut answer = object.clone();
+        answer[name] = object;
+        let answer = Answer::json(StatusCode::OK, &answer);
+        cloud
+            .faults()
+            .inject(Rule::on(Method::GET, "/shown$", Fault::Answer(answer)));
+        let name = format!("backends/{backend}/{}/shown", kind.collection().segment());
+        let read = api.get(*kind, &name).await;
+        assert!(format!("{read:?}").contains("options"), "{read:?}");
+        seen.note_result(&read);
+
+        for method in [Method::POST, Method::PUT, Method::DELETE] {
+            let refusal = Fault::Answer(quoting_refusal(StatusCode::BAD_REQUEST, ""));
+            cloud.faults().inject(Rule::on(method, "vpn", refusal));
+        }
+        let body = match kind {
+            ResourceKind::VpnService => serde_json::json!({
+                "router": "d3300000-0000-4000-8000-000000000010",
+            }),
+            _ => serde_json::json!({ "display_name": "x" }),
+        };
+        let renamed = serde_json::json!({ "name": name, "display_name": "y" });
+        for refused in [
+            api.create(*kind, backend, &body, false).await,
+            api.update(*kind, &renamed, None, false).await,
+            api.delete(*kind, &name, &serde_json::json!({})).await,
+        ] {
+            assert!(refused.is_err(), "{refused:?}");
+            seen.note_result(&refused);
+        }
+        cloud.faults().clear();
+    }
+}
+
 fn secrets_of(settings: &Given) -> Vec<String> {
     let password = settings.keys.get("auth.password");
     password.into_iter().map(str::to_owned).collect()
@@ -383,6 +438,14 @@ async fn no_secret_is_ever_told() {
         "the quotations came as far as they can: {withheld}"
     );
     show_everything(&running, &nsx, &openstack, &mut seen).await;
+    let kinds = [
+        ResourceKind::IkePolicy,
+        ResourceKind::IpsecPolicy,
+        ResourceKind::VpnService,
+    ];
+    for (backend, cloud) in clouds {
+        try_resources(&running, backend, &kinds, cloud, &mut seen).await;
+    }
     canaries.extend(refuse_logins(&running, &clouds, &passwords, &mut seen).await);
 
     running.drain().await;

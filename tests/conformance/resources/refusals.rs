@@ -207,12 +207,13 @@ fn assert_named(cell: &Cell<'_>, error: &Status, field: ResourceField, value: &V
         "{value}: {error:?}"
     );
     let said = error.get_details_bad_request().unwrap().field_violations;
-    let about: Vec<&str> = said
-        .iter()
-        .map(|it| it.field.split('[').next().unwrap())
-        .collect();
+    let path = cell.path(field);
+    let is_about = |said: &str| {
+        let rest = said.strip_prefix(path.as_str());
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    };
     assert!(
-        !about.is_empty() && about.iter().all(|it| *it == cell.path(field)),
+        !said.is_empty() && said.iter().all(|it| is_about(&it.field)),
         "{value}: {said:?}"
     );
     assert!(said.iter().all(|it| !it.description.is_empty()));

@@ -99,7 +99,9 @@ pub async fn object(client: &Client, collection: &str, id: &str, call: &Call) ->
         .await
         .map_err(|it| it.error)?;
     let value = error::granted(&answer, Asked::Read, &[])?;
-    Body::of(value).ok_or_else(|| error::broken(&answer, "no object"))
+    // An answer that names nothing is nobody's.
+    let body = Body::of(value).filter(|body| !body.id().is_empty());
+    body.ok_or_else(|| error::broken(&answer, "no object"))
 }
 
 /// Every object of a collection that `wanted` accepts, up to `most` of them, and how sure it is that there is no

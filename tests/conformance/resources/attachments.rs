@@ -100,11 +100,10 @@ pub async fn check(site: &Site) {
                 .iter()
                 .find(|it| it["id"] == inventory.project.router_id)
                 .unwrap();
-            assert_eq!(
-                mine["addresses"].as_array().map(Vec::len),
-                Some(2),
-                "{mine}"
-            );
+            // K5 is of an age in which routers did not tell their addresses.
+            let told = mine["addresses"].as_array().map_or(0, Vec::len);
+            let wanted = if site.world == World::K5 { 0 } else { 2 };
+            assert_eq!(told, wanted, "{mine}");
         }
     }
     let down = walk(site, 2, &json!({ "order_by": "display_name desc" })).await;

@@ -132,7 +132,6 @@ pub async fn an_outage_tells_nothing(cell: &Cell<'_>) {
     for fault in [
         Fault::Answer(Answer::html_bad_gateway()),
         Fault::Answer(Answer::deep_json(10_000)),
-        Fault::Answer(Answer::big_json(50)),
         Fault::Answer(Answer::status(StatusCode::SERVICE_UNAVAILABLE)),
         Fault::Answer(Answer::text(StatusCode::OK, "application/json", "{}")),
         Fault::TruncateBody,

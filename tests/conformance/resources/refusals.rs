@@ -207,15 +207,21 @@ fn assert_named(cell: &Cell<'_>, error: &Status, field: ResourceField, value: &V
         "{value}: {error:?}"
     );
     let said = error.get_details_bad_request().unwrap().field_violations;
-    let path = cell.path(field);
-    let is_about = |said: &str| {
+    let is_about = |field: ResourceField, said: &str| {
+        let path = cell.path(field);
         let rest = said.strip_prefix(path.as_str());
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
     };
-    assert!(
-        !said.is_empty() && said.iter().all(|it| is_about(&it.field)),
-        "{value}: {said:?}"
-    );
+    // What is in a group is wrong with its type.
+    let rest = match field {
+        ResourceField::EndpointType => ResourceField::Endpoints,
+        field => field,
+    };
+    let named = said.iter().any(|it| is_about(field, &it.field));
+    let nothing_else = said
+        .iter()
+        .all(|it| is_about(field, &it.field) || is_about(rest, &it.field));
+    assert!(named && nothing_else, "{value}: {said:?}");
     assert!(said.iter().all(|it| !it.description.is_empty()));
 }
 

@@ -20,7 +20,7 @@ pub async fn every_field_can_be_changed(cell: &Cell<'_>) {
         let answer = answer.unwrap_or_else(|error| panic!("{body}: {error:?}"));
         assert_eq!(cell.site.writes(), writes + 1, "{body}");
         let after = cell.get(&made).await;
-        assert_eq!(answer, after, "{body}");
+        cell.assert_as_read(&answer, &after);
         assert_ne!(after["etag"], before["etag"], "{body}");
         for field in cell.taken.fields() {
             let path = field.path();
@@ -29,7 +29,7 @@ pub async fn every_field_can_be_changed(cell: &Cell<'_>) {
             assert!(covers(&after[path], wanted), "{path} after {body}: {after}");
         }
         let again = cell.update(&body, Some(&change.mask())).await.unwrap();
-        assert_eq!(again, after);
+        cell.assert_as_read(&again, &after);
         assert_eq!(cell.site.writes(), writes + 1, "{body} again");
         changed.extend(change.set.keys().cloned());
     }
@@ -94,7 +94,7 @@ pub async fn what_is_unset_goes_back_to_its_default(cell: &Cell<'_>) {
         .collect();
     let body = json!({ "name": made["name"] });
     let after = cell.update(&body, Some(&optional)).await.unwrap();
-    assert_eq!(cell.get(&made).await, after);
+    cell.assert_as_read(&after, &cell.get(&made).await);
     for path in optional {
         assert_eq!(after[path], bare[path], "{path}");
     }

@@ -65,9 +65,11 @@ impl Kind {
         }
     }
 
-    /// The attributes `sort_key` may name (`is_sort_key` in neutron-lib, `definitions/vpn.py`).
+    /// The attributes `sort_key` may name (`is_sort_key` in neutron-lib, `definitions/vpn.py`; in
+    /// `vpn_endpoint_groups.py` none is).
     pub(crate) fn sort_keys(self) -> &'static [&'static str] {
         match self {
+            Self::EndpointGroup => &[],
             Self::VpnService => &["id", "tenant_id", "project_id", "name", "router_id"],
             _ => &["id", "tenant_id", "project_id", "name"],
         }

@@ -61,7 +61,7 @@ pub async fn page(
 ) -> Result<Page<Body>> {
     let size = request.size.max(1) as usize;
     let after = request.after.as_deref();
-    let (mut rows, mut more) = match narrows(client, kind) {
+    let (mut rows, mut more) = match narrows(client, kind) && kind.sorts {
         true => {
             let page = Rows {
                 kind,
@@ -159,20 +159,46 @@ async fn walk(
     narrow: &[(&'static str, String)],
     call: &Call,
 ) -> Result<Vec<Body>> {
+    let wanted = Rows {
+        kind,
+        size: None,
+        narrow,
+        fields,
+    };
+    if !kind.sorts {
+        return walk_unsorted(client, wanted, call).await;
+    }
     let (mut rows, mut after, mut seen) = (Vec::new(), None, HashSet::new());
     for _ in 0..MOST_PAGES {
-        let wanted = Rows {
-            kind,
-            size: None,
-            narrow,
-            fields,
-        };
         let (page, more) = sorted_page(client, wanted, after.as_deref(), call).await?;
         let last = page.last().map(Body::id);
         rows.extend(page.into_iter().filter(|row| seen.insert(row.id())));
         match last {
             Some(last) if more => after = Some(last),
             _ => return Ok(rows),
+        }
+    }
+    Err(error::endless())
+}
+
+/// The same in an order of the cloud's own, in which no place can be found again: where the marker's row is gone, it is
+/// read from the start.
+async fn walk_unsorted(client: &Client, wanted: Rows<'_>, call: &Call) -> Result<Vec<Body>> {
+    let (mut rows, mut marker, mut seen) = (Vec::new(), None::<String>, HashSet::new());
+    for _ in 0..MOST_PAGES {
+        let page = raw_page(client, wanted, marker.as_deref(), call).await?;
+        if let Some(last) = marker.filter(|_| page.rows.is_empty()) {
+            if is_listed(client, wanted, &last, call).await? {
+                return Ok(rows);
+            }
+            marker = None;
+            continue;
+        }
+        let more = page.marker.is_some();
+        marker = page.rows.last().map(Body::id);
+        rows.extend(page.rows.into_iter().filter(|row| seen.insert(row.id())));
+        if !more {
+            return Ok(rows);
         }
     }
     Err(error::endless())
@@ -313,11 +339,12 @@ async fn raw_page(
 ) -> Result<ListPage> {
     // `marker` without `limit` is ignored, and a cloud may cap what was not limited.
     let limit = wanted.size.unwrap_or(LARGEST_PAGE).to_string();
-    let mut ask = narrowed_to(Ask::get(wanted.kind.path()), wanted.narrow)
-        .with_each("fields", wanted.fields)
-        .with("sort_key", "id")
-        .with("sort_dir", "asc")
-        .with("limit", &limit);
+    let mut ask =
+        narrowed_to(Ask::get(wanted.kind.path()), wanted.narrow).with_each("fields", wanted.fields);
+    if wanted.kind.sorts {
+        ask = ask.with("sort_key", "id").with("sort_dir", "asc");
+    }
+    ask = ask.with("limit", &limit);
     if let Some(marker) = marker {
         ask = ask.with("marker", marker);
     }

@@ -19,6 +19,8 @@ pub struct Kind {
     /// It is part of the VPN API, which shows nothing to an account that may not see, and narrows lists only on some
     /// clouds.
     pub is_vpn: bool,
+    /// Lists of it are sorted by id where lists are narrowed. Of endpoint groups neutron-lib has no attribute to sort by.
+    pub sorts: bool,
     /// The type of a 404 by which Neutron itself says that there is no such object.
     pub gone: &'static str,
     /// What people call one.
@@ -66,6 +68,7 @@ pub static CONNECTIONS: Kind = Kind {
     one: "ipsec_site_connection",
     many: "ipsec_site_connections",
     is_vpn: true,
+    sorts: true,
     gone: "IPsecSiteConnectionNotFound",
     noun: "connection",
     not_found: NOT_FOUND,
@@ -115,6 +118,7 @@ pub static IKE_POLICIES: Kind = Kind {
     one: "ikepolicy",
     many: "ikepolicies",
     is_vpn: true,
+    sorts: true,
     gone: "IKEPolicyNotFound",
     noun: "IKE policy",
     not_found: no_resource("the cloud has no such IKE policy"),
@@ -137,6 +141,7 @@ pub static IPSEC_POLICIES: Kind = Kind {
     one: "ipsecpolicy",
     many: "ipsecpolicies",
     is_vpn: true,
+    sorts: true,
     gone: "IPsecPolicyNotFound",
     noun: "IPsec policy",
     not_found: no_resource("the cloud has no such IPsec policy"),
@@ -159,6 +164,7 @@ pub static SERVICES: Kind = Kind {
     one: "vpnservice",
     many: "vpnservices",
     is_vpn: true,
+    sorts: true,
     gone: "VPNServiceNotFound",
     noun: "VPN service",
     not_found: no_resource("the cloud has no such VPN service"),
@@ -186,6 +192,7 @@ pub static ENDPOINT_GROUPS: Kind = Kind {
     one: "endpoint_group",
     many: "endpoint_groups",
     is_vpn: true,
+    sorts: false,
     gone: "VPNEndpointGroupNotFound",
     noun: "endpoint group",
     not_found: no_resource("the cloud has no such endpoint group"),
@@ -215,6 +222,7 @@ const fn only_read(
         one,
         many,
         is_vpn: false,
+        sorts: true,
         gone,
         noun: one,
         not_found: no_resource("the cloud has no such object"),

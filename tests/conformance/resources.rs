@@ -307,3 +307,34 @@ async fn no_dialect_and_no_variant_is_left_out() {
         .filter(|it| !it.is_empty());
     assert_eq!(held.collect::<BTreeSet<&str>>(), variants);
 }
+
+/// Of endpoint groups Neutron sorts nothing, and has its own idea of how many go on a page.
+#[tokio::test]
+async fn what_a_cloud_does_not_sort_is_listed_whole() {
+    let (site, kind) = (
+        Site::start(World::Neutron).await,
+        ResourceKind::EndpointGroup,
+    );
+    let taken = Taken::read(&site, kind).await.unwrap();
+    let cell = Cell {
+        site: &site,
+        kind,
+        taken,
+    };
+    for number in 1..=7 {
+        cell.make(number).await;
+    }
+    for cap in [1, 3, 100] {
+        site.openstack().state().set_page_cap(Some(cap));
+        for size in [1, 2, 1000] {
+            let wanted = json!({ "filter": "display_name:number" });
+            let found = made::walk(&cell, BACKEND, size, &wanted).await;
+            assert_eq!(found.len(), 7, "pages of {cap} and of {size}");
+            let names: Vec<&str> = found
+                .iter()
+                .map(|it| it["name"].as_str().unwrap())
+                .collect();
+            assert!(names.is_sorted(), "{names:?}");
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! Two values of every field of every kind, out of what a backend says it takes: so a field or value that is added to its
 //! capabilities is tried without a word here, or has no value here and fails.
 
-use crate::support::site::{BACKEND, Cloud, Site};
+use crate::support::site::{BACKEND, Cloud, Site, World};
 use isthmus::{
     model::{ResourceField, ResourceKind},
     simulator::nsx::{self, inventory},
@@ -228,7 +228,9 @@ impl<'a> Taken<'a> {
                 json!(first || !self.says("perfect_forward_secrecy_optional"))
             }
             F::DfPolicy => self.one("df_policies", ["DF_POLICY_COPY", "DF_POLICY_CLEAR"], choice),
-            F::Enabled | F::AdminEnabled => json!(first),
+            // Open Telekom Cloud switches no service off.
+            F::AdminEnabled => json!(first || self.site.world == World::Otc),
+            F::Enabled => json!(first),
             F::ProbeMode => pick("PROBE_MODE_PERIODIC", "PROBE_MODE_ON_DEMAND"),
             F::ProbeInterval => pick("30s", "45s"),
             F::RetryCount => json!(if first { 5 } else { 7 }),

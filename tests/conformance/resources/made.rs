@@ -128,7 +128,7 @@ pub async fn lists_bring_everything_once_and_in_order(cell: &Cell<'_>) {
 }
 
 /// Every page of a list, in order.
-async fn walk(cell: &Cell<'_>, backend: &str, size: u32, request: &Value) -> Vec<Value> {
+pub async fn walk(cell: &Cell<'_>, backend: &str, size: u32, request: &Value) -> Vec<Value> {
     let (mut found, mut request) = (Vec::new(), request.clone());
     request["page_size"] = json!(size);
     loop {

@@ -20,7 +20,12 @@ use tonic::{
 use tonic_types::StatusExt;
 
 /// The longest silence on a stream.
-const HEARTBEAT: Duration = Duration::from_secs(15);
+pub const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// Has TLS where nothing was installed yet. A second installation fails, and is the same provider.
+pub fn install_provider() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
 
 /// A running gateway; dropped, it stops.
 pub struct Running {
@@ -50,8 +55,7 @@ impl Running {
     }
 
     fn bound(backends: Vec<Given>) -> Vec<(BackendSettings, Arc<dyn Dialect>)> {
-        // A second installation fails, and is the same provider.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        install_provider();
         let connected = backends.into_iter().map(|given| {
             let dialect = dialects::connect(&given).expect("the settings work");
             (given.core, dialect)

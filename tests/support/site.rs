@@ -1,10 +1,16 @@
 //! A gateway over one simulated cloud of each variant, and what a test does to resources behind the gateway's back.
 
-use crate::support::{api::Api, clouds, running::Running};
+use crate::support::{
+    api::Api,
+    clouds,
+    running::{HEARTBEAT, Running, install_provider},
+};
 use http::Method;
 use isthmus::{
-    dialects::settings::Given,
+    core::gateway::Gateway,
+    dialects::{self, settings::Given},
     model::ResourceKind,
+    rest::{budget::Limits, https::Https},
     simulator::{
         faults::Faults,
         http::Server,
@@ -102,15 +108,14 @@ impl Site {
     /// The same, with these settings changed.
     pub async fn with(world: World, change: impl FnOnce(Given) -> Given) -> Site {
         let cloud = world.start();
-        let given = match &cloud {
-            Cloud::Nsx(cloud) => clouds::nsx(BACKEND, cloud),
+        let running = match &cloud {
+            Cloud::Nsx(cloud) => Running::start(vec![change(clouds::nsx(BACKEND, cloud))]).await,
             Cloud::Openstack(cloud) => {
                 let mut given = clouds::openstack(BACKEND, cloud);
                 given.keys.set("variant", world.names().1);
-                given
+                unhurried(change(given)).await
             }
         };
-        let running = Running::start(vec![change(given)]).await;
         let api = Api::new(running.channel.clone());
         Site {
             world,
@@ -375,3 +380,17 @@ impl Site {
 
 /// How long a call may take whose answer cannot be found out about.
 pub const SHORT: Duration = Duration::from_secs(1);
+
+/// A gateway over an OpenStack whose account may ask for as much as it likes: what is tried here is what is asked, and not
+/// how often.
+async fn unhurried(mut given: Given) -> Running {
+    const LIMITS: Limits = Limits {
+        rate: 1e9,
+        concurrency: 100,
+    };
+    install_provider();
+    let timeout = given.core.timeout;
+    let dialect = dialects::openstack::connect_within(&mut given.keys, timeout, &Https, LIMITS);
+    let bound = vec![(given.core, dialect.expect("the settings work"))];
+    Running::serve(Gateway::start(bound, HEARTBEAT)).await
+}

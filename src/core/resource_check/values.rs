@@ -66,6 +66,8 @@ pub fn one<T: Named>(value: Option<T>, taken: &[T]) -> Said {
 pub fn list<T: Named>(values: &[Option<T>], taken: &[T], most: usize, may_be_there: bool) -> Said {
     let accepted = match most {
         1 => accepted("one of ", taken),
+        // Each once, so there cannot be more anyway.
+        most if most > taken.len() => accepted("", taken),
         most => accepted(&format!("at most {most} of "), taken),
     };
     let unspecified = values.contains(&None);

@@ -1,5 +1,5 @@
-//! What of a write of a resource its backend cannot express, for whoever wants to tell it together with something else.
-//! Sends nothing. Of a backend that is not known, or has no such kind, nothing is said here: the call itself does.
+//! What of a write of a resource its backend cannot express: for the write itself, and for whoever wants to tell it together
+//! with something else. Sends nothing. Of a backend that is not known, or has no such kind, nothing is said here: the call itself does.
 
 use crate::{
     core::{

@@ -6,7 +6,6 @@ use crate::{
         dialect::{Mark, Warning, WrittenResource, resources::absent},
         error::{Error, ErrorKind, ErrorReason, Result},
         gateway::{Gateway, caller, refused, writable, write_call},
-        resource_check::{refuse_create, refuse_update},
     },
     model::{
         BackendName, ConnectionName, Resource, ResourceChange, ResourceKind, ResourceName,
@@ -72,8 +71,7 @@ impl Gateway {
         let kind = spec.kind();
         let backend = self.backend_with(kind, backend)?;
         writable(&backend)?;
-        let mut violations = refuse_create(backend.capabilities(), &spec);
-        violations.extend(backend.dialect().resources().refuse_create(&spec));
+        let violations = self.refuse_create_resource(backend.name(), &spec);
         refused(violations, backend.name())?;
         if validate_only {
             return Ok(AcceptedResource::default());
@@ -104,8 +102,7 @@ impl Gateway {
         let kind = change.values.kind();
         let backend = self.backend_with(kind, &name.backend)?;
         writable(&backend)?;
-        let mut violations = refuse_update(backend.capabilities(), &change);
-        violations.extend(backend.dialect().resources().refuse_update(&change));
+        let violations = self.refuse_update_resource(backend.name(), &change);
         refused(violations, backend.name())?;
         if validate_only {
             return would_apply(&backend, name, &change, deadline).await;

@@ -7,6 +7,7 @@ use crate::{
         clock,
         dialect::{Call, Dialect, Mark, Warning, Written},
         error::{Error, ErrorKind, ErrorReason, Result},
+        etag,
         settings::BackendSettings,
         store::{Recovered, Store, StoreError, Volatile},
         watch::{
@@ -331,20 +332,12 @@ async fn would_apply(
     let current = backend
         .record_result(result)
         .map_err(|error| named(error, name).during("reading the connection to be updated"))?;
-    match &change.etag {
-        Some(etag) if *etag != current.etag => Err(Error::new(
-            ErrorKind::Stale,
-            ErrorReason::StaleEtag,
-            "the connection was changed since the etag was read",
-        )
-        .on(backend.name())),
-        _ => {
-            let change = change.without(&current);
-            let violations = backend.dialect().refuse_to_become(&change, &current);
-            refused(violations, backend.name())?;
-            Ok(Accepted::nothing())
-        }
-    }
+    etag::check(change.etag.as_deref(), &current.etag)
+        .map_err(|error| error.on(backend.name()).during("updating a connection"))?;
+    let change = change.without(&current);
+    let violations = backend.dialect().refuse_to_become(&change, &current);
+    refused(violations, backend.name())?;
+    Ok(Accepted::nothing())
 }
 
 /// Notes a write that the cloud has accepted, so that every poll from now on is measured against it. Its name is

@@ -9,6 +9,7 @@ pub mod client;
 pub mod clock;
 pub mod dialect;
 pub mod error;
+pub mod etag;
 pub mod filter;
 pub mod gateway;
 pub mod listed;

@@ -5,6 +5,7 @@ use crate::{
         backend::Backend,
         dialect::{Mark, Warning, WrittenResource, resources::absent},
         error::{Error, ErrorKind, ErrorReason, Result},
+        etag,
         gateway::{Gateway, caller, refused, writable, write_call},
     },
     model::{
@@ -204,15 +205,11 @@ async fn would_apply(
     let current = backend.record_result(result.await).map_err(|error| {
         named(error, name).during(format!("reading {} to be updated", noun(kind)))
     })?;
-    match &change.etag {
-        Some(etag) if *etag != current.etag => Err(Error::new(
-            ErrorKind::Stale,
-            ErrorReason::StaleEtag,
-            format!("{} was changed since the etag was read", noun(kind)),
-        )
-        .on(backend.name())),
-        _ => Ok(AcceptedResource::default()),
-    }
+    etag::check(change.etag.as_deref(), &current.etag).map_err(|error| {
+        let error = error.on(backend.name());
+        error.during(format!("updating {}", noun(kind)))
+    })?;
+    Ok(AcceptedResource::default())
 }
 
 fn noun(kind: ResourceKind) -> String {

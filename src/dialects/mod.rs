@@ -1,6 +1,5 @@
 //! The dialects this build speaks. Each is one folder with the same file names, and one line in [`ALL`].
 
-mod etag;
 mod login;
 mod lost_write;
 pub mod nsx;

@@ -11,9 +11,9 @@ use crate::{
     core::{
         dialect::{Call, Mark, Proof, Warning, Written},
         error::{Error, ErrorReason, Result},
+        etag,
     },
     dialects::{
-        etag,
         lost_write::{Doubt, Outcome},
         openstack::{
             client::{Ask, Client},

@@ -10,19 +10,17 @@ use crate::{
     core::{
         dialect::{Call, Mark, Proof, Warning, Written},
         error::{Error, ErrorKind, ErrorReason, Leftover, Result, Violation},
-    },
-    dialects::{
         etag,
-        nsx::{
-            body::Body,
-            client::Client,
-            manager::{
-                read, translate,
-                wire::{PEER_ENDPOINTS, SESSIONS},
-                write::object::{Done, InDoubt, Put, make, remove, remove_unused, replace},
-            },
-            mark,
+    },
+    dialects::nsx::{
+        body::Body,
+        client::Client,
+        manager::{
+            read, translate,
+            wire::{PEER_ENDPOINTS, SESSIONS},
+            write::object::{Done, InDoubt, Put, make, remove, remove_unused, replace},
         },
+        mark,
     },
     model::{ConnectionChange, ConnectionSpec, Field},
 };

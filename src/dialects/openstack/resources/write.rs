@@ -4,9 +4,9 @@ use crate::{
     core::{
         dialect::{Call, Mark, Warning, WrittenResource},
         error::{Error, Result, Violation},
+        etag,
     },
     dialects::{
-        etag,
         lost_write::{Doubt, Outcome},
         openstack::{
             client::{Ask, Client},

@@ -4,17 +4,15 @@ use crate::{
     core::{
         dialect::{Call, Mark, WrittenResource},
         error::{Error, Result},
-    },
-    dialects::{
         etag,
-        nsx::{
-            body::Body,
-            client::Client,
-            manager::{
-                error, read,
-                resources::{inward, outward, read::collection},
-                write::object::{Done, InDoubt, Put, make, remove, replace},
-            },
+    },
+    dialects::nsx::{
+        body::Body,
+        client::Client,
+        manager::{
+            error, read,
+            resources::{inward, outward, read::collection},
+            write::object::{Done, InDoubt, Put, make, remove, replace},
         },
     },
     model::{ResourceChange, ResourceKind, ResourceSpec},

@@ -1,4 +1,4 @@
-//! The check of an etag by the gateway, before a write is sent.
+//! The check of an etag by the gateway, before a write is sent, or where it is only tried.
 
 use crate::core::error::{Error, ErrorKind, ErrorReason, Result};
 

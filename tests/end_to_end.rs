@@ -249,6 +249,7 @@ async fn an_update_of_neutron_is_assumed_after_a_quiet_time() {
             paths: vec!["mtu".into()],
         }),
         validate_only: false,
+        ..Default::default()
     };
     let answer = running
         .connections()

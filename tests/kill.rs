@@ -209,6 +209,7 @@ async fn a_thousand_watches_outlive_kills_of_the_gateway() {
             parent: "backends/os".to_owned(),
             connection: Some(wanted.clone()),
             validate_only: false,
+            ..Default::default()
         };
         let mut client = ConnectionServiceClient::new(channels[0].clone());
         let answer = client.create_connection(request).await.unwrap();

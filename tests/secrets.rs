@@ -149,6 +149,7 @@ async fn quote_everything(
         }),
         update_mask: Some(prost_types::FieldMask { paths }),
         validate_only: false,
+        ..Default::default()
     };
     let statuses = [
         StatusCode::BAD_REQUEST,
@@ -209,6 +210,7 @@ async fn use_everything(running: &Running, backend: &str, wanted: pb::Connection
             paths: vec!["peer.psk".into()],
         }),
         validate_only: false,
+        ..Default::default()
     };
     seen.note_result(&running.connections().update_connection(request).await);
     seen.note_result(&running.delete(&name).await);

@@ -335,6 +335,7 @@ mod tests {
                 field: "mtu".to_owned(),
                 message: "about".to_owned(),
             }],
+            ..Default::default()
         };
         let answer = json::dynamic("CreateConnectionResponse", &answer);
         let text = written(Kind::Connection, &answer, false, Style::Plain);

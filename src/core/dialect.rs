@@ -3,6 +3,7 @@
 pub mod call;
 pub mod capabilities;
 pub mod page;
+pub mod plan;
 pub mod resources;
 pub mod written;
 
@@ -10,12 +11,13 @@ pub use crate::account::{Priority, Usage};
 pub use call::{Call, Mark};
 pub use capabilities::{Capabilities, ResourceCapabilities};
 pub use page::{Page, PageRequest};
+pub use plan::{Action, Done, Made, Plan, Single, Step, Trace};
 pub use resources::{NoResources, Resources, WrittenResource};
 pub use written::{Proof, Warning, Written};
 
 use crate::{
-    core::error::{Result, Violation},
-    model::{Connection, ConnectionChange, ConnectionSpec, Sighting},
+    core::error::{Error, Result, Violation},
+    model::{Connection, ConnectionChange, NewConnection, Sighting},
 };
 use async_trait::async_trait;
 use std::fmt;
@@ -37,9 +39,9 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     /// What this backend can express. The core refuses the rest before any request is sent.
     fn capabilities(&self) -> &Capabilities;
 
-    /// What of `spec` this backend cannot express, beyond what `capabilities` says: one violation a field.
-    /// Pure; sends nothing.
-    fn refuse_create(&self, spec: &ConnectionSpec) -> Vec<Violation>;
+    /// What of a new connection this backend cannot express, beyond what `capabilities` says: one violation a field. What
+    /// comes as a part is not missing; what is wrong with a part is told by [`Resources::refuse_create`]. Pure; sends nothing.
+    fn refuse_create(&self, wanted: &NewConnection) -> Vec<Violation>;
 
     /// The same for a change, whatever is there: a value that cannot be written may be so already, and then the core
     /// leaves it out of the change. Fields not in `change.fields` are not looked at.
@@ -81,30 +83,77 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     ///   core asks the filter again.
     async fn list(&self, page: &PageRequest, call: &Call) -> Result<Page<Connection>>;
 
-    /// Makes a connection, with `mark` left on whatever is made, so that it can be found again.
+    /// Plans to make a connection, with `mark` left on whatever is made, so that it can be found again. The plan makes the
+    /// connection's own objects; its parts are planned by the core, and their ids are in `made` when it is performed.
     ///
     /// # Behavior
-    /// - If a step fails, what the call made is removed again; what could not be removed is in
-    ///   `Error.context.leftovers`.
-    /// - If the answer to a POST is lost, the marked object is looked for and the POST never repeated;
-    ///   unresolved, the error is `Ambiguous` / `WriteAmbiguous`.
-    /// - Returns once the intent is accepted, not once it is realized.
-    async fn create(&self, spec: &ConnectionSpec, mark: &Mark, call: &Call) -> Result<Written>;
+    /// - Reads what decides whether, and of what, it can be made; refuses what that shows to be wrong.
+    /// - The last step is the one whose object has the connection's id.
+    /// - `written` is what a caller is told once the intent is accepted, not once it is realized.
+    async fn plan_create<'a>(
+        &'a self,
+        wanted: NewConnection,
+        mark: Mark,
+        call: &Call,
+    ) -> Result<Box<dyn Plan<Written> + 'a>>;
 
-    /// Changes a connection, whoever made it.
+    /// Plans to change a connection, whoever made it.
     ///
     /// # Behavior
     /// - Reads first; if `change.etag` is not current, `Stale`.
     /// - What is given as it was read is no change, be it immutable, derived or a word nobody here knows; another value of
     ///   what cannot be changed is refused by its field.
-    /// - Writes only what differs; if nothing differs, writes nothing and says so by `Proof::Nothing`.
-    async fn update(&self, id: &str, change: &ConnectionChange, call: &Call) -> Result<Written>;
+    /// - Has steps only for what differs; if nothing does it has none, and says so by `Proof::Nothing`.
+    /// - What makes and changes comes before what removes; a step that bears a key comes last among the former, since it
+    ///   cannot be taken back.
+    async fn plan_update<'a>(
+        &'a self,
+        id: &'a str,
+        change: ConnectionChange,
+        call: &Call,
+    ) -> Result<Box<dyn Plan<Written> + 'a>>;
 
-    /// Removes a connection, and what the gateway made for it (by the mark).
+    /// Plans to remove a connection, and what is its own and carries the gateway's mark. Parts that it refers to are the
+    /// core's to plan.
     ///
     /// # Errors
-    /// `NotFound` / `ConnectionNotFound` if it is not there.
-    async fn delete(&self, id: &str, etag: Option<&str>, call: &Call) -> Result<Written>;
+    /// `NotFound` / `ConnectionNotFound` if it is not there; `Stale`.
+    async fn plan_delete<'a>(
+        &'a self,
+        id: &'a str,
+        etag: Option<String>,
+        call: &Call,
+    ) -> Result<Box<dyn Plan<Written> + 'a>>;
+
+    /// Finds out whether a step was done that was sent and whose answer nobody has, by reading. Of connections and parts
+    /// alike. By default nothing tells.
+    async fn trace(&self, _step: &Step, _call: &Call) -> Result<Trace> {
+        Ok(Trace::Unclear)
+    }
+
+    /// Takes back a step that was done and has its id: removes what it made, puts back what it changed. What is gone, or
+    /// was changed by somebody else since, is left as it is: both are as good as taken back. Steps are taken back in the
+    /// reverse of their order.
+    ///
+    /// # Errors
+    /// `InUse` if the cloud, or somebody else, still uses it; `NotExpressible` if it cannot be taken back, as a key.
+    async fn undo(&self, step: &Step, _call: &Call) -> Result<()> {
+        Err(Error::internal(format!(
+            "{} cannot be taken back here",
+            step.collection
+        )))
+    }
+
+    /// Performs a DELETE step without its plan, as often as it takes: what is gone already is removed.
+    ///
+    /// # Errors
+    /// `InUse` while something uses it.
+    async fn remove(&self, step: &Step, _call: &Call) -> Result<Done> {
+        Err(Error::internal(format!(
+            "{} cannot be removed here",
+            step.collection
+        )))
+    }
 
     /// Polls several connections, at most `capabilities().look_batch`, and answers in their order.
     ///

@@ -5,9 +5,12 @@ use crate::{
         backend::{Backend, Serving},
         client::Client,
         clock,
-        dialect::{Call, Dialect, Mark, Warning, Written},
+        dialect::{Call, Dialect, Made, Mark, Step, Warning, Written},
         error::{Error, ErrorKind, ErrorReason, Result},
         etag,
+        execute::{NoJournal, execute},
+        ledger::Unfinished,
+        request_id::How,
         settings::BackendSettings,
         store::{Recovered, Store, StoreError, Volatile},
         watch::{
@@ -17,7 +20,7 @@ use crate::{
         },
     },
     model::{
-        BackendName, Connection, ConnectionChange, ConnectionName, ConnectionSpec, Intent, Parent,
+        BackendName, Connection, ConnectionChange, ConnectionName, Intent, NewConnection, Parent,
     },
 };
 use std::{
@@ -59,6 +62,8 @@ pub struct Accepted {
     pub write_token: String,
     /// What the cloud does only approximately.
     pub warnings: Vec<Warning>,
+    /// What would be done, if it was only tried.
+    pub plan: Vec<Step>,
 }
 
 impl Gateway {
@@ -148,6 +153,16 @@ impl Gateway {
         self.log_tasks.wait().await;
     }
 
+    /// The writes of a backend that did not end with their call, newest first; at most 64.
+    pub fn unfinished(&self, _backend: &BackendName) -> Vec<Unfinished> {
+        Vec::new()
+    }
+
+    /// Whether writes under way and request ids outlive the process.
+    pub fn durable_writes(&self) -> bool {
+        false
+    }
+
     /// Told whenever the store begins or ceases to keep the log; `None` if the log is in memory.
     pub fn keeping(&self) -> Option<watch::Receiver<Serving>> {
         self.keeping.clone()
@@ -179,23 +194,25 @@ impl Gateway {
     pub async fn create(
         &self,
         backend: &BackendName,
-        spec: ConnectionSpec,
-        validate_only: bool,
+        wanted: NewConnection,
+        how: How,
         deadline: Instant,
     ) -> Result<Accepted> {
         let poller = Arc::clone(self.poller(backend)?);
         writable(poller.backend())?;
-        refused(self.refuse_create(backend, &spec), backend)?;
-        if validate_only {
+        refused(self.refuse_create(backend, &wanted), backend)?;
+        if how.validate_only {
             return Ok(Accepted::nothing());
         }
-        let intent = intent(spec.admin_enabled);
+        let intent = intent(wanted.spec.admin_enabled);
         self.own(async move {
             let backend = poller.backend();
-            let result = backend
-                .dialect()
-                .create(&spec, &Mark::new(), &write_call(backend, deadline))
-                .await;
+            let (dialect, call) = (backend.dialect(), write_call(backend, deadline));
+            let plan = dialect.plan_create(wanted, Mark::new(), &call).await;
+            let result = match plan {
+                Ok(plan) => execute(&**dialect, plan, &Made::new(), &NoJournal, &call).await,
+                Err(error) => Err(error),
+            };
             let written = backend
                 .record_result(result)
                 .map_err(|error| error.during("creating a connection"))?;
@@ -213,7 +230,7 @@ impl Gateway {
         &self,
         name: &ConnectionName,
         change: ConnectionChange,
-        validate_only: bool,
+        how: How,
         deadline: Instant,
     ) -> Result<Accepted> {
         let poller = Arc::clone(self.poller(&name.backend)?);
@@ -221,16 +238,18 @@ impl Gateway {
         let unread = BTreeSet::new();
         let (change, violations) = self.settle(name, change, &unread, deadline).await?;
         refused(violations, &name.backend)?;
-        if validate_only {
+        if how.validate_only {
             return would_apply(poller.backend(), name, &change, deadline).await;
         }
         let name = name.clone();
         self.own(async move {
             let backend = poller.backend();
-            let result = backend
-                .dialect()
-                .update(&name.id, &change, &write_call(backend, deadline))
-                .await;
+            let (dialect, call) = (backend.dialect(), write_call(backend, deadline));
+            let plan = dialect.plan_update(&name.id, change, &call).await;
+            let result = match plan {
+                Ok(plan) => execute(&**dialect, plan, &Made::new(), &NoJournal, &call).await,
+                Err(error) => Err(error),
+            };
             let written = backend
                 .record_result(result)
                 .map_err(|error| named(error, &name).during("updating a connection"))?;
@@ -252,6 +271,7 @@ impl Gateway {
         name: &ConnectionName,
         etag: Option<String>,
         allow_missing: bool,
+        how: How,
         deadline: Instant,
     ) -> Result<Accepted> {
         let poller = Arc::clone(self.poller(&name.backend)?);
@@ -259,11 +279,16 @@ impl Gateway {
         let name = name.clone();
         self.own(async move {
             let backend = poller.backend();
-            let call = write_call(backend, deadline);
-            let result = backend
-                .dialect()
-                .delete(&name.id, etag.as_deref(), &call)
-                .await;
+            let (dialect, call) = (backend.dialect(), write_call(backend, deadline));
+            let plan = dialect.plan_delete(&name.id, etag, &call).await;
+            if how.validate_only {
+                let _ = plan;
+                return Ok(Accepted::nothing());
+            }
+            let result = match plan {
+                Ok(plan) => execute(&**dialect, plan, &Made::new(), &NoJournal, &call).await,
+                Err(error) => Err(error),
+            };
             match backend.record_result(result) {
                 Ok(written) => accept(&poller, WriteKind::Delete, Intent::Deleted, written).await,
                 Err(error) if allow_missing && error.reason == ErrorReason::ConnectionNotFound => {
@@ -315,6 +340,7 @@ impl Accepted {
             connection: None,
             write_token: String::new(),
             warnings: Vec::new(),
+            plan: Vec::new(),
         }
     }
 }
@@ -371,6 +397,7 @@ async fn accept(
         connection: written.connection,
         write_token: token.encode(),
         warnings: written.warnings,
+        plan: Vec::new(),
     })
 }
 

@@ -7,7 +7,7 @@ use crate::{
         error::{Result, Violation},
         gateway::Gateway,
     },
-    model::{BackendName, Connection, ConnectionChange, ConnectionName, ConnectionSpec, Field},
+    model::{BackendName, Connection, ConnectionChange, ConnectionName, Field, NewConnection},
 };
 use std::collections::BTreeSet;
 use tokio::time::Instant;
@@ -15,15 +15,16 @@ use tokio::time::Instant;
 impl Gateway {
     /// What of a new connection this backend cannot express; nothing if it is not known, which the call itself finds
     /// out. Sends nothing.
-    pub fn refuse_create(&self, backend: &BackendName, spec: &ConnectionSpec) -> Vec<Violation> {
+    pub fn refuse_create(&self, backend: &BackendName, wanted: &NewConnection) -> Vec<Violation> {
         let Ok(poller) = self.poller(backend) else {
             return Vec::new();
         };
         let backend = poller.backend();
+        let spec = &wanted.spec;
         let mut violations = refuse(backend.capabilities(), spec, |_| true);
         let capabilities = backend.capabilities();
         violations.extend(refuse_unless_there(capabilities, spec, |_| true, None));
-        violations.extend(backend.dialect().refuse_create(spec));
+        violations.extend(backend.dialect().refuse_create(wanted));
         violations
     }
 

@@ -3,10 +3,12 @@
 use crate::{
     core::{
         backend::Backend,
-        dialect::{Mark, Warning, WrittenResource, resources::absent},
+        dialect::{Made, Mark, Step, Warning, WrittenResource, resources::absent},
         error::{Error, ErrorKind, ErrorReason, Result},
         etag,
+        execute::{NoJournal, execute},
         gateway::{Gateway, caller, refused, writable, write_call},
+        request_id::How,
     },
     model::{
         BackendName, ConnectionName, Resource, ResourceChange, ResourceKind, ResourceName,
@@ -25,6 +27,10 @@ pub struct AcceptedResource {
     pub request_ids: Vec<String>,
     /// What the cloud does only approximately.
     pub warnings: Vec<Warning>,
+    /// Names the write; empty if there was none, or nothing tells of it.
+    pub write_token: String,
+    /// What would be done, if it was only tried.
+    pub plan: Vec<Step>,
 }
 
 impl From<WrittenResource> for AcceptedResource {
@@ -33,6 +39,7 @@ impl From<WrittenResource> for AcceptedResource {
             resource: written.resource,
             request_ids: written.request_ids,
             warnings: written.warnings,
+            ..AcceptedResource::default()
         }
     }
 }
@@ -66,7 +73,7 @@ impl Gateway {
         &self,
         backend: &BackendName,
         spec: ResourceSpec,
-        validate_only: bool,
+        how: How,
         deadline: Instant,
     ) -> Result<AcceptedResource> {
         let kind = spec.kind();
@@ -74,13 +81,17 @@ impl Gateway {
         writable(&backend)?;
         let violations = self.refuse_create_resource(backend.name(), &spec);
         refused(violations, backend.name())?;
-        if validate_only {
+        if how.validate_only {
             return Ok(AcceptedResource::default());
         }
         self.own(async move {
             let call = write_call(&backend, deadline);
-            let resources = backend.dialect().resources();
-            let result = resources.create(&spec, &Mark::new(), &call).await;
+            let dialect = backend.dialect();
+            let plan = dialect.resources().plan_create(spec, Mark::new(), &call);
+            let result = match plan.await {
+                Ok(plan) => execute(&**dialect, plan, &Made::new(), &NoJournal, &call).await,
+                Err(error) => Err(error),
+            };
             let written = backend
                 .record_result(result)
                 .map_err(|error| error.during(format!("creating {}", noun(kind))))?;
@@ -97,7 +108,7 @@ impl Gateway {
         &self,
         name: &ResourceName,
         change: ResourceChange,
-        validate_only: bool,
+        how: How,
         deadline: Instant,
     ) -> Result<AcceptedResource> {
         let kind = change.values.kind();
@@ -105,14 +116,18 @@ impl Gateway {
         writable(&backend)?;
         let violations = self.refuse_update_resource(backend.name(), &change);
         refused(violations, backend.name())?;
-        if validate_only {
+        if how.validate_only {
             return would_apply(&backend, name, &change, deadline).await;
         }
         let name = name.clone();
         self.own(async move {
             let call = write_call(&backend, deadline);
-            let resources = backend.dialect().resources();
-            let result = resources.update(&name.id, &change, &call).await;
+            let dialect = backend.dialect();
+            let plan = dialect.resources().plan_update(&name.id, change, &call);
+            let result = match plan.await {
+                Ok(plan) => execute(&**dialect, plan, &Made::new(), &NoJournal, &call).await,
+                Err(error) => Err(error),
+            };
             let written = backend
                 .record_result(result)
                 .map_err(|error| named(error, &name).during(format!("updating {}", noun(kind))))?;
@@ -132,6 +147,7 @@ impl Gateway {
         name: &ResourceName,
         etag: Option<String>,
         allow_missing: bool,
+        how: How,
         deadline: Instant,
     ) -> Result<AcceptedResource> {
         let backend = self.backend_with(kind, &name.backend)?;
@@ -139,9 +155,20 @@ impl Gateway {
         let name = name.clone();
         self.own(async move {
             let call = write_call(&backend, deadline);
-            let resources = backend.dialect().resources();
-            let result = resources.delete(kind, &name.id, etag.as_deref(), &call);
-            match backend.record_result(result.await) {
+            let dialect = backend.dialect();
+            let plan = dialect
+                .resources()
+                .plan_delete(kind, &name.id, etag, &call)
+                .await;
+            if how.validate_only {
+                let _ = plan;
+                return Ok(AcceptedResource::default());
+            }
+            let result = match plan {
+                Ok(plan) => execute(&**dialect, plan, &Made::new(), &NoJournal, &call).await,
+                Err(error) => Err(error),
+            };
+            match backend.record_result(result) {
                 Ok(written) => Ok(written.into()),
                 Err(error) if allow_missing && error.reason == ErrorReason::ResourceNotFound => {
                     Ok(AcceptedResource::default())
@@ -270,9 +297,9 @@ mod tests {
         let gateway = gateway(&[("a", &rows)]);
         let backend: BackendName = "a".parse().unwrap();
         let wrong = dpd_policy("four", Some(false));
-        for validate_only in [true, false] {
+        for how in [How::tried(), How::default()] {
             let refused = gateway
-                .create_resource(&backend, wrong.clone(), validate_only, soon())
+                .create_resource(&backend, wrong.clone(), how, soon())
                 .await
                 .unwrap_err();
             assert_eq!(refused.kind, ErrorKind::NotExpressible);
@@ -286,20 +313,24 @@ mod tests {
             etag: None,
         };
         let refused = gateway
-            .update_resource(&name, change(&[ResourceField::Enabled]), false, soon())
+            .update_resource(
+                &name,
+                change(&[ResourceField::Enabled]),
+                How::default(),
+                soon(),
+            )
             .await
             .unwrap_err();
         assert_eq!(fields(&refused), ["enabled"]);
 
         let right = dpd_policy("two", Some(true));
-        let create =
-            |validate_only| gateway.create_resource(&backend, right.clone(), validate_only, soon());
-        assert!(create(true).await.unwrap().resource.is_none());
-        let sent = create(false).await.unwrap_err();
+        let create = |how| gateway.create_resource(&backend, right.clone(), how, soon());
+        assert!(create(How::tried()).await.unwrap().resource.is_none());
+        let sent = create(How::default()).await.unwrap_err();
         assert_eq!(sent.kind, ErrorKind::Unavailable);
         assert_eq!(sent.to_string(), "creating the DPD policy: cannot connect");
         // Nothing of what an update names is wrong, so that what is there is read.
-        let read = gateway.update_resource(&name, change(&[]), true, soon());
+        let read = gateway.update_resource(&name, change(&[]), How::tried(), soon());
         assert_eq!(read.await.unwrap_err().kind, ErrorKind::Unavailable);
     }
 
@@ -310,7 +341,7 @@ mod tests {
         let backend: BackendName = "a".parse().unwrap();
         let policy = ResourceSpec::none(ResourceKind::IkePolicy);
         let refused = gateway
-            .create_resource(&backend, policy, true, soon())
+            .create_resource(&backend, policy, How::tried(), soon())
             .await
             .unwrap_err();
         let expected = (ErrorKind::Unimplemented, ErrorReason::KindAbsent);

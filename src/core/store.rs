@@ -44,6 +44,63 @@ pub trait Store: fmt::Debug + Send + Sync {
     fn check_interval(&self) -> Option<Duration> {
         Some(Duration::from_secs(10))
     }
+
+    /// Whether records outlive the process. By default they do not.
+    fn keeps_records(&self) -> bool {
+        false
+    }
+
+    /// Reads the records whose key begins so, by key. By default there are none.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    async fn records(&self, _prefix: &str) -> Result<Vec<Record>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    /// Writes records: all of them or none, and durable when it returns. Answers whether everything that was expected held;
+    /// if it did not, nothing was written. May be called by many at the same time, and beside `commit`. By default nothing is
+    /// kept.
+    ///
+    /// # Errors
+    /// If they could not be made durable. They may still have been; writing them again changes nothing.
+    async fn write_records(&self, _changes: Vec<RecordChange>) -> Result<bool, StoreError> {
+        Ok(true)
+    }
+}
+
+/// A value that is kept under a key, beside the log: the ledger of writes, and the answers to request ids. Nothing here that
+/// a revisioned key-value store shared by several gateways could not keep as well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Its key, of parts joined by `/`.
+    pub key: String,
+    /// What is kept. Opaque to the store; no secret.
+    pub value: Vec<u8>,
+    /// Grows with every write of the key.
+    pub revision: u64,
+}
+
+/// One change of one record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordChange {
+    /// Which.
+    pub key: String,
+    /// What must hold for the whole write to happen.
+    pub expect: Expect,
+    /// The new value; `None` removes it.
+    pub value: Option<Vec<u8>>,
+}
+
+/// What is expected of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expect {
+    /// Nothing.
+    Anything,
+    /// That there is none.
+    Absent,
+    /// That this is its revision.
+    Revision(u64),
 }
 
 /// Keeps nothing: the log ends with the process.

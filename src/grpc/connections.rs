@@ -77,13 +77,14 @@ impl pb::connection_service_server::ConnectionService for Connections {
         })?;
         let accepted = self
             .gateway
-            .create(&create.backend, create.spec, create.validate_only, deadline)
+            .create(&create.backend, create.wanted, create.how, deadline)
             .await
             .map_err(|error| error.within(CONNECTION))?;
         Ok(Response::new(pb::CreateConnectionResponse {
             connection: answered(&create.backend, accepted.connection),
             write_token: accepted.write_token,
             warnings: accepted.warnings.into_iter().map(warning).collect(),
+            plan: Vec::new(),
         }))
     }
 
@@ -103,13 +104,14 @@ impl pb::connection_service_server::ConnectionService for Connections {
         }
         let accepted = self
             .gateway
-            .update(&update.name, update.change, update.validate_only, deadline)
+            .update(&update.name, update.change, update.how, deadline)
             .await
             .map_err(|error| error.within(CONNECTION))?;
         Ok(Response::new(pb::UpdateConnectionResponse {
             connection: answered(&update.name.backend, accepted.connection),
             write_token: accepted.write_token,
             warnings: accepted.warnings.into_iter().map(warning).collect(),
+            plan: Vec::new(),
         }))
     }
 
@@ -121,11 +123,18 @@ impl pb::connection_service_server::ConnectionService for Connections {
         let delete = Delete::try_from(request.into_inner())?;
         let accepted = self
             .gateway
-            .delete(&delete.name, delete.etag, delete.allow_missing, deadline)
+            .delete(
+                &delete.name,
+                delete.etag,
+                delete.allow_missing,
+                delete.how,
+                deadline,
+            )
             .await?;
         Ok(Response::new(pb::DeleteConnectionResponse {
             write_token: accepted.write_token,
             warnings: accepted.warnings.into_iter().map(warning).collect(),
+            plan: Vec::new(),
         }))
     }
 }

@@ -3,7 +3,7 @@
 use crate::{
     core::gateway::Gateway,
     grpc::{
-        convert::list::ListRequest,
+        convert::{list::ListRequest, requests::how},
         deadline, pb,
         resources::{self, resource_service},
     },

@@ -6,6 +6,7 @@ use crate::{
         error::{Error, Result},
         gateway::Gateway,
         listed::Listable,
+        request_id::How,
         resources::AcceptedResource,
     },
     grpc::{
@@ -98,15 +99,15 @@ pub async fn create<W: Wire>(
     gateway: &Gateway,
     parent: &str,
     resource: Option<W>,
-    validate_only: bool,
+    how: How,
     deadline: Instant,
 ) -> Result<Written<W>> {
-    let create = Create::read(parent, resource, validate_only, |backend, spec| {
+    let create = Create::read(parent, resource, how, |backend, spec| {
         gateway.refuse_create_resource(backend, spec)
     })?;
     let backend = create.backend.clone();
     let accepted = gateway
-        .create_resource(&backend, create.spec, create.validate_only, deadline)
+        .create_resource(&backend, create.spec, create.how, deadline)
         .await;
     written(&backend, accepted)
 }
@@ -119,10 +120,10 @@ pub async fn update<W: Wire>(
     gateway: &Gateway,
     resource: Option<W>,
     mask: Option<FieldMask>,
-    validate_only: bool,
+    how: How,
     deadline: Instant,
 ) -> Result<Written<W>> {
-    let update = Update::read(resource, mask, validate_only)?;
+    let update = Update::read(resource, mask, how)?;
     let there = match update.may_be_there::<W>() {
         true => gateway
             .get_resource(W::KIND, &update.name, deadline)
@@ -134,7 +135,7 @@ pub async fn update<W: Wire>(
         gateway.refuse_update_resource(backend, change)
     })?;
     let accepted = gateway
-        .update_resource(&update.name, update.change, update.validate_only, deadline)
+        .update_resource(&update.name, update.change, update.how, deadline)
         .await;
     written(&update.name.backend, accepted)
 }
@@ -161,15 +162,17 @@ pub async fn delete<W: Wire>(
     name: &str,
     etag: String,
     allow_missing: bool,
+    how: How,
     deadline: Instant,
 ) -> Result<Vec<String>> {
-    let delete = Delete::read(W::KIND, name, etag, allow_missing)?;
+    let delete = Delete::read(W::KIND, name, etag, allow_missing, how)?;
     let accepted = gateway
         .delete_resource(
             W::KIND,
             &delete.name,
             delete.etag,
             delete.allow_missing,
+            delete.how,
             deadline,
         )
         .await?;
@@ -230,14 +233,15 @@ macro_rules! resource_service {
                     request: Request<pb::$create_request>,
                 ) -> Result<Response<pb::$create_response>, Status> {
                     let deadline = deadline::of_unary(&request);
-                    let pb::$create_request { parent, $one, validate_only } = request.into_inner();
+                    let pb::$create_request { parent, $one, validate_only, .. } = request.into_inner();
                     let written =
-                        resources::create(&self.gateway, &parent, $one, validate_only, deadline);
+                        resources::create(&self.gateway, &parent, $one, how(validate_only), deadline);
                     let written = written.await?;
                     Ok(Response::new(pb::$create_response {
                         $one: written.resource,
                         warnings: written.warnings,
                         upstream_request_ids: written.request_ids,
+                        ..Default::default()
                     }))
                 }
 
@@ -246,15 +250,16 @@ macro_rules! resource_service {
                     request: Request<pb::$update_request>,
                 ) -> Result<Response<pb::$update_response>, Status> {
                     let deadline = deadline::of_unary(&request);
-                    let pb::$update_request { $one, update_mask, validate_only } =
+                    let pb::$update_request { $one, update_mask, validate_only, .. } =
                         request.into_inner();
                     let written =
-                        resources::update(&self.gateway, $one, update_mask, validate_only, deadline);
+                        resources::update(&self.gateway, $one, update_mask, how(validate_only), deadline);
                     let written = written.await?;
                     Ok(Response::new(pb::$update_response {
                         $one: written.resource,
                         warnings: written.warnings,
                         upstream_request_ids: written.request_ids,
+                        ..Default::default()
                     }))
                 }
 
@@ -263,16 +268,17 @@ macro_rules! resource_service {
                     request: Request<pb::$delete_request>,
                 ) -> Result<Response<pb::$delete_response>, Status> {
                     let deadline = deadline::of_unary(&request);
-                    let pb::$delete_request { name, etag, allow_missing } = request.into_inner();
+                    let pb::$delete_request { name, etag, allow_missing, validate_only, .. } = request.into_inner();
                     let upstream_request_ids = resources::delete::<pb::$kind>(
                         &self.gateway,
                         &name,
                         etag,
                         allow_missing,
+                        how(validate_only),
                         deadline,
                     )
                     .await?;
-                    Ok(Response::new(pb::$delete_response { upstream_request_ids }))
+                    Ok(Response::new(pb::$delete_response { upstream_request_ids, ..Default::default() }))
                 }
             )+
             $($more)*

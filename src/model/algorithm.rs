@@ -6,7 +6,7 @@
 macro_rules! named {
     ($(#[$about:meta])* $name:ident, $prefix:literal { $($(#[$doc:meta])* $value:ident = $suffix:literal),+ $(,)? }) => {
         $(#[$about])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
         pub enum $name { $($(#[$doc])* $value),+ }
 
         impl Named for $name {

@@ -1,6 +1,7 @@
 //! A connection as it is wanted, and as it is read.
 
 use crate::model::secret::Psk;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::time::SystemTime;
 
@@ -53,7 +54,7 @@ pub enum Authentication {
 }
 
 /// Dead peer detection. `None` leaves the cloud's default.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct DeadPeerDetection {
     /// What is done with a dead peer.
     pub action: Option<DpdAction>,
@@ -64,7 +65,7 @@ pub struct DeadPeerDetection {
 }
 
 /// What is done with a dead peer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DpdAction {
     /// Remove its security associations.
     Clear,
@@ -79,7 +80,7 @@ pub enum DpdAction {
 }
 
 /// Which side starts the negotiation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Initiation {
     /// This side starts and answers.
     Both,
@@ -90,7 +91,7 @@ pub enum Initiation {
 }
 
 /// Which traffic is protected.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Selectors {
     /// Networks inside the connection.
     Rules(Vec<PolicyRule>),
@@ -106,7 +107,7 @@ pub enum Selectors {
 }
 
 /// One pair of local and peer networks. Networks are kept as the text given, checked at the edge.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct PolicyRule {
     /// The rule's id in the cloud, if it has one.
     pub id: Option<String>,
@@ -123,7 +124,7 @@ pub struct PolicyRule {
 }
 
 /// What is done with traffic that a rule matches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RuleAction {
     /// It goes through the tunnel. All that can be written.
     Protect,
@@ -132,7 +133,7 @@ pub enum RuleAction {
 }
 
 /// One virtual tunnel interface.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct TunnelInterface {
     /// The port's id in the cloud; `None` on input.
     pub id: Option<String>,
@@ -141,7 +142,7 @@ pub struct TunnelInterface {
 }
 
 /// TCP maximum segment size clamping.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TcpMssClamping {
     /// Which connections.
     pub direction: ClampDirection,
@@ -150,7 +151,7 @@ pub struct TcpMssClamping {
 }
 
 /// Which TCP connections are clamped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ClampDirection {
     /// None.
     None,
@@ -166,7 +167,7 @@ pub enum ClampDirection {
 ///
 /// `None` and empty mean that the cloud did not say, or said something that has no place in the model;
 /// that is then found in `native`.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Connection {
     /// The cloud's own id.
     pub id: String,
@@ -208,6 +209,8 @@ pub struct Connection {
     pub update_time: Option<SystemTime>,
     /// Whether the gateway's mark is on it.
     pub managed: bool,
+    /// Whether that mark is of what was made together with other objects.
+    pub joint: bool,
     /// What only this kind of cloud has.
     pub details: Option<Details>,
     /// What has no home above, secrets aside.
@@ -215,7 +218,7 @@ pub struct Connection {
 }
 
 /// The other side, as read.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Peer {
     /// Address or host name.
     pub address: String,
@@ -228,7 +231,7 @@ pub struct Peer {
 }
 
 /// What only one kind of cloud has.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Details {
     /// NSX.
     Nsx(NsxDetails),
@@ -237,7 +240,7 @@ pub enum Details {
 }
 
 /// What only NSX has.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct NsxDetails {
     /// The session's `_revision`.
     pub revision: i64,
@@ -250,7 +253,7 @@ pub struct NsxDetails {
 }
 
 /// What only OpenStack has; text as the cloud gave it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct OpenstackDetails {
     /// `project_id`, or `tenant_id` where there is only that.
     pub project_id: String,

@@ -8,9 +8,10 @@ use crate::model::algorithm::{
     DfPolicy, DhGroup, EncapsulationMode, EncryptionAlgorithm, IkeVersion, IntegrityAlgorithm,
     Named, NegotiationMode, PrfAlgorithm, TransformProtocol, named,
 };
+use serde::{Deserialize, Serialize};
 
 /// How the security association of IKE is negotiated.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct IkePolicy {
     /// Which IKE is spoken.
     pub ike_version: Option<IkeVersion>,
@@ -29,7 +30,7 @@ pub struct IkePolicy {
 }
 
 /// How packets are protected.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct IpsecPolicy {
     /// ESP or AH.
     pub transform_protocol: Option<TransformProtocol>,
@@ -50,7 +51,7 @@ pub struct IpsecPolicy {
 }
 
 /// How a dead peer is found, where that is an object of its own (NSX).
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct DpdPolicy {
     /// Whether there is detection.
     pub enabled: Option<bool>,
@@ -63,7 +64,7 @@ pub struct DpdPolicy {
 }
 
 /// How long something lives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Lifetime {
     /// Seconds.
     Seconds(u64),

@@ -5,11 +5,12 @@ use crate::model::{
     policy::{DpdPolicy, IkePolicy, IpsecPolicy},
     topology::{EndpointGroup, LocalEndpoint, VpnService},
 };
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::{collections::BTreeSet, time::SystemTime};
 
 /// A kind of resource beside connections.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum ResourceKind {
     /// [`IkePolicy`]
     IkePolicy,
@@ -182,7 +183,7 @@ fields! {
 }
 
 /// A resource as a caller wants it. References are the cloud's own ids, already of the right backend.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResourceSpec {
     /// A name for people.
     pub display_name: String,
@@ -195,7 +196,7 @@ pub struct ResourceSpec {
 }
 
 /// What only one kind of resource has.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Settings {
     /// Of an IKE policy.
     IkePolicy(IkePolicy),
@@ -271,7 +272,7 @@ pub struct ResourceChange {
 ///
 /// `None` and empty mean that the cloud did not say, or said something that has no place in the model; that is then found
 /// in `native`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Resource {
     /// The cloud's own id.
     pub id: String,
@@ -281,6 +282,8 @@ pub struct Resource {
     pub etag: String,
     /// Whether the gateway's mark is on it.
     pub managed: bool,
+    /// Whether that mark is of what was made together with other objects.
+    pub joint: bool,
     /// When it was made, where the cloud tells.
     pub create_time: Option<SystemTime>,
     /// When it was changed last, where the cloud tells.
@@ -294,7 +297,7 @@ pub struct Resource {
 }
 
 /// What only one kind of cloud tells of a resource.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ResourceDetails {
     /// NSX.
     Nsx(NsxResourceDetails),
@@ -303,7 +306,7 @@ pub enum ResourceDetails {
 }
 
 /// What only NSX tells.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct NsxResourceDetails {
     /// `_revision`
     pub revision: i64,
@@ -316,7 +319,7 @@ pub struct NsxResourceDetails {
 }
 
 /// What only OpenStack tells; text as the cloud gave it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct OpenstackResourceDetails {
     /// `project_id`, or `tenant_id` where there is only that.
     pub project_id: String,

@@ -4,10 +4,11 @@ use crate::model::{
     algorithm::{Named, named},
     connection::PolicyRule,
 };
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// What hosts connections on a router.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct VpnService {
     /// Whether it carries traffic; `None` is true on input.
     pub admin_enabled: Option<bool>,
@@ -30,7 +31,7 @@ pub struct VpnService {
 }
 
 /// Where this side of a connection starts from (NSX).
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct LocalEndpoint {
     /// The id of the service it belongs to; `None` only where a cloud did not say.
     pub vpn_service: Option<String>,
@@ -47,7 +48,7 @@ pub struct LocalEndpoint {
 }
 
 /// Networks or subnets under one name (OpenStack).
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct EndpointGroup {
     /// What is in it; `None` only where a cloud said what nobody documented.
     pub endpoint_type: Option<EndpointType>,

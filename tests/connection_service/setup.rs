@@ -100,6 +100,7 @@ impl Bench<'_> {
                 paths: paths.iter().map(|&path| path.to_owned()).collect(),
             }),
             validate_only,
+            ..Default::default()
         };
         let updated = self.running.connections().update_connection(request).await;
         updated.map(tonic::Response::into_inner)

@@ -197,6 +197,7 @@ async fn what_is_only_validated_writes_nothing(cloud: &dyn Cloud) {
         parent: "backends/a".into(),
         connection: Some(connection),
         validate_only: true,
+        ..Default::default()
     };
     let good = bench
         .running

@@ -206,6 +206,7 @@ impl Cell<'_> {
                     parent: format!("backends/{BACKEND}"),
                     connection: Some(bench.cloud.wanted(BACKEND)),
                     validate_only: false,
+                    ..Default::default()
                 };
                 let mut client = running.connections();
                 client.create_connection(in_time(request)).await?;
@@ -714,6 +715,7 @@ fn change(dialect: Dialect, bench: &Bench) -> pb::UpdateConnectionRequest {
         connection: Some(connection),
         update_mask: Some(prost_types::FieldMask { paths }),
         validate_only: false,
+        ..Default::default()
     }
 }
 
@@ -733,6 +735,7 @@ fn rekey(bench: &Bench) -> pb::UpdateConnectionRequest {
             paths: vec!["peer.psk".to_owned()],
         }),
         validate_only: false,
+        ..Default::default()
     }
 }
 

@@ -32,6 +32,7 @@ pub async fn create(
         parent: format!("backends/{BACKEND}"),
         connection: Some(connection),
         validate_only: false,
+        ..Default::default()
     };
     let answer = running.connections().create_connection(request).await?;
     Ok(answer.into_inner())

@@ -312,6 +312,7 @@ impl Client {
             parent: format!("backends/{backend}"),
             connection: Some(connection),
             validate_only: false,
+            ..Default::default()
         };
         let asked = now();
         let answer = ConnectionServiceClient::new(channel.clone())
@@ -347,6 +348,7 @@ impl Client {
                 paths: vec![path.into()],
             }),
             validate_only: false,
+            ..Default::default()
         };
         let asked = now();
         let answer = ConnectionServiceClient::new(channel.clone())

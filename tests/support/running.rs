@@ -126,6 +126,7 @@ impl Running {
             parent: format!("backends/{backend}"),
             connection: Some(connection),
             validate_only: false,
+            ..Default::default()
         };
         let answer = self
             .connections()
@@ -163,6 +164,7 @@ impl Running {
             connection: Some(connection),
             update_mask: Some(mask(paths)),
             validate_only: false,
+            ..Default::default()
         };
         let answer = self.connections().update_connection(request).await?;
         Ok(answer.into_inner())

@@ -233,7 +233,7 @@ async fn create(client: &Client, plan: Plan) -> Result<Made, (Plan, Status)> {
     let request = CreateConnectionRequest {
         parent: format!("backends/{}", plan.backend),
         connection: Some(plan.connection.clone()),
-        validate_only: false,
+        ..CreateConnectionRequest::default()
     };
     match answer(client.connections().create_connection(request)).await {
         Ok(response) => Ok(Made {

@@ -4,6 +4,7 @@ use crate::{
     account::Priority,
     core::{client::Client, margin},
 };
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -62,13 +63,33 @@ impl Call {
 
 /// What is left on everything the gateway makes, so that it can be told from everything else and found
 /// again after a lost answer: a UUID, new for each create.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// Its version tells how the object came to be. A UUID of version 4 marks what was made by a call of its own; one of version 8
+/// (RFC 9562: custom) what was made together with other objects by one call. Parts that carry the latter belong to the
+/// connections that use them and are removed with the last of them; a connection that carries it may have such parts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Mark(String);
 
 impl Mark {
-    /// A new one.
+    /// A new one, for what is made by a call of its own.
     pub fn new() -> Mark {
         Mark(uuid::Uuid::new_v4().to_string())
+    }
+
+    /// A new one, for all that one call makes together.
+    pub fn joint() -> Mark {
+        let random = uuid::Uuid::new_v4().into_bytes();
+        Mark(
+            uuid::Builder::from_custom_bytes(random)
+                .into_uuid()
+                .to_string(),
+        )
+    }
+
+    /// Whether this is the text of a mark of what was made together with other objects.
+    pub fn is_joint(text: &str) -> bool {
+        uuid::Uuid::try_parse(text).is_ok_and(|uuid| uuid.get_version_num() == 8)
     }
 
     /// The UUID.

@@ -6,6 +6,7 @@ use crate::{
         dialect::{
             call::{Call, Mark},
             page::{Page, PageRequest},
+            plan::Plan,
             written::Warning,
         },
         error::{Error, ErrorKind, ErrorReason, Result, Violation},
@@ -42,41 +43,51 @@ pub trait Resources: Send + Sync {
         call: &Call,
     ) -> Result<Page<Resource>>;
 
-    /// Makes one, with `mark` left on it where the cloud has room for it.
-    ///
-    /// # Errors
-    /// As [`Dialect::create`](crate::core::dialect::Dialect::create): a lost POST is looked for and never repeated.
-    async fn create(
-        &self,
-        spec: &ResourceSpec,
-        mark: &Mark,
-        call: &Call,
-    ) -> Result<WrittenResource>;
+    /// What of a change this resource cannot become, because the cloud fixes it when one is made: one violation a field,
+    /// with what is there. Pure; [`Resources::plan_update`] refuses it too.
+    fn refuse_to_become(&self, _change: &ResourceChange, _there: &Resource) -> Vec<Violation> {
+        Vec::new()
+    }
 
-    /// Changes one, whoever made it: reads first, writes only what differs. An immutable field of `change` that equals
-    /// what is there is accepted; one that differs is `NotExpressible`, naming it and what is there.
+    /// Whether what is there is what making `spec` would give, names and descriptions aside; what `spec` leaves open is the
+    /// cloud's default. Pure. If that cannot be told, it is not.
+    fn is_equal(&self, _spec: &ResourceSpec, _there: &Resource) -> bool {
+        false
+    }
+
+    /// Plans to make one, with `mark` left on it where the cloud has room for it. A reference that `spec` leaves open and
+    /// that `made` has when it is performed is taken from there.
+    async fn plan_create<'a>(
+        &'a self,
+        spec: ResourceSpec,
+        mark: Mark,
+        call: &Call,
+    ) -> Result<Box<dyn Plan<WrittenResource> + 'a>>;
+
+    /// Plans to change one, whoever made it: reads first, and has a step only if something differs. An immutable field of
+    /// `change` that equals what is there is accepted; one that differs is `NotExpressible`, naming it and what is there.
     ///
     /// # Errors
     /// `Stale` if `change.etag` is not current; `FailedPrecondition` / `InUse` where the cloud changes nothing that is
     /// used; `PermissionDenied` / `NotOwner` of what belongs to the cloud or another principal.
-    async fn update(
-        &self,
-        id: &str,
-        change: &ResourceChange,
+    async fn plan_update<'a>(
+        &'a self,
+        id: &'a str,
+        change: ResourceChange,
         call: &Call,
-    ) -> Result<WrittenResource>;
+    ) -> Result<Box<dyn Plan<WrittenResource> + 'a>>;
 
-    /// Removes one that nothing uses.
+    /// Plans to remove one that nothing uses.
     ///
     /// # Errors
     /// `NotFound` / `ResourceNotFound` if it is not there; `FailedPrecondition` / `InUse` if it is used; `Stale`.
-    async fn delete(
-        &self,
+    async fn plan_delete<'a>(
+        &'a self,
         kind: ResourceKind,
-        id: &str,
-        etag: Option<&str>,
+        id: &'a str,
+        etag: Option<String>,
         call: &Call,
-    ) -> Result<WrittenResource>;
+    ) -> Result<Box<dyn Plan<WrittenResource> + 'a>>;
 
     /// Reads what a VPN can be attached to, in the order of ids, with the manners of [`Resources::list`].
     async fn attachments(&self, page: &PageRequest, call: &Call) -> Result<Page<Attachment>>;
@@ -144,31 +155,31 @@ impl Resources for NoResources {
         Err(absent(kind))
     }
 
-    async fn create(
-        &self,
-        spec: &ResourceSpec,
-        _mark: &Mark,
+    async fn plan_create<'a>(
+        &'a self,
+        spec: ResourceSpec,
+        _mark: Mark,
         _call: &Call,
-    ) -> Result<WrittenResource> {
+    ) -> Result<Box<dyn Plan<WrittenResource> + 'a>> {
         Err(absent(spec.kind()))
     }
 
-    async fn update(
-        &self,
-        _id: &str,
-        change: &ResourceChange,
+    async fn plan_update<'a>(
+        &'a self,
+        _id: &'a str,
+        change: ResourceChange,
         _call: &Call,
-    ) -> Result<WrittenResource> {
+    ) -> Result<Box<dyn Plan<WrittenResource> + 'a>> {
         Err(absent(change.values.kind()))
     }
 
-    async fn delete(
-        &self,
+    async fn plan_delete<'a>(
+        &'a self,
         kind: ResourceKind,
-        _id: &str,
-        _etag: Option<&str>,
+        _id: &'a str,
+        _etag: Option<String>,
         _call: &Call,
-    ) -> Result<WrittenResource> {
+    ) -> Result<Box<dyn Plan<WrittenResource> + 'a>> {
         Err(absent(kind))
     }
 

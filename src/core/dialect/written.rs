@@ -1,6 +1,7 @@
 //! A write that a cloud accepted, and how a later poll can tell that it speaks for it.
 
 use crate::model::Connection;
+use serde::{Deserialize, Serialize};
 
 /// A write that the cloud accepted.
 #[derive(Debug, Clone)]
@@ -16,7 +17,7 @@ pub struct Written {
 }
 
 /// How a poll can tell that what it sees is not older than a write.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Proof {
     /// The cloud tells, when asked about these ids (NSX `x-nsx-requestid`). All must be proven.
     RequestIds(Vec<String>),
@@ -39,7 +40,7 @@ pub enum Proof {
 }
 
 /// Something the cloud does only approximately. The call succeeded.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Warning {
     /// The field it is about; empty if it is about the whole.
     pub field: String,

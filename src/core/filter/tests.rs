@@ -156,6 +156,7 @@ fn resource(settings: Settings) -> Resource {
         },
         etag: String::new(),
         managed: true,
+        joint: false,
         create_time: None,
         update_time: None,
         native_words: Default::default(),

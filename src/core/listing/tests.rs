@@ -5,8 +5,8 @@ use crate::{
     core::{
         backend::Serving,
         dialect::{
-            self, Call, Capabilities, Dialect, Mark, NoResources, Page, PageRequest,
-            ResourceCapabilities, Target, Usage, Written, WrittenResource,
+            self, Action, Call, Capabilities, Dialect, Mark, NoResources, Page, PageRequest, Plan,
+            ResourceCapabilities, Single, Step, Target, Usage, Written, WrittenResource,
         },
         error::{Error, ErrorKind, ErrorReason, Violation},
         filter::Restriction,
@@ -15,7 +15,7 @@ use crate::{
         settings::BackendSettings,
     },
     model::{
-        Assurance, AttachmentKind, BackendName, ConnectionChange, ConnectionSpec, RealizationState,
+        Assurance, AttachmentKind, BackendName, ConnectionChange, NewConnection, RealizationState,
         ResourceChange, ResourceSpec, Sighting, TunnelStatistics,
     },
 };
@@ -151,7 +151,7 @@ impl Dialect for Rows {
         &self.capabilities
     }
 
-    fn refuse_create(&self, _: &ConnectionSpec) -> Vec<Violation> {
+    fn refuse_create(&self, _: &NewConnection) -> Vec<Violation> {
         vec![]
     }
 
@@ -182,15 +182,30 @@ impl Dialect for Rows {
         self.page(page, call, Connection::clone).await
     }
 
-    async fn create(&self, _: &ConnectionSpec, _: &Mark, _: &Call) -> Result<Written> {
+    async fn plan_create<'a>(
+        &'a self,
+        _: NewConnection,
+        _: Mark,
+        _: &Call,
+    ) -> Result<Box<dyn Plan<Written> + 'a>> {
         Err(down())
     }
 
-    async fn update(&self, _: &str, _: &ConnectionChange, _: &Call) -> Result<Written> {
+    async fn plan_update<'a>(
+        &'a self,
+        _: &'a str,
+        _: ConnectionChange,
+        _: &Call,
+    ) -> Result<Box<dyn Plan<Written> + 'a>> {
         Err(down())
     }
 
-    async fn delete(&self, _: &str, _: Option<&str>, _: &Call) -> Result<Written> {
+    async fn plan_delete<'a>(
+        &'a self,
+        _: &'a str,
+        _: Option<String>,
+        _: &Call,
+    ) -> Result<Box<dyn Plan<Written> + 'a>> {
         Err(down())
     }
 
@@ -239,6 +254,7 @@ impl dialect::Resources for Rows {
             },
             etag: String::new(),
             managed: false,
+            joint: false,
             create_time: None,
             update_time: None,
             native_words: Default::default(),
@@ -248,21 +264,32 @@ impl dialect::Resources for Rows {
         self.page(page, call, shown).await
     }
 
-    async fn create(&self, _: &ResourceSpec, _: &Mark, _: &Call) -> Result<WrittenResource> {
-        Err(down())
-    }
-
-    async fn update(&self, _: &str, _: &ResourceChange, _: &Call) -> Result<WrittenResource> {
-        Err(down())
-    }
-
-    async fn delete(
-        &self,
-        _: ResourceKind,
-        _: &str,
-        _: Option<&str>,
+    async fn plan_create<'a>(
+        &'a self,
+        spec: ResourceSpec,
+        _: Mark,
         _: &Call,
-    ) -> Result<WrittenResource> {
+    ) -> Result<Box<dyn Plan<WrittenResource> + 'a>> {
+        let step = Step::new(Action::Create, spec.kind().collection().segment(), None);
+        Ok(Single::new(step, |_, _| Box::pin(async { Err(down()) })))
+    }
+
+    async fn plan_update<'a>(
+        &'a self,
+        _: &'a str,
+        _: ResourceChange,
+        _: &Call,
+    ) -> Result<Box<dyn Plan<WrittenResource> + 'a>> {
+        Err(down())
+    }
+
+    async fn plan_delete<'a>(
+        &'a self,
+        _: ResourceKind,
+        _: &'a str,
+        _: Option<String>,
+        _: &Call,
+    ) -> Result<Box<dyn Plan<WrittenResource> + 'a>> {
         Err(down())
     }
 

@@ -23,6 +23,11 @@ pub fn is_on(body: &Body) -> bool {
     tags(body).any(is_mark)
 }
 
+/// Whether the gateway made this together with other objects.
+pub fn is_joint(body: &Body) -> bool {
+    tags(body).any(|tag| is_mark(tag) && tag["tag"].as_str().is_some_and(Mark::is_joint))
+}
+
 /// Whether the call with this mark made this.
 pub fn is(body: &Body, mark: &Mark) -> bool {
     tags(body).any(|tag| is_mark(tag) && tag["tag"] == mark.as_str())

@@ -30,14 +30,14 @@ pub use config::LIMITS;
 use crate::{
     core::{
         dialect::{
-            Call, Capabilities, Dialect, Mark, Page, PageRequest, Resources, Target, Tell, Usage,
-            Written,
+            Action, Call, Capabilities, Dialect, Done, Mark, Page, PageRequest, Plan, Resources,
+            Single, Step, Target, Tell, Usage, Written,
         },
         error::{Result, Violation},
         table::Table,
     },
     dialects::settings::or_refuse,
-    model::{Connection, ConnectionChange, ConnectionSpec, Field, Sighting},
+    model::{Connection, ConnectionChange, Field, NewConnection, Sighting},
     rest::{budget::Limits, transport::Network},
 };
 use async_trait::async_trait;
@@ -88,13 +88,24 @@ struct Openstack {
     client: Client,
 }
 
+fn done(result: Result<Written>) -> Result<(Done, Written)> {
+    result.map(|written| {
+        let done = Done {
+            id: written.id.clone(),
+            request_id: None,
+        };
+        (done, written)
+    })
+}
+
 #[async_trait]
 impl Dialect for Openstack {
     fn capabilities(&self) -> &Capabilities {
         &self.client.variant().capabilities
     }
 
-    fn refuse_create(&self, spec: &ConnectionSpec) -> Vec<Violation> {
+    fn refuse_create(&self, wanted: &NewConnection) -> Vec<Violation> {
+        let spec = &wanted.spec;
         let refusals = Refusals::of(self.client.variant(), spec, Writing::New);
         refusals.of_fields(Field::ALL.iter())
     }
@@ -128,16 +139,44 @@ impl Dialect for Openstack {
         read::list(&self.client, page, call).await
     }
 
-    async fn create(&self, spec: &ConnectionSpec, mark: &Mark, call: &Call) -> Result<Written> {
-        write::create(&self.client, spec, mark, call).await
+    async fn plan_create<'a>(
+        &'a self,
+        wanted: NewConnection,
+        mark: Mark,
+        _call: &Call,
+    ) -> Result<Box<dyn Plan<Written> + 'a>> {
+        let step = Step::new(Action::Create, "connections", None);
+        Ok(Single::new(step, move |_made, call| {
+            Box::pin(
+                async move { done(write::create(&self.client, &wanted.spec, &mark, &call).await) },
+            )
+        }))
     }
 
-    async fn update(&self, id: &str, change: &ConnectionChange, call: &Call) -> Result<Written> {
-        write::update(&self.client, id, change, call).await
+    async fn plan_update<'a>(
+        &'a self,
+        id: &'a str,
+        change: ConnectionChange,
+        _call: &Call,
+    ) -> Result<Box<dyn Plan<Written> + 'a>> {
+        let step = Step::new(Action::Update, "connections", Some(id.to_owned()));
+        Ok(Single::new(step, move |_made, call| {
+            Box::pin(async move { done(write::update(&self.client, id, &change, &call).await) })
+        }))
     }
 
-    async fn delete(&self, id: &str, etag: Option<&str>, call: &Call) -> Result<Written> {
-        write::delete(&self.client, id, etag, call).await
+    async fn plan_delete<'a>(
+        &'a self,
+        id: &'a str,
+        etag: Option<String>,
+        _call: &Call,
+    ) -> Result<Box<dyn Plan<Written> + 'a>> {
+        let step = Step::new(Action::Delete, "connections", Some(id.to_owned()));
+        Ok(Single::new(step, move |_made, call| {
+            Box::pin(
+                async move { done(write::delete(&self.client, id, etag.as_deref(), &call).await) },
+            )
+        }))
     }
 
     async fn poll(&self, targets: &[Target], call: &Call) -> Vec<Result<Sighting>> {

@@ -20,8 +20,8 @@ mod write;
 use crate::{
     core::{
         dialect::{
-            Call, Mark, NoResources, Page, PageRequest, Resources, WrittenResource,
-            resources::absent,
+            Action, Call, Done, Mark, NoResources, Page, PageRequest, Plan, Resources, Single,
+            Step, WrittenResource, resources::absent,
         },
         error::{Result, Violation},
     },
@@ -29,6 +29,17 @@ use crate::{
     model::{Attachment, Resource, ResourceChange, ResourceKind, ResourceSpec, TunnelStatistics},
 };
 use async_trait::async_trait;
+
+fn done(result: Result<WrittenResource>) -> Result<(Done, WrittenResource)> {
+    result.map(|written| {
+        let id = written.resource.as_ref().map(|it| it.id.clone());
+        let done = Done {
+            id: id.unwrap_or_default(),
+            request_id: written.request_ids.first().cloned(),
+        };
+        (done, written)
+    })
+}
 
 #[async_trait]
 impl Resources for Openstack {
@@ -60,32 +71,55 @@ impl Resources for Openstack {
         read::list(&self.client, (kind, of(kind)?), page, call).await
     }
 
-    async fn create(
-        &self,
-        spec: &ResourceSpec,
-        mark: &Mark,
-        call: &Call,
-    ) -> Result<WrittenResource> {
-        write::create(&self.client, of(spec.kind())?, spec, mark, call).await
+    async fn plan_create<'a>(
+        &'a self,
+        spec: ResourceSpec,
+        mark: Mark,
+        _call: &Call,
+    ) -> Result<Box<dyn Plan<WrittenResource> + 'a>> {
+        let step = Step::new(Action::Create, spec.kind().collection().segment(), None);
+        Ok(Single::new(step, move |_made, call| {
+            Box::pin(async move {
+                done(write::create(&self.client, of(spec.kind())?, &spec, &mark, &call).await)
+            })
+        }))
     }
 
-    async fn update(
-        &self,
-        id: &str,
-        change: &ResourceChange,
-        call: &Call,
-    ) -> Result<WrittenResource> {
-        write::update(&self.client, of(change.values.kind())?, id, change, call).await
+    async fn plan_update<'a>(
+        &'a self,
+        id: &'a str,
+        change: ResourceChange,
+        _call: &Call,
+    ) -> Result<Box<dyn Plan<WrittenResource> + 'a>> {
+        let collection = change.values.kind().collection();
+        let step = Step::new(Action::Update, collection.segment(), Some(id.to_owned()));
+        Ok(Single::new(step, move |_made, call| {
+            Box::pin(async move {
+                done(
+                    write::update(&self.client, of(change.values.kind())?, id, &change, &call)
+                        .await,
+                )
+            })
+        }))
     }
 
-    async fn delete(
-        &self,
+    async fn plan_delete<'a>(
+        &'a self,
         kind: ResourceKind,
-        id: &str,
-        etag: Option<&str>,
-        call: &Call,
-    ) -> Result<WrittenResource> {
-        write::delete(&self.client, of(kind)?, id, etag, call).await
+        id: &'a str,
+        etag: Option<String>,
+        _call: &Call,
+    ) -> Result<Box<dyn Plan<WrittenResource> + 'a>> {
+        let step = Step::new(
+            Action::Delete,
+            kind.collection().segment(),
+            Some(id.to_owned()),
+        );
+        Ok(Single::new(step, move |_made, call| {
+            Box::pin(async move {
+                done(write::delete(&self.client, of(kind)?, id, etag.as_deref(), &call).await)
+            })
+        }))
     }
 
     async fn attachments(&self, page: &PageRequest, call: &Call) -> Result<Page<Attachment>> {

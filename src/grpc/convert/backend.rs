@@ -62,6 +62,8 @@ impl TryFrom<pb::ListBackendsRequest> for List {
 pub fn backend(summary: BackendSummary) -> pb::Backend {
     let usage = summary.usage;
     pb::Backend {
+        unfinished: Vec::new(),
+        durable_writes: false,
         name: summary.name.to_string(),
         dialect: summary.capabilities.dialect.to_owned(),
         variant: summary.capabilities.variant.to_owned(),

@@ -253,6 +253,7 @@ pub fn many_event(many: ManyEvent) -> Frame {
 fn realization(observation: &Observation, stale: bool) -> pb::Realization {
     let status = &observation.status;
     pb::Realization {
+        part_use: None,
         name: observation.name.to_string(),
         state: state(status.state).into(),
         assurance: assurance(status.assurance).into(),

@@ -4,6 +4,7 @@ use crate::{
     core::{
         error::{Error, Result, Violation},
         listed::Listable,
+        request_id::How,
     },
     grpc::{
         convert::{
@@ -14,7 +15,7 @@ use crate::{
         },
         pb,
     },
-    model::{BackendName, ConnectionChange, ConnectionName, ConnectionSpec, Field},
+    model::{BackendName, ConnectionChange, ConnectionName, Field, NewConnection},
 };
 use std::collections::BTreeSet;
 
@@ -31,9 +32,9 @@ pub struct Create {
     /// Where.
     pub backend: BackendName,
     /// What.
-    pub spec: ConnectionSpec,
-    /// Check only.
-    pub validate_only: bool,
+    pub wanted: NewConnection,
+    /// How.
+    pub how: How,
 }
 
 /// `UpdateConnection`.
@@ -43,8 +44,8 @@ pub struct Update {
     pub name: ConnectionName,
     /// What changes.
     pub change: ConnectionChange,
-    /// Check only.
-    pub validate_only: bool,
+    /// How.
+    pub how: How,
     /// What is malformed; some of it may be in the cloud as it is here, and then does not matter.
     problems: Problems,
 }
@@ -58,6 +59,8 @@ pub struct Delete {
     pub etag: Option<String>,
     /// Nothing to remove is as good as removed.
     pub allow_missing: bool,
+    /// How.
+    pub how: How,
 }
 
 impl TryFrom<pb::GetConnectionRequest> for Get {
@@ -96,7 +99,7 @@ impl Create {
     /// `InvalidArgument` with every violation of both kinds.
     pub fn read(
         request: pb::CreateConnectionRequest,
-        refused: impl FnOnce(&BackendName, &ConnectionSpec) -> Vec<Violation>,
+        refused: impl FnOnce(&BackendName, &NewConnection) -> Vec<Violation>,
     ) -> Result<Create> {
         let mut problems = Problems::default();
         let backend = problems.backend_name("parent", &request.parent);
@@ -113,14 +116,23 @@ impl Create {
             require(&connection, problems);
             spec(connection, backend.as_ref(), problems)
         });
+        let wanted = NewConnection::alone(spec);
         if let Some(backend) = backend.as_ref().filter(|_| !problems.is_empty()) {
-            problems.join(CONNECTION, refused(backend, &spec));
+            problems.join(CONNECTION, refused(backend, &wanted));
         }
         problems.finish(backend.map(|backend| Create {
             backend,
-            spec,
-            validate_only: request.validate_only,
+            wanted,
+            how: how(request.validate_only),
         }))
+    }
+}
+
+/// How a write is asked for.
+pub fn how(validate_only: bool) -> How {
+    How {
+        validate_only,
+        request: None,
     }
 }
 
@@ -162,7 +174,7 @@ impl Update {
             Some(name) => Ok(Update {
                 name,
                 change,
-                validate_only: request.validate_only,
+                how: how(request.validate_only),
                 problems,
             }),
             None => problems.finish(None),
@@ -224,6 +236,7 @@ impl TryFrom<pb::DeleteConnectionRequest> for Delete {
             name,
             etag,
             allow_missing: request.allow_missing,
+            how: how(request.validate_only),
         }))
     }
 }
@@ -263,6 +276,7 @@ mod tests {
                 parent: "backends/-".to_owned(),
                 connection,
                 validate_only: false,
+                ..Default::default()
             };
             Create::read(request, |_, _| panic!("no backend is asked"))
         };
@@ -309,8 +323,10 @@ mod tests {
                 ..Default::default()
             }),
             validate_only: false,
+            ..Default::default()
         };
-        let refused = |backend: &BackendName, spec: &ConnectionSpec| {
+        let refused = |backend: &BackendName, wanted: &NewConnection| {
+            let spec = &wanted.spec;
             assert_eq!((backend.as_str(), spec.mtu), ("a", Some(1400)));
             let fields = [
                 "local_endpoint",
@@ -420,10 +436,11 @@ mod tests {
                 ..Default::default()
             }),
             validate_only: true,
+            ..Default::default()
         };
         assert!(!format!("{request:?}").contains("canary"));
         let create = Create::read(request, |_, _| Vec::new()).unwrap();
         assert!(!format!("{create:?}").contains("canary"));
-        assert!(create.validate_only);
+        assert!(create.how.validate_only);
     }
 }

@@ -2,7 +2,10 @@
 //! form and, if there are any, those that its backend has against the rest.
 
 use crate::{
-    core::error::{Result, Violation},
+    core::{
+        error::{Result, Violation},
+        request_id::How,
+    },
     grpc::convert::{
         Problems,
         resource::{Wanted, Wire, read},
@@ -49,8 +52,8 @@ pub struct Create {
     pub backend: BackendName,
     /// What.
     pub spec: ResourceSpec,
-    /// Check only.
-    pub validate_only: bool,
+    /// How.
+    pub how: How,
 }
 
 /// `Update…`
@@ -60,8 +63,8 @@ pub struct Update {
     pub name: ResourceName,
     /// What changes.
     pub change: ResourceChange,
-    /// Check only.
-    pub validate_only: bool,
+    /// How.
+    pub how: How,
     /// What is malformed, until [`Update::settled`] has told it.
     problems: Problems,
 }
@@ -75,6 +78,8 @@ pub struct Delete {
     pub etag: Option<String>,
     /// Nothing to remove is as good as removed.
     pub allow_missing: bool,
+    /// How.
+    pub how: How,
 }
 
 /// Reads which resource a request is about.
@@ -95,7 +100,7 @@ impl Create {
     pub fn read<W: Wire>(
         parent: &str,
         resource: Option<W>,
-        validate_only: bool,
+        how: How,
         refused: impl FnOnce(&BackendName, &ResourceSpec) -> Vec<Violation>,
     ) -> Result<Create> {
         let mut problems = Problems::default();
@@ -120,7 +125,7 @@ impl Create {
         problems.finish(backend.map(|backend| Create {
             backend,
             spec: wanted.spec,
-            validate_only,
+            how,
         }))
     }
 }
@@ -133,7 +138,7 @@ impl Update {
     pub fn read<W: Wire>(
         resource: Option<W>,
         mask: Option<prost_types::FieldMask>,
-        validate_only: bool,
+        how: How,
     ) -> Result<Update> {
         let mut problems = Problems::default();
         let Some(resource) = resource else {
@@ -149,7 +154,7 @@ impl Update {
             Some(name) => Ok(Update {
                 name,
                 change,
-                validate_only,
+                how,
                 problems,
             }),
             None => problems.finish(None),
@@ -237,11 +242,13 @@ impl Delete {
         name: &str,
         etag: String,
         allow_missing: bool,
+        how: How,
     ) -> Result<Delete> {
         Ok(Delete {
             name: self::name(kind, name)?,
             etag: Some(etag).filter(|etag| !etag.is_empty()),
             allow_missing,
+            how,
         })
     }
 }

@@ -3,8 +3,8 @@
 use crate::{
     core::{
         dialect::{
-            Call, Capabilities, Dialect, Mark, Page, PageRequest, Proof, Target, Usage, Warning,
-            Written,
+            Action, Call, Capabilities, Dialect, Done, Mark, Page, PageRequest, Plan, Proof,
+            Single, Step, Target, Usage, Warning, Written,
         },
         error::{Error, ErrorKind, ErrorReason, Result, Violation},
         gateway::Gateway,
@@ -15,7 +15,7 @@ use crate::{
         connection_service_client::ConnectionServiceClient,
     },
     model::{
-        Assurance, Connection, ConnectionChange, ConnectionSpec, Field, Peer, RealizationState,
+        Assurance, Connection, ConnectionChange, Field, NewConnection, Peer, RealizationState,
         Sighting,
     },
     server::{
@@ -129,13 +129,30 @@ fn made() -> Connection {
     }
 }
 
+/// A plan of one step.
+fn single<'a>(
+    action: Action,
+    write: impl FnOnce() -> Result<Written> + Send + 'a,
+) -> Box<dyn Plan<Written> + 'a> {
+    Single::new(Step::new(action, "connections", None), move |_, _| {
+        Box::pin(async move {
+            let written = write()?;
+            let done = Done {
+                id: written.id.clone(),
+                request_id: None,
+            };
+            Ok((done, written))
+        })
+    })
+}
+
 #[async_trait::async_trait]
 impl Dialect for Cloud {
     fn capabilities(&self) -> &Capabilities {
         &self.capabilities
     }
 
-    fn refuse_create(&self, _: &ConnectionSpec) -> Vec<Violation> {
+    fn refuse_create(&self, _: &NewConnection) -> Vec<Violation> {
         Vec::new()
     }
 
@@ -165,21 +182,42 @@ impl Dialect for Cloud {
         })
     }
 
-    async fn create(&self, _: &ConnectionSpec, _: &Mark, _: &Call) -> Result<Written> {
-        self.answer()?;
-        self.set(RealizationState::InProgress);
-        Ok(Cloud::written(Some(made())))
+    async fn plan_create<'a>(
+        &'a self,
+        _: NewConnection,
+        _: Mark,
+        _: &Call,
+    ) -> Result<Box<dyn Plan<Written> + 'a>> {
+        Ok(single(Action::Create, move || {
+            self.answer()?;
+            self.set(RealizationState::InProgress);
+            Ok(Cloud::written(Some(made())))
+        }))
     }
 
-    async fn update(&self, _: &str, change: &ConnectionChange, _: &Call) -> Result<Written> {
-        *self.changed.lock().unwrap() = Some(change.clone());
-        Ok(Cloud::written(Some(self.connection()?)))
+    async fn plan_update<'a>(
+        &'a self,
+        _: &'a str,
+        change: ConnectionChange,
+        _: &Call,
+    ) -> Result<Box<dyn Plan<Written> + 'a>> {
+        Ok(single(Action::Update, move || {
+            *self.changed.lock().unwrap() = Some(change);
+            Ok(Cloud::written(Some(self.connection()?)))
+        }))
     }
 
-    async fn delete(&self, _: &str, _: Option<&str>, _: &Call) -> Result<Written> {
-        self.connection()?;
-        *self.state.lock().unwrap() = None;
-        Ok(Cloud::written(None))
+    async fn plan_delete<'a>(
+        &'a self,
+        _: &'a str,
+        _: Option<String>,
+        _: &Call,
+    ) -> Result<Box<dyn Plan<Written> + 'a>> {
+        Ok(single(Action::Delete, move || {
+            self.connection()?;
+            *self.state.lock().unwrap() = None;
+            Ok(Cloud::written(None))
+        }))
     }
 
     async fn poll(&self, targets: &[Target], _: &Call) -> Vec<Result<Sighting>> {
@@ -270,6 +308,7 @@ fn wanted() -> pb::CreateConnectionRequest {
             ..Default::default()
         }),
         validate_only: false,
+        ..Default::default()
     }
 }
 
@@ -425,6 +464,7 @@ async fn a_connection_is_read_changed_listed_and_removed() {
                 paths: vec!["description".to_owned()],
             }),
             validate_only: false,
+            ..Default::default()
         })
         .await
         .unwrap()

@@ -92,6 +92,7 @@ macro_rules! a_life {
             parent: "backends/a".to_owned(),
             $one: Some($wanted),
             validate_only,
+            ..Default::default()
         };
         let only_validated = client.$create(create(true)).await.unwrap().into_inner();
         assert_eq!(only_validated.$one, None, "{name}");
@@ -133,6 +134,7 @@ macro_rules! a_life {
                 $one: Some(changed),
                 update_mask: mask(&["display_name", "etag"]),
                 validate_only,
+                ..Default::default()
             }
         };
         let only_validated = client.$update(update(true)).await.unwrap().into_inner();
@@ -248,6 +250,7 @@ async fn violations_have_the_path_their_caller_wrote_and_come_together() {
             parent: "backends/a".to_owned(),
             ike_policy: Some(policy),
             validate_only: true,
+            ..Default::default()
         };
         world
             .policies()
@@ -282,6 +285,7 @@ async fn violations_have_the_path_their_caller_wrote_and_come_together() {
         }),
         update_mask: mask(&["display_name", "colour"]),
         validate_only: false,
+        ..Default::default()
     };
     let status = world
         .policies()
@@ -327,6 +331,7 @@ async fn what_a_cloud_has_malformed_can_be_sent_back() {
             ..Default::default()
         }),
         validate_only: false,
+        ..Default::default()
     };
     client.create_local_endpoint(request).await.unwrap();
     for resource in world.a.kept.lock().unwrap().values_mut() {
@@ -573,6 +578,7 @@ async fn pages_of_resources_are_whole() {
             parent: "backends/a".to_owned(),
             dpd_policy: Some(pb::DpdPolicy::default()),
             validate_only: false,
+            ..Default::default()
         };
         client.create_dpd_policy(request).await.unwrap();
     }

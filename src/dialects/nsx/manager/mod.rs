@@ -21,7 +21,8 @@ mod write;
 use crate::{
     core::{
         dialect::{
-            Call, Capabilities, Dialect, Mark, Page, PageRequest, Resources, Target, Usage, Written,
+            Action, Call, Capabilities, Dialect, Done, Mark, Page, PageRequest, Plan, Resources,
+            Single, Step, Target, Usage, Written,
         },
         error::{ErrorKind, Result, Violation},
         table::Table,
@@ -31,8 +32,8 @@ use crate::{
         settings::or_refuse,
     },
     model::{
-        Authentication, Connection, ConnectionChange, ConnectionSpec, Field, RealizationState,
-        Selectors, Sighting,
+        Authentication, Connection, ConnectionChange, ConnectionSpec, Field, NewConnection,
+        RealizationState, Selectors, Sighting,
     },
     rest::transport::Network,
 };
@@ -76,13 +77,24 @@ impl Nsx {
     }
 }
 
+fn done(result: Result<Written>) -> Result<(Done, Written)> {
+    result.map(|written| {
+        let done = Done {
+            id: written.id.clone(),
+            request_id: None,
+        };
+        (done, written)
+    })
+}
+
 #[async_trait]
 impl Dialect for Nsx {
     fn capabilities(&self) -> &Capabilities {
         &CAPABILITIES
     }
 
-    fn refuse_create(&self, spec: &ConnectionSpec) -> Vec<Violation> {
+    fn refuse_create(&self, wanted: &NewConnection) -> Vec<Violation> {
+        let spec = &wanted.spec;
         Field::ALL
             .iter()
             .flat_map(|field| refusals(*field, spec))
@@ -120,25 +132,53 @@ impl Dialect for Nsx {
         read::list(&self.client, page, call).await
     }
 
-    async fn create(&self, spec: &ConnectionSpec, mark: &Mark, call: &Call) -> Result<Written> {
-        write::create(&self.client, spec, mark, call).await
+    async fn plan_create<'a>(
+        &'a self,
+        wanted: NewConnection,
+        mark: Mark,
+        _call: &Call,
+    ) -> Result<Box<dyn Plan<Written> + 'a>> {
+        let step = Step::new(Action::Create, "connections", None);
+        Ok(Single::new(step, move |_made, call| {
+            Box::pin(
+                async move { done(write::create(&self.client, &wanted.spec, &mark, &call).await) },
+            )
+        }))
     }
 
-    async fn update(&self, id: &str, change: &ConnectionChange, call: &Call) -> Result<Written> {
-        write::update(&self.client, id, change, call).await
+    async fn plan_update<'a>(
+        &'a self,
+        id: &'a str,
+        change: ConnectionChange,
+        _call: &Call,
+    ) -> Result<Box<dyn Plan<Written> + 'a>> {
+        let step = Step::new(Action::Update, "connections", Some(id.to_owned()));
+        Ok(Single::new(step, move |_made, call| {
+            Box::pin(async move { done(write::update(&self.client, id, &change, &call).await) })
+        }))
     }
 
-    async fn delete(&self, id: &str, etag: Option<&str>, call: &Call) -> Result<Written> {
-        let deleted = write::delete(&self.client, id, etag, call).await;
-        match &deleted {
-            Ok(_) => self.orphans.forget(id),
-            Err(error) => {
-                for left in &error.context.leftovers {
-                    self.orphans.remember(id, &left.id);
+    async fn plan_delete<'a>(
+        &'a self,
+        id: &'a str,
+        etag: Option<String>,
+        _call: &Call,
+    ) -> Result<Box<dyn Plan<Written> + 'a>> {
+        let step = Step::new(Action::Delete, "connections", Some(id.to_owned()));
+        Ok(Single::new(step, move |_made, call| {
+            Box::pin(async move {
+                let deleted = write::delete(&self.client, id, etag.as_deref(), &call).await;
+                match &deleted {
+                    Ok(_) => self.orphans.forget(id),
+                    Err(error) => {
+                        for left in &error.context.leftovers {
+                            self.orphans.remember(id, &left.id);
+                        }
+                    }
                 }
-            }
-        }
-        self.noted(id, deleted)
+                done(self.noted(id, deleted))
+            })
+        }))
     }
 
     async fn poll(&self, targets: &[Target], call: &Call) -> Vec<Result<Sighting>> {

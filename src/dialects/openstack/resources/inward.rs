@@ -1,6 +1,7 @@
 //! What the cloud has, as a resource. Never fails: what does not fit the model stays in `native` as it came.
 
 use crate::{
+    core::dialect::Mark,
     dialects::openstack::{
         mark,
         translate::{Rest, elements, etag, utc},
@@ -53,6 +54,7 @@ pub fn resource(kind: ResourceKind, body: Body, variant: &Variant) -> Resource {
         spec,
         etag,
         managed: mark.is_some(),
+        joint: mark.is_some_and(Mark::is_joint),
         create_time,
         update_time: None,
         native_words: reader.words,

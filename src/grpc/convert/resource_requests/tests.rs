@@ -25,13 +25,18 @@ fn mask(paths: &[&str]) -> Option<prost_types::FieldMask> {
 
 fn update<W: Wire>(resource: W, paths: Option<&[&str]>) -> Result<ResourceChange> {
     let mask = paths.and_then(mask);
-    let update = Update::read(Some(resource), mask, false)?;
+    let update = Update::read(Some(resource), mask, How::default())?;
     let update = update.settled::<W>(None, nothing_refused)?;
     Ok(update.change)
 }
 
 fn create<W: Wire>(resource: W) -> Result<Create> {
-    Create::read("backends/a", Some(resource), false, nothing_refused)
+    Create::read(
+        "backends/a",
+        Some(resource),
+        How::default(),
+        nothing_refused,
+    )
 }
 
 // --- against the contract -------------------------------------------------------
@@ -113,7 +118,7 @@ fn every_violation_of_a_policy_is_told_by_the_path_its_caller_wrote() {
         let fields = ["ike_version", "dh_groups[0]", "description", "lifetime"];
         fields.map(|field| Violation::new(field, "no")).into()
     };
-    let told = Create::read("backends/a", Some(policy), false, refused);
+    let told = Create::read("backends/a", Some(policy), How::default(), refused);
     assert_eq!(
         fields_at_fault(told),
         [
@@ -128,7 +133,7 @@ fn every_violation_of_a_policy_is_told_by_the_path_its_caller_wrote() {
             "ike_policy.lifetime",
         ]
     );
-    let none = Create::read::<pb::IkePolicy>("x", None, false, nothing_refused);
+    let none = Create::read::<pb::IkePolicy>("x", None, How::default(), nothing_refused);
     assert_eq!(fields_at_fault(none), ["parent", "ike_policy"]);
 }
 
@@ -352,13 +357,14 @@ fn what_is_malformed_as_it_is_there_does_not_matter() {
         endpoints: endpoints.iter().map(|&it| it.to_owned()).collect(),
         ..Default::default()
     };
-    let read = |group| Update::read(Some(group), None, false).unwrap();
+    let read = |group| Update::read(Some(group), None, How::default()).unwrap();
     let malformed = || read(group(&["2.1.4..0/24"], 2));
     let there = Resource {
         id: "g".to_owned(),
         spec: malformed().change.values,
         etag: String::new(),
         managed: false,
+        joint: false,
         create_time: None,
         update_time: None,
         native_words: Default::default(),

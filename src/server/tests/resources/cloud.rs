@@ -3,19 +3,21 @@
 use crate::{
     core::{
         dialect::{
-            Call, Capabilities, Dialect, Mark, NoResources, Page, PageRequest,
-            ResourceCapabilities, Resources, Target, Usage, Warning, Written, WrittenResource,
+            Action, Call, Capabilities, Dialect, Done, Mark, NoResources, Page, PageRequest, Plan,
+            ResourceCapabilities, Resources, Single, Step, Target, Usage, Warning, Written,
+            WrittenResource,
         },
         error::{Error, ErrorKind, ErrorReason, Result, Violation},
     },
     model::{
-        Attachment, AttachmentKind, Connection, ConnectionChange, ConnectionSpec, Named, Resource,
+        Attachment, AttachmentKind, Connection, ConnectionChange, Named, NewConnection, Resource,
         ResourceChange, ResourceField, ResourceKind, ResourceSpec, Sighting, TunnelStatistics,
         algorithm::{DhGroup, EncryptionAlgorithm, IkeVersion, IntegrityAlgorithm, PrfAlgorithm},
         statistics::{SelectorId, SelectorStatistics, TrafficCounters, TunnelCounters},
         topology::EndpointType,
     },
 };
+use futures_util::future::BoxFuture;
 use serde_json::{Map, json};
 use std::{
     collections::BTreeMap,
@@ -147,7 +149,7 @@ impl Dialect for Cloud {
         &self.capabilities
     }
 
-    fn refuse_create(&self, _: &ConnectionSpec) -> Vec<Violation> {
+    fn refuse_create(&self, _: &NewConnection) -> Vec<Violation> {
         Vec::new()
     }
 
@@ -186,15 +188,30 @@ impl Dialect for Cloud {
         })
     }
 
-    async fn create(&self, _: &ConnectionSpec, _: &Mark, _: &Call) -> Result<Written> {
+    async fn plan_create<'a>(
+        &'a self,
+        _: NewConnection,
+        _: Mark,
+        _: &Call,
+    ) -> Result<Box<dyn Plan<Written> + 'a>> {
         Err(no_connection())
     }
 
-    async fn update(&self, _: &str, _: &ConnectionChange, _: &Call) -> Result<Written> {
+    async fn plan_update<'a>(
+        &'a self,
+        _: &'a str,
+        _: ConnectionChange,
+        _: &Call,
+    ) -> Result<Box<dyn Plan<Written> + 'a>> {
         Err(no_connection())
     }
 
-    async fn delete(&self, _: &str, _: Option<&str>, _: &Call) -> Result<Written> {
+    async fn plan_delete<'a>(
+        &'a self,
+        _: &'a str,
+        _: Option<String>,
+        _: &Call,
+    ) -> Result<Box<dyn Plan<Written> + 'a>> {
         Err(no_connection())
     }
 
@@ -212,6 +229,25 @@ fn written(resource: Option<Resource>) -> WrittenResource {
             message: "rounded".to_owned(),
         }],
     }
+}
+
+/// A plan of one step.
+fn single<'a>(
+    action: Action,
+    kind: ResourceKind,
+    write: impl FnOnce(Call) -> BoxFuture<'a, Result<WrittenResource>> + Send + 'a,
+) -> Box<dyn Plan<WrittenResource> + 'a> {
+    let step = Step::new(action, kind.collection().segment(), None);
+    Single::new(step, move |_, call| {
+        Box::pin(async move {
+            let written = write(call).await?;
+            let done = Done {
+                id: "r".to_owned(),
+                request_id: None,
+            };
+            Ok((done, written))
+        })
+    })
 }
 
 #[async_trait::async_trait]
@@ -260,48 +296,70 @@ impl Resources for Cloud {
         })
     }
 
-    async fn create(&self, spec: &ResourceSpec, _: &Mark, _: &Call) -> Result<WrittenResource> {
-        self.answer()?;
-        let mut kept = self.kept.lock().unwrap();
-        let resource = Resource {
-            id: format!("r{}", kept.len()),
-            spec: spec.clone(),
-            etag: "1".to_owned(),
-            managed: true,
-            create_time: None,
-            update_time: None,
-            native_words: Map::new(),
-            details: None,
-            native: Map::from_iter([("extra".to_owned(), json!(1))]),
-        };
-        kept.insert((spec.kind(), resource.id.clone()), resource.clone());
-        Ok(written(Some(resource)))
+    async fn plan_create<'a>(
+        &'a self,
+        spec: ResourceSpec,
+        _: Mark,
+        _: &Call,
+    ) -> Result<Box<dyn Plan<WrittenResource> + 'a>> {
+        Ok(single(Action::Create, spec.kind(), move |_| {
+            Box::pin(async move {
+                self.answer()?;
+                let mut kept = self.kept.lock().unwrap();
+                let resource = Resource {
+                    id: format!("r{}", kept.len()),
+                    spec,
+                    etag: "1".to_owned(),
+                    managed: true,
+                    joint: false,
+                    create_time: None,
+                    update_time: None,
+                    native_words: Map::new(),
+                    details: None,
+                    native: Map::from_iter([("extra".to_owned(), json!(1))]),
+                };
+                kept.insert(
+                    (resource.spec.kind(), resource.id.clone()),
+                    resource.clone(),
+                );
+                Ok(written(Some(resource)))
+            })
+        }))
     }
 
-    async fn update(
-        &self,
-        id: &str,
-        change: &ResourceChange,
-        call: &Call,
-    ) -> Result<WrittenResource> {
-        let mut resource = Resources::get(self, change.values.kind(), id, call).await?;
-        *self.changed.lock().unwrap() = Some(change.clone());
-        if change.fields.contains(&ResourceField::DisplayName) {
-            resource.spec.display_name = change.values.display_name.clone();
-        }
-        Ok(written(Some(resource)))
+    async fn plan_update<'a>(
+        &'a self,
+        id: &'a str,
+        change: ResourceChange,
+        _: &Call,
+    ) -> Result<Box<dyn Plan<WrittenResource> + 'a>> {
+        let kind = change.values.kind();
+        Ok(single(Action::Update, kind, move |call| {
+            Box::pin(async move {
+                let mut resource = Resources::get(self, kind, id, &call).await?;
+                if change.fields.contains(&ResourceField::DisplayName) {
+                    resource.spec.display_name = change.values.display_name.clone();
+                }
+                *self.changed.lock().unwrap() = Some(change);
+                Ok(written(Some(resource)))
+            })
+        }))
     }
 
-    async fn delete(
-        &self,
+    async fn plan_delete<'a>(
+        &'a self,
         kind: ResourceKind,
-        id: &str,
-        _: Option<&str>,
-        call: &Call,
-    ) -> Result<WrittenResource> {
-        Resources::get(self, kind, id, call).await?;
-        self.kept.lock().unwrap().remove(&(kind, id.to_owned()));
-        Ok(written(None))
+        id: &'a str,
+        _: Option<String>,
+        _: &Call,
+    ) -> Result<Box<dyn Plan<WrittenResource> + 'a>> {
+        Ok(single(Action::Delete, kind, move |call| {
+            Box::pin(async move {
+                Resources::get(self, kind, id, &call).await?;
+                self.kept.lock().unwrap().remove(&(kind, id.to_owned()));
+                Ok(written(None))
+            })
+        }))
     }
 
     async fn attachments(&self, page: &PageRequest, _: &Call) -> Result<Page<Attachment>> {

@@ -54,6 +54,7 @@ pub fn resource(kind: ResourceKind, body: &Body) -> Resource {
         },
         etag: etag(body),
         managed: mark::is_on(body),
+        joint: mark::is_joint(body),
         create_time: rest.time("_create_time"),
         update_time: rest.time("_last_modified_time"),
         native_words: words,

@@ -24,6 +24,7 @@ fn resource(spec: ResourceSpec) -> Resource {
         spec,
         etag: "7".to_owned(),
         managed: true,
+        joint: false,
         create_time: Some(SystemTime::UNIX_EPOCH),
         update_time: Some(SystemTime::UNIX_EPOCH),
         native_words: Map::from_iter([("dh_groups".to_owned(), json!(["group14"]))]),

@@ -16,17 +16,19 @@ use async_trait::async_trait;
 use isthmus::{
     core::{
         dialect::{
-            Call, Capabilities, Dialect, Mark, Page, PageRequest, Proof, Target, Usage, Written,
+            Action, Call, Capabilities, Dialect, Mark, Page, PageRequest, Plan, Proof, Target,
+            Usage, Written,
         },
         error::{Error, ErrorKind, ErrorReason, Result, Violation},
         gateway::Gateway,
         realizations::WatchRequest,
+        request_id::How,
         settings::{BackendSettings, PollSettings},
         watch::stream::EventKind,
     },
     dialects::{nsx, openstack},
     model::{
-        Assurance, Connection, ConnectionChange, ConnectionName, ConnectionSpec, RealizationState,
+        Assurance, Connection, ConnectionChange, ConnectionName, NewConnection, RealizationState,
         Sighting,
     },
     rest::budget::Budget,
@@ -226,7 +228,7 @@ impl Dialect for Counted {
         &self.capabilities
     }
 
-    fn refuse_create(&self, _: &ConnectionSpec) -> Vec<Violation> {
+    fn refuse_create(&self, _: &NewConnection) -> Vec<Violation> {
         Vec::new()
     }
 
@@ -255,16 +257,35 @@ impl Dialect for Counted {
         })
     }
 
-    async fn create(&self, _: &ConnectionSpec, _: &Mark, _: &Call) -> Result<Written> {
+    async fn plan_create<'a>(
+        &'a self,
+        _: NewConnection,
+        _: Mark,
+        _: &Call,
+    ) -> Result<Box<dyn Plan<Written> + 'a>> {
         Err(cloud::not_found())
     }
 
-    async fn update(&self, id: &str, _: &ConnectionChange, call: &Call) -> Result<Written> {
-        self.request(call, true).await?;
-        Ok(self.written(id))
+    async fn plan_update<'a>(
+        &'a self,
+        id: &'a str,
+        _: ConnectionChange,
+        call: &Call,
+    ) -> Result<Box<dyn Plan<Written> + 'a>> {
+        let call = call.clone();
+        let write = async move {
+            self.request(&call, true).await?;
+            Ok(self.written(id))
+        };
+        Ok(cloud::plan(Action::Update, Some(id.to_owned()), write))
     }
 
-    async fn delete(&self, _: &str, _: Option<&str>, _: &Call) -> Result<Written> {
+    async fn plan_delete<'a>(
+        &'a self,
+        _: &'a str,
+        _: Option<String>,
+        _: &Call,
+    ) -> Result<Box<dyn Plan<Written> + 'a>> {
         Err(cloud::not_found())
     }
 
@@ -453,7 +474,12 @@ async fn write(gateway: &Gateway, cloud: &Counted, index: usize, outcomes: &Mute
     loop {
         let change = ConnectionChange::default();
         let accepted = gateway
-            .update(&name(index), change, false, Instant::now() + 60 * SECOND)
+            .update(
+                &name(index),
+                change,
+                How::default(),
+                Instant::now() + 60 * SECOND,
+            )
             .await;
         let Ok(accepted) = accepted else {
             sleep(SECOND).await;

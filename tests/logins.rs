@@ -30,6 +30,7 @@ use std::{sync::Arc, time::Duration};
 use support::{
     cloud::{self, Bound, Cloud},
     running::Running,
+    writes::Writes,
 };
 use tokio::net::TcpListener;
 

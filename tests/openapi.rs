@@ -37,6 +37,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use support::{
     clouds::{self, PSK},
     recorder::{Exchange, Recorder},
+    writes::Writes,
 };
 
 /// What the use cases below ask and are answered; a description that none of it met would prove nothing.

@@ -11,6 +11,7 @@ use isthmus::{
     core::{
         dialect::Proof,
         realizations::{WatchManyRequest, WatchRequest},
+        request_id::How,
         settings::PollSettings,
         watch::many::WatchMany,
     },
@@ -324,7 +325,10 @@ async fn five_thousand_at_rest_are_polled_in_five_minutes_beside_fifty_that_are_
                 let both = ["session", "endpoint"].map(str::to_owned);
                 cloud.prove_by(Proof::RequestIds(both.to_vec()));
                 let change = ConnectionChange::default();
-                let token = gateway.update(&name, change, false, soon()).await.unwrap();
+                let token = gateway
+                    .update(&name, change, How::default(), soon())
+                    .await
+                    .unwrap();
                 let request = WatchRequest {
                     write_token: token.write_token,
                     ..watch_request(name.clone())

@@ -6,13 +6,15 @@ use async_trait::async_trait;
 use isthmus::{
     core::{
         dialect::{
-            Call, Capabilities, Dialect, Mark, Page, PageRequest, Proof, Target, Usage, Written,
+            Action, Call, Capabilities, Dialect, Done, Mark, Page, PageRequest, Plan, Proof,
+            Single, Step, Target, Usage, Written,
         },
         error::{Error, ErrorKind, ErrorReason, Result, Violation},
         settings::{BackendSettings, PollSettings},
     },
     model::{
-        Assurance, Connection, ConnectionChange, ConnectionSpec, Node, RealizationState, Sighting,
+        Assurance, Collection, Connection, ConnectionChange, NewConnection, Node, RealizationState,
+        Sighting,
     },
 };
 use std::{
@@ -172,6 +174,25 @@ pub fn not_found() -> Error {
     )
 }
 
+/// One write of a connection.
+pub fn plan<'a>(
+    action: Action,
+    id: Option<String>,
+    write: impl Future<Output = Result<Written>> + Send + 'a,
+) -> Box<dyn Plan<Written> + 'a> {
+    let collection = Collection::Connections.segment();
+    Single::new(Step::new(action, collection, id), |_, _| {
+        Box::pin(async {
+            let written = write.await?;
+            let done = Done {
+                id: written.id.clone(),
+                request_id: None,
+            };
+            Ok((done, written))
+        })
+    })
+}
+
 fn written(id: &str) -> Written {
     Written {
         id: id.to_owned(),
@@ -187,7 +208,7 @@ impl Dialect for Cloud {
         &self.capabilities
     }
 
-    fn refuse_create(&self, _: &ConnectionSpec) -> Vec<Violation> {
+    fn refuse_create(&self, _: &NewConnection) -> Vec<Violation> {
         Vec::new()
     }
 
@@ -215,16 +236,36 @@ impl Dialect for Cloud {
         })
     }
 
-    async fn create(&self, _: &ConnectionSpec, _: &Mark, _: &Call) -> Result<Written> {
-        Ok(written(&Cloud::id(0)))
+    async fn plan_create<'a>(
+        &'a self,
+        _: NewConnection,
+        _: Mark,
+        _: &Call,
+    ) -> Result<Box<dyn Plan<Written> + 'a>> {
+        let id = Cloud::id(0);
+        Ok(plan(Action::Create, None, async move { Ok(written(&id)) }))
     }
 
-    async fn update(&self, id: &str, _: &ConnectionChange, _: &Call) -> Result<Written> {
-        Ok(written(id))
+    async fn plan_update<'a>(
+        &'a self,
+        id: &'a str,
+        _: ConnectionChange,
+        _: &Call,
+    ) -> Result<Box<dyn Plan<Written> + 'a>> {
+        let id = id.to_owned();
+        let known = Some(id.clone());
+        Ok(plan(Action::Update, known, async move { Ok(written(&id)) }))
     }
 
-    async fn delete(&self, id: &str, _: Option<&str>, _: &Call) -> Result<Written> {
-        Ok(written(id))
+    async fn plan_delete<'a>(
+        &'a self,
+        id: &'a str,
+        _: Option<String>,
+        _: &Call,
+    ) -> Result<Box<dyn Plan<Written> + 'a>> {
+        let id = id.to_owned();
+        let known = Some(id.clone());
+        Ok(plan(Action::Delete, known, async move { Ok(written(&id)) }))
     }
 
     async fn poll(&self, targets: &[Target], _: &Call) -> Vec<Result<Sighting>> {

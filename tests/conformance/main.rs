@@ -34,6 +34,7 @@ use std::{collections::BTreeSet, time::Duration};
 use support::{
     cloud::{self, Bound, Cloud, call, change, page, renamed, target},
     clouds::PSK,
+    writes::Writes,
 };
 
 /// A simulated cloud with its dialect.
@@ -435,11 +436,11 @@ async fn what_cannot_be_found_out_is_ambiguous(bench: &Bench) {
 
 /// What cannot be expressed is refused by field, and nothing is sent.
 async fn what_cannot_be_expressed_is_refused_unsent(bench: &Bench) {
-    let refused = bench.dialect.refuse_create(&bench.cloud.inexpressible());
+    let refused = bench.dialect.refuse_alone(&bench.cloud.inexpressible());
     assert!(refused.len() >= 2, "{refused:?}");
     assert!(refused.iter().all(|violation| !violation.field.is_empty()));
-    assert_eq!(bench.dialect.refuse_create(&bench.cloud.spec()), vec![]);
-    let empty = bench.dialect.refuse_create(&ConnectionSpec::default());
+    assert_eq!(bench.dialect.refuse_alone(&bench.cloud.spec()), vec![]);
+    let empty = bench.dialect.refuse_alone(&ConnectionSpec::default());
     assert!(
         empty
             .iter()
@@ -454,7 +455,7 @@ async fn what_cannot_be_expressed_is_refused_unsent(bench: &Bench) {
         ..bench.cloud.spec()
     };
     if bench.dialect.capabilities().route_based {
-        assert_eq!(bench.dialect.refuse_create(&route), vec![]);
+        assert_eq!(bench.dialect.refuse_alone(&route), vec![]);
     }
     assert_eq!(bench.cloud.server().requests().total(), 0);
 }

@@ -133,6 +133,7 @@ async fn an_etag_must_be_current(cloud: &dyn Cloud) {
         name: name.clone(),
         etag: etag.into(),
         allow_missing: true,
+        ..Default::default()
     };
     let status = bench.delete(delete(&old)).await.unwrap_err();
     assert_eq!(

@@ -229,6 +229,7 @@ impl Cell<'_> {
                     etag: bench.etag.clone(),
                     // A 404 that proves nothing is no reason to take a removal for done.
                     allow_missing: matches!(self.column, Column::Foreign(_)),
+                    ..Default::default()
                 };
                 let answer = running
                     .connections()

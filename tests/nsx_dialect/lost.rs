@@ -2,7 +2,7 @@
 
 use crate::{
     setup::{nsx, page_of_html, refusal, spec},
-    support::cloud::change,
+    support::{cloud::change, writes::Writes},
 };
 use http::Method;
 use isthmus::{

@@ -5,6 +5,7 @@ use crate::{
     support::{
         cloud::{call, change, peer_of},
         clouds::PSK,
+        writes::Writes,
     },
 };
 use http::Method;

@@ -2,7 +2,10 @@
 
 use crate::{
     setup::{Nsx, nsx, spec, start},
-    support::cloud::{call, page},
+    support::{
+        cloud::{call, page},
+        writes::Writes,
+    },
 };
 use http::Method;
 use isthmus::{
@@ -119,7 +122,9 @@ impl Nsx {
     }
 
     pub async fn attempt(&self, spec: &ResourceSpec) -> Result<WrittenResource, Error> {
-        self.resources().create(spec, &Mark::new(), &call()).await
+        self.dialect
+            .create_resource(spec, &Mark::new(), &call())
+            .await
     }
 
     pub async fn made_of(&self, kind: ResourceKind) -> Resource {
@@ -136,11 +141,11 @@ impl Nsx {
         id: &str,
         change: &ResourceChange,
     ) -> Result<WrittenResource, Error> {
-        self.resources().update(id, change, &call()).await
+        self.dialect.update_resource(id, change, &call()).await
     }
 
     pub async fn removed(&self, kind: ResourceKind, id: &str) -> Result<WrittenResource, Error> {
-        self.resources().delete(kind, id, None, &call()).await
+        self.dialect.delete_resource(kind, id, None, &call()).await
     }
 
     pub async fn everything(&self, kind: ResourceKind, size: u32) -> Vec<Resource> {
@@ -215,8 +220,8 @@ async fn each_kind_is_made_read_listed_changed_and_removed() {
         stale.etag = Some(made.etag.clone());
         let error = nsx.changed(&made.id, &stale).await.unwrap_err();
         assert_eq!(said(&error), (ErrorKind::Stale, ErrorReason::StaleEtag));
-        let (resources, call) = (nsx.resources(), call());
-        let removed = resources.delete(kind, &made.id, Some(&made.etag), &call);
+        let (etag, call) = (Some(made.etag.as_str()), call());
+        let removed = nsx.dialect.delete_resource(kind, &made.id, etag, &call);
         assert_eq!(removed.await.unwrap_err().kind, ErrorKind::Stale);
 
         assert_eq!(

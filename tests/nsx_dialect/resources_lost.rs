@@ -3,6 +3,7 @@
 use crate::{
     resources::{KINDS, full, renamed, said},
     setup::{nsx, page_of_html, refusal, start},
+    support::writes::Writes,
 };
 use http::Method;
 use isthmus::{
@@ -41,7 +42,7 @@ async fn a_lost_answer_to_a_post_is_found_by_its_mark_and_never_sent_again() {
         }
         let hurried = Call::unary(Duration::from_secs(2));
         let mark = Mark::new();
-        let lost = nsx.resources().create(&twin, &mark, &hurried);
+        let lost = nsx.dialect.create_resource(&twin, &mark, &hurried);
         let error = lost.await.unwrap_err();
         let unknown = (ErrorKind::Ambiguous, ErrorReason::WriteAmbiguous);
         assert_eq!(said(&error), unknown, "{kind:?}: {error}");

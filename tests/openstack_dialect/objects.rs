@@ -5,6 +5,7 @@ use crate::{
     support::{
         cloud::{Cloud, call, change, renamed},
         clouds::PSK,
+        writes::Writes,
     },
 };
 use isthmus::{

@@ -2,7 +2,7 @@
 
 use crate::{
     setup::{Bench, EVERY_VARIANT, assert_secret_free, taken},
-    support::cloud::change,
+    support::{cloud::change, writes::Writes},
 };
 use isthmus::{
     core::error::ErrorReason,
@@ -36,7 +36,7 @@ async fn dpd_actions_go_both_ways_in_every_variant_that_has_them() {
             let update = change(&[Field::Dpd], spec.clone());
             if variant == Variant::K5 && !matches!(word, "hold" | "restart") {
                 for refused in [
-                    bench.dialect.refuse_create(&spec),
+                    bench.dialect.refuse_alone(&spec),
                     bench.dialect.refuse_update(&update),
                 ] {
                     assert_eq!(refused.len(), 1, "{word}: {refused:?}");
@@ -91,7 +91,7 @@ async fn k5_takes_an_ipv4_address_of_the_peer_and_nothing_else() {
     ] {
         let update = change(&[Field::PeerAddress], with(address));
         for refused in [
-            bench.dialect.refuse_create(&with(address)),
+            bench.dialect.refuse_alone(&with(address)),
             bench.dialect.refuse_update(&update),
         ] {
             let fields: Vec<&str> = refused.iter().map(|it| it.field.as_str()).collect();
@@ -147,7 +147,7 @@ async fn open_telekom_cloud_takes_what_its_document_allows_and_no_more() {
             .map(|sign| (key(&format!("passw{sign}rd")), "peer.psk")),
     );
     for (spec, field) in refused {
-        let found = bench.dialect.refuse_create(&spec);
+        let found = bench.dialect.refuse_alone(&spec);
         let fields: Vec<&str> = found.iter().map(|it| it.field.as_str()).collect();
         assert_eq!(fields, [field]);
         assert_secret_free(&format!("{found:?}"));

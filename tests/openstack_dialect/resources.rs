@@ -2,7 +2,10 @@
 
 use crate::{
     setup::{Bench, EVERY_VARIANT, assert_error, settings, taken},
-    support::cloud::{call, page},
+    support::{
+        cloud::{call, page},
+        writes::Writes,
+    },
 };
 use http::Method;
 use isthmus::{
@@ -130,17 +133,17 @@ impl Bench {
     async fn make_resource(&self, spec: &ResourceSpec) -> Result<Resource> {
         assert_eq!(self.resources().refuse_create(spec), []);
         let (mark, call) = (Mark::new(), call());
-        let made = self.resources().create(spec, &mark, &call).await?;
+        let made = self.dialect.create_resource(spec, &mark, &call).await?;
         Ok(made.resource.expect("what was made"))
     }
 
     async fn change_resource(&self, id: &str, change: &ResourceChange) -> Result<WrittenResource> {
         assert_eq!(self.resources().refuse_update(change), []);
-        self.resources().update(id, change, &call()).await
+        self.dialect.update_resource(id, change, &call()).await
     }
 
     async fn remove_resource(&self, kind: ResourceKind, id: &str) -> Result<WrittenResource> {
-        self.resources().delete(kind, id, None, &call()).await
+        self.dialect.delete_resource(kind, id, None, &call()).await
     }
 
     async fn resource(&self, kind: ResourceKind, id: &str) -> Result<Resource> {
@@ -234,7 +237,7 @@ async fn every_kind_is_made_read_changed_and_removed() {
         let error = bench.change_resource(&made.id, &change).await.unwrap_err();
         assert_error(&error, ErrorKind::Stale, ErrorReason::StaleEtag);
         let (etag, call) = (Some(read.etag.as_str()), call());
-        let stale = bench.resources().delete(kind, &made.id, etag, &call);
+        let stale = bench.dialect.delete_resource(kind, &made.id, etag, &call);
         assert_error(
             &stale.await.unwrap_err(),
             ErrorKind::Stale,
@@ -525,7 +528,7 @@ async fn an_account_that_may_not_see_is_told_nothing() {
         }
         // Making something is refused in words; nothing else is.
         let (wanted, mark, call) = (spec(takes.kind, "x"), Mark::new(), call());
-        let made = resources.create(&wanted, &mark, &call).await;
+        let made = reader.create_resource(&wanted, &mark, &call).await;
         let error = made.unwrap_err();
         assert_error(
             &error,

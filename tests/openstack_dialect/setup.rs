@@ -1,6 +1,9 @@
 //! A simulated OpenStack with its dialect, and what a test asks of them.
 
-use crate::support::cloud::{Bound, Cloud, call, page, target};
+use crate::support::{
+    cloud::{Bound, Cloud, call, page, target},
+    writes::Writes,
+};
 use http::{Method, StatusCode};
 use isthmus::{
     core::{
@@ -68,7 +71,7 @@ impl Bench {
     }
 
     pub async fn make(&self, spec: &ConnectionSpec) -> Result<String, Error> {
-        assert_eq!(self.dialect.refuse_create(spec), []);
+        assert_eq!(self.dialect.refuse_alone(spec), []);
         let written = self.create(spec).await?;
         assert_eq!(written.proof, Proof::AnyStatus);
         assert_secret_free(&format!("{written:?}"));

@@ -1,6 +1,9 @@
 //! What the two simulated clouds have in common, so that one test holds for both; and a dialect that is bound to one.
 
-use crate::support::clouds::{self, PSK, References};
+use crate::support::{
+    clouds::{self, PSK, References},
+    writes::Writes,
+};
 use http::{Method, StatusCode};
 use isthmus::{
     core::{

@@ -20,3 +20,4 @@ pub mod setup;
 pub mod site;
 #[cfg(feature = "demo")]
 pub mod values;
+pub mod writes;

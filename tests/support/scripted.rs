@@ -4,15 +4,15 @@ use async_trait::async_trait;
 use isthmus::{
     core::{
         dialect::{
-            Call, Capabilities, Dialect, Mark, Page, PageRequest, Proof, Target, Tell, Usage,
-            Written,
+            Action, Call, Capabilities, Dialect, Done, Mark, Page, PageRequest, Plan, Proof,
+            Single, Step, Target, Tell, Usage, Written,
         },
         error::{Error, ErrorKind, ErrorReason, Result, Violation},
         realizations::WatchRequest,
         settings::BackendSettings,
     },
     model::{
-        Assurance, Connection, ConnectionChange, ConnectionName, ConnectionSpec, Node,
+        Assurance, Collection, Connection, ConnectionChange, ConnectionName, NewConnection, Node,
         RealizationState, Sighting,
     },
 };
@@ -264,6 +264,18 @@ impl Scripted {
         answers.contains_key(id).then_some(()).ok_or_else(not_found)
     }
 
+    /// One step, which is done at once.
+    fn single<'a>(
+        &'a self,
+        step: Step,
+        perform: impl FnOnce() -> Result<Written> + Send + 'a,
+    ) -> Box<dyn Plan<Written> + 'a> {
+        Single::new(step, |_, _| {
+            let performed = perform().map(|written| (done(&written), written));
+            Box::pin(std::future::ready(performed))
+        })
+    }
+
     fn written(&self, id: String, connection: Option<Connection>) -> Written {
         let proof = self.proof.lock().unwrap().clone();
         Written {
@@ -273,6 +285,19 @@ impl Scripted {
             warnings: vec![],
         }
     }
+}
+
+fn done(written: &Written) -> Done {
+    Done {
+        id: written.id.clone(),
+        request_id: None,
+    }
+}
+
+/// A write of one connection.
+fn step(action: Action, id: Option<&str>) -> Step {
+    let collection = Collection::Connections.segment();
+    Step::new(action, collection, id.map(str::to_owned))
 }
 
 fn not_found() -> Error {
@@ -370,7 +395,7 @@ impl Dialect for Scripted {
         &self.capabilities
     }
 
-    fn refuse_create(&self, _: &ConnectionSpec) -> Vec<Violation> {
+    fn refuse_create(&self, _: &NewConnection) -> Vec<Violation> {
         vec![]
     }
 
@@ -408,25 +433,49 @@ impl Dialect for Scripted {
         })
     }
 
-    async fn create(&self, _: &ConnectionSpec, _: &Mark, _: &Call) -> Result<Written> {
-        let id = format!("made-{}", self.made.fetch_add(1, Ordering::SeqCst));
-        self.answers
-            .lock()
-            .unwrap()
-            .entry(id.clone())
-            .or_insert_with(in_progress);
-        let made = connection(&id);
-        Ok(self.written(id, Some(made)))
+    async fn plan_create<'a>(
+        &'a self,
+        _: NewConnection,
+        mark: Mark,
+        _: &Call,
+    ) -> Result<Box<dyn Plan<Written> + 'a>> {
+        let step = Step {
+            mark: Some(mark),
+            ..step(Action::Create, None)
+        };
+        Ok(self.single(step, || {
+            let id = format!("made-{}", self.made.fetch_add(1, Ordering::SeqCst));
+            let mut answers = self.answers.lock().unwrap();
+            answers.entry(id.clone()).or_insert_with(in_progress);
+            let made = connection(&id);
+            Ok(self.written(id, Some(made)))
+        }))
     }
 
-    async fn update(&self, id: &str, _: &ConnectionChange, _: &Call) -> Result<Written> {
+    async fn plan_update<'a>(
+        &'a self,
+        id: &'a str,
+        _: ConnectionChange,
+        _: &Call,
+    ) -> Result<Box<dyn Plan<Written> + 'a>> {
         self.known(id)?;
-        Ok(self.written(id.to_owned(), Some(connection(id))))
+        Ok(self.single(step(Action::Update, Some(id)), || {
+            self.known(id)?;
+            Ok(self.written(id.to_owned(), Some(connection(id))))
+        }))
     }
 
-    async fn delete(&self, id: &str, _: Option<&str>, _: &Call) -> Result<Written> {
+    async fn plan_delete<'a>(
+        &'a self,
+        id: &'a str,
+        _: Option<String>,
+        _: &Call,
+    ) -> Result<Box<dyn Plan<Written> + 'a>> {
         self.known(id)?;
-        Ok(self.written(id.to_owned(), None))
+        Ok(self.single(step(Action::Delete, Some(id)), || {
+            self.known(id)?;
+            Ok(self.written(id.to_owned(), None))
+        }))
     }
 
     async fn poll(&self, targets: &[Target], _: &Call) -> Vec<Result<Sighting>> {

@@ -7,6 +7,7 @@ use isthmus::{
         error::Error,
         gateway::Gateway,
         realizations::{CurrentStatus, PollRequest, WatchManyRequest, WatchRequest},
+        request_id::How,
         settings::BackendSettings,
         store::Store,
         watch::{
@@ -15,7 +16,7 @@ use isthmus::{
         },
     },
     model::{
-        BackendName, ConnectionChange, ConnectionName, ConnectionSpec, Goal, Parent,
+        BackendName, ConnectionChange, ConnectionName, Goal, NewConnection, Parent,
         RealizationState as State,
     },
 };
@@ -134,7 +135,12 @@ impl Setup {
     pub async fn create(&self) -> (String, String) {
         let accepted = self
             .gateway
-            .create(&self.backend, ConnectionSpec::default(), false, soon())
+            .create(
+                &self.backend,
+                NewConnection::default(),
+                How::default(),
+                soon(),
+            )
             .await
             .unwrap();
         (accepted.name.unwrap().id.to_string(), accepted.write_token)
@@ -143,7 +149,7 @@ impl Setup {
     pub async fn update(&self, id: &str) -> String {
         let change = ConnectionChange::default();
         self.gateway
-            .update(&self.name(id), change, false, soon())
+            .update(&self.name(id), change, How::default(), soon())
             .await
             .unwrap()
             .write_token
@@ -151,7 +157,7 @@ impl Setup {
 
     pub async fn delete(&self, id: &str) -> String {
         self.gateway
-            .delete(&self.name(id), None, false, soon())
+            .delete(&self.name(id), None, false, How::default(), soon())
             .await
             .unwrap()
             .write_token

@@ -5,11 +5,12 @@ use async_trait::async_trait;
 use isthmus::{
     core::{
         dialect::{
-            Call, Capabilities, Dialect, Mark, Page, PageRequest, Proof, Target, Usage, Written,
+            Call, Capabilities, Dialect, Done, Made, Mark, Page, PageRequest, Plan, Proof,
+            Resources, Step, Target, Trace, Usage, Written,
         },
         error::{Result, Violation},
     },
-    model::{Assurance, Connection, ConnectionChange, ConnectionSpec, RealizationState, Sighting},
+    model::{Assurance, Connection, ConnectionChange, NewConnection, RealizationState, Sighting},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -133,12 +134,20 @@ impl Dialect for Liar {
         self.dialect.capabilities()
     }
 
-    fn refuse_create(&self, spec: &ConnectionSpec) -> Vec<Violation> {
-        self.dialect.refuse_create(spec)
+    fn refuse_create(&self, wanted: &NewConnection) -> Vec<Violation> {
+        self.dialect.refuse_create(wanted)
     }
 
     fn refuse_update(&self, change: &ConnectionChange) -> Vec<Violation> {
         self.dialect.refuse_update(change)
+    }
+
+    fn refuse_to_become(&self, change: &ConnectionChange, there: &Connection) -> Vec<Violation> {
+        self.dialect.refuse_to_become(change, there)
+    }
+
+    fn resources(&self) -> &dyn Resources {
+        self.dialect.resources()
     }
 
     fn usage(&self) -> Usage {
@@ -162,22 +171,51 @@ impl Dialect for Liar {
         Ok(page)
     }
 
-    async fn create(&self, spec: &ConnectionSpec, mark: &Mark, call: &Call) -> Result<Written> {
-        let written = self.dialect.create(spec, mark, call).await?;
-        self.ours.lock().unwrap().insert(written.id.clone());
-        Ok(written)
+    async fn plan_create<'a>(
+        &'a self,
+        wanted: NewConnection,
+        mark: Mark,
+        call: &Call,
+    ) -> Result<Box<dyn Plan<Written> + 'a>> {
+        let plan = self.dialect.plan_create(wanted, mark, call).await?;
+        Ok(told(plan, |written| {
+            self.ours.lock().unwrap().insert(written.id.clone());
+        }))
     }
 
-    async fn update(&self, id: &str, change: &ConnectionChange, call: &Call) -> Result<Written> {
-        let mut written = self.dialect.update(id, change, call).await?;
-        if self.bug == Bug::OldStatusIsProof {
-            written.proof = Proof::AnyStatus;
-        }
-        Ok(written)
+    async fn plan_update<'a>(
+        &'a self,
+        id: &'a str,
+        change: ConnectionChange,
+        call: &Call,
+    ) -> Result<Box<dyn Plan<Written> + 'a>> {
+        let plan = self.dialect.plan_update(id, change, call).await?;
+        Ok(told(plan, |written| {
+            if self.bug == Bug::OldStatusIsProof {
+                written.proof = Proof::AnyStatus;
+            }
+        }))
     }
 
-    async fn delete(&self, id: &str, etag: Option<&str>, call: &Call) -> Result<Written> {
-        self.dialect.delete(id, etag, call).await
+    async fn plan_delete<'a>(
+        &'a self,
+        id: &'a str,
+        etag: Option<String>,
+        call: &Call,
+    ) -> Result<Box<dyn Plan<Written> + 'a>> {
+        self.dialect.plan_delete(id, etag, call).await
+    }
+
+    async fn trace(&self, step: &Step, call: &Call) -> Result<Trace> {
+        self.dialect.trace(step, call).await
+    }
+
+    async fn undo(&self, step: &Step, call: &Call) -> Result<()> {
+        self.dialect.undo(step, call).await
+    }
+
+    async fn remove(&self, step: &Step, call: &Call) -> Result<Done> {
+        self.dialect.remove(step, call).await
     }
 
     async fn poll(&self, targets: &[Target], call: &Call) -> Vec<Result<Sighting>> {
@@ -214,6 +252,36 @@ impl Dialect for Liar {
             told.push(self.lie(target, result));
         }
         told
+    }
+}
+
+/// A plan that tells something else of what it wrote.
+struct Told<'a, F> {
+    plan: Box<dyn Plan<Written> + 'a>,
+    lie: F,
+}
+
+fn told<'a>(
+    plan: Box<dyn Plan<Written> + 'a>,
+    lie: impl FnOnce(&mut Written) + Send + 'a,
+) -> Box<dyn Plan<Written> + 'a> {
+    Box::new(Told { plan, lie })
+}
+
+#[async_trait]
+impl<F: FnOnce(&mut Written) + Send> Plan<Written> for Told<'_, F> {
+    fn steps(&self) -> &[Step] {
+        self.plan.steps()
+    }
+
+    async fn perform(&mut self, index: usize, made: &Made, call: &Call) -> Result<Done> {
+        self.plan.perform(index, made, call).await
+    }
+
+    fn written(self: Box<Self>) -> Written {
+        let mut written = self.plan.written();
+        (self.lie)(&mut written);
+        written
     }
 }
 

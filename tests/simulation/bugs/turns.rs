@@ -5,11 +5,12 @@ use async_trait::async_trait;
 use isthmus::{
     core::{
         dialect::{
-            Call, Capabilities, Dialect, Mark, Page, PageRequest, Priority, Target, Usage, Written,
+            Call, Capabilities, Dialect, Done, Mark, Page, PageRequest, Plan, Priority, Resources,
+            Step, Target, Trace, Usage, Written,
         },
         error::{Result, Violation},
     },
-    model::{Connection, ConnectionChange, ConnectionSpec, Sighting},
+    model::{Connection, ConnectionChange, NewConnection, Sighting},
 };
 use std::{
     sync::{
@@ -88,12 +89,20 @@ impl Dialect for Jostling {
         self.dialect.capabilities()
     }
 
-    fn refuse_create(&self, spec: &ConnectionSpec) -> Vec<Violation> {
-        self.dialect.refuse_create(spec)
+    fn refuse_create(&self, wanted: &NewConnection) -> Vec<Violation> {
+        self.dialect.refuse_create(wanted)
     }
 
     fn refuse_update(&self, change: &ConnectionChange) -> Vec<Violation> {
         self.dialect.refuse_update(change)
+    }
+
+    fn refuse_to_become(&self, change: &ConnectionChange, there: &Connection) -> Vec<Violation> {
+        self.dialect.refuse_to_become(change, there)
+    }
+
+    fn resources(&self) -> &dyn Resources {
+        self.dialect.resources()
     }
 
     fn usage(&self) -> Usage {
@@ -114,16 +123,43 @@ impl Dialect for Jostling {
         self.dialect.list(page, &self.taken_for(call)).await
     }
 
-    async fn create(&self, spec: &ConnectionSpec, mark: &Mark, call: &Call) -> Result<Written> {
-        self.dialect.create(spec, mark, call).await
+    async fn plan_create<'a>(
+        &'a self,
+        wanted: NewConnection,
+        mark: Mark,
+        call: &Call,
+    ) -> Result<Box<dyn Plan<Written> + 'a>> {
+        self.dialect.plan_create(wanted, mark, call).await
     }
 
-    async fn update(&self, id: &str, change: &ConnectionChange, call: &Call) -> Result<Written> {
-        self.dialect.update(id, change, call).await
+    async fn plan_update<'a>(
+        &'a self,
+        id: &'a str,
+        change: ConnectionChange,
+        call: &Call,
+    ) -> Result<Box<dyn Plan<Written> + 'a>> {
+        self.dialect.plan_update(id, change, call).await
     }
 
-    async fn delete(&self, id: &str, etag: Option<&str>, call: &Call) -> Result<Written> {
-        self.dialect.delete(id, etag, call).await
+    async fn plan_delete<'a>(
+        &'a self,
+        id: &'a str,
+        etag: Option<String>,
+        call: &Call,
+    ) -> Result<Box<dyn Plan<Written> + 'a>> {
+        self.dialect.plan_delete(id, etag, call).await
+    }
+
+    async fn trace(&self, step: &Step, call: &Call) -> Result<Trace> {
+        self.dialect.trace(step, call).await
+    }
+
+    async fn undo(&self, step: &Step, call: &Call) -> Result<()> {
+        self.dialect.undo(step, call).await
+    }
+
+    async fn remove(&self, step: &Step, call: &Call) -> Result<Done> {
+        self.dialect.remove(step, call).await
     }
 
     async fn poll(&self, targets: &[Target], call: &Call) -> Vec<Result<Sighting>> {

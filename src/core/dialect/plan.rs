@@ -122,6 +122,7 @@ type Performing<'a, W> =
 
 impl<'a, W: Send + 'a> Single<'a, W> {
     /// Plans one step.
+    #[allow(clippy::new_ret_no_self, reason = "a plan is used as nothing else")]
     pub fn new(
         step: Step,
         perform: impl FnOnce(Made, Call) -> BoxFuture<'a, Result<(Done, W)>> + Send + 'a,

@@ -1,7 +1,13 @@
-//! What outlives the process: the observation log and what is known of each write, and who keeps it.
+//! What outlives the process: the observation log, what is known of each write, and records beside them; and who keeps it.
 //!
 //! The core decides what is worth keeping and in which order; a store only keeps it. Nothing here is a secret: a
 //! connection's key is not known to the log at all.
+
+#[cfg(test)]
+pub mod memory;
+#[cfg(test)]
+pub mod promises;
+pub mod records;
 
 use crate::{
     core::watch::{knowledge::Memory, log::observation::Observation},
@@ -10,10 +16,11 @@ use crate::{
 use async_trait::async_trait;
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
-/// Keeps the observation log.
+/// Keeps the observation log, and records beside it.
 ///
 /// # Behavior
-/// - Used by one gateway at a time; `commit` is called by one task, never twice at the same time.
+/// - Used by one gateway at a time; `commit` is called by one task, never twice at the same time, and beside any number of
+///   calls about records. Neither makes the other fail.
 /// - What was committed is there after the process, or the machine, was killed. A batch is kept whole or not
 ///   at all, and batches in the order in which they came.
 #[async_trait]
@@ -59,11 +66,16 @@ pub trait Store: fmt::Debug + Send + Sync {
     }
 
     /// Writes records: all of them or none, and durable when it returns. Answers whether everything that was expected held;
-    /// if it did not, nothing was written. May be called by many at the same time, and beside `commit`. By default nothing is
-    /// kept.
+    /// if it did not, nothing was written. May be called by many at the same time, and beside `commit`; of a call that is
+    /// dropped, everything is written or nothing. By default nothing is kept.
+    ///
+    /// A store may lose its records while it is in use, as when its file breaks and is made anew. It says so in the log,
+    /// and goes on without them: they are absent then, no revision of before is given again, and what is written with
+    /// [`Expect::Anything`] is kept.
     ///
     /// # Errors
-    /// If they could not be made durable. They may still have been; writing them again changes nothing.
+    /// If they could not be made durable. They may still have been; writing them again changes nothing. If a key stands
+    /// in it twice, which is its caller's mistake: nothing was written.
     async fn write_records(&self, _changes: Vec<RecordChange>) -> Result<bool, StoreError> {
         Ok(true)
     }
@@ -77,7 +89,7 @@ pub struct Record {
     pub key: String,
     /// What is kept. Opaque to the store; no secret.
     pub value: Vec<u8>,
-    /// Grows with every write of the key.
+    /// Grows with every write of the key, also if it is removed and written again.
     pub revision: u64,
 }
 
@@ -101,6 +113,17 @@ pub enum Expect {
     Absent,
     /// That this is its revision.
     Revision(u64),
+}
+
+impl Expect {
+    /// Whether this is so of a record of that revision, or of none.
+    pub fn holds(self, found: Option<u64>) -> bool {
+        match self {
+            Expect::Anything => true,
+            Expect::Absent => found.is_none(),
+            Expect::Revision(expected) => found == Some(expected),
+        }
+    }
 }
 
 /// Keeps nothing: the log ends with the process.

@@ -1,0 +1,70 @@
+//! Records in memory, by the rules of `Store::write_records`: for a store that is not a file, and as what every other is
+//! held against.
+
+use crate::core::store::{Record, RecordChange, StoreError};
+use std::collections::{BTreeMap, HashSet};
+
+/// Records that end with the process.
+#[derive(Debug, Clone, Default)]
+pub struct Records {
+    kept: BTreeMap<String, Record>,
+    /// The last revision that was given, of any key.
+    revision: u64,
+}
+
+impl Records {
+    /// Those whose key begins so, by key.
+    pub fn under(&self, prefix: &str) -> Vec<Record> {
+        let from = self.kept.range(prefix.to_owned()..);
+        let under = from.take_while(|(key, _)| key.starts_with(prefix));
+        under.map(|(_, record)| record.clone()).collect()
+    }
+
+    /// Writes all of it, or nothing if something expected does not hold; answers which.
+    ///
+    /// # Errors
+    /// If a key stands in it twice. Nothing was written.
+    pub fn write(&mut self, changes: Vec<RecordChange>) -> Result<bool, StoreError> {
+        each_key_once(&changes)?;
+        let holds = |change: &RecordChange| {
+            let found = self.kept.get(&change.key);
+            change.expect.holds(found.map(|record| record.revision))
+        };
+        if !changes.iter().all(holds) {
+            return Ok(false);
+        }
+        self.revision += 1;
+        for RecordChange { key, value, .. } in changes {
+            match value {
+                Some(value) => {
+                    let record = Record {
+                        key: key.clone(),
+                        value,
+                        revision: self.revision,
+                    };
+                    self.kept.insert(key, record);
+                }
+                None => {
+                    self.kept.remove(&key);
+                }
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Sees that no key is changed twice in one write: which of its expectations speak of what the other change leaves, stores
+/// would not agree on.
+///
+/// # Errors
+/// Names the key.
+pub fn each_key_once(changes: &[RecordChange]) -> Result<(), StoreError> {
+    let mut seen = HashSet::new();
+    match changes.iter().find(|change| !seen.insert(&change.key)) {
+        None => Ok(()),
+        Some(change) => Err(StoreError(format!(
+            "the record `{}` is changed twice in one write",
+            change.key
+        ))),
+    }
+}

@@ -1,87 +1,78 @@
-//! The observation log in one file, by redb.
+//! The observation log and the records beside it in one file, by redb.
 //!
 //! | file | idea |
 //! | --- | --- |
-//! | `mod.rs` | one batch is one durable transaction; what to do when the file cannot be used |
-//! | `schema.rs` | the tables and their version |
-//! | `row.rs` | what stands in them |
+//! | `mod.rs` | what is asked of the file takes turns, and nobody waits for a disk without end |
+//! | `queue.rs` | writes of records that wait at the same time are one durable transaction |
+//! | `opened.rs` | the file in use, and what to do when it cannot be used |
+//! | `tables.rs` | the tables |
+//! | `schema.rs` | their version, and the log in them |
+//! | `records.rs` | the records in them |
+//! | `row.rs` | what the log is written as |
 //! | `file.rs` | the file itself: whose it is, and whether it is still there |
 //!
 //! redb works in blocking calls, so each runs on a thread of its own and the gateway waits for it without being
-//! blocked. A failed write leaves the file closed; the next batch opens it again. A file that was deleted while it is open
-//! is made again with everything in it; one that was replaced is not written to, and the store says so.
+//! blocked: one at a time, in the order in which they came. Behind a disk that hangs there is one thread, and whoever else
+//! wants something waits in front of it, no longer than [`PATIENCE`].
+//!
+//! A failed write leaves the file closed; the next one opens it again. A file that was deleted while it is open
+//! is made again with everything in it; one that was replaced is not written to, and the store says so. One that is gone
+//! when it is to be opened again is made anew: the log goes on in it behind a gap, and the records are lost.
 
 mod file;
+mod opened;
+mod queue;
+mod records;
 mod row;
 mod schema;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod unusable;
 
 use crate::{
-    core::store::{Batch, Recovered, Store, StoreError},
+    core::store::{
+        Batch, Record, RecordChange, Recovered, Store, StoreError, records::each_key_once,
+    },
     store::{
-        file::{Identity, Whereabouts},
-        schema::Life,
+        opened::{Handle, Opened},
+        queue::{Queue, Ticket},
+        unusable::Unusable,
     },
 };
 use async_trait::async_trait;
-use redb::Database;
 use std::{
-    fmt, fs, io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError},
+    sync::Arc,
+    time::Duration,
 };
-use unusable::Unusable;
+use tokio::{sync::Mutex, task::spawn_blocking, time::timeout};
 
-/// Memory for pages of the file. What is read at the start is kept elsewhere, so little is enough.
-const CACHE_BYTES: usize = 8 * 1024 * 1024;
+/// How long anything may take, with the wait for its turn: whoever is called must not wait for a disk that hangs.
+pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A store in one file.
 #[derive(Debug)]
 pub struct RedbStore {
-    opened: Arc<Opened>,
+    /// The turn: a blocking thread has it until it has ended, also if nobody waits for that any more.
+    opened: Arc<Mutex<Opened>>,
+    queue: Arc<Queue>,
     set_aside: Option<PathBuf>,
-}
-
-/// The file, as it is opened first, after every failure, and when it is gone.
-type Opener = dyn Fn() -> Result<Handle, Unusable> + Send + Sync;
-
-struct Opened {
-    open: Box<Opener>,
-    /// `None` after a failure. A std mutex: held by blocking threads only.
-    handle: Mutex<Option<Handle>>,
-    /// What was read to see whether the file is sound, for the life that begins next.
-    read: Mutex<Option<Recovered>>,
-    /// The life that began, so that a file made anew goes on with it.
-    life: Mutex<Option<Life>>,
-}
-
-/// An open file.
-struct Handle {
-    database: Database,
-    /// Where it is and which file that is; `None` for one that has no name.
-    place: Option<(PathBuf, Identity)>,
-}
-
-impl fmt::Debug for Opened {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Opened").finish_non_exhaustive()
-    }
 }
 
 impl RedbStore {
     /// Opens the file at `path`, or makes it; readable by its owner only.
     ///
-    /// A broken store is renamed to `<path>.broken-<time>` and a new one made: the log starts anew. That is said in
-    /// the log, and every position in the broken one is out of range from then on.
+    /// A broken store is renamed to `<path>.broken-<time>` and a new one made: the log starts anew, without any record. That
+    /// is said in the log, and every position in the broken one is out of range from then on. A store of an older version of
+    /// the program is brought forward, after which the older one refuses it.
     ///
     /// # Errors
     /// If it is in use, is no store, was written by a newer version of the program, or cannot be made.
     pub async fn open(path: &Path) -> Result<RedbStore, StoreError> {
         let path = path.to_owned();
         let named = path.display().to_string();
-        let result = tokio::task::spawn_blocking(move || RedbStore::open_file(&path)).await;
+        let result = spawn_blocking(move || RedbStore::open_file(&path)).await;
         let result = result.unwrap_or_else(|_| Err("it cannot be read".to_owned()));
         result.map_err(|why| {
             StoreError(format!(
@@ -92,12 +83,7 @@ impl RedbStore {
 
     fn open_file(path: &Path) -> Result<RedbStore, String> {
         let why = match RedbStore::try_file(path) {
-            Ok(opened) => {
-                return Ok(RedbStore {
-                    opened,
-                    set_aside: None,
-                });
-            }
+            Ok(opened) => return Ok(RedbStore::over(opened)),
             Err(Unusable::Refused(why)) => return Err(why),
             Err(Unusable::Corrupt(why)) => why,
         };
@@ -106,214 +92,113 @@ impl RedbStore {
         tracing::error!(
             why,
             kept_as = %aside.display(),
-            "the store is broken; the log starts anew, and positions and write tokens from before are out of range"
+            "the store is broken; the log starts anew: positions and write tokens from before are out of range, \
+             what was kept of writes that were under way is lost, and so are the answers to request ids"
         );
         match RedbStore::try_file(path) {
             Ok(opened) => Ok(RedbStore {
-                opened,
                 set_aside: Some(aside),
+                ..RedbStore::over(opened)
             }),
             Err(unusable) => Err(unusable.to_string()),
         }
     }
 
-    fn try_file(path: &Path) -> Result<Arc<Opened>, Unusable> {
+    fn try_file(path: &Path) -> Result<Opened, Unusable> {
         let path = path.to_owned();
-        RedbStore::try_with(Box::new(move || Handle::at(&path)))
+        Opened::with(Box::new(move || Handle::at(&path)))
     }
 
-    fn try_with(open: Box<Opener>) -> Result<Arc<Opened>, Unusable> {
-        // redb panics on some broken files.
-        let sound = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            let handle = open()?;
-            schema::prepare(&handle.database)?;
-            let read = schema::recover(&handle.database)?;
-            Ok((handle, read))
-        }));
-        let (handle, read) =
-            sound.unwrap_or_else(|_| Err(Unusable::Corrupt("it cannot be read".into())))?;
-        Ok(Arc::new(Opened {
-            open,
-            handle: Mutex::new(Some(handle)),
-            read: Mutex::new(Some(read)),
-            life: Mutex::default(),
-        }))
+    fn over(opened: Opened) -> RedbStore {
+        RedbStore {
+            opened: Arc::new(Mutex::new(opened)),
+            queue: Arc::default(),
+            set_aside: None,
+        }
     }
 
     /// Where the broken file is kept that this one replaces.
     pub fn set_aside(&self) -> Option<&Path> {
         self.set_aside.as_deref()
     }
+
+    /// Does something with the file when it is its turn, on a thread that may block.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Opened) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let mut opened = Arc::clone(&self.opened).lock_owned().await;
+        let done = spawn_blocking(move || work(&mut opened)).await;
+        done.unwrap_or_else(|_| Err(StoreError("the store broke while it was used".to_owned())))
+    }
+
+    /// As [`RedbStore::blocking`], within [`PATIENCE`].
+    async fn bounded<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Opened) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let done = timeout(PATIENCE, self.blocking(work)).await;
+        done.unwrap_or_else(|_| Err(hangs("")))
+    }
+
+    /// Waits until somebody who has the turn has done this write with all others that waited, and be it this caller.
+    async fn written(&self, ticket: &mut Ticket) -> Result<bool, StoreError> {
+        let opened = tokio::select! {
+            biased;
+            answer = ticket.answer() => return answer,
+            opened = Arc::clone(&self.opened).lock_owned() => opened,
+        };
+        // If it is not waiting any more, its answer is on its way.
+        if ticket.is_waiting() {
+            let queue = Arc::clone(&self.queue);
+            spawn_blocking(move || queue.write_all(opened));
+        } else {
+            drop(opened);
+        }
+        ticket.answer().await
+    }
 }
 
-impl Handle {
-    fn at(path: &Path) -> Result<Handle, Unusable> {
-        let refused = |error: io::Error| Unusable::Refused(error.to_string());
-        let file = file::open(path).map_err(refused)?;
-        let identity = Identity::of(&file.metadata().map_err(refused)?);
-        let database = Database::builder()
-            .set_cache_size(CACHE_BYTES)
-            .create_file(file)
-            .map_err(redb::Error::from)?;
-        Ok(Handle {
-            database,
-            place: Some((path.to_owned(), identity)),
-        })
-    }
-}
-
-impl Opened {
-    fn begin(&self, at_least: u64) -> Result<Recovered, StoreError> {
-        let mut slot = self.handle.lock().unwrap_or_else(PoisonError::into_inner);
-        let database = self.ready(&mut slot)?;
-        let (epoch, ended) =
-            schema::begin(database, at_least).map_err(|error| StoreError(error.to_string()))?;
-        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        let recovered = match read.take() {
-            Some(mut recovered) => {
-                recovered.epoch = epoch;
-                recovered.earlier.extend(ended);
-                recovered
-            }
-            None => schema::recover(database)?,
-        };
-        *self.life() = Some(Life {
-            epoch,
-            earlier: recovered.earlier.clone(),
-        });
-        Ok(recovered)
-    }
-
-    fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
-        let mut slot = self.slot()?;
-        let database = self.ready(&mut slot)?;
-        schema::commit(database, batch).map_err(|error| {
-            // After a failed write redb refuses everything until it is opened again.
-            *slot = None;
-            StoreError(error.to_string())
-        })
-    }
-
-    fn poll(&self) -> Result<(), StoreError> {
-        let mut slot = self.slot()?;
-        self.ready(&mut slot).map(drop)
-    }
-
-    fn slot(&self) -> Result<MutexGuard<'_, Option<Handle>>, StoreError> {
-        match self.handle.try_lock() {
-            Ok(slot) => Ok(slot),
-            Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => {
-                Err(StoreError("the batch before has not ended yet".to_owned()))
-            }
-        }
-    }
-
-    /// The file, open and in its place.
-    fn ready<'a>(&self, slot: &'a mut Option<Handle>) -> Result<&'a Database, StoreError> {
-        let handle = match slot.take() {
-            Some(handle) => match self.in_place(&handle) {
-                Ok(None) => handle,
-                Ok(Some(anew)) => anew,
-                Err(error) => {
-                    *slot = Some(handle);
-                    return Err(error);
-                }
-            },
-            None => self.again()?,
-        };
-        Ok(&slot.insert(handle).database)
-    }
-
-    /// Sees whether the file is still where it was. If it was deleted, what it holds is not lost as long as it is open:
-    /// the new file has all of it.
-    fn in_place(&self, handle: &Handle) -> Result<Option<Handle>, StoreError> {
-        let Some((path, identity)) = &handle.place else {
-            return Ok(None);
-        };
-        let named = path.display();
-        let found = file::whereabouts(path, *identity)
-            .map_err(|error| StoreError(format!("{named} cannot be looked at: {error}")))?;
-        match found {
-            Whereabouts::Here => Ok(None),
-            Whereabouts::Replaced => Err(StoreError(format!(
-                "{named} was replaced by another file while it was in use: move that away, or restart to begin with it"
-            ))),
-            Whereabouts::Gone => {
-                let anew = (self.open)().and_then(|anew| {
-                    let copied = schema::copy(&handle.database, &anew.database);
-                    copied.map(|()| anew).map_err(|error| {
-                        // Half a copy would be taken for somebody else's file.
-                        let _ = fs::remove_file(path);
-                        Unusable::from(error)
-                    })
-                });
-                let anew = anew.map_err(|why| {
-                    StoreError(format!(
-                        "{named} was deleted while it was in use, and cannot be made again: {why}"
-                    ))
-                })?;
-                tracing::warn!(
-                    path = %named,
-                    "the store was deleted while it was in use; it was made again with everything that was in it"
-                );
-                Ok(Some(anew))
-            }
-        }
-    }
-
-    /// Opens the file again after a failure. If it is a new one by now, this life goes on in it, behind a gap.
-    fn again(&self) -> Result<Handle, StoreError> {
-        let handle = (self.open)()?;
-        let life = self.life();
-        let Some(life) = life.as_ref() else {
-            return Ok(handle);
-        };
-        schema::prepare(&handle.database)?;
-        let known = schema::epoch(&handle.database).map_err(Unusable::from)?;
-        match known {
-            Some(epoch) if epoch == life.epoch => {}
-            Some(_) => {
-                return Err(StoreError(
-                    "its file was replaced by another store: move that away, or restart to begin with it".to_owned(),
-                ));
-            }
-            None => {
-                schema::go_on(&handle.database, life).map_err(Unusable::from)?;
-                tracing::warn!(
-                    "the store was made anew; positions and write tokens from before are out of range after a restart"
-                );
-            }
-        }
-        Ok(handle)
-    }
-
-    fn life(&self) -> MutexGuard<'_, Option<Life>> {
-        self.life.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn hangs(what_of_it: &str) -> StoreError {
+    let limit = PATIENCE.as_secs();
+    StoreError(format!(
+        "the disk has not answered for {limit} s{what_of_it}"
+    ))
 }
 
 #[async_trait]
 impl Store for RedbStore {
+    // At the start, which may wait for a large file.
     async fn begin(&self, at_least: u64) -> Result<Recovered, StoreError> {
-        let opened = Arc::clone(&self.opened);
-        blocking(move || opened.begin(at_least)).await
+        self.blocking(move |opened| opened.begin(at_least)).await
     }
 
     async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
-        let opened = Arc::clone(&self.opened);
-        blocking(move || opened.commit(&batch)).await
+        self.bounded(move |opened| opened.commit(&batch)).await
     }
 
     async fn poll(&self) -> Result<(), StoreError> {
-        let opened = Arc::clone(&self.opened);
-        blocking(move || opened.poll()).await
+        self.bounded(Opened::poll).await
     }
-}
 
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
-) -> Result<T, StoreError> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|_| Err(StoreError("the store broke while it was used".to_owned())))
+    fn keeps_records(&self) -> bool {
+        true
+    }
+
+    async fn records(&self, prefix: &str) -> Result<Vec<Record>, StoreError> {
+        let prefix = prefix.to_owned();
+        self.bounded(move |opened| opened.records(&prefix)).await
+    }
+
+    async fn write_records(&self, changes: Vec<RecordChange>) -> Result<bool, StoreError> {
+        each_key_once(&changes)?;
+        let mut ticket = Ticket::take(&self.queue, changes);
+        let written = timeout(PATIENCE, self.written(&mut ticket)).await;
+        written.unwrap_or_else(|_| {
+            Err(hangs(match ticket.withdraw() {
+                true => "; nothing was written",
+                false => "; it may yet be written",
+            }))
+        })
+    }
 }

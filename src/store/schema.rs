@@ -1,8 +1,12 @@
-//! The tables, their version, and each thing that is done with them: one transaction.
+//! The version of the tables, and each thing that is done with the log: one transaction.
 
 use crate::{
     core::store::{Batch, Recovered, Step},
-    store::{row, unusable::Unusable},
+    store::{
+        row,
+        tables::{CONNECTIONS, EPOCHS, FLOORS, LOG, META, RECORDS},
+        unusable::Unusable,
+    },
 };
 use redb::{
     Database, Key, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata,
@@ -11,25 +15,17 @@ use redb::{
 use std::collections::BTreeMap;
 
 /// The version this program reads and writes. A file of an older one is brought forward by [`MIGRATIONS`].
-pub const VERSION: u64 = 1;
-
-/// `version`, `epoch`, `last`, `floor`: the highest revision that is in `log` of no backend any more.
-const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
-/// Earlier lives of the log, with the last revision of each.
-const EPOCHS: TableDefinition<'_, u64, u64> = TableDefinition::new("epochs");
-/// Per backend the highest revision that is no longer in `log`.
-const FLOORS: TableDefinition<'_, &str, u64> = TableDefinition::new("floors");
-/// The changes by their revision.
-const LOG: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("log");
-/// The connections by their name.
-const CONNECTIONS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("connections");
+pub const VERSION: u64 = 2;
 
 /// How many earlier lives are remembered: a position of an older one is out of range.
 const LIVES: u64 = 1_000;
 
 /// Brings a file from the version of its index, plus one, to the next.
 pub type Migration = fn(&WriteTransaction) -> Result<(), redb::Error>;
-const MIGRATIONS: &[Migration] = &[];
+const MIGRATIONS: &[Migration] = &[|write| {
+    write.open_table(RECORDS)?;
+    Ok(())
+}];
 
 /// One life of the log: from a start of the gateway to its end.
 #[derive(Debug, Clone)]
@@ -89,6 +85,7 @@ pub fn bring_forward(
             write.open_table(FLOORS).map_err(redb::Error::from)?;
             write.open_table(LOG).map_err(redb::Error::from)?;
             write.open_table(CONNECTIONS).map_err(redb::Error::from)?;
+            write.open_table(RECORDS).map_err(redb::Error::from)?;
         }
     }
     {
@@ -137,6 +134,7 @@ pub fn copy(from: &Database, to: &Database) -> Result<(), redb::Error> {
     copy_table(&read, &write, FLOORS)?;
     copy_table(&read, &write, LOG)?;
     copy_table(&read, &write, CONNECTIONS)?;
+    copy_table(&read, &write, RECORDS)?;
     write.commit()?;
     Ok(())
 }

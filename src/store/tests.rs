@@ -1,3 +1,7 @@
+mod disk;
+mod records;
+mod turns;
+
 use crate::{
     core::{
         store::{Batch, Recovered, Step, Store},
@@ -10,16 +14,13 @@ use crate::{
     model::{
         Assurance, ConnectionName, Intent, Node, RealizationState, Reason, Tunnel, TunnelStatus,
     },
-    store::{Handle, RedbStore, schema, unusable::Unusable},
+    store::{RedbStore, schema, unusable::Unusable},
 };
-use redb::{Database, StorageBackend, backends::InMemoryBackend};
+use disk::Disk;
+use redb::{Database, backends::InMemoryBackend};
 use std::{
-    io,
     path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -300,74 +301,20 @@ fn a_newer_schema_is_refused_and_an_older_one_brought_forward() {
     assert!(why.contains("version 3"), "{why}");
 }
 
-/// A disk that can be full.
-#[derive(Debug, Clone)]
-struct Disk {
-    bytes: Arc<InMemoryBackend>,
-    full: Arc<AtomicBool>,
-}
-
-impl Disk {
-    fn room(&self) -> io::Result<()> {
-        match self.full.load(Ordering::SeqCst) {
-            true => Err(io::Error::from(io::ErrorKind::StorageFull)),
-            false => Ok(()),
-        }
-    }
-}
-
-impl StorageBackend for Disk {
-    fn len(&self) -> io::Result<u64> {
-        self.bytes.len()
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.bytes.read(offset, out)
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.room()?;
-        self.bytes.set_len(len)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        self.room()
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.room()?;
-        self.bytes.write(offset, data)
-    }
-}
-
 #[tokio::test]
 async fn a_full_disk_is_an_error_until_there_is_room_again() {
-    let disk = Disk {
-        bytes: Arc::new(InMemoryBackend::new()),
-        full: Arc::default(),
-    };
-    let opened = disk.clone();
-    let open = move || {
-        let database = Database::builder().create_with_backend(opened.clone());
-        Ok(Handle {
-            database: database.map_err(redb::Error::from)?,
-            place: None,
-        })
-    };
-    let store = RedbStore {
-        opened: RedbStore::try_with(Box::new(open)).unwrap(),
-        set_aside: None,
-    };
+    let disk = Disk::default();
+    let store = disk.store();
     store.begin(1).await.unwrap();
     let (one, two) = (change("a", "1", 1, 0), change("a", "1", 2, 1));
     store.commit(batch(1, vec![step(&one)])).await.unwrap();
 
-    disk.full.store(true, Ordering::SeqCst);
+    disk.fill(true);
     for _ in 0..2 {
         let refused = store.commit(batch(2, vec![step(&two)])).await;
         assert!(refused.is_err());
     }
-    disk.full.store(false, Ordering::SeqCst);
+    disk.fill(false);
     store.commit(batch(2, vec![step(&two)])).await.unwrap();
     let next = store.begin(2).await.unwrap();
     assert_eq!(next.log, [one, two]);
@@ -517,7 +464,7 @@ async fn a_file_made_anew_after_a_failure_goes_on_behind_a_gap_and_for_its_owner
     let store = RedbStore::open(&path).await.unwrap();
     assert_eq!(store.begin(100).await.unwrap().epoch, 100);
     // The disk was full, and somebody made room by the first thing that came to hand.
-    *store.opened.handle.lock().unwrap() = None;
+    store.opened.lock().await.close();
     std::fs::remove_file(&path).unwrap();
     let nine = change("a", "1", 9, 8);
     let after_gap = Batch {
@@ -536,7 +483,7 @@ async fn a_file_made_anew_after_a_failure_goes_on_behind_a_gap_and_for_its_owner
 
     let store = RedbStore::open(&path).await.unwrap();
     store.begin(200).await.unwrap();
-    *store.opened.handle.lock().unwrap() = None;
+    store.opened.lock().await.close();
     std::fs::remove_file(&path).unwrap();
     drop(reopened(&path, 300).await);
     let error = store.poll().await.unwrap_err().to_string();

@@ -15,7 +15,7 @@ use isthmus::{
         dialect::Proof,
         error::{ErrorKind, ErrorReason},
         realizations::{WatchManyRequest, WatchRequest},
-        store::{Batch, Recovered, Store, StoreError},
+        store::{Batch, Record, RecordChange, Recovered, Store, StoreError},
         watch::{
             log::Observation,
             stream::{EventKind, Outcome, WatchEvent},
@@ -89,6 +89,15 @@ struct OnDisk {
     full: AtomicBool,
 }
 
+impl OnDisk {
+    fn room(&self) -> Result<(), StoreError> {
+        match self.full.load(Ordering::SeqCst) {
+            true => Err(StoreError("no space left on the device".to_owned())),
+            false => Ok(()),
+        }
+    }
+}
+
 #[async_trait]
 impl Store for OnDisk {
     async fn begin(&self, at_least: u64) -> Result<Recovered, StoreError> {
@@ -96,10 +105,21 @@ impl Store for OnDisk {
     }
 
     async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
-        match self.full.load(Ordering::SeqCst) {
-            true => Err(StoreError("no space left on the device".to_owned())),
-            false => self.store.commit(batch).await,
-        }
+        self.room()?;
+        self.store.commit(batch).await
+    }
+
+    fn keeps_records(&self) -> bool {
+        self.store.keeps_records()
+    }
+
+    async fn records(&self, prefix: &str) -> Result<Vec<Record>, StoreError> {
+        self.store.records(prefix).await
+    }
+
+    async fn write_records(&self, changes: Vec<RecordChange>) -> Result<bool, StoreError> {
+        self.room()?;
+        self.store.write_records(changes).await
     }
 }
 
@@ -550,6 +570,18 @@ impl Store for MadeAnew {
 
     async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
         self.0.commit(batch).await
+    }
+
+    fn keeps_records(&self) -> bool {
+        self.0.keeps_records()
+    }
+
+    async fn records(&self, prefix: &str) -> Result<Vec<Record>, StoreError> {
+        self.0.records(prefix).await
+    }
+
+    async fn write_records(&self, changes: Vec<RecordChange>) -> Result<bool, StoreError> {
+        self.0.write_records(changes).await
     }
 }
 

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use isthmus::core::{
-    store::{Batch, Recovered, Step, Store, StoreError},
+    store::{Batch, Record, RecordChange, Recovered, Step, Store, StoreError, records::Records},
     watch::{knowledge::Memory, log::Observation},
 };
 use isthmus::model::BackendName;
@@ -29,6 +29,7 @@ struct Kept {
     floors: BTreeMap<BackendName, u64>,
     log: BTreeMap<u64, Arc<Observation>>,
     connections: BTreeMap<String, (Arc<Observation>, Memory)>,
+    records: Records,
 }
 
 impl Disk {
@@ -88,5 +89,19 @@ impl Store for Disk {
             kept.floors.values_mut().for_each(|floor| *floor = gap);
         }
         Ok(())
+    }
+
+    fn keeps_records(&self) -> bool {
+        true
+    }
+
+    async fn records(&self, prefix: &str) -> Result<Vec<Record>, StoreError> {
+        Ok(self.0.lock().unwrap().records.under(prefix))
+    }
+
+    async fn write_records(&self, changes: Vec<RecordChange>) -> Result<bool, StoreError> {
+        // Killed meanwhile, none of them is kept.
+        sleep(COMMIT).await;
+        self.0.lock().unwrap().records.write(changes)
     }
 }

@@ -3,7 +3,7 @@
 use crate::bugs::Bug;
 use async_trait::async_trait;
 use isthmus::core::{
-    store::{Batch, Recovered, Step, Store, StoreError},
+    store::{Batch, Record, RecordChange, Recovered, Step, Store, StoreError},
     watch::{knowledge::Memory, log::Observation},
 };
 use std::{
@@ -94,5 +94,17 @@ impl Store for Careless {
             }
         }
         self.store.commit(batch).await
+    }
+
+    fn keeps_records(&self) -> bool {
+        self.store.keeps_records()
+    }
+
+    async fn records(&self, prefix: &str) -> Result<Vec<Record>, StoreError> {
+        self.store.records(prefix).await
+    }
+
+    async fn write_records(&self, changes: Vec<RecordChange>) -> Result<bool, StoreError> {
+        self.store.write_records(changes).await
     }
 }

@@ -385,6 +385,7 @@ async fn accept(
         proof: written.proof,
         intent,
         done,
+        parts_remain: false,
     });
     if subject.is_watched() {
         poller.poll_soon(&subject);

@@ -180,6 +180,10 @@ pub mod codes {
         TUNNEL_DOWN,
         /// Some nodes failed.
         PARTIAL_SUCCESS,
+        /// The connection itself is gone, but not all that was made together with it.
+        PARTS_REMAIN,
+        /// No connection uses the part that was written.
+        NOT_IN_USE,
     }
 }
 

@@ -81,6 +81,7 @@ fn memory() -> Memory {
             last: Some(("ACTIVE".to_owned(), RealizationState::Active)),
             made: true,
         }),
+        ..Memory::default()
     }
 }
 

@@ -312,6 +312,7 @@ impl Player {
             proof,
             intent,
             done,
+            parts_remain: false,
         });
         let write = self.knowledge.writes();
         let goals: &[Goal] = if deletes {

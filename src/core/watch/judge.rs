@@ -453,6 +453,16 @@ mod tests {
     }
 
     #[test]
+    fn a_delete_is_over_when_what_was_made_with_the_connection_is_gone() {
+        let of = |state, confirmed| {
+            let assurance = A::IntentStored;
+            status(state, assurance, I::Deleted, confirmed, codes::PARTS_REMAIN)
+        };
+        check(of(State::Deleting, ONCE), "fff-");
+        check(of(State::Failed, CONFIRMED), "ffff");
+    }
+
+    #[test]
     fn our_own_delete_supersedes_every_other_goal_at_once() {
         let deleting = |state, code| status(state, A::IntentStored, I::Deleted, ONCE, code);
         check(deleting(State::Deleting, ""), "fff-");

@@ -13,7 +13,7 @@
 //! ```
 //!
 //! On top of what is seen stand three rules that are the same for every cloud (`status`): what is switched off on
-//! purpose is DISABLED, what we delete is DELETING until proven gone, and bad news is `confirmed` once two
+//! purpose is DISABLED, what we delete is DELETING until proven gone, with all that belongs to it (`remains`), and bad news is `confirmed` once two
 //! polls `confirm_failure` apart brought the same.
 
 use crate::{
@@ -21,7 +21,10 @@ use crate::{
         dialect::Proof,
         error::{Error, ErrorKind},
         settings::PollSettings,
-        watch::status::{ConnectionStatus, ProofState, is_settled, overlay_intent, overlay_proof},
+        watch::{
+            remains::Remains,
+            status::{ConnectionStatus, ProofState, is_settled, overlay_intent, overlay_proof},
+        },
     },
     model::{Assurance, Intent, RealizationState as State, Reason, Sighting, codes},
 };
@@ -54,6 +57,9 @@ pub struct Write {
     pub intent: Intent,
     /// When its last answer arrived.
     pub done: Instant,
+    /// It is a delete, and what it removes beside the connection was not all proven gone yet. Somebody says when that is
+    /// over: [`Knowledge::parts_settled`].
+    pub parts_remain: bool,
 }
 
 /// One poll of the cloud.
@@ -87,6 +93,8 @@ pub struct Memory {
     pub outstanding: Vec<String>,
     /// What may be of before the last write, if its proof is still awaited.
     pub quiet: Option<QuietMemory>,
+    /// What the last delete is to remove beside the connection.
+    pub remains: Remains,
 }
 
 /// Which statuses may be of before a write.
@@ -111,6 +119,7 @@ pub struct Knowledge {
     /// Upstream ids that are not proven yet, newest last.
     outstanding: Vec<String>,
     quiet: Option<Quiet>,
+    remains: Remains,
     bad_run: Option<BadRun>,
     login_refused_since: Option<Instant>,
 }
@@ -164,6 +173,7 @@ impl Knowledge {
                 last: quiet.last,
                 since: now,
             }),
+            remains: memory.remains.clone(),
             bad_run,
             status: Some(status),
             login_refused_since: None,
@@ -183,6 +193,7 @@ impl Knowledge {
                 made: quiet.made,
                 last: quiet.last.clone(),
             }),
+            remains: self.remains.clone(),
         }
     }
 
@@ -214,6 +225,8 @@ impl Knowledge {
         );
         let unconfirmed =
             self.bad_run.is_some() && self.status.as_ref().is_some_and(|status| !status.confirmed);
+        // Where only parts remain, polls of the connection have nothing more to tell.
+        let waiting = waiting && !self.remains.is_gone();
         waiting || unconfirmed || !self.outstanding.is_empty()
     }
 
@@ -222,6 +235,8 @@ impl Knowledge {
         self.writes += 1;
         self.last_write = Some((write.kind, write.intent));
         self.intent = write.intent;
+        self.remains
+            .wrote(write.kind == WriteKind::Delete, write.parts_remain);
         if !matches!(write.proof, Proof::Nothing | Proof::Descriptive) {
             self.bad_run = None;
             self.quiet = None;
@@ -257,6 +272,28 @@ impl Knowledge {
             writes: self.writes,
             ..ConnectionStatus::default()
         });
+    }
+
+    /// Whether what a delete removes beside the connection is still being removed.
+    pub fn parts_remain(&self) -> bool {
+        self.remains.is_settling()
+    }
+
+    /// Whether it is certainly not there any more: our own delete is over, or two polls agreed that somebody else's is.
+    pub fn is_gone(&self) -> bool {
+        let proven = |status: &ConnectionStatus| {
+            status.state == State::Deleted && (status.intent == Intent::Deleted || status.confirmed)
+        };
+        self.status.as_ref().is_some_and(proven) || self.remains.is_left_alone()
+    }
+
+    /// What the delete removes beside the connection is not being removed any more, and these are left, as resource
+    /// names. If none is, a delete that was proven is told now; else it has failed. Returns whether what is said has changed.
+    pub fn parts_settled(&mut self, left: &[String]) -> bool {
+        let next = self.remains.settle(left, self.status.as_ref());
+        let changed = next.is_some();
+        self.status = next.or(self.status.take());
+        changed
     }
 
     /// Takes in a poll. Returns whether what is said has changed.
@@ -319,6 +356,7 @@ impl Knowledge {
             self.outstanding.clear();
         }
         status.confirmed = self.confirm(&status, poll, settings);
+        self.remains.overlay(&mut status);
         status
     }
 

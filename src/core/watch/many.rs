@@ -350,6 +350,7 @@ mod tests {
             proof: Proof::AnyStatus,
             intent: Intent::Enabled,
             done: now,
+            parts_remain: false,
         });
         let _other = poller.inventory().watch(false);
         let ids = ["1", "2"].map(str::to_owned);

@@ -43,6 +43,7 @@ pub mod names;
 pub mod pace;
 pub mod poller;
 pub mod polling;
+pub mod remains;
 pub mod status;
 pub mod stream;
 pub mod subject;

@@ -144,6 +144,14 @@ impl Poller {
         self.timetable.poll_by(subject, when, false);
     }
 
+    /// The connections whose deletes wait, as far as is known here, until what was made together with them is removed.
+    /// Whoever removes it says how that ended: [`Subject::parts_settled`].
+    pub fn with_parts_remaining(&self) -> Vec<Arc<Subject>> {
+        let mut all = self.names.all();
+        all.retain(|subject| subject.parts_remain());
+        all
+    }
+
     /// The share of the account's budget that is being used, from 0 to 1.
     pub fn budget_used(&self) -> f64 {
         let usage = self.backend.dialect().usage();

@@ -81,10 +81,7 @@ impl State {
 
     /// Whether it is certainly not there any more.
     fn is_gone(&self) -> bool {
-        self.knowledge.status().is_some_and(|status| {
-            status.state == RealizationState::Deleted
-                && (status.intent == Intent::Deleted || status.confirmed)
-        })
+        self.knowledge.is_gone()
     }
 
     fn is_unused(&self) -> bool {
@@ -175,6 +172,20 @@ impl Subject {
         self.append(&mut state);
         drop(state);
         WriteToken::new(self.name.to_string(), self.log.shared().epoch(), number)
+    }
+
+    /// What its delete removes beside it is not being removed any more, and these are left, as resource names. If none is,
+    /// the delete is told to be over as soon as the connection itself is proven gone; else it has failed.
+    pub fn parts_settled(&self, left: &[String]) {
+        let mut state = self.state();
+        if state.knowledge.parts_settled(left) {
+            self.append(&mut state);
+        }
+    }
+
+    /// Whether what its delete removes beside it is still being removed, as far as is known here.
+    pub fn parts_remain(&self) -> bool {
+        self.state().knowledge.parts_remain()
     }
 
     /// Has the next poll begin at `due` or earlier; `asked` if a call waits for it. Answers its number, and what is
@@ -301,10 +312,11 @@ impl Subject {
         self.state().is_gone()
     }
 
-    /// Since when nobody has used it.
+    /// Since when nobody has used it. Never while something is being removed with it: somebody will tell how that ended.
     pub fn idle_since(&self) -> Option<Instant> {
         let state = self.state();
-        state.is_unused().then_some(state.touched)
+        let is_idle = state.is_unused() && !state.knowledge.parts_remain();
+        is_idle.then_some(state.touched)
     }
 }
 

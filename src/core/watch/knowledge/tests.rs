@@ -48,8 +48,43 @@ impl History {
             proof,
             intent,
             done,
+            parts_remain: false,
         });
         self.status()
+    }
+
+    /// A delete that leaves parts to be removed.
+    fn deleted_with_parts(&mut self, second: u64) -> &ConnectionStatus {
+        let done = self.at(second);
+        self.writes_done.push(second);
+        self.knowledge.wrote(&Write {
+            kind: WriteKind::Delete,
+            proof: Proof::AnyStatus,
+            intent: Intent::Deleted,
+            done,
+            parts_remain: true,
+        });
+        self.status()
+    }
+
+    /// What a watch for GONE with the last write's token says.
+    fn gone(&self) -> Verdict {
+        let terms = Terms {
+            goal: Goal::Gone,
+            accept_partial: false,
+            accept_assumed: false,
+            wanted: None,
+        };
+        judge_bound(self.status(), terms, self.knowledge.writes())
+    }
+
+    /// The gateway is killed and started again.
+    fn restarted(&mut self) {
+        let kept = serde_json::to_string(&self.knowledge.memory()).unwrap();
+        let memory: Memory = serde_json::from_str(&kept).unwrap();
+        let status = serde_json::to_string(self.status()).unwrap();
+        let status = serde_json::from_str(&status).unwrap();
+        self.knowledge = Knowledge::recalled(status, &memory, self.start);
     }
 
     fn updated(&mut self, second: u64, native: &str) -> &ConnectionStatus {
@@ -695,4 +730,79 @@ fn an_update_that_wrote_nothing_does_not_end_the_wait_of_one_that_did() {
     history.updated(0, "ACTIVE");
     history.wrote(10, WriteKind::Update, Proof::Nothing, ENABLED);
     assert_eq!(said(history.saw(20, neutron("ACTIVE"))), WAITING);
+}
+
+const REMAINING: (State, Assurance, Option<&str>) = (
+    State::Deleting,
+    Assurance::IntentStored,
+    Some(codes::PARTS_REMAIN),
+);
+const GONE: (State, Assurance, Option<&str>) = (State::Deleted, Assurance::IntentStored, None);
+
+#[test]
+fn a_delete_is_over_when_its_parts_are_gone_too() {
+    for restarts in [false, true] {
+        let mut history = History::new();
+        history.saw(1, neutron("ACTIVE"));
+        history.deleted_with_parts(10);
+        assert_eq!(
+            history.saw(11, neutron("PENDING_DELETE")).state,
+            State::Deleting
+        );
+        assert!(history.knowledge.unsettled());
+        assert_eq!(said(history.saw(12, neutron("gone"))), REMAINING);
+        assert_eq!(history.gone(), Verdict::GoesOn);
+        assert!(!history.knowledge.is_gone());
+        assert!(!history.knowledge.unsettled(), "polls tell no more");
+        if restarts {
+            history.restarted();
+            assert!(history.knowledge.parts_remain());
+            assert_eq!(said(history.status()), REMAINING);
+            assert_eq!(said(history.saw(13, neutron("gone"))), REMAINING);
+        }
+        assert!(history.knowledge.parts_settled(&[]));
+        assert_eq!(said(history.status()), GONE);
+        assert_eq!(history.gone(), Verdict::Success(None));
+        assert!(history.knowledge.is_gone() && !history.knowledge.parts_remain());
+        assert!(!history.knowledge.parts_settled(&[]), "once");
+        let said_before = history.status().clone();
+        assert_eq!(*history.saw(30, neutron("gone")), said_before);
+    }
+}
+
+#[test]
+fn parts_that_are_gone_first_leave_the_rest_to_polls() {
+    let mut history = History::new();
+    history.deleted_with_parts(10);
+    assert!(!history.knowledge.parts_settled(&[]));
+    history.restarted();
+    assert_eq!(said(history.saw(11, neutron("gone"))), GONE);
+    assert_eq!(history.gone(), Verdict::Success(None));
+}
+
+#[test]
+fn parts_that_stay_fail_the_delete_for_good() {
+    let left = ["backends/a/ikePolicies/1".to_owned()];
+    for gone_first in [true, false] {
+        let mut history = History::new();
+        history.deleted_with_parts(10);
+        let seen = if gone_first { "gone" } else { "PENDING_DELETE" };
+        history.saw(11, neutron(seen));
+        assert!(history.knowledge.parts_settled(&left));
+        let Verdict::Failure(reason) = history.gone() else {
+            panic!("{:?}", history.status())
+        };
+        assert_eq!(reason.code, codes::PARTS_REMAIN);
+        assert!(reason.message.contains(&left[0]), "{}", reason.message);
+        history.restarted();
+        assert_eq!(history.saw(30, neutron("gone")).state, State::Failed);
+        assert!(matches!(history.gone(), Verdict::Failure(_)));
+        assert!(history.knowledge.is_gone(), "there is no such connection");
+    }
+}
+
+#[test]
+fn what_an_older_gateway_kept_has_no_parts() {
+    let memory: Memory = serde_json::from_str(r#"{"intent":"DELETED","writes":3}"#).unwrap();
+    assert_eq!((memory.writes, memory.remains), (3, Remains::default()));
 }

@@ -1,0 +1,209 @@
+//! What a delete removes beside its connection, and whether it is gone: until it is, the connection is not told to be, and
+//! where it stays for good, the delete has failed. Pure.
+
+use crate::{
+    core::watch::status::ConnectionStatus,
+    model::{Assurance, Intent, RealizationState as State, Reason, codes},
+};
+use serde::{Deserialize, Serialize};
+
+/// How many of the names of what is left are told.
+const NAMED: usize = 8;
+/// How much of each name is told, in characters.
+const NAME_LENGTH: usize = 200;
+
+/// What a delete is to remove beside its connection. It outlives the process.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Remains {
+    /// Something is being removed, or found out about.
+    settling: bool,
+    /// Nobody removes it any more, and what is left; empty if not so.
+    left: String,
+    /// What will be said of the connection, which is proven gone itself, once nothing is left.
+    gone: Option<Box<ConnectionStatus>>,
+}
+
+impl Remains {
+    /// Takes in a write: a delete that leaves something to be removed, one that does not, or something else, with which
+    /// earlier deletes are over.
+    pub fn wrote(&mut self, deletes: bool, parts_remain: bool) {
+        let settling = deletes && (parts_remain || self.settling);
+        *self = Remains {
+            settling,
+            ..Remains::default()
+        };
+    }
+
+    /// Whether something is still being removed.
+    pub fn is_settling(&self) -> bool {
+        self.settling
+    }
+
+    /// Whether the connection itself is gone, so that its polls have nothing more to tell.
+    pub fn is_gone(&self) -> bool {
+        self.gone.is_some()
+    }
+
+    /// Whether something of it stays for good, though the connection itself is gone.
+    pub fn is_left_alone(&self) -> bool {
+        self.is_gone() && !self.left.is_empty()
+    }
+
+    /// What is said, from what a poll makes of the connection itself.
+    pub fn overlay(&mut self, status: &mut ConnectionStatus) {
+        if status.intent != Intent::Deleted || !(self.settling || !self.left.is_empty()) {
+            return;
+        }
+        let gone = status.state == State::Deleted;
+        self.gone = gone.then(|| Box::new(status.clone()));
+        if !self.left.is_empty() {
+            self.fail(status);
+        } else if gone {
+            status.state = State::Deleting;
+            status.assurance = status.assurance.min(Assurance::IntentStored);
+            status.reason = Some(Reason::new(
+                codes::PARTS_REMAIN,
+                "the connection itself is gone; what was made together with it is still being removed",
+            ));
+        }
+    }
+
+    /// Nothing is being removed any more, and these are left. Answers what is said from now on, if it is something else
+    /// than `said`.
+    pub fn settle(
+        &mut self,
+        left: &[String],
+        said: Option<&ConnectionStatus>,
+    ) -> Option<ConnectionStatus> {
+        if !self.settling {
+            return None;
+        }
+        self.settling = false;
+        if left.is_empty() {
+            return self.gone.take().map(|gone| *gone);
+        }
+        self.left = named(left);
+        let mut status = said.cloned().unwrap_or_default();
+        self.fail(&mut status);
+        Some(status)
+    }
+
+    /// We know it ourselves, so there is nothing to confirm.
+    fn fail(&self, status: &mut ConnectionStatus) {
+        status.state = State::Failed;
+        status.reason = Some(Reason::new(codes::PARTS_REMAIN, self.left.clone()));
+        status.confirmed = true;
+        status.login_lost = false;
+    }
+}
+
+/// A sentence that names what is left, so long at most that it can be told and kept.
+fn named(left: &[String]) -> String {
+    let names: Vec<String> = left.iter().take(NAMED).map(|name| cut(name)).collect();
+    let more = match left.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    format!(
+        "the gateway gave up removing what was made together with the connection; left are {}{more}",
+        names.join(", ")
+    )
+}
+
+fn cut(name: &str) -> String {
+    name.chars().take(NAME_LENGTH).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(state: State) -> ConnectionStatus {
+        ConnectionStatus {
+            state,
+            assurance: Assurance::ControlPlane,
+            intent: Intent::Deleted,
+            ..ConnectionStatus::default()
+        }
+    }
+
+    /// What is said after polls that say these, with what is left settled before the poll of that place.
+    fn said(polls: &[State], settled: Option<(usize, &[String])>) -> Vec<(State, bool)> {
+        let mut remains = Remains::default();
+        remains.wrote(true, true);
+        let mut last = None;
+        let mut all = Vec::new();
+        for (place, state) in polls.iter().enumerate() {
+            if let Some((at, left)) = settled
+                && at == place
+                && let Some(status) = remains.settle(left, last.as_ref())
+            {
+                all.push((status.state, status.reason.is_some()));
+            }
+            let mut status = status(*state);
+            remains.overlay(&mut status);
+            all.push((status.state, status.reason.is_some()));
+            last = Some(status);
+        }
+        all
+    }
+
+    #[test]
+    fn the_table() {
+        use State::{Deleted, Deleting, Failed};
+        let left = ["backends/a/ikePolicies/1".to_owned()];
+        let (plain, told) = (false, true);
+        for (polls, settled, expected) in [
+            // Held until it is settled.
+            (
+                vec![Deleting, Deleted, Deleted],
+                None,
+                vec![(Deleting, plain), (Deleting, told), (Deleting, told)],
+            ),
+            // Settled after the proof: told at once, and so it stays.
+            (
+                vec![Deleted, Deleted],
+                Some((1, &[][..])),
+                vec![(Deleting, told), (Deleted, plain), (Deleted, plain)],
+            ),
+            // Settled before the proof: the proof tells.
+            (
+                vec![Deleting, Deleting, Deleted],
+                Some((1, &[][..])),
+                vec![(Deleting, plain), (Deleting, plain), (Deleted, plain)],
+            ),
+            // Given up: failed, whatever a poll says later.
+            (
+                vec![Deleted, Deleted, Deleting],
+                Some((1, &left[..])),
+                vec![
+                    (Deleting, told),
+                    (Failed, told),
+                    (Failed, told),
+                    (Failed, told),
+                ],
+            ),
+        ] {
+            assert_eq!(said(&polls, settled), expected, "{polls:?} {settled:?}");
+        }
+    }
+
+    #[test]
+    fn whatever_is_left_its_names_are_bounded() {
+        let left: Vec<String> = (0..100).map(|_| "n".repeat(1000)).collect();
+        let sentence = named(&left);
+        assert!(sentence.ends_with("and 92 more"), "{sentence}");
+        assert!(sentence.len() < 2000, "{}", sentence.len());
+    }
+
+    #[test]
+    fn another_write_begins_anew() {
+        let mut remains = Remains::default();
+        remains.wrote(true, true);
+        remains.wrote(true, false);
+        assert!(remains.is_settling(), "a repeat does not end the first");
+        remains.wrote(false, false);
+        assert!(!remains.is_settling());
+    }
+}

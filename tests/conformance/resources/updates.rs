@@ -105,7 +105,7 @@ pub async fn what_is_unset_goes_back_to_its_default(cell: &Cell<'_>) {
     }
 }
 
-/// What cannot be changed is refused by name unless it is as it was; then nothing is written.
+/// What cannot be changed is refused by name unless it is as it was; then nothing is written. A trial says the same.
 pub async fn what_is_fixed_stays_as_it_is(cell: &Cell<'_>) {
     let made = cell.make(1).await;
     let before = cell.get(&made).await;
@@ -116,6 +116,8 @@ pub async fn what_is_fixed_stays_as_it_is(cell: &Cell<'_>) {
             continue;
         }
         let same = only(&before, &[path]);
+        let (api, mask) = (&cell.site.api, Some(&[path][..]));
+        api.update(cell.kind, &same, mask, true).await.unwrap();
         assert_eq!(
             cell.update(&same, Some(&[path])).await.unwrap(),
             before,
@@ -124,8 +126,13 @@ pub async fn what_is_fixed_stays_as_it_is(cell: &Cell<'_>) {
         let mut other = same;
         other[path] = cell.taken.value(field, Choice::Second, 9);
         assert_ne!(other[path], before[path], "{path}");
-        for mask in [None, Some(&[path][..])] {
-            let answer = cell.update(&other, mask).await;
+        for (mask, validate_only) in [
+            (None, false),
+            (None, true),
+            (Some(&[path][..]), false),
+            (Some(&[path][..]), true),
+        ] {
+            let answer = api.update(cell.kind, &other, mask, validate_only).await;
             let paths = [cell.path(field)];
             assert_refused(answer, Code::FailedPrecondition, "NOT_EXPRESSIBLE", &paths);
         }

@@ -255,9 +255,9 @@ pub struct Upstream {
 /// the call did nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leftover {
-    /// The kind in the cloud's words, for example `peer-endpoint`.
+    /// The kind as in resource names, also of what has none: `ikePolicies`, `peerEndpoints`.
     pub kind: String,
-    /// Its id in the cloud.
+    /// Its id in the cloud; empty if nobody knows it.
     pub id: String,
 }
 
@@ -332,10 +332,16 @@ impl Error {
 
     /// The same error with the paths of its fields as they are in what has the resource as its field `part`.
     #[must_use]
-    pub fn within(mut self, part: &str) -> Error {
+    pub fn within(self, part: &str) -> Error {
+        self.with_paths(|path| format!("{part}.{path}"))
+    }
+
+    /// The same error with other paths of its fields.
+    #[must_use]
+    pub fn with_paths(mut self, path: impl Fn(&str) -> String) -> Error {
         let sums_them_up = self.message == summary(&self.context.violations);
         for violation in &mut self.context.violations {
-            violation.field = format!("{part}.{}", violation.field);
+            violation.field = path(&violation.field);
         }
         if sums_them_up {
             self.message = summary(&self.context.violations);

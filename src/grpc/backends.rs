@@ -1,7 +1,7 @@
 //! `BackendService`: convert, call the core, convert. Asks no cloud.
 
 use crate::{
-    core::gateway::Gateway,
+    core::{backend::BackendSummary, gateway::Gateway},
     grpc::{
         convert::backend::{Get, List, backend},
         pb,
@@ -21,6 +21,11 @@ impl Backends {
     pub fn new(gateway: Arc<Gateway>) -> Backends {
         Backends { gateway }
     }
+
+    fn told(&self, summary: BackendSummary) -> pb::Backend {
+        let unfinished = self.gateway.unfinished(&summary.name);
+        backend(summary, unfinished, self.gateway.durable_writes())
+    }
 }
 
 #[tonic::async_trait]
@@ -32,7 +37,7 @@ impl pb::backend_service_server::BackendService for Backends {
         let list = List::try_from(request.into_inner())?;
         let page = self.gateway.list_backends(list.size, &list.page_token)?;
         Ok(Response::new(pb::ListBackendsResponse {
-            backends: page.backends.into_iter().map(backend).collect(),
+            backends: page.backends.into_iter().map(|it| self.told(it)).collect(),
             next_page_token: page.next,
         }))
     }
@@ -42,9 +47,9 @@ impl pb::backend_service_server::BackendService for Backends {
         request: Request<pb::GetBackendRequest>,
     ) -> Result<Response<pb::GetBackendResponse>, Status> {
         let get = Get::try_from(request.into_inner())?;
-        let view = self.gateway.backend(&get.name)?;
+        let summary = self.gateway.backend(&get.name)?;
         Ok(Response::new(pb::GetBackendResponse {
-            backend: Some(backend(view)),
+            backend: Some(self.told(summary)),
         }))
     }
 }

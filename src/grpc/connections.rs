@@ -7,6 +7,8 @@ use crate::{
             CONNECTION,
             connection::{connection, warning},
             list::List,
+            parts,
+            plan::plan,
             requests::{Create, Delete, Get, Update},
         },
         deadline, pb,
@@ -79,12 +81,12 @@ impl pb::connection_service_server::ConnectionService for Connections {
             .gateway
             .create(&create.backend, create.wanted, create.how, deadline)
             .await
-            .map_err(|error| error.within(CONNECTION))?;
+            .map_err(parts::told)?;
         Ok(Response::new(pb::CreateConnectionResponse {
             connection: answered(&create.backend, accepted.connection),
             write_token: accepted.write_token,
             warnings: accepted.warnings.into_iter().map(warning).collect(),
-            plan: Vec::new(),
+            plan: plan(&create.backend, accepted.plan),
         }))
     }
 
@@ -111,7 +113,7 @@ impl pb::connection_service_server::ConnectionService for Connections {
             connection: answered(&update.name.backend, accepted.connection),
             write_token: accepted.write_token,
             warnings: accepted.warnings.into_iter().map(warning).collect(),
-            plan: Vec::new(),
+            plan: plan(&update.name.backend, accepted.plan),
         }))
     }
 
@@ -134,7 +136,7 @@ impl pb::connection_service_server::ConnectionService for Connections {
         Ok(Response::new(pb::DeleteConnectionResponse {
             write_token: accepted.write_token,
             warnings: accepted.warnings.into_iter().map(warning).collect(),
-            plan: Vec::new(),
+            plan: plan(&delete.name.backend, accepted.plan),
         }))
     }
 }

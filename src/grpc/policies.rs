@@ -3,7 +3,7 @@
 use crate::{
     core::gateway::Gateway,
     grpc::{
-        convert::{list::ListRequest, requests::how},
+        convert::{list::ListRequest, write::Asked},
         deadline, pb,
         resources::{self, resource_service},
     },

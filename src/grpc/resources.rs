@@ -6,7 +6,6 @@ use crate::{
         error::{Error, Result},
         gateway::Gateway,
         listed::Listable,
-        request_id::How,
         resources::AcceptedResource,
     },
     grpc::{
@@ -14,8 +13,10 @@ use crate::{
             Problems,
             connection::warning,
             list::ListRequest,
+            plan::plan,
             resource::{Wire, say},
             resource_requests::{Create, Delete, Update, name},
+            write::Asked,
         },
         pb,
     },
@@ -44,6 +45,10 @@ pub struct Written<M> {
     pub warnings: Vec<pb::Warning>,
     /// `upstream_request_ids`
     pub request_ids: Vec<String>,
+    /// `write_token`
+    pub write_token: String,
+    /// `plan`
+    pub plan: Vec<pb::PlannedStep>,
 }
 
 /// Reads a resource.
@@ -99,10 +104,10 @@ pub async fn create<W: Wire>(
     gateway: &Gateway,
     parent: &str,
     resource: Option<W>,
-    how: How,
+    asked: Asked,
     deadline: Instant,
 ) -> Result<Written<W>> {
-    let create = Create::read(parent, resource, how, |backend, spec| {
+    let create = Create::read(parent, resource, asked, |backend, spec| {
         gateway.refuse_create_resource(backend, spec)
     })?;
     let backend = create.backend.clone();
@@ -120,10 +125,10 @@ pub async fn update<W: Wire>(
     gateway: &Gateway,
     resource: Option<W>,
     mask: Option<FieldMask>,
-    how: How,
+    asked: Asked,
     deadline: Instant,
 ) -> Result<Written<W>> {
-    let update = Update::read(resource, mask, how)?;
+    let update = Update::read(resource, mask, asked)?;
     let there = match update.may_be_there::<W>() {
         true => gateway
             .get_resource(W::KIND, &update.name, deadline)
@@ -150,10 +155,21 @@ fn written<W: Wire>(
         resource: resource.transpose()?,
         warnings: accepted.warnings.into_iter().map(warning).collect(),
         request_ids: accepted.request_ids,
+        write_token: accepted.write_token,
+        plan: plan(backend, accepted.plan),
     })
 }
 
-/// Removes a resource. Answers the cloud's ids of the write.
+/// What a removal answers.
+#[derive(Debug)]
+pub struct Removed {
+    /// `upstream_request_ids`
+    pub request_ids: Vec<String>,
+    /// `plan`
+    pub plan: Vec<pb::PlannedStep>,
+}
+
+/// Removes a resource.
 ///
 /// # Errors
 /// As the request is malformed, or as [`Gateway::delete_resource`].
@@ -162,10 +178,10 @@ pub async fn delete<W: Wire>(
     name: &str,
     etag: String,
     allow_missing: bool,
-    how: How,
+    asked: Asked,
     deadline: Instant,
-) -> Result<Vec<String>> {
-    let delete = Delete::read(W::KIND, name, etag, allow_missing, how)?;
+) -> Result<Removed> {
+    let delete = Delete::read(W::KIND, name, etag, allow_missing, asked)?;
     let accepted = gateway
         .delete_resource(
             W::KIND,
@@ -176,7 +192,10 @@ pub async fn delete<W: Wire>(
             deadline,
         )
         .await?;
-    Ok(accepted.request_ids)
+    Ok(Removed {
+        request_ids: accepted.request_ids,
+        plan: plan(&delete.name.backend, accepted.plan),
+    })
 }
 
 /// Has a type with a `gateway` be a service on several kinds of resource, each named with the field that holds one, the
@@ -233,15 +252,17 @@ macro_rules! resource_service {
                     request: Request<pb::$create_request>,
                 ) -> Result<Response<pb::$create_response>, Status> {
                     let deadline = deadline::of_unary(&request);
-                    let pb::$create_request { parent, $one, validate_only, .. } = request.into_inner();
-                    let written =
-                        resources::create(&self.gateway, &parent, $one, how(validate_only), deadline);
+                    let mut request = request.into_inner();
+                    let asked = Asked::of(&mut request);
+                    let written = resources::create(
+                        &self.gateway, &request.parent, request.$one, asked, deadline,
+                    );
                     let written = written.await?;
                     Ok(Response::new(pb::$create_response {
                         $one: written.resource,
                         warnings: written.warnings,
                         upstream_request_ids: written.request_ids,
-                        ..Default::default()
+                        plan: written.plan,
                     }))
                 }
 
@@ -250,16 +271,18 @@ macro_rules! resource_service {
                     request: Request<pb::$update_request>,
                 ) -> Result<Response<pb::$update_response>, Status> {
                     let deadline = deadline::of_unary(&request);
-                    let pb::$update_request { $one, update_mask, validate_only, .. } =
-                        request.into_inner();
-                    let written =
-                        resources::update(&self.gateway, $one, update_mask, how(validate_only), deadline);
+                    let mut request = request.into_inner();
+                    let asked = Asked::of(&mut request);
+                    let written = resources::update(
+                        &self.gateway, request.$one, request.update_mask, asked, deadline,
+                    );
                     let written = written.await?;
                     Ok(Response::new(pb::$update_response {
                         $one: written.resource,
                         warnings: written.warnings,
                         upstream_request_ids: written.request_ids,
-                        ..Default::default()
+                        plan: written.plan,
+                        write_token: written.write_token,
                     }))
                 }
 
@@ -268,17 +291,17 @@ macro_rules! resource_service {
                     request: Request<pb::$delete_request>,
                 ) -> Result<Response<pb::$delete_response>, Status> {
                     let deadline = deadline::of_unary(&request);
-                    let pb::$delete_request { name, etag, allow_missing, validate_only, .. } = request.into_inner();
-                    let upstream_request_ids = resources::delete::<pb::$kind>(
-                        &self.gateway,
-                        &name,
-                        etag,
-                        allow_missing,
-                        how(validate_only),
-                        deadline,
-                    )
-                    .await?;
-                    Ok(Response::new(pb::$delete_response { upstream_request_ids, ..Default::default() }))
+                    let mut request = request.into_inner();
+                    let asked = Asked::of(&mut request);
+                    let pb::$delete_request { name, etag, allow_missing, .. } = request;
+                    let removed = resources::delete::<pb::$kind>(
+                        &self.gateway, &name, etag, allow_missing, asked, deadline,
+                    );
+                    let removed = removed.await?;
+                    Ok(Response::new(pb::$delete_response {
+                        upstream_request_ids: removed.request_ids,
+                        plan: removed.plan,
+                    }))
                 }
             )+
             $($more)*

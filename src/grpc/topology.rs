@@ -3,7 +3,7 @@
 use crate::{
     core::{gateway::Gateway, listed::Listable},
     grpc::{
-        convert::{Problems, list::ListRequest, requests::how, topology::attachment},
+        convert::{Problems, list::ListRequest, topology::attachment, write::Asked},
         deadline, pb,
         resources::{self, resource_service},
     },

@@ -6,12 +6,14 @@ use crate::{
         backend::{BackendSummary, Health, Serving},
         clock,
         error::{Error, Result},
+        ledger::Unfinished,
     },
     grpc::{
         convert::{
             Problems,
             capabilities::capabilities,
             list::page_size,
+            plan::unfinished,
             time::{duration, timestamp},
         },
         pb,
@@ -58,12 +60,16 @@ impl TryFrom<pb::ListBackendsRequest> for List {
     }
 }
 
-/// A backend.
-pub fn backend(summary: BackendSummary) -> pb::Backend {
+/// A backend, with its writes that did not end with their calls, and whether such writes outlive the process.
+pub fn backend(
+    summary: BackendSummary,
+    writes: Vec<Unfinished>,
+    durable_writes: bool,
+) -> pb::Backend {
     let usage = summary.usage;
     pb::Backend {
-        unfinished: Vec::new(),
-        durable_writes: false,
+        unfinished: writes.into_iter().map(unfinished).collect(),
+        durable_writes,
         name: summary.name.to_string(),
         dialect: summary.capabilities.dialect.to_owned(),
         variant: summary.capabilities.variant.to_owned(),

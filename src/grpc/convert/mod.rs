@@ -18,6 +18,9 @@
 //! | `resource_requests.rs` | what each RPC of their services asks for |
 //! | `realization.rs` | states, nodes and tunnels; what the watches ask for |
 //! | `statistics.rs` | what a connection has carried |
+//! | `write.rs` | how every write is asked for: tried or done, and under which id |
+//! | `parts.rs` | what is made with a connection |
+//! | `plan.rs` | plans of writes, and writes that did not end with their call |
 //! | `backend.rs` | backends, their health and budget |
 //! | `capabilities.rs` | what they can express |
 //! | `time.rs` | durations and points in time |
@@ -28,6 +31,8 @@ pub mod change;
 pub mod connection;
 pub mod list;
 pub mod native;
+pub mod parts;
+pub mod plan;
 pub mod policy;
 pub mod realization;
 pub mod requests;
@@ -38,6 +43,7 @@ pub mod statistics;
 pub mod time;
 pub mod topology;
 pub mod words;
+pub mod write;
 
 use crate::{
     core::error::{Error, Result, Violation},

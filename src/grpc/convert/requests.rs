@@ -11,7 +11,9 @@ use crate::{
             CONNECTION, Problems,
             change::change,
             list::{List, ListRequest},
+            parts,
             spec::spec,
+            write::Asked,
         },
         pb,
     },
@@ -98,10 +100,10 @@ impl Create {
     /// # Errors
     /// `InvalidArgument` with every violation of both kinds.
     pub fn read(
-        request: pb::CreateConnectionRequest,
+        mut request: pb::CreateConnectionRequest,
         refused: impl FnOnce(&BackendName, &NewConnection) -> Vec<Violation>,
     ) -> Result<Create> {
-        let mut problems = Problems::default();
+        let Asked { how, mut problems } = Asked::of(&mut request);
         let backend = problems.backend_name("parent", &request.parent);
         let Some(connection) = request.connection else {
             problems.add(CONNECTION, "is required");
@@ -116,23 +118,20 @@ impl Create {
             require(&connection, problems);
             spec(connection, backend.as_ref(), problems)
         });
-        let wanted = NewConnection::alone(spec);
+        let parts = request.parts.unwrap_or_default();
+        let wanted = NewConnection {
+            parts: parts::parts(parts, &spec, backend.as_ref(), &mut problems),
+            reuse: parts::reuse(request.reuse, &mut problems),
+            spec,
+        };
         if let Some(backend) = backend.as_ref().filter(|_| !problems.is_empty()) {
-            problems.join(CONNECTION, refused(backend, &wanted));
+            parts::join(refused(backend, &wanted), &mut problems);
         }
         problems.finish(backend.map(|backend| Create {
             backend,
             wanted,
-            how: how(request.validate_only),
+            how,
         }))
-    }
-}
-
-/// How a write is asked for.
-pub fn how(validate_only: bool) -> How {
-    How {
-        validate_only,
-        request: None,
     }
 }
 
@@ -159,8 +158,8 @@ impl Update {
     ///
     /// # Errors
     /// `InvalidArgument` if it does not say what is to be changed, with every other violation.
-    pub fn read(request: pb::UpdateConnectionRequest) -> Result<Update> {
-        let mut problems = Problems::default();
+    pub fn read(mut request: pb::UpdateConnectionRequest) -> Result<Update> {
+        let Asked { how, mut problems } = Asked::of(&mut request);
         let Some(connection) = request.connection else {
             problems.add(CONNECTION, "is required");
             return problems.finish(None);
@@ -174,7 +173,7 @@ impl Update {
             Some(name) => Ok(Update {
                 name,
                 change,
-                how: how(request.validate_only),
+                how,
                 problems,
             }),
             None => problems.finish(None),
@@ -228,15 +227,15 @@ fn is_kept(path: &str) -> bool {
 impl TryFrom<pb::DeleteConnectionRequest> for Delete {
     type Error = Error;
 
-    fn try_from(request: pb::DeleteConnectionRequest) -> Result<Delete> {
-        let mut problems = Problems::default();
+    fn try_from(mut request: pb::DeleteConnectionRequest) -> Result<Delete> {
+        let Asked { how, mut problems } = Asked::of(&mut request);
         let name = problems.connection_name("name", &request.name);
         let etag = (!request.etag.is_empty()).then_some(request.etag);
         problems.finish(name.map(|name| Delete {
             name,
             etag,
             allow_missing: request.allow_missing,
-            how: how(request.validate_only),
+            how,
         }))
     }
 }

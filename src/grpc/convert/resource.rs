@@ -22,6 +22,9 @@ pub trait Wire: Sized {
     /// The field of requests that holds it: paths in it begin with this.
     const PART: &'static str;
 
+    /// Where it is in a request that makes it with a connection: `parts.ike_policy`.
+    const IN_PARTS: &'static str;
+
     /// The resource name.
     fn name(&self) -> &str;
 
@@ -88,6 +91,7 @@ macro_rules! wire {
         impl Wire for pb::$kind {
             const KIND: ResourceKind = ResourceKind::$kind;
             const PART: &'static str = stringify!($part);
+            const IN_PARTS: &'static str = concat!("parts.", stringify!($part));
 
             fn name(&self) -> &str {
                 &self.name

@@ -9,6 +9,7 @@ use crate::{
     grpc::convert::{
         Problems,
         resource::{Wanted, Wire, read},
+        write::Asked,
     },
     model::{
         BackendName, Resource, ResourceChange, ResourceField, ResourceKind, ResourceName,
@@ -100,34 +101,40 @@ impl Create {
     pub fn read<W: Wire>(
         parent: &str,
         resource: Option<W>,
-        how: How,
+        asked: impl Into<Asked>,
         refused: impl FnOnce(&BackendName, &ResourceSpec) -> Vec<Violation>,
     ) -> Result<Create> {
-        let mut problems = Problems::default();
+        let Asked { how, mut problems } = asked.into();
         let backend = problems.backend_name("parent", parent);
         let Some(resource) = resource else {
             problems.add(W::PART, "is required");
             return problems.finish(None);
         };
-        let wanted = problems.within(W::PART, |problems| {
-            read(resource, None, backend.as_ref(), problems)
-        });
-        if !wanted.name.is_empty() {
-            let why = "must be empty: the cloud chooses the id, and what is new has none yet";
-            problems.within(W::PART, |problems| problems.add("name", why));
-        }
-        let missing = required(W::KIND).iter();
-        let missing = missing.filter(|field| !wanted.set.contains(field));
-        lack::<W>(missing, "is required", &mut problems);
+        let spec = new(resource, W::PART, backend.as_ref(), &[], &mut problems);
         if let Some(backend) = backend.as_ref().filter(|_| !problems.is_empty()) {
-            problems.join(W::PART, refused(backend, &wanted.spec));
+            problems.join(W::PART, refused(backend, &spec));
         }
-        problems.finish(backend.map(|backend| Create {
-            backend,
-            spec: wanted.spec,
-            how,
-        }))
+        problems.finish(backend.map(|backend| Create { backend, spec, how }))
     }
+}
+
+/// Reads what is to be made, at this place of a request. What `comes` of itself is not missing.
+pub(super) fn new<W: Wire>(
+    resource: W,
+    place: &'static str,
+    backend: Option<&BackendName>,
+    comes: &[ResourceField],
+    problems: &mut Problems,
+) -> ResourceSpec {
+    let wanted = problems.within(place, |problems| read(resource, None, backend, problems));
+    if !wanted.name.is_empty() {
+        let why = "must be empty: the cloud chooses the id, and what is new has none yet";
+        problems.within(place, |problems| problems.add("name", why));
+    }
+    let missing = required(W::KIND).iter();
+    let missing = missing.filter(|field| !wanted.set.contains(field) && !comes.contains(field));
+    lack(place, missing, "is required", problems);
+    wanted.spec
 }
 
 impl Update {
@@ -138,9 +145,9 @@ impl Update {
     pub fn read<W: Wire>(
         resource: Option<W>,
         mask: Option<prost_types::FieldMask>,
-        how: How,
+        asked: impl Into<Asked>,
     ) -> Result<Update> {
-        let mut problems = Problems::default();
+        let Asked { how, mut problems } = asked.into();
         let Some(resource) = resource else {
             problems.add(W::PART, "is required");
             return problems.finish(None);
@@ -236,20 +243,22 @@ impl Delete {
     /// Reads the request.
     ///
     /// # Errors
-    /// `InvalidArgument` on `name`.
+    /// `InvalidArgument` on `name` and `request_id`.
     pub fn read(
         kind: ResourceKind,
         name: &str,
         etag: String,
         allow_missing: bool,
-        how: How,
+        asked: impl Into<Asked>,
     ) -> Result<Delete> {
-        Ok(Delete {
-            name: self::name(kind, name)?,
+        let Asked { how, mut problems } = asked.into();
+        let name = problems.resource_name("name", name, kind.collection());
+        problems.finish(name.map(|name| Delete {
+            name,
             etag: Some(etag).filter(|etag| !etag.is_empty()),
             allow_missing,
             how,
-        })
+        }))
     }
 }
 
@@ -276,7 +285,8 @@ fn change<W: Wire>(
     {
         let missing = required(W::KIND).iter();
         let missing = missing.filter(|it| named.fields.contains(it) && !set.contains(it));
-        lack::<W>(missing, "is named by the mask and has no default", problems);
+        let why = "is named by the mask and has no default";
+        lack(W::PART, missing, why, problems);
     }
     ResourceChange {
         fields: named.map_or(set, |named| named.fields),
@@ -315,13 +325,14 @@ fn named<W: Wire>(paths: &[String], problems: &mut Problems) -> Named {
 }
 
 /// Notes fields that are not there and should be; what is there and malformed is told already.
-fn lack<'a, W: Wire>(
+fn lack<'a>(
+    place: &'static str,
     fields: impl Iterator<Item = &'a ResourceField>,
     why: &str,
     problems: &mut Problems,
 ) {
     let missing = fields.map(|field| Violation::new(field.path(), why));
-    problems.join(W::PART, missing.collect());
+    problems.join(place, missing.collect());
 }
 
 #[cfg(test)]

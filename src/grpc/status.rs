@@ -1,6 +1,10 @@
 //! From the gateway's error to a gRPC status: one table of codes, and details for programs.
 
-use crate::core::error::{Context, Error, ErrorKind, ErrorReason};
+use crate::{
+    core::error::{Context, Error, ErrorKind, ErrorReason, Leftover},
+    grpc::convert::plan::name_of,
+    model::BackendName,
+};
 use http::HeaderMap;
 use std::{collections::HashMap, time::Duration};
 use tonic::{Code, Status};
@@ -167,6 +171,7 @@ impl Parts {
             retry_after,
             leftovers,
             resource,
+            backend,
             ..
         } = *context;
         let named = resource.map(|name| ResourceInfo {
@@ -175,12 +180,9 @@ impl Parts {
             owner: String::new(),
             description: String::new(),
         });
-        let left = leftovers.into_iter().map(|left| ResourceInfo {
-            resource_type: left.kind,
-            resource_name: left.id,
-            owner: String::new(),
-            description: "made by the gateway, and not removed".to_owned(),
-        });
+        let left = leftovers
+            .into_iter()
+            .map(|it| left_behind(it, backend.as_ref()));
         let mut parts = Parts {
             code: code(kind),
             message,
@@ -315,6 +317,25 @@ fn resource_type(name: &str) -> &'static str {
     }
 }
 
+/// What a failed call has left, by its resource name; by its bare id if it is not known whose it is.
+fn left_behind(left: Leftover, backend: Option<&BackendName>) -> ResourceInfo {
+    let name = match backend {
+        Some(backend) => name_of(backend, &left.kind, &left.id),
+        None => left.id,
+    };
+    let known = resource_type(&name);
+    ResourceInfo {
+        // What the contract has no message for goes by its collection.
+        resource_type: match known {
+            "" | "isthmus.v1/Backend" => left.kind,
+            known => known.to_owned(),
+        },
+        resource_name: name,
+        owner: String::new(),
+        description: "made by the gateway, and not removed".to_owned(),
+    }
+}
+
 /// How many bytes the status takes in the trailers: the message percent-encoded, the details in base64.
 fn wire_bytes(status: &Status) -> usize {
     let mut headers = HeaderMap::new();
@@ -344,7 +365,7 @@ fn cut(text: &mut String, bytes: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::error::{Leftover, Upstream, Violation};
+    use crate::core::error::{Upstream, Violation};
 
     fn backend() -> crate::model::BackendName {
         "nsx-a".parse().unwrap()
@@ -471,11 +492,18 @@ mod tests {
             ErrorReason::InUse,
             "the endpoint is in use",
         )
+        .on(&backend())
         .resource("backends/nsx-a/connections/c");
-        error.context.leftovers = vec![Leftover {
-            kind: "peer-endpoint".to_owned(),
-            id: "p".to_owned(),
-        }];
+        let left = [
+            ("peerEndpoints", "p"),
+            ("ikePolicies", "i"),
+            ("sessions", ""),
+        ];
+        let left = left.map(|(kind, id)| Leftover {
+            kind: kind.to_owned(),
+            id: id.to_owned(),
+        });
+        error.context.leftovers = left.into();
         let status = Status::from(error);
         let violation = &status
             .get_details_precondition_failure()
@@ -491,14 +519,17 @@ mod tests {
                 _ => None,
             })
             .collect();
+        let resources: Vec<(&str, &str)> = resources
+            .iter()
+            .map(|(a, b)| (a.as_str(), b.as_str()))
+            .collect();
         assert_eq!(
             resources,
             [
-                (
-                    "isthmus.v1/Connection".to_owned(),
-                    "backends/nsx-a/connections/c".to_owned()
-                ),
-                ("peer-endpoint".to_owned(), "p".to_owned()),
+                ("isthmus.v1/Connection", "backends/nsx-a/connections/c"),
+                ("peerEndpoints", "backends/nsx-a/peerEndpoints/p"),
+                ("isthmus.v1/IkePolicy", "backends/nsx-a/ikePolicies/i"),
+                ("sessions", "backends/nsx-a/sessions/-"),
             ]
         );
     }

@@ -195,6 +195,36 @@ fn what_only_reads_says_so_and_nothing_else_does() {
     assert_eq!(reads, 22);
 }
 
+/// Whatever writes can be tried, repeated under one id, and says what it would do: by the same fields everywhere.
+#[test]
+fn every_write_can_be_planned_and_repeated() {
+    let pool = contract();
+    let mut writes = 0;
+    for service in pool.services().filter(|it| ours(&it.parent_file())) {
+        for method in service.methods() {
+            let verbs = ["Create", "Update", "Delete"];
+            if !verbs.iter().any(|verb| method.name().starts_with(verb)) {
+                continue;
+            }
+            writes += 1;
+            let name = method.full_name();
+            let kinds = [("validate_only", Kind::Bool), ("request_id", Kind::String)];
+            for (field, kind) in kinds {
+                let field = method.input().get_field_by_name(field).expect(name);
+                assert_eq!(field.kind(), kind, "{name}");
+                assert_eq!(behaviors(&field), BTreeSet::from(["OPTIONAL".to_owned()]));
+            }
+            let plan = method.output().get_field_by_name("plan").expect(name);
+            let step = plan.kind().as_message().map(|it| it.name().to_owned());
+            assert_eq!(step.as_deref(), Some("PlannedStep"), "{name}");
+            let is_watched = method.name().starts_with("Update") || name.contains("Connection");
+            let token = method.output().get_field_by_name("write_token");
+            assert_eq!(token.is_some(), is_watched, "{name}");
+        }
+    }
+    assert_eq!(writes, 21);
+}
+
 #[test]
 fn every_file_says_where_its_generated_code_goes() {
     let pool = contract();

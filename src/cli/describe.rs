@@ -8,7 +8,11 @@ use crate::{
         text::{Style, clean, facts, table},
     },
     grpc::pb::{
-        self, Backend, Connection, connection::Selectors, health::State, peer::Authentication,
+        self, Backend, Connection, UnfinishedWrite,
+        connection::Selectors,
+        health::State,
+        peer::Authentication,
+        unfinished_write::State::{Abandoned, Settling},
     },
 };
 
@@ -30,11 +34,18 @@ pub fn backend_table(backends: &[Backend], style: Style) -> String {
                 .to_owned(),
                 budget.watched_connections.to_string(),
                 format!("{:.1} of {:.0}/s", budget.rate_used, budget.rate_limit),
+                unsettled(backend).to_string(),
             ]
         })
         .collect();
     let heading = [
-        "BACKEND", "DIALECT", "HEALTH", "ACCESS", "WATCHED", "REQUESTS",
+        "BACKEND",
+        "DIALECT",
+        "HEALTH",
+        "ACCESS",
+        "WATCHED",
+        "REQUESTS",
+        "UNFINISHED",
     ];
     table(&heading, &rows, style)
 }
@@ -70,6 +81,7 @@ pub fn backend_facts(backend: &Backend, style: Style) -> String {
             }
             .to_owned(),
         ),
+        ("writes", durability(backend).to_owned()),
         ("can", capabilities::words(&can).join(", ")),
         (
             "requests",
@@ -95,11 +107,53 @@ pub fn backend_facts(backend: &Backend, style: Style) -> String {
         ),
     ];
     lines.extend(
+        backend
+            .unfinished
+            .iter()
+            .map(|it| ("unfinished", unfinished(it))),
+    );
+    lines.extend(
         kinds
             .iter()
             .map(|(label, text)| (label.as_str(), text.clone())),
     );
     facts(&lines)
+}
+
+/// How many writes did not end with their call, and have not ended well since.
+fn unsettled(backend: &Backend) -> usize {
+    let is_open = |it: &&UnfinishedWrite| matches!(it.state(), Settling | Abandoned);
+    backend.unfinished.iter().filter(is_open).count()
+}
+
+/// What becomes of what is under way when the gateway is killed.
+fn durability(backend: &Backend) -> &'static str {
+    match backend.durable_writes {
+        true => "outlive the gateway's process, and so do request ids",
+        false => "are forgotten with the gateway's process, and so are request ids",
+    }
+}
+
+/// A write that did not end with its call: how far it is, what it was to do, since when, why, and what is left.
+fn unfinished(write: &UnfinishedWrite) -> String {
+    let state = write.state().as_str_name().trim_start_matches("STATE_");
+    let action = word(write.action().as_str_name(), "ACTION_");
+    let mut text = format!("{state}  {action} {}", clean(&short(&write.name)));
+    if let Some(since) = &write.update_time {
+        text.push_str(&format!(" since {}", date_and_time(since)));
+    }
+    if !write.message.is_empty() {
+        text.push_str(&format!(": {}", clean(&write.message)));
+    }
+    if !write.leftovers.is_empty() {
+        let left = write.leftovers.iter().map(|name| clean(&short(name)));
+        let left: Vec<String> = left.collect();
+        text.push_str(&format!("; left behind: {}", left.join(", ")));
+    }
+    if !write.request_id.is_empty() {
+        text.push_str(&format!("; request id {}", clean(&write.request_id)));
+    }
+    text
 }
 
 /// What one part of the budget uses of what is kept for it.
@@ -333,6 +387,50 @@ mod tests {
     }
 
     #[test]
+    fn writes_that_did_not_end_are_told_with_what_is_left_of_them() {
+        let write = |state: pb::unfinished_write::State| UnfinishedWrite {
+            state: state.into(),
+            action: pb::planned_step::Action::Create.into(),
+            name: "backends/a/connections/-".to_owned(),
+            request_id: "r".to_owned(),
+            leftovers: vec![
+                "backends/a/ikePolicies/1".to_owned(),
+                "backends/a/peerEndpoints/2".to_owned(),
+            ],
+            message: "the cloud did not\nanswer".to_owned(),
+            begin_time: None,
+            update_time: Some(prost_types::Timestamp {
+                seconds: 0,
+                nanos: 0,
+            }),
+        };
+        let states = [Settling, Abandoned, pb::unfinished_write::State::Undone];
+        let backend = Backend {
+            name: "backends/a".to_owned(),
+            unfinished: states.map(write).into(),
+            durable_writes: true,
+            ..Default::default()
+        };
+        let text = backend_facts(&backend, Style::Plain);
+        assert!(
+            text.contains("writes            outlive the gateway's process"),
+            "{text}"
+        );
+        assert!(
+            text.contains(
+                "\nunfinished        SETTLING  create a/- since 1970-01-01T00:00:00Z: the cloud did not answer; \
+                 left behind: a/ikePolicies/1, a/peerEndpoints/2; request id r\n\
+                 unfinished        ABANDONED  create a/-"
+            ),
+            "{text}"
+        );
+        let table = backend_table(&[backend], Style::Plain);
+        assert!(table.ends_with("  2"), "{table}");
+        let volatile = backend_facts(&Backend::default(), Style::Plain);
+        assert!(volatile.contains("are forgotten with"), "{volatile}");
+    }
+
+    #[test]
     fn backends_show_their_health_and_their_budget() {
         let backend = Backend {
             name: "backends/a".to_owned(),
@@ -372,8 +470,8 @@ mod tests {
         };
         assert_eq!(
             backend_table(std::slice::from_ref(&backend), Style::Plain),
-            "BACKEND  DIALECT        HEALTH     ACCESS      WATCHED  REQUESTS\n\
-             a        openstack/otc  unhealthy  read-write  0        1.2 of 20/s"
+            "BACKEND  DIALECT        HEALTH     ACCESS      WATCHED  REQUESTS     UNFINISHED\n\
+             a        openstack/otc  unhealthy  read-write  0        1.2 of 20/s  0"
         );
         let text = backend_facts(&backend, Style::Plain);
         assert!(

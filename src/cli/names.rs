@@ -10,6 +10,13 @@ pub fn connection(text: &str) -> String {
     of_kind(Kind::Connection, text).unwrap_or_else(|_| text.to_owned())
 }
 
+/// The full name of what is watched: a connection, or with its kind in the name what connections use.
+///
+/// Anything else is passed on as it is, as by [`connection`].
+pub fn watched(text: &str) -> String {
+    resolve(text).map_or_else(|_| text.to_owned(), |(_, name)| name)
+}
+
 /// The kind and the full name that a name stands for: `nsx-demo/ikePolicies/ID` for `backends/nsx-demo/ikePolicies/ID`,
 /// and where it names no kind, for that of a connection.
 ///

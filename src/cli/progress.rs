@@ -2,12 +2,13 @@
 
 use crate::{
     cli::{
+        names::short,
         reasons,
         text::{Style, clean},
     },
     grpc::pb::{
-        Assurance, Heartbeat, Node, Outcome, Realization, RealizationState, Reason, Tunnel,
-        WatchRealizationResponse, outcome, tunnel, watch_realization_response::Event,
+        Assurance, Heartbeat, Node, Outcome, PartUse, Realization, RealizationState, Reason,
+        Tunnel, WatchRealizationResponse, outcome, tunnel, watch_realization_response::Event,
     },
 };
 use prost_types::Timestamp;
@@ -52,6 +53,11 @@ pub fn realization(seen: &Realization, style: Style) -> String {
         ));
     }
     lines.extend(left_out(seen).map(|line| format!("{INDENT}{line}")));
+    lines.extend(
+        seen.part_use
+            .iter()
+            .map(|it| format!("{INDENT}{}", part_use(it))),
+    );
     if let Some(tunnel) = &seen.tunnel {
         lines.push(format!("{INDENT}{}", tunnel_line(tunnel)));
     }
@@ -74,6 +80,26 @@ pub fn headline(seen: &Realization, style: Style) -> String {
         line.push_str("  (stale: the cloud has not answered for longer than promised)");
     }
     line.trim_end().to_owned()
+}
+
+/// How far a write to what connections use has come on them.
+pub fn part_use(part: &PartUse) -> String {
+    let mut line = format!(
+        "{} of {} connections have it",
+        part.proven, part.connections
+    );
+    if part.failed > 0 {
+        line.push_str(&format!(", {} failed", part.failed));
+    }
+    if !part.waiting.is_empty() {
+        let names: Vec<String> = part
+            .waiting
+            .iter()
+            .map(|name| clean(&short(name)))
+            .collect();
+        line.push_str(&format!("; waiting for {}", names.join(", ")));
+    }
+    line
 }
 
 /// How many nodes there are in all, where not all of them are told.
@@ -286,6 +312,34 @@ mod tests {
             ],
             ..Default::default()
         }
+    }
+
+    #[test]
+    fn how_many_connections_have_a_write_is_told_beneath_it() {
+        let mut seen = seen();
+        seen.nodes.clear();
+        seen.part_use = Some(PartUse {
+            connections: 5,
+            proven: 2,
+            failed: 1,
+            waiting: vec![
+                "backends/a/connections/1".to_owned(),
+                "backends/a/connections/2".to_owned(),
+            ],
+        });
+        let text = realization(&seen, Style::Plain);
+        assert!(
+            text.ends_with(
+                "\n           2 of 5 connections have it, 1 failed; waiting for a/1, a/2"
+            ),
+            "{text}"
+        );
+        let done = PartUse {
+            connections: 1,
+            proven: 1,
+            ..Default::default()
+        };
+        assert_eq!(part_use(&done), "1 of 1 connections have it");
     }
 
     fn message(event: Event) -> WatchRealizationResponse {

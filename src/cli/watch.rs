@@ -38,7 +38,7 @@ pub async fn watch(
     resume_token: Option<String>,
     printer: &mut Printer,
 ) -> io::Result<Exit> {
-    let name = names::connection(name);
+    let name = names::watched(name);
     let mut watch = Watch {
         gateway,
         request: WatchRealizationRequest {
@@ -95,7 +95,7 @@ pub async fn wait(
     wanted: &WantedArgs,
     printer: &mut Printer,
 ) -> io::Result<Exit> {
-    let name = names::connection(name);
+    let name = names::watched(name);
     let timeout = wanted.timeout.unwrap_or(DEFAULT_WAIT);
     let deadline = Instant::now() + timeout;
     let mut patience = Reconnects::new(Some(deadline));

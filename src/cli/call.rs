@@ -1,10 +1,14 @@
 //! Calls by their names: one way to ask for every kind of resource.
 
-use crate::cli::{gateway::Gateway, json};
+use crate::cli::{
+    gateway::{Gateway, PATIENCE, answer_within, time_up},
+    json,
+};
 use prost::Message;
 use prost_reflect::{DynamicMessage, MessageDescriptor, Value};
+use std::{error::Error as _, time::Duration};
 use tonic::{
-    Request, Status,
+    Code, Request, Status,
     codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
     codegen::http::uri::PathAndQuery,
 };
@@ -22,6 +26,23 @@ pub async fn call(
     call: &str,
     fields: impl IntoIterator<Item = (String, Value)>,
 ) -> Result<DynamicMessage, Status> {
+    call_within(gateway, service, call, fields, PATIENCE).await
+}
+
+/// The same with a time of its own, which the gateway is told too.
+///
+/// # Errors
+/// As [`call`].
+///
+/// # Panics
+/// As [`call`].
+pub async fn call_within(
+    gateway: &Gateway,
+    service: &str,
+    call: &str,
+    fields: impl IntoIterator<Item = (String, Value)>,
+    patience: Duration,
+) -> Result<DynamicMessage, Status> {
     let method = json::method(service, call);
     let mut request = DynamicMessage::new(method.input());
     for (name, value) in fields {
@@ -34,9 +55,17 @@ pub async fn call(
     let asked = async {
         let not_ready = |error| Status::unavailable(format!("could not be asked: {error}"));
         client.ready().await.map_err(not_ready)?;
-        client.unary(Request::new(request), path, codec).await
+        let mut request = Request::new(request);
+        // The gateway answers a little before that, with what it knows.
+        request.set_timeout(patience);
+        client.unary(request, path, codec).await
     };
-    crate::cli::gateway::answer(asked).await
+    let answer = answer_within(patience, asked).await;
+    answer.map_err(|status| match status.code() {
+        // So the transport says that the time is up, whichever of the two clocks is first.
+        Code::Cancelled if status.source().is_some() => time_up(patience),
+        _ => status,
+    })
 }
 
 /// Messages whose descriptors are known when the program runs.

@@ -26,7 +26,7 @@ use tonic::{
 };
 
 /// The longest that an answer to a simple question is waited for.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A gateway, connected to when it is first asked.
 #[derive(Debug, Clone)]
@@ -102,13 +102,27 @@ impl Gateway {
 pub async fn answer<T>(
     question: impl Future<Output = Result<tonic::Response<T>, Status>>,
 ) -> Result<T, Status> {
-    match tokio::time::timeout(PATIENCE, question).await {
+    answer_within(PATIENCE, question).await
+}
+
+/// The same with a time of its own.
+///
+/// # Errors
+/// As [`answer`].
+pub async fn answer_within<T>(
+    patience: Duration,
+    question: impl Future<Output = Result<tonic::Response<T>, Status>>,
+) -> Result<T, Status> {
+    match tokio::time::timeout(patience, question).await {
         Ok(answer) => Ok(answer?.into_inner()),
-        Err(_) => Err(Status::deadline_exceeded(format!(
-            "no answer within {}",
-            humantime::format_duration(PATIENCE)
-        ))),
+        Err(_) => Err(time_up(patience)),
     }
+}
+
+/// That there was no answer in time.
+pub(crate) fn time_up(patience: Duration) -> Status {
+    let patience = humantime::format_duration(patience);
+    Status::deadline_exceeded(format!("no answer within {patience}"))
 }
 
 /// Where answers go, and in which form.

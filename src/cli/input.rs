@@ -4,7 +4,7 @@ use crate::{
     cli::{json, kinds::Kind, misfits, tree::Tree, yaml},
     text::clean,
 };
-use prost_reflect::DynamicMessage;
+use prost_reflect::{DynamicMessage, Value as Field};
 use serde_json::Value;
 use std::{
     io::{self, Read},
@@ -13,6 +13,10 @@ use std::{
 
 /// The longest description of a resource that is read, in bytes: what the gateway takes.
 const MAX_INPUT: u64 = 4 * 1024 * 1024;
+
+/// The fields of a create that stand in a file: where one of them is given, the connection is within it. A connection has
+/// no fields of these names.
+const CREATION: [&str; 3] = ["connection", "parts", "reuse"];
 
 /// A file that was read, and not yet understood.
 #[derive(Debug)]
@@ -67,16 +71,51 @@ impl Input {
     /// # Errors
     /// Every field that does not fit, by its path, in lines for people.
     pub fn resource(self, kind: Kind) -> Result<DynamicMessage, String> {
+        self.message(&kind.message(), &kind.article())
+    }
+
+    /// What it says is to be made, as fields of the request: a resource, and beside a connection what is made with it.
+    ///
+    /// # Errors
+    /// As [`Input::resource`].
+    pub fn creation(self, kind: Kind) -> Result<Vec<(String, Field)>, String> {
+        if kind != Kind::Connection || !self.is_creation() {
+            return Ok(vec![(kind.field(), Field::Message(self.resource(kind)?))]);
+        }
+        let what = "a connection with its parts";
+        let source = self.source.clone();
+        let request = self.message("CreateConnectionRequest", what)?;
+        let given = request
+            .fields()
+            .map(|(field, value)| (field.name().to_owned(), value.clone()));
+        let given: Vec<(String, Field)> = given.collect();
+        let others = given
+            .iter()
+            .filter(|(name, _)| !CREATION.contains(&name.as_str()));
+        let others: String = others
+            .map(|(name, _)| format!("\n  {name}: is said on the command line, not here"))
+            .collect();
+        match others.is_empty() {
+            true => Ok(given),
+            false => Err(format!("{source} does not describe {what}:{others}")),
+        }
+    }
+
+    /// Whether the connection is within it, and not it.
+    fn is_creation(&self) -> bool {
+        match &self.tree {
+            Tree::Fields(fields) => fields.iter().any(|(it, _)| CREATION.contains(&it.as_str())),
+            _ => false,
+        }
+    }
+
+    fn message(self, message: &str, what: &str) -> Result<DynamicMessage, String> {
         let misfit = |lines: Vec<String>| {
             let said = lines.iter().map(|line| format!("\n  {}", clean(line)));
             let said: String = said.collect();
-            format!(
-                "{} does not describe {}:{said}",
-                self.source,
-                kind.article()
-            )
+            format!("{} does not describe {what}:{said}", self.source)
         };
-        let descriptor = json::descriptor(&kind.message());
+        let descriptor = json::descriptor(message);
         let found = misfits::find(&descriptor, &self.tree);
         if !found.is_empty() {
             return Err(misfit(found));
@@ -139,6 +178,62 @@ mod tests {
     }
 
     #[test]
+    fn a_connection_may_come_with_its_parts() {
+        let connection = json::descriptor("Connection");
+        assert!(
+            CREATION
+                .iter()
+                .all(|it| connection.get_field_by_name(it).is_none())
+        );
+        let text = "connection:\n  displayName: a\nparts: {ikePolicy: {displayName: b}}\nreuse: REUSE_ANY\n";
+        let fields = read("a", text).unwrap().creation(Kind::Connection).unwrap();
+        let mut request = DynamicMessage::new(json::descriptor("CreateConnectionRequest"));
+        for (name, value) in fields {
+            request.set_field_by_name(&name, value);
+        }
+        let request: pb::CreateConnectionRequest = request.transcode_to().unwrap();
+        assert_eq!(request.connection.unwrap().display_name, "a");
+        let policy = request.parts.unwrap().ike_policy.unwrap();
+        assert_eq!((policy.display_name.as_str(), request.reuse), ("b", 3));
+
+        let alone = read("a", "displayName: a")
+            .unwrap()
+            .creation(Kind::Connection);
+        let names: Vec<String> = alone.unwrap().into_iter().map(|it| it.0).collect();
+        assert_eq!(names, ["connection"]);
+    }
+
+    #[test]
+    fn what_does_not_fit_beside_a_connection_is_told_by_its_path() {
+        for (text, said) in [
+            (
+                "connection: {mtu: -1}\nparts: {ikePolicy: {dhGroup: [1]}}",
+                "\n  connection.mtu: takes a whole number that is not negative\n  parts.ike_policy.dhGroup: is not known; \
+                 did you mean `dh_groups`?",
+            ),
+            (
+                "connection: {}\nparent: backends/a\nvalidateOnly: true",
+                "\n  parent: is said on the command line, not here\n  validate_only: is said on",
+            ),
+            (
+                "parts: {}\ndisplayName: a",
+                "\n  displayName: is not known; ",
+            ),
+        ] {
+            let input = read("a.yaml", text).unwrap();
+            let why = input.creation(Kind::Connection).unwrap_err();
+            assert!(
+                why.contains("does not describe a connection with its parts:"),
+                "{why}"
+            );
+            assert!(why.contains(said), "{why}");
+        }
+        let why = read("a.yaml", "connection: {}\nparts: {}").unwrap();
+        let why = why.creation(Kind::IkePolicy).unwrap_err();
+        assert!(why.contains("\n  parts: is not known"), "{why}");
+    }
+
+    #[test]
     fn what_cannot_be_read_is_told_by_name() {
         for (name, text, said) in [
             (
@@ -182,10 +277,17 @@ mod tests {
             ("a.json", "{\"peer\": {\"psk\": Canary}}"),
             ("a.json", "{\"peer\": {\"psk\": {\"Canary\": 1}}}"),
             ("a.json", "{\"peer\": {\"psk\": \"Canary"),
+            ("a.yaml", "connection: {peer: {psk: [Canary]}}"),
+            ("a.yaml", "connection: Canary"),
+            (
+                "a.yaml",
+                "connection: {peer: {psk: Canary}}\nrequestId: Canary",
+            ),
+            ("a.yaml", "parts: {psk: Canary}"),
         ] {
             let read = read(name, text);
             let why = read
-                .and_then(|input| input.resource(Kind::Connection))
+                .and_then(|input| input.creation(Kind::Connection))
                 .unwrap_err();
             assert!(!why.contains("Canary"), "{text}: {why}");
         }

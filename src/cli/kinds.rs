@@ -228,9 +228,24 @@ mod tests {
             if kind.is_written() {
                 let field = kind.field();
                 for (call, fields) in [
-                    ("Create", vec!["parent", &field, "validate_only"]),
-                    ("Update", vec![&field, "update_mask", "validate_only"]),
-                    ("Delete", vec!["name", "etag", "allow_missing"]),
+                    (
+                        "Create",
+                        vec!["parent", &field, "validate_only", "request_id"],
+                    ),
+                    (
+                        "Update",
+                        vec![&field, "update_mask", "validate_only", "request_id"],
+                    ),
+                    (
+                        "Delete",
+                        vec![
+                            "name",
+                            "etag",
+                            "allow_missing",
+                            "validate_only",
+                            "request_id",
+                        ],
+                    ),
                 ] {
                     let fields = fields.iter().map(|field| field.as_ref());
                     assert_call(kind, &format!("{call}{}", kind.message()), fields);

@@ -4,7 +4,7 @@
 //! - [`args`]: the command line; [`exit`]: how it ends;
 //! - [`question`]: what a gateway is asked; [`kinds`], [`names`] and [`targets`]: which resource the words mean;
 //! - [`gateway`]: whom it asks and where it prints; [`call`]: one way to ask for every kind;
-//! - [`show`]: `backends`, `get`, `list`, with STATE from [`states`]; [`mod@write`]: `create`, `update`, `delete`;
+//! - [`show`]: `backends`, `get`, `list`, with STATE from [`states`]; [`mod@write`]: `create`, `update`, `delete`, which [`repeat`] sends;
 //!   [`statistics`]; [`watch`]: `watch`, `wait`;
 //! - [`input`]: the files that are written, which [`tree`] and [`yaml`] read and [`misfits`] checks;
 //! - [`check`]: `check-config`; [`explain`]: `explain`, with the texts in [`reasons`]; `demo`: all of it without a cloud,
@@ -31,6 +31,7 @@ pub mod names;
 pub mod progress;
 pub mod question;
 pub mod reasons;
+pub mod repeat;
 pub mod show;
 pub mod signal;
 pub mod states;
@@ -103,10 +104,10 @@ async fn print(question: &Question, gateway: &Gateway, printer: &mut Printer) ->
             first,
             rest,
             file,
-            validate_only,
+            sending,
             ..
         } => {
-            let writing = Writing::of(first.as_ref(), rest, file.as_deref(), *validate_only);
+            let writing = Writing::of(first.as_ref(), rest, file.as_deref(), sending);
             write::create(gateway, &writing, printer).await
         }
         Question::Update {
@@ -114,10 +115,10 @@ async fn print(question: &Question, gateway: &Gateway, printer: &mut Printer) ->
             rest,
             file,
             fields,
-            validate_only,
+            sending,
             ..
         } => {
-            let writing = Writing::of(first.as_ref(), rest, file.as_deref(), *validate_only);
+            let writing = Writing::of(first.as_ref(), rest, file.as_deref(), sending);
             write::update(gateway, &writing, fields, printer).await
         }
         Question::Delete {
@@ -125,10 +126,12 @@ async fn print(question: &Question, gateway: &Gateway, printer: &mut Printer) ->
             second,
             etag,
             allow_missing,
+            sending,
             ..
         } => {
             let target = targets::one(&first.0, second.as_deref());
-            write::delete(gateway, target, etag.as_deref(), *allow_missing, printer).await
+            let etag = etag.as_deref();
+            write::delete(gateway, target, etag, *allow_missing, sending, printer).await
         }
         Question::Statistics { name, .. } => statistics::show(gateway, name, printer).await,
         Question::Watch {

@@ -50,9 +50,9 @@ pub enum Question {
         /// The file with the description; - is standard input.
         #[arg(short, long, value_name = "FILE")]
         file: Option<PathBuf>,
-        /// Check everything and send nothing to the cloud.
-        #[arg(long)]
-        validate_only: bool,
+        /// How it is sent.
+        #[command(flatten)]
+        sending: SendArgs,
         /// Which gateway, and how to print.
         #[command(flatten)]
         client: ClientArgs,
@@ -72,9 +72,9 @@ pub enum Question {
         /// The fields to change, for example display_name,peer.psk; all that are given if left out.
         #[arg(long, value_name = "FIELDS", value_delimiter = ',')]
         fields: Vec<String>,
-        /// Check everything and change nothing.
-        #[arg(long)]
-        validate_only: bool,
+        /// How it is sent.
+        #[command(flatten)]
+        sending: SendArgs,
         /// Which gateway, and how to print.
         #[command(flatten)]
         client: ClientArgs,
@@ -94,6 +94,9 @@ pub enum Question {
         /// Take a resource that is not there for removed.
         #[arg(long)]
         allow_missing: bool,
+        /// How it is sent.
+        #[command(flatten)]
+        sending: SendArgs,
         /// Which gateway, and how to print.
         #[command(flatten)]
         client: ClientArgs,
@@ -143,7 +146,7 @@ pub enum Question {
 
 /// A text with the kinds before it and the exit codes behind it.
 macro_rules! with_kinds {
-    ($examples:literal) => {
+    ($($text:expr),+) => {
         concat!(
             "\
 Kinds:
@@ -152,7 +155,7 @@ Kinds:
   backend (`list` and `get` only). `isthmus backends NAME` shows which of them a backend has.
 
 ",
-            $examples,
+            $($text,)+
             "
 
 Exit codes:
@@ -183,7 +186,18 @@ a minute, and UNKNOWN if it has seen none. Where one request tells the states of
 those that are not known are asked for; elsewhere they are once somebody watches."
 );
 
-const WRITE_HELP: &str = with_kinds!(
+/// The same for what writes.
+macro_rules! with_writes {
+    ($examples:literal) => {
+        with_kinds!($examples, "\
+A write has a request id. If the connection to the gateway breaks, or the gateway answers that the
+cloud does not answer and when to come back, the command sends the same request once more within its
+--timeout, under the same id: it is done once. If that is in vain too, it prints the id; the same
+command with --request-id, and the same file, goes on from there for 24 hours.")
+    };
+}
+
+const WRITE_HELP: &str = with_writes!(
     "\
 Examples:
   isthmus create ike-policy -f policy.yaml nsx-demo
@@ -191,18 +205,29 @@ Examples:
   isthmus update nsx-demo/6fbd… --fields display_name <<< '{\"displayName\": \"branch\"}'
   isthmus get vpn-service openstack-demo/91c2… -o yaml > service.yaml
   isthmus update -f service.yaml
+  isthmus create nsx-demo branch.yaml --dry-run        what would be made, reused and changed
 
 What only the cloud sets is ignored in a file, which has at most 4 MiB.
 
-A write returns when the cloud has accepted it. Of a connection, what is printed then ends with the
-command that tells how the write itself ends."
+The file of a new connection may have the connection as `connection`, and beside it `parts`: what it
+needs and does not refer to, as ike_policy, ipsec_policy, dpd_policy, vpn_service, local_endpoint. They
+are made with it, or not at all. With `reuse`, REUSE_MANAGED or REUSE_ANY, something equal that is
+there may be used in their place.
+
+A write returns when the cloud has accepted it. Of a connection, and of an update, what is printed then
+ends with the command that tells how the write itself ends.
+
+"
 );
 
-const DELETE_HELP: &str = with_kinds!(
+const DELETE_HELP: &str = with_writes!(
     "\
 Examples:
-  isthmus delete nsx-demo/6fbd…                        a connection
-  isthmus delete ike-policy nsx-demo/91c2… --allow-missing"
+  isthmus delete nsx-demo/6fbd…                        a connection, and the parts that were made with it
+  isthmus delete nsx-demo/6fbd… --dry-run              what would be removed
+  isthmus delete ike-policy nsx-demo/91c2… --allow-missing
+
+"
 );
 
 const WATCH_HELP: &str = "\
@@ -252,6 +277,20 @@ pub enum Output {
     Json,
     /// The same as YAML, one document each.
     Yaml,
+}
+
+/// How a write is sent.
+#[derive(Debug, Clone, Args)]
+pub struct SendArgs {
+    /// Check everything, print what would be done to the cloud, step by step, and change nothing.
+    #[arg(long, visible_alias = "validate-only")]
+    pub dry_run: bool,
+    /// A UUID that makes a repeat the same write, for 24 hours; a new one if left out. See below.
+    #[arg(long, value_name = "UUID")]
+    pub request_id: Option<String>,
+    /// The longest time to wait for the answer, with its unit: 30s, 5min. The write goes on in the gateway.
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "60s")]
+    pub timeout: Duration,
 }
 
 /// What a watch waits for.

@@ -2,6 +2,7 @@
 
 mod fake;
 mod resources;
+mod writes;
 
 use crate::{
     cli::{

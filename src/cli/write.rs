@@ -9,11 +9,13 @@ use crate::{
         json,
         kinds::{Kind, KindOr},
         names::{self, short},
+        question::SendArgs,
+        repeat::send,
         show::{failed, misused, one, resource_of},
         targets,
-        text::{Style, clean},
+        text::{Style, clean, table},
     },
-    grpc::pb::{ListBackendsResponse, Warning},
+    grpc::pb::{ListBackendsResponse, PlannedStep, Warning},
 };
 use prost_reflect::{DynamicMessage, Value};
 use std::{io, path::Path};
@@ -26,8 +28,8 @@ pub struct Writing<'a> {
     pub words: Vec<&'a str>,
     /// The file, where it is named by an option.
     pub file: Option<&'a Path>,
-    /// Have everything checked and write nothing.
-    pub validate_only: bool,
+    /// How it is sent.
+    pub sending: &'a SendArgs,
 }
 
 impl<'a> Writing<'a> {
@@ -36,13 +38,13 @@ impl<'a> Writing<'a> {
         first: Option<&'a KindOr<false>>,
         rest: &'a [String],
         file: Option<&'a Path>,
-        validate_only: bool,
+        sending: &'a SendArgs,
     ) -> Writing<'a> {
         let first = first.iter().map(|word| word.0.as_str());
         Writing {
             words: first.chain(rest.iter().map(String::as_str)).collect(),
             file,
-            validate_only,
+            sending,
         }
     }
 }
@@ -58,9 +60,9 @@ pub async fn create(
 ) -> io::Result<Exit> {
     let target = targets::create(&writing.words, writing.file).and_then(|(kind, parent, file)| {
         writable(kind)?;
-        Ok((kind, parent, Input::read(&file)?.resource(kind)?))
+        Ok((kind, parent, Input::read(&file)?.creation(kind)?))
     });
-    let (kind, parent, resource) = match target {
+    let (kind, parent, mut fields) = match target {
         Ok(target) => target,
         Err(why) => return Ok(misused(&why)),
     };
@@ -73,14 +75,10 @@ pub async fn create(
             Err(status) => return Ok(failed(&doing, &status, gateway)),
         },
     };
-    let fields = vec![
-        text("parent", &parent),
-        (kind.field(), Value::Message(resource)),
-        flag("validate_only", writing.validate_only),
-    ];
+    fields.push(text("parent", &parent));
     let doing = format!("{doing} on {parent}");
-    match send(gateway, (kind, "Create"), fields, &doing).await {
-        Ok(answer) => print(printer, (kind, "Create"), &answer, writing.validate_only),
+    match send(gateway, (kind, "Create"), fields, writing.sending, &doing).await {
+        Ok(answer) => print(printer, (kind, "Create"), &answer, writing.sending.dry_run),
         Err(exit) => Ok(exit),
     }
 }
@@ -99,15 +97,13 @@ pub async fn update(
         Ok(target) => target,
         Err(why) => return Ok(misused(&why)),
     };
-    let mut fields = vec![
-        (kind.field(), Value::Message(resource)),
-        flag("validate_only", writing.validate_only),
-    ];
+    let mut fields = vec![(kind.field(), Value::Message(resource))];
     if !paths.is_empty() {
         fields.push(("update_mask".to_owned(), mask(kind, paths)));
     }
-    match send(gateway, (kind, "Update"), fields, &format!("update {name}")).await {
-        Ok(answer) => print(printer, (kind, "Update"), &answer, writing.validate_only),
+    let doing = format!("update {name}");
+    match send(gateway, (kind, "Update"), fields, writing.sending, &doing).await {
+        Ok(answer) => print(printer, (kind, "Update"), &answer, writing.sending.dry_run),
         Err(exit) => Ok(exit),
     }
 }
@@ -121,6 +117,7 @@ pub async fn delete(
     target: Result<(Kind, String), String>,
     etag: Option<&str>,
     allow_missing: bool,
+    sending: &SendArgs,
     printer: &mut Printer,
 ) -> io::Result<Exit> {
     let target = target.and_then(|(kind, name)| writable(kind).map(|()| (kind, name)));
@@ -133,10 +130,14 @@ pub async fn delete(
         text("etag", etag.unwrap_or_default()),
         flag("allow_missing", allow_missing),
     ];
-    match send(gateway, (kind, "Delete"), fields, &format!("delete {name}")).await {
+    let doing = format!("delete {name}");
+    match send(gateway, (kind, "Delete"), fields, sending, &doing).await {
         Ok(answer) => {
             let message = format!("Delete{}Response", kind.message());
-            printer.message(&message, &answer, |it, _| deleted(kind, &name, it))?;
+            printer.message(&message, &answer, |it, style| match sending.dry_run {
+                true => tried("removed", it, style),
+                false => deleted(kind, &name, it),
+            })?;
             Ok(Exit::Done)
         }
         Err(exit) => Ok(exit),
@@ -206,23 +207,6 @@ async fn only_backend(gateway: &Gateway) -> Result<Result<String, String>, Statu
     })
 }
 
-/// Sends a write; a refusal is told, and ends the command.
-async fn send(
-    gateway: &Gateway,
-    (kind, verb): (Kind, &str),
-    fields: Vec<(String, Value)>,
-    doing: &str,
-) -> Result<DynamicMessage, Exit> {
-    let sent = call(
-        gateway,
-        kind.service(),
-        &format!("{verb}{}", kind.message()),
-        fields,
-    )
-    .await;
-    sent.map_err(|status| failed(doing, &status, gateway))
-}
-
 fn mask(kind: Kind, paths: &[String]) -> Value {
     let request = json::descriptor(&format!("Update{}Request", kind.message()));
     let field = request.get_field_by_name("update_mask");
@@ -243,18 +227,49 @@ fn flag(name: &str, set: bool) -> (String, Value) {
 
 /// What was made or changed, and how to learn what becomes of it.
 fn written(kind: Kind, answer: &DynamicMessage, dry: bool, style: Style) -> String {
-    let resource = resource_of(answer, kind);
-    let mut lines = Vec::new();
     if dry {
-        lines.push("the gateway would accept it; nothing was sent to the cloud".to_owned());
-    } else {
-        let name = resource.get_field_by_name("name");
-        let name = name.as_deref().and_then(Value::as_str).unwrap_or_default();
-        lines.push(one(kind, &resource, style));
-        lines.extend(follow(name, answer));
+        return tried("accepted", answer, style);
+    }
+    let resource = resource_of(answer, kind);
+    let name = resource.get_field_by_name("name");
+    let name = name.as_deref().and_then(Value::as_str).unwrap_or_default();
+    let mut lines = vec![one(kind, &resource, style)];
+    lines.extend(follow(name, answer));
+    lines.extend(warnings(answer));
+    lines.join("\n")
+}
+
+/// What would be done, step by step.
+fn tried(what: &str, answer: &DynamicMessage, style: Style) -> String {
+    let mut lines = vec![format!("it would be {what}; nothing was changed")];
+    let plan: Vec<PlannedStep> = messages(answer, "plan");
+    if !plan.is_empty() {
+        lines.push(plan_table(&plan, style));
     }
     lines.extend(warnings(answer));
     lines.join("\n")
+}
+
+fn plan_table(plan: &[PlannedStep], style: Style) -> String {
+    let row = |step: &PlannedStep| {
+        let action = step.action().as_str_name();
+        vec![
+            action.trim_start_matches("ACTION_").to_owned(),
+            clean(&step.collection),
+            clean(&short(&step.name)),
+            clean(&step.fields.join(", ")),
+        ]
+    };
+    let rows: Vec<Vec<String>> = plan.iter().map(row).collect();
+    table(&["ACTION", "COLLECTION", "NAME", "FIELDS"], &rows, style)
+}
+
+/// The messages of a list in an answer.
+fn messages<M: prost::Message + Default>(answer: &DynamicMessage, field: &str) -> Vec<M> {
+    let list = answer.get_field_by_name(field);
+    let list = list.as_deref().and_then(Value::as_list).unwrap_or_default();
+    let each = list.iter().filter_map(Value::as_message);
+    each.filter_map(|it| it.transcode_to().ok()).collect()
 }
 
 fn deleted(kind: Kind, name: &str, answer: &DynamicMessage) -> String {
@@ -298,14 +313,8 @@ fn follow(name: &str, answer: &DynamicMessage) -> Vec<String> {
 }
 
 fn warnings(answer: &DynamicMessage) -> Vec<String> {
-    let warnings = answer.get_field_by_name("warnings");
-    let warnings = warnings
-        .as_deref()
-        .and_then(Value::as_list)
-        .unwrap_or_default();
-    let messages = warnings.iter().filter_map(Value::as_message);
-    let warnings = messages.filter_map(|it| it.transcode_to::<Warning>().ok());
-    warnings.map(|it| warning(&it)).collect()
+    let warnings: Vec<Warning> = messages(answer, "warnings");
+    warnings.iter().map(warning).collect()
 }
 
 fn warning(warning: &Warning) -> String {
@@ -355,9 +364,62 @@ mod tests {
             "{text}"
         );
         let text = written(Kind::IkePolicy, &answer, true, Style::Plain);
+        assert_eq!(text, "it would be accepted; nothing was changed");
+    }
+
+    #[test]
+    fn an_update_of_what_connections_use_is_followed_by_its_own_name() {
+        let answer = pb::UpdateIkePolicyResponse {
+            ike_policy: Some(pb::IkePolicy {
+                name: "backends/a/ikePolicies/1".to_owned(),
+                ..Default::default()
+            }),
+            upstream_request_ids: vec!["r1".to_owned()],
+            write_token: "AbC".to_owned(),
+            ..Default::default()
+        };
+        let answer = json::dynamic("UpdateIkePolicyResponse", &answer);
+        let text = written(Kind::IkePolicy, &answer, false, Style::Plain);
+        let follow = "isthmus watch a/ikePolicies/1 --write-token AbC";
+        assert!(text.ends_with(follow), "{text}");
+    }
+
+    #[test]
+    fn a_plan_is_a_table_of_its_steps() {
+        use pb::planned_step::Action;
+        let step = |action: Action, collection: &str, name: &str, fields: &[&str]| PlannedStep {
+            action: action.into(),
+            collection: collection.to_owned(),
+            name: name.to_owned(),
+            fields: fields.iter().map(|it| (*it).to_owned()).collect(),
+        };
+        let answer = pb::CreateConnectionResponse {
+            plan: vec![
+                step(
+                    Action::Reuse,
+                    "ikePolicies",
+                    "backends/a/ikePolicies/1",
+                    &[],
+                ),
+                step(Action::Create, "connections", "", &["peer.psk", "mtu"]),
+                step(
+                    Action::Delete,
+                    "connections",
+                    "backends/a/connections/\u{202e}2",
+                    &[],
+                ),
+            ],
+            ..Default::default()
+        };
+        let answer = json::dynamic("CreateConnectionResponse", &answer);
         assert_eq!(
-            text,
-            "the gateway would accept it; nothing was sent to the cloud"
+            written(Kind::Connection, &answer, true, Style::Plain),
+            "\
+it would be accepted; nothing was changed
+ACTION  COLLECTION   NAME             FIELDS
+REUSE   ikePolicies  a/ikePolicies/1
+CREATE  connections                   peer.psk, mtu
+DELETE  connections  a/ 2"
         );
     }
 

@@ -61,7 +61,13 @@ async fn a_watch_that_goes_on_does_not_wait_for_a_cloud_that_hangs() {
 #[tokio::test(start_paused = true)]
 async fn a_backend_tells_its_budget_and_the_longest_interval_there_is_now() {
     let setup = Setup::new();
-    let told = || backend(setup.gateway.backend(&setup.backend).unwrap());
+    let told = || {
+        backend(
+            setup.gateway.backend(&setup.backend).unwrap(),
+            Vec::new(),
+            false,
+        )
+    };
     let budget = told().budget.unwrap();
     assert_eq!((budget.rate_limit, budget.rate_used), (20.0, 5.0));
     assert_eq!(

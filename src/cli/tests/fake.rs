@@ -5,7 +5,7 @@ use futures_util::future::BoxFuture;
 use prost_reflect::DynamicMessage;
 use serde_json::Value;
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     convert::Infallible,
     sync::{Arc, Mutex},
     task::{Context, Poll},
@@ -22,6 +22,7 @@ pub const BACKENDS: usize = 3;
 #[derive(Clone, Default)]
 pub struct Fake {
     answers: Arc<Mutex<HashMap<String, Value>>>,
+    refusals: Arc<Mutex<VecDeque<Status>>>,
     asked: Arc<Mutex<Vec<(String, DynamicMessage)>>>,
 }
 
@@ -32,6 +33,11 @@ impl Fake {
             .lock()
             .unwrap()
             .insert(call.to_owned(), message);
+    }
+
+    /// Refuses the next call, after those that are refused already.
+    pub fn refuse_next(&self, status: Status) {
+        self.refusals.lock().unwrap().push_back(status);
     }
 
     /// What was asked since this was asked last.
@@ -90,6 +96,9 @@ impl<const SERVICE: usize> Service<http::Request<Body>> for Of<SERVICE> {
                     .lock()
                     .unwrap()
                     .push((call.clone(), request.into_inner()));
+                if let Some(refusal) = fake.refusals.lock().unwrap().pop_front() {
+                    return std::future::ready(Err(refusal));
+                }
                 let answer = fake.answers.lock().unwrap().get(&call).cloned();
                 let answer = answer
                     .map(|answer| DynamicMessage::deserialize(output.clone(), answer).unwrap())

@@ -41,7 +41,7 @@ fn filled(message: &MessageDescriptor) -> DynamicMessage {
     filled
 }
 
-fn stored(folder: &tempfile::TempDir, name: &str, text: &str) -> PathBuf {
+pub(super) fn stored(folder: &tempfile::TempDir, name: &str, text: &str) -> PathBuf {
     let file = folder.path().join(name);
     std::fs::write(&file, text).unwrap();
     file
@@ -246,7 +246,7 @@ async fn writes_say_what_they_were_told() {
                 file.display()
             ),
             json!({"parent": "backends/a", "endpointGroup": group, "validateOnly": true}),
-            "the gateway would accept it; nothing was sent to the cloud\n",
+            "it would be accepted; nothing was changed\n",
         ),
         (
             format!(
@@ -266,8 +266,13 @@ async fn writes_say_what_they_were_told() {
     ] {
         let (exit, printed) = run(&script, &line).await;
         assert_eq!((exit, printed.as_str()), (Exit::Done, said), "{line}");
-        let (_, request) = script.fake.asked_json().pop().unwrap();
+        let (_, mut request) = script.fake.asked_json().pop().unwrap();
+        let id = request.as_object_mut().unwrap().remove("requestId");
         assert_eq!(request, asked);
+        // What is only tried is no write that could be repeated.
+        let is_tried = asked.get("validateOnly").is_some();
+        let id = id.map(|id| uuid::Uuid::try_parse(id.as_str().unwrap()).unwrap());
+        assert_eq!(id.is_none(), is_tried, "{line}");
     }
 }
 

@@ -6,7 +6,9 @@
     reason = "in a test, what is not there is a failure"
 )]
 
+#[path = "../support/mod.rs"]
 mod support;
+mod writes;
 
 use base64::{
     Engine,
@@ -448,12 +450,25 @@ async fn no_secret_is_ever_told() {
     for (backend, cloud) in clouds {
         try_resources(&running, backend, &kinds, cloud, &mut seen).await;
     }
+    for (backend, cloud) in clouds {
+        writes::repeat_everything(&running, backend, cloud, &mut seen).await;
+    }
     canaries.extend(refuse_logins(&running, &clouds, &passwords, &mut seen).await);
 
     running.drain().await;
     running.gateway.shut_down(Duration::from_secs(10)).await;
     let stored = std::fs::read(&file).unwrap();
+    for (backend, cloud) in clouds {
+        for digest in writes::digests(backend, &cloud.wanted(backend)) {
+            let kept = stored.windows(digest.len()).any(|bytes| bytes == digest);
+            assert!(!kept, "a plain hash was kept: {digest:?}");
+        }
+    }
     let stored = String::from_utf8_lossy(&stored).into_owned();
+    assert!(
+        stored.contains(writes::REQUEST_ID),
+        "answers were kept under their ids"
+    );
     let logged = String::from_utf8_lossy(&logs.0.lock().unwrap()).into_owned();
     nothing_came_out(&canaries, &logged, &seen, &stored);
 }

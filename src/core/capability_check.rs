@@ -95,13 +95,18 @@ fn refuse_selectors(capabilities: &Capabilities, selectors: &Selectors) -> Vec<V
         Selectors::RouteBased(_) | Selectors::EndpointGroups { .. } => return Vec::new(),
         Selectors::Rules(rules) => rules,
     };
-    if !capabilities.inline_policy_rules && rules.iter().any(|rule| !rule.sources.is_empty()) {
-        return one(
-            "policy_based.rules[0].sources",
-            "takes local networks from the VPN service or an endpoint group; leave it empty",
-        );
+    if capabilities.inline_policy_rules {
+        return Vec::new();
     }
-    Vec::new()
+    let why = match capabilities.endpoint_groups {
+        true => "takes local networks from the VPN service or an endpoint group; leave it empty",
+        false => "takes local networks from the VPN service; leave it empty",
+    };
+    let with_sources = rules.iter().enumerate();
+    let with_sources = with_sources.filter(|(_, rule)| !rule.sources.is_empty());
+    with_sources
+        .map(|(index, _)| violation(format!("policy_based.rules[{index}].sources"), why))
+        .collect()
 }
 
 /// The same for what cannot be made so, and yet may be so of a connection that is there: `there` is that one, as far

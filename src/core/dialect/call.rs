@@ -87,6 +87,24 @@ impl Mark {
         )
     }
 
+    /// The same mark as one of what was made together with other objects.
+    #[must_use]
+    pub fn joined(&self) -> Mark {
+        match uuid::Uuid::try_parse(&self.0) {
+            Ok(uuid) => {
+                let joint = uuid::Builder::from_custom_bytes(uuid.into_bytes());
+                Mark(joint.into_uuid().to_string())
+            }
+            Err(_) => self.clone(),
+        }
+    }
+
+    /// The mark with this text; `None` if it is none.
+    pub fn read(text: &str) -> Option<Mark> {
+        let uuid = uuid::Uuid::try_parse(text).ok()?;
+        Some(Mark(uuid.to_string()))
+    }
+
     /// Whether this is the text of a mark of what was made together with other objects.
     pub fn is_joint(text: &str) -> bool {
         uuid::Uuid::try_parse(text).is_ok_and(|uuid| uuid.get_version_num() == 8)
@@ -107,6 +125,19 @@ impl Default for Mark {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mark_is_joined_once_and_stays_the_same_beyond_its_version() {
+        let (alone, joint) = (Mark::new(), Mark::joint());
+        assert!(!Mark::is_joint(alone.as_str()) && Mark::is_joint(joint.as_str()));
+        let joined = alone.joined();
+        assert!(Mark::is_joint(joined.as_str()));
+        assert_eq!(joined.joined(), joined);
+        assert_eq!(joint.joined(), joint);
+        // Only the digit of the version tells them apart.
+        let rest = |mark: &Mark| [&mark.as_str()[..14], &mark.as_str()[15..]].concat();
+        assert_eq!(rest(&joined), rest(&alone));
+    }
 
     #[tokio::test(start_paused = true)]
     async fn what_became_of_a_write_is_told_while_somebody_waits() {

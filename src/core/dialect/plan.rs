@@ -110,7 +110,7 @@ pub enum Trace {
     Unclear,
 }
 
-/// A plan of one step whose request is one future.
+/// A plan of at most one step, whose request is one future.
 pub struct Single<'a, W> {
     steps: Vec<Step>,
     perform: Option<Performing<'a, W>>,
@@ -131,6 +131,15 @@ impl<'a, W: Send + 'a> Single<'a, W> {
             steps: vec![step],
             perform: Some(Box::new(perform)),
             written: None,
+        })
+    }
+
+    /// Plans nothing: what was asked for is so already.
+    pub fn none(written: W) -> Box<dyn Plan<W> + 'a> {
+        Box::new(Single {
+            steps: Vec::new(),
+            perform: None,
+            written: Some(written),
         })
     }
 }

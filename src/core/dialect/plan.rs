@@ -9,7 +9,7 @@ use crate::{
         dialect::call::{Call, Mark},
         error::Result,
     },
-    model::ResourceKind,
+    model::{Connection, ResourceKind},
 };
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
@@ -91,6 +91,11 @@ pub type Made = BTreeMap<ResourceKind, String>;
 pub trait Plan<W>: Send {
     /// The steps, in order.
     fn steps(&self) -> &[Step];
+
+    /// The connection as it was read for the plan, if it was: then nobody has to read it again to plan what goes with it.
+    fn there(&self) -> Option<&Connection> {
+        None
+    }
 
     /// Performs one. `made` is what is referred to and had no id when the plan was made.
     async fn perform(&mut self, index: usize, made: &Made, call: &Call) -> Result<Done>;

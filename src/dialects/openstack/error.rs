@@ -18,6 +18,10 @@ use crate::{
     rest::{answer::Answer, json, redact::tidy},
 };
 use serde_json::Value;
+use std::time::Duration;
+
+/// When to try again what a pending state does not allow: an agent is done with most of them within that time.
+const PENDING_PAUSE: Duration = Duration::from_secs(5);
 
 /// The type of a 404 by which Neutron hides what a policy does not let an account see, or does not know a path.
 const HIDDEN: &str = "HTTPNotFound";
@@ -38,7 +42,18 @@ pub fn granted(answer: &Answer, asked: Asked, secrets: &[&str]) -> Result<Value>
 pub fn refused(answer: &Answer, asked: Asked, secrets: &[&str]) -> Error {
     let said = said(answer);
     let meaning = meaning(answer.status, &said.code, asked);
-    said.refusal(meaning, answer, secrets)
+    let error = said.refusal(meaning, answer, secrets);
+    match meaning == PENDING && error.context.retry_after.is_none() {
+        true => error.retry_after(PENDING_PAUSE),
+        false => error,
+    }
+}
+
+/// It was read to be in a state in which the cloud takes no update, which this is.
+pub fn pending(native_state: &str) -> Error {
+    let (kind, reason, message) = PENDING;
+    let message = format!("{message} (`{native_state}`)");
+    Error::new(kind, reason, message).retry_after(PENDING_PAUSE)
 }
 
 /// What the refusal of a write means, with the field it is about where its type tells. No message text is looked at.

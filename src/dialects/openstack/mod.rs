@@ -30,8 +30,8 @@ pub use config::LIMITS;
 use crate::{
     core::{
         dialect::{
-            Action, Call, Capabilities, Dialect, Done, Mark, Page, PageRequest, Plan, Resources,
-            Single, Step, Target, Tell, Usage, Written,
+            Call, Capabilities, Dialect, Done, Mark, Page, PageRequest, Plan, Resources, Step,
+            Target, Tell, Trace, Usage, Written,
         },
         error::{Result, Violation},
         table::Table,
@@ -88,16 +88,6 @@ struct Openstack {
     client: Client,
 }
 
-fn done(result: Result<Written>) -> Result<(Done, Written)> {
-    result.map(|written| {
-        let done = Done {
-            id: written.id.clone(),
-            request_id: None,
-        };
-        (done, written)
-    })
-}
-
 #[async_trait]
 impl Dialect for Openstack {
     fn capabilities(&self) -> &Capabilities {
@@ -107,7 +97,7 @@ impl Dialect for Openstack {
     fn refuse_create(&self, wanted: &NewConnection) -> Vec<Violation> {
         let spec = &wanted.spec;
         let refusals = Refusals::of(self.client.variant(), spec, Writing::New);
-        refusals.of_fields(Field::ALL.iter())
+        refusals.beside(&wanted.parts).of_fields(Field::ALL.iter())
     }
 
     fn refuse_update(&self, change: &ConnectionChange) -> Vec<Violation> {
@@ -143,40 +133,39 @@ impl Dialect for Openstack {
         &'a self,
         wanted: NewConnection,
         mark: Mark,
-        _call: &Call,
+        call: &Call,
     ) -> Result<Box<dyn Plan<Written> + 'a>> {
-        let step = Step::new(Action::Create, "connections", None);
-        Ok(Single::new(step, move |_made, call| {
-            Box::pin(
-                async move { done(write::create(&self.client, &wanted.spec, &mark, &call).await) },
-            )
-        }))
+        write::create(&self.client, wanted, mark, call).await
     }
 
     async fn plan_update<'a>(
         &'a self,
         id: &'a str,
         change: ConnectionChange,
-        _call: &Call,
+        call: &Call,
     ) -> Result<Box<dyn Plan<Written> + 'a>> {
-        let step = Step::new(Action::Update, "connections", Some(id.to_owned()));
-        Ok(Single::new(step, move |_made, call| {
-            Box::pin(async move { done(write::update(&self.client, id, &change, &call).await) })
-        }))
+        write::update(&self.client, id, change, call).await
     }
 
     async fn plan_delete<'a>(
         &'a self,
         id: &'a str,
         etag: Option<String>,
-        _call: &Call,
+        call: &Call,
     ) -> Result<Box<dyn Plan<Written> + 'a>> {
-        let step = Step::new(Action::Delete, "connections", Some(id.to_owned()));
-        Ok(Single::new(step, move |_made, call| {
-            Box::pin(
-                async move { done(write::delete(&self.client, id, etag.as_deref(), &call).await) },
-            )
-        }))
+        write::delete(&self.client, id, etag, call).await
+    }
+
+    async fn trace(&self, step: &Step, call: &Call) -> Result<Trace> {
+        write::trace(&self.client, step, call).await
+    }
+
+    async fn undo(&self, step: &Step, call: &Call) -> Result<()> {
+        write::undo(&self.client, step, call).await
+    }
+
+    async fn remove(&self, step: &Step, call: &Call) -> Result<Done> {
+        write::remove(&self.client, step, call).await
     }
 
     async fn poll(&self, targets: &[Target], call: &Call) -> Vec<Result<Sighting>> {

@@ -1,27 +1,27 @@
 //! Policies, services and endpoint groups, by one code for all kinds; and what a VPN can be attached to.
 //!
 //! ```text
-//!   mod (the trait) ──► read, write ──► inward, outward ──► joint ──► words (pure)
+//!   mod (the trait) ──► read, plan ──► inward, outward ──► joint ──► words (pure)
 //!                  ├──► refusals (pure)
 //!                  └──► attachments
 //! ```
 
-mod attachments;
+pub mod attachments;
 mod inward;
 mod joint;
 mod outward;
+pub mod plan;
 mod read;
 mod refusals;
 #[cfg(test)]
 mod tests;
 mod words;
-mod write;
 
 use crate::{
     core::{
         dialect::{
-            Action, Call, Done, Mark, NoResources, Page, PageRequest, Plan, Resources, Single,
-            Step, WrittenResource, resources::absent,
+            Call, Mark, NoResources, Page, PageRequest, Plan, Resources, WrittenResource,
+            resources::absent,
         },
         error::{Result, Violation},
     },
@@ -29,17 +29,6 @@ use crate::{
     model::{Attachment, Resource, ResourceChange, ResourceKind, ResourceSpec, TunnelStatistics},
 };
 use async_trait::async_trait;
-
-fn done(result: Result<WrittenResource>) -> Result<(Done, WrittenResource)> {
-    result.map(|written| {
-        let id = written.resource.as_ref().map(|it| it.id.clone());
-        let done = Done {
-            id: id.unwrap_or_default(),
-            request_id: written.request_ids.first().cloned(),
-        };
-        (done, written)
-    })
-}
 
 #[async_trait]
 impl Resources for Openstack {
@@ -71,36 +60,32 @@ impl Resources for Openstack {
         read::list(&self.client, (kind, of(kind)?), page, call).await
     }
 
+    fn refuse_to_become(&self, change: &ResourceChange, there: &Resource) -> Vec<Violation> {
+        outward::fixed(there, change, self.client.variant())
+    }
+
+    fn is_equal(&self, spec: &ResourceSpec, there: &Resource) -> bool {
+        outward::is_equal(spec, there, self.client.variant())
+    }
+
     async fn plan_create<'a>(
         &'a self,
         spec: ResourceSpec,
         mark: Mark,
         _call: &Call,
     ) -> Result<Box<dyn Plan<WrittenResource> + 'a>> {
-        let step = Step::new(Action::Create, spec.kind().collection().segment(), None);
-        Ok(Single::new(step, move |_made, call| {
-            Box::pin(async move {
-                done(write::create(&self.client, of(spec.kind())?, &spec, &mark, &call).await)
-            })
-        }))
+        let kind = of(spec.kind())?;
+        Ok(plan::create(&self.client, kind, spec, mark))
     }
 
     async fn plan_update<'a>(
         &'a self,
         id: &'a str,
         change: ResourceChange,
-        _call: &Call,
+        call: &Call,
     ) -> Result<Box<dyn Plan<WrittenResource> + 'a>> {
-        let collection = change.values.kind().collection();
-        let step = Step::new(Action::Update, collection.segment(), Some(id.to_owned()));
-        Ok(Single::new(step, move |_made, call| {
-            Box::pin(async move {
-                done(
-                    write::update(&self.client, of(change.values.kind())?, id, &change, &call)
-                        .await,
-                )
-            })
-        }))
+        let kind = of(change.values.kind())?;
+        plan::update(&self.client, kind, id, change, call).await
     }
 
     async fn plan_delete<'a>(
@@ -108,18 +93,9 @@ impl Resources for Openstack {
         kind: ResourceKind,
         id: &'a str,
         etag: Option<String>,
-        _call: &Call,
+        call: &Call,
     ) -> Result<Box<dyn Plan<WrittenResource> + 'a>> {
-        let step = Step::new(
-            Action::Delete,
-            kind.collection().segment(),
-            Some(id.to_owned()),
-        );
-        Ok(Single::new(step, move |_made, call| {
-            Box::pin(async move {
-                done(write::delete(&self.client, of(kind)?, id, etag.as_deref(), &call).await)
-            })
-        }))
+        plan::delete(&self.client, of(kind)?, id, etag, call).await
     }
 
     async fn attachments(&self, page: &PageRequest, call: &Call) -> Result<Page<Attachment>> {

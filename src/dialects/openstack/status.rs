@@ -68,6 +68,12 @@ pub fn native(status: Option<&str>) -> String {
     tidy(status.unwrap_or_default(), WORD)
 }
 
+/// The word, fit to be shown, if it is a state in which these clouds take no update.
+pub fn pending(status: Option<&str>) -> Option<String> {
+    let is_pending = normalized(status).starts_with("PENDING_");
+    is_pending.then(|| native(status))
+}
+
 /// In capitals, with blanks and hyphens as underscores.
 fn normalized(status: Option<&str>) -> String {
     let word = status.unwrap_or_default().trim().to_ascii_uppercase();

@@ -10,15 +10,19 @@ mod refusals;
 mod rest;
 #[cfg(test)]
 mod round_trips;
+mod rules;
 #[cfg(test)]
 mod tests;
 mod time;
+mod values;
 mod words;
 
 pub use etag::etag;
 pub use inward::connection;
-pub use outward::{changes, fixed, is_descriptive, may_be, new_connection, shows};
+pub use outward::{changes, fixed, is_descriptive, is_same_address, new_connection};
 pub use refusals::{Refusals, Writing};
 pub use rest::Rest;
+pub use rules::{Product, first_with_sources, path, product};
 pub use time::utc;
+pub use values::{Values, is_same, paths};
 pub use words::{LONGEST_TEXT, elements, psk};

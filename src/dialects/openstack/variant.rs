@@ -150,6 +150,8 @@ pub static OTC: Variant = Variant {
 /// Fujitsu K5 / FJcloud-O.
 pub static K5: Variant = Variant {
     capabilities: Capabilities {
+        // The local side is the service's subnet.
+        inline_policy_rules: false,
         endpoint_groups: false,
         availability_zones: true,
         ..common("k5", &resources::K5)
@@ -187,8 +189,8 @@ const fn common(variant: &'static str, resources: &'static [ResourceCapabilities
         dialect: "openstack",
         variant,
         route_based: false,
-        // The local side is the service's subnet or an endpoint group.
-        inline_policy_rules: false,
+        // Rules with both sides become two endpoint groups.
+        inline_policy_rules: true,
         endpoint_groups: true,
         certificates: false,
         inline_dpd: true,

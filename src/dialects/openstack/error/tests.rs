@@ -50,6 +50,24 @@ fn check(answer: &Answer, asked: Asked, expected: (K, R)) {
 }
 
 #[test]
+fn what_is_pending_says_when_to_try_again() {
+    let pause = Some(Duration::from_secs(5));
+    let refused = |answer: &Answer| write_refused(&CONNECTIONS, answer, Change, &[]);
+    let pending = refused(&typed(400, "VPNStateInvalidToUpdate"));
+    assert_eq!((pending.kind, pending.reason), STATE);
+    assert_eq!(pending.context.retry_after, pause);
+    let other = refused(&typed(409, "VPNGatewayInError"));
+    assert_eq!(
+        (other.reason, other.context.retry_after),
+        (R::WrongState, None)
+    );
+    let read = super::pending("PENDING UPDATE");
+    assert_eq!((read.kind, read.reason), STATE);
+    assert_eq!(read.context.retry_after, pause);
+    assert!(read.message.contains("`PENDING UPDATE`"));
+}
+
+#[test]
 fn a_type_has_its_meaning_whatever_the_status() {
     for (status, kind, expected) in [
         (400, "VPNStateInvalidToUpdate", STATE),

@@ -15,6 +15,7 @@ use crate::{
     },
     model::{Attachment, AttachmentKind},
 };
+use ipnet::IpNet;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -51,6 +52,29 @@ pub async fn list(client: &Client, request: &PageRequest, call: &Call) -> Result
         .collect();
     found.sort_by(|one, other| one.id.cmp(&other.id));
     Ok(page(found, request))
+}
+
+/// The subnets on a router, by their network without host bits.
+///
+/// # Errors
+/// If one of the requests fails.
+pub async fn subnets_of(
+    client: &Client,
+    router: &str,
+    call: &Call,
+) -> Result<BTreeMap<IpNet, String>> {
+    let ports = read::those(client, &PORTS, &owners(), call).await?;
+    let connected = Connected::by(&ports);
+    let ids = connected.by_router.get(router).cloned().unwrap_or_default();
+    if ids.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let subnets = read::all(client, &SUBNETS, &[], call).await?;
+    let network = |subnet: &Body| subnet.text("cidr")?.parse::<IpNet>().ok();
+    let on_router = subnets.iter().filter(|subnet| ids.contains(&subnet.id()));
+    Ok(on_router
+        .filter_map(|subnet| Some((network(subnet)?.trunc(), subnet.id())))
+        .collect())
 }
 
 fn page(mut found: Vec<Attachment>, request: &PageRequest) -> Page<Attachment> {

@@ -4,7 +4,7 @@ use crate::{
     core::{dialect::Mark, error::Violation},
     dialects::openstack::{
         mark,
-        resources::{joint, words::Words},
+        resources::{inward::resource, joint, words::Words},
         translate::LONGEST_TEXT,
         variant::Variant,
         wire::Body,
@@ -51,14 +51,8 @@ pub fn changes(
     change: &ResourceChange,
     variant: &Variant,
 ) -> Result<Option<Map<String, Value>>, Vec<Violation>> {
-    let takes = variant.capabilities.takes(change.values.kind());
-    let fixed = takes.map_or(&[][..], |takes| takes.immutable);
-    let differ: BTreeSet<F> = change
-        .fields
-        .iter()
-        .copied()
-        .filter(|field| !is_same(*field, &now.spec, &change.values))
-        .collect();
+    let fixed = immutable(variant, change.values.kind());
+    let differ = differing(&now.spec, change);
     let wanted = Wanted {
         spec: &change.values,
         variant,
@@ -85,12 +79,69 @@ pub fn changes(
     }
 }
 
+/// What of a change is fixed when a resource is made, and another than there is.
+pub fn fixed(now: &Resource, change: &ResourceChange, variant: &Variant) -> Vec<Violation> {
+    let mut draft = Draft::default();
+    let fixed = immutable(variant, change.values.kind());
+    for field in differing(&now.spec, change) {
+        if fixed.contains(&field) {
+            draft.keep(field, &now.spec);
+        }
+    }
+    draft.violations
+}
+
+fn immutable(variant: &Variant, kind: ResourceKind) -> &'static [F] {
+    let takes = variant.capabilities.takes(kind);
+    takes.map_or(&[], |takes| takes.immutable)
+}
+
+/// The fields of a change whose values are others than those there.
+pub fn differing(now: &ResourceSpec, change: &ResourceChange) -> BTreeSet<F> {
+    let fields = change.fields.iter().copied();
+    fields
+        .filter(|field| !is_same(*field, now, &change.values))
+        .collect()
+}
+
+/// The fields that a spec gives a value.
+pub fn given(spec: &ResourceSpec) -> BTreeSet<F> {
+    let none = ResourceSpec::none(spec.kind());
+    let fields = spec.kind().fields().iter().copied();
+    fields
+        .filter(|field| !is_same(*field, &none, spec))
+        .collect()
+}
+
+/// Whether making `spec` here gives what is there, names and descriptions aside. What the spec leaves open is what the API
+/// makes of it.
+pub fn is_equal(spec: &ResourceSpec, there: &Resource, variant: &Variant) -> bool {
+    if spec.kind() != there.spec.kind() {
+        return false;
+    }
+    let mut made = new(spec, &Mark::default(), variant);
+    let wanted = Wanted { spec, variant };
+    let takes = variant.capabilities.takes(spec.kind());
+    for field in takes.map_or(&[][..], |takes| takes.fields) {
+        if let Some((key, value)) = wanted.default(*field) {
+            made.entry(key).or_insert(value);
+        }
+    }
+    let made = resource(spec.kind(), Body::new(made), variant).spec;
+    let mut fields = spec.kind().fields().iter();
+    fields.all(|field| {
+        matches!(field, F::DisplayName | F::Description) || is_same(*field, &there.spec, &made)
+    })
+}
+
 /// Whether a field says the same in both.
 fn is_same(field: F, now: &ResourceSpec, wanted: &ResourceSpec) -> bool {
     match field {
         F::DisplayName => now.display_name == wanted.display_name,
         F::Description => now.description == wanted.description,
-        F::AvailabilityZone => given(&now.availability_zone) == given(&wanted.availability_zone),
+        F::AvailabilityZone => {
+            referred(&now.availability_zone) == referred(&wanted.availability_zone)
+        }
         _ => is_same_setting(field, &now.settings, &wanted.settings),
     }
 }
@@ -125,8 +176,8 @@ fn is_same_setting(field: F, now: &Settings, wanted: &Settings) -> bool {
                 is_default || now.admin_enabled == wanted.admin_enabled
             }
             F::Router => now.router == wanted.router,
-            F::Subnet => given(&now.subnet) == given(&wanted.subnet),
-            F::Flavor => given(&now.flavor) == given(&wanted.flavor),
+            F::Subnet => referred(&now.subnet) == referred(&wanted.subnet),
+            F::Flavor => referred(&now.flavor) == referred(&wanted.flavor),
             _ => true,
         },
         (Settings::EndpointGroup(now), Settings::EndpointGroup(wanted)) => match field {
@@ -143,7 +194,7 @@ fn is_same_setting(field: F, now: &Settings, wanted: &Settings) -> bool {
 }
 
 /// A reference; an empty one is none.
-fn given(reference: &Option<String>) -> Option<&str> {
+fn referred(reference: &Option<String>) -> Option<&str> {
     reference.as_deref().filter(|id| !id.is_empty())
 }
 
@@ -211,6 +262,16 @@ impl Wanted<'_> {
         }
         let default = || match field {
             F::DisplayName => Some(("name", "".into())),
+            _ => self.default(field),
+        };
+        self.said(field)
+            .or_else(default)
+            .ok_or_else(|| Violation::new(field.path(), "is not known on OpenStack"))
+    }
+
+    /// What a field is where nothing is said of it; `None` if it is nothing then, or it is not told alone.
+    fn default(&self, field: F) -> Option<(&'static str, Value)> {
+        match field {
             F::IkeVersion => Some(("ike_version", "v1".into())),
             F::NegotiationMode => Some(("phase1_negotiation_mode", "main".into())),
             F::EncryptionAlgorithms => Some(("encryption_algorithm", "aes-128".into())),
@@ -220,10 +281,7 @@ impl Wanted<'_> {
             F::EncapsulationMode => Some(("encapsulation_mode", "tunnel".into())),
             F::AdminEnabled => Some(("admin_state_up", true.into())),
             _ => None,
-        };
-        self.said(field)
-            .or_else(default)
-            .ok_or_else(|| Violation::new(field.path(), "is not known on OpenStack"))
+        }
     }
 
     /// Always whole, because the cloud merges by key: what is not said is to be the default, not what was.
@@ -242,7 +300,7 @@ impl Wanted<'_> {
 }
 
 fn reference(key: &'static str, id: &Option<String>) -> Option<(&'static str, Value)> {
-    given(id).map(|id| (key, id.into()))
+    referred(id).map(|id| (key, id.into()))
 }
 
 /// What a PUT is to say, and why it cannot.
@@ -269,10 +327,10 @@ impl Draft {
     /// Refuses another value than the one there is.
     fn keep(&mut self, field: F, now: &ResourceSpec) {
         let is = match (field, &now.settings) {
-            (F::AvailabilityZone, _) => given(&now.availability_zone).map(str::to_owned),
+            (F::AvailabilityZone, _) => referred(&now.availability_zone).map(str::to_owned),
             (F::Router, Settings::VpnService(it)) => Some(it.router.clone()),
-            (F::Subnet, Settings::VpnService(it)) => given(&it.subnet).map(str::to_owned),
-            (F::Flavor, Settings::VpnService(it)) => given(&it.flavor).map(str::to_owned),
+            (F::Subnet, Settings::VpnService(it)) => referred(&it.subnet).map(str::to_owned),
+            (F::Flavor, Settings::VpnService(it)) => referred(&it.flavor).map(str::to_owned),
             (F::EndpointType, Settings::EndpointGroup(it)) => it
                 .endpoint_type
                 .map(|it| crate::model::Named::as_str(it).to_owned()),

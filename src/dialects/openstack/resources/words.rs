@@ -63,6 +63,14 @@ impl Words<'_> {
     }
 }
 
+/// The word of a type of endpoint group.
+pub fn type_word(meaning: EndpointType) -> Option<&'static str> {
+    let mut known = ENDPOINT_TYPES.iter();
+    known
+        .find(|(_, known)| *known == meaning)
+        .map(|(word, _)| *word)
+}
+
 fn say<T: Copy + PartialEq>(key: &'static str, table: &[(&'static str, T)], meaning: T) -> Said {
     let found = table.iter().find(|(_, known)| *known == meaning);
     found.map(|(word, _)| (key, (*word).into()))

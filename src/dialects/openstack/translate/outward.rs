@@ -6,6 +6,7 @@ use crate::{
         mark,
         translate::{
             inward::connection,
+            rules::{first_with_sources, path},
             words::{
                 ACTIONS, DEFAULT_DPD, DEFAULT_MTU, INITIATIONS, LONGEST_TEXT, dpd_times,
                 plain_peer_id, psk, word,
@@ -20,7 +21,7 @@ use crate::{
     },
 };
 use serde_json::{Map, Value, json as object};
-use std::{collections::BTreeSet, net::IpAddr};
+use std::{collections::BTreeSet, mem::discriminant, net::IpAddr};
 
 /// The connection to make. Holds the pre-shared key: it goes into a request body and nowhere else.
 pub fn new_connection(spec: &ConnectionSpec, mark: &Mark, variant: &Variant) -> Map<String, Value> {
@@ -156,45 +157,41 @@ pub fn fixed(change: &ConnectionChange, now: &Connection) -> Vec<Violation> {
             violations.push(Violation::new(field.path(), what));
         }
     }
-    if let (Some(now), Some(wanted)) = (&now.selectors, &values.selectors)
-        && change.fields.contains(&Field::Selectors)
-        && std::mem::discriminant(now) != std::mem::discriminant(wanted)
-    {
-        let what = "is not the kind this connection was made with, which its VPN service decides: \
-                    endpoint groups, or rules where the service has a subnet";
-        violations.push(Violation::new(Field::Selectors.path(), what));
+    if change.fields.contains(&Field::Selectors) {
+        violations.extend(fixed_kind(
+            now.selectors.as_ref(),
+            values.selectors.as_ref(),
+        ));
     }
     violations
 }
 
-/// Whether it can be told by reading that a change was made: a key does not show, and a host name is resolved
-/// where it is written.
-pub fn shows(change: &ConnectionChange) -> bool {
-    let values = &change.values;
-    let by_name = change.fields.contains(&Field::PeerAddress)
-        && values.peer_address.parse::<IpAddr>().is_err();
-    let by_key = change.fields.contains(&Field::Authentication) && psk(values).is_some();
-    !by_name && !by_key
+/// Why a connection with such selectors cannot have the wanted ones. Rules with both sides are endpoint groups.
+fn fixed_kind(now: Option<&Selectors>, wanted: Option<&Selectors>) -> Option<Violation> {
+    let with_sources = match wanted? {
+        Selectors::Rules(rules) => first_with_sources(rules),
+        _ => None,
+    };
+    match (now?, wanted?, with_sources) {
+        (Selectors::EndpointGroups { .. }, _, Some(_)) => None,
+        (Selectors::Rules(_), _, Some(index)) => {
+            let what = "must be empty: the VPN service of this connection has a subnet, which is the local side of all \
+                        that it has";
+            Some(Violation::new(path(index, "sources"), what))
+        }
+        (now, wanted, _) if discriminant(now) != discriminant(wanted) => {
+            let what = "is not the kind this connection was made with, which its VPN service decides: \
+                        endpoint groups or rules with `sources`, and rules without where the service has a subnet";
+            Some(Violation::new(Field::Selectors.path(), what))
+        }
+        _ => None,
+    }
 }
 
 /// Whether a PUT of this body changes only words for people. Agents are told of them and have nothing to do with them
 /// (neutron-vpnaas's templates for strongSwan name neither).
 pub fn is_descriptive(body: &Map<String, Value>) -> bool {
     body.keys().all(|key| key == "name" || key == "description")
-}
-
-/// Whether this may be what a POST for `spec` made, where no mark can tell: by name, service and peer address.
-pub fn may_be(body: &Body, spec: &ConnectionSpec) -> bool {
-    let same = |key: &str, wanted: &str| body.text(key).unwrap_or_default() == wanted;
-    same("name", &spec.display_name)
-        && same(
-            "vpnservice_id",
-            spec.vpn_service.as_deref().unwrap_or_default(),
-        )
-        && is_same_address(
-            &body.text("peer_address").unwrap_or_default(),
-            &spec.peer_address,
-        )
 }
 
 fn wanted_peer_id<'a>(spec: &'a ConnectionSpec, address: &'a str) -> &'a str {
@@ -230,7 +227,8 @@ fn selectors(spec: &ConnectionSpec) -> Vec<(&'static str, Value)> {
     }
 }
 
-fn is_same_address(one: &str, other: &str) -> bool {
+/// Whether both are the same address, in whatever spelling, or the same host name.
+pub fn is_same_address(one: &str, other: &str) -> bool {
     let parsed = |text: &str| text.parse::<IpAddr>().ok();
     one == other || (parsed(one).is_some() && parsed(one) == parsed(other))
 }

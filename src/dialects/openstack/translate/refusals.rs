@@ -4,12 +4,18 @@ use crate::{
     core::error::Violation,
     dialects::openstack::{
         mark,
-        translate::words::{ACTIONS, LONGEST_TEXT, dpd_times, word},
+        translate::{
+            rules::{first_with_sources, path, product},
+            words::{ACTIONS, LONGEST_TEXT, dpd_times, word},
+        },
         variant::{LARGEST, PeerAddress, Variant},
     },
-    model::{Authentication, ConnectionSpec, Field, PolicyRule, Selectors},
+    model::{
+        Authentication, ConnectionSpec, Field, PolicyRule, ResourceKind, ResourceSpec, Selectors,
+        Settings,
+    },
 };
-use std::net::Ipv4Addr;
+use std::{collections::BTreeMap, net::Ipv4Addr};
 
 /// What a spec is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +36,7 @@ pub struct Refusals<'a> {
     variant: &'static Variant,
     spec: &'a ConnectionSpec,
     writing: Writing,
+    parts: Option<&'a BTreeMap<ResourceKind, ResourceSpec>>,
     found: Vec<Violation>,
 }
 
@@ -44,8 +51,15 @@ impl<'a> Refusals<'a> {
             variant,
             spec,
             writing,
+            parts: None,
             found: Vec::new(),
         }
+    }
+
+    /// The same of a connection that is made together with these.
+    pub fn beside(mut self, parts: &'a BTreeMap<ResourceKind, ResourceSpec>) -> Refusals<'a> {
+        self.parts = Some(parts);
+        self
     }
 
     /// What of these fields cannot be.
@@ -72,9 +86,11 @@ impl<'a> Refusals<'a> {
                 self.refuse(!has(&variant.name, &spec.display_name), field.path(), what);
             }
             Field::Description => self.description(),
-            Field::VpnService => self.reference(field, spec.vpn_service.as_deref()),
-            Field::IkePolicy => self.reference(field, spec.ike_policy.as_deref()),
-            Field::IpsecPolicy => self.reference(field, spec.ipsec_policy.as_deref()),
+            Field::VpnService => self.reference(field, ResourceKind::VpnService, &spec.vpn_service),
+            Field::IkePolicy => self.reference(field, ResourceKind::IkePolicy, &spec.ike_policy),
+            Field::IpsecPolicy => {
+                self.reference(field, ResourceKind::IpsecPolicy, &spec.ipsec_policy)
+            }
             Field::LocalEndpoint => self.refuse(
                 spec.local_endpoint.is_some(),
                 field.path(),
@@ -141,9 +157,19 @@ impl<'a> Refusals<'a> {
         self.refuse(mark::split(text).1.is_some(), field.path(), what);
     }
 
-    fn reference(&mut self, field: Field, id: Option<&str>) {
-        let missing = id.is_none_or(str::is_empty);
-        self.refuse(missing, field.path(), "must be given");
+    /// What is made together with the connection need not be referred to.
+    fn reference(&mut self, field: Field, kind: ResourceKind, id: &Option<String>) {
+        let is_part = self.parts.is_some_and(|parts| parts.contains_key(&kind));
+        let missing = id.as_deref().is_none_or(str::is_empty);
+        self.refuse(missing && !is_part, field.path(), "must be given");
+    }
+
+    /// Whether the VPN service that is made together with the connection has a subnet; `None` if none is.
+    fn new_service_has_subnet(&self) -> Option<bool> {
+        match &self.parts?.get(&ResourceKind::VpnService)?.settings {
+            Settings::VpnService(it) => Some(it.subnet.as_deref().is_some_and(|id| !id.is_empty())),
+            _ => None,
+        }
     }
 
     fn psk(&mut self) {
@@ -210,42 +236,64 @@ impl<'a> Refusals<'a> {
                     let field = format!("policy_based.{side}_endpoint_group");
                     self.refuse(id.is_empty(), &field, "must be given: groups come in pairs");
                 }
+                let wrong = self.new_service_has_subnet() == Some(true);
+                let what = "cannot be: the VPN service has a subnet, and its connections take rules without `sources`";
+                self.refuse(wrong, "policy_based.local_endpoint_group", what);
             }
-            Some(Selectors::Rules(rules)) if !self.variant.peer_cidrs => self.refuse(
-                !rules.is_empty(),
-                "policy_based.rules",
-                "are not known here: give the two endpoint groups",
-            ),
-            Some(Selectors::Rules(rules)) => self.rules(rules),
+            Some(Selectors::Rules(rules)) => match first_with_sources(rules) {
+                Some(index) if self.variant.capabilities.endpoint_groups => {
+                    self.rules_as_groups(rules, index);
+                }
+                _ => self.rules_inside(rules),
+            },
             // By capability.
             Some(Selectors::RouteBased(_)) => {}
         }
     }
 
-    fn rules(&mut self, rules: &[PolicyRule]) {
+    /// Rules with both sides, which become two endpoint groups.
+    fn rules_as_groups(&mut self, rules: &[PolicyRule], with_sources: usize) {
+        self.each_rule(rules);
+        self.found.extend(product(rules).err().unwrap_or_default());
+        let wrong = self.new_service_has_subnet() == Some(true);
+        let what = "must be empty: the VPN service has a subnet, which is the local side of all its connections";
+        self.refuse(wrong, &path(with_sources, "sources"), what);
+    }
+
+    /// One rule without sources, which becomes `peer_cidrs`.
+    fn rules_inside(&mut self, rules: &[PolicyRule]) {
+        if !self.variant.peer_cidrs {
+            let what = "need `sources` here, or give the two endpoint groups";
+            self.refuse(!rules.is_empty(), "policy_based.rules", what);
+            return;
+        }
         let what = "is one rule with the peer's networks as destinations";
         self.refuse(rules.len() != 1, "policy_based.rules", what);
+        self.each_rule(rules);
         for (index, rule) in rules.iter().enumerate() {
-            let path = |part: &str| format!("policy_based.rules[{index}].{part}");
-            self.refuse(rule.id.is_some(), &path("id"), "is not known on OpenStack");
-            let off = rule.enabled == Some(false);
-            self.refuse(
-                off,
-                &path("enabled"),
-                "cannot be false: switch off the connection",
-            );
-            let logged = rule.logged == Some(true);
-            self.refuse(
-                logged,
-                &path("logged"),
-                "cannot be true: OpenStack logs no matches",
-            );
-            let destinations = path("destinations");
+            let destinations = path(index, "destinations");
             let none = rule.destinations.is_empty();
             self.refuse(none, &destinations, "has at least one network");
             let long = |text: &String| text.chars().count() > LONGEST_NETWORK;
             let what = format!("are networks of at most {LONGEST_NETWORK} characters");
             self.refuse(rule.destinations.iter().any(long), &destinations, what);
+        }
+        let has_groups = self.variant.capabilities.endpoint_groups;
+        let wrong = has_groups && self.new_service_has_subnet() == Some(false);
+        let what = "must be given: the VPN service has no subnet that could be the local side";
+        self.refuse(wrong, &path(0, "sources"), what);
+    }
+
+    fn each_rule(&mut self, rules: &[PolicyRule]) {
+        for (index, rule) in rules.iter().enumerate() {
+            let has_id = rule.id.is_some();
+            self.refuse(has_id, &path(index, "id"), "is not known on OpenStack");
+            let off = rule.enabled == Some(false);
+            let what = "cannot be false: switch off the connection";
+            self.refuse(off, &path(index, "enabled"), what);
+            let logged = rule.logged == Some(true);
+            let what = "cannot be true: OpenStack logs no matches";
+            self.refuse(logged, &path(index, "logged"), what);
         }
     }
 }

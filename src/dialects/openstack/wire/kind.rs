@@ -16,6 +16,10 @@ pub struct Kind {
     pub one: &'static str,
     /// The key of many.
     pub many: &'static str,
+    /// Its segment in resource names; empty if it has none.
+    pub collection: &'static str,
+    /// What of one tells whether a POST made it.
+    pub found_by: &'static [&'static str],
     /// It is part of the VPN API, which shows nothing to an account that may not see, and narrows lists only on some
     /// clouds.
     pub is_vpn: bool,
@@ -46,6 +50,18 @@ impl Kind {
         path
     }
 
+    /// The kind with this segment in resource names.
+    pub fn with_collection(segment: &str) -> Option<&'static Kind> {
+        let all = [
+            &CONNECTIONS,
+            &IKE_POLICIES,
+            &IPSEC_POLICIES,
+            &SERVICES,
+            &ENDPOINT_GROUPS,
+        ];
+        all.into_iter().find(|kind| kind.collection == segment)
+    }
+
     /// The kind of these resources; `None` if this API has none.
     pub fn of(kind: ResourceKind) -> Option<&'static Kind> {
         match kind {
@@ -67,6 +83,8 @@ pub static CONNECTIONS: Kind = Kind {
     path: &["vpn", "ipsec-site-connections"],
     one: "ipsec_site_connection",
     many: "ipsec_site_connections",
+    collection: "connections",
+    found_by: &["id", "description", "name", "vpnservice_id", "peer_address"],
     is_vpn: true,
     sorts: true,
     gone: "IPsecSiteConnectionNotFound",
@@ -117,6 +135,8 @@ pub static IKE_POLICIES: Kind = Kind {
     path: &["vpn", "ikepolicies"],
     one: "ikepolicy",
     many: "ikepolicies",
+    collection: "ikePolicies",
+    found_by: &["id", "description"],
     is_vpn: true,
     sorts: true,
     gone: "IKEPolicyNotFound",
@@ -140,6 +160,8 @@ pub static IPSEC_POLICIES: Kind = Kind {
     path: &["vpn", "ipsecpolicies"],
     one: "ipsecpolicy",
     many: "ipsecpolicies",
+    collection: "ipsecPolicies",
+    found_by: &["id", "description"],
     is_vpn: true,
     sorts: true,
     gone: "IPsecPolicyNotFound",
@@ -163,6 +185,8 @@ pub static SERVICES: Kind = Kind {
     path: &["vpn", "vpnservices"],
     one: "vpnservice",
     many: "vpnservices",
+    collection: "vpnServices",
+    found_by: &["id", "description"],
     is_vpn: true,
     sorts: true,
     gone: "VPNServiceNotFound",
@@ -191,6 +215,8 @@ pub static ENDPOINT_GROUPS: Kind = Kind {
     path: &["vpn", "endpoint-groups"],
     one: "endpoint_group",
     many: "endpoint_groups",
+    collection: "endpointGroups",
+    found_by: &["id", "description", "type"],
     is_vpn: true,
     sorts: false,
     gone: "VPNEndpointGroupNotFound",
@@ -221,6 +247,8 @@ const fn only_read(
         path,
         one,
         many,
+        collection: "",
+        found_by: &["id"],
         is_vpn: false,
         sorts: true,
         gone,
@@ -228,5 +256,21 @@ const fn only_read(
         not_found: no_resource("the cloud has no such object"),
         writable: &[],
         at_fault: &[],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_is_found_by_the_segment_of_its_resource_names() {
+        for of in ResourceKind::ALL {
+            let by_name = Kind::with_collection(of.collection().segment());
+            assert_eq!(by_name, Kind::of(of));
+        }
+        let connections = crate::model::Collection::Connections.segment();
+        assert_eq!(Kind::with_collection(connections), Some(&CONNECTIONS));
+        assert_eq!(Kind::with_collection(""), None);
     }
 }

@@ -1,8 +1,11 @@
 //! One write of an object of any kind, and what became of it if its answer does not tell.
+//!
+//! A write is sent once. If its answer is lost, what there is now is looked at instead: by the mark after a
+//! POST, by what was wanted after a PUT, by absence after a DELETE.
 
 use crate::{
     core::{
-        dialect::Call,
+        dialect::{Call, Step},
         error::{Error, ErrorKind, ErrorReason, Result},
     },
     dialects::{
@@ -12,6 +15,7 @@ use crate::{
             error::{self, Asked},
             read,
             wire::{Body, kind::Kind},
+            write::made::is_made_by,
         },
     },
     rest::{answer::Answer, backoff::Backoff, json},
@@ -103,16 +107,7 @@ pub async fn changed(
 }
 
 /// Finds out whether a DELETE removed an object though its answer was lost: if it is gone.
-///
-/// # Errors
-/// As [`Lost::find_out`].
-pub async fn removed(
-    client: &Client,
-    kind: &Kind,
-    id: &str,
-    lost: &Lost,
-    call: &Call,
-) -> Result<()> {
+async fn removed(client: &Client, kind: &Kind, id: &str, lost: &Lost, call: &Call) -> Result<()> {
     let call = call.until_known();
     let read = || async {
         Ok(match read::row(client, kind, id, &["id"], &call).await? {
@@ -125,20 +120,38 @@ pub async fn removed(
         .await
 }
 
-/// Looks for what a POST made whose answer was lost. It is never sent again. `by` are the fields that tell.
+/// Removes an object; one that is gone is removed.
+///
+/// # Errors
+/// If it is not, or it cannot be known.
+pub async fn remove(client: &Client, kind: &'static Kind, id: &str, call: &Call) -> Result<()> {
+    let write = Write {
+        kind,
+        ask: Ask::delete(kind.path_of(id)),
+        asked: Asked::Remove,
+        id: Some(id),
+        secrets: &[],
+    };
+    let nothing = |answer: &Answer| error::removed(answer, error::broken);
+    match send(client, write, nothing, call).await? {
+        Outcome::Done(()) => Ok(()),
+        Outcome::Lost(lost) => removed(client, kind, id, &lost, call).await,
+    }
+}
+
+/// Looks for what the POST of this step made, whose answer was lost. It is never sent again.
 ///
 /// # Errors
 /// As [`Lost::find_out`].
 pub async fn find(
     client: &Client,
     kind: &Kind,
-    by: &[&str],
-    is_it: impl Fn(&Body) -> bool,
+    step: &Step,
     lost: &Lost,
     call: &Call,
 ) -> Result<Body> {
     let call = call.until_known();
-    let read = || find_once(client, kind, by, &is_it, &call);
+    let read = || find_once(client, kind, step, &call);
     let backoff = Backoff::until(call.deadline);
     let made = format!("the {} was made", kind.noun);
     let found = lost.find_out(&made, backoff, read);
@@ -153,15 +166,8 @@ enum Found {
     Several(Vec<String>),
 }
 
-async fn find_once(
-    client: &Client,
-    kind: &Kind,
-    by: &[&str],
-    is_it: impl Fn(&Body) -> bool,
-    call: &Call,
-) -> Result<Trace<Found>> {
-    let rows = read::all(client, kind, by, call).await?;
-    let ids: Vec<String> = rows.iter().filter(|row| is_it(row)).map(Body::id).collect();
+async fn find_once(client: &Client, kind: &Kind, step: &Step, call: &Call) -> Result<Trace<Found>> {
+    let ids = made(client, kind, step, call).await?;
     Ok(match ids.as_slice() {
         [] => Trace::NotDone,
         [id] => match read::row(client, kind, id, &[], call).await? {
@@ -171,6 +177,16 @@ async fn find_once(
         },
         _ => Trace::Done(Found::Several(ids)),
     })
+}
+
+/// The ids of what may be what the POST of this step made.
+///
+/// # Errors
+/// As the LIST fails.
+pub async fn made(client: &Client, kind: &Kind, step: &Step, call: &Call) -> Result<Vec<String>> {
+    let rows = read::all(client, kind, kind.found_by, call).await?;
+    let made = rows.iter().filter(|row| is_made_by(step, row));
+    Ok(made.map(Body::id).collect())
 }
 
 /// More than one could be what was made, and this cloud leaves no room for a mark. ABORTED and not UNKNOWN:

@@ -1,0 +1,239 @@
+//! Rules that hold both sides, as the two endpoint groups that stand for them: such a connection protects all local with all
+//! peer networks, so rules that say anything else have no form here. Pure.
+
+use crate::{core::error::Violation, model::PolicyRule};
+use ipnet::IpNet;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The networks of rules that protect all local with all peer networks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Product {
+    /// Local networks, without host bits, each with the path of the field that names it first.
+    pub sources: BTreeMap<IpNet, String>,
+    /// Peer networks, without host bits.
+    pub destinations: BTreeSet<IpNet>,
+}
+
+/// The path of a part of a rule.
+pub fn path(index: usize, part: &str) -> String {
+    format!("policy_based.rules[{index}].{part}")
+}
+
+/// The index of the first rule that names its local side, if any does.
+pub fn first_with_sources(rules: &[PolicyRule]) -> Option<usize> {
+    rules.iter().position(|rule| !rule.sources.is_empty())
+}
+
+/// The networks of these rules.
+///
+/// # Errors
+/// The rules that do not fit, each by the field at fault: a side is missing, the rule leaves out a network that others
+/// have, or the networks are of both IP versions.
+pub fn product(rules: &[PolicyRule]) -> Result<Product, Vec<Violation>> {
+    let (read, violations) = read(rules);
+    if !violations.is_empty() {
+        return Err(violations);
+    }
+    let mut product = Product::default();
+    // What each local network reaches, by all rules together.
+    let mut reached: BTreeMap<IpNet, BTreeSet<IpNet>> = BTreeMap::new();
+    for (index, (sources, destinations)) in read.iter().enumerate() {
+        for source in sources {
+            let named = || path(index, "sources");
+            product.sources.entry(*source).or_insert_with(named);
+            reached.entry(*source).or_default().extend(destinations);
+        }
+        product.destinations.extend(destinations);
+    }
+    let mut violations = Vec::new();
+    for (index, (sources, _)) in read.iter().enumerate() {
+        let missing = sources.iter().find_map(|source| {
+            let missing = product.destinations.difference(&reached[source]).next()?;
+            Some((source, missing))
+        });
+        if let Some((source, missing)) = missing {
+            let other = read.iter().position(|(_, there)| there.contains(missing));
+            let what = format!(
+                "lack `{missing}` for `{source}`, which rules[{}] has: a connection of this cloud protects all local with \
+                 all peer networks, so every source needs every destination",
+                other.unwrap_or_default()
+            );
+            violations.push(Violation::new(path(index, "destinations"), what));
+        }
+    }
+    violations.extend(mixed_versions(&read));
+    match violations.is_empty() {
+        true => Ok(product),
+        false => Err(violations),
+    }
+}
+
+type Sides = (BTreeSet<IpNet>, BTreeSet<IpNet>);
+
+/// Both sides of each rule, and what of them cannot be read.
+fn read(rules: &[PolicyRule]) -> (Vec<Sides>, Vec<Violation>) {
+    let mut violations = Vec::new();
+    let mut side = |texts: &[String], index: usize, part: &str, what: &str| {
+        let networks: Option<BTreeSet<IpNet>> = texts
+            .iter()
+            .map(|text| text.parse::<IpNet>().ok().map(|it| it.trunc()))
+            .collect();
+        if networks.as_ref().is_none_or(BTreeSet::is_empty) {
+            violations.push(Violation::new(path(index, part), what));
+        }
+        networks.unwrap_or_default()
+    };
+    let read = rules
+        .iter()
+        .enumerate()
+        .map(|(index, rule)| {
+            let what = "must be networks: where one rule names its local side, all do";
+            let sources = side(&rule.sources, index, "sources", what);
+            let what = "has at least one network";
+            let destinations = side(&rule.destinations, index, "destinations", what);
+            (sources, destinations)
+        })
+        .collect();
+    (read, violations)
+}
+
+/// The first network that is of another IP version than the first of all: endpoint groups are of one.
+fn mixed_versions(read: &[Sides]) -> Option<Violation> {
+    let is_v4 = |network: &IpNet| network.addr().is_ipv4();
+    let first = is_v4(read.first()?.0.first()?);
+    let (index, part, other) = read.iter().enumerate().find_map(|(index, sides)| {
+        let other = |networks: &BTreeSet<IpNet>| {
+            let mut networks = networks.iter().copied();
+            networks.find(|it| is_v4(it) != first)
+        };
+        let sources = other(&sides.0).map(|it| (index, "sources", it));
+        sources.or_else(|| other(&sides.1).map(|it| (index, "destinations", it)))
+    })?;
+    let what = format!(
+        "has `{other}`, of another IP version than the first network: a connection of this cloud is of one"
+    );
+    Some(Violation::new(path(index, part), what))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::{collection::vec, prelude::*, sample::subsequence};
+
+    fn rule(sources: &[&str], destinations: &[&str]) -> PolicyRule {
+        let texts = |list: &[&str]| list.iter().map(|it| (*it).to_owned()).collect();
+        PolicyRule {
+            sources: texts(sources),
+            destinations: texts(destinations),
+            ..PolicyRule::default()
+        }
+    }
+
+    #[track_caller]
+    fn refused(rules: &[PolicyRule]) -> Vec<(String, String)> {
+        let violations = product(rules).unwrap_err();
+        let both = |it: Violation| (it.field, it.description);
+        violations.into_iter().map(both).collect()
+    }
+
+    #[test]
+    fn rules_that_complete_each_other_are_one_product() {
+        let (a, b) = ("10.1.0.0/24", "10.2.0.0/24");
+        let (x, y) = ("192.168.1.0/24", "192.168.2.7/24");
+        for rules in [
+            vec![rule(&[a, b], &[x, y])],
+            vec![rule(&[a], &[x, y]), rule(&[b], &[y, x])],
+            vec![
+                rule(&[a], &[x]),
+                rule(&[b], &[y]),
+                rule(&[b, a], &[x]),
+                rule(&[a], &[y]),
+            ],
+        ] {
+            let found = product(&rules).unwrap();
+            let texts: Vec<String> = found.destinations.iter().map(IpNet::to_string).collect();
+            assert_eq!(texts, ["192.168.1.0/24", "192.168.2.0/24"]);
+            assert_eq!(found.sources.len(), 2);
+            assert_eq!(
+                found.sources[&a.parse().unwrap()],
+                "policy_based.rules[0].sources"
+            );
+        }
+    }
+
+    #[test]
+    fn a_rule_that_does_not_fit_is_named_with_what_it_lacks() {
+        let rules = [
+            rule(&["10.1.0.0/24"], &["192.168.1.0/24"]),
+            rule(&["10.2.0.0/24"], &["192.168.1.0/24", "192.168.2.0/24"]),
+        ];
+        let found = refused(&rules);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].0, "policy_based.rules[0].destinations");
+        assert!(
+            found[0]
+                .1
+                .starts_with("lack `192.168.2.0/24` for `10.1.0.0/24`, which rules[1] has"),
+            "{}",
+            found[0].1
+        );
+    }
+
+    #[test]
+    fn both_sides_are_given_everywhere_and_are_of_one_version() {
+        let fields = |rules: &[PolicyRule]| -> Vec<String> {
+            refused(rules).into_iter().map(|(field, _)| field).collect()
+        };
+        let whole = rule(&["10.1.0.0/24"], &["192.168.1.0/24"]);
+        let no_source = rule(&[], &["192.168.1.0/24"]);
+        let no_destination = rule(&["10.1.0.0/24"], &[]);
+        assert_eq!(
+            fields(&[whole, no_source, no_destination]),
+            [
+                "policy_based.rules[1].sources",
+                "policy_based.rules[2].destinations"
+            ]
+        );
+        let mixed = [rule(&["10.1.0.0/24"], &["192.168.1.0/24", "2001:db8::/64"])];
+        assert_eq!(fields(&mixed), ["policy_based.rules[0].destinations"]);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_taken_is_the_product_and_what_is_refused_is_not(
+            rules in vec((subsequence((0..4_u8).collect::<Vec<_>>(), 1..=3), subsequence((0..4_u8).collect::<Vec<_>>(), 1..=3)), 1..7)
+        ) {
+            let local = |n: &u8| format!("10.{n}.0.0/16");
+            let peer = |n: &u8| format!("192.168.{n}.0/24");
+            let given: Vec<PolicyRule> = rules
+                .iter()
+                .map(|(sources, destinations)| PolicyRule {
+                    sources: sources.iter().map(local).collect(),
+                    destinations: destinations.iter().map(peer).collect(),
+                    ..PolicyRule::default()
+                })
+                .collect();
+            let pairs: BTreeSet<(u8, u8)> = rules
+                .iter()
+                .flat_map(|(sources, destinations)| {
+                    sources.iter().flat_map(move |s| destinations.iter().map(move |d| (*s, *d)))
+                })
+                .collect();
+            let sources: BTreeSet<u8> = pairs.iter().map(|(s, _)| *s).collect();
+            let destinations: BTreeSet<u8> = pairs.iter().map(|(_, d)| *d).collect();
+            match product(&given) {
+                Ok(found) => {
+                    prop_assert_eq!(pairs.len(), sources.len() * destinations.len());
+                    let all: Vec<String> = found.sources.keys().map(IpNet::to_string).collect();
+                    prop_assert_eq!(all, sources.iter().map(local).collect::<Vec<_>>());
+                    let all: Vec<String> = found.destinations.iter().map(IpNet::to_string).collect();
+                    prop_assert_eq!(all, destinations.iter().map(peer).collect::<Vec<_>>());
+                }
+                Err(violations) => {
+                    prop_assert!(pairs.len() < sources.len() * destinations.len());
+                    prop_assert!(!violations.is_empty());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! Which endpoint groups stand for rules that hold both sides.
+
+use crate::{
+    core::{
+        dialect::{Call, Mark},
+        error::{Error, ErrorKind, ErrorReason, Result, Violation},
+    },
+    dialects::openstack::{
+        client::Client,
+        mark, read,
+        resources::attachments,
+        translate::{self, Product},
+        variant::Variant,
+        wire::{
+            Body,
+            kind::{CONNECTIONS, ENDPOINT_GROUPS, SERVICES},
+        },
+    },
+    model::{
+        Field, PolicyRule, ResourceKind, ResourceSpec, Settings,
+        topology::{EndpointGroup, EndpointType, VpnService},
+    },
+};
+use ipnet::IpNet;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// One of the two groups of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Side {
+    /// The subnets on this side.
+    Local,
+    /// The networks on the other.
+    Peer,
+}
+
+impl Side {
+    /// Both, in the order in which they are made.
+    pub const BOTH: [Side; 2] = [Side::Local, Side::Peer];
+
+    /// What refers to it in a connection.
+    pub fn key(self) -> &'static str {
+        match self {
+            Side::Local => "local_ep_group_id",
+            Side::Peer => "peer_ep_group_id",
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Side::Local => "local",
+            Side::Peer => "peer",
+        }
+    }
+}
+
+/// The VPN service of a connection.
+#[derive(Debug, Clone, Copy)]
+pub enum Service<'a> {
+    /// The one with this id.
+    There(&'a str),
+    /// One that is made by the same call.
+    New(&'a VpnService),
+}
+
+/// The local and the peer group that stand for these rules, in a connection of this name.
+///
+/// # Errors
+/// The rules that do not fit, by their fields; that the service is not there; as a read fails.
+pub async fn wanted(
+    client: &Client,
+    service: Service<'_>,
+    rules: &[PolicyRule],
+    name: &str,
+    call: &Call,
+) -> Result<[ResourceSpec; 2]> {
+    let product = translate::product(rules).map_err(Error::not_expressible)?;
+    let (router, subnet) = match service {
+        Service::New(it) => (it.router.clone(), it.subnet.clone()),
+        Service::There(id) => router_of(client, id, call).await?,
+    };
+    if subnet.is_some_and(|id| !id.is_empty()) {
+        let first = translate::first_with_sources(rules).unwrap_or_default();
+        let what = "must be empty: the VPN service has a subnet, which is the local side of all its connections";
+        let violation = Violation::new(translate::path(first, "sources"), what);
+        return Err(Error::not_expressible(vec![violation]));
+    }
+    let there = attachments::subnets_of(client, &router, call).await?;
+    let local = local_subnets(&product, &router, &there)?;
+    let peer = product.destinations.iter().map(IpNet::to_string).collect();
+    let variant = client.variant();
+    Ok([
+        spec(Side::Local, name, local, variant),
+        spec(Side::Peer, name, peer, variant),
+    ])
+}
+
+/// The router and the subnet of a service.
+async fn router_of(client: &Client, id: &str, call: &Call) -> Result<(String, Option<String>)> {
+    let fields = ["id", "router_id", "subnet_id"];
+    let Ok(service) = read::row(client, &SERVICES, id, &fields, call).await? else {
+        let message = "the VPN service is not there";
+        let reason = ErrorReason::ReferenceNotFound;
+        let mut error = Error::new(ErrorKind::FailedPrecondition, reason, message);
+        let violation = Violation::new(Field::VpnService.path(), "is not there");
+        error.context.violations.push(violation);
+        return Err(error);
+    };
+    let router = service.text("router_id").unwrap_or_default();
+    Ok((router, service.text("subnet_id")))
+}
+
+/// The ids of the subnets that have the local networks.
+fn local_subnets(
+    product: &Product,
+    router: &str,
+    there: &BTreeMap<IpNet, String>,
+) -> Result<Vec<String>> {
+    let mut violations = Vec::new();
+    let mut ids = Vec::new();
+    for (network, path) in &product.sources {
+        match there.get(network) {
+            Some(id) => ids.push(id.clone()),
+            None => violations.push(Violation::new(path, no_subnet(network, router, there))),
+        }
+    }
+    match violations.is_empty() {
+        true => Ok(ids),
+        false => Err(Error::not_expressible(violations)),
+    }
+}
+
+fn no_subnet(network: &IpNet, router: &str, there: &BTreeMap<IpNet, String>) -> String {
+    const MOST: usize = 16;
+    let known: Vec<String> = there.keys().take(MOST).map(IpNet::to_string).collect();
+    let known = match (known.is_empty(), there.len() > MOST) {
+        (true, _) => "none".to_owned(),
+        (false, false) => known.join(", "),
+        (false, true) => format!("{}, and more", known.join(", ")),
+    };
+    format!(
+        "have `{network}`, which is no subnet of the VPN service's router `{router}`: its subnets are {known}"
+    )
+}
+
+fn spec(side: Side, name: &str, endpoints: Vec<String>, variant: &Variant) -> ResourceSpec {
+    let endpoint_type = match side {
+        Side::Local => EndpointType::Subnet,
+        Side::Peer => EndpointType::Cidr,
+    };
+    ResourceSpec {
+        display_name: display_name(side, name, variant),
+        settings: Settings::EndpointGroup(EndpointGroup {
+            endpoint_type: Some(endpoint_type),
+            endpoints,
+        }),
+        ..ResourceSpec::none(ResourceKind::EndpointGroup)
+    }
+}
+
+/// The connection's name, as much of it as fits, and which side it is.
+fn display_name(side: Side, name: &str, variant: &Variant) -> String {
+    let takes = variant.capabilities.takes(ResourceKind::EndpointGroup);
+    let most = takes.map_or(0, |takes| *takes.display_name.end());
+    let end = side.word();
+    let room = most.saturating_sub(end.len() + 1);
+    let begin: String = name.chars().take(room).collect();
+    match begin.trim_end() {
+        "" => end.to_owned(),
+        begin => format!("{begin} {end}"),
+    }
+}
+
+/// Whether a group that is there is what making `spec` would give.
+pub fn is_as_wanted(group: &Body, spec: &ResourceSpec) -> bool {
+    let Settings::EndpointGroup(wanted) = &spec.settings else {
+        return false;
+    };
+    let is_local = wanted.endpoint_type == Some(EndpointType::Subnet);
+    let word = if is_local { "subnet" } else { "cidr" };
+    let has_type = group
+        .text("type")
+        .is_some_and(|it| it.trim().eq_ignore_ascii_case(word));
+    let plain = |text: &str| match text.parse::<IpNet>() {
+        Ok(network) => network.trunc().to_string(),
+        Err(_) => text.to_owned(),
+    };
+    let there = group.object().get("endpoints").map(translate::elements);
+    let there = there.unwrap_or_default();
+    let there: BTreeSet<String> = there
+        .iter()
+        .filter_map(|it| it.as_str())
+        .map(plain)
+        .collect();
+    let wanted: BTreeSet<String> = wanted.endpoints.iter().map(|it| plain(it)).collect();
+    has_type && there == wanted
+}
+
+/// The group with this id; `None` if it is not there.
+///
+/// # Errors
+/// As the read fails.
+pub async fn there(client: &Client, id: &str, call: &Call) -> Result<Option<Body>> {
+    let row = read::row(client, &ENDPOINT_GROUPS, id, &[], call).await?;
+    Ok(row.ok())
+}
+
+/// Of groups that a connection no longer refers to, those that were made together with a connection and that no other
+/// uses: they go.
+///
+/// # Errors
+/// As the read fails.
+pub async fn that_go(
+    client: &Client,
+    connection: &str,
+    left: &[Body],
+    call: &Call,
+) -> Result<Vec<String>> {
+    let is_joint = |group: &&Body| {
+        let description = group.text("description").unwrap_or_default();
+        mark::split(&description).1.is_some_and(Mark::is_joint)
+    };
+    let joint: Vec<String> = left.iter().filter(is_joint).map(Body::id).collect();
+    if joint.is_empty() {
+        return Ok(joint);
+    }
+    let fields = ["id", Side::Local.key(), Side::Peer.key()];
+    let others = read::all(client, &CONNECTIONS, &fields, call).await?;
+    let others = || others.iter().filter(|row| row.id() != connection);
+    let is_used = |group: &String| {
+        let refers = |row: &Body| {
+            Side::BOTH
+                .iter()
+                .any(|side| row.text(side.key()).as_ref() == Some(group))
+        };
+        others().any(refers)
+    };
+    Ok(joint.into_iter().filter(|group| !is_used(group)).collect())
+}
+
+/// A refusal of a group, by the field of the connection that it stands for.
+pub fn as_rules(mut error: Error) -> Error {
+    for violation in &mut error.context.violations {
+        violation.field = Field::Selectors.path().to_owned();
+    }
+    error
+}

@@ -1,0 +1,296 @@
+//! Changing a connection. Its endpoint groups cannot be changed: other networks mean other groups, a switch to them, and the
+//! end of the old ones if they were made for this connection.
+
+use crate::{
+    core::{
+        dialect::{Action, Call, Done, Made, Mark, Plan, Proof, Single, Step, Written},
+        error::{Error, Result},
+        etag,
+    },
+    dialects::{
+        lost_write::Outcome,
+        openstack::{
+            client::{Ask, Client},
+            error::{self, Asked},
+            mark, read,
+            resources::plan::{make, step_to_make},
+            status,
+            translate::{self, Values},
+            wire::{
+                Body,
+                kind::{CONNECTIONS, ENDPOINT_GROUPS},
+            },
+            write::{
+                plan::{
+                    groups::{self, Service, Side},
+                    warnings,
+                },
+                sent::{Write, changed, object, remove, send},
+            },
+        },
+    },
+    model::{Connection, ConnectionChange, Field, ResourceSpec, Selectors},
+    rest::answer::Answer,
+};
+use async_trait::async_trait;
+use serde_json::{Map, Value};
+use std::collections::{BTreeMap, HashMap};
+
+/// Plans to change what differs: other groups, the connection, and the end of groups that nobody needs any more.
+///
+/// # Errors
+/// `NotFound`, `Stale`; what cannot be changed, at all or in the state it is in.
+pub async fn update<'a>(
+    client: &'a Client,
+    id: &'a str,
+    change: ConnectionChange,
+    call: &Call,
+) -> Result<Box<dyn Plan<Written> + 'a>> {
+    let variant = client.variant();
+    let before = read::present(client, &CONNECTIONS, id, call).await?;
+    etag::check(
+        change.etag.as_deref(),
+        &translate::etag(&CONNECTIONS, &before, variant),
+    )?;
+    let now = translate::connection(before.clone(), variant);
+    let mut change = change.without(&now);
+    let fixed = translate::fixed(&change, &now);
+    if !fixed.is_empty() {
+        return Err(Error::not_expressible(fixed));
+    }
+    let switch = Switch::of(client, &mut change, &now, call).await?;
+    let body = translate::changes(&before, &change, variant).map_err(Error::not_expressible)?;
+    if body.is_none() && switch.new.is_empty() {
+        let written = written(before, Proof::Nothing, &change, client);
+        return Ok(Single::none(written));
+    }
+    if let Some(state) = status::pending(before.status().as_deref()) {
+        return Err(error::pending(&state));
+    }
+    let mut body = body.unwrap_or_default();
+    let mut fields = translate::paths(&body);
+    if !switch.new.is_empty() {
+        fields.push(Field::Selectors.path().to_owned());
+        join(&mut body, &before, variant.description);
+    }
+    let go = groups::that_go(client, id, &switch.left, call).await?;
+    let mark = Mark::joint();
+    let steps = steps(id, &before, &body, &switch, &go, fields, &mark);
+    Ok(Box::new(Update {
+        client,
+        id,
+        change,
+        body,
+        switch,
+        go,
+        steps,
+        written: None,
+    }))
+}
+
+/// Turns the mark of a connection into one that says that other objects were made with it.
+fn join(body: &mut Map<String, Value>, before: &Body, has_room: bool) {
+    let wanted = body.get("description").and_then(Value::as_str);
+    let now = before.text("description").unwrap_or_default();
+    let joined = mark::join_with_others(wanted.unwrap_or(&now));
+    if let Some(joined) = joined.filter(|_| has_room) {
+        body.insert("description".to_owned(), joined.into());
+    }
+}
+
+fn steps(
+    id: &str,
+    before: &Body,
+    body: &Map<String, Value>,
+    switch: &Switch,
+    go: &[String],
+    fields: Vec<String>,
+    mark: &Mark,
+) -> Vec<Step> {
+    let new = switch.new.iter();
+    let mut steps: Vec<Step> = new
+        .map(|(_, spec)| step_to_make(&ENDPOINT_GROUPS, spec, mark.clone()))
+        .collect();
+    let mut values = Values::of(body, before);
+    for (side, _) in &switch.new {
+        values.remember(side.key(), before);
+        values.made.push(side.key().to_owned());
+    }
+    steps.push(Step {
+        fields,
+        // The mark of the groups tells that it refers to them.
+        mark: (!switch.new.is_empty()).then(|| mark.clone()),
+        bears_key: body.contains_key("psk"),
+        memo: serde_json::to_value(values).unwrap_or_default(),
+        ..Step::new(Action::Update, CONNECTIONS.collection, Some(id.to_owned()))
+    });
+    let remove =
+        |id: &String| Step::new(Action::Delete, ENDPOINT_GROUPS.collection, Some(id.clone()));
+    steps.extend(go.iter().map(remove));
+    steps
+}
+
+/// Which endpoint groups a connection changes to.
+#[derive(Default)]
+struct Switch {
+    /// Those that are to be made.
+    new: Vec<(Side, ResourceSpec)>,
+    /// The ids of both, as far as they are there.
+    ids: BTreeMap<Side, String>,
+    /// Those that the connection no longer refers to.
+    left: Vec<Body>,
+}
+
+impl Switch {
+    /// The groups that stand for the rules of this change, which is left without them; none if it has none with both sides.
+    async fn of(
+        client: &Client,
+        change: &mut ConnectionChange,
+        now: &Connection,
+        call: &Call,
+    ) -> Result<Switch> {
+        let rules = match &change.values.selectors {
+            Some(Selectors::Rules(rules))
+                if change.fields.contains(&Field::Selectors)
+                    && translate::first_with_sources(rules).is_some() =>
+            {
+                rules
+            }
+            _ => return Ok(Switch::default()),
+        };
+        let name = match change.fields.contains(&Field::DisplayName) {
+            true => &change.values.display_name,
+            false => &now.display_name,
+        };
+        let service = now.vpn_service.as_deref().unwrap_or_default();
+        let wanted = groups::wanted(client, Service::There(service), rules, name, call).await?;
+        change.fields.remove(&Field::Selectors);
+        let there = match &now.selectors {
+            Some(Selectors::EndpointGroups { local, peer }) => [Some(local), Some(peer)],
+            _ => [None, None],
+        };
+        let mut switch = Switch::default();
+        for ((side, spec), id) in Side::BOTH.into_iter().zip(wanted).zip(there) {
+            let group = match id {
+                Some(id) => groups::there(client, id, call).await?,
+                None => None,
+            };
+            match group {
+                Some(group) if groups::is_as_wanted(&group, &spec) => {
+                    switch.ids.insert(side, group.id());
+                }
+                group => {
+                    switch.left.extend(group);
+                    switch.new.push((side, spec));
+                }
+            }
+        }
+        Ok(switch)
+    }
+}
+
+struct Update<'a> {
+    client: &'a Client,
+    id: &'a str,
+    change: ConnectionChange,
+    body: Map<String, Value>,
+    switch: Switch,
+    /// The groups that go.
+    go: Vec<String>,
+    steps: Vec<Step>,
+    written: Option<Written>,
+}
+
+#[async_trait]
+impl Plan<Written> for Update<'_> {
+    fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    async fn perform(&mut self, index: usize, _made: &Made, call: &Call) -> Result<Done> {
+        let made = self.switch.new.len();
+        let id = match (self.switch.new.get(index), index.checked_sub(made + 1)) {
+            (Some((side, spec)), _) => {
+                let step = &self.steps[index];
+                let group = make(self.client, &ENDPOINT_GROUPS, spec, step, call).await;
+                let id = group.map_err(groups::as_rules)?.id();
+                self.switch.ids.insert(*side, id.clone());
+                id
+            }
+            (None, None) => {
+                self.put(index, call).await?;
+                self.id.to_owned()
+            }
+            (None, Some(index)) => {
+                let id = self.go[index].clone();
+                remove(self.client, &ENDPOINT_GROUPS, &id, call).await?;
+                id
+            }
+        };
+        Ok(Done {
+            id,
+            request_id: None,
+        })
+    }
+
+    fn written(self: Box<Self>) -> Written {
+        self.written.expect("the connection was changed")
+    }
+}
+
+impl Update<'_> {
+    async fn put(&mut self, index: usize, call: &Call) -> Result<()> {
+        let client = self.client;
+        let mut values: Values =
+            serde_json::from_value(self.steps[index].memo.clone()).unwrap_or_default();
+        let mut body = self.body.clone();
+        if !self.switch.new.is_empty() {
+            for (side, id) in &self.switch.ids {
+                body.insert(side.key().to_owned(), id.as_str().into());
+                values
+                    .wanted
+                    .insert(side.key().to_owned(), id.as_str().into());
+            }
+        }
+        let is_descriptive = translate::is_descriptive(&body);
+        let secrets: Vec<&str> = translate::psk(&self.change.values).into_iter().collect();
+        let write = Write {
+            kind: &CONNECTIONS,
+            ask: Ask::put(
+                CONNECTIONS.path_of(self.id),
+                &HashMap::from([(CONNECTIONS.one, body)]),
+            ),
+            asked: Asked::Change,
+            id: Some(self.id),
+            secrets: &secrets,
+        };
+        let read = |answer: &Answer| object(&CONNECTIONS, answer);
+        let after = match send(client, write, read, call).await? {
+            Outcome::Done(body) => body,
+            Outcome::Lost(lost) => {
+                let is_as_wanted =
+                    |now: &Body| values.are_wanted(&CONNECTIONS, now, client.variant());
+                changed(client, &CONNECTIONS, self.id, is_as_wanted, &lost, call).await?
+            }
+        };
+        let proof = match is_descriptive {
+            true => Proof::Descriptive,
+            // A PUT does not touch `status`: it may go on telling of what was before.
+            false => Proof::StatusMustMove {
+                native_state: status::native(after.status().as_deref()),
+            },
+        };
+        self.written = Some(written(after, proof, &self.change, client));
+        Ok(())
+    }
+}
+
+fn written(body: Body, proof: Proof, change: &ConnectionChange, client: &Client) -> Written {
+    let connection = translate::connection(body, client.variant());
+    Written {
+        id: connection.id.clone(),
+        warnings: warnings::of_change(change, &connection),
+        connection: Some(connection),
+        proof,
+    }
+}

@@ -19,6 +19,7 @@ pub mod listing;
 pub mod margin;
 pub mod order;
 pub mod paging;
+pub mod part_realizations;
 pub mod realizations;
 pub mod refusals;
 pub mod request_id;

@@ -8,10 +8,12 @@ use crate::{
         listing::late,
         margin,
         watch::{
+            elsewhere::ForeignWrite,
             interest::Interest,
             judge::Terms,
             log::{Observation, observation::Revision, window::Compacted},
             many::{OpeningMany, WatchMany},
+            part::tally::PartUse,
             poller::Poller,
             stream::{EventKind, Opening, Outcome, Watch},
             subject::Subject,
@@ -19,7 +21,7 @@ use crate::{
             watching::Watching,
         },
     },
-    model::{ConnectionName, Goal, Intent, Parent, RealizationState},
+    model::{ConnectionName, Goal, Intent, Parent, RealizationState, ResourceName},
 };
 use futures_util::future::join_all;
 use std::{sync::Arc, time::Duration};
@@ -31,8 +33,8 @@ const FIRST_POLL: Duration = Duration::from_secs(10);
 /// What to look at now.
 #[derive(Debug, Clone)]
 pub struct PollRequest {
-    /// Which connection.
-    pub name: ConnectionName,
+    /// Which connection, or the part to which the write was.
+    pub name: ResourceName,
     /// Read the tunnel, too.
     pub include_tunnel: bool,
     /// The write that the answer is to speak for; empty for none.
@@ -44,8 +46,8 @@ pub struct PollRequest {
 /// What to watch, and for what.
 #[derive(Debug, Clone)]
 pub struct WatchRequest {
-    /// Which connection.
-    pub name: ConnectionName,
+    /// Which connection, or the part to which the write was.
+    pub name: ResourceName,
     /// What to wait for; `None` is what the write token implies, or nothing.
     pub goal: Option<Goal>,
     /// The write whose end is awaited; empty for none.
@@ -62,6 +64,23 @@ pub struct WatchRequest {
     pub accept_assumed: bool,
     /// Upstream ids of writes made elsewhere whose end is awaited; at most 4.
     pub upstream_request_ids: Vec<String>,
+}
+
+impl WatchRequest {
+    /// A watch of one connection, or part, for nothing in particular.
+    pub fn of(name: ResourceName) -> WatchRequest {
+        WatchRequest {
+            name,
+            goal: None,
+            write_token: String::new(),
+            resume_token: String::new(),
+            accept_partial: false,
+            include_tunnel: false,
+            snapshot_if_compacted: false,
+            accept_assumed: false,
+            upstream_request_ids: Vec::new(),
+        }
+    }
 }
 
 /// What to watch over many.
@@ -88,6 +107,8 @@ pub struct CurrentStatus {
     pub stale: bool,
     /// How it ended.
     pub outcome: Option<Outcome>,
+    /// Of a write to a part: how many connections have it.
+    pub part_use: Option<PartUse>,
 }
 
 impl Gateway {
@@ -128,6 +149,7 @@ impl Gateway {
             observation: answer,
             stale: false,
             outcome: None,
+            part_use: None,
         })
     }
 
@@ -270,6 +292,7 @@ impl Gateway {
             observation: subject.latest(),
             stale: subject.pulse(0.0).stale,
             outcome,
+            part_use: None,
         };
         let Ok(opened) = timeout_at(until, self.watch(request)).await else {
             return Ok(standing(None));
@@ -296,6 +319,7 @@ impl Gateway {
                     observation: watch.overlay(observation),
                     stale,
                     outcome: event.outcome,
+                    part_use: None,
                 });
             }
         }
@@ -355,8 +379,10 @@ fn await_elsewhere(poller: &Poller, watching: &mut Watching, request_ids: &[Stri
         )])
         .on(backend.name()));
     }
+    let writes = request_ids.iter().cloned().map(ForeignWrite::Traceable);
+    let writes: Vec<ForeignWrite> = writes.collect();
     watching
-        .await_elsewhere(request_ids)
+        .await_elsewhere(&writes)
         .map_err(|error| error.on(backend.name()))
 }
 

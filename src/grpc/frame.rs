@@ -178,6 +178,7 @@ mod tests {
             panic!("a change")
         };
         let (realization, outcome) = standing(&CurrentStatus {
+            part_use: None,
             observation: Arc::clone(observation),
             stale: false,
             outcome: event.outcome.clone(),

@@ -6,11 +6,11 @@ use crate::{
         self,
         gateway::Gateway,
         realizations::{PollRequest, WatchManyRequest, WatchRequest},
-        watch::{many::WatchMany, stream::Watch},
+        watch::{many::WatchMany, part::stream::PartWatch, stream::Watch},
     },
     grpc::{
         convert::{
-            realization::{Wait, many_event, standing, watch_event},
+            realization::{Wait, many_event, part_event, standing, watch_event},
             statistics::{Get, statistics},
         },
         deadline,
@@ -19,6 +19,7 @@ use crate::{
         stall_timeout::{GuardedStream, OpenStreams},
         status,
     },
+    model::Collection,
 };
 use futures_util::stream::{StreamExt, unfold};
 use std::{future::Future, sync::Arc, time::Duration};
@@ -71,6 +72,12 @@ impl Next for Watch {
     }
 }
 
+impl Next for PartWatch {
+    async fn next(&mut self) -> Option<core::error::Result<Frame>> {
+        Some(PartWatch::next(self).await?.map(part_event))
+    }
+}
+
 impl Next for WatchMany {
     async fn next(&mut self) -> Option<core::error::Result<Frame>> {
         Some(WatchMany::next(self).await?.map(many_event))
@@ -88,7 +95,10 @@ impl pb::streaming::realization_service_server::RealizationService for Realizati
     ) -> Result<Response<pb::GetRealizationResponse>, Status> {
         let deadline = deadline::of_unary(&request);
         let poll = PollRequest::try_from(request.into_inner())?;
-        let seen = self.gateway.poll_now(&poll, deadline).await?;
+        let seen = match poll.name.collection {
+            Collection::Connections => self.gateway.poll_now(&poll, deadline).await?,
+            _ => self.gateway.poll_part_now(&poll, deadline).await?,
+        };
         let (realization, _) = standing(&seen);
         Ok(Response::new(pb::GetRealizationResponse {
             realization: Some(realization),
@@ -112,8 +122,11 @@ impl pb::streaming::realization_service_server::RealizationService for Realizati
         request: Request<pb::WatchRealizationRequest>,
     ) -> Result<Response<Self::WatchRealizationStream>, Status> {
         let request = WatchRequest::try_from(request.into_inner())?;
-        let watch = self.gateway.watch(request).await?;
-        Ok(Response::new(self.stream(watch)))
+        let stream = match request.name.collection {
+            Collection::Connections => self.stream(self.gateway.watch(request).await?),
+            _ => self.stream(self.gateway.watch_part(request).await?),
+        };
+        Ok(Response::new(stream))
     }
 
     async fn watch_realizations(
@@ -136,9 +149,15 @@ impl pb::streaming::realization_service_server::RealizationService for Realizati
         let deadline = deadline::of(&request);
         let wait = Wait::try_from(request.into_inner())?;
         let until = end_of_wait(Instant::now(), wait.timeout, deadline);
+        let waited = async {
+            match wait.watch.name.collection {
+                Collection::Connections => self.gateway.wait(wait.watch, until).await,
+                _ => self.gateway.wait_part(wait.watch, until).await,
+            }
+        };
         let (realization, outcome) = tokio::select! {
             biased;
-            seen = self.gateway.wait(wait.watch, until) => standing(&seen?),
+            seen = waited => standing(&seen?),
             () = self.drain.cancelled() => return Err(status::draining()),
         };
         Ok(Response::new(pb::WaitRealizationResponse {

@@ -3,23 +3,44 @@
 //!
 //! Apart, because anybody can name an id: one that the cloud does not know, or that is of another object, must not
 //! change what everybody else is told.
+//!
+//! A write to a part that connections use is such a write to each of them. Where the cloud has no id of it, nothing can be
+//! asked, and time tells, as it does after an update of the connection itself.
 
 use crate::{
     core::{
+        dialect::Proof,
         settings::PollSettings,
         watch::{
             judge::{Terms, Verdict, judge},
-            knowledge::{Knowledge, PollResult},
+            knowledge::{Knowledge, PollResult, Write, WriteKind},
             status::ConnectionStatus,
         },
     },
-    model::{RealizationState as State, Reason, codes},
+    model::{Intent, RealizationState as State, Reason, Sighting, codes},
 };
+use tokio::time::Instant;
 
 /// The most ids of one request, and of one poll.
 pub const MAX_REQUEST_IDS: usize = 4;
 /// The most ids of one connection that can be waited for at the same time; they take turns in polls.
 pub const MAX_AWAITED: usize = 16;
+
+/// A write that was not made to the connection through this gateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ForeignWrite {
+    /// One that the cloud is asked about, by the id that the cloud gave it.
+    Traceable(String),
+    /// One that the cloud cannot be asked about. What the connection is since somebody began to wait for it is taken as
+    /// it would be after an update of the connection.
+    Untraceable {
+        /// Tells it from all others.
+        key: String,
+        /// Whether the cloud could tell of it if its id were known; else a connection at work on a change, and no longer, is
+        /// proof.
+        id_is_missing: bool,
+    },
+}
 
 /// The writes to one connection that somebody waits for.
 #[derive(Debug, Default)]
@@ -30,74 +51,136 @@ pub struct Elsewhere {
 
 #[derive(Debug)]
 struct Awaited {
-    request_id: String,
+    write: ForeignWrite,
     waiters: usize,
+    /// Polls that began earlier say nothing of it, unless the cloud itself says which write they speak for.
+    since: Instant,
     knowledge: Knowledge,
+}
+
+impl Awaited {
+    fn new(write: &ForeignWrite, now: Instant) -> Awaited {
+        let mut knowledge = Knowledge::default();
+        if let ForeignWrite::Untraceable { id_is_missing, .. } = write {
+            let proof = match id_is_missing {
+                true => Proof::RequestIdMissing,
+                // What the cloud said before the write is not known.
+                false => Proof::StatusMustMove {
+                    native_state: String::new(),
+                },
+            };
+            knowledge.wrote(&Write {
+                kind: WriteKind::Update,
+                proof,
+                intent: Intent::Unknown,
+                done: now,
+                parts_remain: false,
+            });
+        }
+        Awaited {
+            write: write.clone(),
+            waiters: 1,
+            since: now,
+            knowledge,
+        }
+    }
+
+    /// What is said of it; `None` if nobody has looked.
+    fn status(&self) -> Option<&ConnectionStatus> {
+        let status = self.knowledge.status();
+        // That it was written is nothing that was seen.
+        status.filter(|status| status.state != State::Accepted || status.reason.is_some())
+    }
+
+    /// What a poll says of it.
+    fn of(&self, poll: &PollResult) -> Option<PollResult> {
+        let sighting = poll.result.as_ref().ok()?;
+        let seen = match &self.write {
+            ForeignWrite::Traceable(id) => {
+                let mut of_write = sighting.elsewhere.iter();
+                let (_, seen) = of_write.find(|(told, _)| told == id)?;
+                let mut seen = seen.clone();
+                seen.admin_enabled = sighting.admin_enabled;
+                seen.request_ids = vec![id.clone()];
+                seen
+            }
+            ForeignWrite::Untraceable { .. } if poll.begun < self.since => return None,
+            ForeignWrite::Untraceable { .. } => Sighting {
+                elsewhere: Vec::new(),
+                ..sighting.clone()
+            },
+        };
+        Some(PollResult {
+            begun: poll.begun,
+            // Writes to the connection do not count here.
+            after_writes: u64::MAX,
+            ended: poll.ended,
+            result: Ok(seen),
+        })
+    }
 }
 
 impl Elsewhere {
     /// Has each of these asked about until it is released as often as it was awaited. `false`, and nothing has
     /// changed, if that would be more than [`MAX_AWAITED`].
-    pub fn await_all(&mut self, request_ids: &[String]) -> bool {
-        let known = |id: &&String| self.awaited.iter().any(|it| it.request_id == **id);
-        let fresh = request_ids.len() - request_ids.iter().filter(known).count();
+    pub fn await_all(&mut self, writes: &[ForeignWrite]) -> bool {
+        let known = |write: &&ForeignWrite| self.awaited.iter().any(|it| it.write == **write);
+        let fresh = writes.len() - writes.iter().filter(known).count();
         if self.awaited.len() + fresh > MAX_AWAITED {
             return false;
         }
-        for id in request_ids {
-            match self.awaited.iter_mut().find(|it| it.request_id == *id) {
+        for write in writes {
+            match self.awaited.iter_mut().find(|it| it.write == *write) {
                 Some(awaited) => awaited.waiters += 1,
-                None => self.awaited.push(Awaited {
-                    request_id: id.clone(),
-                    waiters: 1,
-                    knowledge: Knowledge::default(),
-                }),
+                None => self.awaited.push(Awaited::new(write, Instant::now())),
             }
         }
         true
     }
 
     /// Somebody who waited for these no longer does.
-    pub fn release(&mut self, request_ids: &[String]) {
+    pub fn release(&mut self, writes: &[ForeignWrite]) {
         self.awaited.retain_mut(|awaited| {
-            awaited.waiters -= usize::from(request_ids.contains(&awaited.request_id));
+            awaited.waiters -= usize::from(writes.contains(&awaited.write));
             awaited.waiters > 0
         });
     }
 
-    /// Which the next poll asks about.
+    /// The ids of those that the next poll asks about.
     pub fn take_turn(&mut self) -> Vec<String> {
-        let turn = self.awaited.len().min(MAX_REQUEST_IDS);
-        let ids = self.awaited[..turn].iter();
-        let ids = ids.map(|awaited| awaited.request_id.clone()).collect();
-        self.awaited.rotate_left(turn);
+        let (mut ids, mut asked, mut rest) = (Vec::new(), Vec::new(), Vec::new());
+        for awaited in self.awaited.drain(..) {
+            match &awaited.write {
+                ForeignWrite::Traceable(id) if ids.len() < MAX_REQUEST_IDS => {
+                    ids.push(id.clone());
+                    asked.push(awaited);
+                }
+                _ => rest.push(awaited),
+            }
+        }
+        rest.append(&mut asked);
+        self.awaited = rest;
         ids
     }
 
     /// Takes in what a poll brought of them.
     pub fn apply_poll(&mut self, poll: &PollResult, settings: &PollSettings) {
-        let Ok(sighting) = &poll.result else {
-            return;
-        };
-        for (id, seen) in &sighting.elsewhere {
-            let Some(awaited) = self.awaited.iter_mut().find(|it| it.request_id == *id) else {
-                continue;
-            };
-            let mut seen = seen.clone();
-            seen.admin_enabled = sighting.admin_enabled;
-            seen.request_ids = vec![id.clone()];
-            let poll = PollResult {
-                result: Ok(seen),
-                ..poll.clone()
-            };
-            awaited.knowledge.apply_poll(&poll, settings);
+        for awaited in &mut self.awaited {
+            if let Some(poll) = awaited.of(poll) {
+                awaited.knowledge.apply_poll(&poll, settings);
+            }
         }
     }
 
+    /// Whether the cloud was asked since somebody began to wait for these.
+    pub fn has_seen(&self, writes: &[ForeignWrite]) -> bool {
+        writes.iter().all(|write| self.status(write).is_some())
+    }
+
     /// What the cloud says of these writes for whoever waits for them, beside what is said of the connection.
-    pub fn judge(&self, request_ids: &[String], terms: Terms, mut verdict: Verdict) -> Verdict {
-        for id in request_ids {
-            let said = match self.status(id) {
+    pub fn judge(&self, writes: &[ForeignWrite], terms: Terms, mut verdict: Verdict) -> Verdict {
+        for write in writes {
+            let said = match self.status(write) {
                 Some(status) => judge(status, terms),
                 None => Verdict::GoesOn,
             };
@@ -108,13 +191,13 @@ impl Elsewhere {
 
     /// What is said of the connection, for whoever asks about these writes: where one of them is not in place yet,
     /// how far that one is.
-    pub fn overlay(&self, request_ids: &[String], status: &ConnectionStatus) -> ConnectionStatus {
+    pub fn overlay(&self, writes: &[ForeignWrite], status: &ConnectionStatus) -> ConnectionStatus {
         let mut overlaid = status.clone();
-        for id in request_ids {
-            match self.status(id) {
+        for write in writes {
+            match self.status(write) {
                 Some(seen) if in_place(seen.state) => {
-                    if in_place(overlaid.state) && !overlaid.request_ids.contains(id) {
-                        overlaid.request_ids.push(id.clone());
+                    if in_place(overlaid.state) {
+                        add(&mut overlaid, write, seen);
                     }
                 }
                 Some(seen) => {
@@ -127,7 +210,11 @@ impl Elsewhere {
                     }
                 }
                 None => {
-                    let sentence = format!("the cloud was not asked about `{id}` yet");
+                    let which = match write {
+                        ForeignWrite::Traceable(id) => format!("`{id}`"),
+                        ForeignWrite::Untraceable { .. } => "the connection since".to_owned(),
+                    };
+                    let sentence = format!("the cloud was not asked about {which} yet");
                     overlaid = ConnectionStatus {
                         reason: Some(Reason::new(codes::AWAITING_PROOF, sentence)),
                         writes: status.writes,
@@ -140,11 +227,24 @@ impl Elsewhere {
         overlaid
     }
 
-    fn status(&self, request_id: &str) -> Option<&ConnectionStatus> {
+    fn status(&self, write: &ForeignWrite) -> Option<&ConnectionStatus> {
         let mut all = self.awaited.iter();
-        all.find(|it| it.request_id == request_id)?
-            .knowledge
-            .status()
+        all.find(|it| it.write == *write)?.status()
+    }
+}
+
+/// What is said of a connection in place speaks for one more write, which is in place, too.
+fn add(said: &mut ConnectionStatus, write: &ForeignWrite, seen: &ConnectionStatus) {
+    match write {
+        ForeignWrite::Traceable(id) if !said.request_ids.contains(id) => {
+            said.request_ids.push(id.clone());
+        }
+        ForeignWrite::Untraceable { .. } if seen.assumption.is_some() => {
+            said.assurance = said.assurance.min(seen.assurance);
+            said.reason.clone_from(&seen.reason);
+            said.assumption.clone_from(&seen.assumption);
+        }
+        _ => {}
     }
 }
 
@@ -158,12 +258,13 @@ fn in_place(state: State) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Assurance, Goal, Sighting};
+    use crate::model::{Assurance, Goal};
     use std::time::Duration;
-    use tokio::time::Instant;
 
-    fn ids(names: &[&str]) -> Vec<String> {
-        names.iter().map(|name| (*name).to_owned()).collect()
+    fn ids(names: &[&str]) -> Vec<ForeignWrite> {
+        let each = names.iter();
+        each.map(|name| ForeignWrite::Traceable((*name).to_owned()))
+            .collect()
     }
 
     fn poll(second: u64, seen: &[(&str, State)]) -> PollResult {
@@ -238,14 +339,19 @@ mod tests {
     #[test]
     fn ids_take_turns_and_are_bounded() {
         let mut elsewhere = Elsewhere::default();
-        let names: Vec<String> = (0..MAX_AWAITED).map(|number| number.to_string()).collect();
+        let numbers: Vec<String> = (0..MAX_AWAITED).map(|number| number.to_string()).collect();
+        let names: Vec<ForeignWrite> = numbers
+            .iter()
+            .cloned()
+            .map(ForeignWrite::Traceable)
+            .collect();
         for four in names.chunks(4) {
             assert!(elsewhere.await_all(four));
         }
         assert!(!elsewhere.await_all(&ids(&["one more"])));
         assert!(elsewhere.await_all(&names[..1]), "known already");
         let asked: Vec<String> = (0..4).flat_map(|_| elsewhere.take_turn()).collect();
-        assert_eq!(asked, names);
+        assert_eq!(asked, numbers);
         elsewhere.release(&names[..2]);
         assert_eq!(
             elsewhere.awaited.len(),
@@ -271,6 +377,72 @@ mod tests {
         assert_eq!(elsewhere.overlay(&both, &realized).state, State::InProgress);
         elsewhere.apply_poll(&poll(2, &[("b", State::Realized)]), &settings);
         let said = elsewhere.overlay(&both, &realized);
-        assert_eq!((said.state, said.request_ids), (State::Realized, both));
+        let told = ["a", "b"].map(str::to_owned).to_vec();
+        assert_eq!((said.state, said.request_ids), (State::Realized, told));
+    }
+
+    /// What Neutron says of a connection, second by second; what is assumed of a write that it cannot tell of.
+    #[test]
+    fn a_write_that_leaves_no_trace_is_judged_as_an_update_would_be() {
+        let settings = PollSettings::default();
+        let said = |native: &str, second: u64| {
+            let (state, assurance) = match native {
+                "ACTIVE" => (State::Active, Assurance::TunnelUp),
+                "PENDING_UPDATE" => (State::InProgress, Assurance::IntentStored),
+                _ => (State::Failed, Assurance::IntentStored),
+            };
+            let at = Instant::now() + Duration::from_secs(second);
+            PollResult {
+                begun: at,
+                ended: at,
+                after_writes: 0,
+                result: Ok(Sighting {
+                    state,
+                    assurance,
+                    native_state: native.to_owned(),
+                    ..Sighting::default()
+                }),
+            }
+        };
+        const QUIET: &str = codes::ASSUMED_AFTER_QUIET_TIME;
+        for (polls, id_is_missing, expected) in [
+            (vec![("ACTIVE", 1), ("ACTIVE", 70)], false, "--"),
+            (vec![("ACTIVE", 1), ("ACTIVE", 77)], false, QUIET),
+            (vec![("PENDING_UPDATE", 1), ("ACTIVE", 3)], false, "proven"),
+            (vec![("PENDING_UPDATE", 1), ("ACTIVE", 3)], true, "--"),
+            (
+                vec![("ACTIVE", 1), ("ACTIVE", 77)],
+                true,
+                codes::NO_REQUEST_ID,
+            ),
+            (vec![("ERROR", 77), ("ERROR", 170)], false, "failed"),
+        ] {
+            let write = [ForeignWrite::Untraceable {
+                key: "k".to_owned(),
+                id_is_missing,
+            }];
+            let mut elsewhere = Elsewhere::default();
+            assert!(elsewhere.await_all(&write));
+            assert!(!elsewhere.has_seen(&write));
+            assert_eq!(elsewhere.take_turn(), Vec::<String>::new());
+            for (native, second) in &polls {
+                elsewhere.apply_poll(&said(native, *second), &settings);
+            }
+            assert!(elsewhere.has_seen(&write), "{polls:?}");
+            let told = match elsewhere.judge(&write, TERMS, Verdict::Success(None)) {
+                Verdict::Success(Some(reason)) => reason.code,
+                Verdict::Success(None) => "proven".to_owned(),
+                Verdict::Failure(_) => "failed".to_owned(),
+                Verdict::GoesOn | Verdict::Undetermined(_) => "--".to_owned(),
+            };
+            assert_eq!(told, expected, "{polls:?}");
+            let in_effect = Terms {
+                goal: Goal::InEffect,
+                ..TERMS
+            };
+            let verdict = elsewhere.judge(&write, in_effect, Verdict::Success(None));
+            let is_assumed = expected == QUIET || expected == codes::NO_REQUEST_ID;
+            assert_eq!(matches!(verdict, Verdict::Undetermined(_)), is_assumed);
+        }
     }
 }

@@ -41,6 +41,7 @@ pub mod log;
 pub mod many;
 pub mod names;
 pub mod pace;
+pub mod part;
 pub mod poller;
 pub mod polling;
 pub mod remains;

@@ -9,7 +9,8 @@ use crate::{
     core::{
         settings::PollSettings,
         watch::{
-            interest::Interest, log::backend::BackendLog, subject::Subject, timetable::Timetable,
+            elsewhere::ForeignWrite, interest::Interest, log::backend::BackendLog,
+            subject::Subject, timetable::Timetable,
         },
     },
     model::ConnectionName,
@@ -80,7 +81,7 @@ impl Names {
     }
 
     /// Somebody no longer watches one, nor these writes made elsewhere.
-    pub fn release(&self, subject: &Subject, interest: Interest, elsewhere: &[String]) {
+    pub fn release(&self, subject: &Subject, interest: Interest, elsewhere: &[ForeignWrite]) {
         let mut known = self.known();
         if !subject.release(interest, elsewhere) {
             known.watched.remove(&subject.name().id);

@@ -11,7 +11,7 @@ use crate::{
         watch::{
             admin_state::AdminState,
             due_queue::{Planned, Stake},
-            elsewhere::{Elsewhere, MAX_AWAITED},
+            elsewhere::{Elsewhere, ForeignWrite, MAX_AWAITED},
             interest::{Interest, Interests},
             judge::{Terms, Verdict},
             knowledge::{Knowledge, Memory, PollResult, Write},
@@ -272,7 +272,7 @@ impl Subject {
     }
 
     /// Somebody no longer watches it, nor these writes made elsewhere. Answers whether anybody still does.
-    pub fn release(&self, interest: Interest, elsewhere: &[String]) -> bool {
+    pub fn release(&self, interest: Interest, elsewhere: &[ForeignWrite]) -> bool {
         let mut state = self.state();
         state.interests.remove(interest);
         state.elsewhere.release(elsewhere);
@@ -406,23 +406,30 @@ impl Subject {
     ///
     /// # Errors
     /// `LimitExceeded` if too many others of this connection are waited for.
-    pub fn await_elsewhere(&self, request_ids: &[String]) -> Result<()> {
-        if self.state().elsewhere.await_all(request_ids) {
+    pub fn await_elsewhere(&self, writes: &[ForeignWrite]) -> Result<()> {
+        if self.state().elsewhere.await_all(writes) {
             return Ok(());
         }
         Err(Error::new(
             ErrorKind::Throttled,
             ErrorReason::LimitExceeded,
-            format!("{MAX_AWAITED} upstream request ids of this connection are waited for already"),
+            format!(
+                "{MAX_AWAITED} writes made elsewhere are waited for at this connection already"
+            ),
         )
         .retry_after(self.settings.confirm_failure)
         .resource(self.name.to_string()))
     }
 
+    /// Whether the cloud was asked about the connection since somebody began to wait for these.
+    pub fn has_seen_elsewhere(&self, writes: &[ForeignWrite]) -> bool {
+        self.state().elsewhere.has_seen(writes)
+    }
+
     /// What is known of these means beside `verdict` on what was said at `revision`. It goes with the newest only.
     pub fn judge_elsewhere(
         &self,
-        request_ids: &[String],
+        writes: &[ForeignWrite],
         revision: Revision,
         terms: Terms,
         verdict: Verdict,
@@ -430,17 +437,17 @@ impl Subject {
         let state = self.state();
         match revision < state.window.latest() {
             true => Verdict::GoesOn,
-            false => state.elsewhere.judge(request_ids, terms, verdict),
+            false => state.elsewhere.judge(writes, terms, verdict),
         }
     }
 
     /// What is said of the connection, for whoever asks about these.
     pub fn overlay_elsewhere(
         &self,
-        request_ids: &[String],
+        writes: &[ForeignWrite],
         status: &ConnectionStatus,
     ) -> ConnectionStatus {
-        self.state().elsewhere.overlay(request_ids, status)
+        self.state().elsewhere.overlay(writes, status)
     }
 }
 

@@ -103,12 +103,14 @@ impl WriteToken {
     }
 }
 
-fn encode(token: &impl Serialize) -> String {
+/// As text.
+pub(super) fn encode(token: &impl Serialize) -> String {
     let json = serde_json::to_vec(token).expect("tokens are plain data");
     URL_SAFE_NO_PAD.encode(json)
 }
 
-fn decode<T: for<'de> Deserialize<'de>>(text: &str, field: &str) -> Result<T> {
+/// From text, of a request's `field`.
+pub(super) fn decode<T: for<'de> Deserialize<'de>>(text: &str, field: &str) -> Result<T> {
     if text.len() > MAX_TOKEN_BYTES {
         return Err(wrong(field, "it is too long"));
     }
@@ -118,7 +120,8 @@ fn decode<T: for<'de> Deserialize<'de>>(text: &str, field: &str) -> Result<T> {
     serde_json::from_slice(&json).map_err(|_| wrong(field, "it is malformed"))
 }
 
-fn wrong(field: &str, why: &str) -> Error {
+/// What is refused of a request's `field`.
+pub(super) fn wrong(field: &str, why: &str) -> Error {
     let mut error = Error::invalid(vec![Violation::new(
         field,
         format!("{why}; accepted is a token of this gateway, unchanged"),

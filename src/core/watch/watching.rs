@@ -4,6 +4,7 @@ use crate::{
     core::{
         error::Result,
         watch::{
+            elsewhere::ForeignWrite,
             interest::Interest,
             judge::{Terms, Verdict, judge_bound},
             log::{Observation, Wire},
@@ -21,8 +22,8 @@ pub struct Watching {
     names: Arc<Names>,
     subject: Arc<Subject>,
     interest: Interest,
-    /// Upstream ids of writes made elsewhere.
-    elsewhere: Vec<String>,
+    /// Writes made elsewhere.
+    elsewhere: Vec<ForeignWrite>,
 }
 
 impl Watching {
@@ -46,9 +47,9 @@ impl Watching {
     ///
     /// # Errors
     /// `LimitExceeded` if too many others of this connection are waited for.
-    pub fn await_elsewhere(&mut self, request_ids: &[String]) -> Result<()> {
-        self.subject.await_elsewhere(request_ids)?;
-        self.elsewhere = request_ids.to_vec();
+    pub fn await_elsewhere(&mut self, writes: &[ForeignWrite]) -> Result<()> {
+        self.subject.await_elsewhere(writes)?;
+        self.elsewhere = writes.to_vec();
         Ok(())
     }
 
@@ -58,7 +59,7 @@ impl Watching {
     }
 
     /// The writes made elsewhere that it waits for.
-    pub fn elsewhere(&self) -> &[String] {
+    pub fn elsewhere(&self) -> &[ForeignWrite] {
         &self.elsewhere
     }
 

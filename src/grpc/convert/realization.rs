@@ -8,6 +8,10 @@ use crate::{
             elsewhere::MAX_REQUEST_IDS,
             log::Observation,
             many::ManyEvent,
+            part::{
+                stream::{PartEvent, PartEventKind, PartStatus},
+                tally::PartUse,
+            },
             polling::Pulse,
             stream::{EventKind, Outcome, WatchEvent},
         },
@@ -20,7 +24,10 @@ use crate::{
         frame::Frame,
         pb,
     },
-    model::{Assurance, Goal, Intent, Node, RealizationState, Reason, Tunnel, TunnelStatus},
+    model::{
+        Assurance, Collection, Goal, Intent, Node, RealizationState, Reason, ResourceName, Tunnel,
+        TunnelStatus,
+    },
 };
 use prost::Message;
 use std::time::Duration;
@@ -42,7 +49,7 @@ impl TryFrom<pb::GetRealizationRequest> for PollRequest {
 
     fn try_from(request: pb::GetRealizationRequest) -> Result<PollRequest> {
         let mut problems = Problems::default();
-        let name = problems.connection_name("name", &request.name);
+        let name = watchable(&request.name, &mut problems);
         let upstream_request_ids = request_ids(request.upstream_request_ids, &mut problems);
         problems.finish(name.map(|name| PollRequest {
             name,
@@ -58,7 +65,7 @@ impl TryFrom<pb::WatchRealizationRequest> for WatchRequest {
 
     fn try_from(request: pb::WatchRealizationRequest) -> Result<WatchRequest> {
         let mut problems = Problems::default();
-        let name = problems.connection_name("name", &request.name);
+        let name = watchable(&request.name, &mut problems);
         let goal = goal(request.goal, &mut problems);
         let upstream_request_ids = request_ids(request.upstream_request_ids, &mut problems);
         problems.finish(name.map(|name| WatchRequest {
@@ -96,7 +103,7 @@ impl TryFrom<pb::WaitRealizationRequest> for Wait {
 
     fn try_from(request: pb::WaitRealizationRequest) -> Result<Wait> {
         let mut problems = Problems::default();
-        let name = problems.connection_name("name", &request.name);
+        let name = watchable(&request.name, &mut problems);
         let goal = goal(request.goal, &mut problems);
         let upstream_request_ids = request_ids(request.upstream_request_ids, &mut problems);
         if goal.is_none() && request.write_token.is_empty() && upstream_request_ids.is_empty() {
@@ -121,6 +128,21 @@ impl TryFrom<pb::WaitRealizationRequest> for Wait {
             timeout: timeout.unwrap_or(DEFAULT_WAIT),
         }))
     }
+}
+
+/// The name of a connection, or of a part whose write is asked about.
+fn watchable(text: &str, problems: &mut Problems) -> Option<ResourceName> {
+    const PARTS: [Collection; 6] = [
+        Collection::IkePolicies,
+        Collection::IpsecPolicies,
+        Collection::DpdPolicies,
+        Collection::VpnServices,
+        Collection::LocalEndpoints,
+        Collection::EndpointGroups,
+    ];
+    let segment = text.split('/').nth(2);
+    let part = PARTS.into_iter().find(|it| Some(it.segment()) == segment);
+    problems.resource_name("name", text, part.unwrap_or(Collection::Connections))
 }
 
 /// The cloud's ids of writes made elsewhere, each once.
@@ -170,7 +192,10 @@ fn goal(given: i32, problems: &mut Problems) -> Option<Goal> {
 
 /// Where a connection stands, as a unary answer.
 pub fn standing(standing: &CurrentStatus) -> (pb::Realization, Option<pb::Outcome>) {
-    let realization = realization(&standing.observation, standing.stale);
+    let realization = pb::Realization {
+        part_use: standing.part_use.as_ref().map(part_use),
+        ..realization(&standing.observation, standing.stale)
+    };
     (realization, standing.outcome.clone().map(outcome))
 }
 
@@ -206,6 +231,35 @@ pub fn watch_event(event: WatchEvent) -> Frame {
             Frame::of(&whole(Event::Snapshot(realization(&observation, stale))))
         }
         EventKind::Heartbeat(pulse) => Frame::of(&whole(Event::Heartbeat(heartbeat(&pulse)))),
+    }
+}
+
+/// One message of a watch of a write to a part. It has no position.
+pub fn part_event(event: PartEvent) -> Frame {
+    use pb::watch_realization_response::Event;
+    let said = |status: &PartStatus| pb::Realization {
+        part_use: Some(part_use(&status.part_use)),
+        ..realization(&status.observation, status.stale)
+    };
+    let kind = match &event.kind {
+        PartEventKind::Snapshot(status) => Event::Snapshot(said(status)),
+        PartEventKind::Change(status) => Event::Change(said(status)),
+        PartEventKind::Heartbeat(pulse) => Event::Heartbeat(heartbeat(pulse)),
+    };
+    Frame::of(&pb::WatchRealizationResponse {
+        event: Some(kind),
+        outcome: event.outcome.map(outcome),
+        ..pb::WatchRealizationResponse::default()
+    })
+}
+
+fn part_use(part_use: &PartUse) -> pb::PartUse {
+    let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    pb::PartUse {
+        connections: count(part_use.connections),
+        proven: count(part_use.proven),
+        failed: count(part_use.failed),
+        waiting: part_use.waiting.iter().map(ToString::to_string).collect(),
     }
 }
 

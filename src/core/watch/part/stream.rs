@@ -1,0 +1,422 @@
+//! A watch of a write to a part: the connections that use it, each watched as for a write made elsewhere, some at a time.
+//!
+//! There is no queue of messages and no task: `next` looks at what the polls of those that are open brought since, or
+//! waits. Nothing of it is in the log, so that it cannot be resumed: who begins anew learns the same.
+
+use crate::{
+    core::{
+        error::{Error, ErrorKind, ErrorReason, Result},
+        watch::{
+            elsewhere::ForeignWrite,
+            interest::Interest,
+            judge::{Terms, Verdict},
+            log::{Observation, Wire},
+            part::tally::{PartUse, Tally},
+            poller::Poller,
+            polling::Pulse,
+            stream::Outcome,
+            watching::Watching,
+        },
+    },
+    model::{ConnectionName, Goal, Intent, RealizationState, ResourceName},
+};
+use futures_util::future::{select, select_all};
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
+
+/// How many connections are open at a time, for each that one request to the cloud can show. The account's budget paces their
+/// polls; this bounds memory, and how much of the polls for an outcome one watch can ask for.
+const OPEN_AT_A_TIME: usize = 64;
+/// Beyond so many that one request can show, no more are open.
+const SHOWN_TOGETHER: usize = 64;
+
+/// Where a write to a part stands.
+#[derive(Debug, Clone)]
+pub struct PartStatus {
+    /// What is said of all connections that use it, under the part's name. Its revision counts the changes told of this
+    /// watch.
+    pub observation: Observation,
+    /// How many connections have it.
+    pub part_use: PartUse,
+    /// Whether what is known of one that is open is older than was promised.
+    pub stale: bool,
+}
+
+/// One message of a watch.
+#[derive(Debug, Clone)]
+pub struct PartEvent {
+    /// What happened.
+    pub kind: PartEventKind,
+    /// How it ended; on the last message only.
+    pub outcome: Option<Outcome>,
+}
+
+/// What happened.
+#[derive(Debug, Clone)]
+pub enum PartEventKind {
+    /// Where it stands.
+    Snapshot(PartStatus),
+    /// Where it stands now.
+    Change(PartStatus),
+    /// Nothing changed.
+    Heartbeat(Pulse),
+}
+
+/// A watch of a write to a part. Dropping it ends it.
+#[derive(Debug)]
+pub struct PartWatch {
+    poller: Arc<Poller>,
+    name: ResourceName,
+    writes: Vec<ForeignWrite>,
+    terms: Terms,
+    is_off: bool,
+    interest: Interest,
+    heartbeat: Duration,
+    tally: Tally,
+    /// Those that are not decided and not open, whose turn is next first.
+    queue: VecDeque<ConnectionName>,
+    open: Vec<Open>,
+    /// Why the last that was to be opened was not, and when the next is tried.
+    refused: Option<(Error, Instant)>,
+    revision: u64,
+    observe_time: Option<SystemTime>,
+    /// What was said last.
+    told: Option<(RealizationState, PartUse)>,
+    last_sent: Instant,
+    ended: bool,
+}
+
+/// What a watch is opened with, all parsed and checked.
+#[derive(Debug)]
+pub struct OpeningPart {
+    /// Whose poller.
+    pub poller: Arc<Poller>,
+    /// Which part.
+    pub name: ResourceName,
+    /// The connections that use it.
+    pub connections: Vec<ConnectionName>,
+    /// The write.
+    pub writes: Vec<ForeignWrite>,
+    /// What is waited for on each.
+    pub terms: Terms,
+    /// The part is a service that is switched off: connections that are off with it have the write.
+    pub is_off: bool,
+    /// What is needed of polls.
+    pub interest: Interest,
+    /// The longest silence.
+    pub heartbeat: Duration,
+}
+
+/// A connection that is being watched.
+#[derive(Debug)]
+struct Open {
+    /// Has it polled; given back when this is dropped.
+    watching: Watching,
+    appended: watch::Receiver<u64>,
+    polled: watch::Receiver<u64>,
+    since: Instant,
+    /// Nothing was made of what is known of it yet.
+    is_new: bool,
+}
+
+impl Open {
+    /// Whether there is something that was not looked at.
+    fn has_news(&mut self) -> bool {
+        // Both senders live in the subject, which this holds.
+        let is_told = |told: &mut watch::Receiver<u64>| {
+            let has_changed = told.has_changed().unwrap_or(false);
+            told.borrow_and_update();
+            has_changed
+        };
+        let (appended, polled) = (is_told(&mut self.appended), is_told(&mut self.polled));
+        std::mem::take(&mut self.is_new) || appended || polled
+    }
+
+    async fn changed(&mut self) {
+        let (appended, polled) = (self.appended.changed(), self.polled.changed());
+        select(std::pin::pin!(appended), std::pin::pin!(polled)).await;
+    }
+}
+
+impl PartWatch {
+    /// Begins with a snapshot.
+    pub fn open(opening: OpeningPart) -> PartWatch {
+        PartWatch {
+            poller: opening.poller,
+            name: opening.name,
+            writes: opening.writes,
+            terms: opening.terms,
+            is_off: opening.is_off,
+            interest: opening.interest,
+            heartbeat: opening.heartbeat,
+            tally: Tally::new(opening.connections.iter().cloned()),
+            queue: opening.connections.into(),
+            open: Vec::new(),
+            refused: None,
+            revision: 0,
+            observe_time: None,
+            told: None,
+            last_sent: Instant::now(),
+            ended: false,
+        }
+    }
+
+    /// The next message; `None` after the last. An error is the last.
+    pub async fn next(&mut self) -> Option<Result<PartEvent>> {
+        if self.ended {
+            return None;
+        }
+        let result = self.advance().await;
+        self.ended = match &result {
+            Ok(event) => event.outcome.is_some(),
+            Err(_) => true,
+        };
+        if self.ended {
+            self.open.clear();
+        }
+        self.last_sent = Instant::now();
+        Some(result)
+    }
+
+    async fn advance(&mut self) -> Result<PartEvent> {
+        loop {
+            self.make_room();
+            self.fill();
+            self.look()?;
+            let outcome = self.tally.outcome();
+            let now = Some((self.tally.status().state, self.tally.part_use()));
+            if now != self.told || outcome.is_some() {
+                let is_first = std::mem::replace(&mut self.told, now).is_none();
+                self.revision += 1;
+                let status = self.status();
+                let kind = match is_first {
+                    true => PartEventKind::Snapshot(status),
+                    false => PartEventKind::Change(status),
+                };
+                return Ok(PartEvent { kind, outcome });
+            }
+            // What was decided made room.
+            if !self.queue.is_empty() && self.has_room() {
+                continue;
+            }
+            let (silence, turn) = (self.last_sent + self.heartbeat, self.next_turn());
+            let opened = !self.open.is_empty();
+            let news = async {
+                let each = self.open.iter_mut().map(|open| Box::pin(open.changed()));
+                select_all(each).await;
+            };
+            tokio::select! {
+                biased;
+                () = news, if opened => {}
+                () = sleep_until(turn.unwrap_or(silence)), if turn.is_some() => {}
+                () = sleep_until(silence) => {
+                    let kind = PartEventKind::Heartbeat(self.pulse());
+                    return Ok(PartEvent { kind, outcome: None });
+                }
+            }
+        }
+    }
+
+    /// Polls each connection once, and takes in what that brings.
+    ///
+    /// # Errors
+    /// As the first poll that fails, and `DeadlineExceeded` if not all ended in time.
+    pub async fn look_once(&mut self, deadline: Instant) -> Result<()> {
+        while !self.queue.is_empty() {
+            self.fill();
+            if let Some((error, _)) = &self.refused {
+                return Err(error.clone());
+            }
+            let poller = &self.poller;
+            let numbers = self.open.iter();
+            let numbers = numbers.map(|open| poller.poll_for_call(open.watching.subject()));
+            let numbers: Vec<u64> = numbers.collect();
+            for (open, number) in self.open.iter().zip(numbers) {
+                open.watching.subject().poll_ended(number, deadline).await?;
+            }
+            self.look()?;
+            self.open.clear();
+        }
+        Ok(())
+    }
+
+    /// Where it stands.
+    pub fn status(&self) -> PartStatus {
+        PartStatus {
+            observation: Observation {
+                name: self.name.clone(),
+                epoch: self.poller.log().shared().epoch(),
+                revision: self.revision,
+                previous: self.revision.saturating_sub(1),
+                observe_time: self.observe_time,
+                status: self.tally.status(),
+                wire: Wire::default(),
+            },
+            part_use: self.tally.part_use(),
+            stale: self.pulse().stale,
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        let together = self.poller.backend().capabilities().look_batch;
+        let most = OPEN_AT_A_TIME * together.clamp(1, SHOWN_TOGETHER);
+        let is_refused = self
+            .refused
+            .as_ref()
+            .is_some_and(|(_, again)| *again > Instant::now());
+        self.open.len() < most && !is_refused
+    }
+
+    /// Opens as many as there is room for.
+    fn fill(&mut self) {
+        while self.has_room() {
+            let Some(name) = self.queue.pop_front() else {
+                return;
+            };
+            match self.begin(&name) {
+                Ok(open) => {
+                    self.open.push(open);
+                    self.refused = None;
+                }
+                Err(error) => {
+                    let again = Instant::now() + self.poller.backend().settings().poll.fresh;
+                    let error = error.on(self.poller.backend().name());
+                    self.refused = Some((error, again));
+                    self.queue.push_back(name);
+                }
+            }
+        }
+    }
+
+    fn begin(&self, name: &ConnectionName) -> Result<Open> {
+        let (subject, mut watching) = self.poller.watch(name, self.interest);
+        watching.await_elsewhere(&self.writes)?;
+        if subject.has_seen_elsewhere(&self.writes) {
+            self.poller.poll_by(&subject, subject.soonest_poll());
+        } else {
+            // A poll that is under way does not ask about the write.
+            self.poller.poll_soon(&subject);
+        }
+        Ok(Open {
+            appended: subject.subscribe(),
+            polled: subject.subscribe_polls(),
+            watching,
+            since: Instant::now(),
+            is_new: true,
+        })
+    }
+
+    /// How long one that is not decided keeps its place while others wait for one: a time in which everything that only time
+    /// decides is decided, twice.
+    fn patience(&self) -> Duration {
+        let poll = self.poller.backend().settings().poll;
+        let longest = poll.quiet_after_update.max(poll.vanish_grace);
+        (longest + poll.confirm_failure) * 2
+    }
+
+    /// When something is to be done that no poll brings.
+    fn next_turn(&self) -> Option<Instant> {
+        if self.queue.is_empty() {
+            return None;
+        }
+        let again = self.refused.as_ref().map(|(_, again)| *again);
+        let first = self.open.iter().map(|open| open.since).min();
+        let first = first.map(|since| since + self.patience());
+        again.into_iter().chain(first).min()
+    }
+
+    /// Has those that were open for long wait for another turn, if others wait.
+    fn make_room(&mut self) {
+        if self.queue.is_empty() {
+            return;
+        }
+        let patience = self.patience();
+        let queue = &mut self.queue;
+        self.open.retain(|open| {
+            let stays = open.since.elapsed() < patience;
+            if !stays {
+                queue.push_back(open.watching.subject().name().clone());
+            }
+            stays
+        });
+    }
+
+    /// Takes in what the polls brought of those that are open. Those that are decided are not, any more.
+    fn look(&mut self) -> Result<()> {
+        let mut kept = Vec::with_capacity(self.open.len());
+        for mut open in std::mem::take(&mut self.open) {
+            if !open.has_news() || !self.take_in(&open)? {
+                kept.push(open);
+            }
+        }
+        self.open = kept;
+        Ok(())
+    }
+
+    /// Takes in what is known of one. Answers whether it is decided.
+    fn take_in(&mut self, open: &Open) -> Result<bool> {
+        let subject = open.watching.subject();
+        let (last, current) = subject.current(Interest::default());
+        let Some(last) = last.filter(|_| current) else {
+            return Ok(false);
+        };
+        let status = &last.status;
+        if status.login_lost {
+            return Err(Error::new(
+                ErrorKind::Unavailable,
+                ErrorReason::UpstreamAuth,
+                "the cloud has refused the gateway's login for too long",
+            )
+            .on(self.poller.backend().name()));
+        }
+        let is_gone = status.state == RealizationState::Deleted && status.confirmed;
+        if is_gone || status.intent == Intent::Deleted {
+            self.tally.gone(subject.name());
+            return Ok(true);
+        }
+        if !subject.has_seen_elsewhere(&self.writes) {
+            return Ok(false);
+        }
+        self.observe_time = self.observe_time.max(last.observe_time);
+        let said = open.watching.overlay(Arc::clone(&last));
+        let off_with_it = self.is_off && said.status.state == RealizationState::Disabled;
+        let verdict = match off_with_it && self.terms.goal == Goal::Config {
+            true => Verdict::Success(said.status.reason.clone()),
+            false => open.watching.judge(&last, self.terms, 0),
+        };
+        Ok(self.tally.seen(subject.name(), verdict, &said.status))
+    }
+
+    /// How the polling of those that are open is doing: of each the worst.
+    fn pulse(&self) -> Pulse {
+        let budget_used = self.poller.budget_used();
+        let open = self.open.iter();
+        let pulses = open.map(|open| open.watching.subject().pulse(budget_used));
+        let worse = |one: Pulse, other: Pulse| Pulse {
+            last_success: one.last_success.min(other.last_success),
+            next_poll: match (one.next_poll, other.next_poll) {
+                (Some(one), Some(other)) => Some(one.min(other)),
+                (one, other) => one.or(other),
+            },
+            stale: one.stale || other.stale,
+            interval: one.interval.max(other.interval),
+            last_error: one.last_error.or(other.last_error),
+            budget_used,
+        };
+        pulses.reduce(worse).unwrap_or(Pulse {
+            last_success: None,
+            next_poll: None,
+            stale: false,
+            interval: self.poller.backend().settings().poll.fresh,
+            last_error: None,
+            budget_used,
+        })
+    }
+}

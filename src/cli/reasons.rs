@@ -218,6 +218,25 @@ const ERRORS: [(ErrorReason, Explanation); ErrorReason::ALL.len()] = [
         "See `stall` and `request_timeout` in the configuration.",
     ),
     told(
+        ErrorReason::RequestIdReused,
+        "Another request was sent with the same `request_id` within the last day. Nothing was done.",
+        "Give every write an id of its own, and repeat an id only with the request it was given to.",
+        NOTHING,
+    ),
+    told(
+        ErrorReason::WriteUnderWay,
+        "An earlier write of the same object, or with the same `request_id`, has not ended: its answer was lost, or a \
+         part of it could not be done or undone yet. The gateway is finding out, and nothing was done meanwhile.",
+        "Try again in a while; `isthmus backends NAME` shows the writes that have not ended.",
+        "If it does not end: the cloud may be out of reach, or something in it still uses what is to be removed.",
+    ),
+    told(
+        ErrorReason::StoreUnavailable,
+        "The gateway notes what a write is about to do before it does it, and its store does not keep. Nothing was done.",
+        "Try again in a while.",
+        "See why the store does not keep: its disk may be full, or its file may be gone or replaced. The log says so.",
+    ),
+    told(
         ErrorReason::Internal,
         "A fault of the gateway itself.",
         "Report it, with the message. Trying again may help.",

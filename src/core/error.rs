@@ -1,6 +1,6 @@
 //! The one error of the gateway: what it is, why, what the cloud said, and what the caller can do.
 
-use crate::model::BackendName;
+use crate::model::{BackendName, ResourceName};
 use std::{fmt, time::Duration};
 
 /// The longest upstream text kept in an error, in bytes.
@@ -131,6 +131,12 @@ pub enum ErrorReason {
     LimitExceeded,
     /// A stream was not read, or a request did not arrive, for too long.
     Stalled,
+    /// The `request_id` was given to another request.
+    RequestIdReused,
+    /// An earlier write of the same object, or with the same `request_id`, has not ended.
+    WriteUnderWay,
+    /// What a write is about to do cannot be noted, so it is not begun.
+    StoreUnavailable,
     /// A fault of the gateway itself. Stays the last one, see below.
     Internal,
 }
@@ -140,7 +146,7 @@ const _: () = assert!(ErrorReason::ALL.len() == ErrorReason::Internal as usize +
 
 impl ErrorReason {
     /// Every reason.
-    pub const ALL: [ErrorReason; 31] = [
+    pub const ALL: [ErrorReason; 34] = [
         ErrorReason::InvalidField,
         ErrorReason::NotExpressible,
         ErrorReason::BackendNotFound,
@@ -171,6 +177,9 @@ impl ErrorReason {
         ErrorReason::Draining,
         ErrorReason::LimitExceeded,
         ErrorReason::Stalled,
+        ErrorReason::RequestIdReused,
+        ErrorReason::WriteUnderWay,
+        ErrorReason::StoreUnavailable,
         ErrorReason::Internal,
     ];
 
@@ -207,6 +216,9 @@ impl ErrorReason {
             ErrorReason::Draining => "DRAINING",
             ErrorReason::LimitExceeded => "LIMIT_EXCEEDED",
             ErrorReason::Stalled => "STALLED",
+            ErrorReason::RequestIdReused => "REQUEST_ID_REUSED",
+            ErrorReason::WriteUnderWay => "WRITE_UNDER_WAY",
+            ErrorReason::StoreUnavailable => "STORE_UNAVAILABLE",
             ErrorReason::Internal => "INTERNAL",
         }
     }
@@ -387,6 +399,20 @@ impl Error {
     pub fn resource(mut self, name: impl Into<String>) -> Error {
         self.context.resource = Some(name.into());
         self
+    }
+
+    /// Names what is missing, if that is all that is wrong and it has no name yet.
+    #[must_use]
+    pub fn missing(self, name: &ResourceName) -> Error {
+        let is_missing = matches!(
+            self.reason,
+            ErrorReason::ConnectionNotFound | ErrorReason::ResourceNotFound
+        );
+        if is_missing && self.context.resource.is_none() {
+            self.resource(name.to_string())
+        } else {
+            self
+        }
     }
 
     /// Whether the cloud could not be asked at all, so that nothing was learned about the object.

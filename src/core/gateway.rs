@@ -1,28 +1,38 @@
 //! The use cases: connections on any backend.
 
+pub use crate::core::writes::accepted::Accepted;
+
 use crate::{
     core::{
         backend::{Backend, Serving},
         client::Client,
         clock,
-        dialect::{Call, Dialect, Made, Mark, Step, Warning, Written},
+        dialect::{Action, Call, Dialect},
         error::{Error, ErrorKind, ErrorReason, Result},
-        etag,
-        execute::{NoJournal, execute},
-        ledger::Unfinished,
+        ledger::{
+            Unfinished,
+            book::{Ledger, Left},
+            fingerprint::MacKey,
+            record::Entry,
+            shelf::Shelf,
+        },
         request_id::How,
         settings::BackendSettings,
         store::{Recovered, Store, StoreError, Volatile},
         watch::{
-            knowledge::{Write, WriteKind},
             log::{Log, writer::Writer},
             poller::{Kept, Poller},
         },
+        writes::{
+            accepted::Answer,
+            connections::{self, about},
+            desk::{Writes, refused},
+            run::{Begun, Write},
+        },
     },
-    model::{
-        BackendName, Connection, ConnectionChange, ConnectionName, Intent, NewConnection, Parent,
-    },
+    model::{BackendName, Connection, ConnectionChange, ConnectionName, NewConnection, Parent},
 };
+use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
     future::Future,
@@ -32,13 +42,12 @@ use std::{
 use tokio::{sync::watch, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// A write of several requests may take this many times a backend's timeout for one.
-const WRITE_TIMEOUTS: u32 = 6;
-
 /// All configured backends, and what can be done with them.
 #[derive(Debug)]
 pub struct Gateway {
     pub(super) pollers: BTreeMap<BackendName, Arc<Poller>>,
+    writes: BTreeMap<BackendName, Arc<Writes>>,
+    shelf: Arc<Shelf>,
     pub(super) log: Arc<Log>,
     pub(super) heartbeat: Duration,
     /// Owns the pollers and the writes under way.
@@ -49,21 +58,6 @@ pub struct Gateway {
     stop_log: CancellationToken,
     /// `None` if the log is in memory.
     keeping: Option<watch::Receiver<Serving>>,
-}
-
-/// A write that was accepted, or would be.
-#[derive(Debug, Clone)]
-pub struct Accepted {
-    /// The connection; `None` if nothing was sent (`validate_only`, or a delete of what is not there).
-    pub name: Option<ConnectionName>,
-    /// As the cloud answered it; `None` after a delete and if nothing was sent.
-    pub connection: Option<Connection>,
-    /// Names the write; empty if there was none.
-    pub write_token: String,
-    /// What the cloud does only approximately.
-    pub warnings: Vec<Warning>,
-    /// What would be done, if it was only tried.
-    pub plan: Vec<Step>,
 }
 
 impl Gateway {
@@ -77,7 +71,8 @@ impl Gateway {
             epoch: now_ms(),
             ..Recovered::default()
         };
-        let mut gateway = Gateway::with(backends, heartbeat, Arc::new(Volatile), recovered);
+        let store = Arc::new(Volatile);
+        let mut gateway = Gateway::with(backends, heartbeat, store, recovered, Ledgers::new());
         gateway.keeping = None;
         Arc::new(gateway)
     }
@@ -92,7 +87,9 @@ impl Gateway {
         store: Arc<dyn Store>,
     ) -> std::result::Result<Arc<Gateway>, StoreError> {
         let recovered = store.begin(now_ms()).await?;
-        let gateway = Gateway::with(backends, heartbeat, store, recovered);
+        let names = backends.iter().map(|(settings, _)| &settings.name);
+        let ledgers = Ledgers::kept(&store, names).await?;
+        let gateway = Gateway::with(backends, heartbeat, store, recovered, ledgers);
         Ok(Arc::new(gateway))
     }
 
@@ -101,10 +98,11 @@ impl Gateway {
         heartbeat: Duration,
         store: Arc<dyn Store>,
         recovered: Recovered,
+        mut ledgers: Ledgers,
     ) -> Gateway {
         let log = Arc::new(Log::recovered(&recovered));
         let (tasks, cancel) = (TaskTracker::new(), CancellationToken::new());
-        let mut pollers = BTreeMap::new();
+        let (mut pollers, mut writes) = (BTreeMap::new(), BTreeMap::new());
         let floor = recovered.floor;
         let mut kept = by_backend(recovered);
         for (settings, dialect) in backends {
@@ -114,6 +112,11 @@ impl Gateway {
             let poller = Poller::recalled(Arc::clone(&backend), Arc::clone(&log), kept);
             let poller = Arc::new(poller);
             tasks.spawn(Arc::clone(&poller).run(cancel.clone()));
+            let (ledger, left) = ledgers.take(backend.name());
+            let of_backend = Writes::new(Arc::clone(&poller), ledger, &tasks, &cancel);
+            of_backend.recall(left);
+            tasks.spawn(Arc::clone(&of_backend).forget_old());
+            writes.insert(backend.name().clone(), of_backend);
             pollers.insert(backend.name().clone(), poller);
         }
         let writer = Writer::new(Arc::clone(&log), store);
@@ -122,6 +125,8 @@ impl Gateway {
         log_tasks.spawn(writer.run(stop_log.clone()));
         Gateway {
             pollers,
+            writes,
+            shelf: ledgers.shelf,
             log,
             heartbeat,
             tasks,
@@ -154,13 +159,14 @@ impl Gateway {
     }
 
     /// The writes of a backend that did not end with their call, newest first; at most 64.
-    pub fn unfinished(&self, _backend: &BackendName) -> Vec<Unfinished> {
-        Vec::new()
+    pub fn unfinished(&self, backend: &BackendName) -> Vec<Unfinished> {
+        let writes = self.writes.get(backend);
+        writes.map_or_else(Vec::new, |writes| writes.ledger().unfinished())
     }
 
     /// Whether writes under way and request ids outlive the process.
     pub fn durable_writes(&self) -> bool {
-        false
+        self.shelf.is_durable()
     }
 
     /// Told whenever the store begins or ceases to keep the log; `None` if the log is in memory.
@@ -184,13 +190,14 @@ impl Gateway {
         let result = backend.dialect().get(&name.id, &caller(deadline)).await;
         backend
             .record_caller_result(result)
-            .map_err(|error| named(error, name).during("reading a connection"))
+            .map_err(|error| error.missing(name).during("reading a connection"))
     }
 
-    /// Makes a connection. Its caller waits until `deadline`; the write goes on.
+    /// Makes a connection, with its parts. Its caller waits until `deadline`; the write goes on.
     ///
     /// # Errors
-    /// What the backend cannot express, all of it, before anything is sent; else as [`Dialect::create`].
+    /// What the backend cannot express, all of it, before anything is sent; else as [`Dialect::plan_create`]; of the
+    /// request id as [`Writes::begin`].
     pub async fn create(
         &self,
         backend: &BackendName,
@@ -198,34 +205,19 @@ impl Gateway {
         how: How,
         deadline: Instant,
     ) -> Result<Accepted> {
-        let poller = Arc::clone(self.poller(backend)?);
-        writable(poller.backend())?;
-        refused(self.refuse_create(backend, &wanted), backend)?;
-        if how.validate_only {
-            return Ok(Accepted::nothing());
-        }
-        let intent = intent(wanted.spec.admin_enabled);
-        self.own(async move {
-            let backend = poller.backend();
-            let (dialect, call) = (backend.dialect(), write_call(backend, deadline));
-            let plan = dialect.plan_create(wanted, Mark::new(), &call).await;
-            let result = match plan {
-                Ok(plan) => execute(&**dialect, plan, &Made::new(), &NoJournal, &call).await,
-                Err(error) => Err(error),
-            };
-            let written = backend
-                .record_result(result)
-                .map_err(|error| error.during("creating a connection"))?;
-            accept(&poller, WriteKind::Create, intent, written).await
-        })
-        .await
+        let writes = self.writable(backend)?;
+        self.refuse_new(backend, &wanted)?;
+        let begun = writes.begin(about(Action::Create, None), &how, deadline);
+        let begun = begun.await?;
+        let write = connections::Create { wanted };
+        self.carry_out(writes, write, begun, deadline).await
     }
 
     /// Changes a connection. What is so already is no change, and need not be expressible. With `validate_only` it is
     /// read instead: what is not there, or has another etag, could not be changed either. Its caller waits until `deadline`; the write goes on.
     ///
     /// # Errors
-    /// As [`Gateway::create`] and [`Dialect::update`].
+    /// As [`Gateway::create`] and [`Dialect::plan_update`].
     pub async fn update(
         &self,
         name: &ConnectionName,
@@ -233,39 +225,25 @@ impl Gateway {
         how: How,
         deadline: Instant,
     ) -> Result<Accepted> {
-        let poller = Arc::clone(self.poller(&name.backend)?);
-        writable(poller.backend())?;
+        let writes = self.writable(&name.backend)?;
+        let begun = writes.begin(about(Action::Update, Some(name)), &how, deadline);
+        let begun = begun.await?;
+        if let Begun::Answered(answer) = begun {
+            return repeated(answer);
+        }
         let unread = BTreeSet::new();
         let (change, violations) = self.settle(name, change, &unread, deadline).await?;
         refused(violations, &name.backend)?;
-        if how.validate_only {
-            return would_apply(poller.backend(), name, &change, deadline).await;
-        }
         let name = name.clone();
-        self.own(async move {
-            let backend = poller.backend();
-            let (dialect, call) = (backend.dialect(), write_call(backend, deadline));
-            let plan = dialect.plan_update(&name.id, change, &call).await;
-            let result = match plan {
-                Ok(plan) => execute(&**dialect, plan, &Made::new(), &NoJournal, &call).await,
-                Err(error) => Err(error),
-            };
-            let written = backend
-                .record_result(result)
-                .map_err(|error| named(error, &name).during("updating a connection"))?;
-            let enabled = written
-                .connection
-                .as_ref()
-                .and_then(|connection| connection.admin_enabled);
-            accept(&poller, WriteKind::Update, intent(enabled), written).await
-        })
-        .await
+        let write = connections::Update { name, change };
+        self.carry_out(writes, write, begun, deadline).await
     }
 
-    /// Removes a connection. Its caller waits until `deadline`; the write goes on.
+    /// Removes a connection, and the parts of it that nobody else uses. Its caller waits until `deadline`; the write goes
+    /// on.
     ///
     /// # Errors
-    /// As [`Dialect::delete`]; with `allow_missing`, one that is not there is no error.
+    /// As [`Dialect::plan_delete`]; with `allow_missing`, one that is not there is no error.
     pub async fn delete(
         &self,
         name: &ConnectionName,
@@ -274,41 +252,46 @@ impl Gateway {
         how: How,
         deadline: Instant,
     ) -> Result<Accepted> {
-        let poller = Arc::clone(self.poller(&name.backend)?);
-        writable(poller.backend())?;
-        let name = name.clone();
-        self.own(async move {
-            let backend = poller.backend();
-            let (dialect, call) = (backend.dialect(), write_call(backend, deadline));
-            let plan = dialect.plan_delete(&name.id, etag, &call).await;
-            if how.validate_only {
-                let _ = plan;
-                return Ok(Accepted::nothing());
-            }
-            let result = match plan {
-                Ok(plan) => execute(&**dialect, plan, &Made::new(), &NoJournal, &call).await,
-                Err(error) => Err(error),
-            };
-            match backend.record_result(result) {
-                Ok(written) => accept(&poller, WriteKind::Delete, Intent::Deleted, written).await,
-                Err(error) if allow_missing && error.reason == ErrorReason::ConnectionNotFound => {
-                    Ok(Accepted::nothing())
-                }
-                Err(error) => Err(named(error, &name).during("deleting a connection")),
-            }
-        })
-        .await
+        let writes = self.writable(&name.backend)?;
+        let begun = writes.begin(about(Action::Delete, Some(name)), &how, deadline);
+        let begun = begun.await?;
+        let write = connections::Delete {
+            name: name.clone(),
+            etag,
+            allow_missing,
+        };
+        self.carry_out(writes, write, begun, deadline).await
+    }
+
+    /// The writes of a backend, if it takes any.
+    pub(super) fn writable(&self, name: &BackendName) -> Result<Arc<Writes>> {
+        let backend = self.poller(name)?.backend();
+        writable(backend)?;
+        self.writes_of(name)
+    }
+
+    fn writes_of(&self, name: &BackendName) -> Result<Arc<Writes>> {
+        let writes = self.writes.get(name);
+        writes.cloned().ok_or_else(|| unknown(name))
+    }
+
+    /// Does a write that has begun, tries it, or answers what was answered before.
+    pub(super) async fn carry_out<W: Write>(
+        &self,
+        writes: Arc<Writes>,
+        write: W,
+        begun: Begun,
+        deadline: Instant,
+    ) -> Result<W::Answer> {
+        match begun {
+            Begun::Tried => writes.try_out(&write, deadline).await,
+            Begun::Answered(answer) => repeated(answer),
+            Begun::Now(held) => self.own(writes.run(write, held, deadline)).await,
+        }
     }
 
     pub(super) fn poller(&self, name: &BackendName) -> Result<&Arc<Poller>> {
-        self.pollers.get(name).ok_or_else(|| {
-            Error::new(
-                ErrorKind::NotFound,
-                ErrorReason::BackendNotFound,
-                format!("no backend `{}` is configured", name.as_str()),
-            )
-            .resource(name.to_string())
-        })
+        self.pollers.get(name).ok_or_else(|| unknown(name))
     }
 
     /// Runs a write to its end, also when its caller goes away: half of several requests would leave
@@ -333,73 +316,43 @@ impl Gateway {
     }
 }
 
-impl Accepted {
-    fn nothing() -> Accepted {
-        Accepted {
-            name: None,
-            connection: None,
-            write_token: String::new(),
-            warnings: Vec::new(),
-            plan: Vec::new(),
+/// The ledgers of all backends, and what earlier lives left in them.
+struct Ledgers {
+    shelf: Arc<Shelf>,
+    key: MacKey,
+    left: BTreeMap<BackendName, Left>,
+}
+
+impl Ledgers {
+    /// Those of a gateway that keeps nothing.
+    fn new() -> Ledgers {
+        Ledgers {
+            shelf: Arc::new(Shelf::in_memory()),
+            key: MacKey::random(),
+            left: BTreeMap::new(),
         }
     }
-}
 
-/// Finds out, without writing, whether a change is one of something that is there, as its author believes, and can
-/// become so.
-async fn would_apply(
-    backend: &Backend,
-    name: &ConnectionName,
-    change: &ConnectionChange,
-    deadline: Instant,
-) -> Result<Accepted> {
-    let call = write_call(backend, deadline);
-    let result = backend.dialect().get(&name.id, &call).await;
-    let current = backend
-        .record_result(result)
-        .map_err(|error| named(error, name).during("reading the connection to be updated"))?;
-    etag::check(change.etag.as_deref(), &current.etag)
-        .map_err(|error| error.on(backend.name()).during("updating a connection"))?;
-    let change = change.without(&current);
-    let violations = backend.dialect().refuse_to_become(&change, &current);
-    refused(violations, backend.name())?;
-    Ok(Accepted::nothing())
-}
-
-/// Notes a write that the cloud has accepted, so that every poll from now on is measured against it. Its name is
-/// given away once it is kept.
-async fn accept(
-    poller: &Arc<Poller>,
-    kind: WriteKind,
-    intent: Intent,
-    written: Written,
-) -> Result<Accepted> {
-    let done = Instant::now();
-    let name =
-        ConnectionName::connection(poller.backend().name(), &written.id).map_err(|error| {
-            Error::internal(format!("the cloud's id cannot stand in a name: {error}"))
-        })?;
-    let subject = poller.inventory().shown(&name);
-    let token = subject.wrote(&Write {
-        kind,
-        proof: written.proof,
-        intent,
-        done,
-        parts_remain: false,
-    });
-    if subject.is_watched() {
-        poller.poll_soon(&subject);
+    /// Those that are in this store.
+    async fn kept(
+        store: &Arc<dyn Store>,
+        backends: impl Iterator<Item = &BackendName>,
+    ) -> std::result::Result<Ledgers, StoreError> {
+        let shelf = Arc::new(Shelf::of(Arc::clone(store)));
+        let key = MacKey::kept(&shelf).await?;
+        let mut left = BTreeMap::new();
+        for name in backends {
+            left.insert(name.clone(), Left::read(name, &shelf).await?);
+        }
+        Ok(Ledgers { shelf, key, left })
     }
-    poller.inventory().joined(&subject);
-    subject.wait_committed().await;
-    tracing::info!(connection.name = %name, write = ?kind, "the cloud accepted a write");
-    Ok(Accepted {
-        name: Some(name),
-        connection: written.connection,
-        write_token: token.encode(),
-        warnings: written.warnings,
-        plan: Vec::new(),
-    })
+
+    fn take(&mut self, backend: &BackendName) -> (Arc<Ledger>, Vec<Entry>) {
+        let mut left = self.left.remove(backend).unwrap_or_default();
+        let shelf = Arc::clone(&self.shelf);
+        let ledger = Ledger::new(backend, self.key.clone(), shelf, &mut left);
+        (ledger, left.entries)
+    }
 }
 
 /// What was kept, for each backend its own.
@@ -444,32 +397,22 @@ pub(super) fn caller(deadline: Instant) -> Call {
     }
 }
 
-/// A write has the gateway's own time, however little its caller has.
-pub(super) fn write_call(backend: &Backend, answer_by: Instant) -> Call {
-    Call {
-        answer_by: Some(answer_by),
-        ..Call::unary(backend.settings().timeout * WRITE_TIMEOUTS)
-    }
+/// What a repeat of a request is answered.
+pub(super) fn repeated<A: Answer>(answer: Value) -> Result<A> {
+    serde_json::from_value(answer)
+        .map_err(|error| Error::internal(format!("a kept answer cannot be read: {error}")))
 }
 
-fn intent(admin_enabled: Option<bool>) -> Intent {
-    if admin_enabled == Some(false) {
-        Intent::Disabled
-    } else {
-        Intent::Enabled
-    }
+fn unknown(name: &BackendName) -> Error {
+    Error::new(
+        ErrorKind::NotFound,
+        ErrorReason::BackendNotFound,
+        format!("no backend `{}` is configured", name.as_str()),
+    )
+    .resource(name.to_string())
 }
 
-fn named(error: Error, name: &ConnectionName) -> Error {
-    let is_missing = error.reason == ErrorReason::ConnectionNotFound;
-    if is_missing && error.context.resource.is_none() {
-        error.resource(name.to_string())
-    } else {
-        error
-    }
-}
-
-pub(super) fn writable(backend: &Backend) -> Result<()> {
+fn writable(backend: &Backend) -> Result<()> {
     if !backend.settings().read_only {
         return Ok(());
     }
@@ -479,14 +422,4 @@ pub(super) fn writable(backend: &Backend) -> Result<()> {
         "the gateway's configuration has this backend read-only",
     )
     .on(backend.name()))
-}
-
-pub(super) fn refused(
-    violations: Vec<crate::core::error::Violation>,
-    backend: &BackendName,
-) -> Result<()> {
-    if violations.is_empty() {
-        return Ok(());
-    }
-    Err(Error::not_expressible(violations).on(backend))
 }

@@ -1,39 +1,23 @@
 //! The ledger: what every write is about to do, kept before its requests go out, so that whoever comes after a failure or a
-//! restart can finish it or undo it.
+//! restart can finish it or undo it; and what became of the writes that have an id of their caller's choice.
+//!
+//! | file | idea |
+//! | --- | --- |
+//! | `record.rs` | a write and how far it is, as it is kept |
+//! | `shelf.rs` | where records are kept: the store, or memory where it keeps none |
+//! | `claims.rs` | one write for each request id, and its answer for a day |
+//! | `fingerprint.rs` | what tells one request from another, and no key |
+//! | `turns.rs` | writes of the same object, one after the other |
+//! | `book.rs` | the ledger of one backend: all of that, and the writes that did not end with their call |
+//!
+//! What is done with it is in `core/writes`.
 
-use crate::core::dialect::Action;
-use std::time::SystemTime;
+pub mod book;
+pub mod claims;
+pub mod fingerprint;
+pub mod record;
+pub mod shelf;
+pub mod turns;
+pub mod unfinished;
 
-/// A write that did not end with its call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unfinished {
-    /// How far it is.
-    pub state: UnfinishedState,
-    /// What was asked for.
-    pub action: Action,
-    /// What it was to make, change or remove, as a resource name.
-    pub name: String,
-    /// The `request_id` of its call; empty if it had none.
-    pub request_id: String,
-    /// What is there of it and should not be, as resource names.
-    pub leftovers: Vec<String>,
-    /// Why it did not end, or has not yet.
-    pub message: String,
-    /// When its call began.
-    pub begin_time: SystemTime,
-    /// When its state became this.
-    pub update_time: SystemTime,
-}
-
-/// How far a write is that did not end with its call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UnfinishedState {
-    /// It is being found out about, finished or undone.
-    Settling,
-    /// All of it was done.
-    Finished,
-    /// Nothing of it is left.
-    Undone,
-    /// The gateway gave up.
-    Abandoned,
-}
+pub use unfinished::{Unfinished, UnfinishedState};

@@ -30,3 +30,4 @@ pub mod settings;
 pub mod store;
 pub mod table;
 pub mod watch;
+pub mod writes;

@@ -4,17 +4,24 @@ use crate::{
     core::{
         backend::Backend,
         capability_check::{refuse, refuse_unless_there},
-        error::{Result, Violation},
+        error::{Error, Result, Violation},
         gateway::Gateway,
+        writes::{
+            desk::refused,
+            joint::{field, path, reference},
+        },
     },
-    model::{BackendName, Connection, ConnectionChange, ConnectionName, Field, NewConnection},
+    model::{
+        BackendName, Connection, ConnectionChange, ConnectionName, Field, NewConnection,
+        ResourceField, ResourceKind, ResourceSpec, Settings,
+    },
 };
 use std::collections::BTreeSet;
 use tokio::time::Instant;
 
 impl Gateway {
-    /// What of a new connection this backend cannot express; nothing if it is not known, which the call itself finds
-    /// out. Sends nothing.
+    /// What of a new connection and its parts this backend cannot express; nothing if it is not known, which the call
+    /// itself finds out. What is of a part has its path in the request, `parts.ike_policy.lifetime`. Sends nothing.
     pub fn refuse_create(&self, backend: &BackendName, wanted: &NewConnection) -> Vec<Violation> {
         let Ok(poller) = self.poller(backend) else {
             return Vec::new();
@@ -25,7 +32,54 @@ impl Gateway {
         let capabilities = backend.capabilities();
         violations.extend(refuse_unless_there(capabilities, spec, |_| true, None));
         violations.extend(backend.dialect().refuse_create(wanted));
+        violations.extend(given_twice(wanted));
+        for (kind, spec) in &wanted.parts {
+            violations.extend(self.refuse_part(backend.name(), *kind, spec, wanted));
+        }
         violations
+    }
+
+    /// Refuses a new connection that cannot be made as it is wanted.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if something is given both as a part and by reference; else `NotExpressible`; both with all that
+    /// is wrong.
+    pub(super) fn refuse_new(&self, backend: &BackendName, wanted: &NewConnection) -> Result<()> {
+        let violations = self.refuse_create(backend, wanted);
+        if !given_twice(wanted).is_empty() {
+            return Err(Error::invalid(violations).on(backend));
+        }
+        refused(violations, backend)
+    }
+
+    fn refuse_part(
+        &self,
+        backend: &BackendName,
+        kind: ResourceKind,
+        spec: &ResourceSpec,
+        wanted: &NewConnection,
+    ) -> Vec<Violation> {
+        let takes = self.poller(backend).map(|it| it.backend().capabilities());
+        if !takes.is_ok_and(|takes| takes.takes(kind).is_some()) || field(kind).is_none() {
+            let why = format!(
+                "this backend has no resources of the kind {}; leave it out",
+                kind.noun()
+            );
+            return vec![Violation::new(path(kind), why)];
+        }
+        let service = ResourceField::VpnService.path();
+        let comes_too = |field: &str| {
+            let is_open = match &spec.settings {
+                Settings::LocalEndpoint(endpoint) => endpoint.vpn_service.is_none(),
+                _ => false,
+            };
+            is_open && field == service && wanted.has(ResourceKind::VpnService)
+        };
+        let wrong = self.refuse_create_resource(backend, spec).into_iter();
+        let wrong = wrong.filter(|it| !comes_too(&it.field));
+        wrong
+            .map(|it| Violation::new(format!("{}.{}", path(kind), it.field), it.description))
+            .collect()
     }
 
     /// A change as far as it is one, and what of it this backend cannot express.
@@ -60,6 +114,20 @@ impl Gateway {
         violations.extend(backend.dialect().refuse_to_become(&change, &there));
         Ok((change, violations))
     }
+}
+
+/// What comes as a part and is referred to as well.
+fn given_twice(wanted: &NewConnection) -> Vec<Violation> {
+    let mut spec = wanted.spec.clone();
+    let kinds = wanted.parts.keys().copied();
+    let twice = kinds.filter(|kind| reference(&mut spec, *kind).is_some_and(|it| it.is_some()));
+    twice
+        .map(|kind| {
+            let field = field(kind).unwrap_or_default();
+            let why = format!("is given by `connection.{field}` as well; accepted is one of them");
+            Violation::new(path(kind), why)
+        })
+        .collect()
 }
 
 /// What no connection of this backend has.

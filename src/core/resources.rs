@@ -1,14 +1,19 @@
 //! The use cases of resources beside connections, of what a VPN can be attached to, and of what a connection has carried.
 
+pub use crate::core::writes::accepted::AcceptedResource;
+
 use crate::{
     core::{
         backend::Backend,
-        dialect::{Made, Mark, Step, Warning, WrittenResource, resources::absent},
+        dialect::resources::absent,
         error::{Error, ErrorKind, ErrorReason, Result},
-        etag,
-        execute::{NoJournal, execute},
-        gateway::{Gateway, caller, refused, writable, write_call},
+        gateway::{Gateway, caller},
         request_id::How,
+        writes::{
+            desk::refused,
+            resources::{self, noun},
+            run::Write,
+        },
     },
     model::{
         BackendName, ConnectionName, Resource, ResourceChange, ResourceKind, ResourceName,
@@ -17,32 +22,6 @@ use crate::{
 };
 use std::sync::Arc;
 use tokio::time::Instant;
-
-/// A write of a resource that was accepted, or would be.
-#[derive(Debug, Clone, Default)]
-pub struct AcceptedResource {
-    /// As the cloud answered it; `None` after a delete and if nothing was sent.
-    pub resource: Option<Resource>,
-    /// The cloud's ids of the write.
-    pub request_ids: Vec<String>,
-    /// What the cloud does only approximately.
-    pub warnings: Vec<Warning>,
-    /// Names the write; empty if there was none, or nothing tells of it.
-    pub write_token: String,
-    /// What would be done, if it was only tried.
-    pub plan: Vec<Step>,
-}
-
-impl From<WrittenResource> for AcceptedResource {
-    fn from(written: WrittenResource) -> AcceptedResource {
-        AcceptedResource {
-            resource: written.resource,
-            request_ids: written.request_ids,
-            warnings: written.warnings,
-            ..AcceptedResource::default()
-        }
-    }
-}
 
 impl Gateway {
     /// Reads one resource.
@@ -59,16 +38,18 @@ impl Gateway {
         let backend = self.backend_with(kind, &name.backend)?;
         let resources = backend.dialect().resources();
         let result = resources.get(kind, &name.id, &caller(deadline)).await;
-        backend
-            .record_caller_result(result)
-            .map_err(|error| named(error, name).during(format!("reading {}", noun(kind))))
+        backend.record_caller_result(result).map_err(|error| {
+            error
+                .missing(name)
+                .during(format!("reading {}", noun(kind)))
+        })
     }
 
     /// Makes a resource. Its caller waits until `deadline`; the write goes on.
     ///
     /// # Errors
     /// What the backend cannot express, all of it, before anything is sent; else as
-    /// [`Resources::create`](crate::core::dialect::Resources::create).
+    /// [`Resources::plan_create`](crate::core::dialect::Resources::plan_create).
     pub async fn create_resource(
         &self,
         backend: &BackendName,
@@ -76,34 +57,19 @@ impl Gateway {
         how: How,
         deadline: Instant,
     ) -> Result<AcceptedResource> {
-        let kind = spec.kind();
-        let backend = self.backend_with(kind, backend)?;
-        writable(&backend)?;
-        let violations = self.refuse_create_resource(backend.name(), &spec);
-        refused(violations, backend.name())?;
-        if how.validate_only {
-            return Ok(AcceptedResource::default());
-        }
-        self.own(async move {
-            let call = write_call(&backend, deadline);
-            let dialect = backend.dialect();
-            let plan = dialect.resources().plan_create(spec, Mark::new(), &call);
-            let result = match plan.await {
-                Ok(plan) => execute(&**dialect, plan, &Made::new(), &NoJournal, &call).await,
-                Err(error) => Err(error),
-            };
-            let written = backend
-                .record_result(result)
-                .map_err(|error| error.during(format!("creating {}", noun(kind))))?;
-            Ok(written.into())
-        })
-        .await
+        self.backend_with(spec.kind(), backend)?;
+        let writes = self.writable(backend)?;
+        refused(self.refuse_create_resource(backend, &spec), backend)?;
+        let write = resources::Create { spec };
+        let begun = writes.begin(write.about(), &how, deadline).await?;
+        self.carry_out(writes, write, begun, deadline).await
     }
 
     /// Changes a resource. With `validate_only` it is read instead. Its caller waits until `deadline`; the write goes on.
     ///
     /// # Errors
-    /// As [`Gateway::create_resource`] and [`Resources::update`](crate::core::dialect::Resources::update).
+    /// As [`Gateway::create_resource`] and
+    /// [`Resources::plan_update`](crate::core::dialect::Resources::plan_update).
     pub async fn update_resource(
         &self,
         name: &ResourceName,
@@ -111,36 +77,21 @@ impl Gateway {
         how: How,
         deadline: Instant,
     ) -> Result<AcceptedResource> {
-        let kind = change.values.kind();
-        let backend = self.backend_with(kind, &name.backend)?;
-        writable(&backend)?;
-        let violations = self.refuse_update_resource(backend.name(), &change);
-        refused(violations, backend.name())?;
-        if how.validate_only {
-            return would_apply(&backend, name, &change, deadline).await;
-        }
+        self.backend_with(change.values.kind(), &name.backend)?;
+        let writes = self.writable(&name.backend)?;
+        let violations = self.refuse_update_resource(&name.backend, &change);
+        refused(violations, &name.backend)?;
         let name = name.clone();
-        self.own(async move {
-            let call = write_call(&backend, deadline);
-            let dialect = backend.dialect();
-            let plan = dialect.resources().plan_update(&name.id, change, &call);
-            let result = match plan.await {
-                Ok(plan) => execute(&**dialect, plan, &Made::new(), &NoJournal, &call).await,
-                Err(error) => Err(error),
-            };
-            let written = backend
-                .record_result(result)
-                .map_err(|error| named(error, &name).during(format!("updating {}", noun(kind))))?;
-            Ok(written.into())
-        })
-        .await
+        let write = resources::Update { name, change };
+        let begun = writes.begin(write.about(), &how, deadline).await?;
+        self.carry_out(writes, write, begun, deadline).await
     }
 
     /// Removes a resource. Its caller waits until `deadline`; the write goes on.
     ///
     /// # Errors
-    /// As [`Resources::delete`](crate::core::dialect::Resources::delete); with `allow_missing`, one that is not there is
-    /// no error.
+    /// As [`Resources::plan_delete`](crate::core::dialect::Resources::plan_delete); with `allow_missing`, one that is not
+    /// there is no error.
     pub async fn delete_resource(
         &self,
         kind: ResourceKind,
@@ -150,33 +101,16 @@ impl Gateway {
         how: How,
         deadline: Instant,
     ) -> Result<AcceptedResource> {
-        let backend = self.backend_with(kind, &name.backend)?;
-        writable(&backend)?;
-        let name = name.clone();
-        self.own(async move {
-            let call = write_call(&backend, deadline);
-            let dialect = backend.dialect();
-            let plan = dialect
-                .resources()
-                .plan_delete(kind, &name.id, etag, &call)
-                .await;
-            if how.validate_only {
-                let _ = plan;
-                return Ok(AcceptedResource::default());
-            }
-            let result = match plan {
-                Ok(plan) => execute(&**dialect, plan, &Made::new(), &NoJournal, &call).await,
-                Err(error) => Err(error),
-            };
-            match backend.record_result(result) {
-                Ok(written) => Ok(written.into()),
-                Err(error) if allow_missing && error.reason == ErrorReason::ResourceNotFound => {
-                    Ok(AcceptedResource::default())
-                }
-                Err(error) => Err(named(error, &name).during(format!("deleting {}", noun(kind)))),
-            }
-        })
-        .await
+        self.backend_with(kind, &name.backend)?;
+        let writes = self.writable(&name.backend)?;
+        let write = resources::Delete {
+            kind,
+            name: name.clone(),
+            etag,
+            allow_missing,
+        };
+        let begun = writes.begin(write.about(), &how, deadline).await?;
+        self.carry_out(writes, write, begun, deadline).await
     }
 
     /// Reads how much traffic a connection has carried.
@@ -201,10 +135,7 @@ impl Gateway {
         let resources = backend.dialect().resources();
         let result = resources.statistics(&name.id, &caller(deadline)).await;
         backend.record_caller_result(result).map_err(|error| {
-            let error = match error.reason {
-                ErrorReason::ConnectionNotFound => error.resource(name.to_string()),
-                _ => error,
-            };
+            let error = error.missing(name);
             error.during("reading the statistics of a connection")
         })
     }
@@ -216,39 +147,6 @@ impl Gateway {
             Some(_) => Ok(backend),
             None => Err(absent(kind).on(name)),
         }
-    }
-}
-
-/// Finds out, without writing, whether a change is one of something that is there and as its author believes.
-async fn would_apply(
-    backend: &Backend,
-    name: &ResourceName,
-    change: &ResourceChange,
-    deadline: Instant,
-) -> Result<AcceptedResource> {
-    let kind = change.values.kind();
-    let call = write_call(backend, deadline);
-    let result = backend.dialect().resources().get(kind, &name.id, &call);
-    let current = backend.record_result(result.await).map_err(|error| {
-        named(error, name).during(format!("reading {} to be updated", noun(kind)))
-    })?;
-    etag::check(change.etag.as_deref(), &current.etag).map_err(|error| {
-        let error = error.on(backend.name());
-        error.during(format!("updating {}", noun(kind)))
-    })?;
-    Ok(AcceptedResource::default())
-}
-
-fn noun(kind: ResourceKind) -> String {
-    format!("the {}", kind.noun())
-}
-
-fn named(error: Error, name: &ResourceName) -> Error {
-    let is_missing = error.reason == ErrorReason::ResourceNotFound;
-    if is_missing && error.context.resource.is_none() {
-        error.resource(name.to_string())
-    } else {
-        error
     }
 }
 

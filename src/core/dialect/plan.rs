@@ -100,7 +100,8 @@ pub trait Plan<W>: Send {
     /// Performs one. `made` is what is referred to and had no id when the plan was made.
     async fn perform(&mut self, index: usize, made: &Made, call: &Call) -> Result<Done>;
 
-    /// What the write left, after its last step.
+    /// What the write left, after its last step. Asked earlier if a removal failed that is not the first step, since all
+    /// that was wanted is done by then: whoever goes on with removals has no plan.
     fn written(self: Box<Self>) -> W;
 }
 

@@ -1,0 +1,106 @@
+//! Writes of the same object, one after the other: whoever comes waits in an owned queue until those before it have ended,
+//! for good or with the settler.
+
+use crate::core::error::{Error, ErrorKind, ErrorReason, Result};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
+};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, timeout_at},
+};
+
+/// When whoever waited in vain may come again.
+const RETRY: Duration = Duration::from_secs(5);
+/// Beyond so many names, those that nobody uses any more are dropped whenever one is added.
+const MANY: usize = 64;
+
+/// The queues, by the objects' collections and ids.
+#[derive(Debug, Default)]
+pub struct Turns {
+    /// A std mutex: held for bookkeeping only, never across an await.
+    queues: Mutex<HashMap<String, Weak<Semaphore>>>,
+}
+
+/// Nobody else writes the object for as long as it is held.
+#[derive(Debug)]
+pub struct Turn {
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Turns {
+    /// Waits for the turn to write this object.
+    ///
+    /// # Errors
+    /// `Unavailable` / `WriteUnderWay` if it does not come by then.
+    pub async fn take(&self, object: &str, until: Instant) -> Result<Turn> {
+        let queue = self.queue(object);
+        match timeout_at(until, queue.acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(Turn { _permit: permit }),
+            // They are never closed.
+            Ok(Err(_)) | Err(_) => Err(under_way(
+                "an earlier write of the same object has not ended",
+            )),
+        }
+    }
+
+    /// The turn, if nobody has it and nobody waits for it.
+    pub fn try_take(&self, object: &str) -> Option<Turn> {
+        let permit = self.queue(object).try_acquire_owned().ok()?;
+        Some(Turn { _permit: permit })
+    }
+
+    fn queue(&self, object: &str) -> Arc<Semaphore> {
+        let mut queues = self.lock();
+        if let Some(queue) = queues.get(object).and_then(Weak::upgrade) {
+            return queue;
+        }
+        if queues.len() >= MANY {
+            queues.retain(|_, queue| queue.strong_count() > 0);
+        }
+        let queue = Arc::new(Semaphore::new(1));
+        queues.insert(object.to_owned(), Arc::downgrade(&queue));
+        queue
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Weak<Semaphore>>> {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Somebody else is at it.
+pub fn under_way(why: &str) -> Error {
+    Error::new(ErrorKind::Unavailable, ErrorReason::WriteUnderWay, why).retry_after(RETRY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn writes_of_one_object_take_turns_and_others_do_not_wait() {
+        let turns = Turns::default();
+        let soon = || Instant::now() + Duration::from_secs(1);
+        let first = turns.take("connections/a", soon()).await.unwrap();
+        let _other = turns.take("connections/b", soon()).await.unwrap();
+        assert!(turns.try_take("connections/a").is_none());
+        let late = turns.take("connections/a", soon()).await.unwrap_err();
+        assert_eq!(late.reason, ErrorReason::WriteUnderWay);
+        assert_eq!(late.context.retry_after, Some(RETRY));
+        drop(first);
+        assert!(turns.try_take("connections/a").is_some());
+    }
+
+    #[tokio::test]
+    async fn names_that_nobody_uses_are_dropped() {
+        let turns = Turns::default();
+        let kept = turns.try_take("kept");
+        for n in 0..10 * MANY {
+            drop(turns.try_take(&n.to_string()));
+        }
+        assert!(turns.lock().len() <= MANY);
+        assert!(kept.is_some() && turns.try_take("kept").is_none());
+    }
+}

@@ -1,0 +1,175 @@
+//! The writes of connections.
+
+use crate::{
+    core::{
+        dialect::{Action, Call, Plan, Written},
+        error::{Error, ErrorReason, Result},
+        etag,
+        watch::knowledge::WriteKind,
+        writes::{
+            accepted::Accepted,
+            desk::{Writes, accepted, intent, refused},
+            joint, removal,
+            run::{About, Write},
+        },
+    },
+    model::{ConnectionChange, ConnectionName, Intent, NewConnection},
+};
+use async_trait::async_trait;
+
+/// Makes one, with its parts.
+#[derive(Debug)]
+pub struct Create {
+    /// What.
+    pub wanted: NewConnection,
+}
+
+/// Changes one.
+#[derive(Debug)]
+pub struct Update {
+    /// Which.
+    pub name: ConnectionName,
+    /// What of it.
+    pub change: ConnectionChange,
+}
+
+/// Removes one, with the parts that nobody else uses.
+#[derive(Debug)]
+pub struct Delete {
+    /// Which.
+    pub name: ConnectionName,
+    /// What the caller believes is current.
+    pub etag: Option<String>,
+    /// One that is not there is as good as removed.
+    pub allow_missing: bool,
+}
+
+/// What the write of a connection is about.
+pub fn about(action: Action, name: Option<&ConnectionName>) -> About {
+    About {
+        action,
+        kind: None,
+        object: name.map(|name| name.id.to_string()),
+    }
+}
+
+async fn accept(
+    on: &Writes,
+    kind: WriteKind,
+    meant: Intent,
+    written: Written,
+    remains: bool,
+) -> Result<Accepted> {
+    let name = on.connection_name(&written.id)?;
+    let write = accepted(kind, written.proof, meant, remains);
+    Ok(Accepted {
+        write_token: on.note(&name, &write).await,
+        name: Some(name),
+        connection: written.connection,
+        warnings: written.warnings,
+        plan: Vec::new(),
+    })
+}
+
+#[async_trait]
+impl Write for Create {
+    type Left = Written;
+    type Answer = Accepted;
+
+    fn about(&self) -> About {
+        about(Action::Create, None)
+    }
+
+    async fn plan<'a>(
+        &'a self,
+        on: &'a Writes,
+        call: &Call,
+    ) -> Result<Box<dyn Plan<Written> + 'a>> {
+        joint::plan(on, &self.wanted, call).await
+    }
+
+    async fn accept(&self, on: &Writes, left: Written, remains: bool) -> Result<Accepted> {
+        let meant = intent(self.wanted.spec.admin_enabled);
+        accept(on, WriteKind::Create, meant, left, remains).await
+    }
+
+    fn told(&self, error: Error) -> Error {
+        error.during("creating a connection")
+    }
+}
+
+#[async_trait]
+impl Write for Update {
+    type Left = Written;
+    type Answer = Accepted;
+
+    fn about(&self) -> About {
+        about(Action::Update, Some(&self.name))
+    }
+
+    /// Whether the change is one of something that is there, as its author believes, and can become so.
+    async fn check(&self, on: &Writes, call: &Call) -> Result<()> {
+        let current = on.dialect().get(&self.name.id, call).await;
+        let current = current.map_err(|error| {
+            error
+                .missing(&self.name)
+                .during("reading the connection to be updated")
+        })?;
+        etag::check(self.change.etag.as_deref(), &current.etag)?;
+        let change = self.change.without(&current);
+        let violations = on.dialect().refuse_to_become(&change, &current);
+        refused(violations, on.name())
+    }
+
+    async fn plan<'a>(
+        &'a self,
+        on: &'a Writes,
+        call: &Call,
+    ) -> Result<Box<dyn Plan<Written> + 'a>> {
+        let change = self.change.clone();
+        on.dialect().plan_update(&self.name.id, change, call).await
+    }
+
+    async fn accept(&self, on: &Writes, left: Written, remains: bool) -> Result<Accepted> {
+        let enabled = left.connection.as_ref().and_then(|it| it.admin_enabled);
+        accept(on, WriteKind::Update, intent(enabled), left, remains).await
+    }
+
+    fn plans_anew(&self) -> bool {
+        etag::given(self.change.etag.as_deref()).is_none()
+    }
+
+    fn told(&self, error: Error) -> Error {
+        error.missing(&self.name).during("updating a connection")
+    }
+}
+
+#[async_trait]
+impl Write for Delete {
+    type Left = Written;
+    type Answer = Accepted;
+
+    fn about(&self) -> About {
+        about(Action::Delete, Some(&self.name))
+    }
+
+    async fn plan<'a>(
+        &'a self,
+        on: &'a Writes,
+        call: &Call,
+    ) -> Result<Box<dyn Plan<Written> + 'a>> {
+        removal::plan(on, &self.name.id, self.etag.clone(), call).await
+    }
+
+    async fn accept(&self, on: &Writes, left: Written, remains: bool) -> Result<Accepted> {
+        accept(on, WriteKind::Delete, Intent::Deleted, left, remains).await
+    }
+
+    fn forgives(&self, error: &Error) -> bool {
+        self.allow_missing && error.reason == ErrorReason::ConnectionNotFound
+    }
+
+    fn told(&self, error: Error) -> Error {
+        error.missing(&self.name).during("deleting a connection")
+    }
+}

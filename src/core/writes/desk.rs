@@ -1,0 +1,157 @@
+//! What the writes of one backend share.
+
+use crate::{
+    core::{
+        backend::Backend,
+        dialect::{Call, Dialect, Proof},
+        error::{Error, Result, Violation},
+        ledger::book::Ledger,
+        watch::{
+            knowledge::{Write, WriteKind},
+            poller::Poller,
+            subject::Subject,
+        },
+    },
+    model::{BackendName, ConnectionName, Intent},
+};
+use std::sync::Arc;
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, sleep},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// A write of several requests may take this many times a backend's timeout for one.
+const WRITE_TIMEOUTS: u32 = 6;
+/// How many writes that did not end with their call are gone on with at the same time.
+const PLACES: usize = 4;
+/// How often answers that are old enough are forgotten.
+const FORGET: std::time::Duration = std::time::Duration::from_secs(3600);
+
+/// The writes of one backend.
+#[derive(Debug)]
+pub struct Writes {
+    pub(super) poller: Arc<Poller>,
+    pub(super) ledger: Arc<Ledger>,
+    /// Owns what goes on without a call.
+    pub(super) tasks: TaskTracker,
+    pub(super) cancel: CancellationToken,
+    pub(super) places: Semaphore,
+}
+
+impl Writes {
+    /// Those of the poller's backend; what goes on without a call belongs to `tasks`, until `cancel`.
+    pub fn new(
+        poller: Arc<Poller>,
+        ledger: Arc<Ledger>,
+        tasks: &TaskTracker,
+        cancel: &CancellationToken,
+    ) -> Arc<Writes> {
+        Arc::new(Writes {
+            poller,
+            ledger,
+            tasks: tasks.clone(),
+            cancel: cancel.clone(),
+            places: Semaphore::new(PLACES),
+        })
+    }
+
+    /// The backend.
+    pub fn backend(&self) -> &Arc<Backend> {
+        self.poller.backend()
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &BackendName {
+        self.backend().name()
+    }
+
+    /// Its dialect.
+    pub fn dialect(&self) -> &dyn Dialect {
+        &**self.backend().dialect()
+    }
+
+    /// Its ledger.
+    pub fn ledger(&self) -> &Arc<Ledger> {
+        &self.ledger
+    }
+
+    /// Forgets answers that are old enough, until cancelled.
+    pub async fn forget_old(self: Arc<Self>) {
+        loop {
+            tokio::select! {
+                biased;
+                () = self.cancel.cancelled() => return,
+                () = sleep(FORGET) => {}
+            }
+            if let Err(error) = self.ledger.claims.forget_old().await {
+                tracing::debug!(%error, "old answers could not be forgotten");
+            }
+        }
+    }
+
+    /// The name of the connection with this id.
+    pub(super) fn connection_name(&self, id: &str) -> Result<ConnectionName> {
+        ConnectionName::connection(self.name(), id).map_err(|error| {
+            Error::internal(format!("the cloud's id cannot stand in a name: {error}"))
+        })
+    }
+
+    /// The connection with this id, as the watch knows it.
+    pub(super) fn subject(&self, name: &ConnectionName) -> Arc<Subject> {
+        self.poller.inventory().shown(name)
+    }
+
+    /// Notes a write that the cloud has accepted, so that every poll from now on is measured against it. Its name is
+    /// given away once it is kept.
+    pub(super) async fn note(&self, name: &ConnectionName, write: &Write) -> String {
+        let subject = self.subject(name);
+        let token = subject.wrote(write);
+        if subject.is_watched() {
+            self.poller.poll_soon(&subject);
+        }
+        self.poller.inventory().joined(&subject);
+        subject.wait_committed().await;
+        tracing::info!(connection.name = %name, write = ?write.kind, "the cloud accepted a write");
+        token.encode()
+    }
+}
+
+/// A write that has just been accepted.
+pub fn accepted(kind: WriteKind, proof: Proof, intent: Intent, parts_remain: bool) -> Write {
+    Write {
+        kind,
+        proof,
+        intent,
+        done: Instant::now(),
+        parts_remain,
+    }
+}
+
+/// What a connection is meant to be that is switched so.
+pub fn intent(admin_enabled: Option<bool>) -> Intent {
+    if admin_enabled == Some(false) {
+        Intent::Disabled
+    } else {
+        Intent::Enabled
+    }
+}
+
+/// A write has the gateway's own time, however little its caller has.
+pub fn write_call(backend: &Backend, answer_by: Instant) -> Call {
+    Call {
+        answer_by: Some(answer_by),
+        ..Call::unary(backend.settings().timeout * WRITE_TIMEOUTS)
+    }
+}
+
+/// Fails if there is anything that the backend cannot express.
+///
+/// # Errors
+/// `NotExpressible` with all of it.
+pub fn refused(violations: Vec<Violation>, backend: &BackendName) -> Result<()> {
+    if violations.is_empty() {
+        return Ok(());
+    }
+    Err(Error::not_expressible(violations).on(backend))
+}

@@ -1,0 +1,83 @@
+//! Each step in the ledger before its request goes out: one write of the store for each request, which also has what came
+//! of the step before.
+
+use crate::core::{
+    dialect::{Done, Step},
+    error::Result,
+    execute::Journal,
+    ledger::{
+        book::Ledger,
+        record::{Entry, Millis, StepState},
+        shelf::unavailable,
+    },
+};
+use async_trait::async_trait;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Notes the steps of one write.
+#[derive(Debug)]
+pub struct Noting<'a> {
+    ledger: &'a Ledger,
+    /// A std mutex: held for bookkeeping only, never across an await.
+    noted: Mutex<Noted>,
+}
+
+/// How far it is.
+#[derive(Debug)]
+pub struct Noted {
+    /// The write.
+    pub entry: Entry,
+    /// Whether the store may have a record of it.
+    pub kept: bool,
+}
+
+impl<'a> Noting<'a> {
+    /// Of this write.
+    pub fn new(ledger: &'a Ledger, noted: Noted) -> Noting<'a> {
+        Noting {
+            ledger,
+            noted: Mutex::new(noted),
+        }
+    }
+
+    /// How far it is by now.
+    pub fn into_noted(self) -> Noted {
+        let noted = self.noted.into_inner();
+        noted.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, index: usize, state: StepState) {
+        if let Some(step) = self.lock().entry.steps.get_mut(index) {
+            step.state = state;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Noted> {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Journal for Noting<'_> {
+    async fn sending(&self, index: usize, _step: &Step) -> Result<()> {
+        self.set(index, StepState::Sent { at: Millis::now() });
+        let record = {
+            let mut noted = self.lock();
+            noted.kept = true;
+            self.ledger.record(&noted.entry)
+        };
+        if let Err(error) = self.ledger.shelf().write(vec![record]).await {
+            self.set(index, StepState::Planned);
+            return Err(unavailable(&error));
+        }
+        Ok(())
+    }
+
+    async fn done(&self, index: usize, done: &Done) {
+        self.set(index, StepState::Done(done.clone()));
+    }
+
+    async fn undone(&self, index: usize) {
+        self.set(index, StepState::Undone);
+    }
+}

@@ -1,0 +1,230 @@
+//! A connection and the parts that nobody else uses, as one plan. Parts that were made together with connections belong to
+//! those that use them, and go with the last; what was made by a call of its own stays.
+
+use crate::{
+    core::{
+        dialect::{Action, Call, Done, Made, PageRequest, Plan, Step, Written},
+        error::{Error, ErrorKind, ErrorReason, Result},
+        writes::desk::Writes,
+    },
+    model::{Connection, Resource, ResourceKind, Selectors, Settings},
+};
+use async_trait::async_trait;
+
+/// Page size where users are looked for.
+const PAGE_SIZE: u32 = 1_000;
+/// The most pages that are looked through.
+const MOST_PAGES: usize = 100;
+
+/// What a connection refers to, in the order in which it can be removed.
+fn references(connection: &Connection) -> Vec<(ResourceKind, &String)> {
+    let groups = match &connection.selectors {
+        Some(Selectors::EndpointGroups { local, peer }) => [Some(local), Some(peer)],
+        _ => [None, None],
+    };
+    let each = [
+        (
+            ResourceKind::LocalEndpoint,
+            connection.local_endpoint.as_ref(),
+        ),
+        (ResourceKind::EndpointGroup, groups[0]),
+        (ResourceKind::EndpointGroup, groups[1]),
+        (ResourceKind::IkePolicy, connection.ike_policy.as_ref()),
+        (ResourceKind::IpsecPolicy, connection.ipsec_policy.as_ref()),
+        (ResourceKind::DpdPolicy, connection.dpd_policy.as_ref()),
+        (ResourceKind::VpnService, connection.vpn_service.as_ref()),
+    ];
+    let given = each.into_iter();
+    given.filter_map(|(kind, id)| Some((kind, id?))).collect()
+}
+
+/// Plans to remove a connection, and the parts that are used by no other.
+///
+/// # Errors
+/// As the connection itself cannot be removed, or what it refers to cannot be read.
+pub async fn plan<'a>(
+    on: &'a Writes,
+    id: &'a str,
+    etag: Option<String>,
+    call: &Call,
+) -> Result<Box<dyn Plan<Written> + 'a>> {
+    let own = on.dialect().plan_delete(id, etag, call).await?;
+    if on.backend().capabilities().resources.is_empty() {
+        return Ok(own);
+    }
+    let there = match own.there() {
+        Some(there) => there.clone(),
+        None => on.dialect().get(id, call).await?,
+    };
+    // One that is marked as made alone has no parts of its own. Where there is no room for marks on connections, none is
+    // marked, and what is marked of its parts tells.
+    if there.managed && !there.joint {
+        return Ok(own);
+    }
+    let parts = unused_parts(on, &there, own.steps(), call).await?;
+    if parts.is_empty() {
+        return Ok(own);
+    }
+    let steps = own.steps().iter().cloned().chain(parts).collect();
+    Ok(Box::new(Removal { on, steps, own }))
+}
+
+/// The removal of each part that was made together with others and that nobody uses but this connection.
+async fn unused_parts(
+    on: &Writes,
+    there: &Connection,
+    planned: &[Step],
+    call: &Call,
+) -> Result<Vec<Step>> {
+    let mut joint = Vec::new();
+    for (kind, id) in references(there) {
+        let step = Step::new(
+            Action::Delete,
+            kind.collection().segment(),
+            Some(id.clone()),
+        );
+        let is_planned = |it: &Step| it.collection == step.collection && it.id == step.id;
+        if on.backend().capabilities().takes(kind).is_none() || planned.iter().any(is_planned) {
+            continue;
+        }
+        match on.dialect().resources().get(kind, id, call).await {
+            Ok(part) if part.joint => joint.push((kind, step)),
+            Ok(_) => {}
+            Err(error) if error.kind == ErrorKind::NotFound => {}
+            Err(error) => return Err(error.during(format!("reading the {}", kind.noun()))),
+        }
+    }
+    if joint.is_empty() {
+        return Ok(Vec::new());
+    }
+    let users = Users::of(on, Some(&there.id), call).await?;
+    let mut steps: Vec<Step> = Vec::new();
+    for (kind, step) in joint {
+        let id = step.id.as_deref().unwrap_or_default();
+        if !users.use_it(kind, id, &steps) && !steps.contains(&step) {
+            steps.push(step);
+        }
+    }
+    Ok(steps)
+}
+
+/// Who may use a part: every connection that is not being removed, and every local endpoint.
+struct Users {
+    connections: Vec<Connection>,
+    endpoints: Vec<Resource>,
+}
+
+impl Users {
+    /// All but this connection.
+    async fn of(on: &Writes, but: Option<&str>, call: &Call) -> Result<Users> {
+        let mut users = Users {
+            connections: Vec::new(),
+            endpoints: Vec::new(),
+        };
+        let mut request = first_page();
+        for _ in 0..MOST_PAGES {
+            let page = on.backend().list(&request, call).await?;
+            let others = page.items.into_iter();
+            let others = others.filter(|it| but != Some(&*it.id) && !on.ledger.is_removing(&it.id));
+            users.connections.extend(others);
+            request.after = page.next;
+            if request.after.is_none() {
+                break;
+            }
+        }
+        if request.after.is_some() {
+            return Err(endless());
+        }
+        let kind = ResourceKind::LocalEndpoint;
+        if on.backend().capabilities().takes(kind).is_none() {
+            return Ok(users);
+        }
+        let mut request = first_page();
+        for _ in 0..MOST_PAGES {
+            let page = on.backend().list_resources(kind, &request, call).await?;
+            users.endpoints.extend(page.items);
+            request.after = page.next;
+            if request.after.is_none() {
+                return Ok(users);
+            }
+        }
+        Err(endless())
+    }
+
+    /// Whether any of them uses this part; what is removed before it does not count.
+    fn use_it(&self, kind: ResourceKind, id: &str, removed: &[Step]) -> bool {
+        let refers = |it: &Connection| references(it).contains(&(kind, &id.to_owned()));
+        let is_removed = |endpoint: &Resource| {
+            let collection = ResourceKind::LocalEndpoint.collection().segment();
+            let mut before = removed.iter();
+            before.any(|it| it.collection == collection && it.id.as_ref() == Some(&endpoint.id))
+        };
+        let belongs = |endpoint: &&Resource| match &endpoint.spec.settings {
+            Settings::LocalEndpoint(it) => it.vpn_service.as_deref() == Some(id),
+            _ => false,
+        };
+        let mut endpoints = self.endpoints.iter().filter(belongs);
+        self.connections.iter().any(refers)
+            || kind == ResourceKind::VpnService && endpoints.any(|it| !is_removed(it))
+    }
+}
+
+fn first_page() -> PageRequest {
+    PageRequest {
+        size: PAGE_SIZE,
+        ..PageRequest::default()
+    }
+}
+
+fn endless() -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        ErrorReason::UpstreamBrokenAnswer,
+        format!("the list does not end within {MOST_PAGES} pages"),
+    )
+}
+
+impl Writes {
+    /// Whether a connection uses this part, but for the given one and those that are being removed. What is no part is
+    /// used by nobody who could be asked.
+    pub(super) async fn is_used(
+        &self,
+        step: &Step,
+        but: Option<&str>,
+        call: &Call,
+    ) -> Result<bool> {
+        let mut kinds = ResourceKind::ALL.into_iter();
+        let kind = kinds.find(|kind| kind.collection().segment() == step.collection);
+        let (Some(kind), Some(id)) = (kind, step.id.as_deref()) else {
+            return Ok(false);
+        };
+        let users = Users::of(self, but, call).await?;
+        let refers = |it: &Connection| references(it).contains(&(kind, &id.to_owned()));
+        Ok(users.connections.iter().any(refers))
+    }
+}
+
+/// The connection, then its parts.
+struct Removal<'a> {
+    on: &'a Writes,
+    steps: Vec<Step>,
+    own: Box<dyn Plan<Written> + 'a>,
+}
+
+#[async_trait]
+impl Plan<Written> for Removal<'_> {
+    fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    async fn perform(&mut self, index: usize, made: &Made, call: &Call) -> Result<Done> {
+        match index < self.own.steps().len() {
+            true => self.own.perform(index, made, call).await,
+            false => self.on.dialect().remove(&self.steps[index], call).await,
+        }
+    }
+
+    fn written(self: Box<Self>) -> Written {
+        self.own.written()
+    }
+}

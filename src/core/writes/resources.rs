@@ -1,0 +1,191 @@
+//! The writes of what connections refer to.
+
+use crate::{
+    core::{
+        dialect::{Action, Call, Mark, Plan, WrittenResource},
+        error::{Error, ErrorReason, Result},
+        etag,
+        writes::{
+            accepted::AcceptedResource,
+            desk::{Writes, refused},
+            run::{About, Write},
+        },
+    },
+    model::{ResourceChange, ResourceKind, ResourceName, ResourceSpec},
+};
+use async_trait::async_trait;
+
+/// Makes one.
+#[derive(Debug)]
+pub struct Create {
+    /// What.
+    pub spec: ResourceSpec,
+}
+
+/// Changes one.
+#[derive(Debug)]
+pub struct Update {
+    /// Which.
+    pub name: ResourceName,
+    /// What of it.
+    pub change: ResourceChange,
+}
+
+/// Removes one that nothing uses.
+#[derive(Debug)]
+pub struct Delete {
+    /// Of which kind.
+    pub kind: ResourceKind,
+    /// Which.
+    pub name: ResourceName,
+    /// What the caller believes is current.
+    pub etag: Option<String>,
+    /// One that is not there is as good as removed.
+    pub allow_missing: bool,
+}
+
+/// What people call one of this kind.
+pub fn noun(kind: ResourceKind) -> String {
+    format!("the {}", kind.noun())
+}
+
+fn about(action: Action, kind: ResourceKind, name: Option<&ResourceName>) -> About {
+    About {
+        action,
+        kind: Some(kind),
+        object: name.map(|name| name.id.to_string()),
+    }
+}
+
+#[async_trait]
+impl Write for Create {
+    type Left = WrittenResource;
+    type Answer = AcceptedResource;
+
+    fn about(&self) -> About {
+        about(Action::Create, self.spec.kind(), None)
+    }
+
+    async fn plan<'a>(
+        &'a self,
+        on: &'a Writes,
+        call: &Call,
+    ) -> Result<Box<dyn Plan<WrittenResource> + 'a>> {
+        let resources = on.dialect().resources();
+        resources
+            .plan_create(self.spec.clone(), Mark::new(), call)
+            .await
+    }
+
+    async fn accept(
+        &self,
+        _on: &Writes,
+        left: WrittenResource,
+        _remains: bool,
+    ) -> Result<AcceptedResource> {
+        Ok(left.into())
+    }
+
+    fn told(&self, error: Error) -> Error {
+        error.during(format!("creating {}", noun(self.spec.kind())))
+    }
+}
+
+#[async_trait]
+impl Write for Update {
+    type Left = WrittenResource;
+    type Answer = AcceptedResource;
+
+    fn about(&self) -> About {
+        about(Action::Update, self.change.values.kind(), Some(&self.name))
+    }
+
+    /// Whether the change is one of something that is there, as its author believes, and can become so.
+    async fn check(&self, on: &Writes, call: &Call) -> Result<()> {
+        let kind = self.change.values.kind();
+        let resources = on.dialect().resources();
+        let current = resources.get(kind, &self.name.id, call).await;
+        let current = current.map_err(|error| {
+            let error = error.missing(&self.name);
+            error.during(format!("reading {} to be updated", noun(kind)))
+        })?;
+        etag::check(self.change.etag.as_deref(), &current.etag)?;
+        let violations = resources.refuse_to_become(&self.change, &current);
+        refused(violations, on.name())
+    }
+
+    async fn plan<'a>(
+        &'a self,
+        on: &'a Writes,
+        call: &Call,
+    ) -> Result<Box<dyn Plan<WrittenResource> + 'a>> {
+        let resources = on.dialect().resources();
+        let change = self.change.clone();
+        resources.plan_update(&self.name.id, change, call).await
+    }
+
+    async fn accept(
+        &self,
+        on: &Writes,
+        left: WrittenResource,
+        _remains: bool,
+    ) -> Result<AcceptedResource> {
+        let token = on.part_token(&self.name, &left.request_ids);
+        Ok(AcceptedResource {
+            write_token: token,
+            ..left.into()
+        })
+    }
+
+    fn plans_anew(&self) -> bool {
+        etag::given(self.change.etag.as_deref()).is_none()
+    }
+
+    fn told(&self, error: Error) -> Error {
+        let kind = self.change.values.kind();
+        error
+            .missing(&self.name)
+            .during(format!("updating {}", noun(kind)))
+    }
+}
+
+#[async_trait]
+impl Write for Delete {
+    type Left = WrittenResource;
+    type Answer = AcceptedResource;
+
+    fn about(&self) -> About {
+        about(Action::Delete, self.kind, Some(&self.name))
+    }
+
+    async fn plan<'a>(
+        &'a self,
+        on: &'a Writes,
+        call: &Call,
+    ) -> Result<Box<dyn Plan<WrittenResource> + 'a>> {
+        let resources = on.dialect().resources();
+        let etag = self.etag.clone();
+        resources
+            .plan_delete(self.kind, &self.name.id, etag, call)
+            .await
+    }
+
+    async fn accept(
+        &self,
+        _on: &Writes,
+        left: WrittenResource,
+        _remains: bool,
+    ) -> Result<AcceptedResource> {
+        Ok(left.into())
+    }
+
+    fn forgives(&self, error: &Error) -> bool {
+        self.allow_missing && error.reason == ErrorReason::ResourceNotFound
+    }
+
+    fn told(&self, error: Error) -> Error {
+        error
+            .missing(&self.name)
+            .during(format!("deleting {}", noun(self.kind)))
+    }
+}

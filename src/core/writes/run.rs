@@ -1,0 +1,333 @@
+//! One path for every write.
+
+use crate::core::{
+    dialect::{Action, Call, Made, Plan, Warning},
+    error::{Error, ErrorKind, ErrorReason, Result},
+    execute::{Performed, perform},
+    ledger::{book::Held, claims::Claimed, record::Entry},
+    margin,
+    request_id::How,
+    writes::{
+        accepted::Answer,
+        desk::{Writes, write_call},
+        noting::{Noted, Noting},
+        settle::Case,
+    },
+};
+use crate::model::ResourceKind;
+use async_trait::async_trait;
+use serde_json::Value;
+use std::{sync::Arc, time::Duration};
+use tokio::time::{Instant, sleep};
+
+/// How often a write is planned whose object others change meanwhile.
+const PLANS: u32 = 3;
+/// How long a call goes on with removals that a cloud does not take at once.
+const REMOVALS: Duration = Duration::from_secs(5);
+/// The first pause between two attempts to remove something.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+
+/// What a write is about.
+#[derive(Debug, Clone)]
+pub struct About {
+    /// What is asked for.
+    pub action: Action,
+    /// Of which kind of resource; `None` for connections.
+    pub kind: Option<ResourceKind>,
+    /// Of which object; `None` for one that is to be made.
+    pub object: Option<String>,
+}
+
+/// What is special about one of the writes there are.
+#[async_trait]
+pub trait Write: Send + Sync + 'static {
+    /// What its plan leaves.
+    type Left: Send + 'static;
+    /// What its caller is told.
+    type Answer: Answer;
+
+    /// What it is about.
+    fn about(&self) -> About;
+
+    /// Finds out, where it is only tried, what planning would not.
+    ///
+    /// # Errors
+    /// Why it would not be done.
+    async fn check(&self, _on: &Writes, _call: &Call) -> Result<()> {
+        Ok(())
+    }
+
+    /// Plans it.
+    ///
+    /// # Errors
+    /// Why it cannot be done.
+    async fn plan<'a>(
+        &'a self,
+        on: &'a Writes,
+        call: &Call,
+    ) -> Result<Box<dyn Plan<Self::Left> + 'a>>;
+
+    /// Takes note of what it left; `remains` if something is still to be removed.
+    ///
+    /// # Errors
+    /// If what the cloud said has no place here.
+    async fn accept(&self, on: &Writes, left: Self::Left, remains: bool) -> Result<Self::Answer>;
+
+    /// Whether it may be planned anew if somebody else changed the object meanwhile.
+    fn plans_anew(&self) -> bool {
+        false
+    }
+
+    /// Whether this failure is as good as success.
+    fn forgives(&self, _error: &Error) -> bool {
+        false
+    }
+
+    /// The error as its caller is told.
+    fn told(&self, error: Error) -> Error;
+}
+
+/// A write that may be done now, or need not be.
+#[derive(Debug)]
+pub enum Begun {
+    /// It is only tried.
+    Tried,
+    /// It was done before: its answer.
+    Answered(Value),
+    /// It is this call's turn.
+    Now(Held),
+}
+
+impl Writes {
+    /// Claims the request id and waits for the turn.
+    ///
+    /// # Errors
+    /// `InvalidArgument` / `RequestIdReused`; `Unavailable` / `WriteUnderWay` if the turn does not come by `until`;
+    /// `Unavailable` / `StoreUnavailable`.
+    pub async fn begin(&self, about: About, how: &How, until: Instant) -> Result<Begun> {
+        if how.validate_only {
+            return Ok(Begun::Tried);
+        }
+        let until = margin::before(until);
+        let mut held = Held::default();
+        if let Some(request) = &how.request {
+            let claimed = self.ledger.claims.claim(request, until).await;
+            match claimed.map_err(|error| error.on(self.name()))? {
+                Claimed::Answered(answer) => return Ok(Begun::Answered(answer)),
+                Claimed::Anew(claim) => held.claim = Some(claim),
+            }
+        }
+        if let Some(id) = &about.object {
+            let collection = Entry::new(about.action, about.kind, None).collection();
+            let object = format!("{collection}/{id}");
+            let turn = self.ledger.turns.take(&object, until).await;
+            held.turns.push(turn.map_err(|error| {
+                let name = format!("{}/{object}", self.name());
+                error.on(self.name()).resource(name)
+            })?);
+            if about.kind.is_none() && about.action == Action::Delete {
+                held.removing = Some(self.ledger.removing(id));
+            }
+        }
+        if self.cancel.is_cancelled() {
+            // What is with the settler by now is nobody's any more, and is found after the restart.
+            let why = "the gateway is shutting down";
+            let error = Error::new(ErrorKind::Unavailable, ErrorReason::Draining, why);
+            return Err(error.on(self.name()));
+        }
+        Ok(Begun::Now(held))
+    }
+
+    /// Checks and plans a write.
+    ///
+    /// # Errors
+    /// Why it would not be done.
+    pub async fn try_out<W: Write>(&self, write: &W, until: Instant) -> Result<W::Answer> {
+        let call = write_call(self.backend(), until);
+        let planned = match write.check(self, &call).await {
+            Ok(()) => write.plan(self, &call).await,
+            Err(error) => Err(error),
+        };
+        match self.backend().record_result(planned) {
+            Ok(plan) => Ok(W::Answer::planned(plan.steps().to_vec())),
+            Err(error) if write.forgives(&error) => Ok(W::Answer::default()),
+            Err(error) => Err(write.told(error)),
+        }
+    }
+
+    /// Does a write, to its end or as far as it goes: then somebody else goes on with it.
+    ///
+    /// # Errors
+    /// Why it was not done, with what is left of it.
+    pub async fn run<W: Write>(
+        self: Arc<Self>,
+        write: W,
+        held: Held,
+        until: Instant,
+    ) -> Result<W::Answer> {
+        let about = write.about();
+        let call = write_call(self.backend(), until);
+        let mut entry = Entry::new(about.action, about.kind, about.object.as_deref());
+        entry.request = held.claim.as_ref().map(|claim| claim.print().clone());
+        let mut noted = Noted { entry, kept: false };
+        for attempt in 1.. {
+            let performed;
+            (performed, noted) = self.attempt(&write, noted, &call).await;
+            match performed {
+                Performed::Undone(error)
+                    if error.kind == ErrorKind::Stale && write.plans_anew() && attempt < PLANS => {}
+                Performed::Undone(error) => return self.undone(&write, error, noted, held).await,
+                Performed::Open(error) => return Err(self.left_open(&write, error, noted, held)),
+                Performed::Whole(left) => {
+                    return self.done(&write, left, noted, held).await;
+                }
+                Performed::Rest(left, error) => {
+                    tracing::debug!(%error, "a removal is tried again");
+                    self.go_on_removing(&mut noted.entry, &call).await;
+                    return self.done(&write, left, noted, held).await;
+                }
+            }
+        }
+        unreachable!("the last attempt returns")
+    }
+
+    async fn attempt<W: Write>(
+        &self,
+        write: &W,
+        mut noted: Noted,
+        call: &Call,
+    ) -> (Performed<W::Left>, Noted) {
+        let plan = match write.plan(self, call).await {
+            Ok(plan) => plan,
+            Err(error) => return (Performed::Undone(error), noted),
+        };
+        noted.entry.plan(plan.steps());
+        let noting = Noting::new(&self.ledger, noted);
+        let performed = perform(self.dialect(), plan, &Made::new(), &noting, call).await;
+        (performed, noting.into_noted())
+    }
+
+    /// Nothing of it is there.
+    async fn undone<W: Write>(
+        self: &Arc<Self>,
+        write: &W,
+        error: Error,
+        noted: Noted,
+        held: Held,
+    ) -> Result<W::Answer> {
+        match self.recorded(error) {
+            error if write.forgives(&error) => {
+                let answer = W::Answer::default();
+                self.close(noted, held, kept(&answer), false).await;
+                Ok(answer)
+            }
+            error => {
+                self.close(noted, held, None, false).await;
+                Err(write.told(error))
+            }
+        }
+    }
+
+    /// Something of it is there, or may be.
+    fn left_open<W: Write>(
+        self: &Arc<Self>,
+        write: &W,
+        error: Error,
+        noted: Noted,
+        held: Held,
+    ) -> Error {
+        let error = write.told(self.recorded(error));
+        self.hand_over(Case::new(noted.entry, held, error.to_string()));
+        error
+    }
+
+    /// All of it was done, but for removals.
+    async fn done<W: Write>(
+        self: &Arc<Self>,
+        write: &W,
+        left: W::Left,
+        noted: Noted,
+        held: Held,
+    ) -> Result<W::Answer> {
+        let _ = self.backend().record_result(Ok(()));
+        let remain = noted.entry.leftover_names(self.name());
+        let accepted = write.accept(self, left, !remain.is_empty()).await;
+        match accepted {
+            Ok(mut answer) => {
+                answer.warnings().extend(remain.iter().map(|name| Warning {
+                    field: String::new(),
+                    message: format!("`{name}` is not removed yet; the gateway goes on with it"),
+                }));
+                let remains = !remain.is_empty();
+                self.close(noted, held, kept(&answer), remains).await;
+                Ok(answer)
+            }
+            Err(error) => {
+                self.close(noted, held, None, false).await;
+                Err(write.told(error))
+            }
+        }
+    }
+
+    /// Has the record go and the answer stay, by one write of the store.
+    async fn close(
+        self: &Arc<Self>,
+        noted: Noted,
+        held: Held,
+        answer: Option<Value>,
+        remains: bool,
+    ) {
+        let Noted { mut entry, kept } = noted;
+        let mut changes = Vec::new();
+        if remains {
+            entry.answered = true;
+            changes.push(self.ledger.record(&entry));
+        } else if kept {
+            changes.push(self.ledger.without(&entry));
+        }
+        if let (Some(claim), Some(answer)) = (&held.claim, answer) {
+            changes.push(self.ledger.claims.answer(claim.print(), answer));
+        }
+        let kept = match changes.is_empty() {
+            true => Ok(true),
+            false => self.ledger.shelf().write(changes.clone()).await,
+        };
+        match kept {
+            Ok(_) if !remains => {}
+            Ok(_) => self.hand_over(Case::new(entry, held.after_answer(), String::new())),
+            Err(error) => {
+                tracing::error!(%error, "the end of a write cannot be kept yet");
+                let case = Case::new(entry, held, error.to_string());
+                self.hand_over(case.pending(changes, remains));
+            }
+        }
+    }
+
+    /// Goes on for a short while with the removals that are left.
+    async fn go_on_removing(&self, entry: &mut Entry, call: &Call) {
+        let mut end = Instant::now() + REMOVALS;
+        if let Some(by) = call.answer_by.filter(|by| *by > Instant::now()) {
+            end = end.min(margin::before(by));
+        }
+        let mut pause = FIRST_PAUSE;
+        while Instant::now() + pause < end {
+            sleep(pause).await;
+            pause *= 2;
+            if self.remove_rest(entry, call).await.is_ok() {
+                return;
+            }
+        }
+    }
+
+    fn recorded(&self, error: Error) -> Error {
+        match self.backend().record_result::<()>(Err(error.clone())) {
+            Err(error) => error,
+            Ok(()) => error,
+        }
+    }
+}
+
+/// An answer as it is kept.
+fn kept(answer: &impl Answer) -> Option<Value> {
+    serde_json::to_value(answer).ok()
+}

@@ -1,0 +1,361 @@
+//! Finishes or undoes what did not end with its call: after a failure, and after a restart, by the same code. Comes last in
+//! the account's budget, and has all the time there is, but not for ever.
+//!
+//! A step whose answer nobody has is looked for. Once everything was done that can be undone, the write goes on, and
+//! removals are tried until they are proven; otherwise what was done is undone, last first: whoever could do the rest, and
+//! knows the key, is gone.
+
+use crate::core::{
+    dialect::{Action, Call, Trace},
+    error::{Error, ErrorKind, ErrorReason, Result},
+    ledger::{
+        UnfinishedState,
+        book::Held,
+        record::{Entry, StepState},
+        shelf::unavailable,
+    },
+    store::RecordChange,
+    writes::desk::Writes,
+};
+use serde_json::Value;
+use std::{sync::Arc, time::Duration};
+use tokio::time::{Instant, sleep};
+
+/// The first pause between two attempts; each is twice the one before it, up to the backend's `stable` interval.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// After so long the gateway gives up.
+const GIVE_UP: Duration = Duration::from_secs(24 * 3600);
+/// But not before so many attempts of this process.
+const LEAST_ATTEMPTS: u32 = 3;
+/// A request can be on its way for so many times the backend's timeout.
+const ON_ITS_WAY: u32 = 2;
+/// One attempt may take so many times the backend's timeout for each step.
+const TIMEOUTS: u32 = 3;
+
+/// A write that did not end with its call.
+#[derive(Debug)]
+pub struct Case {
+    pub(super) entry: Entry,
+    /// What nobody else may touch meanwhile.
+    held: Held,
+    /// What is yet to be kept.
+    pending: Vec<RecordChange>,
+    /// Nothing is left to be done but to keep that.
+    over: bool,
+    since: Instant,
+    attempts: u32,
+    why: String,
+    /// What its caller would have been told.
+    pub(super) answer: Option<Value>,
+}
+
+impl Case {
+    /// One that is in the ledger, and why it did not end.
+    pub fn new(entry: Entry, held: Held, why: String) -> Case {
+        Case {
+            entry,
+            held,
+            pending: Vec::new(),
+            over: false,
+            since: Instant::now(),
+            attempts: 0,
+            why,
+            answer: None,
+        }
+    }
+
+    /// One that has ended, but for these; or for removals, too, if they `remain`.
+    pub fn pending(mut self, changes: Vec<RecordChange>, remain: bool) -> Case {
+        self.pending = changes;
+        self.over = !remain;
+        self
+    }
+}
+
+impl Writes {
+    /// Goes on with a write until it has ended.
+    pub fn hand_over(self: &Arc<Self>, mut case: Case) {
+        let more = self.ledger.take_turns(&case.entry);
+        case.held.turns.extend(more);
+        if !case.over {
+            self.ledger.tell(&case.entry, &case.why);
+        }
+        let (writes, cancel) = (Arc::clone(self), self.cancel.clone());
+        self.tasks.spawn(async move {
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => {}
+                () = writes.settle(case) => {}
+            }
+        });
+    }
+
+    /// Goes on with the writes that an earlier life left. Nobody else touches what they name from now on.
+    pub fn recall(self: &Arc<Self>, entries: Vec<Entry>) {
+        let remaining: Vec<_> = entries.iter().filter_map(Entry::object_id).collect();
+        for subject in self.poller.with_parts_remaining() {
+            // Its record is gone, so all of it was proven.
+            if !remaining.contains(&&*subject.name().id) {
+                subject.parts_settled(&[]);
+            }
+        }
+        for entry in entries {
+            let removes = entry.kind.is_none() && entry.action == Action::Delete;
+            let print = entry.request.clone().filter(|_| !entry.answered);
+            let held = Held {
+                claim: print.and_then(|print| self.ledger.claims.recall(print)),
+                turns: Vec::new(),
+                removing: entry
+                    .object
+                    .as_ref()
+                    .filter(|_| removes)
+                    .map(|id| self.ledger.removing(id)),
+            };
+            let name = entry.name(self.name());
+            tracing::warn!(%name, action = ?entry.action, "the gateway ended during a write; it is finished or undone now");
+            let why = "the gateway ended during the write".to_owned();
+            self.hand_over(Case::new(entry, held, why));
+        }
+    }
+
+    async fn settle(self: Arc<Self>, mut case: Case) {
+        let longest = self.backend().settings().poll.stable.max(FIRST_PAUSE);
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let attempt = {
+                // Never closed.
+                let _place = self.places.acquire().await;
+                self.attempt_to_end(&mut case).await
+            };
+            let Err(why) = attempt else {
+                self.ledger.settled(&case.entry);
+                return;
+            };
+            tracing::debug!(write = case.entry.id, error = %why, "a write that did not end with its call has still not ended");
+            case.attempts += 1;
+            case.why = why.to_string();
+            if !case.over {
+                self.ledger.tell(&case.entry, &case.why);
+            }
+            sleep(why.context.retry_after.map_or(pause, |it| it.min(longest))).await;
+            pause = (pause * 2).min(longest);
+        }
+    }
+
+    /// One attempt.
+    ///
+    /// # Errors
+    /// Why it has not ended.
+    async fn attempt_to_end(&self, case: &mut Case) -> Result<()> {
+        self.flush(case).await?;
+        if case.over {
+            return Ok(());
+        }
+        let call = Call::poll(self.backend().settings().timeout * TIMEOUTS);
+        let ended = self.find_out(case, &call).await;
+        let ended = match ended {
+            Ok(()) if case.entry.goes_on() => self.go_on(case, &call).await,
+            Ok(()) => self.go_back(&mut case.entry, &call).await,
+            Err(error) => Err(error),
+        };
+        let ended = ended.map_err(|error| error.on(self.name()));
+        let tired = case.entry.begun.elapsed() >= GIVE_UP && case.attempts >= LEAST_ATTEMPTS;
+        let (state, message) = match ended {
+            Ok((state, message)) => (state, message),
+            Err(error) if tired => (UnfinishedState::Abandoned, error.to_string()),
+            Err(error) => return Err(error),
+        };
+        self.end(case, state, &message).await;
+        self.flush(case).await
+    }
+
+    /// Looks for what was sent and has no answer.
+    async fn find_out(&self, case: &mut Case, call: &Call) -> Result<()> {
+        let grace = self.backend().settings().timeout * ON_ITS_WAY;
+        for step in &mut case.entry.steps {
+            let StepState::Sent { at } = step.state else {
+                continue;
+            };
+            if step.step.action == Action::Delete {
+                continue;
+            }
+            // By the time of day, since it was sent in another life; and by the clock that goes on if that one was set back.
+            let waited = at.elapsed().max(case.since.elapsed());
+            let traced = self
+                .backend()
+                .record_result(self.dialect().trace(&step.step, call).await);
+            step.state = match traced? {
+                Trace::Done(done) => StepState::Done(done),
+                Trace::NotDone if waited >= grace => StepState::Undone,
+                // What it changed cannot be told, and nothing was made: the rest is undone.
+                Trace::Unclear if waited >= grace && step.step.action == Action::Update => {
+                    StepState::Undone
+                }
+                Trace::NotDone | Trace::Unclear => {
+                    let why =
+                        "it cannot be known yet whether a request was done whose answer is missing";
+                    let error = Error::new(ErrorKind::Ambiguous, ErrorReason::WriteAmbiguous, why);
+                    return Err(match waited < grace {
+                        true => error.retry_after(grace - waited),
+                        false => error,
+                    });
+                }
+            };
+        }
+        Ok(())
+    }
+
+    /// Everything was done but removals.
+    async fn go_on(&self, case: &mut Case, call: &Call) -> Result<(UnfinishedState, String)> {
+        let removed = self.remove_rest(&mut case.entry, call).await;
+        if let Err(error) = &removed
+            && !case.entry.is_accepted()
+            && is_refused(error)
+        {
+            // Whoever wanted it would have been told so.
+            for step in &mut case.entry.steps {
+                step.state = StepState::Undone;
+            }
+            return Ok((UnfinishedState::Undone, error.to_string()));
+        }
+        if case.entry.is_accepted() && !case.entry.answered && case.answer.is_none() {
+            case.answer = Some(self.finish(&case.entry, call).await?);
+        }
+        removed?;
+        Ok((UnfinishedState::Finished, String::new()))
+    }
+
+    /// Removes what is left to be removed, as far as it can be now.
+    ///
+    /// # Errors
+    /// Why something is left.
+    pub(super) async fn remove_rest(&self, entry: &mut Entry, call: &Call) -> Result<()> {
+        let mut why = None;
+        for place in entry.to_remove() {
+            let step = entry.steps[place].with_id();
+            let removed = self.dialect().remove(&step, call).await;
+            match self.backend().record_result(removed) {
+                Ok(done) => entry.steps[place].state = StepState::Done(done),
+                Err(error) if !entry.is_accepted() => return Err(error),
+                Err(error)
+                    if error.reason == ErrorReason::InUse
+                        && self.is_used(&step, entry.object_id(), call).await? =>
+                {
+                    tracing::info!(collection = step.collection, id = ?step.id, "it stays: somebody else uses it by now");
+                    entry.steps[place].state = StepState::Stays;
+                }
+                Err(error) => {
+                    let outage = error.is_outage();
+                    why.get_or_insert(error);
+                    if outage {
+                        break;
+                    }
+                }
+            }
+        }
+        why.map_or(Ok(()), Err)
+    }
+
+    /// Undoes what was done, last first.
+    async fn go_back(&self, entry: &mut Entry, call: &Call) -> Result<(UnfinishedState, String)> {
+        if !entry.undoing && entry.steps.iter().any(|it| it.is_done()) {
+            // From here on there is no way back, whatever comes to light after a restart.
+            entry.undoing = true;
+            let record = self.ledger.record(entry);
+            let kept = self.ledger.shelf().write(vec![record]).await;
+            kept.map_err(|error| unavailable(&error))?;
+        }
+        for place in (0..entry.steps.len()).rev() {
+            if !entry.steps[place].is_done() {
+                continue;
+            }
+            let step = entry.steps[place].with_id();
+            let undone = self.dialect().undo(&step, call).await;
+            entry.steps[place].state = match self.backend().record_result(undone) {
+                Ok(()) => StepState::Undone,
+                Err(error) if error.kind == ErrorKind::NotExpressible => StepState::Stuck,
+                Err(error)
+                    if error.reason == ErrorReason::InUse
+                        && step.action == Action::Create
+                        && self.is_used(&step, entry.object_id(), call).await? =>
+                {
+                    StepState::Stays
+                }
+                Err(error) => return Err(error),
+            };
+        }
+        let stuck = entry.steps.iter().any(|it| it.state == StepState::Stuck);
+        Ok(match stuck {
+            true => {
+                let why = "what it changed cannot be changed back";
+                (UnfinishedState::Abandoned, why.to_owned())
+            }
+            false => (UnfinishedState::Undone, String::new()),
+        })
+    }
+
+    /// Tells whoever watches, and says what is to be kept.
+    async fn end(&self, case: &mut Case, state: UnfinishedState, message: &str) {
+        let entry = &case.entry;
+        let name = entry.name(self.name());
+        let left = entry.leftover_names(self.name());
+        match state {
+            UnfinishedState::Abandoned => {
+                tracing::error!(%name, action = ?entry.action, ?left, message, "a write was given up");
+            }
+            _ => {
+                tracing::warn!(%name, action = ?entry.action, ?state, "a write that did not end with its call has ended");
+            }
+        }
+        self.tell_watch(entry, state, &left).await;
+        let told = entry.answered && state == UnfinishedState::Finished;
+        let mut changes = self.ledger.end(entry, (!told).then_some((state, message)));
+        if state == UnfinishedState::Finished
+            && let (Some(claim), Some(answer)) = (&case.held.claim, case.answer.take())
+        {
+            changes.push(self.ledger.claims.answer(claim.print(), answer));
+        }
+        case.pending = changes;
+        case.over = true;
+    }
+
+    async fn tell_watch(&self, entry: &Entry, state: UnfinishedState, left: &[String]) {
+        let (None, Action::Delete, Some(id)) = (entry.kind, entry.action, entry.object_id()) else {
+            return;
+        };
+        if state == UnfinishedState::Undone {
+            return;
+        }
+        if let Ok(name) = self.connection_name(id) {
+            let subject = self.subject(&name);
+            subject.parts_settled(left);
+            if subject.is_watched() {
+                self.poller.poll_soon(&subject);
+            }
+            subject.wait_committed().await;
+        }
+    }
+
+    /// Keeps what is yet to be kept.
+    async fn flush(&self, case: &mut Case) -> Result<()> {
+        if case.pending.is_empty() {
+            return Ok(());
+        }
+        let kept = self.ledger.shelf().write(case.pending.clone()).await;
+        kept.map_err(|error| unavailable(&error).on(self.name()))?;
+        case.pending.clear();
+        Ok(())
+    }
+}
+
+/// Whether the cloud certainly does not remove it, and it is not for the gateway to insist.
+fn is_refused(error: &Error) -> bool {
+    error.reason == ErrorReason::InUse
+        || matches!(
+            error.kind,
+            ErrorKind::PermissionDenied
+                | ErrorKind::NotExpressible
+                | ErrorKind::InvalidArgument
+                | ErrorKind::Stale
+        )
+}

@@ -20,6 +20,9 @@ pub struct Levers {
     /// Whether the `/state` of a deleted session still answers while the nodes forget it, step by step as
     /// with any write. By default it does.
     pub delete_lingers: bool,
+    /// Whether a deleted session holds its endpoints until the nodes forgot it: a DELETE of one is refused so long, 400 /
+    /// 500030, as those see it who remove one thing after the other. By default it does not.
+    pub delete_holds_parts: bool,
     /// What an undocumented question gets: `/state` for a request id that concerns no such session.
     pub unknown_request_id: UnknownRequestId,
     /// How the last page of a list is marked.
@@ -55,6 +58,7 @@ impl Default for Levers {
             settle: Settle::default(),
             tunnel_up_after: None,
             delete_lingers: true,
+            delete_holds_parts: false,
             unknown_request_id: UnknownRequestId::default(),
             end_marker: EndMarker::default(),
             max_page: 1_000,

@@ -125,6 +125,15 @@ impl Refusal {
         )
     }
 
+    /// What is deleted is still referred to by something whose deletion is not over.
+    pub(crate) fn still_held(kind: &str, id: &str, session: &str) -> Self {
+        let message = format!(
+            "The object {kind}/{id} cannot be deleted as either it has children or it is being referenced by \
+             other objects IPSecVPNSession/{session}."
+        );
+        Self::manager(StatusCode::BAD_REQUEST, 500_030, "policy", message)
+    }
+
     pub(crate) fn bad_xsrf_token() -> Self {
         Self::manager(
             StatusCode::FORBIDDEN,

@@ -57,6 +57,8 @@ pub(crate) struct Grave {
     pub(crate) session: String,
     pub(crate) track: Track,
     pub(crate) router: String,
+    /// The endpoints that it had.
+    endpoints: [(Kind, String); 2],
 }
 
 /// Who writes, and under which request id.
@@ -211,6 +213,9 @@ impl World {
                 user_kind.type_name()
             )));
         }
+        if !force && let Some(session) = self.held_by_deletion(kind, id, actor.now) {
+            return Err(Refusal::still_held(kind.type_name(), id, session));
+        }
         if kind == Kind::Session {
             let mut track = self.tracks.remove(id).unwrap_or_default();
             track.wrote(actor.request_id, actor.now);
@@ -221,6 +226,21 @@ impl World {
         }
         self.forget(kind, id);
         Ok(())
+    }
+
+    /// A session that used this endpoint and whose deletion is not over.
+    fn held_by_deletion(&self, kind: Kind, id: &str, now: Instant) -> Option<&str> {
+        let course = self.course();
+        let mut graves = self.graves.iter();
+        let holds = |grave: &&Grave| {
+            let mut endpoints = grave.endpoints.iter();
+            endpoints.any(|(of, endpoint)| *of == kind && endpoint == id)
+                && !grave.track.in_sync(course, now)
+        };
+        let grave = graves
+            .find(holds)
+            .filter(|_| self.levers.delete_holds_parts);
+        grave.map(|grave| grave.session.as_str())
     }
 
     /// Puts an object there as it is, from outside the API, over an old one with the same id.
@@ -351,10 +371,19 @@ impl World {
         let router = service
             .map(|(_, service)| text(&service.value, "logical_router_id"))
             .unwrap_or_else(|| inventory::LOGICAL_ROUTER_ID.to_owned());
+        let endpoint = |field| {
+            let session = self.object(Kind::Session, session);
+            session.map_or_else(String::new, |it| text(&it.value, field))
+        };
+        let endpoints = [
+            (Kind::LocalEndpoint, endpoint("local_endpoint_id")),
+            (Kind::PeerEndpoint, endpoint("peer_endpoint_id")),
+        ];
         self.graves.push_front(Grave {
             session: session.to_owned(),
             track,
             router,
+            endpoints,
         });
         self.graves.truncate(GRAVES_KEPT);
     }

@@ -111,6 +111,28 @@ fn an_unknown_request_id_gets_what_the_lever_says() {
 }
 
 #[test]
+fn a_deletion_holds_the_endpoints_until_it_is_over_if_told_so() {
+    let mut bench = Bench::new();
+    bench.world.levers.delete_holds_parts = true;
+    let session = bench.session();
+    let (_, read) = bench.get(&format!("sessions/{session}"));
+    let peer = read["peer_endpoint_id"].as_str().unwrap();
+    let endpoints = [
+        format!("peer-endpoints/{peer}"),
+        format!("local-endpoints/{}", inventory::LOCAL_ENDPOINT_ID),
+    ];
+    assert_eq!(bench.delete(&format!("sessions/{session}")).0, 200);
+    for endpoint in &endpoints {
+        let (status, refused) = bench.delete(endpoint);
+        assert_eq!((status, &refused["error_code"]), (400, &json!(500_030)));
+    }
+    bench.world.graves[0].track.advance(4);
+    for endpoint in &endpoints {
+        assert_eq!(bench.delete(endpoint).0, 200);
+    }
+}
+
+#[test]
 fn a_disabled_service_has_no_state() {
     let mut bench = Bench::new();
     let session = bench.session();

@@ -56,7 +56,7 @@ async fn a_lost_answer_that_cannot_be_found_out_is_said_so() {
         (error.kind, error.reason),
         (ErrorKind::Ambiguous, ErrorReason::WriteAmbiguous)
     );
-    assert_eq!(error.context.leftovers[0].kind, "peer-endpoint");
+    assert_eq!(error.context.leftovers[0].kind, "peerEndpoints");
     assert_eq!(
         nsx.made(),
         (1, 1),

@@ -43,32 +43,26 @@ pub fn hide(shown: &mut Map<String, Value>) {
     }
 }
 
-/// What proves that it was one certain PUT that wrote an object.
-#[derive(Debug)]
-pub struct Nonce(String);
-
-impl Nonce {
-    /// Puts a new one on an object that is about to be replaced, in place of that of an earlier PUT. `None` if there
-    /// is no room for it among the tags of others, or if `tags` is no list.
-    pub fn put(body: &mut Map<String, Value>) -> Option<Nonce> {
-        let tags = body.entry("tags").or_insert(Value::Null);
-        if tags.is_null() {
-            *tags = Value::Array(Vec::new());
-        }
-        let tags = tags.as_array_mut()?;
-        tags.retain(|tag| !is_nonce(tag));
-        if tags.len() >= MOST_TAGS {
-            return None;
-        }
-        let nonce = uuid::Uuid::new_v4().to_string();
-        tags.push(json!({ "scope": NONCE_SCOPE, "tag": nonce }));
-        Some(Nonce(nonce))
+/// Puts a nonce, what proves that it was one certain PUT that wrote an object, on one that is about to be replaced, in
+/// place of that of an earlier PUT. `None` if there is no room for it among the tags of others, or if `tags` is no list.
+pub fn put_nonce(body: &mut Map<String, Value>) -> Option<Mark> {
+    let tags = body.entry("tags").or_insert(Value::Null);
+    if tags.is_null() {
+        *tags = Value::Array(Vec::new());
     }
-
-    /// Whether that PUT wrote this, whatever was changed after it.
-    pub fn is_on(&self, body: &Body) -> bool {
-        tags(body).any(|tag| is_nonce(tag) && tag["tag"] == *self.0)
+    let tags = tags.as_array_mut()?;
+    tags.retain(|tag| !is_nonce(tag));
+    if tags.len() >= MOST_TAGS {
+        return None;
     }
+    let nonce = Mark::new();
+    tags.push(json!({ "scope": NONCE_SCOPE, "tag": nonce.as_str() }));
+    Some(nonce)
+}
+
+/// Whether the PUT with this nonce wrote this, whatever was changed after it.
+pub fn has_nonce(body: &Body, nonce: &Mark) -> bool {
+    tags(body).any(|tag| is_nonce(tag) && tag["tag"] == nonce.as_str())
 }
 
 fn tags(body: &Body) -> impl Iterator<Item = &Value> {
@@ -108,16 +102,16 @@ mod tests {
     fn a_nonce_is_found_and_hidden_and_is_no_mark() {
         for tags in [json!({}), json!({ "tags": null }), json!({ "tags": [] })] {
             let mut map = tags.as_object().unwrap().clone();
-            let first = Nonce::put(&mut map).unwrap();
-            let second = Nonce::put(&mut map).unwrap();
+            let first = put_nonce(&mut map).unwrap();
+            let second = put_nonce(&mut map).unwrap();
             let body = Body::new(map.clone());
-            assert!(second.is_on(&body) && !first.is_on(&body));
+            assert!(has_nonce(&body, &second) && !has_nonce(&body, &first));
             assert!(!is_on(&body) && body.list("tags").len() == 1);
             hide(&mut map);
             assert_eq!(Value::Object(map), json!({}));
         }
         let mut odd = json!({ "tags": "none" }).as_object().unwrap().clone();
-        assert!(Nonce::put(&mut odd).is_none());
+        assert!(put_nonce(&mut odd).is_none());
         assert_eq!(odd["tags"], "none");
     }
 }

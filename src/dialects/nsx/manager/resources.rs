@@ -1,46 +1,34 @@
 //! Resources beside connections, what a VPN can be attached to, and what a connection has carried.
 //!
 //! ```text
-//!   this (the trait) ──► read, write ──► outward, inward, refusals (pure)
+//!   this (the trait) ──► read, plan ──► outward, inward, equal, refusals (pure)
 //!          │                │
 //!          ├──► attachments ┴──► kinds (what there is, as data)
 //!          └──► statistics
 //! ```
 
 mod attachments;
+mod equal;
 pub mod inward;
 pub mod kinds;
 mod outward;
+mod plan;
 mod read;
 mod refusals;
 mod statistics;
 #[cfg(test)]
 mod tests;
-mod write;
 
 use crate::{
     core::{
-        dialect::{
-            Action, Call, Done, Mark, Page, PageRequest, Plan, Resources, Single, Step,
-            WrittenResource,
-        },
+        dialect::{Call, Mark, Page, PageRequest, Plan, Resources, WrittenResource},
         error::{Result, Violation},
     },
     dialects::nsx::manager::{Nsx, error::of_resource},
     model::{Attachment, Resource, ResourceChange, ResourceKind, ResourceSpec, TunnelStatistics},
 };
 use async_trait::async_trait;
-
-fn done(result: Result<WrittenResource>) -> Result<(Done, WrittenResource)> {
-    result.map(|written| {
-        let id = written.resource.as_ref().map(|it| it.id.clone());
-        let done = Done {
-            id: id.unwrap_or_default(),
-            request_id: written.request_ids.first().cloned(),
-        };
-        (done, written)
-    })
-}
+use plan::OneObject;
 
 #[async_trait]
 impl Resources for Nsx {
@@ -67,29 +55,31 @@ impl Resources for Nsx {
         listed.map_err(|error| of_resource(kind, error))
     }
 
+    fn refuse_to_become(&self, change: &ResourceChange, there: &Resource) -> Vec<Violation> {
+        equal::fixed(change, there)
+    }
+
+    fn is_equal(&self, spec: &ResourceSpec, there: &Resource) -> bool {
+        equal::is_equal(spec, there)
+    }
+
     async fn plan_create<'a>(
         &'a self,
         spec: ResourceSpec,
         mark: Mark,
         _call: &Call,
     ) -> Result<Box<dyn Plan<WrittenResource> + 'a>> {
-        let step = Step::new(Action::Create, spec.kind().collection().segment(), None);
-        Ok(Single::new(step, move |_made, call| {
-            Box::pin(async move { done(write::create(&self.client, &spec, &mark, &call).await) })
-        }))
+        planned(spec.kind(), plan::create(&self.client, &spec, &mark))
     }
 
     async fn plan_update<'a>(
         &'a self,
         id: &'a str,
         change: ResourceChange,
-        _call: &Call,
+        call: &Call,
     ) -> Result<Box<dyn Plan<WrittenResource> + 'a>> {
-        let collection = change.values.kind().collection();
-        let step = Step::new(Action::Update, collection.segment(), Some(id.to_owned()));
-        Ok(Single::new(step, move |_made, call| {
-            Box::pin(async move { done(write::update(&self.client, id, &change, &call).await) })
-        }))
+        let plan = plan::update(&self.client, id, &change, call).await;
+        planned(change.values.kind(), plan)
     }
 
     async fn plan_delete<'a>(
@@ -97,18 +87,10 @@ impl Resources for Nsx {
         kind: ResourceKind,
         id: &'a str,
         etag: Option<String>,
-        _call: &Call,
+        call: &Call,
     ) -> Result<Box<dyn Plan<WrittenResource> + 'a>> {
-        let step = Step::new(
-            Action::Delete,
-            kind.collection().segment(),
-            Some(id.to_owned()),
-        );
-        Ok(Single::new(step, move |_made, call| {
-            Box::pin(async move {
-                done(write::delete(&self.client, kind, id, etag.as_deref(), &call).await)
-            })
-        }))
+        let plan = plan::delete(&self.client, kind, id, etag.as_deref(), call).await;
+        planned(kind, plan)
     }
 
     async fn attachments(&self, page: &PageRequest, call: &Call) -> Result<Page<Attachment>> {
@@ -116,7 +98,16 @@ impl Resources for Nsx {
     }
 
     async fn statistics(&self, connection: &str, call: &Call) -> Result<TunnelStatistics> {
-        let read = statistics::of_session(&self.client, connection, call).await;
-        self.noted(connection, read)
+        statistics::of_session(&self.client, connection, call).await
+    }
+}
+
+fn planned<'a>(
+    kind: ResourceKind,
+    plan: Result<OneObject<'a>>,
+) -> Result<Box<dyn Plan<WrittenResource> + 'a>> {
+    match plan {
+        Ok(plan) => Ok(Box::new(plan)),
+        Err(error) => Err(of_resource(kind, error)),
     }
 }

@@ -4,6 +4,7 @@
 //! was read, so that what nobody here knows goes back unchanged.
 
 mod etag;
+mod fields;
 mod inward;
 mod outward;
 #[cfg(test)]
@@ -13,10 +14,10 @@ mod tests;
 mod words;
 
 pub use etag::etag;
+pub use fields::{changed_in_peer_endpoint, changed_in_session, concerns_peer_endpoint, written};
 pub use inward::{connection, read_each, read_rule};
 pub use outward::{
-    changed_peer_endpoint, changed_session, concerns_peer_endpoint, fixed, new_peer_endpoint,
-    new_session, other_service, peer_endpoint_is_as_wanted,
+    changed_peer_endpoint, changed_session, fixed, new_peer_endpoint, new_session, other_service,
 };
 pub use outward::{is_same_rule, policy_rules};
 pub use words::{interface_address, psk};

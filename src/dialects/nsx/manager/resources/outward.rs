@@ -81,6 +81,16 @@ pub fn changed(
     }
 }
 
+/// The paths of these fields that are written: where nothing is there, those that say something; else those that differ.
+pub fn paths(now: Option<&Body>, fields: &[F], spec: &ResourceSpec) -> Vec<String> {
+    let is_written = |field: &&F| {
+        let mut draft = now.map_or_else(Draft::new, Draft::of);
+        put(&mut draft, **field, fields, spec).is_ok() && draft.differs
+    };
+    let written = fields.iter().filter(is_written);
+    written.map(|field| field.path().to_owned()).collect()
+}
+
 fn apply(draft: &mut Draft, fields: &[F], spec: &ResourceSpec) -> Result<(), Vec<Violation>> {
     let violations: Vec<Violation> = fields
         .iter()
@@ -229,14 +239,13 @@ fn read_only<T: Copy + Eq>(
             .map(|_| ())
             .ok_or_else(|| no_word(field)),
         (wanted, Some(said)) if meaning(table, &said) == wanted => Ok(()),
-        _ => Err(immutable(draft, key, field)),
+        (_, Some(said)) => Err(immutable(field, &said)),
     }
 }
 
 /// A field that cannot be changed, and what is there.
-fn immutable(draft: &Draft, key: &str, field: F) -> Violation {
-    let current = json::text(&draft.body, key).unwrap_or_default();
-    let what = format!("cannot be changed on NSX; it is `{current}`");
+pub fn immutable(field: F, there: &str) -> Violation {
+    let what = format!("cannot be changed on NSX; it is `{there}`");
     Violation::new(field.path(), what)
 }
 
@@ -267,7 +276,7 @@ fn put_service(draft: &mut Draft, field: F, service: &VpnService) -> Result<(), 
         F::AdminEnabled => draft.boolean("enabled", service.admin_enabled, true),
         F::Router => match json::text(&draft.body, ROUTER) {
             Some(current) if current == service.router => {}
-            Some(_) => return Err(immutable(draft, ROUTER, field)),
+            Some(current) => return Err(immutable(field, &current)),
             None => draft.text(ROUTER, Some(&service.router)),
         },
         F::BypassRules => put_bypass_rules(draft, &service.bypass_rules),

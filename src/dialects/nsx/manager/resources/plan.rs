@@ -1,87 +1,177 @@
-//! Making, changing and removing resources: one object each.
+//! Writes of resources, planned: one object each.
 
 use crate::{
     core::{
-        dialect::{Call, Mark, WrittenResource},
-        error::{Error, Result},
+        dialect::{Action, Call, Done, Made, Mark, Plan, Step, WrittenResource},
+        error::{Error, Result, Violation},
         etag,
     },
     dialects::nsx::{
         body::Body,
         client::Client,
         manager::{
-            error, read,
-            resources::{inward, outward, read::collection},
-            write::object::{Done, InDoubt, Put, make, remove, replace},
+            error::{self, of_resource},
+            read,
+            resources::{
+                inward::{self, SERVICE},
+                outward,
+                read::collection,
+            },
+            write::{
+                memo::replacing_with_nonce,
+                object::{InDoubt, Left, make, remove, replace},
+            },
         },
     },
-    model::{ResourceChange, ResourceKind, ResourceSpec},
+    model::{ResourceChange, ResourceField, ResourceKind, ResourceSpec},
 };
+use async_trait::async_trait;
+use serde_json::{Map, Value, json as object};
 
-/// Makes a resource.
-pub async fn create(
-    client: &Client,
-    spec: &ResourceSpec,
-    mark: &Mark,
-    call: &Call,
-) -> Result<WrittenResource> {
+/// Plans to make a resource.
+pub fn create<'a>(client: &'a Client, spec: &ResourceSpec, mark: &Mark) -> Result<OneObject<'a>> {
     let kind = spec.kind();
-    let collection = collection(kind)?;
+    collection(kind)?;
     let body = outward::new(spec, mark).map_err(Error::not_expressible)?;
-    let done = make(client, collection, &body, mark, &[], call).await?;
-    Ok(written(kind, done))
+    let step = Step {
+        fields: outward::paths(None, kind.fields(), spec),
+        mark: Some(mark.clone()),
+        ..Step::new(Action::Create, kind.collection().segment(), None)
+    };
+    Ok(OneObject {
+        client,
+        kind,
+        steps: vec![step],
+        body,
+        left: nothing(),
+    })
 }
 
-/// Changes what differs.
-pub async fn update(
-    client: &Client,
+/// Plans to change what differs.
+pub async fn update<'a>(
+    client: &'a Client,
     id: &str,
     change: &ResourceChange,
     call: &Call,
-) -> Result<WrittenResource> {
+) -> Result<OneObject<'a>> {
     let kind = change.values.kind();
-    let collection = collection(kind)?;
-    let before = read::there(client, collection, id, call).await?;
+    let before = read::there(client, collection(kind)?, id, call).await?;
     etag::check(change.etag.as_deref(), &inward::etag(&before))?;
-    let wanted = outward::changed(&before, change).map_err(Error::not_expressible)?;
-    let Some(body) = wanted else {
-        return Ok(WrittenResource {
+    let mut body = outward::changed(&before, change).map_err(Error::not_expressible)?;
+    if body.is_some() {
+        refuse_the_systems(&before)?;
+    }
+    let fields: Vec<ResourceField> = change.fields.iter().copied().collect();
+    let step = body.as_mut().map(|body| {
+        let fields = outward::paths(Some(&before), &fields, &change.values);
+        replacing_with_nonce(kind.collection().segment(), &before, body, fields)
+    });
+    Ok(OneObject {
+        client,
+        kind,
+        steps: step.into_iter().collect(),
+        body: body.unwrap_or_default(),
+        left: WrittenResource {
             resource: Some(inward::resource(kind, &before)),
-            request_ids: Vec::new(),
-            warnings: Vec::new(),
-        });
-    };
-    refuse_the_systems(&before)?;
-    let put = Put {
-        collection,
-        before: &before,
-        body,
-        secrets: &[],
-    };
-    let as_wanted = |now: &Body| matches!(outward::changed(now, change), Ok(None));
-    let done = replace(client, put, as_wanted, call).await?;
-    Ok(written(kind, done))
+            ..nothing()
+        },
+    })
 }
 
-/// Removes a resource.
-pub async fn delete(
-    client: &Client,
+/// Plans to remove a resource.
+pub async fn delete<'a>(
+    client: &'a Client,
     kind: ResourceKind,
     id: &str,
     etag: Option<&str>,
     call: &Call,
-) -> Result<WrittenResource> {
-    let collection = collection(kind)?;
-    let before = read::there(client, collection, id, call).await?;
+) -> Result<OneObject<'a>> {
+    let before = read::there(client, collection(kind)?, id, call).await?;
     etag::check(etag, &inward::etag(&before))?;
     refuse_the_systems(&before)?;
-    let removed = remove(client, collection, id, InDoubt::FindOut, call).await;
-    let request_id = read::proven(client, collection, removed, call).await?;
-    Ok(WrittenResource {
-        resource: None,
-        request_ids: request_id.into_iter().collect(),
-        warnings: Vec::new(),
+    let segment = kind.collection().segment();
+    Ok(OneObject {
+        client,
+        kind,
+        steps: vec![Step::new(Action::Delete, segment, Some(id.to_owned()))],
+        body: Map::new(),
+        left: nothing(),
     })
+}
+
+/// A write of one object, or of none if it is so already.
+pub struct OneObject<'a> {
+    client: &'a Client,
+    kind: ResourceKind,
+    steps: Vec<Step>,
+    /// What is sent, but for what is not known before it is.
+    body: Map<String, Value>,
+    left: WrittenResource,
+}
+
+impl OneObject<'_> {
+    async fn send(&mut self, step: &Step, made: &Made, call: &Call) -> Result<Done> {
+        let (client, kind) = (self.client, self.kind);
+        let left = match step.action {
+            Action::Create => {
+                if kind == ResourceKind::LocalEndpoint {
+                    complete(&mut self.body, made)?;
+                }
+                make(client, step, &self.body, &[], call).await?
+            }
+            Action::Update => replace(client, step, &self.body, &[], call).await?,
+            Action::Reuse | Action::Delete => return self.remove(step, call).await,
+        };
+        let done = left.done();
+        self.left = written(kind, left);
+        Ok(done)
+    }
+
+    async fn remove(&mut self, step: &Step, call: &Call) -> Result<Done> {
+        let removed = remove(self.client, step, InDoubt::FindOut, call).await;
+        let removed = read::proven(self.client, collection(self.kind)?, removed, call).await;
+        // Somebody else was quicker.
+        let request_id = error::if_there(removed)?.flatten();
+        self.left.request_ids = request_id.iter().cloned().collect();
+        Ok(Done {
+            id: step.id.clone().unwrap_or_default(),
+            request_id,
+        })
+    }
+}
+
+#[async_trait]
+impl Plan<WrittenResource> for OneObject<'_> {
+    fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    async fn perform(&mut self, index: usize, made: &Made, call: &Call) -> Result<Done> {
+        let step = self.steps[index].clone();
+        let sent = self.send(&step, made, call).await;
+        sent.map_err(|error| of_resource(self.kind, error))
+    }
+
+    fn written(self: Box<Self>) -> WrittenResource {
+        self.left
+    }
+}
+
+/// Puts the service into a local endpoint that leaves it open: what was made for it.
+///
+/// # Errors
+/// If nothing was.
+fn complete(local_endpoint: &mut Map<String, Value>, made: &Made) -> Result<()> {
+    if local_endpoint.contains_key(SERVICE) {
+        return Ok(());
+    }
+    let service = made.get(&ResourceKind::VpnService).ok_or_else(|| {
+        let field = ResourceField::VpnService.path();
+        let what = "must be given: a local endpoint belongs to a VPN service";
+        Error::invalid(vec![Violation::new(field, what)])
+    })?;
+    local_endpoint.insert(SERVICE.to_owned(), object!({ "target_id": service }));
+    Ok(())
 }
 
 fn refuse_the_systems(body: &Body) -> Result<()> {
@@ -91,10 +181,18 @@ fn refuse_the_systems(body: &Body) -> Result<()> {
     }
 }
 
-fn written(kind: ResourceKind, done: Done) -> WrittenResource {
+fn written(kind: ResourceKind, left: Left) -> WrittenResource {
     WrittenResource {
-        resource: Some(inward::resource(kind, &done.body)),
-        request_ids: done.request_id.into_iter().collect(),
+        resource: Some(inward::resource(kind, &left.body)),
+        request_ids: left.request_id.into_iter().collect(),
+        warnings: Vec::new(),
+    }
+}
+
+fn nothing() -> WrittenResource {
+    WrittenResource {
+        resource: None,
+        request_ids: Vec::new(),
         warnings: Vec::new(),
     }
 }

@@ -1,5 +1,6 @@
 //! Both ways, table by table; `properties` holds what is so of everything that can be said.
 
+mod equal;
 mod generated;
 mod openapi;
 mod properties;

@@ -165,22 +165,6 @@ fn new_key(change: &ConnectionChange) -> Option<&str> {
     psk(&change.values).filter(|_| change.fields.contains(&Field::Authentication))
 }
 
-/// Whether the change is about anything that stands in the peer endpoint.
-pub fn concerns_peer_endpoint(change: &ConnectionChange) -> bool {
-    change.fields.iter().any(|field| {
-        matches!(
-            field,
-            Field::IkePolicy
-                | Field::IpsecPolicy
-                | Field::DpdPolicy
-                | Field::PeerAddress
-                | Field::PeerId
-                | Field::Authentication
-                | Field::Initiation
-        )
-    })
-}
-
 fn change_clamping(draft: &mut Draft, wanted: Option<&TcpMssClamping>) {
     let current = read_clamping(&mut Rest(draft.body.clone()));
     let off = |clamping: &TcpMssClamping| clamping.direction == ClampDirection::None;

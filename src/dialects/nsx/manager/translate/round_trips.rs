@@ -8,7 +8,8 @@ use crate::{
     dialects::nsx::{
         body::Body,
         manager::{
-            CAPABILITIES, SEGMENT, refusals,
+            CAPABILITIES,
+            refusals::{SEGMENT, refusals},
             translate::{
                 changed_peer_endpoint, changed_session, connection, new_peer_endpoint, new_session,
             },

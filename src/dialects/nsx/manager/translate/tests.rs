@@ -5,13 +5,14 @@ use crate::{
     dialects::nsx::{
         body::Body,
         manager::translate::{
-            changed_peer_endpoint, changed_session, connection, interface_address,
-            new_peer_endpoint, new_session, peer_endpoint_is_as_wanted,
+            changed_in_peer_endpoint, changed_in_session, changed_peer_endpoint, changed_session,
+            connection, interface_address, new_peer_endpoint, new_session, written,
         },
     },
     model::{
         Authentication, ClampDirection, ConnectionChange, ConnectionSpec, Details, Field,
-        Initiation, PolicyRule, Psk, RuleAction, Selectors, TcpMssClamping, TunnelInterface,
+        Initiation, NewConnection, PolicyRule, Psk, ResourceKind, ResourceSpec, RuleAction,
+        Selectors, TcpMssClamping, TunnelInterface,
     },
     rest,
 };
@@ -705,24 +706,73 @@ fn a_peer_endpoint_is_written_only_where_it_differs_and_with_its_key() {
     );
 }
 
+/// A key cannot be compared, so one that is given is written.
 #[test]
-fn a_key_cannot_be_compared_so_what_can_be_read_does_not_prove_it() {
-    let keyed = ConnectionSpec {
-        initiation: Some(Initiation::RespondOnly),
-        authentication: psk("canary"),
+fn what_differs_is_told_with_the_object_that_it_is_written_to() {
+    let change = |fields: &[Field]| ConnectionChange {
+        fields: fields.iter().copied().collect(),
+        values: ConnectionSpec {
+            display_name: "branch 42".to_owned(),
+            description: "other".to_owned(),
+            initiation: Some(Initiation::RespondOnly),
+            authentication: psk("canary"),
+            selectors: Some(Selectors::Rules(Vec::new())),
+            ..ConnectionSpec::default()
+        },
+        etag: None,
+    };
+    let whole = change(&Field::ALL);
+    let in_session = changed_in_session(&body(session()), &whole);
+    let expected = [
+        "description",
+        "local_endpoint",
+        "policy_based",
+        "tcp_mss_clamping",
+    ];
+    assert_eq!(in_session, expected);
+    let in_peer = |fields| changed_in_peer_endpoint(&body(peer()), &change(fields));
+    assert_eq!(in_peer(&[Field::Initiation]), [""; 0]);
+    assert_eq!(
+        in_peer(&[Field::Initiation, Field::Authentication]),
+        ["peer.psk"]
+    );
+    assert_eq!(in_peer(&[Field::PeerAddress]), ["peer.address"]);
+}
+
+#[test]
+fn what_making_a_connection_writes_is_told_by_object() {
+    let spec = ConnectionSpec {
+        display_name: "x".to_owned(),
+        local_endpoint: Some("local".to_owned()),
+        peer_address: "203.0.113.7".to_owned(),
+        authentication: Some(Authentication::Certificate),
+        dpd_policy: Some("dpd".to_owned()),
+        selectors: Some(Selectors::RouteBased(Vec::new())),
         ..ConnectionSpec::default()
     };
-    let as_wanted = |fields: &[Field]| {
-        let change = ConnectionChange {
-            fields: fields.iter().copied().collect(),
-            values: keyed.clone(),
-            etag: None,
-        };
-        peer_endpoint_is_as_wanted(&body(peer()), &change)
-    };
-    assert!(as_wanted(&[Field::Initiation]));
-    assert!(!as_wanted(&[Field::Initiation, Field::Authentication]));
-    assert!(!as_wanted(&[Field::PeerAddress]));
+    let mut wanted = NewConnection::alone(spec);
+    let kind = ResourceKind::IkePolicy;
+    wanted.parts.insert(kind, ResourceSpec::none(kind));
+    let [session, peer] = written(&wanted);
+    assert_eq!(
+        session,
+        [
+            "display_name",
+            "admin_enabled",
+            "local_endpoint",
+            "route_based"
+        ]
+    );
+    let expected = [
+        "display_name",
+        "ike_policy",
+        "dpd_policy",
+        "peer.address",
+        "peer.id",
+        "peer.certificate",
+        "initiation",
+    ];
+    assert_eq!(peer, expected);
 }
 
 #[test]

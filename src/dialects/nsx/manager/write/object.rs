@@ -1,10 +1,10 @@
-//! One object, made, replaced or removed. If the answer is lost, what there is now is read instead: by the mark after
-//! a POST, by the nonce or by what was wanted after a PUT, by absence after a DELETE.
+//! One step of a write: an object made, replaced or removed. If the answer is lost, what there is now is read instead: by
+//! the mark after a POST, by the nonce or by what was wanted after a PUT, by absence after a DELETE.
 
 use crate::{
     core::{
-        dialect::{Call, Mark},
-        error::{ErrorKind, ErrorReason, Result},
+        dialect::{self, Call, Step},
+        error::{Error, ErrorKind, ErrorReason, Result},
     },
     dialects::{
         lost_write::{Doubt, Outcome, Trace},
@@ -14,53 +14,87 @@ use crate::{
             manager::{
                 error::{self, Asked},
                 read,
+                resources::kinds,
+                wire::{PEER_ENDPOINTS, SESSIONS},
+                write::memo,
             },
-            mark::{self, Nonce},
+            mark,
             paging::Sureness,
         },
     },
+    model::{ResourceKind, name::Collection},
     rest::{answer::Answer, backoff::Backoff, json},
 };
 use serde_json::{Map, Value};
 
+/// What steps call peer endpoints, which have no resource names.
+pub const PEERS: &str = "peerEndpoints";
+
 /// What one write left.
 #[derive(Debug)]
-pub struct Done {
+pub struct Left {
     /// The object as NSX gave it.
     pub body: Body,
     /// The id by which `/state` tells how far the write has come.
     pub request_id: Option<String>,
 }
 
+impl Left {
+    /// The same for whoever keeps note.
+    pub fn done(&self) -> dialect::Done {
+        dialect::Done {
+            id: self.body.id(),
+            request_id: self.request_id.clone(),
+        }
+    }
+}
+
+/// The collection of NSX that the object of a step is in.
+///
+/// # Errors
+/// If it is in none, so that the step is not of this dialect.
+pub fn place(step: &Step) -> Result<&'static str> {
+    let segment = step.collection.as_str();
+    let mut kinds = ResourceKind::ALL.into_iter();
+    if segment == PEERS {
+        return Ok(PEER_ENDPOINTS);
+    }
+    if segment == Collection::Connections.segment() {
+        return Ok(SESSIONS);
+    }
+    let kind = kinds.find(|kind| kind.collection().segment() == segment);
+    kind.and_then(kinds::collection)
+        .ok_or_else(|| Error::internal(format!("NSX has no collection for `{segment}`")))
+}
+
+/// The id in a step.
+///
+/// # Errors
+/// If it has none yet.
+pub fn id_of(step: &Step) -> Result<&str> {
+    let id = step.id.as_deref().filter(|id| !id.is_empty());
+    id.ok_or_else(|| Error::internal(format!("a step on `{}` has no id", step.collection)))
+}
+
 /// Makes one object. If the answer is lost, what carries the mark is what was made.
 pub async fn make(
     client: &Client,
-    collection: &'static str,
+    step: &Step,
     body: &Map<String, Value>,
-    mark: &Mark,
     secrets: &[&str],
     call: &Call,
-) -> Result<Done> {
-    let ask = Ask::post([collection], body);
+) -> Result<Left> {
+    let ask = Ask::post([place(step)?], body);
     let (outcome, request_id) = send(client, ask, Asked::Create, secrets, object, call).await?;
     let body = match outcome {
         Outcome::Done(body) => body,
         Outcome::Lost(lost) => {
-            let is_marked = |body: &Body| !body.id().is_empty() && mark::is(body, mark);
             let call = call.until_known();
-            let read = || async {
-                let found = read::search(client, collection, is_marked, 1, &call).await?;
-                let (found, sureness) = found;
-                Ok(match (found.into_iter().next(), sureness) {
-                    (Some(body), _) => Trace::Done(body),
-                    (None, Sureness::Sure | Sureness::Counted) => Trace::NotDone,
-                    (None, Sureness::Unsure) => Trace::Unclear,
-                })
-            };
+            let read = || made(client, step, &call);
             let backoff = Backoff::until(call.deadline);
             let found = lost.find_out("the object was made", backoff, read).await;
             found.map_err(|mut error| {
-                if error.kind == ErrorKind::Ambiguous {
+                if let (ErrorKind::Ambiguous, Some(mark)) = (error.kind, &step.mark) {
                     let mark = ("mark", mark.as_str().to_owned());
                     error.context.metadata.push(mark);
                 }
@@ -68,56 +102,59 @@ pub async fn make(
             })?
         }
     };
-    Ok(Done { body, request_id })
+    Ok(Left { body, request_id })
 }
 
-/// What is to be put in place of an object.
-pub struct Put<'a> {
-    /// The collection it is in.
-    pub collection: &'static str,
-    /// The object as it was read.
-    pub before: &'a Body,
-    /// As it is to be.
-    pub body: Map<String, Value>,
-    /// The keys in it.
-    pub secrets: &'a [&'a str],
+/// What a POST has made, as far as lists show: what carries its mark.
+pub async fn made(client: &Client, step: &Step, call: &Call) -> Result<Trace<Body>> {
+    let Some(mark) = &step.mark else {
+        return Ok(Trace::Covered);
+    };
+    let is_marked = |body: &Body| !body.id().is_empty() && mark::is(body, mark);
+    let (found, sureness) = read::search(client, place(step)?, is_marked, 1, call).await?;
+    Ok(match (found.into_iter().next(), sureness) {
+        (Some(body), _) => Trace::Done(body),
+        (None, Sureness::Sure | Sureness::Counted) => Trace::NotDone,
+        (None, Sureness::Unsure) => Trace::Unclear,
+    })
 }
 
-/// Replaces one object. If the answer is lost, it is done if the object has this write's nonce, or has moved on and
-/// `as_wanted` says that it is what was written. That must not say so of what cannot be read.
+/// Replaces one object. If the answer is lost, it is done if the object has this write's nonce, or has moved on and says
+/// what was written.
 pub async fn replace(
     client: &Client,
-    mut put: Put<'_>,
-    as_wanted: impl Fn(&Body) -> bool,
+    step: &Step,
+    body: &Map<String, Value>,
+    secrets: &[&str],
     call: &Call,
-) -> Result<Done> {
-    let nonce = Nonce::put(&mut put.body);
-    let id = put.before.id();
-    let ask = Ask::put([put.collection, &id], &put.body);
-    let (outcome, request_id) = send(client, ask, Asked::Change, put.secrets, object, call).await?;
+) -> Result<Left> {
+    let ask = Ask::put([place(step)?, id_of(step)?], body);
+    let (outcome, request_id) = send(client, ask, Asked::Change, secrets, object, call).await?;
     let body = match outcome {
         Outcome::Done(body) => body,
         Outcome::Lost(lost) => {
-            let is_this_writes = |now: &Body| nonce.as_ref().is_some_and(|nonce| nonce.is_on(now));
             let call = call.until_known();
-            let read = || async {
-                let now = read::object(client, put.collection, &id, &call).await?;
-                Ok(if is_this_writes(&now) {
-                    Trace::Done(now)
-                } else if now.revision() == put.before.revision() {
-                    Trace::NotDone
-                } else if as_wanted(&now) {
-                    Trace::Done(now)
-                } else {
-                    Trace::Covered
-                })
-            };
+            let read = || replaced(client, step, &call);
             let backoff = Backoff::until(call.deadline);
             lost.find_out("the object was changed", backoff, read)
                 .await?
         }
     };
-    Ok(Done { body, request_id })
+    Ok(Left { body, request_id })
+}
+
+/// What a PUT has left, as far as the object shows.
+///
+/// # Errors
+/// `NotFound` if NSX says that the object is not there.
+pub async fn replaced(client: &Client, step: &Step, call: &Call) -> Result<Trace<Body>> {
+    let now = read::object(client, place(step)?, id_of(step)?, call).await?;
+    Ok(match memo::trace(step, &now) {
+        Trace::Done(()) => Trace::Done(now),
+        Trace::NotDone => Trace::NotDone,
+        Trace::Unclear => Trace::Unclear,
+        Trace::Covered => Trace::Covered,
+    })
 }
 
 /// What follows a DELETE that was refused and may have happened all the same.
@@ -130,13 +167,16 @@ pub enum InDoubt {
 }
 
 /// Removes one object. If the answer is lost, it is done if the object is gone.
+///
+/// # Errors
+/// `NotFound` if NSX says that the object is not there.
 pub async fn remove(
     client: &Client,
-    collection: &'static str,
-    id: &str,
+    step: &Step,
     in_doubt: InDoubt,
     call: &Call,
 ) -> Result<Option<String>> {
+    let (collection, id) = (place(step)?, id_of(step)?);
     let ask = Ask::delete([collection, id]);
     let nothing = |answer: &Answer| error::removed(answer, error::broken);
     let (outcome, request_id) = send(client, ask, Asked::Remove, &[], nothing, call).await?;
@@ -169,17 +209,17 @@ pub async fn remove(
 /// everything has let go of what it used, and what refused the call that made the object may well refuse this, too. It
 /// is sent again only where an answer says that it did nothing, or may not have; without an answer `remove` has found
 /// out, or says that it could not.
-pub async fn remove_unused(
-    client: &Client,
-    collection: &'static str,
-    id: &str,
-    call: &Call,
-) -> Result<()> {
+///
+/// # Errors
+/// `InUse` if it is used after that while still.
+pub async fn remove_unused(client: &Client, step: &Step, call: &Call) -> Result<Option<String>> {
     let mut backoff = Backoff::brief(call.deadline);
     loop {
-        let removed = remove(client, collection, id, InDoubt::AskAgain, call).await;
-        let Err(error) = error::if_there(removed) else {
-            return Ok(());
+        let removed = remove(client, step, InDoubt::AskAgain, call).await;
+        let removed = read::proven(client, place(step)?, removed, call).await;
+        let error = match error::if_there(removed) {
+            Ok(request_id) => return Ok(request_id.flatten()),
+            Err(error) => error,
         };
         let may_pass = error.reason == ErrorReason::InUse || error.is_outage();
         if !may_pass || !backoff.next().await {

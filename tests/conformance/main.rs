@@ -8,6 +8,7 @@
     reason = "in a test, what is not there is a failure"
 )]
 
+mod composite;
 mod resources;
 #[path = "../support/mod.rs"]
 mod support;

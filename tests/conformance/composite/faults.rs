@@ -1,0 +1,247 @@
+//! Every request of a write of several objects goes wrong in every way. Whatever its caller was told then, the cloud comes to
+//! be as if the write had been done whole, or not at all; what is left until then is named.
+
+use super::{Bench, Object, consists_of, id_of, sorted, writes_of};
+use crate::{
+    composite::{
+        changes::{as_moved, told_by},
+        made::{moved, tried},
+        trouble::Trouble,
+    },
+    support::site::{Site, World},
+};
+use futures_util::{StreamExt, stream};
+use http::Method;
+use isthmus::simulator::faults::{Hits, Rule};
+use serde_json::{Value, json};
+use std::{collections::BTreeSet, future::Future, time::Duration};
+use tonic::Status;
+use tonic_types::{ErrorDetail, StatusExt};
+
+/// Long enough for a busy machine, and short for who waits for what never comes.
+const TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How many clouds are in trouble at one time.
+const AT_ONCE: usize = 12;
+
+/// One request of a write, and what becomes of it.
+#[derive(Debug, Clone, Copy)]
+struct Cell {
+    world: World,
+    step: usize,
+    trouble: Trouble,
+}
+
+impl Cell {
+    async fn start(self) -> Bench {
+        let quick = |mut given: isthmus::dialects::settings::Given| {
+            given.core.timeout = TIMEOUT;
+            given
+        };
+        Bench {
+            site: Site::with(self.world, quick).await,
+        }
+    }
+
+    /// From now on the request of that step goes wrong, once. `method`: of a write that has one only.
+    fn strike(self, bench: &Bench, method: Method) -> Hits {
+        let fault = self.trouble.fault(self.world);
+        let rule = Rule::on(method, "/vpn/", fault).after(self.step as u32);
+        bench.site.faults().inject(rule.times(1))
+    }
+
+    fn name(self) -> String {
+        format!("{:?} at step {}", self.trouble, self.step)
+    }
+}
+
+/// Goes through all cells of a write with so many requests, several at a time.
+async fn every<F: Future<Output = ()>>(world: World, steps: usize, run: impl Fn(Cell) -> F) {
+    let cells = (0..steps).flat_map(|step| {
+        Trouble::ALL.map(|trouble| Cell {
+            world,
+            step,
+            trouble,
+        })
+    });
+    let cells = stream::iter(cells).for_each_concurrent(AT_ONCE, run);
+    cells.await;
+}
+
+/// What an error names as left behind, and the mark that it was to have.
+fn named(status: &Status) -> String {
+    let details = status.get_error_details_vec();
+    let names = details.iter().filter_map(|detail| match detail {
+        ErrorDetail::ResourceInfo(info) => Some(info.resource_name.clone()),
+        _ => None,
+    });
+    names.collect::<Vec<_>>().join(" ")
+}
+
+/// Fails unless an error names everything that is there and should not be, but for what only the step made whose answer
+/// nobody has.
+fn names_what_is_left(cell: Cell, bench: &Bench, before: &BTreeSet<Object>, status: &Status) {
+    let unproven = consists_of(cell.world)[cell.step];
+    for (collection, id) in bench.objects().difference(before) {
+        let is_unproven = *collection == unproven && !cell.trouble.is_refusal();
+        let named = named(status);
+        assert!(
+            is_unproven || named.contains(&format!("/{collection}/{id}")),
+            "{}: {collection}/{id} is not in {named:?}",
+            cell.name()
+        );
+    }
+}
+
+pub async fn whatever_fails_of_a_create_leaves_nothing(world: World) {
+    every(world, consists_of(world).len(), create).await;
+}
+
+async fn create(cell: Cell) {
+    let bench = cell.start().await;
+    let before = bench.objects();
+    let request = bench.inline(1).await;
+    let hits = cell.strike(&bench, Method::POST);
+    let answer = bench.create(&request).await;
+    assert_eq!(hits.count(), 1, "{}", cell.name());
+    let made = match answer {
+        Ok(mut answer) => {
+            assert!(!cell.trouble.is_refusal(), "{}", cell.name());
+            answer["connection"].take()
+        }
+        Err(status) => {
+            names_what_is_left(cell, &bench, &before, &status);
+            bench.comes_to(&before, &cell.name()).await;
+            bench.is_at_rest(&cell.name()).await;
+            assert_eq!(bench.objects(), before, "{}", cell.name());
+            // And nothing stands in the way of the next.
+            bench.made(&request).await
+        }
+    };
+    let more = bench.more_than(&before);
+    assert_eq!(more, sorted(consists_of(cell.world)), "{}", cell.name());
+    bench.settle(&made);
+    bench.delete(&made).await.unwrap();
+    bench.comes_to(&before, &cell.name()).await;
+}
+
+pub async fn whatever_fails_of_a_removal_is_removed_later(world: World) {
+    every(world, consists_of(world).len(), remove).await;
+}
+
+async fn remove(cell: Cell) {
+    let bench = cell.start().await;
+    let before = bench.objects();
+    let made = bench.made(&bench.inline(1).await).await;
+    let whole = bench.objects();
+    let hits = cell.strike(&bench, Method::DELETE);
+    let answer = bench.delete(&made).await;
+    match answer {
+        Ok(_) => {}
+        // The first of them says that nothing was done.
+        Err(status) if cell.step == 0 && bench.objects() == whole => {
+            bench.is_at_rest(&cell.name()).await;
+            if bench.objects() == whole {
+                assert!(
+                    !matches!(cell.trouble, Trouble::Lost | Trouble::Cut | Trouble::Late),
+                    "{}: {status:?}",
+                    cell.name()
+                );
+                bench.delete(&made).await.unwrap();
+            }
+        }
+        Err(_) => {}
+    }
+    bench.comes_to(&before, &cell.name()).await;
+    bench.is_at_rest(&cell.name()).await;
+    assert_eq!(bench.objects(), before, "{}", cell.name());
+    assert_eq!(hits.count(), 1, "{}", cell.name());
+}
+
+pub async fn whatever_fails_of_a_change_is_done_or_not(world: World) {
+    let steps = {
+        let bench = Bench::start(world).await;
+        let made = bench.made(&bench.inline(1).await).await;
+        let planned = bench.update(&tried(&moved(&bench, &made))).await.unwrap();
+        writes_of(&planned["plan"]).len()
+    };
+    every(world, steps, change).await;
+}
+
+async fn change(cell: Cell) {
+    let bench = cell.start().await;
+    let made = bench.made(&bench.inline(1).await).await;
+    let (before, whole) = (told_by(&bench, &made), bench.objects().len());
+    let request = moved(&bench, &made);
+    let planned = bench.update(&tried(&request)).await.unwrap();
+    let plan = writes_of(&planned["plan"]);
+    let (action, collection, _) = &plan[cell.step];
+    let earlier = plan[..cell.step]
+        .iter()
+        .filter(|it| it.0 == *action)
+        .count();
+    let method = match *action {
+        "ACTION_CREATE" => Method::POST,
+        "ACTION_UPDATE" => Method::PUT,
+        _ => Method::DELETE,
+    };
+    let of_its_kind = Cell {
+        step: earlier,
+        ..cell
+    };
+    let hits = of_its_kind.strike(&bench, method);
+    let answer = bench.update(&request).await;
+    let name = format!("{} ({action} {collection})", cell.name());
+    assert_eq!(hits.count(), 1, "{name}");
+    bench.is_at_rest(&name).await;
+    bench.settle(&made);
+    let after = told_by(&bench, &made);
+    match answer {
+        Ok(_) => assert_eq!(after, as_moved(), "{name}"),
+        Err(_) => assert!(after == before || after == as_moved(), "{name}: {after:?}"),
+    }
+    assert_eq!(
+        bench.objects().len(),
+        whole,
+        "{name}: {:?}",
+        bench.objects()
+    );
+}
+
+/// Where nothing can be removed either, the error names what is left; and once it can, that is removed.
+pub async fn what_could_not_be_undone_is_named_and_undone_later(world: World) {
+    let last = consists_of(world).len() - 1;
+    let cell = Cell {
+        world,
+        step: last,
+        trouble: Trouble::S400,
+    };
+    let bench = cell.start().await;
+    let before = bench.objects();
+    let request = bench.inline(1).await;
+    cell.strike(&bench, Method::POST);
+    let stuck = Rule::on(Method::DELETE, "/vpn/", Trouble::S500.fault(world));
+    bench.site.faults().inject(stuck);
+    let status = bench.create(&request).await.unwrap_err();
+    let left = bench.more_than(&before);
+    assert_eq!(left, sorted(&consists_of(world)[..last]));
+    names_what_is_left(cell, &bench, &before, &status);
+    let told = bench.unfinished().await;
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told[0]["state"], "SETTLING");
+    for (collection, id) in bench.objects().difference(&before) {
+        let name = json!(format!("backends/a/{collection}/{id}"));
+        let leftovers = told[0]["leftovers"].as_array().unwrap();
+        assert!(leftovers.contains(&name), "{name} is not in {told:?}");
+    }
+
+    bench.site.faults().clear();
+    bench.comes_to(&before, "once it can be removed").await;
+    bench.is_at_rest("once it can be removed").await;
+    let told = bench.unfinished().await;
+    assert_eq!(told[0]["state"], "UNDONE", "{told:?}");
+    let none = |it: &Value| it.as_array().is_none_or(Vec::is_empty);
+    assert!(none(&told[0]["leftovers"]), "{told:?}");
+    let made = bench.made(&request).await;
+    assert!(!id_of(&made).is_empty());
+}

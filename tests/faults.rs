@@ -26,7 +26,7 @@
 //! once more after a new login, and again some seconds later where there is time. The letter stands for as often as
 //! there is time for: a lost write is looked for until then.
 //!
-//! What holds in every cell is held by `faults/cell.rs`: nothing is sent twice that must not be, nothing is
+//! What holds in every cell is held by `faults/holds.rs`: nothing is sent twice that must not be, nothing is
 //! orphaned or made twice, errors carry the cloud's status and words and no key, the gateway hangs up on what is
 //! endless, another backend notices nothing, and all goes on once the fault is over. What the words at the head
 //! stand for is in `faults/columns.rs`, the requests at the left in `faults/rows.rs`.
@@ -48,9 +48,15 @@ mod columns;
 mod edited;
 #[path = "faults/foreign.rs"]
 mod foreign;
+#[path = "faults/holds.rs"]
+mod holds;
 #[path = "faults/rows.rs"]
 mod rows;
+#[path = "faults/run.rs"]
+mod run;
 mod support;
+#[path = "faults/watched.rs"]
+mod watched;
 
 use bench::{Bystander, Dialect};
 use cell::Cell;

@@ -58,9 +58,9 @@ mod support;
 #[path = "faults/watched.rs"]
 mod watched;
 
-use bench::{Bystander, Dialect};
+use bench::Bystander;
 use cell::Cell;
-use columns::{COLUMNS, Column, EDITED, FOREIGN};
+use columns::{COLUMNS, Column, Dialect, EDITED, FOREIGN};
 use futures_util::FutureExt;
 use http::Method;
 use rows::Row;

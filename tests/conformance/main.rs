@@ -8,6 +8,12 @@
     reason = "in a test, what is not there is a failure"
 )]
 
+#[path = "../faults/columns.rs"]
+#[allow(
+    dead_code,
+    reason = "what the table asks of its columns is not asked here"
+)]
+mod columns;
 mod composite;
 mod resources;
 #[path = "../support/mod.rs"]

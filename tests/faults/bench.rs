@@ -1,9 +1,12 @@
 //! One cloud with one gateway, for one cell of the table.
 
-use crate::support::{
-    cloud::{self, Cloud},
-    clouds,
-    running::Running,
+use crate::{
+    columns::Dialect,
+    support::{
+        cloud::{self, Cloud},
+        clouds,
+        running::Running,
+    },
 };
 use http::Method;
 use isthmus::{
@@ -23,15 +26,6 @@ use tokio::time::Instant;
 pub const BACKEND: &str = "sick";
 /// The one that must notice nothing.
 pub const BYSTANDER: &str = "sound";
-
-/// Which table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Dialect {
-    /// The NSX Manager API.
-    Nsx,
-    /// Neutron, or a cloud that descends from it.
-    Openstack,
-}
 
 /// A healthy cloud with one connection, shared by all cells.
 pub struct Bystander {

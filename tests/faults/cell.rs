@@ -1,8 +1,8 @@
 //! One cell, how it ended, and what there was in the cloud.
 
 use crate::{
-    bench::{Bench, Bystander, Dialect},
-    columns::Column,
+    bench::{Bench, Bystander},
+    columns::{Column, Dialect},
     rows::Row,
 };
 use tonic::Status;

@@ -1,6 +1,5 @@
 //! The faults of the table, in the order of its columns.
 
-use crate::bench::Dialect;
 use bytes::Bytes;
 use http::StatusCode;
 use isthmus::simulator::faults::{Answer, Fault, Foreign404, Gate};
@@ -15,6 +14,15 @@ pub const CANARY: &str = "untold.77b2e1";
 /// How long a cloud goes on behind a proxy that answered 503: longer than the pause that 503 asks for, so that the
 /// first look for what was done comes before it, and shorter than the gateway looks.
 const GOES_ON: Duration = Duration::from_millis(1300);
+
+/// Which table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// The NSX Manager API.
+    Nsx,
+    /// Neutron, or a cloud that descends from it.
+    Openstack,
+}
 
 /// One column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

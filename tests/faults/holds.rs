@@ -1,9 +1,9 @@
 //! What always holds of a cell, whatever goes wrong in it.
 
 use crate::{
-    bench::{BACKEND, Bench, Dialect, writes},
+    bench::{BACKEND, Bench, writes},
     cell::{Cell, Ended, NEW_KEY, World},
-    columns::{CANARY, Column, WORDS},
+    columns::{CANARY, Column, Dialect, WORDS},
     rows::Act,
     support::clouds::PSK,
 };

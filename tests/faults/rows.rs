@@ -1,6 +1,6 @@
 //! The upstream calls of the table, in the order of its rows: which use case, and which of its requests.
 
-use crate::bench::{Dialect, Start};
+use crate::{bench::Start, columns::Dialect};
 use http::{Method, StatusCode};
 use isthmus::simulator::{
     faults::{Answer, Fault, Rule},

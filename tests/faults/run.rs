@@ -1,9 +1,9 @@
 //! Does what a cell says, and holds what comes of it to what always holds.
 
 use crate::{
-    bench::{BACKEND, Bench, Dialect, server_of},
+    bench::{BACKEND, Bench, server_of},
     cell::{Cell, Ended, NEW_KEY, World},
-    columns::{CANARY, Column},
+    columns::{CANARY, Column, Dialect},
     rows::Act,
     support::{cloud::Cloud, clouds::PSK},
 };

@@ -64,7 +64,7 @@ pub async fn a_change_of_several_objects_is_done_or_not(world: World) {
     let bench = Bench::start(world).await;
     let made = bench.made(&bench.inline(1).await).await;
     let (objects, before) = (bench.objects(), told_by(&bench, &made));
-    let refused = Trouble::S400.fault(world);
+    let refused = Trouble::Says(400).fault(world);
     let last = match &bench.site.cloud {
         Cloud::Nsx(_) => "/peer-endpoints/",
         Cloud::Openstack(_) => "/ipsec-site-connections/",

@@ -1,93 +1,86 @@
-//! What can become of one request.
+//! What can become of one request: each fault of the table of `tests/faults.rs`, and refusals for certain.
 
-use crate::support::site::World;
+use crate::{
+    columns::{COLUMNS, Column, Dialect, FOREIGN},
+    support::site::World,
+};
 use http::StatusCode;
-use isthmus::simulator::faults::{Answer, Fault, Gate};
+use isthmus::simulator::faults::{Answer, Fault};
 use serde_json::json;
-use std::time::Duration;
 
 /// One way in which a request can go wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trouble {
-    /// Refused as wrong.
-    S400,
-    /// Refused as in conflict.
-    S409,
-    /// Refused as too many.
-    S429,
-    /// The server fails; nothing is done.
-    S500,
-    /// The connection is reset before the request is read.
-    Reset,
-    /// It is done, and its answer is lost.
-    Lost,
-    /// It is done, and its answer breaks off.
-    Cut,
-    /// It is done, and its answer does not come.
-    Late,
-    /// A proxy gives up, and it is done a while later.
-    Goes,
+    /// The cloud refuses it in its own words with this status: nothing is done.
+    Says(u16),
+    /// As in the table.
+    Of(Column),
 }
 
-impl Trouble {
-    /// All of them.
-    pub const ALL: [Trouble; 9] = [
-        Trouble::S400,
-        Trouble::S409,
-        Trouble::S429,
-        Trouble::S500,
-        Trouble::Reset,
-        Trouble::Lost,
-        Trouble::Cut,
-        Trouble::Late,
-        Trouble::Goes,
-    ];
+/// Those that are tried on every cloud.
+const SOME: [Trouble; 9] = [
+    Trouble::Says(400),
+    Trouble::Says(409),
+    Trouble::Of(Column::S429After),
+    Trouble::Of(Column::S500),
+    Trouble::Of(Column::Reset),
+    Trouble::Of(Column::Lost),
+    Trouble::Of(Column::Cut),
+    Trouble::Of(Column::Late),
+    Trouble::Of(Column::Goes503),
+];
 
-    /// Whether the cloud says that it has done nothing.
-    pub fn is_refusal(self) -> bool {
-        matches!(self, Trouble::S400 | Trouble::S409 | Trouble::S429)
+impl Trouble {
+    /// What is tried on a cloud: the whole table on one cloud of each dialect.
+    pub fn all(world: World) -> Vec<Trouble> {
+        if !matches!(world, World::Nsx | World::Neutron) {
+            return SOME.to_vec();
+        }
+        let table = COLUMNS.into_iter().chain(FOREIGN);
+        // What somebody else edits meanwhile has tables of its own.
+        let table = table.map(|(_, column)| Trouble::Of(column));
+        [Trouble::Says(400), Trouble::Says(409)]
+            .into_iter()
+            .chain(table)
+            .collect()
+    }
+
+    /// Whether it is the whole cloud that goes, after the request.
+    pub fn is_outage(self) -> bool {
+        self == Trouble::Of(Column::Refused)
     }
 
     /// What a simulated cloud does.
     pub fn fault(self, world: World) -> Fault {
-        let says = |status: u16| Fault::Answer(says(world, status));
+        let dialect = match world {
+            World::Nsx => Dialect::Nsx,
+            _ => Dialect::Openstack,
+        };
         match self {
-            Trouble::S400 => says(400),
-            Trouble::S409 => says(409),
-            Trouble::S429 => says(429),
-            Trouble::S500 => says(500),
-            Trouble::Reset => Fault::CutBeforeHandling,
-            Trouble::Lost => Fault::CutAfterHandling,
-            Trouble::Cut => Fault::TruncateBody,
-            Trouble::Late => Fault::HoldAnswer(Gate::default()),
-            Trouble::Goes => Fault::AnswerMeanwhile(Answer::html_unavailable(), GOES_ON),
+            Trouble::Says(status) => Fault::Answer(says(dialect, status)),
+            Trouble::Of(column) => {
+                let fault = column.fault(dialect, "http://127.0.0.1:9/elsewhere");
+                fault.unwrap_or(Fault::Shut)
+            }
         }
     }
 }
 
-/// How long a cloud goes on behind a proxy that gave up; less than the backend's timeout.
-const GOES_ON: Duration = Duration::from_millis(400);
-
 /// A refusal as a cloud words it.
-fn says(world: World, status: u16) -> Answer {
+fn says(dialect: Dialect, status: u16) -> Answer {
     let words = "as the cloud itself says";
-    let body = match (world, status) {
-        (World::Nsx, _) => json!({
+    let body = match dialect {
+        Dialect::Nsx => json!({
             "httpStatus": "REFUSED", "module_name": "common-services", "error_message": words,
-            "error_code": match status { 429 => 102, 500 => 607, other => other },
+            "error_code": status,
         }),
-        (_, 429) => json!({ "error": { "code": status, "title": "Refused", "message": words } }),
-        (_, 400) => neutron("InvalidInput", words),
-        (_, 409) => neutron("Conflict", words),
-        _ => neutron("HTTPInternalServerError", words),
+        Dialect::Openstack => {
+            let kind = match status {
+                409 => "Conflict",
+                _ => "InvalidInput",
+            };
+            json!({ "NeutronError": { "type": kind, "message": words, "detail": "" } })
+        }
     };
-    let answer = Answer::json(StatusCode::from_u16(status).unwrap(), &body);
-    match status {
-        429 => answer.retry_after(1),
-        _ => answer,
-    }
-}
-
-fn neutron(kind: &str, message: &str) -> serde_json::Value {
-    json!({ "NeutronError": { "type": kind, "message": message, "detail": "" } })
+    Answer::json(StatusCode::from_u16(status).unwrap(), &body)
 }

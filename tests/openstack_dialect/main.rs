@@ -9,6 +9,7 @@ mod attachments;
 mod lists;
 mod lost;
 mod objects;
+mod plans;
 mod polls;
 mod refusals;
 mod resources;

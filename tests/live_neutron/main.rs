@@ -13,6 +13,7 @@
 //! | `sight` | accounts that are shown nothing, and other projects |
 //! | `refusals` | every refusal of a connection, as the caller sees it |
 //! | `resources` | policies, services and endpoint groups, from made to removed |
+//! | `together` | six objects made by one write, and removed |
 //! | `lasting` | tokens of 20 seconds, for minutes; the stated quiet window |
 //! | `outage` | fifty watches while Neutron is gone |
 
@@ -35,4 +36,5 @@ mod sight;
 #[path = "../support/mod.rs"]
 mod support;
 mod tap;
+mod together;
 mod updates;

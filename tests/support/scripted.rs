@@ -54,6 +54,8 @@ pub struct Scripted {
     answers: Mutex<BTreeMap<String, Answer>>,
     /// By the upstream ids of writes made elsewhere.
     elsewhere: Mutex<BTreeMap<String, Sighting>>,
+    /// The IKE policy that each connection uses.
+    policies: Mutex<BTreeMap<String, String>>,
     proof: Mutex<Proof>,
     polls: AtomicUsize,
     batches: AtomicUsize,
@@ -135,6 +137,13 @@ impl Scripted {
         Arc::new(Scripted::with(1, Some(account)))
     }
 
+    /// One that cannot be asked about a write, and shows so many connections at once.
+    pub fn without_tracking(look_batch: usize) -> Arc<Scripted> {
+        let mut cloud = Scripted::with(look_batch, None);
+        cloud.capabilities.write_tracking = false;
+        Arc::new(cloud)
+    }
+
     fn with(look_batch: usize, account: Option<Account>) -> Scripted {
         Scripted {
             capabilities: Capabilities {
@@ -160,6 +169,7 @@ impl Scripted {
             },
             answers: Mutex::default(),
             elsewhere: Mutex::default(),
+            policies: Mutex::default(),
             proof: Mutex::new(Proof::AnyStatus),
             polls: AtomicUsize::new(0),
             batches: AtomicUsize::new(0),
@@ -186,6 +196,12 @@ impl Scripted {
     pub fn say_of_write(&self, request_id: &str, answer: Answer) {
         let mut elsewhere = self.elsewhere.lock().unwrap();
         elsewhere.insert(request_id.to_owned(), answer.unwrap());
+    }
+
+    /// From now on the connection `id` uses this IKE policy.
+    pub fn uses(&self, id: &str, ike_policy: &str) {
+        let mut policies = self.policies.lock().unwrap();
+        policies.insert(id.to_owned(), ike_policy.to_owned());
     }
 
     /// From now on `id` is not known at all, and in no list.
@@ -426,7 +442,12 @@ impl Dialect for Scripted {
             .map_err(|_| outage())?
             .unwrap();
         let ids: Vec<String> = self.answers.lock().unwrap().keys().cloned().collect();
-        let connections = ids.iter().map(|id| connection(id)).collect();
+        let policies = self.policies.lock().unwrap();
+        let connections = ids.iter().map(|id| Connection {
+            ike_policy: policies.get(id).cloned(),
+            ..connection(id)
+        });
+        let connections = connections.collect();
         Ok(Page {
             items: connections,
             next: None,

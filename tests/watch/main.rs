@@ -18,5 +18,6 @@ mod isolation;
 mod liveness;
 mod many;
 mod outcome;
+mod parts;
 mod resume;
 mod unproven;

@@ -122,7 +122,7 @@ struct Open {
     appended: watch::Receiver<u64>,
     polled: watch::Receiver<u64>,
     since: Instant,
-    /// Nothing was made of what is known of it yet.
+    /// Nothing was made of what is known of it since it was opened, or something changed.
     is_new: bool,
 }
 
@@ -142,6 +142,8 @@ impl Open {
     async fn changed(&mut self) {
         let (appended, polled) = (self.appended.changed(), self.polled.changed());
         select(std::pin::pin!(appended), std::pin::pin!(polled)).await;
+        // Which of them it was has been marked as seen with that.
+        self.is_new = true;
     }
 }
 
@@ -326,7 +328,10 @@ impl PartWatch {
         if self.queue.is_empty() {
             return None;
         }
-        let again = self.refused.as_ref().map(|(_, again)| *again);
+        let refused = self.refused.as_ref();
+        let again = refused
+            .map(|(_, again)| *again)
+            .filter(|again| *again > Instant::now());
         let first = self.open.iter().map(|open| open.since).min();
         let first = first.map(|since| since + self.patience());
         again.into_iter().chain(first).min()
@@ -364,11 +369,7 @@ impl PartWatch {
     fn take_in(&mut self, open: &Open) -> Result<bool> {
         let subject = open.watching.subject();
         let (last, current) = subject.current(Interest::default());
-        let Some(last) = last.filter(|_| current) else {
-            return Ok(false);
-        };
-        let status = &last.status;
-        if status.login_lost {
+        if last.as_ref().is_some_and(|last| last.status.login_lost) {
             return Err(Error::new(
                 ErrorKind::Unavailable,
                 ErrorReason::UpstreamAuth,
@@ -376,6 +377,10 @@ impl PartWatch {
             )
             .on(self.poller.backend().name()));
         }
+        let Some(last) = last.filter(|_| current) else {
+            return Ok(false);
+        };
+        let status = &last.status;
         let is_gone = status.state == RealizationState::Deleted && status.confirmed;
         if is_gone || status.intent == Intent::Deleted {
             self.tally.gone(subject.name());

@@ -10,6 +10,7 @@ mod support;
 
 mod filters;
 mod pages;
+mod parts;
 mod round_trips;
 mod setup;
 mod writes;

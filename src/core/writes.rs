@@ -29,3 +29,5 @@ mod removal;
 pub mod resources;
 pub mod run;
 mod settle;
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use crate::{
         dialect::{Action, Call, Proof},
         error::{ErrorKind, Result},
         ledger::record::Entry,
-        watch::knowledge::WriteKind,
+        watch::{knowledge::WriteKind, part},
         writes::{
             accepted::{Accepted, AcceptedResource},
             desk::{Writes, accepted, intent},
@@ -87,7 +87,7 @@ impl Writes {
             id: id.into(),
         };
         let write_token = match entry.action {
-            Action::Update => self.part_token(&name, &request_ids),
+            Action::Update => part::token(&name, &request_ids),
             _ => String::new(),
         };
         Ok(kept(&AcceptedResource {
@@ -96,11 +96,6 @@ impl Writes {
             write_token,
             ..AcceptedResource::default()
         }))
-    }
-
-    /// What a watch of a part is asked with, to be told who has this write.
-    pub(super) fn part_token(&self, _name: &ResourceName, _request_ids: &[String]) -> String {
-        String::new()
     }
 }
 

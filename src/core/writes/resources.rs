@@ -5,6 +5,7 @@ use crate::{
         dialect::{Action, Call, Mark, Plan, WrittenResource},
         error::{Error, ErrorReason, Result},
         etag,
+        watch::part,
         writes::{
             accepted::AcceptedResource,
             desk::{Writes, refused},
@@ -126,11 +127,11 @@ impl Write for Update {
 
     async fn accept(
         &self,
-        on: &Writes,
+        _on: &Writes,
         left: WrittenResource,
         _remains: bool,
     ) -> Result<AcceptedResource> {
-        let token = on.part_token(&self.name, &left.request_ids);
+        let token = part::token(&self.name, &left.request_ids);
         Ok(AcceptedResource {
             write_token: token,
             ..left.into()

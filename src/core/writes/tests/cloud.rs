@@ -1,0 +1,684 @@
+//! A cloud in memory with connections of several objects, which refuses to remove what is used, and loses answers.
+
+use super::Doom;
+use crate::{
+    core::{
+        dialect::{
+            Action, Call, Capabilities, Dialect, Done, Made, Mark, Page, PageRequest, Plan, Proof,
+            ResourceCapabilities, Resources, Step, Target, Trace, Usage, Written, WrittenResource,
+        },
+        error::{Error, ErrorKind, ErrorReason, Result, Violation},
+    },
+    model::{
+        Assurance, Attachment, Connection, ConnectionChange, NewConnection, RealizationState,
+        Resource, ResourceChange, ResourceField, ResourceKind, ResourceSpec, Selectors, Settings,
+        Sighting, TunnelStatistics,
+    },
+};
+use async_trait::async_trait;
+use serde_json::{Value, json};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+const FIELDS: &[ResourceField] = &[ResourceField::DisplayName, ResourceField::VpnService];
+
+static KINDS: [ResourceCapabilities; 4] = [
+    ResourceCapabilities {
+        fields: FIELDS,
+        ..ResourceCapabilities::nothing(ResourceKind::IkePolicy)
+    },
+    ResourceCapabilities {
+        fields: FIELDS,
+        ..ResourceCapabilities::nothing(ResourceKind::VpnService)
+    },
+    ResourceCapabilities {
+        fields: FIELDS,
+        required: &[ResourceField::VpnService],
+        ..ResourceCapabilities::nothing(ResourceKind::LocalEndpoint)
+    },
+    ResourceCapabilities {
+        fields: FIELDS,
+        ..ResourceCapabilities::nothing(ResourceKind::EndpointGroup)
+    },
+];
+
+/// What goes wrong with a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// It is refused.
+    Refused,
+    /// Somebody else was quicker.
+    Stale,
+    /// It is done, and its answer is lost.
+    LostAnswer,
+    /// It is lost itself, and nobody knows.
+    LostRequest,
+}
+
+type Key = (String, String);
+
+/// An object.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Object {
+    pub mark: Option<Mark>,
+    pub refers_to: Vec<Key>,
+    pub value: String,
+}
+
+/// What there is.
+#[derive(Debug, Default)]
+pub struct World {
+    pub objects: BTreeMap<Key, Object>,
+    next: u32,
+    /// The requests that change something.
+    pub requests: u32,
+    /// What goes wrong with the so-manyth of them, from now on.
+    pub fault: Option<(u32, Fault)>,
+}
+
+#[derive(Debug)]
+pub struct Cloud {
+    capabilities: Capabilities,
+    world: Mutex<World>,
+    doom: Arc<Doom>,
+}
+
+fn key(collection: &str, id: &str) -> Key {
+    (collection.to_owned(), id.to_owned())
+}
+
+fn missing(collection: &str) -> Error {
+    let reason = match collection {
+        "connections" => ErrorReason::ConnectionNotFound,
+        _ => ErrorReason::ResourceNotFound,
+    };
+    Error::new(ErrorKind::NotFound, reason, "it is not there")
+}
+
+impl World {
+    pub fn put(&mut self, collection: &str, id: &str, value: &str, mark: Option<Mark>) {
+        let object = Object {
+            mark,
+            refers_to: Vec::new(),
+            value: value.to_owned(),
+        };
+        self.objects.insert(key(collection, id), object);
+    }
+
+    /// The collections of all objects, sorted, with one entry for each.
+    pub fn there(&self) -> Vec<&str> {
+        self.objects.keys().map(|(it, _)| it.as_str()).collect()
+    }
+
+    fn make(&mut self, step: &Step, refers_to: Vec<Key>) -> String {
+        self.next += 1;
+        let id = format!("{:03}", self.next);
+        let object = Object {
+            mark: step.mark.clone(),
+            refers_to,
+            value: text(&step.memo, "after"),
+        };
+        self.objects.insert(key(&step.collection, &id), object);
+        id
+    }
+
+    fn remove(&mut self, collection: &str, id: &str) -> Result<()> {
+        let it = key(collection, id);
+        if self
+            .objects
+            .values()
+            .any(|other| other.refers_to.contains(&it))
+        {
+            let kind = ErrorKind::FailedPrecondition;
+            return Err(Error::new(kind, ErrorReason::InUse, "it is in use"));
+        }
+        let removed = self.objects.remove(&it);
+        removed.map(drop).ok_or_else(|| missing(collection))
+    }
+
+    fn get(&self, collection: &str, id: &str) -> Result<&Object> {
+        let found = self.objects.get(&key(collection, id));
+        found.ok_or_else(|| missing(collection))
+    }
+
+    fn connection(&self, id: &str) -> Result<Connection> {
+        let object = self.get("connections", id)?;
+        let of = |collection: &str| {
+            let mut found = object.refers_to.iter().filter(|it| it.0 == collection);
+            found.next().map(|(_, id)| id.clone())
+        };
+        Ok(Connection {
+            id: id.to_owned(),
+            display_name: object.value.clone(),
+            admin_enabled: Some(true),
+            ike_policy: of("ikePolicies"),
+            vpn_service: of("vpnServices"),
+            local_endpoint: of("localEndpoints"),
+            selectors: of("endpointGroups").map(|group| Selectors::EndpointGroups {
+                local: group.clone(),
+                peer: group,
+            }),
+            etag: object.value.clone(),
+            managed: object.mark.is_some(),
+            joint: is_joint(object),
+            ..Connection::default()
+        })
+    }
+
+    fn resource(&self, kind: ResourceKind, id: &str) -> Result<Resource> {
+        let object = self.get(kind.collection().segment(), id)?;
+        let mut spec = super::part(kind, &object.value);
+        if let Settings::LocalEndpoint(endpoint) = &mut spec.settings {
+            endpoint.vpn_service = object.refers_to.first().map(|(_, id)| id.clone());
+        }
+        Ok(Resource {
+            id: id.to_owned(),
+            spec,
+            etag: object.value.clone(),
+            managed: object.mark.is_some(),
+            joint: is_joint(object),
+            create_time: None,
+            update_time: None,
+            native_words: Default::default(),
+            details: None,
+            native: Default::default(),
+        })
+    }
+}
+
+fn is_joint(object: &Object) -> bool {
+    object
+        .mark
+        .as_ref()
+        .is_some_and(|mark| Mark::is_joint(mark.as_str()))
+}
+
+fn text(memo: &Value, of: &str) -> String {
+    memo[of].as_str().unwrap_or_default().to_owned()
+}
+
+fn step(action: Action, collection: &str, id: Option<&str>, memo: Value) -> Step {
+    Step {
+        memo,
+        ..Step::new(action, collection, id.map(str::to_owned))
+    }
+}
+
+impl Cloud {
+    pub fn new(doom: Arc<Doom>) -> Cloud {
+        Cloud {
+            capabilities: Capabilities {
+                dialect: "memory",
+                variant: "",
+                route_based: true,
+                inline_policy_rules: true,
+                endpoint_groups: true,
+                certificates: true,
+                inline_dpd: true,
+                dpd_policies: true,
+                mtu: true,
+                tcp_mss_clamping: true,
+                on_demand_initiation: true,
+                admin_disable: true,
+                atomic_etag: true,
+                nodes: true,
+                write_tracking: false,
+                look_batch: 1,
+                resources: &KINDS,
+                tunnel_statistics: false,
+                availability_zones: false,
+            },
+            world: Mutex::default(),
+            doom,
+        }
+    }
+
+    pub fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap()
+    }
+
+    /// A request that changes something.
+    async fn request<T>(&self, apply: impl FnOnce(&mut World) -> Result<T>) -> Result<T> {
+        self.doom.point().await;
+        let fault = {
+            let mut world = self.world();
+            world.requests += 1;
+            match &mut world.fault {
+                Some((left, fault)) => {
+                    *left -= 1;
+                    let fault = (*left == 0).then_some(*fault);
+                    world.fault = world.fault.take_if(|(left, _)| *left > 0);
+                    fault
+                }
+                None => None,
+            }
+        };
+        let lost = || {
+            Error::new(
+                ErrorKind::Ambiguous,
+                ErrorReason::WriteAmbiguous,
+                "no answer",
+            )
+        };
+        let answer = match fault {
+            Some(Fault::Refused) => Err(Error::new(
+                ErrorKind::FailedPrecondition,
+                ErrorReason::WrongState,
+                "refused",
+            )),
+            Some(Fault::Stale) => Err(Error::new(
+                ErrorKind::Stale,
+                ErrorReason::StaleEtag,
+                "changed meanwhile",
+            )),
+            Some(Fault::LostRequest) => Err(lost()),
+            Some(Fault::LostAnswer) => apply(&mut self.world()).and_then(|_| Err(lost())),
+            None => apply(&mut self.world()),
+        };
+        self.doom.point().await;
+        answer
+    }
+
+    fn page<T>(
+        &self,
+        collection: &str,
+        page: &PageRequest,
+        read: impl Fn(&World, &str) -> Result<T>,
+    ) -> Result<Page<T>> {
+        let world = self.world();
+        let ids = world.objects.keys().filter(|it| it.0 == collection);
+        let ids = ids.map(|(_, id)| id.clone());
+        let mut ids: Vec<String> = ids.filter(|id| page.after.as_ref() < Some(id)).collect();
+        // Few on a page, whatever is asked for.
+        let is_more = ids.len() > 2;
+        ids.truncate(2);
+        Ok(Page {
+            next: ids.last().cloned().filter(|_| is_more),
+            items: ids
+                .iter()
+                .map(|id| read(&world, id))
+                .collect::<Result<_>>()?,
+        })
+    }
+
+    fn planned<W>(
+        &self,
+        steps: Vec<Step>,
+        refers_to: Vec<Key>,
+        written: fn(&Cloud, &[Step]) -> W,
+    ) -> Box<dyn Plan<W> + '_>
+    where
+        W: Send + 'static,
+    {
+        Box::new(Planned {
+            cloud: self,
+            steps,
+            refers_to,
+            written,
+        })
+    }
+}
+
+struct Planned<'a, W> {
+    cloud: &'a Cloud,
+    steps: Vec<Step>,
+    refers_to: Vec<Key>,
+    written: fn(&Cloud, &[Step]) -> W,
+}
+
+#[async_trait]
+impl<W: Send> Plan<W> for Planned<'_, W> {
+    fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    async fn perform(&mut self, index: usize, made: &Made, _: &Call) -> Result<Done> {
+        let step = self.steps[index].clone();
+        let is_last_made = self.steps[index + 1..]
+            .iter()
+            .all(|it| it.action != Action::Create);
+        let mut refers_to = Vec::new();
+        if step.collection == "connections" {
+            refers_to = self.refers_to.clone();
+            let made = made
+                .iter()
+                .map(|(kind, id)| key(kind.collection().segment(), id));
+            refers_to.extend(made);
+            for own in &self.steps[..index] {
+                refers_to.push(key(&own.collection, own.id.as_deref().unwrap()));
+            }
+            assert!(is_last_made);
+        } else if step.collection == "localEndpoints" {
+            refers_to.clone_from(&self.refers_to);
+            let service = made.get(&ResourceKind::VpnService);
+            refers_to.extend(service.map(|id| key("vpnServices", id)));
+            assert_eq!(refers_to.len(), 1, "an endpoint belongs to a service");
+        }
+        let change = |world: &mut World| match (step.action, &step.id) {
+            (Action::Create, _) => Ok(world.make(&step, refers_to)),
+            (Action::Update, Some(id)) => {
+                let it = key(&step.collection, id);
+                let object = world.objects.get_mut(&it).ok_or_else(|| missing(&it.0))?;
+                object.value = text(&step.memo, "after");
+                if it.0 == "connections" {
+                    object.refers_to.retain(|it| it.0 != "endpointGroups");
+                    object.refers_to.extend(refers_to);
+                }
+                Ok(id.clone())
+            }
+            (Action::Delete, Some(id)) => world.remove(&step.collection, id).map(|()| id.clone()),
+            other => panic!("{other:?}"),
+        };
+        let id = self.cloud.request(change).await?;
+        self.steps[index].id = Some(id.clone());
+        Ok(Done {
+            id,
+            request_id: None,
+        })
+    }
+
+    fn written(self: Box<Self>) -> W {
+        (self.written)(self.cloud, &self.steps)
+    }
+}
+
+fn written(cloud: &Cloud, steps: &[Step]) -> Written {
+    let of_it = steps.iter().find(|it| it.collection == "connections");
+    let id = of_it.and_then(|it| it.id.clone()).unwrap();
+    Written {
+        connection: cloud.world().connection(&id).ok(),
+        id,
+        proof: Proof::AnyStatus,
+        warnings: vec![],
+    }
+}
+
+fn written_resource(cloud: &Cloud, steps: &[Step]) -> WrittenResource {
+    let kind = ResourceKind::ALL.into_iter();
+    let mut kind = kind.filter(|it| it.collection().segment() == steps[0].collection);
+    let id = steps[0].id.as_deref().unwrap();
+    WrittenResource {
+        resource: cloud.world().resource(kind.next().unwrap(), id).ok(),
+        request_ids: vec![],
+        warnings: vec![],
+    }
+}
+
+#[async_trait]
+impl Dialect for Cloud {
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    fn refuse_create(&self, _: &NewConnection) -> Vec<Violation> {
+        vec![]
+    }
+
+    fn refuse_update(&self, _: &ConnectionChange) -> Vec<Violation> {
+        vec![]
+    }
+
+    fn usage(&self) -> Usage {
+        Usage::default()
+    }
+
+    fn resources(&self) -> &dyn Resources {
+        self
+    }
+
+    async fn probe(&self, _: &Call) -> Result<()> {
+        Ok(())
+    }
+
+    async fn get(&self, id: &str, _: &Call) -> Result<Connection> {
+        self.world().connection(id)
+    }
+
+    async fn list(&self, page: &PageRequest, _: &Call) -> Result<Page<Connection>> {
+        self.page("connections", page, World::connection)
+    }
+
+    async fn plan_create<'a>(
+        &'a self,
+        wanted: NewConnection,
+        mark: Mark,
+        _: &Call,
+    ) -> Result<Box<dyn Plan<Written> + 'a>> {
+        let make = |collection| Step {
+            mark: Some(mark.clone()),
+            bears_key: collection == "peerEndpoints",
+            ..step(
+                Action::Create,
+                collection,
+                None,
+                json!({"after": wanted.spec.display_name}),
+            )
+        };
+        let steps = ["peerEndpoints", "endpointGroups", "connections"].map(make);
+        let given = [
+            ("ikePolicies", &wanted.spec.ike_policy),
+            ("vpnServices", &wanted.spec.vpn_service),
+            ("localEndpoints", &wanted.spec.local_endpoint),
+        ];
+        let given = given
+            .into_iter()
+            .filter_map(|(it, id)| Some(key(it, id.as_deref()?)));
+        Ok(self.planned(steps.into(), given.collect(), written))
+    }
+
+    async fn plan_update<'a>(
+        &'a self,
+        id: &'a str,
+        change: ConnectionChange,
+        _: &Call,
+    ) -> Result<Box<dyn Plan<Written> + 'a>> {
+        let there = self.world().connection(id)?;
+        let group = match there.selectors {
+            Some(Selectors::EndpointGroups { local, .. }) => local,
+            _ => String::new(),
+        };
+        let (before, after) = (there.display_name, change.values.display_name);
+        let memo = json!({"before": before, "after": after, "group": group});
+        let steps = vec![
+            Step {
+                mark: Some(Mark::joint()),
+                ..step(
+                    Action::Create,
+                    "endpointGroups",
+                    None,
+                    json!({"after": after}),
+                )
+            },
+            step(Action::Update, "connections", Some(id), memo),
+            step(Action::Delete, "endpointGroups", Some(&group), Value::Null),
+        ];
+        Ok(self.planned(steps, vec![], written))
+    }
+
+    async fn plan_delete<'a>(
+        &'a self,
+        id: &'a str,
+        _: Option<String>,
+        _: &Call,
+    ) -> Result<Box<dyn Plan<Written> + 'a>> {
+        let world = self.world();
+        let object = world.get("connections", id)?;
+        let peer = object.refers_to.iter().filter(|it| it.0 == "peerEndpoints");
+        let peer = peer.map(|(it, id)| step(Action::Delete, it, Some(id), Value::Null));
+        let own = step(Action::Delete, "connections", Some(id), Value::Null);
+        let steps = std::iter::once(own).chain(peer).collect();
+        drop(world);
+        Ok(self.planned(steps, vec![], written))
+    }
+
+    async fn trace(&self, step: &Step, _: &Call) -> Result<Trace> {
+        let world = self.world();
+        let mut all = world
+            .objects
+            .iter()
+            .filter(|(it, _)| it.0 == step.collection);
+        let found = match step.action {
+            Action::Create => all.find(|(_, object)| object.mark == step.mark),
+            _ => all.find(|(it, object)| {
+                Some(&it.1) == step.id.as_ref() && object.value == text(&step.memo, "after")
+            }),
+        };
+        Ok(found.map_or(Trace::NotDone, |((_, id), _)| {
+            Trace::Done(Done {
+                id: id.clone(),
+                request_id: None,
+            })
+        }))
+    }
+
+    async fn undo(&self, step: &Step, _: &Call) -> Result<()> {
+        let id = step.id.as_deref().unwrap();
+        let undo = |world: &mut World| match step.action {
+            Action::Create => match world.remove(&step.collection, id) {
+                Err(error) if error.kind != ErrorKind::NotFound => Err(error),
+                _ => Ok(()),
+            },
+            _ => {
+                let it = key(&step.collection, id);
+                if let Some(object) = world.objects.get_mut(&it) {
+                    object.value = text(&step.memo, "before");
+                    let group = key("endpointGroups", &text(&step.memo, "group"));
+                    object.refers_to.retain(|it| it.0 != "endpointGroups");
+                    object.refers_to.push(group);
+                }
+                Ok(())
+            }
+        };
+        self.request(undo).await
+    }
+
+    async fn remove(&self, step: &Step, _: &Call) -> Result<Done> {
+        let id = step.id.clone().unwrap();
+        let remove = |world: &mut World| match world.remove(&step.collection, &id) {
+            Err(error) if error.kind != ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        };
+        self.request(remove).await?;
+        Ok(Done {
+            id,
+            request_id: None,
+        })
+    }
+
+    async fn poll(&self, targets: &[Target], _: &Call) -> Vec<Result<Sighting>> {
+        let each = targets.iter().map(|target| {
+            let state = match self.world().connection(&target.id) {
+                Ok(_) => RealizationState::Active,
+                Err(_) => RealizationState::Deleted,
+            };
+            Ok(Sighting {
+                state,
+                assurance: Assurance::ControlPlane,
+                ..Sighting::default()
+            })
+        });
+        each.collect()
+    }
+}
+
+#[async_trait]
+impl Resources for Cloud {
+    fn refuse_create(&self, _: &ResourceSpec) -> Vec<Violation> {
+        vec![]
+    }
+
+    fn refuse_update(&self, _: &ResourceChange) -> Vec<Violation> {
+        vec![]
+    }
+
+    fn refuse_to_become(&self, change: &ResourceChange, _: &Resource) -> Vec<Violation> {
+        let fixed = change.fields.contains(&ResourceField::VpnService);
+        let violation = || Violation::new("vpn_service", "cannot be changed");
+        fixed.then(violation).into_iter().collect()
+    }
+
+    fn is_equal(&self, spec: &ResourceSpec, there: &Resource) -> bool {
+        let named = spec.display_name == there.spec.display_name;
+        let belongs = match (&spec.settings, &there.spec.settings) {
+            (Settings::LocalEndpoint(one), Settings::LocalEndpoint(other)) => {
+                one.vpn_service == other.vpn_service
+            }
+            _ => true,
+        };
+        named && belongs
+    }
+
+    async fn get(&self, kind: ResourceKind, id: &str, _: &Call) -> Result<Resource> {
+        self.world().resource(kind, id)
+    }
+
+    async fn list(
+        &self,
+        kind: ResourceKind,
+        page: &PageRequest,
+        _: &Call,
+    ) -> Result<Page<Resource>> {
+        let collection = kind.collection().segment();
+        self.page(collection, page, |world, id| world.resource(kind, id))
+    }
+
+    async fn plan_create<'a>(
+        &'a self,
+        spec: ResourceSpec,
+        mark: Mark,
+        _: &Call,
+    ) -> Result<Box<dyn Plan<WrittenResource> + 'a>> {
+        let collection = spec.kind().collection().segment();
+        let memo = json!({"after": spec.display_name});
+        let make = Step {
+            mark: Some(mark),
+            ..step(Action::Create, collection, None, memo)
+        };
+        let service = match &spec.settings {
+            Settings::LocalEndpoint(endpoint) => endpoint.vpn_service.clone(),
+            _ => None,
+        };
+        let refers_to = service.map(|id| key("vpnServices", &id));
+        Ok(self.planned(
+            vec![make],
+            refers_to.into_iter().collect(),
+            written_resource,
+        ))
+    }
+
+    async fn plan_update<'a>(
+        &'a self,
+        id: &'a str,
+        change: ResourceChange,
+        _: &Call,
+    ) -> Result<Box<dyn Plan<WrittenResource> + 'a>> {
+        let kind = change.values.kind();
+        let before = self.world().resource(kind, id)?.etag;
+        let memo = json!({"before": before, "after": change.values.display_name});
+        let put = step(Action::Update, kind.collection().segment(), Some(id), memo);
+        Ok(self.planned(vec![put], vec![], written_resource))
+    }
+
+    async fn plan_delete<'a>(
+        &'a self,
+        kind: ResourceKind,
+        id: &'a str,
+        _: Option<String>,
+        _: &Call,
+    ) -> Result<Box<dyn Plan<WrittenResource> + 'a>> {
+        self.world().resource(kind, id)?;
+        let collection = kind.collection().segment();
+        let delete = step(Action::Delete, collection, Some(id), Value::Null);
+        Ok(self.planned(vec![delete], vec![], written_resource))
+    }
+
+    async fn attachments(&self, _: &PageRequest, _: &Call) -> Result<Page<Attachment>> {
+        Err(missing("attachments"))
+    }
+
+    async fn statistics(&self, _: &str, _: &Call) -> Result<TunnelStatistics> {
+        Err(missing("statistics"))
+    }
+}

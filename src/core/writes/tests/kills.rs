@@ -1,0 +1,176 @@
+//! The gateway is killed before and after every request and every write of its disk, and what it leaves is brought to an
+//! end by the next.
+
+use super::*;
+use crate::core::error::ErrorKind;
+
+/// A site where a connection was made.
+fn with_one() -> (Site, ConnectionName) {
+    let site = Site::new();
+    let made = site.settled(async |gateway: &Gateway| create(gateway, How::default()).await);
+    assert_eq!(site.cloud.world().there(), WHOLE);
+    (site, made.unwrap().name.unwrap())
+}
+
+fn same(one: &Accepted, other: &Accepted) {
+    assert!(!one.write_token.is_empty());
+    assert_eq!(one.name, other.name);
+    assert_eq!(one.write_token, other.write_token);
+}
+
+/// Has a write killed at each point, until none is left.
+fn at_every_point(mut try_it: impl FnMut(i64) -> bool) {
+    let mut points = 0;
+    while try_it(points + 1) {
+        points += 1;
+        assert!(points < 200, "it never ends");
+    }
+    assert!(points >= 8, "{points}");
+}
+
+#[test]
+fn a_create_that_is_killed_makes_one_connection_or_none_and_its_repeat_one() {
+    at_every_point(|point| {
+        let site = Site::new();
+        let how = || request("r", "body");
+        site.doom.at(point);
+        let told = site.life(async |gateway: &Gateway| create(gateway, how()).await);
+        let there = site.settled(async |gateway: &Gateway| {
+            let unfinished = gateway.unfinished(&backend());
+            (unfinished, site.cloud.world().there().len())
+        });
+        match there.1 {
+            6 => {}
+            0 => assert!(told.is_none(), "{point}"),
+            some => panic!("{some} objects after {point}: {:?}", site.cloud.world()),
+        }
+        let again = site
+            .settled(async |gateway: &Gateway| create(gateway, how()).await)
+            .unwrap();
+        let third = site
+            .settled(async |gateway: &Gateway| create(gateway, how()).await)
+            .unwrap();
+        same(&again, &third);
+        if let Some(told) = &told {
+            same(told.as_ref().unwrap(), &again);
+        }
+        assert_eq!(site.cloud.world().there(), WHOLE, "{point}");
+        let name = again.name.unwrap();
+        let gone =
+            site.settled(async |gateway: &Gateway| delete(gateway, &name, How::default()).await);
+        assert_eq!(gone.unwrap().warnings, vec![]);
+        assert_eq!(site.cloud.world().there(), Vec::<&str>::new(), "{point}");
+        told.is_none()
+    });
+}
+
+#[test]
+fn an_update_that_is_killed_is_done_or_not_and_leaves_no_group() {
+    at_every_point(|point| {
+        let (site, name) = with_one();
+        site.doom.at(point);
+        let told =
+            site.life(async |gateway: &Gateway| rename(gateway, &name, request("u", "")).await);
+        let value = site.settled(async |gateway: &Gateway| {
+            let read = gateway.get(&name, soon()).await.unwrap();
+            read.display_name
+        });
+        assert_eq!(site.cloud.world().there(), WHOLE, "{point}");
+        assert!(
+            value == "new" || told.is_none() && value == "old",
+            "{point}"
+        );
+        let again =
+            site.settled(async |gateway: &Gateway| rename(gateway, &name, request("u", "")).await);
+        assert_eq!(again.unwrap().connection.unwrap().display_name, "new");
+        assert_eq!(site.cloud.world().there(), WHOLE, "{point}");
+        told.is_none()
+    });
+}
+
+#[test]
+fn a_delete_that_is_killed_removes_all_or_nothing() {
+    at_every_point(|point| {
+        let (site, name) = with_one();
+        site.doom.at(point);
+        let how = || request("d", "");
+        let told = site.life(async |gateway: &Gateway| delete(gateway, &name, how()).await);
+        let left = site.settled(async |_: &Gateway| site.cloud.world().there().len());
+        assert!(left == 0 || told.is_none() && left == 6, "{point}: {left}");
+        let again = site.settled(async |gateway: &Gateway| delete(gateway, &name, how()).await);
+        again.unwrap();
+        assert_eq!(site.cloud.world().there(), Vec::<&str>::new(), "{point}");
+        told.is_none()
+    });
+}
+
+/// What goes on after a restart can be killed, too.
+#[test]
+fn a_gateway_that_is_killed_twice_leaves_nothing_either() {
+    for first in (1..40).step_by(3) {
+        for second in (1..30).step_by(2) {
+            let site = Site::new();
+            site.doom.at(first);
+            site.life(async |gateway: &Gateway| create(gateway, request("r", "")).await);
+            site.doom.at(second);
+            site.life(async |_: &Gateway| settle().await);
+            let made =
+                site.settled(async |gateway: &Gateway| create(gateway, request("r", "")).await);
+            made.unwrap();
+            assert_eq!(site.cloud.world().there(), WHOLE, "{first}, {second}");
+        }
+    }
+}
+
+#[test]
+fn what_nobody_was_told_of_is_told_by_the_backend() {
+    let site = Site::new();
+    // The third step was noted and not sent.
+    site.doom.at(10);
+    site.life(async |gateway: &Gateway| create(gateway, request("r", "")).await);
+    site.doom.at(i64::MAX);
+    site.life(async |gateway: &Gateway| {
+        let told = gateway.unfinished(&backend());
+        assert_eq!(told.len(), 1);
+        assert_eq!(
+            told[0].state,
+            crate::core::ledger::UnfinishedState::Settling
+        );
+        assert_eq!(told[0].name, "backends/b/connections/-");
+        assert_eq!(told[0].request_id, "r");
+        assert!(gateway.durable_writes());
+        settle().await;
+        let told = gateway.unfinished(&backend());
+        assert_eq!(told[0].state, crate::core::ledger::UnfinishedState::Undone);
+    });
+    let told = site.settled(async |gateway: &Gateway| gateway.unfinished(&backend()));
+    assert_eq!(told.len(), 1);
+}
+
+#[test]
+fn a_restarted_gateway_takes_no_write_to_what_it_is_still_finding_out_about() {
+    let (site, name) = with_one();
+    // The PUT was sent, and is lost.
+    site.cloud.world().fault = Some((2, super::cloud::Fault::LostRequest));
+    site.doom.at(8);
+    site.life(async |gateway: &Gateway| rename(gateway, &name, How::default()).await);
+    site.doom.at(i64::MAX);
+    let refused = site.life(async |gateway: &Gateway| {
+        let deadline = Instant::now() + Duration::from_secs(5);
+        let how = How::default();
+        gateway
+            .delete(&name, None, false, how, deadline)
+            .await
+            .unwrap_err()
+    });
+    let refused = refused.unwrap();
+    assert_eq!(refused.kind, ErrorKind::Unavailable);
+    assert_eq!(
+        refused.reason,
+        crate::core::error::ErrorReason::WriteUnderWay
+    );
+    assert!(refused.context.retry_after.is_some());
+    let gone = site.settled(async |gateway: &Gateway| delete(gateway, &name, How::default()).await);
+    gone.unwrap();
+    assert_eq!(site.cloud.world().there(), Vec::<&str>::new());
+}

@@ -12,7 +12,6 @@
 mod error;
 mod poll;
 mod read;
-mod refusals;
 mod resources;
 mod status;
 mod translate;
@@ -38,7 +37,7 @@ use crate::{
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use std::{sync::Arc, time::Duration};
-use write::{plan, settle};
+use write::{plan, refusals, settle};
 
 /// Where it is on every manager.
 const API: &str = "/api/v1/vpn/ipsec";

@@ -9,10 +9,10 @@ use crate::{
         body::Body,
         manager::{
             CAPABILITIES,
-            refusals::{SEGMENT, refusals},
             translate::{
                 changed_peer_endpoint, changed_session, connection, new_peer_endpoint, new_session,
             },
+            write::refusals::{SEGMENT, refusals},
         },
     },
     model::{

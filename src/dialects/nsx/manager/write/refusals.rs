@@ -19,7 +19,7 @@ const KEY: usize = 128;
 /// The most subnets on one side of a rule (NSX Policy Python SDK 4.2.0).
 const SUBNETS: usize = 128;
 /// What `max_segment_size` may be, in bytes (NSX Python SDK 4.2.0).
-pub(super) const SEGMENT: std::ops::RangeInclusive<u32> = 108..=8902;
+pub const SEGMENT: std::ops::RangeInclusive<u32> = 108..=8902;
 
 /// What of a new connection NSX cannot express. What comes as a part is not missing.
 pub fn of_new(wanted: &NewConnection) -> Vec<Violation> {
@@ -40,7 +40,7 @@ pub fn of_change(change: &ConnectionChange) -> Vec<Violation> {
 }
 
 /// What of one field NSX cannot express, beyond what its capabilities say.
-pub(super) fn refusals(field: Field, spec: &ConnectionSpec) -> Vec<Violation> {
+pub fn refusals(field: Field, spec: &ConnectionSpec) -> Vec<Violation> {
     let refuse = |wrong: bool, what: &str| {
         let violation = || Violation::new(field.path(), what);
         wrong.then(violation).into_iter().collect::<Vec<_>>()

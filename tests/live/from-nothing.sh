@@ -148,5 +148,55 @@ for it in "${made[@]}"; do
   refused "${get/\/Delete/\/Get}" "{\"name\": \"${it##* }\"}" 5 RESOURCE_NOT_FOUND
 done
 
+# everything: how many there are of each kind that a connection may consist of or refer to, as one line.
+everything() {
+  local it
+  for it in "$policies/ListIkePolicies ikePolicies" "$policies/ListIpsecPolicies ipsecPolicies" \
+    "$policies/ListDpdPolicies dpdPolicies" "$topology/ListVpnServices vpnServices" \
+    "$topology/ListLocalEndpoints localEndpoints" "$topology/ListEndpointGroups endpointGroups" \
+    "$connections/ListConnections connections"; do
+    # A kind that the backend does not have has none.
+    { "$grpcurl" -plaintext -max-time 60 -d "{\"parent\": \"$backend\", \"pageSize\": 1000}" "$address" "${it% *}" 2> /dev/null \
+      || printf '{}'; } | evaluate "sorted(it['name'] for it in m[0].get('${it##* }', []))"
+  done
+}
+
+step "CreateConnection with everything inline: planned, made once, removed"
+before="$(everything)"
+parts="\"ikePolicy\": {\"displayName\": \"inline\", \"ikeVersion\": \"IKE_VERSION_2\", $algorithms},
+  \"ipsecPolicy\": {\"displayName\": \"inline\", $algorithms},
+  \"vpnService\": {\"displayName\": \"inline\", \"router\": \"$router\"}"
+sources="10.78.0.0/24"
+if [ "$dialect" = nsx ]; then
+  parts="$parts, \"dpdPolicy\": {\"displayName\": \"inline\", \"probeInterval\": \"30s\"},
+    \"localEndpoint\": {\"displayName\": \"inline\", \"address\": \"198.51.100.98\"}"
+  objects=7
+else
+  sources="$(attachment "kind=KIND_SUBNET AND parent_id=$router" 'm[0]["attachments"][0]["networks"][0]')"
+  objects=6
+fi
+whole="\"parent\": \"$backend\", \"requestId\": \"$(python3 -c 'import uuid; print(uuid.uuid4())')\", \"parts\": {$parts},
+  \"connection\": {\"displayName\": \"inline\", \"peer\": {\"address\": \"198.51.100.79\", \"psk\": \"$psk\"},
+    \"policyBased\": {\"rules\": [{\"sources\": [\"$sources\"], \"destinations\": [\"192.168.79.0/24\"]}]}}"
+call "$connections/CreateConnection" "{$whole, \"validateOnly\": true}" \
+  | check "the plan makes $objects objects" "[s['action'] for s in m[0]['plan']] == ['ACTION_CREATE'] * $objects"
+[ "$(everything)" = "$before" ] || fail "a plan has made something: $(everything)"
+answer="$(call "$connections/CreateConnection" "{$whole}")"
+connection="$(evaluate 'm[0]["connection"]["name"]' <<< "$answer")"
+again="$(call "$connections/CreateConnection" "{$whole}")"
+for it in 'm[0]["connection"]["name"]' 'm[0]["writeToken"]'; do
+  [ "$(evaluate "$it" <<< "$again")" = "$(evaluate "$it" <<< "$answer")" ] || fail "a repeat is another write: $again"
+done
+report DOWN ACTIVE
+call "$connections/DeleteConnection" "{\"name\": \"$connection\", \"validateOnly\": true}" \
+  | check "the plan removes $objects objects" "[s['action'] for s in m[0]['plan']] == ['ACTION_DELETE'] * $objects"
+token="$(call "$connections/DeleteConnection" "{\"name\": \"$connection\"}" | evaluate 'm[0]["writeToken"]')"
+call isthmus.v1.RealizationService/WatchRealization \
+  "{\"name\": \"$connection\", \"writeToken\": \"$token\", \"goal\": \"GOAL_GONE\"}" \
+  | check "deleted with its parts" '[e["outcome"]["result"] for e in m if "outcome" in e] == ["RESULT_SUCCEEDED"]'
+[ "$(everything)" = "$before" ] || fail "something was left: $(diff <(printf '%s\n' "$before") <(everything))"
+call isthmus.v1.BackendService/GetBackend "{\"name\": \"$backend\"}" \
+  | check "nothing is unfinished" '[w for w in m[0]["backend"].get("unfinished", []) if w["state"] == "STATE_SETTLING"] == []'
+
 key_unsaid
 printf 'from nothing: all checks passed on %s\n' "$backend"

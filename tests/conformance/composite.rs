@@ -271,7 +271,7 @@ impl Bench {
         let deadline = Instant::now() + SETTLES;
         loop {
             let unfinished = self.unfinished().await;
-            if unfinished.iter().all(|it| it["state"] != "SETTLING") {
+            if unfinished.iter().all(|it| it["state"] != "STATE_SETTLING") {
                 return;
             }
             assert!(

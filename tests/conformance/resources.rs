@@ -117,7 +117,7 @@ fn id_of(resource: &Value) -> &str {
 }
 
 /// Whether `said` says all of `wanted`: what a cloud adds to it is no contradiction.
-fn covers(said: &Value, wanted: &Value) -> bool {
+pub fn covers(said: &Value, wanted: &Value) -> bool {
     match (said, wanted) {
         (Value::Object(said), Value::Object(wanted)) => wanted
             .iter()

@@ -236,7 +236,7 @@ pub async fn what_could_not_be_undone_is_named_and_undone_later(world: World) {
     names_what_is_left(cell, &bench, &before, &status);
     let told = bench.unfinished().await;
     assert_eq!(told.len(), 1, "{told:?}");
-    assert_eq!(told[0]["state"], "SETTLING");
+    assert_eq!(told[0]["state"], "STATE_SETTLING");
     for (collection, id) in bench.objects().difference(&before) {
         let name = json!(format!("backends/a/{collection}/{id}"));
         let leftovers = told[0]["leftovers"].as_array().unwrap();
@@ -247,7 +247,7 @@ pub async fn what_could_not_be_undone_is_named_and_undone_later(world: World) {
     bench.comes_to(&before, "once it can be removed").await;
     bench.is_at_rest("once it can be removed").await;
     let told = bench.unfinished().await;
-    assert_eq!(told[0]["state"], "UNDONE", "{told:?}");
+    assert_eq!(told[0]["state"], "STATE_UNDONE", "{told:?}");
     let none = |it: &Value| it.as_array().is_none_or(Vec::is_empty);
     assert!(none(&told[0]["leftovers"]), "{told:?}");
     let made = bench.made(&request).await;

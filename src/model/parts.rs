@@ -1,6 +1,9 @@
 //! A connection with what it needs and does not refer to, to be made by one call.
 
-use crate::model::{ConnectionSpec, ResourceKind, ResourceSpec};
+use crate::model::{
+    connection::ConnectionSpec,
+    resource::{ResourceKind, ResourceSpec},
+};
 use std::collections::BTreeMap;
 
 /// What is to be made by one call.

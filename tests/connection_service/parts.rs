@@ -12,9 +12,9 @@ use isthmus::{
     grpc::pb::{self, watch_realization_response::Event},
     model::{
         BackendName, Collection, ResourceChange, ResourceField, ResourceKind, ResourceName,
-        ResourceSpec,
+        ResourceSpec, Settings, topology::VpnService,
     },
-    simulator::nsx::NsxSimulator,
+    simulator::nsx::{NsxSimulator, inventory},
 };
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
@@ -232,4 +232,33 @@ async fn a_profile_that_no_session_uses_is_done_and_one_without_a_token_is_refus
     let refused = client.watch_realization(without).await.unwrap_err();
     assert_eq!(refused.code(), tonic::Code::InvalidArgument);
     assert_eq!(fields(&refused), ["write_token"]);
+}
+
+#[tokio::test]
+async fn a_service_that_is_switched_off_has_its_sessions_off_which_is_what_was_wanted() {
+    let cloud = nsx();
+    let bench = bench(&cloud).await;
+    let service = format!("backends/a/vpnServices/{}", inventory::SERVICE_ID);
+    let service = ResourceName::parse(Collection::VpnServices, &service).unwrap();
+    let user = bench.made("of the service").await;
+    let change = ResourceChange {
+        fields: [ResourceField::AdminEnabled].into(),
+        values: ResourceSpec {
+            settings: Settings::VpnService(VpnService {
+                admin_enabled: Some(false),
+                ..VpnService::default()
+            }),
+            ..ResourceSpec::none(ResourceKind::VpnService)
+        },
+        etag: None,
+    };
+    let gateway = &bench.running.gateway;
+    let updated = gateway.update_resource(&service, change, How::default(), soon());
+    let token = part::token(&service, &updated.await.unwrap().request_ids);
+    let mut watch = bench.watch_part(&service, token).await;
+    cloud.settle(&id_of(&user));
+    let (said, outcome) = watch.until(|said| counts(said).1 == 1).await;
+    assert_eq!(counts(&said), (1, 1, 0, &[][..]));
+    let outcome = outcome.unwrap();
+    assert_eq!(outcome.result(), pb::outcome::Result::Succeeded);
 }

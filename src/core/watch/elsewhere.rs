@@ -415,7 +415,11 @@ mod tests {
                 true,
                 codes::NO_REQUEST_ID,
             ),
-            (vec![("ERROR", 77), ("ERROR", 170)], false, "failed"),
+            (
+                vec![("ERROR", 1), ("ERROR", 80), ("ERROR", 91)],
+                false,
+                "failed",
+            ),
         ] {
             let write = [ForeignWrite::Untraceable {
                 key: "k".to_owned(),

@@ -76,3 +76,40 @@ async fn whether_it_is_on_is_asked_with_every_sixth_poll_however_late_they_are()
         assert_eq!(first, (1..=6).collect(), "{late} s between looks");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_delete_whose_parts_remain_is_told_to_be_over_by_whoever_removes_them() {
+    let subject = subject();
+    subject.wrote(&Write {
+        kind: crate::core::watch::knowledge::WriteKind::Delete,
+        proof: crate::core::dialect::Proof::AnyStatus,
+        intent: Intent::Deleted,
+        done: Instant::now(),
+        parts_remain: true,
+    });
+    let (_, after_writes) = subject.start_poll().unwrap();
+    let poll = PollResult {
+        begun: Instant::now(),
+        ended: Instant::now(),
+        after_writes,
+        result: Ok(crate::model::Sighting {
+            state: RealizationState::Deleted,
+            ..crate::model::Sighting::default()
+        }),
+    };
+    assert!(!subject.apply_poll(&poll, SystemTime::now(), 1.0).gone);
+    subject.wait_committed().await;
+    let said = subject.latest();
+    let reason = said.status.reason.as_ref().map(|it| it.code.as_str());
+    assert_eq!(said.status.state, RealizationState::Deleting);
+    assert_eq!(reason, Some(crate::model::codes::PARTS_REMAIN));
+    assert!(subject.parts_remain() && subject.idle_since().is_none());
+
+    let told = subject.subscribe();
+    subject.parts_settled(&[]);
+    subject.wait_committed().await;
+    assert!(told.has_changed().unwrap(), "whoever watches is woken");
+    let said = subject.latest();
+    assert_eq!(said.status.state, RealizationState::Deleted);
+    assert!(subject.is_gone() && subject.idle_since().is_some());
+}

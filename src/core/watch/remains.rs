@@ -52,7 +52,8 @@ impl Remains {
 
     /// What is said, from what a poll makes of the connection itself.
     pub fn overlay(&mut self, status: &mut ConnectionStatus) {
-        if status.intent != Intent::Deleted || !(self.settling || !self.left.is_empty()) {
+        let is_over = !self.settling && self.left.is_empty();
+        if status.intent != Intent::Deleted || is_over {
             return;
         }
         let gone = status.state == State::Deleted;

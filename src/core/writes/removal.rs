@@ -5,6 +5,7 @@ use crate::{
     core::{
         dialect::{Action, Call, Done, Made, PageRequest, Plan, Step, Written},
         error::{Error, ErrorKind, ErrorReason, Result},
+        ledger::record::{Entry, Progress, StepState},
         writes::desk::Writes,
     },
     model::{Connection, Resource, ResourceKind, Selectors, Settings},
@@ -185,22 +186,18 @@ fn endless() -> Error {
 }
 
 impl Writes {
-    /// Whether a connection uses this part, but for the given one and those that are being removed. What is no part is
-    /// used by nobody who could be asked.
-    pub(super) async fn is_used(
-        &self,
-        step: &Step,
-        but: Option<&str>,
-        call: &Call,
-    ) -> Result<bool> {
+    /// Whether anybody uses this part, but for what the same write is to make or to remove, and connections that are
+    /// being removed. What is no part is used by nobody who could be asked.
+    pub(super) async fn is_used(&self, step: &Step, by: &Entry, call: &Call) -> Result<bool> {
         let mut kinds = ResourceKind::ALL.into_iter();
         let kind = kinds.find(|kind| kind.collection().segment() == step.collection);
         let (Some(kind), Some(id)) = (kind, step.id.as_deref()) else {
             return Ok(false);
         };
-        let users = Users::of(self, but, call).await?;
-        let refers = |it: &Connection| references(it).contains(&(kind, &id.to_owned()));
-        Ok(users.connections.iter().any(refers))
+        let users = Users::of(self, by.object_id(), call).await?;
+        let goes = by.steps.iter().filter(|it| it.state != StepState::Stays);
+        let goes: Vec<Step> = goes.map(Progress::with_id).collect();
+        Ok(users.use_it(kind, id, &goes))
     }
 }
 

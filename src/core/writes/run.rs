@@ -170,12 +170,15 @@ impl Writes {
         let mut entry = Entry::new(about.action, about.kind, about.object.as_deref());
         entry.request = held.claim.as_ref().map(|claim| claim.print().clone());
         let mut noted = Noted { entry, kept: false };
-        for attempt in 1.. {
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
             let performed;
             (performed, noted) = self.attempt(&write, noted, &call).await;
             match performed {
                 Performed::Undone(error)
-                    if error.kind == ErrorKind::Stale && write.plans_anew() && attempt < PLANS => {}
+                    if error.kind == ErrorKind::Stale && write.plans_anew() && attempts < PLANS => {
+                }
                 Performed::Undone(error) => return self.undone(&write, error, noted, held).await,
                 Performed::Open(error) => return Err(self.left_open(&write, error, noted, held)),
                 Performed::Whole(left) => {
@@ -188,7 +191,6 @@ impl Writes {
                 }
             }
         }
-        unreachable!("the last attempt returns")
     }
 
     async fn attempt<W: Write>(

@@ -239,7 +239,7 @@ impl Writes {
                 Err(error) if !entry.is_accepted() => return Err(error),
                 Err(error)
                     if error.reason == ErrorReason::InUse
-                        && self.is_used(&step, entry.object_id(), call).await? =>
+                        && self.is_used(&step, entry, call).await? =>
                 {
                     tracing::info!(collection = step.collection, id = ?step.id, "it stays: somebody else uses it by now");
                     entry.steps[place].state = StepState::Stays;
@@ -277,7 +277,7 @@ impl Writes {
                 Err(error)
                     if error.reason == ErrorReason::InUse
                         && step.action == Action::Create
-                        && self.is_used(&step, entry.object_id(), call).await? =>
+                        && self.is_used(&step, entry, call).await? =>
                 {
                     StepState::Stays
                 }

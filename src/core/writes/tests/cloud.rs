@@ -107,6 +107,13 @@ impl World {
         self.objects.insert(key(collection, id), object);
     }
 
+    /// Somebody makes something that uses something else.
+    pub fn put_using(&mut self, collection: &str, id: &str, uses: (&str, &str)) {
+        self.put(collection, id, "", None);
+        let object = self.objects.get_mut(&key(collection, id)).unwrap();
+        object.refers_to.push(key(uses.0, uses.1));
+    }
+
     /// The collections of all objects, sorted, with one entry for each.
     pub fn there(&self) -> Vec<&str> {
         self.objects.keys().map(|(it, _)| it.as_str()).collect()

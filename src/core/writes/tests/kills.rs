@@ -174,3 +174,17 @@ fn a_restarted_gateway_takes_no_write_to_what_it_is_still_finding_out_about() {
     gone.unwrap();
     assert_eq!(site.cloud.world().there(), Vec::<&str>::new());
 }
+
+#[test]
+fn what_somebody_else_uses_by_now_stays() {
+    let (site, name) = with_one();
+    // The connection is gone, and nobody knows.
+    site.doom.at(4);
+    site.life(async |gateway: &Gateway| delete(gateway, &name, How::default()).await);
+    assert!(!site.cloud.world().there().contains(&"connections"));
+    site.cloud
+        .world()
+        .put_using("connections", "x", ("ikePolicies", "001"));
+    site.settled(async |_: &Gateway| ());
+    assert_eq!(site.cloud.world().there(), ["connections", "ikePolicies"]);
+}

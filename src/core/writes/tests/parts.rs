@@ -5,8 +5,10 @@ use crate::{
     core::{
         dialect::{Action, Mark},
         error::{ErrorKind, ErrorReason},
+        ledger::UnfinishedState,
+        realizations::PollRequest,
     },
-    model::{ResourceChange, ResourceField, ResourceName},
+    model::{RealizationState, ResourceChange, ResourceField, ResourceName, codes},
 };
 
 fn steps(plan: &[crate::core::dialect::Step]) -> Vec<(Action, &str, Option<&str>)> {
@@ -120,6 +122,49 @@ fn parts_go_with_the_last_connection_that_uses_them() {
         first.and(second).unwrap();
         settle().await;
         assert_eq!(site.cloud.world().there(), Vec::<&str>::new());
+    });
+}
+
+#[test]
+fn a_delete_is_not_over_before_its_parts_are_gone() {
+    let site = Site::new();
+    site.settled(async |gateway: &Gateway| {
+        let name = create(gateway, How::default()).await.unwrap().name.unwrap();
+        // Something that the gateway does not know of, and that is gone after a while.
+        let policy = ("ikePolicies", "001");
+        site.cloud.world().put_using("others", "x", policy);
+        let told = delete(gateway, &name, How::default()).await.unwrap();
+        assert_eq!(told.warnings.len(), 1);
+        let policy = "backends/b/ikePolicies/001".to_owned();
+        assert!(told.warnings[0].message.contains(&policy), "{told:?}");
+        settle().await;
+        let left = gateway.unfinished(&backend());
+        assert_eq!(left.len(), 1);
+        assert_eq!(left[0].state, UnfinishedState::Settling);
+        assert_eq!(
+            (&left[0].name, &left[0].leftovers),
+            (&name.to_string(), &vec![policy])
+        );
+        let poll = PollRequest {
+            name: name.clone(),
+            include_tunnel: false,
+            write_token: told.write_token,
+            upstream_request_ids: vec![],
+        };
+        let status = gateway.poll_now(&poll, soon()).await.unwrap();
+        let status = status.observation.status.clone();
+        assert_eq!(status.state, RealizationState::Deleting);
+        assert_eq!(status.reason.unwrap().code, codes::PARTS_REMAIN);
+
+        site.cloud
+            .world()
+            .objects
+            .retain(|(it, _), _| it != "others");
+        settle().await;
+        assert_eq!(site.cloud.world().there(), Vec::<&str>::new());
+        assert_eq!(gateway.unfinished(&backend()), vec![]);
+        let status = gateway.poll_now(&poll, soon()).await.unwrap();
+        assert_eq!(status.observation.status.state, RealizationState::Deleted);
     });
 }
 

@@ -168,7 +168,7 @@ impl Bench {
     /// Makes it, and lets it come to rest; the connection.
     async fn made(&self, request: &Value) -> Value {
         let answer = self.create(request).await;
-        let answer = answer.unwrap_or_else(|error| panic!("{request}: {error:?}"));
+        let answer = answer.unwrap_or_else(|error| panic!("{error:?}: {request}"));
         let connection = answer["connection"].clone();
         self.settle(&connection);
         connection

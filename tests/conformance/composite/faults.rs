@@ -23,7 +23,7 @@ use tonic_types::{ErrorDetail, StatusExt};
 const TIMEOUT: Duration = Duration::from_millis(1500);
 
 /// How many clouds are in trouble at one time.
-const AT_ONCE: usize = 32;
+const AT_ONCE: usize = 24;
 
 /// One request of a write, and what becomes of it.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +37,8 @@ impl Cell {
     async fn start(self) -> Bench {
         let quick = |mut given: isthmus::dialects::settings::Given| {
             given.core.timeout = TIMEOUT;
+            // There is no TLS here, and reading the system's authorities a thousand times takes its time.
+            given.keys.set("insecure_skip_verify", "true");
             given
         };
         Bench {

@@ -331,6 +331,18 @@ const STATES: &[(&str, Explanation)] = &[
         "Check the backend's `url` and the network between gateway and cloud.",
     ),
     told(
+        codes::PARTS_REMAIN,
+        "The connection itself is gone, but not yet all that was made together with it.",
+        "Wait; the gateway goes on removing the rest. If the watch failed with this, the message names what stays.",
+        "`GetBackend` tells under `unfinished` why it does not go: often something else uses it by now.",
+    ),
+    told(
+        codes::NOT_IN_USE,
+        "No connection uses what was written, so that there is nothing to wait for.",
+        "Nothing.",
+        "Nothing.",
+    ),
+    told(
         codes::ORPHANED,
         "What the connection belongs to is gone, so that nothing realizes it any more.",
         "Remove the connection, and make it again on what is there now.",

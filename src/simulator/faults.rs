@@ -64,7 +64,7 @@ impl Faults {
                 active.rule.skip -= 1;
                 return true;
             }
-            active.hits.0.send_modify(|hits| *hits += 1);
+            active.hits.strike();
             struck.push(active.rule.fault.clone());
             match &mut active.rule.times {
                 Some(times) => {
@@ -99,12 +99,16 @@ impl Hits {
         // The sender lives in `self`.
         let _ = self.0.subscribe().wait_for(|hits| *hits >= count).await;
     }
+
+    fn strike(&self) {
+        self.0.send_modify(|hits| *hits += 1);
+    }
 }
 
 /// One fault and the requests it applies to.
 #[derive(Clone, Debug)]
 pub struct Rule {
-    method: Option<Method>,
+    methods: Methods,
     path: String,
     query: String,
     skip: u32,
@@ -116,7 +120,7 @@ impl Rule {
     /// Applies to every request.
     pub fn any(fault: Fault) -> Self {
         Self {
-            method: None,
+            methods: Methods::All,
             path: String::new(),
             query: String::new(),
             skip: 0,
@@ -130,7 +134,17 @@ impl Rule {
     /// In `path`, `*` stands for anything, and a `$` at the end for the end of the path.
     pub fn on(method: Method, path: impl Into<String>, fault: Fault) -> Self {
         Self {
-            method: Some(method),
+            methods: Methods::One(method),
+            path: path.into(),
+            ..Self::any(fault)
+        }
+    }
+
+    /// Applies to whatever changes something (POST, PUT, PATCH, DELETE) and whose path contains `path`, read as in
+    /// [`Rule::on`].
+    pub fn writes(path: impl Into<String>, fault: Fault) -> Self {
+        Self {
+            methods: Methods::Writes,
             path: path.into(),
             ..Self::any(fault)
         }
@@ -164,9 +178,26 @@ impl Rule {
 
     fn matches(&self, method: &Method, path: &str, query: &str) -> bool {
         self.times != Some(0)
-            && self.method.as_ref().is_none_or(|wanted| wanted == method)
+            && self.methods.include(method)
             && glob(&self.path, path)
             && query.contains(&self.query)
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Methods {
+    All,
+    One(Method),
+    Writes,
+}
+
+impl Methods {
+    fn include(&self, method: &Method) -> bool {
+        match self {
+            Self::All => true,
+            Self::One(wanted) => wanted == method,
+            Self::Writes => !method.is_safe(),
+        }
     }
 }
 
@@ -179,6 +210,8 @@ pub enum Fault {
     Hold(Gate),
     /// Handles the request at once and keeps its answer back until the gate is open.
     HoldAnswer(Gate),
+    /// Handles the request once the gate is open, even if its client has gone meanwhile: it was on its way behind a proxy.
+    HoldOnTheWay(Gate),
     /// Refuses connections from now on, and closes each that is open as soon as it is idle; the request itself
     /// goes its way. So whatever its client sends next is refused. Ends with
     /// [`Server::restart`](crate::simulator::http::Server::restart).
@@ -289,16 +322,25 @@ impl Foreign404 {
 ///
 /// For tests of causality, where a delay would be a guess.
 #[derive(Clone, Debug, Default)]
-pub struct Gate(CancellationToken);
+pub struct Gate {
+    open: CancellationToken,
+    came: Hits,
+}
 
 impl Gate {
     /// Lets pass all who wait, and all who come later.
     pub fn open(&self) {
-        self.0.cancel();
+        self.open.cancel();
+    }
+
+    /// Waits until so many have come to it. With [`Fault::HoldAnswer`], what they asked for is done by then.
+    pub async fn reached(&self, count: u32) {
+        self.came.reach(count).await;
     }
 
     pub(crate) async fn pass(&self) {
-        self.0.cancelled().await;
+        self.came.strike();
+        self.open.cancelled().await;
     }
 }
 
@@ -467,6 +509,23 @@ mod tests {
             faults.strike(&Method::GET, "/", "")[..],
             [Fault::Delay(_), Fault::Garbage]
         ));
+    }
+
+    #[test]
+    fn writes_are_counted_together_and_reads_are_not() {
+        let faults = Faults::default();
+        let hits = faults.inject(Rule::writes("/vpn/", Fault::Garbage).after(1));
+        for (method, path) in [
+            (Method::GET, "/vpn/x"),
+            (Method::POST, "/login"),
+            (Method::POST, "/vpn/x"),
+            (Method::PUT, "/vpn/x"),
+            (Method::HEAD, "/vpn/x"),
+            (Method::DELETE, "/vpn/x"),
+        ] {
+            faults.strike(&method, path, "");
+        }
+        assert_eq!(hits.count(), 2, "all but the first of three");
     }
 
     #[test]

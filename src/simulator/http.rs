@@ -375,7 +375,13 @@ async fn answer(
     let struck = shared
         .faults
         .strike(&method, uri.path(), uri.query().unwrap_or_default());
-    let handle = shared.router.clone().oneshot(request.map(Body::new));
+    let on_the_way = |fault: &Fault| matches!(fault, Fault::HoldOnTheWay(_));
+    let request = if struck.iter().any(on_the_way) {
+        whole(request).await
+    } else {
+        request.map(Body::new)
+    };
+    let handle = shared.router.clone().oneshot(request);
     for fault in struck {
         match fault {
             Fault::Delay(time) => tokio::time::sleep(time).await,
@@ -384,6 +390,20 @@ async fn answer(
                 let response = handle.await;
                 gate.pass().await;
                 return response;
+            }
+            Fault::HoldOnTheWay(gate) => {
+                let (answered, answer) = tokio::sync::oneshot::channel();
+                shared.go_on(async move {
+                    gate.pass().await;
+                    // Nobody may be left to hear it.
+                    let _ = answered.send(handle.await);
+                    drop(in_flight);
+                });
+                return match answer.await {
+                    Ok(response) => response,
+                    // The site is being dropped, and this connection with it.
+                    Err(_) => std::future::pending().await,
+                };
             }
             Fault::Shut => shared.shut().await,
             // Its request is being answered until the last byte is taken, or its client has hung up.
@@ -417,6 +437,14 @@ async fn answer(
         }
     }
     handle.await
+}
+
+/// The request with all of its body, so that it does not need its client any more.
+async fn whole(request: Request<hyper::body::Incoming>) -> Request<Body> {
+    let (head, body) = request.into_parts();
+    let body = body.collect().await;
+    let body = body.map(http_body_util::Collected::to_bytes);
+    Request::from_parts(head, Body::from(body.unwrap_or_default()))
 }
 
 /// Tells the connection to end so, and never answers.

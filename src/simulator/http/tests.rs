@@ -213,3 +213,48 @@ async fn the_most_requests_at_one_time_are_counted() {
     assert_eq!(server.requests().in_flight_max(), 3);
     assert_eq!(server.requests().total(), 3);
 }
+
+#[tokio::test]
+async fn what_was_asked_is_done_once_its_answer_is_held() {
+    let (server, writes) = server();
+    let gate = Gate::default();
+    server
+        .faults()
+        .inject(Rule::writes("/write", Fault::HoldAnswer(gate.clone())));
+    let asking = raw(&server, WRITE);
+    let reached = async {
+        gate.reached(1).await;
+        assert_eq!(writes.load(std::sync::atomic::Ordering::SeqCst), 1);
+        server.stop().await.unwrap();
+    };
+    let ((bytes, _), ()) = tokio::join!(asking, reached);
+    assert!(bytes.is_empty());
+}
+
+#[tokio::test]
+async fn a_request_on_its_way_is_handled_though_its_client_has_gone() {
+    let (server, writes) = server();
+    let count = || writes.load(std::sync::atomic::Ordering::SeqCst);
+    let gates = [Gate::default(), Gate::default()];
+    let held = Fault::Hold(gates[0].clone());
+    server
+        .faults()
+        .inject(Rule::writes("/write", held).times(1));
+    let on_the_way = Fault::HoldOnTheWay(gates[1].clone());
+    server.faults().inject(Rule::writes("/write", on_the_way));
+    for (gate, in_flight) in gates.iter().zip([0, 1]) {
+        let mut stream = TcpStream::connect(server.addr()).await.unwrap();
+        stream.write_all(WRITE.as_bytes()).await.unwrap();
+        gate.reached(1).await;
+        drop(stream);
+        while server.requests().in_flight() > in_flight {
+            tokio::task::yield_now().await;
+        }
+    }
+    assert_eq!(count(), 0);
+    gates.iter().for_each(Gate::open);
+    while server.requests().in_flight() > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(count(), 1, "only what was on its way");
+}

@@ -375,7 +375,8 @@ async fn answer(
     let struck = shared
         .faults
         .strike(&method, uri.path(), uri.query().unwrap_or_default());
-    let on_the_way = |fault: &Fault| matches!(fault, Fault::HoldOnTheWay(_));
+    let on_the_way =
+        |fault: &Fault| matches!(fault, Fault::HoldOnTheWay(_) | Fault::AnswerMeanwhile(..));
     let request = if struck.iter().any(on_the_way) {
         whole(request).await
     } else {

@@ -5,7 +5,8 @@ use crate::{
     record::{Fact, Record, Trouble, TroubleKind, What},
 };
 use http::{Method, StatusCode};
-use isthmus::simulator::faults::{Answer, Fault, Rule};
+use isthmus::simulator::faults::{Answer, Fault, Gate, Rule};
+use serde_json::json;
 use std::{ops::Range, time::Duration};
 use turmoil::Sim;
 
@@ -27,6 +28,12 @@ pub enum Act {
     Reset(&'static str),
     /// A cloud handles writes and loses the answers.
     LoseAnswers(&'static str),
+    /// A cloud handles writes and keeps the answers back.
+    HoldAnswers(&'static str),
+    /// A cloud makes no connections, and says so for certain.
+    RefuseConnections(&'static str),
+    /// What stands before a cloud says 503 to writes, which are on their way and come so much later.
+    Late(&'static str, Duration),
     /// A cloud handles writes, and what stands before it says 503.
     Disown(&'static str),
     /// A cloud does not answer how far connections are.
@@ -93,13 +100,34 @@ impl Act {
             }
             Act::Reset(cloud) => spoil(clouds, record, at, cloud, Fault::CutBeforeHandling),
             Act::LoseAnswers(cloud) => spoil(clouds, record, at, cloud, Fault::CutAfterHandling),
+            Act::HoldAnswers(cloud) => {
+                let fault = Fault::HoldAnswer(Gate::default());
+                spoil_writes(clouds, record, at, cloud, fault);
+            }
+            Act::RefuseConnections(cloud) => {
+                let (path, body) = match *cloud {
+                    NSX => (
+                        "/sessions$",
+                        json!({ "httpStatus": "CONFLICT", "error_code": 600, "module_name": "common-services",
+                            "error_message": "There is no room for it." }),
+                    ),
+                    _ => (
+                        "/ipsec-site-connections$",
+                        json!({ "NeutronError": { "type": "OverQuota", "detail": "",
+                            "message": "Quota exceeded for resources: ['ipsec_site_connection']." } }),
+                    ),
+                };
+                let refusal = Fault::Answer(Answer::json(StatusCode::CONFLICT, &body));
+                strike(clouds, cloud, &Rule::on(Method::POST, path, refusal));
+                begins(record, at, TroubleKind::Upstream(cloud));
+            }
+            Act::Late(cloud, delay) => {
+                let fault = Fault::AnswerMeanwhile(Answer::html_unavailable(), *delay);
+                spoil_writes(clouds, record, at, cloud, fault);
+            }
             Act::Disown(cloud) => {
                 let fault = Fault::AnswerAfterHandling(Answer::html_unavailable());
-                for method in [Method::POST, Method::PUT, Method::DELETE] {
-                    let rule = Rule::on(method, "/vpn/", fault.clone());
-                    strike(clouds, cloud, &rule);
-                }
-                begins(record, at, TroubleKind::Upstream(cloud));
+                spoil_writes(clouds, record, at, cloud, fault);
             }
             Act::Expire(cloud) => clouds.expire_logins(cloud),
             Act::HangPolls(cloud) => {
@@ -183,6 +211,11 @@ fn becomes(record: &Record, at: Duration, backend: &'static str, id: String, wha
 
 fn spoil(clouds: &Clouds, record: &Record, at: Duration, cloud: &'static str, fault: Fault) {
     strike(clouds, cloud, &Rule::any(fault));
+    begins(record, at, TroubleKind::Upstream(cloud));
+}
+
+fn spoil_writes(clouds: &Clouds, record: &Record, at: Duration, cloud: &'static str, fault: Fault) {
+    strike(clouds, cloud, &Rule::writes("/vpn/", fault));
     begins(record, at, TroubleKind::Upstream(cloud));
 }
 

@@ -4,15 +4,19 @@
 //! network to the clouds. The checker has to find every one of them, under the name of the promise it breaks.
 
 mod dialect;
+mod ledger;
 mod store;
 mod stream;
 mod turns;
+mod undoing;
 mod wire;
 
 pub use dialect::lying;
+pub use ledger::forgetful;
 pub use store::careless;
 pub use stream::{Opened, Tamper};
 pub use turns::jostling;
+pub use undoing::hasty;
 pub use wire::greedy;
 
 use crate::checker::Promise;
@@ -105,6 +109,7 @@ bugs! {
         HeartbeatAlwaysStale breaks Shares: "heartbeats say that what is known is stale, always",
         NewcomersAreLeftOut breaks Joins: "a watch over all tells only of what was there when it began",
         TunnelsAreLeftOut breaks Tunnels: "a watch over all leaves out the tunnels it was asked for",
+        RepeatsAreAnsweredAnew breaks SameAnswer: "who repeats a write gets another answer",
     }
     Dialect {
         AcceptedIsRealized breaks ExactlyOneOutcome: "a write is taken to be real as soon as it is accepted",
@@ -123,6 +128,13 @@ bugs! {
         TheirsAreHidden breaks Joins: "lists leave out what somebody else made",
         TunnelsAreNotRead breaks Tunnels: "no look reads a tunnel",
         AnyNameIsThere breaks NamesAreForgotten: "every name is taken for a connection that is there",
+        UndoLeavesPolicies breaks NothingIsLeft: "what is taken back is all but the policies",
+        LostIsNotDone breaks NothingIsLeft: "a write whose answer was lost is taken for not done",
+        RemovalsAreTakenForDone breaks NothingIsLeft: "a removal is over when it was tried",
+        DeletesAreTakenOnTrust breaks WhatIsToldIsSo: "a delete is answered before it is sent, and never sent",
+        RemovedByName breaks OthersStay: "what is taken back is found by its name, whoever made it",
+        OwnIsTakenForJoint breaks OthersStay: "what a call of its own made goes with the last connection that uses it",
+        NothingCanBeTraced breaks EveryWriteEnds: "nobody finds out what became of a write",
     }
     Store {
         StoreForgets breaks Resumable: "the store comes back empty",
@@ -130,8 +142,13 @@ bugs! {
         StoreLosesTheOldest breaks Resumable: "the store lost all changes but the last, and does not know",
         StoreReusesNumbers breaks MonotoneAndUnique: "the store gives numbers out a second time",
         StoreResurrects breaks SnapshotFirst: "the store brings back what each connection was at first",
+        LedgerIsForgotten breaks NothingIsLeft: "what writes were about to do ends with the process",
+        LedgerIsKeptLate breaks NothingIsLeft: "a step is kept after its request went out",
+        AnswersAreForgotten breaks OnceOnly: "request ids end with the process",
+        AnswersAreKeptLate breaks OnceOnly: "the record of a write goes before its answer is kept",
     }
     Network {
         RequestsAreRepeated breaks Isolation: "every poll is sent four times",
+        PostsAreRepeated breaks NothingIsLeft: "a POST whose answer is lost is sent again",
     }
 }

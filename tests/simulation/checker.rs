@@ -1,4 +1,4 @@
-//! Holds what clients saw against what is promised: ten promises of every watch, and five of the gateway as a whole. At
+//! Holds what clients saw against what is promised: ten promises of every watch, five of the gateway as a whole, and six of writes. At
 //! least one check for each, under its name.
 //!
 //! It reads a [`History`] and nothing else. Where two streams tell of the same connection they are held against
@@ -12,6 +12,7 @@ mod shares;
 mod streams;
 mod times;
 mod turnover;
+mod writes;
 
 use crate::record::{Fact, History, Kind, Seen, Stream, What, decoded, short};
 use http::Method;
@@ -45,10 +46,22 @@ pub enum Promise {
     Tunnels,
     /// Nothing is remembered for a name that no cloud has shown longer than the calls that use it.
     NamesAreForgotten,
+    /// Of a write that failed, was taken back or removed something, nothing is left; of another, nothing is missing.
+    NothingIsLeft,
+    /// A write with an id is done once, however often it is asked for.
+    OnceOnly,
+    /// The same id, the same answer.
+    SameAnswer,
+    /// What was answered as done is done, and what is proven to be gone is gone.
+    WhatIsToldIsSo,
+    /// Nothing is removed that somebody else made, or that a call of its own made.
+    OthersStay,
+    /// Whoever repeats a write is answered in the end, and no write is unfinished for ever.
+    EveryWriteEnds,
 }
 
 /// All of them.
-pub const PROMISES: [Promise; 15] = [
+pub const PROMISES: [Promise; 21] = [
     Promise::SnapshotFirst,
     Promise::MonotoneAndUnique,
     Promise::CoalescingIsCounted,
@@ -64,10 +77,18 @@ pub const PROMISES: [Promise; 15] = [
     Promise::Joins,
     Promise::Tunnels,
     Promise::NamesAreForgotten,
+    Promise::NothingIsLeft,
+    Promise::OnceOnly,
+    Promise::SameAnswer,
+    Promise::WhatIsToldIsSo,
+    Promise::OthersStay,
+    Promise::EveryWriteEnds,
 ];
 
 /// How many of them are promises of a watch; they are the first.
 pub const OF_A_WATCH: usize = 10;
+/// How many are promises of watches and of the gateway as a whole; the others are of writes.
+pub const OF_ALL_BUT_WRITES: usize = 15;
 
 /// What the checker found.
 #[derive(Debug, Default)]
@@ -137,6 +158,7 @@ pub fn check(history: &History, durable: bool) -> Findings {
     turnover::watched_are_those_there(&evidence, &mut findings);
     turnover::joins(&evidence, &mut findings);
     names::names_are_forgotten(&evidence, &mut findings);
+    writes::check(history, &mut findings);
     findings
 }
 

@@ -1,5 +1,9 @@
 //! The two clouds: their servers, and what goes on in them by itself. Each knows the truth and writes it down.
 
+mod estate;
+
+pub use estate::{Object, router_of, unused};
+
 use crate::{
     network::serve,
     record::{Record, What, now},
@@ -28,6 +32,8 @@ pub const NSX: &str = "nsx";
 pub const OPENSTACK: &str = "openstack";
 /// The description of connections that never rest.
 pub const RESTLESS: &str = "restless";
+/// What the names of connections begin with that are made with everything they need.
+pub const COMPOSITE: &str = "composite ";
 /// What is made before this stays: it is there for everybody to watch.
 const FOUNDED: Duration = Duration::from_secs(8);
 /// How often agents look for something to do.
@@ -125,6 +131,13 @@ impl Clouds {
         agent(self.openstack.state, record, rng, calm).await;
         Ok(())
     }
+}
+
+/// Whether this was made with everything it needs. Such a one does not vanish by itself: nobody could say what is left then.
+fn is_composite(row: &Value) -> bool {
+    let names = ["display_name", "name"].iter();
+    let mut names = names.filter_map(|name| row[*name].as_str());
+    names.any(|name| name.starts_with(COMPOSITE))
 }
 
 /// The id of a connection that somebody else makes.
@@ -281,7 +294,7 @@ impl Nodes {
             agenda.plan(id, 0.5 * done, Advance);
             match session["description"].as_str() {
                 Some(RESTLESS) => agenda.plan(id, 12.0, Restless(0)),
-                _ if rng.u8(0..8) == 0 && now() > FOUNDED => {
+                _ if rng.u8(0..8) == 0 && now() > FOUNDED && !is_composite(session) => {
                     agenda.plan(id, 1.0 + 40.0 * rng.f64(), Vanish);
                 }
                 _ => {}
@@ -407,7 +420,7 @@ impl Agent {
             gone.remove(&id);
             let before = self.known.insert(id.clone(), row.clone());
             if before.as_ref() != Some(&row) {
-                self.plan_for(&id, before.is_none());
+                self.plan_for(&id, &row, before.is_none());
             }
         }
         for id in gone {
@@ -417,12 +430,12 @@ impl Agent {
         }
     }
 
-    fn plan_for(&mut self, id: &str, is_new: bool) {
+    fn plan_for(&mut self, id: &str, row: &Value, is_new: bool) {
         use AgentStep::*;
         let Agent { agenda, rng, .. } = self;
         agenda.drop_of(id, |_| true);
         let done = 0.5 + 8.0 * rng.f64();
-        if is_new && rng.u8(0..8) == 0 && now() > FOUNDED {
+        if is_new && rng.u8(0..8) == 0 && now() > FOUNDED && !is_composite(row) {
             agenda.plan(id, 1.0 + 40.0 * rng.f64(), Vanish);
         }
         if is_new && rng.u8(0..5) == 0 && now() < self.calm {

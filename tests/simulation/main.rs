@@ -5,7 +5,7 @@
 //! a run is drawn from its seed: partitions, held and reset connections, clouds that are slow, down, or lose their
 //! answers, logins that end, drains, kills with and without a log that outlives them, readers who pause, writes that
 //! fail, heal and vanish, readers who never pause, polls that hang while calls are answered, connections that others
-//! make and remove, names that nobody knows. A checker then holds what every client saw against what is promised.
+//! make and remove, names that nobody knows, writes of several objects that are killed half-way and repeated. A checker then holds what every client saw against what is promised.
 //!
 //! ```sh
 //! SIMULATIONS=1000 cargo test --test simulation every_promise -- --nocapture   # more seeds
@@ -13,11 +13,12 @@
 //! SIMULATION_SEED=4711 cargo test --test simulation tell -- --ignored --nocapture     # its log
 //! SIMULATIONS=200 cargo test --test simulation everybody -- --nocapture # the same for who else there is
 //! SIMULATION_PLAN=crowded SIMULATION_SEED=7 cargo test --test simulation tell -- --ignored --nocapture
+//! SIMULATIONS=200 cargo test --test simulation writes -- --nocapture    # the same for writes of several objects
 //! SIMULATION_BUG=ChangeLost cargo test --test simulation found_by_name -- --nocapture # one planted bug
 //! ```
 //!
 //! In reading order: `run` (the hosts), `plan` and `acts` (what happens), `load` (who else there is), `network`, `clouds`, `clients`,
-//! `neighbours`, `store` (what they are made of), `record` (what is written down), `checker` (what is held against it), `bugs` (why it can be believed).
+//! `writers`, `neighbours`, `store` (what they are made of), `record` (what is written down), `checker` (what is held against it), `bugs` (why it can be believed).
 #![allow(
     clippy::unwrap_used,
     reason = "in a test, what is not there is a failure"
@@ -37,9 +38,10 @@ mod run;
 mod store;
 #[path = "../support/mod.rs"]
 mod support;
+mod writers;
 
 use bugs::{BUGS, Seam};
-use checker::{Findings, OF_A_WATCH, PROMISES, Promise, check};
+use checker::{Findings, OF_A_WATCH, OF_ALL_BUT_WRITES, PROMISES, Promise, check};
 use plan::{CROWD, Plan, SMALL};
 use run::run;
 use std::env;
@@ -69,10 +71,11 @@ fn seeds(plain_run: u64) -> std::ops::Range<u64> {
 type Draw = fn(u64) -> Plan;
 
 /// The plans that can be drawn from a seed, by name.
-const PLANS: [(&str, Draw); 3] = [
+const PLANS: [(&str, Draw); 4] = [
     ("", |seed| Plan::draw_with_others(seed, SMALL)),
     ("crowded", Plan::crowded),
     ("coming_and_going", Plan::coming_and_going),
+    ("composing", Plan::composing),
 ];
 
 fn replay(test: &str, plan: &str, seed: u64, findings: &Findings) -> String {
@@ -123,7 +126,15 @@ fn every_promise_is_kept_whatever_happens() {
 #[test]
 fn everybody_has_a_share_and_nothing_grows() {
     let seeds = seeds(PLAIN_RUN_WITH_OTHERS);
-    hold("everybody", &PLANS[1..], seeds, &PROMISES);
+    let promises = &PROMISES[..OF_ALL_BUT_WRITES];
+    hold("everybody", &PLANS[1..3], seeds, promises);
+}
+
+#[test]
+fn writes_are_done_once_and_wholly_or_not_at_all() {
+    let seeds = seeds(PLAIN_RUN);
+    let promises = &PROMISES[OF_ALL_BUT_WRITES..];
+    hold("writes", &PLANS[3..], seeds, promises);
 }
 
 #[test]
@@ -203,7 +214,7 @@ fn found_by_name(seam: Seam) {
     }
     assert!(missed.is_empty(), "the checker misses {missed:?}");
     // Those about others beside the clients are played without a bug already.
-    let known = [0, PLAIN_RUN_WITH_OTHERS, PLAIN_RUN_WITH_OTHERS];
+    let known = [0, PLAIN_RUN_WITH_OTHERS, PLAIN_RUN_WITH_OTHERS, PLAIN_RUN];
     for (number, rehearsal) in REHEARSED.iter().enumerate() {
         for seed in known[number]..played[number] {
             let findings = check(&run(rehearsal(seed), None), true);
@@ -216,13 +227,19 @@ fn found_by_name(seam: Seam) {
 }
 
 /// What is enough for bugs to show, each for other promises.
-const REHEARSED: [Draw; 3] = [Plan::rehearse, Plan::crowded, Plan::coming_and_going];
+const REHEARSED: [Draw; 4] = [
+    Plan::rehearse,
+    Plan::crowded,
+    Plan::coming_and_going,
+    Plan::composing,
+];
 
 /// In which of them a bug shows that breaks this promise.
 fn which_rehearsal(promise: Promise) -> usize {
     match promise {
         Promise::Shares => 1,
         Promise::GoneIsLeft | Promise::Joins | Promise::Tunnels | Promise::NamesAreForgotten => 2,
+        promise if PROMISES[OF_ALL_BUT_WRITES..].contains(&promise) => 3,
         _ => 0,
     }
 }

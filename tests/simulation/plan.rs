@@ -73,6 +73,19 @@ pub struct Plan {
     pub acts: Vec<(Duration, Act)>,
     /// Who else uses the gateway, if anybody does.
     pub load: Option<Load>,
+    /// Who makes connections with everything they need, if anybody does.
+    pub composites: Option<Composites>,
+}
+
+/// Writers of connections with everything they need.
+#[derive(Debug, Clone, Copy)]
+pub struct Composites {
+    /// Hosts.
+    pub writers: usize,
+    /// Connections that each of them makes.
+    pub rounds: usize,
+    /// Whether some take parts that are there already.
+    pub reuse: bool,
 }
 
 impl Plan {
@@ -195,6 +208,61 @@ impl Plan {
         plan
     }
 
+    /// A run in which connections are made with everything they need, and the gateway is killed again and again.
+    pub fn composing(seed: u64) -> Plan {
+        let mut rng = fastrand::Rng::with_seed(seed ^ 0xC0_90);
+        let mut plan = Plan::quiet(
+            seed,
+            Size {
+                clients: 0,
+                active: Duration::from_secs(90),
+                ..BESIDE
+            },
+        );
+        plan.composites = Some(Composites {
+            writers: 3,
+            rounds: 4,
+            reuse: seed % 2 == 1,
+        });
+        let mut at = Duration::from_secs(4);
+        loop {
+            at += Duration::from_secs_f64(1.0 + 5.0 * rng.f64());
+            let lasts = Duration::from_secs_f64(0.5 + 5.0 * rng.f64());
+            if at + lasts >= plan.calm {
+                break;
+            }
+            let cloud = if rng.bool() { NSX } else { OPENSTACK };
+            let (begin, end) = match rng.u8(0..16) {
+                0..4 => (Act::Kill, Act::Start),
+                4 | 5 => (Act::HoldAnswers(cloud), Act::Behave(cloud)),
+                6 => {
+                    let delay = Duration::from_millis(rng.u64(500..6_000));
+                    (Act::Late(cloud, delay), Act::Behave(cloud))
+                }
+                7 | 14 | 15 => (Act::LoseAnswers(cloud), Act::Behave(cloud)),
+                12 | 13 => (Act::RefuseConnections(cloud), Act::Behave(cloud)),
+                8 => (Act::Disown(cloud), Act::Behave(cloud)),
+                9 => (Act::Reset(cloud), Act::Behave(cloud)),
+                10 => {
+                    let delay = Duration::from_millis(rng.u64(200..3_000));
+                    (Act::Slow(cloud, delay), Act::Behave(cloud))
+                }
+                _ => (
+                    Act::Partition(cloud.to_owned()),
+                    Act::Repair(cloud.to_owned()),
+                ),
+            };
+            plan.acts.extend([(at, begin), (at + lasts, end)]);
+            // One trouble after the other, or a kill in the midst of it.
+            if rng.u8(0..3) == 0 {
+                at += lasts;
+            }
+        }
+        plan.acts.sort_by_key(|(at, _)| *at);
+        plan.end = plan.calm + Duration::from_secs(90);
+        plan
+    }
+
     /// Has others make connections early on and at that time, and remove most of them later.
     fn others(&mut self, at: Duration) {
         let later = at + Duration::from_secs(16);
@@ -227,6 +295,7 @@ impl Plan {
             end: size.active + PEACE,
             acts: Vec::new(),
             load: None,
+            composites: None,
         }
     }
 

@@ -3,16 +3,20 @@
 //! The checker reads this and nothing else. Every entry is also a line of the log, in the order in which things
 //! happened; the same seed writes the same lines.
 
+mod attempts;
 mod beside;
 mod exchange;
 
+pub use attempts::{Attempt, Gone, NotEnded};
 pub use beside::{Called, Greed, Junk, Sample};
 pub use exchange::{Exchange, Seen};
 
+use crate::clouds::Object;
 use http::Method;
 use isthmus::{core::watch::token::ResumeToken, grpc::pb};
 use serde_json::Value;
 use std::{
+    collections::BTreeMap,
     fmt::Write as _,
     sync::{Arc, Mutex, MutexGuard},
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -60,6 +64,18 @@ pub struct History {
     pub samples: Vec<Sample>,
     /// What became of names that no cloud knows.
     pub junk: Vec<Junk>,
+    /// Calls of writes that have an id.
+    pub attempts: Vec<Attempt>,
+    /// What was proven to be gone.
+    pub gone: Vec<Gone>,
+    /// How many connections of each name there were at the same time, at most.
+    pub most_at_once: BTreeMap<String, usize>,
+    /// What the gateway said at the end of writes that did not end with their calls.
+    pub not_ended: Vec<NotEnded>,
+    /// What somebody else called as the writers call what they make.
+    pub lookalikes: Vec<String>,
+    /// What the clouds had in the end.
+    pub estate: Vec<Object>,
     /// When the run ended.
     pub end: Duration,
 }

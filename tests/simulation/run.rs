@@ -1,7 +1,7 @@
 //! One run: the hosts, the network between them, and the plan that is played on them.
 
 use crate::{
-    bugs::{Bug, Tamper, careless, greedy, jostling, lying},
+    bugs::{Bug, Tamper, careless, forgetful, greedy, hasty, jostling, lying},
     clients::Client,
     clouds::{self, Clouds, NSX, OPENSTACK},
     neighbours::Neighbours,
@@ -9,6 +9,7 @@ use crate::{
     plan::Plan,
     record::{BEGIN, History, Record, wall},
     store::Disk,
+    writers::{self, Writer},
 };
 use isthmus::{
     core::{clock, gateway::Gateway, store::Store},
@@ -61,7 +62,7 @@ pub fn run(plan: Plan, bug: Option<Bug>) -> History {
     let disk = plan.durable.then(Disk::default);
     let store = disk
         .clone()
-        .map(|disk| careless(bug, Arc::new(disk) as Arc<dyn Store>));
+        .map(|disk| forgetful(bug, careless(bug, Arc::new(disk) as Arc<dyn Store>)));
     sim.host("gateway", move || {
         gateway(records.clone(), Arc::clone(&draining), store.clone(), bug)
     });
@@ -94,6 +95,24 @@ pub fn run(plan: Plan, bug: Option<Bug>) -> History {
         beside.push("neighbour".to_owned());
     }
 
+    if let Some(composites) = &plan.composites {
+        let labels = writers::labels(composites);
+        labels.iter().for_each(|label| clouds.make_room(label));
+        record.history().lookalikes = labels;
+        for number in 0..composites.writers {
+            let writer = Writer {
+                number,
+                record: record.clone(),
+                plan: Arc::clone(&plan),
+                clouds: clouds.clone(),
+                tamper: Tamper::new(bug, number),
+            };
+            let host = format!("writer-{number}");
+            sim.client(host.as_str(), writer.run());
+            beside.push(host);
+        }
+    }
+
     // The same for all that travels between two hosts, so that nothing depends on the order of what is sent at the
     // same instant.
     let mut rng = fastrand::Rng::with_seed(plan.seed);
@@ -111,6 +130,13 @@ pub fn run(plan: Plan, bug: Option<Bug>) -> History {
         while let Some((_, act)) = acts.next_if(|(at, _)| *at <= sim.elapsed()) {
             act.play(&mut sim, &clouds, &record, &drain);
         }
+        if plan.composites.is_some() {
+            let mut history = record.history();
+            for (name, count) in clouds.composites() {
+                let most = history.most_at_once.entry(name).or_default();
+                *most = count.max(*most);
+            }
+        }
         match sim.step() {
             Ok(false) => {}
             Ok(true) => break,
@@ -118,6 +144,7 @@ pub fn run(plan: Plan, bug: Option<Bug>) -> History {
         }
     }
     record.history().end = sim.elapsed();
+    record.history().estate = clouds.estate();
     drop(sim);
     record.into_history()
 }
@@ -137,7 +164,7 @@ async fn gateway(
         let network = greedy(bug, Arc::new(wire));
         let backends = clouds::backends().into_iter().map(|given| {
             let dialect = dialects::connect_over(&given, &*network).expect("the settings work");
-            (given.core, jostling(bug, lying(bug, dialect)))
+            (given.core, hasty(bug, jostling(bug, lying(bug, dialect))))
         });
         let backends = backends.collect();
         let gateway = match &disk {

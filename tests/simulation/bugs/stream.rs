@@ -3,6 +3,7 @@
 use crate::{
     bugs::Bug,
     record::{Asked, End, Event, Kind, Message},
+    writers::Written,
 };
 use isthmus::grpc::pb;
 use std::{
@@ -10,6 +11,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
+use tonic::Status;
 
 /// What stands between the gateway and one client. Without a bug, nothing.
 #[derive(Clone)]
@@ -26,6 +28,8 @@ struct Memory {
     first: BTreeMap<String, pb::Realization>,
     /// Tokens of each scope, oldest first.
     tokens: BTreeMap<String, Vec<String>>,
+    /// How many writes were answered.
+    answers: u8,
 }
 
 /// What becomes of a request.
@@ -70,6 +74,17 @@ impl Tamper {
             _ => {}
         }
         opened
+    }
+
+    /// The answer to a write.
+    pub fn write(&self, answer: Result<Written, Status>) -> Result<Written, Status> {
+        let mut answer = answer?;
+        if self.bug == Some(Bug::RepeatsAreAnsweredAnew) {
+            let mut memory = self.memory();
+            memory.answers += 1;
+            answer.1.push(memory.answers);
+        }
+        Ok(answer)
     }
 
     /// What stands in the way of the stream that follows.

@@ -500,7 +500,9 @@ async fn what_a_failed_create_left_behind_is_named() {
     let named = status
         .get_details_resource_info()
         .expect("what was left behind");
-    assert_eq!(named.resource_name, left[0]["id"].as_str().unwrap());
+    let id = left[0]["id"].as_str().unwrap();
+    let name = format!("backends/nsx-a/peerEndpoints/{id}");
+    assert_eq!(named.resource_name, name);
 }
 
 #[tokio::test]

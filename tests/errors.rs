@@ -119,6 +119,8 @@ async fn every_answer(cloud: &dyn Cloud, backend: &str) {
     let first = gateway(&settings).await;
     let (made, _) = first.create(backend, wanted.clone()).await.unwrap();
     let name = made.name;
+    // No update is refused because of the state it is in.
+    cloud.settle(name.rsplit('/').next().unwrap());
     let renamed = pb::Connection {
         name: name.clone(),
         display_name: "another".to_owned(),

@@ -334,13 +334,13 @@ const STATES: &[(&str, Explanation)] = &[
         codes::PARTS_REMAIN,
         "The connection itself is gone, but not yet all that was made together with it.",
         "Wait; the gateway goes on removing the rest. If the watch failed with this, the message names what stays.",
-        "`GetBackend` tells under `unfinished` why it does not go: often something else uses it by now.",
+        "GetBackend tells under `unfinished` why it does not go: often something else uses it by now.",
     ),
     told(
         codes::NOT_IN_USE,
         "No connection uses what was written, so that there is nothing to wait for.",
-        "Nothing.",
-        "Nothing.",
+        NOTHING,
+        NOTHING,
     ),
     told(
         codes::ORPHANED,

@@ -209,8 +209,6 @@ pub struct Connection {
     pub update_time: Option<SystemTime>,
     /// Whether the gateway's mark is on it.
     pub managed: bool,
-    /// Whether that mark is of what was made together with other objects.
-    pub joint: bool,
     /// What only this kind of cloud has.
     pub details: Option<Details>,
     /// What has no home above, secrets aside.

@@ -353,6 +353,7 @@ macro_rules! worlds {
                 reuse::what_the_gateway_made_is_used_again,
                 reuse::what_is_there_is_used_if_anything_may_be,
                 reuse::what_was_made_alone_stays,
+                reuse::the_last_that_uses_parts_takes_them_along,
                 changes::a_change_of_several_objects_is_done_or_not,
                 changes::a_change_is_tried_again_only_without_an_etag,
                 faults::whatever_fails_of_a_create_leaves_nothing,

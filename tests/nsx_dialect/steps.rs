@@ -238,7 +238,7 @@ async fn what_is_left_open_is_what_was_made_for_it() {
         ResourceKind::DpdPolicy,
     ];
     assert_eq!(policies, kinds.map(|kind| made.get(&kind).cloned()));
-    assert!(there.managed && there.joint);
+    assert!(there.managed);
 }
 
 #[tokio::test]

@@ -66,7 +66,7 @@ impl Call {
 ///
 /// Its version tells how the object came to be. A UUID of version 4 marks what was made by a call of its own; one of version 8
 /// (RFC 9562: custom) what was made together with other objects by one call. Parts that carry the latter belong to the
-/// connections that use them and are removed with the last of them; a connection that carries it may have such parts.
+/// connections that use them and are removed with the last of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Mark(String);
@@ -97,12 +97,6 @@ impl Mark {
             }
             Err(_) => self.clone(),
         }
-    }
-
-    /// The mark with this text; `None` if it is none.
-    pub fn read(text: &str) -> Option<Mark> {
-        let uuid = uuid::Uuid::try_parse(text).ok()?;
-        Some(Mark(uuid.to_string()))
     }
 
     /// Whether this is the text of a mark of what was made together with other objects.

@@ -11,6 +11,7 @@ use crate::{
     model::{Connection, Resource, ResourceKind, Selectors, Settings},
 };
 use async_trait::async_trait;
+use futures_util::future::join_all;
 
 /// Page size where users are looked for.
 const PAGE_SIZE: u32 = 1_000;
@@ -57,11 +58,6 @@ pub async fn plan<'a>(
         Some(there) => there.clone(),
         None => on.dialect().get(id, call).await?,
     };
-    // One that is marked as made alone has no parts of its own. Where there is no room for marks on connections, none is
-    // marked, and what is marked of its parts tells.
-    if there.managed && !there.joint {
-        return Ok(own);
-    }
     let parts = unused_parts(on, &there, own.steps(), call).await?;
     if parts.is_empty() {
         return Ok(own);
@@ -77,24 +73,35 @@ async fn unused_parts(
     planned: &[Step],
     call: &Call,
 ) -> Result<Vec<Step>> {
-    let mut joint = Vec::new();
+    let mut parts = Vec::new();
     for (kind, id) in references(there) {
-        let step = Step::new(
-            Action::Delete,
-            kind.collection().segment(),
-            Some(id.clone()),
-        );
+        let collection = kind.collection().segment();
+        let step = Step::new(Action::Delete, collection, Some(id.clone()));
         let is_planned = |it: &Step| it.collection == step.collection && it.id == step.id;
-        if on.backend().capabilities().takes(kind).is_none() || planned.iter().any(is_planned) {
-            continue;
-        }
-        match on.dialect().resources().get(kind, id, call).await {
-            Ok(part) if part.joint => joint.push((kind, step)),
-            Ok(_) => {}
-            Err(error) if error.kind == ErrorKind::NotFound => {}
-            Err(error) => return Err(error.during(format!("reading the {}", kind.noun()))),
+        if on.backend().capabilities().takes(kind).is_some() && !planned.iter().any(is_planned) {
+            parts.push((kind, step));
         }
     }
+    // Any connection may be the last that uses a part, also one that somebody made who only referred to it.
+    let resources = on.dialect().resources();
+    let reads = parts.into_iter().map(async |(kind, step)| {
+        let id = step.id.as_deref().unwrap_or_default();
+        match resources.get(kind, id, call).await {
+            Ok(part) => Ok(part.joint.then_some((kind, step))),
+            // What the account may not see, it did not make.
+            Err(error)
+                if matches!(
+                    error.kind,
+                    ErrorKind::NotFound | ErrorKind::PermissionDenied
+                ) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(error.during(format!("reading the {}", kind.noun()))),
+        }
+    });
+    let read = join_all(reads).await.into_iter();
+    let joint: Vec<_> = read.filter_map(Result::transpose).collect::<Result<_>>()?;
     if joint.is_empty() {
         return Ok(Vec::new());
     }

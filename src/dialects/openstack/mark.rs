@@ -38,14 +38,6 @@ pub fn keep(description: &str, old: &str) -> String {
     }
 }
 
-/// A description whose mark says that what has it was made together with others; `None` if it has no mark, or says so.
-pub fn join_with_others(description: &str) -> Option<String> {
-    let (own, uuid) = split(description);
-    let uuid = uuid.filter(|uuid| !Mark::is_joint(uuid))?;
-    let mark = Mark::read(uuid)?;
-    Some(put(own, &mark.joined()))
-}
-
 fn join(description: &str, uuid: &str) -> String {
     format!("{description} {OPEN}{uuid}{CLOSE}")
 }
@@ -64,18 +56,6 @@ mod tests {
             assert!(is(&marked, &mine) && !is(&marked, &other));
             assert_eq!(split(&keep("new", &marked)), ("new", Some(mine.as_str())));
         }
-    }
-
-    #[test]
-    fn a_mark_is_joined_in_its_place() {
-        let mark = Mark::new();
-        let joint = put("to the branch", &mark.joined());
-        assert_eq!(
-            join_with_others(&put("to the branch", &mark)),
-            Some(joint.clone())
-        );
-        assert_eq!(join_with_others(&joint), None);
-        assert_eq!(join_with_others("to the branch"), None);
     }
 
     #[test]

@@ -131,3 +131,27 @@ pub async fn what_was_made_alone_stays(world: World) {
         assert!(bench.site.api.get(kind, used).await.is_ok());
     }
 }
+
+/// Parts go with the last connection that uses them, though that was made alone and only refers to them.
+pub async fn the_last_that_uses_parts_takes_them_along(world: World) {
+    let bench = Bench::start(world).await;
+    let nothing = bench.objects();
+    let first = bench.made(&bench.inline(1).await).await;
+    let mut request = bench.inline(1).await;
+    let parts = request.as_object_mut().unwrap().remove("parts").unwrap();
+    for part in parts.as_object().unwrap().keys() {
+        request["connection"][part] = first[part].clone();
+    }
+    request["connection"]["peer"]["address"] = json!("198.51.100.21");
+    let with_first = bench.objects();
+    let second = bench.made(&request).await;
+    assert_eq!(
+        bench.more_than(&with_first),
+        sorted(&consists_of(world)[consists_of(world).len() - own(world)..])
+    );
+    bench.delete(&first).await.unwrap();
+    bench.is_at_rest("after the first").await;
+    bench.get(&second).await.unwrap();
+    bench.delete(&second).await.unwrap();
+    bench.comes_to(&nothing, "after both").await;
+}

@@ -169,7 +169,6 @@ impl World {
             }),
             etag: object.value.clone(),
             managed: object.mark.is_some(),
-            joint: is_joint(object),
             ..Connection::default()
         })
     }

@@ -1,7 +1,6 @@
 //! What the cloud has, as a connection.
 
 use crate::{
-    core::dialect::Mark,
     dialects::openstack::{
         mark,
         translate::{
@@ -49,7 +48,6 @@ pub fn connection(body: Body, variant: &Variant) -> Connection {
         etag,
         create_time: rest.shown("created_at").and_then(|text| utc(&text)),
         managed: mark.is_some(),
-        joint: mark.is_some_and(Mark::is_joint),
         availability_zone: rest
             .shown("availability_zone")
             .filter(|zone| !zone.is_empty()),

@@ -45,7 +45,6 @@ pub fn connection(session: &Body, peer: Option<&Body>) -> Connection {
         create_time: rest.time("_create_time"),
         update_time,
         managed: mark::is_on(session),
-        joint: mark::is_joint(session),
         details: Some(Details::Nsx(NsxDetails {
             revision: rest.integer("_revision").unwrap_or_default(),
             peer_endpoint_id: rest.text("peer_endpoint_id").unwrap_or_default(),

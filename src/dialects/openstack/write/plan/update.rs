@@ -12,7 +12,7 @@ use crate::{
         openstack::{
             client::{Ask, Client},
             error::{self, Asked},
-            mark, read,
+            read,
             resources::plan::{make, step_to_make},
             status,
             translate::{self, Values},
@@ -67,11 +67,10 @@ pub async fn update<'a>(
     if let Some(state) = status::pending(before.status().as_deref()) {
         return Err(error::pending(&state));
     }
-    let mut body = body.unwrap_or_default();
+    let body = body.unwrap_or_default();
     let mut fields = translate::paths(&body);
     if !switch.new.is_empty() {
         fields.push(Field::Selectors.path().to_owned());
-        join(&mut body, &before, variant.description);
     }
     let go = groups::that_go(client, id, &switch.left, call).await?;
     let mark = Mark::joint();
@@ -86,16 +85,6 @@ pub async fn update<'a>(
         steps,
         written: None,
     }))
-}
-
-/// Turns the mark of a connection into one that says that other objects were made with it.
-fn join(body: &mut Map<String, Value>, before: &Body, has_room: bool) {
-    let wanted = body.get("description").and_then(Value::as_str);
-    let now = before.text("description").unwrap_or_default();
-    let joined = mark::join_with_others(wanted.unwrap_or(&now));
-    if let Some(joined) = joined.filter(|_| has_room) {
-        body.insert("description".to_owned(), joined.into());
-    }
 }
 
 fn steps(

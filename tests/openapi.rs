@@ -364,6 +364,7 @@ async fn be_refused(nsx: &Arc<dyn Dialect>, simulator: &NsxSimulator) {
             "policy_rules": [],
         }),
     );
-    let written = nsx.delete(&id, None, &call).await.unwrap();
-    assert_eq!(written.warnings.len(), 1);
+    let rest = nsx.delete(&id, None, &call).await.unwrap_err();
+    assert_eq!(rest.reason, ErrorReason::InUse);
+    assert!(simulator.state().object(Kind::Session, &id).is_none());
 }

@@ -61,7 +61,7 @@ const HELD: &[(&str, &[&str])] = &[
             "restart::a_resume_after_a_kill_brings_what_was_missed_and_nothing_twice",
             "restart::tokens_of_a_lost_store_are_out_of_range_or_begin_anew",
             "watch::a_bystander_does_not_make_a_position_forgotten",
-            "restart::a_full_disk_stops_nobody_and_positions_that_were_not_kept_are_refused",
+            "restart::a_full_disk_stops_no_watch_and_what_cannot_be_kept_is_refused",
             "kill::a_thousand_watches_outlive_kills_of_the_gateway",
             "simulation::resumable",
         ],

@@ -455,7 +455,7 @@ async fn polls_that_find_no_change_write_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_full_disk_stops_nobody_and_positions_that_were_not_kept_are_refused() {
+async fn a_full_disk_stops_no_watch_and_what_cannot_be_kept_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let store = RedbStore::open(&folder.path().join("log.redb")).await;
     let disk = Arc::new(OnDisk {
@@ -473,8 +473,11 @@ async fn a_full_disk_stops_nobody_and_positions_that_were_not_kept_are_refused()
     let lost = next_state(&mut watch).await;
     assert_eq!(native(&lost), "1");
     assert_eq!(*keeping.borrow_and_update(), Serving::No);
-    let (_, write_token) = life.setup.create().await;
-    assert!(!write_token.is_empty(), "writes go on");
+    let made = life.setup.cloud.made();
+    let refused = life.setup.try_create().await.unwrap_err();
+    assert_eq!(refused.reason, ErrorReason::StoreUnavailable);
+    assert!(refused.context.retry_after.is_some());
+    assert_eq!(life.setup.cloud.made(), made, "nothing was sent");
     let after_a_kill_now = {
         let copy = tempfile::tempdir().unwrap();
         std::fs::copy(life.file(), copy.path().join("log.redb")).unwrap();

@@ -192,6 +192,11 @@ impl Scripted {
         self.answers.lock().unwrap().insert(id.to_owned(), answer);
     }
 
+    /// How many connections were made.
+    pub fn made(&self) -> usize {
+        self.made.load(Ordering::SeqCst)
+    }
+
     /// From now on this is said of a write made elsewhere. What nothing was said of cannot be asked about.
     pub fn say_of_write(&self, request_id: &str, answer: Answer) {
         let mut elsewhere = self.elsewhere.lock().unwrap();

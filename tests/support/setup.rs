@@ -5,7 +5,7 @@ use isthmus::{
     core::{
         dialect::Dialect,
         error::Error,
-        gateway::Gateway,
+        gateway::{Accepted, Gateway},
         realizations::{CurrentStatus, PollRequest, WatchManyRequest, WatchRequest},
         request_id::How,
         settings::BackendSettings,
@@ -132,17 +132,15 @@ impl Setup {
             .await
     }
 
-    pub async fn create(&self) -> (String, String) {
-        let accepted = self
-            .gateway
-            .create(
-                &self.backend,
-                NewConnection::default(),
-                How::default(),
-                soon(),
-            )
+    pub async fn try_create(&self) -> Result<Accepted, Error> {
+        let (wanted, how) = (NewConnection::default(), How::default());
+        self.gateway
+            .create(&self.backend, wanted, how, soon())
             .await
-            .unwrap();
+    }
+
+    pub async fn create(&self) -> (String, String) {
+        let accepted = self.try_create().await.unwrap();
         (accepted.name.unwrap().id.to_string(), accepted.write_token)
     }
 

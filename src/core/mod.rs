@@ -21,6 +21,7 @@ pub mod order;
 pub mod paging;
 pub mod part_realizations;
 pub mod realizations;
+pub mod references;
 pub mod refusals;
 pub mod request_id;
 pub mod resource_check;

@@ -7,13 +7,13 @@ use crate::{
         error::{Error, ErrorKind, ErrorReason, Result, Violation},
         gateway::{Gateway, caller},
         realizations::{CurrentStatus, PollRequest, WatchRequest},
+        references::uses,
         watch::{
             interest::Interest,
             judge::Terms,
             part::{
                 PartToken,
                 stream::{OpeningPart, PartEventKind, PartStatus, PartWatch},
-                uses,
             },
             stream::Outcome,
         },

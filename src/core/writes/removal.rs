@@ -6,9 +6,10 @@ use crate::{
         dialect::{Action, Call, Done, Made, PageRequest, Plan, Step, Written},
         error::{Error, ErrorKind, ErrorReason, Result},
         ledger::record::{Entry, Progress, StepState},
+        references::references,
         writes::desk::Writes,
     },
-    model::{Connection, Resource, ResourceKind, Selectors, Settings},
+    model::{Connection, Resource, ResourceKind, Settings},
 };
 use async_trait::async_trait;
 use futures_util::future::join_all;
@@ -17,28 +18,6 @@ use futures_util::future::join_all;
 const PAGE_SIZE: u32 = 1_000;
 /// The most pages that are looked through.
 const MOST_PAGES: usize = 100;
-
-/// What a connection refers to, in the order in which it can be removed.
-fn references(connection: &Connection) -> Vec<(ResourceKind, &String)> {
-    let groups = match &connection.selectors {
-        Some(Selectors::EndpointGroups { local, peer }) => [Some(local), Some(peer)],
-        _ => [None, None],
-    };
-    let each = [
-        (
-            ResourceKind::LocalEndpoint,
-            connection.local_endpoint.as_ref(),
-        ),
-        (ResourceKind::EndpointGroup, groups[0]),
-        (ResourceKind::EndpointGroup, groups[1]),
-        (ResourceKind::IkePolicy, connection.ike_policy.as_ref()),
-        (ResourceKind::IpsecPolicy, connection.ipsec_policy.as_ref()),
-        (ResourceKind::DpdPolicy, connection.dpd_policy.as_ref()),
-        (ResourceKind::VpnService, connection.vpn_service.as_ref()),
-    ];
-    let given = each.into_iter();
-    given.filter_map(|(kind, id)| Some((kind, id?))).collect()
-}
 
 /// Plans to remove a connection, and the parts that are used by no other.
 ///
@@ -76,7 +55,7 @@ async fn unused_parts(
     let mut parts = Vec::new();
     for (kind, id) in references(there) {
         let collection = kind.collection().segment();
-        let step = Step::new(Action::Delete, collection, Some(id.clone()));
+        let step = Step::new(Action::Delete, collection, Some(id.to_owned()));
         let is_planned = |it: &Step| it.collection == step.collection && it.id == step.id;
         if on.backend().capabilities().takes(kind).is_some() && !planned.iter().any(is_planned) {
             parts.push((kind, step));
@@ -161,7 +140,7 @@ impl Users {
 
     /// Whether any of them uses this part; what is removed before it does not count.
     fn use_it(&self, kind: ResourceKind, id: &str, removed: &[Step]) -> bool {
-        let refers = |it: &Connection| references(it).contains(&(kind, &id.to_owned()));
+        let refers = |it: &Connection| references(it).any(|given| given == (kind, id));
         let is_removed = |endpoint: &Resource| {
             let collection = ResourceKind::LocalEndpoint.collection().segment();
             let mut before = removed.iter();

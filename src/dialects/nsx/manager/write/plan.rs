@@ -24,7 +24,8 @@ use crate::{
         mark,
     },
     model::{
-        ConnectionChange, ConnectionSpec, Field, NewConnection, ResourceKind, name::Collection,
+        Connection, ConnectionChange, ConnectionSpec, Field, NewConnection, ResourceKind,
+        name::Collection,
     },
 };
 use async_trait::async_trait;
@@ -257,7 +258,8 @@ pub async fn delete<'a>(
     call: &Call,
 ) -> Result<Box<dyn Plan<Written> + 'a>> {
     let (session, peer) = read::session_with_peer(client, id, call).await?;
-    etag::check(etag, &translate::etag(&session, peer.as_ref()))?;
+    let there = translate::connection(&session, peer.as_ref());
+    etag::check(etag, &there.etag)?;
     let collection = Collection::Connections.segment();
     let mut steps = vec![Step::new(Action::Delete, collection, Some(id.to_owned()))];
     if let Some(peer) = peer.filter(mark::is_on) {
@@ -265,7 +267,7 @@ pub async fn delete<'a>(
     }
     Ok(Box::new(Removing {
         client,
-        id: id.to_owned(),
+        there,
         steps,
         request_id: None,
     }))
@@ -273,7 +275,7 @@ pub async fn delete<'a>(
 
 struct Removing<'a> {
     client: &'a Client,
-    id: String,
+    there: Connection,
     /// The session, and its peer endpoint if that goes with it.
     steps: Vec<Step>,
     /// Of the session's removal.
@@ -284,6 +286,10 @@ struct Removing<'a> {
 impl Plan<Written> for Removing<'_> {
     fn steps(&self) -> &[Step] {
         &self.steps
+    }
+
+    fn there(&self) -> Option<&Connection> {
+        Some(&self.there)
     }
 
     async fn perform(&mut self, index: usize, _made: &Made, call: &Call) -> Result<Done> {
@@ -307,7 +313,7 @@ impl Plan<Written> for Removing<'_> {
 
     fn written(self: Box<Self>) -> Written {
         Written {
-            id: self.id,
+            id: self.there.id,
             connection: None,
             proof: proven_by([self.request_id]),
             warnings: Vec::new(),

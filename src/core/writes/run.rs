@@ -185,7 +185,7 @@ impl Writes {
                     return self.done(&write, left, noted, held).await;
                 }
                 Performed::Rest(left, error) => {
-                    tracing::debug!(%error, "a removal is tried again");
+                    tracing::debug!(%error, "a removal is to be tried again");
                     self.go_on_removing(&mut noted.entry, &call).await;
                     return self.done(&write, left, noted, held).await;
                 }
@@ -305,7 +305,8 @@ impl Writes {
         }
     }
 
-    /// Goes on for a short while with the removals that are left.
+    /// Goes on with the removals that are left: for a short while, if what stands against them may pass while the caller
+    /// waits, as what the cloud has not let go of yet, or an outage.
     async fn go_on_removing(&self, entry: &mut Entry, call: &Call) {
         let mut end = Instant::now() + REMOVALS;
         if let Some(by) = call.answer_by.filter(|by| *by > Instant::now()) {
@@ -315,8 +316,9 @@ impl Writes {
         while Instant::now() + pause < end {
             sleep(pause).await;
             pause *= 2;
-            if self.remove_rest(entry, call).await.is_ok() {
-                return;
+            match self.remove_rest(entry, call).await {
+                Err(error) if may_pass(&error) => {}
+                Ok(()) | Err(_) => return,
             }
         }
     }
@@ -327,6 +329,11 @@ impl Writes {
             Ok(()) => error,
         }
     }
+}
+
+/// Whether a removal that was refused so may well be done a moment later.
+fn may_pass(error: &Error) -> bool {
+    error.reason == ErrorReason::InUse || error.is_outage()
 }
 
 /// An answer as it is kept.

@@ -76,6 +76,8 @@ pub struct World {
     pub requests: u32,
     /// What goes wrong with the so-manyth of them, from now on.
     pub fault: Option<(u32, Fault)>,
+    /// The account may remove nothing that is here.
+    pub protected: Option<&'static str>,
 }
 
 #[derive(Debug)]
@@ -132,6 +134,10 @@ impl World {
     }
 
     fn remove(&mut self, collection: &str, id: &str) -> Result<()> {
+        if self.protected == Some(collection) {
+            let kind = ErrorKind::PermissionDenied;
+            return Err(Error::new(kind, ErrorReason::UpstreamDenied, "it may not"));
+        }
         let it = key(collection, id);
         if self
             .objects

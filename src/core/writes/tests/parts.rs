@@ -169,6 +169,24 @@ fn a_delete_is_not_over_before_its_parts_are_gone() {
 }
 
 #[test]
+fn nobody_waits_for_a_removal_that_is_refused_for_good() {
+    let site = Site::new();
+    site.settled(async |gateway: &Gateway| {
+        let name = create(gateway, How::default()).await.unwrap().name.unwrap();
+        site.cloud.world().protected = Some("peerEndpoints");
+        let begun = Instant::now();
+        let told = delete(gateway, &name, How::default()).await.unwrap();
+        assert!(begun.elapsed() < Duration::from_secs(1));
+        // All else is removed all the same.
+        assert_eq!(told.warnings.len(), 1, "{told:?}");
+        assert_eq!(site.cloud.world().there(), ["peerEndpoints"]);
+        site.cloud.world().protected = None;
+        settle().await;
+        assert_eq!(site.cloud.world().there(), Vec::<&str>::new());
+    });
+}
+
+#[test]
 fn what_is_wrong_with_a_part_is_told_by_its_path() {
     let site = Site::new();
     site.settled(async |gateway: &Gateway| {

@@ -377,10 +377,19 @@ async fn answer(
         .strike(&method, uri.path(), uri.query().unwrap_or_default());
     let on_the_way =
         |fault: &Fault| matches!(fault, Fault::HoldOnTheWay(_) | Fault::AnswerMeanwhile(..));
-    let request = if struck.iter().any(on_the_way) {
-        whole(request).await
-    } else {
-        request.map(Body::new)
+    let mut reading = in_flight.reading();
+    let request = request.map(|body| {
+        Body::new(body.map_frame(move |frame| {
+            frame
+                .data_ref()
+                .into_iter()
+                .for_each(|piece| reading(piece));
+            frame
+        }))
+    });
+    let request = match struck.iter().any(on_the_way) {
+        true => whole(request).await,
+        false => request,
     };
     let handle = shared.router.clone().oneshot(request);
     for fault in struck {
@@ -437,11 +446,13 @@ async fn answer(
             Fault::Garbage => return end(&cut, Cut::Garbage).await,
         }
     }
-    handle.await
+    let Ok(response) = handle.await;
+    in_flight.answered(response.status());
+    Ok(response)
 }
 
 /// The request with all of its body, so that it does not need its client any more.
-async fn whole(request: Request<hyper::body::Incoming>) -> Request<Body> {
+async fn whole(request: Request<Body>) -> Request<Body> {
     let (head, body) = request.into_parts();
     let body = body.collect().await;
     let body = body.map(http_body_util::Collected::to_bytes);

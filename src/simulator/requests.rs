@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
 use http::header::{AUTHORIZATION, HeaderName};
-use http::{HeaderMap, Method, Request};
+use http::{HeaderMap, Method, Request, StatusCode};
 
 /// What a server was asked; clones share the same log.
 #[derive(Clone, Debug, Default)]
@@ -64,9 +64,13 @@ impl RequestLog {
             log.newest.pop_front();
         }
         log.newest.push_back(seen);
+        log.arrived += 1;
         log.in_flight += 1;
         log.in_flight_max = log.in_flight_max.max(log.in_flight);
-        InFlight(self.clone())
+        InFlight {
+            log: self.clone(),
+            number: log.arrived,
+        }
     }
 
     fn log(&self) -> MutexGuard<'_, Log> {
@@ -93,6 +97,10 @@ pub struct Seen {
     pub authorization: Option<String>,
     /// Which of the other headers that carry credentials were there, in lower case.
     pub credentials: Vec<String>,
+    /// Tells its body from others, as far as it was read; says nothing of what is in it.
+    pub body: u64,
+    /// What it was answered by the cloud itself, once it was; none if a fault stood in between.
+    pub answered: Option<StatusCode>,
 }
 
 impl Seen {
@@ -124,6 +132,8 @@ impl Seen {
                 .get(AUTHORIZATION)
                 .map(|value| scheme(value).unwrap_or_else(|| "(none)".to_owned())),
             credentials: credentials.map(|name| (*name).to_owned()).collect(),
+            body: FNV_START,
+            answered: None,
         }
     }
 }
@@ -131,19 +141,59 @@ impl Seen {
 #[derive(Debug, Default)]
 struct Log {
     newest: VecDeque<Seen>,
+    /// How many ever came: the number of the newest.
+    arrived: u64,
     counts: HashMap<(Method, String), u64>,
     in_flight: usize,
     in_flight_max: usize,
 }
 
+impl Log {
+    /// The request with this number, if it is still kept and was not forgotten.
+    fn numbered(&mut self, number: u64) -> Option<&mut Seen> {
+        let behind = usize::try_from(self.arrived - number).ok()?;
+        let place = self.newest.len().checked_sub(behind + 1)?;
+        self.newest.get_mut(place)
+    }
+}
+
 /// Counts its request as in flight while it lives.
-pub(crate) struct InFlight(RequestLog);
+pub(crate) struct InFlight {
+    log: RequestLog,
+    number: u64,
+}
+
+impl InFlight {
+    /// The cloud has answered it so.
+    pub(crate) fn answered(&self, status: StatusCode) {
+        if let Some(seen) = self.log.log().numbered(self.number) {
+            seen.answered = Some(status);
+        }
+    }
+
+    /// What notes a piece of its body that was read.
+    pub(crate) fn reading(&self) -> impl FnMut(&[u8]) + Send + 'static {
+        let (log, number) = (self.log.clone(), self.number);
+        move |piece| {
+            if let Some(seen) = log.log().numbered(number) {
+                let each = piece.iter();
+                seen.body = each.fold(seen.body, |hash, byte| {
+                    (hash ^ u64::from(*byte)).wrapping_mul(FNV_PRIME)
+                });
+            }
+        }
+    }
+}
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.log().in_flight -= 1;
+        self.log.log().in_flight -= 1;
     }
 }
+
+/// FNV-1a: it comes to the same in whatever pieces a body arrives.
+const FNV_START: u64 = 0xcbf2_9ce4_8422_2325;
+const FNV_PRIME: u64 = 0x0100_0000_01b3;
 
 const HARMLESS: [&str; 6] = [
     "content-type",

@@ -17,6 +17,7 @@ use isthmus::{
         http::Server,
         nsx::{self, NsxSimulator},
         openstack::{OpenstackOptions, OpenstackSimulator, Variant},
+        requests::Seen,
     },
 };
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -166,6 +167,15 @@ impl Bench {
         }
     }
 
+    /// The writes that did not end with their call.
+    pub async fn unfinished(&self) -> Vec<pb::UnfinishedWrite> {
+        let request = pb::GetBackendRequest {
+            name: format!("backends/{BACKEND}"),
+        };
+        let answer = self.running.backends().get_backend(request).await.unwrap();
+        answer.into_inner().backend.unwrap().unfinished
+    }
+
     /// The name of the first connection.
     pub fn name(&self) -> String {
         format!("backends/{BACKEND}/connections/{}", self.ids[0])
@@ -198,14 +208,14 @@ pub fn server_of<'a>(cloud: &'a dyn Cloud, path: &str) -> &'a Server {
     }
 }
 
-/// How often each write was sent to a cloud.
-pub fn writes(cloud: &dyn Cloud) -> BTreeMap<String, usize> {
+/// Each write that was sent to a cloud, in order, with all that is known of each time.
+pub fn writes(cloud: &dyn Cloud) -> BTreeMap<String, Vec<Seen>> {
     let servers = cloud.servers();
     let all = servers.iter().flat_map(|server| server.requests().all());
-    let mut writes = BTreeMap::new();
+    let mut writes: BTreeMap<String, Vec<Seen>> = BTreeMap::new();
     for seen in all.filter(|seen| seen.method != Method::GET) {
         let write = format!("{} {}", seen.method, seen.path);
-        *writes.entry(write).or_default() += 1;
+        writes.entry(write).or_default().push(seen);
     }
     writes
 }

@@ -10,6 +10,9 @@ use tonic::Status;
 /// What [`Act::Rekey`] changes the key to.
 pub const NEW_KEY: &str = "canary-psk-of-the-change";
 
+/// Where [`Act::Update`] moves the peer to, on NSX.
+pub const NEW_PEER: &str = "198.51.100.77";
+
 /// What one cell is made with.
 pub struct Cell<'a> {
     /// The row.

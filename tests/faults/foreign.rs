@@ -19,13 +19,16 @@ create:session-lost   unsure   unsure   unsure   unsure
 create:undo-peer      left     left     left     left
 update:get-session    broken   broken   broken   broken
 update:get-peer       broken   broken   broken   broken
+update:put-session    broken   broken   broken   broken
+update:session-lost   unsure   unsure   unsure   unsure
 update:put-peer       broken   broken   broken   broken
 update:put-key        broken   broken   broken   broken
 update:peer-lost      unsure   unsure   unsure   unsure
-update:put-session    broken   broken   broken   broken
-update:session-lost   unsure   unsure   unsure   unsure
+update:undo-get       left     left     left     left
+update:undo-session   left     left     left     left
 delete:get-session    broken   broken   broken   broken
 delete:get-peer       broken   broken   broken   broken
+delete:get-part       broken   broken   broken   broken
 delete:session        broken   broken   broken   broken
 delete:session-lost   unsure   unsure   unsure   unsure
 delete:peer           warned   warned   warned   warned
@@ -61,6 +64,7 @@ update:put            broken   broken   broken   broken
 update:put-key        broken   broken   broken   broken
 update:lost           unsure   unsure   unsure   unsure
 delete:get            broken   broken   broken   broken
+delete:get-part       broken   broken   broken   broken
 delete:delete         broken   broken   broken   broken
 delete:lost           unsure   unsure   unsure   unsure
 delete:lost-list      unsure   unsure   unsure   unsure

@@ -2,12 +2,18 @@
 
 use crate::{
     bench::{BACKEND, Bench, writes},
-    cell::{Cell, Ended, NEW_KEY, World},
+    cell::{Cell, Ended, NEW_KEY, NEW_PEER, World},
     columns::{CANARY, Column, Dialect, WORDS},
     rows::Act,
     support::clouds::PSK,
 };
-use std::time::Duration;
+use http::Method;
+use isthmus::{
+    grpc::pb::{self, unfinished_write::State as Unfinished},
+    simulator::requests::Seen,
+};
+use serde_json::Value;
+use std::{collections::BTreeSet, time::Duration};
 use tokio::time::{Instant, timeout};
 use tonic::Status;
 use tonic_types::StatusExt;
@@ -55,29 +61,53 @@ impl Cell<'_> {
         }
     }
 
-    /// Every write is sent once. Only a refused login lets it be sent again, and only logins repeat.
-    pub fn nothing_is_sent_twice(&self, bench: &Bench) {
+    /// Logins repeat only where one is refused, or what was asked with it: once, and once for each request more that a
+    /// write in somebody else's hands has `struck`.
+    pub fn logins_are_few(&self, bench: &Bench, struck: Option<u32>) {
         let again = matches!(self.column, Column::S401 | Column::S403);
+        let most = match struck {
+            Some(struck) if again => struck.max(2) as usize,
+            _ => 2,
+        };
         for (write, times) in writes(&*bench.cloud) {
-            let is_login = write.contains("/auth/tokens") || write.contains("/session/create");
-            // What cleans up tries again where it certainly did nothing.
-            let cleans_up = write.starts_with("DELETE") && write.contains("/peer-endpoints/");
-            let refused = !matches!(
-                self.column,
-                Column::Late
-                    | Column::Reset
-                    | Column::ResetEdited
-                    | Column::Lost
-                    | Column::LostEdited
-                    | Column::Cut
-                    | Column::Garbage
+            assert!(
+                !is_login(&write) || times.len() <= most,
+                "{write}: {times:#?}"
             );
-            let most = match (cleans_up && refused, again || is_login) {
-                (true, _) => 4,
-                (false, true) => 2,
-                (false, false) => 1,
+        }
+    }
+
+    /// What makes something is sent once, whatever becomes of it. A change is sent once, too, as it is: another body is
+    /// one that puts back what was before, of a write that failed, or one that was planned anew because somebody else
+    /// was first. What removes or puts back may be sent again, but never once it was answered with success. Only a
+    /// refused login lets anything else be sent again.
+    pub fn nothing_is_sent_twice(&self, bench: &Bench, ended: &Ended) {
+        let again = matches!(self.column, Column::S401 | Column::S403);
+        let once = if again { 2 } else { 1 };
+        let edited = matches!(self.column, Column::ResetEdited | Column::LostEdited);
+        for (write, times) in writes(&*bench.cloud) {
+            if is_login(&write) {
+                continue;
+            }
+            let at = format!("{write}: {times:#?}");
+            let done = |it: &Seen| it.answered.is_some_and(|status| status.is_success());
+            let repeated_after = |body: u64| {
+                let same = times.iter().filter(|it| it.body == body);
+                same.skip_while(|it| !done(it)).count() > 1
             };
-            assert!(times <= most, "{write} was sent {times} times");
+            let first = times[0].body;
+            let as_first = times.iter().filter(|it| it.body == first).count();
+            let bodies: BTreeSet<u64> = times.iter().map(|it| it.body).collect();
+            match &times[0].method {
+                &Method::DELETE => assert!(!repeated_after(first), "{at}"),
+                &Method::PUT => {
+                    assert!(as_first <= once, "{at}");
+                    assert!(!bodies.into_iter().any(repeated_after), "{at}");
+                    let others = matches!(ended, Ended::Failed(_)) || edited;
+                    assert!(others || times.len() == as_first, "{at}");
+                }
+                _ => assert!(times.len() <= once, "{at}"),
+            }
         }
     }
 
@@ -93,23 +123,89 @@ impl Cell<'_> {
         }
     }
 
-    /// Once the connection is seen to be gone, the rest of it goes, too.
-    pub async fn what_was_left_is_removed(&self, bench: &Bench) {
-        let rests = matches!(self.column, Column::S401 | Column::S403);
-        if rests || !bench.cloud.connections().is_empty() {
+    /// Whoever goes on with a write does all of it or leaves nothing of it, once the fault is over.
+    pub async fn all_or_nothing_is_left(&self, before: &World, bench: &Bench, ended: &Ended) {
+        if matches!(self.column, Column::S401 | Column::S403) {
+            // The backend rests, and whoever goes on has to wait for it.
             return;
         }
-        let read = bench.running.get(&bench.name()).await;
-        assert_eq!(read.unwrap_err().code(), tonic::Code::NotFound);
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while !bench.cloud.peers().is_empty() {
-            assert!(Instant::now() < deadline, "{:?}", bench.cloud.peers());
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
+        let most = match self.column {
+            // An attempt has three times the backend's timeout, which is long there.
+            Column::Endless => 75,
+            _ => 25,
+        };
+        let deadline = Instant::now() + Duration::from_secs(most);
+        let unfinished = loop {
+            let unfinished = bench.unfinished().await;
+            let mut each = unfinished.iter();
+            if each.all(|it| it.state() != Unfinished::Settling) {
+                break unfinished;
+            }
+            assert!(Instant::now() < deadline, "{unfinished:#?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        let how = unfinished.first().map(pb::UnfinishedWrite::state);
+        assert!(unfinished.len() <= 1, "{unfinished:#?}");
+        // A change whose key cannot be told again, nor taken back, stays half done and says so.
+        let is_given_up = how == Some(Unfinished::Abandoned);
+        assert!(
+            !is_given_up || self.row.act == Act::Update,
+            "{unfinished:#?}"
+        );
+        let after = World::of(bench);
+        let new =
+            |all: &[String], old: &[String]| all.iter().filter(|it| !old.contains(it)).count();
+        let made = new(&after.connections, &before.connections);
+        let edited = matches!(self.column, Column::ResetEdited | Column::LostEdited);
+        let at = format!("{how:?}");
+        let is_done = match self.row.act {
+            Act::Create => {
+                let peers = new(&after.peers, &before.peers);
+                let each = usize::from(self.dialect == Dialect::Nsx);
+                assert_eq!(peers, made * each, "{at}");
+                made > 0
+            }
+            Act::Update => {
+                let renamed = after.first.contains("renamed");
+                let moved = after.first_peer.contains(NEW_PEER);
+                assert!(
+                    moved == renamed || self.dialect != Dialect::Nsx || is_given_up,
+                    "{at}"
+                );
+                assert!(
+                    renamed || edited || is_given_up || self.is_as_before(before, &after),
+                    "{at}"
+                );
+                renamed
+            }
+            Act::Delete => {
+                assert!(
+                    !after.connections.is_empty() || after.peers.is_empty(),
+                    "{at}"
+                );
+                after.connections.is_empty()
+            }
+            _ => return,
+        };
+        let expected = match (how, ended) {
+            (Some(Unfinished::Finished), _) | (None, Ended::Ok(_)) => true,
+            (Some(Unfinished::Undone), _) | (None, Ended::Failed(_)) => false,
+            _ => return,
+        };
+        assert_eq!(is_done, expected, "{at}");
     }
 
-    /// What there is in the cloud is what the client was told.
-    pub fn nothing_is_orphaned(&self, before: &World, bench: &Bench, ended: &Ended, word: &str) {
+    /// What there is in the cloud is what the client was told, or what can be read of a write that somebody goes on with.
+    pub async fn nothing_is_orphaned(
+        &self,
+        before: &World,
+        bench: &Bench,
+        ended: &Ended,
+        word: &str,
+    ) {
+        let unfinished = bench.unfinished().await;
+        let unfinished: Vec<&String> = unfinished.iter().flat_map(|it| &it.leftovers).collect();
+        let is_gone_on_with = |peer: &String| unfinished.iter().any(|name| name.ends_with(peer));
         let after = World::of(bench);
         let made = after.connections.len() as i64 - before.connections.len() as i64;
         let peers: Vec<&String> = after
@@ -136,7 +232,7 @@ impl Cell<'_> {
                     let object = bench.cloud.object(peer);
                     let is_marked = mark.as_ref().is_some_and(|mark| object.contains(mark));
                     assert!(
-                        named.contains(peer.as_str()) || is_marked,
+                        named.contains(peer.as_str()) || is_marked || is_gone_on_with(peer),
                         "{peer} is orphaned"
                     );
                 }
@@ -154,11 +250,10 @@ impl Cell<'_> {
                 assert_eq!((made, peers.len()), (0, 0));
             }
             (Act::Update, Ended::Failed(_)) => {
-                assert!(word == "unsure" || !after.first.contains("renamed"));
-                let is_first_step = self.row.target.path != "/sessions/";
+                let is_open = matches!(word, "unsure" | "left") || is_gone_on_with(&bench.ids[0]);
+                assert!(is_open || !after.first.contains("renamed"));
                 let edited = matches!(self.column, Column::ResetEdited | Column::LostEdited);
-                let same = edited || after.first_peer == before.first_peer;
-                assert!(word == "unsure" || !is_first_step || same);
+                assert!(word == "unsure" || edited || after.first_peer == before.first_peer);
                 assert_eq!((made, peers.len()), (0, 0));
             }
             (Act::Delete, Ended::Ok(word)) => {
@@ -170,11 +265,27 @@ impl Cell<'_> {
                 let named = format!("{:?}", status.get_details_resource_info());
                 let unused = after.peers.iter().filter(|_| made != 0);
                 for peer in unused {
-                    assert!(named.contains(peer.as_str()), "{peer} is orphaned");
+                    assert!(
+                        named.contains(peer.as_str()) || is_gone_on_with(peer),
+                        "{peer} is orphaned"
+                    );
                 }
             }
             _ => nothing_changed(),
         }
+    }
+
+    /// Whether an update has left nothing, but for what counts the changes and names the last one.
+    fn is_as_before(&self, before: &World, after: &World) -> bool {
+        let plain = |text: &str| {
+            let mut object: Value = serde_json::from_str(text).unwrap_or_default();
+            if let Some(fields) = object.as_object_mut() {
+                fields.retain(|key, _| !key.starts_with('_') && key != "tags");
+            }
+            object
+        };
+        plain(&before.first) == plain(&after.first)
+            && plain(&before.first_peer) == plain(&after.first_peer)
     }
 
     /// Another backend of the same gateway answers as ever.
@@ -206,4 +317,8 @@ impl Cell<'_> {
         let moment = |delay: Duration| delay <= Duration::from_secs(5);
         assert!(retry.is_some_and(|delay| moment(delay) || delay > Duration::from_secs(200)));
     }
+}
+
+fn is_login(write: &str) -> bool {
+    write.contains("/auth/tokens") || write.contains("/session/create")
 }

@@ -267,17 +267,28 @@ fn nsx() -> Vec<Row> {
             .lead(post(SESSIONS), Refused),
         row("update:get-session", Act::Update, session()),
         row("update:get-peer", Act::Update, peer()).before(session()),
-        row("update:put-peer", Act::Update, put("/peer-endpoints/")).before(peer()),
+        row("update:put-session", Act::Update, put("/sessions/")).before(peer()),
+        row("update:session-lost", Act::Update, session().after(1))
+            .before(put("/sessions/"))
+            .lead(put("/sessions/"), Lost),
+        row("update:put-peer", Act::Update, put("/peer-endpoints/")).before(put("/sessions/")),
         row("update:put-key", Act::Rekey, put("/peer-endpoints/")).before(peer()),
         row("update:peer-lost", Act::Update, peer().after(1))
             .before(put("/peer-endpoints/"))
             .lead(put("/peer-endpoints/"), Lost),
-        row("update:put-session", Act::Update, put("/sessions/")).before(put("/peer-endpoints/")),
-        row("update:session-lost", Act::Update, session().after(1))
-            .before(put("/sessions/"))
-            .lead(put("/sessions/"), Lost),
+        row("update:undo-get", Act::Update, session().after(1))
+            .before(put("/peer-endpoints/"))
+            .lead(put("/peer-endpoints/"), Refused),
+        row(
+            "update:undo-session",
+            Act::Update,
+            put("/sessions/").after(1),
+        )
+        .before(session().after(1))
+        .lead(put("/peer-endpoints/"), Refused),
         row("delete:get-session", Act::Delete, session()),
         row("delete:get-peer", Act::Delete, peer()).before(session()),
+        row("delete:get-part", Act::Delete, get("/local-endpoints/")).before(peer()),
         row("delete:session", Act::Delete, delete("/sessions/")).before(peer()),
         row("delete:session-lost", Act::Delete, session().after(1))
             .before(delete("/sessions/"))
@@ -350,6 +361,7 @@ fn openstack() -> Vec<Row> {
             .before(put(any))
             .lead(put(any), Lost),
         row("delete:get", Act::Delete, one()),
+        row("delete:get-part", Act::Delete, get("/vpnservices/")).before(one()),
         row("delete:delete", Act::Delete, delete(any)).before(one()),
         row("delete:lost", Act::Delete, one().after(1))
             .before(delete(any))

@@ -2,7 +2,7 @@
 
 use crate::{
     bench::{BACKEND, Bench, server_of},
-    cell::{Cell, Ended, NEW_KEY, World},
+    cell::{Cell, Ended, NEW_KEY, NEW_PEER, World},
     columns::{CANARY, Column, Dialect},
     rows::Act,
     support::{cloud::Cloud, clouds::PSK},
@@ -78,41 +78,33 @@ impl Cell<'_> {
             self.somebody_edits(&bench, hits.as_ref())
         );
         let asked = hits.as_ref().map_or(1, Hits::count);
-        self.nothing_is_sent_twice(&bench);
-        self.the_cloud_is_hung_up_on(&bench).await;
         let word = match &ended {
             Ended::Ok(word) => (*word).to_owned(),
             Ended::Failed(status) => self.word(status),
         };
+        let is_open = matches!(&*word, "unsure" | "left" | "warned");
+        self.logins_are_few(&bench, is_open.then_some(asked));
+        self.the_cloud_is_hung_up_on(&bench).await;
         if let Ended::Failed(status) = &ended {
             self.the_error_is_fit(status, &word);
         }
-        self.nothing_is_orphaned(&before, &bench, &ended, &word);
+        self.nothing_is_orphaned(&before, &bench, &ended, &word)
+            .await;
         for server in bench.cloud.servers() {
             server.faults().clear();
             server.restart().await.unwrap();
         }
         self.goes_on(&bench).await;
-        if row.act == Act::Delete && word == "unsure" {
-            self.what_was_left_is_removed(&bench).await;
-        }
+        self.all_or_nothing_is_left(&before, &bench, &ended).await;
+        self.nothing_is_sent_twice(&bench, &ended);
         match asked {
             1 => word,
-            // How often a look for a lost answer fits into the time is a matter of the machine.
-            _ if self.column == Column::Late => word,
+            // How often fits into the time is a matter of the machine, and somebody goes on with it by now.
+            _ if is_open || self.column == Column::Late => word,
             // How often it was asked is told by the other tables.
             _ if matches!(self.column, Column::Foreign(_)) => word,
-            times if self.is_looked_for(&word, times) => format!("{word}×n"),
             times => format!("{word}×{times}"),
         }
-    }
-
-    /// Whether the fault struck what is repeated as long as there is time: how often that is, is a matter of the machine.
-    fn is_looked_for(&self, word: &str, times: u32) -> bool {
-        let again = matches!(self.column, Column::S401 | Column::S403);
-        // Each takes its time to read.
-        let often = times > 2 || self.column == Column::Endless;
-        often && !again && matches!(word, "unsure" | "left" | "warned")
     }
 
     /// Injects the fault, and what leads to it. `None`: connections are refused.
@@ -300,7 +292,7 @@ fn change(dialect: Dialect, bench: &Bench) -> pb::UpdateConnectionRequest {
         // So that both of its objects change.
         paths.extend(["peer.address".to_owned(), "peer.psk".to_owned()]);
         connection.peer = Some(pb::Peer {
-            address: "198.51.100.77".to_owned(),
+            address: NEW_PEER.to_owned(),
             authentication: Some(pb::peer::Authentication::Psk(PSK.to_owned())),
             ..pb::Peer::default()
         });

@@ -14,6 +14,7 @@ fn server() -> (Server, Arc<std::sync::atomic::AtomicU32>) {
     let counted = Arc::clone(&writes);
     let router = axum::Router::new()
         .route("/read", get(|| async { "0123456789" }))
+        .route("/say", post(|said: String| async { said }))
         .route(
             "/write",
             post(move || async move {
@@ -189,6 +190,30 @@ async fn requests_are_remembered_without_their_secrets() {
     assert_eq!(seen.authorization.as_deref(), Some("Basic"));
     assert_eq!(seen.credentials, ["x-auth-token"]);
     assert!(!format!("{seen:?}").contains("sesame"));
+}
+
+#[tokio::test]
+async fn it_is_remembered_whether_bodies_are_the_same_and_what_the_cloud_answered() {
+    let (server, _) = server();
+    let say = |path: &str, what: &'static str| {
+        let sent = client().post(server.url() + path).body(what).send();
+        async move { sent.await.map(|answer| answer.status()) }
+    };
+    for what in ["canary", "other", "canary"] {
+        assert_eq!(say("/say", what).await.unwrap(), 200);
+    }
+    assert_eq!(say("/nowhere", "canary").await.unwrap(), 404);
+    let lost = Rule::on(Method::POST, "/say", Fault::CutAfterHandling);
+    server.faults().inject(lost);
+    assert!(say("/say", "canary").await.is_err());
+    let seen = server.requests().all();
+    let same: Vec<bool> = seen.iter().map(|it| it.body == seen[0].body).collect();
+    // The fourth had nobody who would read it.
+    assert_eq!(same, [true, false, true, false, true]);
+    let answered: Vec<_> = seen.iter().map(|it| it.answered).collect();
+    let (done, missing) = (Some(StatusCode::OK), Some(StatusCode::NOT_FOUND));
+    assert_eq!(answered, [done, done, done, missing, None]);
+    assert!(!format!("{seen:?}").contains("canary"));
 }
 
 #[tokio::test]

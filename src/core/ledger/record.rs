@@ -63,7 +63,7 @@ pub enum StepState {
     Undone,
     /// What it made, or was to remove, stays: others use it.
     Stays,
-    /// It cannot be undone.
+    /// It cannot be undone, or nobody can tell whether it was done.
     Stuck,
 }
 

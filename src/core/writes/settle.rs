@@ -187,9 +187,9 @@ impl Writes {
             step.state = match traced? {
                 Trace::Done(done) => StepState::Done(done),
                 Trace::NotDone if waited >= grace => StepState::Undone,
-                // What it changed cannot be told, and nothing was made: the rest is undone.
+                // What it changed, as a key, cannot be told, nor taken back: the rest is undone, and somebody has to look.
                 Trace::Unclear if waited >= grace && step.step.action == Action::Update => {
-                    StepState::Undone
+                    StepState::Stuck
                 }
                 Trace::NotDone | Trace::Unclear => {
                     let why =
@@ -287,7 +287,7 @@ impl Writes {
         let stuck = entry.steps.iter().any(|it| it.state == StepState::Stuck);
         Ok(match stuck {
             true => {
-                let why = "what it changed cannot be changed back";
+                let why = "what it may have changed cannot be told or changed back";
                 (UnfinishedState::Abandoned, why.to_owned())
             }
             false => (UnfinishedState::Undone, String::new()),

@@ -98,9 +98,9 @@ impl Cell<'_> {
             let first = times[0].body;
             let as_first = times.iter().filter(|it| it.body == first).count();
             let bodies: BTreeSet<u64> = times.iter().map(|it| it.body).collect();
-            match &times[0].method {
-                &Method::DELETE => assert!(!repeated_after(first), "{at}"),
-                &Method::PUT => {
+            match times[0].method {
+                Method::DELETE => assert!(!repeated_after(first), "{at}"),
+                Method::PUT => {
                     assert!(as_first <= once, "{at}");
                     assert!(!bodies.into_iter().any(repeated_after), "{at}");
                     let others = matches!(ended, Ended::Failed(_)) || edited;

@@ -31,7 +31,7 @@ const IN_DOUBT: &str = "6f1c1e7e-52c0-4b4b-9d3e-0c5f8a1f6a12";
 const UPDATE: &str = "6f1c1e7e-52c0-4b4b-9d3e-0c5f8a1f6a13";
 
 /// How long a caller waits for what is left in doubt.
-const PATIENCE: Duration = Duration::from_secs(3);
+pub const PATIENCE: Duration = Duration::from_millis(1500);
 
 /// Creates, changes and removes a connection with its parts, each planned first and then asked for twice; and leaves a
 /// create in doubt.
@@ -97,7 +97,8 @@ async fn leave_in_doubt(
 ) {
     let connections = cloud.collection();
     let lost = Rule::on(Method::POST, connections, Fault::CutAfterHandling);
-    let broken = Fault::Answer(Answer::status(StatusCode::SERVICE_UNAVAILABLE));
+    // Not 503, which would have the whole account pause.
+    let broken = Fault::Answer(Answer::status(StatusCode::INTERNAL_SERVER_ERROR));
     let silent = Rule::on(Method::GET, connections, broken);
     for rule in [lost, silent] {
         cloud.faults().inject(rule);

@@ -3,7 +3,7 @@
 
 use super::{Bench, Object, consists_of, id_of, sorted, writes_of};
 use crate::{
-    columns::Column,
+    columns::{self, Column},
     composite::{
         changes::{as_moved, told_by},
         made::{moved, tried},
@@ -15,15 +15,25 @@ use futures_util::{StreamExt, stream};
 use http::Method;
 use isthmus::simulator::faults::{Hits, Rule};
 use serde_json::{Value, json};
-use std::{collections::BTreeSet, future::Future, time::Duration};
+use std::{collections::BTreeSet, env, future::Future, time::Duration};
+use tokio::sync::Semaphore;
 use tonic::Status;
 use tonic_types::{ErrorDetail, StatusExt};
 
-/// As in the table: long enough for a busy machine, and short for who waits for what never comes.
-const TIMEOUT: Duration = Duration::from_millis(1500);
+/// Long enough for a busy machine, and short for who waits for what never comes: a write gives up after six of them, and the
+/// gateway takes two for what may be on its way.
+const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How many clouds are in trouble at one time.
-const AT_ONCE: usize = 24;
+/// How many clouds of a test are in trouble at one time: nearly all of that is waiting.
+const AT_ONCE: usize = 64;
+
+/// How many of them start at the same time, in all tests: that is work.
+static STARTING: Semaphore = Semaphore::const_new(4);
+
+/// In a plain run each trouble strikes one of so many requests that follow each other, and another on the next cloud. With
+/// this in the environment it strikes each of them.
+const PLAIN_RUN: usize = 3;
+const ALL: &str = "COMPOSITES";
 
 /// One request of a write, and what becomes of it.
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +45,8 @@ struct Cell {
 
 impl Cell {
     async fn start(self) -> Bench {
+        // Never closed.
+        let _place = STARTING.acquire().await;
         let quick = |mut given: isthmus::dialects::settings::Given| {
             given.core.timeout = TIMEOUT;
             // There is no TLS here, and reading the system's authorities a thousand times takes its time.
@@ -65,18 +77,59 @@ impl Cell {
     }
 }
 
-/// Goes through all cells of a write with so many requests, several at a time.
-async fn every<F: Future<Output = ()>>(world: World, steps: usize, run: impl Fn(Cell) -> F) {
-    let cells = (0..steps).flat_map(|step| {
-        let each = Trouble::all(world).into_iter();
-        each.map(move |trouble| Cell {
-            world,
-            step,
-            trouble,
-        })
-    });
-    let cells = stream::iter(cells).for_each_concurrent(AT_ONCE, run);
-    cells.await;
+/// The cells of a write that takes so many requests on a cloud: each trouble strikes every `nth` of them.
+fn cells(world: World, steps: usize, nth: usize) -> impl Iterator<Item = Cell> {
+    let place = World::ALL.iter().position(|it| *it == world).unwrap();
+    (0..steps).flat_map(move |step| {
+        let each = Trouble::all(world).into_iter().enumerate();
+        // No trouble is left out where there are fewer.
+        let strikes = move |at: &usize| (at + step + place).is_multiple_of(nth.min(steps));
+        each.filter(move |(at, _)| strikes(at))
+            .map(move |(_, trouble)| Cell {
+                world,
+                step,
+                trouble,
+            })
+    })
+}
+
+/// How many cells of a write there are on all clouds.
+struct Count {
+    plain_run: usize,
+    all: usize,
+}
+
+/// Goes through the cells of a write on all clouds, of which each takes so many requests.
+async fn every<F: Future<Output = ()>>(
+    steps: &[(World, usize)],
+    count: Count,
+    run: impl Fn(Cell) -> F,
+) {
+    columns::prepare();
+    let (nth, wanted) = match env::var(ALL).as_deref() {
+        Ok("all") => (1, count.all),
+        Ok(other) => panic!("{ALL} is `all` or nothing, not `{other}`"),
+        Err(_) => (PLAIN_RUN, count.plain_run),
+    };
+    assert!(steps.iter().map(|(world, _)| world).eq(&World::ALL));
+    let cells: Vec<Cell> = steps
+        .iter()
+        .flat_map(|(world, steps)| cells(*world, *steps, nth))
+        .collect();
+    for world in World::ALL {
+        for trouble in Trouble::all(world) {
+            let strikes = |cell: &Cell| (cell.world, cell.trouble) == (world, trouble);
+            assert!(cells.iter().any(strikes), "{trouble:?} is not on {world:?}");
+        }
+    }
+    let runs = cells.into_iter().map(&run);
+    let done = stream::iter(runs).buffer_unordered(AT_ONCE).count().await;
+    assert_eq!(done, wanted, "cells");
+}
+
+/// What a create or a removal of everything takes on each cloud.
+fn whole() -> [(World, usize); World::ALL.len()] {
+    World::ALL.map(|world| (world, consists_of(world).len()))
 }
 
 /// What an error names as left behind, and the mark that it was to have.
@@ -104,8 +157,13 @@ fn names_what_is_left(cell: Cell, bench: &Bench, before: &BTreeSet<Object>, stat
     }
 }
 
-pub async fn whatever_fails_of_a_create_leaves_nothing(world: World) {
-    every(world, consists_of(world).len(), create).await;
+#[tokio::test]
+async fn whatever_fails_of_a_create_leaves_nothing() {
+    let count = Count {
+        plain_run: 165,
+        all: 495,
+    };
+    every(&whole(), count, create).await;
 }
 
 async fn create(cell: Cell) {
@@ -134,8 +192,13 @@ async fn create(cell: Cell) {
     bench.comes_to(&before, &cell.name()).await;
 }
 
-pub async fn whatever_fails_of_a_removal_is_removed_later(world: World) {
-    every(world, consists_of(world).len(), remove).await;
+#[tokio::test]
+async fn whatever_fails_of_a_removal_is_removed_later() {
+    let count = Count {
+        plain_run: 165,
+        all: 495,
+    };
+    every(&whole(), count, remove).await;
 }
 
 async fn remove(cell: Cell) {
@@ -163,14 +226,20 @@ async fn remove(cell: Cell) {
     assert_eq!(hits.count(), 1, "{}", cell.name());
 }
 
-pub async fn whatever_fails_of_a_change_is_done_or_not(world: World) {
-    let steps = {
+#[tokio::test]
+async fn whatever_fails_of_a_change_is_done_or_not() {
+    let mut steps = Vec::new();
+    for world in World::ALL {
         let bench = Bench::start(world).await;
         let made = bench.made(&bench.inline(1).await).await;
         let planned = bench.update(&tried(&moved(&bench, &made))).await.unwrap();
-        writes_of(&planned["plan"]).len()
+        steps.push((world, writes_of(&planned["plan"]).len()));
+    }
+    let count = Count {
+        plain_run: 81,
+        all: 198,
     };
-    every(world, steps, change).await;
+    every(&steps, count, change).await;
 }
 
 async fn change(cell: Cell) {

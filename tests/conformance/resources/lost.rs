@@ -43,6 +43,8 @@ pub async fn what_cannot_be_found_out_is_ambiguous(cell: &Cell<'_>) {
 /// A change or a removal whose answer is lost is found to have happened, and not sent again.
 pub async fn lost_answers_to_changes_are_found_out(cell: &Cell<'_>) {
     let made = cell.make(1).await;
+    // What is in doubt is nobody else's for a while.
+    let removed = cell.make(2).await;
     let lose = |method: Method, fault: Fault| {
         let rule = Rule::on(method, cell.site.path(cell.kind), fault);
         cell.site.faults().inject(rule.times(1));
@@ -64,9 +66,10 @@ pub async fn lost_answers_to_changes_are_found_out(cell: &Cell<'_>) {
     assert_eq!(cell.get(&made).await["display_name"], "new");
 
     lose(Method::DELETE, Fault::CutAfterHandling);
-    cell.delete(&made, &json!({})).await.unwrap();
+    cell.delete(&removed, &json!({})).await.unwrap();
     assert_eq!(cell.site.sent(&Method::DELETE, cell.kind), 1);
-    assert!(!cell.site.ids(cell.kind).iter().any(|id| id == id_of(&made)));
+    let ids = cell.site.ids(cell.kind);
+    assert!(!ids.iter().any(|id| id == id_of(&removed)));
 }
 
 /// A 404 in words that are not the cloud's own for the resource proves nothing, whichever request it strikes.

@@ -150,8 +150,10 @@ impl Cell<'_> {
         let is_given_up = how == Some(Unfinished::Abandoned);
         if is_given_up {
             assert!(matches!(self.row.act, Act::Update | Act::Rekey));
+            // On NSX the key is in an object of its own.
+            let is_named = |it: &String| *it == bench.name() || it.contains("/peerEndpoints/");
             assert!(
-                unfinished[0].leftovers.contains(&bench.name()),
+                unfinished[0].leftovers.iter().any(is_named),
                 "{unfinished:#?}"
             );
         }

@@ -3,7 +3,9 @@
 use crate::{
     core::{
         clock,
-        dialect::{Call, Capabilities, Dialect, Page, PageRequest, Priority, Target, Tell, Usage},
+        dialect::{
+            Call, Capabilities, Dialect, Page, PageRequest, Pages, Priority, Target, Tell, Usage,
+        },
         error::{Error, ErrorKind, ErrorReason, Result},
         settings::BackendSettings,
     },
@@ -14,11 +16,6 @@ use std::{
     time::{Duration, SystemTime},
 };
 use tokio::{sync::watch, time::Instant};
-
-/// The most pages one list is followed through; a cloud that never ends its list is not followed for ever.
-const MOST_PAGES: usize = 1000;
-/// Page size where the core itself lists. Clouds that must be read whole for each page are read less often so.
-const PAGE_SIZE: u32 = 5000;
 
 /// One account in one project of one cloud.
 #[derive(Debug)]
@@ -272,29 +269,16 @@ impl Backend {
     /// # Errors
     /// As a page fails, or if the list does not end.
     pub async fn list_ids(&self, deadline: Instant) -> Result<Vec<String>> {
-        let mut ids = Vec::new();
-        let mut request = PageRequest {
-            size: PAGE_SIZE,
-            ..PageRequest::default()
-        };
+        let (mut ids, mut pages) = (Vec::new(), Pages::all());
         let call = Call {
             deadline,
             ..Call::poll(self.settings.timeout)
         };
-        for _ in 0..MOST_PAGES {
-            let page = self.list(&request, &call).await?;
-            ids.extend(page.items.into_iter().map(|connection| connection.id));
-            let Some(next) = page.next else {
-                return Ok(ids);
-            };
-            request.after = Some(next);
+        while let Some(request) = self.record_result(pages.next_page())? {
+            let read = pages.read(self.list(&request, &call).await?);
+            ids.extend(read.into_iter().map(|connection| connection.id));
         }
-        let endless = Error::new(
-            ErrorKind::Unavailable,
-            ErrorReason::UpstreamBrokenAnswer,
-            format!("the list does not end within {MOST_PAGES} pages"),
-        );
-        self.record_result(Err(endless))
+        Ok(ids)
     }
 
     fn lock_health(&self) -> MutexGuard<'_, Health> {

@@ -10,7 +10,7 @@ pub mod written;
 pub use crate::account::{Priority, Usage};
 pub use call::{Call, Mark};
 pub use capabilities::{Capabilities, ResourceCapabilities};
-pub use page::{Page, PageRequest};
+pub use page::{Page, PageRequest, Pages};
 pub use plan::{Action, Done, Made, Plan, Single, Step, Trace};
 pub use resources::{NoResources, Resources, WrittenResource};
 pub use written::{Proof, Warning, Written};

@@ -3,7 +3,7 @@
 use crate::{
     core::{
         backend::Backend,
-        dialect::PageRequest,
+        dialect::Pages,
         error::{Error, ErrorKind, ErrorReason, Result, Violation},
         gateway::{Gateway, caller},
         realizations::{CurrentStatus, PollRequest, WatchRequest},
@@ -22,9 +22,6 @@ use crate::{
 };
 use std::sync::Arc;
 use tokio::time::{Instant, timeout_at};
-
-/// How many connections are read at once to find out which use a part.
-const READ_AT_ONCE: u32 = 1_000;
 
 impl Gateway {
     /// Polls every connection that uses a part, for a write to it. Callers who come together share the polls.
@@ -152,25 +149,16 @@ async fn users(
     part: &ResourceName,
     deadline: Instant,
 ) -> Result<Vec<ConnectionName>> {
-    let mut users = Vec::new();
-    let mut page = PageRequest {
-        size: READ_AT_ONCE,
-        ..PageRequest::default()
-    };
+    let (mut users, mut pages) = (Vec::new(), Pages::all());
     let call = caller(deadline);
-    loop {
-        let read = timeout_at(deadline, backend.list(&page, &call));
-        let read = read
-            .await
-            .unwrap_or_else(|_| Err(late().on(backend.name())))?;
-        let used = read.items.iter().filter(|it| uses(it, part));
+    while let Some(request) = pages.next_page()? {
+        let page = timeout_at(deadline, backend.list(&request, &call)).await;
+        let read = pages.read(page.unwrap_or_else(|_| Err(late().on(backend.name())))?);
+        let used = read.iter().filter(|it| uses(it, part));
         // An id that cannot stand in a name cannot be watched either; reads report it.
         users.extend(used.filter_map(|it| ConnectionName::connection(backend.name(), &it.id).ok()));
-        match read.next {
-            Some(next) => page.after = Some(next),
-            None => return Ok(users),
-        }
     }
+    Ok(users)
 }
 
 /// Whether the part is a service that is switched off, as the cloud has it.

@@ -4,20 +4,14 @@
 use crate::{
     core::{
         dialect::{
-            Action, Call, Done, Made, Mark, PageRequest, Plan, Step, Warning, Written,
-            WrittenResource,
+            Action, Call, Done, Made, Mark, Pages, Plan, Step, Warning, Written, WrittenResource,
         },
-        error::{Error, ErrorKind, ErrorReason, Result},
+        error::{Error, Result},
         writes::desk::Writes,
     },
     model::{ConnectionSpec, NewConnection, Resource, ResourceKind, ResourceSpec, Reuse, Settings},
 };
 use async_trait::async_trait;
-
-/// Page size where equal parts are looked for.
-const PAGE_SIZE: u32 = 1_000;
-/// The most pages that are looked through.
-const MOST_PAGES: usize = 100;
 
 /// Where in its request stands what is made together with a connection.
 const PARTS: &str = "parts";
@@ -122,25 +116,14 @@ async fn equal(
     let may_be = |there: &Resource| {
         (now.reuse == Reuse::Any || there.managed) && resources.is_equal(spec, there)
     };
-    let mut request = PageRequest {
-        size: PAGE_SIZE,
-        ..PageRequest::default()
-    };
-    for _ in 0..MOST_PAGES {
-        let page = on.backend().list_resources(kind, &request, call).await?;
-        if let Some(there) = page.items.iter().find(|it| may_be(it)) {
+    let mut pages = Pages::all();
+    while let Some(request) = pages.next_page()? {
+        let read = pages.read(on.backend().list_resources(kind, &request, call).await?);
+        if let Some(there) = read.iter().find(|it| may_be(it)) {
             return Ok(Some(there.id.clone()));
         }
-        request.after = page.next;
-        if request.after.is_none() {
-            return Ok(None);
-        }
     }
-    Err(Error::new(
-        ErrorKind::Unavailable,
-        ErrorReason::UpstreamBrokenAnswer,
-        format!("the list does not end within {MOST_PAGES} pages"),
-    ))
+    Ok(None)
 }
 
 enum Part<'a> {

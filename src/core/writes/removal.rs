@@ -3,8 +3,8 @@
 
 use crate::{
     core::{
-        dialect::{Action, Call, Done, Made, PageRequest, Plan, Step, Written},
-        error::{Error, ErrorKind, ErrorReason, Result},
+        dialect::{Action, Call, Done, Made, Pages, Plan, Step, Written},
+        error::{ErrorKind, Result},
         ledger::record::{Entry, Progress, StepState},
         references::references,
         writes::desk::Writes,
@@ -13,11 +13,6 @@ use crate::{
 };
 use async_trait::async_trait;
 use futures_util::future::join_all;
-
-/// Page size where users are looked for.
-const PAGE_SIZE: u32 = 1_000;
-/// The most pages that are looked through.
-const MOST_PAGES: usize = 100;
 
 /// Plans to remove a connection, and the parts that are used by no other.
 ///
@@ -108,34 +103,23 @@ impl Users {
             connections: Vec::new(),
             endpoints: Vec::new(),
         };
-        let mut request = first_page();
-        for _ in 0..MOST_PAGES {
-            let page = on.backend().list(&request, call).await?;
-            let others = page.items.into_iter();
+        let mut pages = Pages::all();
+        while let Some(request) = pages.next_page()? {
+            let others = pages.read(on.backend().list(&request, call).await?);
+            let others = others.into_iter();
             let others = others.filter(|it| but != Some(&*it.id) && !on.ledger.is_removing(&it.id));
             users.connections.extend(others);
-            request.after = page.next;
-            if request.after.is_none() {
-                break;
-            }
-        }
-        if request.after.is_some() {
-            return Err(endless());
         }
         let kind = ResourceKind::LocalEndpoint;
         if on.backend().capabilities().takes(kind).is_none() {
             return Ok(users);
         }
-        let mut request = first_page();
-        for _ in 0..MOST_PAGES {
+        let mut pages = Pages::all();
+        while let Some(request) = pages.next_page()? {
             let page = on.backend().list_resources(kind, &request, call).await?;
-            users.endpoints.extend(page.items);
-            request.after = page.next;
-            if request.after.is_none() {
-                return Ok(users);
-            }
+            users.endpoints.extend(pages.read(page));
         }
-        Err(endless())
+        Ok(users)
     }
 
     /// Whether any of them uses this part; what is removed before it does not count.
@@ -154,21 +138,6 @@ impl Users {
         self.connections.iter().any(refers)
             || kind == ResourceKind::VpnService && endpoints.any(|it| !is_removed(it))
     }
-}
-
-fn first_page() -> PageRequest {
-    PageRequest {
-        size: PAGE_SIZE,
-        ..PageRequest::default()
-    }
-}
-
-fn endless() -> Error {
-    Error::new(
-        ErrorKind::Unavailable,
-        ErrorReason::UpstreamBrokenAnswer,
-        format!("the list does not end within {MOST_PAGES} pages"),
-    )
 }
 
 impl Writes {

@@ -48,7 +48,7 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     fn refuse_update(&self, change: &ConnectionChange) -> Vec<Violation>;
 
     /// What of a change this connection cannot become, because the cloud fixes it when a connection is made or derives it
-    /// from something else: one violation a field, with what is there. Pure; `update` refuses it too.
+    /// from something else: one violation a field, with what is there. Pure; [`Dialect::plan_update`] refuses it too.
     fn refuse_to_become(&self, _change: &ConnectionChange, _there: &Connection) -> Vec<Violation> {
         Vec::new()
     }

@@ -43,12 +43,6 @@ pub trait Resources: Send + Sync {
         call: &Call,
     ) -> Result<Page<Resource>>;
 
-    /// What of a change this resource cannot become, because the cloud fixes it when one is made: one violation a field,
-    /// with what is there. Pure; [`Resources::plan_update`] refuses it too.
-    fn refuse_to_become(&self, _change: &ResourceChange, _there: &Resource) -> Vec<Violation> {
-        Vec::new()
-    }
-
     /// Whether what is there is what making `spec` would give, names and descriptions aside; what `spec` leaves open is the
     /// cloud's default. Pure. If that cannot be told, it is not.
     fn is_equal(&self, _spec: &ResourceSpec, _there: &Resource) -> bool {
@@ -65,7 +59,8 @@ pub trait Resources: Send + Sync {
     ) -> Result<Box<dyn Plan<WrittenResource> + 'a>>;
 
     /// Plans to change one, whoever made it: reads first, and has a step only if something differs. An immutable field of
-    /// `change` that equals what is there is accepted; one that differs is `NotExpressible`, naming it and what is there.
+    /// `change` that equals what is there is accepted; one that differs is `NotExpressible`, naming it and what is there. A
+    /// change that is only tried is told no more than this tells.
     ///
     /// # Errors
     /// `Stale` if `change.etag` is not current; `FailedPrecondition` / `InUse` where the cloud changes nothing that is

@@ -8,7 +8,7 @@ use crate::{
         watch::knowledge::WriteKind,
         writes::{
             accepted::Accepted,
-            desk::{Writes, accepted, intent, refused},
+            desk::{Writes, accepted, intent},
             joint, removal,
             run::{About, Write},
         },
@@ -105,20 +105,6 @@ impl Write for Update {
 
     fn about(&self) -> About {
         about(Action::Update, Some(&self.name))
-    }
-
-    /// Whether the change is one of something that is there, as its author believes, and can become so.
-    async fn check(&self, on: &Writes, call: &Call) -> Result<()> {
-        let current = on.dialect().get(&self.name.id, call).await;
-        let current = current.map_err(|error| {
-            error
-                .missing(&self.name)
-                .during("reading the connection to be updated")
-        })?;
-        etag::check(self.change.etag.as_deref(), &current.etag)?;
-        let change = self.change.without(&current);
-        let violations = on.dialect().refuse_to_become(&change, &current);
-        refused(violations, on.name())
     }
 
     async fn plan<'a>(

@@ -8,7 +8,7 @@ use crate::{
         watch::part,
         writes::{
             accepted::AcceptedResource,
-            desk::{Writes, refused},
+            desk::Writes,
             run::{About, Write},
         },
     },
@@ -99,20 +99,6 @@ impl Write for Update {
 
     fn about(&self) -> About {
         about(Action::Update, self.change.values.kind(), Some(&self.name))
-    }
-
-    /// Whether the change is one of something that is there, as its author believes, and can become so.
-    async fn check(&self, on: &Writes, call: &Call) -> Result<()> {
-        let kind = self.change.values.kind();
-        let resources = on.dialect().resources();
-        let current = resources.get(kind, &self.name.id, call).await;
-        let current = current.map_err(|error| {
-            let error = error.missing(&self.name);
-            error.during(format!("reading {} to be updated", noun(kind)))
-        })?;
-        etag::check(self.change.etag.as_deref(), &current.etag)?;
-        let violations = resources.refuse_to_become(&self.change, &current);
-        refused(violations, on.name())
     }
 
     async fn plan<'a>(

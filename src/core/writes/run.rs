@@ -49,14 +49,6 @@ pub trait Write: Send + Sync + 'static {
     /// What it is about.
     fn about(&self) -> About;
 
-    /// Finds out, where it is only tried, what planning would not.
-    ///
-    /// # Errors
-    /// Why it would not be done.
-    async fn check(&self, _on: &Writes, _call: &Call) -> Result<()> {
-        Ok(())
-    }
-
     /// Plans it.
     ///
     /// # Errors
@@ -144,10 +136,7 @@ impl Writes {
     /// Why it would not be done.
     pub async fn try_out<W: Write>(&self, write: &W, until: Instant) -> Result<W::Answer> {
         let call = write_call(self.backend(), until);
-        let planned = match write.check(self, &call).await {
-            Ok(()) => write.plan(self, &call).await,
-            Err(error) => Err(error),
-        };
+        let planned = write.plan(self, &call).await;
         match self.backend().record_result(planned) {
             Ok(plan) => Ok(W::Answer::planned(plan.steps().to_vec())),
             Err(error) if write.forgives(&error) => Ok(W::Answer::default()),

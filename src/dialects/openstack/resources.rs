@@ -60,10 +60,6 @@ impl Resources for Openstack {
         read::list(&self.client, (kind, of(kind)?), page, call).await
     }
 
-    fn refuse_to_become(&self, change: &ResourceChange, there: &Resource) -> Vec<Violation> {
-        outward::fixed(there, change, self.client.variant())
-    }
-
     fn is_equal(&self, spec: &ResourceSpec, there: &Resource) -> bool {
         outward::is_equal(spec, there, self.client.variant())
     }

@@ -245,10 +245,6 @@ impl Resources for Hasty {
         })
     }
 
-    fn refuse_to_become(&self, change: &ResourceChange, there: &Resource) -> Vec<Violation> {
-        self.inner().refuse_to_become(change, there)
-    }
-
     fn is_equal(&self, spec: &ResourceSpec, there: &Resource) -> bool {
         self.inner().is_equal(spec, there)
     }

@@ -605,12 +605,6 @@ impl Resources for Cloud {
         vec![]
     }
 
-    fn refuse_to_become(&self, change: &ResourceChange, _: &Resource) -> Vec<Violation> {
-        let fixed = change.fields.contains(&ResourceField::VpnService);
-        let violation = || Violation::new("vpn_service", "cannot be changed");
-        fixed.then(violation).into_iter().collect()
-    }
-
     fn is_equal(&self, spec: &ResourceSpec, there: &Resource) -> bool {
         let named = spec.display_name == there.spec.display_name;
         let belongs = match (&spec.settings, &there.spec.settings) {
@@ -668,6 +662,10 @@ impl Resources for Cloud {
     ) -> Result<Box<dyn Plan<WrittenResource> + 'a>> {
         let kind = change.values.kind();
         let before = self.world().resource(kind, id)?.etag;
+        if change.fields.contains(&ResourceField::VpnService) {
+            let fixed = Violation::new("vpn_service", "cannot be changed");
+            return Err(Error::not_expressible(vec![fixed]));
+        }
         let memo = json!({"before": before, "after": change.values.display_name});
         let put = step(Action::Update, kind.collection().segment(), Some(id), memo);
         Ok(self.planned(vec![put], vec![], written_resource))

@@ -55,10 +55,6 @@ impl Resources for Nsx {
         listed.map_err(|error| of_resource(kind, error))
     }
 
-    fn refuse_to_become(&self, change: &ResourceChange, there: &Resource) -> Vec<Violation> {
-        equal::fixed(change, there)
-    }
-
     fn is_equal(&self, spec: &ResourceSpec, there: &Resource) -> bool {
         equal::is_equal(spec, there)
     }

@@ -79,18 +79,6 @@ pub fn changes(
     }
 }
 
-/// What of a change is fixed when a resource is made, and another than there is.
-pub fn fixed(now: &Resource, change: &ResourceChange, variant: &Variant) -> Vec<Violation> {
-    let mut draft = Draft::default();
-    let fixed = immutable(variant, change.values.kind());
-    for field in differing(&now.spec, change) {
-        if fixed.contains(&field) {
-            draft.keep(field, &now.spec);
-        }
-    }
-    draft.violations
-}
-
 fn immutable(variant: &Variant, kind: ResourceKind) -> &'static [F] {
     let takes = variant.capabilities.takes(kind);
     takes.map_or(&[], |takes| takes.immutable)

@@ -1,9 +1,9 @@
-//! What a resource that is there is the same as, and what it cannot become. Pure.
+//! What a resource that is there is the same as. Pure.
 
 use crate::{
-    core::{dialect::Mark, error::Violation},
+    core::dialect::Mark,
     dialects::nsx::manager::resources::{inward::SERVICE, outward},
-    model::{Resource, ResourceChange, ResourceField as F, ResourceKind, ResourceSpec, Settings},
+    model::{Resource, ResourceField as F, ResourceKind, ResourceSpec},
 };
 use serde_json::{Map, Value, json};
 use std::net::IpAddr;
@@ -125,39 +125,4 @@ fn complete(kind: ResourceKind, body: &mut Map<String, Value>) -> bool {
         ResourceKind::LocalEndpoint => body.contains_key(SERVICE),
         _ => true,
     }
-}
-
-/// What of a change a resource cannot become, since NSX fixes it when it is made, or writes it itself.
-pub fn fixed(change: &ResourceChange, there: &Resource) -> Vec<Violation> {
-    let word = |field: F| match there.native_words.get(field.path()) {
-        Some(Value::String(word)) => word.clone(),
-        _ => String::new(),
-    };
-    let differs = |field: F| match (&change.values.settings, &there.spec.settings) {
-        (Settings::VpnService(wanted), Settings::VpnService(now)) if field == F::Router => {
-            let is_other = !now.router.is_empty() && wanted.router != now.router;
-            is_other.then(|| now.router.clone())
-        }
-        (Settings::IpsecPolicy(wanted), Settings::IpsecPolicy(now)) => {
-            let (is_wanted, is_other) = match field {
-                F::TransformProtocol => (
-                    wanted.transform_protocol.is_some(),
-                    wanted.transform_protocol != now.transform_protocol,
-                ),
-                F::EncapsulationMode => (
-                    wanted.encapsulation_mode.is_some(),
-                    wanted.encapsulation_mode != now.encapsulation_mode,
-                ),
-                _ => (false, false),
-            };
-            let now = word(field);
-            (is_wanted && is_other && !now.is_empty()).then_some(now)
-        }
-        _ => None,
-    };
-    let violations = change.fields.iter().filter_map(|field| {
-        let now = differs(*field)?;
-        Some(outward::immutable(*field, &now))
-    });
-    violations.collect()
 }

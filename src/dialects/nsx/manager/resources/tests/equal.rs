@@ -1,16 +1,11 @@
-//! What is the same as what would be made, and what cannot become so.
+//! What is the same as what would be made.
 
-use super::{body, change, ike, made, spec};
+use super::{body, ike, made, spec};
 use crate::{
-    dialects::nsx::manager::resources::{
-        equal::{fixed, is_equal},
-        inward, outward,
-    },
+    dialects::nsx::manager::resources::{equal::is_equal, inward, outward},
     model::{
-        PolicyRule, ResourceField as F, ResourceKind, Settings,
-        algorithm::{
-            EncapsulationMode, EncryptionAlgorithm as E, IntegrityAlgorithm, PrfAlgorithm,
-        },
+        PolicyRule, ResourceKind, Settings,
+        algorithm::{EncryptionAlgorithm as E, IntegrityAlgorithm, PrfAlgorithm},
         policy::{DpdPolicy, IkePolicy, IpsecPolicy, ProbeMode},
         topology::{IkeLogLevel, LocalEndpoint, VpnService},
     },
@@ -213,41 +208,6 @@ fn a_local_endpoint_identifies_itself_by_its_address_unless_it_says_otherwise() 
     };
     assert!(equal(&local, there("2001:db8::1")));
     assert!(!equal(&local, there("site.example")));
-}
-
-#[test]
-fn what_nsx_fixes_is_told_with_what_is_there() {
-    let there = inward::resource(
-        ResourceKind::VpnService,
-        &body(json!({ "logical_router_id": "router" })),
-    );
-    let moved = |router: &str| {
-        let service = VpnService {
-            router: router.to_owned(),
-            ..VpnService::default()
-        };
-        change(&[F::Router, F::HaSync], Settings::VpnService(service))
-    };
-    assert_eq!(fixed(&moved("router"), &there), []);
-    assert_eq!(
-        fixed(&moved("other"), &there),
-        [outward::immutable(F::Router, "router")]
-    );
-
-    let there = inward::resource(
-        ResourceKind::IpsecPolicy,
-        &body(json!({ "encapsulation_mode": "ODD_MODE", "transform_protocol": "ESP" })),
-    );
-    let policy = IpsecPolicy {
-        encapsulation_mode: Some(EncapsulationMode::Tunnel),
-        ..IpsecPolicy::default()
-    };
-    let wanted = [F::EncapsulationMode, F::TransformProtocol];
-    let refused = fixed(&change(&wanted, Settings::IpsecPolicy(policy)), &there);
-    assert_eq!(
-        refused,
-        [outward::immutable(F::EncapsulationMode, "ODD_MODE")]
-    );
 }
 
 #[test]

@@ -1,48 +1,25 @@
 //! A cloud in memory with connections of several objects, which refuses to remove what is used, and loses answers.
+//!
+//! ```text
+//!   seam (as a dialect) ──► this (what there is, and what a request does to it)
+//! ```
+
+mod seam;
 
 use super::Doom;
 use crate::{
     core::{
-        dialect::{
-            Action, Call, Capabilities, Dialect, Done, Made, Mark, Page, PageRequest, Plan, Proof,
-            ResourceCapabilities, Resources, Step, Target, Trace, Usage, Written, WrittenResource,
-        },
-        error::{Error, ErrorKind, ErrorReason, Result, Violation},
+        dialect::{Action, Call, Done, Made, Mark, Page, PageRequest, Plan, Step},
+        error::{Error, ErrorKind, ErrorReason, Result},
     },
-    model::{
-        Assurance, Attachment, Connection, ConnectionChange, NewConnection, RealizationState,
-        Resource, ResourceChange, ResourceField, ResourceKind, ResourceSpec, Selectors, Settings,
-        Sighting, TunnelStatistics,
-    },
+    model::{Connection, Resource, ResourceKind, Selectors, Settings},
 };
 use async_trait::async_trait;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard},
 };
-
-const FIELDS: &[ResourceField] = &[ResourceField::DisplayName, ResourceField::VpnService];
-
-static KINDS: [ResourceCapabilities; 4] = [
-    ResourceCapabilities {
-        fields: FIELDS,
-        ..ResourceCapabilities::nothing(ResourceKind::IkePolicy)
-    },
-    ResourceCapabilities {
-        fields: FIELDS,
-        ..ResourceCapabilities::nothing(ResourceKind::VpnService)
-    },
-    ResourceCapabilities {
-        fields: FIELDS,
-        required: &[ResourceField::VpnService],
-        ..ResourceCapabilities::nothing(ResourceKind::LocalEndpoint)
-    },
-    ResourceCapabilities {
-        fields: FIELDS,
-        ..ResourceCapabilities::nothing(ResourceKind::EndpointGroup)
-    },
-];
 
 /// What goes wrong with a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +59,6 @@ pub struct World {
 
 #[derive(Debug)]
 pub struct Cloud {
-    capabilities: Capabilities,
     world: Mutex<World>,
     doom: Arc<Doom>,
 }
@@ -211,37 +187,9 @@ fn text(memo: &Value, of: &str) -> String {
     memo[of].as_str().unwrap_or_default().to_owned()
 }
 
-fn step(action: Action, collection: &str, id: Option<&str>, memo: Value) -> Step {
-    Step {
-        memo,
-        ..Step::new(action, collection, id.map(str::to_owned))
-    }
-}
-
 impl Cloud {
     pub fn new(doom: Arc<Doom>) -> Cloud {
         Cloud {
-            capabilities: Capabilities {
-                dialect: "memory",
-                variant: "",
-                route_based: true,
-                inline_policy_rules: true,
-                endpoint_groups: true,
-                certificates: true,
-                inline_dpd: true,
-                dpd_policies: true,
-                mtu: true,
-                tcp_mss_clamping: true,
-                on_demand_initiation: true,
-                admin_disable: true,
-                atomic_etag: true,
-                nodes: true,
-                write_tracking: false,
-                look_batch: 1,
-                resources: &KINDS,
-                tunnel_statistics: false,
-                availability_zones: false,
-            },
             world: Mutex::default(),
             doom,
         }
@@ -393,302 +341,5 @@ impl<W: Send> Plan<W> for Planned<'_, W> {
 
     fn written(self: Box<Self>) -> W {
         (self.written)(self.cloud, &self.steps)
-    }
-}
-
-fn written(cloud: &Cloud, steps: &[Step]) -> Written {
-    let of_it = steps.iter().find(|it| it.collection == "connections");
-    let id = of_it.and_then(|it| it.id.clone()).unwrap();
-    Written {
-        connection: cloud.world().connection(&id).ok(),
-        id,
-        proof: Proof::AnyStatus,
-        warnings: vec![],
-    }
-}
-
-fn written_resource(cloud: &Cloud, steps: &[Step]) -> WrittenResource {
-    let kind = ResourceKind::ALL.into_iter();
-    let mut kind = kind.filter(|it| it.collection().segment() == steps[0].collection);
-    let id = steps[0].id.as_deref().unwrap();
-    WrittenResource {
-        resource: cloud.world().resource(kind.next().unwrap(), id).ok(),
-        request_ids: vec![],
-        warnings: vec![],
-    }
-}
-
-#[async_trait]
-impl Dialect for Cloud {
-    fn capabilities(&self) -> &Capabilities {
-        &self.capabilities
-    }
-
-    fn refuse_create(&self, _: &NewConnection) -> Vec<Violation> {
-        vec![]
-    }
-
-    fn refuse_update(&self, _: &ConnectionChange) -> Vec<Violation> {
-        vec![]
-    }
-
-    fn usage(&self) -> Usage {
-        Usage::default()
-    }
-
-    fn resources(&self) -> &dyn Resources {
-        self
-    }
-
-    async fn probe(&self, _: &Call) -> Result<()> {
-        Ok(())
-    }
-
-    async fn get(&self, id: &str, _: &Call) -> Result<Connection> {
-        self.world().connection(id)
-    }
-
-    async fn list(&self, page: &PageRequest, _: &Call) -> Result<Page<Connection>> {
-        self.page("connections", page, World::connection)
-    }
-
-    async fn plan_create<'a>(
-        &'a self,
-        wanted: NewConnection,
-        mark: Mark,
-        _: &Call,
-    ) -> Result<Box<dyn Plan<Written> + 'a>> {
-        let make = |collection| Step {
-            mark: Some(mark.clone()),
-            bears_key: collection == "peerEndpoints",
-            ..step(
-                Action::Create,
-                collection,
-                None,
-                json!({"after": wanted.spec.display_name}),
-            )
-        };
-        let steps = ["peerEndpoints", "endpointGroups", "connections"].map(make);
-        let given = [
-            ("ikePolicies", &wanted.spec.ike_policy),
-            ("vpnServices", &wanted.spec.vpn_service),
-            ("localEndpoints", &wanted.spec.local_endpoint),
-        ];
-        let given = given
-            .into_iter()
-            .filter_map(|(it, id)| Some(key(it, id.as_deref()?)));
-        Ok(self.planned(steps.into(), given.collect(), written))
-    }
-
-    async fn plan_update<'a>(
-        &'a self,
-        id: &'a str,
-        change: ConnectionChange,
-        _: &Call,
-    ) -> Result<Box<dyn Plan<Written> + 'a>> {
-        let there = self.world().connection(id)?;
-        let group = match there.selectors {
-            Some(Selectors::EndpointGroups { local, .. }) => local,
-            _ => String::new(),
-        };
-        let (before, after) = (there.display_name, change.values.display_name);
-        let memo = json!({"before": before, "after": after, "group": group});
-        let steps = vec![
-            Step {
-                mark: Some(Mark::joint()),
-                ..step(
-                    Action::Create,
-                    "endpointGroups",
-                    None,
-                    json!({"after": after}),
-                )
-            },
-            step(Action::Update, "connections", Some(id), memo),
-            step(Action::Delete, "endpointGroups", Some(&group), Value::Null),
-        ];
-        Ok(self.planned(steps, vec![], written))
-    }
-
-    async fn plan_delete<'a>(
-        &'a self,
-        id: &'a str,
-        _: Option<String>,
-        _: &Call,
-    ) -> Result<Box<dyn Plan<Written> + 'a>> {
-        let world = self.world();
-        let object = world.get("connections", id)?;
-        let peer = object.refers_to.iter().filter(|it| it.0 == "peerEndpoints");
-        let peer = peer.map(|(it, id)| step(Action::Delete, it, Some(id), Value::Null));
-        let own = step(Action::Delete, "connections", Some(id), Value::Null);
-        let steps = std::iter::once(own).chain(peer).collect();
-        drop(world);
-        Ok(self.planned(steps, vec![], written))
-    }
-
-    async fn trace(&self, step: &Step, _: &Call) -> Result<Trace> {
-        let world = self.world();
-        let mut all = world
-            .objects
-            .iter()
-            .filter(|(it, _)| it.0 == step.collection);
-        let found = match step.action {
-            Action::Create => all.find(|(_, object)| object.mark == step.mark),
-            _ => all.find(|(it, object)| {
-                Some(&it.1) == step.id.as_ref() && object.value == text(&step.memo, "after")
-            }),
-        };
-        Ok(found.map_or(Trace::NotDone, |((_, id), _)| {
-            Trace::Done(Done {
-                id: id.clone(),
-                request_id: None,
-            })
-        }))
-    }
-
-    async fn undo(&self, step: &Step, _: &Call) -> Result<()> {
-        let id = step.id.as_deref().unwrap();
-        let undo = |world: &mut World| match step.action {
-            Action::Create => match world.remove(&step.collection, id) {
-                Err(error) if error.kind != ErrorKind::NotFound => Err(error),
-                _ => Ok(()),
-            },
-            _ => {
-                let it = key(&step.collection, id);
-                if let Some(object) = world.objects.get_mut(&it) {
-                    object.value = text(&step.memo, "before");
-                    let group = key("endpointGroups", &text(&step.memo, "group"));
-                    object.refers_to.retain(|it| it.0 != "endpointGroups");
-                    object.refers_to.push(group);
-                }
-                Ok(())
-            }
-        };
-        self.request(undo).await
-    }
-
-    async fn remove(&self, step: &Step, _: &Call) -> Result<Done> {
-        let id = step.id.clone().unwrap();
-        let remove = |world: &mut World| match world.remove(&step.collection, &id) {
-            Err(error) if error.kind != ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        };
-        self.request(remove).await?;
-        Ok(Done {
-            id,
-            request_id: None,
-        })
-    }
-
-    async fn poll(&self, targets: &[Target], _: &Call) -> Vec<Result<Sighting>> {
-        let each = targets.iter().map(|target| {
-            let state = match self.world().connection(&target.id) {
-                Ok(_) => RealizationState::Active,
-                Err(_) => RealizationState::Deleted,
-            };
-            Ok(Sighting {
-                state,
-                assurance: Assurance::ControlPlane,
-                ..Sighting::default()
-            })
-        });
-        each.collect()
-    }
-}
-
-#[async_trait]
-impl Resources for Cloud {
-    fn refuse_create(&self, _: &ResourceSpec) -> Vec<Violation> {
-        vec![]
-    }
-
-    fn refuse_update(&self, _: &ResourceChange) -> Vec<Violation> {
-        vec![]
-    }
-
-    fn is_equal(&self, spec: &ResourceSpec, there: &Resource) -> bool {
-        let named = spec.display_name == there.spec.display_name;
-        let belongs = match (&spec.settings, &there.spec.settings) {
-            (Settings::LocalEndpoint(one), Settings::LocalEndpoint(other)) => {
-                one.vpn_service == other.vpn_service
-            }
-            _ => true,
-        };
-        named && belongs
-    }
-
-    async fn get(&self, kind: ResourceKind, id: &str, _: &Call) -> Result<Resource> {
-        self.world().resource(kind, id)
-    }
-
-    async fn list(
-        &self,
-        kind: ResourceKind,
-        page: &PageRequest,
-        _: &Call,
-    ) -> Result<Page<Resource>> {
-        let collection = kind.collection().segment();
-        self.page(collection, page, |world, id| world.resource(kind, id))
-    }
-
-    async fn plan_create<'a>(
-        &'a self,
-        spec: ResourceSpec,
-        mark: Mark,
-        _: &Call,
-    ) -> Result<Box<dyn Plan<WrittenResource> + 'a>> {
-        let collection = spec.kind().collection().segment();
-        let memo = json!({"after": spec.display_name});
-        let make = Step {
-            mark: Some(mark),
-            ..step(Action::Create, collection, None, memo)
-        };
-        let service = match &spec.settings {
-            Settings::LocalEndpoint(endpoint) => endpoint.vpn_service.clone(),
-            _ => None,
-        };
-        let refers_to = service.map(|id| key("vpnServices", &id));
-        Ok(self.planned(
-            vec![make],
-            refers_to.into_iter().collect(),
-            written_resource,
-        ))
-    }
-
-    async fn plan_update<'a>(
-        &'a self,
-        id: &'a str,
-        change: ResourceChange,
-        _: &Call,
-    ) -> Result<Box<dyn Plan<WrittenResource> + 'a>> {
-        let kind = change.values.kind();
-        let before = self.world().resource(kind, id)?.etag;
-        if change.fields.contains(&ResourceField::VpnService) {
-            let fixed = Violation::new("vpn_service", "cannot be changed");
-            return Err(Error::not_expressible(vec![fixed]));
-        }
-        let memo = json!({"before": before, "after": change.values.display_name});
-        let put = step(Action::Update, kind.collection().segment(), Some(id), memo);
-        Ok(self.planned(vec![put], vec![], written_resource))
-    }
-
-    async fn plan_delete<'a>(
-        &'a self,
-        kind: ResourceKind,
-        id: &'a str,
-        _: Option<String>,
-        _: &Call,
-    ) -> Result<Box<dyn Plan<WrittenResource> + 'a>> {
-        self.world().resource(kind, id)?;
-        let collection = kind.collection().segment();
-        let delete = step(Action::Delete, collection, Some(id), Value::Null);
-        Ok(self.planned(vec![delete], vec![], written_resource))
-    }
-
-    async fn attachments(&self, _: &PageRequest, _: &Call) -> Result<Page<Attachment>> {
-        Err(missing("attachments"))
-    }
-
-    async fn statistics(&self, _: &str, _: &Call) -> Result<TunnelStatistics> {
-        Err(missing("statistics"))
     }
 }

@@ -214,7 +214,8 @@ impl Gateway {
     }
 
     /// Changes a connection. What is so already is no change, and need not be expressible. With `validate_only` it is
-    /// read instead: what is not there, or has another etag, could not be changed either. Its caller waits until `deadline`; the write goes on.
+    /// planned and no more, which reads it: what is not there, or has another etag, could not be changed either. Its caller
+    /// waits until `deadline`; the write goes on.
     ///
     /// # Errors
     /// As [`Gateway::create`] and [`Dialect::plan_update`].

@@ -65,7 +65,8 @@ impl Gateway {
         self.carry_out(writes, write, begun, deadline).await
     }
 
-    /// Changes a resource. With `validate_only` it is read instead. Its caller waits until `deadline`; the write goes on.
+    /// Changes a resource. With `validate_only` it is planned and no more, which reads it. Its caller waits until
+    /// `deadline`; the write goes on.
     ///
     /// # Errors
     /// As [`Gateway::create_resource`] and

@@ -170,6 +170,20 @@ impl ConnectionService for Thin {
         Err(Status::unimplemented("thin"))
     }
 
+    async fn apply_connection(
+        &self,
+        _: Request<pb::ApplyConnectionRequest>,
+    ) -> Result<Response<pb::ApplyConnectionResponse>, Status> {
+        Err(Status::unimplemented("thin"))
+    }
+
+    async fn export_connection(
+        &self,
+        _: Request<pb::ExportConnectionRequest>,
+    ) -> Result<Response<pb::ExportConnectionResponse>, Status> {
+        Err(Status::unimplemented("thin"))
+    }
+
     async fn update_connection(
         &self,
         _: Request<pb::UpdateConnectionRequest>,

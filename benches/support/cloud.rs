@@ -152,6 +152,7 @@ pub fn capabilities(look_batch: usize) -> Capabilities {
         look_batch,
         resources: &[],
         tunnel_statistics: false,
+        connection_marks: true,
         availability_zones: false,
     }
 }

@@ -22,6 +22,7 @@ pub fn words(can: &Capabilities) -> Vec<&'static str> {
         (can.nodes, "nodes"),
         (can.write_tracking, "write tracking"),
         (can.tunnel_statistics, "tunnel statistics"),
+        (can.connection_marks, "a mark on connections"),
         (can.availability_zones, "availability zones"),
     ]
     .into_iter()

@@ -237,6 +237,26 @@ const ERRORS: [(ErrorReason, Explanation); ErrorReason::ALL.len()] = [
         "See why the store does not keep: its disk may be full, or its file may be gone or replaced. The log says so.",
     ),
     told(
+        ErrorReason::ReplacementNeeded,
+        "What is described differs from the connection that is there in a field that its cloud fixes when a connection is \
+         made, or in a policy that others use too. Nothing was done.",
+        "Take the named fields out of the description, or have the connection removed and made anew: its tunnel is down \
+         meanwhile. `isthmus apply --replace` does that.",
+        NOTHING,
+    ),
+    told(
+        ErrorReason::NameNotUnique,
+        "Several connections have the display name of the description, so it cannot be told which is meant. Nothing was done.",
+        "Give the description the `name` of the one that is meant, or rename the others; the error names them.",
+        NOTHING,
+    ),
+    told(
+        ErrorReason::NotManaged,
+        "The only connection of that display name was not made by this gateway. Nothing was done.",
+        "Give the description its `name` if it is to be changed, or another `display_name`.",
+        NOTHING,
+    ),
+    told(
         ErrorReason::Internal,
         "A fault of the gateway itself.",
         "Report it, with the message. Trying again may help.",

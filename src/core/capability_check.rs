@@ -174,6 +174,7 @@ mod tests {
             look_batch: 1,
             resources: &[],
             tunnel_statistics: false,
+            connection_marks: true,
         }
     }
 

@@ -17,7 +17,7 @@ pub use written::{Proof, Warning, Written};
 
 use crate::{
     core::error::{Error, Result, Violation},
-    model::{Connection, ConnectionChange, NewConnection, Sighting},
+    model::{Connection, ConnectionChange, NewConnection, Selectors, Sighting},
 };
 use async_trait::async_trait;
 use std::fmt;
@@ -51,6 +51,25 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     /// from something else: one violation a field, with what is there. Pure; [`Dialect::plan_update`] refuses it too.
     fn refuse_to_become(&self, _change: &ConnectionChange, _there: &Connection) -> Vec<Violation> {
         Vec::new()
+    }
+
+    /// Finds in the cloud what a new connection leaves open and can only be found there, before any of it is planned: of
+    /// local networks that are given as such, and that a service has as its one subnet, that subnet. By default nothing is
+    /// left open.
+    ///
+    /// # Errors
+    /// `NotExpressible` by the field of the connection, or of a part as `parts.vpn_service.subnet`, with what is there.
+    async fn attach(&self, wanted: NewConnection, _call: &Call) -> Result<NewConnection> {
+        Ok(wanted)
+    }
+
+    /// The selectors of a connection with both sides as networks, in place of ids that mean something in this cloud only:
+    /// what [`Dialect::plan_create`] would take for them. By default they are so already.
+    ///
+    /// # Errors
+    /// As what they refer to cannot be read; `ReferenceNotFound` if it is not there.
+    async fn as_networks(&self, there: &Connection, _call: &Call) -> Result<Option<Selectors>> {
+        Ok(there.selectors.clone())
     }
 
     /// How much of the account's budget is used now.

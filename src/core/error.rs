@@ -137,6 +137,12 @@ pub enum ErrorReason {
     WriteUnderWay,
     /// What a write is about to do cannot be noted, so it is not begun.
     StoreUnavailable,
+    /// What is described differs from what is there in a way that only another object can have.
+    ReplacementNeeded,
+    /// Several objects have the name that was to find one.
+    NameNotUnique,
+    /// What has the name was not made by this gateway.
+    NotManaged,
     /// A fault of the gateway itself. Stays the last one, see below.
     Internal,
 }
@@ -146,7 +152,7 @@ const _: () = assert!(ErrorReason::ALL.len() == ErrorReason::Internal as usize +
 
 impl ErrorReason {
     /// Every reason.
-    pub const ALL: [ErrorReason; 34] = [
+    pub const ALL: [ErrorReason; 37] = [
         ErrorReason::InvalidField,
         ErrorReason::NotExpressible,
         ErrorReason::BackendNotFound,
@@ -180,6 +186,9 @@ impl ErrorReason {
         ErrorReason::RequestIdReused,
         ErrorReason::WriteUnderWay,
         ErrorReason::StoreUnavailable,
+        ErrorReason::ReplacementNeeded,
+        ErrorReason::NameNotUnique,
+        ErrorReason::NotManaged,
         ErrorReason::Internal,
     ];
 
@@ -219,6 +228,9 @@ impl ErrorReason {
             ErrorReason::RequestIdReused => "REQUEST_ID_REUSED",
             ErrorReason::WriteUnderWay => "WRITE_UNDER_WAY",
             ErrorReason::StoreUnavailable => "STORE_UNAVAILABLE",
+            ErrorReason::ReplacementNeeded => "REPLACEMENT_NEEDED",
+            ErrorReason::NameNotUnique => "NAME_NOT_UNIQUE",
+            ErrorReason::NotManaged => "NOT_MANAGED",
             ErrorReason::Internal => "INTERNAL",
         }
     }

@@ -20,6 +20,7 @@ pub mod margin;
 pub mod order;
 pub mod paging;
 pub mod part_realizations;
+pub mod portable;
 pub mod realizations;
 pub mod references;
 pub mod refusals;

@@ -11,6 +11,7 @@
 //! | --- | --- |
 //! | `run.rs` | one path for every write |
 //! | `connections.rs`, `resources.rs` | what is special about each of the six |
+//! | `apply.rs` | a connection as it is described: made, changed or left alone |
 //! | `joint.rs` | a connection with its parts, as one plan |
 //! | `removal.rs` | a connection and the parts that nobody else uses, as one plan |
 //! | `noting.rs` | each step in the ledger before its request |
@@ -20,6 +21,7 @@
 //! | `desk.rs` | what the writes of one backend share |
 
 pub mod accepted;
+pub mod apply;
 pub mod connections;
 pub mod desk;
 mod finish;

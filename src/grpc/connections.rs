@@ -90,6 +90,20 @@ impl pb::connection_service_server::ConnectionService for Connections {
         }))
     }
 
+    async fn apply_connection(
+        &self,
+        _request: Request<pb::ApplyConnectionRequest>,
+    ) -> Result<Response<pb::ApplyConnectionResponse>, Status> {
+        Err(Status::unimplemented("not built yet"))
+    }
+
+    async fn export_connection(
+        &self,
+        _request: Request<pb::ExportConnectionRequest>,
+    ) -> Result<Response<pb::ExportConnectionResponse>, Status> {
+        Err(Status::unimplemented("not built yet"))
+    }
+
     async fn update_connection(
         &self,
         request: Request<pb::UpdateConnectionRequest>,

@@ -15,6 +15,9 @@ pub struct ConnectionChange {
     pub values: ConnectionSpec,
     /// What the caller believes is current. `None`: whatever it is.
     pub etag: Option<String>,
+    /// The key in `values` is written only where the cloud takes another change not without it: whether it differs from
+    /// the one that is there nobody can tell.
+    pub spare_key: bool,
 }
 
 /// A field of a connection that can be written.
@@ -259,6 +262,7 @@ mod tests {
             fields: fields.into_iter().collect(),
             values,
             etag: None,
+            spare_key: false,
         };
         Vec::from_iter(change.without(&there()).fields)
     }

@@ -52,6 +52,7 @@ pub fn change_back(read: &Connection, everything: bool) -> ConnectionChange {
         fields: Field::ALL.into_iter().filter(keeps_the_key).collect(),
         values,
         etag: None,
+        spare_key: false,
     }
 }
 

@@ -364,6 +364,7 @@ pub fn change(fields: &[Field], values: ConnectionSpec) -> ConnectionChange {
         fields: fields.iter().copied().collect(),
         values,
         etag: None,
+        spare_key: false,
     }
 }
 

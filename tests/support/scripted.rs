@@ -165,6 +165,7 @@ impl Scripted {
                 look_batch,
                 resources: &[],
                 tunnel_statistics: false,
+                connection_marks: true,
                 availability_zones: false,
             },
             answers: Mutex::default(),

@@ -51,6 +51,8 @@ pub struct Capabilities {
     pub resources: &'static [ResourceCapabilities],
     /// `GetTunnelStatistics`.
     pub tunnel_statistics: bool,
+    /// Connections carry the gateway's mark, so that it can be told which it made.
+    pub connection_marks: bool,
 }
 
 impl Capabilities {

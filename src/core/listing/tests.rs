@@ -82,6 +82,7 @@ impl Rows {
                 look_batch: 1,
                 resources: kinds,
                 tunnel_statistics: false,
+                connection_marks: true,
                 availability_zones: false,
             },
             rows: Mutex::default(),

@@ -128,6 +128,7 @@ fn cloud(resources: &'static [ResourceCapabilities]) -> Capabilities {
         look_batch: 1,
         resources,
         tunnel_statistics: false,
+        connection_marks: true,
     }
 }
 

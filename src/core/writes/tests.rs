@@ -259,6 +259,7 @@ async fn rename(gateway: &Gateway, name: &ConnectionName, how: How) -> Result<Ac
             ..ConnectionSpec::default()
         },
         etag: None,
+        spare_key: false,
     };
     gateway.update(name, change, how, soon()).await
 }

@@ -122,6 +122,8 @@ pub static NEUTRON: Variant = Variant {
 pub static OTC: Variant = Variant {
     capabilities: Capabilities {
         admin_disable: false,
+        // `description` of a connection is reserved there.
+        connection_marks: false,
         ..common("otc", &resources::OTC)
     },
     narrows: false,
@@ -208,5 +210,6 @@ const fn common(variant: &'static str, resources: &'static [ResourceCapabilities
         look_batch: 1000,
         resources,
         tunnel_statistics: false,
+        connection_marks: true,
     }
 }

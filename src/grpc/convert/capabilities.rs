@@ -31,6 +31,7 @@ pub fn capabilities(capabilities: &Capabilities) -> pb::Capabilities {
         look_batch: int(capabilities.look_batch),
         resources: capabilities.resources.iter().map(resource).collect(),
         tunnel_statistics: capabilities.tunnel_statistics,
+        connection_marks: capabilities.connection_marks,
         availability_zones: capabilities.availability_zones,
     }
 }

@@ -64,6 +64,7 @@ pub fn change(
             fields,
             values,
             etag,
+            spare_key: false,
         };
     }
 
@@ -88,6 +89,7 @@ pub fn change(
         fields: named.fields,
         values,
         etag,
+        spare_key: false,
     }
 }
 

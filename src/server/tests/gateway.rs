@@ -70,6 +70,7 @@ impl Cloud {
                 look_batch: 1,
                 resources: &[],
                 tunnel_statistics: false,
+                connection_marks: true,
                 availability_zones: false,
             },
             state: Mutex::default(),

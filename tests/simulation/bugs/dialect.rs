@@ -142,6 +142,18 @@ impl Dialect for Liar {
         self.dialect.refuse_update(change)
     }
 
+    async fn attach(&self, wanted: NewConnection, call: &Call) -> Result<NewConnection> {
+        self.dialect.attach(wanted, call).await
+    }
+
+    async fn as_networks(
+        &self,
+        there: &Connection,
+        call: &Call,
+    ) -> Result<Option<isthmus::model::Selectors>> {
+        self.dialect.as_networks(there, call).await
+    }
+
     fn refuse_to_become(&self, change: &ConnectionChange, there: &Connection) -> Vec<Violation> {
         self.dialect.refuse_to_become(change, there)
     }

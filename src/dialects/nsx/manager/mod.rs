@@ -166,6 +166,7 @@ const CAPABILITIES: Capabilities = Capabilities {
     look_batch: 1,
     resources: resources::kinds::KINDS,
     tunnel_statistics: true,
+    connection_marks: true,
 };
 
 #[cfg(test)]

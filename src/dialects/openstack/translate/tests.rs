@@ -623,6 +623,7 @@ fn change(fields: &[Field], values: ConnectionSpec) -> ConnectionChange {
         fields: fields.iter().copied().collect(),
         values,
         etag: None,
+        spare_key: false,
     }
 }
 

@@ -117,6 +117,7 @@ impl Cloud {
                 look_batch: 1,
                 resources: kinds,
                 tunnel_statistics: !kinds.is_empty(),
+                connection_marks: true,
                 availability_zones: false,
             },
             kept: Mutex::default(),

@@ -59,6 +59,7 @@ static CAPABILITIES: Capabilities = Capabilities {
     look_batch: 1,
     resources: &KINDS,
     tunnel_statistics: false,
+    connection_marks: true,
     availability_zones: false,
 };
 

@@ -431,6 +431,7 @@ fn change(field: Field, values: ConnectionSpec) -> ConnectionChange {
         fields: [field].into(),
         values,
         etag: None,
+        spare_key: false,
     }
 }
 
@@ -633,6 +634,7 @@ fn peer_after(fields: &[Field], values: ConnectionSpec) -> Result<Option<Value>,
         fields: fields.iter().copied().collect(),
         values,
         etag: None,
+        spare_key: false,
     };
     changed_peer_endpoint(&body(peer()), &change)
         .map(|after| after.map(|after| difference(&peer(), after)))
@@ -720,6 +722,7 @@ fn what_differs_is_told_with_the_object_that_it_is_written_to() {
             ..ConnectionSpec::default()
         },
         etag: None,
+        spare_key: false,
     };
     let whole = change(&Field::ALL);
     let in_session = changed_in_session(&body(session()), &whole);

@@ -6,3 +6,4 @@
 
 pub mod export;
 pub mod fit;
+mod plain;

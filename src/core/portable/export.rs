@@ -1,13 +1,22 @@
-//! A connection that is there, as a description.
+//! A connection that is there, as a description: what it refers to is read and said in its place, ids that mean something in
+//! this cloud only are left out but for where it is attached, and what is so by default anyway is not said.
 
 use crate::{
     core::{
-        dialect::Warning,
+        backend::Backend,
+        dialect::{Call, Warning},
         error::{Error, Result},
-        gateway::Gateway,
+        gateway::{Gateway, caller},
+        portable::plain,
+        references::references,
+        writes::joint::path,
     },
-    model::{ConnectionName, NewConnection},
+    model::{
+        Authentication, Connection, ConnectionName, ConnectionSpec, NewConnection, PolicyRule,
+        Resource, ResourceKind, Reuse, RuleAction, Selectors, TunnelInterface,
+    },
 };
+use futures_util::future::try_join_all;
 use tokio::time::Instant;
 
 /// A connection as a description.
@@ -15,16 +24,184 @@ use tokio::time::Instant;
 pub struct Exported {
     /// What can be written of it. It refers to nothing, and has no key.
     pub site: NewConnection,
-    /// What of it has no form that every backend takes.
+    /// What of it has no form that every backend takes, by its path in the description: `mtu`, `parts.dpd_policy`.
     pub warnings: Vec<Warning>,
 }
 
 impl Gateway {
-    /// Describes a connection in the form that every backend takes.
+    /// Describes a connection in the form that every backend takes: what it refers to as parts, dead peer detection inside
+    /// the connection, both sides as networks. Where it is attached stands in `parts.vpn_service` and
+    /// `parts.local_endpoint`, with the ids of its own cloud.
     ///
     /// # Errors
-    /// As it, or what it refers to, cannot be read.
-    pub async fn export(&self, _name: &ConnectionName, _deadline: Instant) -> Result<Exported> {
-        Err(Error::internal("not built yet"))
+    /// As it, or what it refers to, cannot be read; as [`Dialect::as_networks`](crate::core::dialect::Dialect::as_networks).
+    pub async fn export(&self, name: &ConnectionName, deadline: Instant) -> Result<Exported> {
+        let there = self.get(name, deadline).await?;
+        let backend = self.poller(&name.backend)?.backend();
+        let described = describe(backend, &there, &caller(deadline)).await;
+        let described = backend.record_caller_result(described);
+        described.map_err(|error| error.during("describing a connection"))
+    }
+}
+
+/// Describes a connection of this backend that was read.
+///
+/// # Errors
+/// As [`Gateway::export`], but for the reading of the connection itself.
+pub async fn describe(backend: &Backend, there: &Connection, call: &Call) -> Result<Exported> {
+    let dialect = backend.dialect();
+    let takes = |kind| backend.capabilities().takes(kind).is_some();
+    let parts = references(there).filter(|(kind, _)| {
+        let is_said_otherwise = *kind == ResourceKind::EndpointGroup;
+        !is_said_otherwise && takes(*kind)
+    });
+    let reads = parts.map(async |(kind, id)| {
+        let read = dialect.resources().get(kind, id, call).await;
+        read.map_err(|error| error.during(format!("reading the {}", kind.noun())))
+    });
+    let networks = async {
+        let read = dialect.as_networks(there, call).await;
+        read.map_err(|error| Error::during(error, "reading its networks"))
+    };
+    let (parts, selectors) = futures_util::try_join!(try_join_all(reads), networks)?;
+    let mut exported = alone(there, selectors);
+    for part in parts {
+        add(&mut exported, part);
+    }
+    settle_zone(&mut exported.site);
+    Ok(exported)
+}
+
+/// The connection itself.
+fn alone(there: &Connection, selectors: Option<Selectors>) -> Exported {
+    let mut warnings = Vec::new();
+    let mut warn = |field: &str, message: &str| {
+        warnings.push(Warning {
+            field: field.to_owned(),
+            message: message.to_owned(),
+        })
+    };
+    let peer = &there.peer;
+    let spec = ConnectionSpec {
+        display_name: there.display_name.clone(),
+        description: there.description.clone(),
+        admin_enabled: there.admin_enabled,
+        peer_address: peer.address.clone(),
+        peer_id: Some(peer.id.clone()).filter(|id| !id.is_empty() && *id != peer.address),
+        authentication: peer.certificate.then_some(Authentication::Certificate),
+        dpd: there.dpd,
+        initiation: there.initiation,
+        selectors: selectors.and_then(|it| written(it, &mut warn)),
+        mtu: there.mtu.filter(|mtu| *mtu != plain::MTU),
+        tcp_mss_clamping: there.tcp_mss_clamping.filter(plain::clamps),
+        availability_zone: there.availability_zone.clone(),
+        ..ConnectionSpec::default()
+    };
+    if spec.selectors.is_none() {
+        warn(
+            "policy_based",
+            "which traffic is protected cannot be told as networks",
+        );
+    }
+    if peer.certificate {
+        warn(
+            "peer.certificate",
+            "not every backend authenticates by certificate",
+        );
+    }
+    if spec.mtu.is_some() {
+        warn("mtu", "not every backend has an MTU of a connection");
+    }
+    if spec.tcp_mss_clamping.is_some() {
+        warn(
+            "tcp_mss_clamping",
+            "not every backend clamps the segment size",
+        );
+    }
+    Exported {
+        site: NewConnection {
+            spec,
+            reuse: Reuse::Managed,
+            ..NewConnection::default()
+        },
+        warnings,
+    }
+}
+
+/// Selectors as they can be written: without ids, and without what goes without saying. `None` for what means something in
+/// this cloud only.
+fn written(selectors: Selectors, mut warn: impl FnMut(&str, &str)) -> Option<Selectors> {
+    match selectors {
+        Selectors::EndpointGroups { .. } => None,
+        Selectors::RouteBased(interfaces) => {
+            warn(
+                "route_based",
+                "not every backend has route-based connections",
+            );
+            let without_id = |it| TunnelInterface { id: None, ..it };
+            let interfaces = interfaces.into_iter().map(without_id);
+            Some(Selectors::RouteBased(interfaces.collect()))
+        }
+        Selectors::Rules(rules) => {
+            for (index, rule) in rules.iter().enumerate() {
+                if rule.action == Some(RuleAction::Bypass) {
+                    let field = format!("policy_based.rules[{index}].action");
+                    warn(&field, "no backend makes a rule that lets traffic pass by");
+                }
+            }
+            Some(Selectors::Rules(
+                rules.into_iter().map(plain_rule).collect(),
+            ))
+        }
+    }
+}
+
+fn plain_rule(rule: PolicyRule) -> PolicyRule {
+    PolicyRule {
+        id: None,
+        enabled: rule.enabled.filter(|enabled| !enabled),
+        logged: rule.logged.filter(|logged| *logged),
+        action: rule.action.filter(|action| *action != RuleAction::Protect),
+        ..rule
+    }
+}
+
+/// Puts what the connection refers to in the place of the reference.
+fn add(exported: &mut Exported, part: Resource) {
+    let kind = part.spec.kind();
+    let plain::Plain { spec, warnings } = plain::plain(part);
+    let inside = warnings.into_iter().map(|warning| Warning {
+        field: format!("{}.{}", path(kind), warning.field),
+        ..warning
+    });
+    exported.warnings.extend(inside);
+    match plain::inside(&spec) {
+        Some(dpd) => exported.site.spec.dpd = Some(dpd),
+        None if kind == ResourceKind::DpdPolicy => {
+            exported.warnings.push(Warning {
+                field: path(kind),
+                message: "is not one that probes periodically, which is what every backend can"
+                    .to_owned(),
+            });
+            exported.site.parts.insert(kind, spec);
+        }
+        None => drop(exported.site.parts.insert(kind, spec)),
+    }
+}
+
+/// The availability zone is told once: where the connection is attached.
+fn settle_zone(site: &mut NewConnection) {
+    let service = site.parts.get(&ResourceKind::VpnService);
+    let Some(zone) = service.and_then(|it| it.availability_zone.clone()) else {
+        return;
+    };
+    let is_told = |told: &Option<String>| told.as_ref() == Some(&zone);
+    if is_told(&site.spec.availability_zone) {
+        site.spec.availability_zone = None;
+    }
+    for (kind, part) in &mut site.parts {
+        if *kind != ResourceKind::VpnService && is_told(&part.availability_zone) {
+            part.availability_zone = None;
+        }
     }
 }

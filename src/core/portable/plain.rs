@@ -1,0 +1,194 @@
+//! A part as every backend takes it: without what only its own cloud has, and without what is so by default. Pure.
+
+use crate::{
+    core::dialect::Warning,
+    model::{
+        DeadPeerDetection, DpdAction, PolicyRule, Resource, ResourceField as F, ResourceSpec,
+        Settings, TcpMssClamping,
+        algorithm::{DfPolicy, IkeVersion, NegotiationMode},
+        connection::ClampDirection,
+        policy::{DpdPolicy, IkePolicy, IpsecPolicy, ProbeMode},
+        topology::{LocalEndpoint, VpnService},
+    },
+};
+use serde_json::{Map, Value};
+
+/// The maximum transmission unit of a connection that says nothing of it, in bytes, by the contract.
+pub const MTU: u32 = 1_500;
+
+/// How much is shown of a cloud's own words, in characters.
+const LONGEST_WORD: usize = 128;
+
+/// Whether it clamps anything.
+pub fn clamps(clamping: &TcpMssClamping) -> bool {
+    clamping.direction != ClampDirection::None
+}
+
+/// A part that can be written elsewhere.
+#[derive(Debug)]
+pub struct Plain {
+    /// What can be written of it.
+    pub spec: ResourceSpec,
+    /// What of it cannot, or means something in its own cloud only, by its path in the part.
+    pub warnings: Vec<Warning>,
+}
+
+/// What of a part that was read can be written.
+pub fn plain(part: Resource) -> Plain {
+    let mut spec = part.spec;
+    let mut said = Said {
+        words: &part.native_words,
+        warnings: Vec::new(),
+    };
+    match &mut spec.settings {
+        Settings::IkePolicy(policy) => of_ike(policy, &mut said),
+        Settings::IpsecPolicy(policy) => of_ipsec(policy, &mut said),
+        Settings::DpdPolicy(policy) => said.one(F::ProbeMode, policy.probe_mode.is_none()),
+        Settings::VpnService(service) => of_service(service, &mut said),
+        Settings::LocalEndpoint(endpoint) => of_local_endpoint(endpoint, &mut said),
+        Settings::EndpointGroup(_) => {}
+    }
+    Plain {
+        spec,
+        warnings: said.warnings,
+    }
+}
+
+fn of_ike(policy: &mut IkePolicy, said: &mut Said<'_>) {
+    said.one(F::IkeVersion, policy.ike_version.is_none());
+    said.one(F::NegotiationMode, policy.negotiation_mode.is_none());
+    said.list(F::EncryptionAlgorithms, &mut policy.encryption_algorithms);
+    said.list(F::IntegrityAlgorithms, &mut policy.integrity_algorithms);
+    said.list(F::PrfAlgorithms, &mut policy.prf_algorithms);
+    said.list(F::DhGroups, &mut policy.dh_groups);
+    // IKEv2 has no modes, and the other one of IKEv1 has to be asked for.
+    let is_default = policy.negotiation_mode == Some(NegotiationMode::Main);
+    if is_default || policy.ike_version == Some(IkeVersion::V2) {
+        policy.negotiation_mode = None;
+    }
+}
+
+fn of_ipsec(policy: &mut IpsecPolicy, said: &mut Said<'_>) {
+    said.one(F::TransformProtocol, policy.transform_protocol.is_none());
+    said.one(F::EncapsulationMode, policy.encapsulation_mode.is_none());
+    said.list(F::EncryptionAlgorithms, &mut policy.encryption_algorithms);
+    said.list(F::IntegrityAlgorithms, &mut policy.integrity_algorithms);
+    said.list(F::DhGroups, &mut policy.dh_groups);
+    said.one(F::DfPolicy, policy.df_policy.is_none());
+    // NSX's default (NSX Python SDK 4.2.0).
+    if policy.df_policy == Some(DfPolicy::Copy) {
+        policy.df_policy = None;
+    }
+}
+
+fn of_service(service: &mut VpnService, said: &mut Said<'_>) {
+    service.external_addresses.clear();
+    service.native_state.clear();
+    // How the cloud is run, and of no meaning to the connection.
+    service.ike_log_level = None;
+    if service.flavor.is_some() {
+        said.warn(F::Flavor, "is a flavor of this cloud");
+    }
+    if !service.bypass_rules.is_empty() {
+        said.warn(
+            F::BypassRules,
+            "not every backend lets traffic pass by its tunnels",
+        );
+        for rule in &mut service.bypass_rules {
+            *rule = PolicyRule {
+                id: None,
+                ..rule.clone()
+            };
+        }
+    }
+}
+
+fn of_local_endpoint(endpoint: &mut LocalEndpoint, said: &mut Said<'_>) {
+    // It stands beside its service, which comes as a part.
+    endpoint.vpn_service = None;
+    if endpoint.local_id.as_ref() == Some(&endpoint.address) {
+        endpoint.local_id = None;
+    }
+    if endpoint.local_id.is_some() {
+        said.warn(
+            F::LocalId,
+            "not every backend lets this side choose how it identifies itself",
+        );
+    }
+    for (field, is_set) in [
+        (F::Certificate, endpoint.certificate.is_some()),
+        (
+            F::TrustedAuthorities,
+            !endpoint.trusted_authorities.is_empty(),
+        ),
+        (F::RevocationLists, !endpoint.revocation_lists.is_empty()),
+    ] {
+        if is_set {
+            said.warn(field, "names certificates of this cloud");
+        }
+    }
+}
+
+/// What a DPD policy is as part of a connection: the peer is dead after `retry_count` probes without an answer, each an
+/// interval after the one before it. `None` for what is none, and for one that probes only if nothing comes back.
+pub fn inside(spec: &ResourceSpec) -> Option<DeadPeerDetection> {
+    let Settings::DpdPolicy(policy) = &spec.settings else {
+        return None;
+    };
+    let is_off = policy.enabled == Some(false);
+    let is_periodic = policy.probe_mode == Some(ProbeMode::Periodic);
+    (is_off || is_periodic).then(|| DeadPeerDetection {
+        action: is_off.then_some(DpdAction::Disabled),
+        interval_seconds: policy.probe_interval_seconds.filter(|_| is_periodic),
+        timeout_seconds: timeout(policy).filter(|_| is_periodic),
+    })
+}
+
+fn timeout(policy: &DpdPolicy) -> Option<u32> {
+    let probes = u32::try_from(policy.retry_count?).ok()?;
+    Some(policy.probe_interval_seconds?.saturating_mul(probes))
+}
+
+/// What is to be said beside a part.
+struct Said<'a> {
+    /// The cloud's own words.
+    words: &'a Map<String, Value>,
+    warnings: Vec<Warning>,
+}
+
+impl Said<'_> {
+    fn warn(&mut self, field: F, message: impl Into<String>) {
+        self.warnings.push(Warning {
+            field: field.path().to_owned(),
+            message: message.into(),
+        });
+    }
+
+    /// A field of one word, which nobody knows if it was read and says nothing.
+    fn one(&mut self, field: F, says_nothing: bool) {
+        if says_nothing && self.words.contains_key(field.path()) {
+            self.unknown(field);
+        }
+    }
+
+    /// A list of words, which is left with those that somebody knows.
+    fn list<T>(&mut self, field: F, values: &mut Vec<Option<T>>) {
+        if values.iter().any(Option::is_none) {
+            values.retain(Option::is_some);
+            self.unknown(field);
+        }
+    }
+
+    fn unknown(&mut self, field: F) {
+        let word = match self.words.get(field.path()) {
+            Some(word) => {
+                let shown: String = word.to_string().chars().take(LONGEST_WORD).collect();
+                format!(", `{shown}`,")
+            }
+            None => String::new(),
+        };
+        let why =
+            format!("the cloud's word{word} stands for nothing that is known, and is left out");
+        self.warn(field, why);
+    }
+}

@@ -193,11 +193,12 @@ impl Gateway {
             .map_err(|error| error.missing(name).during("reading a connection"))
     }
 
-    /// Makes a connection, with its parts. Its caller waits until `deadline`; the write goes on.
+    /// Makes a connection, with its parts, as this backend takes the description (`portable::fit`), which is told by warnings.
+    /// Its caller waits until `deadline`; the write goes on.
     ///
     /// # Errors
-    /// What the backend cannot express, all of it, before anything is sent; else as [`Dialect::plan_create`]; of the
-    /// request id as [`Writes::begin`].
+    /// What the backend cannot express, all of it, before anything is sent; else as [`Dialect::attach`] and
+    /// [`Dialect::plan_create`]; of the request id as [`Writes::begin`].
     pub async fn create(
         &self,
         backend: &BackendName,
@@ -206,11 +207,16 @@ impl Gateway {
         deadline: Instant,
     ) -> Result<Accepted> {
         let writes = self.writable(backend)?;
-        self.refuse_new(backend, &wanted)?;
+        let fitted = self.fitted(backend, wanted)?;
         let begun = writes.begin(about(Action::Create, None), &how, deadline);
         let begun = begun.await?;
-        let write = connections::Create { wanted };
-        self.carry_out(writes, write, begun, deadline).await
+        let write = connections::Create {
+            wanted: fitted.wanted.clone(),
+        };
+        let done = self.carry_out(writes, write, begun, deadline).await;
+        let mut accepted: Accepted = done.map_err(|error| fitted.told_error(error))?;
+        accepted.warnings = fitted.told_warnings(accepted.warnings);
+        Ok(accepted)
     }
 
     /// Changes a connection. What is so already is no change, and need not be expressible. With `validate_only` it is

@@ -6,6 +6,7 @@ use crate::{
         capability_check::{refuse, refuse_unless_there},
         error::{Error, Result, Violation},
         gateway::Gateway,
+        portable::fit::{Fitted, fit},
         writes::{
             desk::refused,
             joint::{field, path, reference},
@@ -20,36 +21,48 @@ use std::collections::BTreeSet;
 use tokio::time::Instant;
 
 impl Gateway {
-    /// What of a new connection and its parts this backend cannot express; nothing if it is not known, which the call
-    /// itself finds out. What is of a part has its path in the request, `parts.ike_policy.lifetime`. Sends nothing.
+    /// What of a new connection and its parts this backend can be given in no form; nothing if it is not known, which the
+    /// call itself finds out. What is of a part has its path in the request, `parts.ike_policy.lifetime`. Sends nothing.
     pub fn refuse_create(&self, backend: &BackendName, wanted: &NewConnection) -> Vec<Violation> {
         let Ok(poller) = self.poller(backend) else {
             return Vec::new();
         };
-        let backend = poller.backend();
-        let spec = &wanted.spec;
-        let mut violations = refuse(backend.capabilities(), spec, |_| true);
-        let capabilities = backend.capabilities();
-        violations.extend(refuse_unless_there(capabilities, spec, |_| true, None));
-        violations.extend(backend.dialect().refuse_create(wanted));
-        violations.extend(given_twice(wanted));
-        for (kind, spec) in &wanted.parts {
-            violations.extend(self.refuse_part(backend.name(), *kind, spec, wanted));
-        }
+        let fitted = fit(wanted.clone(), poller.backend().capabilities());
+        let mut violations = given_twice(wanted);
+        violations.extend(self.refuse_fitted(poller.backend(), &fitted));
         violations
     }
 
-    /// Refuses a new connection that cannot be made as it is wanted.
+    /// A new connection as this backend takes it.
     ///
     /// # Errors
     /// `InvalidArgument` if something is given both as a part and by reference; else `NotExpressible`; both with all that
     /// is wrong.
-    pub(super) fn refuse_new(&self, backend: &BackendName, wanted: &NewConnection) -> Result<()> {
-        let violations = self.refuse_create(backend, wanted);
-        if !given_twice(wanted).is_empty() {
+    pub(super) fn fitted(&self, backend: &BackendName, wanted: NewConnection) -> Result<Fitted> {
+        let poller = self.poller(backend)?;
+        let mut violations = given_twice(&wanted);
+        let is_malformed = !violations.is_empty();
+        let fitted = fit(wanted, poller.backend().capabilities());
+        violations.extend(self.refuse_fitted(poller.backend(), &fitted));
+        if is_malformed {
             return Err(Error::invalid(violations).on(backend));
         }
-        refused(violations, backend)
+        refused(violations, backend)?;
+        Ok(fitted)
+    }
+
+    /// What of a description this backend cannot be given, by the paths that its caller wrote.
+    fn refuse_fitted(&self, backend: &Backend, fitted: &Fitted) -> Vec<Violation> {
+        let (wanted, capabilities) = (&fitted.wanted, backend.capabilities());
+        let mut wrong = refuse(capabilities, &wanted.spec, |_| true);
+        let spec = &wanted.spec;
+        wrong.extend(refuse_unless_there(capabilities, spec, |_| true, None));
+        wrong.extend(backend.dialect().refuse_create(wanted));
+        for (kind, spec) in &wanted.parts {
+            wrong.extend(self.refuse_part(backend.name(), *kind, spec, wanted));
+        }
+        let violations = fitted.violations.iter().cloned();
+        violations.chain(fitted.told(wrong)).collect()
     }
 
     fn refuse_part(

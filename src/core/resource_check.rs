@@ -2,7 +2,7 @@
 //!
 //! What several fields say together, and what an address or an endpoint looks like, is for the dialect.
 
-mod values;
+pub mod values;
 
 use crate::{
     core::{

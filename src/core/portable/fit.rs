@@ -1,35 +1,42 @@
-//! What a description becomes on a backend. Pure.
+//! What a description becomes on a backend. Pure, and goes by the backend's capabilities alone.
+//!
+//! The same text is valid on every backend: what one of them has in another form gets that form here, what it takes only some
+//! of is cut to that, and what it has no place for is left out if nothing is lost by it. Whatever of this a caller may not
+//! expect is a warning. The rest is refused, as everything that a backend cannot express.
+//!
+//! What is written by a call of its own is taken as it is said: only descriptions are fitted.
+//!
+//! ```text
+//!   proposals     of each list of algorithms, those that the cloud takes
+//!   dead_peer     `dpd` as a profile of its own
+//!   place         where this side is: the local address, the availability zone
+//!   unsaid        what is so on the cloud, and cannot be said there
+//!   names         parts without a name, where the cloud wants one
+//! ```
 
-use crate::{
-    core::{
-        dialect::{Capabilities, Warning},
-        error::Violation,
-    },
-    model::NewConnection,
-};
+pub mod dead_peer;
+mod fitted;
+mod names;
+mod place;
+mod proposals;
+mod unsaid;
 
-/// A description as a backend takes it.
-#[derive(Debug, Clone, Default)]
-pub struct Fitted {
-    /// What is to be there.
-    pub wanted: NewConnection,
-    /// What of the description became something else, by its path in the request: `parts.ike_policy.dh_groups`, `dpd.timeout`.
-    pub warnings: Vec<Warning>,
-    /// What of it this backend cannot be given in any form, by the same paths.
-    pub violations: Vec<Violation>,
-}
+pub use fitted::Fitted;
 
-impl Fitted {
-    /// The path of the request that a path of `wanted` stands for: a DPD policy that was made of `dpd` has its fields there.
-    pub fn path(&self, path: &str) -> String {
-        path.to_owned()
-    }
-}
+use crate::{core::dialect::Capabilities, model::NewConnection};
 
 /// What a description becomes on a backend that can do this.
-pub fn fit(wanted: NewConnection, _capabilities: &Capabilities) -> Fitted {
-    Fitted {
-        wanted,
-        ..Fitted::default()
-    }
+///
+/// What is fitted already stays as it is, without a warning.
+pub fn fit(wanted: NewConnection, capabilities: &Capabilities) -> Fitted {
+    let mut fitted = Fitted::of(wanted);
+    proposals::fit(&mut fitted, capabilities);
+    dead_peer::fit(&mut fitted, capabilities);
+    place::fit(&mut fitted, capabilities);
+    unsaid::fit(&mut fitted, capabilities);
+    names::fit(&mut fitted, capabilities);
+    fitted
 }
+
+#[cfg(test)]
+mod tests;

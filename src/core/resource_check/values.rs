@@ -64,12 +64,7 @@ pub fn one<T: Named>(value: Option<T>, taken: &[T]) -> Said {
 /// Some of the values that are taken, at most `most`, each once. A value that nobody documented, `None`, can only be said
 /// where one is already, which `may_be_there` tells: then nothing is known of the list here.
 pub fn list<T: Named>(values: &[Option<T>], taken: &[T], most: usize, may_be_there: bool) -> Said {
-    let accepted = match most {
-        1 => accepted("one of ", taken),
-        // Each once, so there cannot be more anyway.
-        most if most > taken.len() => accepted("", taken),
-        most => accepted(&format!("at most {most} of "), taken),
-    };
+    let accepted = accepted_of(taken, most);
     let unspecified = values.contains(&None);
     let mut wrong = Vec::new();
     if unspecified {
@@ -101,6 +96,16 @@ pub fn list<T: Named>(values: &[Option<T>], taken: &[T], most: usize, may_be_the
         wrong: (!wrong.is_empty()).then(|| format!("{}; {accepted}", wrong.join("; "))),
         accepted,
         ..Said::default()
+    }
+}
+
+/// What a list accepts of which so many are taken.
+pub fn accepted_of<T: Named>(taken: &[T], most: usize) -> String {
+    match most {
+        1 => accepted("one of ", taken),
+        // Each once, so there cannot be more anyway.
+        most if most > taken.len() => accepted("", taken),
+        most => accepted(&format!("at most {most} of "), taken),
     }
 }
 

@@ -45,15 +45,17 @@ pub fn reference(spec: &mut ConnectionSpec, kind: ResourceKind) -> Option<&mut O
     }
 }
 
-/// Plans to make a connection with its parts.
+/// Plans to make a connection with its parts, after the dialect has found in the cloud what they leave open.
 ///
 /// # Errors
-/// As its parts and the connection itself cannot be planned.
+/// As [`Dialect::attach`](crate::core::dialect::Dialect::attach), and as its parts and the connection itself cannot be
+/// planned.
 pub async fn plan<'a>(
     on: &'a Writes,
     wanted: &NewConnection,
     call: &Call,
 ) -> Result<Box<dyn Plan<Written> + 'a>> {
+    let wanted = &on.dialect().attach(wanted.clone(), call).await?;
     if wanted.parts.is_empty() {
         return on
             .dialect()

@@ -317,6 +317,8 @@ pub struct Context {
     pub leftovers: Vec<Leftover>,
     /// The resource name at fault.
     pub resource: Option<String>,
+    /// The resource names at fault, if it takes several to say it.
+    pub resources: Vec<String>,
     /// More for `ErrorInfo.metadata`.
     pub metadata: Vec<(&'static str, String)>,
 }
@@ -410,6 +412,13 @@ impl Error {
     #[must_use]
     pub fn resource(mut self, name: impl Into<String>) -> Error {
         self.context.resource = Some(name.into());
+        self
+    }
+
+    /// Names the resources at fault, where there may be several.
+    #[must_use]
+    pub fn resources(mut self, names: impl IntoIterator<Item = String>) -> Error {
+        self.context.resources.extend(names);
         self
     }
 

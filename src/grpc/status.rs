@@ -171,14 +171,16 @@ impl Parts {
             retry_after,
             leftovers,
             resource,
+            resources,
             backend,
             ..
         } = *context;
-        let named = resource.map(|name| ResourceInfo {
+        let named = resource.into_iter().chain(resources);
+        let named = named.map(|name| ResourceInfo {
             resource_type: resource_type(&name).to_owned(),
             resource_name: name,
             owner: String::new(),
-            description: String::new(),
+            description: at_fault(reason).to_owned(),
         });
         let left = leftovers
             .into_iter()
@@ -194,7 +196,7 @@ impl Parts {
                 .collect(),
             precondition,
             retry_after,
-            resources: named.into_iter().chain(left).collect(),
+            resources: named.chain(left).collect(),
         };
         parts.bound();
         parts
@@ -314,6 +316,17 @@ fn resource_type(name: &str) -> &'static str {
         Some("localEndpoints") => "isthmus.v1/LocalEndpoint",
         Some("endpointGroups") => "isthmus.v1/EndpointGroup",
         Some(_) => "",
+    }
+}
+
+/// Why a resource is named, where the code does not say it: that of what is described was found by its display name.
+fn at_fault(reason: ErrorReason) -> &'static str {
+    match reason {
+        ErrorReason::NameNotUnique => "has the display name that is described",
+        ErrorReason::NotManaged => {
+            "has the display name that is described, and was not made by this gateway"
+        }
+        _ => "",
     }
 }
 
@@ -483,6 +496,48 @@ mod tests {
             .collect();
         assert_eq!(fields, ["mtu", "dpd"]);
         assert!(status.get_details_precondition_failure().is_none());
+    }
+
+    /// What a description may mean is named one by one, also where nothing is at fault by itself.
+    #[test]
+    fn what_has_the_same_name_is_listed_and_what_needs_replacing_is_told_by_field() {
+        let names = ["c", "d"].map(|id| format!("backends/nsx-a/connections/{id}"));
+        for (reason, why) in [
+            (ErrorReason::NameNotUnique, "display name"),
+            (ErrorReason::NotManaged, "not made by this gateway"),
+        ] {
+            let error = Error::new(ErrorKind::FailedPrecondition, reason, "it is not clear");
+            let status = Status::from(error.on(&backend()).resources(names.clone()));
+            let listed: Vec<ResourceInfo> = status
+                .get_error_details_vec()
+                .into_iter()
+                .filter_map(|detail| match detail {
+                    ErrorDetail::ResourceInfo(info) => Some(info),
+                    _ => None,
+                })
+                .collect();
+            let told = listed.iter().map(|it| it.resource_name.clone());
+            assert_eq!(Vec::from_iter(told), names);
+            for info in &listed {
+                assert_eq!(info.resource_type, "isthmus.v1/Connection");
+                assert!(info.description.contains(why), "{info:?}");
+            }
+            let failure = status.get_details_precondition_failure().unwrap();
+            assert_eq!(failure.violations[0].r#type, reason.as_str());
+        }
+
+        let mut error = Error::new(
+            ErrorKind::FailedPrecondition,
+            ErrorReason::ReplacementNeeded,
+            "its cloud cannot change it so",
+        );
+        error.context.violations = vec![Violation::new("connection.mtu", "cannot be changed")];
+        let status = Status::from(error.resource(&names[0]));
+        assert_eq!(status.code(), Code::FailedPrecondition);
+        let request = status.get_details_bad_request().unwrap();
+        assert_eq!(request.field_violations[0].field, "connection.mtu");
+        let failure = status.get_details_precondition_failure().unwrap();
+        assert_eq!(failure.violations[0].subject, names[0]);
     }
 
     #[test]

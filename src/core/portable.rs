@@ -6,4 +6,5 @@
 
 pub mod export;
 pub mod fit;
+pub mod lacking;
 mod plain;

@@ -7,13 +7,13 @@ use crate::{
         dialect::{Call, Warning},
         error::{Error, Result},
         gateway::{Gateway, caller},
-        portable::plain,
+        portable::{fit::dead_peer::described, plain},
         references::references,
         writes::joint::path,
     },
     model::{
-        Authentication, Connection, ConnectionName, ConnectionSpec, NewConnection, PolicyRule,
-        Resource, ResourceKind, Reuse, RuleAction, Selectors, TunnelInterface,
+        Authentication, Connection, ConnectionName, ConnectionSpec, DeadPeerDetection, NewConnection, PolicyRule,
+        Resource, ResourceKind, ResourceSpec, Reuse, Settings, RuleAction, Selectors, TunnelInterface,
     },
 };
 use futures_util::future::try_join_all;
@@ -175,17 +175,25 @@ fn add(exported: &mut Exported, part: Resource) {
         ..warning
     });
     exported.warnings.extend(inside);
-    match plain::inside(&spec) {
+    match inside(&spec) {
         Some(dpd) => exported.site.spec.dpd = Some(dpd),
         None if kind == ResourceKind::DpdPolicy => {
             exported.warnings.push(Warning {
                 field: path(kind),
-                message: "is not one that probes periodically, which is what every backend can"
+                message: "has no form inside a connection: it does not probe periodically, or not more than once"
                     .to_owned(),
             });
             exported.site.parts.insert(kind, spec);
         }
         None => drop(exported.site.parts.insert(kind, spec)),
+    }
+}
+
+/// What a DPD policy is as part of a connection; `None` for what is none, and for one that has no such form.
+fn inside(spec: &ResourceSpec) -> Option<DeadPeerDetection> {
+    match &spec.settings {
+        Settings::DpdPolicy(policy) => described(policy),
+        _ => None,
     }
 }
 

@@ -3,11 +3,11 @@
 use crate::{
     core::dialect::Warning,
     model::{
-        DeadPeerDetection, DpdAction, PolicyRule, Resource, ResourceField as F, ResourceSpec,
+        PolicyRule, Resource, ResourceField as F, ResourceSpec,
         Settings, TcpMssClamping,
         algorithm::{DfPolicy, IkeVersion, NegotiationMode},
         connection::ClampDirection,
-        policy::{DpdPolicy, IkePolicy, IpsecPolicy, ProbeMode},
+        policy::{IkePolicy, IpsecPolicy},
         topology::{LocalEndpoint, VpnService},
     },
 };
@@ -127,26 +127,6 @@ fn of_local_endpoint(endpoint: &mut LocalEndpoint, said: &mut Said<'_>) {
             said.warn(field, "names certificates of this cloud");
         }
     }
-}
-
-/// What a DPD policy is as part of a connection: the peer is dead after `retry_count` probes without an answer, each an
-/// interval after the one before it. `None` for what is none, and for one that probes only if nothing comes back.
-pub fn inside(spec: &ResourceSpec) -> Option<DeadPeerDetection> {
-    let Settings::DpdPolicy(policy) = &spec.settings else {
-        return None;
-    };
-    let is_off = policy.enabled == Some(false);
-    let is_periodic = policy.probe_mode == Some(ProbeMode::Periodic);
-    (is_off || is_periodic).then(|| DeadPeerDetection {
-        action: is_off.then_some(DpdAction::Disabled),
-        interval_seconds: policy.probe_interval_seconds.filter(|_| is_periodic),
-        timeout_seconds: timeout(policy).filter(|_| is_periodic),
-    })
-}
-
-fn timeout(policy: &DpdPolicy) -> Option<u32> {
-    let probes = u32::try_from(policy.retry_count?).ok()?;
-    Some(policy.probe_interval_seconds?.saturating_mul(probes))
 }
 
 /// What is to be said beside a part.

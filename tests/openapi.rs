@@ -219,6 +219,7 @@ fn change(fields: &[Field], values: ConnectionSpec, etag: Option<&str>) -> Conne
         values,
         etag: etag.map(str::to_owned),
         spare_key: false,
+        made: Default::default(),
     }
 }
 

@@ -356,6 +356,15 @@ impl Error {
         error
     }
 
+    /// Values that only another object can have, all of them.
+    pub fn replacement_needed(violations: Vec<Violation>) -> Error {
+        Error {
+            kind: ErrorKind::FailedPrecondition,
+            reason: ErrorReason::ReplacementNeeded,
+            ..Error::not_expressible(violations)
+        }
+    }
+
     /// The same error with the paths of its fields as they are in what has the resource as its field `part`.
     #[must_use]
     pub fn within(self, part: &str) -> Error {

@@ -80,6 +80,13 @@ impl Filter {
     }
 }
 
+/// What meets all of these.
+impl From<Vec<Restriction>> for Filter {
+    fn from(restrictions: Vec<Restriction>) -> Filter {
+        Filter(restrictions)
+    }
+}
+
 impl FromStr for Filter {
     type Err = String;
 

@@ -7,6 +7,7 @@ use crate::{
         error::{Error, Result, Violation},
         gateway::Gateway,
         portable::fit::{Fitted, fit},
+        resource_check::said,
         writes::{
             desk::refused,
             joint::{field, path, reference},
@@ -14,7 +15,7 @@ use crate::{
     },
     model::{
         BackendName, Connection, ConnectionChange, ConnectionName, Field, NewConnection,
-        ResourceField, ResourceKind, ResourceSpec, Settings,
+        ResourceChange, ResourceField, ResourceKind, ResourceSpec, Settings,
     },
 };
 use std::collections::BTreeSet;
@@ -51,6 +52,69 @@ impl Gateway {
         Ok(fitted)
     }
 
+    /// A description as this backend takes it, whose connection may be there.
+    ///
+    /// # Errors
+    /// As [`Gateway::fitted`], of what it says: of what it leaves open nothing is known before the connection is.
+    pub(super) fn fitted_if_there(
+        &self,
+        backend: &BackendName,
+        wanted: NewConnection,
+    ) -> Result<Fitted> {
+        let backend = self.poller(backend)?.backend();
+        let mut violations = given_twice(&wanted);
+        let is_malformed = !violations.is_empty();
+        let fitted = fit(wanted, backend.capabilities());
+        let wanted = &fitted.wanted;
+        let says = |field: Field| field.is_set(&wanted.spec);
+        let mut wrong = refuse(backend.capabilities(), &wanted.spec, says);
+        for (kind, spec) in &wanted.parts {
+            wrong.extend(self.refuse_said(backend, *kind, spec));
+        }
+        violations.extend(fitted.violations.iter().cloned());
+        violations.extend(fitted.told(wrong));
+        if is_malformed {
+            return Err(Error::invalid(violations).on(backend.name()));
+        }
+        refused(violations, backend.name())?;
+        Ok(fitted)
+    }
+
+    /// What a part says that no such resource has on this backend.
+    fn refuse_said(
+        &self,
+        backend: &Backend,
+        kind: ResourceKind,
+        spec: &ResourceSpec,
+    ) -> Vec<Violation> {
+        if backend.capabilities().takes(kind).is_none() || field(kind).is_none() {
+            return vec![no_such_part(kind)];
+        }
+        let change = ResourceChange {
+            fields: said(backend.capabilities(), spec),
+            values: spec.clone(),
+            etag: None,
+        };
+        let wrong = self.refuse_update_resource(backend.name(), &change);
+        let wrong = wrong.into_iter();
+        wrong
+            .map(|it| Violation::new(format!("{}.{}", path(kind), it.field), it.description))
+            .collect()
+    }
+
+    /// What of a change to a connection that was read this backend cannot be given; what is so already is no change.
+    pub(super) fn refuse_change(
+        &self,
+        backend: &Backend,
+        change: &ConnectionChange,
+        there: &Connection,
+    ) -> Vec<Violation> {
+        let change = change.without(there);
+        let mut violations = never(backend, &change);
+        violations.extend(unless_there(backend, &change, Some(there)));
+        violations
+    }
+
     /// What of a description this backend cannot be given, by the paths that its caller wrote.
     fn refuse_fitted(&self, backend: &Backend, fitted: &Fitted) -> Vec<Violation> {
         let (wanted, capabilities) = (&fitted.wanted, backend.capabilities());
@@ -74,11 +138,7 @@ impl Gateway {
     ) -> Vec<Violation> {
         let takes = self.poller(backend).map(|it| it.backend().capabilities());
         if !takes.is_ok_and(|takes| takes.takes(kind).is_some()) || field(kind).is_none() {
-            let why = format!(
-                "this backend has no resources of the kind {}; leave it out",
-                kind.noun()
-            );
-            return vec![Violation::new(path(kind), why)];
+            return vec![no_such_part(kind)];
         }
         let service = ResourceField::VpnService.path();
         let comes_too = |field: &str| {
@@ -127,6 +187,12 @@ impl Gateway {
         violations.extend(backend.dialect().refuse_to_become(&change, &there));
         Ok((change, violations))
     }
+}
+
+fn no_such_part(kind: ResourceKind) -> Violation {
+    let noun = kind.noun();
+    let why = format!("this backend has no resources of the kind {noun}; leave it out");
+    Violation::new(path(kind), why)
 }
 
 /// What comes as a part and is referred to as well.

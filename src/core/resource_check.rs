@@ -17,6 +17,7 @@ use crate::{
         topology::{EndpointGroup, LocalEndpoint, VpnService},
     },
 };
+use std::collections::BTreeSet;
 
 /// The violations of a resource to be made: one for each field that the capabilities rule out, in the order of the contract.
 pub fn refuse_create(capabilities: &Capabilities, spec: &ResourceSpec) -> Vec<Violation> {
@@ -28,6 +29,29 @@ pub fn refuse_create(capabilities: &Capabilities, spec: &ResourceSpec) -> Vec<Vi
 pub fn refuse_update(capabilities: &Capabilities, change: &ResourceChange) -> Vec<Violation> {
     let touches = |field| change.fields.contains(&field);
     refuse(capabilities, &change.values, touches, Occasion::Update)
+}
+
+/// The fields in which a resource says anything.
+pub fn said(capabilities: &Capabilities, spec: &ResourceSpec) -> BTreeSet<F> {
+    let Some(takes) = capabilities.takes(spec.kind()) else {
+        return BTreeSet::new();
+    };
+    let fields = spec.kind().fields().iter().copied();
+    fields
+        .filter(|field| said_in(takes, spec, *field, Occasion::Update).is_set)
+        .collect()
+}
+
+/// Those of them that a resource which is there is compared by: names and descriptions are for people, and what goes without
+/// saying where there is no such field is so.
+pub fn compared(capabilities: &Capabilities, spec: &ResourceSpec) -> BTreeSet<F> {
+    let taken = capabilities
+        .takes(spec.kind())
+        .map_or(&[][..], |it| it.fields);
+    let mut fields = said(capabilities, spec);
+    fields
+        .retain(|field| !matches!(field, F::DisplayName | F::Description) && taken.contains(field));
+    fields
 }
 
 /// What is to be done with what is checked.
@@ -63,7 +87,7 @@ fn wrong(
     field: F,
     occasion: Occasion,
 ) -> Option<String> {
-    let said = said(takes, spec, field, occasion);
+    let said = said_in(takes, spec, field, occasion);
     if !takes.fields.contains(&field) {
         let plural = Listable::Resources(spec.kind()).plural();
         let is_refused = said.is_set && !said.is_so_anyway;
@@ -82,7 +106,12 @@ fn wrong(
     said.wrong
 }
 
-fn said(takes: &ResourceCapabilities, spec: &ResourceSpec, field: F, occasion: Occasion) -> Said {
+fn said_in(
+    takes: &ResourceCapabilities,
+    spec: &ResourceSpec,
+    field: F,
+    occasion: Occasion,
+) -> Said {
     match (field, &spec.settings) {
         (F::DisplayName, _) => text(&spec.display_name, &takes.display_name),
         (F::Description, _) => text(&spec.description, &(0..=takes.max_description)),

@@ -12,6 +12,9 @@
 //! | `run.rs` | one path for every write |
 //! | `connections.rs`, `resources.rs` | what is special about each of the six |
 //! | `apply.rs` | a connection as it is described: made, changed or left alone |
+//! | `find.rs` | which connection a description means |
+//! | `described.rs` | what it says of one that is there |
+//! | `amend.rs` | one that is there with its parts, changed to what is described, as one plan |
 //! | `joint.rs` | a connection with its parts, as one plan |
 //! | `removal.rs` | a connection and the parts that nobody else uses, as one plan |
 //! | `noting.rs` | each step in the ledger before its request |
@@ -21,9 +24,12 @@
 //! | `desk.rs` | what the writes of one backend share |
 
 pub mod accepted;
+mod amend;
 pub mod apply;
 pub mod connections;
+mod described;
 pub mod desk;
+mod find;
 mod finish;
 pub mod joint;
 mod noting;

@@ -1,7 +1,10 @@
 //! What an update changes, and what of it is so already.
 
-use crate::model::connection::{
-    Authentication, Connection, ConnectionSpec, PolicyRule, Selectors, TunnelInterface,
+use crate::model::{
+    connection::{
+        Authentication, Connection, ConnectionSpec, PolicyRule, Selectors, TunnelInterface,
+    },
+    resource::ResourceKind,
 };
 use std::collections::BTreeSet;
 
@@ -18,6 +21,9 @@ pub struct ConnectionChange {
     /// The key in `values` is written only where the cloud takes another change not without it: whether it differs from
     /// the one that is there nobody can tell.
     pub spare_key: bool,
+    /// The references that change to what the same write makes, which has no id yet when the change is planned: it is in
+    /// `Made` when the plan is performed. They are not in `fields`.
+    pub made: BTreeSet<ResourceKind>,
 }
 
 /// A field of a connection that can be written.
@@ -263,6 +269,7 @@ mod tests {
             values,
             etag: None,
             spare_key: false,
+            made: BTreeSet::new(),
         };
         Vec::from_iter(change.without(&there()).fields)
     }

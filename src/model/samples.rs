@@ -53,6 +53,7 @@ pub fn change_back(read: &Connection, everything: bool) -> ConnectionChange {
         values,
         etag: None,
         spare_key: false,
+        made: Default::default(),
     }
 }
 

@@ -365,6 +365,7 @@ pub fn change(fields: &[Field], values: ConnectionSpec) -> ConnectionChange {
         values,
         etag: None,
         spare_key: false,
+        made: Default::default(),
     }
 }
 

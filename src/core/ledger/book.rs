@@ -63,6 +63,13 @@ pub struct Held {
     pub turns: Vec<Turn>,
     /// The connection that it removes.
     pub removing: Option<Removing>,
+    /// The display name of which it has the turn.
+    pub site: Option<String>,
+}
+
+/// What a turn is taken of by whoever makes a connection of this display name unless there is one.
+pub fn site(display_name: &str) -> String {
+    format!("apply/{display_name}")
 }
 
 impl Held {
@@ -194,6 +201,7 @@ impl Ledger {
             .collect();
         let object = entry.object.as_ref();
         objects.extend(object.map(|id| format!("{}/{id}", entry.collection())));
+        objects.extend(entry.site.as_deref().map(site));
         objects.sort();
         objects.dedup();
         let each = objects.iter();

@@ -24,6 +24,9 @@ pub struct Entry {
     pub kind: Option<ResourceKind>,
     /// Of which object; `None` for one that is to be made.
     pub object: Option<String>,
+    /// The display name that it has to itself: that of a connection which is made unless there is one. A turn is taken by it.
+    #[serde(default)]
+    pub site: Option<String>,
     /// The request it is known by, if its caller chose an id.
     pub request: Option<Fingerprint>,
     /// When its call began.
@@ -98,6 +101,7 @@ impl Entry {
             action,
             kind,
             object: object.map(str::to_owned),
+            site: None,
             request: None,
             begun: Millis::now(),
             steps: Vec::new(),
@@ -168,7 +172,8 @@ impl Entry {
         left.map(|(place, _)| place).collect()
     }
 
-    /// The cloud's ids of what was written of the object itself.
+    /// The cloud's ids of what was written of the object itself, and of what was changed with it: what was made for it is real
+    /// once it is.
     pub fn request_ids(&self) -> Vec<String> {
         let is_part = |collection: &str| {
             let mut kinds = ResourceKind::ALL.into_iter();
@@ -176,7 +181,7 @@ impl Entry {
         };
         let own = self.steps.iter().filter(|it| match self.kind {
             Some(_) => true,
-            None => !is_part(&it.step.collection),
+            None => it.step.action == Action::Update || !is_part(&it.step.collection),
         });
         own.filter_map(|it| match &it.state {
             StepState::Done(done) => done.request_id.clone(),

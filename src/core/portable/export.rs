@@ -12,8 +12,9 @@ use crate::{
         writes::joint::path,
     },
     model::{
-        Authentication, Connection, ConnectionName, ConnectionSpec, DeadPeerDetection, NewConnection, PolicyRule,
-        Resource, ResourceKind, ResourceSpec, Reuse, Settings, RuleAction, Selectors, TunnelInterface,
+        Authentication, Connection, ConnectionName, ConnectionSpec, DeadPeerDetection,
+        NewConnection, PolicyRule, Resource, ResourceKind, ResourceSpec, Reuse, RuleAction,
+        Selectors, Settings, TunnelInterface,
     },
 };
 use futures_util::future::try_join_all;
@@ -70,6 +71,21 @@ pub async fn describe(backend: &Backend, there: &Connection, call: &Call) -> Res
     }
     settle_zone(&mut exported.site);
     Ok(exported)
+}
+
+/// A description that was fitted to a backend, in the form in which [`describe`] tells what is there, so that both can be held
+/// against each other; without the key.
+pub fn as_described(mut fitted: NewConnection) -> NewConnection {
+    let profile = fitted.parts.get(&ResourceKind::DpdPolicy);
+    if let Some(dpd) = profile.and_then(dead_peer) {
+        fitted.parts.remove(&ResourceKind::DpdPolicy);
+        fitted.spec.dpd = Some(dpd);
+    }
+    let authentication = fitted.spec.authentication.take();
+    fitted.spec.authentication =
+        authentication.filter(|it| matches!(it, Authentication::Certificate));
+    settle_zone(&mut fitted);
+    fitted
 }
 
 /// The connection itself.
@@ -175,7 +191,7 @@ fn add(exported: &mut Exported, part: Resource) {
         ..warning
     });
     exported.warnings.extend(inside);
-    match inside(&spec) {
+    match dead_peer(&spec) {
         Some(dpd) => exported.site.spec.dpd = Some(dpd),
         None if kind == ResourceKind::DpdPolicy => {
             exported.warnings.push(Warning {
@@ -190,7 +206,7 @@ fn add(exported: &mut Exported, part: Resource) {
 }
 
 /// What a DPD policy is as part of a connection; `None` for what is none, and for one that has no such form.
-fn inside(spec: &ResourceSpec) -> Option<DeadPeerDetection> {
+fn dead_peer(spec: &ResourceSpec) -> Option<DeadPeerDetection> {
     match &spec.settings {
         Settings::DpdPolicy(policy) => described(policy),
         _ => None,

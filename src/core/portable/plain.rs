@@ -3,8 +3,7 @@
 use crate::{
     core::dialect::Warning,
     model::{
-        PolicyRule, Resource, ResourceField as F, ResourceSpec,
-        Settings, TcpMssClamping,
+        PolicyRule, Resource, ResourceField as F, ResourceSpec, Settings, TcpMssClamping,
         algorithm::{DfPolicy, IkeVersion, NegotiationMode},
         connection::ClampDirection,
         policy::{IkePolicy, IpsecPolicy},

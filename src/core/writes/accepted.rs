@@ -18,9 +18,24 @@ pub struct Accepted {
     pub write_token: String,
     /// What the cloud does only approximately, and what is still being removed.
     pub warnings: Vec<Warning>,
+    /// What became of the connection, unless it was removed.
+    #[serde(default)]
+    pub outcome: Outcome,
     /// What would be done, if it was only tried.
     #[serde(skip)]
     pub plan: Vec<Step>,
+}
+
+/// What became of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Outcome {
+    /// It was not there.
+    Created,
+    /// It, or a part of it, was different.
+    Changed,
+    /// It was so already.
+    #[default]
+    Unchanged,
 }
 
 /// A write of a resource that was accepted, or would be.

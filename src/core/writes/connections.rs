@@ -2,12 +2,12 @@
 
 use crate::{
     core::{
-        dialect::{Action, Call, Plan, Written},
+        dialect::{Action, Call, Plan, Proof, Written},
         error::{Error, ErrorReason, Result},
         etag,
         watch::knowledge::WriteKind,
         writes::{
-            accepted::Accepted,
+            accepted::{Accepted, Outcome},
             desk::{Writes, accepted, intent},
             joint, removal,
             run::{About, Write},
@@ -53,7 +53,11 @@ pub fn about(action: Action, name: Option<&ConnectionName>) -> About {
     }
 }
 
-async fn accept(
+/// Takes note of a write of a connection, and answers it.
+///
+/// # Errors
+/// If the cloud's id has no place in a name.
+pub(super) async fn accept(
     on: &Writes,
     kind: WriteKind,
     meant: Intent,
@@ -61,12 +65,18 @@ async fn accept(
     remains: bool,
 ) -> Result<Accepted> {
     let name = on.connection_name(&written.id)?;
+    let outcome = match (kind, &written.proof) {
+        (WriteKind::Create, _) => Outcome::Created,
+        (WriteKind::Update, Proof::Nothing) | (WriteKind::Delete, _) => Outcome::Unchanged,
+        (WriteKind::Update, _) => Outcome::Changed,
+    };
     let write = accepted(kind, written.proof, meant, remains);
     Ok(Accepted {
         write_token: on.note(&name, &write).await,
         name: Some(name),
         connection: written.connection,
         warnings: written.warnings,
+        outcome,
         plan: Vec::new(),
     })
 }

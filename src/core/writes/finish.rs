@@ -8,7 +8,7 @@ use crate::{
         ledger::record::Entry,
         watch::{knowledge::WriteKind, part},
         writes::{
-            accepted::{Accepted, AcceptedResource},
+            accepted::{Accepted, AcceptedResource, Outcome},
             desk::{Writes, accepted, intent},
         },
     },
@@ -50,6 +50,11 @@ impl Writes {
             write_token: self.note(&name, &write).await,
             name: Some(name),
             connection,
+            outcome: match entry.action {
+                Action::Create | Action::Reuse => Outcome::Created,
+                Action::Update => Outcome::Changed,
+                Action::Delete => Outcome::Unchanged,
+            },
             ..Accepted::default()
         }))
     }

@@ -4,9 +4,10 @@
 use crate::{
     core::{
         dialect::{
-            Action, Call, Done, Made, Mark, Pages, Plan, Step, Warning, Written, WrittenResource,
+            Action, Call, Done, Made, Mark, Pages, Plan, Proof, Step, Warning, Written,
+            WrittenResource,
         },
-        error::{Error, Result},
+        error::{Error, ErrorReason, Result, Violation},
         writes::desk::Writes,
     },
     model::{ConnectionSpec, NewConnection, Resource, ResourceKind, ResourceSpec, Reuse, Settings},
@@ -103,7 +104,10 @@ fn in_service(spec: &ResourceSpec, now: &NewConnection, wanted: &NewConnection) 
 }
 
 /// The id of something equal that is there and may be used; the smallest, if there are several.
-async fn equal(
+///
+/// # Errors
+/// As the resources cannot be listed.
+pub(super) async fn equal(
     on: &Writes,
     kind: ResourceKind,
     spec: &ResourceSpec,
@@ -128,13 +132,18 @@ async fn equal(
     Ok(None)
 }
 
-enum Part<'a> {
+/// What becomes of a part.
+pub(super) enum Part<'a> {
+    /// Something equal is used.
     Reused(Step),
+    /// It is made.
     New(ResourceKind, Box<dyn Plan<WrittenResource> + 'a>),
+    /// The one that is there is changed.
+    Changed(ResourceKind, Box<dyn Plan<WrittenResource> + 'a>),
 }
 
 /// The parts, then the connection.
-struct Joint<'a> {
+pub(super) struct Joint<'a> {
     steps: Vec<Step>,
     /// Whose each step is, and its place there; those of the connection come after them.
     places: Vec<(usize, usize)>,
@@ -144,12 +153,13 @@ struct Joint<'a> {
 }
 
 impl<'a> Joint<'a> {
-    fn new(parts: Vec<Part<'a>>, own: Box<dyn Plan<Written> + 'a>) -> Joint<'a> {
+    /// One that writes these parts, and then the connection.
+    pub(super) fn new(parts: Vec<Part<'a>>, own: Box<dyn Plan<Written> + 'a>) -> Joint<'a> {
         let (mut steps, mut places) = (Vec::new(), Vec::new());
         for (part, it) in parts.iter().enumerate() {
             let of_part = match it {
                 Part::Reused(step) => std::slice::from_ref(step),
-                Part::New(_, plan) => plan.steps(),
+                Part::New(_, plan) | Part::Changed(_, plan) => plan.steps(),
             };
             places.extend((0..of_part.len()).map(|place| (part, place)));
             steps.extend_from_slice(of_part);
@@ -187,20 +197,69 @@ impl Plan<Written> for Joint<'_> {
                 self.made.insert(*kind, done.id.clone());
                 Ok(done)
             }
+            Part::Changed(kind, plan) => {
+                let done = plan.perform(place, &self.made, call).await;
+                done.map_err(|error| {
+                    let fields = &plan.steps()[place].fields;
+                    let error = in_use(error, fields).within(&path(*kind));
+                    error.during(format!("changing the {}", kind.noun()))
+                })
+            }
         }
     }
 
     fn written(self: Box<Self>) -> Written {
         let mut written = self.own.written();
+        let mut changed = Vec::new();
         for part in self.parts {
-            if let Part::New(kind, plan) = part {
-                let of_part = plan.written().warnings.into_iter();
-                written.warnings.extend(of_part.map(|warning| Warning {
-                    field: format!("{}.{}", path(kind), warning.field),
-                    ..warning
-                }));
-            }
+            let (kind, of_part) = match part {
+                Part::Reused(_) => continue,
+                Part::New(kind, plan) => (kind, plan.written()),
+                Part::Changed(kind, plan) => {
+                    let of_part = plan.written();
+                    changed.push(of_part.request_ids.clone());
+                    (kind, of_part)
+                }
+            };
+            let warnings = of_part.warnings.into_iter();
+            written.warnings.extend(warnings.map(|warning| Warning {
+                field: format!("{}.{}", path(kind), warning.field),
+                ..warning
+            }));
         }
+        written.proof = with_parts(written.proof, &changed);
         written
     }
+}
+
+/// How a later poll can tell that it speaks for the connection and for the parts that were changed with it, of each of which
+/// these are the cloud's ids. A part that was made is real once the connection is.
+fn with_parts(own: Proof, changed: &[Vec<String>]) -> Proof {
+    if changed.is_empty() {
+        return own;
+    }
+    let of_parts = || changed.iter().flatten().cloned();
+    let are_told = changed.iter().all(|ids| !ids.is_empty());
+    match own {
+        Proof::RequestIds(ids) if are_told => Proof::RequestIds(of_parts().chain(ids).collect()),
+        Proof::Nothing if are_told => Proof::RequestIds(of_parts().collect()),
+        // Its status moves with all that was written before.
+        Proof::StatusMustMove { .. } | Proof::AnyStatus => own,
+        Proof::RequestIds(_) | Proof::RequestIdMissing | Proof::Descriptive | Proof::Nothing => {
+            Proof::RequestIdMissing
+        }
+    }
+}
+
+/// What the cloud does not change because it is in use, somebody else may have: those fields of another part.
+fn in_use(error: Error, fields: &[String]) -> Error {
+    if error.reason != ErrorReason::InUse {
+        return error;
+    }
+    let why =
+        "differs from what is there, which the cloud does not change while a connection uses it";
+    let each = fields.iter().map(|field| Violation::new(field, why));
+    let mut needed = Error::replacement_needed(each.collect());
+    needed.context.upstream = error.context.upstream;
+    needed
 }

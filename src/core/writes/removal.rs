@@ -90,15 +90,18 @@ async fn unused_parts(
     Ok(steps)
 }
 
-/// Who may use a part: every connection that is not being removed, and every local endpoint.
-struct Users {
+/// Who may use a part, beside whoever asks: every connection that is not being removed, and every local endpoint.
+pub(super) struct Users {
     connections: Vec<Connection>,
     endpoints: Vec<Resource>,
 }
 
 impl Users {
     /// All but this connection.
-    async fn of(on: &Writes, but: Option<&str>, call: &Call) -> Result<Users> {
+    ///
+    /// # Errors
+    /// As they cannot be listed.
+    pub(super) async fn of(on: &Writes, but: Option<&str>, call: &Call) -> Result<Users> {
         let mut users = Users {
             connections: Vec::new(),
             endpoints: Vec::new(),
@@ -123,7 +126,7 @@ impl Users {
     }
 
     /// Whether any of them uses this part; what is removed before it does not count.
-    fn use_it(&self, kind: ResourceKind, id: &str, removed: &[Step]) -> bool {
+    pub(super) fn use_it(&self, kind: ResourceKind, id: &str, removed: &[Step]) -> bool {
         let refers = |it: &Connection| references(it).any(|given| given == (kind, id));
         let is_removed = |endpoint: &Resource| {
             let collection = ResourceKind::LocalEndpoint.collection().segment();

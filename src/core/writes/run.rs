@@ -4,7 +4,7 @@ use crate::core::{
     dialect::{Action, Call, Made, Plan, Warning},
     error::{Error, ErrorKind, ErrorReason, Result},
     execute::{Performed, perform},
-    ledger::{book::Held, claims::Claimed, record::Entry},
+    ledger::{book::Held, claims::Claimed, record::Entry, turns::Turn},
     margin,
     request_id::How,
     writes::{
@@ -113,10 +113,7 @@ impl Writes {
             let collection = Entry::new(about.action, about.kind, None).collection();
             let object = format!("{collection}/{id}");
             let turn = self.ledger.turns.take(&object, until).await;
-            held.turns.push(turn.map_err(|error| {
-                let name = format!("{}/{object}", self.name());
-                error.on(self.name()).resource(name)
-            })?);
+            held.turns.push(self.turn(turn, &object)?);
             if about.kind.is_none() && about.action == Action::Delete {
                 held.removing = Some(self.ledger.removing(id));
             }
@@ -128,6 +125,17 @@ impl Writes {
             return Err(error.on(self.name()));
         }
         Ok(Begun::Now(held))
+    }
+
+    /// A turn, or whose it is not yet.
+    ///
+    /// # Errors
+    /// The one it was given, which names the object by then.
+    pub(super) fn turn(&self, turn: Result<Turn>, object: &str) -> Result<Turn> {
+        turn.map_err(|error| {
+            let name = format!("{}/{object}", self.name());
+            error.on(self.name()).resource(name)
+        })
     }
 
     /// Checks and plans a write.
@@ -158,6 +166,7 @@ impl Writes {
         let call = write_call(self.backend(), until);
         let mut entry = Entry::new(about.action, about.kind, about.object.as_deref());
         entry.request = held.claim.as_ref().map(|claim| claim.print().clone());
+        entry.site.clone_from(&held.site);
         let mut noted = Noted { entry, kept: false };
         let mut attempts = 0;
         loop {

@@ -110,6 +110,7 @@ impl Writes {
                     .as_ref()
                     .filter(|_| removes)
                     .map(|id| self.ledger.removing(id)),
+                site: entry.site.clone(),
             };
             let name = entry.name(self.name());
             tracing::warn!(%name, action = ?entry.action, "the gateway ended during a write; it is finished or undone now");

@@ -260,6 +260,7 @@ async fn rename(gateway: &Gateway, name: &ConnectionName, how: How) -> Result<Ac
         },
         etag: None,
         spare_key: false,
+        made: Default::default(),
     };
     gateway.update(name, change, how, soon()).await
 }

@@ -65,6 +65,7 @@ pub fn change(
             values,
             etag,
             spare_key: false,
+            made: Default::default(),
         };
     }
 
@@ -90,6 +91,7 @@ pub fn change(
         values,
         etag,
         spare_key: false,
+        made: Default::default(),
     }
 }
 

@@ -624,6 +624,7 @@ fn change(fields: &[Field], values: ConnectionSpec) -> ConnectionChange {
         values,
         etag: None,
         spare_key: false,
+        made: Default::default(),
     }
 }
 

@@ -432,6 +432,7 @@ fn change(field: Field, values: ConnectionSpec) -> ConnectionChange {
         values,
         etag: None,
         spare_key: false,
+        made: Default::default(),
     }
 }
 
@@ -635,6 +636,7 @@ fn peer_after(fields: &[Field], values: ConnectionSpec) -> Result<Option<Value>,
         values,
         etag: None,
         spare_key: false,
+        made: Default::default(),
     };
     changed_peer_endpoint(&body(peer()), &change)
         .map(|after| after.map(|after| difference(&peer(), after)))
@@ -723,6 +725,7 @@ fn what_differs_is_told_with_the_object_that_it_is_written_to() {
         },
         etag: None,
         spare_key: false,
+        made: Default::default(),
     };
     let whole = change(&Field::ALL);
     let in_session = changed_in_session(&body(session()), &whole);

@@ -1,0 +1,300 @@
+//! A connection that is there, changed to what is described: its parts first, then the connection itself.
+//!
+//! The dialect compares: a plan to change has steps only for what differs, so a part, or the connection, whose plan has none is
+//! left alone. What the description does not say is left as it is.
+//!
+//! ```text
+//!   a part differs ──┬─ it is the connection's alone ──────────────► it is changed
+//!                    └─ others use it, or its cloud keeps it so ──┬─ the reference can change ──► another is used, or made
+//!                                                                 └─ it cannot ──► REPLACEMENT_NEEDED
+//! ```
+
+use crate::{
+    core::{
+        dialect::{Action, Call, Mark, Plan, Proof, Step, Warning, Written},
+        error::{Error, ErrorKind, ErrorReason, Result, Violation},
+        references::references,
+        resource_check::compared,
+        watch::knowledge::WriteKind,
+        writes::{
+            accepted::{Accepted, Outcome},
+            connections::{about, accept},
+            desk::{Writes, intent},
+            joint::{self, Joint, Part, equal, path},
+            removal::Users,
+            run::{About, Write},
+        },
+    },
+    model::{
+        Connection, ConnectionChange, ConnectionName, Field, NewConnection, ResourceChange,
+        ResourceKind, ResourceSpec, Settings,
+    },
+};
+use async_trait::async_trait;
+
+/// Has a connection that is there be as it is described.
+#[derive(Debug)]
+pub struct Amend {
+    /// Which.
+    pub name: ConnectionName,
+    /// As it was found.
+    pub there: Connection,
+    /// What its backend takes of the description.
+    pub wanted: NewConnection,
+    /// What of the connection itself is to be so.
+    pub change: ConnectionChange,
+    /// What is left as it is though it was described.
+    pub warnings: Vec<Warning>,
+}
+
+#[async_trait]
+impl Write for Amend {
+    type Left = Written;
+    type Answer = Accepted;
+
+    fn about(&self) -> About {
+        about(Action::Update, Some(&self.name))
+    }
+
+    async fn plan<'a>(
+        &'a self,
+        on: &'a Writes,
+        call: &Call,
+    ) -> Result<Box<dyn Plan<Written> + 'a>> {
+        let mut amendment = Amendment {
+            on,
+            write: self,
+            call,
+            change: self.change.clone(),
+            mark: Mark::joint(),
+            users: None,
+            parts: Vec::new(),
+            fixed: on.dialect().refuse_to_become(&self.change, &self.there),
+        };
+        for (kind, spec) in &self.wanted.parts {
+            amendment.part(*kind, spec).await?;
+        }
+        amendment.plan().await
+    }
+
+    async fn accept(&self, on: &Writes, mut left: Written, remains: bool) -> Result<Accepted> {
+        left.warnings.extend(self.warnings.iter().cloned());
+        if left.proof == Proof::Nothing {
+            // Nothing was written, so there is nothing to wait for.
+            return Ok(Accepted {
+                name: Some(self.name.clone()),
+                connection: left.connection,
+                warnings: left.warnings,
+                outcome: Outcome::Unchanged,
+                ..Accepted::default()
+            });
+        }
+        let enabled = left.connection.as_ref().and_then(|it| it.admin_enabled);
+        accept(on, WriteKind::Update, intent(enabled), left, remains).await
+    }
+
+    fn plans_anew(&self) -> bool {
+        true
+    }
+
+    fn told(&self, error: Error) -> Error {
+        let error = match error.reason {
+            ErrorReason::ReplacementNeeded => error.resource(self.name.to_string()),
+            _ => error.missing(&self.name),
+        };
+        error.during("changing a connection to what is described")
+    }
+}
+
+/// One that is being planned.
+struct Amendment<'a, 'c> {
+    on: &'a Writes,
+    write: &'a Amend,
+    call: &'c Call,
+    /// Of the connection itself, with what becomes of its references.
+    change: ConnectionChange,
+    /// Of what is made.
+    mark: Mark,
+    /// Who uses what is there; read once, and only if something differs.
+    users: Option<Users>,
+    parts: Vec<Part<'a>>,
+    /// What only another connection can have.
+    fixed: Vec<Violation>,
+}
+
+impl<'a> Amendment<'a, '_> {
+    /// Plans what becomes of one part.
+    async fn part(&mut self, kind: ResourceKind, spec: &'a ResourceSpec) -> Result<()> {
+        let fields = compared(self.on.backend().capabilities(), spec);
+        if fields.is_empty() {
+            return Ok(());
+        }
+        let every = fields.iter().map(|field| field.path().to_owned()).collect();
+        let mut referred = references(&self.write.there);
+        let Some((_, id)) = referred.find(|(it, _)| *it == kind) else {
+            let why = "is not what the connection has, which refers to none";
+            return self.another(kind, spec, every, why).await;
+        };
+        let change = ResourceChange {
+            fields,
+            values: spec.clone(),
+            etag: None,
+        };
+        let resources = self.on.dialect().resources();
+        let plan = match resources.plan_update(id, change, self.call).await {
+            Ok(plan) if plan.steps().is_empty() => return Ok(()),
+            Ok(plan) => plan,
+            Err(error) if error.kind == ErrorKind::NotExpressible => {
+                let fixed = error.within(&path(kind)).context.violations;
+                self.fixed.extend(fixed);
+                return Ok(());
+            }
+            Err(error) if matches!(error.reason, ErrorReason::InUse | ErrorReason::NotOwner) => {
+                let why = "cannot be changed to this where it is";
+                return self.another(kind, spec, every, why).await;
+            }
+            Err(error) => {
+                let error = error.within(&path(kind));
+                return Err(error.during(format!("comparing the {}", kind.noun())));
+            }
+        };
+        let steps = plan.steps().iter();
+        let differs: Vec<String> = steps.flat_map(|step| step.fields.clone()).collect();
+        // Kept until it is known whose the part is.
+        self.parts.push(Part::Changed(kind, plan));
+        if self.is_alone(kind, id).await? {
+            return Ok(());
+        }
+        self.parts.pop();
+        let why = "differs from what is there, which is not this connection's alone";
+        self.another(kind, spec, differs, why).await
+    }
+
+    /// Whether a part was made together with connections, and nobody uses it but this one.
+    async fn is_alone(&mut self, kind: ResourceKind, id: &str) -> Result<bool> {
+        let resources = self.on.dialect().resources();
+        if !resources.get(kind, id, self.call).await?.joint {
+            return Ok(false);
+        }
+        let there = &self.write.there;
+        let users = match self.users.take() {
+            Some(users) => users,
+            None => Users::of(self.on, Some(&there.id), self.call).await?,
+        };
+        // Its own endpoint is of its own service; if others use that one, they use the service, too.
+        let own = references(there).map(|(kind, id)| {
+            let collection = kind.collection().segment();
+            Step::new(Action::Delete, collection, Some(id.to_owned()))
+        });
+        let is_used = users.use_it(kind, id, &own.collect::<Vec<_>>());
+        self.users = Some(users);
+        Ok(!is_used)
+    }
+
+    /// Has the connection refer to another part, which has these fields as they are described: one that is there and equal,
+    /// or a new one.
+    async fn another(
+        &mut self,
+        kind: ResourceKind,
+        spec: &ResourceSpec,
+        fields: Vec<String>,
+        why: &str,
+    ) -> Result<()> {
+        if !self.can_refer_to_another(kind) {
+            let each = fields.iter();
+            let each = each.map(|field| Violation::new(format!("{}.{field}", path(kind)), why));
+            self.fixed.extend(each);
+            return Ok(());
+        }
+        let spec = self.in_service(spec);
+        let found = equal(self.on, kind, &spec, &self.write.wanted, self.call).await;
+        if let Some(id) = found.map_err(|error| error.within(&path(kind)))? {
+            self.refer_to(kind, id.clone());
+            let collection = kind.collection().segment();
+            let step = Step::new(Action::Reuse, collection, Some(id));
+            self.parts.push(Part::Reused(step));
+            return Ok(());
+        }
+        let resources = self.on.dialect().resources();
+        let plan = resources.plan_create(spec, self.mark.clone(), self.call);
+        let plan = plan.await.map_err(|error| error.within(&path(kind)))?;
+        self.change.made.insert(kind);
+        self.parts.push(Part::New(kind, plan));
+        Ok(())
+    }
+
+    /// Whether the connection can refer to something else of this kind. Only the dialect knows what is fixed when a
+    /// connection is made, or derived; it is asked with an id that nothing has.
+    fn can_refer_to_another(&self, kind: ResourceKind) -> bool {
+        let mut probe = ConnectionChange::default();
+        let Some(field) = field(kind) else {
+            return false;
+        };
+        if let Some(reference) = joint::reference(&mut probe.values, kind) {
+            *reference = Some("another".to_owned());
+        }
+        probe.fields.insert(field);
+        let refused = self
+            .on
+            .dialect()
+            .refuse_to_become(&probe, &self.write.there);
+        refused.is_empty()
+    }
+
+    fn refer_to(&mut self, kind: ResourceKind, id: String) {
+        if let Some(reference) = joint::reference(&mut self.change.values, kind) {
+            *reference = Some(id);
+        }
+        self.change.fields.extend(field(kind));
+    }
+
+    /// A local endpoint belongs to the service that the connection has.
+    fn in_service(&self, spec: &ResourceSpec) -> ResourceSpec {
+        let mut spec = spec.clone();
+        if let Settings::LocalEndpoint(endpoint) = &mut spec.settings
+            && endpoint.vpn_service.is_none()
+        {
+            endpoint
+                .vpn_service
+                .clone_from(&self.write.there.vpn_service);
+        }
+        spec
+    }
+
+    /// The parts, then the connection.
+    ///
+    /// # Errors
+    /// `ReplacementNeeded` with all that only another connection can have.
+    async fn plan(mut self) -> Result<Box<dyn Plan<Written> + 'a>> {
+        let change = self.change;
+        let own = self.on.dialect();
+        match own
+            .plan_update(&self.write.there.id, change, self.call)
+            .await
+        {
+            Ok(own) if self.fixed.is_empty() => Ok(Box::new(Joint::new(self.parts, own))),
+            Ok(_) => Err(Error::replacement_needed(self.fixed)),
+            Err(error) if error.kind == ErrorKind::NotExpressible => {
+                for violation in error.context.violations {
+                    if self.fixed.iter().all(|it| it.field != violation.field) {
+                        self.fixed.push(violation);
+                    }
+                }
+                Err(Error::replacement_needed(self.fixed))
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The field that refers to a kind of part.
+fn field(kind: ResourceKind) -> Option<Field> {
+    match kind {
+        ResourceKind::IkePolicy => Some(Field::IkePolicy),
+        ResourceKind::IpsecPolicy => Some(Field::IpsecPolicy),
+        ResourceKind::DpdPolicy => Some(Field::DpdPolicy),
+        ResourceKind::VpnService => Some(Field::VpnService),
+        ResourceKind::LocalEndpoint => Some(Field::LocalEndpoint),
+        ResourceKind::EndpointGroup => None,
+    }
+}

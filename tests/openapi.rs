@@ -218,8 +218,7 @@ fn change(fields: &[Field], values: ConnectionSpec, etag: Option<&str>) -> Conne
         fields: BTreeSet::from_iter(fields.iter().copied()),
         values,
         etag: etag.map(str::to_owned),
-        spare_key: false,
-        made: Default::default(),
+        ..ConnectionChange::default()
     }
 }
 

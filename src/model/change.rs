@@ -21,8 +21,8 @@ pub struct ConnectionChange {
     /// The key in `values` is written only where the cloud takes another change not without it: whether it differs from
     /// the one that is there nobody can tell.
     pub spare_key: bool,
-    /// The references that change to what the same write makes, which has no id yet when the change is planned: it is in
-    /// `Made` when the plan is performed. They are not in `fields`.
+    /// The references that change to what the same write makes just before, which has no id yet when the change is planned:
+    /// it is told when the plan is performed. Their fields need not be in `fields`, and what `values` has for them means nothing.
     pub made: BTreeSet<ResourceKind>,
 }
 
@@ -122,6 +122,18 @@ impl Field {
         })
     }
 
+    /// The kind of part that it refers to.
+    pub fn refers_to(self) -> Option<ResourceKind> {
+        match self {
+            Field::VpnService => Some(ResourceKind::VpnService),
+            Field::LocalEndpoint => Some(ResourceKind::LocalEndpoint),
+            Field::IkePolicy => Some(ResourceKind::IkePolicy),
+            Field::IpsecPolicy => Some(ResourceKind::IpsecPolicy),
+            Field::DpdPolicy => Some(ResourceKind::DpdPolicy),
+            _ => None,
+        }
+    }
+
     /// Whether `values` give it a value.
     pub fn is_set(self, values: &ConnectionSpec) -> bool {
         match self {
@@ -176,7 +188,7 @@ impl Field {
 }
 
 impl ConnectionChange {
-    /// The change without what is so already: what is given as it was read. What is named and unset goes back to its
+    /// The change without what is so already: what is given as it was read; with the fields of what is yet to be made. What is named and unset goes back to its
     /// default, which may differ from what reads as unset because nobody knows the cloud's word for it; only a change
     /// that replaces everything leaves that as it is.
     #[must_use]
@@ -184,11 +196,20 @@ impl ConnectionChange {
         let values = &self.values;
         let whole = self.is_whole();
         let differs =
-            |field: &&Field| !field.is_as_read(values, there) || !(whole || field.is_set(values));
+            |field: &Field| !field.is_as_read(values, there) || !(whole || field.is_set(values));
+        let changes = |field: &Field| {
+            self.is_to_be_made(*field) || (self.fields.contains(field) && differs(field))
+        };
         ConnectionChange {
-            fields: self.fields.iter().filter(differs).copied().collect(),
+            fields: Field::ALL.into_iter().filter(changes).collect(),
             ..self.clone()
         }
+    }
+
+    /// Whether this field is to refer to what has no id yet.
+    pub fn is_to_be_made(&self, field: Field) -> bool {
+        let kind = field.refers_to();
+        kind.is_some_and(|kind| self.made.contains(&kind))
     }
 
     /// Whether it replaces everything that can be written, though it may keep the key.
@@ -267,9 +288,7 @@ mod tests {
         let change = ConnectionChange {
             fields: fields.into_iter().collect(),
             values,
-            etag: None,
-            spare_key: false,
-            made: BTreeSet::new(),
+            ..ConnectionChange::default()
         };
         Vec::from_iter(change.without(&there()).fields)
     }
@@ -312,6 +331,19 @@ mod tests {
         let whole = left(but_the_key, ConnectionSpec::default());
         assert!(!whole.contains(&Field::Initiation) && !whole.contains(&Field::Mtu));
         assert!(whole.contains(&Field::DisplayName) && whole.contains(&Field::PeerId));
+    }
+
+    #[test]
+    fn what_is_yet_to_be_made_is_another() {
+        let change = |kinds: &[ResourceKind]| ConnectionChange {
+            made: kinds.iter().copied().collect(),
+            ..ConnectionChange::default()
+        };
+        assert_eq!(change(&[]).without(&there()).fields, BTreeSet::new());
+        // There is no IKE policy, and none is named.
+        let kinds = [ResourceKind::IkePolicy, ResourceKind::VpnService];
+        let left = change(&kinds).without(&there()).fields;
+        assert_eq!(left, [Field::VpnService, Field::IkePolicy].into());
     }
 
     #[test]

@@ -51,9 +51,7 @@ pub fn change_back(read: &Connection, everything: bool) -> ConnectionChange {
     ConnectionChange {
         fields: Field::ALL.into_iter().filter(keeps_the_key).collect(),
         values,
-        etag: None,
-        spare_key: false,
-        made: Default::default(),
+        ..ConnectionChange::default()
     }
 }
 

@@ -139,9 +139,7 @@ async fn each_step_of_a_composite_write_is_done_traced_and_taken_back() {
             selectors: rules(destinations),
             ..ConnectionSpec::default()
         },
-        etag: None,
-        spare_key: false,
-        made: Default::default(),
+        ..ConnectionChange::default()
     };
     let other = change(&["192.168.91.0/24"]);
     let pending = dialect

@@ -11,6 +11,7 @@ mod managers;
 mod nonces;
 mod objects;
 mod polls;
+mod portable;
 mod resources;
 mod resources_lost;
 mod setup;

@@ -91,7 +91,7 @@ impl Nsx {
         plan.steps()[0].clone()
     }
 
-    async fn traced(&self, step: &Step) -> Trace {
+    pub async fn traced(&self, step: &Step) -> Trace {
         self.dialect.trace(step, &call()).await.unwrap()
     }
 

@@ -363,9 +363,7 @@ pub fn change(fields: &[Field], values: ConnectionSpec) -> ConnectionChange {
     ConnectionChange {
         fields: fields.iter().copied().collect(),
         values,
-        etag: None,
-        spare_key: false,
-        made: Default::default(),
+        ..ConnectionChange::default()
     }
 }
 

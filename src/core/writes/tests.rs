@@ -258,9 +258,7 @@ async fn rename(gateway: &Gateway, name: &ConnectionName, how: How) -> Result<Ac
             display_name: "new".to_owned(),
             ..ConnectionSpec::default()
         },
-        etag: None,
-        spare_key: false,
-        made: Default::default(),
+        ..ConnectionChange::default()
     };
     gateway.update(name, change, how, soon()).await
 }

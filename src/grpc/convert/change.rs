@@ -64,8 +64,7 @@ pub fn change(
             fields,
             values,
             etag,
-            spare_key: false,
-            made: Default::default(),
+            ..ConnectionChange::default()
         };
     }
 
@@ -90,8 +89,7 @@ pub fn change(
         fields: named.fields,
         values,
         etag,
-        spare_key: false,
-        made: Default::default(),
+        ..ConnectionChange::default()
     }
 }
 

@@ -143,8 +143,7 @@ fn an_update_is_planned_anew_while_others_change_the_object() {
             fields: [Field::DisplayName].into(),
             values: ConnectionSpec::default(),
             etag: Some("new".to_owned()),
-            spare_key: false,
-            made: Default::default(),
+            ..ConnectionChange::default()
         };
         let told = gateway.update(&name, change, How::default(), soon()).await;
         assert_eq!(told.unwrap_err().kind, ErrorKind::Stale);

@@ -7,6 +7,7 @@ mod etag;
 mod fields;
 mod inward;
 mod outward;
+mod references;
 #[cfg(test)]
 mod round_trips;
 #[cfg(test)]
@@ -20,4 +21,5 @@ pub use outward::{
     changed_peer_endpoint, changed_session, fixed, new_peer_endpoint, new_session, other_service,
 };
 pub use outward::{is_same_rule, policy_rules};
+pub use references::{complete, with_parts};
 pub use words::{interface_address, psk};

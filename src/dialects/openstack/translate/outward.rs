@@ -149,7 +149,8 @@ pub fn fixed(change: &ConnectionChange, now: &Connection) -> Vec<Violation> {
             &now.availability_zone,
         ),
     ] {
-        if change.fields.contains(&field) && wanted.is_some() && wanted != now {
+        let is_named = change.fields.contains(&field) && wanted.is_some();
+        if change.is_to_be_made(field) || (is_named && wanted != now) {
             let now = now.as_deref().unwrap_or_default();
             let what = format!(
                 "is `{now}` and cannot be changed on OpenStack: delete the connection and make it anew"

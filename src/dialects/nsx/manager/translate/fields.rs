@@ -3,12 +3,12 @@
 use crate::{
     dialects::nsx::{
         body::Body,
-        manager::translate::outward::{changed_session, peer_endpoint_is_as_wanted},
+        manager::translate::{
+            outward::{changed_session, peer_endpoint_is_as_wanted},
+            references::reference,
+        },
     },
-    model::{
-        Authentication, ConnectionChange, ConnectionSpec, Field, NewConnection, ResourceKind,
-        Selectors,
-    },
+    model::{Authentication, ConnectionChange, ConnectionSpec, Field, NewConnection, Selectors},
 };
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ pub fn written(wanted: &NewConnection) -> [Vec<String>; 2] {
     let is_written = |field: Field| {
         // What is said even where it is left open.
         let always = [Field::AdminEnabled, Field::PeerId, Field::Initiation];
-        let is_part = part(field).is_some_and(|kind| wanted.has(kind));
+        let is_part = reference(field).is_some_and(|(kind, _)| wanted.has(kind));
         always.contains(&field) || is_part || field.is_set(&wanted.spec)
     };
     let paths = |is_in: &dyn Fn(Field) -> bool| {
@@ -41,20 +41,22 @@ pub fn changed_in_session(session: &Body, change: &ConnectionChange) -> Vec<Stri
     fields.map(|field| path(field, &change.values)).collect()
 }
 
-/// The paths of a change that its PUT of the peer endpoint writes.
+/// The paths of a change that its PUT of the peer endpoint writes, among them that of a key that it has to bear.
 pub fn changed_in_peer_endpoint(peer: &Body, change: &ConnectionChange) -> Vec<String> {
-    let fields = change.fields.iter().copied().filter(|field| {
-        is_in_peer_endpoint(*field) && !peer_endpoint_is_as_wanted(peer, &alone(change, *field))
-    });
+    let is_written = |field: Field| match field {
+        Field::Authentication if change.spare_key => true,
+        field => !peer_endpoint_is_as_wanted(peer, &alone(change, field)),
+    };
+    let fields = change.fields.iter().copied();
+    let fields = fields.filter(|field| is_in_peer_endpoint(*field) && is_written(*field));
     fields.map(|field| path(field, &change.values)).collect()
 }
 
-/// Whether the change is about anything that stands in the peer endpoint.
+/// Whether the change is about anything that stands in the peer endpoint. A spare key alone is not.
 pub fn concerns_peer_endpoint(change: &ConnectionChange) -> bool {
-    change
-        .fields
-        .iter()
-        .any(|field| is_in_peer_endpoint(*field))
+    let is_spare = |field| field == Field::Authentication && change.spare_key;
+    let mut fields = change.fields.iter().copied();
+    fields.any(|field| is_in_peer_endpoint(field) && !is_spare(field))
 }
 
 fn is_in_session(field: Field) -> bool {
@@ -80,17 +82,6 @@ fn is_in_peer_endpoint(field: Field) -> bool {
             | Field::Authentication
             | Field::Initiation
     )
-}
-
-/// The kind of part that a field refers to.
-fn part(field: Field) -> Option<ResourceKind> {
-    Some(match field {
-        Field::LocalEndpoint => ResourceKind::LocalEndpoint,
-        Field::IkePolicy => ResourceKind::IkePolicy,
-        Field::IpsecPolicy => ResourceKind::IpsecPolicy,
-        Field::DpdPolicy => ResourceKind::DpdPolicy,
-        _ => return None,
-    })
 }
 
 /// The path of a field, of which two have two.

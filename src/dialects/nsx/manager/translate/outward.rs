@@ -10,6 +10,7 @@ use crate::{
                     interface_addresses, networks, read_clamping, read_each, read_interface,
                     read_rule,
                 },
+                references::reference,
                 words::{
                     ACTIONS, CERTIFICATE, DIRECTIONS, INITIATIONS, PSK, interface_address, psk,
                 },
@@ -108,7 +109,7 @@ pub fn changed_session(
                 }
             }
             Field::LocalEndpoint => {
-                draft.text("local_endpoint_id", values.local_endpoint.as_deref());
+                refer(&mut draft, *field, change, values.local_endpoint.as_deref());
             }
             Field::TcpMssClamping => change_clamping(&mut draft, values.tcp_mss_clamping.as_ref()),
             Field::Selectors => change_selectors(&mut draft, session, values)?,
@@ -128,8 +129,19 @@ pub fn changed_session(
     Ok(draft.changed())
 }
 
+/// Has the draft refer to a part; to null if that is yet to be made ([`complete`](super::complete)).
+fn refer(draft: &mut Draft, field: Field, change: &ConnectionChange, wanted: Option<&str>) {
+    let Some((_, key)) = reference(field) else {
+        return;
+    };
+    match change.is_to_be_made(field) {
+        true => draft.set(key, Value::Null),
+        false => draft.text(key, wanted),
+    }
+}
+
 /// The peer endpoint as the change wants it; `None` if it is so already. A key that is given counts as
-/// another one, because the old one cannot be read.
+/// another one, because the old one cannot be read; a spare one as none, until something else has to be written.
 ///
 /// # Errors
 /// If it must be written and the key is not given: NSX wants it with every write.
@@ -143,6 +155,7 @@ pub fn changed_peer_endpoint(
         .get("authentication_mode")
         .is_none_or(|mode| mode == PSK);
     match new_key(change) {
+        Some(_) if change.spare_key && !(draft.differs && by_key) => {}
         Some(psk) => draft.set("psk", psk.into()),
         None if draft.differs && by_key => {
             return Err(vec![Violation::new(
@@ -406,11 +419,11 @@ fn changed_but_for_the_key(peer: &Body, change: &ConnectionChange) -> Draft {
                     draft.set("connection_initiation_mode", wanted.into());
                 }
             }
-            Field::IkePolicy => draft.text("ike_profile_id", values.ike_policy.as_deref()),
+            Field::IkePolicy => refer(&mut draft, *field, change, values.ike_policy.as_deref()),
             Field::IpsecPolicy => {
-                draft.text("ipsec_tunnel_profile_id", values.ipsec_policy.as_deref());
+                refer(&mut draft, *field, change, values.ipsec_policy.as_deref());
             }
-            Field::DpdPolicy => draft.text("dpd_profile_id", values.dpd_policy.as_deref()),
+            Field::DpdPolicy => refer(&mut draft, *field, change, values.dpd_policy.as_deref()),
             Field::DisplayName
             | Field::Description
             | Field::AdminEnabled

@@ -430,9 +430,7 @@ fn change(field: Field, values: ConnectionSpec) -> ConnectionChange {
     ConnectionChange {
         fields: [field].into(),
         values,
-        etag: None,
-        spare_key: false,
-        made: Default::default(),
+        ..ConnectionChange::default()
     }
 }
 
@@ -634,9 +632,7 @@ fn peer_after(fields: &[Field], values: ConnectionSpec) -> Result<Option<Value>,
     let change = ConnectionChange {
         fields: fields.iter().copied().collect(),
         values,
-        etag: None,
-        spare_key: false,
-        made: Default::default(),
+        ..ConnectionChange::default()
     };
     changed_peer_endpoint(&body(peer()), &change)
         .map(|after| after.map(|after| difference(&peer(), after)))
@@ -723,9 +719,7 @@ fn what_differs_is_told_with_the_object_that_it_is_written_to() {
             selectors: Some(Selectors::Rules(Vec::new())),
             ..ConnectionSpec::default()
         },
-        etag: None,
-        spare_key: false,
-        made: Default::default(),
+        ..ConnectionChange::default()
     };
     let whole = change(&Field::ALL);
     let in_session = changed_in_session(&body(session()), &whole);

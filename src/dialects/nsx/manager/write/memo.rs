@@ -21,9 +21,14 @@ pub struct Memo {
     before: Map<String, Value>,
     /// As it writes them; null if it leaves them out.
     wanted: Map<String, Value>,
+    /// Those that are to refer to what is made just before. Nobody knew its id when the step was noted: that such a field
+    /// says anything else than before tells no more than that somebody has changed it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    to_be_made: Vec<String>,
 }
 
-/// The step of a PUT that writes `body` in place of `before`. `fields` is what is told of it.
+/// The step of a PUT that writes `body` in place of `before`. `fields` is what is told of it. A field that `body` sets to null
+/// is to refer to what is made just before.
 pub fn replacing(
     collection: &str,
     before: &Body,
@@ -96,6 +101,9 @@ impl Memo {
             let value = |of: &Map<String, Value>| of.get(key).cloned().unwrap_or_default();
             memo.before.insert(key.clone(), value(before.object()));
             memo.wanted.insert(key.clone(), value(after));
+            if after.get(key).is_some_and(Value::is_null) {
+                memo.to_be_made.push(key.clone());
+            }
         }
         memo
     }
@@ -105,7 +113,8 @@ impl Memo {
     }
 
     fn is_as_wanted(&self, now: &Body) -> bool {
-        !self.wanted.is_empty() && self.wanted.keys().all(|key| self.is_said(key, now))
+        let is_noted = !self.wanted.is_empty() && self.to_be_made.is_empty();
+        is_noted && self.wanted.keys().all(|key| self.is_said(key, now))
     }
 
     /// Whether a field says what was wanted. In place of one that was left out NSX says its default.

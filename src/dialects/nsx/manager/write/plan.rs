@@ -18,15 +18,12 @@ use crate::{
             write::{
                 memo::replacing_with_nonce,
                 object::{InDoubt, Left, PEERS, make, remove, remove_unused, replace},
-                service,
+                refusals, service,
             },
         },
         mark,
     },
-    model::{
-        Connection, ConnectionChange, ConnectionSpec, Field, NewConnection, ResourceKind,
-        name::Collection,
-    },
+    model::{Connection, ConnectionChange, ConnectionSpec, Field, NewConnection, name::Collection},
 };
 use async_trait::async_trait;
 use serde_json::{Map, Value};
@@ -82,7 +79,7 @@ impl Plan<Written> for Making<'_> {
     }
 
     async fn perform(&mut self, index: usize, made: &Made, call: &Call) -> Result<Done> {
-        let spec = with_parts(&self.spec, made);
+        let spec = translate::with_parts(&self.spec, made);
         let (body, doing) = match self.left.first() {
             None => (
                 translate::new_peer_endpoint(&spec, &self.mark),
@@ -115,18 +112,6 @@ impl Plan<Written> for Making<'_> {
     }
 }
 
-/// What is to be made, referring to what was made for it.
-fn with_parts(spec: &ConnectionSpec, made: &Made) -> ConnectionSpec {
-    let or_made = |given: &Option<String>, kind| given.clone().or_else(|| made.get(&kind).cloned());
-    ConnectionSpec {
-        local_endpoint: or_made(&spec.local_endpoint, ResourceKind::LocalEndpoint),
-        ike_policy: or_made(&spec.ike_policy, ResourceKind::IkePolicy),
-        ipsec_policy: or_made(&spec.ipsec_policy, ResourceKind::IpsecPolicy),
-        dpd_policy: or_made(&spec.dpd_policy, ResourceKind::DpdPolicy),
-        ..spec.clone()
-    }
-}
-
 /// Plans to change what differs: the session first, then the peer endpoint.
 pub async fn update<'a>(
     client: &'a Client,
@@ -138,7 +123,8 @@ pub async fn update<'a>(
     let etag = translate::etag(&session, peer.as_ref());
     etag::check(change.etag.as_deref(), &etag)?;
     let change = change.without(&translate::connection(&session, peer.as_ref()));
-    let refused = service::refuse_update(client, &session, &change, call).await?;
+    let mut refused = service::refuse_update(client, &session, &change, call).await?;
+    refused.extend(refusals::new_service(&change));
     let [new_session, new_peer] = changed(&session, peer.as_ref(), &change, refused)?;
     let (mut steps, mut bodies) = (Vec::new(), Vec::new());
     if let Some(mut body) = new_session {
@@ -169,7 +155,7 @@ struct Changing<'a> {
     client: &'a Client,
     change: ConnectionChange,
     steps: Vec<Step>,
-    /// What each step writes, the key with it.
+    /// What each step writes, the key with it; with null in place of what is not made yet.
     bodies: Vec<Map<String, Value>>,
     /// As far as is known by now.
     session: Body,
@@ -184,15 +170,16 @@ impl Plan<Written> for Changing<'_> {
         &self.steps
     }
 
-    async fn perform(&mut self, index: usize, _made: &Made, call: &Call) -> Result<Done> {
-        let (step, body) = (&self.steps[index], &self.bodies[index]);
+    async fn perform(&mut self, index: usize, made: &Made, call: &Call) -> Result<Done> {
+        let step = &self.steps[index];
+        let body = translate::complete(self.bodies[index].clone(), &self.change, made)?;
         let secrets: Vec<&str> = translate::psk(&self.change.values).into_iter().collect();
         let is_of_peer = step.collection == PEERS;
         let doing = match is_of_peer {
             true => "changing the peer endpoint",
             false => "changing the session",
         };
-        let left = replace(self.client, step, body, &secrets, call)
+        let left = replace(self.client, step, &body, &secrets, call)
             .await
             .map_err(|error| error.during(doing))?;
         let done = left.done();

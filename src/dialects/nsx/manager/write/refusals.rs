@@ -35,8 +35,19 @@ pub fn of_new(wanted: &NewConnection) -> Vec<Violation> {
 pub fn of_change(change: &ConnectionChange) -> Vec<Violation> {
     let fields = change.fields.iter();
     fields
+        .filter(|field| !change.is_to_be_made(**field))
         .flat_map(|field| refusals(*field, &change.values))
+        .chain(new_service(change))
         .collect()
+}
+
+/// A connection moves to another service with its local endpoint, and no other way.
+pub fn new_service(change: &ConnectionChange) -> Option<Violation> {
+    let moves_alone =
+        change.is_to_be_made(Field::VpnService) && !change.is_to_be_made(Field::LocalEndpoint);
+    let what =
+        "is made anew, and so must the local endpoint be, since NSX derives the one from the other";
+    moves_alone.then(|| Violation::new(Field::VpnService.path(), what))
 }
 
 /// What of one field NSX cannot express, beyond what its capabilities say.

@@ -53,6 +53,10 @@ pub async fn refuse_update(
     else {
         return Ok(Vec::new());
     };
+    if change.is_to_be_made(Field::LocalEndpoint) {
+        // That part says itself which it belongs to.
+        return Ok(Vec::new());
+    }
     let there = match &change.values.local_endpoint {
         Some(local) if change.fields.contains(&Field::LocalEndpoint) => {
             of_endpoint(client, local, call).await?

@@ -4,6 +4,7 @@
 //!   seam (as a dialect) ──► this (what there is, and what a request does to it)
 //! ```
 
+mod said;
 mod seam;
 
 use super::Doom;
@@ -15,6 +16,7 @@ use crate::{
     model::{Connection, Resource, ResourceKind, Selectors, Settings},
 };
 use async_trait::async_trait;
+use said::Said;
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
@@ -41,7 +43,10 @@ type Key = (String, String);
 pub struct Object {
     pub mark: Option<Mark>,
     pub refers_to: Vec<Key>,
+    /// All that it says, see `said`.
     pub value: String,
+    /// Of the last write.
+    nonce: Option<Mark>,
 }
 
 /// What there is.
@@ -55,6 +60,12 @@ pub struct World {
     pub fault: Option<(u32, Fault)>,
     /// The account may remove nothing that is here.
     pub protected: Option<&'static str>,
+    /// What a connection refers to is fixed when it is made.
+    pub fixed: bool,
+    /// Connections carry no mark.
+    pub unmarked: bool,
+    /// How often a key was written to what was there.
+    pub keys: u32,
 }
 
 #[derive(Debug)]
@@ -81,6 +92,7 @@ impl World {
             mark,
             refers_to: Vec::new(),
             value: value.to_owned(),
+            nonce: None,
         };
         self.objects.insert(key(collection, id), object);
     }
@@ -104,6 +116,7 @@ impl World {
             mark: step.mark.clone(),
             refers_to,
             value: text(&step.memo, "after"),
+            nonce: None,
         };
         self.objects.insert(key(&step.collection, &id), object);
         id
@@ -138,9 +151,8 @@ impl World {
             let mut found = object.refers_to.iter().filter(|it| it.0 == collection);
             found.next().map(|(_, id)| id.clone())
         };
-        Ok(Connection {
+        let mut connection = Connection {
             id: id.to_owned(),
-            display_name: object.value.clone(),
             admin_enabled: Some(true),
             ike_policy: of("ikePolicies"),
             vpn_service: of("vpnServices"),
@@ -150,14 +162,16 @@ impl World {
                 peer: group,
             }),
             etag: object.value.clone(),
-            managed: object.mark.is_some(),
+            managed: object.mark.is_some() && !self.unmarked,
             ..Connection::default()
-        })
+        };
+        Said::read(&object.value).put_into(&mut connection);
+        Ok(connection)
     }
 
     fn resource(&self, kind: ResourceKind, id: &str) -> Result<Resource> {
         let object = self.get(kind.collection().segment(), id)?;
-        let mut spec = super::part(kind, &object.value);
+        let mut spec = said::part(kind, &object.value);
         if let Settings::LocalEndpoint(endpoint) = &mut spec.settings {
             endpoint.vpn_service = object.refers_to.first().map(|(_, id)| id.clone());
         }
@@ -267,7 +281,7 @@ impl Cloud {
         &self,
         steps: Vec<Step>,
         refers_to: Vec<Key>,
-        written: fn(&Cloud, &[Step]) -> W,
+        written: impl Fn(&Cloud, &[Step]) -> W + Send + 'static,
     ) -> Box<dyn Plan<W> + '_>
     where
         W: Send + 'static,
@@ -276,7 +290,7 @@ impl Cloud {
             cloud: self,
             steps,
             refers_to,
-            written,
+            written: Box::new(written),
         })
     }
 }
@@ -285,7 +299,7 @@ struct Planned<'a, W> {
     cloud: &'a Cloud,
     steps: Vec<Step>,
     refers_to: Vec<Key>,
-    written: fn(&Cloud, &[Step]) -> W,
+    written: Box<dyn Fn(&Cloud, &[Step]) -> W + Send>,
 }
 
 #[async_trait]
@@ -321,11 +335,16 @@ impl<W: Send> Plan<W> for Planned<'_, W> {
             (Action::Update, Some(id)) => {
                 let it = key(&step.collection, id);
                 let object = world.objects.get_mut(&it).ok_or_else(|| missing(&it.0))?;
-                object.value = text(&step.memo, "after");
+                if !step.bears_key {
+                    object.value = text(&step.memo, "after");
+                }
+                object.nonce.clone_from(&step.mark);
                 if it.0 == "connections" {
-                    object.refers_to.retain(|it| it.0 != "endpointGroups");
+                    let is_new = |it: &Key| refers_to.iter().any(|new| new.0 == it.0);
+                    object.refers_to.retain(|it| !is_new(it));
                     object.refers_to.extend(refers_to);
                 }
+                world.keys += u32::from(step.bears_key);
                 Ok(id.clone())
             }
             (Action::Delete, Some(id)) => world.remove(&step.collection, id).map(|()| id.clone()),

@@ -1,46 +1,53 @@
 //! The cloud in memory as a dialect: what it takes, what it plans, and what it tells.
 
-use super::{Cloud, World, key, missing, text};
+use super::{
+    Cloud, Key, World, key, missing,
+    said::{Said, changed_part, part_text},
+    text,
+};
 use crate::{
     core::{
         dialect::{
             Action, Call, Capabilities, Dialect, Done, Mark, Page, PageRequest, Plan, Proof,
-            ResourceCapabilities, Resources, Step, Target, Trace, Usage, Written, WrittenResource,
+            ResourceCapabilities, Resources, Single, Step, Target, Trace, Usage, Written,
+            WrittenResource,
         },
         error::{Error, ErrorKind, Result, Violation},
     },
     model::{
-        Assurance, Attachment, Connection, ConnectionChange, NewConnection, RealizationState,
-        Resource, ResourceChange, ResourceField, ResourceKind, ResourceSpec, Selectors, Settings,
-        Sighting, TunnelStatistics,
+        Assurance, Attachment, Connection, ConnectionChange, Field, NewConnection,
+        RealizationState, Resource, ResourceChange, ResourceField, ResourceKind, ResourceSpec,
+        Selectors, Settings, Sighting, TunnelStatistics,
     },
 };
 use async_trait::async_trait;
 use serde_json::{Value, json};
+use std::ops::RangeInclusive;
 
-const FIELDS: &[ResourceField] = &[ResourceField::DisplayName, ResourceField::VpnService];
+const FIELDS: [ResourceField; 2] = [ResourceField::DisplayName, ResourceField::VpnService];
 
-static KINDS: [ResourceCapabilities; 4] = [
+const KINDS: &[ResourceCapabilities] = &[
     ResourceCapabilities {
-        fields: FIELDS,
+        fields: &[FIELDS[0], FIELDS[1], ResourceField::Lifetime],
+        lifetime_seconds: Some(RangeInclusive::new(1, 99_999)),
         ..ResourceCapabilities::nothing(ResourceKind::IkePolicy)
     },
     ResourceCapabilities {
-        fields: FIELDS,
+        fields: &[FIELDS[0], FIELDS[1], ResourceField::Router],
         ..ResourceCapabilities::nothing(ResourceKind::VpnService)
     },
     ResourceCapabilities {
-        fields: FIELDS,
+        fields: &[FIELDS[0], FIELDS[1], ResourceField::Address],
         required: &[ResourceField::VpnService],
         ..ResourceCapabilities::nothing(ResourceKind::LocalEndpoint)
     },
     ResourceCapabilities {
-        fields: FIELDS,
+        fields: &FIELDS,
         ..ResourceCapabilities::nothing(ResourceKind::EndpointGroup)
     },
 ];
 
-static CAPABILITIES: Capabilities = Capabilities {
+const MARKED: Capabilities = Capabilities {
     dialect: "memory",
     variant: "",
     route_based: true,
@@ -57,10 +64,16 @@ static CAPABILITIES: Capabilities = Capabilities {
     nodes: true,
     write_tracking: false,
     look_batch: 1,
-    resources: &KINDS,
+    resources: KINDS,
     tunnel_statistics: false,
     connection_marks: true,
     availability_zones: false,
+};
+
+static CAPABILITIES: Capabilities = MARKED;
+static UNMARKED: Capabilities = Capabilities {
+    connection_marks: false,
+    ..MARKED
 };
 
 fn step(action: Action, collection: &str, id: Option<&str>, memo: Value) -> Step {
@@ -68,6 +81,37 @@ fn step(action: Action, collection: &str, id: Option<&str>, memo: Value) -> Step
         memo,
         ..Step::new(action, collection, id.map(str::to_owned))
     }
+}
+
+/// What else a connection refers to by a change.
+fn switched(change: &ConnectionChange, there: &Connection) -> Vec<Key> {
+    let values = &change.values;
+    let each = [
+        (
+            Field::IkePolicy,
+            "ikePolicies",
+            &values.ike_policy,
+            &there.ike_policy,
+        ),
+        (
+            Field::VpnService,
+            "vpnServices",
+            &values.vpn_service,
+            &there.vpn_service,
+        ),
+        (
+            Field::LocalEndpoint,
+            "localEndpoints",
+            &values.local_endpoint,
+            &there.local_endpoint,
+        ),
+    ];
+    let differs = each.into_iter().filter(|(field, _, wanted, now)| {
+        change.fields.contains(field) && wanted.is_some() && wanted != now
+    });
+    differs
+        .filter_map(|(_, collection, wanted, _)| Some(key(collection, wanted.as_deref()?)))
+        .collect()
 }
 
 fn written(cloud: &Cloud, steps: &[Step]) -> Written {
@@ -95,7 +139,10 @@ fn written_resource(cloud: &Cloud, steps: &[Step]) -> WrittenResource {
 #[async_trait]
 impl Dialect for Cloud {
     fn capabilities(&self) -> &Capabilities {
-        &CAPABILITIES
+        match self.world().unmarked {
+            true => &UNMARKED,
+            false => &CAPABILITIES,
+        }
     }
 
     fn refuse_create(&self, _: &NewConnection) -> Vec<Violation> {
@@ -104,6 +151,30 @@ impl Dialect for Cloud {
 
     fn refuse_update(&self, _: &ConnectionChange) -> Vec<Violation> {
         vec![]
+    }
+
+    fn refuse_to_become(&self, change: &ConnectionChange, there: &Connection) -> Vec<Violation> {
+        let fixed = self.world().fixed;
+        let mut given = switched(change, there);
+        given.retain(|(collection, _)| fixed || collection == "vpnServices");
+        let made = change.made.iter().filter(|_| fixed);
+        given.extend(made.map(|kind| key(kind.collection().segment(), "")));
+        let each = given.iter().map(|(collection, _)| {
+            let field = match collection.as_str() {
+                "ikePolicies" => "ike_policy",
+                "vpnServices" => "vpn_service",
+                _ => "local_endpoint",
+            };
+            Violation::new(field, "cannot be changed")
+        });
+        each.collect()
+    }
+
+    async fn as_networks(&self, there: &Connection, _: &Call) -> Result<Option<Selectors>> {
+        let world = self.world();
+        Ok(Some(
+            Said::read(&world.get("connections", &there.id)?.value).rules(),
+        ))
     }
 
     fn usage(&self) -> Usage {
@@ -139,7 +210,7 @@ impl Dialect for Cloud {
                 Action::Create,
                 collection,
                 None,
-                json!({"after": wanted.spec.display_name}),
+                json!({"after": Said::of(&wanted.spec).text()}),
             )
         };
         let steps = ["peerEndpoints", "endpointGroups", "connections"].map(make);
@@ -161,26 +232,58 @@ impl Dialect for Cloud {
         _: &Call,
     ) -> Result<Box<dyn Plan<Written> + 'a>> {
         let there = self.world().connection(id)?;
-        let group = match there.selectors {
-            Some(Selectors::EndpointGroups { local, .. }) => local,
-            _ => String::new(),
+        let fixed = self.refuse_to_become(&change, &there);
+        if !fixed.is_empty() {
+            return Err(Error::not_expressible(fixed));
+        }
+        let object = self.world().get("connections", id)?.clone();
+        let after = Said::read(&object.value).with(&change).text();
+        let switched = switched(&change, &there);
+        let writes_key = !change.spare_key && change.fields.contains(&Field::Authentication);
+        let is_same = after == object.value && switched.is_empty() && change.made.is_empty();
+        if is_same && !writes_key {
+            return Ok(Single::none(Written {
+                id: id.to_owned(),
+                connection: Some(there),
+                proof: Proof::Nothing,
+                warnings: vec![],
+            }));
+        }
+        let of = |collection: &str| {
+            let mut all = object.refers_to.iter();
+            all.find(|it| it.0 == collection).map(|it| it.1.clone())
         };
-        let (before, after) = (there.display_name, change.values.display_name);
-        let memo = json!({"before": before, "after": after, "group": group});
-        let steps = vec![
-            Step {
+        let memo = json!({"before": object.value, "after": after, "refs": object.refers_to});
+        let mut steps = Vec::new();
+        if !is_same {
+            let group = json!({"after": after});
+            steps.push(Step {
                 mark: Some(Mark::joint()),
-                ..step(
-                    Action::Create,
-                    "endpointGroups",
-                    None,
-                    json!({"after": after}),
-                )
-            },
-            step(Action::Update, "connections", Some(id), memo),
-            step(Action::Delete, "endpointGroups", Some(&group), Value::Null),
-        ];
-        Ok(self.planned(steps, vec![], written))
+                ..step(Action::Create, "endpointGroups", None, group)
+            });
+            steps.push(Step {
+                mark: Some(Mark::new()),
+                ..step(Action::Update, "connections", Some(id), memo)
+            });
+        }
+        if let (true, Some(peer)) = (writes_key, of("peerEndpoints")) {
+            steps.push(Step {
+                mark: Some(Mark::new()),
+                bears_key: true,
+                ..step(Action::Update, "peerEndpoints", Some(&peer), Value::Null)
+            });
+        }
+        if let (false, Some(group)) = (is_same, of("endpointGroups")) {
+            let delete = step(Action::Delete, "endpointGroups", Some(&group), Value::Null);
+            steps.push(delete);
+        }
+        let id = id.to_owned();
+        Ok(self.planned(steps, switched, move |cloud, _| Written {
+            connection: cloud.world().connection(&id).ok(),
+            id: id.clone(),
+            proof: Proof::AnyStatus,
+            warnings: vec![],
+        }))
     }
 
     async fn plan_delete<'a>(
@@ -207,9 +310,8 @@ impl Dialect for Cloud {
             .filter(|(it, _)| it.0 == step.collection);
         let found = match step.action {
             Action::Create => all.find(|(_, object)| object.mark == step.mark),
-            _ => all.find(|(it, object)| {
-                Some(&it.1) == step.id.as_ref() && object.value == text(&step.memo, "after")
-            }),
+            _ => all
+                .find(|(it, object)| Some(&it.1) == step.id.as_ref() && object.nonce == step.mark),
         };
         Ok(found.map_or(Trace::NotDone, |((_, id), _)| {
             Trace::Done(Done {
@@ -226,13 +328,14 @@ impl Dialect for Cloud {
                 Err(error) if error.kind != ErrorKind::NotFound => Err(error),
                 _ => Ok(()),
             },
+            _ if step.bears_key => Err(Error::not_expressible(vec![])),
             _ => {
                 let it = key(&step.collection, id);
                 if let Some(object) = world.objects.get_mut(&it) {
                     object.value = text(&step.memo, "before");
-                    let group = key("endpointGroups", &text(&step.memo, "group"));
-                    object.refers_to.retain(|it| it.0 != "endpointGroups");
-                    object.refers_to.push(group);
+                    if let Ok(refs) = serde_json::from_value(step.memo["refs"].clone()) {
+                        object.refers_to = refs;
+                    }
                 }
                 Ok(())
             }
@@ -280,7 +383,7 @@ impl Resources for Cloud {
     }
 
     fn is_equal(&self, spec: &ResourceSpec, there: &Resource) -> bool {
-        let named = spec.display_name == there.spec.display_name;
+        let named = part_text(spec) == part_text(&there.spec);
         let belongs = match (&spec.settings, &there.spec.settings) {
             (Settings::LocalEndpoint(one), Settings::LocalEndpoint(other)) => {
                 one.vpn_service == other.vpn_service
@@ -311,7 +414,7 @@ impl Resources for Cloud {
         _: &Call,
     ) -> Result<Box<dyn Plan<WrittenResource> + 'a>> {
         let collection = spec.kind().collection().segment();
-        let memo = json!({"after": spec.display_name});
+        let memo = json!({"after": part_text(&spec)});
         let make = Step {
             mark: Some(mark),
             ..step(Action::Create, collection, None, memo)
@@ -335,13 +438,29 @@ impl Resources for Cloud {
         _: &Call,
     ) -> Result<Box<dyn Plan<WrittenResource> + 'a>> {
         let kind = change.values.kind();
-        let before = self.world().resource(kind, id)?.etag;
-        if change.fields.contains(&ResourceField::VpnService) {
-            let fixed = Violation::new("vpn_service", "cannot be changed");
-            return Err(Error::not_expressible(vec![fixed]));
+        let there = self.world().resource(kind, id)?;
+        let after = changed_part(&there.spec, &change);
+        for field in [ResourceField::VpnService, ResourceField::Router] {
+            let differs = field == ResourceField::VpnService || after != there.etag;
+            if change.fields.contains(&field) && differs {
+                let fixed = Violation::new(field.path(), "cannot be changed");
+                return Err(Error::not_expressible(vec![fixed]));
+            }
         }
-        let memo = json!({"before": before, "after": change.values.display_name});
-        let put = step(Action::Update, kind.collection().segment(), Some(id), memo);
+        if after == there.etag {
+            return Ok(Single::none(WrittenResource {
+                resource: Some(there),
+                request_ids: vec![],
+                warnings: vec![],
+            }));
+        }
+        let memo = json!({"before": there.etag, "after": after});
+        let fields = change.fields.iter().map(|it| it.path().to_owned());
+        let put = Step {
+            fields: fields.collect(),
+            mark: Some(Mark::new()),
+            ..step(Action::Update, kind.collection().segment(), Some(id), memo)
+        };
         Ok(self.planned(vec![put], vec![], written_resource))
     }
 

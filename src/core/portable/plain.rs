@@ -171,3 +171,76 @@ impl Said<'_> {
         self.warn(field, why);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{ResourceKind, algorithm::EncryptionAlgorithm};
+    use serde_json::json;
+
+    fn read(settings: Settings, words: Value) -> Resource {
+        let kind = settings.kind();
+        Resource {
+            id: "p".to_owned(),
+            spec: ResourceSpec {
+                settings,
+                ..ResourceSpec::none(kind)
+            },
+            etag: String::new(),
+            managed: true,
+            joint: true,
+            create_time: None,
+            update_time: None,
+            native_words: words.as_object().cloned().unwrap_or_default(),
+            details: None,
+            native: Map::new(),
+        }
+    }
+
+    fn fields(plain: &Plain) -> Vec<&str> {
+        plain.warnings.iter().map(|it| &*it.field).collect()
+    }
+
+    #[test]
+    fn a_word_that_nobody_knows_is_left_out_and_told() {
+        let known = Some(EncryptionAlgorithm::AesCbc128);
+        let policy = IkePolicy {
+            encryption_algorithms: vec![known, None],
+            negotiation_mode: Some(NegotiationMode::Main),
+            ..IkePolicy::default()
+        };
+        let words = json!({
+            "encryption_algorithms": ["aes-128", "x".repeat(9_999)], "ike_version": "v9",
+        });
+        let plain = plain(read(Settings::IkePolicy(policy), words));
+        assert_eq!(fields(&plain), ["ike_version", "encryption_algorithms"]);
+        assert!(plain.warnings[0].message.contains("v9"));
+        assert!(plain.warnings[1].message.len() < 300);
+        let expected = IkePolicy {
+            encryption_algorithms: vec![known],
+            ..IkePolicy::default()
+        };
+        assert_eq!(plain.spec.settings, Settings::IkePolicy(expected));
+    }
+
+    #[test]
+    fn what_means_something_in_its_own_cloud_only_is_told() {
+        let endpoint = LocalEndpoint {
+            vpn_service: Some("s".to_owned()),
+            address: "192.0.2.1".to_owned(),
+            local_id: Some("192.0.2.1".to_owned()),
+            certificate: Some("c".to_owned()),
+            ..LocalEndpoint::default()
+        };
+        let told = plain(read(Settings::LocalEndpoint(endpoint), json!({})));
+        assert_eq!(fields(&told), ["certificate"]);
+        let expected = LocalEndpoint {
+            address: "192.0.2.1".to_owned(),
+            certificate: Some("c".to_owned()),
+            ..LocalEndpoint::default()
+        };
+        assert_eq!(told.spec.settings, Settings::LocalEndpoint(expected));
+        let none = plain(read(Settings::none(ResourceKind::VpnService), json!({})));
+        assert_eq!(fields(&none), Vec::<&str>::new());
+    }
+}

@@ -13,6 +13,7 @@ use crate::{
     core::{
         dialect::{Action, Call, Mark, Plan, Proof, Step, Warning, Written},
         error::{Error, ErrorKind, ErrorReason, Result, Violation},
+        portable::lacking::lacking,
         references::references,
         resource_check::compared,
         watch::knowledge::WriteKind,
@@ -26,8 +27,8 @@ use crate::{
         },
     },
     model::{
-        Connection, ConnectionChange, ConnectionName, Field, NewConnection, ResourceChange,
-        ResourceKind, ResourceSpec, Settings,
+        Authentication, Connection, ConnectionChange, ConnectionName, Field, NewConnection, Psk,
+        ResourceChange, ResourceKind, ResourceSpec, Settings,
     },
 };
 use async_trait::async_trait;
@@ -266,35 +267,51 @@ impl<'a> Amendment<'a, '_> {
     /// # Errors
     /// `ReplacementNeeded` with all that only another connection can have.
     async fn plan(mut self) -> Result<Box<dyn Plan<Written> + 'a>> {
-        let change = self.change;
-        let own = self.on.dialect();
-        match own
-            .plan_update(&self.write.there.id, change, self.call)
-            .await
-        {
-            Ok(own) if self.fixed.is_empty() => Ok(Box::new(Joint::new(self.parts, own))),
-            Ok(_) => Err(Error::replacement_needed(self.fixed)),
-            Err(error) if error.kind == ErrorKind::NotExpressible => {
-                for violation in error.context.violations {
-                    if self.fixed.iter().all(|it| it.field != violation.field) {
-                        self.fixed.push(violation);
-                    }
-                }
-                Err(Error::replacement_needed(self.fixed))
+        let (dialect, change) = (self.on.dialect(), self.change.clone());
+        let own = dialect.plan_update(&self.write.there.id, change, self.call);
+        let refused = match own.await {
+            Ok(own) if self.fixed.is_empty() => {
+                return Ok(Box::new(Joint::new(self.parts, own)));
             }
-            Err(error) => Err(error),
+            Ok(_) => Vec::new(),
+            Err(error) if error.kind == ErrorKind::NotExpressible => error.context.violations,
+            Err(error) => return Err(error),
+        };
+        for violation in refused {
+            if self.fixed.iter().all(|it| it.field != violation.field) {
+                self.fixed.push(violation);
+            }
+        }
+        self.parts.clear();
+        Err(self.refused().await)
+    }
+
+    /// What is told of what the connection cannot become. If a new one could not be made so either, it is not for another
+    /// one to have: nobody is to remove a tunnel for it.
+    async fn refused(self) -> Error {
+        let mut wanted = self.write.wanted.clone();
+        let stand_in = || Authentication::Psk(Psk::new("stands-in-for-a-key"));
+        wanted.spec.authentication.get_or_insert_with(stand_in);
+        let refused = self.on.dialect().refuse_create(&wanted);
+        if !refused.is_empty() || !lacking(&wanted).is_empty() {
+            // It leaves open what a new one has to say.
+            return Error::replacement_needed(self.fixed);
+        }
+        let planned = joint::plan(self.on, &wanted, self.call).await;
+        let error = planned.err();
+        let error = error.filter(|error| error.kind == ErrorKind::NotExpressible);
+        let of_new = error.map(|error| error.context.violations);
+        let is_fixed = |it: &Violation| self.fixed.iter().any(|fixed| fixed.field == it.field);
+        let same: Vec<_> = of_new.into_iter().flatten().filter(is_fixed).collect();
+        match same.is_empty() {
+            true => Error::replacement_needed(self.fixed),
+            false => Error::not_expressible(same),
         }
     }
 }
 
 /// The field that refers to a kind of part.
 fn field(kind: ResourceKind) -> Option<Field> {
-    match kind {
-        ResourceKind::IkePolicy => Some(Field::IkePolicy),
-        ResourceKind::IpsecPolicy => Some(Field::IpsecPolicy),
-        ResourceKind::DpdPolicy => Some(Field::DpdPolicy),
-        ResourceKind::VpnService => Some(Field::VpnService),
-        ResourceKind::LocalEndpoint => Some(Field::LocalEndpoint),
-        ResourceKind::EndpointGroup => None,
-    }
+    let mut all = Field::ALL.into_iter();
+    all.find(|field| field.refers_to() == Some(kind))
 }

@@ -263,3 +263,37 @@ fn in_use(error: Error, fields: &[String]) -> Error {
     needed.context.upstream = error.context.upstream;
     needed
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_poll_speaks_for_a_connection_if_it_does_for_its_parts() {
+        let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
+        let moved = || Proof::StatusMustMove {
+            native_state: "ACTIVE".to_owned(),
+        };
+        let (told, untold) = ([ids(&["p"])], [ids(&[])]);
+        for (own, changed, expected) in [
+            (Proof::Nothing, &[][..], Proof::Nothing),
+            (Proof::Nothing, &told, Proof::RequestIds(ids(&["p"]))),
+            (Proof::Nothing, &untold, Proof::RequestIdMissing),
+            (Proof::Descriptive, &untold, Proof::RequestIdMissing),
+            (moved(), &untold, moved()),
+            (
+                Proof::RequestIds(ids(&["c"])),
+                &told,
+                Proof::RequestIds(ids(&["p", "c"])),
+            ),
+            (
+                Proof::RequestIds(ids(&["c"])),
+                &untold,
+                Proof::RequestIdMissing,
+            ),
+            (Proof::RequestIdMissing, &told, Proof::RequestIdMissing),
+        ] {
+            assert_eq!(with_parts(own, changed), expected);
+        }
+    }
+}

@@ -1,6 +1,8 @@
 //! Writes over a cloud and a disk in memory, which outlive any gateway: killed at every point, refused at every step, and
 //! repeated.
 
+mod amended;
+mod applied;
 mod calls;
 mod cloud;
 mod kills;

@@ -19,7 +19,7 @@ fn same(one: &Accepted, other: &Accepted) {
 }
 
 /// Has a write killed at each point, until none is left.
-fn at_every_point(mut try_it: impl FnMut(i64) -> bool) {
+pub(super) fn at_every_point(mut try_it: impl FnMut(i64) -> bool) {
     let mut points = 0;
     while try_it(points + 1) {
         points += 1;

@@ -31,8 +31,9 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-/// The most upstream request ids that one poll asks for; older ones are contained in newer ones.
-const MAX_OUTSTANDING: usize = 4;
+/// The most upstream request ids that one poll asks for. Those of the last write are all asked for, in as many polls as that
+/// takes; of writes before it only as many as there is room for, since older ones are contained in newer ones.
+const MAX_ASKED: usize = 4;
 
 /// What a write was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -212,9 +213,10 @@ impl Knowledge {
         self.writes
     }
 
-    /// The upstream ids that the next poll must ask for.
+    /// The upstream ids that the next poll must ask for: the newest of those that are not proven yet.
     pub fn outstanding(&self) -> &[String] {
-        &self.outstanding
+        let older = self.outstanding.len().saturating_sub(MAX_ASKED);
+        &self.outstanding[older..]
     }
 
     /// Whether a write is still on its way, so that polling often is worth it.
@@ -250,7 +252,8 @@ impl Knowledge {
         match &write.proof {
             Proof::RequestIds(ids) => {
                 self.outstanding.extend(ids.iter().cloned());
-                let excess = self.outstanding.len().saturating_sub(MAX_OUTSTANDING);
+                let kept = MAX_ASKED.max(ids.len());
+                let excess = self.outstanding.len().saturating_sub(kept);
                 self.outstanding.drain(..excess);
             }
             Proof::StatusMustMove { native_state } => {
@@ -368,11 +371,10 @@ impl Knowledge {
         settings: &PollSettings,
     ) -> ProofState {
         if !self.outstanding.is_empty() {
-            let asked = self
-                .outstanding
-                .iter()
-                .all(|id| sighting.request_ids.contains(id));
-            if !asked {
+            let to_ask = self.outstanding();
+            let older = self.outstanding.len() - to_ask.len();
+            let is_asked = |id: &String| sighting.request_ids.contains(id);
+            if !to_ask.iter().all(is_asked) {
                 return ProofState::Awaiting(codes::AWAITING_PROOF);
             }
             let in_place = matches!(
@@ -381,7 +383,10 @@ impl Knowledge {
             );
             if in_place && sighting.assurance >= Assurance::ControlPlane {
                 // Proven. What comes later is asked without ids: a request less, and never older than this.
-                self.outstanding.clear();
+                self.outstanding.truncate(older);
+                if older > 0 {
+                    return ProofState::Awaiting(codes::AWAITING_PROOF);
+                }
             }
         }
         let Some(quiet) = &mut self.quiet else {

@@ -73,6 +73,11 @@ pub fn refused(answer: &Answer, meaning: Meaning, secrets: &[&str]) -> Error {
     error
 }
 
+/// An object that another principal made, and that only that one may write.
+pub fn not_owner() -> Error {
+    refusal::error(NOT_OWNER)
+}
+
 /// What the refusal of a login means. `password` is what its request carried.
 pub fn login_refused(answer: &Answer, password: &str) -> Error {
     let code = said(answer).code;

@@ -7,6 +7,7 @@ use crate::{
         etag,
     },
     dialects::nsx::{
+        api_error,
         body::Body,
         client::Client,
         manager::{
@@ -59,7 +60,7 @@ pub async fn update<'a>(
     etag::check(change.etag.as_deref(), &inward::etag(&before))?;
     let mut body = outward::changed(&before, change).map_err(Error::not_expressible)?;
     if body.is_some() {
-        refuse_the_systems(&before)?;
+        refuse_what_is_others(&before)?;
     }
     let fields: Vec<ResourceField> = change.fields.iter().copied().collect();
     let step = body.as_mut().map(|body| {
@@ -88,7 +89,7 @@ pub async fn delete<'a>(
 ) -> Result<OneObject<'a>> {
     let before = read::there(client, collection(kind)?, id, call).await?;
     etag::check(etag, &inward::etag(&before))?;
-    refuse_the_systems(&before)?;
+    refuse_what_is_others(&before)?;
     let segment = kind.collection().segment();
     Ok(OneObject {
         client,
@@ -174,10 +175,16 @@ fn complete(local_endpoint: &mut Map<String, Value>, made: &Made) -> Result<()> 
     Ok(())
 }
 
-fn refuse_the_systems(body: &Body) -> Result<()> {
-    match body.boolean("_system_owned") {
-        Some(true) => Err(error::system_owned()),
-        Some(false) | None => Ok(()),
+/// Refuses what NSX would: an object of its own, and one that says that whoever reads it may not write it, or only with a
+/// header that the gateway does not send (`_protection`, NSX Python SDK 4.2.0).
+fn refuse_what_is_others(body: &Body) -> Result<()> {
+    let protection = body.text("_protection").unwrap_or_default();
+    if body.boolean("_system_owned") == Some(true) {
+        Err(error::system_owned())
+    } else if matches!(protection.as_str(), "PROTECTED" | "REQUIRE_OVERRIDE") {
+        Err(api_error::not_owner())
+    } else {
+        Ok(())
     }
 }
 

@@ -69,8 +69,29 @@ fn of_ike(policy: &IkePolicy, is_written: Which<'_>, is_known: Which<'_>) -> Vec
     violation.into_iter().collect()
 }
 
-/// How long it is between probes depends on when there are some (NSX Python SDK 4.2.0).
+/// How often a peer may be probed in vain (NSX Policy Python SDK 4.2.0).
+const RETRIES: std::ops::RangeInclusive<i32> = 1..=100;
+
 fn of_dpd(policy: &DpdPolicy, is_written: Which<'_>, is_known: Which<'_>) -> Vec<Violation> {
+    let retries = policy.retry_count.filter(|_| is_written(F::RetryCount));
+    let wrong = retries.filter(|it| !RETRIES.contains(it)).map(|retries| {
+        let what = format!(
+            "is {retries}; it is {} to {}",
+            RETRIES.start(),
+            RETRIES.end()
+        );
+        Violation::new(F::RetryCount.path(), what)
+    });
+    let interval = of_interval(policy, is_written, is_known).into_iter();
+    interval.chain(wrong).collect()
+}
+
+/// How long it is between probes depends on when there are some (NSX Python SDK 4.2.0).
+fn of_interval(
+    policy: &DpdPolicy,
+    is_written: Which<'_>,
+    is_known: Which<'_>,
+) -> Option<Violation> {
     let interval = policy
         .probe_interval_seconds
         .filter(|_| is_known(F::ProbeInterval));
@@ -81,14 +102,10 @@ fn of_dpd(policy: &DpdPolicy, is_written: Which<'_>, is_known: Which<'_>) -> Vec
         Some(ProbeMode::Periodic) | None => (3..=360, ProbeMode::Periodic.as_str()),
     };
     let concerns = is_written(F::ProbeMode) || is_written(F::ProbeInterval);
-    match interval.filter(|seconds| concerns && !range.contains(seconds)) {
-        None => Vec::new(),
-        Some(seconds) => {
-            let (least, most) = range.into_inner();
-            let what = format!("is {seconds} s; with {with} it is {least} to {most} s");
-            vec![Violation::new(F::ProbeInterval.path(), what)]
-        }
-    }
+    let seconds = interval.filter(|seconds| concerns && !range.contains(seconds))?;
+    let (least, most) = range.into_inner();
+    let what = format!("is {seconds} s; with {with} it is {least} to {most} s");
+    Some(Violation::new(F::ProbeInterval.path(), what))
 }
 
 fn of_bypass_rules(service: &VpnService) -> Vec<Violation> {

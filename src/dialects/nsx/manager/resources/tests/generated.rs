@@ -144,7 +144,7 @@ fn dpd() -> BoxedStrategy<Settings> {
         any::<Option<bool>>(),
         one_of(ProbeMode::ALL),
         option::of(3_u32..=10),
-        any::<Option<i32>>(),
+        option::of(1..=100),
     );
     let policy = parts.prop_map(|(enabled, probe_mode, interval, retry_count)| {
         Settings::DpdPolicy(DpdPolicy {

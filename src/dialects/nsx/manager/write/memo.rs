@@ -11,6 +11,7 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 
 /// What a PUT changes.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -23,8 +24,8 @@ pub struct Memo {
     wanted: Map<String, Value>,
     /// Those that are to refer to what is made just before. Nobody knew its id when the step was noted: that such a field
     /// says anything else than before tells no more than that somebody has changed it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    to_be_made: Vec<String>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    to_be_made: BTreeSet<String>,
 }
 
 /// The step of a PUT that writes `body` in place of `before`. `fields` is what is told of it. A field that `body` sets to null
@@ -102,7 +103,7 @@ impl Memo {
             memo.before.insert(key.clone(), value(before.object()));
             memo.wanted.insert(key.clone(), value(after));
             if after.get(key).is_some_and(Value::is_null) {
-                memo.to_be_made.push(key.clone());
+                memo.to_be_made.insert(key.clone());
             }
         }
         memo
@@ -204,6 +205,32 @@ mod tests {
             &Body::new(after),
             step.mark.as_ref().unwrap()
         ));
+    }
+
+    /// Nobody knew the id when the step was noted: without its nonce nothing tells that a PUT which refers to it was done.
+    #[test]
+    fn what_refers_to_something_new_is_traced_by_its_nonce_alone() {
+        let before = body(json!({ "id": "a", "_revision": 3, "local_endpoint_id": "old" }));
+        let mut after = before.object().clone();
+        after.insert("local_endpoint_id".into(), Value::Null);
+        let step = replacing_with_nonce("connections", &before, &mut after, Vec::new());
+        assert_eq!(step.memo["to_be_made"], json!(["local_endpoint_id"]));
+        let now = |local: &str| {
+            let mut now = after.clone();
+            now.insert("local_endpoint_id".into(), local.into());
+            now.insert("_revision".into(), 4.into());
+            now
+        };
+        assert!(matches!(
+            trace(&step, &Body::new(now("new"))),
+            Trace::Done(())
+        ));
+        let mut without = now("new");
+        without.remove("tags");
+        assert!(matches!(trace(&step, &Body::new(without)), Trace::Covered));
+        let back = put_back(&step, &Body::new(now("new"))).unwrap();
+        assert_eq!(back["local_endpoint_id"], "old");
+        assert_eq!(put_back(&step, &Body::new(now("old"))), None);
     }
 
     #[test]

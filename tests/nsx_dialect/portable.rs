@@ -12,12 +12,16 @@ use crate::{
 use http::Method;
 use isthmus::{
     core::{
-        dialect::{Action, Made, Mark, Plan, Proof, Step, Trace, Written},
+        dialect::{Action, Made, Mark, Plan, Proof, Step, Target, Trace, Written},
         error::{ErrorKind, ErrorReason, Result},
     },
     model::{
-        Authentication, ConnectionChange, ConnectionSpec, Field, Psk, ResourceKind, ResourceSpec,
-        Settings, topology::LocalEndpoint,
+        Authentication, ConnectionChange, ConnectionSpec, Field, NewConnection, PolicyRule, Psk,
+        ResourceChange, ResourceField as F, ResourceKind, ResourceSpec, Selectors, Settings,
+        TunnelInterface,
+        algorithm::{DhGroup, EncryptionAlgorithm, IkeVersion, IntegrityAlgorithm},
+        policy::{DpdPolicy, IkePolicy, ProbeMode},
+        topology::LocalEndpoint,
     },
     simulator::nsx::{Kind, inventory},
 };
@@ -241,4 +245,221 @@ async fn a_connection_moves_to_a_new_service_only_with_a_new_local_endpoint() {
     assert_eq!(nsx.dialect.refuse_update(&both), []);
     let plan = nsx.planned(&id, both).await.unwrap();
     assert_eq!(objects(plan.steps()), [("connections", false)]);
+}
+
+fn texts(of: &[&str]) -> Vec<String> {
+    of.iter().map(|text| (*text).to_owned()).collect()
+}
+
+fn rule(sources: &[&str], destinations: &[&str]) -> PolicyRule {
+    PolicyRule {
+        sources: texts(sources),
+        destinations: texts(destinations),
+        ..PolicyRule::default()
+    }
+}
+
+/// The change of a caller who describes all of a connection, though it is there.
+fn described(spec: ConnectionSpec) -> ConnectionChange {
+    let set = Field::ALL.into_iter().filter(|field| field.is_set(&spec));
+    with_spare_key(&set.collect::<Vec<_>>(), spec)
+}
+
+#[tokio::test]
+async fn a_description_of_what_is_there_writes_nothing() {
+    let nsx = nsx();
+    let spec = |address: &str, rules| ConnectionSpec {
+        peer_address: address.to_owned(),
+        selectors: Some(Selectors::Rules(rules)),
+        ..crate::setup::spec()
+    };
+    let written = spec(
+        "2001:db8::7",
+        vec![
+            rule(&["10.0.0.0/24", "10.0.1.0/24"], &["10.1.0.0/24"]),
+            rule(&["10.0.0.0/24"], &["2001:db8:1::/64"]),
+        ],
+    );
+    let id = nsx.create(&written).await.unwrap().id;
+    let again = spec(
+        "2001:DB8:0::7",
+        vec![
+            rule(&["10.0.0.9/24"], &["2001:DB8:1:0::/64"]),
+            rule(&["10.0.1.0/24", "10.0.0.0/24"], &["10.1.0.1/24"]),
+        ],
+    );
+    let there = nsx.get(&id).await.unwrap();
+    let of_cloud = nsx.dialect.as_networks(&there, &call()).await.unwrap();
+    assert_eq!(of_cloud, written.selectors, "no ids, no defaults");
+    let exported = ConnectionSpec {
+        selectors: of_cloud,
+        ..written.clone()
+    };
+    let before = nsx.cloud.all_requests().len();
+    for same in [written, again, exported] {
+        let plan = nsx.planned(&id, described(same)).await.unwrap();
+        assert_eq!(plan.steps(), []);
+        assert_eq!(plan.written().proof, Proof::Nothing);
+    }
+    let after = nsx.cloud.all_requests().split_off(before);
+    assert!(after.iter().all(|seen| seen.method == Method::GET));
+}
+
+#[tokio::test]
+async fn a_description_of_a_routed_connection_writes_nothing() {
+    let nsx = nsx();
+    let interface = |addresses: &[&str]| TunnelInterface {
+        id: None,
+        addresses: texts(addresses),
+    };
+    let spec = |interfaces| ConnectionSpec {
+        selectors: Some(Selectors::RouteBased(interfaces)),
+        ..crate::setup::spec()
+    };
+    let written = spec(vec![interface(&["169.254.64.1/30", "fd00::1/64"])]);
+    let id = nsx.create(&written).await.unwrap().id;
+    let there = nsx.get(&id).await.unwrap();
+    let of_cloud = nsx.dialect.as_networks(&there, &call()).await.unwrap();
+    assert_eq!(of_cloud, written.selectors, "no ids");
+    let again = spec(vec![interface(&["FD00:0::1/64", "169.254.64.1/30"])]);
+    for same in [written, again] {
+        let plan = nsx.planned(&id, described(same)).await.unwrap();
+        assert_eq!(plan.steps(), []);
+    }
+    let other = spec(vec![interface(&["169.254.64.5/30"])]);
+    let plan = nsx.planned(&id, described(other)).await.unwrap();
+    assert_eq!(objects(plan.steps()), [("connections", false)]);
+}
+
+/// What a description says of a part, as it is fitted to NSX, is what is there once it was made of it.
+#[tokio::test]
+async fn a_description_of_parts_that_are_there_writes_nothing() {
+    let nsx = nsx();
+    let ike = Settings::IkePolicy(IkePolicy {
+        ike_version: Some(IkeVersion::V2),
+        encryption_algorithms: vec![Some(EncryptionAlgorithm::AesCbc256)],
+        integrity_algorithms: vec![Some(IntegrityAlgorithm::HmacSha2x256x128)],
+        dh_groups: vec![Some(DhGroup::Modp2048)],
+        ..IkePolicy::default()
+    });
+    let dpd = Settings::DpdPolicy(DpdPolicy {
+        enabled: None,
+        probe_mode: Some(ProbeMode::Periodic),
+        probe_interval_seconds: Some(30),
+        retry_count: Some(4),
+    });
+    let local = |address: &str| local_endpoint(address).settings;
+    let (version, encryption, integrity) = (
+        F::IkeVersion,
+        F::EncryptionAlgorithms,
+        F::IntegrityAlgorithms,
+    );
+    for (made, again, given) in [
+        (
+            ike.clone(),
+            ike,
+            &[version, encryption, integrity, F::DhGroups][..],
+        ),
+        (
+            dpd.clone(),
+            dpd,
+            &[F::ProbeMode, F::ProbeInterval, F::RetryCount],
+        ),
+        (
+            local("2001:db8::99"),
+            local("2001:DB8:0::99"),
+            &[F::Address, F::VpnService],
+        ),
+    ] {
+        let spec = |settings| ResourceSpec {
+            settings,
+            ..ResourceSpec::none(ResourceKind::IkePolicy)
+        };
+        let (_, id) = nsx.made_part(spec(made)).await;
+        let change = ResourceChange {
+            fields: given.iter().copied().collect(),
+            values: spec(again),
+            etag: None,
+        };
+        let call = call();
+        let plan = nsx.resources().plan_update(&id, change, &call).await;
+        assert_eq!(plan.unwrap().steps(), []);
+    }
+}
+
+/// Dead peer detection that a connection is described with becomes a profile, and its ranges are told without a request.
+#[tokio::test]
+async fn the_ranges_of_dead_peer_detection_are_told_before_any_request() {
+    let nsx = nsx();
+    let refused = |interval, retries| {
+        let spec = ResourceSpec {
+            settings: Settings::DpdPolicy(DpdPolicy {
+                probe_mode: Some(ProbeMode::Periodic),
+                probe_interval_seconds: Some(interval),
+                retry_count: Some(retries),
+                ..DpdPolicy::default()
+            }),
+            ..ResourceSpec::none(ResourceKind::DpdPolicy)
+        };
+        let refused = nsx.resources().refuse_create(&spec).into_iter();
+        refused.map(|it| it.field).collect::<Vec<_>>()
+    };
+    for (interval, retries) in [(3, 1), (360, 100), (30, 4)] {
+        assert_eq!(refused(interval, retries), [""; 0]);
+    }
+    assert_eq!(refused(2, 4), ["probe_interval"]);
+    assert_eq!(refused(361, 0), ["probe_interval", "retry_count"]);
+    assert_eq!(refused(30, 101), ["retry_count"]);
+    assert!(nsx.cloud.all_requests().is_empty());
+}
+
+/// What another principal made says so, and that is told when the change is planned.
+#[tokio::test]
+async fn a_part_of_another_principal_is_not_planned_to_be_changed() {
+    let nsx = nsx();
+    let (kind, id) = nsx.made_part(full(ResourceKind::IkePolicy)).await;
+    let state = nsx.cloud.state();
+    state.give_to(Kind::IkeProfile, &id, "somebody");
+    let call = call();
+    let plan = |change| nsx.resources().plan_update(&id, change, &call);
+    let renamed = crate::resources::renamed(kind, "mine");
+    let refused = plan(renamed).await.err().unwrap();
+    assert_eq!(refused.reason, ErrorReason::NotOwner);
+    let as_it_is = crate::resources::renamed(kind, "of the branch");
+    assert_eq!(plan(as_it_is).await.unwrap().steps(), []);
+}
+
+/// A connection that is changed with all of its parts leaves more ids than one poll asks for; each is asked for on the session.
+#[tokio::test]
+async fn the_writes_of_all_parts_are_asked_for_on_the_session() {
+    let nsx = nsx();
+    let mut ids = Vec::new();
+    let mut wanted = NewConnection::alone(crate::setup::spec()).spec;
+    for kind in [ResourceKind::IkePolicy, ResourceKind::IpsecPolicy] {
+        let (_, id) = nsx.made_part(full(kind)).await;
+        let reference = match kind {
+            ResourceKind::IkePolicy => &mut wanted.ike_policy,
+            _ => &mut wanted.ipsec_policy,
+        };
+        *reference = Some(id);
+    }
+    let made = nsx.create(&wanted).await.unwrap();
+    for (kind, part) in [
+        (ResourceKind::IkePolicy, &wanted.ike_policy),
+        (ResourceKind::IpsecPolicy, &wanted.ipsec_policy),
+    ] {
+        let change = crate::resources::renamed(kind, "changed");
+        let left = nsx.changed(part.as_deref().unwrap(), &change).await;
+        ids.extend(left.unwrap().request_ids);
+    }
+    nsx.cloud.state().finish(&made.id);
+    let seen = nsx.poll(Target {
+        id: made.id,
+        request_ids: ids.clone(),
+        admin_enabled: Some(true),
+        ..Target::default()
+    });
+    let seen = seen.await.unwrap();
+    assert_eq!(ids.len(), 2);
+    assert_eq!(seen.request_ids, ids);
 }

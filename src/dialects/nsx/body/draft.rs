@@ -11,6 +11,7 @@ use crate::{
     rest::json,
 };
 use serde_json::{Map, Value};
+use std::net::IpAddr;
 
 /// An object on its way to be written, and whether it has become another.
 pub struct Draft {
@@ -52,6 +53,15 @@ impl Draft {
             wanted if wanted == current => {}
             "" => self.remove(key),
             wanted => self.set(key, wanted.into()),
+        }
+    }
+
+    /// Sets a text that may be an IP address: another spelling of the same one is the same.
+    pub fn address(&mut self, key: &str, wanted: Option<&str>) {
+        let parsed = |text: &str| text.parse::<IpAddr>().ok();
+        let current = json::text(&self.body, key).and_then(|it| parsed(&it));
+        if current.is_none() || current != wanted.and_then(parsed) {
+            self.text(key, wanted);
         }
     }
 

@@ -10,6 +10,8 @@ mod outward;
 mod references;
 #[cfg(test)]
 mod round_trips;
+mod same;
+mod selectors;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -20,6 +22,7 @@ pub use inward::{connection, read_each, read_rule};
 pub use outward::{
     changed_peer_endpoint, changed_session, fixed, new_peer_endpoint, new_session, other_service,
 };
-pub use outward::{is_same_rule, policy_rules};
 pub use references::{complete, with_parts};
+pub use same::are_same_rules;
+pub use selectors::{as_networks, policy_rules};
 pub use words::{interface_address, psk};

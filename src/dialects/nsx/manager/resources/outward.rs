@@ -17,7 +17,7 @@ use crate::{
                 inward::{self, SERVICE},
                 refusals::together,
             },
-            translate::{is_same_rule, policy_rules, read_each, read_rule},
+            translate::{are_same_rules, policy_rules, read_each, read_rule},
         },
         mark,
     },
@@ -299,12 +299,7 @@ fn put_bypass_rules(draft: &mut Draft, wanted: &[PolicyRule]) {
         _ => Vec::new(),
     };
     let (rules, _) = read_each(&current, read_rule);
-    let is_same = rules.len() == wanted.len()
-        && rules
-            .iter()
-            .zip(wanted)
-            .all(|(rule, wanted)| is_same_rule(rule, wanted));
-    if !is_same {
+    if !are_same_rules(&rules, wanted) {
         let bypass = |rule: &PolicyRule| PolicyRule {
             action: Some(RuleAction::Bypass),
             ..rule.clone()
@@ -325,8 +320,8 @@ fn put_local_endpoint(draft: &mut Draft, field: F, endpoint: &LocalEndpoint) {
                 _ => {}
             }
         }
-        F::Address => draft.text("local_address", Some(&endpoint.address)),
-        F::LocalId => draft.text("local_id", endpoint.local_id.as_deref()),
+        F::Address => draft.address("local_address", Some(&endpoint.address)),
+        F::LocalId => draft.address("local_id", endpoint.local_id.as_deref()),
         F::Certificate => draft.text("certificate_id", endpoint.certificate.as_deref()),
         F::TrustedAuthorities => draft.texts("trust_ca_ids", &endpoint.trusted_authorities),
         F::RevocationLists => draft.texts("trust_crl_ids", &endpoint.revocation_lists),

@@ -6,6 +6,7 @@ use crate::{
         manager::translate::{
             outward::{changed_session, peer_endpoint_is_as_wanted},
             references::reference,
+            words::psk,
         },
     },
     model::{Authentication, ConnectionChange, ConnectionSpec, Field, NewConnection, Selectors},
@@ -43,8 +44,9 @@ pub fn changed_in_session(session: &Body, change: &ConnectionChange) -> Vec<Stri
 
 /// The paths of a change that its PUT of the peer endpoint writes, among them that of a key that it has to bear.
 pub fn changed_in_peer_endpoint(peer: &Body, change: &ConnectionChange) -> Vec<String> {
+    let is_spare = change.spare_key && psk(&change.values).is_some();
     let is_written = |field: Field| match field {
-        Field::Authentication if change.spare_key => true,
+        Field::Authentication if is_spare => true,
         field => !peer_endpoint_is_as_wanted(peer, &alone(change, field)),
     };
     let fields = change.fields.iter().copied();

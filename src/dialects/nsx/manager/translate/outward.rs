@@ -6,14 +6,10 @@ use crate::{
         body::{Body, draft::Draft, remainder::Rest},
         manager::{
             translate::{
-                inward::{
-                    interface_addresses, networks, read_clamping, read_each, read_interface,
-                    read_rule,
-                },
+                inward::read_clamping,
                 references::reference,
-                words::{
-                    ACTIONS, CERTIFICATE, DIRECTIONS, INITIATIONS, PSK, interface_address, psk,
-                },
+                selectors::{change_selectors, other_kind, policy_rules, tunnel_ports},
+                words::{CERTIFICATE, DIRECTIONS, INITIATIONS, PSK, psk},
             },
             wire::{POLICY_BASED, ROUTE_BASED},
         },
@@ -21,11 +17,10 @@ use crate::{
     },
     model::{
         Authentication, ClampDirection, Connection, ConnectionChange, ConnectionSpec, Field,
-        Initiation, PolicyRule, RuleAction, Selectors, TcpMssClamping, TunnelInterface,
+        Initiation, Selectors, TcpMssClamping,
     },
-    rest::json,
 };
-use serde_json::{Map, Value, json as object};
+use serde_json::{Map, Value};
 
 /// The peer endpoint to make for a connection. Holds the pre-shared key: it goes into a request body and
 /// nowhere else.
@@ -194,50 +189,6 @@ fn change_clamping(draft: &mut Draft, wanted: Option<&TcpMssClamping>) {
     }
 }
 
-fn change_selectors(
-    draft: &mut Draft,
-    session: &Body,
-    values: &ConnectionSpec,
-) -> Result<(), Vec<Violation>> {
-    let kind = session.text("resource_type").unwrap_or_default();
-    let immutable = |field: &str| Err(vec![other_kind(field, &kind)]);
-    match &values.selectors {
-        Some(Selectors::Rules(wanted)) => {
-            if kind != POLICY_BASED {
-                return immutable("policy_based");
-            }
-            let current = session.list("policy_rules");
-            let (rules, _) = read_each(current, read_rule);
-            let same = rules.len() == wanted.len()
-                && rules
-                    .iter()
-                    .zip(wanted)
-                    .all(|(rule, wanted)| is_same_rule(rule, wanted));
-            if !same {
-                draft.set("policy_rules", policy_rules(wanted, current));
-            }
-        }
-        Some(Selectors::RouteBased(wanted)) => {
-            if kind != ROUTE_BASED {
-                return immutable("route_based");
-            }
-            let current = session.list("tunnel_ports");
-            let (interfaces, _) = read_each(current, read_interface);
-            let same = interfaces.len() == wanted.len()
-                && interfaces.iter().zip(wanted).all(|(interface, wanted)| {
-                    interface.addresses == wanted.addresses
-                        && (wanted.id.is_none() || wanted.id == interface.id)
-                });
-            if !same {
-                draft.set("tunnel_ports", tunnel_ports(wanted, current));
-            }
-        }
-        // Refused before.
-        Some(Selectors::EndpointGroups { .. }) | None => {}
-    }
-    Ok(())
-}
-
 /// What of a change a connection cannot become, as far as that shows in what was read of it: the kind of its selectors,
 /// and a service that is derived from another local endpoint than this one's.
 pub fn fixed(change: &ConnectionChange, there: &Connection) -> Vec<Violation> {
@@ -264,11 +215,6 @@ pub fn fixed(change: &ConnectionChange, there: &Connection) -> Vec<Violation> {
     violations
 }
 
-fn other_kind(field: &str, kind: &str) -> Violation {
-    let what = format!("is not the kind of this connection, a `{kind}`, which cannot be changed");
-    Violation::new(field, what)
-}
-
 /// What there is to say of this service if NSX derives `there`; `None` if it is the same.
 pub fn other_service(wanted: &str, there: Option<&str>) -> Option<Violation> {
     let what = match there {
@@ -279,121 +225,12 @@ pub fn other_service(wanted: &str, there: Option<&str>) -> Option<Violation> {
     Some(Violation::new(Field::VpnService.path(), what))
 }
 
-/// Whether a rule says already what is wanted; nothing said of its action or its id wants none.
-pub fn is_same_rule(rule: &PolicyRule, wanted: &PolicyRule) -> bool {
-    rule.sources == wanted.sources
-        && rule.destinations == wanted.destinations
-        && rule.enabled.unwrap_or(true) == wanted.enabled.unwrap_or(true)
-        && rule.logged.unwrap_or(false) == wanted.logged.unwrap_or(false)
-        && (wanted.action.is_none() || wanted.action == rule.action.or(Some(RuleAction::Protect)))
-        && (wanted.id.is_none() || wanted.id == rule.id)
-}
-
-/// The rules as NSX takes them. A rule that is there already, by its id or by its networks, keeps what else
-/// it has.
-pub fn policy_rules(wanted: &[PolicyRule], current: &[Value]) -> Value {
-    // What could not be read as a rule no caller could name either, so it stays.
-    let is_read = |rule: &Value| rule.as_object().is_some_and(|it| read_rule(it).0.is_some());
-    let unread = current.iter().filter(|rule| !is_read(rule)).cloned();
-    let read = current.iter().filter(|rule| is_read(rule));
-    let mut current: Vec<Option<&Map<String, Value>>> = read.map(Value::as_object).collect();
-    let subnets = |networks: &[String]| -> Value {
-        networks
-            .iter()
-            .map(|network| object!({ "subnet": network }))
-            .collect()
-    };
-    let rules = wanted.iter().map(|wanted| {
-        let kept = take_matching(&mut current, |there| match &wanted.id {
-            Some(id) => json::text(there, "id").as_ref() == Some(id),
-            None => {
-                networks(there, "sources").as_ref() == Some(&wanted.sources)
-                    && networks(there, "destinations").as_ref() == Some(&wanted.destinations)
-            }
-        });
-        let mut rule = kept.cloned().unwrap_or_default();
-        if let (None, Some(id)) = (kept, &wanted.id) {
-            rule.insert("id".to_owned(), id.as_str().into());
-        }
-        for (side, wanted) in [
-            ("sources", &wanted.sources),
-            ("destinations", &wanted.destinations),
-        ] {
-            // Networks that stay keep what else they have.
-            let same = kept.is_some_and(|there| networks(there, side).as_ref() == Some(wanted));
-            if !same {
-                rule.insert(side.to_owned(), subnets(wanted));
-            }
-        }
-        for (key, wanted, default) in [
-            ("enabled", wanted.enabled, true),
-            ("logged", wanted.logged, false),
-        ] {
-            let there = json::boolean(&rule, key);
-            let unknown = there.is_none() && rule.get(key).is_some_and(|it| !it.is_null());
-            let stays = wanted.map_or(unknown, |wanted| there == Some(wanted));
-            if !stays {
-                rule.insert(key.to_owned(), wanted.unwrap_or(default).into());
-            }
-        }
-        let there = json::text(&rule, "action").unwrap_or_default();
-        let other = |word: &str| !word.eq_ignore_ascii_case(&there);
-        for (word, action) in ACTIONS {
-            if wanted.action == Some(action) && other(word) {
-                rule.insert("action".to_owned(), word.into());
-            }
-        }
-        Value::Object(rule)
-    });
-    rules.chain(unread).collect()
-}
-
-/// The ports as NSX takes them. A port that is there already, by its id or by its addresses, keeps what else
-/// it has; so does the only one if there is to be only one.
-fn tunnel_ports(wanted: &[TunnelInterface], current: &[Value]) -> Value {
-    let only = wanted.len() == 1 && current.len() == 1;
-    let is_read = |port: &Value| {
-        port.as_object()
-            .is_some_and(|it| read_interface(it).0.is_some())
-    };
-    let unread = current.iter().filter(|port| !is_read(port)).cloned();
-    let read = current.iter().filter(|port| is_read(port));
-    let mut current: Vec<Option<&Map<String, Value>>> = read.map(Value::as_object).collect();
-    let ports = wanted.iter().map(|wanted| {
-        let kept = take_matching(&mut current, |there| match &wanted.id {
-            Some(id) => json::text(there, "tunnel_port_id").as_ref() == Some(id),
-            None => only || interface_addresses(there).as_ref() == Some(&wanted.addresses),
-        });
-        let mut port = kept.cloned().unwrap_or_default();
-        if interface_addresses(&port).as_ref() != Some(&wanted.addresses) {
-            let addresses = wanted.addresses.iter();
-            let addresses = addresses.filter_map(|text| interface_address(text));
-            let subnets = addresses.map(|(address, prefix)| {
-                object!({ "ip_addresses": [address.to_string()], "prefix_length": prefix })
-            });
-            port.insert("ip_subnets".to_owned(), subnets.collect());
-        }
-        Value::Object(port)
-    });
-    ports.chain(unread).collect()
-}
-
-fn take_matching<'a>(
-    current: &mut [Option<&'a Map<String, Value>>],
-    matches: impl Fn(&Map<String, Value>) -> bool,
-) -> Option<&'a Map<String, Value>> {
-    current
-        .iter_mut()
-        .find(|there| there.is_some_and(&matches))
-        .and_then(Option::take)
-}
-
 fn changed_but_for_the_key(peer: &Body, change: &ConnectionChange) -> Draft {
     let values = &change.values;
     let mut draft = Draft::of(peer);
     for field in &change.fields {
         match field {
-            Field::PeerAddress => draft.text("peer_address", Some(&values.peer_address)),
+            Field::PeerAddress => draft.address("peer_address", Some(&values.peer_address)),
             Field::PeerId => {
                 let given = values.peer_id.as_deref().filter(|id| !id.is_empty());
                 let address = if change.fields.contains(&Field::PeerAddress) {
@@ -401,13 +238,14 @@ fn changed_but_for_the_key(peer: &Body, change: &ConnectionChange) -> Draft {
                 } else {
                     peer.text("peer_address").unwrap_or_default()
                 };
-                draft.text("peer_id", Some(given.unwrap_or(&address)));
+                draft.address("peer_id", Some(given.unwrap_or(&address)));
             }
             Field::Authentication => {
                 if let Some(authentication) = &values.authentication {
                     // Absent is the default.
                     let current = peer.text("authentication_mode");
-                    if current.as_deref().unwrap_or(PSK) != mode(authentication) {
+                    let current = current.as_deref().unwrap_or(PSK);
+                    if !current.eq_ignore_ascii_case(mode(authentication)) {
                         draft.set("authentication_mode", mode(authentication).into());
                     }
                 }
@@ -415,7 +253,8 @@ fn changed_but_for_the_key(peer: &Body, change: &ConnectionChange) -> Draft {
             Field::Initiation => {
                 let current = peer.text("connection_initiation_mode");
                 let wanted = initiation(values.initiation);
-                if current.as_deref().unwrap_or(INITIATIONS[0].0) != wanted {
+                let current = current.as_deref().unwrap_or(INITIATIONS[0].0);
+                if !current.eq_ignore_ascii_case(wanted) {
                     draft.set("connection_initiation_mode", wanted.into());
                 }
             }

@@ -10,19 +10,22 @@ use crate::{
         manager::{
             CAPABILITIES,
             translate::{
-                changed_peer_endpoint, changed_session, connection, new_peer_endpoint, new_session,
+                as_networks, changed_peer_endpoint, changed_session, connection, new_peer_endpoint,
+                new_session,
             },
             write::refusals::{SEGMENT, refusals},
         },
     },
     model::{
-        Authentication, Connection, ConnectionSpec, Field, Initiation, PolicyRule, Psk, RuleAction,
-        Selectors, samples,
+        Authentication, Connection, ConnectionChange, ConnectionSpec, Field, Initiation,
+        PolicyRule, Psk, RuleAction, Selectors, samples,
     },
     rest,
 };
+use ipnet::IpNet;
 use proptest::{collection::vec, option, prelude::*};
 use serde_json::{Map, Value, json};
+use std::net::IpAddr;
 
 /// Any connection, with what NSX cannot express replaced by what it can.
 fn expressible(any: Connection) -> ConnectionSpec {
@@ -69,6 +72,59 @@ fn as_it_reads(mut spec: ConnectionSpec) -> ConnectionSpec {
         }
     }
     spec
+}
+
+/// A connection as somebody describes it who knows no id of its rules or ports, gives a key again and writes addresses in
+/// another way; with what goes without saying, or without it.
+fn described(read: &Connection, spelled_out: bool) -> ConnectionChange {
+    let mut change = samples::change_back(read, false);
+    let values = &mut change.values;
+    if read.peer.psk_set {
+        values.authentication = Some(Authentication::Psk(Psk::new("not-a-real-key")));
+        change.fields.insert(Field::Authentication);
+        change.spare_key = true;
+    }
+    values.peer_address = respelled(&values.peer_address);
+    values.peer_id = values.peer_id.as_deref().map(respelled);
+    values.selectors = values.selectors.as_ref().map(as_networks);
+    match &mut values.selectors {
+        Some(Selectors::Rules(rules)) => {
+            for rule in rules {
+                for networks in [&mut rule.sources, &mut rule.destinations] {
+                    networks.iter_mut().for_each(|it| *it = respelled(it));
+                    networks.reverse();
+                }
+                if spelled_out {
+                    rule.enabled.get_or_insert(true);
+                    rule.logged.get_or_insert(false);
+                    rule.action.get_or_insert(RuleAction::Protect);
+                }
+            }
+        }
+        Some(Selectors::RouteBased(interfaces)) => {
+            for interface in interfaces {
+                interface.addresses.reverse();
+            }
+        }
+        _ => {}
+    }
+    change
+}
+
+/// The same address or network in another spelling: IPv6 in full and in capitals, networks with bits of a host.
+fn respelled(text: &str) -> String {
+    let spelled = |address: IpAddr| match address {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => {
+            let groups = address.segments().map(|group| format!("{group:04X}"));
+            groups.join(":")
+        }
+    };
+    match (text.parse::<IpNet>(), text.parse::<IpAddr>()) {
+        (Ok(network), _) => format!("{}/{}", spelled(network.broadcast()), network.prefix_len()),
+        (_, Ok(address)) => spelled(address),
+        _ => text.to_owned(),
+    }
 }
 
 fn shown(spec: &ConnectionSpec) -> String {
@@ -268,6 +324,21 @@ proptest! {
         let read = connection(&session, Some(&peer));
         for everything in [false, true] {
             let change = samples::change_back(&read, everything).without(&read);
+            prop_assert_eq!(changed_session(&session, &change), Ok(None));
+            prop_assert_eq!(changed_peer_endpoint(&peer, &change), Ok(None));
+        }
+    }
+
+    /// A description of what was read, in other words, is what is there already.
+    #[test]
+    fn what_is_described_anew_is_nothing_to_write(session in session(), peer in peer()) {
+        let (session, peer) = (body(&session), body(&peer));
+        let read = connection(&session, Some(&peer));
+        for spelled_out in [false, true] {
+            let change = described(&read, spelled_out);
+            prop_assert_eq!(changed_session(&session, &change), Ok(None));
+            prop_assert_eq!(changed_peer_endpoint(&peer, &change), Ok(None));
+            let change = change.without(&read);
             prop_assert_eq!(changed_session(&session, &change), Ok(None));
             prop_assert_eq!(changed_peer_endpoint(&peer, &change), Ok(None));
         }

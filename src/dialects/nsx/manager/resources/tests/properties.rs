@@ -19,13 +19,14 @@ use crate::{
         RuleAction, Settings,
     },
 };
+use ipnet::IpNet;
 use proptest::{
     collection::vec,
     prelude::*,
     sample::{Index, select},
 };
 use serde_json::{Map, Value, json};
-use std::time::SystemTime;
+use std::{collections::BTreeSet, time::SystemTime};
 
 /// How it reads back: what NSX says with one word is said twice, and what the contract says of nothing is said.
 fn as_read(mut spec: ResourceSpec) -> ResourceSpec {
@@ -57,7 +58,18 @@ fn as_read(mut spec: ResourceSpec) -> ResourceSpec {
     spec
 }
 
-/// What a resource says of what is wanted: nothing of what is not said, and of a rule neither its id nor what it does.
+/// Networks as a set, each in one spelling.
+fn in_one_form(networks: &[String]) -> Vec<String> {
+    let one_form = |text: &String| match text.parse::<IpNet>() {
+        Ok(network) => network.trunc().to_string(),
+        Err(_) => text.clone(),
+    };
+    let networks: BTreeSet<String> = networks.iter().map(one_form).collect();
+    networks.into_iter().collect()
+}
+
+/// What a resource says of what is wanted: nothing of what is not said, and of a rule neither its id nor what it does, nor
+/// which comes first.
 fn as_wanted(said: &ResourceSpec, wanted: &ResourceSpec) -> ResourceSpec {
     macro_rules! keep {
         ($said:ident, $wanted:ident: $($option:ident)*; $($list:ident)*) => {{
@@ -87,7 +99,10 @@ fn as_wanted(said: &ResourceSpec, wanted: &ResourceSpec) -> ResourceSpec {
                 (rule.id, rule.action) = (None, None);
                 rule.enabled = rule.enabled.or(Some(true));
                 rule.logged = rule.logged.or(Some(false));
+                rule.sources = in_one_form(&rule.sources);
+                rule.destinations = in_one_form(&rule.destinations);
             }
+            said.bypass_rules.sort_by_key(|rule| format!("{rule:?}"));
         }
         _ => {}
     }

@@ -5,11 +5,13 @@ use crate::{
     grpc::{
         convert::{
             CONNECTION,
+            apply::{Apply, applied},
             connection::{connection, warning},
             list::List,
             parts,
             plan::plan,
-            requests::{Create, Delete, Get, Update},
+            requests::{Create, Delete, Export, Get, Update},
+            site::site,
         },
         deadline, pb,
         resources::names,
@@ -92,16 +94,32 @@ impl pb::connection_service_server::ConnectionService for Connections {
 
     async fn apply_connection(
         &self,
-        _request: Request<pb::ApplyConnectionRequest>,
+        request: Request<pb::ApplyConnectionRequest>,
     ) -> Result<Response<pb::ApplyConnectionResponse>, Status> {
-        Err(Status::unimplemented("not built yet"))
+        let deadline = deadline::of_unary(&request);
+        let apply = Apply::read(request.into_inner(), |backend, wanted| {
+            self.gateway.refuse_create(backend, wanted)
+        })?;
+        let done = self
+            .gateway
+            .apply(&apply.backend, apply.description, apply.how, deadline)
+            .await
+            .map_err(parts::told)?;
+        Ok(Response::new(applied(&apply.backend, done)))
     }
 
     async fn export_connection(
         &self,
-        _request: Request<pb::ExportConnectionRequest>,
+        request: Request<pb::ExportConnectionRequest>,
     ) -> Result<Response<pb::ExportConnectionResponse>, Status> {
-        Err(Status::unimplemented("not built yet"))
+        let deadline = deadline::of_unary(&request);
+        let export = Export::try_from(request.into_inner())?;
+        let exported = self.gateway.export(&export.name, deadline).await?;
+        let name = export.name.to_string();
+        Ok(Response::new(pb::ExportConnectionResponse {
+            site: Some(site(&export.name.backend, &name, exported.site)),
+            warnings: exported.warnings.into_iter().map(warning).collect(),
+        }))
     }
 
     async fn update_connection(

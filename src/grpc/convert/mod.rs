@@ -8,6 +8,8 @@
 //! | --- | --- |
 //! | `list.rs` | what every list asks for |
 //! | `requests.rs` | what each RPC of `ConnectionService` asks for |
+//! | `apply.rs` | what is described, and what became of it |
+//! | `site.rs` | a connection described with its parts |
 //! | `spec.rs` | a connection as a caller wants it |
 //! | `change.rs` | what an update changes, by its mask |
 //! | `connection.rs` | a connection as its cloud has it |
@@ -25,6 +27,7 @@
 //! | `capabilities.rs` | what they can express |
 //! | `time.rs` | durations and points in time |
 
+pub mod apply;
 pub mod backend;
 pub mod capabilities;
 pub mod change;
@@ -38,6 +41,7 @@ pub mod realization;
 pub mod requests;
 pub mod resource;
 pub mod resource_requests;
+pub mod site;
 pub mod spec;
 pub mod statistics;
 pub mod time;

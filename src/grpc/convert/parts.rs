@@ -4,7 +4,11 @@
 use crate::{
     core::error::{Error, Violation},
     grpc::{
-        convert::{CONNECTION, Problems, resource::Wire, resource_requests::new},
+        convert::{
+            CONNECTION, Problems,
+            resource::Wire,
+            resource_requests::{new, required},
+        },
         pb,
     },
     model::{BackendName, ConnectionSpec, ResourceField, ResourceKind, ResourceSpec, Reuse},
@@ -15,10 +19,12 @@ use std::collections::BTreeMap;
 /// other path is one in the connection.
 const PARTS: &str = "parts";
 
-/// Reads the parts of a connection that refers to what `spec` says.
+/// Reads the parts of a connection that refers to what `spec` says. Those that may be there already (`are_new` is false) need
+/// not say what one that is made has to have.
 pub fn parts(
     given: pb::Parts,
     spec: &ConnectionSpec,
+    are_new: bool,
     backend: Option<&BackendName>,
     problems: &mut Problems,
 ) -> BTreeMap<ResourceKind, ResourceSpec> {
@@ -31,11 +37,13 @@ pub fn parts(
     reading.part(given.ike_policy, spec.ike_policy.as_ref(), &[]);
     reading.part(given.ipsec_policy, spec.ipsec_policy.as_ref(), &[]);
     reading.part(given.dpd_policy, spec.dpd_policy.as_ref(), &[]);
-    reading.part(given.vpn_service, spec.vpn_service.as_ref(), &[]);
+    let comes_of = |kind| if are_new { &[] } else { required(kind) };
+    let comes = comes_of(ResourceKind::VpnService);
+    reading.part(given.vpn_service, spec.vpn_service.as_ref(), comes);
     let endpoint = given.local_endpoint;
-    let comes: &[ResourceField] = match with_service {
+    let comes = match with_service && are_new {
         true => &[ResourceField::VpnService],
-        false => &[],
+        false => comes_of(ResourceKind::LocalEndpoint),
     };
     if with_service
         && endpoint

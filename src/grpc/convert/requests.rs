@@ -28,6 +28,13 @@ pub struct Get {
     pub name: ConnectionName,
 }
 
+/// `ExportConnection`.
+#[derive(Debug)]
+pub struct Export {
+    /// Which.
+    pub name: ConnectionName,
+}
+
 /// `CreateConnection`.
 #[derive(Debug)]
 pub struct Create {
@@ -72,6 +79,16 @@ impl TryFrom<pb::GetConnectionRequest> for Get {
         let mut problems = Problems::default();
         let name = problems.connection_name("name", &request.name);
         problems.finish(name.map(|name| Get { name }))
+    }
+}
+
+impl TryFrom<pb::ExportConnectionRequest> for Export {
+    type Error = Error;
+
+    fn try_from(request: pb::ExportConnectionRequest) -> Result<Export> {
+        let mut problems = Problems::default();
+        let name = problems.connection_name("name", &request.name);
+        problems.finish(name.map(|name| Export { name }))
     }
 }
 
@@ -120,7 +137,7 @@ impl Create {
         });
         let parts = request.parts.unwrap_or_default();
         let wanted = NewConnection {
-            parts: parts::parts(parts, &spec, backend.as_ref(), &mut problems),
+            parts: parts::parts(parts, &spec, true, backend.as_ref(), &mut problems),
             reuse: parts::reuse(request.reuse, &mut problems),
             spec,
         };

@@ -37,7 +37,7 @@ const NOT_WRITTEN: [&str; 11] = [
 ];
 
 /// What a resource of a kind has to have, wherever it is.
-fn required(kind: ResourceKind) -> &'static [ResourceField] {
+pub(super) fn required(kind: ResourceKind) -> &'static [ResourceField] {
     match kind {
         ResourceKind::IkePolicy | ResourceKind::IpsecPolicy | ResourceKind::DpdPolicy => &[],
         ResourceKind::VpnService => &[ResourceField::Router],

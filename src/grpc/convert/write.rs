@@ -113,7 +113,7 @@ macro_rules! writes {
 }
 
 writes! {
-    CreateConnectionRequest UpdateConnectionRequest DeleteConnectionRequest
+    CreateConnectionRequest ApplyConnectionRequest UpdateConnectionRequest DeleteConnectionRequest
     CreateIkePolicyRequest UpdateIkePolicyRequest DeleteIkePolicyRequest
     CreateIpsecPolicyRequest UpdateIpsecPolicyRequest DeleteIpsecPolicyRequest
     CreateDpdPolicyRequest UpdateDpdPolicyRequest DeleteDpdPolicyRequest
@@ -149,7 +149,7 @@ mod tests {
         let there: BTreeSet<String> = with_id.map(|it| it.name().to_owned()).collect();
         let here = WRITES.iter().map(|name| (*name).to_owned());
         assert_eq!(BTreeSet::from_iter(here), there);
-        let writes = ["Create", "Update", "Delete"];
+        let writes = ["Create", "Apply", "Update", "Delete"];
         let methods = pool
             .services()
             .flat_map(|it| it.methods().collect::<Vec<_>>());

@@ -126,6 +126,10 @@ async fn every_answer(cloud: &dyn Cloud, backend: &str) {
         display_name: "another".to_owned(),
         ..pb::Connection::default()
     };
+    let another = pb::Connection {
+        display_name: "not there yet".to_owned(),
+        ..wanted.clone()
+    };
     for (answer, code) in ANSWERS {
         let mut errors = Vec::new();
         for method in [Method::GET, Method::POST, Method::PUT, Method::DELETE] {
@@ -138,11 +142,18 @@ async fn every_answer(cloud: &dyn Cloud, backend: &str) {
                     gateway.get(&name).await.unwrap_err(),
                     gateway.list(backend).await.unwrap_err(),
                     gateway.poll(&name).await.unwrap_err(),
+                    gateway.export(&name).await.unwrap_err(),
+                    gateway.apply(backend, renamed.clone()).await.unwrap_err(),
+                    gateway.apply(backend, another.clone()).await.unwrap_err(),
                 ],
-                Method::POST => vec![gateway.create(backend, wanted.clone()).await.unwrap_err()],
+                Method::POST => vec![
+                    gateway.create(backend, wanted.clone()).await.unwrap_err(),
+                    gateway.apply(backend, another.clone()).await.unwrap_err(),
+                ],
                 Method::PUT => {
                     let updated = gateway.update(renamed.clone(), &["display_name"]).await;
-                    vec![updated.unwrap_err()]
+                    let applied = gateway.apply(backend, renamed.clone()).await;
+                    vec![updated.unwrap_err(), applied.unwrap_err()]
                 }
                 _ => vec![gateway.delete(&name).await.unwrap_err()],
             });

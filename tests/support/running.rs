@@ -170,6 +170,29 @@ impl Running {
         Ok(answer.into_inner())
     }
 
+    /// Has a connection be as it is described.
+    pub async fn apply(
+        &self,
+        backend: &str,
+        connection: pb::Connection,
+    ) -> Result<pb::ApplyConnectionResponse, Status> {
+        let request = pb::ApplyConnectionRequest {
+            parent: format!("backends/{backend}"),
+            connection: Some(connection),
+            ..Default::default()
+        };
+        let answer = self.connections().apply_connection(request).await?;
+        Ok(answer.into_inner())
+    }
+
+    /// Describes a connection.
+    pub async fn export(&self, name: &str) -> Result<pb::ExportConnectionResponse, Status> {
+        let name = name.to_owned();
+        let request = pb::ExportConnectionRequest { name };
+        let answer = self.connections().export_connection(request).await?;
+        Ok(answer.into_inner())
+    }
+
     /// Where a connection stands, polled now.
     pub async fn poll(&self, name: &str) -> Result<pb::Realization, Status> {
         let request = pb::GetRealizationRequest {

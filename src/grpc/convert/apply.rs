@@ -111,10 +111,12 @@ pub fn applied(backend: &BackendName, applied: Applied) -> pb::ApplyConnectionRe
     let accepted = applied.accepted;
     let name = accepted.name.map(|name| name.to_string());
     let name = name.unwrap_or_default();
-    let mut there = connection(backend, accepted.connection.unwrap_or_default());
-    if there.name.is_empty() {
-        there.name.clone_from(&name);
-    }
+    let only_its_name = || pb::Connection {
+        name: name.clone(),
+        ..pb::Connection::default()
+    };
+    let there = accepted.connection.map(|read| connection(backend, read));
+    let there = there.unwrap_or_else(only_its_name);
     pb::ApplyConnectionResponse {
         result: result(applied.result).into(),
         connection: Some(there),
@@ -371,7 +373,6 @@ mod tests {
         assert!(!format!("{said:?}").contains("canary"));
         let only_its_name = pb::Connection {
             name: NAME.to_owned(),
-            peer: Some(pb::Peer::default()),
             ..Default::default()
         };
         assert_eq!(said.connection, Some(only_its_name));

@@ -143,7 +143,6 @@ async fn every_answer(cloud: &dyn Cloud, backend: &str) {
                     gateway.list(backend).await.unwrap_err(),
                     gateway.poll(&name).await.unwrap_err(),
                     gateway.export(&name).await.unwrap_err(),
-                    gateway.apply(backend, renamed.clone()).await.unwrap_err(),
                     gateway.apply(backend, another.clone()).await.unwrap_err(),
                 ],
                 Method::POST => vec![

@@ -175,9 +175,10 @@ else
   sources="$(attachment "kind=KIND_SUBNET AND parent_id=$router" 'm[0]["attachments"][0]["networks"][0]')"
   objects=6
 fi
-whole="\"parent\": \"$backend\", \"requestId\": \"$(python3 -c 'import uuid; print(uuid.uuid4())')\", \"parts\": {$parts},
+site="\"parent\": \"$backend\", \"parts\": {$parts},
   \"connection\": {\"displayName\": \"inline\", \"peer\": {\"address\": \"198.51.100.79\", \"psk\": \"$psk\"},
     \"policyBased\": {\"rules\": [{\"sources\": [\"$sources\"], \"destinations\": [\"192.168.79.0/24\"]}]}}"
+whole="\"requestId\": \"$(python3 -c 'import uuid; print(uuid.uuid4())')\", $site"
 call "$connections/CreateConnection" "{$whole, \"validateOnly\": true}" \
   | check "the plan makes $objects objects" "[s['action'] for s in m[0]['plan']] == ['ACTION_CREATE'] * $objects"
 [ "$(everything)" = "$before" ] || fail "a plan has made something: $(everything)"
@@ -188,6 +189,10 @@ for it in 'm[0]["connection"]["name"]' 'm[0]["writeToken"]'; do
   [ "$(evaluate "$it" <<< "$again")" = "$(evaluate "$it" <<< "$answer")" ] || fail "a repeat is another write: $again"
 done
 report DOWN ACTIVE
+call "$connections/ApplyConnection" "{$site}" \
+  | check "it is so already" "m[0]['result'] == 'RESULT_UNCHANGED' and m[0]['connection']['name'] == '$connection'"
+call "$connections/ExportConnection" "{\"name\": \"$connection\"}" \
+  | check "it is described" "m[0]['site']['connection']['policyBased']['rules'][0]['sources'] == ['$sources']"
 call "$connections/DeleteConnection" "{\"name\": \"$connection\", \"validateOnly\": true}" \
   | check "the plan removes $objects objects" "[s['action'] for s in m[0]['plan']] == ['ACTION_DELETE'] * $objects"
 token="$(call "$connections/DeleteConnection" "{\"name\": \"$connection\"}" | evaluate 'm[0]["writeToken"]')"

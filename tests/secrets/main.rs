@@ -144,12 +144,19 @@ async fn quote_everything(
     let created = running.create(backend, wanted.clone()).await;
     let (connection, _) = created.expect("the cloud is well");
     let paths = vec!["peer.psk".to_owned()];
+    let keyed = pb::Connection {
+        name: connection.name,
+        peer: wanted.peer.clone(),
+        ..pb::Connection::default()
+    };
+    let apply = pb::ApplyConnectionRequest {
+        parent: format!("backends/{backend}"),
+        connection: Some(keyed.clone()),
+        write_key: true,
+        ..Default::default()
+    };
     let update = pb::UpdateConnectionRequest {
-        connection: Some(pb::Connection {
-            name: connection.name,
-            peer: wanted.peer.clone(),
-            ..pb::Connection::default()
-        }),
+        connection: Some(keyed),
         update_mask: Some(prost_types::FieldMask { paths }),
         validate_only: false,
         ..Default::default()
@@ -174,8 +181,11 @@ async fn quote_everything(
             let update = update.clone();
             let updated = running.connections().update_connection(update).await;
             assert!(created.is_err() && updated.is_err(), "{status}: {form}");
+            let applied = running.connections().apply_connection(apply.clone()).await;
+            assert!(applied.is_err(), "{status}: {form}");
             seen.note_result(&created);
             seen.note_result(&updated);
+            seen.note_result(&applied);
             faults.clear();
         }
     }
@@ -242,6 +252,16 @@ async fn fail_everything(
     });
     create.set_timeout(patience);
     seen.note_result(&running.connections().create_connection(create).await);
+    let mut apply = Request::new(pb::ApplyConnectionRequest {
+        parent: format!("backends/{backend}"),
+        connection: Some(pb::Connection {
+            display_name: "not there yet".to_owned(),
+            ..wanted.clone()
+        }),
+        ..Default::default()
+    });
+    apply.set_timeout(patience);
+    seen.note_result(&running.connections().apply_connection(apply).await);
     let request = pb::ListConnectionsRequest {
         parent: format!("backends/{backend}"),
         ..pb::ListConnectionsRequest::default()

@@ -6,7 +6,7 @@ use crate::{
     support::{
         cloud::Cloud,
         clouds::PSK,
-        running::{Running, mask},
+        running::{Running, id_of, mask},
     },
 };
 use base64::{
@@ -77,6 +77,9 @@ pub async fn repeat_everything(
         };
         seen.note_result(&connections.update_connection(update).await);
     }
+    // So that the cloud takes changes of it.
+    cloud.settle(&id_of(&made.name));
+    describe_everything(running, request.clone(), &made.name, seen).await;
     leave_in_doubt(running, cloud, request, seen).await;
     for validate_only in [true, false] {
         let delete = pb::DeleteConnectionRequest {
@@ -86,6 +89,63 @@ pub async fn repeat_everything(
         };
         seen.note_result(&connections.delete_connection(delete).await);
     }
+}
+
+/// Applies a description to what is there and to what is not, well and badly, with a key each time; and describes what is there.
+async fn describe_everything(
+    running: &Running,
+    create: pb::CreateConnectionRequest,
+    name: &str,
+    seen: &mut Seen,
+) {
+    let mut connections = running.connections();
+    let mut to_be_there = create.connection.unwrap();
+    to_be_there.name = name.to_owned();
+    let whole = pb::ApplyConnectionRequest {
+        parent: create.parent,
+        connection: Some(to_be_there.clone()),
+        parts: create.parts,
+        ..Default::default()
+    };
+    seen.note(&whole);
+    for (key, write_key) in [(PSK, false), (NEW_PSK, true)] {
+        set_key(&mut to_be_there, key);
+        for validate_only in [true, false] {
+            let apply = pb::ApplyConnectionRequest {
+                connection: Some(to_be_there.clone()),
+                write_key,
+                validate_only,
+                ..whole.clone()
+            };
+            let applied = connections.apply_connection(apply).await;
+            seen.note_result(&applied);
+            let result = applied.unwrap().into_inner().result();
+            let is_changed = result == pb::apply_connection_response::Result::Changed;
+            assert_eq!(is_changed, write_key, "{result:?}");
+        }
+    }
+    to_be_there.name.clear();
+    to_be_there.display_name = "not there".to_owned();
+    let mut malformed = to_be_there.clone();
+    malformed.initiation = 99;
+    let mut lacking = to_be_there.clone();
+    lacking.selectors = None;
+    for (connection, is_taken) in [(to_be_there, true), (malformed, false), (lacking, false)] {
+        let apply = pb::ApplyConnectionRequest {
+            connection: Some(connection),
+            validate_only: true,
+            ..whole.clone()
+        };
+        let tried = connections.apply_connection(apply).await;
+        assert_eq!(tried.is_ok(), is_taken, "{tried:?}");
+        seen.note_result(&tried);
+    }
+    let export = pb::ExportConnectionRequest {
+        name: name.to_owned(),
+    };
+    let exported = connections.export_connection(export).await;
+    assert!(exported.is_ok(), "{exported:?}");
+    seen.note_result(&exported);
 }
 
 /// Has the answer of a create lost, and every look for it refused, so that its record stays. The key has gone out then.

@@ -141,11 +141,8 @@ impl Bench {
 
     /// A connection that refers to nothing.
     fn connection(&self, peer_network: &str) -> Value {
-        let mut rule = json!({ "destinations": [peer_network] });
-        if self.world() != World::K5 {
-            // On OpenStack: a subnet on the router of the service.
-            rule["sources"] = json!(["10.10.1.0/24"]);
-        }
+        // On OpenStack: a subnet on the router of the service, which on K5 is that of the service.
+        let rule = json!({ "sources": ["10.10.1.0/24"], "destinations": [peer_network] });
         json!({
             "display_name": "branch 42",
             "peer": { "address": "198.51.100.20", "psk": PSK },

@@ -1,7 +1,7 @@
 //! Writes of several objects: what is planned, done, traced and taken back.
 
 use crate::{
-    setup::{Bench, assert_error, assert_secret_free},
+    setup::{Bench, assert_error, assert_secret_free, parts, rules, to},
     support::{
         cloud::{call, change, renamed},
         writes::Writes,
@@ -15,8 +15,8 @@ use isthmus::{
         execute::{NoJournal, execute},
     },
     model::{
-        Authentication, ConnectionChange, ConnectionSpec, Field, NewConnection, PolicyRule, Psk,
-        ResourceKind, ResourceSpec, Selectors, Settings,
+        Authentication, ConnectionChange, ConnectionSpec, Field, NewConnection, Psk, ResourceKind,
+        ResourceSpec, Selectors, Settings,
         policy::IkePolicy,
         topology::{EndpointGroup, EndpointType, VpnService},
     },
@@ -30,28 +30,10 @@ use std::time::Duration;
 
 const GROUPS: &str = "/v2.0/vpn/endpoint-groups";
 
-fn rules(pairs: &[(&[&str], &[&str])]) -> Option<Selectors> {
-    let texts = |list: &[&str]| list.iter().map(|it| (*it).to_owned()).collect();
-    let rule = |(sources, destinations): &(&[&str], &[&str])| PolicyRule {
-        sources: texts(sources),
-        destinations: texts(destinations),
-        ..PolicyRule::default()
-    };
-    Some(Selectors::Rules(pairs.iter().map(rule).collect()))
-}
-
 /// Two subnets of the router, each with one network of the peer.
 fn two_rules() -> Option<Selectors> {
     let peer: &[&str] = &["192.168.90.0/24"];
     rules(&[(&["10.10.1.0/24"], peer), (&["10.10.2.0/24"], peer)])
-}
-
-fn to(selectors: Option<Selectors>) -> ConnectionChange {
-    let values = ConnectionSpec {
-        selectors,
-        ..ConnectionSpec::default()
-    };
-    change(&[Field::Selectors], values)
 }
 
 fn told(steps: &[Step]) -> Vec<(Action, &str)> {
@@ -205,11 +187,12 @@ async fn networks_that_are_not_on_the_router_are_refused_with_those_that_are() {
             violation.description
         );
     }
+    // One of the two is no subnet of a service that has one.
     let legacy = bench.cloud.inventory().project.legacy_service_id;
     let error = refused(Some(legacy), two_rules()).await;
     assert_eq!(
         error.context.violations[0].field,
-        "policy_based.rules[0].sources"
+        "policy_based.rules[1].sources"
     );
     let none = "00000000-0000-0000-0000-000000000000";
     let error = refused(Some(none), two_rules()).await;
@@ -334,7 +317,7 @@ async fn a_connection_made_alone_keeps_its_mark_beside_the_groups_it_gets() {
 }
 
 #[tokio::test]
-async fn networks_of_a_service_with_a_subnet_have_no_sources() {
+async fn a_connection_of_a_service_with_a_subnet_has_one_local_network() {
     let bench = Bench::stock();
     let id = bench.make(&bench.legacy_spec("legacy")).await.unwrap();
     bench.cloud.state().agent_reports(&id, "DOWN");
@@ -346,7 +329,7 @@ async fn networks_of_a_service_with_a_subnet_have_no_sources() {
     );
     assert_eq!(
         error.context.violations[0].field,
-        "policy_based.rules[0].sources"
+        "policy_based.rules[1].sources"
     );
 }
 
@@ -478,29 +461,6 @@ async fn a_key_is_not_put_back_and_does_not_show() {
     assert_eq!(bench.get(&id).await.unwrap().display_name, "branch");
 }
 
-/// What a connection needs of a cloud that has nothing but a router.
-fn parts(router: &str) -> NewConnection {
-    let mut wanted = NewConnection::default();
-    let service = VpnService {
-        router: router.to_owned(),
-        ..VpnService::default()
-    };
-    for settings in [
-        Settings::none(ResourceKind::IkePolicy),
-        Settings::none(ResourceKind::IpsecPolicy),
-        Settings::VpnService(service),
-    ] {
-        let kind = settings.kind();
-        let spec = ResourceSpec {
-            display_name: "inline".to_owned(),
-            settings,
-            ..ResourceSpec::none(kind)
-        };
-        wanted.parts.insert(kind, spec);
-    }
-    wanted
-}
-
 #[tokio::test]
 async fn everything_inline_is_six_objects() {
     for variant in [Variant::Neutron, Variant::Otc] {
@@ -585,7 +545,7 @@ async fn a_service_that_is_made_with_a_connection_decides_what_its_rules_are() {
     assert_eq!(refused(subnet, inside()), [""; 0]);
     assert_eq!(
         refused(subnet, two_rules()),
-        ["policy_based.rules[0].sources"]
+        ["policy_based.rules[1].sources"]
     );
     assert_eq!(refused(None, inside()), ["policy_based.rules[0].sources"]);
     let groups = bench.spec("").selectors;

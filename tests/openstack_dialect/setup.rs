@@ -1,7 +1,7 @@
 //! A simulated OpenStack with its dialect, and what a test asks of them.
 
 use crate::support::{
-    cloud::{Bound, Cloud, call, page, target},
+    cloud::{Bound, Cloud, call, change, page, target},
     writes::Writes,
 };
 use http::{Method, StatusCode};
@@ -11,7 +11,10 @@ use isthmus::{
         error::{Error, ErrorKind, ErrorReason},
     },
     dialects::settings::Given,
-    model::{ConnectionSpec, PolicyRule, Selectors, Sighting},
+    model::{
+        ConnectionChange, ConnectionSpec, Field, NewConnection, PolicyRule, ResourceKind,
+        ResourceSpec, Selectors, Settings, Sighting, topology::VpnService,
+    },
     simulator::{
         faults::{Answer, Fault, Rule},
         openstack::{OpenstackOptions, OpenstackSimulator, Variant},
@@ -169,4 +172,47 @@ pub fn taken(bench: &Bench, variant: Variant, name: &str) -> ConnectionSpec {
         Variant::K5 => bench.legacy_spec(name),
         Variant::Neutron | Variant::Otc => bench.spec(name),
     }
+}
+
+/// Rules with these sources and destinations.
+pub fn rules(pairs: &[(&[&str], &[&str])]) -> Option<Selectors> {
+    let texts = |list: &[&str]| list.iter().map(|it| (*it).to_owned()).collect();
+    let rule = |(sources, destinations): &(&[&str], &[&str])| PolicyRule {
+        sources: texts(sources),
+        destinations: texts(destinations),
+        ..PolicyRule::default()
+    };
+    Some(Selectors::Rules(pairs.iter().map(rule).collect()))
+}
+
+/// A change to these.
+pub fn to(selectors: Option<Selectors>) -> ConnectionChange {
+    let values = ConnectionSpec {
+        selectors,
+        ..ConnectionSpec::default()
+    };
+    change(&[Field::Selectors], values)
+}
+
+/// What a connection needs of a cloud that has nothing but a router.
+pub fn parts(router: &str) -> NewConnection {
+    let mut wanted = NewConnection::default();
+    let service = VpnService {
+        router: router.to_owned(),
+        ..VpnService::default()
+    };
+    for settings in [
+        Settings::none(ResourceKind::IkePolicy),
+        Settings::none(ResourceKind::IpsecPolicy),
+        Settings::VpnService(service),
+    ] {
+        let kind = settings.kind();
+        let spec = ResourceSpec {
+            display_name: "inline".to_owned(),
+            settings,
+            ..ResourceSpec::none(kind)
+        };
+        wanted.parts.insert(kind, spec);
+    }
+    wanted
 }

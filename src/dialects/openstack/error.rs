@@ -126,6 +126,16 @@ pub fn not_found(kind: &Kind) -> Error {
     refusal::error(kind.not_found)
 }
 
+/// What a connection refers to is not there, by the field that refers to it.
+pub fn not_there(kind: &Kind, id: &str, field: &str) -> Error {
+    let message = format!("the {} `{id}` is not there", kind.noun);
+    let reason = ErrorReason::ReferenceNotFound;
+    let mut error = Error::new(ErrorKind::FailedPrecondition, reason, message);
+    let what = format!("needs the {} `{id}`, which is not there", kind.noun);
+    error.context.violations.push(Violation::new(field, what));
+    error
+}
+
 /// The VPN collection itself is not there, as this refusal shows.
 pub fn api_absent(refused: Error) -> Error {
     refusal::instead_of(refused, API_ABSENT)

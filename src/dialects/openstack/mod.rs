@@ -110,7 +110,11 @@ impl Dialect for Openstack {
     }
 
     fn refuse_to_become(&self, change: &ConnectionChange, there: &Connection) -> Vec<Violation> {
-        translate::fixed(change, there)
+        translate::fixed(change, there, self.client.variant())
+    }
+
+    async fn attach(&self, wanted: NewConnection, call: &Call) -> Result<NewConnection> {
+        write::attach(&self.client, wanted, call).await
     }
 
     fn usage(&self) -> Usage {

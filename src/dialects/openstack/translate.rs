@@ -19,10 +19,10 @@ mod words;
 
 pub use etag::etag;
 pub use inward::connection;
-pub use outward::{changes, fixed, is_descriptive, is_same_address, new_connection};
-pub use refusals::{Refusals, Writing};
+pub use outward::{changes, fixed, is_descriptive, is_same_address, new_connection, other_kind};
+pub use refusals::{Refusals, SUBNET_OF_PART, Writing};
 pub use rest::Rest;
-pub use rules::{Product, first_with_sources, path, product};
+pub use rules::{Inside, Product, first_with_sources, inside, network, product};
 pub use time::utc;
 pub use values::{Values, is_same, paths};
 pub use words::{LONGEST_TEXT, elements, psk};

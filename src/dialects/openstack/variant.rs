@@ -152,8 +152,7 @@ pub static OTC: Variant = Variant {
 /// Fujitsu K5 / FJcloud-O.
 pub static K5: Variant = Variant {
     capabilities: Capabilities {
-        // The local side is the service's subnet.
-        inline_policy_rules: false,
+        // Rules with both sides are the service's subnet and `peer_cidrs`.
         endpoint_groups: false,
         availability_zones: true,
         ..common("k5", &resources::K5)
@@ -191,7 +190,7 @@ const fn common(variant: &'static str, resources: &'static [ResourceCapabilities
         dialect: "openstack",
         variant,
         route_based: false,
-        // Rules with both sides become two endpoint groups.
+        // Rules with both sides become two endpoint groups, or `peer_cidrs` beside the service's subnet.
         inline_policy_rules: true,
         endpoint_groups: true,
         certificates: false,

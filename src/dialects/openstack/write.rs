@@ -10,5 +10,5 @@ mod plan;
 pub mod sent;
 mod settle;
 
-pub use plan::{create, delete, update};
+pub use plan::{attach, create, delete, update};
 pub use settle::{remove, trace, undo};

@@ -7,7 +7,7 @@ use crate::{
     },
     dialects::openstack::{
         client::Client,
-        read,
+        error, read, translate,
         wire::{
             Body,
             kind::{PORTS, ROUTERS, SUBNETS},
@@ -70,11 +70,50 @@ pub async fn subnets_of(
         return Ok(BTreeMap::new());
     }
     let subnets = read::all(client, &SUBNETS, &[], call).await?;
-    let network = |subnet: &Body| subnet.text("cidr")?.parse::<IpNet>().ok();
     let on_router = subnets.iter().filter(|subnet| ids.contains(&subnet.id()));
     Ok(on_router
-        .filter_map(|subnet| Some((network(subnet)?.trunc(), subnet.id())))
+        .filter_map(|subnet| Some((network(subnet)?, subnet.id())))
         .collect())
+}
+
+/// The networks of subnets without host bits, by their ids; `field` of a connection is what needs them.
+///
+/// # Errors
+/// `ReferenceNotFound` if one is not there, or not shown to the account; as a request fails.
+pub async fn networks_of(
+    client: &Client,
+    ids: &[String],
+    field: &str,
+    call: &Call,
+) -> Result<BTreeMap<String, IpNet>> {
+    // So many ids make a URL of 2,000 characters.
+    const AT_ONCE: usize = 50;
+    let mut shown = BTreeMap::new();
+    for ids in ids.chunks(AT_ONCE).filter(|ids| ids.len() > 1) {
+        let narrow: Vec<(&'static str, String)> = ids.iter().map(|id| ("id", id.clone())).collect();
+        let rows = read::those(client, &SUBNETS, &narrow, call).await?;
+        shown.extend(rows.iter().map(|row| (row.id(), network(row))));
+    }
+    let mut networks = BTreeMap::new();
+    for id in ids {
+        let read = match shown.remove(id).flatten() {
+            Some(network) => Some(network),
+            None => {
+                let fields = ["id", "cidr"];
+                let row = read::row(client, &SUBNETS, id, &fields, call).await?;
+                row.ok().as_ref().and_then(network)
+            }
+        };
+        let Some(network) = read else {
+            return Err(error::not_there(&SUBNETS, id, field));
+        };
+        networks.insert(id.clone(), network);
+    }
+    Ok(networks)
+}
+
+fn network(subnet: &Body) -> Option<IpNet> {
+    translate::network(&subnet.text("cidr")?)
 }
 
 fn page(mut found: Vec<Attachment>, request: &PageRequest) -> Page<Attachment> {

@@ -6,7 +6,7 @@ use crate::{
         mark,
         translate::{
             inward::connection,
-            rules::{first_with_sources, path},
+            rules::{first_with_sources, inside, product},
             words::{
                 ACTIONS, DEFAULT_DPD, DEFAULT_MTU, INITIATIONS, LONGEST_TEXT, dpd_times,
                 plain_peer_id, psk, word,
@@ -79,7 +79,7 @@ pub fn changes(
     let values = &change.values;
     let now = connection(body.clone(), variant);
     let mut draft = Draft {
-        violations: fixed(change, &now),
+        violations: fixed(change, &now, variant),
         ..Draft::default()
     };
     for field in &change.fields {
@@ -136,7 +136,7 @@ pub fn changes(
 }
 
 /// What of a change is fixed when a connection is made, and another than there is.
-pub fn fixed(change: &ConnectionChange, now: &Connection) -> Vec<Violation> {
+pub fn fixed(change: &ConnectionChange, now: &Connection, variant: &Variant) -> Vec<Violation> {
     let values = &change.values;
     let mut violations = Vec::new();
     for (field, wanted, now) in [
@@ -162,31 +162,44 @@ pub fn fixed(change: &ConnectionChange, now: &Connection) -> Vec<Violation> {
         violations.extend(fixed_kind(
             now.selectors.as_ref(),
             values.selectors.as_ref(),
+            variant,
         ));
     }
     violations
 }
 
-/// Why a connection with such selectors cannot have the wanted ones. Rules with both sides are endpoint groups.
-fn fixed_kind(now: Option<&Selectors>, wanted: Option<&Selectors>) -> Option<Violation> {
-    let with_sources = match wanted? {
-        Selectors::Rules(rules) => first_with_sources(rules),
+/// Why a connection with such selectors cannot have the wanted ones. Rules with both sides are endpoint groups; or beside a
+/// service with a subnet what it has already, if they name one local network.
+fn fixed_kind(
+    now: Option<&Selectors>,
+    wanted: Option<&Selectors>,
+    variant: &Variant,
+) -> Vec<Violation> {
+    let (Some(now), Some(wanted)) = (now, wanted) else {
+        return Vec::new();
+    };
+    let with_sources = match wanted {
+        Selectors::Rules(rules) => Some(rules).filter(|it| first_with_sources(it).is_some()),
         _ => None,
     };
-    match (now?, wanted?, with_sources) {
-        (Selectors::EndpointGroups { .. }, _, Some(_)) => None,
-        (Selectors::Rules(_), _, Some(index)) => {
-            let what = "must be empty: the VPN service of this connection has a subnet, which is the local side of all \
-                        that it has";
-            Some(Violation::new(path(index, "sources"), what))
+    match (now, with_sources) {
+        (Selectors::EndpointGroups { .. }, Some(_)) => Vec::new(),
+        // What no connection can be is refused whatever is there.
+        (Selectors::Rules(_), Some(rules)) => {
+            let can_be = variant.capabilities.endpoint_groups && product(rules).is_ok();
+            let refused = inside(rules).err().filter(|_| can_be);
+            refused.unwrap_or_default()
         }
-        (now, wanted, _) if discriminant(now) != discriminant(wanted) => {
-            let what = "is not the kind this connection was made with, which its VPN service decides: \
-                        endpoint groups or rules with `sources`, and rules without where the service has a subnet";
-            Some(Violation::new(Field::Selectors.path(), what))
-        }
-        _ => None,
+        _ if discriminant(now) != discriminant(wanted) => vec![other_kind()],
+        _ => Vec::new(),
     }
+}
+
+/// Selectors are of the other kind than those of a connection that is there.
+pub fn other_kind() -> Violation {
+    let what = "is not the kind this connection was made with, which its VPN service decides: endpoint groups where it has no \
+                subnet, and networks of the peer where it has one";
+    Violation::new(Field::Selectors.path(), what)
 }
 
 /// Whether a PUT of this body changes only words for people. Agents are told of them and have nothing to do with them

@@ -5,7 +5,7 @@ use crate::{
     dialects::openstack::{
         mark,
         translate::{
-            rules::{first_with_sources, path, product},
+            rules::{LONGEST_NETWORK, first_with_sources, inside, path, product},
             words::{ACTIONS, LONGEST_TEXT, dpd_times, word},
         },
         variant::{LARGEST, PeerAddress, Variant},
@@ -26,8 +26,8 @@ pub enum Writing {
     Change,
 }
 
-/// The longest network in `peer_cidrs`, in characters; a longer one is a 500.
-const LONGEST_NETWORK: usize = 32;
+/// Where a VPN service that is made with a connection has its subnet.
+pub const SUBNET_OF_PART: &str = "parts.vpn_service.subnet";
 /// The least `mtu`, in bytes, of an IPv4 service; for IPv6 it is 1280, which the cloud itself checks.
 const LEAST_MTU: u32 = 68;
 
@@ -241,23 +241,31 @@ impl<'a> Refusals<'a> {
                 self.refuse(wrong, "policy_based.local_endpoint_group", what);
             }
             Some(Selectors::Rules(rules)) => match first_with_sources(rules) {
-                Some(index) if self.variant.capabilities.endpoint_groups => {
-                    self.rules_as_groups(rules, index);
-                }
-                _ => self.rules_inside(rules),
+                Some(_) => self.rules_of_both_sides(rules),
+                None => self.rules_inside(rules),
             },
             // By capability.
             Some(Selectors::RouteBased(_)) => {}
         }
     }
 
-    /// Rules with both sides, which become two endpoint groups.
-    fn rules_as_groups(&mut self, rules: &[PolicyRule], with_sources: usize) {
+    /// Rules with both sides, which become two endpoint groups; or `peer_cidrs`, if the service has a subnet. That of a
+    /// service that is there is not known yet.
+    fn rules_of_both_sides(&mut self, rules: &[PolicyRule]) {
         self.each_rule(rules);
-        self.found.extend(product(rules).err().unwrap_or_default());
-        let wrong = self.new_service_has_subnet() == Some(true);
-        let what = "must be empty: the VPN service has a subnet, which is the local side of all its connections";
-        self.refuse(wrong, &path(with_sources, "sources"), what);
+        let has_subnet = self.new_service_has_subnet() == Some(true);
+        if has_subnet && !self.variant.peer_cidrs {
+            let what = "must be empty: connections of this cloud have endpoint groups, and beside a VPN service with a subnet \
+                        there are none";
+            self.refuse(true, SUBNET_OF_PART, what);
+            return;
+        }
+        let is_inside = has_subnet || !self.variant.capabilities.endpoint_groups;
+        let refused = match is_inside {
+            true => inside(rules).err(),
+            false => product(rules).err(),
+        };
+        self.found.extend(refused.unwrap_or_default());
     }
 
     /// One rule without sources, which becomes `peer_cidrs`.

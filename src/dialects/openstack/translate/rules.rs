@@ -1,9 +1,16 @@
-//! Rules that hold both sides, as the two endpoint groups that stand for them: such a connection protects all local with all
-//! peer networks, so rules that say anything else have no form here. Pure.
+//! Rules that hold both sides, as what stands for them here: two endpoint groups, or beside a VPN service with a subnet the
+//! networks of the peer alone. Either protects all local with all peer networks, so rules that say anything else have no form
+//! here. Pure.
 
 use crate::{core::error::Violation, model::PolicyRule};
 use ipnet::IpNet;
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
+
+/// The longest network in `peer_cidrs`, in characters; a longer one is a 500.
+pub const LONGEST_NETWORK: usize = 32;
 
 /// The networks of rules that protect all local with all peer networks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -12,6 +19,27 @@ pub struct Product {
     pub sources: BTreeMap<IpNet, String>,
     /// Peer networks, without host bits.
     pub destinations: BTreeSet<IpNet>,
+}
+
+/// What rules say beside a VPN service with a subnet: that is the local side, and the connection holds the peer's networks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inside {
+    /// The one local network, without host bits.
+    pub source: IpNet,
+    /// The path of the field that names it first.
+    pub path: String,
+    /// Peer networks, without host bits.
+    pub destinations: BTreeSet<IpNet>,
+}
+
+impl Inside {
+    /// The rule that a connection is made with.
+    pub fn rule(&self) -> PolicyRule {
+        PolicyRule {
+            destinations: self.destinations.iter().map(IpNet::to_string).collect(),
+            ..PolicyRule::default()
+        }
+    }
 }
 
 /// The path of a part of a rule.
@@ -66,6 +94,55 @@ pub fn product(rules: &[PolicyRule]) -> Result<Product, Vec<Violation>> {
         true => Ok(product),
         false => Err(violations),
     }
+}
+
+/// The networks of these rules, of a connection that has one local network.
+///
+/// # Errors
+/// The rules that do not fit, each by the field at fault: a side is missing, a second local network, a peer's network that is
+/// too long to be kept, or networks of both IP versions.
+pub fn inside(rules: &[PolicyRule]) -> Result<Inside, Vec<Violation>> {
+    let (read, violations) = read(rules);
+    if !violations.is_empty() {
+        return Err(violations);
+    }
+    let mut all = read.iter().enumerate();
+    let first = all.find_map(|(index, (sources, _))| Some((index, *sources.first()?)));
+    let Some((index, source)) = first else {
+        let what = "has at least one rule";
+        return Err(vec![Violation::new("policy_based.rules", what)]);
+    };
+    let mut violations = Vec::new();
+    for (index, (sources, destinations)) in read.iter().enumerate() {
+        if let Some(other) = sources.iter().find(|it| **it != source) {
+            let what = format!(
+                "have `{other}` beside `{source}`: the local side of such a connection is the one subnet of its VPN service, so \
+                 all rules name one network"
+            );
+            violations.push(Violation::new(path(index, "sources"), what));
+        }
+        let is_long = |it: &&IpNet| it.to_string().len() > LONGEST_NETWORK;
+        if let Some(long) = destinations.iter().find(is_long) {
+            let what =
+                format!("have `{long}`, and are networks of at most {LONGEST_NETWORK} characters");
+            violations.push(Violation::new(path(index, "destinations"), what));
+        }
+    }
+    violations.extend(mixed_versions(&read));
+    match violations.is_empty() {
+        true => Ok(Inside {
+            source,
+            path: path(index, "sources"),
+            destinations: read.into_iter().flat_map(|(_, to)| to).collect(),
+        }),
+        false => Err(violations),
+    }
+}
+
+/// A network as it is compared, without host bits; an address is the network of itself. `None` if it is neither.
+pub fn network(text: &str) -> Option<IpNet> {
+    let network = text.parse::<IpNet>().ok().map(|it| it.trunc());
+    network.or_else(|| Some(IpNet::from(text.parse::<IpAddr>().ok()?)))
 }
 
 type Sides = (BTreeSet<IpNet>, BTreeSet<IpNet>);
@@ -196,6 +273,52 @@ mod tests {
         );
         let mixed = [rule(&["10.1.0.0/24"], &["192.168.1.0/24", "2001:db8::/64"])];
         assert_eq!(fields(&mixed), ["policy_based.rules[0].destinations"]);
+    }
+
+    #[test]
+    fn beside_a_service_with_a_subnet_there_is_one_local_network() {
+        let (a, b) = ("10.1.0.0/24", "10.2.0.0/24");
+        let (x, y) = ("192.168.1.0/24", "192.168.2.7/24");
+        for rules in [
+            vec![rule(&[a], &[x, y])],
+            vec![rule(&["10.1.0.9/24"], &[y]), rule(&[a], &[x])],
+        ] {
+            let found = inside(&rules).unwrap();
+            assert_eq!(found.source.to_string(), a);
+            assert_eq!(found.path, "policy_based.rules[0].sources");
+            let plain = [x, "192.168.2.0/24"];
+            assert_eq!(found.rule(), rule(&[], &plain));
+        }
+        let fields = |rules: &[PolicyRule]| -> Vec<String> {
+            let violations = inside(rules).unwrap_err();
+            violations.into_iter().map(|it| it.field).collect()
+        };
+        let two = [rule(&[a], &[x]), rule(&[b], &[y]), rule(&[a, b], &[y])];
+        let second = |index: usize| path(index, "sources");
+        assert_eq!(fields(&two), [second(1), second(2)]);
+        let long = "2001:db8:1234:5678:9abc:def0:1234:0/112";
+        assert_eq!(
+            fields(&[rule(&["2001:db8::/64"], &[long])]),
+            ["policy_based.rules[0].destinations"]
+        );
+        assert_eq!(
+            fields(&[rule(&[a], &[x]), rule(&[a], &["2001:db8::/64"])]),
+            ["policy_based.rules[1].destinations"]
+        );
+        assert_eq!(
+            fields(&[rule(&[a], &[])]),
+            ["policy_based.rules[0].destinations"]
+        );
+        assert_eq!(fields(&[]), ["policy_based.rules"]);
+    }
+
+    #[test]
+    fn networks_are_compared_without_host_bits() {
+        let text = |text: &str| network(text).map(|it| it.to_string());
+        assert_eq!(text("10.1.0.9/24").as_deref(), Some("10.1.0.0/24"));
+        assert_eq!(text("2001:DB8:0::/32").as_deref(), Some("2001:db8::/32"));
+        assert_eq!(text("10.1.0.9").as_deref(), Some("10.1.0.9/32"));
+        assert_eq!(text("any"), None);
     }
 
     proptest! {

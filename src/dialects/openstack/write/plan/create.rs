@@ -1,4 +1,4 @@
-//! Making a connection, with the endpoint groups that stand for its rules.
+//! Making a connection, with the endpoint groups that stand for its rules if its service has no subnet.
 
 use crate::{
     core::{
@@ -12,7 +12,7 @@ use crate::{
             error::{self, Asked},
             read,
             resources::plan::{make, step_to_make},
-            translate,
+            translate::{self, Writing},
             wire::{
                 Body,
                 kind::{CONNECTIONS, ENDPOINT_GROUPS, SERVICES},
@@ -20,8 +20,8 @@ use crate::{
             write::{
                 made::{Told, Unmarked},
                 plan::{
-                    groups::{self, Service},
-                    warnings,
+                    form::{Form, Service, form},
+                    groups, warnings,
                 },
                 sent::{Write, find, object, send},
             },
@@ -42,17 +42,18 @@ const REFERENCES: [(ResourceKind, Field); 3] = [
     (ResourceKind::IpsecPolicy, Field::IpsecPolicy),
 ];
 
-/// Plans to make a connection: two endpoint groups if its rules hold both sides, and the connection.
+/// Plans to make a connection: two endpoint groups if its rules hold both sides and its service has no subnet, and the
+/// connection.
 ///
 /// # Errors
 /// What the cloud cannot express of its rules; as a read fails.
 pub async fn create<'a>(
     client: &'a Client,
-    wanted: NewConnection,
+    mut wanted: NewConnection,
     mark: Mark,
     call: &Call,
 ) -> Result<Box<dyn Plan<Written> + 'a>> {
-    let groups = groups_of(client, &wanted, call).await?;
+    let groups = groups_of(client, &mut wanted, call).await?;
     let mark = match groups.is_empty() {
         true => mark,
         false => mark.joined(),
@@ -89,10 +90,11 @@ pub async fn create<'a>(
     }))
 }
 
-/// The groups that stand for the rules of a connection, if they hold both sides.
+/// The groups that stand for the rules of a connection, if they hold both sides; beside a service with a subnet the rules are
+/// left without sources instead.
 async fn groups_of(
     client: &Client,
-    wanted: &NewConnection,
+    wanted: &mut NewConnection,
     call: &Call,
 ) -> Result<Vec<ResourceSpec>> {
     let spec = &wanted.spec;
@@ -106,8 +108,14 @@ async fn groups_of(
         (_, Some(id)) => Service::There(id),
         (_, None) => return Err(Error::internal("a connection without a VPN service")),
     };
-    let groups = groups::wanted(client, service, rules, &spec.display_name, call).await?;
-    Ok(groups.into())
+    let of = (spec.display_name.as_str(), Writing::New);
+    match form(client, service, rules, of, call).await? {
+        Form::Groups(groups) => Ok(Vec::from(*groups)),
+        Form::Inside(rule) => {
+            wanted.spec.selectors = Some(Selectors::Rules(vec![rule]));
+            Ok(Vec::new())
+        }
+    }
 }
 
 /// Where no mark can be left, what was there before cannot be what this call makes.

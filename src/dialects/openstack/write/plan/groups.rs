@@ -1,28 +1,27 @@
-//! Which endpoint groups stand for rules that hold both sides.
+//! The endpoint groups that stand for rules that hold both sides.
 
 use crate::{
     core::{
         dialect::{Call, Mark},
-        error::{Error, ErrorKind, ErrorReason, Result, Violation},
+        error::{Error, Result},
     },
     dialects::openstack::{
         client::Client,
         mark, read,
-        resources::attachments,
         translate::{self, Product},
         variant::Variant,
         wire::{
             Body,
-            kind::{CONNECTIONS, ENDPOINT_GROUPS, SERVICES},
+            kind::{CONNECTIONS, ENDPOINT_GROUPS},
         },
     },
     model::{
-        Field, PolicyRule, ResourceKind, ResourceSpec, Settings,
-        topology::{EndpointGroup, EndpointType, VpnService},
+        Field, ResourceKind, ResourceSpec, Settings,
+        topology::{EndpointGroup, EndpointType},
     },
 };
 use ipnet::IpNet;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// One of the two groups of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,93 +52,18 @@ impl Side {
     }
 }
 
-/// The VPN service of a connection.
-#[derive(Debug, Clone, Copy)]
-pub enum Service<'a> {
-    /// The one with this id.
-    There(&'a str),
-    /// One that is made by the same call.
-    New(&'a VpnService),
-}
-
-/// The local and the peer group that stand for these rules, in a connection of this name.
-///
-/// # Errors
-/// The rules that do not fit, by their fields; that the service is not there; as a read fails.
-pub async fn wanted(
-    client: &Client,
-    service: Service<'_>,
-    rules: &[PolicyRule],
-    name: &str,
-    call: &Call,
-) -> Result<[ResourceSpec; 2]> {
-    let product = translate::product(rules).map_err(Error::not_expressible)?;
-    let (router, subnet) = match service {
-        Service::New(it) => (it.router.clone(), it.subnet.clone()),
-        Service::There(id) => router_of(client, id, call).await?,
-    };
-    if subnet.is_some_and(|id| !id.is_empty()) {
-        let first = translate::first_with_sources(rules).unwrap_or_default();
-        let what = "must be empty: the VPN service has a subnet, which is the local side of all its connections";
-        let violation = Violation::new(translate::path(first, "sources"), what);
-        return Err(Error::not_expressible(vec![violation]));
-    }
-    let there = attachments::subnets_of(client, &router, call).await?;
-    let local = local_subnets(&product, &router, &there)?;
-    let peer = product.destinations.iter().map(IpNet::to_string).collect();
-    let variant = client.variant();
-    Ok([
-        spec(Side::Local, name, local, variant),
-        spec(Side::Peer, name, peer, variant),
-    ])
-}
-
-/// The router and the subnet of a service.
-async fn router_of(client: &Client, id: &str, call: &Call) -> Result<(String, Option<String>)> {
-    let fields = ["id", "router_id", "subnet_id"];
-    let Ok(service) = read::row(client, &SERVICES, id, &fields, call).await? else {
-        let message = "the VPN service is not there";
-        let reason = ErrorReason::ReferenceNotFound;
-        let mut error = Error::new(ErrorKind::FailedPrecondition, reason, message);
-        let violation = Violation::new(Field::VpnService.path(), "is not there");
-        error.context.violations.push(violation);
-        return Err(error);
-    };
-    let router = service.text("router_id").unwrap_or_default();
-    Ok((router, service.text("subnet_id")))
-}
-
-/// The ids of the subnets that have the local networks.
-fn local_subnets(
+/// The local and the peer group that stand for these networks, in a connection of this name.
+pub fn wanted(
     product: &Product,
-    router: &str,
-    there: &BTreeMap<IpNet, String>,
-) -> Result<Vec<String>> {
-    let mut violations = Vec::new();
-    let mut ids = Vec::new();
-    for (network, path) in &product.sources {
-        match there.get(network) {
-            Some(id) => ids.push(id.clone()),
-            None => violations.push(Violation::new(path, no_subnet(network, router, there))),
-        }
-    }
-    match violations.is_empty() {
-        true => Ok(ids),
-        false => Err(Error::not_expressible(violations)),
-    }
-}
-
-fn no_subnet(network: &IpNet, router: &str, there: &BTreeMap<IpNet, String>) -> String {
-    const MOST: usize = 16;
-    let known: Vec<String> = there.keys().take(MOST).map(IpNet::to_string).collect();
-    let known = match (known.is_empty(), there.len() > MOST) {
-        (true, _) => "none".to_owned(),
-        (false, false) => known.join(", "),
-        (false, true) => format!("{}, and more", known.join(", ")),
-    };
-    format!(
-        "have `{network}`, which is no subnet of the VPN service's router `{router}`: its subnets are {known}"
-    )
+    subnets: Vec<String>,
+    name: &str,
+    variant: &Variant,
+) -> [ResourceSpec; 2] {
+    let peer = product.destinations.iter().map(IpNet::to_string).collect();
+    [
+        spec(Side::Local, name, subnets, variant),
+        spec(Side::Peer, name, peer, variant),
+    ]
 }
 
 fn spec(side: Side, name: &str, endpoints: Vec<String>, variant: &Variant) -> ResourceSpec {

@@ -15,26 +15,28 @@ use crate::{
             read,
             resources::plan::{make, step_to_make},
             status,
-            translate::{self, Values},
+            translate::{self, Values, Writing},
             wire::{
                 Body,
                 kind::{CONNECTIONS, ENDPOINT_GROUPS},
             },
             write::{
                 plan::{
-                    groups::{self, Service, Side},
+                    form::{Form, Service, form},
+                    groups::{self, Side},
                     warnings,
                 },
                 sent::{Write, changed, object, remove, send},
             },
         },
     },
-    model::{Connection, ConnectionChange, Field, ResourceSpec, Selectors},
+    model::{Connection, ConnectionChange, Field, PolicyRule, ResourceSpec, Selectors},
     rest::answer::Answer,
 };
 use async_trait::async_trait;
+use ipnet::IpNet;
 use serde_json::{Map, Value};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Plans to change what differs: other groups, the connection, and the end of groups that nobody needs any more.
 ///
@@ -54,7 +56,7 @@ pub async fn update<'a>(
     )?;
     let now = translate::connection(before.clone(), variant);
     let mut change = change.without(&now);
-    let fixed = translate::fixed(&change, &now);
+    let fixed = translate::fixed(&change, &now, variant);
     if !fixed.is_empty() {
         return Err(Error::not_expressible(fixed));
     }
@@ -132,6 +134,7 @@ struct Switch {
 
 impl Switch {
     /// The groups that stand for the rules of this change, which is left without them; none if it has none with both sides.
+    /// Beside a service with a subnet the rules are left without sources, if they change anything.
     async fn of(
         client: &Client,
         change: &mut ConnectionChange,
@@ -151,8 +154,21 @@ impl Switch {
             true => &change.values.display_name,
             false => &now.display_name,
         };
-        let service = now.vpn_service.as_deref().unwrap_or_default();
-        let wanted = groups::wanted(client, Service::There(service), rules, name, call).await?;
+        let service = Service::There(now.vpn_service.as_deref().unwrap_or_default());
+        let form = form(client, service, rules, (name, Writing::Change), call).await?;
+        let wanted = match (form, &now.selectors) {
+            (Form::Inside(rule), _) => {
+                match has_destinations(now, &rule) {
+                    true => drop(change.fields.remove(&Field::Selectors)),
+                    false => change.values.selectors = Some(Selectors::Rules(vec![rule])),
+                }
+                return Ok(Switch::default());
+            }
+            (Form::Groups(_), Some(Selectors::Rules(_))) => {
+                return Err(Error::not_expressible(vec![translate::other_kind()]));
+            }
+            (Form::Groups(wanted), _) => *wanted,
+        };
         change.fields.remove(&Field::Selectors);
         let there = match &now.selectors {
             Some(Selectors::EndpointGroups { local, peer }) => [Some(local), Some(peer)],
@@ -176,6 +192,22 @@ impl Switch {
         }
         Ok(switch)
     }
+}
+
+/// Whether a connection has these networks of the peer already, host bits aside.
+fn has_destinations(now: &Connection, wanted: &PolicyRule) -> bool {
+    let Some(Selectors::Rules(there)) = &now.selectors else {
+        return false;
+    };
+    let networks = |rules: &[PolicyRule]| -> Option<BTreeSet<IpNet>> {
+        let mut texts = rules.iter().flat_map(|rule| &rule.destinations);
+        texts.try_fold(BTreeSet::new(), |mut all, text| {
+            all.insert(translate::network(text)?);
+            Some(all)
+        })
+    };
+    let there = networks(there);
+    there.is_some() && there == networks(std::slice::from_ref(wanted))
 }
 
 struct Update<'a> {

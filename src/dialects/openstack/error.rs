@@ -126,6 +126,23 @@ pub fn not_found(kind: &Kind) -> Error {
     refusal::error(kind.not_found)
 }
 
+/// A connection uses what is to be changed in these fields, and this API changes nothing of it then.
+pub fn frozen(kind: &Kind, user: &str, fields: &[String]) -> Error {
+    let (kind_of_error, reason, message) = IN_USE;
+    let what = format!(
+        "cannot be changed while the connection `{user}` uses the {}",
+        kind.noun
+    );
+    let mut error = Error::new(
+        kind_of_error,
+        reason,
+        format!("{message}: the connection `{user}`"),
+    );
+    let violation = |field: &String| Violation::new(field, &what);
+    error.context.violations = fields.iter().map(violation).collect();
+    error
+}
+
 /// What a connection refers to is not there, by the field that refers to it.
 pub fn not_there(kind: &Kind, id: &str, field: &str) -> Error {
     let message = format!("the {} `{id}` is not there", kind.noun);

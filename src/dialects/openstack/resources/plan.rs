@@ -19,7 +19,10 @@ use crate::{
             },
             status,
             translate::{self, Values},
-            wire::{Body, kind::Kind},
+            wire::{
+                Body,
+                kind::{CONNECTIONS, Kind},
+            },
             write::{
                 made::Told,
                 sent::{Write, changed, find, object, remove, send},
@@ -114,7 +117,7 @@ pub async fn make(
 /// Plans to change what differs.
 ///
 /// # Errors
-/// `NotFound`, `Stale`; what cannot be changed, at all or in the state it is in.
+/// `NotFound`, `Stale`; what cannot be changed, at all or in the state it is in; `InUse` of a policy that a connection uses.
 pub async fn update<'a>(
     client: &'a Client,
     kind: &'static Kind,
@@ -137,9 +140,13 @@ pub async fn update<'a>(
     if let Some(state) = status::pending(before.status().as_deref()) {
         return Err(error::pending(&state));
     }
+    let fields = paths(differing(&now.spec, &change));
+    if let Some(user) = user_of(client, kind, id, call).await? {
+        return Err(error::frozen(kind, &user, &fields));
+    }
     let values = Values::of(&body, &before);
     let step = Step {
-        fields: paths(differing(&now.spec, &change)),
+        fields,
         memo: serde_json::to_value(values).unwrap_or_default(),
         ..Step::new(Action::Update, kind.collection, Some(id.to_owned()))
     };
@@ -156,6 +163,16 @@ pub async fn update<'a>(
             ))
         })
     }))
+}
+
+/// The first connection that uses an object of a kind of which nothing can be changed then.
+async fn user_of(client: &Client, kind: &Kind, id: &str, call: &Call) -> Result<Option<String>> {
+    let Some(reference) = kind.frozen_by else {
+        return Ok(None);
+    };
+    let rows = read::all(client, &CONNECTIONS, &["id", reference], call).await?;
+    let uses = |row: &&Body| row.text(reference).as_deref() == Some(id);
+    Ok(rows.iter().filter(uses).map(Body::id).min())
 }
 
 async fn put(

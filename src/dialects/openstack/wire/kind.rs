@@ -33,6 +33,8 @@ pub struct Kind {
     pub not_found: Meaning,
     /// What can be written of it, sorted: what its etag is made of.
     pub writable: &'static [&'static str],
+    /// The field by which connections refer to one, where nothing of it can be changed while any does.
+    pub frozen_by: Option<&'static str>,
     /// The field that a type of refusal is about, where the type tells.
     pub at_fault: &'static [(&'static str, &'static str)],
 }
@@ -108,6 +110,7 @@ pub static CONNECTIONS: Kind = Kind {
         "peer_id",
         "vpnservice_id",
     ],
+    frozen_by: None,
     at_fault: &[
         ("MissingPeerCidrs", "policy_based.rules[0].destinations"),
         ("PeerCidrsInvalid", "policy_based.rules[0].destinations"),
@@ -152,6 +155,7 @@ pub static IKE_POLICIES: Kind = Kind {
         "pfs",
         "phase1_negotiation_mode",
     ],
+    frozen_by: Some("ikepolicy_id"),
     at_fault: &[],
 };
 
@@ -177,6 +181,7 @@ pub static IPSEC_POLICIES: Kind = Kind {
         "pfs",
         "transform_protocol",
     ],
+    frozen_by: Some("ipsecpolicy_id"),
     at_fault: &[],
 };
 
@@ -200,6 +205,7 @@ pub static SERVICES: Kind = Kind {
         "router_id",
         "subnet_id",
     ],
+    frozen_by: None,
     at_fault: &[
         ("RouterNotFound", "router"),
         ("RouterIsNotExternal", "router"),
@@ -223,6 +229,7 @@ pub static ENDPOINT_GROUPS: Kind = Kind {
     noun: "endpoint group",
     not_found: no_resource("the cloud has no such endpoint group"),
     writable: &["description", "endpoints", "name", "type"],
+    frozen_by: None,
     at_fault: &[
         ("MissingEndpointForEndpointGroup", "endpoints"),
         ("InvalidEndpointInEndpointGroup", "endpoints"),
@@ -255,6 +262,7 @@ const fn only_read(
         noun: one,
         not_found: no_resource("the cloud has no such object"),
         writable: &[],
+        frozen_by: None,
         at_fault: &[],
     }
 }

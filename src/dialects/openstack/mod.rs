@@ -2,7 +2,7 @@
 //! vendors' facts.
 //!
 //! ```text
-//!   mod ──► read, write, poll ──► client ──► auth ──► rest
+//!   mod ──► read, write, poll, networks ──► client ──► auth ──► rest
 //!   (the trait)    │
 //!                  ├──► wire (bodies, kinds) ──► translate, status (pure), mark
 //!                  ├──► variant (how the clouds differ, as data)
@@ -16,6 +16,7 @@ mod client;
 mod config;
 mod error;
 mod mark;
+mod networks;
 mod poll;
 mod read;
 mod resources;
@@ -37,7 +38,7 @@ use crate::{
         table::Table,
     },
     dialects::settings::or_refuse,
-    model::{Connection, ConnectionChange, Field, NewConnection, Sighting},
+    model::{Connection, ConnectionChange, Field, NewConnection, Selectors, Sighting},
     rest::{budget::Limits, transport::Network},
 };
 use async_trait::async_trait;
@@ -115,6 +116,10 @@ impl Dialect for Openstack {
 
     async fn attach(&self, wanted: NewConnection, call: &Call) -> Result<NewConnection> {
         write::attach(&self.client, wanted, call).await
+    }
+
+    async fn as_networks(&self, there: &Connection, call: &Call) -> Result<Option<Selectors>> {
+        networks::as_networks(&self.client, there, call).await
     }
 
     fn usage(&self) -> Usage {

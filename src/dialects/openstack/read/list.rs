@@ -322,7 +322,12 @@ async fn is_listed(client: &Client, wanted: Rows<'_>, id: &str, call: &Call) -> 
     if wanted.narrow.is_empty() {
         return Ok(row(client, wanted.kind, id, &["id"], call).await?.is_ok());
     }
-    let ask = narrowed_to(Ask::get(wanted.kind.path()), wanted.narrow).with_each("fields", &["id"]);
+    // Of several ids each shows its own row, of which a page may hold only the first.
+    let others = wanted.narrow.iter().filter(|(key, _)| *key != "id");
+    let ask = others.fold(Ask::get(wanted.kind.path()), |ask, (key, value)| {
+        ask.with(key, value)
+    });
+    let ask = ask.with_each("fields", &["id"]);
     let answered = client
         .send(ask.with("id", id), call)
         .await

@@ -102,8 +102,9 @@ pub fn changes(
                 });
             }
             Field::PeerId => draft.identify(&now.peer, change, variant),
+            // Nothing is written here that needs the key beside it.
             Field::Authentication => {
-                if let Some(psk) = psk(values) {
+                if let Some(psk) = psk(values).filter(|_| !change.spare_key) {
                     draft.set("psk", true, || psk.into());
                 }
             }

@@ -11,6 +11,7 @@ mod lost;
 mod objects;
 mod plans;
 mod polls;
+mod portable;
 mod refusals;
 mod resources;
 mod setup;

@@ -13,6 +13,7 @@
 //! | `sight` | accounts that are shown nothing, and other projects |
 //! | `refusals` | every refusal of a connection, as the caller sees it |
 //! | `resources` | policies, services and endpoint groups, from made to removed |
+//! | `portable` | local networks as networks: what they become, how they read back, what a change of them is |
 //! | `together` | six objects made by one write, and removed |
 //! | `lasting` | tokens of 20 seconds, for minutes; the stated quiet window |
 //! | `outage` | fifty watches while Neutron is gone |
@@ -30,6 +31,7 @@ mod lists;
 mod logins;
 mod operator;
 mod outage;
+mod portable;
 mod refusals;
 mod resources;
 mod sight;

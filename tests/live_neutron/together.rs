@@ -26,7 +26,7 @@ use std::{collections::BTreeSet, time::Duration};
 const LOCAL: [&str; 2] = ["10.10.1.0/24", "10.10.2.0/24"];
 
 /// The ids of everything that VPNs of `demo` are made of.
-async fn all_there() -> BTreeSet<String> {
+pub async fn all_there() -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for (path, key) in [
         ("ikepolicies", "ikepolicies"),

@@ -202,7 +202,10 @@ pub async fn what_is_used_stays(cell: &Cell<'_>) {
     let answer = cell.update(&renamed, None).await;
     let is_policy = matches!(cell.kind, K::IkePolicy | K::IpsecPolicy);
     if cell.site.world.names().0 == "openstack" && is_policy {
-        in_use(answer, &["display_name".to_owned()]);
+        in_use(
+            answer,
+            &[format!("{}.display_name", words(cell.kind).field)],
+        );
     } else {
         assert_eq!(answer.unwrap()["display_name"], "used");
     }

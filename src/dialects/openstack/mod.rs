@@ -2,7 +2,7 @@
 //! vendors' facts.
 //!
 //! ```text
-//!   mod ──► read, write, poll, networks ──► client ──► auth ──► rest
+//!   mod ──► read, write, poll ──► client ──► auth ──► rest
 //!   (the trait)    │
 //!                  ├──► wire (bodies, kinds) ──► translate, status (pure), mark
 //!                  ├──► variant (how the clouds differ, as data)
@@ -16,7 +16,6 @@ mod client;
 mod config;
 mod error;
 mod mark;
-mod networks;
 mod poll;
 mod read;
 mod resources;
@@ -119,7 +118,7 @@ impl Dialect for Openstack {
     }
 
     async fn as_networks(&self, there: &Connection, call: &Call) -> Result<Option<Selectors>> {
-        networks::as_networks(&self.client, there, call).await
+        resources::as_networks(&self.client, there, call).await
     }
 
     fn usage(&self) -> Usage {

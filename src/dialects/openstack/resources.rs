@@ -3,12 +3,13 @@
 //! ```text
 //!   mod (the trait) ──► read, plan ──► inward, outward ──► joint ──► words (pure)
 //!                  ├──► refusals (pure)
-//!                  └──► attachments
+//!                  └──► networks ──► attachments
 //! ```
 
 pub mod attachments;
 mod inward;
 mod joint;
+mod networks;
 mod outward;
 pub mod plan;
 mod read;
@@ -16,6 +17,8 @@ mod refusals;
 #[cfg(test)]
 mod tests;
 mod words;
+
+pub use networks::as_networks;
 
 use crate::{
     core::{

@@ -425,7 +425,14 @@ async fn what_cannot_be_expressed_is_refused_by_field_before_anything_is_sent() 
     let nsx = nsx().await;
     let wrong = pb::Connection {
         mtu: Some(1400),
-        dpd: Some(pb::DeadPeerDetection::default()),
+        // It becomes a profile, whose range is told by what was written.
+        dpd: Some(pb::DeadPeerDetection {
+            interval: Some(prost_types::Duration {
+                seconds: 2,
+                nanos: 0,
+            }),
+            ..pb::DeadPeerDetection::default()
+        }),
         ..clouds::nsx_connection("nsx-a")
     };
     nsx.cloud.requests().clear();
@@ -439,7 +446,7 @@ async fn what_cannot_be_expressed_is_refused_by_field_before_anything_is_sent() 
         .iter()
         .map(|violation| violation.field.as_str())
         .collect();
-    assert_eq!(fields, ["connection.dpd", "connection.mtu"]);
+    assert_eq!(fields, ["connection.mtu", "connection.dpd.interval"]);
     assert_eq!(nsx.cloud.requests().count(&Method::POST, "/api/v1"), 0);
 }
 

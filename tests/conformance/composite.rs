@@ -303,6 +303,14 @@ impl Bench {
         });
         writes.collect()
     }
+
+    /// The collections of what was made so far, sorted.
+    fn collections_written(&self) -> Vec<String> {
+        let writes = self.writes().into_iter();
+        let mut made: Vec<String> = writes.map(|(_, collection, _)| collection).collect();
+        made.sort_unstable();
+        made
+    }
 }
 
 /// How long a call may take whose answer is lost.
@@ -350,6 +358,7 @@ macro_rules! worlds {
                 made::everything_inline_is_made_and_removed,
                 made::what_is_planned_is_what_goes_out,
                 made::what_is_wrong_is_refused_by_its_part,
+                made::what_becomes_of_a_description_is_told,
                 reuse::what_the_gateway_made_is_used_again,
                 reuse::what_is_there_is_used_if_anything_may_be,
                 reuse::what_was_made_alone_stays,

@@ -152,8 +152,12 @@ pub async fn what_is_wrong_is_refused_by_its_part(world: World) {
             let mut both = sound.clone();
             if Taken::read(&bench.site, kind).await.is_none() {
                 both["parts"][field_of(kind)] = json!({ "display_name": "x" });
+                let mut path = path;
                 if kind == ResourceKind::LocalEndpoint {
-                    both["parts"][field_of(kind)]["address"] = json!("198.51.100.11");
+                    // An address alone is left out, with a warning; an identity is not lost.
+                    both["parts"][field_of(kind)] =
+                        json!({ "address": "198.51.100.11", "local_id": "site.example" });
+                    path[0].push_str(".local_id");
                 }
                 let (code, _) = refused(&both, &path).await;
                 assert!(matches!(
@@ -172,4 +176,57 @@ pub async fn what_is_wrong_is_refused_by_its_part(world: World) {
         refused(&wrong, &path).await;
     }
     assert_eq!(bench.writes(), []);
+}
+
+/// What a cloud has in another form gets that form, and its caller is told: when it is tried, made, and made once more under
+/// the same id.
+pub async fn what_becomes_of_a_description_is_told(world: World) {
+    let bench = Bench::start(world).await;
+    let mut request = bench.inline(1).await;
+    request["request_id"] = json!("7d9f4b52-3f1e-4c43-9d0a-0c6f3a1b2c3d");
+    request["connection"]["dpd"] = json!({ "interval": "30s", "timeout": "100s" });
+    let parts = request["parts"].as_object_mut().unwrap();
+    parts.remove("dpd_policy");
+    let given = parts.entry("local_endpoint");
+    given.or_insert(json!({ "address": "198.51.100.11" }));
+    let taken = Taken::read(&bench.site, ResourceKind::IkePolicy).await;
+    let groups = taken.unwrap().list("dh_groups");
+    // Not every cloud has the first of these: then the other is used.
+    request["parts"]["ike_policy"]["dh_groups"] = json!(["DH_GROUP_MODP_6144", groups[0]]);
+    let knows_first = groups.contains(&"DH_GROUP_MODP_6144".to_owned());
+
+    let mut expected = match world {
+        World::Nsx => vec!["dpd.timeout"],
+        _ => vec!["parts.local_endpoint.address"],
+    };
+    if !knows_first {
+        expected.push("parts.ike_policy.dh_groups");
+    }
+    expected.sort_unstable();
+    let mut told = Vec::new();
+    for request in [tried(&request), request.clone(), request] {
+        let answer = bench.create(&request).await.unwrap();
+        let warnings = answer["warnings"].as_array().unwrap();
+        let field = |it: &Value| it["field"].as_str().unwrap_or_default().to_owned();
+        let mut fields: Vec<String> = warnings.iter().map(field).collect();
+        fields.retain(|it| !it.is_empty());
+        fields.sort_unstable();
+        assert_eq!(fields, expected, "{warnings:?}");
+        told.push(answer["connection"].clone());
+    }
+    assert_eq!(told[1]["name"], told[2]["name"]);
+    assert_eq!(bench.collections_written(), sorted(consists_of(world)));
+    bench.settle(&told[1]);
+    let made = bench.get(&told[1]).await.unwrap();
+    match made["dpd_policy"].as_str() {
+        Some(name) => {
+            let api = &bench.site.api;
+            let profile = api.get(ResourceKind::DpdPolicy, name).await.unwrap();
+            assert_eq!(
+                (&profile["probe_interval"], &profile["retry_count"]),
+                (&json!("30s"), &json!(4))
+            );
+        }
+        None => assert_eq!(made["dpd"]["timeout"], "100s"),
+    }
 }

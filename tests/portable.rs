@@ -1,6 +1,11 @@
 //! What every backend takes, computed from what each of them says it takes and refuses, and held against the tables of
 //! `docs/portable.md`. Nothing is sent: there is no cloud behind any of these backends.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "in a test, what is not there is a failure"
+)]
+
 use isthmus::{
     core::{dialect::Capabilities, gateway::Gateway},
     dialects::{self, settings::Given},
@@ -210,7 +215,7 @@ fn span<T: ToString>(range: &RangeInclusive<T>) -> String {
         let digits = number.to_string();
         let mut text = String::new();
         for (place, digit) in digits.chars().enumerate() {
-            if place > 0 && (digits.len() - place) % 3 == 0 {
+            if place > 0 && (digits.len() - place).is_multiple_of(3) {
                 text.push(',');
             }
             text.push(digit);

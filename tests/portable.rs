@@ -136,9 +136,10 @@ fn part(settings: Settings) -> (ResourceKind, ResourceSpec) {
     (kind, spec)
 }
 
-fn rule(destinations: usize) -> Selectors {
+/// So many local, and so many peer networks.
+fn rule(sources: usize, destinations: usize) -> Selectors {
     Selectors::Rules(vec![PolicyRule {
-        sources: vec!["10.1.0.0/24".to_owned()],
+        sources: (0..sources).map(|n| format!("10.1.{n}.0/24")).collect(),
         destinations: (0..destinations)
             .map(|n| format!("10.{}.{}.0/24", 100 + n / 200, n % 200))
             .collect(),
@@ -157,7 +158,7 @@ fn description() -> NewConnection {
             display_name: "branch".to_owned(),
             peer_address: "198.51.100.20".to_owned(),
             authentication: key("canary-psk"),
-            selectors: Some(rule(1)),
+            selectors: Some(rule(1, 1)),
             ..ConnectionSpec::default()
         },
         parts: [
@@ -348,8 +349,16 @@ async fn the_bounds_of_a_connection_are_written_down() {
         |it: &mut NewConnection| it.spec.authentication = Some(Authentication::Certificate);
     assert!(!bench.takes("peer.certificate", certificate));
     says("peer.certificate", "none");
+    let networks = bench.range("policy_based.rules[0].sources", 9, |it, n| {
+        it.spec.selectors = Some(rule(n, 1));
+    });
+    assert!(networks.contains(&1) && !networks.contains(&2));
+    says(
+        "policy_based.rules[].sources",
+        "the network of one subnet on the router, in all rules",
+    );
     let networks = bench.range("policy_based.rules[0].destinations", 300, |it, n| {
-        it.spec.selectors = Some(rule(n));
+        it.spec.selectors = Some(rule(1, n));
     });
     says(
         "policy_based.rules[].destinations",

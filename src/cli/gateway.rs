@@ -186,6 +186,14 @@ impl Printer {
         }
     }
 
+    /// A text, whatever the output is: as it is, but for what would make a terminal show something else.
+    ///
+    /// # Errors
+    /// If nobody reads any more.
+    pub fn text(&mut self, text: &str) -> io::Result<()> {
+        self.line(text)
+    }
+
     fn line(&mut self, line: &str) -> io::Result<()> {
         // Whatever a line was made of: a name of a cloud's must not turn the rest of it around.
         let line = clean_lines(line, self.style == Style::Ansi);

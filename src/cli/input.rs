@@ -66,6 +66,21 @@ impl Input {
         texts.fold("", |_, last| last)
     }
 
+    /// Sees that it is one resource, and no site file.
+    ///
+    /// # Errors
+    /// That it is one, with what takes it.
+    pub fn refuse_site(&self) -> Result<(), String> {
+        if !self.has(&CREATION) && !self.has(&["backends"]) {
+            return Ok(());
+        }
+        Err(format!(
+            "{} is a site file: `isthmus apply -f FILE` has its connection be as it says. `update` takes one resource, \
+             as `isthmus get NAME -o json` prints it",
+            self.source
+        ))
+    }
+
     /// The resource that it describes.
     ///
     /// # Errors
@@ -79,7 +94,14 @@ impl Input {
     /// # Errors
     /// As [`Input::resource`].
     pub fn creation(self, kind: Kind) -> Result<Vec<(String, Field)>, String> {
-        if kind != Kind::Connection || !self.is_creation() {
+        if kind == Kind::Connection && self.has(&["backends"]) {
+            return Err(format!(
+                "{} is a site file, with `backends`: `isthmus apply -f FILE` makes its connection",
+                self.source
+            ));
+        }
+        // The connection is within it, or it is the connection.
+        if kind != Kind::Connection || !self.has(&CREATION) {
             return Ok(vec![(kind.field(), Field::Message(self.resource(kind)?))]);
         }
         let what = "a connection with its parts";
@@ -101,10 +123,10 @@ impl Input {
         }
     }
 
-    /// Whether the connection is within it, and not it.
-    fn is_creation(&self) -> bool {
+    /// Whether one of these fields is given.
+    fn has(&self, names: &[&str]) -> bool {
         match &self.tree {
-            Tree::Fields(fields) => fields.iter().any(|(it, _)| CREATION.contains(&it.as_str())),
+            Tree::Fields(fields) => fields.iter().any(|(it, _)| names.contains(&it.as_str())),
             _ => false,
         }
     }
@@ -291,6 +313,28 @@ mod tests {
                 .unwrap_err();
             assert!(!why.contains("Canary"), "{text}: {why}");
         }
+    }
+
+    #[test]
+    fn a_site_file_is_told_from_a_resource() {
+        for text in [
+            "connection: {}",
+            "parts: {}",
+            "displayName: a\nbackends: {}",
+        ] {
+            let why = read("a.yaml", text).unwrap().refuse_site().unwrap_err();
+            assert!(
+                why.contains("a.yaml is a site file: `isthmus apply -f FILE`"),
+                "{why}"
+            );
+        }
+        read("a.yaml", "displayName: a")
+            .unwrap()
+            .refuse_site()
+            .unwrap();
+        let why = read("a.yaml", "connection: {}\nbackends: {}").unwrap();
+        let why = why.creation(Kind::Connection).unwrap_err();
+        assert!(why.contains("`isthmus apply -f FILE`"), "{why}");
     }
 
     #[test]

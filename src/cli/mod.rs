@@ -5,7 +5,7 @@
 //! - [`question`]: what a gateway is asked; [`kinds`], [`names`] and [`targets`]: which resource the words mean;
 //! - [`gateway`]: whom it asks and where it prints; [`call`]: one way to ask for every kind;
 //! - [`show`]: `backends`, `get`, `list`, with STATE from [`states`]; [`mod@write`]: `create`, `update`, `delete`, which [`repeat`] sends;
-//!   [`statistics`]; [`watch`]: `watch`, `wait`;
+//!   [`export`]: a connection as a site file; [`statistics`]; [`watch`]: `watch`, `wait`;
 //! - [`input`]: the files that are written, which [`tree`] and [`yaml`] read and [`misfits`] checks;
 //! - [`check`]: `check-config`; [`explain`]: `explain`, with the texts in [`reasons`]; `demo`: all of it without a cloud,
 //!   if the feature `demo` is on;
@@ -21,6 +21,7 @@ pub mod demo;
 pub mod describe;
 pub mod exit;
 pub mod explain;
+pub mod export;
 pub mod failure;
 pub mod gateway;
 pub mod input;
@@ -51,7 +52,7 @@ pub use exit::Exit;
 use crate::cli::{
     gateway::{Gateway, Printer},
     kinds::Kind,
-    question::Question,
+    question::{Output, Question},
     write::Writing,
 };
 use std::io;
@@ -96,9 +97,17 @@ async fn print(question: &Question, gateway: &Gateway, printer: &mut Printer) ->
             let target = (Kind::Backend, names::backend(name.as_deref()));
             show::get(gateway, Ok(target), printer).await
         }
-        Question::Get { first, second, .. } => {
-            show::get(gateway, targets::one(&first.0, second.as_deref()), printer).await
-        }
+        Question::Get {
+            first,
+            second,
+            client,
+        } => match targets::one(&first.0, second.as_deref()) {
+            // As every backend takes it; as this one has it is JSON.
+            Ok((Kind::Connection, name)) if client.output == Output::Yaml => {
+                export::show(gateway, &name, printer).await
+            }
+            target => show::get(gateway, target, printer).await,
+        },
         Question::List(args) => show::list(gateway, args, printer).await,
         Question::Create {
             first,

@@ -170,6 +170,9 @@ const GET_HELP: &str = with_kinds!(
     "\
 Examples:
   isthmus get nsx-demo/6fbd…                           a connection
+  isthmus get nsx-demo/6fbd… -o json                   as this cloud has it, which `update` takes
+  isthmus get nsx-demo/6fbd… -o yaml                   as a site file, which `apply` takes for every cloud, but
+                                                       for its key: no cloud shows that
   isthmus get ike-policy nsx-demo/91c2… -o yaml
   isthmus get backends/nsx-demo/ikePolicies/91c2…      the name says the kind"
 );

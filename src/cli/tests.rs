@@ -2,6 +2,7 @@
 
 mod fake;
 mod resources;
+mod sites;
 mod writes;
 
 use crate::{

@@ -159,6 +159,9 @@ fn print(
 fn changed(writing: &Writing<'_>) -> Result<(Kind, String, DynamicMessage), String> {
     let (kind, name, file) = targets::update(&writing.words, writing.file)?;
     let input = Input::read(&file)?;
+    if kind.is_none_or(|kind| kind == Kind::Connection) {
+        input.refuse_site()?;
+    }
     let inside = match (input.name(), kind) {
         ("", _) => None,
         (inside, Some(kind)) => Some((kind, names::of_kind(kind, inside)?)),
@@ -312,7 +315,8 @@ fn follow(name: &str, answer: &DynamicMessage) -> Vec<String> {
     }
 }
 
-fn warnings(answer: &DynamicMessage) -> Vec<String> {
+/// What the gateway says beside an answer, a line each.
+pub(crate) fn warnings(answer: &DynamicMessage) -> Vec<String> {
     let warnings: Vec<Warning> = messages(answer, "warnings");
     warnings.iter().map(warning).collect()
 }

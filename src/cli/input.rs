@@ -32,16 +32,8 @@ impl Input {
     /// # Errors
     /// Why it cannot be read, in lines for people.
     pub fn read(file: &Path) -> Result<Input, String> {
-        let (source, text) = if file == Path::new("-") {
-            ("standard input".to_owned(), limited(io::stdin()))
-        } else {
-            let opened = std::fs::File::open(file).and_then(limited);
-            (clean(&file.display().to_string()), opened)
-        };
-        let text = text.map_err(|error| format!("{source} cannot be read: {error}"))?;
-        let ending = file.extension().and_then(|ending| ending.to_str());
-        let is_yaml = matches!(ending, Some("yaml" | "yml")) || !text.trim_start().starts_with('{');
-        let tree = if is_yaml {
+        let (source, text) = text(file)?;
+        let tree = if is_yaml(file, &text) {
             yaml::read(&text).map_err(|why| format!("{source} is no YAML: {}", clean(&why)))
         } else {
             serde_json::from_str(&text)
@@ -146,6 +138,27 @@ impl Input {
         DynamicMessage::deserialize(descriptor, Value::from(self.tree.clone()))
             .map_err(|_| misfit(vec!["protobuf does not take it".to_owned()]))
     }
+}
+
+/// What a file, or standard input if it is `-`, is called in messages, and what it says.
+///
+/// # Errors
+/// Why it cannot be read, in lines for people.
+pub fn text(file: &Path) -> Result<(String, String), String> {
+    let (source, text) = if file == Path::new("-") {
+        ("standard input".to_owned(), limited(io::stdin()))
+    } else {
+        let opened = std::fs::File::open(file).and_then(limited);
+        (clean(&file.display().to_string()), opened)
+    };
+    let text = text.map_err(|error| format!("{source} cannot be read: {error}"))?;
+    Ok((source, text))
+}
+
+/// Whether it is YAML and not JSON: its name says so, or it does not begin as JSON does.
+pub fn is_yaml(file: &Path, text: &str) -> bool {
+    let ending = file.extension().and_then(|ending| ending.to_str());
+    matches!(ending, Some("yaml" | "yml")) || !text.trim_start().starts_with('{')
 }
 
 fn limited(source: impl Read) -> io::Result<String> {

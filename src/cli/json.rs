@@ -2,7 +2,9 @@
 
 use crate::{grpc::pb, text::clean_json};
 use prost::Message;
-use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, MethodDescriptor};
+use prost_reflect::{
+    DescriptorPool, DynamicMessage, FieldDescriptor, MessageDescriptor, MethodDescriptor,
+};
 use std::sync::LazyLock;
 
 static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
@@ -46,6 +48,12 @@ pub fn method(service: &str, call: &str) -> MethodDescriptor {
     POOL.get_service_by_name(&format!("isthmus.v1.{service}"))
         .and_then(|service| service.methods().find(|method| method.name() == call))
         .expect("callers name calls of the protos")
+}
+
+/// Whether a field names another resource, as the protos say by `google.api.resource_reference`.
+pub fn is_reference(field: &FieldDescriptor) -> bool {
+    POOL.get_extension_by_name("google.api.resource_reference")
+        .is_some_and(|reference| field.options().has_extension(&reference))
 }
 
 #[cfg(test)]

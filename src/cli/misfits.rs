@@ -148,7 +148,7 @@ fn instead(kind: &Kind, value: &Tree) -> String {
 }
 
 /// What is there instead, for people, and nothing of what it says: it may be a key that was put in the wrong place.
-fn named(tree: &Tree) -> &'static str {
+pub fn named(tree: &Tree) -> &'static str {
     match tree {
         Tree::Leaf(Json::Null) => "nothing",
         Tree::Leaf(Json::Bool(_)) => "true or false",
@@ -160,11 +160,13 @@ fn named(tree: &Tree) -> &'static str {
 }
 
 fn unknown_field(message: &MessageDescriptor, key: &str) -> String {
-    let names: Vec<String> = message
-        .fields()
-        .map(|field| field.name().to_owned())
-        .collect();
-    match nearest(key, &names) {
+    let names = message.fields().map(|field| field.name().to_owned());
+    unknown(key, &names.collect::<Vec<String>>())
+}
+
+/// That there is no field of this name, and which of `names` was meant.
+pub fn unknown(key: &str, names: &[String]) -> String {
+    match nearest(key, names) {
         Some(name) => format!("is not known; did you mean `{name}`?"),
         None => format!("is not known; there are {}", names.join(", ")),
     }

@@ -11,6 +11,7 @@
 //!   if the feature `demo` is on;
 //! - [`columns`], [`capabilities`], [`describe`], [`progress`], [`failure`], [`text`], [`json`]: pure functions from messages to lines.
 
+pub mod apply;
 pub mod args;
 pub mod call;
 pub mod capabilities;
@@ -35,6 +36,7 @@ pub mod reasons;
 pub mod repeat;
 pub mod show;
 pub mod signal;
+pub mod site;
 pub mod states;
 pub mod statistics;
 pub mod targets;
@@ -130,6 +132,10 @@ async fn print(question: &Question, gateway: &Gateway, printer: &mut Printer) ->
             let writing = Writing::of(first.as_ref(), rest, file.as_deref(), sending);
             write::update(gateway, &writing, fields, printer).await
         }
+        Question::Apply(args) => apply::apply(gateway, args, printer).await,
+        Question::Check(_) | Question::Delete { file: Some(_), .. } => {
+            Ok(show::misused("not built yet"))
+        }
         Question::Delete {
             first,
             second,
@@ -138,7 +144,8 @@ async fn print(question: &Question, gateway: &Gateway, printer: &mut Printer) ->
             sending,
             ..
         } => {
-            let target = targets::one(&first.0, second.as_deref());
+            let first = first.as_ref().map_or("", |word| word.0.as_str());
+            let target = targets::one(first, second.as_deref());
             let etag = etag.as_deref();
             write::delete(gateway, target, etag, *allow_missing, sending, printer).await
         }

@@ -79,15 +79,25 @@ pub enum Question {
         #[command(flatten)]
         client: ClientArgs,
     },
-    /// Remove a resource, and what the gateway made for it.
-    #[command(override_usage = "isthmus delete [KIND] NAME [OPTIONS]", after_help = DELETE_HELP)]
+    /// Remove a resource, and what the gateway made for it; or with -f what `apply` made of a file.
+    #[command(
+        override_usage = "isthmus delete [KIND] NAME [OPTIONS]\n       isthmus delete -f FILE [BACKEND] [OPTIONS]",
+        after_help = DELETE_HELP
+    )]
     Delete {
-        /// The kind, if the name does not say it.
-        #[arg(value_name = "KIND", hide_possible_values = true)]
-        first: KindOr<false>,
+        /// The kind, if the name does not say it. With -f: the backend; every one that the file names if left out.
+        #[arg(
+            value_name = "KIND",
+            hide_possible_values = true,
+            required_unless_present = "file"
+        )]
+        first: Option<KindOr<false>>,
         /// BACKEND/ID of that kind (of a connection if none is said), or the full name.
-        #[arg(value_name = "NAME")]
+        #[arg(value_name = "NAME", conflicts_with = "file")]
         second: Option<String>,
+        /// The site file whose connections are removed; - is standard input.
+        #[arg(short, long, value_name = "FILE", conflicts_with = "etag")]
+        file: Option<PathBuf>,
         /// Only if this is still current.
         #[arg(long)]
         etag: Option<String>,
@@ -101,6 +111,15 @@ pub enum Question {
         #[command(flatten)]
         client: ClientArgs,
     },
+    /// Have connections, and what they need, be as a file describes them, on every cloud that it names.
+    ///
+    /// What is missing is made, what differs is changed, what is the same is left alone, and what the file does not say is
+    /// left as it is. A connection is found by its display name among those that the gateway made.
+    #[command(override_usage = "isthmus apply -f FILE [BACKEND] [OPTIONS]", after_help = APPLY_HELP)]
+    Apply(ApplyArgs),
+    /// Ask every backend whether and how it would take what a file describes, and change nothing.
+    #[command(override_usage = "isthmus check -f FILE [BACKEND] [OPTIONS]", after_help = CHECK_HELP)]
+    Check(CheckArgs),
     /// Show how much traffic a connection has carried, where the cloud tells.
     #[command(after_help = EXIT_CODES)]
     Statistics {
@@ -229,9 +248,68 @@ Examples:
   isthmus delete nsx-demo/6fbd…                        a connection, and the parts that were made with it
   isthmus delete nsx-demo/6fbd… --dry-run              what would be removed
   isthmus delete ike-policy nsx-demo/91c2… --allow-missing
+  isthmus delete -f site.yaml                          what `isthmus apply -f site.yaml` made
+  isthmus delete -f site.yaml openstack-demo           the same, on one backend
+
+With -f the connections are found by their display names among those that the gateway made (where a cloud has no
+room for its mark, by the name alone). One that is not there is said to be, and is no failure.
 
 "
 );
+
+const APPLY_HELP: &str = "\
+A site file has a connection as `connection`, what it needs as `parts`, and where it is on each cloud as `backends`:
+
+  connection:
+    displayName: branch
+    peer: {address: 203.0.113.9, pskEnv: BRANCH_PSK}
+    policyBased:
+      rules: [{sources: [10.1.0.0/24], destinations: [192.168.9.0/24]}]
+  parts:
+    ikePolicy: {encryptionAlgorithms: [ENCRYPTION_ALGORITHM_AES_CBC_256], dhGroups: [DH_GROUP_MODP_2048]}
+    ipsecPolicy: {encryptionAlgorithms: [ENCRYPTION_ALGORITHM_AES_CBC_256]}
+  backends:
+    nsx-a: {router: 42c1…, localAddress: 198.51.100.7}
+    openstack-a: {router: 9f3e…}
+
+`backends` may have router, subnet, localAddress and availabilityZone, or in their place vpnService and localEndpoint,
+which are there already. Several documents stand apart by `---`; JSON is taken too, one object after the other. A
+connection as `isthmus get -o json` prints it is a site file for its own backend, and what `isthmus get -o yaml` prints
+is one for every backend. A file has at most 4 MiB, and is read and checked wholly before anything is sent.
+
+The key is never an option. In the file, pskEnv names an environment variable and pskFile a file, next to the site file
+if it is no absolute path; without either it is asked for where it is needed, on a terminal. No cloud shows its key, so
+that of a connection which is there is left alone unless --write-key is given.
+
+Examples:
+  isthmus apply -f site.yaml                           on every backend that it names
+  isthmus apply -f site.yaml openstack-a --dry-run     what would be done there, and what would differ
+  isthmus apply -f site.yaml --wait                    and follow all of it until it is in place
+  isthmus apply -f site.yaml --wait=tunnel-up --timeout 10min
+  isthmus apply -f site.yaml nsx-b --router 42c1… --local-address 198.51.100.8
+  isthmus get nsx-a/6fbd… -o yaml | isthmus apply -f - openstack-a --router 9f3e…
+
+Exit codes, the worst of all that was applied, in this order:
+  3  the cloud says that it failed (with --wait)
+  2  the command line, the file or a field of a request is wrong
+  1  the gateway could not be asked, or refused
+  4  the time was up first
+  5  the cloud cannot tell whether the write is in effect (with --wait); --accept-assumed takes that for 0
+  0  all is so; with --wait: the goal was reached by all";
+
+const CHECK_HELP: &str = "\
+Every backend of the gateway is asked, also those that the file says nothing of; where it is attached on them, and the
+key, may be missing in the file. `isthmus apply --help` says what a site file is.
+
+Examples:
+  isthmus check -f site.yaml                           every backend of the gateway
+  isthmus check -f site.yaml openstack-a               that one
+  isthmus get nsx-a/6fbd… -o yaml | isthmus check -f - which clouds would take this connection
+
+Exit codes:
+  0  every backend takes it
+  1  some could not be asked
+  2  the command line or the file is wrong, or some backend refuses it";
 
 const WATCH_HELP: &str = "\
 Goals:
@@ -280,6 +358,95 @@ pub enum Output {
     Json,
     /// The same as YAML, one document each.
     Yaml,
+}
+
+/// What is applied, where, and how.
+#[derive(Debug, Clone, Args)]
+pub struct ApplyArgs {
+    /// The site file; - is standard input.
+    #[arg(short, long, value_name = "FILE", required = true)]
+    pub file: PathBuf,
+    /// The backend; every one that the file names if left out.
+    #[arg(value_name = "BACKEND")]
+    pub backend: Option<String>,
+    /// Where it is attached, if the file does not say it.
+    #[command(flatten)]
+    pub attached: AttachedArgs,
+    /// Change nothing; print what would be done to the cloud, and what would differ.
+    #[arg(long, visible_alias = "validate-only")]
+    pub dry_run: bool,
+    /// Follow all of it until GOAL is reached: config if none is given, in-effect or tunnel-up.
+    #[arg(
+        long,
+        value_name = "GOAL",
+        value_enum,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "config",
+        hide_possible_values = true,
+        conflicts_with = "dry_run"
+    )]
+    pub wait: Option<GoalArg>,
+    /// With --wait: take PARTIAL for config, and DEGRADED for tunnel-up.
+    #[arg(long, requires = "wait")]
+    pub accept_partial: bool,
+    /// With --wait: take what a quiet time lets assume of an update for proof; see `isthmus explain UNDETERMINED`.
+    #[arg(long, requires = "wait")]
+    pub accept_assumed: bool,
+    /// Where a connection cannot be changed into what is described: remove it, wait until it is gone, and make it anew.
+    /// Its tunnel is down meanwhile.
+    #[arg(long, conflicts_with = "dry_run")]
+    pub replace: bool,
+    /// Write the key also to connections that are there.
+    #[arg(long)]
+    pub write_key: bool,
+    /// A UUID that makes a repeat the same write, for 24 hours; only where one connection is applied on one backend.
+    #[arg(long, value_name = "UUID")]
+    pub request_id: Option<String>,
+    /// The longest time to wait, with its unit: for the answer of each write (60s if left out), and with --wait for all
+    /// of it (5min if left out). Writes go on in the gateway.
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub timeout: Option<Duration>,
+    /// Which gateway, and how to print.
+    #[command(flatten)]
+    pub client: ClientArgs,
+}
+
+/// What is checked, and where.
+#[derive(Debug, Clone, Args)]
+pub struct CheckArgs {
+    /// The site file; - is standard input.
+    #[arg(short, long, value_name = "FILE", required = true)]
+    pub file: PathBuf,
+    /// The backend; every one of the gateway if left out.
+    #[arg(value_name = "BACKEND")]
+    pub backend: Option<String>,
+    /// Where it is attached, if the file does not say it.
+    #[command(flatten)]
+    pub attached: AttachedArgs,
+    /// The longest time to wait for the answer of each backend, with its unit: 30s, 5min.
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "60s")]
+    pub timeout: Duration,
+    /// Which gateway, and how to print.
+    #[command(flatten)]
+    pub client: ClientArgs,
+}
+
+/// Where a connection is attached on the one backend that is meant; each outranks the file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub struct AttachedArgs {
+    /// The router or gateway that the VPN service is attached to; `isthmus list attachments BACKEND` lists them.
+    #[arg(long, value_name = "ID")]
+    pub router: Option<String>,
+    /// The local subnet of the VPN service, where the cloud wants it.
+    #[arg(long, value_name = "ID")]
+    pub subnet: Option<String>,
+    /// The address that the connection starts from, where the cloud does not choose it.
+    #[arg(long, value_name = "IP")]
+    pub local_address: Option<String>,
+    /// The availability zone, on variant `k5` of OpenStack.
+    #[arg(long, value_name = "ZONE")]
+    pub availability_zone: Option<String>,
 }
 
 /// How a write is sent.
@@ -398,6 +565,8 @@ impl Question {
             | Question::Create { client, .. }
             | Question::Update { client, .. }
             | Question::Delete { client, .. }
+            | Question::Apply(ApplyArgs { client, .. })
+            | Question::Check(CheckArgs { client, .. })
             | Question::Statistics { client, .. }
             | Question::Watch { client, .. }
             | Question::Wait { client, .. } => client,

@@ -3,6 +3,7 @@
 
 use crate::{cli::tree::Tree, text::is_unseen};
 use serde_json::Value;
+use serde_saphyr::{Options, Spanned};
 
 /// What a text in YAML says.
 ///
@@ -10,12 +11,29 @@ use serde_json::Value;
 /// What is wrong with it, with its line; several documents are, and so is what names itself so often that it grows
 /// beyond all bounds.
 pub fn read(text: &str) -> Result<Tree, String> {
-    let options = serde_saphyr::options! {
+    serde_saphyr::from_str_with_options(text, options()).map_err(|error| error.to_string())
+}
+
+/// What each document of a text in YAML says, with the line in which it begins, counted from 1. Those that say nothing are
+/// left out.
+///
+/// # Errors
+/// As [`read`], but for several documents.
+pub fn documents(text: &str) -> Result<Vec<(u64, Tree)>, String> {
+    let documents: Vec<Spanned<Tree>> = serde_saphyr::from_multiple_with_options(text, options())
+        .map_err(|error| error.to_string())?;
+    let placed = documents.into_iter();
+    Ok(placed
+        .map(|document| (document.referenced.line(), document.value))
+        .collect())
+}
+
+fn options() -> Options {
+    serde_saphyr::options! {
         // YAML 1.1 took `no` for a truth, as in a list of countries.
         strict_booleans: true,
         with_snippet: false,
-    };
-    serde_saphyr::from_str_with_options(text, options).map_err(|error| error.to_string())
+    }
 }
 
 /// A tree as a document, without a line break at its end.

@@ -144,7 +144,7 @@ fn detail_lines(detail: &ErrorDetail) -> Vec<String> {
 }
 
 /// The code as the documentation of gRPC spells it.
-fn code_name(code: Code) -> &'static str {
+pub(crate) fn code_name(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",
         Code::Cancelled => "CANCELLED",

@@ -13,7 +13,7 @@ use crate::{
         connection_service_client::ConnectionServiceClient,
         realization_service_client::RealizationServiceClient,
     },
-    text::clean_lines,
+    text::{clean_json, clean_lines},
 };
 use prost::Message;
 use std::{
@@ -186,6 +186,29 @@ impl Printer {
         }
     }
 
+    /// Several values that are no messages of the protos: each a line of JSON or a document of YAML, or all together as
+    /// `text` has them.
+    ///
+    /// # Errors
+    /// If nobody reads any more.
+    pub fn values(
+        &mut self,
+        values: &[serde_json::Value],
+        text: impl FnOnce(Style) -> String,
+    ) -> io::Result<()> {
+        let clean = |value: &serde_json::Value| clean_json(&value.to_string()).into_owned();
+        match self.output {
+            Output::Json => values.iter().try_for_each(|value| self.line(&clean(value))),
+            Output::Yaml => values
+                .iter()
+                .try_for_each(|value| self.line(&as_yaml(&clean(value)))),
+            Output::Table => {
+                let text = text(self.style);
+                self.line(&text)
+            }
+        }
+    }
+
     /// A text, whatever the output is: as it is, but for what would make a terminal show something else.
     ///
     /// # Errors
@@ -205,8 +228,11 @@ impl Printer {
 
 /// As a tree, because a message has an order that a map of JSON has not.
 fn document(kind: &str, message: &impl Message) -> String {
-    let tree: Tree = serde_json::from_str(&json::line(kind, message))
-        .expect("the JSON was written a moment ago");
+    as_yaml(&json::line(kind, message))
+}
+
+fn as_yaml(json: &str) -> String {
+    let tree: Tree = serde_json::from_str(json).expect("the JSON was written a moment ago");
     yaml::document(&tree)
 }
 

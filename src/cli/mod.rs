@@ -5,7 +5,7 @@
 //! - [`question`]: what a gateway is asked; [`kinds`], [`names`] and [`targets`]: which resource the words mean;
 //! - [`gateway`]: whom it asks and where it prints; [`call`]: one way to ask for every kind;
 //! - [`show`]: `backends`, `get`, `list`, with STATE from [`states`]; [`mod@write`]: `create`, `update`, `delete`, which [`repeat`] sends;
-//!   [`export`]: a connection as a site file; [`statistics`]; [`watch`]: `watch`, `wait`;
+//!   [`export`]: a connection as a site file, [`takes`]: who would take it (`check`); [`statistics`]; [`watch`]: `watch`, `wait`;
 //! - [`input`]: the files that are written, which [`tree`] and [`yaml`] read and [`misfits`] checks;
 //! - [`check`]: `check-config`; [`explain`]: `explain`, with the texts in [`reasons`]; `demo`: all of it without a cloud,
 //!   if the feature `demo` is on;
@@ -39,6 +39,7 @@ pub mod signal;
 pub mod site;
 pub mod states;
 pub mod statistics;
+pub mod takes;
 pub mod targets;
 #[cfg(test)]
 mod tests;
@@ -133,9 +134,8 @@ async fn print(question: &Question, gateway: &Gateway, printer: &mut Printer) ->
             write::update(gateway, &writing, fields, printer).await
         }
         Question::Apply(args) => apply::apply(gateway, args, printer).await,
-        Question::Check(_) | Question::Delete { file: Some(_), .. } => {
-            Ok(show::misused("not built yet"))
-        }
+        Question::Check(args) => takes::check(gateway, args, printer).await,
+        Question::Delete { file: Some(_), .. } => Ok(show::misused("not built yet")),
         Question::Delete {
             first,
             second,

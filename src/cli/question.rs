@@ -308,7 +308,7 @@ Examples:
 
 Exit codes:
   0  every backend takes it
-  1  some could not be asked
+  1  some could not be asked, or it is not said where it is attached on them
   2  the command line or the file is wrong, or some backend refuses it";
 
 const WATCH_HELP: &str = "\

@@ -43,7 +43,23 @@ impl Site {
         Site::read_around(file, &Process)
     }
 
+    /// The same for whoever can do without a key: one that is nowhere to be had is as if the file did not say it.
+    ///
+    /// # Errors
+    /// As [`Site::read_all`].
+    pub fn read_without_keys(file: &Path) -> Result<Vec<Site>, String> {
+        Site::read_with(file, &Process, false)
+    }
+
     fn read_around(file: &Path, around: &impl Surroundings) -> Result<Vec<Site>, String> {
+        Site::read_with(file, around, true)
+    }
+
+    fn read_with(
+        file: &Path,
+        around: &impl Surroundings,
+        needs_key: bool,
+    ) -> Result<Vec<Site>, String> {
         let (source, text) = input::text(file)?;
         let documents = match input::is_yaml(file, &text) {
             true => yaml::documents(&text)
@@ -62,7 +78,10 @@ impl Site {
                 true => format!("{source}, document {} (line {line})", at + 1),
                 false => source.clone(),
             };
-            Site::read(place, tree, folder, around)
+            Site::read(place, tree, |key| match key.fetched(folder, around) {
+                Err(_) if !needs_key => Ok(Key::Absent),
+                fetched => fetched,
+            })
         });
         let (sites, wrong): (Vec<_>, Vec<_>) = read.partition(Result::is_ok);
         let wrong: Vec<String> = wrong.into_iter().filter_map(Result::err).collect();
@@ -75,8 +94,7 @@ impl Site {
     fn read(
         place: String,
         tree: Tree,
-        folder: &Path,
-        around: &impl Surroundings,
+        fetched: impl FnOnce(Key) -> Result<Key, String>,
     ) -> Result<Site, String> {
         let told = |lines: Vec<String>| {
             let lines = lines.iter().map(|line| format!("\n  {}", clean(line)));
@@ -84,7 +102,7 @@ impl Site {
             format!("{place} does not describe a connection:{lines}")
         };
         let mut form = form::read(tree).map_err(told)?;
-        let key = form.key.fetched(folder, around);
+        let key = fetched(form.key);
         form.key = key.map_err(|why| told(vec![format!("the key: {why}")]))?;
         let name = form::text_of(&form.connection, "name");
         let name = match name.is_empty() {

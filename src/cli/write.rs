@@ -321,7 +321,8 @@ pub(crate) fn warnings(answer: &DynamicMessage) -> Vec<String> {
     warnings.iter().map(warning).collect()
 }
 
-fn warning(warning: &Warning) -> String {
+/// One thing that the gateway says beside an answer.
+pub(crate) fn warning(warning: &Warning) -> String {
     let message = clean(&warning.message);
     if warning.field.is_empty() {
         format!("note: {message}")

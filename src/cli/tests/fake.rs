@@ -22,6 +22,7 @@ pub const BACKENDS: usize = 3;
 #[derive(Clone, Default)]
 pub struct Fake {
     answers: Arc<Mutex<HashMap<String, Value>>>,
+    of_parents: Arc<Mutex<HashMap<(String, String), Result<Value, Status>>>>,
     refusals: Arc<Mutex<VecDeque<Status>>>,
     asked: Arc<Mutex<Vec<(String, DynamicMessage)>>>,
 }
@@ -33,6 +34,23 @@ impl Fake {
             .lock()
             .unwrap()
             .insert(call.to_owned(), message);
+    }
+
+    /// Has a call about one parent answered with this in place of what is answered to all.
+    pub fn answer_of(&self, call: &str, parent: &str, answer: Result<Value, Status>) {
+        let key = (call.to_owned(), parent.to_owned());
+        self.of_parents.lock().unwrap().insert(key, answer);
+    }
+
+    fn answered(&self, call: &str, request: &DynamicMessage) -> Result<Value, Status> {
+        let parent = request.get_field_by_name("parent");
+        let parent = parent.as_deref().and_then(|it| it.as_str());
+        let key = (call.to_owned(), parent.unwrap_or_default().to_owned());
+        if let Some(answer) = self.of_parents.lock().unwrap().get(&key) {
+            return answer.clone();
+        }
+        let answer = self.answers.lock().unwrap().get(call).cloned();
+        answer.ok_or_else(|| Status::unimplemented("not in this script"))
     }
 
     /// Refuses the next call, after those that are refused already.
@@ -92,18 +110,15 @@ impl<const SERVICE: usize> Service<http::Request<Body>> for Of<SERVICE> {
             let call = call.to_owned();
             let (input, output) = (method.input(), method.output());
             let handler = tower::service_fn(move |request: Request<DynamicMessage>| {
-                fake.asked
-                    .lock()
-                    .unwrap()
-                    .push((call.clone(), request.into_inner()));
+                let request = request.into_inner();
+                let answer = fake.answered(&call, &request);
+                fake.asked.lock().unwrap().push((call.clone(), request));
                 if let Some(refusal) = fake.refusals.lock().unwrap().pop_front() {
                     return std::future::ready(Err(refusal));
                 }
-                let answer = fake.answers.lock().unwrap().get(&call).cloned();
                 let answer = answer
                     .map(|answer| DynamicMessage::deserialize(output.clone(), answer).unwrap())
-                    .map(Response::new)
-                    .ok_or_else(|| Status::unimplemented("not in this script"));
+                    .map(Response::new);
                 std::future::ready(answer)
             });
             let mut grpc = tonic::server::Grpc::new(ByDescriptor(input));

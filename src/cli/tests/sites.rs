@@ -1,7 +1,43 @@
 //! Site files: what of them the commands send, and what they print.
 
 use super::{resources::stored, *};
-use serde_json::json;
+use serde_json::{Value, json};
+use std::{collections::HashMap, path::PathBuf};
+use tonic::Code;
+use tonic_types::{BadRequest, ErrorDetail, ErrorInfo, FieldViolation, StatusExt};
+
+const NAME: &str = "backends/a/connections/1";
+
+fn refusal(code: Code, reason: &str, violations: &[(&str, &str)]) -> Status {
+    let mut details: Vec<ErrorDetail> =
+        vec![ErrorInfo::new(reason, "isthmus", HashMap::new()).into()];
+    if !violations.is_empty() {
+        let each = violations.iter();
+        let each = each.map(|(field, why)| FieldViolation::new(*field, *why));
+        details.push(BadRequest::new(each.collect::<Vec<_>>()).into());
+    }
+    Status::with_error_details_vec(code, "because of this", details)
+}
+
+/// A gateway with these backends; of those with a star connections have no mark.
+fn gateway(backends: &[&str]) -> Script {
+    let script = Script::default();
+    let each = backends.iter().map(|name| {
+        let bare = name.trim_end_matches('*');
+        json!({"name": format!("backends/{bare}"), "capabilities": {"connectionMarks": bare == *name}})
+    });
+    let backends: Vec<Value> = each.collect();
+    script
+        .fake
+        .answer("ListBackends", json!({"backends": backends}));
+    script
+}
+
+fn site(folder: &tempfile::TempDir, peer: &str, more: &str) -> PathBuf {
+    let text =
+        format!("connection: {{displayName: branch, peer: {{address: 192.0.2.1{peer}}}}}\n{more}");
+    stored(folder, "site.yaml", &text)
+}
 
 #[tokio::test]
 async fn a_connection_as_yaml_is_a_site_file() {
@@ -63,4 +99,169 @@ async fn a_site_file_is_applied_and_neither_sent_as_an_update_nor_made() {
         }
     }
     assert!(script.fake.asked().is_empty());
+}
+
+#[tokio::test]
+async fn every_backend_says_whether_and_how_it_takes_a_site() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = site(
+        &folder,
+        ", pskEnv: ISTHMUS_IS_NOT_SET",
+        "backends: {a: {router: r}, gone: {}}",
+    );
+    let script = gateway(&["a", "b", "c", "d"]);
+    let step = |collection: &str| json!({"action": "ACTION_CREATE", "collection": collection});
+    let apply = |backend: &str, answer: Result<Value, Status>| {
+        let parent = format!("backends/{backend}");
+        script.fake.answer_of("ApplyConnection", &parent, answer);
+    };
+    apply("a", Ok(json!({"result": "RESULT_UNCHANGED"})));
+    apply(
+        "b",
+        Ok(json!({
+            "result": "RESULT_CREATED",
+            "plan": [step("ikePolicies"), step("connections")],
+            "warnings": [{"field": "dpd.timeout", "message": "after 5 probes"}],
+        })),
+    );
+    let why = [("connection.route_based", "this backend has none")];
+    apply(
+        "c",
+        Err(refusal(Code::FailedPrecondition, "NOT_EXPRESSIBLE", &why)),
+    );
+    apply("d", Err(Status::unavailable("away")));
+    apply(
+        "gone",
+        Err(refusal(Code::NotFound, "BACKEND_NOT_FOUND", &[])),
+    );
+    let line = format!("check -f {}", file.display());
+    let (exit, printed) = run(&script, &line).await;
+    assert_eq!(exit, Exit::Usage);
+    assert!(
+        printed.starts_with(
+            "\
+BACKEND  TAKES IT       RESULT
+a        yes            is so already
+b        with warnings  would be created
+c        no             NOT_EXPRESSIBLE
+d        not asked      UNAVAILABLE
+gone     not asked      BACKEND_NOT_FOUND
+
+b
+  create ikePolicies, connections
+  note: dpd.timeout: after 5 probes
+
+c
+  connection.route_based: this backend has none
+
+d
+  away
+
+gone
+  because of this
+  what to do: "
+        ),
+        "{printed}"
+    );
+    assert!(printed.contains("a stand-in was asked with"), "{printed}");
+    let asked = script.fake.asked_json();
+    let applied = asked.iter().filter(|(call, _)| call == "ApplyConnection");
+    let applied: Vec<&Value> = applied.map(|(_, it)| it).collect();
+    assert_eq!(applied.len(), 5);
+    assert!(applied.iter().all(|it| it["validateOnly"] == true));
+    let keys = applied.iter().map(|it| &it["connection"]["peer"]["psk"]);
+    assert!(keys.clone().all(|it| *it == "stand-in-for-the-key"));
+    let of = |parent: &str| applied.iter().find(|it| it["parent"] == parent).unwrap();
+    assert_eq!(of("backends/a")["parts"]["vpnService"]["router"], "r");
+    assert!(of("backends/b").get("parts").is_none());
+
+    let (_, printed) = run(&script, &format!("{line} -o json")).await;
+    let printed: Vec<Value> = printed
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let takes: Vec<&str> = printed
+        .iter()
+        .filter_map(|it| it["takesIt"].as_str())
+        .collect();
+    assert_eq!(
+        takes,
+        ["YES", "WITH_WARNINGS", "NO", "NOT_ASKED", "NOT_ASKED"]
+    );
+    assert_eq!(printed[1]["answer"]["plan"][1]["collection"], "connections");
+    assert_eq!(
+        printed[2]["violations"][0]["field"],
+        "connection.route_based"
+    );
+}
+
+#[tokio::test]
+async fn a_site_that_is_attached_nowhere_is_told_what_it_lacks() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = site(&folder, ", psk: Canary", "");
+    let script = gateway(&["a", "b"]);
+    let apply = |backend: &str, answer: Result<Value, Status>| {
+        let parent = format!("backends/{backend}");
+        script.fake.answer_of("ApplyConnection", &parent, answer);
+    };
+    let why = [("connection.local_endpoint", "must be given")];
+    apply(
+        "a",
+        Err(refusal(Code::InvalidArgument, "INVALID_FIELD", &why)),
+    );
+    apply("b", Ok(json!({"result": "RESULT_CREATED"})));
+    let line = format!("check -f {}", file.display());
+    let (exit, printed) = run(&script, &line).await;
+    assert_eq!(
+        (exit, printed.as_str()),
+        (
+            Exit::CouldNotAsk,
+            "\
+BACKEND  TAKES IT       RESULT
+a        once attached  is attached nowhere yet
+b        yes            would be created
+
+a
+  give --router and --local-address with the backend, or router and localAddress in the file below `backends`; there are: \
+             isthmus list attachments a
+"
+        )
+    );
+    let asked = script.fake.asked_json();
+    let key = &asked.last().unwrap().1["connection"]["peer"]["psk"];
+    assert_eq!(*key, "Canary");
+
+    let (exit, _) = run(&script, &format!("{line} b")).await;
+    assert_eq!(exit, Exit::Done);
+    let asked = script.fake.asked_json();
+    assert_eq!(asked.len(), 1, "{asked:?}");
+    let (exit, _) = run(
+        &script,
+        &format!("{line} b --router r --local-address 192.0.2.7"),
+    )
+    .await;
+    assert_eq!(exit, Exit::Done);
+    let parts = script.fake.asked_json().remove(0).1["parts"].take();
+    let meant = json!({"vpnService": {"router": "r"}, "localEndpoint": {"address": "192.0.2.7"}});
+    assert_eq!(parts, meant);
+
+    let (exit, _) = run(&script, &format!("{line} --router r")).await;
+    assert_eq!(exit, Exit::Usage);
+    assert!(script.fake.asked().is_empty());
+}
+
+#[tokio::test]
+async fn a_backend_that_does_not_answer_holds_no_other_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = site(&folder, "", "");
+    // Nobody accepts, so nobody answers.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let line = format!("check -f {} a --timeout 50ms", file.display());
+    let (exit, printed) = run_at(&endpoint, &line).await;
+    assert_eq!(exit, Exit::CouldNotAsk);
+    assert!(
+        printed.contains("a        not asked  DEADLINE_EXCEEDED"),
+        "{printed}"
+    );
 }

@@ -5,7 +5,7 @@
 //! - [`question`]: what a gateway is asked; [`kinds`], [`names`] and [`targets`]: which resource the words mean;
 //! - [`gateway`]: whom it asks and where it prints; [`call`]: one way to ask for every kind;
 //! - [`show`]: `backends`, `get`, `list`, with STATE from [`states`]; [`mod@write`]: `create`, `update`, `delete`, which [`repeat`] sends;
-//!   [`export`]: a connection as a site file, [`takes`]: who would take it (`check`); [`statistics`]; [`watch`]: `watch`, `wait`;
+//!   [`export`]: a connection as a site file, [`takes`]: who would take it (`check`), [`removal`]: `delete -f`; [`statistics`]; [`watch`]: `watch`, `wait`;
 //! - [`input`]: the files that are written, which [`tree`] and [`yaml`] read and [`misfits`] checks;
 //! - [`check`]: `check-config`; [`explain`]: `explain`, with the texts in [`reasons`]; `demo`: all of it without a cloud,
 //!   if the feature `demo` is on;
@@ -33,6 +33,7 @@ pub mod names;
 pub mod progress;
 pub mod question;
 pub mod reasons;
+pub mod removal;
 pub mod repeat;
 pub mod show;
 pub mod signal;
@@ -56,6 +57,7 @@ use crate::cli::{
     gateway::{Gateway, Printer},
     kinds::Kind,
     question::{Output, Question},
+    removal::Removal,
     write::Writing,
 };
 use std::io;
@@ -135,7 +137,23 @@ async fn print(question: &Question, gateway: &Gateway, printer: &mut Printer) ->
         }
         Question::Apply(args) => apply::apply(gateway, args, printer).await,
         Question::Check(args) => takes::check(gateway, args, printer).await,
-        Question::Delete { file: Some(_), .. } => Ok(show::misused("not built yet")),
+        Question::Delete {
+            first,
+            file: Some(file),
+            wait,
+            sending,
+            client,
+            ..
+        } => {
+            let removal = Removal {
+                file,
+                backend: first.as_ref().map(|word| word.0.as_str()),
+                sending,
+                wait: *wait,
+                client,
+            };
+            removal::delete(gateway, &removal, printer).await
+        }
         Question::Delete {
             first,
             second,

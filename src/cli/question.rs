@@ -104,6 +104,18 @@ pub enum Question {
         /// Take a resource that is not there for removed.
         #[arg(long)]
         allow_missing: bool,
+        /// With -f: follow all of it until it is gone, and no longer than TIME: 30s, 5min, which it is if left out.
+        #[arg(
+            long,
+            value_name = "TIME",
+            value_parser = humantime::parse_duration,
+            num_args = 0..=1,
+            require_equals = true,
+            default_missing_value = "5min",
+            requires = "file",
+            conflicts_with = "dry_run"
+        )]
+        wait: Option<Duration>,
         /// How it is sent.
         #[command(flatten)]
         sending: SendArgs,
@@ -249,7 +261,7 @@ Examples:
   isthmus delete nsx-demo/6fbd… --dry-run              what would be removed
   isthmus delete ike-policy nsx-demo/91c2… --allow-missing
   isthmus delete -f site.yaml                          what `isthmus apply -f site.yaml` made
-  isthmus delete -f site.yaml openstack-demo           the same, on one backend
+  isthmus delete -f site.yaml openstack-demo --wait    the same on one backend, until it is gone
 
 With -f the connections are found by their display names among those that the gateway made (where a cloud has no
 room for its mark, by the name alone). One that is not there is said to be, and is no failure.

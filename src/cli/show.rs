@@ -176,7 +176,11 @@ fn suggest_kind(first: Option<&str>, kind: Kind) {
     }
 }
 
-async fn every_page(
+/// Everything on a list, and the backends that could not be asked for theirs.
+///
+/// # Errors
+/// What the gateway says of any page.
+pub(crate) async fn every_page(
     gateway: &Gateway,
     kind: Kind,
     parent: &str,

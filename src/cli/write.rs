@@ -243,7 +243,7 @@ fn written(kind: Kind, answer: &DynamicMessage, dry: bool, style: Style) -> Stri
 }
 
 /// What would be done, step by step.
-fn tried(what: &str, answer: &DynamicMessage, style: Style) -> String {
+pub(crate) fn tried(what: &str, answer: &DynamicMessage, style: Style) -> String {
     let mut lines = vec![format!("it would be {what}; nothing was changed")];
     let plan: Vec<PlannedStep> = messages(answer, "plan");
     if !plan.is_empty() {
@@ -275,7 +275,8 @@ fn messages<M: prost::Message + Default>(answer: &DynamicMessage, field: &str) -
     each.filter_map(|it| it.transcode_to().ok()).collect()
 }
 
-fn deleted(kind: Kind, name: &str, answer: &DynamicMessage) -> String {
+/// That it goes, and how to learn when it is gone.
+pub(crate) fn deleted(kind: Kind, name: &str, answer: &DynamicMessage) -> String {
     let short = clean(&short(name));
     let mut lines = match kind {
         Kind::Connection => follow(name, answer),
@@ -289,17 +290,21 @@ fn deleted(kind: Kind, name: &str, answer: &DynamicMessage) -> String {
     lines.join("\n")
 }
 
+/// What names the write that an answer is about; nothing if nothing was written that can be watched.
+pub(crate) fn write_token(answer: &DynamicMessage) -> Option<String> {
+    let token = answer.get_field_by_name("write_token");
+    let token = token.as_deref().and_then(Value::as_str)?;
+    (!token.is_empty()).then(|| token.to_owned())
+}
+
 /// The cloud has accepted the write; what it makes of it is for a watch to tell.
 fn follow(name: &str, answer: &DynamicMessage) -> Vec<String> {
-    let token = answer.get_field_by_name("write_token");
     let ids = answer.get_field_by_name("upstream_request_ids");
-    if let Some(token) = token.as_deref().and_then(Value::as_str)
-        && !token.is_empty()
-    {
+    if let Some(token) = write_token(answer) {
         let name = clean(&short(name));
         return vec![format!(
             "accepted; how it ends: isthmus watch {name} --write-token {}",
-            clean(token)
+            clean(&token)
         )];
     }
     let ids = ids.as_deref().and_then(Value::as_list).unwrap_or_default();

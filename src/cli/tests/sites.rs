@@ -265,3 +265,164 @@ async fn a_backend_that_does_not_answer_holds_no_other_up() {
         "{printed}"
     );
 }
+
+#[tokio::test]
+async fn what_a_file_describes_is_removed_where_it_is_found_by_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = site(
+        &folder,
+        ", pskEnv: ISTHMUS_IS_NOT_SET",
+        "backends: {a: {}, b: {}, c: {}}",
+    );
+    let script = gateway(&["a", "b", "c*"]);
+    let there = |names: &[&str]| {
+        let each = names
+            .iter()
+            .map(|name| json!({"name": name, "peer": {"address": "192.0.2.1"}}));
+        Ok(json!({"connections": each.collect::<Vec<Value>>()}))
+    };
+    let list = |backend: &str, answer: Result<Value, Status>| {
+        let parent = format!("backends/{backend}");
+        script.fake.answer_of("ListConnections", &parent, answer);
+    };
+    list("a", there(&[NAME]));
+    list("b", there(&[]));
+    list("c", there(&["backends/c/connections/3"]));
+    script
+        .fake
+        .answer("DeleteConnection", json!({"writeToken": "T"}));
+    let line = format!("delete -f {}", file.display());
+    let (exit, printed) = run(&script, &line).await;
+    assert_eq!(
+        (exit, printed.as_str()),
+        (
+            Exit::Done,
+            "\
+b: there is no connection `branch` of this gateway's making
+accepted; how it ends: isthmus watch a/1 --write-token T
+accepted; how it ends: isthmus watch c/3 --write-token T
+"
+        )
+    );
+    let asked = script.fake.asked_json();
+    let of = |call: &str, field: &str| -> Vec<String> {
+        let asked = asked.iter().filter(|(it, _)| it == call);
+        let mut texts: Vec<String> = asked
+            .map(|(_, it)| it[field].as_str().unwrap().to_owned())
+            .collect();
+        texts.sort();
+        texts
+    };
+    assert_eq!(
+        of("ListConnections", "filter"),
+        [
+            "display_name = \"branch\"",
+            "display_name = \"branch\" AND managed = true",
+            "display_name = \"branch\" AND managed = true",
+        ]
+    );
+    assert_eq!(
+        of("DeleteConnection", "name"),
+        [NAME, "backends/c/connections/3"]
+    );
+
+    let (exit, _) = run(&script, &format!("{line} b")).await;
+    assert_eq!(exit, Exit::Done);
+    let asked = script.fake.asked_json();
+    assert!(
+        asked.iter().all(|(call, _)| call != "DeleteConnection"),
+        "{asked:?}"
+    );
+
+    let step = json!({"action": "ACTION_DELETE", "collection": "connections", "name": NAME});
+    script
+        .fake
+        .answer("DeleteConnection", json!({"plan": [step]}));
+    let (exit, printed) = run(&script, &format!("{line} a --dry-run")).await;
+    assert_eq!(exit, Exit::Done);
+    assert!(
+        printed.starts_with("a/1: it would be removed; nothing was changed\nACTION"),
+        "{printed}"
+    );
+    assert_eq!(
+        script.fake.asked_json().pop().unwrap().1["validateOnly"],
+        true
+    );
+}
+
+#[tokio::test]
+async fn nothing_is_removed_where_it_cannot_be_told_which_is_meant() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = site(&folder, "", "backends: {a: {}, b: {}}");
+    let line = format!("delete -f {}", file.display());
+    let one = json!({"connections": [{"name": NAME}]});
+    let two = json!({"connections": [{"name": "backends/b/connections/1"}, {"name": "backends/b/connections/2"}]});
+    for (answer, exit) in [
+        (Ok(two), Exit::CouldNotAsk),
+        (
+            Ok(json!({"unreachable": ["backends/b"]})),
+            Exit::CouldNotAsk,
+        ),
+        (Err(Status::unavailable("away")), Exit::CouldNotAsk),
+    ] {
+        let script = gateway(&["a", "b"]);
+        script.fake.answer("DeleteConnection", json!({}));
+        script
+            .fake
+            .answer_of("ListConnections", "backends/a", Ok(one.clone()));
+        script
+            .fake
+            .answer_of("ListConnections", "backends/b", answer);
+        assert_eq!(run(&script, &line).await, (exit, String::new()));
+        let asked = script.fake.asked_json();
+        assert!(
+            asked.iter().all(|(call, _)| call != "DeleteConnection"),
+            "{asked:?}"
+        );
+    }
+    let script = gateway(&["a", "b"]);
+    let id = "6f1c1e7e-52c0-4b4b-9d3e-0c5f8a1f6a11";
+    let (exit, _) = run(&script, &format!("{line} --request-id {id}")).await;
+    assert_eq!(exit, Exit::Usage);
+    let nowhere = site(&folder, "", "");
+    let (exit, _) = run(&script, &format!("delete -f {}", nowhere.display())).await;
+    assert_eq!(exit, Exit::Usage);
+    assert!(script.fake.asked().is_empty());
+}
+
+#[tokio::test]
+async fn a_removal_is_followed_until_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = format!("name: {NAME}\ndisplayName: branch\n");
+    let file = stored(&folder, "site.yaml", &text);
+    for (last, exit) in [
+        (success(), Exit::Done),
+        (
+            ended(
+                pb::outcome::Result::Failed,
+                seen(pb::RealizationState::Failed, "t"),
+            ),
+            Exit::Failed,
+        ),
+    ] {
+        let script = gateway(&["a"]);
+        script
+            .fake
+            .answer("DeleteConnection", json!({"writeToken": "T"}));
+        script.watches.lock().unwrap().push_back(vec![Ok(last)]);
+        let line = format!("delete -f {} --wait", file.display());
+        assert_eq!(run(&script, &line).await.0, exit);
+        let watched = script.watched.lock().unwrap().remove(0);
+        assert_eq!(
+            (watched.name.as_str(), watched.write_token.as_str()),
+            (NAME, "T")
+        );
+        assert_eq!(watched.goal(), pb::Goal::Gone);
+        let asked = script.fake.asked_json();
+        // The file names it, so nobody looks for it.
+        assert!(
+            asked.iter().all(|(call, _)| call != "ListConnections"),
+            "{asked:?}"
+        );
+    }
+}

@@ -33,6 +33,26 @@ impl Exit {
     }
 }
 
+impl Exit {
+    /// How a command ends that did several things: with what needs most that somebody does something. What failed outranks
+    /// what was refused or could not be asked, that what only took too long, and that what nobody can tell.
+    pub fn worst(self, other: Exit) -> Exit {
+        let rank = |exit: Exit| match exit {
+            Exit::Done => 0,
+            Exit::Undetermined => 1,
+            Exit::Deadline => 2,
+            Exit::CouldNotAsk => 3,
+            Exit::Usage => 4,
+            Exit::Failed => 5,
+        };
+        if rank(other) > rank(self) {
+            other
+        } else {
+            self
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> ExitCode {
         ExitCode::from(exit.code())

@@ -4,6 +4,7 @@ use crate::{
     cli::{
         json,
         question::{ClientArgs, Output},
+        screen::{Row, Screen},
         text::Style,
         tree::Tree,
         yaml,
@@ -17,7 +18,7 @@ use crate::{
 };
 use prost::Message;
 use std::{
-    io::{self, Write},
+    io::{self, IsTerminal, Write},
     time::Duration,
 };
 use tonic::{
@@ -130,22 +131,55 @@ pub struct Printer {
     out: Box<dyn Write + Send>,
     output: Output,
     style: Style,
+    /// Whether it is a terminal, where what was drawn can be drawn over.
+    terminal: bool,
 }
 
 impl Printer {
     /// Standard output, as the command line says.
     pub fn stdout(args: &ClientArgs) -> Printer {
-        Printer::new(Box::new(io::stdout()), args.output, Style::of_stdout())
+        let out = Box::new(io::stdout());
+        Printer {
+            terminal: io::stdout().is_terminal(),
+            ..Printer::new(out, args.output, Style::of_stdout())
+        }
     }
 
     /// Some other place.
     pub fn new(out: Box<dyn Write + Send>, output: Output, style: Style) -> Printer {
-        Printer { out, output, style }
+        Printer {
+            out,
+            output,
+            style,
+            terminal: false,
+        }
     }
 
     /// Whether a person reads it.
     pub fn is_for_people(&self) -> bool {
         self.output == Output::Table
+    }
+
+    /// A screen for what goes on with several connections. Where programs read, it is standard error.
+    pub fn screen(&mut self, rows: Vec<Row>) -> Screen<'_> {
+        match self.output {
+            Output::Table => Screen::new(Box::new(&mut self.out), self.style, self.terminal, rows),
+            Output::Json | Output::Yaml => {
+                let terminal = io::stderr().is_terminal();
+                Screen::new(Box::new(io::stderr()), Style::Plain, terminal, rows)
+            }
+        }
+    }
+
+    /// Lines for people, and nothing where a program reads.
+    ///
+    /// # Errors
+    /// If nobody reads any more.
+    pub fn aside(&mut self, text: &str) -> io::Result<()> {
+        match self.output {
+            Output::Table => self.line(text),
+            Output::Json | Output::Yaml => Ok(()),
+        }
     }
 
     /// One message of the protos, by its name within `isthmus.v1`: as JSON or YAML, or as `text` has it.

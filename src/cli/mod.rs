@@ -6,6 +6,7 @@
 //! - [`gateway`]: whom it asks and where it prints; [`call`]: one way to ask for every kind;
 //! - [`show`]: `backends`, `get`, `list`, with STATE from [`states`]; [`mod@write`]: `create`, `update`, `delete`, which [`repeat`] sends;
 //!   [`export`]: a connection as a site file, [`takes`]: who would take it (`check`), [`removal`]: `delete -f`; [`statistics`]; [`watch`]: `watch`, `wait`;
+//! - [`mod@apply`]: `apply`, of the files that [`site`] reads; [`follow`] shows what becomes of it on a [`screen`];
 //! - [`input`]: the files that are written, which [`tree`] and [`yaml`] read and [`misfits`] checks;
 //! - [`check`]: `check-config`; [`explain`]: `explain`, with the texts in [`reasons`]; `demo`: all of it without a cloud,
 //!   if the feature `demo` is on;
@@ -24,6 +25,7 @@ pub mod exit;
 pub mod explain;
 pub mod export;
 pub mod failure;
+pub mod follow;
 pub mod gateway;
 pub mod input;
 pub mod json;
@@ -35,6 +37,7 @@ pub mod question;
 pub mod reasons;
 pub mod removal;
 pub mod repeat;
+pub mod screen;
 pub mod show;
 pub mod signal;
 pub mod site;

@@ -38,23 +38,95 @@ pub async fn watch(
     resume_token: Option<String>,
     printer: &mut Printer,
 ) -> io::Result<Exit> {
-    let name = names::watched(name);
+    let request = request(&names::watched(name), wanted, resume_token);
+    let deadline = wanted.timeout.map(|timeout| Instant::now() + timeout);
+    match follow(gateway, request, deadline, printer).await? {
+        Ended::Outcome(outcome) => Ok(exit(&outcome)),
+        Ended::TimeUp { resume_token } => Ok(time_up(&resume_token, wanted.timeout)),
+        Ended::Refused { doing, status } => Ok(failed(&doing, &status, gateway)),
+    }
+}
+
+/// What is asked for one connection, or for a write to what connections use.
+pub(crate) fn request(
+    name: &str,
+    wanted: &WantedArgs,
+    resume_token: Option<String>,
+) -> WatchRealizationRequest {
+    WatchRealizationRequest {
+        name: name.to_owned(),
+        goal: wanted.goal.map(Goal::from).unwrap_or_default().into(),
+        write_token: wanted.write_token.clone().unwrap_or_default(),
+        resume_token: resume_token.unwrap_or_default(),
+        accept_partial: wanted.accept_partial,
+        include_tunnel: wanted.include_tunnel,
+        snapshot_if_compacted: false,
+        accept_assumed: wanted.accept_assumed,
+        upstream_request_ids: wanted.upstream_request_ids.clone(),
+    }
+}
+
+/// What is told of a watch while it goes on.
+pub(crate) trait Listener {
+    /// One message of it.
+    ///
+    /// # Errors
+    /// If nobody reads any more.
+    fn message(&mut self, message: &WatchRealizationResponse) -> io::Result<()>;
+
+    /// That it broke off, and goes on where it was.
+    ///
+    /// # Errors
+    /// As [`Listener::message`].
+    fn broke_off(&mut self, why: &str) -> io::Result<()>;
+}
+
+impl Listener for Printer {
+    fn message(&mut self, message: &WatchRealizationResponse) -> io::Result<()> {
+        Printer::message(self, "WatchRealizationResponse", message, progress::event)
+    }
+
+    fn broke_off(&mut self, why: &str) -> io::Result<()> {
+        eprintln!("isthmus: {why}");
+        Ok(())
+    }
+}
+
+/// How a watch ended.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    /// By itself.
+    Outcome(Outcome),
+    /// The time was up.
+    TimeUp {
+        /// With which it can be gone on with; empty if nothing was heard.
+        resume_token: String,
+    },
+    /// Without an outcome, and there is no use in trying again.
+    Refused {
+        /// Completes the sentence "could not …".
+        doing: String,
+        /// What the gateway says.
+        status: Status,
+    },
+}
+
+/// Follows one connection until that ends, and opens the stream again when it breaks.
+///
+/// # Errors
+/// If nobody listens any more.
+pub(crate) async fn follow(
+    gateway: &Gateway,
+    request: WatchRealizationRequest,
+    deadline: Option<Instant>,
+    listener: &mut impl Listener,
+) -> io::Result<Ended> {
+    let name = request.name.clone();
     let mut watch = Watch {
         gateway,
-        request: WatchRealizationRequest {
-            name: name.clone(),
-            goal: wanted.goal.map(Goal::from).unwrap_or_default().into(),
-            write_token: wanted.write_token.clone().unwrap_or_default(),
-            resume_token: resume_token.unwrap_or_default(),
-            accept_partial: wanted.accept_partial,
-            include_tunnel: wanted.include_tunnel,
-            snapshot_if_compacted: false,
-            accept_assumed: wanted.accept_assumed,
-            upstream_request_ids: wanted.upstream_request_ids.clone(),
-        },
-        printer,
+        request,
+        listener,
     };
-    let deadline = wanted.timeout.map(|timeout| Instant::now() + timeout);
     let mut patience = Reconnects::new(deadline);
     loop {
         let end = match deadline {
@@ -64,21 +136,26 @@ pub async fn watch(
             None => watch.follow(&mut patience).await?,
         };
         let status = match end {
-            End::Outcome(outcome) => return Ok(exit(&outcome)),
-            End::TimeUp => return Ok(time_up(&watch.request.resume_token, wanted.timeout)),
+            End::Outcome(outcome) => return Ok(Ended::Outcome(outcome)),
+            End::TimeUp => {
+                let resume_token = watch.request.resume_token;
+                return Ok(Ended::TimeUp { resume_token });
+            }
             End::Broken(status) => status,
         };
         // Before the first message there is no watch to go on with, and a wrong address is told at once.
         if !patience.heard || !failure::is_transient(&status) {
-            return Ok(failed(&format!("watch {name}"), &status, gateway));
+            let doing = format!("watch {name}");
+            return Ok(Ended::Refused { doing, status });
         }
         let Some(next) = patience.next_try(failure::retry_after(&status)) else {
-            return Ok(failed(&format!("go on watching {name}"), &status, gateway));
+            let doing = format!("go on watching {name}");
+            return Ok(Ended::Refused { doing, status });
         };
-        eprintln!(
-            "isthmus: the watch broke off ({}); it goes on where it was",
+        watch.listener.broke_off(&format!(
+            "the watch broke off ({}); it goes on where it was",
             crate::cli::text::clean(status.message())
-        );
+        ))?;
         // What this command knew is on the screen already; a fresh snapshot takes nothing away.
         watch.request.snapshot_if_compacted = true;
         sleep_until(next).await;
@@ -139,11 +216,11 @@ pub async fn wait(
 }
 
 /// A stream that is being followed.
-struct Watch<'a> {
+struct Watch<'a, L> {
     gateway: &'a Gateway,
-    /// Its resume token is always that of the last message printed.
+    /// Its resume token is always that of the last message told.
     request: WatchRealizationRequest,
-    printer: &'a mut Printer,
+    listener: &'a mut L,
 }
 
 /// How a stream ended.
@@ -156,7 +233,7 @@ enum End {
     Broken(Status),
 }
 
-impl Watch<'_> {
+impl<L: Listener> Watch<'_, L> {
     async fn follow(&mut self, patience: &mut Reconnects) -> io::Result<End> {
         let mut client = self.gateway.realizations();
         let mut stream = match client.watch_realization(self.request.clone()).await {
@@ -185,8 +262,7 @@ impl Watch<'_> {
         if !message.resume_token.is_empty() {
             self.request.resume_token.clone_from(&message.resume_token);
         }
-        self.printer
-            .message("WatchRealizationResponse", message, progress::event)
+        self.listener.message(message)
     }
 }
 
@@ -255,7 +331,8 @@ fn is_from_gateway(status: &Status) -> bool {
     status.get_details_error_info().is_some()
 }
 
-fn exit(outcome: &Outcome) -> Exit {
+/// How a command ends after this outcome.
+pub(crate) fn exit(outcome: &Outcome) -> Exit {
     match outcome.result() {
         outcome::Result::Succeeded => Exit::Done,
         outcome::Result::Undetermined => Exit::Undetermined,

@@ -5,7 +5,6 @@
 
 mod clouds;
 mod lines;
-mod screen;
 
 use crate::{
     address::is_loopback,
@@ -14,12 +13,12 @@ use crate::{
         demo::{
             clouds::{Clouds, Plan},
             lines::Subject,
-            screen::{Row, Screen},
         },
         exit::Exit,
         gateway::{Gateway as Client, answer},
         names::short,
         progress,
+        screen::{Row, Screen},
         show::failed,
         signal,
     },

@@ -1,4 +1,5 @@
-//! What the demo shows while it runs: on a terminal one block that is drawn over, elsewhere one line for each event.
+//! What goes on with several connections at once: on a terminal one block that is drawn over, elsewhere one line for each
+//! event.
 
 use crate::{
     cli::{progress, text::Style},
@@ -9,9 +10,15 @@ use std::{
     mem,
 };
 
-/// Where both connections are shown.
-pub struct Screen {
-    out: Box<dyn Write + Send>,
+/// With more connections than this only one line of each is shown, without its nodes.
+const DETAILED: usize = 4;
+
+/// With more than this a block may be higher than the terminal, where it cannot be drawn over.
+const DRAWN: usize = 10;
+
+/// Where the connections are shown.
+pub struct Screen<'a> {
+    out: Box<dyn Write + Send + 'a>,
     style: Style,
     /// Whether the cursor can be moved; else nothing is ever drawn over.
     terminal: bool,
@@ -29,22 +36,30 @@ pub struct Row {
     pub title: String,
     /// What was seen last.
     pub seen: Option<Realization>,
+    /// What was said since, that changes nothing.
+    pub note: Option<String>,
     /// How its watch ended.
     pub outcome: Option<String>,
 }
 
-impl Screen {
+impl<'a> Screen<'a> {
     /// Standard output, with these rows.
-    pub fn stdout(rows: Vec<Row>) -> Screen {
+    pub fn stdout(rows: Vec<Row>) -> Screen<'a> {
         let out = Box::new(io::stdout());
         Screen::new(out, Style::of_stdout(), io::stdout().is_terminal(), rows)
     }
 
-    fn new(out: Box<dyn Write + Send>, style: Style, terminal: bool, rows: Vec<Row>) -> Screen {
+    /// Some other place.
+    pub fn new(
+        out: Box<dyn Write + Send + 'a>,
+        style: Style,
+        terminal: bool,
+        rows: Vec<Row>,
+    ) -> Screen<'a> {
         Screen {
             out,
             style,
-            terminal,
+            terminal: terminal && rows.len() <= DRAWN,
             rows,
             drawn: 0,
         }
@@ -70,8 +85,16 @@ impl Screen {
     /// If nobody reads any more.
     pub fn show(&mut self, index: usize, message: &WatchRealizationResponse) -> io::Result<()> {
         let row = &mut self.rows[index];
-        if let Some(Event::Snapshot(seen) | Event::Change(seen)) = &message.event {
-            row.seen = Some(seen.clone());
+        match &message.event {
+            Some(Event::Snapshot(seen) | Event::Change(seen)) => {
+                row.seen = Some(seen.clone());
+                row.note = None;
+            }
+            Some(Event::Heartbeat(_)) => {
+                let line = progress::event(message, Style::Plain);
+                row.note = line.lines().next().map(|line| line.trim().to_owned());
+            }
+            None => {}
         }
         if let Some(outcome) = &message.outcome {
             let line = progress::outcome_line(outcome, self.style);
@@ -81,6 +104,22 @@ impl Screen {
             return self.redraw();
         }
         let text = progress::event(message, self.style);
+        self.lines(index, &text)
+    }
+
+    /// Says something of connection number `index` that is no message of its watch.
+    ///
+    /// # Errors
+    /// If nobody reads any more.
+    pub fn note(&mut self, index: usize, note: &str) -> io::Result<()> {
+        self.rows[index].note = Some(note.to_owned());
+        match self.terminal {
+            true => self.redraw(),
+            false => self.lines(index, note),
+        }
+    }
+
+    fn lines(&mut self, index: usize, text: &str) -> io::Result<()> {
         let widths = self.rows.iter().map(|row| row.label.len());
         let width = widths.max().unwrap_or(0);
         let label = &self.rows[index].label;
@@ -94,7 +133,7 @@ impl Screen {
         let lines: Vec<String> = self
             .rows
             .iter()
-            .flat_map(|row| block(row, self.style))
+            .flat_map(|row| block(row, self.rows.len() <= DETAILED, self.style))
             .collect();
         let mut frame = String::new();
         let drawn = mem::replace(&mut self.drawn, lines.len());
@@ -112,16 +151,20 @@ impl Screen {
     }
 }
 
-/// One connection: its line, its nodes beneath, and how it ended.
-pub fn block(row: &Row, style: Style) -> Vec<String> {
+/// One connection: its line, where there is room its nodes beneath, and how it ended.
+fn block(row: &Row, detailed: bool, style: Style) -> Vec<String> {
     let mut lines = vec![style.bold(&row.title)];
     match &row.seen {
+        Some(seen) if !detailed => lines.push(format!("  {}", progress::headline(seen, style))),
         Some(seen) => lines.extend(
             progress::realization(seen, style)
                 .lines()
                 .map(|line| format!("  {line}")),
         ),
         None => lines.push("  nothing has been seen yet".to_owned()),
+    }
+    if let Some(note) = row.note.as_ref().filter(|_| row.outcome.is_none()) {
+        lines.push(format!("  {:11}{}", "", style.dim(note)));
     }
     if let Some(outcome) = &row.outcome {
         lines.push(format!("  {:11}{outcome}", ""));

@@ -1,21 +1,443 @@
-//! `apply`: connections are as a file describes them.
+//! `apply`: connections are as a file describes them, on every backend that it names.
 
-use crate::cli::{
-    exit::Exit,
-    gateway::{Gateway, Printer},
-    question::ApplyArgs,
-    show::misused,
-    site::Site,
+pub mod diff;
+pub mod keys;
+mod replace;
+
+use crate::{
+    cli::{
+        apply::{keys::Ask, replace::Replacement},
+        exit::Exit,
+        failure,
+        follow::{self, Followed},
+        gateway::{Gateway, Printer},
+        kinds::Kind,
+        names::short,
+        question::{ApplyArgs, AttachedArgs, SendArgs, WantedArgs},
+        repeat::{Refused, try_send},
+        show::{failed, misused},
+        site::{Site, attachment::Attachment},
+        text::{Style, clean},
+        write::{only_backend, plan_table, warnings},
+    },
+    grpc::pb::{ApplyConnectionResponse, apply_connection_response},
 };
-use std::io;
+use prost_reflect::{DynamicMessage, Value};
+use std::{io, time::Duration};
+use tonic::Status;
 
-/// Has every connection of a file be as it is described.
+/// How long the answer of a write is waited for, unless told otherwise.
+const ANSWER: Duration = Duration::from_secs(60);
+
+/// How long all of it may take to be in place, unless told otherwise.
+const PLACE: Duration = Duration::from_secs(300);
+
+/// Has every connection of a file be as it is described, asking on the terminal for keys that it does not say.
 ///
 /// # Errors
 /// If nobody reads the answers.
-pub async fn apply(_: &Gateway, args: &ApplyArgs, _: &mut Printer) -> io::Result<Exit> {
-    match Site::read_all(&args.file) {
-        Ok(_) => Ok(misused("not built yet")),
-        Err(why) => Ok(misused(&why)),
+pub async fn apply(gateway: &Gateway, args: &ApplyArgs, printer: &mut Printer) -> io::Result<Exit> {
+    apply_asking(gateway, args, printer, &mut keys::on_terminal).await
+}
+
+/// The same with another way to ask for keys.
+///
+/// # Errors
+/// If nobody reads the answers, or keys cannot be asked for.
+pub async fn apply_asking(
+    gateway: &Gateway,
+    args: &ApplyArgs,
+    printer: &mut Printer,
+    ask: Ask<'_>,
+) -> io::Result<Exit> {
+    if let Err(exit) = follow::is_reachable(args.wait) {
+        return Ok(exit);
+    }
+    let sites = match Site::read_all(&args.file) {
+        Ok(sites) => sites,
+        Err(why) => return Ok(misused(&why)),
+    };
+    let targets = match targets(gateway, &sites, args).await {
+        Ok(targets) => targets,
+        Err(exit) => return Ok(exit),
+    };
+    let mut apply = Apply {
+        gateway,
+        args,
+        sites,
+        sending: SendArgs {
+            dry_run: args.dry_run,
+            request_id: args.request_id.clone(),
+            timeout: args.timeout.unwrap_or(ANSWER),
+        },
+        attached: Attachment::from(&args.attached),
+    };
+    if let Err(exit) = apply.complete(&targets, ask).await? {
+        return Ok(exit);
+    }
+    let (mut exit, followed) = apply.each(&targets, printer).await?;
+    if args.wait.is_some() && !followed.is_empty() {
+        printer.aside("")?;
+        exit = exit.worst(follow::all(gateway, &followed, &wanted(args), printer).await?);
+    }
+    Ok(exit)
+}
+
+fn wanted(args: &ApplyArgs) -> WantedArgs {
+    WantedArgs {
+        goal: args.wait,
+        accept_partial: args.accept_partial,
+        accept_assumed: args.accept_assumed,
+        timeout: Some(args.timeout.unwrap_or(PLACE)),
+        ..WantedArgs::default()
+    }
+}
+
+/// One document on one backend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Target {
+    /// Which of the documents.
+    site: usize,
+    backend: String,
+}
+
+/// Which documents are applied on which backends, in the order of the file.
+async fn targets(gateway: &Gateway, sites: &[Site], args: &ApplyArgs) -> Result<Vec<Target>, Exit> {
+    let given = args.backend.as_deref();
+    let given = given.map(|name| name.strip_prefix("backends/").unwrap_or(name));
+    if let Some(given) = given.filter(|it| it.is_empty() || *it == "-" || it.contains('/')) {
+        return Err(misused(&format!("{given:?} is no name of a backend")));
+    }
+    let mut targets = Vec::new();
+    for (site, described) in sites.iter().enumerate() {
+        let backends: Vec<String> = match (given, &described.backends()[..]) {
+            (Some(given), _) => vec![given.to_owned()],
+            (None, []) => vec![only(gateway, described).await?],
+            (None, backends) => backends.iter().map(|it| (*it).to_owned()).collect(),
+        };
+        targets.extend(backends.into_iter().map(|backend| Target { site, backend }));
+    }
+    match wrong(sites, &targets, args) {
+        Some(why) => Err(misused(&why)),
+        None => Ok(targets),
+    }
+}
+
+/// The backend of a document that names none, where there is but one.
+async fn only(gateway: &Gateway, site: &Site) -> Result<String, Exit> {
+    match only_backend(gateway).await {
+        Ok(Ok(parent)) => Ok(short(&parent)),
+        Ok(Err(why)) => {
+            let place = site.place();
+            Err(misused(&format!("{place} has no `backends`: {why}")))
+        }
+        Err(status) => Err(failed("list the backends", &status, gateway)),
+    }
+}
+
+/// Why these documents cannot be applied on these backends at all.
+fn wrong(sites: &[Site], targets: &[Target], args: &ApplyArgs) -> Option<String> {
+    let several = targets.iter().any(|it| it.backend != targets[0].backend);
+    if several && args.attached != AttachedArgs::default() {
+        let why = "--router, --subnet, --local-address and --availability-zone are of one backend";
+        return Some(format!("{why}; say which: isthmus apply -f FILE BACKEND"));
+    }
+    if targets.len() > 1 && args.request_id.is_some() {
+        let why = "--request-id is of one write, and this is";
+        return Some(format!("{why} {} of them", targets.len()));
+    }
+    for (at, target) in targets.iter().enumerate() {
+        let site = &sites[target.site];
+        let same = |other: &&Target| {
+            let other_site = &sites[other.site];
+            other.backend == target.backend
+                && other_site.name_on(&other.backend) == site.name_on(&target.backend)
+                && other_site.display_name() == site.display_name()
+        };
+        if let Some(other) = targets[..at].iter().find(same) {
+            return Some(format!(
+                "{} describes {} on {}, and so does {}",
+                site.place(),
+                site.display_name(),
+                target.backend,
+                sites[other.site].place()
+            ));
+        }
+    }
+    None
+}
+
+/// What is applied, and how.
+struct Apply<'a> {
+    gateway: &'a Gateway,
+    args: &'a ApplyArgs,
+    sites: Vec<Site>,
+    sending: SendArgs,
+    attached: Attachment,
+}
+
+impl Apply<'_> {
+    /// Sees that every request can be made before the first is sent, and asks for the keys that are needed.
+    async fn complete(&mut self, targets: &[Target], ask: Ask<'_>) -> io::Result<Result<(), Exit>> {
+        let wrong = targets.iter().filter_map(|it| self.fields(it).err());
+        let wrong: Vec<String> = wrong.collect();
+        if !wrong.is_empty() {
+            return Ok(Err(misused(&wrong.join("\n"))));
+        }
+        for target in targets {
+            if self.sites[target.site].has_key() || !self.misses_key(target).await {
+                continue;
+            }
+            let site = &mut self.sites[target.site];
+            let what = format!("pre-shared key of {}", clean(&site.display_name()));
+            match ask(&what)? {
+                Some(key) => site.give_key(key),
+                None => {
+                    return Ok(Err(misused(&format!(
+                        "{}: a key is needed on {}: give it as `pskEnv` or `pskFile` in `peer`, or on a terminal",
+                        site.place(),
+                        target.backend
+                    ))));
+                }
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// Whether this cannot be done without a key: the gateway is asked, and writes nothing. What else is wrong is told when
+    /// it is applied.
+    async fn misses_key(&self, target: &Target) -> bool {
+        if self.args.write_key {
+            return true;
+        }
+        let Ok(fields) = self.fields(target) else {
+            return false;
+        };
+        let sending = SendArgs {
+            dry_run: true,
+            request_id: None,
+            ..self.sending.clone()
+        };
+        let call = (Kind::Connection, "Apply");
+        let tried = try_send(self.gateway, call, fields.clone(), &sending, "try it out").await;
+        let Err(Refused { status, .. }) = tried else {
+            return false;
+        };
+        let replaced = match self.args.replace {
+            true => Replacement::of(&status, &fields, "", &sending, None),
+            false => None,
+        };
+        match replaced {
+            Some(replacement) => {
+                let tried = replacement.try_out(self.gateway).await;
+                tried.is_err_and(|status| keys::is_missed(&status))
+            }
+            None => keys::is_missed(&status),
+        }
+    }
+
+    fn fields(&self, target: &Target) -> Result<Vec<(String, Value)>, String> {
+        let site = &self.sites[target.site];
+        let mut fields = site.request(&target.backend, &self.attached)?;
+        if self.args.write_key {
+            fields.push(("write_key".to_owned(), Value::Bool(true)));
+        }
+        Ok(fields)
+    }
+
+    /// Applies one after the other. One that is refused is told, and the others are applied all the same; if the gateway
+    /// cannot be reached, they are not asked for.
+    async fn each(
+        &self,
+        targets: &[Target],
+        printer: &mut Printer,
+    ) -> io::Result<(Exit, Vec<Followed>)> {
+        let mut exit = Exit::Done;
+        let mut followed = Vec::new();
+        for (at, target) in targets.iter().enumerate() {
+            if self.args.dry_run && at > 0 {
+                printer.aside("")?;
+            }
+            match self.one(target, printer).await? {
+                Ok(answer) => {
+                    self.print(target, &answer, printer)?;
+                    followed.push(self.followed(target, &answer));
+                }
+                Err((worse, lost)) => {
+                    exit = exit.worst(worse);
+                    let left = targets.len() - at - 1;
+                    if lost && left > 0 {
+                        eprintln!("isthmus: {left} more were not asked for");
+                        break;
+                    }
+                }
+            }
+        }
+        Ok((exit, followed))
+    }
+
+    /// How the command ends if it is refused, and whether the gateway is lost.
+    async fn one(
+        &self,
+        target: &Target,
+        printer: &mut Printer,
+    ) -> io::Result<Result<DynamicMessage, (Exit, bool)>> {
+        let display_name = self.sites[target.site].display_name();
+        let doing = format!("apply {} on {}", clean(&display_name), target.backend);
+        // All of them could be made a moment ago.
+        let fields = match self.fields(target) {
+            Ok(fields) => fields,
+            Err(why) => return Ok(Err((misused(&why), false))),
+        };
+        let call = (Kind::Connection, "Apply");
+        let sent = try_send(self.gateway, call, fields.clone(), &self.sending, &doing).await;
+        let refused = match sent {
+            Ok(answer) => return Ok(Ok(answer)),
+            Err(refused) => refused,
+        };
+        let patience = self.args.timeout;
+        let replacement = match self.args.replace {
+            true => {
+                let status = &refused.status;
+                Replacement::of(status, &fields, &display_name, &self.sending, patience)
+            }
+            false => None,
+        };
+        let Some(replacement) = replacement else {
+            return Ok(Err(self.told(&doing, &refused)));
+        };
+        if let Err(status) = replacement.try_out(self.gateway).await {
+            self.told(&doing, &refused);
+            let doing = format!("make {} anew, so it is left as it is", clean(&display_name));
+            return Ok(Err((
+                failed(&doing, &status, self.gateway),
+                is_lost(&status),
+            )));
+        }
+        let made = replacement.perform(self.gateway, printer).await?;
+        Ok(made.map_err(|exit| (exit, false)))
+    }
+
+    fn told(&self, doing: &str, refused: &Refused) -> (Exit, bool) {
+        let exit = failed(doing, &refused.status, self.gateway);
+        match &refused.unknown {
+            Some(id) if self.args.request_id.is_some() => {
+                eprintln!(
+                    "  to go on with it: the same command with --request-id {}",
+                    clean(id)
+                );
+            }
+            Some(_) => eprintln!("  to go on with it: the same command"),
+            None => {}
+        }
+        (exit, is_lost(&refused.status))
+    }
+
+    fn print(
+        &self,
+        target: &Target,
+        answer: &DynamicMessage,
+        printer: &mut Printer,
+    ) -> io::Result<()> {
+        let typed: ApplyConnectionResponse = answer.transcode_to().unwrap_or_default();
+        let display_name = self.sites[target.site].display_name();
+        let what = Told {
+            backend: &target.backend,
+            display_name: &clean(&display_name),
+            waits: self.args.wait.is_some(),
+            warnings: warnings(answer),
+            answer: &typed,
+        };
+        let dry_run = self.args.dry_run;
+        printer.message(
+            "ApplyConnectionResponse",
+            answer,
+            |_, style| match dry_run {
+                true => what.plan(style),
+                false => what.result(style),
+            },
+        )
+    }
+
+    fn followed(&self, target: &Target, answer: &DynamicMessage) -> Followed {
+        let answer: ApplyConnectionResponse = answer.transcode_to().unwrap_or_default();
+        Followed {
+            name: answer.connection.unwrap_or_default().name,
+            display_name: self.sites[target.site].display_name(),
+            write_token: answer.write_token,
+        }
+    }
+}
+
+/// Whether it is of no use to ask this gateway for more.
+fn is_lost(status: &Status) -> bool {
+    failure::is_unexplained(status)
+}
+
+/// What is told of one answer.
+struct Told<'a> {
+    backend: &'a str,
+    display_name: &'a str,
+    /// Whether it is followed afterwards.
+    waits: bool,
+    warnings: Vec<String>,
+    answer: &'a ApplyConnectionResponse,
+}
+
+impl Told<'_> {
+    /// `created nsx-demo/6fbd…  branch`, and beneath it how that goes on.
+    fn result(&self, style: Style) -> String {
+        use apply_connection_response::Result;
+        let word = match self.answer.result() {
+            Result::Created => "created",
+            Result::Changed => "changed",
+            Result::Unchanged => "unchanged",
+            Result::Unspecified => "applied",
+        };
+        let name = self.name();
+        let mut lines = vec![format!(
+            "{}  {name}  {}",
+            style.bold(&format!("{word:<9}")),
+            self.display_name
+        )];
+        lines.extend(self.warnings.iter().map(|line| format!("  {line}")));
+        let token = clean(&self.answer.write_token);
+        if !token.is_empty() && !self.waits {
+            lines.push(format!(
+                "  how it ends: isthmus watch {name} --write-token {token}"
+            ));
+        }
+        lines.join("\n")
+    }
+
+    /// What would be done, and what would differ.
+    fn plan(&self, style: Style) -> String {
+        use apply_connection_response::Result;
+        let (name, display_name) = (style.bold(&self.name()), self.display_name);
+        let head = match self.answer.result() {
+            Result::Created => format!("{name}: {display_name} would be created"),
+            Result::Unchanged => format!("{name}: {display_name} is so already"),
+            _ => format!("{name}: {display_name} would be changed"),
+        };
+        let mut lines = vec![format!("{head}; nothing was done")];
+        if self.answer.result() != Result::Unchanged {
+            let taken = self.answer.taken.clone().unwrap_or_default();
+            let before = self.answer.before.as_ref();
+            lines.extend(diff::lines(before, &taken, &self.answer.plan, style));
+            if !self.answer.plan.is_empty() {
+                lines.push(plan_table(&self.answer.plan, style));
+            }
+        }
+        lines.extend(self.warnings.iter().cloned());
+        lines.join("\n")
+    }
+
+    /// The connection; where it is not there yet its backend.
+    fn name(&self) -> String {
+        let name = self.answer.connection.as_ref().map(|it| it.name.as_str());
+        match name.unwrap_or_default() {
+            "" => self.backend.to_owned(),
+            name => clean(&short(name)),
+        }
     }
 }

@@ -26,7 +26,7 @@ pub fn describe(doing: &str, status: &Status, endpoint: &str) -> String {
         lines.push(format!("  {}", clean(status.message())));
     }
     for detail in &details {
-        lines.extend(detail_lines(detail));
+        lines.extend(detail_lines(detail, &info.reason));
     }
     let said = |key: &str| info.metadata.get(key).map(|value| clean(value));
     if let Some(http) = said("upstream_status") {
@@ -60,6 +60,39 @@ pub fn is_transient(status: &Status) -> bool {
     // A connection that breaks comes as whatever code the transport chose, with its own error as the source.
     let broken = status.source().is_some();
     broken || matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded)
+}
+
+/// Whether it was not a gateway that spoke: there is none, or the connection to it broke.
+pub fn is_unexplained(status: &Status) -> bool {
+    status.source().is_some() || (is_transient(status) && status.get_details_error_info().is_none())
+}
+
+/// Whether the gateway gives this reason.
+pub fn is(status: &Status, reason: &str) -> bool {
+    let info = status.get_details_error_info();
+    info.is_some_and(|info| info.reason == reason)
+}
+
+/// The resource that an error is about, if it names exactly one.
+pub fn resource(status: &Status) -> Option<String> {
+    let details = status.get_error_details_vec().into_iter();
+    let mut named = details.filter_map(|detail| match detail {
+        ErrorDetail::ResourceInfo(info) => Some(info.resource_name),
+        _ => None,
+    });
+    named
+        .next()
+        .filter(|name| !name.is_empty() && named.next().is_none())
+}
+
+/// The fields that are at fault, by their paths in the request.
+pub fn fields_at_fault(status: &Status) -> Vec<String> {
+    let details = status.get_error_details_vec().into_iter();
+    let of = |detail| match detail {
+        ErrorDetail::BadRequest(bad) => bad.field_violations,
+        _ => Vec::new(),
+    };
+    details.flat_map(of).map(|it| it.field).collect()
 }
 
 /// When the gateway wants to be asked again, if it says so.
@@ -114,7 +147,7 @@ fn own_path(field: &str) -> &str {
     own.unwrap_or(field)
 }
 
-fn detail_lines(detail: &ErrorDetail) -> Vec<String> {
+fn detail_lines(detail: &ErrorDetail, reason: &str) -> Vec<String> {
     match detail {
         ErrorDetail::BadRequest(bad) => bad
             .field_violations
@@ -132,6 +165,16 @@ fn detail_lines(detail: &ErrorDetail) -> Vec<String> {
             .map(|delay| format!("  try again in {}", humantime::format_duration(delay)))
             .into_iter()
             .collect(),
+        // What may have been meant by a name, and why it is not.
+        ErrorDetail::ResourceInfo(named)
+            if ["NAME_NOT_UNIQUE", "NOT_MANAGED"].contains(&reason) =>
+        {
+            vec![format!(
+                "  {} {}",
+                clean(&names::short(&named.resource_name)),
+                clean(&named.description)
+            )]
+        }
         // The resource the call was about has no description; what the call left behind has one.
         ErrorDetail::ResourceInfo(left) if !left.description.is_empty() => vec![format!(
             "  left behind: {} {} ({})",

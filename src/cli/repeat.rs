@@ -20,11 +20,45 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// How the command ends.
 pub async fn send(
     gateway: &Gateway,
+    call: (Kind, &str),
+    fields: Vec<(String, Value)>,
+    args: &SendArgs,
+    doing: &str,
+) -> Result<DynamicMessage, Exit> {
+    let refused = |refused: Refused| {
+        let exit = failed(doing, &refused.status, gateway);
+        if let Some(id) = refused.unknown {
+            eprintln!(
+                "  to go on with it: the same command with --request-id {}",
+                clean(&id)
+            );
+        }
+        exit
+    };
+    let sent = try_send(gateway, call, fields, args, doing).await;
+    sent.map_err(refused)
+}
+
+/// A write that was not done, as far as is known.
+#[derive(Debug)]
+pub struct Refused {
+    /// What the gateway says.
+    pub status: Status,
+    /// The request id under which it may have been done, or may yet be.
+    pub unknown: Option<String>,
+}
+
+/// The same, for whoever has something to say or to do himself if it is refused.
+///
+/// # Errors
+/// Why it is.
+pub async fn try_send(
+    gateway: &Gateway,
     (kind, verb): (Kind, &str),
     mut fields: Vec<(String, Value)>,
     args: &SendArgs,
     doing: &str,
-) -> Result<DynamicMessage, Exit> {
+) -> Result<DynamicMessage, Refused> {
     let id = match &args.request_id {
         Some(id) => id.clone(),
         None => Uuid::new_v4().to_string(),
@@ -47,14 +81,8 @@ pub async fn send(
         left = deadline.saturating_duration_since(Instant::now());
         let wait = wait(&status).filter(|wait| !repeated && *wait < left);
         let Some(wait) = wait else {
-            let exit = failed(doing, &status, gateway);
-            if !args.dry_run && is_unknown(&status) {
-                eprintln!(
-                    "  to go on with it: the same command with --request-id {}",
-                    clean(&id)
-                );
-            }
-            return Err(exit);
+            let unknown = (!args.dry_run && is_unknown(&status)).then_some(id);
+            return Err(Refused { status, unknown });
         };
         repeated = true;
         let why = clean(status.message());

@@ -1,5 +1,6 @@
 //! The commands against a gateway that says what a test tells it to.
 
+mod apply;
 mod fake;
 mod resources;
 mod sites;
@@ -129,6 +130,19 @@ impl Write for Screen {
 
 /// Serves the script, runs one command line against it, and gives back how it ended and what it printed.
 async fn run(script: &Script, line: &str) -> (Exit, String) {
+    let (endpoint, server) = serve(script).await;
+    let ended = run_at(&endpoint, line).await;
+    drop(server);
+    ended
+}
+
+/// Serves the script as long as what it gives back is kept.
+async fn serve(
+    script: &Script,
+) -> (
+    String,
+    tokio_util::task::AbortOnDropHandle<Result<(), tonic::transport::Error>>,
+) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let server = tonic::transport::Server::builder()
@@ -139,9 +153,7 @@ async fn run(script: &Script, line: &str) -> (Exit, String) {
         .add_service(fake::Of::<{ fake::BACKENDS }>(script.fake.clone()))
         .serve_with_incoming(TcpListenerStream::new(listener).map(|stream| stream));
     let server = tokio_util::task::AbortOnDropHandle::new(tokio::spawn(server));
-    let ended = run_at(&endpoint, line).await;
-    drop(server);
-    ended
+    (endpoint, server)
 }
 
 async fn run_at(endpoint: &str, line: &str) -> (Exit, String) {

@@ -34,6 +34,16 @@ impl Style {
         self.wrap("2", text)
     }
 
+    /// What is no more.
+    pub fn removed(self, text: &str) -> String {
+        self.wrap("31", text)
+    }
+
+    /// What is new.
+    pub fn added(self, text: &str) -> String {
+        self.wrap("32", text)
+    }
+
     fn wrap(self, code: &str, text: &str) -> String {
         match self {
             Style::Ansi if !text.is_empty() => format!("\x1b[{code}m{text}\x1b[0m"),

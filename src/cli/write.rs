@@ -199,7 +199,7 @@ fn writable(kind: Kind) -> Result<(), String> {
 }
 
 /// The backend that is meant where none is named.
-async fn only_backend(gateway: &Gateway) -> Result<Result<String, String>, Status> {
+pub(crate) async fn only_backend(gateway: &Gateway) -> Result<Result<String, String>, Status> {
     let answer = call(gateway, "BackendService", "ListBackends", []).await?;
     let list: ListBackendsResponse = answer.transcode_to().unwrap_or_default();
     let names: Vec<String> = list.backends.iter().map(|it| short(&it.name)).collect();
@@ -253,7 +253,8 @@ pub(crate) fn tried(what: &str, answer: &DynamicMessage, style: Style) -> String
     lines.join("\n")
 }
 
-fn plan_table(plan: &[PlannedStep], style: Style) -> String {
+/// What is done to the cloud, a row for each step.
+pub(crate) fn plan_table(plan: &[PlannedStep], style: Style) -> String {
     let row = |step: &PlannedStep| {
         let action = step.action().as_str_name();
         vec![
@@ -268,7 +269,10 @@ fn plan_table(plan: &[PlannedStep], style: Style) -> String {
 }
 
 /// The messages of a list in an answer.
-fn messages<M: prost::Message + Default>(answer: &DynamicMessage, field: &str) -> Vec<M> {
+pub(crate) fn messages<M: prost::Message + Default>(
+    answer: &DynamicMessage,
+    field: &str,
+) -> Vec<M> {
     let list = answer.get_field_by_name(field);
     let list = list.as_deref().and_then(Value::as_list).unwrap_or_default();
     let each = list.iter().filter_map(Value::as_message);

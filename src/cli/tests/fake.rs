@@ -24,6 +24,8 @@ pub struct Fake {
     answers: Arc<Mutex<HashMap<String, Value>>>,
     of_parents: Arc<Mutex<HashMap<(String, String), Result<Value, Status>>>>,
     refusals: Arc<Mutex<VecDeque<Status>>>,
+    /// Of one call each.
+    refused: Arc<Mutex<HashMap<String, VecDeque<Status>>>>,
     asked: Arc<Mutex<Vec<(String, DynamicMessage)>>>,
 }
 
@@ -56,6 +58,15 @@ impl Fake {
     /// Refuses the next call, after those that are refused already.
     pub fn refuse_next(&self, status: Status) {
         self.refusals.lock().unwrap().push_back(status);
+    }
+
+    /// Refuses this call once, after those of it that are refused already.
+    pub fn refuse(&self, call: &str, status: Status) {
+        let mut refused = self.refused.lock().unwrap();
+        refused
+            .entry(call.to_owned())
+            .or_default()
+            .push_back(status);
     }
 
     /// What was asked since this was asked last.
@@ -114,6 +125,15 @@ impl<const SERVICE: usize> Service<http::Request<Body>> for Of<SERVICE> {
                 let answer = fake.answered(&call, &request);
                 fake.asked.lock().unwrap().push((call.clone(), request));
                 if let Some(refusal) = fake.refusals.lock().unwrap().pop_front() {
+                    return std::future::ready(Err(refusal));
+                }
+                let refused = fake
+                    .refused
+                    .lock()
+                    .unwrap()
+                    .get_mut(&call)
+                    .and_then(VecDeque::pop_front);
+                if let Some(refusal) = refused {
                     return std::future::ready(Err(refusal));
                 }
                 let answer = answer

@@ -16,36 +16,27 @@ pub fn all(answers: &[Taken], with_stand_in: bool, style: Style) -> String {
     let several = answers
         .iter()
         .any(|taken| Some(taken.connection.as_str()) != first);
-    let mut heading = vec!["BACKEND", "TAKES IT", "RESULT"];
+    let mut heading = vec!["BACKEND", "TAKES IT"];
     if several {
         heading.insert(0, "CONNECTION");
     }
     let rows: Vec<Vec<String>> = answers
         .iter()
         .map(|taken| {
-            let cells = [
-                &taken.connection,
-                &taken.backend,
-                taken.takes.words(),
-                &taken.result,
-            ];
+            let cells = [&taken.connection, &taken.backend, taken.takes.words()];
             let cells = cells.into_iter().skip(usize::from(!several));
             cells.map(clean).collect()
         })
         .collect();
     let mut lines = vec![table(&heading, &rows, style)];
     for taken in answers {
-        let details = details(taken);
-        if details.is_empty() {
-            continue;
-        }
-        let title = match several {
+        let whose = match several {
             true => format!("{} on {}", clean(&taken.connection), clean(&taken.backend)),
             false => clean(&taken.backend),
         };
         lines.push(String::new());
-        lines.push(style.bold(&title));
-        lines.extend(details.iter().map(|line| format!("  {line}")));
+        lines.push(format!("{}: {}", style.bold(&whose), clean(&taken.result)));
+        lines.extend(details(taken).iter().map(|line| format!("  {line}")));
     }
     if with_stand_in {
         lines.push(String::new());
@@ -155,7 +146,7 @@ mod tests {
         let one = [taken("a", Takes::Yes)];
         assert_eq!(
             all(&one, false, Style::Plain),
-            "BACKEND  TAKES IT  RESULT\nb        yes       x"
+            "BACKEND  TAKES IT\nb        yes\n\nb: x"
         );
         let two = [
             taken("a", Takes::Yes),
@@ -166,11 +157,13 @@ mod tests {
         ];
         assert_eq!(
             all(&two, false, Style::Plain),
-            "CONNECTION  BACKEND  TAKES IT  RESULT\n\
-             a           b        yes       x\n\
-             c           b        no        x\n\
+            "CONNECTION  BACKEND  TAKES IT\n\
+             a           b        yes\n\
+             c           b        no\n\
              \n\
-             c on b\n  why"
+             a on b: x\n\
+             \n\
+             c on b: x\n  why"
         );
     }
 }

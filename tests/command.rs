@@ -200,3 +200,132 @@ fn wrong_usage_and_nobody_there_end_differently() {
         "{output:?}"
     );
 }
+
+/// The demo's gateway, which goes with this, and where it listens.
+#[cfg(feature = "demo")]
+struct Demo {
+    process: std::process::Child,
+    endpoint: String,
+}
+
+#[cfg(feature = "demo")]
+impl Demo {
+    fn start() -> Demo {
+        use std::io::{BufRead, BufReader};
+        let mut process = Command::new(env!("CARGO_BIN_EXE_isthmus"))
+            .args(["demo", "--listen", "127.0.0.1:0"])
+            .env_remove("RUST_LOG")
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .expect("the program was built for this test");
+        let out = process.stdout.take().expect("it is a pipe");
+        let mut lines = BufReader::new(out).lines();
+        let first = lines
+            .next()
+            .expect("it says where it listens")
+            .expect("it speaks UTF-8");
+        let address = first.split_whitespace().find(|it| it.starts_with("127."));
+        let address = address.expect("an address").trim_end_matches('.');
+        let endpoint = format!("http://{address}");
+        // It goes on speaking, and must not be cut off.
+        std::thread::spawn(move || lines.for_each(drop));
+        Demo { process, endpoint }
+    }
+
+    fn ask(&self, arguments: &[&str]) -> Output {
+        let endpoint = ["--endpoint", &self.endpoint];
+        isthmus(&[arguments, &endpoint].concat())
+    }
+}
+
+#[cfg(feature = "demo")]
+impl Drop for Demo {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[cfg(feature = "demo")]
+#[test]
+fn a_site_is_checked_described_and_removed() {
+    let demo = Demo::start();
+    let site = |name: &str| format!("{}/examples/sites/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
+    let output = demo.ask(&["check", "-f", &site("route-based")]);
+    let shown = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    for line in [
+        "nsx-demo        once attached",
+        "openstack-demo  no",
+        "  connection.route_based: ",
+        "a stand-in was asked with",
+    ] {
+        assert!(shown.contains(line), "{line}\n{shown}");
+    }
+    let router = "d3300000-0000-4000-8000-000000000010";
+    let policy_based = site("policy-based");
+    let output = demo.ask(&[
+        "check",
+        "-f",
+        &policy_based,
+        "openstack-demo",
+        "--router",
+        router,
+    ]);
+    let shown = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(
+        shown.contains("openstack-demo: would be created\n  create "),
+        "{shown}"
+    );
+
+    let output = demo.ask(&["delete", "-f", &policy_based, "openstack-demo"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(text(&output.stdout).contains("there is no connection `site-policy-based`"));
+
+    let listed = text(&demo.ask(&["list", "nsx-demo", "-o", "json"]).stdout);
+    let (_, name) = listed.split_once("\"name\":\"").expect("the demo has one");
+    let (name, _) = name.split_once('"').expect("a text has an end");
+    let output = demo.ask(&["get", name, "-o", "yaml"]);
+    let described = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    for line in [
+        &format!("connection:\n  name: {name}\n"),
+        "\nparts:\n",
+        "\nbackends:\n  nsx-demo:\n    router: ",
+        "    localAddress: \"198.51.100.10\"",
+    ] {
+        assert!(described.contains(line), "{line}\n{described}");
+    }
+    let file = written("described.yaml", &described);
+    let file = file.to_string_lossy();
+    let output = demo.ask(&["check", "-f", &file, "nsx-demo"]);
+    let shown = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(shown.contains("nsx-demo  yes\n"), "{shown}");
+    let output = demo.ask(&["update", "-f", &file]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(
+        text(&output.stderr).contains("`isthmus apply -f FILE`"),
+        "{output:?}"
+    );
+
+    let output = demo.ask(&["delete", "-f", &file, "--wait=1min"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(
+        text(&output.stdout).contains("the goal is reached"),
+        "{output:?}"
+    );
+    let listed = text(&demo.ask(&["list", "nsx-demo", "-o", "json"]).stdout);
+    assert!(!listed.contains(name), "{listed}");
+}
+
+#[test]
+fn completions_know_what_is_done_with_sites() {
+    for shell in ["bash", "zsh", "fish"] {
+        let script = text(&isthmus(&["completions", shell]).stdout);
+        for word in ["apply", "check", "local-address", "write-key", "wait"] {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+    }
+}

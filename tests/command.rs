@@ -329,3 +329,107 @@ fn completions_know_what_is_done_with_sites() {
         }
     }
 }
+
+/// A site on both clouds of the demo, with its key in the environment of whoever applies it.
+#[cfg(feature = "demo")]
+const SITE: &str = "\
+connection:
+  displayName: branch
+  peer: {address: 203.0.113.99, pskEnv: PATH_OF_NO_KEY}
+  dpd: {interval: 30s, timeout: 120s}
+  policyBased:
+    rules: [{sources: [10.10.1.0/24], destinations: [192.168.99.0/24]}]
+parts:
+  ikePolicy:
+    encryptionAlgorithms: [ENCRYPTION_ALGORITHM_AES_CBC_256]
+    integrityAlgorithms: [INTEGRITY_ALGORITHM_HMAC_SHA2_256_128]
+    dhGroups: [DH_GROUP_MODP_2048]
+  ipsecPolicy:
+    encryptionAlgorithms: [ENCRYPTION_ALGORITHM_AES_CBC_256]
+    integrityAlgorithms: [INTEGRITY_ALGORITHM_HMAC_SHA2_256_128]
+    dhGroups: [DH_GROUP_MODP_2048]
+backends:
+  nsx-demo: {router: 2c1f6d0e-3b57-4d8a-9f62-0a7c5e91b402, localAddress: 198.51.100.20}
+  openstack-demo: {router: d3300000-0000-4000-8000-000000000010}
+";
+
+#[cfg(feature = "demo")]
+#[test]
+fn a_site_is_applied_on_both_clouds_then_left_alone_changed_and_made_anew() {
+    let demo = Demo::start();
+    fs::write(written("site.key", ""), "Canary-key\n").expect("the file is ours");
+    let applied = |name: &str, described: &str, more: &[&str]| {
+        let file = written(name, described);
+        let output = demo.ask(&[&["apply", "-f", &file.to_string_lossy()], more].concat());
+        let (shown, told) = (text(&output.stdout), text(&output.stderr));
+        assert!(
+            !shown.contains("Canary") && !told.contains("Canary"),
+            "{shown}\n{told}"
+        );
+        (output.status.code(), shown, told)
+    };
+    // Nothing is asked of anybody without a key that the file says is there.
+    let (exit, _, told) = applied("site.yaml", SITE, &[]);
+    assert_eq!(exit, Some(2));
+    assert!(
+        told.ends_with("the key: the environment variable PATH_OF_NO_KEY is not set\n"),
+        "{told}"
+    );
+    // Nor where nobody is there to type one.
+    let site = SITE.replace("pskEnv: PATH_OF_NO_KEY", "");
+    let (exit, _, told) = applied("site.yaml", &site, &[]);
+    assert_eq!(exit, Some(2));
+    assert!(
+        told.contains("a key is needed on nsx-demo: give it as `pskEnv`"),
+        "{told}"
+    );
+
+    let site = SITE.replace("pskEnv: PATH_OF_NO_KEY", "pskFile: site.key");
+    let (exit, shown, told) = applied("site.yaml", &site, &["--dry-run"]);
+    assert_eq!(exit, Some(0), "{told}");
+    for line in [
+        "nsx-demo: branch would be created; nothing was done\n+ display_name: branch\n",
+        "\n+ peer.psk: as described\n",
+        "\nopenstack-demo: branch would be created; ",
+        "\nCREATE  connections ",
+    ] {
+        assert!(shown.contains(line), "{line}\n{shown}");
+    }
+    let (exit, shown, told) = applied("site.yaml", &site, &["--wait", "--timeout", "1min"]);
+    assert_eq!(exit, Some(0), "{shown}\n{told}");
+    assert_eq!(shown.matches("created    ").count(), 2, "{shown}");
+    assert_eq!(shown.matches("the goal is reached").count(), 2, "{shown}");
+    let (exit, shown, told) = applied("site.yaml", &site, &["--wait"]);
+    assert_eq!(exit, Some(0), "{shown}\n{told}");
+    assert_eq!(shown.matches("unchanged  ").count(), 2, "{shown}");
+    assert_eq!(shown.matches("the goal is reached").count(), 2, "{shown}");
+
+    let stronger = site.replace("MODP_2048", "MODP_3072");
+    let (exit, shown, told) = applied("stronger.yaml", &stronger, &["nsx-demo", "--dry-run"]);
+    assert_eq!(exit, Some(0), "{told}");
+    let differs = "\n- parts.ike_policy.dh_groups: [DH_GROUP_MODP_2048]\n+ parts.ike_policy.dh_groups: [DH_GROUP_MODP_3072]\n";
+    assert!(shown.contains(differs), "{shown}");
+    let (exit, shown, told) = applied("stronger.yaml", &stronger, &[]);
+    assert_eq!(exit, Some(1), "{shown}");
+    assert!(shown.starts_with("changed    nsx-demo/"), "{shown}");
+    for line in [
+        "(REPLACEMENT_NEEDED)",
+        "\n  field parts.ike_policy.dh_groups: ",
+        "`isthmus apply --replace`",
+    ] {
+        assert!(told.contains(line), "{line}\n{told}");
+    }
+    let (exit, shown, told) = applied("stronger.yaml", &stronger, &["--replace", "--wait"]);
+    assert_eq!(exit, Some(0), "{shown}\n{told}");
+    assert!(shown.contains("\ncreated    openstack-demo/"), "{shown}");
+    assert!(
+        told.contains("(branch) is removed and made anew (--replace)"),
+        "{told}"
+    );
+    let (_, shown, _) = applied("stronger.yaml", &stronger, &["--dry-run"]);
+    assert_eq!(
+        shown.matches("is so already; nothing was done").count(),
+        2,
+        "{shown}"
+    );
+}

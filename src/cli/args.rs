@@ -33,7 +33,9 @@ Examples:{demo}
   isthmus check-config isthmus.toml             what is wrong, and in which line
   isthmus serve --config isthmus.toml
   isthmus list nsx-demo                         its connections; isthmus list --help has the other kinds
-  isthmus watch nsx-demo/6fbd… --goal config    follow one connection until it is in place"
+  isthmus watch nsx-demo/6fbd… --goal config    follow one connection until it is in place
+  isthmus check -f site.yaml                    which clouds would take what is described, and how
+  isthmus apply -f site.yaml --wait             have it so on every cloud that the file names"
     )
 }
 

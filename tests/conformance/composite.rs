@@ -6,6 +6,7 @@
 //!
 //! What it is made of comes out of the backend's own capabilities (`support::values`).
 
+mod amendments;
 mod changes;
 mod faults;
 mod made;

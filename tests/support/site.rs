@@ -7,7 +7,7 @@ use crate::support::{
 };
 use http::Method;
 use isthmus::{
-    core::gateway::Gateway,
+    core::{dialect::Dialect, gateway::Gateway, settings::BackendSettings},
     dialects::{self, settings::Given},
     model::ResourceKind,
     rest::{budget::Limits, https::Https},
@@ -19,7 +19,7 @@ use isthmus::{
     },
 };
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// The name of the only backend.
 pub const BACKEND: &str = "a";
@@ -59,7 +59,8 @@ impl World {
         }
     }
 
-    fn start(self) -> Cloud {
+    /// Starts one.
+    pub fn cloud(self) -> Cloud {
         let openstack = |variant, series| {
             let options = OpenstackOptions {
                 variant,
@@ -107,7 +108,7 @@ impl Site {
 
     /// The same, with these settings changed.
     pub async fn with(world: World, change: impl FnOnce(Given) -> Given) -> Site {
-        let cloud = world.start();
+        let cloud = world.cloud();
         let running = match &cloud {
             Cloud::Nsx(cloud) => Running::start(vec![change(clouds::nsx(BACKEND, cloud))]).await,
             Cloud::Openstack(cloud) => {
@@ -381,9 +382,13 @@ impl Site {
 /// How long a call may take whose answer cannot be found out about.
 pub const SHORT: Duration = Duration::from_secs(1);
 
-/// A gateway over an OpenStack whose account may ask for as much as it likes: what is tried here is what is asked, and not
-/// how often.
-async fn unhurried(mut given: Given) -> Running {
+/// A gateway over an OpenStack whose account may ask for as much as it likes.
+async fn unhurried(given: Given) -> Running {
+    Running::serve(Gateway::start(vec![bound_unhurried(given)], HEARTBEAT)).await
+}
+
+/// A backend on an OpenStack whose account may ask for as much as it likes: what is tried is what is asked, and not how often.
+pub fn bound_unhurried(mut given: Given) -> (BackendSettings, Arc<dyn Dialect>) {
     const LIMITS: Limits = Limits {
         rate: 1e9,
         concurrency: 100,
@@ -391,6 +396,5 @@ async fn unhurried(mut given: Given) -> Running {
     install_provider();
     let timeout = given.core.timeout;
     let dialect = dialects::openstack::connect_within(&mut given.keys, timeout, &Https, LIMITS);
-    let bound = vec![(given.core, dialect.expect("the settings work"))];
-    Running::serve(Gateway::start(bound, HEARTBEAT)).await
+    (given.core, dialect.expect("the settings work"))
 }

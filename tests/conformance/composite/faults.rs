@@ -37,14 +37,18 @@ const ALL: &str = "COMPOSITES";
 
 /// One request of a write, and what becomes of it.
 #[derive(Debug, Clone, Copy)]
-struct Cell {
-    world: World,
-    step: usize,
-    trouble: Trouble,
+pub struct Cell {
+    /// Where.
+    pub world: World,
+    /// Which request of the write, from 0.
+    pub step: usize,
+    /// What happens to it.
+    pub trouble: Trouble,
 }
 
 impl Cell {
-    async fn start(self) -> Bench {
+    /// A gateway over its cloud that does not wait for long.
+    pub async fn start(self) -> Bench {
         // Never closed.
         let _place = STARTING.acquire().await;
         let quick = |mut given: isthmus::dialects::settings::Given| {
@@ -59,20 +63,21 @@ impl Cell {
     }
 
     /// From now on the request of that step goes wrong, once. `method`: of a write that has one only.
-    fn strike(self, bench: &Bench, method: Method) -> Hits {
+    pub fn strike(self, bench: &Bench, method: Method) -> Hits {
         let fault = self.trouble.fault(self.world);
         let rule = Rule::on(method, "/vpn/", fault).after(self.step as u32);
         bench.site.faults().inject(rule.times(1))
     }
 
     /// The cloud is there again, if it went.
-    async fn goes_on(self, bench: &Bench) {
+    pub async fn goes_on(self, bench: &Bench) {
         if self.trouble.is_outage() {
             bench.site.server().restart().await.unwrap();
         }
     }
 
-    fn name(self) -> String {
+    /// For whoever reads of its failure.
+    pub fn name(self) -> String {
         format!("{:?} at step {}", self.trouble, self.step)
     }
 }
@@ -94,13 +99,15 @@ fn cells(world: World, steps: usize, nth: usize) -> impl Iterator<Item = Cell> {
 }
 
 /// How many cells of a write there are on all clouds.
-struct Count {
-    plain_run: usize,
-    all: usize,
+pub struct Count {
+    /// In a plain run.
+    pub plain_run: usize,
+    /// If each trouble strikes each request.
+    pub all: usize,
 }
 
 /// Goes through the cells of a write on all clouds, of which each takes so many requests.
-async fn every<F: Future<Output = ()>>(
+pub async fn every<F: Future<Output = ()>>(
     steps: &[(World, usize)],
     count: Count,
     run: impl Fn(Cell) -> F,

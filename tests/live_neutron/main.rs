@@ -15,6 +15,7 @@
 //! | `resources` | policies, services and endpoint groups, from made to removed |
 //! | `portable` | local networks as networks: what they become, how they read back, what a change of them is |
 //! | `together` | six objects made by one write, and removed |
+//! | `sites` | the files of `examples/sites`, through the command |
 //! | `lasting` | tokens of 20 seconds, for minutes; the stated quiet window |
 //! | `outage` | fifty watches while Neutron is gone |
 
@@ -25,6 +26,11 @@
 
 mod calls;
 mod cloud;
+#[path = "../sites/command.rs"]
+mod command;
+#[allow(dead_code, reason = "its other half is for many clouds at once")]
+#[path = "../sites/description.rs"]
+mod description;
 mod lasting;
 mod lifecycle;
 mod lists;
@@ -35,8 +41,12 @@ mod portable;
 mod refusals;
 mod resources;
 mod sight;
+mod sites;
 #[path = "../support/mod.rs"]
 mod support;
+#[allow(dead_code, reason = "its other half is for many clouds at once")]
+#[path = "../sites/table.rs"]
+mod table;
 mod tap;
 mod together;
 mod updates;

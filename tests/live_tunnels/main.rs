@@ -2,12 +2,13 @@
 //!
 //! A plain `cargo test` ignores these and says why. `tests/live/openstack/up agent` starts the servers and the agent,
 //! and prints the environment this reads. Each test has a router of its own, and mostly waits:
-//! `cargo test --test live_tunnels -- --ignored --test-threads 7`.
+//! `cargo test --test live_tunnels -- --ignored --test-threads 8`.
 //!
 //! | module | holds |
 //! | --- | --- |
 //! | `site` | a router, its customers' gateways, and the truth as both ends tell it |
 //! | `status` | up, down, wrong key, dead peer, deleted |
+//! | `sites` | a described site, and one that was described otherwise |
 //! | `updates` | what a changed connection says while the old tunnel is there, and what would prove the change |
 
 #![allow(
@@ -27,6 +28,9 @@ mod calls;
 )]
 #[path = "../live_neutron/cloud.rs"]
 mod cloud;
+#[allow(dead_code, reason = "its other half is for clouds without tunnels")]
+#[path = "../sites/command.rs"]
+mod command;
 #[allow(
     dead_code,
     reason = "its other half is for the servers without an agent"
@@ -34,6 +38,7 @@ mod cloud;
 #[path = "../live_neutron/operator.rs"]
 mod operator;
 mod site;
+mod sites;
 mod status;
 #[path = "../support/mod.rs"]
 mod support;

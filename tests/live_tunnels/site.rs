@@ -58,6 +58,11 @@ impl Site {
         gateway_with(settings).await
     }
 
+    /// The id of its VPN service, which has the network as its subnet.
+    pub fn service(&self) -> &str {
+        &self.service
+    }
+
     /// The customer of this number. Switched off until it is `up`.
     pub async fn customer(&self, number: u8) -> Customer<'_> {
         let address = format!("198.51.100.{}", 10 * self.number + number);
@@ -118,7 +123,8 @@ impl Site {
     }
 }
 
-async fn down_or_up(watch: &mut Watching) -> State {
+/// Reads until the cloud says that the tunnel is down, or the watch ends.
+pub async fn down_or_up(watch: &mut Watching) -> State {
     loop {
         let (seen, outcome) = watch.next_state().await.unwrap();
         if outcome.is_some() || seen.state() == State::Down {
@@ -155,7 +161,8 @@ fn seconds(seconds: i64) -> prost_types::Duration {
 /// A customer's gateway, configured here and not by OpenStack.
 pub struct Customer<'a> {
     site: &'a Site,
-    address: String,
+    /// Its public address.
+    pub address: String,
 }
 
 impl Customer<'_> {

@@ -1,6 +1,7 @@
 //! One gateway over every simulated cloud, each of which does its work by itself.
 
 use crate::{
+    command::{Said, isthmus},
     description::camel,
     support::{
         api::Api,
@@ -20,7 +21,7 @@ use isthmus::{
     },
 };
 use serde_json::{Value, json};
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, path::Path, time::Duration};
 use tokio::time::{Instant, sleep};
 
 /// The clouds that a description is for, by what their backends are called here.
@@ -161,6 +162,32 @@ impl Clouds {
                 said
             }
         }
+    }
+
+    /// Runs the command.
+    pub async fn isthmus(&self, arguments: &[&str]) -> Said {
+        isthmus(self.running.addr, arguments, "").await
+    }
+
+    /// `isthmus apply -f FILE BACKEND` where this cloud has it attached.
+    pub async fn apply_file(&self, world: World, file: &Path, more: &[&str]) -> Said {
+        let file = file.to_string_lossy();
+        self.apply_from(world, &file, more, "").await
+    }
+
+    /// The same of a description on standard input.
+    pub async fn apply(&self, world: World, site: &Value, more: &[&str]) -> Said {
+        self.apply_from(world, "-", more, &site.to_string()).await
+    }
+
+    async fn apply_from(&self, world: World, file: &str, more: &[&str], input: &str) -> Said {
+        let attachment = self.attachment(world);
+        let mut arguments = vec!["apply", "-f", file, backend(world)];
+        for (option, value) in &attachment {
+            arguments.extend([*option, value]);
+        }
+        arguments.extend(more);
+        isthmus(self.running.addr, &arguments, input).await
     }
 
     /// The connections of a cloud with this display name, as the gateway has them.

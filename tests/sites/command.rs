@@ -1,13 +1,10 @@
 //! The command, as a shell runs it.
 
-use crate::{
-    clouds::{Clouds, backend},
-    support::{clouds::PSK, site::World},
-};
+use crate::support::clouds::PSK;
 use std::{
     collections::BTreeSet,
     io::Write,
-    path::Path,
+    net::SocketAddr,
     process::{Command, Stdio},
 };
 
@@ -38,6 +35,31 @@ impl Said {
         self
     }
 
+    /// Fails unless it was refused by these fields, and no other.
+    #[track_caller]
+    pub fn is_refused(&self, fields: &[&str], at: &str) {
+        assert_ne!(self.code, 0, "{at}: {self:#?}");
+        assert_eq!(self.refused(), set_of(fields), "{at}: {self:#?}");
+    }
+
+    /// Fails unless this (`created`) was done, and these fields were warned of, and no other.
+    #[track_caller]
+    pub fn is_taken(&self, what: &str, warned: &[&str], at: &str) {
+        assert_eq!(self.code, 0, "{at}: {self:#?}");
+        self.says(what, at);
+        assert_eq!(self.warned(), set_of(warned), "{at}: {self:#?}");
+    }
+
+    /// Fails unless it says that this was done.
+    #[track_caller]
+    pub fn says(&self, what: &str, at: &str) {
+        let begins = |line: &str| line.starts_with(&format!("{what} "));
+        assert!(
+            self.out.lines().any(begins),
+            "{at} is not {what}: {self:#?}"
+        );
+    }
+
     /// The fields that it was refused by.
     pub fn refused(&self) -> BTreeSet<String> {
         self.fields("field ")
@@ -58,13 +80,17 @@ impl Said {
     }
 }
 
-/// Runs it with these arguments, this on its standard input, and the key where the examples have it.
-pub async fn isthmus(clouds: &Clouds, arguments: &[&str], input: &str) -> Said {
+fn set_of(fields: &[&str]) -> BTreeSet<String> {
+    fields.iter().map(|it| (*it).to_owned()).collect()
+}
+
+/// Runs it with these arguments on the gateway there, this on its standard input, and the key where the examples have it.
+pub async fn isthmus(gateway: SocketAddr, arguments: &[&str], input: &str) -> Said {
     let mut command = Command::new(env!("CARGO_BIN_EXE_isthmus"));
     command
         .args(arguments)
         .arg("--endpoint")
-        .arg(format!("http://{}", clouds.running.addr))
+        .arg(format!("http://{gateway}"))
         .env_remove("RUST_LOG")
         .env(KEY_VARIABLE, PSK)
         .stdin(Stdio::piped())
@@ -90,25 +116,4 @@ pub async fn isthmus(clouds: &Clouds, arguments: &[&str], input: &str) -> Said {
     };
     assert!(!said.all().contains(PSK), "the key came out: {said:#?}");
     said
-}
-
-/// `isthmus apply -f FILE BACKEND` where this cloud has it attached.
-pub async fn apply_file(clouds: &Clouds, world: World, file: &Path, more: &[&str]) -> Said {
-    let file = file.to_string_lossy();
-    applied(clouds, world, &file, more, "").await
-}
-
-/// The same of a description on standard input.
-pub async fn apply(clouds: &Clouds, world: World, site: &str, more: &[&str]) -> Said {
-    applied(clouds, world, "-", more, site).await
-}
-
-async fn applied(clouds: &Clouds, world: World, file: &str, more: &[&str], input: &str) -> Said {
-    let attachment = clouds.attachment(world);
-    let mut arguments = vec!["apply", "-f", file, backend(world)];
-    for (option, value) in &attachment {
-        arguments.extend([*option, value]);
-    }
-    arguments.extend(more);
-    isthmus(clouds, &arguments, input).await
 }

@@ -259,9 +259,9 @@ async fn taken(
 ) -> Option<String> {
     let at = format!("{world:?} {wanted:#}");
     let (writes, request) = (clouds.writes(world), clouds.request(world, wanted));
-    let tried = clouds.apply(&tried(&request)).await;
+    let tried = clouds.ask(&tried(&request)).await;
     assert_eq!(clouds.writes(world), writes, "only tried: {at}");
-    let applied = clouds.apply(&request).await;
+    let applied = clouds.ask(&request).await;
     if let Err(why) = &applied {
         assert_eq!(
             (clouds.writes(world), clouds.objects(world).len()),
@@ -294,7 +294,7 @@ async fn taken(
     let writes = clouds.writes(world);
     for same in [&request, &clouds.request(world, &shown)] {
         let again = clouds
-            .apply(same)
+            .ask(same)
             .await
             .unwrap_or_else(|why| panic!("{why:?} {same:#} {at}"));
         assert_eq!(again["result"], "RESULT_UNCHANGED", "{same:#} {at}");
@@ -348,7 +348,7 @@ impl Clouds {
         request
     }
 
-    async fn apply(&self, request: &Value) -> Result<Value, Status> {
+    async fn ask(&self, request: &Value) -> Result<Value, Status> {
         self.api
             .call("ConnectionService/ApplyConnection", request)
             .await

@@ -2,26 +2,13 @@
 
 use crate::{
     clouds::{Clouds, backend},
-    command::{Said, apply_file, isthmus},
     description::{as_shown, missing, read, with_key},
     support::site::World,
-    table::{COLUMNS, Cell, FILES},
+    table::{COLUMNS, Cell, FILES, cell, path_of, text_of},
 };
 use isthmus::grpc::pb::RealizationState as State;
 use serde_json::Value;
-use std::{collections::BTreeSet, fs, path::PathBuf};
-
-/// The path of a file.
-pub fn path_of(file: &str) -> PathBuf {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("examples/sites");
-    folder.join(format!("{file}.yaml"))
-}
-
-/// What is wanted by a file.
-pub fn text_of(file: &str) -> String {
-    let path = path_of(file);
-    fs::read_to_string(&path).unwrap_or_else(|why| panic!("{}: {why}", path.display()))
-}
+use std::{collections::BTreeSet, fs};
 
 macro_rules! files {
     ($($test:ident => $file:literal,)+) => {
@@ -51,12 +38,6 @@ files! {
     legacy_proposals => "legacy",
 }
 
-/// What has to become of a file on a cloud.
-pub fn cell(file: &str, world: World) -> Cell {
-    let (_, cells) = FILES.iter().find(|(name, _)| *name == file).unwrap();
-    cells[COLUMNS.iter().position(|it| *it == world).unwrap()]
-}
-
 async fn on_every_cloud(file: &str) {
     let clouds = Clouds::start().await;
     for world in COLUMNS {
@@ -65,8 +46,8 @@ async fn on_every_cloud(file: &str) {
             Cell::Takes(warned) => taken(&clouds, world, file, warned, &at).await,
             refused => {
                 let (objects, writes) = (clouds.objects(world), clouds.writes(world));
-                let said = apply_file(&clouds, world, &path_of(file), &["--wait"]).await;
-                is_refused(&said, refused, &at);
+                let said = clouds.apply_file(world, &path_of(file), &["--wait"]).await;
+                said.is_refused(refused.fields(), &at);
                 assert_eq!(clouds.objects(world), objects, "{at}");
                 let sent_nothing = clouds.writes(world) == writes;
                 assert_eq!(sent_nothing, refused != Cell::Fails, "{at}");
@@ -75,52 +56,22 @@ async fn on_every_cloud(file: &str) {
     }
 }
 
-/// What was applied was refused as it should be.
-#[track_caller]
-pub fn is_refused(said: &Said, cell: Cell, at: &str) {
-    assert_ne!(said.code, 0, "{at}: {said:#?}");
-    let Cell::Refuses(fields) = cell else {
-        return assert_eq!(said.refused(), BTreeSet::new(), "{at}: {said:#?}");
-    };
-    assert_eq!(
-        said.refused(),
-        fields.iter().map(|it| (*it).to_owned()).collect(),
-        "{at}: {said:#?}"
-    );
-}
-
-/// What was applied was taken, with these warnings.
-#[track_caller]
-pub fn is_taken(said: &Said, what: &str, warned: &[&str], at: &str) {
-    assert_eq!(said.code, 0, "{at}: {said:#?}");
-    let first = said
-        .out
-        .lines()
-        .any(|line| line.starts_with(&format!("{what} ")));
-    assert!(first, "{at} is not {what}: {said:#?}");
-    assert_eq!(
-        said.warned(),
-        warned.iter().map(|it| (*it).to_owned()).collect(),
-        "{at}: {said:#?}"
-    );
-}
-
 /// Made, real, shown as it is described, the same when it is applied again, and removed.
 async fn taken(clouds: &Clouds, world: World, file: &str, warned: &[&str], at: &str) {
     let before = clouds.objects(world);
     let (path, wanted) = (path_of(file), read(&text_of(file)));
-    let said = apply_file(clouds, world, &path, &["--wait"]).await;
-    is_taken(&said, "created", warned, at);
+    let said = clouds.apply_file(world, &path, &["--wait"]).await;
+    said.is_taken("created", warned, at);
     let name = is_real(clouds, world, &wanted, at).await;
     let shown = shown_as(clouds, world, &name, &wanted, at).await;
 
     let (objects, writes) = (clouds.objects(world), clouds.writes(world));
-    let again = apply_file(clouds, world, &path, &["--wait"]).await;
-    is_taken(&again, "unchanged", warned, at);
+    let again = clouds.apply_file(world, &path, &["--wait"]).await;
+    again.is_taken("unchanged", warned, at);
     // And what the cloud itself describes is what it has.
-    let export = with_key(shown).to_string();
-    let again = crate::command::apply(clouds, world, &export, &[]).await;
-    is_taken(&again, "unchanged", &[], at);
+    let export = with_key(shown);
+    let again = clouds.apply(world, &export, &[]).await;
+    again.is_taken("unchanged", &[], at);
     assert_eq!(
         (clouds.objects(world), clouds.writes(world)),
         (objects, writes),
@@ -128,7 +79,9 @@ async fn taken(clouds: &Clouds, world: World, file: &str, warned: &[&str], at: &
     );
 
     let path = path.to_string_lossy();
-    let removed = isthmus(clouds, &["delete", "-f", &path, backend(world)], "").await;
+    let removed = clouds
+        .isthmus(&["delete", "-f", &path, backend(world)])
+        .await;
     removed.done(at);
     clouds.comes_to(world, &before, at).await;
 }
@@ -155,9 +108,7 @@ pub async fn shown_as(
     wanted: &Value,
     at: &str,
 ) -> Value {
-    let said = isthmus(clouds, &["get", name, "-o", "yaml"], "")
-        .await
-        .done(at);
+    let said = clouds.isthmus(&["get", name, "-o", "yaml"]).await.done(at);
     let shown = read(&said.out);
     let capabilities = clouds.capabilities(world).await;
     let wanted = as_shown(wanted, &capabilities);

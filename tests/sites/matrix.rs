@@ -2,11 +2,10 @@
 
 use crate::{
     clouds::{Clouds, backend},
-    command::{apply, apply_file, isthmus},
     description::{read, renamed, with_key},
-    files::{is_real, is_refused, is_taken, path_of, shown_as, text_of},
+    files::{is_real, shown_as},
     support::site::World,
-    table::{BOTH_WAYS, Cell, MATRIX},
+    table::{BOTH_WAYS, Cell, MATRIX, path_of, text_of},
 };
 use futures_util::future::join_all;
 use serde_json::Value;
@@ -66,11 +65,13 @@ async fn cells(file: &str, from: World, row: &[Option<Cell>; BOTH_WAYS.len()]) -
 /// A file on a cloud, as that cloud describes it then; with the key, and not where it is attached there.
 async fn exported(clouds: &Clouds, file: &str, from: World) -> Value {
     let at = format!("{file} on {from:?}");
-    apply_file(clouds, from, &path_of(file), &["--wait"])
+    clouds
+        .apply_file(from, &path_of(file), &["--wait"])
         .await
         .done(&at);
     let name = is_real(clouds, from, &read(&text_of(file)), &at).await;
-    let said = isthmus(clouds, &["get", &name, "-o", "yaml"], "")
+    let said = clouds
+        .isthmus(&["get", &name, "-o", "yaml"])
         .await
         .done(&at);
     with_key(renamed(read(&said.out), "brought-along"))
@@ -78,9 +79,9 @@ async fn exported(clouds: &Clouds, file: &str, from: World) -> Value {
 
 async fn applied(clouds: &Clouds, export: &Value, to: World, cell: Cell, at: &str) {
     let (objects, writes) = (clouds.objects(to), clouds.writes(to));
-    let said = apply(clouds, to, &export.to_string(), &["--wait"]).await;
+    let said = clouds.apply(to, export, &["--wait"]).await;
     let Cell::Takes(warned) = cell else {
-        is_refused(&said, cell, at);
+        said.is_refused(cell.fields(), at);
         assert_eq!(
             (clouds.objects(to), clouds.writes(to)),
             (objects, writes),
@@ -88,12 +89,12 @@ async fn applied(clouds: &Clouds, export: &Value, to: World, cell: Cell, at: &st
         );
         return;
     };
-    is_taken(&said, "created", warned, at);
+    said.is_taken("created", warned, at);
     let name = is_real(clouds, to, export, at).await;
     shown_as(clouds, to, &name, export, at).await;
     let writes = clouds.writes(to);
-    let again = apply(clouds, to, &export.to_string(), &[]).await;
-    is_taken(&again, "unchanged", warned, at);
+    let again = clouds.apply(to, export, &[]).await;
+    again.is_taken("unchanged", warned, at);
     assert_eq!(clouds.writes(to), writes, "{at}");
 }
 

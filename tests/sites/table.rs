@@ -2,6 +2,7 @@
 //! here is worked out: this is what the folder's README and `docs/portable.md` promise, cell by cell.
 
 use crate::support::site::World;
+use std::{fs, path::PathBuf};
 
 /// What becomes of a description on a cloud.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +13,16 @@ pub enum Cell {
     Refuses(&'static [&'static str]),
     /// The cloud takes it by its API and cannot keep it; whatever was made until then is removed.
     Fails,
+}
+
+impl Cell {
+    /// The fields that are warned of, or refused.
+    pub fn fields(self) -> &'static [&'static str] {
+        match self {
+            Takes(fields) | Refuses(fields) => fields,
+            Fails => &[],
+        }
+    }
 }
 
 use Cell::{Fails, Refuses, Takes};
@@ -129,3 +140,21 @@ pub const MATRIX: [(&str, [[Option<Cell>; BOTH_WAYS.len()]; BOTH_WAYS.len()]); 5
         ),
     ]
 };
+
+/// What has to become of a file on a cloud.
+pub fn cell(file: &str, world: World) -> Cell {
+    let (_, cells) = FILES.iter().find(|(name, _)| *name == file).unwrap();
+    cells[COLUMNS.iter().position(|it| *it == world).unwrap()]
+}
+
+/// The path of a file.
+pub fn path_of(file: &str) -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("examples/sites");
+    folder.join(format!("{file}.yaml"))
+}
+
+/// What is wanted by a file.
+pub fn text_of(file: &str) -> String {
+    let path = path_of(file);
+    fs::read_to_string(&path).unwrap_or_else(|why| panic!("{}: {why}", path.display()))
+}

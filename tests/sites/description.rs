@@ -54,8 +54,14 @@ pub fn as_shown(description: &Value, capabilities: &Value) -> Value {
     fields.remove("reuse");
     fields.remove("backends");
     let connection = fields["connection"].as_object_mut().unwrap();
+    connection.remove("name");
+    let peer = connection["peer"].as_object_mut().unwrap();
     for key in ["psk", "pskEnv", "pskFile"] {
-        connection["peer"].as_object_mut().unwrap().remove(key);
+        peer.remove(key);
+    }
+    // A peer that says nothing else is known by its address.
+    if peer.get("id") == peer.get("address") {
+        peer.remove("id");
     }
     if let Some(policy) = connection.get_mut("policyBased") {
         *policy = pairs(policy);
@@ -75,6 +81,12 @@ pub fn as_shown(description: &Value, capabilities: &Value) -> Value {
             {
                 narrow(policy.as_object_mut().unwrap(), takes);
             }
+        }
+        // What goes without saying is not said.
+        if let Some(Value::Object(ike)) = parts.get_mut("ikePolicy")
+            && ike.get("negotiationMode") == Some(&json!("NEGOTIATION_MODE_MAIN"))
+        {
+            ike.remove("negotiationMode");
         }
         // Where it is attached is another matter than what it is.
         parts.remove("localEndpoint");

@@ -8,6 +8,7 @@
 //! | `description` | descriptions as values, and how a cloud is to show one that it took |
 //! | `table` | what has to become of each file on each cloud |
 //! | `files` | each file on each cloud: realized, read back, applied again; or refused by field |
+//! | `everywhere` | one file for all clouds at once |
 //! | `matrix` | what one cloud describes, applied to each other: `cargo test --test sites matrix -- --nocapture` prints it |
 //! | `drawn` | descriptions out of what the clouds say they take, and one change of each |
 //!
@@ -22,6 +23,7 @@ mod clouds;
 mod command;
 mod description;
 mod drawn;
+mod everywhere;
 mod files;
 mod matrix;
 #[path = "../support/mod.rs"]

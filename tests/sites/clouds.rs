@@ -14,7 +14,7 @@ use http::Method;
 use isthmus::{
     core::gateway::Gateway,
     dialects,
-    grpc::pb::RealizationState,
+    grpc::pb::RealizationState as State,
     simulator::{
         nsx::{self, Pace, inventory},
         openstack::{self, AgentPace},
@@ -126,13 +126,12 @@ impl Clouds {
         }
     }
 
-    /// Waits until a cloud has done what it was asked for: a cloud changes nothing that is under way.
+    /// Waits until a cloud has done what it was asked for.
     pub async fn comes_to_rest(&self, name: &str, at: &str) {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + Duration::from_secs(60);
         loop {
             let state = self.running.poll(name).await.unwrap().state();
-            use RealizationState as State;
-            if !matches!(state, State::Pending | State::InProgress | State::Unknown) {
+            if matches!(state, State::Realized | State::Active) {
                 return;
             }
             assert!(Instant::now() < deadline, "{at}: {state:?}");
@@ -186,6 +185,8 @@ impl Clouds {
         for (option, value) in &attachment {
             arguments.extend([*option, value]);
         }
+        // A command whose gateway went with a test that failed is not to wait for it.
+        arguments.extend(["--timeout", "60s"]);
         arguments.extend(more);
         isthmus(self.running.addr, &arguments, input).await
     }

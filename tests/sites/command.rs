@@ -67,7 +67,7 @@ impl Said {
 
     /// The fields that it warns of.
     pub fn warned(&self) -> BTreeSet<String> {
-        self.fields("warning: ")
+        self.fields("note: ")
     }
 
     fn fields(&self, before: &str) -> BTreeSet<String> {

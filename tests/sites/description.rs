@@ -140,6 +140,15 @@ fn seconds(text: &str) -> u64 {
 
 /// Of each list of proposals what the cloud takes, and no more than it takes, in order.
 fn narrow(policy: &mut Map<String, Value>, takes: &Value) {
+    // Of the two that this offers, a cloud that cannot leave it open has the newer one.
+    if let Some(version) = policy.get_mut("ikeVersion")
+        && *version == "IKE_VERSION_2_OR_1"
+        && !takes["ikeVersions"]
+            .as_array()
+            .is_some_and(|it| it.contains(version))
+    {
+        *version = json!("IKE_VERSION_2");
+    }
     let most = takes["maxAlgorithms"].as_u64().unwrap_or(1) as usize;
     for list in [
         "encryptionAlgorithms",

@@ -34,6 +34,8 @@ const LISTS: [&str; 3] = ["encryptionAlgorithms", "integrityAlgorithms", "dhGrou
 struct Drawn {
     first: Value,
     second: Value,
+    /// Where they differ, if they do.
+    at: &'static str,
 }
 
 /// Everything that any cloud takes in a list of a kind.
@@ -191,7 +193,7 @@ fn drawn(capabilities: &[Value]) -> impl Strategy<Value = Drawn> {
             let (parent, field) = at.rsplit_once('/').unwrap();
             second.pointer_mut(parent).unwrap()[field] = value.clone();
         }
-        Drawn { first, second }
+        Drawn { first, second, at }
     })
 }
 
@@ -235,18 +237,41 @@ fn what_is_drawn_is_made_described_and_changed() {
 /// changed to the second description in the same way.
 async fn on_one_cloud(clouds: &Clouds, world: World, takes: &Value, drawn: &Drawn) {
     let before = clouds.objects(world);
-    let Some(made) = taken(clouds, world, takes, &drawn.first, before.len()).await else {
-        return assert_eq!(clouds.objects(world), before, "{world:?} {drawn:#?}");
+    let made = match taken(clouds, world, takes, &drawn.first, before.len()).await {
+        Ok(made) => made,
+        Err(_) => return assert_eq!(clouds.objects(world), before, "{world:?} {drawn:#?}"),
     };
     assert_eq!(made, "RESULT_CREATED", "{world:?} {drawn:#?}");
     let there = clouds.objects(world).len();
-    if let Some(changed) = taken(clouds, world, takes, &drawn.second, there).await {
-        let same = drawn.first == drawn.second;
-        assert!(
-            changed != "RESULT_CREATED" && (!same || changed == "RESULT_UNCHANGED"),
-            "{world:?} {changed} {drawn:#?}"
-        );
+    match taken(clouds, world, takes, &drawn.second, there).await {
+        Ok(changed) => {
+            let same = drawn.first == drawn.second;
+            let fits = changed != "RESULT_CREATED" && (!same || changed == "RESULT_UNCHANGED");
+            assert!(fits, "{world:?} {changed} {drawn:#?}");
+        }
+        // Nothing is wrong with what is there already.
+        Err(why) => {
+            let at = in_snake(drawn.at);
+            let of_it = |field: &String| field.starts_with(&at);
+            assert!(
+                fields(&why).iter().all(of_it),
+                "{world:?} {at} {why:?} {drawn:#?}"
+            );
+        }
     }
+}
+
+/// The path of a field in an error: `/connection/peer/id` is `peer.id`, and below `/parts` they say so.
+fn in_snake(pointer: &str) -> String {
+    let path = pointer
+        .trim_start_matches("/connection")
+        .trim_start_matches('/');
+    let snake = path.chars().flat_map(|c| match c {
+        '/' => vec!['.'],
+        c if c.is_ascii_uppercase() => vec!['_', c.to_ascii_lowercase()],
+        c => vec![c],
+    });
+    snake.collect()
 }
 
 /// What became of a description that was applied, if it was not refused. `there`: how many objects there are.
@@ -256,7 +281,7 @@ async fn taken(
     takes: &Value,
     wanted: &Value,
     there: usize,
-) -> Option<String> {
+) -> Result<String, Status> {
     let at = format!("{world:?} {wanted:#}");
     let (writes, request) = (clouds.writes(world), clouds.request(world, wanted));
     let tried = clouds.ask(&tried(&request)).await;
@@ -270,9 +295,8 @@ async fn taken(
         );
         is_told_by_field(why, &at);
         assert_eq!(fields(tried.as_ref().expect_err(&at)), fields(why), "{at}");
-        return None;
     }
-    let applied = applied.unwrap();
+    let applied = applied?;
     let result = applied["result"].as_str().unwrap().to_owned();
     assert_eq!(tried.expect(&at)["result"], result, "{at}");
     if result == "RESULT_UNCHANGED" {
@@ -300,7 +324,7 @@ async fn taken(
         assert_eq!(again["result"], "RESULT_UNCHANGED", "{same:#} {at}");
         assert_eq!(clouds.writes(world), writes, "{same:#} {at}");
     }
-    Some(result)
+    Ok(result)
 }
 
 fn tried(request: &Value) -> Value {

@@ -76,16 +76,20 @@ async fn what_is_checked_is_what_is_promised_and_nothing_is_written() {
         for (world, cell) in CLOUDS.into_iter().zip(cells) {
             // What a cloud cannot keep although its API takes it shows when it is tried only.
             let told = match cell {
-                Cell::Takes([]) | Cell::Fails => "yes",
+                Cell::Takes([]) | Cell::Fails(_) => "yes",
                 Cell::Takes(_) => "with warnings",
                 Cell::Refuses(_) => "no",
             };
             let row = said.out.lines().find_map(|line| {
                 let rest = line.strip_prefix(backend(world))?;
-                Some(rest.strip_prefix(' ')?.trim())
+                rest.strip_prefix(' ')?.trim().split("  ").next()
             });
             assert_eq!(row, Some(told), "{file} on {world:?}: {said:#?}");
-            for field in cell.fields() {
+            let told = match cell {
+                Cell::Fails(_) => &[],
+                cell => cell.fields(),
+            };
+            for field in told {
                 assert!(
                     said.all().contains(field),
                     "{file} on {world:?} {field}: {said:#?}"

@@ -11,16 +11,15 @@ pub enum Cell {
     Takes(&'static [&'static str]),
     /// It is refused by these fields, and no other, before anything is written.
     Refuses(&'static [&'static str]),
-    /// The cloud takes it by its API and cannot keep it; whatever was made until then is removed.
-    Fails,
+    /// The cloud takes it by its API and cannot keep it: whatever was made until then is removed, and these fields are named.
+    Fails(&'static [&'static str]),
 }
 
 impl Cell {
     /// The fields that are warned of, or refused.
     pub fn fields(self) -> &'static [&'static str] {
         match self {
-            Takes(fields) | Refuses(fields) => fields,
-            Fails => &[],
+            Takes(fields) | Refuses(fields) | Fails(fields) => fields,
         }
     }
 }
@@ -46,8 +45,16 @@ const NEITHER: Cell = Refuses(&[
     "parts.ipsec_policy.dh_groups",
 ]);
 /// The local side of a connection is the one subnet of a service.
-const ONE_NETWORK: Cell = Refuses(&["policy_based.rules"]);
+const ONE_NETWORK: Cell = Refuses(&["policy_based.rules[1].sources"]);
+/// The same of what a cloud has as groups, and describes as one rule.
+const ONE_NETWORK_A_RULE: Cell = Refuses(&["policy_based.rules[0].sources"]);
 const NO_ROUTES: Cell = Refuses(&["route_based"]);
+
+/// What later Neutrons have no more.
+const GONE: Cell = Fails(&[
+    "parts.ike_policy.encryption_algorithms",
+    "parts.ike_policy.integrity_algorithms",
+]);
 
 /// The clouds of a row, in this order.
 pub const COLUMNS: [World; 5] = [
@@ -75,7 +82,7 @@ pub const FILES: [(&str, [Cell; COLUMNS.len()]); 5] = [
     ),
     (
         "legacy",
-        [OTHER_ENCRYPTION, AS_IT_IS, Fails, AS_IT_IS, AS_IT_IS],
+        [OTHER_ENCRYPTION, AS_IT_IS, GONE, AS_IT_IS, AS_IT_IS],
     ),
 ];
 
@@ -90,6 +97,7 @@ pub const MATRIX: [(&str, [[Option<Cell>; BOTH_WAYS.len()]; BOTH_WAYS.len()]); 5
     const IS: Option<Cell> = Some(AS_IT_IS);
     const OTHER: Option<Cell> = Some(OTHER_ENCRYPTION);
     const ONE: Option<Cell> = Some(ONE_NETWORK);
+    const ONE_OF_GROUPS: Option<Cell> = Some(ONE_NETWORK_A_RULE);
     const ROUTES: Option<Cell> = Some(NO_ROUTES);
     const GROUP: Option<Cell> = Some(NO_GROUP);
     const CIPHER: Option<Cell> = Some(NO_ENCRYPTION);
@@ -110,8 +118,8 @@ pub const MATRIX: [(&str, [[Option<Cell>; BOTH_WAYS.len()]; BOTH_WAYS.len()]); 5
             "two-networks",
             [
                 [SELF, IS, IS, ONE],
-                [DPD, SELF, IS, ONE],
-                [DPD, IS, SELF, ONE],
+                [DPD, SELF, IS, ONE_OF_GROUPS],
+                [DPD, IS, SELF, ONE_OF_GROUPS],
                 NEVER,
             ],
         ),

@@ -239,7 +239,7 @@ const ERRORS: [(ErrorReason, Explanation); ErrorReason::ALL.len()] = [
     told(
         ErrorReason::ReplacementNeeded,
         "What is described differs from the connection that is there in a field that its cloud fixes when a connection is \
-         made, or in a policy that others use too. Nothing was done.",
+         made, or in a policy that cannot be changed while it is used. Nothing was done.",
         "Take the named fields out of the description, or have the connection removed and made anew: its tunnel is down \
          meanwhile. `isthmus apply --replace` does that.",
         NOTHING,
@@ -252,8 +252,8 @@ const ERRORS: [(ErrorReason, Explanation); ErrorReason::ALL.len()] = [
     ),
     told(
         ErrorReason::NotManaged,
-        "The only connection of that display name was not made by this gateway. Nothing was done.",
-        "Give the description its `name` if it is to be changed, or another `display_name`.",
+        "There are connections of that display name, and this gateway made none of them. Nothing was done.",
+        "Give the description the `name` of the one that is to be changed, or another `display_name`; the error names them.",
         NOTHING,
     ),
     told(

@@ -18,11 +18,14 @@ pub const POLICIES: usize = 1;
 pub const TOPOLOGY: usize = 2;
 pub const BACKENDS: usize = 3;
 
+/// A call, and the parent it is about.
+type Asked = (String, String);
+
 /// What is answered to each call, always the same, and what was asked.
 #[derive(Clone, Default)]
 pub struct Fake {
     answers: Arc<Mutex<HashMap<String, Value>>>,
-    of_parents: Arc<Mutex<HashMap<(String, String), Result<Value, Status>>>>,
+    of_parents: Arc<Mutex<HashMap<Asked, Result<Value, Status>>>>,
     refusals: Arc<Mutex<VecDeque<Status>>>,
     /// Of one call each.
     refused: Arc<Mutex<HashMap<String, VecDeque<Status>>>>,

@@ -3,10 +3,11 @@
 pub mod diff;
 pub mod keys;
 mod replace;
+mod told;
 
 use crate::{
     cli::{
-        apply::{keys::Ask, replace::Replacement},
+        apply::{keys::Ask, replace::Replacement, told::Told},
         exit::Exit,
         failure,
         follow::{self, Followed},
@@ -17,10 +18,10 @@ use crate::{
         repeat::{Refused, try_send},
         show::{failed, misused},
         site::{Site, attachment::Attachment},
-        text::{Style, clean},
-        write::{only_backend, plan_table, warnings},
+        text::clean,
+        write::{only_backend, warnings},
     },
-    grpc::pb::{ApplyConnectionResponse, apply_connection_response},
+    grpc::pb::ApplyConnectionResponse,
 };
 use prost_reflect::{DynamicMessage, Value};
 use std::{io, time::Duration};
@@ -372,72 +373,4 @@ impl Apply<'_> {
 /// Whether it is of no use to ask this gateway for more.
 fn is_lost(status: &Status) -> bool {
     failure::is_unexplained(status)
-}
-
-/// What is told of one answer.
-struct Told<'a> {
-    backend: &'a str,
-    display_name: &'a str,
-    /// Whether it is followed afterwards.
-    waits: bool,
-    warnings: Vec<String>,
-    answer: &'a ApplyConnectionResponse,
-}
-
-impl Told<'_> {
-    /// `created nsx-demo/6fbd…  branch`, and beneath it how that goes on.
-    fn result(&self, style: Style) -> String {
-        use apply_connection_response::Result;
-        let word = match self.answer.result() {
-            Result::Created => "created",
-            Result::Changed => "changed",
-            Result::Unchanged => "unchanged",
-            Result::Unspecified => "applied",
-        };
-        let name = self.name();
-        let mut lines = vec![format!(
-            "{}  {name}  {}",
-            style.bold(&format!("{word:<9}")),
-            self.display_name
-        )];
-        lines.extend(self.warnings.iter().map(|line| format!("  {line}")));
-        let token = clean(&self.answer.write_token);
-        if !token.is_empty() && !self.waits {
-            lines.push(format!(
-                "  how it ends: isthmus watch {name} --write-token {token}"
-            ));
-        }
-        lines.join("\n")
-    }
-
-    /// What would be done, and what would differ.
-    fn plan(&self, style: Style) -> String {
-        use apply_connection_response::Result;
-        let (name, display_name) = (style.bold(&self.name()), self.display_name);
-        let head = match self.answer.result() {
-            Result::Created => format!("{name}: {display_name} would be created"),
-            Result::Unchanged => format!("{name}: {display_name} is so already"),
-            _ => format!("{name}: {display_name} would be changed"),
-        };
-        let mut lines = vec![format!("{head}; nothing was done")];
-        if self.answer.result() != Result::Unchanged {
-            let taken = self.answer.taken.clone().unwrap_or_default();
-            let before = self.answer.before.as_ref();
-            lines.extend(diff::lines(before, &taken, &self.answer.plan, style));
-            if !self.answer.plan.is_empty() {
-                lines.push(plan_table(&self.answer.plan, style));
-            }
-        }
-        lines.extend(self.warnings.iter().cloned());
-        lines.join("\n")
-    }
-
-    /// The connection; where it is not there yet its backend.
-    fn name(&self) -> String {
-        let name = self.answer.connection.as_ref().map(|it| it.name.as_str());
-        match name.unwrap_or_default() {
-            "" => self.backend.to_owned(),
-            name => clean(&short(name)),
-        }
-    }
 }

@@ -4,6 +4,7 @@
 //!   seam (as a dialect) ──► this (what there is, and what a request does to it)
 //! ```
 
+mod parts;
 mod said;
 mod seam;
 
@@ -295,11 +296,14 @@ impl Cloud {
     }
 }
 
+/// What a plan leaves, once its steps are done.
+type Leaves<W> = Box<dyn Fn(&Cloud, &[Step]) -> W + Send>;
+
 struct Planned<'a, W> {
     cloud: &'a Cloud,
     steps: Vec<Step>,
     refers_to: Vec<Key>,
-    written: Box<dyn Fn(&Cloud, &[Step]) -> W + Send>,
+    written: Leaves<W>,
 }
 
 #[async_trait]

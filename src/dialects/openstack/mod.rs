@@ -43,6 +43,7 @@ use crate::{
 use async_trait::async_trait;
 use client::Client;
 use config::Config;
+use resources::networks;
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -118,7 +119,7 @@ impl Dialect for Openstack {
     }
 
     async fn as_networks(&self, there: &Connection, call: &Call) -> Result<Option<Selectors>> {
-        resources::as_networks(&self.client, there, call).await
+        networks::as_networks(&self.client, there, call).await
     }
 
     fn usage(&self) -> Usage {

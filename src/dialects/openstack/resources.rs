@@ -3,13 +3,14 @@
 //! ```text
 //!   mod (the trait) ──► read, plan ──► inward, outward ──► joint ──► words (pure)
 //!                  ├──► refusals (pure)
-//!                  └──► networks ──► attachments
+//!                  └──► attachments
+//!   networks ──► attachments
 //! ```
 
 pub mod attachments;
 mod inward;
 mod joint;
-mod networks;
+pub mod networks;
 mod outward;
 pub mod plan;
 mod read;
@@ -17,8 +18,6 @@ mod refusals;
 #[cfg(test)]
 mod tests;
 mod words;
-
-pub use networks::as_networks;
 
 use crate::{
     core::{

@@ -100,7 +100,10 @@ fn scalar(word: &str) -> String {
             '"' => quoted.push_str("\\\""),
             '\\' => quoted.push_str("\\\\"),
             '\n' => quoted.push_str("\\n"),
-            c if is_unseen(c) => quoted.push_str(&format!("\\U{:08X}", u32::from(c))),
+            // No text of YAML may hold the last two of the plane.
+            c if is_unseen(c) || matches!(c, '\u{FFFE}' | '\u{FFFF}') => {
+                quoted.push_str(&format!("\\U{:08X}", u32::from(c)))
+            }
             c => quoted.push(c),
         }
     }
@@ -146,6 +149,8 @@ mod tests {
             "[",
             "2026-11-22",
             "12:30",
+            "\u{FFFE}",
+            "\u{FFFF}",
             "a\nb",
             " a",
             "%",

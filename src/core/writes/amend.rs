@@ -130,14 +130,14 @@ impl<'a> Amendment<'a, '_> {
         if fields.is_empty() {
             return Ok(());
         }
-        let every = fields.iter().map(|field| field.path().to_owned()).collect();
+        let every = || fields.iter().map(|field| field.path().to_owned()).collect();
         let mut referred = references(&self.write.there);
         let Some((_, id)) = referred.find(|(it, _)| *it == kind) else {
             let why = "is not what the connection has, which refers to none";
-            return self.another(kind, spec, every, why).await;
+            return self.another(kind, spec, every(), why).await;
         };
         let change = ResourceChange {
-            fields,
+            fields: fields.clone(),
             values: spec.clone(),
             etag: None,
         };
@@ -152,7 +152,10 @@ impl<'a> Amendment<'a, '_> {
             }
             Err(error) if matches!(error.reason, ErrorReason::InUse | ErrorReason::NotOwner) => {
                 let why = "cannot be changed to this where it is";
-                return self.another(kind, spec, every, why).await;
+                let told = error.context.violations.into_iter().map(|it| it.field);
+                let told: Vec<String> = told.collect();
+                let differs = if told.is_empty() { every() } else { told };
+                return self.another(kind, spec, differs, why).await;
             }
             Err(error) => {
                 let error = error.within(&path(kind));

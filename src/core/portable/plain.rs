@@ -35,6 +35,10 @@ pub struct Plain {
 /// What of a part that was read can be written.
 pub fn plain(part: Resource) -> Plain {
     let mut spec = part.spec;
+    // NSX calls what has no name by its id.
+    if spec.display_name == part.id {
+        spec.display_name.clear();
+    }
     let mut said = Said {
         words: &part.native_words,
         warnings: Vec::new(),
@@ -85,6 +89,8 @@ fn of_service(service: &mut VpnService, said: &mut Said<'_>) {
     service.native_state.clear();
     // How the cloud is run, and of no meaning to the connection.
     service.ike_log_level = None;
+    // NSX's default (NSX Python SDK 4.2.0), and no other cloud has the choice.
+    service.ha_sync = service.ha_sync.filter(|syncs| !syncs);
     if service.flavor.is_some() {
         said.warn(F::Flavor, "is a flavor of this cloud");
     }

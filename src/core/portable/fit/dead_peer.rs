@@ -63,8 +63,9 @@ pub fn fit(fitted: &mut Fitted, capabilities: &Capabilities) {
 }
 
 fn warn(fitted: &mut Fitted, dpd: &DeadPeerDetection, policy: &DpdPolicy) {
-    let action = dpd.action.filter(|action| *action != DpdAction::Disabled);
-    if action.is_some() {
+    // HOLD is what is meant where nothing is said.
+    let is_told = |action: DpdAction| !matches!(action, DpdAction::Disabled | DpdAction::Hold);
+    if dpd.action.is_some_and(is_told) {
         let what = "this backend has no choice of what is done with a dead peer: what was said is left out";
         fitted.warn("dpd.action", what);
     }

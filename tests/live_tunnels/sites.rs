@@ -73,7 +73,7 @@ async fn a_described_site_passes_traffic_and_one_described_otherwise_is_undeterm
     let said = isthmus(running.addr, &waiting, &attached(second)).await;
     said.says("changed", "with a real tunnel");
     assert_eq!(said.code, 5, "undetermined: {said:#?}");
-    assert!(said.all().contains("UNDETERMINED"), "{said:#?}");
+    assert!(said.out.contains("ASSUMED_AFTER_QUIET_TIME"), "{said:#?}");
     customer.ends(&name).await.both(&site.network, first);
     assert!(customer.carries(first).await);
     assert!(!customer.carries(second).await, "{}", id_of(&name));

@@ -274,11 +274,16 @@ impl Backend {
             deadline,
             ..Call::poll(self.settings.timeout)
         };
-        while let Some(request) = self.record_result(pages.next_page())? {
+        loop {
+            let request = match pages.next_page() {
+                Ok(Some(request)) => request,
+                Ok(None) => return Ok(ids),
+                // A list without an end is the cloud's fault. That there is a page to ask for is no answer of it.
+                Err(endless) => return self.record_result(Err(endless)),
+            };
             let read = pages.read(self.list(&request, &call).await?);
             ids.extend(read.into_iter().map(|connection| connection.id));
         }
-        Ok(ids)
     }
 
     fn lock_health(&self) -> MutexGuard<'_, Health> {

@@ -102,24 +102,22 @@ pub const MATRIX: [(&str, [[Option<Cell>; BOTH_WAYS.len()]; BOTH_WAYS.len()]); 5
     const GROUP: Option<Cell> = Some(NO_GROUP);
     const CIPHER: Option<Cell> = Some(NO_ENCRYPTION);
     const BOTH: Option<Cell> = Some(NEITHER);
-    // Other clouds say what is done about a dead peer, which NSX cannot be told.
-    const DPD: Option<Cell> = Some(Takes(&["dpd.action"]));
     [
         (
             "policy-based",
             [
                 [SELF, IS, IS, IS],
-                [DPD, SELF, IS, IS],
-                [DPD, IS, SELF, IS],
-                [DPD, IS, IS, SELF],
+                [IS, SELF, IS, IS],
+                [IS, IS, SELF, IS],
+                [IS, IS, IS, SELF],
             ],
         ),
         (
             "two-networks",
             [
                 [SELF, IS, IS, ONE],
-                [DPD, SELF, IS, ONE_OF_GROUPS],
-                [DPD, IS, SELF, ONE_OF_GROUPS],
+                [IS, SELF, IS, ONE_OF_GROUPS],
+                [IS, IS, SELF, ONE_OF_GROUPS],
                 NEVER,
             ],
         ),
@@ -132,8 +130,8 @@ pub const MATRIX: [(&str, [[Option<Cell>; BOTH_WAYS.len()]; BOTH_WAYS.len()]); 5
             [
                 [SELF, IS, OTHER, GROUP],
                 // GCM alone is what Neutron has of the list.
-                [DPD, SELF, CIPHER, BOTH],
-                [DPD, IS, SELF, GROUP],
+                [IS, SELF, CIPHER, BOTH],
+                [IS, IS, SELF, GROUP],
                 NEVER,
             ],
         ),

@@ -6,6 +6,7 @@ use crate::{
         failure,
         follow::{self, Followed},
         gateway::{Gateway, Printer},
+        json,
         kinds::Kind,
         names::short,
         question::{GoalArg, SendArgs, WantedArgs},
@@ -13,7 +14,10 @@ use crate::{
         show::failed,
         text::clean,
     },
-    grpc::pb::{DeleteConnectionResponse, Reuse},
+    grpc::pb::{
+        ApplyConnectionResponse, CreateConnectionResponse, DeleteConnectionResponse, Reuse,
+        apply_connection_response,
+    },
 };
 use prost_reflect::{DynamicMessage, Value};
 use std::{io, time::Duration};
@@ -98,15 +102,41 @@ impl<'a> Replacement<'a> {
             request_id: None,
             ..self.sending.clone()
         };
-        let call = (Kind::Connection, "Apply");
-        let made = try_send(gateway, call, self.anew(), &sending, &doing).await;
-        Ok(made.map_err(|refused| {
-            let exit = failed(&doing, &refused.status, gateway);
+        // As it was tried out. An apply would look for one of the display name, and change another that has it.
+        let call = (Kind::Connection, "Create");
+        let made = try_send(gateway, call, self.creation(), &sending, &doing).await;
+        let answer = match made {
+            Ok(answer) => applied(&answer),
+            Err(refused) => {
+                let exit = failed(&doing, &refused.status, gateway);
+                let how = match self.is_named() {
+                    true => "the same command makes it anew, without `name` in the file",
+                    false => "the same command makes it anew",
+                };
+                eprintln!(
+                    "  {name} WAS REMOVED AND IS NOT THERE ANY MORE. Once the above is mended, {how}."
+                );
+                return Ok(Err(exit));
+            }
+        };
+        if self.is_named() {
+            let new = answer.connection.as_ref().map(|it| it.name.as_str());
             eprintln!(
-                "  {name} WAS REMOVED AND IS NOT THERE ANY MORE. Once the above is mended, the same command makes it anew."
+                "isthmus: the file still names {name}, which is gone: put {} in its place, or leave `name` out",
+                clean(&short(new.unwrap_or_default()))
             );
-            exit
-        }))
+        }
+        Ok(Ok(json::dynamic("ApplyConnectionResponse", &answer)))
+    }
+
+    /// Whether the description says by its name which connection is meant.
+    fn is_named(&self) -> bool {
+        let mut fields = self.fields.iter();
+        let connection = fields.find(|(field, _)| field == "connection");
+        match connection {
+            Some((_, Value::Message(connection))) => connection.has_field_by_name("name"),
+            _ => false,
+        }
     }
 
     async fn remove(
@@ -151,8 +181,8 @@ impl<'a> Replacement<'a> {
         )
     }
 
-    /// The fields of an apply that makes it: the one of that name is not there any more.
-    fn anew(&self) -> Vec<(String, Value)> {
+    /// The fields of a call that makes it: the one of that name is not there any more.
+    fn creation(&self) -> Vec<(String, Value)> {
         let mut fields = self.fields.clone();
         for (field, value) in &mut fields {
             if field == "connection"
@@ -161,12 +191,6 @@ impl<'a> Replacement<'a> {
                 connection.clear_field_by_name("name");
             }
         }
-        fields
-    }
-
-    /// The same as a creation.
-    fn creation(&self) -> Vec<(String, Value)> {
-        let mut fields = self.anew();
         fields.retain(|(field, _)| field != "write_key");
         // Unless it says otherwise: as an apply has it.
         let reuse = ("reuse".to_owned(), Value::EnumNumber(Reuse::Managed.into()));
@@ -174,5 +198,17 @@ impl<'a> Replacement<'a> {
             fields.push(reuse);
         }
         fields
+    }
+}
+
+/// What an apply answers that made the connection.
+fn applied(answer: &DynamicMessage) -> ApplyConnectionResponse {
+    let made: CreateConnectionResponse = answer.transcode_to().unwrap_or_default();
+    ApplyConnectionResponse {
+        result: apply_connection_response::Result::Created.into(),
+        connection: made.connection,
+        write_token: made.write_token,
+        warnings: made.warnings,
+        ..ApplyConnectionResponse::default()
     }
 }

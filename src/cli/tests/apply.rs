@@ -299,8 +299,12 @@ async fn what_cannot_be_changed_is_made_anew_only_if_that_is_asked_for() {
         &ONE.replace("displayName", "name: a/1\ndisplayName"),
     );
     let script = Script::default();
-    script.fake.answer("ApplyConnection", answered("CREATED"));
-    script.fake.answer("CreateConnection", json!({}));
+    let made = json!({
+        "connection": {"name": "backends/a/connections/2", "displayName": "branch"},
+        "writeToken": "AbC",
+        "warnings": [{"field": "dpd.timeout", "message": "about"}],
+    });
+    script.fake.answer("CreateConnection", made);
     script
         .fake
         .answer("DeleteConnection", json!({"writeToken": "gone"}));
@@ -316,9 +320,11 @@ async fn what_cannot_be_changed_is_made_anew_only_if_that_is_asked_for() {
         .lock()
         .unwrap()
         .push_back(vec![Ok(success())]);
-    let (exit, printed) = run(&script, &line(&file, " --replace")).await;
+    let more = " --replace --write-key";
+    let (exit, printed) = run(&script, &line(&file, more)).await;
     assert_eq!(exit, Exit::Done);
-    assert!(printed.contains("\ncreated    a/1  branch\n"), "{printed}");
+    let told = "\ncreated    a/2  branch\n  note: dpd.timeout: about\n  how it ends: isthmus watch a/2 --write-token AbC";
+    assert!(printed.contains(told), "{printed}");
     let asked = script.fake.asked_json();
     assert_eq!(
         calls(&asked),
@@ -326,14 +332,19 @@ async fn what_cannot_be_changed_is_made_anew_only_if_that_is_asked_for() {
             "ApplyConnection",
             "CreateConnection",
             "DeleteConnection",
-            "ApplyConnection"
+            "CreateConnection"
         ]
     );
     assert_eq!(asked[0].1["connection"]["name"], "backends/a/connections/1");
     assert_eq!(asked[1].1["validateOnly"], true);
     assert_eq!(asked[1].1["reuse"], "REUSE_MANAGED");
     assert_eq!(asked[2].1["name"], "backends/a/connections/1");
+    // Applied, it would be looked for by its display name, which another may have.
+    for field in ["connection", "parts", "reuse"] {
+        assert_eq!(asked[3].1[field], asked[1].1[field]);
+    }
     assert_eq!(asked[3].1["connection"]["name"], json!(null));
+    assert_eq!(asked[3].1["validateOnly"], json!(null));
     assert_ne!(asked[3].1["requestId"], asked[0].1["requestId"]);
     let watched = script.watched.lock().unwrap().pop().unwrap();
     assert_eq!(
@@ -371,8 +382,9 @@ async fn what_could_not_be_made_anew_is_left_as_it_is() {
 
     // Gone, and not there any more.
     script.fake.refuse("ApplyConnection", replacement_needed());
+    script.fake.pass("CreateConnection");
     script.fake.refuse(
-        "ApplyConnection",
+        "CreateConnection",
         refusal(Code::FailedPrecondition, "IN_USE", vec![]),
     );
     script

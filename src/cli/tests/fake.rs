@@ -27,8 +27,8 @@ pub struct Fake {
     answers: Arc<Mutex<HashMap<String, Value>>>,
     of_parents: Arc<Mutex<HashMap<Asked, Result<Value, Status>>>>,
     refusals: Arc<Mutex<VecDeque<Status>>>,
-    /// Of one call each.
-    refused: Arc<Mutex<HashMap<String, VecDeque<Status>>>>,
+    /// Of one call each; none where it is answered.
+    refused: Arc<Mutex<HashMap<String, VecDeque<Option<Status>>>>>,
     asked: Arc<Mutex<Vec<(String, DynamicMessage)>>>,
 }
 
@@ -65,11 +65,18 @@ impl Fake {
 
     /// Refuses this call once, after those of it that are refused already.
     pub fn refuse(&self, call: &str, status: Status) {
+        self.next(call, Some(status));
+    }
+
+    /// Answers this call once, before what of it is refused after this.
+    pub fn pass(&self, call: &str) {
+        self.next(call, None);
+    }
+
+    fn next(&self, call: &str, refusal: Option<Status>) {
         let mut refused = self.refused.lock().unwrap();
-        refused
-            .entry(call.to_owned())
-            .or_default()
-            .push_back(status);
+        let of_call = refused.entry(call.to_owned()).or_default();
+        of_call.push_back(refusal);
     }
 
     /// What was asked since this was asked last.
@@ -135,7 +142,8 @@ impl<const SERVICE: usize> Service<http::Request<Body>> for Of<SERVICE> {
                     .lock()
                     .unwrap()
                     .get_mut(&call)
-                    .and_then(VecDeque::pop_front);
+                    .and_then(VecDeque::pop_front)
+                    .flatten();
                 if let Some(refusal) = refused {
                     return std::future::ready(Err(refusal));
                 }

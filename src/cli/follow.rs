@@ -22,7 +22,7 @@ use tokio::time::Instant;
 pub struct Followed {
     /// Its full name.
     pub name: String,
-    /// What it is called for people.
+    /// What it is called for people; empty if only its name is known.
     pub display_name: String,
     /// The token of the write whose end is awaited; empty if nothing was written, and it is followed as it is.
     pub write_token: String,
@@ -114,7 +114,10 @@ fn row(it: &Followed, wanted: &WantedArgs) -> Row {
     };
     let name = clean(&short(&it.name));
     Row {
-        title: format!("{name} ({}), {goal}:", clean(&it.display_name)),
+        title: match it.display_name.is_empty() {
+            true => format!("{name}, {goal}:"),
+            false => format!("{name} ({}), {goal}:", clean(&it.display_name)),
+        },
         // Of a full name the backend and enough of the id to tell them apart.
         label: match name.split_once('/') {
             Some((backend, id)) => format!("{backend}/{}", id.chars().take(8).collect::<String>()),

@@ -5,6 +5,7 @@
 use crate::{
     cli::{
         exit::Exit,
+        follow::{self, Followed},
         gateway::{Gateway, Printer, answer},
         kinds::{Kind, KindOr},
         names::{self, short},
@@ -13,7 +14,6 @@ use crate::{
         show::{every_page, failed, misused},
         site::Site,
         text::clean,
-        watch,
         write::{deleted, tried, write_token},
     },
     grpc::pb::{Connection, ListBackendsRequest},
@@ -82,15 +82,15 @@ pub async fn delete(
         .map(|target| find(gateway, target, &marked, removal.client));
     let found = join_all(found).await;
     let mut exit = Exit::Done;
-    let mut named = Vec::new();
+    let mut meant = Vec::new();
     for (target, found) in targets.iter().zip(found) {
         match found {
-            Ok(Found::One(name)) => named.push(name),
+            Ok(Found::One(name)) => meant.push((name, target.called())),
             Ok(Found::None) => printer.text(&target.absent())?,
-            Ok(Found::Several(names)) => exit = target.refuse(&names),
+            Ok(Found::Several(names)) => exit = exit.worst(target.refuse(&names)),
             Err(status) => {
                 let doing = format!("look for `{}` on {}", target.called(), target.backend);
-                exit = failed(&doing, &status, gateway);
+                exit = exit.worst(failed(&doing, &status, gateway));
             }
         }
     }
@@ -98,19 +98,20 @@ pub async fn delete(
         eprintln!("isthmus: nothing was removed");
         return Ok(exit);
     }
-    remove(gateway, &named, removal, printer).await
+    remove(gateway, &meant, removal, printer).await
 }
 
-/// Removes connections one after the other, and then waits for the end of each: they go at the same time.
+/// Removes connections, each by its full name and what it is called for people, one after the other; and then waits for the
+/// end of all: they go at the same time.
 async fn remove(
     gateway: &Gateway,
-    names: &[String],
+    meant: &[(String, String)],
     removal: &Removal<'_>,
     printer: &mut Printer,
 ) -> io::Result<Exit> {
     let mut exit = Exit::Done;
     let mut going = Vec::new();
-    for name in names {
+    for (name, display_name) in meant {
         let fields = vec![
             ("name".to_owned(), Value::String(name.clone())),
             ("allow_missing".to_owned(), Value::Bool(true)),
@@ -126,7 +127,7 @@ async fn remove(
         let answer = match sent.await {
             Ok(answer) => answer,
             Err(why) => {
-                exit = why;
+                exit = exit.worst(why);
                 continue;
             }
         };
@@ -138,27 +139,25 @@ async fn remove(
                 false => deleted(Kind::Connection, name, it),
             },
         )?;
-        going.extend(write_token(&answer).map(|token| (name, token)));
+        going.extend(write_token(&answer).map(|write_token| Followed {
+            name: name.clone(),
+            display_name: display_name.clone(),
+            write_token,
+        }));
+    }
+    if going.is_empty() {
+        return Ok(exit);
     }
     let Some(patience) = removal.wait else {
         return Ok(exit);
     };
-    for (name, token) in going {
-        let wanted = WantedArgs {
-            goal: Some(GoalArg::Gone),
-            write_token: Some(token),
-            timeout: Some(patience),
-            ..WantedArgs::default()
-        };
-        if printer.is_for_people() {
-            printer.text(&format!("{}:", clean(&short(name))))?;
-        }
-        let ended = watch::watch(gateway, name, &wanted, None, printer).await?;
-        if exit == Exit::Done {
-            exit = ended;
-        }
-    }
-    Ok(exit)
+    let wanted = WantedArgs {
+        goal: Some(GoalArg::Gone),
+        timeout: Some(patience),
+        ..WantedArgs::default()
+    };
+    printer.aside("")?;
+    Ok(exit.worst(follow::all(gateway, &going, &wanted, printer).await?))
 }
 
 /// Every connection of every site, on each backend that is meant.
@@ -175,7 +174,16 @@ fn targets<'a>(sites: &'a [Site], removal: &Removal<'_>) -> Result<Vec<Target<'a
                 site.place()
             ));
         }
-        targets.extend(backends.into_iter().map(|backend| Target { site, backend }));
+        for backend in backends {
+            if site.display_name().is_empty() && site.name_on(&backend).is_none() {
+                return Err(format!(
+                    "{}: which connection on {}? It has no `display_name` to be found by, and its `name` is of another backend",
+                    site.place(),
+                    clean(&backend)
+                ));
+            }
+            targets.push(Target { site, backend });
+        }
     }
     let several = targets.len() > 1 && removal.sending.request_id.is_some();
     match several {

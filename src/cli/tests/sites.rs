@@ -389,6 +389,53 @@ async fn nothing_is_removed_where_it_cannot_be_told_which_is_meant() {
     let (exit, _) = run(&script, &format!("delete -f {}", nowhere.display())).await;
     assert_eq!(exit, Exit::Usage);
     assert!(script.fake.asked().is_empty());
+    // On another backend than that of its name it would be any that is called nothing.
+    let text = format!("name: {NAME}\nbackends: {{a: {{}}, b: {{}}}}\n");
+    let nameless = stored(&folder, "nameless.yaml", &text);
+    script.fake.answer("DeleteConnection", json!({}));
+    script.fake.answer(
+        "ListConnections",
+        json!({"connections": [{"name": "backends/b/connections/9"}]}),
+    );
+    let line = format!("delete -f {}", nameless.display());
+    assert_eq!(run(&script, &line).await, (Exit::Usage, String::new()));
+    assert!(script.fake.asked().is_empty());
+}
+
+#[tokio::test]
+async fn several_removals_are_followed_at_once_and_end_as_the_worst() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "displayName: branch\npeer: {address: 192.0.2.1}\n";
+    let one = |id: u8| format!("name: a/{id}\n{text}");
+    let file = stored(&folder, "sites.yaml", &[one(1), one(2)].join("---\n"));
+    let script = gateway(&["a"]);
+    script
+        .fake
+        .answer("DeleteConnection", json!({"writeToken": "T"}));
+    let failed = ended(
+        pb::outcome::Result::Failed,
+        seen(pb::RealizationState::Failed, "t"),
+    );
+    for last in [failed, success()] {
+        script.watches.lock().unwrap().push_back(vec![Ok(last)]);
+    }
+    let line = format!("delete -f {} --wait", file.display());
+    let (exit, printed) = run(&script, &line).await;
+    assert_eq!(exit, Exit::Failed);
+    // Each row says whose it is, also where they are drawn side by side.
+    assert!(printed.contains("a/1"), "{printed}");
+    assert!(printed.contains("until it is gone"), "{printed}");
+    let mut watched = Vec::from_iter(
+        script
+            .watched
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|it| (it.name.clone(), it.goal())),
+    );
+    watched.sort();
+    let gone = |id: u8| (format!("backends/a/connections/{id}"), pb::Goal::Gone);
+    assert_eq!(watched, [gone(1), gone(2)]);
 }
 
 #[tokio::test]

@@ -436,6 +436,43 @@ async fn what_is_described_can_be_had_elsewhere(world: World) {
     }
 }
 
+/// Whoever describes what he has read does so only while it is as he read it.
+async fn what_was_changed_since_it_was_read_is_not_overwritten(world: World) {
+    let site = Site::start(world).await;
+    let mut request = attached(&site);
+    // An etag is of something that is there.
+    request["connection"]["etag"] = json!("of what was there");
+    for request in [request.clone(), tried(&request)] {
+        let refused = apply(&site, &request).await.unwrap_err();
+        assert_eq!(reason(&refused), "STALE_ETAG", "{refused:?}");
+    }
+    assert_eq!(site.writes(), 0);
+    request["connection"]
+        .as_object_mut()
+        .unwrap()
+        .remove("etag");
+    let made = applied(&site, &request).await;
+
+    let get = json!({ "name": made["connection"]["name"] });
+    let read = site.api.call("ConnectionService/GetConnection", &get).await;
+    let etag = read.unwrap()["connection"]["etag"].clone();
+    assert!(etag.is_string(), "{etag}");
+    request["connection"]["etag"] = etag;
+    let same = apply(&site, &request).await.unwrap();
+    assert_eq!(same["result"], "RESULT_UNCHANGED");
+    request["connection"]["initiation"] = json!("INITIATION_RESPOND_ONLY");
+    let changed = applied(&site, &request).await;
+    assert_eq!(changed["result"], "RESULT_CHANGED");
+
+    let writes = site.writes();
+    for request in [request.clone(), tried(&request)] {
+        let refused = apply(&site, &request).await.unwrap_err();
+        assert_eq!(refused.code(), Code::Aborted);
+        assert_eq!(reason(&refused), "STALE_ETAG");
+    }
+    assert_eq!(site.writes(), writes);
+}
+
 macro_rules! on_both_clouds {
     ($($case:ident,)+) => {
         mod on_nsx {
@@ -461,6 +498,7 @@ on_both_clouds! {
     what_only_a_new_connection_needs_is_told_by_field,
     what_cannot_become_so_is_told_by_field_and_nothing_is_written,
     whoever_has_the_name_is_told_apart,
+    what_was_changed_since_it_was_read_is_not_overwritten,
     what_is_described_is_so_already,
     what_is_described_can_be_had_elsewhere,
 }

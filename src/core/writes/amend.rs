@@ -13,6 +13,7 @@ use crate::{
     core::{
         dialect::{Action, Call, Mark, Plan, Proof, Step, Warning, Written},
         error::{Error, ErrorKind, ErrorReason, Result, Violation},
+        etag,
         portable::lacking::lacking,
         references::references,
         resource_check::compared,
@@ -95,7 +96,7 @@ impl Write for Amend {
     }
 
     fn plans_anew(&self) -> bool {
-        true
+        etag::given(self.change.etag.as_deref()).is_none()
     }
 
     fn told(&self, error: Error) -> Error {

@@ -11,6 +11,7 @@ use crate::{
     core::{
         dialect::{Action, Call},
         error::{Error, Result},
+        etag,
         gateway::{Gateway, caller, repeated},
         ledger::book::{Held, site},
         margin,
@@ -43,6 +44,8 @@ pub struct Description {
     pub name: Option<ConnectionName>,
     /// Whether the key is written to a connection that is there.
     pub write_key: bool,
+    /// Of which state of a connection that is there the description was made; of any if there is none.
+    pub etag: Option<String>,
 }
 
 /// What became of a description, or would.
@@ -67,6 +70,7 @@ struct Applying {
     fitted: Fitted,
     name: Option<ConnectionName>,
     write_key: bool,
+    etag: Option<String>,
     deadline: Instant,
 }
 
@@ -82,7 +86,8 @@ impl Gateway {
     /// # Errors
     /// As [`Gateway::create`] and [`Gateway::update`]. `FailedPrecondition` with `NameNotUnique` or `NotManaged`, naming what
     /// there is; with `ReplacementNeeded`, by the fields that only another connection can have so. `Unavailable` /
-    /// `WriteUnderWay` while what is meant is being removed, or written by somebody else until `deadline`.
+    /// `WriteUnderWay` while what is meant is being removed, or written by somebody else until `deadline`. `Stale` if there is an
+    /// etag, and it is another's than what is there, or nothing is.
     pub async fn apply(
         &self,
         backend: &BackendName,
@@ -101,6 +106,7 @@ impl Gateway {
             fitted,
             name: description.name,
             write_key: description.write_key,
+            etag: description.etag,
             deadline,
         };
         let applied = match begun {
@@ -175,9 +181,11 @@ impl Gateway {
     /// What makes it.
     ///
     /// # Errors
-    /// `InvalidArgument` with what the description lacks; what the backend cannot express.
+    /// `Stale` if it was there; `InvalidArgument` with what the description lacks; what the backend cannot express.
     fn creation(&self, applying: &Applying) -> Result<Create> {
         let backend = applying.writes.name();
+        // What is not there has no etag.
+        etag::check(applying.etag.as_deref(), "").map_err(|error| error.on(backend))?;
         let missing = lacking(&applying.fitted.wanted);
         if !missing.is_empty() {
             return Err(Error::invalid(missing).on(backend));
@@ -195,7 +203,8 @@ impl Gateway {
     fn amendment(&self, applying: &Applying, there: Connection) -> Result<Amend> {
         let writes = &applying.writes;
         let wanted = applying.fitted.wanted.clone();
-        let (change, warnings) = described::change(&wanted.spec, &there, applying.write_key);
+        let (mut change, warnings) = described::change(&wanted.spec, &there, applying.write_key);
+        change.etag.clone_from(&applying.etag);
         let violations = self.refuse_change(writes.backend(), &change, &there);
         refused(violations, writes.name())?;
         Ok(Amend {

@@ -44,10 +44,11 @@ impl Apply {
     ) -> Result<Apply> {
         let Asked { how, mut problems } = Asked::of(&mut request);
         let backend = problems.backend_name("parent", &request.parent);
-        let Some(connection) = request.connection else {
+        let Some(mut connection) = request.connection else {
             problems.add(CONNECTION, "is required");
             return problems.finish(None);
         };
+        let etag = std::mem::take(&mut connection.etag);
         let (name, spec) = problems.within(CONNECTION, |problems| {
             let name = name(&connection, backend.as_ref(), problems);
             (name, spec(connection, backend.as_ref(), problems))
@@ -68,6 +69,7 @@ impl Apply {
             wanted,
             name,
             write_key: request.write_key,
+            etag: (!etag.is_empty()).then_some(etag),
         };
         problems.finish(backend.map(|backend| Apply {
             backend,

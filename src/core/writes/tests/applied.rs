@@ -21,6 +21,7 @@ pub(super) fn described() -> Description {
         wanted,
         name: None,
         write_key: false,
+        etag: None,
     };
     networks(&mut description, &["10.1.0.0/16"]);
     lifetime(&mut description, 3_600);

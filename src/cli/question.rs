@@ -290,8 +290,9 @@ connection as `isthmus get -o json` prints it is a site file for its own backend
 is one for every backend. A file has at most 4 MiB, and is read and checked wholly before anything is sent.
 
 The key is never an option. In the file, pskEnv names an environment variable and pskFile a file, next to the site file
-if it is no absolute path; without either it is asked for where it is needed, on a terminal. No cloud shows its key, so
-that of a connection which is there is left alone unless --write-key is given.
+if it is no absolute path, whose last line break is no part of the key; without either it is asked for where it is
+needed, on a terminal. No cloud shows its key, so that of a connection which is there is left alone unless --write-key
+is given.
 
 Examples:
   isthmus apply -f site.yaml                           on every backend that it names

@@ -30,7 +30,7 @@ use crate::{
             run::Begun,
         },
     },
-    model::{BackendName, Connection, ConnectionName, NewConnection},
+    model::{BackendName, Connection, ConnectionName, Field, NewConnection},
 };
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -124,7 +124,7 @@ impl Gateway {
     async fn try_to_apply(&self, applying: &Applying) -> Result<Applied> {
         let (writes, deadline) = (Arc::clone(&applying.writes), applying.deadline);
         let there = applying.find().await?;
-        let taken = Some(as_described(applying.fitted.wanted.clone()));
+        let mut taken = as_described(applying.fitted.wanted.clone());
         let Some(there) = there else {
             let write = self.creation(applying)?;
             let accepted = self
@@ -134,13 +134,18 @@ impl Gateway {
                 result: Outcome::Created,
                 accepted,
                 before: None,
-                taken,
+                taken: Some(taken),
             });
         };
         let call = applying.call();
         let before = describe(writes.backend(), &there, &call).await;
         let before = writes.backend().record_caller_result(before)?;
         let write = self.amendment(applying, there)?;
+        let address = &mut taken.spec.peer_address;
+        if !address.is_empty() && !write.change.fields.contains(&Field::PeerAddress) {
+            // A host name that was resolved is left alone.
+            address.clone_from(&write.there.peer.address);
+        }
         let (name, warnings) = (write.name.clone(), write.warnings.clone());
         let tried: Accepted = self
             .carry_out(writes, write, Begun::Tried, deadline)
@@ -157,7 +162,7 @@ impl Gateway {
                 ..tried
             },
             before: Some(before.site),
-            taken,
+            taken: Some(taken),
         })
     }
 

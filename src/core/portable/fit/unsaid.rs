@@ -4,16 +4,16 @@
 use crate::{
     core::{
         dialect::{Capabilities, ResourceCapabilities},
-        portable::fit::fitted::{Fitted, path},
+        portable::{
+            fit::fitted::{Fitted, path},
+            plain::{MTU, clamps},
+        },
     },
     model::{
-        ClampDirection, Field, ResourceField as F, Settings,
+        Field, ResourceField as F, Settings,
         algorithm::{DfPolicy, IkeVersion, NegotiationMode},
     },
 };
-
-/// The MTU of a connection that says none (OpenStack).
-const MTU: u32 = 1500;
 
 /// Leaves out what goes without saying.
 pub fn fit(fitted: &mut Fitted, capabilities: &Capabilities) {
@@ -33,9 +33,8 @@ pub fn fit(fitted: &mut Fitted, capabilities: &Capabilities) {
 
 fn of_connection(fitted: &mut Fitted, can: &Capabilities) {
     let spec = &mut fitted.wanted.spec;
-    let clamping = spec.tcp_mss_clamping;
-    if !can.tcp_mss_clamping && clamping.is_some_and(|it| it.direction == ClampDirection::None) {
-        spec.tcp_mss_clamping = None;
+    if !can.tcp_mss_clamping {
+        spec.tcp_mss_clamping = spec.tcp_mss_clamping.filter(clamps);
     }
     if !can.mtu && spec.mtu == Some(MTU) {
         spec.mtu = None;

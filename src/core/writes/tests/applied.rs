@@ -259,6 +259,10 @@ fn a_host_name_that_the_cloud_resolved_is_left_alone() {
             assert_eq!(same.result, Outcome::Unchanged);
             assert_eq!(same.accepted.warnings.len(), 1);
             assert_eq!(same.accepted.warnings[0].field, "peer.address");
+            // What is left alone is no difference.
+            let [before, taken] =
+                [same.before, same.taken].map(|it| it.map(|it| it.spec.peer_address));
+            assert_eq!(before, taken);
         }
     });
 }

@@ -436,6 +436,27 @@ async fn what_is_described_can_be_had_elsewhere(world: World) {
     }
 }
 
+/// A cloud that takes host names has resolved it, so it is not known whether it is another; one that takes none refuses it.
+async fn a_host_name_is_left_alone_only_where_it_can_have_been_resolved(world: World) {
+    let site = Site::start(world).await;
+    let mut request = attached(&site);
+    applied(&site, &request).await;
+    request["connection"]["peer"]["address"] = json!("peer.example");
+    let writes = site.writes();
+    for request in [request.clone(), tried(&request)] {
+        let answer = apply(&site, &request).await;
+        match world {
+            World::Nsx => assert_eq!(fields(&answer.unwrap_err()), ["connection.peer.address"]),
+            _ => {
+                let answer = answer.unwrap();
+                assert_eq!(answer["result"], "RESULT_UNCHANGED");
+                assert_eq!(answer["warnings"][0]["field"], "peer.address");
+            }
+        }
+    }
+    assert_eq!(site.writes(), writes);
+}
+
 /// Whoever describes what he has read does so only while it is as he read it.
 async fn what_was_changed_since_it_was_read_is_not_overwritten(world: World) {
     let site = Site::start(world).await;
@@ -498,6 +519,7 @@ on_both_clouds! {
     what_only_a_new_connection_needs_is_told_by_field,
     what_cannot_become_so_is_told_by_field_and_nothing_is_written,
     whoever_has_the_name_is_told_apart,
+    a_host_name_is_left_alone_only_where_it_can_have_been_resolved,
     what_was_changed_since_it_was_read_is_not_overwritten,
     what_is_described_is_so_already,
     what_is_described_can_be_had_elsewhere,

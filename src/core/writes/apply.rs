@@ -208,10 +208,12 @@ impl Gateway {
     fn amendment(&self, applying: &Applying, there: Connection) -> Result<Amend> {
         let writes = &applying.writes;
         let wanted = applying.fitted.wanted.clone();
-        let (mut change, warnings) = described::change(&wanted.spec, &there, applying.write_key);
-        change.etag.clone_from(&applying.etag);
-        let violations = self.refuse_change(writes.backend(), &change, &there);
+        let said = described::said(&wanted.spec, applying.write_key);
+        // Also of what is left alone: there is nothing to leave to a cloud that could not have it.
+        let violations = self.refuse_change(writes.backend(), &said, &there);
         refused(violations, writes.name())?;
+        let (mut change, warnings) = described::change(said, &there);
+        change.etag.clone_from(&applying.etag);
         Ok(Amend {
             name: writes.connection_name(&there.id)?,
             there,

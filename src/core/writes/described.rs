@@ -6,28 +6,28 @@ use crate::{
 };
 use std::net::IpAddr;
 
-/// What of a connection that is there is to be as `wanted` says: every field that it gives a value. The key is spared unless
-/// `write_key`.
-pub fn change(
-    wanted: &ConnectionSpec,
-    there: &Connection,
-    write_key: bool,
-) -> (ConnectionChange, Vec<Warning>) {
+/// Every field that a description gives a value. The key is spared unless `write_key`.
+pub fn said(wanted: &ConnectionSpec, write_key: bool) -> ConnectionChange {
     let given = Field::ALL.into_iter().filter(|it| it.is_set(wanted));
-    let mut change = ConnectionChange {
+    ConnectionChange {
         fields: given.collect(),
         values: wanted.clone(),
         spare_key: !write_key,
         ..ConnectionChange::default()
-    };
+    }
+}
+
+/// What of a connection that is there is to be as it is said, and what is left as it is all the same.
+pub fn change(said: ConnectionChange, there: &Connection) -> (ConnectionChange, Vec<Warning>) {
+    let mut change = said;
     let mut warnings = Vec::new();
     let moves = change.fields.contains(&Field::PeerAddress);
-    if moves && is_resolved(&wanted.peer_address, &there.peer.address) {
+    if moves && is_resolved(&change.values.peer_address, &there.peer.address) {
         change.fields.remove(&Field::PeerAddress);
         warnings.push(Warning {
             field: Field::PeerAddress.path().to_owned(),
             message: format!(
-                "the cloud resolved a host name when the connection was made: the peer is still at `{}`",
+                "the peer is at `{}`, as the cloud may have resolved this host name when it was written: it is left there",
                 there.peer.address
             ),
         });
@@ -67,7 +67,7 @@ mod tests {
     }
 
     fn fields(wanted: &ConnectionSpec, there: &Connection) -> Vec<Field> {
-        let (change, _) = change(wanted, there, false);
+        let (change, _) = change(said(wanted, false), there);
         change.fields.into_iter().collect()
     }
 
@@ -79,8 +79,8 @@ mod tests {
         };
         let there = there("192.0.2.1", "192.0.2.1");
         assert_eq!(fields(&wanted, &there), [Field::Initiation]);
-        let (spared, _) = change(&wanted, &there, false);
-        let (written, _) = change(&wanted, &there, true);
+        let (spared, _) = change(said(&wanted, false), &there);
+        let (written, _) = change(said(&wanted, true), &there);
         assert!(spared.spare_key && !written.spare_key);
     }
 
@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn an_address_that_the_cloud_found_for_a_host_name_is_left_alone() {
         let wanted = at("peer.example");
-        let (change, warnings) = change(&wanted, &there("192.0.2.1", "peer.example"), false);
+        let (change, warnings) = change(said(&wanted, false), &there("192.0.2.1", "peer.example"));
         assert!(change.fields.is_empty());
         assert_eq!(warnings[0].field, "peer.address");
         // A cloud that keeps the name is asked whether it is the same.

@@ -20,7 +20,7 @@ use crate::{
 };
 use futures_util::future::join_all;
 use prost_reflect::Value;
-use std::{collections::HashSet, io, path::Path, time::Duration};
+use std::{collections::HashSet, io, net::IpAddr, path::Path, time::Duration};
 use tonic::Status;
 
 /// What is to be removed, and how.
@@ -241,8 +241,10 @@ async fn find(
 /// Which of the connections of the name is meant. Where none tells who made it, the peer's address does if it must.
 fn which(mut connections: Vec<Connection>, is_marked: bool, peer: &str) -> Found {
     if !is_marked && connections.len() > 1 && !peer.is_empty() {
-        let address = |it: &Connection| it.peer.as_ref().is_some_and(|it| it.address == peer);
-        connections.retain(address);
+        // As the gateway compares them: two spellings of one IP address are equal.
+        let parsed = |text: &str| text.parse::<IpAddr>().ok();
+        let is_same = |it: &str| it == peer || (parsed(it).is_some() && parsed(it) == parsed(peer));
+        connections.retain(|it| it.peer.as_ref().is_some_and(|it| is_same(&it.address)));
     }
     let mut names: Vec<String> = connections.into_iter().map(|it| it.name).collect();
     match (names.pop(), names.is_empty()) {
@@ -323,6 +325,12 @@ mod tests {
             (&["q", "p"], false, "", several(&["0", "1"])),
             (&["p", "p"], false, "p", several(&["0", "1"])),
             (&["q", "q"], false, "p", Found::None),
+            (
+                &["192.0.2.1", "2001:db8::1"],
+                false,
+                "2001:DB8:0::1",
+                one("1"),
+            ),
         ] {
             assert_eq!(which(there(peers), is_marked, peer), found, "{peers:?}");
         }

@@ -294,7 +294,7 @@ impl Draft {
             false => &now.address,
         };
         let wanted = wanted_peer_id(&change.values, address);
-        let differs = now.id != plain_peer_id(wanted, variant);
+        let differs = !is_same_address(&now.id, plain_peer_id(wanted, variant));
         self.set("peer_id", differs, || wanted.into());
     }
 

@@ -349,6 +349,23 @@ fn an_at_before_a_peer_id_is_taken_off_where_the_cloud_puts_it() {
 }
 
 #[test]
+fn a_peer_that_is_identified_by_its_address_is_the_same_in_any_spelling() {
+    let body = body(object!({
+        "id": "a", "peer_address": "2001:db8::1", "peer_id": "2001:db8::1",
+    }));
+    let spec = |address: &str| ConnectionSpec {
+        peer_address: address.to_owned(),
+        ..ConnectionSpec::default()
+    };
+    let fields = [Field::PeerAddress, Field::PeerId];
+    let same = change(&fields, spec("2001:DB8:0::1"));
+    assert_eq!(changes(&body, &same, &NEUTRON), Ok(None));
+    let other = change(&fields, spec("2001:db8::2"));
+    let written = changes(&body, &other, &NEUTRON).unwrap().unwrap();
+    assert_eq!(written["peer_id"], "2001:db8::2");
+}
+
+#[test]
 fn an_etag_follows_what_can_be_written_and_nothing_else() {
     let etag_of = |over: Value, variant| {
         let mut fields = recorded().object().clone();

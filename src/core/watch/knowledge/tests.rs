@@ -1,5 +1,8 @@
 //! Histories of polls and writes, and what is said after each.
 
+mod parts;
+mod request_ids;
+
 use super::*;
 use crate::{
     core::{
@@ -220,82 +223,6 @@ fn a_poll_that_began_before_a_write_was_done_says_nothing_about_it() {
         history.saw(10, nsx("success", &["r"])).state,
         State::Realized
     );
-}
-
-#[test]
-fn all_request_ids_of_a_write_must_be_spoken_for() {
-    let mut history = History::new();
-    let ids = Proof::RequestIds(vec!["peer".into(), "session".into()]);
-    history.wrote(0, WriteKind::Create, ids, ENABLED);
-    assert_eq!(said(history.saw(1, nsx("in_sync", &["peer"]))), WAITING);
-    assert_eq!(said(history.saw(2, nsx("in_sync", &[]))), WAITING);
-    assert_eq!(
-        history
-            .saw(3, nsx("in_progress", &["peer", "session"]))
-            .state,
-        State::InProgress
-    );
-    assert!(!history.knowledge.outstanding().is_empty());
-    assert_eq!(
-        history.saw(4, nsx("in_sync", &["peer", "session"])).state,
-        State::Realized
-    );
-    // Proven: from now on the cloud is asked without ids.
-    assert!(history.knowledge.outstanding().is_empty());
-    assert_eq!(
-        history.saw(5, nsx("success", &[])).assurance,
-        Assurance::InEffect
-    );
-}
-
-#[test]
-fn only_the_newest_request_ids_are_asked_for() {
-    let mut history = History::new();
-    for write in 0..3 {
-        let ids = Proof::RequestIds(vec![format!("a{write}"), format!("b{write}")]);
-        history.wrote(write, WriteKind::Update, ids, ENABLED);
-    }
-    assert_eq!(history.knowledge.outstanding(), ["a1", "b1", "a2", "b2"]);
-}
-
-/// One poll asks for four at most, and a connection that is changed with its parts has seven.
-#[test]
-fn more_request_ids_than_one_poll_asks_for_are_proven_by_several() {
-    let mut history = History::new();
-    let all: Vec<String> = (1..=7).map(|id| format!("w{id}")).collect();
-    let ids = Proof::RequestIds(all.clone());
-    history.wrote(0, WriteKind::Update, ids, ENABLED);
-    assert_eq!(history.status().request_ids, all);
-    let newest = ["w4", "w5", "w6", "w7"];
-    assert_eq!(history.knowledge.outstanding(), newest);
-    assert_eq!(said(history.saw(1, nsx("in_sync", &["w7"]))), WAITING);
-    let failed = history.saw(2, nsx("error", &newest)).state;
-    assert_eq!(failed, State::Failed);
-    assert_eq!(said(history.saw(3, nsx("in_sync", &newest))), WAITING);
-    let oldest = ["w1", "w2", "w3"];
-    assert_eq!(history.knowledge.outstanding(), oldest);
-    assert!(history.knowledge.unsettled());
-    // What was proven before does not speak for the others.
-    assert_eq!(said(history.saw(4, nsx("success", &newest))), WAITING);
-    let under_way = history.saw(5, nsx("in_progress", &oldest)).state;
-    assert_eq!(under_way, State::InProgress);
-    let proven = history.saw(6, nsx("in_sync", &oldest)).state;
-    assert_eq!(proven, State::Realized);
-    assert!(history.knowledge.outstanding().is_empty());
-}
-
-/// A write after it takes their place, but for as many as one poll has room for.
-#[test]
-fn what_a_later_write_contains_is_not_asked_for() {
-    let mut history = History::new();
-    let ids = Proof::RequestIds((1..=7).map(|id| format!("w{id}")).collect());
-    history.wrote(0, WriteKind::Update, ids, ENABLED);
-    let later = Proof::RequestIds(vec!["later".to_owned()]);
-    history.wrote(1, WriteKind::Update, later, ENABLED);
-    let asked = ["w5", "w6", "w7", "later"];
-    assert_eq!(history.knowledge.outstanding(), asked);
-    let proven = history.saw(2, nsx("in_sync", &asked)).state;
-    assert_eq!(proven, State::Realized);
 }
 
 #[test]
@@ -770,79 +697,4 @@ fn an_update_that_wrote_nothing_does_not_end_the_wait_of_one_that_did() {
     history.updated(0, "ACTIVE");
     history.wrote(10, WriteKind::Update, Proof::Nothing, ENABLED);
     assert_eq!(said(history.saw(20, neutron("ACTIVE"))), WAITING);
-}
-
-const REMAINING: (State, Assurance, Option<&str>) = (
-    State::Deleting,
-    Assurance::IntentStored,
-    Some(codes::PARTS_REMAIN),
-);
-const GONE: (State, Assurance, Option<&str>) = (State::Deleted, Assurance::IntentStored, None);
-
-#[test]
-fn a_delete_is_over_when_its_parts_are_gone_too() {
-    for restarts in [false, true] {
-        let mut history = History::new();
-        history.saw(1, neutron("ACTIVE"));
-        history.deleted_with_parts(10);
-        assert_eq!(
-            history.saw(11, neutron("PENDING_DELETE")).state,
-            State::Deleting
-        );
-        assert!(history.knowledge.unsettled());
-        assert_eq!(said(history.saw(12, neutron("gone"))), REMAINING);
-        assert_eq!(history.gone(), Verdict::GoesOn);
-        assert!(!history.knowledge.is_gone());
-        assert!(!history.knowledge.unsettled(), "polls tell no more");
-        if restarts {
-            history.restarted();
-            assert!(history.knowledge.parts_remain());
-            assert_eq!(said(history.status()), REMAINING);
-            assert_eq!(said(history.saw(13, neutron("gone"))), REMAINING);
-        }
-        assert!(history.knowledge.parts_settled(&[]));
-        assert_eq!(said(history.status()), GONE);
-        assert_eq!(history.gone(), Verdict::Success(None));
-        assert!(history.knowledge.is_gone() && !history.knowledge.parts_remain());
-        assert!(!history.knowledge.parts_settled(&[]), "once");
-        let said_before = history.status().clone();
-        assert_eq!(*history.saw(30, neutron("gone")), said_before);
-    }
-}
-
-#[test]
-fn parts_that_are_gone_first_leave_the_rest_to_polls() {
-    let mut history = History::new();
-    history.deleted_with_parts(10);
-    assert!(!history.knowledge.parts_settled(&[]));
-    history.restarted();
-    assert_eq!(said(history.saw(11, neutron("gone"))), GONE);
-    assert_eq!(history.gone(), Verdict::Success(None));
-}
-
-#[test]
-fn parts_that_stay_fail_the_delete_for_good() {
-    let left = ["backends/a/ikePolicies/1".to_owned()];
-    for gone_first in [true, false] {
-        let mut history = History::new();
-        history.deleted_with_parts(10);
-        let seen = if gone_first { "gone" } else { "PENDING_DELETE" };
-        history.saw(11, neutron(seen));
-        assert!(history.knowledge.parts_settled(&left));
-        let Verdict::Failure(reason) = history.gone() else {
-            panic!("{:?}", history.status())
-        };
-        assert_eq!(reason.code, codes::PARTS_REMAIN);
-        assert!(reason.message.contains(&left[0]), "{}", reason.message);
-        history.restarted();
-        assert_eq!(history.saw(30, neutron("gone")).state, State::Failed);
-        assert!(matches!(history.gone(), Verdict::Failure(_)));
-        assert!(history.knowledge.is_gone(), "there is no such connection");
-    }
-}
-
-#[test]
-fn what_an_older_gateway_kept_has_no_parts() {
-    let memory: Memory = serde_json::from_str(r#"{"intent":"DELETED","writes":3}"#).unwrap();
-    assert_eq!((memory.writes, memory.remains), (3, Remains::default()));
 }

@@ -4,7 +4,10 @@
 use crate::core::error::{Error, ErrorKind, ErrorReason, Result};
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 use tokio::{
@@ -22,12 +25,21 @@ const MANY: usize = 64;
 pub struct Turns {
     /// A std mutex: held for bookkeeping only, never across an await.
     queues: Mutex<HashMap<String, Weak<Semaphore>>>,
+    ended: Arc<AtomicU64>,
 }
 
 /// Nobody else writes the object for as long as it is held.
 #[derive(Debug)]
 pub struct Turn {
     _permit: OwnedSemaphorePermit,
+    ended: Arc<AtomicU64>,
+}
+
+impl Drop for Turn {
+    /// Counted before the next one has it.
+    fn drop(&mut self) {
+        self.ended.fetch_add(1, Ordering::SeqCst);
+    }
 }
 
 impl Turns {
@@ -38,7 +50,7 @@ impl Turns {
     pub async fn take(&self, object: &str, until: Instant) -> Result<Turn> {
         let queue = self.queue(object);
         match timeout_at(until, queue.acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(Turn { _permit: permit }),
+            Ok(Ok(permit)) => Ok(self.turn(permit)),
             // They are never closed.
             Ok(Err(_)) | Err(_) => Err(under_way(
                 "an earlier write of the same object has not ended",
@@ -49,7 +61,20 @@ impl Turns {
     /// The turn, if nobody has it and nobody waits for it.
     pub fn try_take(&self, object: &str) -> Option<Turn> {
         let permit = self.queue(object).try_acquire_owned().ok()?;
-        Some(Turn { _permit: permit })
+        Some(self.turn(permit))
+    }
+
+    /// How many turns have ended. Who takes one without waiting, and finds no more than there were before something was read,
+    /// has nobody's write between the two.
+    pub fn ended(&self) -> u64 {
+        self.ended.load(Ordering::SeqCst)
+    }
+
+    fn turn(&self, permit: OwnedSemaphorePermit) -> Turn {
+        Turn {
+            _permit: permit,
+            ended: Arc::clone(&self.ended),
+        }
     }
 
     fn queue(&self, object: &str) -> Arc<Semaphore> {
@@ -100,6 +125,7 @@ mod tests {
         for n in 0..10 * MANY {
             drop(turns.try_take(&n.to_string()));
         }
+        assert_eq!(turns.ended(), 10 * MANY as u64);
         assert!(turns.lock().len() <= MANY);
         assert!(kept.is_some() && turns.try_take("kept").is_none());
     }

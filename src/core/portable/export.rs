@@ -97,6 +97,9 @@ fn alone(there: &Connection, selectors: Option<Selectors>) -> Exported {
             message: message.to_owned(),
         })
     };
+    if let Some(selectors) = &selectors {
+        warn_of(selectors, &mut warn);
+    }
     let peer = &there.peer;
     let spec = ConnectionSpec {
         display_name: there.display_name.clone(),
@@ -107,7 +110,7 @@ fn alone(there: &Connection, selectors: Option<Selectors>) -> Exported {
         authentication: peer.certificate.then_some(Authentication::Certificate),
         dpd: there.dpd,
         initiation: there.initiation,
-        selectors: selectors.and_then(|it| written(it, &mut warn)),
+        selectors: selectors.and_then(written),
         mtu: there.mtu.filter(|mtu| *mtu != plain::MTU),
         tcp_mss_clamping: there.tcp_mss_clamping.filter(plain::clamps),
         availability_zone: there.availability_zone.clone(),
@@ -144,19 +147,15 @@ fn alone(there: &Connection, selectors: Option<Selectors>) -> Exported {
     }
 }
 
-/// Selectors as they can be written: without ids, and without what goes without saying. `None` for what means something in
-/// this cloud only.
-fn written(selectors: Selectors, mut warn: impl FnMut(&str, &str)) -> Option<Selectors> {
+/// What not every backend takes of selectors.
+fn warn_of(selectors: &Selectors, mut warn: impl FnMut(&str, &str)) {
     match selectors {
-        Selectors::EndpointGroups { .. } => None,
-        Selectors::RouteBased(interfaces) => {
+        Selectors::EndpointGroups { .. } => {}
+        Selectors::RouteBased(_) => {
             warn(
                 "route_based",
                 "not every backend has route-based connections",
             );
-            let without_id = |it| TunnelInterface { id: None, ..it };
-            let interfaces = interfaces.into_iter().map(without_id);
-            Some(Selectors::RouteBased(interfaces.collect()))
         }
         Selectors::Rules(rules) => {
             for (index, rule) in rules.iter().enumerate() {
@@ -165,9 +164,23 @@ fn written(selectors: Selectors, mut warn: impl FnMut(&str, &str)) -> Option<Sel
                     warn(&field, "no backend makes a rule that lets traffic pass by");
                 }
             }
-            Some(Selectors::Rules(
-                rules.into_iter().map(plain_rule).collect(),
-            ))
+        }
+    }
+}
+
+/// Selectors as they can be written: without ids, and without what goes without saying. `None` for what means something in
+/// one cloud only.
+pub fn written(selectors: Selectors) -> Option<Selectors> {
+    match selectors {
+        Selectors::EndpointGroups { .. } => None,
+        Selectors::RouteBased(interfaces) => {
+            let without_id = |it| TunnelInterface { id: None, ..it };
+            let interfaces = interfaces.into_iter().map(without_id);
+            Some(Selectors::RouteBased(interfaces.collect()))
+        }
+        Selectors::Rules(rules) => {
+            let rules = rules.into_iter().map(plain_rule);
+            Some(Selectors::Rules(rules.collect()))
         }
     }
 }

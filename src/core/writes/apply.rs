@@ -235,8 +235,8 @@ impl Applying {
         found.map_err(|error| error.during("finding the connection that is described"))
     }
 
-    /// Finds it, in the turn of its display name; and takes the turn of what is found. Whoever waited for that looks again:
-    /// it may be gone by then.
+    /// Finds it, in the turn of its display name; and takes the turn of what is found. If somebody's write has ended
+    /// meanwhile, it looks again: what was found may be gone by then.
     async fn take_and_find(&self, held: &mut Held) -> Result<Option<Connection>> {
         let until = margin::before(self.deadline);
         let turns = &self.writes.ledger().turns;
@@ -249,6 +249,7 @@ impl Applying {
         }
         let mut taken: Option<String> = None;
         loop {
+            let before = turns.ended();
             let Some(there) = self.find().await? else {
                 return Ok(None);
             };
@@ -258,10 +259,14 @@ impl Applying {
             let object = format!("connections/{}", there.id);
             if let Some(turn) = turns.try_take(&object) {
                 held.turns.push(turn);
-                return Ok(Some(there));
+                // Nobody's write has ended since it was read, and nobody's is under way.
+                if turns.ended() == before {
+                    return Ok(Some(there));
+                }
+            } else {
+                let turn = turns.take(&object, until).await;
+                held.turns.push(self.writes.turn(turn, &object)?);
             }
-            let turn = turns.take(&object, until).await;
-            held.turns.push(self.writes.turn(turn, &object)?);
             taken = Some(there.id);
         }
     }

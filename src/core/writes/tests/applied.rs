@@ -10,6 +10,7 @@ use crate::{
     model::{Authentication, PolicyRule, Psk, Selectors, policy::Lifetime},
 };
 use std::sync::atomic::Ordering::SeqCst;
+use tokio::sync::oneshot;
 
 /// `whole`, with all that a description has to say.
 pub(super) fn described() -> Description {
@@ -350,6 +351,24 @@ fn what_is_being_removed_is_not_changed() {
         delete(gateway, &name, How::default()).await.unwrap();
         let made = apply(gateway, described(), How::default()).await.unwrap();
         assert_eq!(made.result, Outcome::Created);
+    });
+}
+
+#[test]
+fn what_was_removed_while_it_was_looked_for_is_made() {
+    let site = Site::new();
+    site.settled(async |gateway: &Gateway| {
+        let made = apply(gateway, described(), How::default()).await.unwrap();
+        let name = made.accepted.name.unwrap();
+        let ((is_read, seen), (go_on, answer)) = (oneshot::channel(), oneshot::channel());
+        site.cloud.world().slow_list = Some((is_read, answer));
+        let (again, ()) = tokio::join!(apply(gateway, described(), How::default()), async {
+            seen.await.unwrap();
+            delete(gateway, &name, How::default()).await.unwrap();
+            go_on.send(()).unwrap();
+        });
+        assert_eq!(again.unwrap().result, Outcome::Created);
+        assert_eq!(site.cloud.world().there(), WHOLE);
     });
 }
 

@@ -23,6 +23,7 @@ use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard},
 };
+use tokio::sync::oneshot;
 
 /// What goes wrong with a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +68,8 @@ pub struct World {
     pub unmarked: bool,
     /// How often a key was written to what was there.
     pub keys: u32,
+    /// The next list of connections says when it was read, and its answer waits.
+    pub slow_list: Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>,
 }
 
 #[derive(Debug)]

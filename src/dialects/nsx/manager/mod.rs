@@ -31,7 +31,7 @@ use crate::{
         nsx::{client::Client, config::Config},
         settings::or_refuse,
     },
-    model::{Connection, ConnectionChange, NewConnection, Selectors, Sighting},
+    model::{Connection, ConnectionChange, NewConnection, Sighting},
     rest::transport::Network,
 };
 use async_trait::async_trait;
@@ -80,10 +80,6 @@ impl Dialect for Nsx {
 
     fn refuse_to_become(&self, change: &ConnectionChange, there: &Connection) -> Vec<Violation> {
         translate::fixed(change, there)
-    }
-
-    async fn as_networks(&self, there: &Connection, _call: &Call) -> Result<Option<Selectors>> {
-        Ok(there.selectors.as_ref().map(translate::as_networks))
     }
 
     fn usage(&self) -> Usage {

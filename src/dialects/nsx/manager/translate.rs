@@ -24,5 +24,5 @@ pub use outward::{
 };
 pub use references::{complete, with_parts};
 pub use same::are_same_rules;
-pub use selectors::{as_networks, policy_rules};
+pub use selectors::policy_rules;
 pub use words::{interface_address, psk};

@@ -177,7 +177,13 @@ impl Dialect for Cloud {
     }
 
     async fn list(&self, page: &PageRequest, _: &Call) -> Result<Page<Connection>> {
-        self.page("connections", page, World::connection)
+        let read = self.page("connections", page, World::connection);
+        let slow = self.world().slow_list.take();
+        if let Some((is_read, answer)) = slow {
+            is_read.send(()).unwrap();
+            answer.await.unwrap();
+        }
+        read
     }
 
     async fn plan_create<'a>(

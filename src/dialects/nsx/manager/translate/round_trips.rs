@@ -4,14 +4,14 @@ use crate::{
     core::{
         capability_check::{refuse, refuse_unless_there},
         dialect::Mark,
+        portable::export::written,
     },
     dialects::nsx::{
         body::Body,
         manager::{
             CAPABILITIES,
             translate::{
-                as_networks, changed_peer_endpoint, changed_session, connection, new_peer_endpoint,
-                new_session,
+                changed_peer_endpoint, changed_session, connection, new_peer_endpoint, new_session,
             },
             write::refusals::{SEGMENT, refusals},
         },
@@ -86,7 +86,7 @@ fn described(read: &Connection, spelled_out: bool) -> ConnectionChange {
     }
     values.peer_address = respelled(&values.peer_address);
     values.peer_id = values.peer_id.as_deref().map(respelled);
-    values.selectors = values.selectors.as_ref().map(as_networks);
+    values.selectors = values.selectors.take().and_then(written);
     match &mut values.selectors {
         Some(Selectors::Rules(rules)) => {
             for rule in rules {

@@ -13,31 +13,10 @@ use crate::{
             wire::{POLICY_BASED, ROUTE_BASED},
         },
     },
-    model::{ConnectionSpec, PolicyRule, RuleAction, Selectors, TunnelInterface},
+    model::{ConnectionSpec, PolicyRule, Selectors, TunnelInterface},
     rest::json,
 };
 use serde_json::{Map, Value, json as object};
-
-/// The selectors without what means something on this NSX only, as the ids of rules and ports, and without what goes without
-/// saying.
-pub fn as_networks(there: &Selectors) -> Selectors {
-    let rule = |rule: &PolicyRule| PolicyRule {
-        id: None,
-        enabled: rule.enabled.filter(|enabled| !enabled),
-        logged: rule.logged.filter(|logged| *logged),
-        action: rule.action.filter(|it| *it != RuleAction::Protect),
-        ..rule.clone()
-    };
-    let interface = |interface: &TunnelInterface| TunnelInterface {
-        id: None,
-        ..interface.clone()
-    };
-    match there {
-        Selectors::Rules(rules) => Selectors::Rules(rules.iter().map(rule).collect()),
-        Selectors::RouteBased(all) => Selectors::RouteBased(all.iter().map(interface).collect()),
-        Selectors::EndpointGroups { .. } => there.clone(),
-    }
-}
 
 /// Why a session of this kind cannot become one with this field.
 pub fn other_kind(field: &str, kind: &str) -> Violation {

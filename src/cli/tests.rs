@@ -2,6 +2,7 @@
 
 mod apply;
 mod fake;
+pub mod keys;
 mod resources;
 mod sites;
 mod writes;

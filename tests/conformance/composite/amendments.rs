@@ -11,7 +11,6 @@ use crate::{
     },
     support::site::{BACKEND, World},
 };
-use http::Method;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use tonic::{Code, Status};
@@ -112,25 +111,9 @@ async fn amend(cell: Cell) {
     let (before, whole) = (stands(&bench, &made).await, bench.objects().len());
     let request = amended(&bench, &request);
     let planned = apply(&bench, &tried(&request)).await.unwrap();
-    let plan = writes_of(&planned["plan"]);
-    let (action, collection, _) = &plan[cell.step];
-    let earlier = plan[..cell.step]
-        .iter()
-        .filter(|it| it.0 == *action)
-        .count();
-    let method = match *action {
-        "ACTION_CREATE" => Method::POST,
-        "ACTION_UPDATE" => Method::PUT,
-        _ => Method::DELETE,
-    };
-    let hits = Cell {
-        step: earlier,
-        ..cell
-    }
-    .strike(&bench, method);
+    let (hits, name) = cell.strike_planned(&bench, &planned["plan"]);
     let answer = apply(&bench, &request).await;
     cell.goes_on(&bench).await;
-    let name = format!("{} ({action} {collection})", cell.name());
     assert_eq!(hits.count(), 1, "{name}");
     bench.is_at_rest(&name).await;
     bench.settle(&made);

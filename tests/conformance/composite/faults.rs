@@ -69,6 +69,25 @@ impl Cell {
         bench.site.faults().inject(rule.times(1))
     }
 
+    /// The same of a write of several methods, by what it was planned to do. Answers what goes wrong, for whoever reads of its
+    /// failure.
+    pub fn strike_planned(self, bench: &Bench, plan: &Value) -> (Hits, String) {
+        let plan = writes_of(plan);
+        let (action, collection, _) = &plan[self.step];
+        let earlier = plan[..self.step].iter().filter(|it| it.0 == *action);
+        let method = match *action {
+            "ACTION_CREATE" => Method::POST,
+            "ACTION_UPDATE" => Method::PUT,
+            _ => Method::DELETE,
+        };
+        let of_its_method = Cell {
+            step: earlier.count(),
+            ..self
+        };
+        let name = format!("{} ({action} {collection})", self.name());
+        (of_its_method.strike(bench, method), name)
+    }
+
     /// The cloud is there again, if it went.
     pub async fn goes_on(self, bench: &Bench) {
         if self.trouble.is_outage() {
@@ -255,25 +274,9 @@ async fn change(cell: Cell) {
     let (before, whole) = (told_by(&bench, &made), bench.objects().len());
     let request = moved(&bench, &made);
     let planned = bench.update(&tried(&request)).await.unwrap();
-    let plan = writes_of(&planned["plan"]);
-    let (action, collection, _) = &plan[cell.step];
-    let earlier = plan[..cell.step]
-        .iter()
-        .filter(|it| it.0 == *action)
-        .count();
-    let method = match *action {
-        "ACTION_CREATE" => Method::POST,
-        "ACTION_UPDATE" => Method::PUT,
-        _ => Method::DELETE,
-    };
-    let of_its_kind = Cell {
-        step: earlier,
-        ..cell
-    };
-    let hits = of_its_kind.strike(&bench, method);
+    let (hits, name) = cell.strike_planned(&bench, &planned["plan"]);
     let answer = bench.update(&request).await;
     cell.goes_on(&bench).await;
-    let name = format!("{} ({action} {collection})", cell.name());
     assert_eq!(hits.count(), 1, "{name}");
     bench.is_at_rest(&name).await;
     bench.settle(&made);

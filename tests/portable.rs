@@ -27,7 +27,7 @@ const DOCUMENT: &str = include_str!("../docs/portable.md");
 /// Every backend there is a dialect and a variant for.
 fn backends() -> Vec<Given> {
     let openstack = |variant: &str| {
-        Given::new(variant.parse().unwrap(), "openstack")
+        Given::new(variant.replace('.', "-").parse().unwrap(), "openstack")
             .with("variant", variant)
             .with("auth.kind", "none")
             .with("url", "http://127.0.0.1:9")
@@ -37,7 +37,8 @@ fn backends() -> Vec<Given> {
         .with("auth.username", "nobody")
         .with("auth.password", "canary")
         .with("url", "http://127.0.0.1:9");
-    vec![nsx, openstack("neutron"), openstack("otc"), openstack("k5")]
+    let variants = ["neutron", "neutron-2026.2", "otc", "k5"].map(openstack);
+    [nsx].into_iter().chain(variants).collect()
 }
 
 /// A gateway over all of them.

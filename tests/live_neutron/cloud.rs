@@ -1,6 +1,6 @@
 //! The servers: who may use them when, what they were seeded with, and the agent that is not there.
 
-use crate::support::clouds::References;
+use crate::support::{clouds::References, site::World};
 use isthmus::{core::settings::PollSettings, dialects::settings::Given};
 use std::{
     env,
@@ -166,10 +166,18 @@ impl Login {
     }
 }
 
+/// Which of the simulated clouds the servers are.
+pub fn series() -> World {
+    match variable("ISTHMUS_LIVE_SERIES").as_str() {
+        "2026.2" => World::Newest,
+        _ => World::Neutron,
+    }
+}
+
 /// A backend for this login.
 pub fn settings(login: &Login) -> Given {
     let mut given = Given::new(BACKEND.parse().unwrap(), "openstack")
-        .with("variant", "neutron")
+        .with("variant", series().names().1)
         .with("auth.kind", "password")
         .with("auth.username", &login.user)
         .with("auth.password", &login.password)

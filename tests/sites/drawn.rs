@@ -1,7 +1,5 @@
 //! Descriptions drawn from what the clouds say they take, and one change of each.
 //!
-//! On the clouds of the matrix: what a later Neutron's API takes and its database does not, the table has.
-//!
 //! A plain run draws the same few each time; `SITES=50 cargo test --test sites drawn` draws as many others. What fails is made as
 //! small as it can be, and printed.
 
@@ -13,7 +11,7 @@ use crate::{
         running::{fields, reason},
         site::World,
     },
-    table::BOTH_WAYS,
+    table::COLUMNS,
 };
 use proptest::{
     option,
@@ -210,7 +208,7 @@ fn what_is_drawn_is_made_described_and_changed() {
     let capabilities = runtime.block_on(async {
         let clouds = Clouds::start().await;
         let mut all = Vec::new();
-        for world in BOTH_WAYS {
+        for world in COLUMNS {
             all.push(clouds.capabilities(world).await);
         }
         all
@@ -231,7 +229,7 @@ fn what_is_drawn_is_made_described_and_changed() {
     let ran = runner.run(&drawn(&capabilities), |drawn| {
         runtime.block_on(async {
             let clouds = Clouds::start().await;
-            for (world, takes) in BOTH_WAYS.into_iter().zip(&capabilities) {
+            for (world, takes) in COLUMNS.into_iter().zip(&capabilities) {
                 on_one_cloud(&clouds, world, takes, &drawn).await;
             }
         });

@@ -111,7 +111,7 @@ async fn applied(clouds: &Clouds, export: &Value, to: World, at: &str) -> String
 fn words(cell: Cell) -> String {
     let what = match cell {
         Cell::Takes(_) => "realized",
-        Cell::Refuses(_) | Cell::Fails(_) => "refused",
+        Cell::Refuses(_) => "refused",
     };
     told(what, cell.fields().iter().map(|it| (*it).to_owned()))
 }

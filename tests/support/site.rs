@@ -53,7 +53,8 @@ impl World {
     pub fn names(self) -> (&'static str, &'static str) {
         match self {
             World::Nsx => ("nsx", ""),
-            World::Neutron | World::Newest => ("openstack", "neutron"),
+            World::Neutron => ("openstack", "neutron"),
+            World::Newest => ("openstack", "neutron-2026.2"),
             World::Otc => ("openstack", "otc"),
             World::K5 => ("openstack", "k5"),
         }

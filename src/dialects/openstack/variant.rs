@@ -87,36 +87,45 @@ const EVERY_ACTION: &[DpdAction] = &[
 /// The largest number a column of Neutron's holds; a larger one is a 500.
 pub const LARGEST: u32 = i32::MAX as u32;
 
-/// Stock Neutron with neutron-vpnaas.
-pub static NEUTRON: Variant = Variant {
-    capabilities: Capabilities {
-        // 50 ids make a URL of about 2,100 characters; they cost what a few GETs do.
-        look_batch: 50,
-        ..common("neutron", &resources::NEUTRON)
-    },
-    narrows: true,
-    fields: Fields::All,
-    description: true,
-    peer_cidrs: true,
-    at_before_peer_id: false,
-    peer_address: PeerAddress::Any,
-    longest_peer: 255,
-    dpd_actions: EVERY_ACTION,
-    name: 0..=255,
-    psk: 1..=255,
-    psk_signs: None,
-    new_mtu: 68..=LARGEST,
-    seeing_roles: &["member", "admin"],
-    words: Words {
-        integrity: &words::NEUTRON_INTEGRITY,
-        encryption: &words::NEUTRON_ENCRYPTION,
-        groups: &words::NEUTRON_GROUPS,
-        no_group: None,
-        // Its own default is sha1, which the database of 2026.2 refuses with a 500.
-        default_integrity: IntegrityAlgorithm::HmacSha2x256x128,
-    },
-    lifetime_as_text: &[],
-};
+/// Stock Neutron with neutron-vpnaas, of whatever series: what its API takes.
+pub static NEUTRON: Variant = neutron("neutron", &resources::NEUTRON);
+
+/// The same as of 2026.2, whose database has no `sha1` and no `3des` any more. Its API still takes them, answers with a 500,
+/// and tells its series nowhere; so somebody has to say which it is.
+pub static NEUTRON_2026_2: Variant = neutron("neutron-2026.2", &resources::NEUTRON_2026_2);
+
+/// What stock Neutron has in every series, and what of resources it takes. It is read by the words of all.
+const fn neutron(name: &'static str, resources: &'static [ResourceCapabilities]) -> Variant {
+    Variant {
+        capabilities: Capabilities {
+            // 50 ids make a URL of about 2,100 characters; they cost what a few GETs do.
+            look_batch: 50,
+            ..common(name, resources)
+        },
+        narrows: true,
+        fields: Fields::All,
+        description: true,
+        peer_cidrs: true,
+        at_before_peer_id: false,
+        peer_address: PeerAddress::Any,
+        longest_peer: 255,
+        dpd_actions: EVERY_ACTION,
+        name: 0..=255,
+        psk: 1..=255,
+        psk_signs: None,
+        new_mtu: 68..=LARGEST,
+        seeing_roles: &["member", "admin"],
+        words: Words {
+            integrity: &words::NEUTRON_INTEGRITY,
+            encryption: &words::NEUTRON_ENCRYPTION,
+            groups: &words::NEUTRON_GROUPS,
+            no_group: None,
+            // Its own default is sha1, which the database of 2026.2 refuses with a 500.
+            default_integrity: IntegrityAlgorithm::HmacSha2x256x128,
+        },
+        lifetime_as_text: &[],
+    }
+}
 
 /// Open Telekom Cloud, classic VPN.
 pub static OTC: Variant = Variant {
@@ -182,7 +191,7 @@ pub static K5: Variant = Variant {
 };
 
 /// Every variant. The first is the default.
-pub static ALL: [&Variant; 3] = [&NEUTRON, &OTC, &K5];
+pub static ALL: [&Variant; 4] = [&NEUTRON, &NEUTRON_2026_2, &OTC, &K5];
 
 /// What holds for all of them.
 const fn common(variant: &'static str, resources: &'static [ResourceCapabilities]) -> Capabilities {

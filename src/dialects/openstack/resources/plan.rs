@@ -304,7 +304,8 @@ fn blame_withdrawn(error: &mut Error, said: impl Fn(ResourceField) -> bool) {
         ResourceField::PrfAlgorithms,
     ] {
         if said(field) {
-            let what = "has an algorithm that this cloud may no longer take: SHA1 and 3DES are gone from later Neutrons";
+            let what = "has an algorithm that this cloud may no longer take: SHA1 and 3DES are gone from Neutron 2026.2 on; a backend of \
+                        variant `neutron-2026.2` refuses them before anything is sent";
             error.message = format!("{}; `{}` {what}", error.message, field.path());
             let violation = Violation::new(field.path(), what);
             error.context.violations.push(violation);

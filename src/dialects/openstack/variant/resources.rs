@@ -3,9 +3,9 @@
 use crate::{
     core::dialect::ResourceCapabilities,
     dialects::openstack::variant::words::{
-        ENCAPSULATIONS, ENDPOINT_TYPES, IKE_VERSIONS, NEGOTIATION_MODES, NEUTRON_ENCRYPTION,
-        NEUTRON_GROUPS, NEUTRON_INTEGRITY, OLD_ENCRYPTION, OLD_GROUPS, OLD_INTEGRITY, OTC_GROUPS,
-        OTC_INTEGRITY, TRANSFORMS, meanings, prfs,
+        ENCAPSULATIONS, ENDPOINT_TYPES, IKE_VERSIONS, LATER_ENCRYPTION, LATER_INTEGRITY,
+        NEGOTIATION_MODES, NEUTRON_ENCRYPTION, NEUTRON_GROUPS, NEUTRON_INTEGRITY, OLD_ENCRYPTION,
+        OLD_GROUPS, OLD_INTEGRITY, OTC_GROUPS, OTC_INTEGRITY, TRANSFORMS, meanings, prfs,
     },
     model::{
         ResourceField as F, ResourceKind, algorithm::EncapsulationMode, topology::EndpointType,
@@ -101,6 +101,13 @@ const GROUP: ResourceCapabilities = ResourceCapabilities {
     ..ResourceCapabilities::nothing(ResourceKind::EndpointGroup)
 };
 
+/// A service of stock Neutron.
+const NEUTRON_SERVICE: ResourceCapabilities = ResourceCapabilities {
+    fields: &and::<5, 6>(SERVICE_FIELDS, F::Flavor),
+    immutable: &and::<2, 3>(SERVICE_FIXED, F::Flavor),
+    ..SERVICE
+};
+
 /// Stock Neutron.
 pub const NEUTRON: [ResourceCapabilities; 4] = [
     ResourceCapabilities {
@@ -116,11 +123,26 @@ pub const NEUTRON: [ResourceCapabilities; 4] = [
         dh_groups: &meanings(&NEUTRON_GROUPS),
         ..IPSEC
     },
+    NEUTRON_SERVICE,
+    GROUP,
+];
+
+/// Stock Neutron as of 2026.2.
+pub const NEUTRON_2026_2: [ResourceCapabilities; 4] = [
     ResourceCapabilities {
-        fields: &and::<5, 6>(SERVICE_FIELDS, F::Flavor),
-        immutable: &and::<2, 3>(SERVICE_FIXED, F::Flavor),
-        ..SERVICE
+        encryption: &meanings(&LATER_ENCRYPTION),
+        integrity: &meanings(&LATER_INTEGRITY),
+        prf: &prfs(&LATER_INTEGRITY),
+        dh_groups: &meanings(&NEUTRON_GROUPS),
+        ..IKE
     },
+    ResourceCapabilities {
+        encryption: &meanings(&LATER_ENCRYPTION),
+        integrity: &meanings(&LATER_INTEGRITY),
+        dh_groups: &meanings(&NEUTRON_GROUPS),
+        ..IPSEC
+    },
+    NEUTRON_SERVICE,
     GROUP,
 ];
 

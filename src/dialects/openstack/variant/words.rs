@@ -38,6 +38,19 @@ pub const fn meanings<T: Copy, const N: usize>(table: &[(&'static str, T); N]) -
     found
 }
 
+/// The rest of a table, which has one more.
+const fn without_first<T: Copy, const N: usize, const M: usize>(
+    table: &[(&'static str, T); M],
+) -> [(&'static str, T); N] {
+    let mut rest = [table[1]; N];
+    let mut at = 1;
+    while at < N {
+        rest[at] = table[at + 1];
+        at += 1;
+    }
+    rest
+}
+
 /// The pseudorandom function that goes by the same word as an integrity algorithm.
 pub const fn prf_of(integrity: IntegrityAlgorithm) -> PrfAlgorithm {
     match integrity {
@@ -95,7 +108,7 @@ pub const ENDPOINT_TYPES: [(&str, EndpointType); 5] = [
     ("vlan", EndpointType::Vlan),
 ];
 
-/// Neutron since 2024.1. Its API still takes sha1 and 3des in 2026.2, though its database no longer does.
+/// Neutron since 2024.1. Its API still takes `sha1`, and `3des` below, in 2026.2, though its database no longer does.
 pub const NEUTRON_INTEGRITY: [(&str, IntegrityAlgorithm); 6] = [
     ("sha1", IntegrityAlgorithm::HmacSha1x96),
     ("sha256", IntegrityAlgorithm::HmacSha2x256x128),
@@ -133,6 +146,12 @@ pub const NEUTRON_ENCRYPTION: [(&str, EncryptionAlgorithm); 25] = [
     ("aes-192-gcm-16", EncryptionAlgorithm::AesGcm16x192),
     ("aes-256-gcm-16", EncryptionAlgorithm::AesGcm16x256),
 ];
+
+/// Neutron as of 2026.2: its database has `sha1` no more.
+pub const LATER_INTEGRITY: [(&str, IntegrityAlgorithm); 5] = without_first(&NEUTRON_INTEGRITY);
+
+/// Neutron as of 2026.2: its database has `3des` no more.
+pub const LATER_ENCRYPTION: [(&str, EncryptionAlgorithm); 24] = without_first(&NEUTRON_ENCRYPTION);
 
 /// Neutron since 2024.1. The numbers are IANA's ("Transform Type 4").
 pub const NEUTRON_GROUPS: [(&str, DhGroup); 20] = [

@@ -40,6 +40,33 @@ pub struct Usage {
     pub callers: BudgetShare,
     /// The share of [`Priority::Stable`].
     pub stable: BudgetShare,
+    /// Whether the cloud is asked at all.
+    pub circuit: Circuit,
+    /// How long no login is tried yet, since the last was refused.
+    pub login_rest: Duration,
+}
+
+/// Whether a cloud is asked: its circuit breaker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Circuit {
+    /// It is.
+    #[default]
+    Closed,
+    /// It did not answer, and one request is let through to see whether it does again.
+    HalfOpen,
+    /// It did not answer, and is not asked.
+    Open,
+}
+
+impl Circuit {
+    /// As the gauge has it: 0, 0.5 or 1.
+    pub fn as_f64(self) -> f64 {
+        match self {
+            Circuit::Closed => 0.0,
+            Circuit::HalfOpen => 0.5,
+            Circuit::Open => 1.0,
+        }
+    }
 }
 
 /// What one priority has of an account's budget.

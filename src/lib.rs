@@ -9,8 +9,10 @@
 //! - [`store`]: the observation log in a file;
 //! - [`grpc`]: the only place that knows prost types;
 //! - [`server`]: connections, calls, health, reflection, drain;
-//! - [`telemetry`]: logs and spans;
+//! - [`telemetry`]: logs, spans and metrics: to whom, and how;
 //! - [`text`]: text from outside, made fit for people to read;
+//! - [`metrics`]: every metric, in one table that all layers count into;
+//! - [`spans`]: which traces are kept, and the context that goes through the gateway to clouds;
 //! - [`account`]: for whom the requests of an upstream account are, and how much of it is used;
 //! - [`address`]: what kind of place an IP address is;
 //! - [`files`]: small files, read without waiting for them, and who else can read them;
@@ -36,11 +38,13 @@ pub mod core;
 pub mod dialects;
 pub mod files;
 pub mod grpc;
+pub mod metrics;
 pub mod model;
 pub mod rest;
 pub mod server;
 #[cfg(feature = "demo")]
 pub mod simulator;
+pub mod spans;
 pub mod store;
 pub mod telemetry;
 pub mod text;

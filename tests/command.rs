@@ -88,6 +88,44 @@ fn a_configuration_is_checked_without_starting_anything() {
     }
 }
 
+#[test]
+fn a_log_filter_that_cannot_be_read_is_an_error_and_not_silence() {
+    let config = |more: &str| {
+        format!(
+            "[server]\nlisten = \"127.0.0.1:0\"\n{more}[[backends]]\nname = \"a\"\ndialect = \"nsx\"\n\
+             url = \"http://127.0.0.1:9\"\nauth = {{ kind = \"basic\", username = \"u\", password = \"p\" }}\n"
+        )
+    };
+    let (plain, wrong) = (
+        written("no-filter.toml", &config("")),
+        written(
+            "wrong-filter.toml",
+            &config("[telemetry]\nlog_filter = \"inof\"\n"),
+        ),
+    );
+    for (file, variable, what) in [
+        (
+            &plain,
+            "inof",
+            "could not serve: the log filter cannot be read: RUST_LOG: \"inof\" is no level; write levels",
+        ),
+        (
+            &wrong,
+            "info",
+            "wrong-filter.toml:4:14: `log_filter` cannot be read: \"inof\" is no level; write levels",
+        ),
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_isthmus"))
+            .args(["serve", "--config", &file.to_string_lossy()])
+            .env("RUST_LOG", variable)
+            .output()
+            .expect("the program was built for this test");
+        let complaints = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{complaints}");
+        assert!(complaints.contains(what), "{complaints}");
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn what_works_and_is_dangerous_is_warned_of_and_nothing_is_waited_for() {

@@ -31,6 +31,9 @@
 //! puts back is not sent again by its call, so that `update:undo-session` is `left` where `create:undo-peer` is `undone`.
 //! A part that the account may not see (OpenStack's 403 at `delete:get-part`) is none that the gateway made, and stays.
 //!
+//! Where a lost write is looked for in vain, the circuit of its server opens meanwhile: nothing of a cell is another for it,
+//! but that whoever comes at once after the fault may be told to come again in some seconds.
+//!
 //! What holds in every cell is held by `faults/holds.rs`: nothing is sent twice that must not be, nothing is
 //! orphaned or made twice, all or nothing of a write is left once whoever goes on with it is done, errors carry the cloud's status and words and no key, the gateway hangs up on what is
 //! endless, another backend notices nothing, and all goes on once the fault is over. What the words at the head

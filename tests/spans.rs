@@ -19,7 +19,7 @@ use isthmus::{
 };
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     env,
     process::Command,
     sync::{Arc, Mutex},
@@ -39,16 +39,23 @@ use tracing::{
 
 /// Whether the process has a collector.
 const WITH_COLLECTOR: &str = "SPANS_WITH_COLLECTOR";
+/// How many of the traces are kept.
+const SAMPLE: &str = "SPANS_SAMPLE";
+/// Whether the caller keeps its trace.
+const KEPT_BY_CALLER: &str = "SPANS_KEPT_BY_CALLER";
 /// What the line of the process's own output begins with that has its counts.
 const COUNTED: &str = "counted: ";
 const MESSAGES: usize = 20;
 
-/// How many spans were made and closed, by target, and how often any was entered.
+/// How many spans were made and closed, by target, and how often any was entered; what the gateway does by itself,
+/// as polls, is counted apart.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Counts {
     made: BTreeMap<String, usize>,
     closed: usize,
     entered: usize,
+    own: usize,
+    own_ids: BTreeSet<u64>,
 }
 
 impl Counts {
@@ -86,13 +93,22 @@ impl<S: Subscriber> Subscriber for Counting<S> {
     fn new_span(&self, attributes: &Attributes<'_>) -> Id {
         let target = attributes.metadata().target();
         let library = target.split("::").next().unwrap_or_default();
+        let is_own = attributes.is_root();
+        let id = self.inner.new_span(attributes);
         let mut counts = self.counts.lock().unwrap();
-        *counts.made.entry(library.to_owned()).or_default() += 1;
-        self.inner.new_span(attributes)
+        if is_own {
+            counts.own += 1;
+            counts.own_ids.insert(id.into_u64());
+        } else {
+            *counts.made.entry(library.to_owned()).or_default() += 1;
+        }
+        id
     }
 
     fn enter(&self, span: &Id) {
-        self.counts.lock().unwrap().entered += 1;
+        let mut counts = self.counts.lock().unwrap();
+        counts.entered += usize::from(!counts.own_ids.contains(&span.into_u64()));
+        drop(counts);
         self.inner.enter(span);
     }
 
@@ -133,8 +149,12 @@ impl<S: Subscriber> Subscriber for Counting<S> {
     }
 
     fn try_close(&self, id: Id) -> bool {
+        let number = id.into_u64();
         let closed = self.inner.try_close(id);
-        self.counts.lock().unwrap().closed += usize::from(closed);
+        let mut counts = self.counts.lock().unwrap();
+        if closed && !counts.own_ids.remove(&number) {
+            counts.closed += 1;
+        }
         closed
     }
 }
@@ -161,6 +181,7 @@ async fn one_process() {
         otlp_endpoint: collector
             .as_ref()
             .map(|collector| format!("http://{}", collector.serve())),
+        trace_sample: env::var(SAMPLE).ok().map(|share| share.parse().unwrap()),
         ..telemetry::Settings::default()
     };
     let (inner, telemetry) = telemetry::subscriber(&settings).unwrap();
@@ -183,10 +204,19 @@ async fn one_process() {
     let dialect: Arc<dyn Dialect> = Arc::clone(&cloud) as Arc<dyn Dialect>;
     let gateway = Gateway::start(vec![(settings, dialect)], Duration::from_secs(3600));
     let mut running = Running::serve(gateway).await;
-    let mut watching = running
-        .watch("backends/a/connections/1", pb::Goal::Unspecified, "")
-        .await
-        .unwrap();
+    let mut request = tonic::Request::new(pb::WatchRealizationRequest {
+        name: "backends/a/connections/1".to_owned(),
+        ..pb::WatchRealizationRequest::default()
+    });
+    if env::var_os(KEPT_BY_CALLER).is_some() {
+        let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        let headers = request.metadata_mut();
+        headers.insert("traceparent", parent.parse().unwrap());
+    }
+    let watch = running.realizations().watch_realization(request).await;
+    let mut watching = Watching {
+        stream: watch.unwrap().into_inner(),
+    };
     read_until(&mut watching, "first").await;
 
     let before = so_far();
@@ -225,13 +255,21 @@ async fn one_process() {
 }
 
 /// What a process found, and the lines it logged.
-fn process(directives: Option<&str>, collector: bool) -> (Found, String) {
+fn process(
+    directives: Option<&str>,
+    sample: Option<&str>,
+    kept_by_caller: bool,
+) -> (Found, String) {
     let mut command = Command::new(env::current_exe().unwrap());
     command.args(["--exact", "one_process", "--ignored", "--nocapture"]);
     command.env_remove("RUST_LOG").env_remove(WITH_COLLECTOR);
     command.env_remove("OTEL_EXPORTER_OTLP_ENDPOINT");
     command.envs(directives.map(|directives| ("RUST_LOG", directives)));
-    command.envs(collector.then_some((WITH_COLLECTOR, "yes")));
+    command.env_remove(SAMPLE).env_remove(KEPT_BY_CALLER);
+    command.envs(kept_by_caller.then_some((KEPT_BY_CALLER, "yes")));
+    if let Some(sample) = sample {
+        command.envs([(WITH_COLLECTOR, "yes"), (SAMPLE, sample)]);
+    }
     let output = command.output().unwrap();
     let (said, lines) = (
         String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -240,6 +278,17 @@ fn process(directives: Option<&str>, collector: bool) -> (Found, String) {
     let counted = said.lines().find_map(|line| line.split_once(COUNTED));
     let (_, counted) = counted.unwrap_or_else(|| panic!("{said}{lines}"));
     (serde_json::from_str(counted).unwrap(), lines)
+}
+
+#[test]
+fn a_caller_who_keeps_its_watch_has_no_poll_of_it_kept() {
+    let (found, _) = process(None, Some("0.0"), true);
+    assert_eq!(found.exported.len(), 1, "{found:?}");
+    assert!(
+        found.exported[0].ends_with("/WatchRealization"),
+        "{found:?}"
+    );
+    assert_eq!(found.whole.own, 0, "{found:?}");
 }
 
 #[test]
@@ -256,26 +305,30 @@ fn nothing_is_spent_on_spans_that_nobody_collects() {
     ];
     let mut wrong = Vec::new();
     for (directives, level, http) in table {
-        for collector in [false, true] {
-            let (found, lines) = process(directives, collector);
-            let ours = usize::from(collector);
-            let level = match (collector, level) {
+        // Nobody collects; all traces are kept; somebody collects, and none is kept.
+        for sample in [None, Some("1.0"), Some("0.0")] {
+            let (found, lines) = process(directives, sample, false);
+            let kept = sample == Some("1.0");
+            let ours = usize::from(kept);
+            let calls = found.exported.iter().filter(|name| name.contains('/'));
+            let level = match (sample.is_some(), level) {
                 (true, "off") => "info",
                 (_, level) => level,
             };
-            let kept = [
+            let holds = [
                 // A call site that two threads meet first at the same moment may let one through.
                 ("no span for a message", found.sending.all() < MESSAGES),
-                ("one for the call, if collected", found.whole.ours() == ours),
-                ("exported", found.exported.len() == ours),
+                ("one for the call, if kept", found.whole.ours() == ours),
+                ("the gateway's own, if kept", (found.whole.own > 0) == kept),
+                ("exported", calls.count() == ours),
                 ("level", found.level == level),
                 // To be without spans is not to be without lines.
                 ("lines of HTTP/2", lines.contains(" h2::") == http),
             ];
-            let broken: Vec<_> = kept.iter().filter(|(_, holds)| !holds).collect();
+            let broken: Vec<_> = holds.iter().filter(|(_, holds)| !holds).collect();
             if !broken.is_empty() {
                 wrong.push(format!(
-                    "RUST_LOG={directives:?}, collector {collector}: {broken:?}: {found:?}"
+                    "RUST_LOG={directives:?}, kept {sample:?}: {broken:?}: {found:?}"
                 ));
             }
         }

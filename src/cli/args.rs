@@ -43,9 +43,7 @@ Examples:{demo}
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the gateway until SIGINT or SIGTERM.
-    #[command(
-        after_help = "Which log lines are written: RUST_LOG=info (default), debug, isthmus=trace, …"
-    )]
+    #[command(after_help = SERVE_HELP)]
     Serve {
         /// The configuration; deploy/isthmus.example.toml documents every key.
         #[arg(long, value_name = "FILE")]
@@ -93,6 +91,15 @@ pub enum Command {
     Ask(Question),
 }
 
+const SERVE_HELP: &str = "\
+Which log lines are written: [telemetry] log_filter, or RUST_LOG=info (default), debug, isthmus=trace, …
+
+SIGHUP, or a change of the configuration or of a file that it names, has it read again: backends,
+their intervals and log_filter. Watches on backends that stay go on; those on a backend that is
+removed end with a reason. A broken file changes nothing; the log says what is wrong, with the line.
+The other keys of [server], [watch], [store] and [telemetry] are read at the start only, which the
+log says of each that was changed. Secrets in files of their own are read again when they change.";
+
 const COMPLETIONS_HELP: &str = "\
 Examples:
   isthmus completions bash > ~/.local/share/bash-completion/completions/isthmus
@@ -123,6 +130,21 @@ pub struct DemoArgs {
     /// Where the gateway listens: a loopback address and a port.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:50051")]
     pub listen: SocketAddr,
+    /// Where its metrics are for Prometheus, at /metrics: a loopback address and a port; nowhere if left out.
+    #[arg(long, value_name = "ADDRESS")]
+    pub metrics_listen: Option<SocketAddr>,
+    /// Then have the simulated NSX be cut off, come back, ask for patience, refuse the gateway's login and take it again, so
+    /// many seconds each, over and over. RUST_LOG=info shows what the log tells of it.
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "20",
+        value_parser = clap::value_parser!(u64).range(8..=600),
+        conflicts_with = "once"
+    )]
+    pub trouble: Option<u64>,
 }
 
 #[cfg(test)]
@@ -158,6 +180,17 @@ mod tests {
         assert_eq!(wanted.timeout, Some(Duration::from_secs(300)));
         assert_eq!(client.output, Output::Json);
         assert_eq!(client.endpoint, "http://h:1");
+    }
+
+    #[test]
+    fn serve_says_how_it_reloads() {
+        let mut command = Cli::command();
+        let serve = command.find_subcommand_mut("serve").unwrap();
+        let help = serve.render_long_help().to_string();
+        assert!(
+            help.contains("SIGHUP") && help.contains("log_filter"),
+            "{help}"
+        );
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::{
     cli::exit::Exit,
-    config::{Config, Dialects, Problems, Process},
+    config::{Config, Dialects, Problems, Process, Surroundings},
     core::{dialect::Dialect, table::Table},
     dialects,
     rest::https::Https,
@@ -57,7 +57,15 @@ pub fn run(file: &Path) -> Exit {
 /// # Errors
 /// Everything that is wrong, in the file's own terms and in the dialects'.
 pub fn read(file: &Path) -> Result<Bound, Problems> {
-    Config::load(file, &Process, &OverInternet)
+    read_around(file, &Process)
+}
+
+/// The same with variables and files from elsewhere.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_around(file: &Path, surroundings: &dyn Surroundings) -> Result<Bound, Problems> {
+    Config::load(file, surroundings, &OverInternet)
 }
 
 #[cfg(test)]

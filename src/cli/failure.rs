@@ -1,6 +1,9 @@
 //! What went wrong, for people: what was asked, why not, what the cloud said, and what to do now.
 
-use crate::cli::{exit::Exit, explain, kinds::Kind, names, text::clean};
+use crate::{
+    cli::{exit::Exit, explain, kinds::Kind, names, text::clean},
+    grpc::codes::code_name,
+};
 use std::{error::Error as _, time::Duration};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetail, StatusExt};
@@ -183,29 +186,6 @@ fn detail_lines(detail: &ErrorDetail, reason: &str) -> Vec<String> {
             clean(&left.description)
         )],
         _ => Vec::new(),
-    }
-}
-
-/// The code as the documentation of gRPC spells it.
-pub(crate) fn code_name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
     }
 }
 

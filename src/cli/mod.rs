@@ -8,7 +8,7 @@
 //!   [`export`]: a connection as a site file, [`takes`]: who would take it (`check`), [`removal`]: `delete -f`; [`statistics`]; [`watch`]: `watch`, `wait`;
 //! - [`mod@apply`]: `apply`, of the files that [`site`] reads; [`follow`] shows what becomes of it on a [`screen`];
 //! - [`input`]: the files that are written, which [`tree`] and [`yaml`] read and [`misfits`] checks;
-//! - [`check`]: `check-config`; [`explain`]: `explain`, with the texts in [`reasons`]; `demo`: all of it without a cloud,
+//! - [`serve`]: the gateway itself; [`check`]: `check-config`; [`explain`]: `explain`, with the texts in [`reasons`]; `demo`: all of it without a cloud,
 //!   if the feature `demo` is on;
 //! - [`columns`], [`capabilities`], [`describe`], [`progress`], [`failure`], [`text`], [`json`]: pure functions from messages to lines.
 
@@ -38,6 +38,7 @@ pub mod reasons;
 pub mod removal;
 pub mod repeat;
 pub mod screen;
+pub mod serve;
 pub mod show;
 pub mod signal;
 pub mod site;

@@ -47,7 +47,15 @@ const ERRORS: [(ErrorReason, Explanation); ErrorReason::ALL.len()] = [
         ErrorReason::BackendNotFound,
         "No backend of that name is configured.",
         "Check the name; `isthmus backends` shows what is configured.",
-        "If it should be there: add it to the configuration and restart the gateway.",
+        "If it should be there: add it to the configuration and have that reloaded (SIGHUP).",
+    ),
+    told(
+        ErrorReason::BackendRemoved,
+        "The backend was taken out of the gateway's configuration while the gateway ran. Nothing is said about what is in \
+         its cloud: it is not asked any more.",
+        "Ask whoever runs the gateway. If the backend is configured again, a watch can be resumed with its last token as \
+         long as the gateway remembers that position.",
+        "If it should be there: add it to the configuration again and have that reloaded (SIGHUP).",
     ),
     told(
         ErrorReason::ConnectionNotFound,

@@ -1,4 +1,4 @@
-//! When somebody wants the program to end.
+//! When somebody wants the program to end, or to read its configuration again.
 
 use std::io;
 
@@ -27,5 +27,34 @@ pub fn stop() -> io::Result<impl Future<Output = ()> + Send + 'static> {
                 std::future::pending::<()>().await;
             }
         })
+    }
+}
+
+/// SIGHUPs. From when this is made, none ends the process, also when it is dropped.
+#[derive(Debug)]
+pub struct Hangups {
+    #[cfg(unix)]
+    signal: tokio::signal::unix::Signal,
+}
+
+impl Hangups {
+    /// Begins to wait for them.
+    ///
+    /// # Errors
+    /// If the operating system lets no signal be waited for.
+    pub fn begin() -> io::Result<Hangups> {
+        Ok(Hangups {
+            #[cfg(unix)]
+            signal: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?,
+        })
+    }
+
+    /// Ready at the next, or if there was one since the last.
+    pub async fn next(&mut self) {
+        #[cfg(unix)]
+        if self.signal.recv().await.is_some() {
+            return;
+        }
+        std::future::pending().await
     }
 }

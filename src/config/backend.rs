@@ -1,7 +1,7 @@
 //! `[[backends]]`: what all have in common. The rest of each table is read by its dialect.
 
 use crate::{
-    config::{section::Section, source::quoted},
+    config::{digest, section::Section, source::quoted},
     core::{
         settings::{BackendSettings, PollSettings},
         table::{Table, one_of},
@@ -99,6 +99,7 @@ fn one<B>(
         // Which other keys there may be cannot be told.
         return None;
     };
+    let identity = digest::identity(section.table, section.source);
     let bound = dialects.bind(&dialect, &mut section, timeout);
     section.finish();
     let settings = BackendSettings {
@@ -106,6 +107,7 @@ fn one<B>(
         timeout,
         read_only,
         poll,
+        identity,
     };
     Some((settings, bound?))
 }

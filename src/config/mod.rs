@@ -7,6 +7,7 @@
 //! written and where it stands, and not what it means.
 
 mod backend;
+mod digest;
 mod problem;
 mod section;
 mod server;
@@ -17,9 +18,10 @@ mod table;
 pub(crate) mod tests;
 
 pub use backend::Dialects;
+pub use digest::digest;
 pub use problem::{Position, Problem, Problems};
 pub use server::{ServerConfig, WatchConfig};
-pub use surroundings::{MAX_SECRET_FILE, Process, Surroundings};
+pub use surroundings::{MAX_SECRET_FILE, Process, ReadText, SecretFile, Surroundings};
 
 use crate::{
     config::{
@@ -27,8 +29,13 @@ use crate::{
         source::{Around, Source},
     },
     core::settings::BackendSettings,
+    telemetry,
 };
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 use toml::de::DeTable;
 
 /// Everything the file says. `B` is what a dialect makes of a backend.
@@ -44,6 +51,10 @@ pub struct Config<B> {
     pub telemetry: TelemetryConfig,
     /// `[[backends]]`, at least one, in the order of the file; no two have the same name.
     pub backends: Vec<(BackendSettings, B)>,
+    /// Every secret that is in a file of its own, for whoever sees to it that they are read again.
+    pub secrets: Vec<SecretFile>,
+    /// What each key outside `[[backends]]` says, as a number, by its title and name: `server.listen`.
+    pub others: BTreeMap<String, u64>,
     /// What works and is dangerous, in the order of the file, and what would be better.
     pub warnings: Vec<Problem>,
 }
@@ -56,12 +67,34 @@ pub struct StoreConfig {
 }
 
 /// What the gateway tells about itself.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TelemetryConfig {
-    /// Where traces are sent, as OTLP over gRPC. `None`: nowhere.
+    /// Where traces and metrics are sent, as OTLP over gRPC. `None`: nowhere.
     pub otlp_endpoint: Option<String>,
-    /// How log lines are written. Which are written is said by the variable `RUST_LOG`.
+    /// Where the page of metrics for Prometheus is. `None`: there is none.
+    pub metrics_listen: Option<SocketAddr>,
+    /// Have the page on addresses that others can reach, too. Default no.
+    pub allow_non_loopback: bool,
+    /// How many of the traces that begin here are sent, from 0 to 1. Default 1. A caller that says whether its trace is
+    /// kept decides for its calls.
+    pub trace_sample: f64,
+    /// How log lines are written.
     pub log: LogFormat,
+    /// Which are written, as `info,isthmus=debug`. `None`: what the variable `RUST_LOG` says, else `info`.
+    pub log_filter: Option<String>,
+}
+
+impl Default for TelemetryConfig {
+    fn default() -> Self {
+        TelemetryConfig {
+            otlp_endpoint: None,
+            trace_sample: 1.0,
+            metrics_listen: None,
+            allow_non_loopback: false,
+            log: LogFormat::default(),
+            log_filter: None,
+        }
+    }
 }
 
 /// How log lines are written, always to standard error.
@@ -174,9 +207,11 @@ fn read<B>(
             .unwrap_or_default(),
         telemetry: root
             .section("telemetry", "[telemetry]")
-            .map(telemetry)
+            .map(told)
             .unwrap_or_default(),
         backends: backend::all(&mut root, dialects),
+        secrets: source.take_secrets(),
+        others: others(document.get_ref()),
         warnings: Vec::new(),
     };
     root.finish();
@@ -191,6 +226,15 @@ fn read<B>(
     }
 }
 
+/// What each key outside of the backends says.
+fn others(document: &DeTable<'_>) -> BTreeMap<String, u64> {
+    let tables = document.iter().filter_map(|(title, value)| {
+        let table = value.get_ref().as_table()?;
+        Some(digest::by_key(title.get_ref(), table))
+    });
+    tables.flatten().collect()
+}
+
 fn store(mut section: Section<'_>) -> StoreConfig {
     let text = section.text("path");
     let path = text.map(|text| {
@@ -202,7 +246,7 @@ fn store(mut section: Section<'_>) -> StoreConfig {
     StoreConfig { path }
 }
 
-fn telemetry(mut section: Section<'_>) -> TelemetryConfig {
+fn told(mut section: Section<'_>) -> TelemetryConfig {
     let endpoint = section.text("otlp_endpoint");
     if let Some(text) = &endpoint
         && !reqwest::Url::parse(&text.value)
@@ -214,13 +258,27 @@ fn telemetry(mut section: Section<'_>) -> TelemetryConfig {
              \"http://127.0.0.1:4317\"",
         );
     }
+    let allow_non_loopback = section.flag("allow_non_loopback");
+    let metrics_listen = section.address("metrics_listen", allow_non_loopback, 9464);
+    let trace_sample = section.share("trace_sample", TelemetryConfig::default().trace_sample);
     let log = section.word(
         "log",
         &[("text", LogFormat::Text), ("json", LogFormat::Json)],
     );
+    let filter = section.text("log_filter");
+    if let Some(text) = &filter
+        && let Err(error) = telemetry::check_filter(&text.value)
+    {
+        let problem = format!("`log_filter` cannot be read: {error}");
+        section.source.problem(&text.span, problem);
+    }
     section.finish();
     TelemetryConfig {
         otlp_endpoint: endpoint.map(|found| found.value),
+        metrics_listen,
+        allow_non_loopback,
+        trace_sample,
         log: log.map(|found| found.value).unwrap_or_default(),
+        log_filter: filter.map(|found| found.value),
     }
 }

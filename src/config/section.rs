@@ -1,8 +1,11 @@
 //! One table of the file, read key by key. It remembers which keys were asked for, so that all others are
 //! reported as unknown, and gathers problems in place of stopping at the first.
 
-use crate::config::source::{Found, Source, quoted};
-use std::{ops::Range, time::Duration};
+use crate::{
+    address::is_loopback,
+    config::source::{Found, Source, quoted},
+};
+use std::{net::SocketAddr, ops::Range, time::Duration};
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
@@ -125,6 +128,32 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// A part of a whole, from 0 to 1.
+    pub(crate) fn share(&mut self, key: &str, default: f64) -> f64 {
+        const EXPECTED: &str = "a number from 0.0 to 1.0";
+        let Some(value) = self.value(key) else {
+            return default;
+        };
+        let written = match value.get_ref() {
+            DeValue::Float(number) => number.as_str(),
+            DeValue::Integer(number) => number.as_str(),
+            other => {
+                self.wrong_type(key, value.span(), other, EXPECTED);
+                return default;
+            }
+        };
+        match written.parse::<f64>() {
+            Ok(share) if (0.0..=1.0).contains(&share) => share,
+            _ => {
+                self.source.problem(
+                    &value.span(),
+                    format!("`{key}` is {written}; it must be {EXPECTED}"),
+                );
+                default
+            }
+        }
+    }
+
     /// A span of time, as text with a unit, within `range`.
     pub(crate) fn duration(
         &mut self,
@@ -155,6 +184,31 @@ impl<'a> Section<'a> {
                 default
             }
         }
+    }
+
+    /// Where to listen: an IP address and a port, which others can reach only if `allow_non_loopback`. `port` is that of
+    /// the example.
+    pub(crate) fn address(
+        &mut self,
+        key: &str,
+        allow_non_loopback: bool,
+        port: u16,
+    ) -> Option<SocketAddr> {
+        let text = self.text(key)?;
+        let problem = match text.value.parse::<SocketAddr>() {
+            Ok(address) if is_loopback(address.ip()) || allow_non_loopback => return Some(address),
+            Ok(address) => format!(
+                "`{key}` is {address}, which others can reach, and nobody is asked who they are: \
+                 set allow_non_loopback = true if that is meant, or listen on 127.0.0.1 or [::1]"
+            ),
+            Err(_) => format!(
+                "`{key}` is {}; it must be an IP address and a port, for example \"127.0.0.1:{port}\" or \
+                 \"[::1]:{port}\"",
+                quoted(&text.value)
+            ),
+        };
+        self.source.problem(&text.span, problem);
+        None
     }
 
     /// One of several words.

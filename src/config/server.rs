@@ -1,9 +1,6 @@
 //! `[server]` and `[watch]`: where to listen, and how much of what anybody may have.
 
-use crate::{
-    address::is_loopback,
-    config::{section::Section, source::quoted},
-};
+use crate::config::section::Section;
 use std::{
     net::{Ipv4Addr, SocketAddr},
     time::Duration,
@@ -40,6 +37,8 @@ pub struct ServerConfig {
     pub answer_timeout: Duration,
     /// How long calls under way may take to end after the signal to stop. Default 10 s.
     pub drain: Duration,
+    /// How long a client connection may be open, a tenth less or more. Default for ever.
+    pub max_connection_age: Option<Duration>,
 }
 
 impl Default for ServerConfig {
@@ -59,6 +58,7 @@ impl Default for ServerConfig {
             request_timeout: Duration::from_secs(30),
             answer_timeout: Duration::from_secs(150),
             drain: Duration::from_secs(10),
+            max_connection_age: None,
         }
     }
 }
@@ -94,34 +94,19 @@ pub(super) fn server(mut section: Section<'_>, watch: &WatchConfig) -> ServerCon
     const HOUR: Duration = Duration::from_secs(3600);
     let default = ServerConfig::default();
     let allow_non_loopback = section.flag("allow_non_loopback");
-    let mut listen = default.listen;
-    if let Some(text) = section.text("listen") {
-        match text.value.parse::<SocketAddr>() {
-            Ok(address) if is_loopback(address.ip()) || allow_non_loopback => listen = address,
-            Ok(address) => section.source.problem(
-                &text.span,
-                format!(
-                    "`listen` is {address}, which others can reach, and nobody is asked who they are: \
-                     set allow_non_loopback = true if that is meant, or listen on 127.0.0.1 or [::1]"
-                ),
-            ),
-            Err(_) => section.source.problem(
-                &text.span,
-                format!(
-                    "`listen` is {}; it must be an IP address and a port, for example \"127.0.0.1:50051\" or \
-                     \"[::1]:50051\"",
-                    quoted(&text.value)
-                ),
-            ),
-        }
-    }
+    let listen = section.address("listen", allow_non_loopback, default.listen.port());
+    // Shorter ones are mistakes: each of its streams has to begin anew.
+    let ages = 10 * SECOND..=365 * 24 * HOUR;
+    let max_connection_age = section
+        .value("max_connection_age")
+        .map(|_| section.duration("max_connection_age", HOUR, ages));
     let max_connections = section.number("max_connections", default.max_connections, 1..=1_000_000);
     // Half, and if there is but one, that one.
     let half = max_connections.div_ceil(2);
     let max_buffered_mib = section.number("max_buffered_mib", default.max_buffered_mib, 8..=65_536);
     let each = default.max_buffered_mib_per_connection;
     let server = ServerConfig {
-        listen,
+        listen: listen.unwrap_or(default.listen),
         allow_non_loopback,
         max_connections,
         max_connections_per_address: section.number(
@@ -160,6 +145,7 @@ pub(super) fn server(mut section: Section<'_>, watch: &WatchConfig) -> ServerCon
             default.drain,
             Duration::ZERO..=Duration::from_secs(600),
         ),
+        max_connection_age,
     };
     section.finish();
     server

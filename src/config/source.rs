@@ -1,7 +1,12 @@
 //! The text that is read: where things stand in it, what is found wrong with it, and what it may take from outside.
 
-use crate::config::problem::{Position, Problem};
-use crate::config::surroundings::Surroundings;
+use crate::{
+    config::{
+        problem::{Position, Problem},
+        surroundings::{SecretFile, Surroundings},
+    },
+    core::secret::Secret,
+};
 use std::{
     cell::{Cell, RefCell},
     ops::Range,
@@ -23,6 +28,7 @@ pub(crate) struct Source<'a> {
     problems: RefCell<Vec<Problem>>,
     warnings: RefCell<Vec<Problem>>,
     holds_secrets: Cell<bool>,
+    secrets: RefCell<Vec<SecretFile>>,
 }
 
 impl<'a> Source<'a> {
@@ -33,6 +39,7 @@ impl<'a> Source<'a> {
             problems: RefCell::default(),
             warnings: RefCell::default(),
             holds_secrets: Cell::default(),
+            secrets: RefCell::default(),
         }
     }
 
@@ -64,6 +71,18 @@ impl<'a> Source<'a> {
     /// Notes that the text itself holds a secret.
     pub(crate) fn holds_secret(&self) {
         self.holds_secrets.set(true);
+    }
+
+    /// Notes a secret of this backend that is in a file of its own.
+    pub(crate) fn keeps(&self, backend: String, secret: &Secret) {
+        let secret = secret.downgrade();
+        self.secrets
+            .borrow_mut()
+            .push(SecretFile { backend, secret });
+    }
+
+    pub(crate) fn take_secrets(&self) -> Vec<SecretFile> {
+        self.secrets.take()
     }
 
     pub(crate) fn holds_secrets(&self) -> bool {

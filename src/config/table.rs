@@ -3,10 +3,11 @@
 use crate::{
     address::is_loopback,
     config::{section::Section, source::Source},
-    core::table::Table,
+    core::{secret::Secret, table::Table},
+    model::BackendName,
 };
 use secrecy::SecretString;
-use std::{ops::Range, path::PathBuf};
+use std::{io, ops::Range, path::PathBuf, sync::Arc};
 use toml::de::DeValue;
 
 impl<'a> Section<'a> {
@@ -68,6 +69,19 @@ impl<'a> Section<'a> {
 }
 
 impl Table for Section<'_> {
+    fn backend(&self) -> String {
+        let name = self
+            .table
+            .get("name")
+            .and_then(|name| name.get_ref().as_str());
+        let is_sound = |name: &&str| name.parse::<BackendName>().is_ok();
+        name.filter(is_sound).unwrap_or_default().to_owned()
+    }
+
+    fn is_read_again(&self) -> bool {
+        true
+    }
+
     fn text(&mut self, key: &'static str) -> Option<String> {
         self.at(key, |table, key| table.text(key))?
             .map(|found| found.value)
@@ -100,8 +114,9 @@ impl Table for Section<'_> {
         Some(self.source.file(&path))
     }
 
-    fn secret(&mut self, key: &'static str) -> Option<SecretString> {
-        self.at(key, secret)?
+    fn secret(&mut self, key: &'static str) -> Option<Secret> {
+        let backend = self.backend();
+        self.at(key, |table, key| secret(table, key, backend))?
     }
 
     fn has(&self, key: &str) -> bool {
@@ -194,7 +209,7 @@ fn parsed_url(text: &str) -> Result<reqwest::Url, &'static str> {
 }
 
 /// A secret from where it is kept: in the file itself, in a variable, or in a file of its own.
-fn secret(section: &mut Section<'_>, key: &str) -> Option<SecretString> {
+fn secret(section: &mut Section<'_>, key: &str, backend: String) -> Option<Secret> {
     let source = section.source;
     let names = places(key);
     let [literal, variable, file] = &names;
@@ -215,6 +230,7 @@ fn secret(section: &mut Section<'_>, key: &str) -> Option<SecretString> {
         source.problem(&found.span, why);
         None
     };
+    let mut in_file = None;
     let text = if first == literal {
         source.holds_secret();
         found.value.clone()
@@ -232,7 +248,10 @@ fn secret(section: &mut Section<'_>, key: &str) -> Option<SecretString> {
         let path = source.file(&found.value);
         source.warn_of_others(&found.span, &path);
         match source.surroundings().secret_file(&path) {
-            Ok(text) => without_newline(&text).to_owned(),
+            Ok(text) => {
+                in_file = Some((source.surroundings().secret_file_later(&path), path));
+                without_newline(&text).to_owned()
+            }
             Err(error) => {
                 let path = path.display();
                 return refuse(format!("`{file}` cannot be read from {path}: {error}"));
@@ -242,7 +261,14 @@ fn secret(section: &mut Section<'_>, key: &str) -> Option<SecretString> {
     if text.is_empty() {
         return refuse(format!("the secret of `{first}` is empty"));
     }
-    Some(SecretString::from(text))
+    let text = SecretString::from(text);
+    let Some((read, path)) = in_file else {
+        return Some(text.into());
+    };
+    let read = move || -> io::Result<SecretString> { Ok(without_newline(&read()?).into()) };
+    let secret = Secret::in_file(path, text, Arc::new(read));
+    source.keeps(backend, &secret);
+    Some(secret)
 }
 
 /// The keys by which a secret can be given.

@@ -1,5 +1,7 @@
 //! What a file says, and what is said about a file that is wrong.
 
+mod identity;
+
 use super::*;
 use crate::{
     core::{settings::PollSettings, table::Table},
@@ -68,7 +70,10 @@ impl Dialects for Everything {
             "auth.application_credential_secret",
         ] {
             let secret = table.secret(key);
-            take(key, secret.map(|secret| secret.expose_secret().to_owned()));
+            take(
+                key,
+                secret.map(|secret| secret.now().text.expose_secret().to_owned()),
+            );
         }
         for key in self.refuses {
             table.refuse(key, "is not right");
@@ -95,6 +100,10 @@ impl Surroundings for Planted {
     fn secret_file(&self, path: &Path) -> io::Result<String> {
         let text = self.files.get(path).cloned();
         text.ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn plain_file(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.secret_file(path).map(String::into_bytes)
     }
 
     fn others(&self, path: &Path) -> Others {
@@ -192,12 +201,20 @@ fn every_key_of_the_example_that_is_commented_out_is_a_known_one() {
         })
         .collect();
     let config = parse(&whole.join("\n")).unwrap();
-    assert_eq!(config.server, ServerConfig::default());
+    let server = ServerConfig {
+        max_connection_age: Some(Duration::from_secs(3600)),
+        ..ServerConfig::default()
+    };
+    assert_eq!(config.server, server);
     assert_eq!(config.watch, WatchConfig::default());
     assert_eq!(
         config.telemetry.otlp_endpoint.as_deref(),
         Some("http://127.0.0.1:4317")
     );
+    let page = config.telemetry.metrics_listen.map(|at| at.to_string());
+    assert_eq!(page.as_deref(), Some("127.0.0.1:9464"));
+    assert_eq!(config.telemetry.log_filter.as_deref(), Some("info"));
+    assert_eq!(config.telemetry.trace_sample, 1.0);
     assert_eq!(config.backends[1].1["auth.region"], "RegionOne");
     assert_eq!(config.backends[0].1["ca_file"], "folder/nsx-ca.pem");
 }
@@ -215,6 +232,7 @@ drain = 10
 heartbeat = "15"
 [telemetry]
 log = "xml"
+log_filter = "inof"
 [[backends]]
 name = "a"
 dialect = "nsx"
@@ -233,17 +251,18 @@ read_only = "yes"
             "f.toml:6:9: `drain` is a whole number; it must be a time with its unit in quotes",
             "f.toml:8:13: `heartbeat` is \"15\"; it must be a time with its unit in quotes",
             "f.toml:10:7: `log` is \"xml\"; it must be one of \"text\", \"json\"",
-            "f.toml:14:8: `url` must be http:// or https://",
-            "f.toml:14:19: `url` is a whole number; it must be a URL in quotes",
-            "f.toml:14:22: `url` must hold no user name or password",
-            "f.toml:15:11: `timeout` is \"1 fortnight\"",
-            "f.toml:16:17: `kind` is \"magic\"; it must be one of \"basic\", \"session\"",
-            "f.toml:16:37: `password` is a whole number; it must be text in quotes",
-            "f.toml:16:40: unknown key \"colour\" in `auth`",
-            "f.toml:17:8: `stable` is shorter than `fresh`",
-            "f.toml:18:1: this backend has no `dialect`",
-            "f.toml:19:8: `name` is \"A\"; it must be 1 to 63 of a-z",
-            "f.toml:20:13: `read_only` is text; it must be true or false",
+            "f.toml:11:14: `log_filter` cannot be read: \"inof\" is no level; write levels",
+            "f.toml:15:8: `url` must be http:// or https://",
+            "f.toml:15:19: `url` is a whole number; it must be a URL in quotes",
+            "f.toml:15:22: `url` must hold no user name or password",
+            "f.toml:16:11: `timeout` is \"1 fortnight\"",
+            "f.toml:17:17: `kind` is \"magic\"; it must be one of \"basic\", \"session\"",
+            "f.toml:17:37: `password` is a whole number; it must be text in quotes",
+            "f.toml:17:40: unknown key \"colour\" in `auth`",
+            "f.toml:18:8: `stable` is shorter than `fresh`",
+            "f.toml:19:1: this backend has no `dialect`",
+            "f.toml:20:8: `name` is \"A\"; it must be 1 to 63 of a-z",
+            "f.toml:21:13: `read_only` is text; it must be true or false",
         ],
     );
 }
@@ -262,13 +281,14 @@ fn limits_follow_the_limits_they_are_part_of() {
         &format!(
             "[server]\nmax_connections = 100\nmax_connections_per_address = 101\nmax_buffered_mib = 16\n\
              max_buffered_mib_per_connection = 17\nanswer_timeout = \"75s\"\n\
-             request_timeout = \"0s\"\n{BACKEND}"
+             request_timeout = \"0s\"\nmax_connection_age = \"5s\"\n{BACKEND}"
         ),
         &[
             "f.toml:3:31: `max_connections_per_address` is 101; it must be a whole number from 1 to 100",
             "f.toml:5:35: `max_buffered_mib_per_connection` is 17; it must be a whole number from 4 to 16",
             "f.toml:6:18: `answer_timeout` is \"75s\"; it must be a time with its unit in quotes, from \"1m 16s\"",
             "f.toml:7:19: `request_timeout` is \"0s\"; it must be a time",
+            "f.toml:8:22: `max_connection_age` is \"5s\"; it must be a time with its unit in quotes, from \"10s\"",
         ],
     );
 }
@@ -438,6 +458,33 @@ fn other_addresses_are_listened_on_if_that_is_meant() {
 }
 
 #[test]
+fn the_page_of_metrics_is_for_this_machine_unless_others_are_meant() {
+    let telemetry = |keys: &str| format!("telemetry = {{ {keys} }}\n{BACKEND}");
+    let page = |keys: &str| parse(&telemetry(keys)).unwrap().telemetry.metrics_listen;
+    assert_eq!(page(""), None);
+    assert_eq!(
+        page("metrics_listen = \"[::1]:9\"").map(|at| at.port()),
+        Some(9)
+    );
+    let open = "metrics_listen = \"0.0.0.0:9464\"";
+    assert!(page(&format!("{open}, allow_non_loopback = true")).is_some());
+    // What is allowed to the gateway is not allowed to the page.
+    refused(
+        &format!(
+            "server = {{ allow_non_loopback = true }}\n{}",
+            telemetry(open)
+        ),
+        &["f.toml:2:32: `metrics_listen` is 0.0.0.0:9464, which others can reach"],
+    );
+    refused(
+        &telemetry("metrics_listen = \"9464\""),
+        &[
+            "f.toml:1:32: `metrics_listen` is \"9464\"; it must be an IP address and a port, for example \"127.0.0.1:9464\"",
+        ],
+    );
+}
+
+#[test]
 fn a_file_that_is_not_there_is_told_by_name() {
     let path = Path::new("no/such/isthmus.toml");
     let everything = Everything { refuses: &[] };
@@ -551,4 +598,26 @@ fn loopback_is_loopback_in_ipv6_too() {
     let text = "[server]\nlisten = \"[::ffff:127.0.0.1]:1\"\n";
     assert!(parse(&format!("{text}{BACKEND}")).is_ok());
     assert!(parse(&format!("{}{BACKEND}", text.replace("127.0", "192.0"))).is_err());
+}
+
+#[test]
+fn a_share_of_traces_is_a_number_from_nothing_to_all() {
+    let of = |share: &str| {
+        format!(
+            "[telemetry]\ntrace_sample = {share}\n[[backends]]\nname = \"a\"\ndialect = \"nsx\"\nurl = \"https://n\"\n\
+             auth = {{ kind = \"basic\", username = \"u\", password = \"p\" }}\n"
+        )
+    };
+    for (written, share) in [("0", 0.0), ("0.01", 0.01), ("1", 1.0), ("1.0", 1.0)] {
+        let config = parse(&of(written)).unwrap();
+        assert_eq!(config.telemetry.trace_sample, share, "{written}");
+    }
+    for written in ["1.5", "-0.1", "2", "nan", "inf"] {
+        let said = format!(
+            "f.toml:2:16: `trace_sample` is {written}; it must be a number from 0.0 to 1.0"
+        );
+        refused(&of(written), &[&said]);
+    }
+    let said = "f.toml:2:16: `trace_sample` is text; it must be a number from 0.0 to 1.0";
+    refused(&of("\"all\""), &[said]);
 }

@@ -3,16 +3,21 @@
 use crate::{
     core::{
         clock,
+        configured::Configured,
         dialect::{
             Call, Capabilities, Dialect, Page, PageRequest, Pages, Priority, Target, Tell, Usage,
         },
         error::{Error, ErrorKind, ErrorReason, Result},
         settings::BackendSettings,
+        trouble::{Line, Troubles},
     },
     model::{Attachment, BackendName, Connection, Resource, ResourceKind},
 };
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     time::{Duration, SystemTime},
 };
 use tokio::{sync::watch, time::Instant};
@@ -20,11 +25,16 @@ use tokio::{sync::watch, time::Instant};
 /// One account in one project of one cloud.
 #[derive(Debug)]
 pub struct Backend {
-    settings: BackendSettings,
-    dialect: Arc<dyn Dialect>,
-    health: Mutex<Health>,
+    name: BackendName,
+    configured: Arc<Configured>,
+    capabilities: Capabilities,
+    /// Held for one copy only, never across an await.
+    dialect: RwLock<Arc<dyn Dialect>>,
+    known: Mutex<Known>,
     /// Told whenever the backend begins or ceases to answer.
     serving: watch::Sender<Serving>,
+    /// How many of its connections are watched, counted by whoever has them watched.
+    watched: OnceLock<Arc<AtomicUsize>>,
 }
 
 /// Whether a backend answers.
@@ -55,6 +65,13 @@ pub struct Health {
     asked: Option<Instant>,
 }
 
+/// What is known of a backend by how its calls went.
+#[derive(Debug, Default)]
+struct Known {
+    health: Health,
+    troubles: Troubles,
+}
+
 /// A backend as `BackendService` tells of it.
 #[derive(Debug, Clone)]
 pub struct BackendSummary {
@@ -77,37 +94,64 @@ pub struct BackendSummary {
 impl Backend {
     /// A backend that was not asked anything yet.
     pub fn new(settings: BackendSettings, dialect: Arc<dyn Dialect>) -> Backend {
+        introduce(&settings, &*dialect);
         Backend {
-            settings,
-            dialect,
-            health: Mutex::default(),
+            name: settings.name.clone(),
+            configured: Arc::new(Configured::new(settings)),
+            capabilities: dialect.capabilities().clone(),
+            dialect: RwLock::new(dialect),
+            known: Mutex::default(),
             serving: watch::Sender::default(),
+            watched: OnceLock::new(),
         }
+    }
+
+    /// Has the log say how many of its connections are watched, as counted here.
+    pub fn count_watched(&self, watched: Arc<AtomicUsize>) {
+        // There is one poller for each backend.
+        let _ = self.watched.set(watched);
     }
 
     /// Its name.
     pub fn name(&self) -> &BackendName {
-        &self.settings.name
+        &self.name
     }
 
-    /// Its settings.
-    pub fn settings(&self) -> &BackendSettings {
-        &self.settings
+    /// What is configured of it, now and later.
+    pub fn configured(&self) -> &Arc<Configured> {
+        &self.configured
     }
 
-    /// What it can express.
+    /// Its settings, as they are now.
+    pub fn settings(&self) -> Arc<BackendSettings> {
+        self.configured.settings()
+    }
+
+    /// What it can express, which is the same for as long as it is there.
     pub fn capabilities(&self) -> &Capabilities {
-        self.dialect.capabilities()
+        &self.capabilities
     }
 
-    /// Its dialect, for calls whose results go through [`Backend::record_result`].
-    pub fn dialect(&self) -> &Arc<dyn Dialect> {
-        &self.dialect
+    /// Its dialect as it is now, for calls whose results go through [`Backend::record_result`]. Who needs it more than
+    /// once for one thing keeps it for that long.
+    pub fn dialect(&self) -> Arc<dyn Dialect> {
+        let dialect = self.dialect.read();
+        Arc::clone(&dialect.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Has everything that begins from now on done by this dialect, which has the same capabilities. What is under way ends
+    /// with the one that it began with.
+    pub fn change_dialect(&self, dialect: Arc<dyn Dialect>) {
+        let mut now = self.dialect.write().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *now, dialect);
+        drop(now);
+        // It may be the last one who has it; what it does then is not to be done in the lock.
+        drop(before);
     }
 
     /// How it is doing.
     pub fn health(&self) -> Health {
-        self.lock_health().clone()
+        self.lock().health.clone()
     }
 
     /// Told whenever it begins or ceases to answer.
@@ -117,7 +161,8 @@ impl Backend {
 
     /// How long nobody has asked it anything.
     pub fn silent_for(&self) -> Duration {
-        self.lock_health()
+        self.lock()
+            .health
             .asked
             .map_or(Duration::MAX, |asked| asked.elapsed())
     }
@@ -133,6 +178,8 @@ impl Backend {
                 if error.kind == ErrorKind::DeadlineExceeded
                     || error.reason == ErrorReason::LimitExceeded =>
             {
+                let line = self.lock().troubles.throttled(&error, Instant::now());
+                self.tell(line, Some(&error));
                 Err(error.on(self.name()))
             }
             result => self.record_result(result),
@@ -150,8 +197,14 @@ impl Backend {
     fn record<T>(&self, result: Result<T>, is_trouble: impl Fn(&Error) -> bool) -> Result<T> {
         let result = result.map_err(|error| error.on(self.name()));
         let trouble = result.as_ref().err().filter(|error| is_trouble(error));
-        let mut health = self.lock_health();
-        health.asked = Some(Instant::now());
+        let now = Instant::now();
+        let mut known = self.lock();
+        let lines = match trouble {
+            Some(error) => known.troubles.failed(error, now, clock::now()),
+            None => known.troubles.answered(now),
+        };
+        let health = &mut known.health;
+        health.asked = Some(now);
         match trouble {
             Some(error) => {
                 health.serving = Serving::No;
@@ -167,7 +220,8 @@ impl Backend {
             }
         }
         let serving = health.serving;
-        drop(health);
+        drop(known);
+        self.tell(lines, trouble);
         self.serving
             .send_if_modified(|known| std::mem::replace(known, serving) != serving);
         result
@@ -175,8 +229,8 @@ impl Backend {
 
     /// Finds out whether it answers.
     pub async fn probe(&self) {
-        let call = Call::poll(self.settings.timeout);
-        let probed = self.dialect.probe(&call).await;
+        let call = Call::poll(self.settings().timeout);
+        let probed = self.dialect().probe(&call).await;
         // It asks for nothing that could be wrong, so whatever is refused, the backend is of no use. That is
         // noted as its health; there is nobody else to tell.
         let _ = self.record(probed, |_| true);
@@ -191,13 +245,14 @@ impl Backend {
     ) -> Option<Vec<String>> {
         // A poll may need several requests, one after the other. It keeps its turn while the account is paused: who
         // gave up and came back would find others there first, and be paused again on their account.
-        let paused = self.dialect.usage().paused_for.unwrap_or_default();
+        let dialect = self.dialect();
+        let paused = dialect.usage().paused_for.unwrap_or_default();
         let call = Call {
             priority,
-            ..Call::poll(self.settings.timeout * 3 + paused)
+            ..Call::poll(self.settings().timeout * 3 + paused)
         };
         let tell = |place: usize, seen| tell(place, self.record_result(seen));
-        self.dialect.poll_around(targets, &call, &tell).await
+        dialect.poll_around(targets, &call, &tell).await
     }
 
     /// Reads one page of connections.
@@ -205,8 +260,7 @@ impl Backend {
     /// # Errors
     /// As [`Dialect::list`], or if the list does not go on.
     pub async fn list(&self, request: &PageRequest, call: &Call) -> Result<Page<Connection>> {
-        let page = self.dialect.list(request, call).await;
-        self.record_page(page, request, call)
+        self.list_by(&*self.dialect(), request, call).await
     }
 
     /// Reads one page of resources of a kind that its capabilities name.
@@ -219,7 +273,8 @@ impl Backend {
         request: &PageRequest,
         call: &Call,
     ) -> Result<Page<Resource>> {
-        let page = self.dialect.resources().list(kind, request, call).await;
+        let dialect = self.dialect();
+        let page = dialect.resources().list(kind, request, call).await;
         self.record_page(page, request, call)
     }
 
@@ -232,7 +287,18 @@ impl Backend {
         request: &PageRequest,
         call: &Call,
     ) -> Result<Page<Attachment>> {
-        let page = self.dialect.resources().attachments(request, call).await;
+        let dialect = self.dialect();
+        let page = dialect.resources().attachments(request, call).await;
+        self.record_page(page, request, call)
+    }
+
+    async fn list_by(
+        &self,
+        dialect: &dyn Dialect,
+        request: &PageRequest,
+        call: &Call,
+    ) -> Result<Page<Connection>> {
+        let page = dialect.list(request, call).await;
         self.record_page(page, request, call)
     }
 
@@ -272,8 +338,10 @@ impl Backend {
         let (mut ids, mut pages) = (Vec::new(), Pages::all());
         let call = Call {
             deadline,
-            ..Call::poll(self.settings.timeout)
+            ..Call::poll(self.settings().timeout)
         };
+        // Half of one account's and half of another's is nobody's list.
+        let dialect = self.dialect();
         loop {
             let request = match pages.next_page() {
                 Ok(Some(request)) => request,
@@ -281,14 +349,89 @@ impl Backend {
                 // A list without an end is the cloud's fault. That there is a page to ask for is no answer of it.
                 Err(endless) => return self.record_result(Err(endless)),
             };
-            let read = pages.read(self.list(&request, &call).await?);
+            let read = pages.read(self.list_by(&*dialect, &request, &call).await?);
             ids.extend(read.into_iter().map(|connection| connection.id));
         }
     }
 
-    fn lock_health(&self) -> MutexGuard<'_, Health> {
-        self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Writes lines of the log; `trouble` is why.
+    fn tell(&self, lines: impl IntoIterator<Item = Line>, trouble: Option<&Error>) {
+        let backend = self.name().as_str();
+        let why = trouble.map(tracing::field::display);
+        for line in lines {
+            let watched = self.watched.get().map_or(0, |count| count.load(Relaxed));
+            match line {
+                Line::Answers => tracing::info!(backend, "a backend answers"),
+                Line::Away { since } => {
+                    let reason = trouble.map(|error| error.reason.as_str());
+                    let since = humantime::format_rfc3339_seconds(since);
+                    tracing::warn!(backend, reason, %since, watched, why, "a backend does not answer");
+                }
+                Line::Back { reason, after } => {
+                    let (reason, for_s) = (reason.as_str(), after.as_secs());
+                    tracing::info!(backend, reason, for_s, watched, "a backend answers again");
+                }
+                Line::Rests { left } => {
+                    let rest_s = left.as_secs();
+                    let until = humantime::format_rfc3339_seconds(clock::now() + left);
+                    tracing::warn!(backend, rest_s, %until, watched, why, "a backend refuses the gateway's login, which rests");
+                }
+                Line::UsedUp { by_cloud } => {
+                    let usage = self.dialect().usage();
+                    let (rate, waiting) = (tenths(usage.rate_limit), waiting(&usage));
+                    let pause_s = usage.paused_for.unwrap_or_default().as_secs();
+                    tracing::warn!(
+                        backend,
+                        by_cloud,
+                        rate,
+                        pause_s,
+                        waiting,
+                        "the budget of a backend is used up"
+                    );
+                }
+                Line::Suffices { after } => {
+                    let (rate, for_s) =
+                        (tenths(self.dialect().usage().rate_limit), after.as_secs());
+                    tracing::info!(
+                        backend,
+                        rate,
+                        for_s,
+                        "the budget of a backend suffices again"
+                    );
+                }
+            }
+        }
     }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Says which backend there is.
+fn introduce(settings: &BackendSettings, dialect: &dyn Dialect) {
+    let capabilities = dialect.capabilities();
+    let variant = Some(capabilities.variant).filter(|variant| !variant.is_empty());
+    tracing::info!(
+        backend = settings.name.as_str(),
+        dialect = capabilities.dialect,
+        variant,
+        at = dialect.place(),
+        read_only = settings.read_only,
+        fresh = %humantime::format_duration(settings.poll.fresh),
+        stable = %humantime::format_duration(settings.poll.stable),
+        "a backend"
+    );
+}
+
+/// As it is read.
+fn tenths(rate: f64) -> f64 {
+    (rate * 10.0).round() / 10.0
+}
+
+/// The requests that wait to be sent.
+fn waiting(usage: &Usage) -> u32 {
+    usage.outcome.waiting + usage.callers.waiting + usage.stable.waiting
 }
 
 /// Whether an error tells that the backend is not doing well, and not that a request was wrong.

@@ -26,10 +26,8 @@ pub struct BackendPage {
 impl Gateway {
     /// Every backend, sorted by name.
     pub fn backends(&self) -> Vec<BackendSummary> {
-        self.pollers
-            .values()
-            .map(|poller| summary(poller))
-            .collect()
+        let there = self.present();
+        there.iter().map(|it| summary(it.poller())).collect()
     }
 
     /// One page of the backends, sorted by name: at most `size` of them, and 1,000 at most; 0 is all there are.
@@ -48,14 +46,13 @@ impl Gateway {
             size => (size as usize).min(MAX_PAGE_SIZE),
         };
         // The backend the token names may no longer be there.
-        let mut left = self
-            .pollers
-            .iter()
-            .filter(|(name, _)| name.as_str() >= start.as_str());
-        let backends = left.by_ref().take(size).map(|(_, poller)| summary(poller));
+        let there = self.present();
+        let left = there.iter();
+        let mut left = left.filter(|it| it.name().as_str() >= start.as_str());
+        let backends = left.by_ref().take(size).map(|it| summary(it.poller()));
         let backends = backends.collect();
-        let next = left.next().map(|(name, _)| PageToken {
-            backend: name.as_str().to_owned(),
+        let next = left.next().map(|it| PageToken {
+            backend: it.name().as_str().to_owned(),
             ..PageToken::default()
         });
         Ok(BackendPage {
@@ -69,7 +66,7 @@ impl Gateway {
     /// # Errors
     /// `NotFound` / `BackendNotFound`.
     pub fn backend(&self, name: &BackendName) -> Result<BackendSummary> {
-        self.poller(name).map(|poller| summary(poller))
+        self.poller(name).map(|poller| summary(&poller))
     }
 }
 

@@ -3,7 +3,7 @@
 //! Like a span of tracing it goes along with the work without standing in every signature: the server sets it around
 //! a handler, and what the gateway spawns for a call takes it along. Work of the gateway's own is nobody's.
 
-use std::future::Future;
+use std::{future::Future, net::SocketAddr};
 use tokio::task_local;
 
 task_local! {
@@ -12,7 +12,12 @@ task_local! {
 
 /// One client of the gateway: today one connection to it, whoever is behind that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Client(pub u64);
+pub struct Client {
+    /// Tells it from others.
+    pub number: u64,
+    /// Where it comes from, for the records of what it writes.
+    pub peer: Option<SocketAddr>,
+}
 
 impl Client {
     /// Whose call is being answered here; `None` for work of the gateway's own.
@@ -33,7 +38,11 @@ mod tests {
     #[tokio::test]
     async fn work_is_done_for_whom_it_was_begun() {
         assert_eq!(Client::current(), None);
-        let seen = Client(7).serve(async { Client::current() }).await;
-        assert_eq!(seen, Some(Client(7)));
+        let client = Client {
+            number: 7,
+            peer: None,
+        };
+        let seen = client.serve(async { Client::current() }).await;
+        assert_eq!(seen, Some(client));
     }
 }

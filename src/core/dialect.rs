@@ -16,7 +16,10 @@ pub use resources::{NoResources, Resources, WrittenResource};
 pub use written::{Proof, Warning, Written};
 
 use crate::{
-    core::error::{Error, Result, Violation},
+    core::{
+        error::{Error, Result, Violation},
+        home::Home,
+    },
     model::{Connection, ConnectionChange, NewConnection, Selectors, Sighting},
 };
 use async_trait::async_trait;
@@ -70,6 +73,16 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     /// As what they refer to cannot be read; `ReferenceNotFound` if it is not there.
     async fn as_networks(&self, there: &Connection, _call: &Call) -> Result<Option<Selectors>> {
         Ok(there.selectors.clone())
+    }
+
+    /// Where the cloud is, for people: the addresses that were configured, without anything secret.
+    fn place(&self) -> String {
+        String::new()
+    }
+
+    /// Which cloud it speaks to, and what part of it. By default it does not tell, and is nowhere else than any other.
+    fn home(&self) -> Home {
+        Home::default()
     }
 
     /// How much of the account's budget is used now.

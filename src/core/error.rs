@@ -77,6 +77,8 @@ pub enum ErrorReason {
     NotExpressible,
     /// No backend of that name is configured.
     BackendNotFound,
+    /// The backend is not configured any more.
+    BackendRemoved,
     /// The cloud has no such connection.
     ConnectionNotFound,
     /// The cloud has no such resource beside connections.
@@ -105,7 +107,7 @@ pub enum ErrorReason {
     QuotaExceeded,
     /// The cloud refuses the gateway's login.
     UpstreamAuth,
-    /// The cloud cannot be reached.
+    /// The cloud cannot be reached, or has not answered for a while and is not asked now.
     UpstreamUnreachable,
     /// The cloud answered with a fault of its own.
     UpstreamError,
@@ -125,7 +127,7 @@ pub enum ErrorReason {
     Compacted,
     /// A token that does not belong here.
     WrongToken,
-    /// The gateway is shutting down.
+    /// The gateway is shutting down, or the call's connection has been open long enough.
     Draining,
     /// A limit of the gateway itself is reached.
     LimitExceeded,
@@ -152,10 +154,11 @@ const _: () = assert!(ErrorReason::ALL.len() == ErrorReason::Internal as usize +
 
 impl ErrorReason {
     /// Every reason.
-    pub const ALL: [ErrorReason; 37] = [
+    pub const ALL: [ErrorReason; 38] = [
         ErrorReason::InvalidField,
         ErrorReason::NotExpressible,
         ErrorReason::BackendNotFound,
+        ErrorReason::BackendRemoved,
         ErrorReason::ConnectionNotFound,
         ErrorReason::ResourceNotFound,
         ErrorReason::KindAbsent,
@@ -198,6 +201,7 @@ impl ErrorReason {
             ErrorReason::InvalidField => "INVALID_FIELD",
             ErrorReason::NotExpressible => "NOT_EXPRESSIBLE",
             ErrorReason::BackendNotFound => "BACKEND_NOT_FOUND",
+            ErrorReason::BackendRemoved => "BACKEND_REMOVED",
             ErrorReason::ConnectionNotFound => "CONNECTION_NOT_FOUND",
             ErrorReason::ResourceNotFound => "RESOURCE_NOT_FOUND",
             ErrorReason::KindAbsent => "KIND_ABSENT",

@@ -8,11 +8,15 @@
 //!          └─ it may have been done: all is left, until that is known
 //! ```
 
-use crate::core::{
-    dialect::{Action, Call, Dialect, Done, Made, Plan, Step},
-    error::{Error, ErrorKind, Leftover, Result},
+use crate::{
+    core::{
+        dialect::{Action, Call, Dialect, Done, Made, Plan, Step},
+        error::{Error, ErrorKind, Leftover, Result},
+    },
+    spans,
 };
 use async_trait::async_trait;
+use tracing::Instrument;
 
 /// Is told of each step. What it refuses is not sent.
 #[async_trait]
@@ -98,7 +102,9 @@ pub async fn perform<W>(
             }
             Err(error) => {
                 journal.undone(index).await;
-                let left = undo(dialect, &done, journal, call).await;
+                let span = spans::child(|| tracing::info_span!("undo"));
+                let undone = undo(dialect, &done, journal, call).instrument(span);
+                let left = undone.await;
                 return match left.is_empty() {
                     true => Performed::Undone(error),
                     false => Performed::Open(with_leftovers(error, left)),

@@ -4,24 +4,22 @@ pub use crate::core::writes::accepted::Accepted;
 
 use crate::{
     core::{
+        audit,
         backend::{Backend, Serving},
         client::Client,
         clock,
         dialect::{Action, Call, Dialect},
         error::{Error, ErrorKind, ErrorReason, Result},
-        ledger::{
-            Unfinished,
-            book::{Ledger, Left},
-            fingerprint::MacKey,
-            record::Entry,
-            shelf::Shelf,
-        },
+        gauges::{self, Gauged},
+        ledger::{Unfinished, book::Left, fingerprint::MacKey, shelf::Shelf},
+        recovery::by_backend,
         request_id::How,
+        roster::{Arrival, Common, Member, Roster},
         settings::BackendSettings,
         store::{Recovered, Store, StoreError, Volatile},
         watch::{
             log::{Log, writer::Writer},
-            poller::{Kept, Poller},
+            poller::Poller,
         },
         writes::{
             accepted::Answer,
@@ -31,33 +29,42 @@ use crate::{
         },
     },
     model::{BackendName, Connection, ConnectionChange, ConnectionName, NewConnection, Parent},
+    spans,
 };
 use serde_json::Value;
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     future::Future,
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::{Duration, UNIX_EPOCH},
 };
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::{Semaphore, watch},
+    time::Instant,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::Instrument;
 
 /// All configured backends, and what can be done with them.
 #[derive(Debug)]
 pub struct Gateway {
-    pub(super) pollers: BTreeMap<BackendName, Arc<Poller>>,
-    writes: BTreeMap<BackendName, Arc<Writes>>,
-    shelf: Arc<Shelf>,
-    pub(super) log: Arc<Log>,
+    /// Read by many, and replaced by a reload. Its lock is held for one copy only, never across an await.
+    pub(super) roster: watch::Sender<Arc<Roster>>,
+    pub(super) common: Common,
+    pub(super) store: Arc<dyn Store>,
+    /// One reload at a time.
+    pub(super) reloading: Semaphore,
+    /// Those that were removed, with what ends with the last of their tasks. A std mutex: held for bookkeeping only, never
+    /// across an await.
+    pub(super) leaving: Mutex<Vec<(BackendName, TaskTracker)>>,
+    /// Ends the wait of those that are to come once another of their name has ended. A std mutex, too.
+    pub(super) taking_over: Mutex<CancellationToken>,
     pub(super) heartbeat: Duration,
-    /// Owns the pollers and the writes under way.
-    tasks: TaskTracker,
-    cancel: CancellationToken,
     /// Owns the log's writer, which ends after everything that appends.
     log_tasks: TaskTracker,
     stop_log: CancellationToken,
     /// `None` if the log is in memory.
-    keeping: Option<watch::Receiver<Serving>>,
+    pub(super) keeping: Option<watch::Receiver<Serving>>,
 }
 
 impl Gateway {
@@ -71,10 +78,14 @@ impl Gateway {
             epoch: now_ms(),
             ..Recovered::default()
         };
+        let (shelf, key) = (Arc::new(Shelf::in_memory()), MacKey::random());
+        let each = backends.into_iter();
+        let backends = each.map(|(settings, dialect)| (settings, dialect, Left::default()));
         let store = Arc::new(Volatile);
-        let mut gateway = Gateway::with(backends, heartbeat, store, recovered, Ledgers::new());
+        let mut gateway =
+            Gateway::with(backends.collect(), heartbeat, store, recovered, shelf, key);
         gateway.keeping = None;
-        Arc::new(gateway)
+        gateway.told_of()
     }
 
     /// A gateway that goes on from what `store` kept, and keeps its log there.
@@ -87,54 +98,86 @@ impl Gateway {
         store: Arc<dyn Store>,
     ) -> std::result::Result<Arc<Gateway>, StoreError> {
         let recovered = store.begin(now_ms()).await?;
-        let names = backends.iter().map(|(settings, _)| &settings.name);
-        let ledgers = Ledgers::kept(&store, names).await?;
-        let gateway = Gateway::with(backends, heartbeat, store, recovered, ledgers);
-        Ok(Arc::new(gateway))
+        let shelf = Arc::new(Shelf::of(Arc::clone(&store)));
+        let key = MacKey::kept(&shelf).await?;
+        let mut with_left = Vec::with_capacity(backends.len());
+        for (settings, dialect) in backends {
+            let left = Left::read(&settings.name, &shelf).await?;
+            with_left.push((settings, dialect, left));
+        }
+        let gateway = Gateway::with(with_left, heartbeat, store, recovered, shelf, key);
+        Ok(gateway.told_of())
+    }
+
+    /// The same, told of by the gauges.
+    fn told_of(self) -> Arc<Gateway> {
+        let gateway = Arc::new(self);
+        let weak = Arc::downgrade(&gateway);
+        gauges::tell_of(weak);
+        gateway
     }
 
     fn with(
-        backends: Vec<(BackendSettings, Arc<dyn Dialect>)>,
+        backends: Vec<(BackendSettings, Arc<dyn Dialect>, Left)>,
         heartbeat: Duration,
         store: Arc<dyn Store>,
         recovered: Recovered,
-        mut ledgers: Ledgers,
+        shelf: Arc<Shelf>,
+        key: MacKey,
     ) -> Gateway {
-        let log = Arc::new(Log::recovered(&recovered));
-        let (tasks, cancel) = (TaskTracker::new(), CancellationToken::new());
-        let (mut pollers, mut writes) = (BTreeMap::new(), BTreeMap::new());
-        let floor = recovered.floor;
-        let mut kept = by_backend(recovered);
-        for (settings, dialect) in backends {
-            let backend = Arc::new(Backend::new(settings, dialect));
-            let mut kept = kept.remove(backend.name()).unwrap_or_default();
-            kept.floor = kept.floor.max(floor);
-            let poller = Poller::recalled(Arc::clone(&backend), Arc::clone(&log), kept);
-            let poller = Arc::new(poller);
-            tasks.spawn(Arc::clone(&poller).run(cancel.clone()));
-            let (ledger, left) = ledgers.take(backend.name());
-            let of_backend = Writes::new(Arc::clone(&poller), ledger, &tasks, &cancel);
-            of_backend.recall(left);
-            tasks.spawn(Arc::clone(&of_backend).forget_old());
-            writes.insert(backend.name().clone(), of_backend);
-            pollers.insert(backend.name().clone(), poller);
-        }
-        let writer = Writer::new(Arc::clone(&log), store);
+        let common = Common {
+            log: Arc::new(Log::recovered(&recovered)),
+            shelf,
+            key,
+            tasks: TaskTracker::new(),
+            cancel: CancellationToken::new(),
+        };
+        let mut kept_of = by_backend(recovered);
+        let members = backends.into_iter().map(|(settings, dialect, left)| {
+            let arrival = Arrival {
+                kept: kept_of(&settings.name),
+                settings,
+                dialect,
+                left,
+            };
+            let (member, left) = Member::new(arrival, &common);
+            member.start(left, &common);
+            member
+        });
+        let roster: Roster = members.collect();
+        let writer = Writer::new(Arc::clone(&common.log), Arc::clone(&store));
         let keeping = Some(writer.subscribe());
         let (log_tasks, stop_log) = (TaskTracker::new(), CancellationToken::new());
         log_tasks.spawn(writer.run(stop_log.clone()));
         Gateway {
-            pollers,
-            writes,
-            shelf: ledgers.shelf,
-            log,
+            roster: watch::Sender::new(Arc::new(roster)),
+            common,
+            store,
+            reloading: Semaphore::new(1),
+            leaving: Mutex::default(),
+            taking_over: Mutex::default(),
             heartbeat,
-            tasks,
-            cancel,
             log_tasks,
             stop_log,
             keeping,
         }
+    }
+
+    /// The backends that are there now. What is begun with it is ended with it.
+    pub fn present(&self) -> Arc<Roster> {
+        Arc::clone(&self.roster.borrow())
+    }
+
+    /// Told whenever a backend comes or goes.
+    pub fn follow_present(&self) -> watch::Receiver<Arc<Roster>> {
+        self.roster.subscribe()
+    }
+
+    /// How many connections of all backends are watched.
+    pub fn watched(&self) -> usize {
+        let there = self.present();
+        let each = there.iter();
+        each.map(|it| it.poller().inventory().watched().0).sum()
     }
 
     /// The longest silence of a watch.
@@ -144,9 +187,9 @@ impl Gateway {
 
     /// Stops the pollers and waits for the writes under way, at most `grace`; then has the rest of the log kept.
     pub async fn shut_down(&self, grace: Duration) {
-        self.cancel.cancel();
-        self.tasks.close();
-        if tokio::time::timeout(grace, self.tasks.wait())
+        self.common.cancel.cancel();
+        self.common.tasks.close();
+        if tokio::time::timeout(grace, self.common.tasks.wait())
             .await
             .is_err()
         {
@@ -160,13 +203,15 @@ impl Gateway {
 
     /// The writes of a backend that did not end with their call, newest first; at most 64.
     pub fn unfinished(&self, backend: &BackendName) -> Vec<Unfinished> {
-        let writes = self.writes.get(backend);
-        writes.map_or_else(Vec::new, |writes| writes.ledger().unfinished())
+        let there = self.present();
+        there
+            .get(backend)
+            .map_or_else(Vec::new, |it| it.ledger().unfinished())
     }
 
     /// Whether writes under way and request ids outlive the process.
     pub fn durable_writes(&self) -> bool {
-        self.shelf.is_durable()
+        self.common.shelf.is_durable()
     }
 
     /// Told whenever the store begins or ceases to keep the log; `None` if the log is in memory.
@@ -174,19 +219,13 @@ impl Gateway {
         self.keeping.clone()
     }
 
-    /// Told whenever a backend begins or ceases to answer.
-    pub fn serving(&self) -> Vec<(BackendName, watch::Receiver<Serving>)> {
-        let each = self.pollers.iter();
-        each.map(|(name, poller)| (name.clone(), poller.backend().subscribe_serving()))
-            .collect()
-    }
-
     /// Reads one connection.
     ///
     /// # Errors
     /// As [`Dialect::get`].
     pub async fn get(&self, name: &ConnectionName, deadline: Instant) -> Result<Connection> {
-        let backend = self.poller(&name.backend)?.backend();
+        let poller = self.poller(&name.backend)?;
+        let backend = poller.backend();
         let result = backend.dialect().get(&name.id, &caller(deadline)).await;
         backend
             .record_caller_result(result)
@@ -272,14 +311,9 @@ impl Gateway {
 
     /// The writes of a backend, if it takes any.
     pub(super) fn writable(&self, name: &BackendName) -> Result<Arc<Writes>> {
-        let backend = self.poller(name)?.backend();
-        writable(backend)?;
-        self.writes_of(name)
-    }
-
-    fn writes_of(&self, name: &BackendName) -> Result<Arc<Writes>> {
-        let writes = self.writes.get(name);
-        writes.cloned().ok_or_else(|| unknown(name))
+        let member = self.member(name)?;
+        writable(member.poller().backend())?;
+        Ok(member.writes())
     }
 
     /// Does a write that has begun, tries it, or answers what was answered before.
@@ -293,91 +327,57 @@ impl Gateway {
         match begun {
             Begun::Tried => writes.try_out(&write, deadline).await,
             Begun::Answered(answer) => repeated(answer),
-            Begun::Now(held) => self.own(writes.run(write, held, deadline)).await,
+            Begun::Now(held) => {
+                let span = writes.span(&write.about());
+                let tasks = writes.tasks().clone();
+                let write = writes.run(write, held, deadline);
+                let done = own(&tasks, write.instrument(span.clone())).await;
+                done.inspect_err(|error| {
+                    span.record("otel.status_code", "ERROR");
+                    span.record("error.type", error.reason.as_str());
+                })
+            }
         }
     }
 
-    pub(super) fn poller(&self, name: &BackendName) -> Result<&Arc<Poller>> {
-        self.pollers.get(name).ok_or_else(|| unknown(name))
+    pub(super) fn member(&self, name: &BackendName) -> Result<Arc<Member>> {
+        let there = self.roster.borrow();
+        there.get(name).cloned().ok_or_else(|| unknown(name))
     }
 
-    /// Runs a write to its end, also when its caller goes away: half of several requests would leave
-    /// things behind that nobody knows of.
-    pub(super) async fn own<T, F>(&self, write: F) -> Result<T>
-    where
-        T: Send + 'static,
-        F: Future<Output = Result<T>> + Send + 'static,
-    {
-        let span = tracing::Span::current();
-        let client = Client::current().unwrap_or_default();
-        match self
-            .tasks
-            .spawn(tracing::Instrument::instrument(client.serve(write), span))
-            .await
-        {
-            Ok(result) => result,
-            Err(error) => Err(Error::internal(format!(
-                "the write ended in a fault: {error}"
-            ))),
-        }
+    pub(super) fn poller(&self, name: &BackendName) -> Result<Arc<Poller>> {
+        let there = self.roster.borrow();
+        let poller = there.get(name).map(|it| Arc::clone(it.poller()));
+        poller.ok_or_else(|| unknown(name))
     }
 }
 
-/// The ledgers of all backends, and what earlier lives left in them.
-struct Ledgers {
-    shelf: Arc<Shelf>,
-    key: MacKey,
-    left: BTreeMap<BackendName, Left>,
-}
-
-impl Ledgers {
-    /// Those of a gateway that keeps nothing.
-    fn new() -> Ledgers {
-        Ledgers {
-            shelf: Arc::new(Shelf::in_memory()),
-            key: MacKey::random(),
-            left: BTreeMap::new(),
-        }
-    }
-
-    /// Those that are in this store.
-    async fn kept(
-        store: &Arc<dyn Store>,
-        backends: impl Iterator<Item = &BackendName>,
-    ) -> std::result::Result<Ledgers, StoreError> {
-        let shelf = Arc::new(Shelf::of(Arc::clone(store)));
-        let key = MacKey::kept(&shelf).await?;
-        let mut left = BTreeMap::new();
-        for name in backends {
-            left.insert(name.clone(), Left::read(name, &shelf).await?);
-        }
-        Ok(Ledgers { shelf, key, left })
-    }
-
-    fn take(&mut self, backend: &BackendName) -> (Arc<Ledger>, Vec<Entry>) {
-        let mut left = self.left.remove(backend).unwrap_or_default();
-        let shelf = Arc::clone(&self.shelf);
-        let ledger = Ledger::new(backend, self.key.clone(), shelf, &mut left);
-        (ledger, left.entries)
+/// Runs a write to its end, also when its caller goes away: half of several requests would leave
+/// things behind that nobody knows of.
+async fn own<T, F>(tasks: &TaskTracker, write: F) -> Result<T>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T>> + Send + 'static,
+{
+    let client = Client::current().unwrap_or_default();
+    let write = spans::go_on(client.serve(audit::carried(write)));
+    match tasks.spawn(write).await {
+        Ok(result) => result,
+        Err(error) => Err(Error::internal(format!(
+            "the write ended in a fault: {error}"
+        ))),
     }
 }
 
-/// What was kept, for each backend its own.
-fn by_backend(recovered: Recovered) -> BTreeMap<BackendName, Kept> {
-    let mut all: BTreeMap<BackendName, Kept> = BTreeMap::new();
-    for (backend, floor) in recovered.floors {
-        all.entry(backend).or_default().floor = floor;
+impl Gauged for Gateway {
+    fn present(&self) -> Vec<Arc<Member>> {
+        self.roster.borrow().iter().cloned().collect()
     }
-    for change in recovered.log {
-        let backend = change.name.backend.clone();
-        all.entry(backend).or_default().log.push(change);
+
+    fn keeping_now(&self) -> Option<Serving> {
+        let keeping = self.keeping.as_ref();
+        keeping.map(|keeping| *keeping.borrow())
     }
-    for (latest, memory) in recovered.connections {
-        let backend = latest.name.backend.clone();
-        let kept = all.entry(backend).or_default();
-        kept.connections.push((latest, memory));
-    }
-    all
 }
 
 /// Milliseconds since 1970: later lives of a log have higher numbers, also if what it kept is lost.
@@ -406,6 +406,7 @@ pub(super) fn caller(deadline: Instant) -> Call {
 
 /// What a repeat of a request is answered.
 pub(super) fn repeated<A: Answer>(answer: Value) -> Result<A> {
+    audit::note_repeat();
     serde_json::from_value(answer)
         .map_err(|error| Error::internal(format!("a kept answer cannot be read: {error}")))
 }

@@ -94,16 +94,17 @@ impl Gateway {
         };
         let backends: Vec<Arc<Backend>> = match &query.parent {
             Parent::One(name) => {
-                let backend = self.poller(name)?.backend();
+                let poller = self.poller(name)?;
+                let backend = poller.backend();
                 source
                     .check(backend.capabilities())
                     .map_err(|error| error.on(name))?;
                 vec![Arc::clone(backend)]
             }
             Parent::Every => self
-                .pollers
-                .values()
-                .map(|poller| Arc::clone(poller.backend()))
+                .present()
+                .iter()
+                .map(|it| Arc::clone(it.poller().backend()))
                 .filter(|backend| source.check(backend.capabilities()).is_ok())
                 .collect(),
         };

@@ -78,7 +78,7 @@ impl Gateway {
 
     async fn open_part(&self, request: &WatchRequest, deadline: Instant) -> Result<PartWatch> {
         let name = &request.name;
-        let poller = Arc::clone(self.poller(&name.backend)?);
+        let poller = self.poller(&name.backend)?;
         let backend = poller.backend();
         let goal = check(request)?;
         let token = PartToken::decode(&request.write_token, name)?;
@@ -166,7 +166,8 @@ async fn is_off(backend: &Backend, part: &ResourceName, deadline: Instant) -> Re
     if part.collection != Collection::VpnServices {
         return Ok(false);
     }
-    let resources = backend.dialect().resources();
+    let dialect = backend.dialect();
+    let resources = dialect.resources();
     let call = caller(deadline);
     let read = resources.get(ResourceKind::VpnService, &part.id, &call);
     let read = backend.record_caller_result(read.await)?;

@@ -7,6 +7,7 @@ use crate::{
         listed::Listable,
         listing::late,
         margin,
+        roster::Member,
         watch::{
             elsewhere::ForeignWrite,
             interest::Interest,
@@ -132,7 +133,7 @@ impl Gateway {
             },
         );
         let bound = self.bound(&subject, &request.write_token)?;
-        await_elsewhere(poller, &mut watching, &request.upstream_request_ids)?;
+        await_elsewhere(&poller, &mut watching, &request.upstream_request_ids)?;
         let number = poller.poll_for_call(&subject);
         let polled = subject.poll_ended(number, deadline).await;
         let observation = subject.latest();
@@ -158,7 +159,7 @@ impl Gateway {
     /// # Errors
     /// A token that does not belong here, a goal that cannot be reached, or `NotFound`.
     pub async fn watch(&self, request: WatchRequest) -> Result<Watch> {
-        let poller = Arc::clone(self.poller(&request.name.backend)?);
+        let poller = self.poller(&request.name.backend)?;
         let (subject, mut watching) = poller.watch(&request.name, Interest::default());
         let bound = self.bound(&subject, &request.write_token)?;
         let goal = goal(&request, bound)?;
@@ -224,21 +225,34 @@ impl Gateway {
     pub async fn watch_many(&self, request: WatchManyRequest) -> Result<WatchMany> {
         let asked = Instant::now();
         let scope = scope(&request.parent);
-        let pollers: Vec<Arc<Poller>> = match &request.parent {
-            Parent::One(name) => vec![Arc::clone(self.poller(name)?)],
-            Parent::Every => self.pollers.values().cloned().collect(),
+        let mut roster = self.follow_present();
+        let there = Arc::clone(&roster.borrow_and_update());
+        let members: Vec<Arc<Member>> = match &request.parent {
+            Parent::One(name) => vec![self.member(name)?],
+            Parent::Every => there.iter().cloned().collect(),
         };
+        drop(there);
+        let (mut joined, mut followed) = (Vec::new(), members);
         let resume = match request.resume_token.as_str() {
             "" => None,
             text => {
                 let token = ResumeToken::decode(text, &scope)?;
-                let windows = || pollers.iter().map(|poller| poller.log().window());
-                let is_covered = self.log.issued(token.epoch, token.revision)
+                if request.parent == Parent::Every {
+                    let is_new = |member: &Arc<Member>| member.is_unknown_at(token.revision);
+                    (joined, followed) = followed.into_iter().partition(is_new);
+                }
+                let windows = || followed.iter().map(|it| it.poller().log().window());
+                let is_covered = self.common.log.issued(token.epoch, token.revision)
                     && windows().all(|window| window.covers(token.revision));
                 let oldest = || windows().map(|it| it.compacted()).max().unwrap_or_default();
                 resume_after(token, is_covered, request.snapshot_if_compacted, oldest)?
             }
         };
+        if resume.is_none() {
+            followed.append(&mut joined);
+        }
+        let all = followed.iter().chain(&joined);
+        let all: Vec<Arc<Poller>> = all.map(|it| Arc::clone(it.poller())).collect();
         // One of several that hangs must leave the caller time for the rest. It is not asked for less time than
         // others get, so that a caller who is short of it does not tell what is true of the backend for everybody.
         let until = match request.parent {
@@ -246,14 +260,14 @@ impl Gateway {
             Parent::Every => request.deadline.map(margin::before),
         };
         // All at the same time: several that hang must not cost more of the silence than one.
-        let lists = pollers.iter().map(async |poller| {
+        let lists = all.iter().map(async |poller| {
             let end = asked + poller.backend().settings().timeout;
             let listed =
                 timeout_at(until.unwrap_or(end).min(end), poller.inventory().list(end)).await;
             listed.unwrap_or_else(|_| Err(late(Listable::Connections)))
         });
         let mut unreachable = Vec::new();
-        for (poller, listed) in pollers.iter().zip(join_all(lists).await) {
+        for (poller, listed) in all.iter().zip(join_all(lists).await) {
             if let Err(error) = listed {
                 if let Parent::One(_) = request.parent {
                     return Err(error.during("listing connections"));
@@ -263,8 +277,10 @@ impl Gateway {
         }
         Ok(WatchMany::open(OpeningMany {
             scope,
-            log: Arc::clone(&self.log),
-            pollers,
+            log: Arc::clone(&self.common.log),
+            pollers: followed.iter().map(|it| Arc::clone(it.poller())).collect(),
+            roster: (request.parent == Parent::Every).then_some(roster),
+            joined,
             unreachable,
             tunnel: request.include_tunnel,
             heartbeat: self.heartbeat,
@@ -332,7 +348,7 @@ impl Gateway {
         }
         let token = WriteToken::decode(token, &subject.name().to_string())?;
         let intent = subject.intent_of(token.write);
-        if !self.log.issued(token.epoch, token.write) || intent.is_none() {
+        if !self.common.log.issued(token.epoch, token.write) || intent.is_none() {
             return Err(Error::new(
                 ErrorKind::OutOfRange,
                 ErrorReason::Compacted,
@@ -349,7 +365,7 @@ impl Gateway {
         }
         let token = ResumeToken::decode(&request.resume_token, &request.name.to_string())?;
         let is_covered =
-            self.log.issued(token.epoch, token.revision) && subject.covers(token.revision);
+            self.common.log.issued(token.epoch, token.revision) && subject.covers(token.revision);
         let oldest = || subject.compacted();
         resume_after(token, is_covered, request.snapshot_if_compacted, oldest)
     }

@@ -61,7 +61,8 @@ impl Gateway {
         backend: &BackendName,
         wanted: NewConnection,
     ) -> Result<Fitted> {
-        let backend = self.poller(backend)?.backend();
+        let poller = self.poller(backend)?;
+        let backend = poller.backend();
         let mut violations = given_twice(&wanted);
         let is_malformed = !violations.is_empty();
         let fitted = fit(wanted, backend.capabilities());
@@ -136,8 +137,9 @@ impl Gateway {
         spec: &ResourceSpec,
         wanted: &NewConnection,
     ) -> Vec<Violation> {
-        let takes = self.poller(backend).map(|it| it.backend().capabilities());
-        if !takes.is_ok_and(|takes| takes.takes(kind).is_some()) || field(kind).is_none() {
+        let poller = self.poller(backend).ok();
+        let takes = poller.and_then(|it| it.backend().capabilities().takes(kind));
+        if takes.is_none() || field(kind).is_none() {
             return vec![no_such_part(kind)];
         }
         let service = ResourceField::VpnService.path();
@@ -171,7 +173,8 @@ impl Gateway {
         malformed: &BTreeSet<Field>,
         deadline: Instant,
     ) -> Result<(ConnectionChange, Vec<Violation>)> {
-        let backend = self.poller(&name.backend)?.backend();
+        let poller = self.poller(&name.backend)?;
+        let backend = poller.backend();
         let certain = never(backend, &change);
         if malformed.is_empty() && unless_there(backend, &change, None).is_empty() {
             return Ok((change, certain));

@@ -36,7 +36,8 @@ impl Gateway {
         deadline: Instant,
     ) -> Result<Resource> {
         let backend = self.backend_with(kind, &name.backend)?;
-        let resources = backend.dialect().resources();
+        let dialect = backend.dialect();
+        let resources = dialect.resources();
         let result = resources.get(kind, &name.id, &caller(deadline)).await;
         backend.record_caller_result(result).map_err(|error| {
             error
@@ -124,7 +125,8 @@ impl Gateway {
         name: &ConnectionName,
         deadline: Instant,
     ) -> Result<TunnelStatistics> {
-        let backend = self.poller(&name.backend)?.backend();
+        let poller = self.poller(&name.backend)?;
+        let backend = poller.backend();
         if !backend.capabilities().tunnel_statistics {
             let error = Error::new(
                 ErrorKind::Unimplemented,
@@ -133,7 +135,8 @@ impl Gateway {
             );
             return Err(error.on(backend.name()));
         }
-        let resources = backend.dialect().resources();
+        let dialect = backend.dialect();
+        let resources = dialect.resources();
         let result = resources.statistics(&name.id, &caller(deadline)).await;
         backend.record_caller_result(result).map_err(|error| {
             let error = error.missing(name);

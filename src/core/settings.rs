@@ -1,7 +1,7 @@
 //! What the core takes of a backend's settings. The rest is its dialect's: [`Table`](crate::core::table::Table).
 
 use crate::model::BackendName;
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 /// What of one `[[backends]]` of the configuration does not depend on its dialect.
 #[derive(Debug, Clone)]
@@ -14,6 +14,27 @@ pub struct BackendSettings {
     pub read_only: bool,
     /// How to poll.
     pub poll: PollSettings,
+    /// What else the configuration says of it.
+    pub identity: Identity,
+}
+
+/// Stands for everything that the configuration says of a backend but how it is polled and whether it may be written to.
+/// While it is the same, the backend's dialect would be made the same again. Default: that of a backend of which nothing
+/// else is said. It is comparable within one process only, and tells nobody what was said.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub struct Identity(u64);
+
+impl Identity {
+    /// The one of this hash, which is keyed, since secrets may be among what it is made of.
+    pub fn of_hash(hash: u64) -> Identity {
+        Identity(hash)
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Identity(..)")
+    }
 }
 
 impl BackendSettings {
@@ -27,6 +48,7 @@ impl BackendSettings {
             timeout: BackendSettings::DEFAULT_TIMEOUT,
             read_only: false,
             poll: PollSettings::default(),
+            identity: Identity::default(),
         }
     }
 }

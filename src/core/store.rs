@@ -32,6 +32,15 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// If the store cannot be used at all. What is only unreadable is set aside, and the log starts anew.
     async fn begin(&self, at_least: u64) -> Result<Recovered, StoreError>;
 
+    /// What is kept of the log of one backend that comes while the gateway runs: its changes, its connections and up to where
+    /// changes are missing; nothing is committed for it meanwhile. `None`, as by default, if nothing is known of what there was.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    async fn recall(&self, _backend: &BackendName) -> Result<Option<Recovered>, StoreError> {
+        Ok(None)
+    }
+
     /// Keeps a batch.
     ///
     /// # Errors
@@ -50,6 +59,11 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// How often to [`Store::poll`]. Default 10 s; `None` is never.
     fn check_interval(&self) -> Option<Duration> {
         Some(Duration::from_secs(10))
+    }
+
+    /// Whether it is one at all. By default it is; what only stands in for one is not told of.
+    fn is_there(&self) -> bool {
+        true
     }
 
     /// Whether records outlive the process. By default they do not.
@@ -145,6 +159,10 @@ impl Store for Volatile {
 
     fn check_interval(&self) -> Option<Duration> {
         None
+    }
+
+    fn is_there(&self) -> bool {
+        false
     }
 }
 

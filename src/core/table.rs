@@ -1,7 +1,6 @@
 //! One backend's table of the configuration, as its dialect reads it: key by key, whatever it is written in.
 
-use crate::core::error::Violation;
-use secrecy::SecretString;
+use crate::core::{error::Violation, secret::Secret};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
@@ -16,6 +15,15 @@ use std::{
 /// Nothing stops at the first problem. A value that is not what was asked for is refused here and reads as absent; the
 /// dialect refuses what it cannot work with, and goes on.
 pub trait Table {
+    /// The backend's name, by which it is told from others; empty if it has no sound one.
+    fn backend(&self) -> String;
+
+    /// Whether the same backend may be read again in this process, so that what is known of its account is to outlive
+    /// what is made of this table.
+    fn is_read_again(&self) -> bool {
+        false
+    }
+
     /// Text that is not empty.
     fn text(&mut self, key: &'static str) -> Option<String>;
 
@@ -34,8 +42,8 @@ pub trait Table {
     /// The path of a file.
     fn path(&mut self, key: &'static str) -> Option<PathBuf>;
 
-    /// A secret, from where it is kept: `KEY` itself, `KEY_env` or `KEY_file`.
-    fn secret(&mut self, key: &'static str) -> Option<SecretString>;
+    /// A secret, from where it is kept: `KEY` itself, `KEY_env` or `KEY_file`. One in a file may change while it is used.
+    fn secret(&mut self, key: &'static str) -> Option<Secret>;
 
     /// Whether there is anything by this key, sound or not.
     fn has(&self, key: &str) -> bool;
@@ -51,12 +59,21 @@ pub trait Table {
 /// A table made in code. It shows no value to `Debug`, since some are secrets.
 #[derive(Clone, Default)]
 pub struct Keys {
+    backend: String,
     values: BTreeMap<&'static str, Vec<String>>,
+    secrets: BTreeMap<&'static str, Secret>,
     asked: BTreeSet<&'static str>,
     refused: Vec<Violation>,
 }
 
 impl Keys {
+    /// The same keys as those of the backend of this name.
+    #[must_use]
+    pub fn of(mut self, backend: impl Into<String>) -> Keys {
+        self.backend = backend.into();
+        self
+    }
+
     /// Gives a key this value in place of what it had. Empty is as if it were absent; a flag that is set is `true`.
     pub fn set(&mut self, key: &'static str, value: impl Into<String>) {
         self.set_all(key, [value]);
@@ -82,14 +99,21 @@ impl Keys {
         self
     }
 
-    /// The first value of a key, secret or not.
+    /// Gives a key this secret, which may change while it is used.
+    pub fn set_secret(&mut self, key: &'static str, secret: Secret) {
+        self.values.remove(key);
+        self.secrets.insert(key, secret);
+    }
+
+    /// The first value of a key, secret or not; none of a secret that may change.
     pub fn get(&self, key: &str) -> Option<&str> {
         self.values.get(key)?.first().map(String::as_str)
     }
 
     /// What was refused, and what nobody asked for.
     pub fn into_refused(mut self) -> Vec<Violation> {
-        let unknown = self.values.keys().filter(|key| !self.asked.contains(*key));
+        let given = self.values.keys().chain(self.secrets.keys());
+        let unknown = given.filter(|key| !self.asked.contains(*key));
         let unknown = unknown.map(|key| Violation::new(*key, "is no key of this dialect"));
         self.refused.extend(unknown);
         self.refused
@@ -102,6 +126,10 @@ impl Keys {
 }
 
 impl Table for Keys {
+    fn backend(&self) -> String {
+        self.backend.clone()
+    }
+
     fn text(&mut self, key: &'static str) -> Option<String> {
         self.asked(key)
     }
@@ -132,13 +160,14 @@ impl Table for Keys {
         self.asked(key).map(PathBuf::from)
     }
 
-    fn secret(&mut self, key: &'static str) -> Option<SecretString> {
-        self.asked(key).map(SecretString::from)
+    fn secret(&mut self, key: &'static str) -> Option<Secret> {
+        let text = self.asked(key).map(Secret::from);
+        text.or_else(|| self.secrets.get(key).cloned())
     }
 
     fn has(&self, key: &str) -> bool {
         let below = format!("{key}.");
-        let mut keys = self.values.keys();
+        let mut keys = self.values.keys().chain(self.secrets.keys());
         keys.any(|given| *given == key || given.starts_with(&below))
     }
 
@@ -153,7 +182,8 @@ impl Table for Keys {
 
 impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.values.keys()).finish()
+        let keys = self.values.keys().chain(self.secrets.keys());
+        f.debug_set().entries(keys).finish()
     }
 }
 

@@ -56,7 +56,7 @@ pub fn connect_over(
     backend: &Given,
     network: &dyn Network,
 ) -> Result<Arc<dyn Dialect>, Vec<Violation>> {
-    let mut keys = backend.keys.clone();
+    let mut keys = backend.keys.clone().of(backend.core.name.as_str());
     let bound = bind(backend.dialect, &mut keys, backend.core.timeout, network);
     let refused = keys.into_refused();
     match bound {

@@ -154,6 +154,11 @@ pub fn unanswered(failure: &Failure) -> Error {
             return Error::new(Kind::Throttled, reason, failure.message.clone())
                 .retry_after(exhausted.wait);
         }
+        FailureKind::CircuitOpen(wait) => {
+            let message = failure.message.clone();
+            let refused = Error::new(Kind::Unavailable, Reason::UpstreamUnreachable, message);
+            return refused.retry_after(wait);
+        }
         FailureKind::Deadline => (Kind::DeadlineExceeded, Reason::Deadline),
         FailureKind::Connect | FailureKind::Broken => {
             (Kind::Unavailable, Reason::UpstreamUnreachable)

@@ -3,6 +3,7 @@
 use crate::{
     core::{
         error::Violation,
+        secret::Secret,
         settings::BackendSettings,
         table::{Keys, Table, one_of},
     },
@@ -10,7 +11,6 @@ use crate::{
     rest::transport::Options,
 };
 use reqwest::Url;
-use secrecy::SecretString;
 use std::time::Duration;
 
 /// A backend without a configuration: what the core takes of it, and what its dialect does.
@@ -57,6 +57,8 @@ pub fn options(table: &mut dyn Table, timeout: Duration) -> Option<Options> {
         return None;
     }
     Some(Options {
+        backend: table.backend().into(),
+        account_lasts: table.is_read_again(),
         ca_file,
         insecure_skip_verify,
         timeout,
@@ -95,11 +97,7 @@ pub fn needed(table: &mut dyn Table, key: &str, read: Option<String>) -> Option<
 }
 
 /// The same of a secret.
-pub fn needed_secret(
-    table: &mut dyn Table,
-    key: &str,
-    read: Option<SecretString>,
-) -> Option<SecretString> {
+pub fn needed_secret(table: &mut dyn Table, key: &str, read: Option<Secret>) -> Option<Secret> {
     if read.is_none() {
         let name = key.rsplit('.').next().unwrap_or(key);
         let why = format!("must be given, as `{name}`, `{name}_env` or `{name}_file`");

@@ -1,7 +1,10 @@
 //! `ConnectionService`: convert, call the core, convert.
 
 use crate::{
-    core::gateway::Gateway,
+    core::{
+        audit::{self, Action},
+        gateway::Gateway,
+    },
     grpc::{
         convert::{
             CONNECTION,
@@ -12,6 +15,7 @@ use crate::{
             plan::plan,
             requests::{Create, Delete, Export, Get, Update},
             site::site,
+            write::recorded_id,
         },
         deadline, pb,
         resources::names,
@@ -20,6 +24,21 @@ use crate::{
 };
 use std::sync::Arc;
 use tonic::{Request, Response, Status};
+
+/// As it is in resource names.
+const COLLECTION: &str = "connections";
+
+/// The record of a write of that resource, before anything of the request is read.
+macro_rules! audited {
+    ($action:expr, $resource:expr, $request:ident) => {
+        audit::Asked {
+            action: $action,
+            resource: $resource,
+            request_id: recorded_id(&$request.request_id),
+            is_tried: $request.validate_only,
+        }
+    };
+}
 
 /// The service.
 #[derive(Debug, Clone)]
@@ -76,20 +95,26 @@ impl pb::connection_service_server::ConnectionService for Connections {
         request: Request<pb::CreateConnectionRequest>,
     ) -> Result<Response<pb::CreateConnectionResponse>, Status> {
         let deadline = deadline::of_unary(&request);
-        let create = Create::read(request.into_inner(), |backend, spec| {
-            self.gateway.refuse_create(backend, spec)
-        })?;
-        let accepted = self
-            .gateway
-            .create(&create.backend, create.wanted, create.how, deadline)
-            .await
-            .map_err(parts::told)?;
-        Ok(Response::new(pb::CreateConnectionResponse {
-            connection: answered(&create.backend, accepted.connection),
-            write_token: accepted.write_token,
-            warnings: accepted.warnings.into_iter().map(warning).collect(),
-            plan: plan(&create.backend, accepted.plan),
-        }))
+        let request = request.into_inner();
+        let name = audit::new_in(&request.parent, COLLECTION);
+        let record = audited!(Action::Create, name, request);
+        let answer = audit::recorded(record, async {
+            let create = Create::read(request, |backend, spec| {
+                self.gateway.refuse_create(backend, spec)
+            })?;
+            let accepted = self
+                .gateway
+                .create(&create.backend, create.wanted, create.how, deadline)
+                .await
+                .map_err(parts::told)?;
+            Ok(pb::CreateConnectionResponse {
+                connection: answered(&create.backend, accepted.connection),
+                write_token: accepted.write_token,
+                warnings: accepted.warnings.into_iter().map(warning).collect(),
+                plan: plan(&create.backend, accepted.plan),
+            })
+        });
+        Ok(Response::new(answer.await?))
     }
 
     async fn apply_connection(
@@ -97,15 +122,24 @@ impl pb::connection_service_server::ConnectionService for Connections {
         request: Request<pb::ApplyConnectionRequest>,
     ) -> Result<Response<pb::ApplyConnectionResponse>, Status> {
         let deadline = deadline::of_unary(&request);
-        let apply = Apply::read(request.into_inner(), |backend, wanted| {
-            self.gateway.refuse_create(backend, wanted)
-        })?;
-        let done = self
-            .gateway
-            .apply(&apply.backend, apply.description, apply.how, deadline)
-            .await
-            .map_err(parts::told)?;
-        Ok(Response::new(applied(&apply.backend, done)))
+        let request = request.into_inner();
+        let name = audit::new_in(&request.parent, COLLECTION);
+        let record = audited!(Action::Apply, name, request);
+        let answer = audit::recorded(record, async {
+            let apply = Apply::read(request, |backend, wanted| {
+                self.gateway.refuse_create(backend, wanted)
+            })?;
+            let done = self
+                .gateway
+                .apply(&apply.backend, apply.description, apply.how, deadline)
+                .await
+                .map_err(parts::told)?;
+            if let Some(name) = &done.accepted.name {
+                audit::note(|| name.to_string(), None);
+            }
+            Ok(applied(&apply.backend, done))
+        });
+        Ok(Response::new(answer.await?))
     }
 
     async fn export_connection(
@@ -127,26 +161,32 @@ impl pb::connection_service_server::ConnectionService for Connections {
         request: Request<pb::UpdateConnectionRequest>,
     ) -> Result<Response<pb::UpdateConnectionResponse>, Status> {
         let deadline = deadline::of_unary(&request);
-        let mut update = Update::read(request.into_inner())?;
-        if update.is_malformed() {
-            let (change, malformed) = (update.change.clone(), update.malformed());
-            let settled = self
+        let request = request.into_inner();
+        let name = request.connection.as_ref().map(|it| it.name.clone());
+        let record = audited!(Action::Update, name.unwrap_or_default(), request);
+        let answer = audit::recorded(record, async {
+            let mut update = Update::read(request)?;
+            if update.is_malformed() {
+                let (change, malformed) = (update.change.clone(), update.malformed());
+                let settled = self
+                    .gateway
+                    .settle(&update.name, change, &malformed, deadline);
+                let settled = settled.await;
+                update = update.settled(settled)?;
+            }
+            let accepted = self
                 .gateway
-                .settle(&update.name, change, &malformed, deadline);
-            let settled = settled.await;
-            update = update.settled(settled)?;
-        }
-        let accepted = self
-            .gateway
-            .update(&update.name, update.change, update.how, deadline)
-            .await
-            .map_err(|error| error.within(CONNECTION))?;
-        Ok(Response::new(pb::UpdateConnectionResponse {
-            connection: answered(&update.name.backend, accepted.connection),
-            write_token: accepted.write_token,
-            warnings: accepted.warnings.into_iter().map(warning).collect(),
-            plan: plan(&update.name.backend, accepted.plan),
-        }))
+                .update(&update.name, update.change, update.how, deadline)
+                .await
+                .map_err(|error| error.within(CONNECTION))?;
+            Ok(pb::UpdateConnectionResponse {
+                connection: answered(&update.name.backend, accepted.connection),
+                write_token: accepted.write_token,
+                warnings: accepted.warnings.into_iter().map(warning).collect(),
+                plan: plan(&update.name.backend, accepted.plan),
+            })
+        });
+        Ok(Response::new(answer.await?))
     }
 
     async fn delete_connection(
@@ -154,22 +194,27 @@ impl pb::connection_service_server::ConnectionService for Connections {
         request: Request<pb::DeleteConnectionRequest>,
     ) -> Result<Response<pb::DeleteConnectionResponse>, Status> {
         let deadline = deadline::of_unary(&request);
-        let delete = Delete::try_from(request.into_inner())?;
-        let accepted = self
-            .gateway
-            .delete(
-                &delete.name,
-                delete.etag,
-                delete.allow_missing,
-                delete.how,
-                deadline,
-            )
-            .await?;
-        Ok(Response::new(pb::DeleteConnectionResponse {
-            write_token: accepted.write_token,
-            warnings: accepted.warnings.into_iter().map(warning).collect(),
-            plan: plan(&delete.name.backend, accepted.plan),
-        }))
+        let request = request.into_inner();
+        let record = audited!(Action::Delete, request.name.clone(), request);
+        let answer = audit::recorded(record, async {
+            let delete = Delete::try_from(request)?;
+            let accepted = self
+                .gateway
+                .delete(
+                    &delete.name,
+                    delete.etag,
+                    delete.allow_missing,
+                    delete.how,
+                    deadline,
+                )
+                .await?;
+            Ok(pb::DeleteConnectionResponse {
+                write_token: accepted.write_token,
+                warnings: accepted.warnings.into_iter().map(warning).collect(),
+                plan: plan(&delete.name.backend, accepted.plan),
+            })
+        });
+        Ok(Response::new(answer.await?))
     }
 }
 

@@ -1,10 +1,13 @@
 //! The gRPC side: services that convert, call the core and convert back. The only place with prost types.
 
 pub mod backends;
+pub mod codes;
 pub mod connections;
 pub mod convert;
 pub mod deadline;
 pub mod frame;
+pub mod leaving;
+pub mod methods;
 pub mod pb;
 pub mod policies;
 pub mod realizations;

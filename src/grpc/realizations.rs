@@ -15,16 +15,14 @@ use crate::{
         },
         deadline,
         frame::Frame,
-        pb,
+        leaving, pb,
         stall_timeout::{GuardedStream, OpenStreams},
-        status,
     },
     model::Collection,
 };
 use futures_util::stream::{StreamExt, unfold};
 use std::{future::Future, sync::Arc, time::Duration};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 /// `WaitRealization` answers this long before the deadline of its call, so that the answer arrives.
@@ -34,22 +32,15 @@ const BEFORE_DEADLINE: Duration = Duration::from_millis(500);
 #[derive(Debug, Clone)]
 pub struct Realizations {
     gateway: Arc<Gateway>,
-    /// Cancelled when the server begins to drain. The server ends streams itself; a wait has to be told.
-    drain: CancellationToken,
     readers: OpenStreams,
 }
 
 impl Realizations {
-    /// Serves the realizations of this gateway, until `drain` is cancelled. A stream that nobody reads for longer
-    /// than `stall` is ended.
-    pub fn new(gateway: Arc<Gateway>, drain: CancellationToken, stall: Duration) -> Realizations {
+    /// Serves the realizations of this gateway. A stream that nobody reads for longer than `stall` is ended.
+    pub fn new(gateway: Arc<Gateway>, stall: Duration) -> Realizations {
         // A stream that is read asks for more with each heartbeat.
         let readers = OpenStreams::new(stall + gateway.heartbeat());
-        Realizations {
-            gateway,
-            drain,
-            readers,
-        }
+        Realizations { gateway, readers }
     }
 
     fn stream<W: Next + Send + 'static>(&self, watch: W) -> GuardedStream {
@@ -147,6 +138,7 @@ impl pb::streaming::realization_service_server::RealizationService for Realizati
         request: Request<pb::WaitRealizationRequest>,
     ) -> Result<Response<pb::WaitRealizationResponse>, Status> {
         let deadline = deadline::of(&request);
+        let leaving = leaving::asked(&request);
         let wait = Wait::try_from(request.into_inner())?;
         let until = end_of_wait(Instant::now(), wait.timeout, deadline);
         let waited = async {
@@ -158,7 +150,7 @@ impl pb::streaming::realization_service_server::RealizationService for Realizati
         let (realization, outcome) = tokio::select! {
             biased;
             seen = waited => standing(&seen?),
-            () = self.drain.cancelled() => return Err(status::draining()),
+            why = leaving => return Err(why),
         };
         Ok(Response::new(pb::WaitRealizationResponse {
             realization: Some(realization),

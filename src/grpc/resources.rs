@@ -3,6 +3,7 @@
 
 use crate::{
     core::{
+        audit::{self, Action},
         error::{Error, Result},
         gateway::Gateway,
         listed::Listable,
@@ -107,14 +108,19 @@ pub async fn create<W: Wire>(
     asked: Asked,
     deadline: Instant,
 ) -> Result<Written<W>> {
-    let create = Create::read(parent, resource, asked, |backend, spec| {
-        gateway.refuse_create_resource(backend, spec)
-    })?;
-    let backend = create.backend.clone();
-    let accepted = gateway
-        .create_resource(&backend, create.spec, create.how, deadline)
-        .await;
-    written(&backend, accepted)
+    let name = audit::new_in(parent, W::KIND.collection().segment());
+    let record = asked.audited(Action::Create, name);
+    audit::recorded(record, async {
+        let create = Create::read(parent, resource, asked, |backend, spec| {
+            gateway.refuse_create_resource(backend, spec)
+        })?;
+        let backend = create.backend.clone();
+        let accepted = gateway
+            .create_resource(&backend, create.spec, create.how, deadline)
+            .await;
+        written(&backend, accepted)
+    })
+    .await
 }
 
 /// Changes a resource.
@@ -128,21 +134,26 @@ pub async fn update<W: Wire>(
     asked: Asked,
     deadline: Instant,
 ) -> Result<Written<W>> {
-    let update = Update::read(resource, mask, asked)?;
-    let there = match update.may_be_there::<W>() {
-        true => gateway
-            .get_resource(W::KIND, &update.name, deadline)
-            .await
-            .ok(),
-        false => None,
-    };
-    let update = update.settled::<W>(there.as_ref(), |backend, change| {
-        gateway.refuse_update_resource(backend, change)
-    })?;
-    let accepted = gateway
-        .update_resource(&update.name, update.change, update.how, deadline)
-        .await;
-    written(&update.name.backend, accepted)
+    let name = resource.as_ref().map(Wire::name).unwrap_or_default();
+    let record = asked.audited(Action::Update, name.to_owned());
+    audit::recorded(record, async {
+        let update = Update::read(resource, mask, asked)?;
+        let there = match update.may_be_there::<W>() {
+            true => gateway
+                .get_resource(W::KIND, &update.name, deadline)
+                .await
+                .ok(),
+            false => None,
+        };
+        let update = update.settled::<W>(there.as_ref(), |backend, change| {
+            gateway.refuse_update_resource(backend, change)
+        })?;
+        let accepted = gateway
+            .update_resource(&update.name, update.change, update.how, deadline)
+            .await;
+        written(&update.name.backend, accepted)
+    })
+    .await
 }
 
 fn written<W: Wire>(
@@ -181,21 +192,25 @@ pub async fn delete<W: Wire>(
     asked: Asked,
     deadline: Instant,
 ) -> Result<Removed> {
-    let delete = Delete::read(W::KIND, name, etag, allow_missing, asked)?;
-    let accepted = gateway
-        .delete_resource(
-            W::KIND,
-            &delete.name,
-            delete.etag,
-            delete.allow_missing,
-            delete.how,
-            deadline,
-        )
-        .await?;
-    Ok(Removed {
-        request_ids: accepted.request_ids,
-        plan: plan(&delete.name.backend, accepted.plan),
+    let record = asked.audited(Action::Delete, name.to_owned());
+    audit::recorded(record, async {
+        let delete = Delete::read(W::KIND, name, etag, allow_missing, asked)?;
+        let accepted = gateway
+            .delete_resource(
+                W::KIND,
+                &delete.name,
+                delete.etag,
+                delete.allow_missing,
+                delete.how,
+                deadline,
+            )
+            .await?;
+        Ok(Removed {
+            request_ids: accepted.request_ids,
+            plan: plan(&delete.name.backend, accepted.plan),
+        })
     })
+    .await
 }
 
 /// Has a type with a `gateway` be a service on several kinds of resource, each named with the field that holds one, the

@@ -78,6 +78,17 @@ pub fn draining() -> Status {
     .into()
 }
 
+/// The end of a stream, or of a wait, because its connection has been open for as long as one may be. There is another
+/// at once.
+pub fn aged() -> Status {
+    Error::new(
+        ErrorKind::Unavailable,
+        ErrorReason::Draining,
+        "this connection has been open for as long as one may be; go on where you were on a new one",
+    )
+    .into()
+}
+
 /// The end of a stream that was not read for too long.
 pub fn stalled(longer_than: Duration) -> Status {
     Error::new(

@@ -19,6 +19,8 @@ pub struct Sighting {
     /// The cloud says in so many words that it failed, of the whole or of any node. FAILED may rest on other words, too,
     /// which are no failure of a removal.
     pub says_failed: bool,
+    /// The fields of the cloud's answer whose words nobody here knows, or that had none; each once.
+    pub unrecognized: Vec<&'static str>,
     /// The tunnel, if asked for and offered.
     pub tunnel: Option<Tunnel>,
     /// Whether the cloud has the connection switched on, if the poll saw it.

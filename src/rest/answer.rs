@@ -130,6 +130,8 @@ pub struct Failure {
 pub enum FailureKind {
     /// The account's budget did not allow it in time.
     Budget(Exhausted),
+    /// It has not answered for a while, and is not asked before so long.
+    CircuitOpen(Duration),
     /// The deadline passed.
     Deadline,
     /// No connection.

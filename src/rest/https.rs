@@ -4,6 +4,7 @@ use crate::{
     files,
     rest::{
         answer::{Answer, Carried, Failure, FailureKind, MAX_ANSWER_BYTES, Sent},
+        names::{Lookup, Names, Resolver, System},
         redact,
         request::Request,
         transport::{Network, Options, Transport},
@@ -12,7 +13,11 @@ use crate::{
 use async_trait::async_trait;
 use bytes::BytesMut;
 use rustls::pki_types::pem::PemObject;
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 /// Reaches clouds by their addresses.
 #[derive(Debug, Clone, Copy, Default)]
@@ -22,31 +27,56 @@ impl Network for Https {
     /// # Errors
     /// If the CA file cannot be read or the TLS settings do not work.
     fn open(&self, options: &Options) -> Result<Arc<dyn Transport>, String> {
-        // An error only says that the process has chosen one already, and any will do.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        Ok(Arc::new(Http::open(options, Arc::new(System))?))
+    }
+}
+
+/// How connections are opened, whenever that is.
+#[derive(Debug)]
+struct Way {
+    names: Arc<Names>,
+    authorities: Vec<reqwest::Certificate>,
+    insecure_skip_verify: bool,
+    connect_timeout: Duration,
+}
+
+impl Way {
+    /// An empty pool of connections.
+    fn pool(&self) -> Result<reqwest::Client, String> {
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("isthmus/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
             // Less than the whole, so that a host that swallows packets counts as not connected: then nothing
             // was sent, a write is not in doubt, and there is time left to ask another host.
-            .connect_timeout(options.timeout / 2)
+            .connect_timeout(self.connect_timeout)
+            .dns_resolver(Resolver(Arc::clone(&self.names)))
             // Neutron's server closes idle connections after 75 s; leave before it does.
             .pool_idle_timeout(Duration::from_secs(60))
+            .tcp_keepalive(KEEPALIVE)
+            .tcp_keepalive_interval(KEEPALIVE)
+            .tcp_keepalive_retries(3)
+            .http2_keep_alive_interval(HTTP2_PING)
+            .http2_keep_alive_timeout(HTTP2_PING)
             .no_proxy();
-        if options.insecure_skip_verify {
+        if self.insecure_skip_verify {
             builder = builder.danger_accept_invalid_certs(true);
         }
-        if let Some(path) = &options.ca_file {
-            for certificate in authorities(path)? {
-                builder = builder.add_root_certificate(certificate);
-            }
+        for certificate in &self.authorities {
+            builder = builder.add_root_certificate(certificate.clone());
         }
-        let http = builder
+        builder
             .build()
-            .map_err(|error| format!("cannot set up TLS: {error}"))?;
-        Ok(Arc::new(Http(http)))
+            .map_err(|error| format!("cannot set up TLS: {error}"))
     }
 }
+
+/// After so much silence on a TCP connection the cloud's kernel is asked whether it is there, and again as often; after
+/// three times without an answer it is given up. So a firewall that forgets idle connections keeps those in the pool,
+/// and one that has forgotten is noticed before a request waits for it.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+/// The same for HTTP/2 while a request is under way, at most once in so long, and given up after so long: all requests
+/// share one connection there, so that one which nobody answers on would have each wait for its own timeout.
+const HTTP2_PING: Duration = Duration::from_secs(10);
 
 /// The longest file of authorities that is read, in bytes. Those of a whole system are a quarter of it.
 const MAX_CA_FILE: u64 = 1024 * 1024;
@@ -76,15 +106,82 @@ fn authorities(path: &Path) -> Result<Vec<reqwest::Certificate>, String> {
 }
 
 #[derive(Debug)]
-struct Http(reqwest::Client);
+struct Http {
+    way: Arc<Way>,
+    /// The connections that new requests use, and of which generation of addresses they are, or are about to be. A std
+    /// mutex: held to look and to swap, never across an await.
+    pool: Arc<Mutex<(u64, reqwest::Client)>>,
+}
+
+impl Http {
+    fn open(options: &Options, lookup: Arc<dyn Lookup>) -> Result<Http, String> {
+        // An error only says that the process has chosen one already, and any will do.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let authorities = options.ca_file.as_deref().map(authorities).transpose()?;
+        let way = Way {
+            names: Names::new(lookup),
+            authorities: authorities.unwrap_or_default(),
+            insecure_skip_verify: options.insecure_skip_verify,
+            connect_timeout: options.timeout / 2,
+        };
+        let pool = Mutex::new((way.names.generation(), way.pool()?));
+        Ok(Http {
+            way: Arc::new(way),
+            pool: Arc::new(pool),
+        })
+    }
+
+    /// The connections for one more request: new ones, if the addresses have changed. The old ones close when nobody
+    /// uses them any more. One request has the new ones made, beside the runtime, since that reads all authorities; until
+    /// then others use the old ones.
+    async fn connections(&self) -> reqwest::Client {
+        let now = self.way.names.generation();
+        // In a block of its own: no guard is there where it awaits.
+        let (before, old) = {
+            let mut kept = kept(&self.pool);
+            if kept.0 == now {
+                return kept.1.clone();
+            }
+            let before = std::mem::replace(&mut kept.0, now);
+            (before, kept.1.clone())
+        };
+        let (way, pool) = (Arc::clone(&self.way), Arc::clone(&self.pool));
+        // It goes on even if this request is given up.
+        let made = tokio::task::spawn_blocking(move || {
+            let made = way.pool();
+            let mut kept = self::kept(&pool);
+            match (&made, kept.0 == now) {
+                (Ok(made), true) => kept.1 = made.clone(),
+                // Whoever comes next tries again.
+                (Err(_), true) => kept.0 = before,
+                (_, false) => {}
+            }
+            made.ok()
+        });
+        // It worked when the process began, and is worth no failure of a request if it does not now.
+        made.await.ok().flatten().unwrap_or(old)
+    }
+}
+
+fn kept(pool: &Mutex<(u64, reqwest::Client)>) -> MutexGuard<'_, (u64, reqwest::Client)> {
+    pool.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 #[async_trait]
 impl Transport for Http {
     async fn exchange(&self, request: &Request) -> Result<Answer, Failure> {
+        if let Some(host) = request.url.domain() {
+            self.way.names.used(host);
+        }
         let mut ask = reqwest::Request::new(request.method.clone(), request.url.clone());
         *ask.headers_mut() = request.headers.clone();
         *ask.body_mut() = request.body.clone().map(Into::into);
-        let mut response = self.0.execute(ask).await.map_err(failure)?;
+        let mut response = self
+            .connections()
+            .await
+            .execute(ask)
+            .await
+            .map_err(failure)?;
         let status = response.status().as_u16();
         let headers = std::mem::take(response.headers_mut());
         if response
@@ -171,6 +268,7 @@ mod tests {
         path::PathBuf,
         thread,
     };
+    use tokio_util::task::AbortOnDropHandle;
 
     fn fixture(name: &str) -> PathBuf {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tls");
@@ -231,6 +329,65 @@ mod tests {
         assert!(why.contains("CA:FALSE"), "{why}");
         let other = asked(server, Some(fixture(authority))).await.unwrap_err();
         assert!(other.contains("`ca_file`"), "{other}");
+    }
+
+    /// A server that says who it is to whoever asks.
+    fn serve(listener: tokio::net::TcpListener, who: &'static str) -> AbortOnDropHandle<()> {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let serving = async move {
+            let mut open = tokio::task::JoinSet::new();
+            while let Ok((mut socket, _)) = listener.accept().await {
+                open.spawn(async move {
+                    // A request comes in one piece.
+                    while socket.read(&mut [0; 4096]).await.is_ok_and(|read| read > 0) {
+                        let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n{who}");
+                        if socket.write_all(answer.as_bytes()).await.is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+        };
+        AbortOnDropHandle::new(tokio::spawn(serving))
+    }
+
+    #[derive(Debug)]
+    struct Moving(Mutex<std::net::IpAddr>);
+
+    #[async_trait]
+    impl Lookup for Moving {
+        async fn addresses(&self, host: &str) -> std::io::Result<Vec<std::net::IpAddr>> {
+            assert_eq!(host, "cloud.test");
+            Ok(vec![*self.0.lock().unwrap()])
+        }
+    }
+
+    #[tokio::test]
+    async fn a_cloud_that_moves_is_found_where_it_is_though_the_old_one_answers() {
+        let old = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = old.local_addr().unwrap().port();
+        let new = tokio::net::TcpListener::bind(("127.0.0.2", port)).await;
+        let _serving = [serve(old, "o"), serve(new.unwrap(), "n")];
+        let moving = Arc::new(Moving(Mutex::new([127, 0, 0, 1].into())));
+        let options = Options {
+            timeout: Duration::from_secs(10),
+            ..Options::default()
+        };
+        let http = Http::open(&options, Arc::clone(&moving) as Arc<dyn Lookup>).unwrap();
+        let url: reqwest::Url = format!("http://cloud.test:{port}/").parse().unwrap();
+        let asked = async || {
+            let request = Request::new(Method::GET, url.clone());
+            http.exchange(&request).await.unwrap().body
+        };
+        assert_eq!(asked().await, "o");
+        *moving.0.lock().unwrap() = [127, 0, 0, 2].into();
+        assert_eq!(asked().await, "o", "its connection is used again");
+        // As if it were time: whoever opens a connection looks it up, too.
+        http.way.names.resolve("cloud.test").await.unwrap();
+        assert_eq!(asked().await, "n");
+        *moving.0.lock().unwrap() = [127, 0, 0, 1].into();
+        http.way.names.resolve("cloud.test").await.unwrap();
+        assert_eq!(asked().await, "o");
     }
 
     #[test]

@@ -14,6 +14,10 @@ use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 /// How to reach one cloud.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
+    /// The backend's name, for metrics, spans and the log.
+    pub backend: Arc<str>,
+    /// Whether what is known of its account is to outlive this way to it: the backend may be configured anew.
+    pub account_lasts: bool,
     /// PEM file of an authority to trust beside the system's.
     pub ca_file: Option<PathBuf>,
     /// Accept any certificate.

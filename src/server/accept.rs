@@ -9,10 +9,13 @@
 
 use crate::{
     core,
+    metrics::table::SERVER_CONNECTIONS,
     server::{
         addresses::{self, Addresses},
+        age,
         call::{self, Guard},
         client::Client,
+        counted::{self, Limit, One},
         newest::{Newest, Ticket},
         preface::{self, Again},
         progress::Tasks,
@@ -28,7 +31,7 @@ use hyper_util::{
     server::conn::auto,
 };
 use std::{
-    future::Future,
+    future::{Future, pending},
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     pin::pin,
@@ -39,8 +42,8 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
-    task::JoinSet,
-    time::{MissedTickBehavior, interval, sleep, timeout},
+    task::{JoinSet, yield_now},
+    time::{Instant, MissedTickBehavior, interval, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
@@ -97,8 +100,8 @@ impl Connection for TcpStream {
     }
 }
 
-/// Serves `routes` on `listener` until `shutdown` is ready, then drains; `drain` is cancelled when that
-/// begins.
+/// Serves `routes` on `listener` until `shutdown` is ready, with how many connections of clouds are watched then, and
+/// drains; `drain` is cancelled when that begins.
 ///
 /// # Errors
 /// A listener on an address that others can reach, unless `settings.allow_non_loopback`.
@@ -107,9 +110,10 @@ pub async fn serve(
     routes: Routes,
     settings: Settings,
     drain: CancellationToken,
-    shutdown: impl Future<Output = ()>,
+    shutdown: impl Future<Output = usize>,
 ) -> io::Result<()> {
     settings.check(listener.local_addr()?)?;
+    counted::begin();
     let warnings = Arc::<Warnings>::default();
     let serving = Arc::new(Serving {
         guard: Arc::new(Guard::new(routes, &settings, &warnings, drain.clone())),
@@ -124,31 +128,45 @@ pub async fn serve(
     });
     // Owns the task of every connection; dropping it ends them all.
     let mut connections = JoinSet::new();
-    let mut number = core::client::Client::default();
+    let mut number = 0;
     let mut shutdown = pin!(shutdown);
-    loop {
+    let watched = loop {
         let (stream, peer) = tokio::select! {
             biased;
-            () = &mut shutdown => break,
+            watched = &mut shutdown => break watched,
             Some(_) = connections.join_next() => continue,
             accepted = accept(&listener, &serving.warnings) => accepted,
         };
         // There is no need to hear what would be refused.
-        if let Some(why) = serving.seats.full_for(peer.ip()) {
-            serving.refused(peer, why);
+        if let Some(limit) = serving.seats.full_for(peer.ip()) {
+            serving.refused(peer, limit);
             continue;
         }
-        number.0 += 1;
+        let client = core::client::Client {
+            number: number + 1,
+            peer: Some(peer),
+        };
+        number = client.number;
         let ticket = serving.opening.enter();
         let serving = Arc::clone(&serving);
         connections.spawn(async move {
-            if let Err(error) = serving.connection(stream, peer, number, ticket).await {
+            if let Err(error) = serving.connection(stream, peer, client, ticket).await {
                 tracing::debug!(%peer, %error, "a connection ended");
             }
         });
-    }
+    };
 
     drop(listener);
+    counted::drained();
+    let begun = Instant::now();
+    let grace_s = serving.settings.drain_grace.as_secs();
+    tracing::info!(
+        connections = connections.len(),
+        calls = serving.guard.calls(),
+        watched,
+        grace_s,
+        "draining: streams end with a token to resume, calls may finish"
+    );
     serving.drain.cancel();
     let all_closed = async { while connections.join_next().await.is_some() {} };
     if timeout(serving.settings.drain_grace, all_closed)
@@ -159,6 +177,8 @@ pub async fn serve(
         tracing::warn!(left, "connections did not close within the grace period");
         connections.shutdown().await;
     }
+    let took_ms = begun.elapsed().as_millis() as u64;
+    tracing::info!(took_ms, "drained");
     Ok(())
 }
 
@@ -183,23 +203,21 @@ struct Seats {
 
 type Seat = (OwnedSemaphorePermit, addresses::Seat);
 
-const TOO_MANY: &str = "there are too many";
-const TOO_MANY_OF_ADDRESS: &str = "there are too many from its address";
-
 impl Seats {
     /// Why there is none, if there is none.
-    fn full_for(&self, peer: IpAddr) -> Option<&'static str> {
+    fn full_for(&self, peer: IpAddr) -> Option<Limit> {
         if self.all.available_permits() == 0 {
-            return Some(TOO_MANY);
+            return Some(Limit::Connections);
         }
-        self.addresses.is_full(peer).then_some(TOO_MANY_OF_ADDRESS)
+        let is_full = self.addresses.is_full(peer);
+        is_full.then_some(Limit::ConnectionsPerAddress)
     }
 
-    fn take(&self, peer: IpAddr) -> Result<Seat, &'static str> {
+    fn take(&self, peer: IpAddr) -> Result<Seat, Limit> {
         let all = Arc::clone(&self.all).try_acquire_owned();
-        let all = all.map_err(|_| TOO_MANY)?;
-        let own = self.addresses.seat(peer).ok_or(TOO_MANY_OF_ADDRESS)?;
-        Ok((all, own))
+        let all = all.map_err(|_| Limit::Connections)?;
+        let own = self.addresses.seat(peer);
+        Ok((all, own.ok_or(Limit::ConnectionsPerAddress)?))
     }
 }
 
@@ -220,7 +238,12 @@ async fn accept<L: Listener>(listener: &L, warnings: &Warnings) -> (L::Connectio
 }
 
 impl Serving {
-    fn refused(&self, peer: SocketAddr, why: &str) {
+    fn refused(&self, peer: SocketAddr, limit: Limit) {
+        limit.reached();
+        let why = match limit {
+            Limit::ConnectionsPerAddress => "there are too many from its address",
+            _ => "there are too many",
+        };
         if let Some(suppressed) = self.warnings.due(Kind::Refused, peer.ip()) {
             tracing::warn!(%peer, why, suppressed, "refused a connection");
         }
@@ -239,8 +262,8 @@ impl Serving {
         };
         match self.seats.take(peer.ip()) {
             Ok(_seat) => self.serve(Again::new(read, stream), peer, number).await,
-            Err(why) => {
-                self.refused(peer, why);
+            Err(limit) => {
+                self.refused(peer, limit);
                 Ok(())
             }
         }
@@ -255,8 +278,13 @@ impl Serving {
         tokio::select! {
             biased;
             () = self.drain.cancelled() => Ok(None),
-            read = timeout(self.settings.preface_timeout, preface::read(stream)) => read?,
-            () = ticket => Ok(None),
+            read = timeout(self.settings.preface_timeout, preface::read(stream)) => {
+                read.inspect_err(|_| Limit::Preface.reached())?
+            }
+            () = ticket => {
+                Limit::Opening.reached();
+                Ok(None)
+            }
         }
     }
 
@@ -267,6 +295,7 @@ impl Serving {
         number: core::client::Client,
     ) -> Result<(), Broken> {
         let settings = &self.settings;
+        let _one = One::more(&SERVER_CONNECTIONS);
         stream.get_ref().no_delay()?;
         let client = self.guard.client(peer.ip());
         let tasks = Tasks {
@@ -296,18 +325,31 @@ impl Serving {
         tokio::select! {
             biased;
             ended = Coalescing::new(connection.as_mut()) => return ended,
-            () = stuck.as_mut() => return Err(NOT_READ.into()),
-            () = self.drain.cancelled() => connection.as_mut().graceful_shutdown(),
+            () = stuck.as_mut() => return Err(not_read()),
+            () = self.drain.cancelled() => {}
+            () = age::over(settings.max_connection_age) => {}
         }
+        connection.as_mut().graceful_shutdown();
+        let leave = async {
+            // Its client hears of it first, so that what comes back comes back on another.
+            yield_now().await;
+            client.leaving.leave();
+            // Whoever does not read cannot be told yet; each call has its time, and that of a drain is for all together.
+            pending().await
+        };
         tokio::select! {
             biased;
             ended = connection => ended,
-            () = stuck => Err(NOT_READ.into()),
+            () = stuck => Err(not_read()),
+            () = leave => Ok(()),
         }
     }
 }
 
-const NOT_READ: &str = "the client takes no answer";
+fn not_read() -> Broken {
+    Limit::Answer.reached();
+    "the client takes no answer".into()
+}
 
 /// Ready when nothing moves on a connection for which there is something. An answer that HTTP/2 has got in full belongs
 /// to no call any more that could be ended for it.

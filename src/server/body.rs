@@ -1,12 +1,10 @@
 //! The answer of a call on its way to HTTP/2: in pieces, which take their bytes from what its connection may have.
 
-use crate::{
-    grpc::status,
-    server::{
-        pool::Taken,
-        progress::{Piece, Progress},
-        trailers,
-    },
+use crate::server::{
+    counted::Limit,
+    pool::Taken,
+    progress::{Piece, Progress},
+    trailers,
 };
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -58,13 +56,12 @@ impl<B> Pieces<B> {
             Some(taken) => taken,
             None if data.len() <= PIECE || self.has_begun => share.take_anyway(data.len()),
             None => {
-                let status = status::limit_exceeded(format!(
+                let why = format!(
                     "the answer has {} bytes, and {} of other messages are on their way on this connection",
                     data.len(),
                     share.mine()
-                ));
-                self.call.client.refused(status.message());
-                return Err(status);
+                );
+                return Err(self.call.client.refuse(Limit::Buffered, why));
             }
         };
         self.has_begun = true;

@@ -10,20 +10,24 @@
 //! holds something until the last frame, is a box for each call, or a layer, a service and a future by hand around
 //! what is one line here. Authentication will be another line.
 
-use crate::server::{
-    body::Pieces,
-    client::Client,
-    deadline::{self, Ending, Ends},
-    form,
-    limits::{self, CHECKS},
-    newest::Newest,
-    panic,
-    pool::{Pool, Taken},
-    progress::Progress,
-    request::{Limits, RequestBody},
-    settings::Settings,
-    trace::{Record, Recorded},
-    warn::Warnings,
+use crate::{
+    grpc::leaving::Leaving,
+    server::{
+        body::Pieces,
+        client::Client,
+        deadline::{self, Ending, Ends},
+        form,
+        limits::{self, CHECKS},
+        newest::Newest,
+        panic,
+        pool::{Pool, Taken},
+        progress::Progress,
+        request::{Limits, RequestBody},
+        settings::Settings,
+        trace::{Record, Recorded},
+        warn::Warnings,
+    },
+    spans,
 };
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -49,7 +53,7 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// Guards the calls to `routes`; streams end when `drain` is cancelled.
+    /// Guards the calls to `routes`; streams end when `drain` is cancelled, or when their connection is to end.
     pub fn new(
         routes: Routes,
         settings: &Settings,
@@ -76,6 +80,11 @@ impl Guard {
         }
     }
 
+    /// How many calls and streams are under way.
+    pub fn calls(&self) -> usize {
+        self.calls.used()
+    }
+
     /// One more connection.
     pub fn client(&self, peer: IpAddr) -> Arc<Client> {
         Arc::new(Client::new(
@@ -83,13 +92,14 @@ impl Guard {
             &self.calls,
             &self.checks,
             &self.bytes,
+            Leaving::new(&self.drain),
             &self.warnings,
         ))
     }
 }
 
 /// The answer of a call with what guards it, from the outside in: it is recorded, goes in pieces whose bytes are counted,
-/// and ends with the deadline or the drain.
+/// and ends with the deadline, the drain or its connection.
 pub type CallBody = Recorded<Pieces<Ending<Body>>>;
 
 /// Answers one call of `client`. Whatever happens, it gets a gRPC status, or what it asked is no gRPC.
@@ -99,14 +109,16 @@ pub async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<CallBody>, Infallible> {
     let call = Progress::of_this_call().unwrap_or_else(|| Progress::new(client));
-    let mut record = Record::open(request.uri(), request.headers(), &call.client);
+    let (mut record, caller) = Record::open(request.uri(), request.headers(), &call.client);
     let span = record.span();
     let outcome = match form::refuse(&request) {
-        Some(refusal) => Ok((refusal, None, Ends::never())),
+        Some(refusal) => {
+            record.is_no_call();
+            Ok((refusal, None, Ends::never()))
+        }
         None => {
-            attempt(&guard, &call, request, &record)
-                .instrument(span)
-                .await
+            let attempt = attempt(&guard, &call, request, &record).instrument(span);
+            spans::carry(caller, attempt).await
         }
     };
     call.release();
@@ -125,17 +137,17 @@ async fn attempt(
     request: Request<Incoming>,
     record: &Record,
 ) -> Result<Admitted, Status> {
-    let place = limits::admit(&call.client, &guard.calls, request.uri().path())
-        .inspect_err(|status| call.client.refused(status.message()))?;
+    let place = limits::admit(&call.client, &guard.calls, request.uri().path())?;
     let (mut parts, body) = request.into_parts();
     let deadline = deadline::read(&parts.headers)?;
     parts.extensions.insert(deadline);
+    parts.extensions.insert(call.client.leaving.clone());
     let body = Body::new(RequestBody::new(body, &guard.requests, call));
     let request = Request::from_parts(parts, body);
     let handler = panic::caught(guard.routes.clone().oneshot(request));
     let Ok(response) = deadline::enforce(deadline, handler)
         .await?
         .inspect_err(|_panic| tracing::error!(call = record.name(), "a handler panicked"))?;
-    let ends = Ends::at(deadline.0, guard.drain.clone());
+    let ends = Ends::at(deadline.0, call.client.leaving.clone());
     Ok((response, Some(place), ends))
 }

@@ -1,12 +1,17 @@
 //! One client connection: what it has of what all share.
 
-use crate::server::{
-    motion::Motion,
-    pool::{Pool, Share},
-    warn::{Kind, Warnings},
+use crate::{
+    grpc::{leaving::Leaving, status},
+    server::{
+        counted::Limit,
+        motion::Motion,
+        pool::{Pool, Share},
+        warn::{Kind, Warnings},
+    },
 };
 use std::{net::IpAddr, sync::Arc, time::Duration};
 use tokio::time::Instant;
+use tonic::Status;
 
 /// One client connection.
 #[derive(Debug)]
@@ -21,6 +26,8 @@ pub struct Client {
     pub bytes: Arc<Share>,
     /// Whether it takes its answers.
     pub motion: Motion,
+    /// Whether its calls are to end.
+    pub leaving: Leaving,
     warnings: Arc<Warnings>,
 }
 
@@ -31,6 +38,7 @@ impl Client {
         calls: &Arc<Pool>,
         checks: &Arc<Pool>,
         bytes: &Arc<Pool>,
+        leaving: Leaving,
         warnings: &Arc<Warnings>,
     ) -> Client {
         Client {
@@ -39,6 +47,7 @@ impl Client {
             checks: checks.share(),
             bytes: bytes.share(),
             motion: Motion::new(),
+            leaving,
             warnings: Arc::clone(warnings),
         }
     }
@@ -49,12 +58,15 @@ impl Client {
         since.is_some_and(|since| since + longest <= Instant::now())
     }
 
-    /// A call of it was refused for a limit.
-    pub fn refused(&self, why: &str) {
+    /// Refuses a call of it for a limit: what it is answered.
+    pub fn refuse(&self, limit: Limit, why: impl Into<String>) -> Status {
+        let why = why.into();
+        limit.reached();
         if let Some(suppressed) = self.warns(Kind::Limit) {
             let peer = self.peer;
             tracing::warn!(%peer, why, suppressed, "refused a call");
         }
+        status::limit_exceeded(why)
     }
 
     /// Whether to warn of it now; and if so, of how many there was no line since the last one.

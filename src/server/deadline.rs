@@ -1,5 +1,5 @@
-//! The deadline of a call, read from `grpc-timeout` and held against its handler and its answer; and the server's
-//! drain, which ends an answer, too.
+//! The deadline of a call, read from `grpc-timeout` and held against its handler and its answer; and the end of the
+//! server or of a connection, which ends an answer, too.
 //!
 //! Every data frame that tonic makes holds whole messages, so the end always falls between two messages.
 
@@ -7,6 +7,7 @@ use crate::{
     core::error::{Error, Violation},
     grpc::{
         deadline::{Deadline, timeout},
+        leaving::Leaving,
         status,
     },
     server::trailers,
@@ -21,7 +22,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::sync::WaitForCancellationFutureOwned;
 use tonic::Status;
 
 /// The deadline that the headers set.
@@ -130,25 +131,19 @@ impl<B: Body<Data = Bytes, Error = Status> + Unpin> Body for Ending<B> {
 /// What ends an answer early.
 pub struct Ends {
     deadline: Option<Pin<Box<Sleep>>>,
-    drain: Drain,
-}
-
-/// The server's drain; waited for only once an answer does not come at once.
-enum Drain {
-    /// Not waited for yet.
-    Token(CancellationToken),
-    /// Waited for.
-    Waiting(Pin<Box<WaitForCancellationFutureOwned>>),
-    /// Of no interest.
-    Ignored,
+    /// `None`: of no interest.
+    leaving: Option<Leaving>,
+    /// Waited for only once an answer does not come at once.
+    told: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
 }
 
 impl Ends {
-    /// The deadline, and the server's drain.
-    pub fn at(deadline: Option<Instant>, drain: CancellationToken) -> Ends {
+    /// The deadline, and the end of the server or of the connection.
+    pub fn at(deadline: Option<Instant>, leaving: Leaving) -> Ends {
         Ends {
             deadline: deadline.map(|deadline| Box::pin(sleep_until(deadline))),
-            drain: Drain::Token(drain),
+            leaving: Some(leaving),
+            told: None,
         }
     }
 
@@ -156,7 +151,8 @@ impl Ends {
     pub fn never() -> Ends {
         Ends {
             deadline: None,
-            drain: Drain::Ignored,
+            leaving: None,
+            told: None,
         }
     }
 
@@ -166,15 +162,13 @@ impl Ends {
         {
             return Poll::Ready(status::deadline_exceeded());
         }
-        if let Drain::Token(token) = &self.drain {
-            self.drain = Drain::Waiting(Box::pin(token.clone().cancelled_owned()));
-        }
-        if let Drain::Waiting(drain) = &mut self.drain
-            && drain.as_mut().poll(cx).is_ready()
-        {
-            return Poll::Ready(status::draining());
-        }
-        Poll::Pending
+        let Some(leaving) = &self.leaving else {
+            return Poll::Pending;
+        };
+        let told = self
+            .told
+            .get_or_insert_with(|| Box::pin(leaving.token().clone().cancelled_owned()));
+        told.as_mut().poll(cx).map(|()| leaving.why())
     }
 }
 

@@ -2,11 +2,15 @@
 //! log's store, if there is one, as `store`.
 //!
 //! The server and its services are healthy as long as it does not drain. A backend that does not answer, or a
-//! store that cannot keep, is unhealthy alone: the gateway still serves, and must not be restarted for it.
+//! store that cannot keep, is unhealthy alone: the gateway still serves, and must not be restarted for it. One that comes or
+//! goes while the gateway runs is known from then on, or no more.
 
-use crate::{core::backend::Serving, model::BackendName};
+use crate::core::{
+    backend::Serving,
+    roster::{Member, Roster},
+};
 use futures_util::stream::{BoxStream, StreamExt, unfold};
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
@@ -18,29 +22,40 @@ use tonic_health::pb::{
 /// The health service.
 #[derive(Debug)]
 pub struct HealthService {
-    /// Who is asked about. Without a receiver it is always healthy until the drain.
+    /// Who is asked about beside backends. Without a receiver it is always healthy until the drain.
     subjects: HashMap<String, Option<watch::Receiver<Serving>>>,
+    backends: watch::Receiver<Arc<Roster>>,
     /// Cancelled when the server begins to drain.
     drain: CancellationToken,
 }
 
 impl HealthService {
-    /// Tells of the server, of these services, of these backends, and of the store.
+    /// Tells of the server, of these services, of the backends that are there, and of the store.
     pub fn new(
         services: &[&str],
-        backends: Vec<(BackendName, watch::Receiver<Serving>)>,
+        backends: watch::Receiver<Arc<Roster>>,
         store: Option<watch::Receiver<Serving>>,
         drain: CancellationToken,
     ) -> HealthService {
         let own = services.iter().chain(&[""]);
         let own = own.map(|service| ((*service).to_owned(), None));
-        let clouds = backends
-            .into_iter()
-            .map(|(name, serving)| (name.to_string(), Some(serving)));
         let store = store.map(|keeping| ("store".to_owned(), Some(keeping)));
         HealthService {
-            subjects: own.chain(clouds).chain(store).collect(),
+            subjects: own.chain(store).collect(),
+            backends,
             drain,
+        }
+    }
+
+    fn watcher(&self, service: &str) -> Watcher {
+        let asked = match self.subjects.get(service) {
+            Some(serving) => Asked::Own(serving.clone()),
+            None => Asked::Backend(service.to_owned(), self.backends.clone(), None),
+        };
+        Watcher {
+            asked,
+            drain: self.drain.clone(),
+            told: None,
         }
     }
 }
@@ -51,32 +66,23 @@ impl Health for HealthService {
         &self,
         request: Request<HealthCheckRequest>,
     ) -> Result<Response<HealthCheckResponse>, Status> {
-        match self.subjects.get(&request.get_ref().service) {
-            Some(serving) => Ok(Response::new(said(now(serving.as_ref(), &self.drain)))),
-            None => Err(Status::not_found("nothing of this name is served here")),
+        match self.watcher(&request.get_ref().service).now() {
+            ServingStatus::ServiceUnknown => {
+                Err(Status::not_found("nothing of this name is served here"))
+            }
+            status => Ok(Response::new(said(status))),
         }
     }
 
     type WatchStream = BoxStream<'static, Result<HealthCheckResponse, Status>>;
 
     /// Tells the health now, and then each change of it. A name that is not known is SERVICE_UNKNOWN for as
-    /// long as the stream is open, as the health protocol wants it.
+    /// long as it is not, as the health protocol wants it.
     async fn watch(
         &self,
         request: Request<HealthCheckRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
-        let Some(serving) = self.subjects.get(&request.get_ref().service) else {
-            let once =
-                futures_util::stream::once(async { Ok(said(ServingStatus::ServiceUnknown)) });
-            return Ok(Response::new(
-                once.chain(futures_util::stream::pending()).boxed(),
-            ));
-        };
-        let watcher = Watcher {
-            serving: serving.clone(),
-            drain: self.drain.clone(),
-            told: None,
-        };
+        let watcher = self.watcher(&request.get_ref().service);
         let statuses = unfold(watcher, async |mut watcher| {
             let status = watcher.next().await;
             Some((Ok(said(status)), watcher))
@@ -85,21 +91,52 @@ impl Health for HealthService {
     }
 }
 
+/// What somebody asks about.
+enum Asked {
+    /// What is always there.
+    Own(Option<watch::Receiver<Serving>>),
+    /// A backend of this name, which may come and go, as it was found last.
+    Backend(
+        String,
+        watch::Receiver<Arc<Roster>>,
+        Option<watch::Receiver<Serving>>,
+    ),
+}
+
 /// One who wants to be told of changes.
 struct Watcher {
-    serving: Option<watch::Receiver<Serving>>,
+    asked: Asked,
     drain: CancellationToken,
     told: Option<ServingStatus>,
 }
 
 impl Watcher {
+    /// How it is now. What changes from here on is a change.
+    fn now(&mut self) -> ServingStatus {
+        match &mut self.asked {
+            Asked::Own(serving) => {
+                if let Some(serving) = serving {
+                    serving.mark_unchanged();
+                }
+                now(serving.as_ref(), &self.drain)
+            }
+            Asked::Backend(name, all, serving) => {
+                let all = all.borrow_and_update();
+                let named = |it: &&Arc<Member>| it.name().to_string() == *name;
+                let found = all.iter().find(named);
+                *serving = found.map(|it| it.poller().backend().subscribe_serving());
+                match serving {
+                    Some(_) => now(serving.as_ref(), &self.drain),
+                    None => ServingStatus::ServiceUnknown,
+                }
+            }
+        }
+    }
+
     /// The next status that differs from the one told last.
     async fn next(&mut self) -> ServingStatus {
         loop {
-            if let Some(serving) = &mut self.serving {
-                serving.mark_unchanged();
-            }
-            let status = now(self.serving.as_ref(), &self.drain);
+            let status = self.now();
             if self.told != Some(status) {
                 self.told = Some(status);
                 return status;
@@ -108,8 +145,20 @@ impl Watcher {
             tokio::select! {
                 biased;
                 () = self.drain.cancelled(), if !drained => {}
-                () = changed(&mut self.serving) => {}
+                () = self.asked.changed() => {}
             }
+        }
+    }
+}
+
+impl Asked {
+    async fn changed(&mut self) {
+        match self {
+            Asked::Own(serving) => changed(serving).await,
+            Asked::Backend(_, all, serving) => tokio::select! {
+                Ok(()) = all.changed() => {}
+                () = changed(serving) => {}
+            },
         }
     }
 }

@@ -1,11 +1,9 @@
 //! How many calls are under way.
 
-use crate::{
-    grpc::status,
-    server::{
-        client::Client,
-        pool::{Pool, Taken},
-    },
+use crate::server::{
+    client::Client,
+    counted::Limit,
+    pool::{Pool, Taken},
 };
 use std::sync::Arc;
 use tonic::Status;
@@ -23,22 +21,24 @@ pub const CHECKS: usize = 1_000;
 /// RESOURCE_EXHAUSTED if there is none, or the client does not take the answers that are there for it. Nobody is made
 /// to wait: a queue would only hide the limit.
 pub fn admit(client: &Client, calls: &Arc<Pool>, path: &str) -> Result<Taken, Status> {
-    let places = match path {
-        ALWAYS_ADMITTED => &client.checks,
-        _ => &client.calls,
+    let (limit, places) = match path {
+        ALWAYS_ADMITTED => (Limit::Checks, &client.checks),
+        _ => (Limit::Calls, &client.calls),
     };
     let Some(place) = places.take(1) else {
-        return Err(status::limit_exceeded(format!(
+        let why = format!(
             "the gateway serves {} calls at the same time and no more, and this connection has {} of them",
             calls.most(),
             places.mine()
-        )));
+        );
+        return Err(client.refuse(limit, why));
     };
     if path != ALWAYS_ADMITTED && client.bytes.is_exhausted() {
-        return Err(status::limit_exceeded(format!(
+        let why = format!(
             "{} bytes are on their way on this connection, which is all that it may have",
             client.bytes.mine()
-        )));
+        );
+        return Err(client.refuse(Limit::Buffered, why));
     }
     Ok(place)
 }
@@ -46,6 +46,7 @@ pub fn admit(client: &Client, calls: &Arc<Pool>, path: &str) -> Result<Taken, St
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::grpc::leaving::Leaving;
     use tonic::Code;
 
     #[test]
@@ -53,7 +54,14 @@ mod tests {
         let pool = || Pool::new(1, 1, 0);
         let calls = pool();
         let peer = [127, 0, 0, 1].into();
-        let client = Client::new(peer, &calls, &pool(), &pool(), &Arc::default());
+        let client = Client::new(
+            peer,
+            &calls,
+            &pool(),
+            &pool(),
+            Leaving::default(),
+            &Arc::default(),
+        );
         let admit = |path| admit(&client, &calls, path);
         let place = admit("/a/B").unwrap();
         let status = admit("/a/B").unwrap_err();

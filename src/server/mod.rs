@@ -8,6 +8,7 @@
 //! | `accept.rs` | connections: accept, limit, serve, drain |
 //! | `preface.rs` | what a client says first, before it counts as a connection |
 //! | `addresses.rs` | connections of each address |
+//! | `age.rs` | how long a connection may be open |
 //! | `client.rs` | one connection, and what it has of what all share |
 //! | `pool.rs` | what all share, and how much of it one may take |
 //! | `newest.rs` | what is not complete: the newest is kept, the oldest makes room |
@@ -17,6 +18,7 @@
 //! | `call.rs` | one call, from its headers to its trailers |
 //! | `trace.rs` | one span per call |
 //! | `limits.rs` | calls under way |
+//! | `counted.rs` | what is counted of calls and connections |
 //! | `deadline.rs` | `grpc-timeout`, and the drain |
 //! | `panic.rs` | a panic ends its own call |
 //! | `request.rs` | the request of a call: its size, and whether it arrives |
@@ -29,9 +31,11 @@
 
 mod accept;
 mod addresses;
+mod age;
 mod body;
 mod call;
 mod client;
+mod counted;
 mod deadline;
 mod form;
 mod health;
@@ -94,6 +98,11 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let drain = CancellationToken::new();
+    let watched = Arc::clone(&gateway);
+    let shutdown = async move {
+        shutdown.await;
+        watched.watched()
+    };
     let routes = routes(gateway, &settings, drain.clone());
     serve(listener, routes, settings, drain, shutdown).await
 }
@@ -117,14 +126,14 @@ fn routes(gateway: Arc<Gateway>, settings: &Settings, drain: CancellationToken) 
     ];
     let health = HealthService::new(
         &services,
-        gateway.serving(),
+        gateway.follow_present(),
         gateway.keeping(),
-        drain.clone(),
+        drain,
     );
     let connections = ConnectionServer::new(Connections::new(Arc::clone(&gateway)))
         .max_decoding_message_size(limit)
         .accept_compressed(GZIP);
-    let realizations = Realizations::new(Arc::clone(&gateway), drain.clone(), settings.stall);
+    let realizations = Realizations::new(Arc::clone(&gateway), settings.stall);
     let realizations = RealizationServer::new(realizations)
         .max_decoding_message_size(limit)
         .accept_compressed(GZIP);

@@ -39,6 +39,11 @@ impl Pool {
         })
     }
 
+    /// How much of it is taken.
+    pub fn used(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
+    }
+
     /// How much there is for all.
     pub fn most(&self) -> usize {
         self.most

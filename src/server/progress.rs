@@ -10,7 +10,7 @@
 //! what HTTP/2 has got in full, with its end, nobody could end any more but with the whole connection. So pieces of
 //! answers, which know when they are gone, tell the call and the connection that something moves.
 
-use crate::server::{client::Client, motion::Motion, pool::Taken};
+use crate::server::{client::Client, counted::Limit, motion::Motion, pool::Taken};
 use bytes::{Buf, Bytes};
 use std::{
     future::{Future, poll_fn},
@@ -182,6 +182,7 @@ impl Stuck {
                 .get_or_insert_with(|| Box::pin(sleep_until(until)));
             ready!(timer.as_mut().poll(cx));
             if until <= Instant::now() {
+                Limit::Answer.reached();
                 tracing::debug!("the answer of a call was not taken");
                 return Poll::Ready(());
             }
@@ -194,6 +195,7 @@ impl Stuck {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::grpc::leaving::Leaving;
     use crate::server::pool::Pool;
     use tokio::time::{sleep, timeout};
 
@@ -211,6 +213,7 @@ mod tests {
             &pool(),
             &pool(),
             &pool(),
+            Leaving::default(),
             &Arc::default(),
         ))
     }

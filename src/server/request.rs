@@ -3,6 +3,7 @@
 use crate::{
     grpc::status,
     server::{
+        counted::Limit,
         newest::{Newest, Ticket},
         progress::Progress,
     },
@@ -66,12 +67,12 @@ impl<B> RequestBody<B> {
         let longest = self.prefix.read(data.clone());
         let limit = self.limits.message_bytes;
         if longest > limit {
+            Limit::Message.reached();
             return Err(status::message_too_large(longest, limit));
         }
         if !self.call.hold(longest) {
-            return Err(
-                self.refused("all the bytes are on their way that this connection may have")
-            );
+            let why = "all the bytes are on their way that this connection may have";
+            return Err(self.call.client.refuse(Limit::Buffered, why));
         }
         if let Some(wait) = &mut self.wait
             && self.prefix.is_between()
@@ -91,17 +92,14 @@ impl<B> RequestBody<B> {
             ticket: limits.unfinished.enter(),
         });
         if wait.timer.as_mut().poll(cx).is_ready() {
+            Limit::Request.reached();
             return Poll::Ready(status::not_arrived(limits.timeout));
         }
         let evicted = Pin::new(&mut wait.ticket).poll(cx);
         evicted.map(|()| {
-            self.refused("too many requests have not arrived in full; this was the oldest")
+            let why = "too many requests have not arrived in full; this was the oldest";
+            self.call.client.refuse(Limit::Unfinished, why)
         })
-    }
-
-    fn refused(&self, why: &str) -> Status {
-        self.call.client.refused(why);
-        status::limit_exceeded(why)
     }
 }
 
@@ -191,6 +189,7 @@ impl Prefix {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::grpc::leaving::Leaving;
     use crate::server::{client::Client, pool::Pool};
     use futures_util::stream;
     use http_body_util::{BodyExt, StreamBody};
@@ -203,7 +202,14 @@ mod tests {
     async fn trickle(bytes: Vec<u8>, pause: Duration) -> (Status, Duration) {
         let pool = || Pool::new(1_000, 1_000, 0);
         let peer = [127, 0, 0, 1].into();
-        let client = Client::new(peer, &pool(), &pool(), &pool(), &Arc::default());
+        let client = Client::new(
+            peer,
+            &pool(),
+            &pool(),
+            &pool(),
+            Leaving::default(),
+            &Arc::default(),
+        );
         let call = Progress::new(Arc::new(client));
         let limits = Arc::new(Limits {
             message_bytes: 1_000,

@@ -17,6 +17,9 @@ pub struct Settings {
     pub allow_non_loopback: bool,
     /// How long calls under way may go on after shutdown began; streams are ended at once. Default 10 s.
     pub drain_grace: Duration,
+    /// How long a connection may be open, a tenth less or more: then its streams are ended, and it closes with the last of
+    /// its calls. Default for ever, as gRPC's own.
+    pub max_connection_age: Option<Duration>,
     /// Connections at the same time; more are closed as they come. Default 10,000.
     pub max_connections: usize,
     /// Of these from one address, or from one /64 of IPv6. Default 5,000: whoever comes from a single address
@@ -66,6 +69,7 @@ impl Default for Settings {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 50051)),
             allow_non_loopback: false,
             drain_grace: Duration::from_secs(10),
+            max_connection_age: None,
             max_connections: 10_000,
             max_connections_per_address: 5_000,
             max_opening: 1_000,

@@ -1,10 +1,13 @@
 //! One span per call, from its headers to its last frame, with the status it ended with.
 
-use crate::server::{client::Client, panic, trailers, warn::Kind};
-use http::{HeaderMap, Uri, uri::PathAndQuery};
+use crate::{
+    grpc::{codes::code_name, methods},
+    server::{client::Client, counted, panic, trailers, warn::Kind},
+    spans,
+};
+use http::{HeaderMap, Uri};
 use http_body::{Body, Frame, SizeHint};
-use opentelemetry::propagation::{Extractor, TextMapPropagator};
-use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry::trace::SpanContext;
 use std::{
     pin::Pin,
     sync::Arc,
@@ -13,7 +16,6 @@ use std::{
 use tokio::time::Instant;
 use tonic::{Code, Status};
 use tracing::{Span, field::Empty};
-use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 const GRPC_STATUS: &str = "grpc-status";
 
@@ -21,45 +23,58 @@ const GRPC_STATUS: &str = "grpc-status";
 #[derive(Debug)]
 pub struct Record {
     span: Span,
-    path: Option<PathAndQuery>,
+    /// What was called; of what there is not, no name is made up.
+    name: &'static str,
     begun: Instant,
     code: Option<Code>,
     client: Arc<Client>,
+    /// `None` if it is no call after all, but a request that is no gRPC.
+    counted: Option<counted::Call>,
 }
 
 impl Record {
-    /// Opens the span. Its parent is the one that `traceparent` names, if any.
-    pub fn open(uri: &Uri, headers: &HeaderMap, client: &Arc<Client>) -> Record {
-        let name = uri.path().trim_start_matches('/');
-        let (service, method) = name.split_once('/').unwrap_or((name, ""));
-        let span = tracing::info_span!(
-            "call",
-            otel.name = name,
-            otel.kind = "server",
-            otel.status_code = Empty,
-            rpc.system = "grpc",
-            rpc.service = service,
-            rpc.method = method,
-            rpc.grpc.status_code = Empty,
-        );
-        if headers.contains_key("traceparent") {
-            let parent = TraceContextPropagator::new().extract(&Carrier(headers));
-            // Fails only if nobody collects spans.
-            let _ = span.set_parent(parent);
-        }
-        Record {
+    /// Opens the span, if its trace is kept. Its parent is the one that `traceparent` names, if any; that is also the
+    /// second part of the answer, if there is no span of ours to go on with.
+    pub fn open(
+        uri: &Uri,
+        headers: &HeaderMap,
+        client: &Arc<Client>,
+    ) -> (Record, Option<SpanContext>) {
+        let name = methods::name(uri.path());
+        let caller = spans::extract(headers);
+        let span = spans::below(caller.as_ref(), || {
+            tracing::info_span!(
+                "call",
+                otel.name = name,
+                otel.kind = "server",
+                otel.status_code = Empty,
+                rpc.system.name = "grpc",
+                rpc.method = name,
+                rpc.response.status_code = Empty,
+                error.type = Empty,
+            )
+        });
+        let caller = caller.filter(|_| span.is_none());
+        let begun = Instant::now();
+        let record = Record {
             span,
-            path: uri.path_and_query().cloned(),
-            begun: Instant::now(),
+            name,
+            begun,
             code: None,
             client: Arc::clone(client),
-        }
+            counted: Some(counted::Call::begin(name, begun)),
+        };
+        (record, caller)
+    }
+
+    /// It is no gRPC, and not counted as a call.
+    pub fn is_no_call(&mut self) {
+        self.counted = None;
     }
 
     /// What was called, for the log: nobody may be collecting spans.
-    pub fn name(&self) -> &str {
-        let path = self.path.as_ref().map_or("", PathAndQuery::path);
-        path.trim_start_matches('/')
+    pub fn name(&self) -> &'static str {
+        self.name
     }
 
     /// The span, for what is done on behalf of the call.
@@ -85,9 +100,15 @@ impl Record {
 impl Drop for Record {
     fn drop(&mut self) {
         let code = self.code.unwrap_or(Code::Cancelled);
-        self.span.record("rpc.grpc.status_code", i32::from(code));
-        if is_fault(code) {
+        let said = code_name(code);
+        self.span.record("rpc.response.status_code", said);
+        let is_fault = is_fault(code);
+        if is_fault {
             self.span.record("otel.status_code", "ERROR");
+            self.span.record("error.type", said);
+        }
+        if let Some(call) = self.counted.take() {
+            call.end(code, is_fault);
         }
         let duration_ms = self.begun.elapsed().as_millis() as u64;
         let (_entered, call) = (self.span.enter(), self.name());
@@ -168,16 +189,4 @@ fn is_fault(code: Code) -> bool {
             | Code::Unavailable
             | Code::DataLoss
     )
-}
-
-struct Carrier<'a>(&'a HeaderMap);
-
-impl Extractor for Carrier<'_> {
-    fn get(&self, key: &str) -> Option<&str> {
-        self.0.get(key).and_then(|value| value.to_str().ok())
-    }
-
-    fn keys(&self) -> Vec<&str> {
-        self.0.keys().map(http::HeaderName::as_str).collect()
-    }
 }

@@ -1,6 +1,7 @@
 //! A socket that fails when it takes nothing for too long: its client does not read, and what is kept for it could
 //! never be sent. A client that goes on talking is not found out by asking whether it is there.
 
+use crate::server::counted::Limit;
 use std::{
     future::Future,
     io,
@@ -20,6 +21,7 @@ pub struct Writing<S> {
     longest: Duration,
     /// Set while it cannot.
     timer: Option<Pin<Box<Sleep>>>,
+    is_given_up: bool,
 }
 
 impl<S> Writing<S> {
@@ -29,6 +31,7 @@ impl<S> Writing<S> {
             socket,
             longest,
             timer: None,
+            is_given_up: false,
         }
     }
 
@@ -44,6 +47,9 @@ impl<S> Writing<S> {
         let longest = self.longest;
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(longest)));
         timer.as_mut().poll(cx).map(|()| {
+            if !std::mem::replace(&mut self.is_given_up, true) {
+                Limit::Answer.reached();
+            }
             Err(io::Error::new(
                 io::ErrorKind::TimedOut,
                 "the client reads nothing",

@@ -195,11 +195,13 @@ impl Drop for InFlight {
 const FNV_START: u64 = 0xcbf2_9ce4_8422_2325;
 const FNV_PRIME: u64 = 0x0100_0000_01b3;
 
-const HARMLESS: [&str; 6] = [
+const HARMLESS: [&str; 8] = [
     "content-type",
     "accept",
     "user-agent",
     "traceparent",
+    "tracestate",
+    "baggage",
     "x-nsx-requestid",
     "x-openstack-request-id",
 ];

@@ -34,6 +34,7 @@ use crate::{
     core::store::{
         Batch, Record, RecordChange, Recovered, Store, StoreError, records::each_key_once,
     },
+    model::BackendName,
     store::{
         opened::{Handle, Opened},
         queue::{Queue, Ticket},
@@ -171,6 +172,13 @@ impl Store for RedbStore {
     // At the start, which may wait for a large file.
     async fn begin(&self, at_least: u64) -> Result<Recovered, StoreError> {
         self.blocking(move |opened| opened.begin(at_least)).await
+    }
+
+    // As at the start.
+    async fn recall(&self, backend: &BackendName) -> Result<Option<Recovered>, StoreError> {
+        let backend = backend.clone();
+        let recalled = self.blocking(move |opened| opened.recall(&backend)).await;
+        recalled.map(Some)
     }
 
     async fn commit(&self, batch: Batch) -> Result<(), StoreError> {

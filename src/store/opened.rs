@@ -3,6 +3,7 @@
 
 use crate::{
     core::store::{Batch, Record, RecordChange, Recovered, StoreError},
+    model::BackendName,
     store::{
         file::{self, Identity, Whereabouts},
         records,
@@ -115,6 +116,14 @@ impl Opened {
             earlier: recovered.earlier.clone(),
         });
         Ok(recovered)
+    }
+
+    /// What is kept of the log of one backend.
+    ///
+    /// # Errors
+    /// If the file cannot be used.
+    pub fn recall(&mut self, backend: &BackendName) -> Result<Recovered, StoreError> {
+        Ok(schema::recall(self.ready()?, backend)?)
     }
 
     /// Keeps a batch of the log.

@@ -2,6 +2,7 @@
 
 use crate::{
     core::store::{Batch, Recovered, Step},
+    model::BackendName,
     store::{
         row,
         tables::{CONNECTIONS, EPOCHS, FLOORS, LOG, META, RECORDS},
@@ -175,6 +176,28 @@ pub fn begin(database: &Database, at_least: u64) -> Result<(u64, Option<(u64, u6
     };
     write.commit()?;
     Ok(began)
+}
+
+/// What is kept of the log of one backend.
+pub fn recall(database: &Database, backend: &BackendName) -> Result<Recovered, Unusable> {
+    let read = database.begin_read().map_err(redb::Error::from)?;
+    let floors = read.open_table(FLOORS).map_err(redb::Error::from)?;
+    let floor = floors.get(backend.as_str()).map_err(redb::Error::from)?;
+    if floor.is_some() {
+        let mut all = recover(database)?;
+        all.floors.retain(|of, _| of == backend);
+        all.log.retain(|change| change.name.backend == *backend);
+        all.connections
+            .retain(|(latest, _)| latest.name.backend == *backend);
+        return Ok(all);
+    }
+    // Most that come were never here, and a long log need not be read to see that.
+    let meta = read.open_table(META).map_err(redb::Error::from)?;
+    let floor = meta.get("floor").map_err(redb::Error::from)?;
+    Ok(Recovered {
+        floor: floor.map_or(0, |floor| floor.value()),
+        ..Recovered::default()
+    })
 }
 
 /// Everything that is kept.

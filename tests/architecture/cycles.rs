@@ -129,7 +129,7 @@ impl Words {
                 let declared = declared.filter(|it| matches!(it[2], ";" | "{"));
                 words.test_modules.extend(declared.map(|it| it[1].into()));
                 length
-            } else if rest[0] == "use" {
+            } else if rest[0] == "use" && rest.get(1) != Some(&"<") {
                 1 + tree(&rest[1..], &[], &mut words.paths)
             } else if is_name(rest[0]) {
                 let path: Vec<&str> = path(rest).collect();
@@ -331,7 +331,8 @@ fn what_is_compiled_for_tests_only_and_what_is_no_code_is_left_out() {
                  #[cfg(test)] #[allow(dead_code)] mod slow;\n\
                  #[cfg(test)] pub(crate) use crate::b::B;\n\
                  // use crate::b::B;\n/* use crate::b::B; */\n\
-                 fn f<'b>(_: &'b str) -> &'b str { r#\"\"crate::b::B\"# }";
+                 fn f<'b>(_: &'b str) -> &'b str { r#\"\"crate::b::B\"# }\n\
+                 fn g<T>(_: &T) -> impl Sized + use<T> { let it; it }";
     let files = [
         ("a.rs", tests),
         ("a/slow.rs", "use crate::b::B;"),

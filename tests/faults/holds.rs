@@ -18,6 +18,9 @@ use tokio::time::{Instant, timeout};
 use tonic::Status;
 use tonic_types::StatusExt;
 
+/// The longest that a circuit is open, a fifth more or less.
+const LONGEST_CIRCUIT: Duration = Duration::from_secs(6);
+
 impl Cell<'_> {
     /// The error names its backend, carries what the cloud said, bounded, and no key.
     pub fn the_error_is_fit(&self, status: &Status, word: &str) {
@@ -306,8 +309,22 @@ impl Cell<'_> {
 
     /// The fault is over: the backend serves again, or rests because its login was refused, and says so.
     pub async fn goes_on(&self, bench: &Bench) {
-        let Err(status) = bench.running.list(BACKEND).await else {
-            return;
+        let deadline = Instant::now() + LONGEST_CIRCUIT * 2;
+        let status = loop {
+            let Err(status) = bench.running.list(BACKEND).await else {
+                return;
+            };
+            // Nobody has noticed yet that it answers: it says when somebody may.
+            let reason = status.get_details_error_info().unwrap().reason;
+            if reason != "UPSTREAM_UNREACHABLE" {
+                break status;
+            }
+            let retry = status
+                .get_details_retry_info()
+                .and_then(|info| info.retry_delay);
+            let retry = retry.expect("when to come back");
+            assert!(retry <= LONGEST_CIRCUIT && Instant::now() < deadline);
+            tokio::time::sleep(retry).await;
         };
         let reason = status.get_details_error_info().unwrap().reason;
         if self.row.start.reader && reason != "UPSTREAM_AUTH" {

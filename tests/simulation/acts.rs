@@ -8,6 +8,7 @@ use http::{Method, StatusCode};
 use isthmus::simulator::faults::{Answer, Fault, Gate, Rule};
 use serde_json::json;
 use std::{ops::Range, time::Duration};
+use tokio::sync::Notify;
 use turmoil::Sim;
 
 /// Something that is done to the world.
@@ -20,6 +21,8 @@ pub enum Act {
     Kill,
     Start,
     Drain,
+    /// The gateway's configuration is another: each cloud is spoken to by a dialect made anew.
+    Reload,
     /// A cloud answers so much later.
     Slow(&'static str, Duration),
     /// A cloud answers 503.
@@ -52,15 +55,16 @@ pub enum Act {
     Expire(&'static str),
 }
 
+/// What has the gateway do something by itself.
+#[derive(Debug, Default)]
+pub struct Levers {
+    pub drain: Notify,
+    pub reload: Notify,
+}
+
 impl Act {
     /// Does it, and writes down for how long what is in trouble: until this or the next act on it.
-    pub fn play(
-        &self,
-        sim: &mut Sim<'_>,
-        clouds: &Clouds,
-        record: &Record,
-        drain: &tokio::sync::Notify,
-    ) {
+    pub fn play(&self, sim: &mut Sim<'_>, clouds: &Clouds, record: &Record, levers: &Levers) {
         let at = sim.elapsed();
         record.history().line(at, &format!("*** {self:?}"));
         match self {
@@ -88,11 +92,12 @@ impl Act {
                 ends(record, at, &TroubleKind::Gateway);
             }
             Act::Drain => {
-                drain.notify_one();
+                levers.drain.notify_one();
                 begins(record, at, TroubleKind::Gateway);
                 // The server's grace, at most.
                 ends(record, at + Duration::from_secs(10), &TroubleKind::Gateway);
             }
+            Act::Reload => levers.reload.notify_one(),
             Act::Slow(cloud, delay) => spoil(clouds, record, at, cloud, Fault::Delay(*delay)),
             Act::Down(cloud) => {
                 let answer = Answer::status(StatusCode::SERVICE_UNAVAILABLE);

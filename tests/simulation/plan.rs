@@ -143,8 +143,22 @@ impl Plan {
                 at = until;
             }
         }
+        plan.reloads();
         plan.acts.sort_by_key(|(at, _)| *at);
         plan
+    }
+
+    /// In every second run the gateway is reloaded now and then, whatever else goes on.
+    fn reloads(&mut self) {
+        // Apart from the rest, which is as it would be without.
+        let mut rng = fastrand::Rng::with_seed(self.seed ^ 0x5EED);
+        if rng.bool() {
+            return;
+        }
+        for _ in 0..rng.usize(1..6) {
+            let at = self.calm.mul_f64(0.1 + 0.9 * rng.f64());
+            self.acts.push((at, Act::Reload));
+        }
     }
 
     /// Draws a run in which, in one of four, there are others beside the clients.

@@ -1,6 +1,7 @@
 //! One run: the hosts, the network between them, and the plan that is played on them.
 
 use crate::{
+    acts::Levers,
     bugs::{Bug, Tamper, careless, forgetful, greedy, hasty, jostling, lying},
     clients::Client,
     clouds::{self, Clouds, NSX, OPENSTACK},
@@ -12,7 +13,7 @@ use crate::{
     writers::{self, Writer},
 };
 use isthmus::{
-    core::{clock, gateway::Gateway, store::Store},
+    core::{clock, gateway::Gateway, settings::Identity, store::Store},
     dialects,
     server::{self, Settings},
 };
@@ -20,7 +21,6 @@ use std::{
     sync::Arc,
     time::{Duration, UNIX_EPOCH},
 };
-use tokio::sync::Notify;
 use turmoil::{Builder, net::TcpListener};
 
 /// How long a heartbeat may be in coming.
@@ -38,7 +38,7 @@ pub fn run(plan: Plan, bug: Option<Bug>) -> History {
     let plan = Arc::new(plan);
     let record = Record::default();
     let clouds = Clouds::new();
-    let drain = Arc::new(Notify::new());
+    let levers = Arc::<Levers>::default();
     let mut sim = Builder::new()
         .rng_seed(plan.seed)
         .epoch(UNIX_EPOCH + BEGIN)
@@ -58,13 +58,13 @@ pub fn run(plan: Plan, bug: Option<Bug>) -> History {
             .clone()
             .run_openstack(records.clone(), seed ^ 2, calm)
     });
-    let (records, draining) = (record.clone(), Arc::clone(&drain));
+    let (records, pulled) = (record.clone(), Arc::clone(&levers));
     let disk = plan.durable.then(Disk::default);
     let store = disk
         .clone()
         .map(|disk| forgetful(bug, careless(bug, Arc::new(disk) as Arc<dyn Store>)));
     sim.host("gateway", move || {
-        gateway(records.clone(), Arc::clone(&draining), store.clone(), bug)
+        gateway(records.clone(), Arc::clone(&pulled), store.clone(), bug)
     });
     let board = crate::clients::Board::default();
     for number in 0..plan.clients {
@@ -128,7 +128,7 @@ pub fn run(plan: Plan, bug: Option<Bug>) -> History {
     let mut acts = plan.acts.iter().peekable();
     loop {
         while let Some((_, act)) = acts.next_if(|(at, _)| *at <= sim.elapsed()) {
-            act.play(&mut sim, &clouds, &record, &drain);
+            act.play(&mut sim, &clouds, &record, &levers);
         }
         if plan.composites.is_some() {
             let mut history = record.history();
@@ -152,7 +152,7 @@ pub fn run(plan: Plan, bug: Option<Bug>) -> History {
 /// The gateway's host: one life after the other, if it drains.
 async fn gateway(
     record: Record,
-    drain: Arc<Notify>,
+    levers: Arc<Levers>,
     disk: Option<Arc<dyn Store>>,
     bug: Option<Bug>,
 ) -> turmoil::Result {
@@ -162,11 +162,15 @@ async fn gateway(
             record: record.clone(),
         };
         let network = greedy(bug, Arc::new(wire));
-        let backends = clouds::backends().into_iter().map(|given| {
-            let dialect = dialects::connect_over(&given, &*network).expect("the settings work");
-            (given.core, hasty(bug, jostling(bug, lying(bug, dialect))))
-        });
-        let backends = backends.collect();
+        let bound = |identity| {
+            let backends = clouds::backends().into_iter().map(|mut given| {
+                let dialect = dialects::connect_over(&given, &*network).expect("the settings work");
+                given.core.identity = Identity::of_hash(identity);
+                (given.core, hasty(bug, jostling(bug, lying(bug, dialect))))
+            });
+            backends.collect()
+        };
+        let backends = bound(0);
         let gateway = match &disk {
             Some(disk) => Gateway::start_with_store(backends, HEARTBEAT, Arc::clone(disk)).await?,
             None => Gateway::start(backends, HEARTBEAT),
@@ -179,8 +183,18 @@ async fn gateway(
             keepalive_timeout: Duration::from_secs(4),
             ..Settings::default()
         };
-        let shutdown = drain.notified();
-        server::run(listener, Arc::clone(&gateway), settings, shutdown).await?;
+        let reloads = async {
+            for identity in 1.. {
+                levers.reload.notified().await;
+                let reloaded = gateway.reload(bound(identity)).await;
+                record.line(format!("the gateway was reloaded: {reloaded:?}"));
+            }
+        };
+        let shutdown = levers.drain.notified();
+        tokio::select! {
+            served = server::run(listener, Arc::clone(&gateway), settings, shutdown) => served?,
+            () = reloads => {}
+        }
         gateway.shut_down(Duration::from_secs(5)).await;
         record.line("the gateway has drained");
     }

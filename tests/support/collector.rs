@@ -1,9 +1,15 @@
 //! An OpenTelemetry collector that keeps what it gets.
 
 use opentelemetry_proto::tonic::{
-    collector::trace::v1::{
-        ExportTraceServiceRequest, ExportTraceServiceResponse,
-        trace_service_server::{TraceService, TraceServiceServer},
+    collector::{
+        metrics::v1::{
+            ExportMetricsServiceRequest, ExportMetricsServiceResponse,
+            metrics_service_server::{MetricsService, MetricsServiceServer},
+        },
+        trace::v1::{
+            ExportTraceServiceRequest, ExportTraceServiceResponse,
+            trace_service_server::{TraceService, TraceServiceServer},
+        },
     },
     trace::v1::Span,
 };
@@ -31,15 +37,32 @@ impl TraceService for Collector {
     }
 }
 
+/// Metrics are taken, so that nobody complains, and read on the page.
+#[tonic::async_trait]
+impl MetricsService for Collector {
+    async fn export(
+        &self,
+        _request: Request<ExportMetricsServiceRequest>,
+    ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
+        Ok(Response::new(ExportMetricsServiceResponse::default()))
+    }
+}
+
 impl Collector {
     /// Listens on a free port until the runtime ends.
     pub fn serve(&self) -> SocketAddr {
-        let incoming = TcpIncoming::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        self.serve_at("127.0.0.1:0".parse().unwrap())
+    }
+
+    /// The same at this address.
+    pub fn serve_at(&self, address: SocketAddr) -> SocketAddr {
+        let incoming = TcpIncoming::bind(address).unwrap();
         let address = incoming.local_addr().unwrap();
         let service = TraceServiceServer::new(self.clone());
         tokio::spawn(
             Server::builder()
                 .add_service(service)
+                .add_service(MetricsServiceServer::new(self.clone()))
                 .serve_with_incoming(incoming),
         );
         address

@@ -15,6 +15,7 @@ pub mod collector;
 pub mod recorder;
 pub mod running;
 pub mod scripted;
+pub mod seen_spans;
 pub mod setup;
 #[cfg(feature = "demo")]
 pub mod site;

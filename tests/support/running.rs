@@ -271,7 +271,7 @@ pub fn fields(status: &Status) -> Vec<String> {
 
 /// One watch, as its client sees it.
 pub struct Watching {
-    stream: Streaming<pb::WatchRealizationResponse>,
+    pub stream: Streaming<pb::WatchRealizationResponse>,
 }
 
 impl Watching {

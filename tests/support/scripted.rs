@@ -8,6 +8,7 @@ use isthmus::{
             Single, Step, Target, Tell, Usage, Written,
         },
         error::{Error, ErrorKind, ErrorReason, Result, Violation},
+        home::Home,
         realizations::WatchRequest,
         settings::BackendSettings,
     },
@@ -50,6 +51,7 @@ pub type Answer = Result<Sighting>;
 /// The dialect.
 #[derive(Debug)]
 pub struct Scripted {
+    home: Home,
     capabilities: Capabilities,
     answers: Mutex<BTreeMap<String, Answer>>,
     /// By the upstream ids of writes made elsewhere.
@@ -66,6 +68,8 @@ pub struct Scripted {
     shows_all: AtomicBool,
     /// Polls take a permit and give it back; none left holds them.
     gate: Semaphore,
+    /// The same for connections that are made.
+    making: Semaphore,
     account: Option<Account>,
 }
 
@@ -144,8 +148,16 @@ impl Scripted {
         Arc::new(cloud)
     }
 
+    /// One that this address leads to.
+    pub fn at(address: &str) -> Arc<Scripted> {
+        let mut cloud = Scripted::with(1, None);
+        cloud.home = Home::at([address.to_owned()]);
+        Arc::new(cloud)
+    }
+
     fn with(look_batch: usize, account: Option<Account>) -> Scripted {
         Scripted {
+            home: Home::default(),
             capabilities: Capabilities {
                 dialect: "scripted",
                 variant: "",
@@ -179,6 +191,7 @@ impl Scripted {
             made: AtomicUsize::new(0),
             shows_all: AtomicBool::new(false),
             gate: Semaphore::new(1000),
+            making: Semaphore::new(1000),
             account,
         }
     }
@@ -279,6 +292,16 @@ impl Scripted {
     /// Lets held polls end.
     pub fn release(&self) {
         self.gate.add_permits(1000);
+    }
+
+    /// Holds connections that are made from now on, until [`Scripted::release_writes`].
+    pub fn hold_writes(&self) {
+        self.making.forget_permits(1000);
+    }
+
+    /// Lets held writes go on.
+    pub fn release_writes(&self) {
+        self.making.add_permits(1000);
     }
 
     fn known(&self, id: &str) -> Result<()> {
@@ -425,6 +448,10 @@ impl Dialect for Scripted {
         vec![]
     }
 
+    fn home(&self) -> Home {
+        self.home.clone()
+    }
+
     fn usage(&self) -> Usage {
         Usage {
             rate_limit: 20.0,
@@ -470,6 +497,7 @@ impl Dialect for Scripted {
             mark: Some(mark),
             ..step(Action::Create, None)
         };
+        let _permit = self.making.acquire().await.unwrap();
         Ok(self.single(step, || {
             let id = format!("made-{}", self.made.fetch_add(1, Ordering::SeqCst));
             let mut answers = self.answers.lock().unwrap();

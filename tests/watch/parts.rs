@@ -18,7 +18,8 @@ use isthmus::{
     },
     model::{Collection, Goal, RealizationState as State, ResourceName, codes},
 };
-use tokio::time::{Instant, timeout};
+use std::time::Duration;
+use tokio::time::{Instant, sleep, timeout};
 
 const WRITE: &str = "the-write";
 
@@ -409,4 +410,34 @@ async fn one_answer_tells_where_a_write_to_a_part_stands() {
         .await
         .unwrap_err();
     assert_eq!(error.reason, ErrorReason::UpstreamUnreachable);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_seen_while_the_backend_was_there_is_told_before_that_it_is_not() {
+    for is_done in [true, false] {
+        let setup = setup(Scripted::new(), &["1"]);
+        setup.cloud.say_of_write(WRITE, in_progress());
+        let mut watch = open(&setup, request(&[WRITE])).await;
+        next(&mut watch).await;
+        sleep(20 * SECOND).await;
+        if is_done {
+            setup.cloud.say_of_write(WRITE, realized());
+            // Polls see it, and nobody reads.
+            sleep(20 * SECOND).await;
+        }
+        setup.gateway.reload(vec![]).await.unwrap();
+        let removed = Instant::now();
+        let (mut outcome, mut end) = (None, None);
+        while let Some(event) = watch.next().await {
+            match event {
+                Ok(event) => outcome = event.outcome.or(outcome),
+                Err(error) => end = Some(error.reason),
+            }
+        }
+        assert_eq!(removed.elapsed(), Duration::ZERO);
+        match is_done {
+            true => assert_eq!((outcome, end), (Some(Outcome::Succeeded(None)), None)),
+            false => assert_eq!((outcome, end), (None, Some(ErrorReason::BackendRemoved))),
+        }
+    }
 }

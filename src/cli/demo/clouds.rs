@@ -1,7 +1,10 @@
 //! The two simulated clouds of the demo, how the gateway is told of them, and what is made on each.
 
 use crate::{
-    core::settings::PollSettings,
+    core::{
+        secret::{Refreshed, Secret},
+        settings::PollSettings,
+    },
     dialects::settings::Given,
     grpc::pb::{
         Connection, Goal, Peer, PolicyBased, PolicyRule, RealizationState, connection::Selectors,
@@ -12,7 +15,8 @@ use crate::{
         openstack::{AgentPace, OpenstackOptions, OpenstackSimulator},
     },
 };
-use std::{io, time::Duration};
+use std::{fs, io, sync::Arc, time::Duration};
+use tempfile::NamedTempFile;
 
 /// The simulated NSX's name among the backends.
 pub const NSX: &str = "nsx-demo";
@@ -25,7 +29,7 @@ pub const PSK: &str = "not-a-secret-only-a-demo";
 /// How often the demo polls. A cloud in earnest is polled less often.
 const POLL: PollSettings = PollSettings {
     fresh: Duration::from_millis(500),
-    stable: Duration::from_secs(2),
+    stable: Duration::from_secs(1),
     quiet_after_update: Duration::from_secs(5),
     confirm_failure: Duration::from_secs(2),
     vanish_grace: Duration::from_secs(5),
@@ -37,6 +41,10 @@ const POLL: PollSettings = PollSettings {
 pub struct Clouds {
     nsx: NsxSimulator,
     openstack: OpenstackSimulator,
+    /// The password of the gateway's account on NSX, as it is in its file.
+    password: Secret,
+    /// Removed with this.
+    password_file: NamedTempFile,
 }
 
 /// What the demo makes on one cloud, and what has to become of it.
@@ -56,7 +64,7 @@ impl Clouds {
     /// Starts both on free ports of 127.0.0.1. Within a tokio runtime.
     ///
     /// # Errors
-    /// If no port can be had.
+    /// If no port can be had, or no file for a password be made.
     pub fn start() -> io::Result<Clouds> {
         let nsx = NsxSimulator::start(NsxOptions {
             levers: Levers {
@@ -75,7 +83,44 @@ impl Clouds {
             },
             ..OpenstackOptions::default()
         })?;
-        Ok(Clouds { nsx, openstack })
+        let password_file = NamedTempFile::new()?;
+        let text = NsxOptions::default().password;
+        fs::write(&password_file, &text)?;
+        let path = password_file.path().to_owned();
+        let read = {
+            let path = path.clone();
+            move || fs::read_to_string(&path).map(Into::into)
+        };
+        Ok(Clouds {
+            nsx,
+            openstack,
+            password: Secret::in_file(path, text.into(), Arc::new(read)),
+            password_file,
+        })
+    }
+
+    /// The simulated NSX, to have it do wrong.
+    pub fn nsx(&self) -> &NsxSimulator {
+        &self.nsx
+    }
+
+    /// Has NSX take another password than the gateway's, and nobody who logged in before.
+    pub fn change_password(&self, password: &str) {
+        let account = NsxOptions::default().username;
+        self.nsx.state().set_password(&account, password);
+        self.nsx.state().expire_sessions();
+    }
+
+    /// Writes a password into the gateway's file, and has it read.
+    ///
+    /// # Errors
+    /// If it cannot be written or read.
+    pub async fn hand_on_password(&self, password: &str) -> io::Result<()> {
+        fs::write(&self.password_file, password)?;
+        match self.password.refresh().await {
+            Refreshed::Unreadable(error) => Err(error),
+            Refreshed::Same | Refreshed::Changed => Ok(()),
+        }
     }
 
     /// The two backends, as a configuration would name them.
@@ -84,8 +129,8 @@ impl Clouds {
         let inventory = self.openstack.inventory();
         let mut nsx = backend(NSX, "nsx")
             .with("auth.kind", "session")
-            .with("auth.username", account.username)
-            .with("auth.password", account.password);
+            .with("auth.username", account.username);
+        nsx.keys.set_secret("auth.password", self.password.clone());
         nsx.keys.set_all("url", self.nsx.urls());
         let openstack = backend(OPENSTACK, "openstack")
             .with("variant", "neutron")

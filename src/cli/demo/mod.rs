@@ -1,10 +1,11 @@
 //! `demo`: two simulated clouds, the gateway over them, and a connection on each becoming real.
 //!
 //! Nothing here is staged: the simulators are HTTP servers, the gateway is the one that `serve` runs, and what is
-//! shown came through a gRPC client.
+//! shown came through a gRPC client. With `--trouble` the clouds really fail, too.
 
 mod clouds;
 mod lines;
+mod trouble;
 
 use crate::{
     address::is_loopback,
@@ -33,6 +34,7 @@ use crate::{
     telemetry,
 };
 use std::{
+    future,
     io::{self, Write},
     net::SocketAddr,
     sync::Arc,
@@ -42,7 +44,7 @@ use tempfile::TempDir;
 use tokio::{
     net::TcpListener,
     sync::mpsc,
-    time::{Instant, timeout_at},
+    time::{Instant, sleep, timeout_at},
 };
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tonic::Status;
@@ -52,6 +54,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The longest silence of a stream in the demo.
 const HEARTBEAT: Duration = Duration::from_secs(5);
+
+/// After how long whoever watches on does so again.
+const AGAIN: Duration = Duration::from_secs(2);
 
 /// How long calls under way may take to end when the demo does.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -63,10 +68,15 @@ pub async fn run(args: &DemoArgs) -> Exit {
         filter: std::env::var_os("RUST_LOG")
             .is_none()
             .then(|| "off".to_owned()),
+        metrics_listen: args.metrics_listen,
         ..telemetry::Settings::default()
     };
     match telemetry::begin(&log) {
         Ok(_telemetry) => perform(args).await,
+        Err(error @ telemetry::Error::Filter(_)) => {
+            could_not("begin", &error);
+            Exit::Usage
+        }
         Err(error) => could_not("begin", &error),
     }
 }
@@ -90,8 +100,9 @@ async fn perform(args: &DemoArgs) -> Exit {
         Ok(stage) => stage,
         Err(error) => return could_not("start the simulated clouds", &error),
     };
+    let mut made = Vec::new();
     let exit = tokio::select! {
-        shown = stage.show(args.once) => match shown {
+        shown = stage.show(args.once, &mut made) => match shown {
             Ok(exit) => exit,
             Err(error) => could_not("show it", &error),
         },
@@ -99,10 +110,19 @@ async fn perform(args: &DemoArgs) -> Exit {
     };
     // Whatever became of the connections, the gateway is there to be asked about them.
     let serves = matches!(exit, Exit::Done | Exit::Failed | Exit::Deadline);
+    let mut watching = Vec::new();
     if serves && !args.once {
-        stop.await;
+        if args.trouble.is_some() {
+            watching.extend(made.iter().map(|made| watch_on(stage.address, made)));
+        }
+        tokio::select! {
+            () = stage.serve_on(args.trouble) => {}
+            () = &mut stop => {}
+        }
     }
     stage.clear().await;
+    // Not before: it is to be seen how their streams end.
+    drop(watching);
     exit
 }
 
@@ -157,7 +177,7 @@ impl Stage {
     ///
     /// # Errors
     /// If nobody reads what is shown.
-    async fn show(&self, once: bool) -> io::Result<Exit> {
+    async fn show(&self, once: bool, made: &mut Vec<Made>) -> io::Result<Exit> {
         let mut out = io::stdout();
         writeln!(
             out,
@@ -171,7 +191,6 @@ impl Stage {
             Ok(client) => client,
             Err(why) => return Ok(could_not("speak to the gateway", &why)),
         };
-        let mut made = Vec::new();
         for plan in self.clouds.plans() {
             match create(&client, plan).await {
                 Ok(new) => made.push(new),
@@ -185,7 +204,7 @@ impl Stage {
             out,
             "\nA connection was created on each, through gRPC. How far they have come:\n"
         )?;
-        let exit = follow(&client, &made).await?;
+        let exit = follow(&client, made).await?;
         if once || matches!(exit, Exit::CouldNotAsk | Exit::Usage) {
             return Ok(exit);
         }
@@ -208,6 +227,17 @@ impl Stage {
         }
         writeln!(out, "Serving on until ctrl-c.")?;
         Ok(exit)
+    }
+
+    /// Has what trouble there is to be, so many seconds each. Does not end.
+    async fn serve_on(&self, trouble: Option<u64>) {
+        if let Some(seconds) = trouble {
+            let step = Duration::from_secs(seconds);
+            if let Err(error) = trouble::play(&self.clouds, step, &mut io::stdout()).await {
+                could_not("go on with the trouble", &error);
+            }
+        }
+        future::pending().await
     }
 
     async fn clear(self) {
@@ -242,6 +272,24 @@ async fn create(client: &Client, plan: Plan) -> Result<Made, (Plan, Status)> {
         }),
         Err(status) => Err((plan, status)),
     }
+}
+
+/// Watches a connection until that is dropped, whatever becomes of its streams.
+fn watch_on(address: SocketAddr, made: &Made) -> AbortOnDropHandle<()> {
+    let request = WatchRealizationRequest {
+        name: made.name.clone(),
+        ..WatchRealizationRequest::default()
+    };
+    AbortOnDropHandle::new(tokio::spawn(async move {
+        loop {
+            if let Ok(client) = Client::at(&address.to_string()) {
+                let (sender, mut receiver) = mpsc::channel(1);
+                let read = async { while receiver.recv().await.is_some() {} };
+                tokio::join!(watch(client, request.clone(), 0, sender), read);
+            }
+            sleep(AGAIN).await;
+        }
+    }))
 }
 
 /// Watches all at one time until every outcome is in, or the time is up.
@@ -420,6 +468,8 @@ mod tests {
         let args = DemoArgs {
             once: true,
             listen: taken.local_addr().unwrap(),
+            metrics_listen: None,
+            trouble: None,
         };
         assert_eq!(perform(&args).await, Exit::CouldNotAsk);
     }

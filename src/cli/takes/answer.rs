@@ -1,8 +1,11 @@
 //! What one backend makes of one connection.
 
 use crate::{
-    cli::{failure, json},
-    grpc::pb::{PlannedStep, Warning, apply_connection_response::Result as Outcome},
+    cli::json,
+    grpc::{
+        codes::code_name,
+        pb::{PlannedStep, Warning, apply_connection_response::Result as Outcome},
+    },
 };
 use prost_reflect::{DynamicMessage, ReflectMessage, Value};
 use serde_json::json;
@@ -143,7 +146,7 @@ impl Taken {
             _ if missing.is_some() => Takes::OnceAttached,
             _ if !violations.is_empty() => Takes::No,
             Code::InvalidArgument | Code::FailedPrecondition | Code::PermissionDenied => Takes::No,
-            Code::NotFound if reason != "BACKEND_NOT_FOUND" => Takes::No,
+            Code::NotFound if !reason.starts_with("BACKEND_") => Takes::No,
             Code::Unimplemented if !reason.is_empty() => Takes::No,
             _ => Takes::NotAsked,
         };
@@ -155,7 +158,7 @@ impl Taken {
             takes,
             result: match (takes, reason.is_empty()) {
                 (Takes::OnceAttached, _) => "is attached nowhere yet".to_owned(),
-                (_, true) => failure::code_name(status.code()).to_owned(),
+                (_, true) => code_name(status.code()).to_owned(),
                 (_, false) => reason,
             },
             violations,
@@ -283,6 +286,7 @@ mod tests {
             (Code::NotFound, "REFERENCE_NOT_FOUND", Takes::No),
             (Code::Unimplemented, "KIND_ABSENT", Takes::No),
             (Code::NotFound, "BACKEND_NOT_FOUND", Takes::NotAsked),
+            (Code::NotFound, "BACKEND_REMOVED", Takes::NotAsked),
             (Code::Unavailable, "UPSTREAM_UNREACHABLE", Takes::NotAsked),
             (Code::DeadlineExceeded, "", Takes::NotAsked),
             (Code::Unimplemented, "", Takes::NotAsked),
@@ -292,7 +296,7 @@ mod tests {
             assert_eq!(taken.takes, takes, "{reason}");
             assert_eq!(taken.notes, ["because"]);
             let shown = if reason.is_empty() {
-                failure::code_name(code)
+                code_name(code)
             } else {
                 reason
             };

@@ -25,7 +25,7 @@ impl Call {
     pub fn unary(timeout: Duration) -> Call {
         Call {
             deadline: Instant::now() + timeout,
-            priority: Priority::Caller(Client::current().unwrap_or_default().0),
+            priority: Priority::Caller(Client::current().unwrap_or_default().number),
             answer_by: None,
         }
     }

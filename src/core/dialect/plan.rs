@@ -31,6 +31,18 @@ pub enum Action {
     Delete,
 }
 
+impl Action {
+    /// The same as a word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Action::Create => "create",
+            Action::Reuse => "reuse",
+            Action::Update => "update",
+            Action::Delete => "delete",
+        }
+    }
+}
+
 /// One write of one object. What the ledger keeps of it: it holds no key, and nothing that a key can be found out by.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Step {

@@ -18,8 +18,12 @@ use crate::{
 };
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 /// How many are told that did not end with their call, and kept that ended.
 pub const MOST_UNFINISHED: usize = 64;
@@ -36,6 +40,17 @@ pub struct Ledger {
     /// Std mutexes: held for bookkeeping only, never across an await.
     removing: Mutex<HashMap<String, usize>>,
     book: Mutex<Book>,
+    running: AtomicUsize,
+}
+
+/// A write counts as under way with its call for as long as this is held.
+#[derive(Debug)]
+pub struct Running(Arc<Ledger>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.running.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// The writes that did not end with their call.
@@ -65,6 +80,8 @@ pub struct Held {
     pub removing: Option<Removing>,
     /// The display name of which it has the turn.
     pub site: Option<String>,
+    /// Has the backend's tasks count as not ended.
+    pub under_way: Option<TaskTrackerToken>,
 }
 
 /// What a turn is taken of by whoever makes a connection of this display name unless there is one.
@@ -151,7 +168,33 @@ impl Ledger {
             turns: Turns::default(),
             removing: Mutex::default(),
             book: Mutex::new(book),
+            running: AtomicUsize::new(0),
         })
+    }
+
+    /// A write is under way with its call.
+    pub fn running(self: &Arc<Self>) -> Running {
+        self.running.fetch_add(1, Ordering::Relaxed);
+        Running(Arc::clone(self))
+    }
+
+    /// How many writes are under way with their call, and how many that did not end with it are how far; those that have
+    /// ended as far as they are kept.
+    pub fn counts(&self) -> [(&'static str, usize); 5] {
+        let book = self.book();
+        let ended = |state: UnfinishedState| {
+            let ended = book.ended.iter();
+            let ended = ended.filter(|(id, _)| !book.settling.contains_key(id));
+            let ended = ended.filter(|(_, it)| it.state == state).count();
+            (state.as_str(), ended)
+        };
+        [
+            ("running", self.running.load(Ordering::Relaxed)),
+            (UnfinishedState::Settling.as_str(), book.settling.len()),
+            ended(UnfinishedState::Finished),
+            ended(UnfinishedState::Undone),
+            ended(UnfinishedState::Abandoned),
+        ]
     }
 
     /// Where it is kept.

@@ -6,6 +6,7 @@ use crate::{
         dialect::{Action, Done, Step},
         error::Leftover,
         execute::last_to_undo,
+        home::Home,
         ledger::fingerprint::Fingerprint,
     },
     model::{BackendName, ResourceKind},
@@ -39,6 +40,9 @@ pub struct Entry {
     /// Its caller was told that it succeeded; nothing but removals is left.
     #[serde(default)]
     pub answered: bool,
+    /// Where it was begun; a record of an earlier version does not tell, and is taken to be of where the backend is.
+    #[serde(default)]
+    pub home: Home,
 }
 
 /// A step and how far it is.
@@ -107,6 +111,7 @@ impl Entry {
             steps: Vec::new(),
             undoing: false,
             answered: false,
+            home: Home::default(),
         }
     }
 
@@ -133,6 +138,15 @@ impl Entry {
             made.filter_map(|it| it.done_id()).next()
         };
         self.object.as_deref().or_else(made)
+    }
+
+    /// The cloud's ids of those requests that were done and not undone.
+    pub fn upstream_ids(&self) -> Vec<&str> {
+        let done = self.steps.iter().filter_map(|it| match &it.state {
+            StepState::Done(done) => done.request_id.as_deref(),
+            _ => None,
+        });
+        done.collect()
     }
 
     /// The name of the object it is about; `-` where it has no id.

@@ -38,3 +38,15 @@ pub enum UnfinishedState {
     /// The gateway gave up.
     Abandoned,
 }
+
+impl UnfinishedState {
+    /// The same as a word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            UnfinishedState::Settling => "settling",
+            UnfinishedState::Finished => "finished",
+            UnfinishedState::Undone => "undone",
+            UnfinishedState::Abandoned => "abandoned",
+        }
+    }
+}

@@ -293,7 +293,8 @@ impl<S: Source> Walk<'_, S> {
         if error.reason == ErrorReason::KindAbsent {
             return Ok(());
         }
-        tracing::warn!(backend.name = name.as_str(), %error, "cannot list {plural}");
+        // The caller is told, and whether the backend answers has a line of its own.
+        tracing::debug!(backend = name.as_str(), %error, what = plural, "cannot list");
         listing.unreachable.push(name.clone());
         Ok(())
     }

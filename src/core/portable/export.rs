@@ -38,7 +38,8 @@ impl Gateway {
     /// As it, or what it refers to, cannot be read; as [`Dialect::as_networks`](crate::core::dialect::Dialect::as_networks).
     pub async fn export(&self, name: &ConnectionName, deadline: Instant) -> Result<Exported> {
         let there = self.get(name, deadline).await?;
-        let backend = self.poller(&name.backend)?.backend();
+        let poller = self.poller(&name.backend)?;
+        let backend = poller.backend();
         let described = describe(backend, &there, &caller(deadline)).await;
         let described = backend.record_caller_result(described);
         described.map_err(|error| error.during("describing a connection"))

@@ -21,6 +21,15 @@ pub enum Stake {
 impl Stake {
     /// Every stake, the highest first.
     pub const ALL: [Stake; 3] = [Stake::High, Stake::Asked, Stake::Low];
+
+    /// The same as a word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Stake::High => "high",
+            Stake::Asked => "asked",
+            Stake::Low => "low",
+        }
+    }
 }
 
 /// When both are due, every so many turns one goes to what has little at stake, so that it never starves.

@@ -9,6 +9,7 @@ use crate::{
         error::{Error, ErrorKind, ErrorReason, Result},
         watch::{
             interest::{Interest, Interests},
+            links::Link,
             log::{Observation, observation::Revision},
             names::Names,
             pace,
@@ -21,7 +22,10 @@ use crate::{
 };
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 use tokio::{
@@ -45,6 +49,8 @@ pub struct Inventory {
     backend: Arc<Backend>,
     names: Arc<Names>,
     timetable: Arc<Timetable>,
+    /// Somebody who cannot wait for a list wants one.
+    is_wanted: AtomicBool,
     /// One list at a time: whoever comes meanwhile shares it.
     listing: Semaphore,
     /// The last list. Std mutexes, as the others: held for bookkeeping only, never across an await.
@@ -107,6 +113,8 @@ impl Whole {
 pub struct WatchingAll {
     inventory: Arc<Inventory>,
     interest: Interest,
+    /// Has polls linked to the span it was begun in.
+    _link: Option<Box<Link>>,
 }
 
 impl Drop for WatchingAll {
@@ -122,6 +130,7 @@ impl Inventory {
             backend,
             names,
             timetable,
+            is_wanted: AtomicBool::new(false),
             listing: Semaphore::new(1),
             listed: Mutex::default(),
             there: Mutex::default(),
@@ -134,6 +143,15 @@ impl Inventory {
     pub fn snapshot(&self, position: Revision) -> Vec<Arc<Observation>> {
         let said = self.existing().into_iter().map(|(_, said)| said);
         said.map(|said| said.no_later_unless_told(position))
+            .collect()
+    }
+
+    /// Where every connection stood at this position of which anything was said by then, sorted by id. What was said later is
+    /// in the log.
+    pub fn snapshot_at(&self, position: Revision) -> Vec<Arc<Observation>> {
+        let there = self.existing().into_iter();
+        there
+            .filter_map(|(subject, _)| subject.at(position))
             .collect()
     }
 
@@ -158,6 +176,16 @@ impl Inventory {
     /// How many connections are being watched, and the longest interval at which one of them is polled.
     pub fn watched(&self) -> (usize, Duration) {
         self.names.watched()
+    }
+
+    /// The longest interval at which a watched connection is meant to be polled; `None` if none is watched.
+    pub fn meant_interval(&self) -> Option<Duration> {
+        self.names.meant_interval()
+    }
+
+    /// How long ago the watched connection was polled that has waited longest; `None` if none is watched.
+    pub fn poll_age(&self) -> Option<Duration> {
+        self.names.poll_age()
     }
 
     /// The longest interval at which a watched connection is polled, as of a moment ago: every heartbeat of every
@@ -244,10 +272,26 @@ impl Inventory {
     /// When the connections are to be listed for those that somebody else made, if the poller did so last at
     /// `relisted`. Never if nobody watches them all.
     pub fn next_list(&self, relisted: Instant) -> Option<Instant> {
+        if self.is_wanted.load(Ordering::SeqCst) {
+            return Some(Instant::now());
+        }
         let listed = lock(&self.listed).as_ref().map(|last| last.begun);
         let last = listed.map_or(relisted, |listed| listed.max(relisted));
         self.is_watched()
             .then(|| last + self.joined_within().mul_f64(RELIST))
+    }
+
+    /// Has the poller list the connections now, unless that was done before.
+    pub fn want_list(&self) {
+        if lock(&self.listed).is_none() {
+            self.is_wanted.store(true, Ordering::SeqCst);
+            self.timetable.wake.notify_one();
+        }
+    }
+
+    /// The poller is about to list the connections.
+    pub fn begin_list(&self) {
+        self.is_wanted.store(false, Ordering::SeqCst);
     }
 
     /// Lists the connections for those that somebody else made, or polls one where polls show them all.
@@ -258,7 +302,8 @@ impl Inventory {
         }
         let timeout = self.backend.settings().timeout * 3;
         if let Err(error) = self.list(Instant::now() + timeout).await {
-            tracing::warn!(backend.name = self.backend.name().as_str(), %error, "cannot list connections");
+            // Whether the backend answers has a line of its own.
+            tracing::debug!(backend = self.backend.name().as_str(), %error, "cannot list connections");
         }
     }
 
@@ -298,6 +343,7 @@ impl Inventory {
         WatchingAll {
             inventory: Arc::clone(self),
             interest,
+            _link: self.names.links().to_current(None),
         }
     }
 

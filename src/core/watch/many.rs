@@ -3,9 +3,11 @@
 use crate::{
     core::{
         error::Result,
+        roster::{Member, Roster},
         watch::{
+            counts::{Kind, Open},
             inventory::WatchingAll,
-            log::{Log, Observation},
+            log::{Log, Observation, observation::Revision},
             poller::Poller,
             polling::Pulse,
             token::ResumeToken,
@@ -43,7 +45,7 @@ pub struct ManyEvent {
     pub synced: bool,
     /// Where to resume after this message; empty until synced.
     pub resume_token: String,
-    /// Backends that cannot be listed now.
+    /// Backends that cannot be listed now, or are not configured any more.
     pub unreachable: Vec<BackendName>,
 }
 
@@ -52,12 +54,17 @@ pub struct ManyEvent {
 pub struct WatchMany {
     scope: String,
     log: Arc<Log>,
+    /// Tells of backends that come and go, if it is a watch over all.
+    roster: Option<watch::Receiver<Arc<Roster>>>,
     backends: Vec<One>,
+    tunnel: bool,
     heartbeat: Duration,
     cursor: u64,
     snapshots: VecDeque<Arc<Observation>>,
     /// Changes after the cursor that a snapshot has already told.
     told: HashSet<u64>,
+    /// The last changes of backends that were removed.
+    last_words: Vec<Arc<Observation>>,
     unreachable: Vec<BackendName>,
     synced: bool,
     backlog: VecDeque<(Arc<Observation>, u64)>,
@@ -69,7 +76,28 @@ pub struct WatchMany {
 struct One {
     poller: Arc<Poller>,
     appended: watch::Receiver<u64>,
+    /// The position at which its connections were told, if that is beyond the watch's own.
+    since: Revision,
     _watching: WatchingAll,
+    _open: Open,
+}
+
+impl One {
+    fn new(poller: &Arc<Poller>, tunnel: bool, since: Revision) -> One {
+        One {
+            appended: poller.log().window().subscribe(),
+            _watching: poller.inventory().watch(tunnel),
+            _open: poller.counts().open(Kind::Many),
+            poller: Arc::clone(poller),
+            since,
+        }
+    }
+
+    /// Its changes after the cursor of a watch, up to `to`.
+    fn after(&self, cursor: Revision, to: Revision) -> Result<Vec<Arc<Observation>>> {
+        let window = self.poller.log().window();
+        Ok(window.after(cursor.max(self.since), to)?)
+    }
 }
 
 /// What a watch over many is opened with.
@@ -81,6 +109,10 @@ pub struct OpeningMany {
     pub log: Arc<Log>,
     /// Whose connections; already listed, but for the unreachable.
     pub pollers: Vec<Arc<Poller>>,
+    /// Tells of backends that come and go, if it is a watch over all.
+    pub roster: Option<watch::Receiver<Arc<Roster>>>,
+    /// Those that came after the position where it goes on: nothing was told of them yet.
+    pub joined: Vec<Arc<Member>>,
     /// Backends that could not be listed.
     pub unreachable: Vec<BackendName>,
     /// Read tunnels too.
@@ -96,17 +128,9 @@ pub struct OpeningMany {
 impl WatchMany {
     /// Begins with a snapshot of every connection, or after the position of a resume token.
     pub fn open(opening: OpeningMany) -> WatchMany {
-        let backends: Vec<One> = opening
-            .pollers
-            .into_iter()
-            .map(|poller| {
-                let appended = poller.log().window().subscribe();
-                One {
-                    appended,
-                    _watching: poller.inventory().watch(opening.tunnel),
-                    poller,
-                }
-            })
+        let pollers = opening.pollers.iter();
+        let backends: Vec<One> = pollers
+            .map(|poller| One::new(poller, opening.tunnel, 0))
             .collect();
         // First the position, then the snapshots: a change in between is told by its snapshot and is left
         // out when the log brings it again.
@@ -126,20 +150,30 @@ impl WatchMany {
             .map(|entry| entry.revision)
             .filter(|told| *told > cursor)
             .collect();
-        WatchMany {
+        let mut watch = WatchMany {
             scope: opening.scope,
             log: opening.log,
+            roster: opening.roster,
             backends,
+            tunnel: opening.tunnel,
             heartbeat: opening.heartbeat,
             cursor,
             snapshots,
             told,
+            last_words: Vec::new(),
             unreachable: opening.unreachable,
             synced: opening.resume.is_some(),
             backlog: VecDeque::new(),
             last_sent: opening.asked,
             ended: false,
+        };
+        if watch.synced {
+            watch.unreachable.clear();
         }
+        for member in opening.joined {
+            watch.join(&member);
+        }
+        watch
     }
 
     /// The next message; `None` after the last. An error is the last.
@@ -150,11 +184,29 @@ impl WatchMany {
         let result = self.advance().await;
         self.last_sent = Instant::now();
         self.ended = result.is_err();
+        if let Ok(event) = &result {
+            self.count(event);
+        }
         Some(result)
+    }
+
+    /// Takes note of what was just handed over.
+    fn count(&self, event: &ManyEvent) {
+        for (change, coalesced) in &event.changes {
+            let backend = &change.name.backend;
+            let mut all = self.backends.iter();
+            if let Some(one) = all.find(|one| one.poller.backend().name() == backend) {
+                let found = change.wire.found;
+                let lag = found.map(|found| self.last_sent.duration_since(found));
+                one.poller.counts().delivered(lag, *coalesced);
+            }
+        }
     }
 
     async fn advance(&mut self) -> Result<ManyEvent> {
         if !self.synced {
+            // Who came since the position was read is in the list, too.
+            self.follow(self.cursor)?;
             let batch = fitting(self.snapshots.iter());
             let snapshots = self.snapshots.drain(..batch).collect();
             self.synced = self.snapshots.is_empty();
@@ -174,7 +226,21 @@ impl WatchMany {
             for one in &mut self.backends {
                 one.appended.borrow_and_update();
             }
-            self.collect()?;
+            // Read before it is seen who came, so that no position is given out that is beyond somebody's coming and before
+            // their connections.
+            let to = self.log.committed();
+            if self.backlog.is_empty() {
+                self.follow(to)?;
+            }
+            if !self.snapshots.is_empty() {
+                let batch = fitting(self.snapshots.iter());
+                return Ok(ManyEvent {
+                    snapshots: self.snapshots.drain(..batch).collect(),
+                    resume_token: self.resume_token(),
+                    ..ManyEvent::default()
+                });
+            }
+            self.collect(to)?;
             if !self.backlog.is_empty() {
                 let batch = fitting(self.backlog.iter().map(|(entry, _)| entry));
                 let changes: Vec<_> = self.backlog.drain(..batch).collect();
@@ -194,10 +260,19 @@ impl WatchMany {
                     ..ManyEvent::default()
                 });
             }
+            if !self.unreachable.is_empty() {
+                return Ok(ManyEvent {
+                    unreachable: std::mem::take(&mut self.unreachable),
+                    resume_token: self.resume_token(),
+                    ..ManyEvent::default()
+                });
+            }
+            self.check_one()?;
             let silence = self.last_sent + self.heartbeat;
             tokio::select! {
                 biased;
                 () = any_change(&mut self.backends) => {}
+                () = set_changed(&mut self.roster) => {}
                 () = sleep_until(silence) => {
                     return Ok(ManyEvent {
                         heartbeat: Some(self.pulse()),
@@ -209,15 +284,74 @@ impl WatchMany {
         }
     }
 
-    /// Moves everything after the cursor from the backends' windows into the backlog, in order.
-    fn collect(&mut self) -> Result<()> {
+    /// Takes in who came and went, if everything up to the cursor is sent.
+    fn follow(&mut self, to: Revision) -> Result<()> {
+        let Some(roster) = &mut self.roster else {
+            return Ok(());
+        };
+        if !roster.has_changed().unwrap_or(false) {
+            return Ok(());
+        }
+        let there = Arc::clone(&roster.borrow_and_update());
+        let is_there = |one: &One| {
+            let member = there.get(one.poller.backend().name());
+            member.is_some_and(|member| Arc::ptr_eq(member.poller(), &one.poller))
+        };
+        let before = std::mem::take(&mut self.backends).into_iter();
+        let (stay, leave): (Vec<One>, Vec<One>) = before.partition(is_there);
+        self.backends = stay;
+        for one in leave {
+            let last = one.after(self.cursor, to)?;
+            self.last_words.extend(last);
+            self.unreachable.push(one.poller.backend().name().clone());
+        }
+        for member in there.iter() {
+            let is_known = |one: &One| Arc::ptr_eq(&one.poller, member.poller());
+            if !self.backends.iter().any(is_known) {
+                self.join(member);
+            }
+        }
+        if !self.last_words.is_empty() {
+            // One that went and came back begins with what it said last.
+            let told = self.snapshots.iter().map(|it| (&it.name, it.revision));
+            let told: HashMap<_, _> = told.collect();
+            let is_new = |entry: &Arc<Observation>| {
+                let told = told.get(&entry.name);
+                told.is_none_or(|told| *told < entry.revision)
+            };
+            self.last_words.retain(is_new);
+        }
+        Ok(())
+    }
+
+    /// Tells of the connections of a backend that came: where they stood when it came, or at the cursor if that is later, and
+    /// then what changed since.
+    fn join(&mut self, member: &Member) {
+        let since = self.cursor.max(member.base());
+        let one = One::new(member.poller(), self.tunnel, since);
+        let inventory = one.poller.inventory();
+        inventory.want_list();
+        let standing = inventory.snapshot_at(since);
+        self.snapshots.extend(standing);
+        self.backends.push(one);
+    }
+
+    /// Ends a watch over one backend that was removed, once everything is told that was said while it was there.
+    fn check_one(&self) -> Result<()> {
+        match (&self.roster, self.backends.first()) {
+            (None, Some(one)) => one.poller.backend().configured().check(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Moves everything after the cursor up to `to` from the backends' windows into the backlog, in order.
+    fn collect(&mut self, to: Revision) -> Result<()> {
         if !self.backlog.is_empty() {
             return Ok(());
         }
-        let to = self.log.committed();
-        let mut found = Vec::new();
+        let mut found = std::mem::take(&mut self.last_words);
         for one in &self.backends {
-            found.extend(one.poller.log().window().after(self.cursor, to)?);
+            found.extend(one.after(self.cursor, to)?);
         }
         self.cursor = self.cursor.max(to);
         found.retain(|entry| !self.told.remove(&entry.revision));
@@ -323,6 +457,18 @@ async fn any_change(backends: &mut [One]) {
     let _ = futures_util::future::select_all(waits).await;
 }
 
+/// Waits until backends come or go; for ever if that is nothing to the watch, or the gateway has ended.
+async fn set_changed(roster: &mut Option<watch::Receiver<Arc<Roster>>>) {
+    if let Some(roster) = roster
+        && roster.changed().await.is_ok()
+    {
+        // It is for `follow` to have seen it.
+        roster.mark_changed();
+        return;
+    }
+    std::future::pending().await
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -342,7 +488,7 @@ mod tests {
         let rows = Rows::new(100);
         let gateway = gateway(&[("a", &rows)]);
         let backend: BackendName = "a".parse().unwrap();
-        let poller = Arc::clone(&gateway.pollers[&backend]);
+        let poller = gateway.poller(&backend).unwrap();
         let named = |id| ConnectionName::connection(&backend, id).unwrap();
         let now = Instant::now();
         poller.inventory().shown(&named("1")).wrote(&Write {
@@ -365,6 +511,8 @@ mod tests {
             scope: "backends/a".to_owned(),
             log,
             pollers: vec![poller],
+            roster: None,
+            joined: Vec::new(),
             unreachable: Vec::new(),
             tunnel: false,
             heartbeat: Duration::from_secs(15),

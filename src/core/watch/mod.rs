@@ -28,15 +28,24 @@
 //!    is still on its way to whoever has the lock;
 //! 7. `Log::queue`.
 //!
-//! `Inventory::listed` is taken alone.
+//! `Inventory::listed`, `Links::open` and the map of `counts` are taken alone. Whoever reads metrics holds the lock of
+//! their provider, and takes each of these in turn: the gateways of `gauges`, `Names::known` and then `Subject::state`,
+//! `BackendLog::window`, the map of `counts`; beside them that of the ledger and those of the account (`rest`, `account`).
+//! The first use of a counter takes the provider's lock, too, since it makes the instrument. So nothing is counted by a
+//! counter of `metrics` under any of these.
+//!
+//! What is configured of the backend (`core::configured`), which a reload may change, is
+//! read under any of them, and whoever reads it takes none meanwhile.
 
 pub mod admin_state;
+pub mod counts;
 pub mod due_queue;
 pub mod elsewhere;
 pub mod interest;
 pub mod inventory;
 pub mod judge;
 pub mod knowledge;
+pub mod links;
 pub mod log;
 pub mod many;
 pub mod names;

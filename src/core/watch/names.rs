@@ -7,9 +7,9 @@
 
 use crate::{
     core::{
-        settings::PollSettings,
+        configured::Configured,
         watch::{
-            elsewhere::ForeignWrite, interest::Interest, log::backend::BackendLog,
+            elsewhere::ForeignWrite, interest::Interest, links::Links, log::backend::BackendLog,
             subject::Subject, timetable::Timetable,
         },
     },
@@ -17,7 +17,10 @@ use crate::{
 };
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -30,11 +33,15 @@ const REMEMBERED_AT_LENGTH: usize = 20_000;
 #[derive(Debug)]
 pub struct Names {
     log: Arc<BackendLog>,
-    settings: PollSettings,
+    configured: Arc<Configured>,
     /// When each is polled.
     timetable: Arc<Timetable>,
+    /// The spans of those who watch them.
+    links: Arc<Links>,
     /// A std mutex: held for bookkeeping only, never across an await.
     known: Mutex<Known>,
+    /// How many are watched, for whoever may not wait for the others.
+    watched: Arc<AtomicUsize>,
 }
 
 #[derive(Debug, Default)]
@@ -46,13 +53,29 @@ struct Known {
 
 impl Names {
     /// None yet.
-    pub fn new(log: Arc<BackendLog>, settings: PollSettings, timetable: Arc<Timetable>) -> Names {
+    pub fn new(
+        log: Arc<BackendLog>,
+        configured: Arc<Configured>,
+        timetable: Arc<Timetable>,
+    ) -> Names {
         Names {
             log,
-            settings,
+            configured,
             timetable,
+            links: Arc::default(),
             known: Mutex::default(),
+            watched: Arc::default(),
         }
+    }
+
+    /// The spans of those who watch them.
+    pub fn links(&self) -> &Arc<Links> {
+        &self.links
+    }
+
+    /// How many are watched, from now on.
+    pub fn count(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.watched)
     }
 
     /// Adds one that was known before the process began.
@@ -77,6 +100,7 @@ impl Names {
         subject.hold(interest);
         let watched = known.watched.entry(Arc::clone(&name.id));
         watched.or_insert_with(|| Arc::clone(&subject));
+        self.watched.store(known.watched.len(), Relaxed);
         subject
     }
 
@@ -85,6 +109,7 @@ impl Names {
         let mut known = self.known();
         if !subject.release(interest, elsewhere) {
             known.watched.remove(&subject.name().id);
+            self.watched.store(known.watched.len(), Relaxed);
             self.forget(&mut known, subject);
         }
     }
@@ -130,12 +155,34 @@ impl Names {
         all
     }
 
+    /// Those that somebody watches, in no order.
+    pub fn watching(&self) -> Vec<Arc<Subject>> {
+        self.known().watched.values().cloned().collect()
+    }
+
     /// How many are watched, and the longest interval at which one of them is polled.
     pub fn watched(&self) -> (usize, Duration) {
         let known = self.known();
         let intervals = known.watched.values();
         let longest = intervals.filter_map(|subject| subject.watched_interval());
         (known.watched.len(), longest.max().unwrap_or_default())
+    }
+
+    /// The longest interval at which a watched connection is meant to be polled; `None` if none is watched.
+    pub fn meant_interval(&self) -> Option<Duration> {
+        let known = self.known();
+        let intervals = known
+            .watched
+            .values()
+            .map(|subject| subject.meant_interval());
+        intervals.max()
+    }
+
+    /// How long ago the watched connection was polled that has waited longest; `None` if none is watched.
+    pub fn poll_age(&self) -> Option<Duration> {
+        let known = self.known();
+        let ages = known.watched.values().map(|subject| subject.poll_age());
+        ages.max()
     }
 
     /// What `begin` makes of each of these that is watched. None of them is forgotten meanwhile.
@@ -148,7 +195,11 @@ impl Names {
     fn get(&self, known: &mut Known, name: &ConnectionName) -> Arc<Subject> {
         let subject = known.all.entry(Arc::clone(&name.id)).or_insert_with(|| {
             let log = Arc::clone(&self.log);
-            Arc::new(Subject::new(name.clone(), log, self.settings))
+            Arc::new(Subject::new(
+                name.clone(),
+                log,
+                Arc::clone(&self.configured),
+            ))
         });
         Arc::clone(subject)
     }

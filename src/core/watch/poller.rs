@@ -8,6 +8,7 @@ use crate::{
         dialect::{Priority, Target},
         error::{Error, Result},
         watch::{
+            counts::Counts,
             due_queue::Stake,
             interest::Interest,
             inventory::Inventory,
@@ -21,10 +22,14 @@ use crate::{
         },
     },
     model::{ConnectionName, Sighting},
+    spans,
 };
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
     time::{Duration, SystemTime},
 };
 use tokio::{
@@ -33,6 +38,8 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span, field::Empty};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 /// Polls of one stake under way at the same time. The account's budget paces them; this bounds memory. What hangs
 /// where little is at stake keeps nothing else from beginning.
@@ -45,9 +52,12 @@ const PROBE: Duration = Duration::from_secs(30);
 pub struct Poller {
     backend: Arc<Backend>,
     log: Arc<BackendLog>,
+    counts: Arc<Counts>,
     names: Arc<Names>,
     inventory: Arc<Inventory>,
     timetable: Arc<Timetable>,
+    /// How often its loop has turned.
+    turns: AtomicU64,
     /// Places for polls, by stake.
     places: [Arc<Semaphore>; 3],
 }
@@ -80,9 +90,9 @@ impl Poller {
             if changes.last() != Some(&latest) {
                 changes = vec![Arc::clone(&latest)];
             }
-            let settings = poller.backend.settings().poll;
+            let configured = Arc::clone(poller.backend.configured());
             let log = Arc::clone(&poller.log);
-            let subject = Subject::recalled(&changes, &latest, memory, log, settings);
+            let subject = Subject::recalled(&changes, &latest, memory, log, configured);
             poller.names.recall(subject);
         }
         poller
@@ -90,20 +100,23 @@ impl Poller {
 
     fn with(backend: Arc<Backend>, log: BackendLog) -> Poller {
         let (log, timetable) = (Arc::new(log), Arc::<Timetable>::default());
-        let settings = backend.settings().poll;
-        let names = Names::new(Arc::clone(&log), settings, Arc::clone(&timetable));
+        let configured = Arc::clone(backend.configured());
+        let names = Names::new(Arc::clone(&log), configured, Arc::clone(&timetable));
         let names = Arc::new(names);
+        backend.count_watched(names.count());
         let inventory = Inventory::new(
             Arc::clone(&backend),
             Arc::clone(&names),
             Arc::clone(&timetable),
         );
         Poller {
+            counts: Counts::of(backend.name()),
             backend,
             log,
             names,
             inventory: Arc::new(inventory),
             timetable,
+            turns: AtomicU64::new(0),
             places: Stake::ALL.map(|_| Arc::new(Semaphore::new(MAX_POLLS))),
         }
     }
@@ -118,6 +131,11 @@ impl Poller {
         &self.log
     }
 
+    /// What its watches and polls come to.
+    pub fn counts(&self) -> &Arc<Counts> {
+        &self.counts
+    }
+
     /// Which connections it has, and the watches over all of them.
     pub fn inventory(&self) -> &Arc<Inventory> {
         &self.inventory
@@ -125,7 +143,7 @@ impl Poller {
 
     /// Has a connection polled for as long as the second part of the answer is held.
     pub fn watch(&self, name: &ConnectionName, interest: Interest) -> (Arc<Subject>, Watching) {
-        let watching = Watching::begin(&self.names, name, interest);
+        let watching = Watching::begin(&self.names, name, interest).linked();
         (Arc::clone(watching.subject()), watching)
     }
 
@@ -161,6 +179,34 @@ impl Poller {
         }
     }
 
+    /// The backend is configured differently. Every connection that is watched is polled within the interval that it has from
+    /// now on, and not all in the same instant.
+    pub fn poll_all_anew(&self) {
+        let now = Instant::now();
+        let watched = self.names.watching();
+        let count = watched.len().max(1) as u32;
+        for (index, subject) in (1..).zip(&watched) {
+            let wait = subject.usual_interval() * index / count;
+            self.timetable.poll_by(subject, now + wait, false);
+        }
+        self.timetable.wake.notify_one();
+    }
+
+    /// The backend was removed, and is polled no more: has whoever watches it, or waits for a poll, see that.
+    pub fn leave(&self) {
+        for subject in self.names.all() {
+            subject.leave();
+        }
+        self.log.window().wake();
+    }
+
+    /// Has its loop turn once, and answers how often it has turned before. One that lives turns within moments.
+    pub fn nudge(&self) -> u64 {
+        let turns = self.turns.load(Relaxed);
+        self.timetable.wake.notify_one();
+        turns
+    }
+
     /// Polls until cancelled. One task per backend.
     pub async fn run(self: Arc<Self>, cancel: CancellationToken) {
         let batch = self.backend.capabilities().look_batch.max(1);
@@ -169,6 +215,7 @@ impl Poller {
         chores.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut relisted = Instant::now();
         loop {
+            self.turns.fetch_add(1, Relaxed);
             let open = self.start_due(batch, &mut polls);
             let next = self.timetable.queue().next(&open);
             let due = async {
@@ -188,8 +235,13 @@ impl Poller {
                 () = self.timetable.wake.notified() => {}
                 () = sleep_until(relist.unwrap_or_else(Instant::now)), if relist.is_some() => {
                     relisted = Instant::now();
+                    self.inventory.begin_list();
                     let inventory = Arc::clone(&self.inventory);
-                    polls.spawn(async move { inventory.list_again().await });
+                    let span = spans::root(false, || {
+                        let name = self.backend.name().as_str();
+                        tracing::info_span!(parent: None, "list", isthmus.backend = name)
+                    });
+                    polls.spawn(async move { inventory.list_again().await }.instrument(span));
                 }
                 () = due => {}
             }
@@ -202,11 +254,12 @@ impl Poller {
         loop {
             let is_open = |stake: &Stake| self.places[*stake as usize].available_permits() > 0;
             let open: Vec<Stake> = Stake::ALL.into_iter().filter(is_open).collect();
-            let (due, priority, place) = self.take_due(batch, &open);
+            let (due, stake, place) = self.take_due(batch, &open);
             if due.is_empty() {
                 return open;
             }
-            let poll = Arc::clone(self).poll(due, priority);
+            let span = self.span(&due, stake);
+            let poll = Arc::clone(self).poll(due, priority(stake)).instrument(span);
             polls.spawn(async move {
                 poll.await;
                 drop(place);
@@ -218,7 +271,7 @@ impl Poller {
         &self,
         batch: usize,
         of: &[Stake],
-    ) -> (Vec<Due>, Priority, Option<OwnedSemaphorePermit>) {
+    ) -> (Vec<Due>, Stake, Option<OwnedSemaphorePermit>) {
         let now = Instant::now();
         let (ids, stake) = self.timetable.queue().take_due(now, batch, of);
         let place = Arc::clone(&self.places[stake as usize]).try_acquire_owned();
@@ -230,13 +283,32 @@ impl Poller {
                 after_writes,
             })
         });
-        let priority = match stake {
-            Stake::High => Priority::Outcome,
-            Stake::Asked => Priority::Asked,
-            Stake::Low => Priority::Stable,
-        };
         // Only of stakes that have one is anything taken.
-        (due, priority, place.ok())
+        (due, stake, place.ok())
+    }
+
+    /// A poll is a trace of its own, linked to those watches it serves whose traces are kept. Whether it is kept itself is
+    /// drawn for it alone: one watch that its caller keeps has not every poll kept for as long as it is open.
+    fn span(&self, due: &[Due], stake: Stake) -> Span {
+        spans::root(false, || {
+            let ids = due.iter().map(|due| &*due.target.id);
+            let (links, watches) = self.names.links().of(ids);
+            let span = tracing::info_span!(
+                parent: None,
+                "poll",
+                isthmus.backend = self.backend.name().as_str(),
+                isthmus.stake = stake.as_str(),
+                isthmus.poll.connections = due.len(),
+                isthmus.poll.links_left_out = watches - links.len(),
+                isthmus.poll.failed = Empty,
+                otel.status_code = Empty,
+                error.type = Empty,
+            );
+            for link in links {
+                span.add_link(link);
+            }
+            span
+        })
     }
 
     async fn poll(self: Arc<Self>, due: Vec<Due>, priority: Priority) {
@@ -248,12 +320,17 @@ impl Poller {
             poller: &self,
             due: Mutex::new(due.into_iter().map(Some).collect()),
         };
+        let failed = AtomicUsize::new(0);
         let tell = |place: usize, result: Result<Sighting>| {
             let Some(due) = unended.take(place) else {
                 return;
             };
             if let Err(error) = &result {
                 tracing::debug!(connection.name = %due.subject.name(), %error, "a look told nothing");
+                let span = Span::current();
+                span.record("isthmus.poll.failed", 1 + failed.fetch_add(1, Relaxed));
+                span.record("otel.status_code", "ERROR");
+                span.record("error.type", error.reason.as_str());
             }
             self.apply(&due, begun, began_at, jitter, result);
         };
@@ -276,6 +353,8 @@ impl Poller {
         result: Result<Sighting>,
     ) {
         let subject = &due.subject;
+        let seen = result.as_ref().map(|seen| &*seen.unrecognized);
+        self.counts.polled(seen.map_err(|error| error.reason));
         let poll = PollResult {
             begun,
             ended: Instant::now(),
@@ -297,7 +376,12 @@ impl Poller {
     async fn do_chores(self: Arc<Self>) {
         self.names.forget_idle();
         if self.backend.silent_for() >= PROBE {
-            self.backend.probe().await;
+            let name = self.backend.name().as_str();
+            let span = spans::root(
+                false,
+                || tracing::info_span!(parent: None, "probe", isthmus.backend = name),
+            );
+            self.backend.probe().instrument(span).await;
         }
     }
 }
@@ -320,6 +404,10 @@ impl Unended<'_> {
 
 impl Drop for Unended<'_> {
     fn drop(&mut self) {
+        if self.poller.backend.configured().is_removed() {
+            // Whoever waits for one knows why, and nothing is to be said of a connection for that.
+            return;
+        }
         let due = self.due.get_mut().unwrap_or_else(PoisonError::into_inner);
         for due in due.drain(..).flatten() {
             let result = Err(Error::internal(
@@ -328,6 +416,15 @@ impl Drop for Unended<'_> {
             let (now, time) = (Instant::now(), clock::now());
             self.poller.apply(&due, now, time, pace::jitter(), result);
         }
+    }
+}
+
+/// Which share of the account's budget a poll comes out of.
+fn priority(stake: Stake) -> Priority {
+    match stake {
+        Stake::High => Priority::Outcome,
+        Stake::Asked => Priority::Asked,
+        Stake::Low => Priority::Stable,
     }
 }
 

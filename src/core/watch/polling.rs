@@ -254,6 +254,18 @@ impl Polling {
         self.interval + late.max(overdue)
     }
 
+    /// The interval as it is meant, however late polls are: at most `slowest`, beyond which only patience goes that
+    /// somebody asked for.
+    pub fn meant_interval(&self, slowest: Duration) -> Duration {
+        self.interval.min(slowest)
+    }
+
+    /// How long ago at `now` the last that succeeded began, or somebody began to watch: polls were to come since then.
+    pub fn age(&self, now: Instant, watched: Instant) -> Duration {
+        let since = self.last_success.map_or(watched, |it| it.max(watched));
+        now.duration_since(since)
+    }
+
     /// How it is doing at `now`, which by the clock is `time`; `seen` is when the last that succeeded began. The budget
     /// is told by whoever knows it.
     pub fn pulse(

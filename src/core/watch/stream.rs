@@ -12,6 +12,7 @@ use crate::{
     core::{
         error::{Error, ErrorKind, ErrorReason, Result},
         watch::{
+            counts::{Kind, Open},
             interest::Interest,
             judge::{Terms, Verdict},
             log::Observation,
@@ -93,6 +94,17 @@ pub enum Outcome {
     Undetermined(Reason),
 }
 
+impl Outcome {
+    /// How, in a word, and why.
+    pub fn told(&self) -> (&'static str, Option<&Reason>) {
+        match self {
+            Outcome::Succeeded(reason) => ("succeeded", reason.as_ref()),
+            Outcome::Failed(reason) => ("failed", Some(reason)),
+            Outcome::Undetermined(reason) => ("undetermined", Some(reason)),
+        }
+    }
+}
+
 /// A watch of one connection. Dropping it ends it.
 #[derive(Debug)]
 pub struct Watch {
@@ -112,6 +124,7 @@ pub struct Watch {
     /// What was sent last was known to be current, so that it may be judged.
     judged: bool,
     last_sent: Instant,
+    _open: Open,
 }
 
 #[derive(Debug)]
@@ -153,6 +166,7 @@ impl Watch {
             None => (last.revision, Phase::Snapshot(last, !opening.current)),
         };
         Watch {
+            _open: opening.poller.counts().open(Kind::Connection),
             poller: opening.poller,
             subject: opening.subject,
             watching: opening.watching,
@@ -185,11 +199,26 @@ impl Watch {
     /// The next message; `None` after the last. An error is the last.
     pub async fn next(&mut self) -> Option<Result<WatchEvent>> {
         let result = self.advance().await?;
+        let now = Instant::now();
         match &result {
-            Ok(event) if event.outcome.is_none() => self.last_sent = Instant::now(),
+            Ok(event) if event.outcome.is_none() => self.last_sent = now,
             _ => self.phase = Phase::Ended,
         }
+        if let Ok(event) = &result {
+            self.count(event, now);
+        }
         Some(result)
+    }
+
+    fn count(&self, event: &WatchEvent, now: Instant) {
+        let counts = self.poller.counts();
+        if let EventKind::Change(entry) = &event.kind {
+            let lag = entry.wire.found.map(|found| now.duration_since(found));
+            counts.delivered(lag, event.coalesced);
+        }
+        if let Some((how, why)) = event.outcome.as_ref().map(Outcome::told) {
+            counts.ended(how, why);
+        }
     }
 
     async fn advance(&mut self) -> Option<Result<WatchEvent>> {
@@ -219,6 +248,10 @@ impl Watch {
                 Err(compacted) => return Some(Err(compacted.into())),
                 Ok(entries) if entries.is_empty() => {}
                 Ok(entries) => return Some(self.change(&entries)),
+            }
+            // After everything that was said while it was there.
+            if let Err(removed) = self.poller.backend().configured().check() {
+                return Some(Err(removed));
             }
             if let Some(event) = self.judge_late() {
                 return Some(Ok(event));

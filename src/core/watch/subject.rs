@@ -5,9 +5,9 @@
 use crate::{
     core::{
         clock,
+        configured::Configured,
         dialect::Target,
         error::{Error, ErrorKind, ErrorReason, Result},
-        settings::PollSettings,
         watch::{
             admin_state::AdminState,
             due_queue::{Planned, Stake},
@@ -40,7 +40,7 @@ const WRITES_REMEMBERED: usize = 64;
 pub struct Subject {
     name: ConnectionName,
     log: Arc<BackendLog>,
-    settings: PollSettings,
+    configured: Arc<Configured>,
     /// A std mutex: held for bookkeeping only, never across an await.
     state: Mutex<State>,
     /// Counts polls that ended; wakes only those who wait for one.
@@ -53,6 +53,8 @@ struct State {
     window: Window,
     polling: Polling,
     interests: Interests,
+    /// Since when somebody does.
+    watched: Instant,
     elsewhere: Elsewhere,
     /// When the last poll that saw anything began.
     observe_time: Option<SystemTime>,
@@ -100,7 +102,7 @@ pub struct Applied {
 
 impl Subject {
     /// A connection of which nothing is known.
-    pub fn new(name: ConnectionName, log: Arc<BackendLog>, settings: PollSettings) -> Subject {
+    pub fn new(name: ConnectionName, log: Arc<BackendLog>, configured: Arc<Configured>) -> Subject {
         // It may have been known before and forgotten. So its log begins here and now, and its writes get numbers
         // that none of its writes ever had: there are never more writes than changes.
         let base = log.shared().latest();
@@ -110,8 +112,9 @@ impl Subject {
             state: Mutex::new(State {
                 knowledge: Knowledge::counting_from(base),
                 window: Window::of_connection(base),
-                polling: Polling::new(settings.fresh, now),
+                polling: Polling::new(configured.poll().fresh, now),
                 interests: Interests::default(),
+                watched: now,
                 elsewhere: Elsewhere::default(),
                 observe_time: None,
                 admin: None,
@@ -120,7 +123,7 @@ impl Subject {
                 touched: now,
             }),
             log,
-            settings,
+            configured,
             polled: watch::Sender::new(0),
         }
     }
@@ -131,9 +134,9 @@ impl Subject {
         latest: &Observation,
         memory: Memory,
         log: Arc<BackendLog>,
-        settings: PollSettings,
+        configured: Arc<Configured>,
     ) -> Subject {
-        let subject = Subject::new(latest.name.clone(), log, settings);
+        let subject = Subject::new(latest.name.clone(), log, configured);
         let mut state = subject.state();
         state.knowledge = Knowledge::recalled(latest.status.clone(), &memory, Instant::now());
         state.window = Window::recovered(changes);
@@ -168,8 +171,8 @@ impl Subject {
         }
         state.admin = None;
         state.touched = Instant::now();
-        state.polling.hurry(self.settings.fresh);
-        self.append(&mut state);
+        state.polling.hurry(self.configured.poll().fresh);
+        self.append(&mut state, None);
         drop(state);
         WriteToken::new(self.name.to_string(), self.log.shared().epoch(), number)
     }
@@ -179,7 +182,7 @@ impl Subject {
     pub fn parts_settled(&self, left: &[String]) {
         let mut state = self.state();
         if state.knowledge.parts_settled(left) {
-            self.append(&mut state);
+            self.append(&mut state, None);
         }
     }
 
@@ -220,6 +223,7 @@ impl Subject {
     /// Ends a poll that began at `began_at` by the clock, and takes in what it brought; `jitter` is a factor of the
     /// time until the next one.
     pub fn apply_poll(&self, poll: &PollResult, began_at: SystemTime, jitter: f64) -> Applied {
+        let settings = self.configured.poll();
         let mut state = self.state();
         if let Ok(sighting) = &poll.result {
             // It never goes back, whatever the clock does.
@@ -230,10 +234,10 @@ impl Subject {
                 state.admin = Some(told);
             }
         }
-        state.elsewhere.apply_poll(poll, &self.settings);
-        let changed = state.knowledge.apply_poll(poll, &self.settings);
+        state.elsewhere.apply_poll(poll, &settings);
+        let changed = state.knowledge.apply_poll(poll, &settings);
         if changed {
-            self.append(&mut state);
+            self.append(&mut state, Some(poll.ended));
         }
         let finished = Finished {
             begun: poll.begun,
@@ -244,7 +248,7 @@ impl Subject {
             watched: !state.interests.is_empty(),
             jitter,
         };
-        let next = state.polling.finish(&finished, &self.settings);
+        let next = state.polling.finish(&finished, &settings);
         let applied = Applied {
             next: next.map(|planned| (planned, state.stake())),
             gone: state.is_gone(),
@@ -260,8 +264,11 @@ impl Subject {
     /// Somebody watches it from now on, until [`Subject::release`].
     pub fn hold(&self, interest: Interest) {
         let mut state = self.state();
-        state.interests.add(interest);
         state.touched = Instant::now();
+        if state.interests.is_empty() {
+            state.watched = state.touched;
+        }
+        state.interests.add(interest);
     }
 
     /// Somebody who watches it needs something else of its polls from now on.
@@ -293,11 +300,39 @@ impl Subject {
         !self.state().interests.is_empty()
     }
 
+    /// At which interval it is to be asked while nothing goes wrong.
+    pub fn usual_interval(&self) -> Duration {
+        let settings = self.configured.poll();
+        match self.state().is_urgent() {
+            true => settings.fresh.min(settings.stable),
+            false => settings.stable,
+        }
+    }
+
+    /// Its backend was removed: has whoever watches it, or waits for a poll of it, see that.
+    pub fn leave(&self) {
+        self.polled.send_modify(|_| {});
+        self.state().window.wake();
+    }
+
     /// At which interval it is being asked, if somebody watches it.
     pub fn watched_interval(&self) -> Option<Duration> {
         let state = self.state();
         let interval = state.polling.effective_interval(Instant::now());
         (!state.interests.is_empty()).then_some(interval)
+    }
+
+    /// At which interval it is meant to be asked by now.
+    pub fn meant_interval(&self) -> Duration {
+        let settings = self.configured.poll();
+        let slowest = settings.stable.max(settings.fresh);
+        self.state().polling.meant_interval(slowest)
+    }
+
+    /// How long ago the last poll began that the cloud answered, for as long as somebody watches it.
+    pub fn poll_age(&self) -> Duration {
+        let state = self.state();
+        state.polling.age(Instant::now(), state.watched)
     }
 
     /// Whether it may be forgotten at once: nobody watches it, no poll is in flight, and all that was ever told of it is
@@ -328,7 +363,7 @@ impl Subject {
     pub fn current(&self, interest: Interest) -> (Option<Arc<Observation>>, bool) {
         let state = self.state();
         let (last, all_committed) = self.newest(&state);
-        let lately = interest.outcome.then_some(self.settings.fresh);
+        let lately = interest.outcome.then(|| self.configured.poll().fresh);
         let polled = state
             .polling
             .is_current(Instant::now(), lately, interest.tunnel);
@@ -342,7 +377,8 @@ impl Subject {
     /// began a moment ago. However many come, they cost no more than one who stays.
     pub fn soonest_poll(&self) -> Instant {
         let state = self.state();
-        state.polling.soonest(Instant::now(), self.settings.fresh)
+        let fresh = self.configured.poll().fresh;
+        state.polling.soonest(Instant::now(), fresh)
     }
 
     /// The number of the poll that is under way, if it serves the purpose: whoever needs a poll may share it.
@@ -353,12 +389,12 @@ impl Subject {
     /// Waits until the poll of that number, or a later one, has ended and what it changed is committed.
     ///
     /// # Errors
-    /// The poll's own error if it failed, `DeadlineExceeded` if it did not end in time.
+    /// The poll's own error if it failed, `DeadlineExceeded` if it did not end in time, `BackendRemoved` if it will not.
     pub async fn poll_ended(&self, number: u64, deadline: Instant) -> Result<()> {
         let mut polled = self.polled.subscribe();
         let ended = async {
             // The sender lives in `self`.
-            let ended = |_: &u64| self.state().polling.ended() >= number;
+            let ended = |_: &u64| self.has_ended(number) || self.configured.is_removed();
             let _ = polled.wait_for(ended).await;
             self.wait_committed().await;
         };
@@ -369,11 +405,19 @@ impl Subject {
                 "the cloud was not looked at in time",
             ));
         }
+        if !self.has_ended(number) {
+            // Nobody polls it any more.
+            self.configured.check()?;
+        }
         self.state()
             .polling
             .last_error()
             .cloned()
             .map_or(Ok(()), Err)
+    }
+
+    fn has_ended(&self, number: u64) -> bool {
+        self.state().polling.ended() >= number
     }
 
     /// What the write of that number wanted, if it is remembered.
@@ -417,7 +461,7 @@ impl Subject {
                 "{MAX_AWAITED} writes made elsewhere are waited for at this connection already"
             ),
         )
-        .retry_after(self.settings.confirm_failure)
+        .retry_after(self.configured.poll().confirm_failure)
         .resource(self.name.to_string()))
     }
 

@@ -7,6 +7,7 @@ use crate::{
             elsewhere::ForeignWrite,
             interest::Interest,
             judge::{Terms, Verdict, judge_bound},
+            links::Link,
             log::{Observation, Wire},
             names::Names,
             subject::Subject,
@@ -24,6 +25,8 @@ pub struct Watching {
     interest: Interest,
     /// Writes made elsewhere.
     elsewhere: Vec<ForeignWrite>,
+    /// Has polls linked to the span it was begun in.
+    link: Option<Box<Link>>,
 }
 
 impl Watching {
@@ -34,7 +37,16 @@ impl Watching {
             subject: names.hold(name, interest),
             interest,
             elsewhere: Vec::new(),
+            link: None,
         }
+    }
+
+    /// The same, for whoever's span is current: polls are linked to it.
+    #[must_use]
+    pub fn linked(mut self) -> Watching {
+        let id = &self.subject.name().id;
+        self.link = self.names.links().to_current(Some(id));
+        self
     }
 
     /// Has it polled for something else.

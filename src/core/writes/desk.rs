@@ -3,7 +3,7 @@
 use crate::{
     core::{
         backend::Backend,
-        dialect::{Call, Dialect, Proof},
+        dialect::{Action, Call, Dialect, Proof},
         error::{Error, Result, Violation},
         ledger::book::Ledger,
         watch::{
@@ -12,8 +12,10 @@ use crate::{
             subject::Subject,
         },
     },
+    metrics::table::{BACKEND, WRITES},
     model::{BackendName, ConnectionName, Intent},
 };
+use opentelemetry::KeyValue;
 use std::sync::Arc;
 use tokio::{
     sync::Semaphore,
@@ -33,27 +35,51 @@ const FORGET: std::time::Duration = std::time::Duration::from_secs(3600);
 pub struct Writes {
     pub(super) poller: Arc<Poller>,
     pub(super) ledger: Arc<Ledger>,
-    /// Owns what goes on without a call.
+    /// The dialect that they are done with, from their beginning to their end.
+    dialect: Arc<dyn Dialect>,
+    /// Owns them.
     pub(super) tasks: TaskTracker,
     pub(super) cancel: CancellationToken,
-    pub(super) places: Semaphore,
+    pub(super) places: Arc<Semaphore>,
 }
 
 impl Writes {
-    /// Those of the poller's backend; what goes on without a call belongs to `tasks`, until `cancel`.
+    /// Those of the poller's backend, by its present dialect; they belong to `tasks`, and none begins after `cancel`.
     pub fn new(
-        poller: Arc<Poller>,
-        ledger: Arc<Ledger>,
+        poller: &Arc<Poller>,
+        ledger: &Arc<Ledger>,
         tasks: &TaskTracker,
         cancel: &CancellationToken,
     ) -> Arc<Writes> {
         Arc::new(Writes {
-            poller,
-            ledger,
+            dialect: poller.backend().dialect(),
+            poller: Arc::clone(poller),
+            ledger: Arc::clone(ledger),
             tasks: tasks.clone(),
             cancel: cancel.clone(),
-            places: Semaphore::new(PLACES),
+            places: Arc::new(Semaphore::new(PLACES)),
         })
+    }
+
+    /// The same by the dialect that the backend has by now.
+    pub fn renewed(self: &Arc<Self>) -> Arc<Writes> {
+        let dialect = self.backend().dialect();
+        if Arc::ptr_eq(&dialect, &self.dialect) {
+            return Arc::clone(self);
+        }
+        Arc::new(Writes {
+            poller: Arc::clone(&self.poller),
+            ledger: Arc::clone(&self.ledger),
+            dialect,
+            tasks: self.tasks.clone(),
+            cancel: self.cancel.clone(),
+            places: Arc::clone(&self.places),
+        })
+    }
+
+    /// Owns those under way.
+    pub fn tasks(&self) -> &TaskTracker {
+        &self.tasks
     }
 
     /// The backend.
@@ -66,9 +92,9 @@ impl Writes {
         self.backend().name()
     }
 
-    /// Its dialect.
+    /// The dialect they are done with.
     pub fn dialect(&self) -> &dyn Dialect {
-        &**self.backend().dialect()
+        &*self.dialect
     }
 
     /// Its ledger.
@@ -76,18 +102,14 @@ impl Writes {
         &self.ledger
     }
 
-    /// Forgets answers that are old enough, until cancelled.
-    pub async fn forget_old(self: Arc<Self>) {
-        loop {
-            tokio::select! {
-                biased;
-                () = self.cancel.cancelled() => return,
-                () = sleep(FORGET) => {}
-            }
-            if let Err(error) = self.ledger.claims.forget_old().await {
-                tracing::debug!(%error, "old answers could not be forgotten");
-            }
-        }
+    /// Counts a write that has ended, and how.
+    pub(super) fn count(&self, action: Action, result: &'static str) {
+        let attributes = [
+            KeyValue::new(BACKEND, self.name().as_str().to_owned()),
+            KeyValue::new("isthmus.action", action.as_str()),
+            KeyValue::new("isthmus.result", result),
+        ];
+        WRITES.add(1, &attributes);
     }
 
     /// The name of the connection with this id.
@@ -112,8 +134,22 @@ impl Writes {
         }
         self.poller.inventory().joined(&subject);
         subject.wait_committed().await;
-        tracing::info!(connection.name = %name, write = ?write.kind, "the cloud accepted a write");
+        tracing::debug!(connection.name = %name, write = ?write.kind, "the cloud accepted a write");
         token.encode()
+    }
+}
+
+/// Forgets the answers of a backend that are old enough, until cancelled.
+pub async fn forget_old(ledger: Arc<Ledger>, cancel: CancellationToken) {
+    loop {
+        tokio::select! {
+            biased;
+            () = cancel.cancelled() => return,
+            () = sleep(FORGET) => {}
+        }
+        if let Err(error) = ledger.claims.forget_old().await {
+            tracing::debug!(%error, "old answers could not be forgotten");
+        }
     }
 }
 

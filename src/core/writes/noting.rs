@@ -2,6 +2,7 @@
 //! of the step before.
 
 use crate::core::{
+    audit,
     dialect::{Done, Step},
     error::Result,
     execute::Journal,
@@ -75,6 +76,8 @@ impl Journal for Noting<'_> {
 
     async fn done(&self, index: usize, done: &Done) {
         self.set(index, StepState::Done(done.clone()));
+        let name = || self.lock().entry.name(self.ledger.backend());
+        audit::note(name, done.request_id.as_deref());
     }
 
     async fn undone(&self, index: usize) {

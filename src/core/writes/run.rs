@@ -14,11 +14,12 @@ use crate::core::{
         settle::Case,
     },
 };
-use crate::model::ResourceKind;
+use crate::{model::ResourceKind, spans};
 use async_trait::async_trait;
 use serde_json::Value;
 use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep};
+use tracing::{Span, field::Empty};
 
 /// How often a write is planned whose object others change meanwhile.
 const PLANS: u32 = 3;
@@ -101,7 +102,11 @@ impl Writes {
             return Ok(Begun::Tried);
         }
         let until = margin::before(until);
-        let mut held = Held::default();
+        // First, so that whoever waits for the last of them waits for this one.
+        let mut held = Held {
+            under_way: Some(self.tasks.token()),
+            ..Held::default()
+        };
         if let Some(request) = &how.request {
             let claimed = self.ledger.claims.claim(request, until).await;
             match claimed.map_err(|error| error.on(self.name()))? {
@@ -118,6 +123,7 @@ impl Writes {
                 held.removing = Some(self.ledger.removing(id));
             }
         }
+        self.backend().configured().check()?;
         if self.cancel.is_cancelled() {
             // What is with the settler by now is nobody's any more, and is found after the restart.
             let why = "the gateway is shutting down";
@@ -152,6 +158,22 @@ impl Writes {
         }
     }
 
+    /// The span of a write, below that of its call. Each request of it is one below this.
+    pub fn span(&self, about: &About) -> Span {
+        let entry = Entry::new(about.action, about.kind, about.object.as_deref());
+        spans::child(|| {
+            tracing::info_span!(
+                "write",
+                isthmus.backend = self.name().as_str(),
+                isthmus.action = about.action.as_str(),
+                isthmus.collection = entry.collection(),
+                isthmus.write.id = Empty,
+                otel.status_code = Empty,
+                error.type = Empty,
+            )
+        })
+    }
+
     /// Does a write, to its end or as far as it goes: then somebody else goes on with it.
     ///
     /// # Errors
@@ -163,10 +185,13 @@ impl Writes {
         until: Instant,
     ) -> Result<W::Answer> {
         let about = write.about();
+        let _running = self.ledger.running();
         let call = write_call(self.backend(), until);
         let mut entry = Entry::new(about.action, about.kind, about.object.as_deref());
+        Span::current().record("isthmus.write.id", entry.id.as_str());
         entry.request = held.claim.as_ref().map(|claim| claim.print().clone());
         entry.site.clone_from(&held.site);
+        entry.home = self.dialect().home();
         let mut noted = Noted { entry, kept: false };
         let mut attempts = 0;
         loop {
@@ -215,13 +240,16 @@ impl Writes {
         noted: Noted,
         held: Held,
     ) -> Result<W::Answer> {
+        let action = noted.entry.action;
         match self.recorded(error) {
             error if write.forgives(&error) => {
+                self.count(action, "succeeded");
                 let answer = W::Answer::default();
                 self.close(noted, held, kept(&answer), false).await;
                 Ok(answer)
             }
             error => {
+                self.count(action, "failed");
                 self.close(noted, held, None, false).await;
                 Err(write.told(error))
             }
@@ -252,6 +280,12 @@ impl Writes {
         let _ = self.backend().record_result(Ok(()));
         let remain = noted.entry.leftover_names(self.name());
         let accepted = write.accept(self, left, !remain.is_empty()).await;
+        let result = if accepted.is_ok() {
+            "succeeded"
+        } else {
+            "failed"
+        };
+        self.count(noted.entry.action, result);
         match accepted {
             Ok(mut answer) => {
                 answer.warnings().extend(remain.iter().map(|name| Warning {

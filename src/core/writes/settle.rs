@@ -5,21 +5,28 @@
 //! removals are tried until they are proven; otherwise what was done is undone, last first: whoever could do the rest, and
 //! knows the key, is gone.
 
-use crate::core::{
-    dialect::{Action, Call, Trace},
-    error::{Error, ErrorKind, ErrorReason, Result},
-    ledger::{
-        UnfinishedState,
-        book::Held,
-        record::{Entry, StepState},
-        shelf::unavailable,
+use crate::{
+    core::{
+        audit::{self, Asker, Settled},
+        dialect::{Action, Call, Trace},
+        error::{Error, ErrorKind, ErrorReason, Result},
+        ledger::{
+            UnfinishedState,
+            book::Held,
+            record::{Entry, StepState},
+            shelf::unavailable,
+        },
+        store::RecordChange,
+        writes::desk::Writes,
     },
-    store::RecordChange,
-    writes::desk::Writes,
+    spans,
 };
+use opentelemetry::trace::SpanContext;
 use serde_json::Value;
 use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep};
+use tracing::{Instrument, Span, field::Empty};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 /// The first pause between two attempts; each is twice the one before it, up to the backend's `stable` interval.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -31,6 +38,9 @@ const LEAST_ATTEMPTS: u32 = 3;
 const ON_ITS_WAY: u32 = 2;
 /// One attempt may take so many times the backend's timeout for each step.
 const TIMEOUTS: u32 = 3;
+/// Why a write is given up that was begun where the backend is no longer.
+const ELSEWHERE: &str =
+    "it was begun in another cloud, region or project than the backend is configured for now";
 
 /// A write that did not end with its call.
 #[derive(Debug)]
@@ -47,12 +57,16 @@ pub struct Case {
     why: String,
     /// What its caller would have been told.
     pub(super) answer: Option<Value>,
+    /// The span of the write, if its trace is kept.
+    origin: Option<SpanContext>,
+    asker: Asker,
 }
 
 impl Case {
     /// One that is in the ledger, and why it did not end.
     pub fn new(entry: Entry, held: Held, why: String) -> Case {
         Case {
+            asker: audit::go_on(&entry.id),
             entry,
             held,
             pending: Vec::new(),
@@ -61,6 +75,7 @@ impl Case {
             attempts: 0,
             why,
             answer: None,
+            origin: spans::kept(),
         }
     }
 
@@ -69,6 +84,29 @@ impl Case {
         self.pending = changes;
         self.over = !remain;
         self
+    }
+
+    /// Each attempt to end it is a trace of its own, linked to the write, and kept if that is: an attempt may come hours
+    /// after the one before it.
+    fn span(&self, backend: &str) -> Span {
+        let entry = &self.entry;
+        let span = spans::root(self.origin.is_some(), || {
+            tracing::info_span!(
+                parent: None,
+                "settle",
+                isthmus.backend = backend,
+                isthmus.action = entry.action.as_str(),
+                isthmus.collection = entry.collection(),
+                isthmus.write.id = entry.id,
+                isthmus.attempt = self.attempts + 1,
+                otel.status_code = Empty,
+                error.type = Empty,
+            )
+        });
+        if let Some(origin) = &self.origin {
+            span.add_link(origin.clone());
+        }
+        span
     }
 }
 
@@ -80,11 +118,26 @@ impl Writes {
         if !case.over {
             self.ledger.tell(&case.entry, &case.why);
         }
+        if !case.over && case.entry.answered {
+            let name = case.entry.name(self.name());
+            let left = case.entry.leftover_names(self.name());
+            tracing::info!(%name, ?left, "a write has ended but for what is left to be removed; that is gone on with");
+        } else if !case.over {
+            let (entry, why) = (&case.entry, case.why.as_str());
+            let (name, action) = (entry.name(self.name()), entry.action.as_str());
+            tracing::warn!(%name, action, why, "a write did not end with its call; it is finished or undone now");
+        }
         let (writes, cancel) = (Arc::clone(self), self.cancel.clone());
+        let (name, id) = (case.entry.name(self.name()), case.entry.id.clone());
+        let (backend, is_open) = (Arc::clone(self.backend()), !case.over);
         self.tasks.spawn(async move {
             tokio::select! {
                 biased;
-                () = cancel.cancelled() => {}
+                () = cancel.cancelled() => {
+                    if is_open && backend.configured().is_removed() {
+                        tracing::warn!(%name, write = id, "the backend of a write that has not ended was removed; with a store it is gone on with when that is back");
+                    }
+                }
                 () = writes.settle(case) => {}
             }
         });
@@ -111,27 +164,34 @@ impl Writes {
                     .filter(|_| removes)
                     .map(|id| self.ledger.removing(id)),
                 site: entry.site.clone(),
+                under_way: None,
             };
-            let name = entry.name(self.name());
-            tracing::warn!(%name, action = ?entry.action, "the gateway ended during a write; it is finished or undone now");
             let why = "the gateway ended during the write".to_owned();
             self.hand_over(Case::new(entry, held, why));
         }
     }
 
-    async fn settle(self: Arc<Self>, mut case: Case) {
-        let longest = self.backend().settings().poll.stable.max(FIRST_PAUSE);
+    async fn settle(mut self: Arc<Self>, mut case: Case) {
         let mut pause = FIRST_PAUSE;
         loop {
+            // It can take a day, in which the backend may have to be spoken to differently.
+            self = self.renewed();
+            let longest = self.backend().settings().poll.stable.max(FIRST_PAUSE);
+            let span;
             let attempt = {
                 // Never closed.
                 let _place = self.places.acquire().await;
-                self.attempt_to_end(&mut case).await
+                span = case.span(self.name().as_str());
+                let attempt = self.attempt_to_end(&mut case);
+                attempt.instrument(span.clone()).await
             };
             let Err(why) = attempt else {
                 self.ledger.settled(&case.entry);
                 return;
             };
+            span.record("otel.status_code", "ERROR");
+            span.record("error.type", why.reason.as_str());
+            drop(span);
             tracing::debug!(write = case.entry.id, error = %why, "a write that did not end with its call has still not ended");
             case.attempts += 1;
             case.why = why.to_string();
@@ -151,6 +211,11 @@ impl Writes {
         self.flush(case).await?;
         if case.over {
             return Ok(());
+        }
+        if case.entry.home.is_elsewhere(&self.dialect().home()) {
+            // Nothing of it is there: what is looked for would be said to be undone, and an id can be that of something else.
+            self.end(case, UnfinishedState::Abandoned, ELSEWHERE).await;
+            return self.flush(case).await;
         }
         let call = Call::poll(self.backend().settings().timeout * TIMEOUTS);
         let ended = self.find_out(case, &call).await;
@@ -242,7 +307,7 @@ impl Writes {
                     if error.reason == ErrorReason::InUse
                         && self.is_used(&step, entry, call).await? =>
                 {
-                    tracing::info!(collection = step.collection, id = ?step.id, "it stays: somebody else uses it by now");
+                    tracing::info!(backend = self.name().as_str(), collection = step.collection, id = ?step.id, "a part stays that was to be removed: somebody else uses it by now");
                     entry.steps[place].state = StepState::Stays;
                 }
                 Err(error) => {
@@ -302,11 +367,24 @@ impl Writes {
         let left = entry.leftover_names(self.name());
         match state {
             UnfinishedState::Abandoned => {
-                tracing::error!(%name, action = ?entry.action, ?left, message, "a write was given up");
+                tracing::error!(%name, action = entry.action.as_str(), ?left, message, "a write was given up");
             }
             _ => {
-                tracing::warn!(%name, action = ?entry.action, ?state, "a write that did not end with its call has ended");
+                let for_s = entry.begun.elapsed().as_secs();
+                let (action, state) = (entry.action.as_str(), state.as_str());
+                tracing::info!(%name, action, state, for_s, "a write that did not end with its call has ended");
             }
+        }
+        case.asker.settled(&Settled {
+            write_id: &entry.id,
+            action: entry.action.as_str(),
+            resource: &name,
+            upstream: entry.upstream_ids(),
+            result: state.as_str(),
+            duration: entry.begun.elapsed(),
+        });
+        if !entry.answered {
+            self.count(entry.action, state.as_str());
         }
         self.tell_watch(entry, state, &left).await;
         let told = entry.answered && state == UnfinishedState::Finished;

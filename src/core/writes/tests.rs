@@ -7,6 +7,7 @@ mod calls;
 mod cloud;
 mod kills;
 mod parts;
+mod told;
 
 use crate::{
     core::{

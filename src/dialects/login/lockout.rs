@@ -27,6 +27,9 @@ pub const REST: Duration = Duration::from_secs(300);
 /// logins (`lockout-reset-period`, NSX CLI guide).
 pub const LONGEST_REST: Duration = Duration::from_secs(1200);
 
+/// The most logins that may be refused while an account rests: NSX locks at the fifth.
+const MOST: u32 = 4;
+
 /// What must be left of a request's time after a refused login was asked again.
 const LEFT: Duration = Duration::from_secs(1);
 
@@ -59,6 +62,11 @@ impl<W> Default for Refusals<W> {
 }
 
 impl<W> Refusals<W> {
+    /// Whether nothing was refused since the last that was accepted.
+    pub fn is_blank(&self) -> bool {
+        self.count == 0
+    }
+
     /// Why nothing may be sent now; `None` if it may.
     pub fn held(&self) -> Option<&Held<W>> {
         self.held
@@ -83,6 +91,8 @@ impl<W> Refusals<W> {
             }
             Some(_) if self.count < 2 => (REST, true),
             Some(_) => (LONGEST_REST, true),
+            // Those that were refused with what was given before count, too.
+            None if self.count > 1 => (LONGEST_REST, true),
             None => (AGAIN, false),
         };
         self.count += 1;
@@ -91,6 +101,34 @@ impl<W> Refusals<W> {
             is_sure,
             said,
         });
+    }
+
+    /// A login with what is given no more was refused: it counts, and says nothing of what is given now. Where one more would
+    /// be the last before the lock, what is given now rests all the same.
+    pub fn noted(&mut self, is_login: bool, said: W) {
+        self.count += u32::from(is_login);
+        if self.count >= MOST {
+            self.held = Some(Held {
+                until: Instant::now() + LONGEST_REST,
+                is_sure: true,
+                said,
+            });
+        }
+    }
+
+    /// Whether, after one more refusal, another would leave too few before the lock.
+    pub fn is_near(&self, is_login: bool) -> bool {
+        self.count + u32::from(is_login) + 1 >= MOST
+    }
+
+    /// Another password is given, which is asked at once: nobody has refused it. What was refused before still counts for
+    /// the lock, so that the next refusal has it rest; and where one more would be the last before the lock, the rest that was
+    /// begun goes on.
+    pub fn lift(&mut self) {
+        let now = Instant::now();
+        if let Some(held) = self.held.as_mut().filter(|_| self.count < MOST) {
+            held.until = held.until.min(now);
+        }
     }
 
     /// A request that was sent at this time was accepted. False if that proves nothing, since it was sent before
@@ -198,6 +236,65 @@ mod tests {
         advance(REST).await;
         sure.refused(Instant::now(), false, "thrice");
         assert_eq!(until(&sure), (LONGEST_REST, true, "thrice"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn another_password_is_asked_at_once_and_never_brings_the_lock_near() {
+        // So many are refused with the old one before, and so many later; then the new one is wrong, too.
+        for (before, late) in [(1, 0), (1, 2), (3, 0), (0, 3), (0, 1)] {
+            let mut refusals = Refusals::default();
+            let begun = Instant::now();
+            for _ in 0..before {
+                refusals.refused(begun, true, ());
+            }
+            advance(SECOND).await;
+            refusals.lift();
+            assert_eq!(refusals.held(), None);
+            for _ in 0..late {
+                refusals.noted(true, ());
+            }
+            let mut failed = before + late;
+            while begun.elapsed() < SECOND * 900 {
+                if refusals.held().is_none() {
+                    refusals.refused(Instant::now(), true, ());
+                    failed += 1;
+                }
+                advance(SECOND).await;
+            }
+            assert!(failed <= 4, "{failed} after {before} and {late}");
+        }
+
+        // Where one more would be the last, the rest goes on.
+        let mut refusals = Refusals::default();
+        let begun = Instant::now();
+        for _ in 0..3 {
+            refusals.refused(begun, true, ());
+        }
+        advance(AGAIN).await;
+        refusals.refused(Instant::now(), true, ());
+        refusals.lift();
+        let left = refusals.held().map(|held| held.until - Instant::now());
+        assert_eq!(left, Some(LONGEST_REST));
+
+        // The right one is believed, whatever comes late.
+        let mut refusals = Refusals::default();
+        refusals.refused(Instant::now(), true, ());
+        advance(SECOND).await;
+        refusals.lift();
+        assert!(refusals.accepted(Instant::now()));
+        refusals.noted(true, ());
+        assert_eq!(refusals.held(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_refused_late_lengthens_the_rest_of_another_password() {
+        let mut refusals = Refusals::default();
+        refusals.refused(Instant::now(), true, ());
+        for _ in 0..3 {
+            refusals.noted(true, ());
+        }
+        let left = refusals.held().map(|held| held.until - Instant::now());
+        assert_eq!(left, Some(LONGEST_REST));
     }
 
     #[tokio::test(start_paused = true)]

@@ -7,12 +7,13 @@ use crate::{
     core::{
         dialect::Call,
         error::{Error, ErrorKind, Upstream, Violation},
+        home::Home,
     },
     dialects::{
         login::{NoAnswer, NoTicket},
         nsx::{
             api_error,
-            auth::{self, Auth},
+            auth::{self, Auth, Ticket},
             config::{Config, LIMITS},
         },
         refusal::LOGIN_REFUSED,
@@ -24,7 +25,6 @@ use crate::{
         transport::Network,
     },
 };
-use http::HeaderMap;
 use reqwest::Url;
 use std::sync::{
     Arc,
@@ -72,15 +72,34 @@ impl Client {
         })
     }
 
+    /// Its managers.
+    pub fn place(&self) -> String {
+        self.origins().collect::<Vec<_>>().join(", ")
+    }
+
+    /// Where its objects live: each manager of a cluster has them all.
+    pub fn home(&self) -> Home {
+        Home::at(self.origins())
+    }
+
+    fn origins(&self) -> impl Iterator<Item = String> {
+        let each = self.apis.iter();
+        each.map(|url| url.origin().ascii_serialization())
+    }
+
     /// How much of the account's budget is used.
     pub fn usage(&self) -> Usage {
         let mut used = self.http.budget().used();
+        used.login_rest = self.auth.logins().rest();
         // Where requests at the same time are few, they wait for their turn with the login.
         if let Some(few) = self.auth.few() {
             used.outcome.waiting += few.outcome.waiting;
             used.callers.waiting += few.callers.waiting;
             used.stable.waiting += few.stable.waiting;
         }
+        // While one of them answers, so does the cloud.
+        let circuits = self.apis.iter().map(|api| self.http.circuits().of(api));
+        used.circuit = circuits.min().unwrap_or_default();
         used
     }
 
@@ -187,26 +206,29 @@ impl Client {
         renews: bool,
         call: &Call,
     ) -> Result<Answer, NoTicket> {
-        let send = async |headers: &HeaderMap| {
+        let send = async |ticket: &Ticket| {
             let mut request = ask.at(&self.apis[index]);
-            request.headers.extend(headers.clone());
+            request.headers.extend(ticket.headers().clone());
             let answer = self.http.exchange(request, call.priority, call.deadline);
             answer.await.map_err(NoTicket::Unanswered)
         };
-        let (ticket, _leave) = self.auth.ticket(index, call).await?;
+        let (mut ticket, _leave) = self.auth.ticket(index, call).await?;
         let mut sent = Instant::now();
         let mut answer = send(&ticket).await?;
-        if api_error::is_login_refused(&answer)
+        let mut renews = renews || self.auth.is_with_each();
+        while api_error::is_login_refused(&answer)
             && renews
             && let Some(renewed) = self.auth.renewed(&ticket, index, call).await?
         {
             sent = Instant::now();
-            answer = send(&renewed).await?;
+            renews = self.auth.is_with_each();
+            ticket = renewed;
+            answer = send(&ticket).await?;
         }
         if api_error::is_login_refused(&answer) {
-            self.auth.refused(sent, said(&answer, ask));
+            self.auth.refused(ticket.tried(sent), said(&answer, ask));
         } else {
-            self.auth.logins().accepted(sent);
+            self.auth.accepted(&ticket, sent);
         }
         Ok(answer)
     }
@@ -215,7 +237,10 @@ impl Client {
 /// Whether it tells that this manager is not well. One that takes connections and never answers is away, too.
 fn is_of_its_manager(failure: &Failure) -> bool {
     match failure.kind {
-        FailureKind::Connect | FailureKind::Broken | FailureKind::Deadline => true,
+        FailureKind::Connect
+        | FailureKind::Broken
+        | FailureKind::Deadline
+        | FailureKind::CircuitOpen(_) => true,
         FailureKind::Budget(_) | FailureKind::TooLarge => false,
     }
 }

@@ -1,12 +1,11 @@
 //! What of a backend's table this dialect takes, checked.
 
 use crate::{
-    core::table::Table,
+    core::{secret::Secret, table::Table},
     dialects::settings::{address, login_kind, needed, needed_secret, options},
     rest::{budget::Limits, transport::Options},
 };
 use reqwest::Url;
-use secrecy::SecretString;
 use std::time::Duration;
 
 /// What one account may ask for. NSX itself allows 100 requests a second and 40 at the same time to one
@@ -36,7 +35,7 @@ pub enum Login {
     /// The password is exchanged for a cookie, once a manager.
     Session(Credentials),
     /// A token from elsewhere goes with every request.
-    Bearer(SecretString),
+    Bearer(Secret),
 }
 
 /// A user with a password.
@@ -45,7 +44,7 @@ pub struct Credentials {
     /// A local user, or `user@domain`.
     pub username: String,
     /// The password.
-    pub password: SecretString,
+    pub password: Secret,
 }
 
 impl Config {
@@ -105,7 +104,7 @@ fn login(table: &mut dyn Table) -> Option<Login> {
 fn credentials(
     table: &mut dyn Table,
     username: Option<String>,
-    password: Option<SecretString>,
+    password: Option<Secret>,
 ) -> Option<Credentials> {
     if username.as_ref().is_some_and(|name| name.contains(':')) {
         table.refuse("auth.username", "must have no colon");

@@ -9,9 +9,11 @@ use crate::{
     core::{
         dialect::Call,
         error::{Error, ErrorKind, ErrorReason, Upstream},
+        home::Home,
+        secret::Version,
     },
     dialects::{
-        login::{self, Logins, NoTicket},
+        login::{self, Logins, NoTicket, Tried, accounts::Whose},
         openstack::{
             config::{Identity, Keystone, Login, Project},
             error::{self, Asked},
@@ -63,6 +65,8 @@ pub struct Ticket {
     sight: Sight,
     /// When the login was begun that it stems from.
     begun: Instant,
+    /// The version of the secret it was had with.
+    secret: u64,
     renew_at: Option<Instant>,
     ends_at: Option<Instant>,
 }
@@ -97,6 +101,10 @@ impl Ticket {
 }
 
 impl login::Ticket for Ticket {
+    fn secret(&self) -> u64 {
+        self.secret
+    }
+
     fn is_over(&self) -> bool {
         self.ends_at.is_some_and(|end| end <= Instant::now())
     }
@@ -114,15 +122,51 @@ impl fmt::Debug for Auth {
 impl Auth {
     /// Not logged in yet; what is sent counts against the budget of `http`.
     pub fn new(login: Login, seeing_roles: &'static [&'static str], http: client::Client) -> Auth {
+        let secret = match &login {
+            Login::None(_) => None,
+            Login::Keystone(keystone) => Some(keystone.identity.secret().clone()),
+        };
+        let whose = whose(&login);
         Auth {
             way: match login {
                 Login::None(network) => Way::Open(Arc::new(tokenless(&network))),
                 Login::Keystone(keystone) => Way::Keystone(keystone),
             },
+            logins: Logins::new(&http, whose, 1, secret),
             http,
             seeing_roles,
-            logins: Logins::new(1),
             renews_again: Mutex::default(),
+        }
+    }
+
+    /// Where one logs in, or the network service where nobody asks for a login.
+    pub fn place(&self) -> String {
+        let url = match &self.way {
+            Way::Open(ticket) => &ticket.api,
+            Way::Keystone(keystone) => &keystone.tokens,
+        };
+        url.origin().ascii_serialization()
+    }
+
+    /// Which cloud it is, and what part of it. An application credential does not tell its project; a project that is told by
+    /// its name may be the one that is told by its id.
+    pub fn home(&self) -> Home {
+        let home = Home::at([self.place()]);
+        let Way::Keystone(keystone) = &self.way else {
+            return home;
+        };
+        let home = match &keystone.region {
+            Some(region) => home.within("region", region),
+            None => home,
+        };
+        match &keystone.identity {
+            Identity::ApplicationCredential { .. } => home,
+            Identity::Password { project, .. } => match project {
+                Project::Id(id) => home.within("project id", id),
+                Project::Name { name, domain_id } => {
+                    home.within("project", format!("{name} in {domain_id}"))
+                }
+            },
         }
     }
 
@@ -158,7 +202,11 @@ impl Auth {
         // The request that waits for this has a ticket, and needs time of its own.
         let left = call.deadline.saturating_duration_since(Instant::now());
         Ok(
-            match self.log_in(keystone, call.deadline - left / 2).await {
+            match self
+                .logins
+                .made(self.log_in(keystone, call.deadline - left / 2))
+                .await
+            {
                 Ok(new) => self.logins.keep(0, new),
                 Err(_) => {
                     *self.renews_again() = Some(Instant::now() + RENEW_AGAIN);
@@ -205,25 +253,30 @@ impl Auth {
     /// A request with this ticket was answered, and not with a refusal of the login. That speaks for the login
     /// it stems from, and for none that was refused since.
     pub fn answered(&self, ticket: &Ticket) {
-        self.logins.accepted(ticket.begun);
+        self.logins.accepted(ticket.tried(), false);
     }
 
     /// A request with this ticket, which is fresh, was refused in these words: no login is sent for a while. What is
     /// said of the words at [`Logins::refused`] holds here.
     pub fn refused(&self, ticket: &Ticket, said: Upstream) {
-        self.logins.refused(ticket.begun, false, said);
+        self.logins.refused(ticket.tried(), false, said);
     }
 
     async fn log_in(&self, keystone: &Keystone, deadline: Instant) -> Result<Ticket, NoTicket> {
         // The token's life is counted from before it was asked for, so that it is over here first.
         let begun = Instant::now();
-        let request = login_request(keystone);
+        let secret = keystone.identity.secret().now();
+        let request = login_request(keystone, &secret);
         let answer = self.http.send(request, Priority::Login, deadline).await;
         let answer = answer.map_err(NoTicket::unanswered)?;
-        read(keystone, self.seeing_roles, &answer, begun).map_err(|error| {
+        read(keystone, &secret, self.seeing_roles, &answer, begun).map_err(|error| {
             if error.kind == ErrorKind::BackendAuth {
                 let said = error.context.upstream.clone().unwrap_or_default();
-                self.logins.refused(begun, false, said);
+                let tried = Tried {
+                    sent: begun,
+                    secret: secret.number,
+                };
+                self.logins.refused(tried, false, said);
             }
             NoTicket::Refused(error.during("logging in"))
         })
@@ -242,8 +295,36 @@ impl Auth {
 }
 
 impl Ticket {
+    fn tried(&self) -> Tried {
+        Tried {
+            sent: self.begun,
+            secret: self.secret,
+        }
+    }
+
     fn is_nearly_over(&self) -> bool {
         self.renew_at.is_some_and(|time| time <= Instant::now())
+    }
+}
+
+fn whose(login: &Login) -> Whose {
+    let (url, who) = match login {
+        Login::None(network) => (network, String::new()),
+        Login::Keystone(keystone) => {
+            let who = match &keystone.identity {
+                Identity::Password {
+                    username,
+                    user_domain_id,
+                    ..
+                } => format!("{username} of {user_domain_id}"),
+                Identity::ApplicationCredential { id, .. } => id.clone(),
+            };
+            (&keystone.tokens, who)
+        }
+    };
+    Whose {
+        places: vec![url.origin().ascii_serialization()],
+        who,
     }
 }
 
@@ -253,6 +334,7 @@ fn tokenless(network: &Url) -> Ticket {
         api: api(network.clone()),
         sight: Sight::Unknown,
         begun: Instant::now(),
+        secret: 0,
         renew_at: None,
         ends_at: None,
     }
@@ -269,13 +351,14 @@ fn refusal(what: impl Into<String>) -> Error {
     Error::new(ErrorKind::BackendAuth, ErrorReason::UpstreamAuth, what)
 }
 
-fn login_request(keystone: &Keystone) -> Request {
+fn login_request(keystone: &Keystone, secret: &Version) -> Request {
+    let secret = secret.text.expose_secret();
     let auth = match &keystone.identity {
         Identity::Password {
             username,
-            password,
             user_domain_id,
             project,
+            ..
         } => {
             let project = match project {
                 Project::Id(id) => json!({ "id": id }),
@@ -287,16 +370,16 @@ fn login_request(keystone: &Keystone) -> Request {
                 "identity": { "methods": ["password"], "password": { "user": {
                     "name": username,
                     "domain": { "id": user_domain_id },
-                    "password": password.expose_secret(),
+                    "password": secret,
                 } } },
                 "scope": { "project": project },
             })
         }
         // No scope: asking for one is refused, even for the right one.
-        Identity::ApplicationCredential { id, secret } => json!({
+        Identity::ApplicationCredential { id, .. } => json!({
             "identity": { "methods": ["application_credential"], "application_credential": {
                 "id": id,
-                "secret": secret.expose_secret(),
+                "secret": secret,
             } },
         }),
     };
@@ -310,15 +393,12 @@ fn login_request(keystone: &Keystone) -> Request {
 /// The ticket in Keystone's answer.
 fn read(
     keystone: &Keystone,
+    secret: &Version,
     seeing_roles: &[&str],
     answer: &Answer,
     begun: Instant,
 ) -> Result<Ticket, Error> {
-    let secret = match &keystone.identity {
-        Identity::Password { password, .. } => password,
-        Identity::ApplicationCredential { secret, .. } => secret,
-    };
-    let body = error::granted(answer, Asked::LogIn, &[secret.expose_secret()])?;
+    let body = error::granted(answer, Asked::LogIn, &[secret.text.expose_secret()])?;
     let token = answer.headers.get("x-subject-token").cloned();
     let mut token = token
         .filter(|token| !token.is_empty())
@@ -352,6 +432,7 @@ fn read(
         api: api(network),
         sight: sight(told, seeing_roles),
         begun,
+        secret: secret.number,
         renew_at: life.map(|life| begun + life - MARGIN.min(life / 5)),
         ends_at: life.map(|life| begun + life),
     })

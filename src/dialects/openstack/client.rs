@@ -7,6 +7,7 @@ use crate::{
     core::{
         dialect::Call,
         error::{Error, Upstream, Violation},
+        home::Home,
     },
     dialects::{
         login::NoTicket,
@@ -80,9 +81,24 @@ impl Client {
         self.fields_are_lost.store(true, Ordering::Relaxed);
     }
 
+    /// Where one logs in, or the network service where nobody asks for a login.
+    pub fn place(&self) -> String {
+        self.auth.place()
+    }
+
+    /// Which cloud it is, and what part of it.
+    pub fn home(&self) -> Home {
+        self.auth.home()
+    }
+
     /// How much of the account's budget is used.
     pub fn usage(&self) -> Usage {
-        self.http.budget().used()
+        Usage {
+            // Keystone and the network service are both needed.
+            circuit: self.http.circuits().worst(),
+            login_rest: self.auth.logins().rest(),
+            ..self.http.budget().used()
+        }
     }
 
     /// Sends a request and reads its answer, whatever its status.
@@ -138,10 +154,11 @@ impl Client {
             ticket = renewed;
             answer = send(&ticket).await?;
         }
-        if !error::is_login_refused(&answer) {
-            self.auth.answered(&ticket);
-        } else if ticket.token().is_some() {
-            self.auth.refused(&ticket, said(&answer, ask));
+        match error::is_login_refused(&answer) {
+            // Nobody asks who we are, so that nothing is said of a login.
+            _ if ticket.token().is_none() => {}
+            false => self.auth.answered(&ticket),
+            true => self.auth.refused(&ticket, said(&answer, ask)),
         }
         Ok(Answered {
             answer,

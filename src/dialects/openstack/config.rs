@@ -3,7 +3,7 @@
 pub use crate::dialects::settings::address;
 
 use crate::{
-    core::table::Table,
+    core::{secret::Secret, table::Table},
     dialects::{
         openstack::variant::{self, Variant},
         settings::{login_kind, needed, needed_secret, options},
@@ -11,7 +11,6 @@ use crate::{
     rest::{budget::Limits, transport::Options},
 };
 use reqwest::Url;
-use secrecy::SecretString;
 use std::time::Duration;
 
 /// What one account may ask for. Neutron sets no limit of its own; a GET takes it about 5 ms of one worker,
@@ -64,7 +63,7 @@ pub enum Identity {
         /// The user's name.
         username: String,
         /// The password.
-        password: SecretString,
+        password: Secret,
         /// The user's domain, by id.
         user_domain_id: String,
         /// The project.
@@ -75,8 +74,18 @@ pub enum Identity {
         /// Its id.
         id: String,
         /// Its secret.
-        secret: SecretString,
+        secret: Secret,
     },
+}
+
+impl Identity {
+    /// What is sent to log in.
+    pub fn secret(&self) -> &Secret {
+        match self {
+            Identity::Password { password, .. } => password,
+            Identity::ApplicationCredential { secret, .. } => secret,
+        }
+    }
 }
 
 /// A project.
@@ -165,13 +174,13 @@ struct Auth {
     auth_url: Option<String>,
     region: Option<String>,
     username: Option<String>,
-    password: Option<SecretString>,
+    password: Option<Secret>,
     user_domain_id: Option<String>,
     project_id: Option<String>,
     project_name: Option<String>,
     project_domain_id: Option<String>,
     credential_id: Option<String>,
-    credential_secret: Option<SecretString>,
+    credential_secret: Option<Secret>,
 }
 
 fn login(table: &mut dyn Table, network: Option<Url>) -> Option<Login> {

@@ -34,6 +34,7 @@ use crate::{
             Target, Tell, Trace, Usage, Written,
         },
         error::{Result, Violation},
+        home::Home,
         table::Table,
     },
     dialects::settings::or_refuse,
@@ -120,6 +121,14 @@ impl Dialect for Openstack {
 
     async fn as_networks(&self, there: &Connection, call: &Call) -> Result<Option<Selectors>> {
         networks::as_networks(&self.client, there, call).await
+    }
+
+    fn place(&self) -> String {
+        self.client.place()
+    }
+
+    fn home(&self) -> Home {
+        self.client.home()
     }
 
     fn usage(&self) -> Usage {

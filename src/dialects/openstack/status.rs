@@ -45,6 +45,10 @@ pub fn sighting(status: Option<&str>, admin_enabled: Option<bool>) -> Sighting {
         state,
         assurance,
         reason: code.map(|code| Reason::new(code, sentence(code, &native_state))),
+        unrecognized: match code {
+            Some(codes::UNRECOGNIZED_VALUE) => vec!["status"],
+            _ => Vec::new(),
+        },
         native_state,
         admin_enabled,
         ..Sighting::default()

@@ -2,6 +2,7 @@
 
 use crate::{
     core::{
+        audit::{self, Action},
         error::{Error, Result},
         request_id::{How, Request},
     },
@@ -70,6 +71,17 @@ impl Asked {
         Asked { how, problems }
     }
 
+    /// The record of a write of this resource that is asked for so. An id that is none is not in it.
+    pub fn audited(&self, action: Action, resource: String) -> audit::Asked {
+        let request = self.how.request.as_ref();
+        audit::Asked {
+            action,
+            resource,
+            request_id: request.map(|it| it.id.clone()).unwrap_or_default(),
+            is_tried: self.how.validate_only,
+        }
+    }
+
     /// How, if nothing is wrong with that.
     ///
     /// # Errors
@@ -77,6 +89,11 @@ impl Asked {
     pub fn how(self) -> Result<How, Error> {
         self.problems.finish(Some(self.how))
     }
+}
+
+/// The id of a write as it is in records: empty if it is none.
+pub fn recorded_id(given: &str) -> String {
+    uuid(given, &mut Problems::default()).unwrap_or_default()
 }
 
 /// The UUID in lower case. The nil UUID is what a client sends that forgot to make one.

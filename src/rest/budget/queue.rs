@@ -1,7 +1,7 @@
 //! Who goes next: start-time fair queueing over classes, and over the clients of a class. Never waits itself.
 
 use crate::{
-    account::{BudgetShare, Priority, Usage},
+    account::{BudgetShare, Circuit, Priority, Usage},
     rest::budget::{
         pace::{DEFAULT_PAUSE, Pace},
         recent::Recent,
@@ -325,6 +325,9 @@ impl Queue {
             outcome: share(OUTCOME),
             callers: share(CALLERS),
             stable: share(STABLE),
+            circuit: Circuit::default(),
+            // Of circuits and logins a budget knows nothing.
+            login_rest: Duration::ZERO,
         }
     }
 }

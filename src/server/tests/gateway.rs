@@ -38,7 +38,7 @@ const NAME: &str = "backends/a/connections/made";
 
 /// A cloud with at most one connection, `made`.
 #[derive(Debug)]
-struct Cloud {
+pub(super) struct Cloud {
     capabilities: Capabilities,
     /// How far the connection is; `None` if there is none.
     state: Mutex<Option<RealizationState>>,
@@ -49,7 +49,7 @@ struct Cloud {
 }
 
 impl Cloud {
-    fn new() -> Arc<Cloud> {
+    pub(super) fn new() -> Arc<Cloud> {
         Arc::new(Cloud {
             capabilities: Capabilities {
                 dialect: "memory",

@@ -1,5 +1,6 @@
 //! The server on real sockets, with real clients and with clients that behave badly.
 
+mod age;
 mod calls;
 mod drain;
 mod form;

@@ -5,6 +5,7 @@ use crate::{
         backend::Serving,
         error::{Error, ErrorKind, ErrorReason, Violation},
         gateway::Gateway,
+        roster::{Member, Roster},
     },
     grpc::pb::{
         self, backend_service_client::BackendServiceClient,
@@ -12,7 +13,10 @@ use crate::{
     },
     server::{
         HealthService, Settings, run,
-        tests::support::{Server, soon},
+        tests::{
+            gateway::Cloud,
+            support::{Server, soon},
+        },
     },
 };
 use prost::Message;
@@ -21,14 +25,15 @@ use prost_types::{FileDescriptorProto, FileDescriptorSet};
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
+    sync::Arc,
     time::Duration,
 };
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
-use tonic::{Code, Status, service::Routes, transport::Channel};
+use tonic::{Code, Status, Streaming, service::Routes, transport::Channel};
 use tonic_health::pb::{
-    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
-    health_server::HealthServer,
+    HealthCheckRequest, HealthCheckResponse, health_check_response::ServingStatus,
+    health_client::HealthClient, health_server::HealthServer,
 };
 use tonic_reflection::pb::{v1, v1alpha};
 
@@ -261,31 +266,61 @@ fn asked(service: &str) -> HealthCheckRequest {
     }
 }
 
+/// A server that tells of the health of one service, the backends in `roster` and the store.
+struct Health {
+    roster: watch::Sender<Arc<Roster>>,
+    member: Arc<Member>,
+    keeping: watch::Sender<Serving>,
+}
+
 /// A server with the health of one service, one backend and the store.
-async fn health() -> (watch::Sender<Serving>, Server, HealthClient<Channel>) {
-    let (serving, receiver) = watch::channel(Serving::NotAsked);
+async fn health() -> (Health, Server, HealthClient<Channel>) {
+    let (keeping, receiver) = watch::channel(Serving::NotAsked);
+    let member = Member::idle("a", Cloud::new());
+    let roster: Roster = [Arc::clone(&member)].into_iter().collect();
+    let roster = watch::Sender::new(Arc::new(roster));
     let drain = CancellationToken::new();
     let service = HealthService::new(
         &["isthmus.v1.BackendService"],
-        vec![("a".parse().unwrap(), receiver.clone())],
+        roster.subscribe(),
         Some(receiver),
         drain.clone(),
     );
     let routes = Routes::new(HealthServer::new(service));
     let server = Server::start_with(Settings::default(), routes, drain).await;
     let client = HealthClient::new(server.channel().await);
-    (serving, server, client)
+    let health = Health {
+        roster,
+        member,
+        keeping,
+    };
+    (health, server, client)
+}
+
+/// A call to the backend of this member went so.
+fn went(member: &Member, serving: Serving) {
+    let result = match serving {
+        Serving::NotAsked => return,
+        Serving::Yes => Ok(()),
+        Serving::No => Err(Error::new(
+            ErrorKind::Unavailable,
+            ErrorReason::UpstreamUnreachable,
+            "it is switched off",
+        )),
+    };
+    let _ = member.poller().backend().record_result(result);
 }
 
 #[tokio::test]
 async fn health_is_told_of_the_server_its_services_each_backend_and_the_store() {
-    let (serving, _server, mut client) = health().await;
+    let (health, _server, mut client) = health().await;
     for (given, expected) in [
         (Serving::NotAsked, ServingStatus::Unknown),
         (Serving::No, ServingStatus::NotServing),
         (Serving::Yes, ServingStatus::Serving),
     ] {
-        serving.send_replace(given);
+        health.keeping.send_replace(given);
+        went(&health.member, given);
         for (service, expected) in [
             ("", ServingStatus::Serving),
             ("isthmus.v1.BackendService", ServingStatus::Serving),
@@ -301,8 +336,44 @@ async fn health_is_told_of_the_server_its_services_each_backend_and_the_store() 
 }
 
 #[tokio::test]
+async fn the_health_of_a_backend_is_known_for_as_long_as_it_is_there() {
+    let (health, _server, mut client) = health().await;
+    let mut streams = Vec::new();
+    for name in ["backends/a", "backends/b"] {
+        let stream = client.watch(asked(name)).await.unwrap();
+        streams.push(stream.into_inner());
+    }
+    let [a, b] = &mut streams[..] else {
+        unreachable!("there are two");
+    };
+    let next = async |stream: &mut Streaming<HealthCheckResponse>| {
+        let told = soon(stream.message()).await;
+        told.unwrap().unwrap().status()
+    };
+    assert_eq!(next(a).await, ServingStatus::Unknown);
+    assert_eq!(next(b).await, ServingStatus::ServiceUnknown);
+
+    let other = Member::idle("b", Cloud::new());
+    went(&other, Serving::Yes);
+    let there = Roster::default().with(&[], &[Arc::clone(&other)]);
+    health.roster.send_replace(Arc::new(there));
+    assert_eq!(next(a).await, ServingStatus::ServiceUnknown);
+    assert_eq!(next(b).await, ServingStatus::Serving);
+    let gone = client.check(asked("backends/a")).await.unwrap_err();
+    assert_eq!(gone.code(), Code::NotFound);
+
+    went(&other, Serving::No);
+    assert_eq!(next(b).await, ServingStatus::NotServing);
+    let back = Member::idle("a", Cloud::new());
+    went(&back, Serving::Yes);
+    let there = Roster::default().with(&[], &[other, back]);
+    health.roster.send_replace(Arc::new(there));
+    assert_eq!(next(a).await, ServingStatus::Serving);
+}
+
+#[tokio::test]
 async fn a_health_watch_tells_of_changes_and_does_not_hold_up_the_end() {
-    let (serving, server, mut client) = health().await;
+    let (health, server, mut client) = health().await;
     let mut backend = client
         .watch(asked("backends/a"))
         .await
@@ -322,7 +393,7 @@ async fn a_health_watch_tells_of_changes_and_does_not_hold_up_the_end() {
         (Serving::No, ServingStatus::NotServing),
         (Serving::Yes, ServingStatus::Serving),
     ] {
-        serving.send_replace(given);
+        went(&health.member, given);
         let told = soon(backend.message()).await.unwrap().unwrap();
         assert_eq!(told.status(), expected);
     }
@@ -354,7 +425,7 @@ async fn others_can_reach_the_server_only_if_the_settings_say_so() {
         Routes::default(),
         everywhere.clone(),
         drain,
-        async {},
+        async { 0 },
     );
     assert_eq!(
         served.await.unwrap_err().kind(),

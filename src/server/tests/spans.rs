@@ -1,17 +1,22 @@
 //! One span per call, with its parent and its end.
 
-use crate::server::{
-    Settings,
-    tests::support::{Scripted, get, soon, watch},
+use crate::{
+    grpc::methods,
+    server::{
+        Settings,
+        tests::support::{Scripted, get, soon, watch},
+    },
+    spans,
 };
-use opentelemetry::trace::{SpanKind, TracerProvider};
+use opentelemetry::trace::{SpanId, SpanKind, TracerProvider};
 use opentelemetry_sdk::{
     error::OTelSdkResult,
     trace::{SdkTracerProvider, SpanData, SpanExporter},
 };
 use std::sync::{Arc, LazyLock, Mutex};
 use tokio::sync::watch as channel;
-use tonic::Request;
+use tonic::{Code, Request, client::Grpc, codegen::http::uri::PathAndQuery};
+use tonic_prost::ProstCodec;
 use tracing::{Dispatch, subscriber::NoSubscriber};
 use tracing_subscriber::{Layer, filter::Targets, layer::SubscriberExt};
 
@@ -57,6 +62,7 @@ impl Kept {
     }
 
     fn collect(&self) -> (SdkTracerProvider, tracing::subscriber::DefaultGuard) {
+        spans::collect(1.0);
         LazyLock::force(&BYSTANDERS);
         let provider = SdkTracerProvider::builder()
             .with_simple_exporter(self.clone())
@@ -101,10 +107,9 @@ async fn a_call_is_one_span_with_the_parent_its_caller_names() {
         "0af7651916cd43dd8448eb211c80319c"
     );
     for (key, value) in [
-        ("rpc.system", "grpc"),
-        ("rpc.service", "isthmus.v1.RealizationService"),
-        ("rpc.method", "GetRealization"),
-        ("rpc.grpc.status_code", "0"),
+        ("rpc.system.name", "grpc"),
+        ("rpc.method", "isthmus.v1.RealizationService/GetRealization"),
+        ("rpc.response.status_code", "OK"),
     ] {
         assert_eq!(attribute(span, key).as_deref(), Some(value), "{key}");
     }
@@ -127,8 +132,12 @@ async fn a_span_lasts_as_long_as_its_stream_and_tells_how_it_ended() {
     let spans = kept.take(1).await;
     assert_eq!(spans.len(), 1);
     assert_eq!(
-        attribute(&spans[0], "rpc.grpc.status_code").as_deref(),
-        Some("13")
+        attribute(&spans[0], "rpc.response.status_code").as_deref(),
+        Some("INTERNAL")
+    );
+    assert_eq!(
+        attribute(&spans[0], "error.type").as_deref(),
+        Some("INTERNAL")
     );
     assert!(matches!(
         spans[0].status,
@@ -155,7 +164,50 @@ async fn a_span_lasts_as_long_as_its_stream_and_tells_how_it_ended() {
         "isthmus.v1.RealizationService/WatchRealization"
     );
     assert_eq!(
-        attribute(&spans[0], "rpc.grpc.status_code").as_deref(),
-        Some("1")
+        attribute(&spans[0], "rpc.response.status_code").as_deref(),
+        Some("CANCELLED")
+    );
+}
+
+/// Neither span nor memory for a call whose caller keeps no trace, whatever is kept of those that begin here.
+#[tokio::test]
+async fn a_caller_that_keeps_no_trace_decides_for_its_calls() {
+    let kept = Kept::new();
+    let _collected = kept.collect();
+    let (_, server) = Scripted::serve(Settings::default()).await;
+    let mut client = server.client().await;
+    let unkept = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
+    for parent in [Some(unkept), None] {
+        let mut request = Request::new(get("x"));
+        if let Some(parent) = parent {
+            let parent = parent.parse().unwrap();
+            request.metadata_mut().insert("traceparent", parent);
+        }
+        client.get_realization(request).await.unwrap();
+    }
+    let spans = kept.take(1).await;
+    let parents: Vec<_> = spans.iter().map(|span| span.parent_span_id).collect();
+    assert_eq!(parents, [SpanId::INVALID], "only that which began here");
+}
+
+/// Whoever calls what there is not makes no names for whoever collects spans.
+#[tokio::test]
+async fn what_nobody_has_makes_no_name() {
+    let kept = Kept::new();
+    let _collected = kept.collect();
+    let (_, server) = Scripted::serve(Settings::default()).await;
+    let path = format!("/isthmus.v1.ConnectionService/{}", "Nothing".repeat(1000));
+    let path = PathAndQuery::try_from(path).unwrap();
+    let mut client = Grpc::new(server.channel().await);
+    client.ready().await.unwrap();
+    let codec = ProstCodec::<(), ()>::default();
+    let refused = client.unary(Request::new(()), path, codec).await;
+    assert_eq!(refused.unwrap_err().code(), Code::Unimplemented);
+    let spans = kept.take(1).await;
+    assert_eq!(spans.len(), 1);
+    assert_eq!(spans[0].name, methods::OTHER);
+    assert_eq!(
+        attribute(&spans[0], "rpc.method").as_deref(),
+        Some(methods::OTHER)
     );
 }

@@ -63,13 +63,12 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
-        let running = serve(
-            listener,
-            routes,
-            settings,
-            drain.clone(),
-            stop.clone().cancelled_owned(),
-        );
+        let stopping = stop.clone();
+        let stopped = async move {
+            stopping.cancelled().await;
+            0
+        };
+        let running = serve(listener, routes, settings, drain.clone(), stopped);
         Server {
             address,
             drain,

@@ -54,6 +54,8 @@ pub(crate) struct Tally {
 #[derive(Default)]
 struct Account {
     password: String,
+    /// The one before, while it is still taken.
+    retiring: Option<String>,
     failures: u32,
     /// When the first of these failures was.
     failing_since: Option<Instant>,
@@ -76,6 +78,23 @@ pub(crate) struct Login {
 impl Accounts {
     pub(crate) fn set_password(&mut self, user: &str, password: &str) {
         self.users.entry(user.to_owned()).or_default().password = password.to_owned();
+    }
+
+    /// The password before is taken, too, until it is retired.
+    pub(crate) fn rotate_password(&mut self, user: &str, password: &str) {
+        let account = self.users.entry(user.to_owned()).or_default();
+        let before = std::mem::replace(&mut account.password, password.to_owned());
+        account.retiring = Some(before);
+    }
+
+    pub(crate) fn retire_passwords(&mut self) {
+        for account in self.users.values_mut() {
+            account.retiring = None;
+        }
+    }
+
+    pub(crate) fn reject_token(&mut self, token: &str) {
+        self.bearer_tokens.remove(token);
     }
 
     pub(crate) fn accept_token(&mut self, token: &str) {
@@ -230,7 +249,7 @@ impl Accounts {
             self.tally.failed_logins += 1;
             return Err(Refusal::credentials());
         }
-        if account.password == password {
+        if account.password == password || account.retiring.as_deref() == Some(password) {
             account.failures = 0;
             account.locked_until = None;
             return Ok(());
@@ -320,6 +339,18 @@ mod tests {
                 .log_in("admin", "right", 0, now + LOCKED_FOR)
                 .is_ok()
         );
+    }
+
+    #[test]
+    fn the_password_before_is_good_until_it_is_retired() {
+        let (mut accounts, now) = (accounts(), Instant::now());
+        accounts.rotate_password("admin", "newer");
+        for password in ["right", "newer"] {
+            assert!(accounts.log_in("admin", password, 0, now).is_ok());
+        }
+        accounts.retire_passwords();
+        assert!(accounts.log_in("admin", "right", 0, now).is_err());
+        assert!(accounts.log_in("admin", "newer", 0, now).is_ok());
     }
 
     #[test]

@@ -269,6 +269,21 @@ impl NsxState {
         self.world().accounts.set_password(user, password);
     }
 
+    /// Changes a user's password; the one before is good, too, until [`retire_passwords`](Self::retire_passwords).
+    pub fn rotate_password(&self, user: &str, password: &str) {
+        self.world().accounts.rotate_password(user, password);
+    }
+
+    /// Accepts no password any more that was rotated.
+    pub fn retire_passwords(&self) {
+        self.world().accounts.retire_passwords();
+    }
+
+    /// Accepts this bearer token no more.
+    pub fn reject_token(&self, token: &str) {
+        self.world().accounts.reject_token(token);
+    }
+
     /// Accepts this bearer token beside those already known.
     pub fn accept_token(&self, token: &str) {
         self.world().accounts.accept_token(token);

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::simulator::openstack::clock::Stamp;
@@ -19,6 +20,8 @@ pub(crate) struct Identity {
     pub(crate) cache_time: Duration,
     pub(crate) regions: Vec<Region>,
     pub(crate) logins: LoginCounts,
+    /// What was the password of a user, or the secret of a credential, before, by its id, while it is still taken.
+    pub(crate) retiring: HashMap<String, String>,
     tokens: HashMap<String, Token>,
 }
 
@@ -99,6 +102,7 @@ impl Identity {
                 network_url: None,
             }],
             logins: LoginCounts::default(),
+            retiring: HashMap::new(),
             tokens: HashMap::new(),
         }
     }
@@ -132,6 +136,13 @@ impl Identity {
         self.tokens.insert(text.clone(), token.clone());
         self.logins.granted += 1;
         (text, token)
+    }
+
+    /// Whether this is the secret of whom the id is of, or was it and is still taken.
+    pub(crate) fn takes(&self, id: &str, secret: &str, given: &Value) -> bool {
+        let retiring = self.retiring.get(id).map(String::as_str);
+        let given = given.as_str();
+        given == Some(secret) || given.is_some() && given == retiring
     }
 
     /// A token that Keystone itself takes: neither expired nor revoked.

@@ -166,7 +166,7 @@ fn by_password(identity: &Identity, auth: &Value) -> Option<Who> {
             Some(id) => user.id == id,
             None => Some(user.name.as_str()) == given["name"].as_str() && in_default_domain(given),
         })?;
-    if given["password"].as_str() != Some(&user.password) {
+    if !identity.takes(&user.id, &user.password, &given["password"]) {
         return None;
     }
     scoped(identity, user, auth)
@@ -184,7 +184,7 @@ fn by_application_credential(identity: &Identity, auth: &Value) -> Option<Who> {
         .application_credentials
         .iter()
         .find(|known| given["id"].as_str() == Some(&known.id))?;
-    if given["secret"].as_str() != Some(&known.secret) {
+    if !identity.takes(&known.id, &known.secret, &given["secret"]) {
         return None;
     }
     let user = identity.users.iter().find(|user| user.id == known.user)?;

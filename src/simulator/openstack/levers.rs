@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::simulator::openstack::agent;
-use crate::simulator::openstack::identity::{LoginCounts, Region};
+use crate::simulator::openstack::identity::{Identity, LoginCounts, Region};
 use crate::simulator::openstack::kinds::Kind;
 use crate::simulator::openstack::listing::FieldsTaken;
 use crate::simulator::openstack::memo::{AgentPace, ReportFate};
@@ -212,6 +212,33 @@ impl OpenstackState {
         }
         self.0.identity().tokens_take_roles(user, project_id);
         true
+    }
+
+    /// Gives the user, or the application credential, of this id another password, or secret. The one before is good, too,
+    /// until [`retire_secrets`](Self::retire_secrets). False if there is none of that id.
+    ///
+    /// Keystone itself gives a credential no other secret; those who rotate one make another credential.
+    pub fn rotate_secret(&self, id: &str, secret: &str) -> bool {
+        let mut identity = self.0.identity();
+        let Identity {
+            users,
+            application_credentials,
+            retiring,
+            ..
+        } = &mut *identity;
+        let user = users.iter_mut().find(|user| user.id == id);
+        let credential = application_credentials.iter_mut().find(|it| it.id == id);
+        let credential = credential.map(|credential| &mut credential.secret);
+        let Some(known) = user.map(|user| &mut user.password).or(credential) else {
+            return false;
+        };
+        retiring.insert(id.to_owned(), std::mem::replace(known, secret.to_owned()));
+        true
+    }
+
+    /// Takes no secret any more that was rotated.
+    pub fn retire_secrets(&self) {
+        self.0.identity().retiring.clear();
     }
 
     /// How many tokens were asked for so far, and with what result.

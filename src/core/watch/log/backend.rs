@@ -16,6 +16,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::SystemTime,
 };
+use tokio::time::Instant;
 
 /// The part of the log that is about one backend.
 #[derive(Debug)]
@@ -32,6 +33,8 @@ pub struct Draft {
     pub name: ConnectionName,
     /// When the poll that saw this began; `None` if there was none.
     pub observe_time: Option<SystemTime>,
+    /// When that poll ended.
+    pub found: Option<Instant>,
     /// What is said.
     pub status: ConnectionStatus,
     /// What else is to be remembered of the connection. `None` if nothing is, not even the change: whoever watches all
@@ -68,7 +71,10 @@ impl BackendLog {
             previous: connection.latest(),
             observe_time: draft.observe_time,
             status: draft.status,
-            wire: Wire::default(),
+            wire: Wire {
+                found: draft.found,
+                ..Wire::default()
+            },
         };
         let notifier = connection.notifier();
         let entry = match draft.memory {

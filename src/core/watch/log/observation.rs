@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, OnceLock},
     time::SystemTime,
 };
+use tokio::time::Instant;
 
 /// A position in the log: the number of a change, over all connections of all backends. Those of one connection grow
 /// strictly and are not contiguous.
@@ -55,6 +56,9 @@ impl Observation {
 /// not known here. A copy begins without, and two observations that say the same are equal whatever is in it.
 #[derive(Debug, Default)]
 pub struct Wire {
+    /// When the poll ended that found it, from where its way to the wire is counted; `None` if it was not found by a poll
+    /// of this process.
+    pub found: Option<Instant>,
     /// On a stream of its connection.
     pub alone: OnceLock<Bytes>,
     /// On a stream over many connections.
@@ -63,7 +67,10 @@ pub struct Wire {
 
 impl Clone for Wire {
     fn clone(&self) -> Wire {
-        Wire::default()
+        Wire {
+            found: self.found,
+            ..Wire::default()
+        }
     }
 }
 

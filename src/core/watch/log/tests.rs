@@ -115,6 +115,7 @@ impl Bench {
         let draft = Draft {
             name: ConnectionName::connection(&"a".parse().unwrap(), id).unwrap(),
             observe_time: None,
+            found: None,
             status,
             memory: Some(Memory::default()),
         };

@@ -106,6 +106,11 @@ impl Window {
         dropped
     }
 
+    /// Has whoever follows it look around, though nothing was committed.
+    pub fn wake(&self) {
+        self.notifier.send_modify(|_| {});
+    }
+
     /// Whether everything after a position is remembered.
     pub fn covers(&self, position: Revision) -> bool {
         position >= self.compacted
@@ -114,6 +119,11 @@ impl Window {
     /// The oldest position after which everything is remembered.
     pub fn compacted(&self) -> Revision {
         self.compacted
+    }
+
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
     }
 
     /// Whether there is no entry.

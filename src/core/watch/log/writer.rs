@@ -1,10 +1,14 @@
 //! The one task that has the log committed, and the only one that tells whoever waits for that.
 
-use crate::core::{
-    backend::Serving,
-    store::{Batch, Step, Store, StoreError},
-    watch::log::{Log, Queue, observation::Revision, window::Notifier},
+use crate::{
+    core::{
+        backend::Serving,
+        store::{Batch, Step, Store, StoreError},
+        watch::log::{Log, Queue, observation::Revision, window::Notifier},
+    },
+    metrics::table::STORE_COMMIT,
 };
+use opentelemetry::KeyValue;
 use std::{collections::HashSet, future::pending, sync::Arc, time::Duration};
 use tokio::{
     sync::watch,
@@ -27,6 +31,8 @@ pub struct Writer {
     pending: Vec<Step>,
     /// When to try again, if it could not.
     retry: Option<Instant>,
+    /// Since when it could not.
+    lost: Option<Instant>,
     /// Whether it was told of anything that it did not keep, so that there is a gap.
     has_gap: bool,
     serving: watch::Sender<Serving>,
@@ -40,6 +46,7 @@ impl Writer {
             store,
             pending: Vec::new(),
             retry: None,
+            lost: None,
             has_gap: false,
             serving: watch::Sender::new(Serving::Yes),
         }
@@ -99,14 +106,15 @@ impl Writer {
                 gap_until: self.has_gap.then_some(latest),
                 steps: self.pending.clone(),
             };
-            patiently(self.store.commit(batch)).await
+            self.commit(batch).await
         };
         match written {
             Ok(()) => {
                 self.pending.clear();
                 self.has_gap = false;
                 if self.retry.take().is_some() {
-                    tracing::info!("the log is being kept again");
+                    let for_s = self.lost.take().map(|lost| lost.elapsed().as_secs());
+                    tracing::info!(for_s, "the log is being kept again");
                     self.serving.send_replace(Serving::Yes);
                 }
             }
@@ -116,12 +124,29 @@ impl Writer {
                 } else {
                     tracing::error!(%error, "the log cannot be kept; watches go on, but positions from now on are lost with the process");
                     self.serving.send_replace(Serving::No);
+                    self.lost = Some(Instant::now());
                 }
                 self.has_gap |= !self.pending.is_empty();
                 self.keep_newest();
                 self.retry = Some(Instant::now() + RETRY);
             }
         }
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
+        let begun = Instant::now();
+        let committed = patiently(self.store.commit(batch)).await;
+        if self.store.is_there() {
+            let took = begun.elapsed();
+            let why = match &committed {
+                Ok(()) => None,
+                Err(_) if took >= COMMIT_TIMEOUT => Some("timeout"),
+                Err(_) => Some("store"),
+            };
+            let why = why.map(|why| KeyValue::new("error.type", why));
+            STORE_COMMIT.record(took.as_secs_f64(), why.as_slice());
+        }
+        committed
     }
 
     /// Of each connection the newest step: bounded by their number.

@@ -7,6 +7,7 @@ use crate::{
     core::{
         error::{Error, ErrorKind, ErrorReason, Result},
         watch::{
+            counts::{Kind, Open as Counted},
             elsewhere::ForeignWrite,
             interest::Interest,
             judge::{Terms, Verdict},
@@ -91,6 +92,7 @@ pub struct PartWatch {
     told: Option<(RealizationState, PartUse)>,
     last_sent: Instant,
     ended: bool,
+    _counted: Counted,
 }
 
 /// What a watch is opened with, all parsed and checked.
@@ -151,6 +153,7 @@ impl PartWatch {
     /// Begins with a snapshot.
     pub fn open(opening: OpeningPart) -> PartWatch {
         PartWatch {
+            _counted: opening.poller.counts().open(Kind::Part),
             poller: opening.poller,
             name: opening.name,
             writes: opening.writes,
@@ -184,13 +187,33 @@ impl PartWatch {
             self.open.clear();
         }
         self.last_sent = Instant::now();
+        if let Ok(event) = &result {
+            self.count(event);
+        }
         Some(result)
     }
 
+    fn count(&self, event: &PartEvent) {
+        let counts = self.poller.counts();
+        if let PartEventKind::Change(_) = &event.kind {
+            // It speaks of several polls, so that it has come from none of them.
+            counts.delivered(None, 0);
+        }
+        if let Some((how, why)) = event.outcome.as_ref().map(Outcome::told) {
+            counts.ended(how, why);
+        }
+    }
+
     async fn advance(&mut self) -> Result<PartEvent> {
+        let backend = Arc::clone(self.poller.backend());
+        let configured = backend.configured();
         loop {
-            self.make_room();
-            self.fill();
+            let there = configured.check();
+            if there.is_ok() {
+                self.make_room();
+                self.fill();
+            }
+            // What was seen while it was there is told before that it is not.
             self.look()?;
             let outcome = self.tally.outcome();
             let now = Some((self.tally.status().state, self.tally.part_use()));
@@ -204,6 +227,7 @@ impl PartWatch {
                 };
                 return Ok(PartEvent { kind, outcome });
             }
+            there?;
             // What was decided made room.
             if !self.queue.is_empty() && self.has_room() {
                 continue;
@@ -217,6 +241,7 @@ impl PartWatch {
             tokio::select! {
                 biased;
                 () = news, if opened => {}
+                () = configured.removed() => {}
                 () = sleep_until(turn.unwrap_or(silence)), if turn.is_some() => {}
                 () = sleep_until(silence) => {
                     let kind = PartEventKind::Heartbeat(self.pulse());

@@ -28,7 +28,7 @@ impl Bench {
     fn new() -> Bench {
         let rows = Rows::new(100);
         let gateway = gateway(&[("a", &rows)]);
-        let poller = Arc::clone(&gateway.pollers[&backend()]);
+        let poller = gateway.poller(&backend()).unwrap();
         Bench {
             rows,
             gateway,

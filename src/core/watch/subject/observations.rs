@@ -10,11 +10,11 @@ use crate::{
     model::{Assurance, RealizationState, Reason, codes},
 };
 use std::sync::Arc;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 impl Subject {
-    /// Appends what is known now to the log.
-    pub(super) fn append(&self, state: &mut State) {
+    /// Appends what is known now to the log; `found` is when the poll ended that brought it.
+    pub(super) fn append(&self, state: &mut State, found: Option<Instant>) {
         let status = state.knowledge.status().cloned().unwrap_or_default();
         state.known |=
             status.assurance > Assurance::None && status.state != RealizationState::Deleted;
@@ -26,6 +26,7 @@ impl Subject {
             name: self.name.clone(),
             // Of the last poll that saw anything, also where an entry is not from a poll.
             observe_time: state.observe_time,
+            found,
             status,
             memory,
         };
@@ -37,6 +38,12 @@ impl Subject {
         let committed = self.log.shared().committed();
         let last = state.window.latest_committed(committed).cloned();
         (last, state.window.latest() <= committed)
+    }
+
+    /// What was said of it as of a position; `None` if nothing was, or that is no longer known.
+    pub fn at(&self, position: Revision) -> Option<Arc<Observation>> {
+        let position = position.min(self.log.shared().committed());
+        self.state().window.latest_committed(position).cloned()
     }
 
     /// What is said now; UNKNOWN if nothing is known.

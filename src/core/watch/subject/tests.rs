@@ -1,5 +1,6 @@
 use super::*;
 use crate::core::{
+    settings::BackendSettings,
     store::{Recovered, Volatile},
     watch::log::{Log, writer::Writer},
 };
@@ -12,7 +13,8 @@ fn subject() -> Arc<Subject> {
     let log = BackendLog::recovered("a".parse().unwrap(), log, Vec::new(), 0);
     let log = Arc::new(log);
     let name = ConnectionName::connection(&"a".parse().unwrap(), "1").unwrap();
-    Arc::new(Subject::new(name, log, PollSettings::default()))
+    let settings = BackendSettings::new(name.backend.clone());
+    Arc::new(Subject::new(name, log, Arc::new(Configured::new(settings))))
 }
 
 #[tokio::test(start_paused = true)]

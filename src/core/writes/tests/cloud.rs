@@ -66,6 +66,8 @@ pub struct World {
     pub fixed: bool,
     /// Connections carry no mark.
     pub unmarked: bool,
+    /// Where it is.
+    pub address: Option<&'static str>,
     /// How often a key was written to what was there.
     pub keys: u32,
     /// The next list of connections says when it was read, and its answer waits.

@@ -2,7 +2,7 @@
 //! end by the next.
 
 use super::*;
-use crate::core::error::ErrorKind;
+use crate::core::{error::ErrorKind, ledger::UnfinishedState};
 
 /// A site where a connection was made.
 fn with_one() -> (Site, ConnectionName) {
@@ -187,4 +187,43 @@ fn what_somebody_else_uses_by_now_stays() {
         .put_using("connections", "x", ("ikePolicies", "001"));
     site.settled(async |_: &Gateway| ());
     assert_eq!(site.cloud.world().there(), ["connections", "ikePolicies"]);
+}
+
+/// Killed at each point, and gone on with where the backend is another cloud by then: nothing is looked for there, or removed
+/// by an id that means something else, and nothing is said to be undone.
+#[test]
+fn what_was_begun_in_another_cloud_is_given_up_and_said_to_be() {
+    let mut given_up = 0;
+    for removes in [false, true] {
+        at_every_point(|point| {
+            let site = Site::new();
+            site.cloud.world().address = Some("here");
+            let made = removes.then(|| {
+                let made = site.settled(async |gateway: &Gateway| {
+                    let made = create(gateway, How::default()).await;
+                    made.unwrap().name.unwrap()
+                });
+                assert_eq!(site.cloud.world().there(), WHOLE);
+                made
+            });
+            site.doom.at(point);
+            let ended = site.life(async |gateway: &Gateway| match &made {
+                Some(name) => delete(gateway, name, How::default()).await,
+                None => create(gateway, How::default()).await,
+            });
+            let was_left = !site.disk.keys("writes/").is_empty();
+            let before = site.cloud.world().requests;
+            site.cloud.world().address = Some("there");
+            let unfinished = site.settled(async |gateway: &Gateway| gateway.unfinished(&backend()));
+            assert_eq!(site.cloud.world().requests, before, "{point}");
+            assert_eq!(unfinished.len(), usize::from(was_left), "{point}");
+            for told in unfinished {
+                assert_eq!(told.state, UnfinishedState::Abandoned);
+                assert!(told.message.contains("another cloud"), "{}", told.message);
+                given_up += 1;
+            }
+            ended.is_none()
+        });
+    }
+    assert!(given_up >= 8, "{given_up}");
 }

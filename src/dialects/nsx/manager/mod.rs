@@ -25,6 +25,7 @@ use crate::{
             Target, Trace, Usage, Written,
         },
         error::{Result, Violation},
+        home::Home,
         table::Table,
     },
     dialects::{
@@ -80,6 +81,14 @@ impl Dialect for Nsx {
 
     fn refuse_to_become(&self, change: &ConnectionChange, there: &Connection) -> Vec<Violation> {
         translate::fixed(change, there)
+    }
+
+    fn place(&self) -> String {
+        self.client.place()
+    }
+
+    fn home(&self) -> Home {
+        self.client.home()
     }
 
     fn usage(&self) -> Usage {

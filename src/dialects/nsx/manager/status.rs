@@ -49,6 +49,7 @@ pub fn of_state(said: &State) -> Sighting {
         }
     };
     Sighting {
+        unrecognized: unrecognized(said),
         state: meaning.state,
         assurance: meaning.assurance,
         reason,
@@ -61,6 +62,21 @@ pub fn of_state(said: &State) -> Sighting {
                 .any(|node| says_failed(node.state.as_deref())),
         ..Sighting::default()
     }
+}
+
+/// The fields with words that are in no table.
+fn unrecognized(said: &State) -> Vec<&'static str> {
+    let is_unknown = |said: Option<&str>| word(said).is_unrecognized();
+    let mut nodes = said.nodes.iter();
+    let fields = [
+        ("state", is_unknown(said.state.as_deref())),
+        (
+            "details.state",
+            nodes.any(|node| is_unknown(node.state.as_deref())),
+        ),
+    ];
+    let unknown = fields.into_iter().filter(|(_, is_unknown)| *is_unknown);
+    unknown.map(|(field, _)| field).collect()
 }
 
 /// The worse of a whole and a node that do not agree, and the sentence that says so, with what explains the worse.
@@ -133,6 +149,10 @@ pub fn with_tunnel(mut sighting: Sighting, tunnel: Tunnel) -> Sighting {
             };
             sighting.state = RealizationState::Down;
             sighting.reason = Some(Reason::new(code, tunnel.fail_reason.clone()));
+        }
+        // Absence is how it is said to be unknown, and an `UP` of IKE alone is not of the session.
+        TunnelStatus::Unknown if !matches!(&*tunnel.native_status, "" | "UP") => {
+            sighting.unrecognized.push("session_status");
         }
         _ => {}
     }

@@ -50,7 +50,8 @@ fn a_token_is_renewed_before_it_ends_however_short_its_life() {
             body: json!({ "token": token }).to_string().into(),
             carried: Carried::default(),
         };
-        read(&settings, &[], &answer, begun)
+        let secret = settings.identity.secret().now();
+        read(&settings, &secret, &[], &answer, begun)
     };
     for (ends, renewed, ended) in [
         ("2026-11-20T14:00:20Z", 16, 20),

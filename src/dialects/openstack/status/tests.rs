@@ -64,6 +64,9 @@ fn what_nobody_documented_is_kept_and_never_guessed() {
     }
     let absent = sighting(None, Some(true));
     assert_eq!(absent.state, State::Unknown);
+    assert_eq!(absent.unrecognized, ["status"]);
+    let known = sighting(Some("DOWN"), Some(true));
+    assert!(known.unrecognized.is_empty());
     assert_eq!(absent.reason.unwrap().code, "UNRECOGNIZED_VALUE");
     assert_eq!(absent.native_state, "");
 }

@@ -8,6 +8,7 @@ use crate::{
             ResourceCapabilities, Resources, Single, Step, Target, Trace, Usage, Written,
         },
         error::{Error, ErrorKind, Result, Violation},
+        home::Home,
     },
     model::{
         Assurance, Connection, ConnectionChange, Field, NewConnection, RealizationState,
@@ -158,6 +159,10 @@ impl Dialect for Cloud {
         Ok(Some(
             Said::read(&world.get("connections", &there.id)?.value).rules(),
         ))
+    }
+
+    fn home(&self) -> Home {
+        Home::at(self.world().address.map(str::to_owned))
     }
 
     fn usage(&self) -> Usage {

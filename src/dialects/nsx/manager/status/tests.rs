@@ -119,6 +119,33 @@ fn the_documented_words_are_exactly_those_in_the_table() {
 }
 
 #[test]
+fn the_fields_with_words_that_nobody_documented_are_named_each_once() {
+    for (whole, nodes, expected) in [
+        ("in_sync", &["in_sync", "unknown"][..], &[][..]),
+        ("REHEARSING", &[], &["state"]),
+        ("-", &["in_sync"], &["state"]),
+        ("in_sync", &["odd", "odder"], &["details.state"]),
+        ("odd", &["odd"], &["state", "details.state"]),
+    ] {
+        let seen = of_state(&state(whole, nodes));
+        assert_eq!(seen.unrecognized, expected, "{whole} {nodes:?}");
+    }
+    for (session, ike, is_known) in [
+        ("UP", "UP", true),
+        ("-", "-", true),
+        ("-", "UP", true),
+        ("-", "NEGOTIATING", true),
+        ("HALF", "UP", false),
+        ("-", "HALF", false),
+    ] {
+        let tunnel = tunnel(&status(session, ike, ""), true);
+        let seen = with_tunnel(of_state(&state("in_sync", &[])), tunnel);
+        let expected: &[&str] = if is_known { &[] } else { &["session_status"] };
+        assert_eq!(seen.unrecognized, expected, "{session} {ike}");
+    }
+}
+
+#[test]
 fn a_word_nobody_documented_is_kept_and_claims_nothing() {
     check(
         "REHEARSING",

@@ -19,6 +19,11 @@ impl WordMeaning {
         rank(self.state, self.assurance)
     }
 
+    /// Whether it is in no table.
+    pub fn is_unrecognized(&self) -> bool {
+        self.reason.as_deref() == Some(codes::UNRECOGNIZED_VALUE)
+    }
+
     /// Whether the worst node may be at `node` while the whole is at this.
     pub fn agrees_with(&self, node: &WordMeaning) -> bool {
         if self.rank() == node.rank() {

@@ -85,10 +85,13 @@ pub fn is_same_interface(there: &TunnelInterface, wanted: &TunnelInterface) -> b
 
 /// Whether these are the same addresses with the same prefixes, in whatever order and spelling.
 pub fn are_same_addresses(one: &[String], other: &[String]) -> bool {
-    let parsed = |texts: &[String]| -> Option<BTreeSet<(IpAddr, u8)>> {
-        texts.iter().map(|text| interface_address(text)).collect()
-    };
-    one == other || (parsed(one).is_some() && parsed(one) == parsed(other))
+    // What is no address is the same only in the same words.
+    fn parsed(texts: &[String]) -> BTreeSet<Result<(IpAddr, u8), &str>> {
+        let each = texts.iter();
+        each.map(|text| interface_address(text).ok_or(text.as_str()))
+            .collect()
+    }
+    parsed(one) == parsed(other)
 }
 
 #[cfg(test)]

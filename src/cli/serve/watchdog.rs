@@ -1,0 +1,75 @@
+//! Tells systemd that the gateway lives, as long as it does: the runtime runs this task, and the poller of each backend
+//! turns when it is woken. How a cloud is doing has no part in it; a restart would not mend that.
+
+use crate::{cli::serve::notify::Manager, core::gateway::Gateway, model::BackendName};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+/// Tells it twice in each period, until this is dropped. When the gateway ends its pollers do, and the runtime's own life is
+/// all there is to tell.
+pub async fn run(
+    gateway: Arc<Gateway>,
+    manager: Manager,
+    period: Duration,
+    ends: CancellationToken,
+) {
+    let mut ticks = interval(period / 2);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut turns = BTreeMap::new();
+    loop {
+        ticks.tick().await;
+        let now = nudged(&gateway);
+        let stuck = stuck(&turns, &now);
+        turns = now;
+        match stuck {
+            Some(backend) if !ends.is_cancelled() => {
+                let backend = backend.as_str();
+                tracing::error!(
+                    backend,
+                    "its poller does not turn: systemd is not told that the gateway lives"
+                );
+            }
+            _ => manager.alive(),
+        }
+    }
+}
+
+/// Wakes every poller, and answers how often each has turned before.
+fn nudged(gateway: &Gateway) -> BTreeMap<BackendName, u64> {
+    let there = gateway.present();
+    let each = there.iter().map(|it| it.poller());
+    each.map(|poller| (poller.backend().name().clone(), poller.nudge()))
+        .collect()
+}
+
+/// A poller that has not turned since it was woken.
+fn stuck(
+    before: &BTreeMap<BackendName, u64>,
+    now: &BTreeMap<BackendName, u64>,
+) -> Option<BackendName> {
+    let mut each = now.iter();
+    let stuck = each.find(|(name, turns)| before.get(*name).is_some_and(|before| before == *turns));
+    stuck.map(|(name, _)| name.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_poller_that_was_woken_must_have_turned() {
+        let turns = |of: &[(&str, u64)]| -> BTreeMap<BackendName, u64> {
+            let each = of.iter();
+            each.map(|(name, turns)| (name.parse().unwrap(), *turns))
+                .collect()
+        };
+        let before = turns(&[("a", 1), ("b", 7), ("gone", 3)]);
+        assert_eq!(
+            stuck(&before, &turns(&[("a", 2), ("b", 9), ("new", 0)])),
+            None
+        );
+        let stuck = stuck(&before, &turns(&[("a", 2), ("b", 7)]));
+        assert_eq!(stuck.unwrap().as_str(), "b");
+    }
+}

@@ -1,0 +1,349 @@
+//! The addresses of a cloud's hosts, looked up again while it is used.
+//!
+//! A pooled connection lives as long as it is used, so that a cloud that has moved would never be found at its new
+//! address while the old one answers. Here each host is looked up again, beside the requests, when the last look-up is
+//! [`AGAIN`] old; when none of the addresses that its connections were opened to is left, [`Names::generation`] is
+//! another, and new requests use new connections while those under way end on the old ones. A name server that shows
+//! some of many addresses at a time moves nobody as long as one of the first is among them. A backend is asked something every 30 s at least, so new
+//! addresses are followed within a minute. Whatever fails to be looked up keeps the addresses that it had.
+//!
+//! A resolver that hangs costs one thread for each host, however many ask: all wait for the same look-up.
+
+use async_trait::async_trait;
+use futures_util::{
+    FutureExt,
+    future::{BoxFuture, Shared},
+};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use std::{
+    collections::BTreeMap,
+    fmt, io,
+    net::{IpAddr, SocketAddr},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::time::{Instant, timeout};
+use tokio_util::task::AbortOnDropHandle;
+
+/// How old the addresses of a host may be when it is used.
+const AGAIN: Duration = Duration::from_secs(20);
+/// How long somebody who has addresses waits for newer ones.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// The most hosts of which addresses are known. A backend has a few; a catalog may name others each time.
+const HOSTS: usize = 16;
+
+/// How the addresses of a host are found.
+#[async_trait]
+pub trait Lookup: fmt::Debug + Send + Sync {
+    /// The addresses of a host, the best first.
+    ///
+    /// # Errors
+    /// As the resolver says.
+    async fn addresses(&self, host: &str) -> io::Result<Vec<IpAddr>>;
+}
+
+/// As the operating system does.
+#[derive(Debug)]
+pub struct System;
+
+#[async_trait]
+impl Lookup for System {
+    async fn addresses(&self, host: &str) -> io::Result<Vec<IpAddr>> {
+        let found = tokio::net::lookup_host((host, 0)).await?;
+        Ok(found.map(|address| address.ip()).collect())
+    }
+}
+
+/// The addresses of the hosts of one backend.
+#[derive(Debug)]
+pub struct Names {
+    lookup: Arc<dyn Lookup>,
+    /// A std mutex: held for look-ups in the map only, never across an await.
+    hosts: Mutex<BTreeMap<String, Host>>,
+    generation: AtomicU64,
+    own: Weak<Names>,
+}
+
+/// A look-up that all who want it wait for. `None` if it failed, with why.
+type Looking = Shared<BoxFuture<'static, Result<Arc<[IpAddr]>, Arc<io::Error>>>>;
+
+#[derive(Debug)]
+struct Host {
+    /// What the last look-up that succeeded has found.
+    known: Option<Arc<[IpAddr]>>,
+    /// What was known when the connections in use began to be opened: with the first look-up, or with a generation.
+    used: Option<Arc<[IpAddr]>>,
+    /// When the last look-up began.
+    asked: Instant,
+    looking: Looking,
+    /// Goes on with a look-up that nobody waits for.
+    _task: Option<AbortOnDropHandle<()>>,
+}
+
+impl Names {
+    /// Nothing is known yet.
+    pub fn new(lookup: Arc<dyn Lookup>) -> Arc<Names> {
+        Arc::new_cyclic(|own| Names {
+            lookup,
+            hosts: Mutex::default(),
+            generation: AtomicU64::new(0),
+            own: Weak::clone(own),
+        })
+    }
+
+    /// Another number whenever none of the addresses is left that connections to a host were opened to.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// This host is used: looks it up again, beside it, if its addresses are old. What is not known yet, or is an
+    /// address itself, is not looked up.
+    pub fn used(&self, host: &str) {
+        let mut hosts = self.hosts();
+        let Some(known) = hosts.get_mut(host) else {
+            return;
+        };
+        if known.asked.elapsed() < AGAIN || known.looking.peek().is_none() {
+            return;
+        }
+        known.asked = Instant::now();
+        known.looking = self.look_up(host);
+        let looking = known.looking.clone();
+        let goes_on = tokio::spawn(async move { drop(looking.await) });
+        known._task = Some(AbortOnDropHandle::new(goes_on));
+    }
+
+    /// The addresses of a host to connect to: as they are now, or as they were if they cannot be looked up.
+    ///
+    /// # Errors
+    /// If they cannot and nothing is known.
+    pub async fn resolve(&self, host: &str) -> Result<Arc<[IpAddr]>, Arc<io::Error>> {
+        let (looking, known) = self.looking(host);
+        let Some(known) = known else {
+            return looking.await;
+        };
+        match timeout(PATIENCE, looking).await {
+            Ok(Ok(found)) => Ok(found),
+            Ok(Err(_)) | Err(_) => Ok(known),
+        }
+    }
+
+    /// The look-up that is under way, or a new one; and what is known before it.
+    fn looking(&self, host: &str) -> (Looking, Option<Arc<[IpAddr]>>) {
+        let mut hosts = self.hosts();
+        if !hosts.contains_key(host) && hosts.len() >= HOSTS {
+            hosts.pop_first();
+        }
+        let before = hosts.get(host);
+        let known = before.and_then(|host| host.known.clone());
+        let used = before.and_then(|host| host.used.clone());
+        let under_way = hosts.get(host).map(|host| &host.looking);
+        if let Some(looking) = under_way.filter(|looking| looking.peek().is_none()) {
+            return (looking.clone(), known);
+        }
+        let looking = self.look_up(host);
+        let begun = Host {
+            known: known.clone(),
+            used,
+            asked: Instant::now(),
+            looking: looking.clone(),
+            _task: None,
+        };
+        hosts.insert(host.to_owned(), begun);
+        (looking, known)
+    }
+
+    fn look_up(&self, host: &str) -> Looking {
+        let (own, lookup) = (Weak::clone(&self.own), Arc::clone(&self.lookup));
+        let host = host.to_owned();
+        let looking = async move {
+            let found = match lookup.addresses(&host).await {
+                Ok(found) if found.is_empty() => Err(io::Error::other("it has no address")),
+                found => found,
+            };
+            let found: Arc<[IpAddr]> = found?.into();
+            if let Some(names) = own.upgrade() {
+                names.found(&host, &found);
+            }
+            Ok(found)
+        };
+        let looking = looking.map(|found: io::Result<Arc<[IpAddr]>>| found.map_err(Arc::new));
+        looking.boxed().shared()
+    }
+
+    fn found(&self, host: &str, found: &Arc<[IpAddr]>) {
+        let mut hosts = self.hosts();
+        let Some(host) = hosts.get_mut(host) else {
+            return;
+        };
+        host.known = Some(Arc::clone(found));
+        match &host.used {
+            // Compared with the first of them, not the last: by small steps, too, all of them may go.
+            Some(used) if used.iter().any(|address| found.contains(address)) => return,
+            Some(_) => {
+                self.generation.fetch_add(1, Ordering::Release);
+            }
+            None => {}
+        }
+        host.used = Some(Arc::clone(found));
+    }
+
+    fn hosts(&self) -> MutexGuard<'_, BTreeMap<String, Host>> {
+        self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// For reqwest, which asks whenever it opens a connection.
+#[derive(Debug, Clone)]
+pub struct Resolver(pub Arc<Names>);
+
+impl Resolve for Resolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let names = Arc::clone(&self.0);
+        Box::pin(async move {
+            let found = names.resolve(name.as_str()).await?;
+            let addresses: Vec<SocketAddr> =
+                found.iter().map(|ip| SocketAddr::new(*ip, 0)).collect();
+            Ok(Box::new(addresses.into_iter()) as Addrs)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{collections::VecDeque, sync::atomic::AtomicUsize};
+    use tokio::{task::yield_now, time::advance};
+
+    /// Answers one after the other, and the last for ever; `None` is one that never comes.
+    #[derive(Debug)]
+    struct Scripted {
+        answers: Mutex<VecDeque<Option<io::Result<&'static str>>>>,
+        asked: AtomicUsize,
+    }
+
+    #[async_trait]
+    impl Lookup for Scripted {
+        async fn addresses(&self, _host: &str) -> io::Result<Vec<IpAddr>> {
+            self.asked.fetch_add(1, Ordering::Relaxed);
+            let answer = self.answers.lock().unwrap().pop_front().flatten();
+            match answer {
+                Some(Ok(addresses)) => Ok(addresses
+                    .split_whitespace()
+                    .map(|ip| ip.parse().unwrap())
+                    .collect()),
+                Some(Err(error)) => Err(error),
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    fn names<const N: usize>(
+        answers: [Option<io::Result<&'static str>>; N],
+    ) -> (Arc<Names>, Arc<Scripted>) {
+        let scripted = Arc::new(Scripted {
+            answers: Mutex::new(answers.into()),
+            asked: AtomicUsize::new(0),
+        });
+        (
+            Names::new(Arc::clone(&scripted) as Arc<dyn Lookup>),
+            scripted,
+        )
+    }
+
+    fn broken() -> Option<io::Result<&'static str>> {
+        Some(Err(io::Error::other("no such host")))
+    }
+
+    /// As it is used some time after.
+    async fn used_after(names: &Names, time: Duration) -> u64 {
+        advance(time).await;
+        names.used("cloud");
+        yield_now().await;
+        yield_now().await;
+        names.generation()
+    }
+
+    async fn first(names: &Names) -> Result<String, ()> {
+        let found = names.resolve("cloud").await.map_err(drop)?;
+        Ok(found[0].to_string())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn another_address_is_another_generation_and_another_order_is_not() {
+        let (names, scripted) = names([
+            Some(Ok("10.0.0.1 10.0.0.2")),
+            Some(Ok("10.0.0.2 10.0.0.1")),
+            broken(),
+            Some(Ok("")),
+            Some(Ok("10.0.0.3")),
+        ]);
+        names.used("cloud");
+        assert_eq!(scripted.asked.load(Ordering::Relaxed), 0, "nobody is known");
+        assert_eq!(first(&names).await.unwrap(), "10.0.0.1");
+        assert_eq!(used_after(&names, AGAIN / 2).await, 0);
+        assert_eq!(scripted.asked.load(Ordering::Relaxed), 1, "they are new");
+        for asked in 2..5 {
+            assert_eq!(used_after(&names, AGAIN).await, 0);
+            assert_eq!(scripted.asked.load(Ordering::Relaxed), asked);
+        }
+        assert_eq!(used_after(&names, AGAIN).await, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_name_server_that_shows_some_of_many_addresses_moves_nobody() {
+        let (names, _) = names([
+            Some(Ok("10.0.0.1 10.0.0.2")),
+            Some(Ok("10.0.0.2 10.0.0.3")),
+            Some(Ok("10.0.0.4 10.0.0.1")),
+            Some(Ok("10.0.0.3 10.0.0.4")),
+            Some(Ok("10.0.0.4 10.0.0.5")),
+            Some(Ok("10.0.0.1")),
+        ]);
+        assert_eq!(first(&names).await.unwrap(), "10.0.0.1");
+        for (generation, why) in [
+            (0, "one of the first is left"),
+            (0, "and the other again"),
+            (1, "none of the first is left, though one of the last is"),
+            (1, "one of the second generation is left"),
+            (2, "it is back"),
+        ] {
+            assert_eq!(used_after(&names, AGAIN).await, generation, "{why}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_cannot_be_looked_up_keeps_its_addresses() {
+        let (unknown, _) = names([broken(), Some(Ok("10.0.0.1"))]);
+        assert!(first(&unknown).await.is_err());
+        assert_eq!(first(&unknown).await.unwrap(), "10.0.0.1");
+
+        let (names, scripted) = names([Some(Ok("10.0.0.1")), broken(), None]);
+        assert_eq!(first(&names).await.unwrap(), "10.0.0.1");
+        assert_eq!(first(&names).await.unwrap(), "10.0.0.1", "broken");
+        let begun = Instant::now();
+        for _ in 0..3 {
+            assert_eq!(first(&names).await.unwrap(), "10.0.0.1", "it hangs");
+        }
+        assert!(begun.elapsed() < PATIENCE * 3 + Duration::from_secs(1));
+        used_after(&names, AGAIN).await;
+        assert_eq!(
+            scripted.asked.load(Ordering::Relaxed),
+            3,
+            "one hangs for all"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn hosts_without_number_are_forgotten() {
+        let (names, scripted) = names([const { Some(Ok("10.0.0.1")) }; 100]);
+        for number in 0..100 {
+            names.resolve(&format!("{number}")).await.unwrap();
+        }
+        assert_eq!(scripted.asked.load(Ordering::Relaxed), 100);
+        assert!(names.hosts().len() <= HOSTS);
+    }
+}

@@ -35,14 +35,11 @@ use support::{
     machine::{Cores, Foreign, Meter, cpu_of},
     process::{self, Commands, Peer},
     report::{self, Table, median, number, percentile},
-    upstream::Upstream,
+    upstream::{ID, RECORDED, Upstream},
 };
 use tokio::net::TcpListener;
 use tonic::{Request, Response, Status, transport::Channel};
 
-/// The connection as Neutron 2026.1 answered it, the key aside.
-const RECORDED: &str = r#"{"ipsec_site_connection": {"id": "b0f38f6f-cf87-497a-a997-8e4b0de75f73", "tenant_id": "fc01997757d140ebb063c7729563fba8", "name": "", "description": "", "peer_address": "198.51.100.20", "peer_id": "198.51.100.20", "local_id": "", "route_mode": "static", "mtu": 1500, "auth_mode": "psk", "psk": "not-a-secret", "initiator": "bi-directional", "dpd": {"action": "hold", "interval": 30, "timeout": 120}, "admin_state_up": true, "status": "ACTIVE", "vpnservice_id": "1e895ab9-9823-44dd-bca7-065ffeba871e", "ikepolicy_id": "c573ba64-128f-4fbf-aa90-15471a8dc49a", "ipsecpolicy_id": "ed664305-b59f-470f-b045-e8bebe38ce90", "peer_cidrs": [], "local_ep_group_id": "2dd8e2a4-7bbd-42b8-8763-398a5f487425", "peer_ep_group_id": "fee1ba84-bf34-46a9-932d-5f5d50758756", "project_id": "fc01997757d140ebb063c7729563fba8"}}"#;
-const ID: &str = "b0f38f6f-cf87-497a-a997-8e4b0de75f73";
 /// More than any gateway does: the account's budget is passed, and never short.
 const NO_LIMIT: Limits = Limits {
     rate: 1e9,

@@ -32,7 +32,17 @@ pub async fn serve(
     heartbeat: Duration,
     durable: bool,
 ) -> Serving {
-    serve_over(vec![(settings, dialect)], heartbeat, durable).await
+    let told = telemetry::Settings::default();
+    serve_over(vec![(settings, dialect)], heartbeat, durable, &told).await
+}
+
+/// The same with its log in memory, telling of itself what is said here.
+pub async fn serve_telling(
+    settings: BackendSettings,
+    dialect: Arc<dyn Dialect>,
+    told: &telemetry::Settings,
+) -> Serving {
+    serve_over(vec![(settings, dialect)], NO_HEARTBEAT, false, told).await
 }
 
 /// The same over several backends, with the dialects that their settings name.
@@ -44,16 +54,18 @@ pub async fn serve_all(backends: Vec<Given>, heartbeat: Duration, durable: bool)
         let dialect = dialects::connect(&given).expect("the settings work");
         (given.core, dialect)
     });
-    serve_over(connected.collect(), heartbeat, durable).await
+    let told = telemetry::Settings::default();
+    serve_over(connected.collect(), heartbeat, durable, &told).await
 }
 
-async fn serve_over(
+/// The same over several backends.
+pub async fn serve_over(
     backends: Vec<(BackendSettings, Arc<dyn Dialect>)>,
     heartbeat: Duration,
     durable: bool,
+    told: &telemetry::Settings,
 ) -> Serving {
-    let telemetry =
-        telemetry::begin(&telemetry::Settings::default()).expect("nobody else writes logs here");
+    let telemetry = telemetry::begin(told).expect("nobody else writes logs here");
     let gateway = match durable {
         true => start_with_store(backends, heartbeat).await,
         false => Gateway::start(backends, heartbeat),

@@ -75,6 +75,12 @@ pub fn commit() -> String {
 
 /// Seconds of CPU that a process has used so far.
 pub fn cpu_of(pid: u32) -> f64 {
+    let (user, kernel) = split_cpu_of(pid);
+    user + kernel
+}
+
+/// The same, by itself and in the kernel on its behalf.
+pub fn split_cpu_of(pid: u32) -> (f64, f64) {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // The name in parentheses may hold anything.
     let fields = stat.rsplit_once(") ").map_or("", |(_, fields)| fields);
@@ -82,7 +88,7 @@ pub fn cpu_of(pid: u32) -> f64 {
         let field = fields.split(' ').nth(index);
         field.and_then(|text| text.parse().ok()).unwrap_or_default()
     };
-    (ticks(11) + ticks(12)) / TICKS_A_SECOND
+    (ticks(11) / TICKS_A_SECOND, ticks(12) / TICKS_A_SECOND)
 }
 
 /// Memory that a process holds, in KiB.

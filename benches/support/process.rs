@@ -88,6 +88,8 @@ impl Peer {
         let mut command = pinned(core, &this.to_string_lossy());
         command.args(["--role", role, &argument]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        // Instead of every minute, so that a short bench has it, too; where there is a collector.
+        command.env("OTEL_METRIC_EXPORT_INTERVAL", "5000");
         if env::var_os("BENCH_LOGS").is_none() {
             command.stderr(Stdio::null());
         }

@@ -1,4 +1,4 @@
-//! The seam: what a dialect must do, and what it may rely on.
+//! The dialect seam: what a dialect must do, and what it may rely on.
 
 pub mod call;
 pub mod capabilities;
@@ -25,101 +25,107 @@ use crate::{
 use async_trait::async_trait;
 use std::fmt;
 
-/// One IPsec-VPN REST dialect, bound to one backend: one account in one project of one cloud.
+/// An IPsec VPN REST dialect, bound to one backend: one account in one project of one cloud.
 ///
-/// A dialect translates and sends; it does not decide. Watching, confirming, judging against an intent,
-/// naming and pacing of polls belong to the core, so that all dialects behave alike.
+/// A dialect translates and sends; it does not decide. Watching, confirming, judging against an intent, naming and poll
+/// pacing belong to the core, so that all dialects behave alike.
 ///
 /// # Behavior of every method that sends
-/// - Ends by `call.deadline`, and never takes an answer larger than its size limit.
+/// - Ends by `call.deadline` and never reads a response beyond its size limit.
 /// - Sends nothing before the account's budget allows it.
-/// - Repeats a request only if it is a read whose pooled connection turned out to be closed, or once after
-///   the login was renewed. A write is never sent twice; only cleaning up removes again what the cloud
-///   certainly did not remove.
+/// - Repeats a request only if it is a read whose pooled connection turned out to be closed, or once after the login
+///   was renewed. A write is never sent twice; only a cleanup repeats the removal of an object that the cloud certainly
+///   did not remove.
 /// - Returns errors whose upstream text is bounded and redacted, and that name no secret.
 #[async_trait]
 pub trait Dialect: fmt::Debug + Send + Sync + 'static {
-    /// What this backend can express. The core refuses the rest before any request is sent.
+    /// Returns what this backend can express. The core refuses everything else before it sends a request.
     fn capabilities(&self) -> &Capabilities;
 
-    /// What of a new connection this backend cannot express, beyond what `capabilities` says: one violation a field. What
-    /// comes as a part is not missing; what is wrong with a part is told by [`Resources::refuse_create`]. Pure; sends nothing.
+    /// Returns what this backend cannot express of a new connection beyond what `capabilities` excludes: one violation
+    /// per field. A reference that a part will supply is not missing, and [`Resources::refuse_create`] reports what is
+    /// wrong with a part. Pure; sends nothing.
     fn refuse_create(&self, wanted: &NewConnection) -> Vec<Violation>;
 
-    /// The same for a change, whatever is there: a value that cannot be written may be so already, and then the core
-    /// leaves it out of the change. Fields not in `change.fields` are not looked at.
+    /// Returns what this backend cannot express of a change, regardless of the connection's present values. A value
+    /// that cannot be written may already be in place; the core then leaves it out of the change. Ignores fields not in
+    /// `change.fields`.
     fn refuse_update(&self, change: &ConnectionChange) -> Vec<Violation>;
 
-    /// What of a change this connection cannot become, because the cloud fixes it when a connection is made or derives it
-    /// from something else: one violation a field, with what is there. Pure; [`Dialect::plan_update`] refuses it too.
+    /// Returns what this connection cannot become because the cloud fixes the field at creation or derives it: one
+    /// violation per field, with the present value. Pure; [`Dialect::plan_update`] refuses the same changes.
     fn refuse_to_become(&self, _change: &ConnectionChange, _there: &Connection) -> Vec<Violation> {
         Vec::new()
     }
 
-    /// Finds in the cloud what a new connection leaves open and can only be found there, before any of it is planned: of
-    /// local networks that are given as such, and that a service has as its one subnet, that subnet. By default nothing is
-    /// left open.
+    /// Resolves, before planning, what a new connection leaves open and only the cloud can tell: a VPN service that is
+    /// made with the connection and has exactly one subnet gets the subnet that the given local network belongs to. The
+    /// default resolves nothing.
     ///
     /// # Errors
-    /// `NotExpressible` by the field of the connection, or of a part as `parts.vpn_service.subnet`, with what is there.
+    /// `NotExpressible` by the field of the connection, or of a part (`parts.vpn_service.subnet`), with the present
+    /// value.
     async fn attach(&self, wanted: NewConnection, _call: &Call) -> Result<NewConnection> {
         Ok(wanted)
     }
 
-    /// The selectors of a connection with both sides as networks, in place of ids that mean something in this cloud only:
-    /// what [`Dialect::plan_create`] would take for them. By default they are so already.
+    /// Returns the connection's selectors as the networks that [`Dialect::plan_create`] would take, in place of ids
+    /// that only this cloud understands. The default returns them unchanged.
     ///
     /// # Errors
-    /// As what they refer to cannot be read; `ReferenceNotFound` if it is not there.
+    /// Those of reading the referenced objects; `ReferenceNotFound` if one does not exist.
     async fn as_networks(&self, there: &Connection, _call: &Call) -> Result<Option<Selectors>> {
         Ok(there.selectors.clone())
     }
 
-    /// Where the cloud is, for people: the addresses that were configured, without anything secret.
+    /// Returns the configured addresses of the cloud for display, without secrets.
     fn place(&self) -> String {
         String::new()
     }
 
-    /// Which cloud it speaks to, and what part of it. By default it does not tell, and is nowhere else than any other.
+    /// Returns which cloud, and which part of it, the dialect talks to. The default does not tell, and matches any
+    /// other home.
     fn home(&self) -> Home {
         Home::default()
     }
 
-    /// How much of the account's budget is used now.
+    /// Returns how much of the account's budget is in use.
     fn usage(&self) -> Usage;
 
-    /// What it does with resources beside connections. By default there are none.
+    /// Returns the operations on resources other than connections. The default supports none.
     fn resources(&self) -> &dyn Resources {
         &NoResources
     }
 
-    /// Finds out whether the VPN API is there and the login is accepted; the cheapest request that tells.
+    /// Checks with the cheapest request that the VPN API exists and the login is accepted.
     ///
     /// # Errors
-    /// `ApiAbsent` if the VPN collection itself is missing; else as the request fails.
+    /// `ApiAbsent` if the VPN collection itself is missing; otherwise the error of the request.
     async fn probe(&self, call: &Call) -> Result<()>;
 
     /// Reads one connection.
     ///
     /// # Errors
-    /// `NotFound` / `ConnectionNotFound` if the cloud says that there is none.
+    /// `NotFound` / `ConnectionNotFound` if the cloud says that the connection does not exist.
     async fn get(&self, id: &str, call: &Call) -> Result<Connection>;
 
-    /// Reads connections in the order of their ids.
+    /// Reads one page of connections, in the order of their ids.
     ///
     /// # Behavior
-    /// - May answer fewer than `page.size`, even none, with a `next`; only the absence of `next` is the end.
-    /// - A connection that is there all the time is on one of the pages, once, whatever vanishes or appears
-    ///   between them. Where the cloud's own cursor does not give that, the dialect reads more and sorts.
-    /// - May leave out what `page.filter` does not accept, if the cloud is sure to leave out nothing else; the
-    ///   core asks the filter again.
+    /// - May return fewer than `page.size` connections, even none, with a `next`; only a missing `next` ends the list.
+    /// - Returns a connection that exists throughout the listing exactly once, whatever appears or vanishes between
+    ///   pages. Where the cloud's own cursor does not guarantee that, the dialect reads more and sorts.
+    /// - May leave out what `page.filter` rejects, if the cloud certainly leaves out nothing else; the core applies the
+    ///   filter again.
     async fn list(&self, page: &PageRequest, call: &Call) -> Result<Page<Connection>>;
 
-    /// Plans to make a connection, with `mark` left on whatever is made, so that it can be found again. The plan makes the
-    /// connection's own objects; its parts are planned by the core, and their ids are in `made` when it is performed.
+    /// Plans to create a connection and to leave `mark` on every object, so that each can be found again. The plan
+    /// creates the connection's own objects. The core plans the parts; their ids are in `made` when the plan is
+    /// performed.
     ///
     /// # Behavior
-    /// - Reads what decides whether, and of what, it can be made; refuses what that shows to be wrong.
+    /// - Reads what decides whether the connection can be made, and of which objects; refuses what the read shows to be
+    ///   wrong.
     /// - The last step is the one whose object has the connection's id.
     /// - `written` is what a caller is told once the intent is accepted, not once it is realized.
     async fn plan_create<'a>(
@@ -129,15 +135,15 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
         call: &Call,
     ) -> Result<Box<dyn Plan<Written> + 'a>>;
 
-    /// Plans to change a connection, whoever made it.
+    /// Plans to change a connection, whether or not the gateway created it.
     ///
     /// # Behavior
-    /// - Reads first; if `change.etag` is not current, `Stale`.
-    /// - What is given as it was read is no change, be it immutable, derived or a word nobody here knows; another value of
-    ///   what cannot be changed is refused by its field.
-    /// - Has steps only for what differs; if nothing does it has none, and says so by `Proof::Nothing`.
-    /// - What makes and changes comes before what removes; a step that bears a key comes last among the former, since it
-    ///   cannot be taken back.
+    /// - Reads first, and returns `Stale` if `change.etag` is not current.
+    /// - Treats a value equal to the one read as no change, even if the field is immutable, derived or has a value
+    ///   unknown here; refuses another value of an immutable field by its field.
+    /// - Has steps only for what differs. If nothing differs, the plan has no steps and its proof is `Proof::Nothing`.
+    /// - Creates and updates come before deletes. A step that carries a key comes last among the former, because it
+    ///   cannot be undone.
     async fn plan_update<'a>(
         &'a self,
         id: &'a str,
@@ -145,11 +151,11 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
         call: &Call,
     ) -> Result<Box<dyn Plan<Written> + 'a>>;
 
-    /// Plans to remove a connection, and what is its own and carries the gateway's mark. Parts that it refers to are the
-    /// core's to plan.
+    /// Plans to remove a connection and its own objects that carry the gateway's mark. The core plans the removal of
+    /// parts that the connection references.
     ///
     /// # Errors
-    /// `NotFound` / `ConnectionNotFound` if it is not there; `Stale`.
+    /// `NotFound` / `ConnectionNotFound` if the connection does not exist; `Stale`.
     async fn plan_delete<'a>(
         &'a self,
         id: &'a str,
@@ -157,18 +163,19 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
         call: &Call,
     ) -> Result<Box<dyn Plan<Written> + 'a>>;
 
-    /// Finds out whether a step was done that was sent and whose answer nobody has, by reading. Of connections and parts
-    /// alike. By default nothing tells.
+    /// Finds out by reading whether a step was done whose request was sent and whose answer was lost. Covers
+    /// connections and parts. The default cannot tell.
     async fn trace(&self, _step: &Step, _call: &Call) -> Result<Trace> {
         Ok(Trace::Unclear)
     }
 
-    /// Takes back a step that was done and has its id: removes what it made, puts back what it changed. What is gone, or
-    /// was changed by somebody else since, is left as it is: both are as good as taken back. Steps are taken back in the
-    /// reverse of their order.
+    /// Undoes a step that was done and has its id: removes what it created, restores what it changed. An object that is
+    /// gone, or that another client has changed since, is left alone: both count as undone. Steps are undone in reverse
+    /// order.
     ///
     /// # Errors
-    /// `InUse` if the cloud, or somebody else, still uses it; `NotExpressible` if it cannot be taken back, as a key.
+    /// `InUse` if the cloud or another client still uses the object; `NotExpressible` if the step cannot be undone,
+    /// such as one that wrote a key.
     async fn undo(&self, step: &Step, _call: &Call) -> Result<()> {
         Err(Error::internal(format!(
             "{} cannot be taken back here",
@@ -176,10 +183,10 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
         )))
     }
 
-    /// Performs a DELETE step without its plan, as often as it takes: what is gone already is removed.
+    /// Performs a DELETE step without its plan. Can be repeated: an object that is already gone counts as removed.
     ///
     /// # Errors
-    /// `InUse` while something uses it.
+    /// `InUse` while something uses the object.
     async fn remove(&self, step: &Step, _call: &Call) -> Result<Done> {
         Err(Error::internal(format!(
             "{} cannot be removed here",
@@ -187,21 +194,21 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
         )))
     }
 
-    /// Polls several connections, at most `capabilities().look_batch`, and answers in their order.
+    /// Polls up to `capabilities().look_batch` connections and returns the results in the order of `targets`.
     ///
     /// # Behavior
-    /// - A connection that is proven gone is a sighting of state `Deleted`, not an error. Gone must be proven:
-    ///   a 404 counts only with the dialect's own error, from the connection itself, for a login that is
-    ///   shown to see.
-    /// - What the cloud says of a connection is a sighting even if it says it by a 4xx (a disabled service).
-    /// - Everything that tells nothing about the connection (outage, throttling, a broken answer, a refused
+    /// - A connection that is proven gone is a sighting of state `Deleted`, not an error. Proof is required: a 404
+    ///   counts only with the API's own error, from the connection itself, for a login that demonstrably has read
+    ///   access.
+    /// - A statement of the cloud about the connection is a sighting even if it comes as a 4xx (a disabled service).
+    /// - Everything that tells nothing about the connection (an outage, throttling, a malformed response, a refused
     ///   login) is an error, and the core keeps what it knew.
     /// - Rows that were not asked for are ignored; a connection missing from a LIST is asked for alone.
     async fn poll(&self, targets: &[Target], call: &Call) -> Vec<Result<Sighting>>;
 
-    /// The same, and tells of each by its place as soon as it is known, so that one that takes long holds up no other.
-    /// Answers the ids of all connections there are, if the requests happened to show them: then nobody has to list them
-    /// for those that somebody else made.
+    /// Polls like [`Dialect::poll`], but passes each result and its index in `targets` to `tell` as soon as it is
+    /// known, so that a slow connection does not hold up the others. Returns the ids of all existing connections if the
+    /// requests happened to show them; the core then need not list to discover connections created by other clients.
     async fn poll_around(
         &self,
         targets: &[Target],
@@ -216,23 +223,22 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     }
 }
 
-/// Is told what a poll showed of the connection at that place.
+/// Receives the poll result of the target at an index.
 pub type Tell<'a> = &'a (dyn Fn(usize, Result<Sighting>) + Send + Sync);
 
-/// One connection to poll, and what is known that saves requests.
+/// A connection to poll, and known facts that save requests.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Target {
-    /// The connection's id.
     pub id: String,
-    /// Upstream ids of the writes the poll must speak for, at most 4. Empty: whatever is newest.
+    /// Upstream ids of the writes that the poll must speak for, at most 4. If empty, the poll reports the newest state.
     pub request_ids: Vec<String>,
-    /// Read the tunnel too, from the nodes and not from a cache.
+    /// Whether to read the tunnel too, from the nodes and not from a cache.
     pub want_tunnel: bool,
-    /// Whether it is switched on, as far as is known. `None` asks the dialect to find out.
+    /// Whether the connection is enabled, as far as is known. `None` has the dialect find out.
     pub admin_enabled: Option<bool>,
-    /// It is being deleted: whether it is gone matters more than how it is.
+    /// Whether the connection is being deleted. Whether it still exists then matters more than its state.
     pub deleting: bool,
-    /// Upstream ids of writes made elsewhere that somebody waits for, at most 4. What the cloud says of each goes into
-    /// [`Sighting::elsewhere`], and changes nothing else of the poll. Empty where there is no `write_tracking`.
+    /// Upstream ids of awaited writes made by other clients, at most 4. The cloud's answer about each goes into
+    /// [`Sighting::elsewhere`] and changes nothing else of the poll. Empty where there is no `write_tracking`.
     pub elsewhere: Vec<String>,
 }

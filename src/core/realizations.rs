@@ -1,4 +1,4 @@
-//! The use cases: how far a connection has come, now, as a watch, and as a wait.
+//! The realization use cases: poll a connection now, watch it, or wait for an outcome.
 
 use crate::{
     core::{
@@ -28,47 +28,47 @@ use futures_util::future::join_all;
 use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, timeout_at};
 
-/// How long a watch waits for its first poll before it begins with what is known.
+/// How long a watch waits for its first poll before it starts with what is known.
 const FIRST_POLL: Duration = Duration::from_secs(10);
 
-/// What to look at now.
+/// A request to poll a connection now.
 #[derive(Debug, Clone)]
 pub struct PollRequest {
-    /// Which connection, or the part to which the write was.
+    /// The connection, or the part that the write changed.
     pub name: ResourceName,
-    /// Read the tunnel, too.
+    /// Whether to read the tunnel too.
     pub include_tunnel: bool,
-    /// The write that the answer is to speak for; empty for none.
+    /// The write that the answer must speak for; empty for none.
     pub write_token: String,
-    /// Upstream ids of writes made elsewhere that it is to speak for; at most 4.
+    /// Upstream ids of writes made by other clients that the answer must speak for; at most 4.
     pub upstream_request_ids: Vec<String>,
 }
 
-/// What to watch, and for what.
+/// A request to watch a connection or a write to a part.
 #[derive(Debug, Clone)]
 pub struct WatchRequest {
-    /// Which connection, or the part to which the write was.
+    /// The connection, or the part that the write changed.
     pub name: ResourceName,
-    /// What to wait for; `None` is what the write token implies, or nothing.
+    /// The goal to wait for; `None` takes the goal that the write token implies, if any.
     pub goal: Option<Goal>,
-    /// The write whose end is awaited; empty for none.
+    /// The write to wait for; empty for none.
     pub write_token: String,
-    /// Where to go on; empty for the beginning.
+    /// The position to resume from; empty for the beginning.
     pub resume_token: String,
-    /// Take PARTIAL for CONFIG, and DEGRADED for TUNNEL_UP.
+    /// Whether PARTIAL satisfies CONFIG, and DEGRADED satisfies TUNNEL_UP.
     pub accept_partial: bool,
-    /// Read the tunnel.
+    /// Whether to read the tunnel too.
     pub include_tunnel: bool,
-    /// Begin anew where the position is no longer remembered.
+    /// Whether to begin with a snapshot if the position is compacted.
     pub snapshot_if_compacted: bool,
-    /// Take what a quiet time lets assume for proof.
+    /// Whether an assumption after a quiet time counts as proof.
     pub accept_assumed: bool,
-    /// Upstream ids of writes made elsewhere whose end is awaited; at most 4.
+    /// Upstream ids of writes made by other clients to wait for; at most 4.
     pub upstream_request_ids: Vec<String>,
 }
 
 impl WatchRequest {
-    /// A watch of one connection, or part, for nothing in particular.
+    /// Returns a watch of one connection, or part, without a goal.
     pub fn of(name: ResourceName) -> WatchRequest {
         WatchRequest {
             name,
@@ -84,40 +84,39 @@ impl WatchRequest {
     }
 }
 
-/// What to watch over many.
+/// A request to watch all connections of one backend or of every backend.
 #[derive(Debug, Clone)]
 pub struct WatchManyRequest {
-    /// Whose connections.
+    /// The backend, or all of them.
     pub parent: Parent,
-    /// Where to go on; empty for the beginning.
+    /// The position to resume from; empty for the beginning.
     pub resume_token: String,
-    /// Read the tunnels.
+    /// Whether to read the tunnels too.
     pub include_tunnel: bool,
-    /// Begin anew where the position is no longer remembered.
+    /// Whether to begin with a snapshot if the position is compacted.
     pub snapshot_if_compacted: bool,
-    /// When its caller goes away, if that is known.
+    /// The caller's deadline, if known.
     pub deadline: Option<Instant>,
 }
 
-/// Where a connection stands, and how a wait ended if it did.
+/// The status of a connection, and the outcome of a wait if it ended.
 #[derive(Debug, Clone)]
 pub struct CurrentStatus {
-    /// The last observation.
     pub observation: Arc<Observation>,
-    /// Whether what it says is older than was promised.
+    /// Whether the observation is older than promised.
     pub stale: bool,
-    /// How it ended.
+    /// The outcome of the wait; `None` while it goes on, and for a plain poll.
     pub outcome: Option<Outcome>,
-    /// Of a write to a part: how many connections have it.
+    /// For a write to a part: how many connections have it.
     pub part_use: Option<PartUse>,
 }
 
 impl Gateway {
-    /// Polls one connection now. Callers who come together share the poll.
+    /// Polls one connection now. Concurrent callers share the poll.
     ///
     /// # Errors
-    /// As the poll fails; `NotFound` if it proves that there is no such connection and no write of ours
-    /// removed it.
+    /// The poll's error; `NotFound` if the poll proves that the connection does not exist and no write through this
+    /// gateway removed it.
     pub async fn poll_now(
         &self,
         request: &PollRequest,
@@ -154,10 +153,10 @@ impl Gateway {
         })
     }
 
-    /// Opens a watch.
+    /// Opens a watch over one connection.
     ///
     /// # Errors
-    /// A token that does not belong here, a goal that cannot be reached, or `NotFound`.
+    /// Fails if a token does not belong to this connection, if the goal cannot be reached, or with `NotFound`.
     pub async fn watch(&self, request: WatchRequest) -> Result<Watch> {
         let poller = self.poller(&request.name.backend)?;
         let (subject, mut watching) = poller.watch(&request.name, Interest::default());
@@ -174,11 +173,12 @@ impl Gateway {
         await_elsewhere(&poller, &mut watching, &request.upstream_request_ids)?;
         let current = match resume {
             None => {
-                // What was known before did not speak of those.
+                // What is known from before does not cover these writes.
                 let anew = !request.upstream_request_ids.is_empty();
                 first_poll(&poller, &subject, interest, anew, self.heartbeat).await
             }
-            // What comes next is told when it is there, and silence is counted from here on.
+            // A resumed stream does not wait for a poll: it sends what comes next when it arrives. Silence is measured
+            // from here.
             Some(_) => {
                 poller.poll_by(&subject, subject.soonest_poll());
                 false
@@ -218,10 +218,10 @@ impl Gateway {
         }))
     }
 
-    /// Opens a watch over many.
+    /// Opens a watch over all connections of `request.parent`.
     ///
     /// # Errors
-    /// A token that does not belong here; for one backend, as its list fails.
+    /// Fails if the resume token does not belong here or, for one backend, if its list fails.
     pub async fn watch_many(&self, request: WatchManyRequest) -> Result<WatchMany> {
         let asked = Instant::now();
         let scope = scope(&request.parent);
@@ -253,13 +253,13 @@ impl Gateway {
         }
         let all = followed.iter().chain(&joined);
         let all: Vec<Arc<Poller>> = all.map(|it| Arc::clone(it.poller())).collect();
-        // One of several that hangs must leave the caller time for the rest. It is not asked for less time than
-        // others get, so that a caller who is short of it does not tell what is true of the backend for everybody.
+        // One backend that hangs must leave the caller time for the rest. The list itself gets the same deadline as for
+        // any other caller, so that a caller short of time does not decide what everybody is told about the backend.
         let until = match request.parent {
             Parent::One(_) => None,
             Parent::Every => request.deadline.map(margin::before),
         };
-        // All at the same time: several that hang must not cost more of the silence than one.
+        // The lists run concurrently: several backends that hang must not delay the first event more than one does.
         let lists = all.iter().map(async |poller| {
             let end = asked + poller.backend().settings().timeout;
             let listed =
@@ -289,10 +289,10 @@ impl Gateway {
         }))
     }
 
-    /// Waits until `until` for the outcome of a watch.
+    /// Waits for the outcome of a watch, at most until `until`.
     ///
     /// # Errors
-    /// As [`Gateway::watch`], and as the watch ends. The time being up is no error.
+    /// Those of [`Gateway::watch`] and of the watch itself. Reaching `until` is not an error.
     pub async fn wait(&self, request: WatchRequest, until: Instant) -> Result<CurrentStatus> {
         let names_writes =
             !request.write_token.is_empty() || !request.upstream_request_ids.is_empty();
@@ -329,7 +329,7 @@ impl Gateway {
                 EventKind::Heartbeat(_) => {}
             }
             if event.outcome.is_some() {
-                // The entry that decided, not whatever came after it.
+                // The observation that decided the outcome, not a later one.
                 let (observation, stale) = seen.unwrap_or_else(|| (subject.latest(), false));
                 return Ok(CurrentStatus {
                     observation: watch.overlay(observation),
@@ -341,7 +341,7 @@ impl Gateway {
         }
     }
 
-    /// Which write a token names, and what that write wanted.
+    /// Returns the number of the write that a token names, and that write's intent.
     fn bound(&self, subject: &Subject, token: &str) -> Result<Option<(u64, Option<Intent>)>> {
         if token.is_empty() {
             return Ok(None);
@@ -358,7 +358,7 @@ impl Gateway {
         Ok(Some((token.write, intent)))
     }
 
-    /// Where a resume token points, if that is still remembered.
+    /// Returns the revision that a resume token points to, or `None` to start from the beginning.
     fn resume(&self, subject: &Subject, request: &WatchRequest) -> Result<Option<Revision>> {
         if request.resume_token.is_empty() {
             return Ok(None);
@@ -371,7 +371,7 @@ impl Gateway {
     }
 }
 
-/// Where to go on: after the token's position if it is covered, from the beginning if that is as good.
+/// Returns the revision to resume after: the token's if the window covers it, or `None` if a snapshot is acceptable.
 fn resume_after(
     token: ResumeToken,
     is_covered: bool,
@@ -385,7 +385,7 @@ fn resume_after(
     }
 }
 
-/// Has the cloud asked about writes made elsewhere for as long as `watching` is held.
+/// Has the polls ask the cloud about writes made by other clients, for as long as `watching` is held.
 fn await_elsewhere(poller: &Poller, watching: &mut Watching, request_ids: &[String]) -> Result<()> {
     let backend = poller.backend();
     if !request_ids.is_empty() && !backend.capabilities().write_tracking {
@@ -402,7 +402,7 @@ fn await_elsewhere(poller: &Poller, watching: &mut Watching, request_ids: &[Stri
         .map_err(|error| error.on(backend.name()))
 }
 
-/// What a watch waits for, from what was asked and which write it is bound to.
+/// Returns the goal of a watch: the requested one, or the one that its writes imply.
 fn goal(request: &WatchRequest, bound: Option<(u64, Option<Intent>)>) -> Result<Option<Goal>> {
     let deleting = matches!(bound, Some((_, Some(Intent::Deleted))));
     let elsewhere = !request.upstream_request_ids.is_empty();
@@ -423,9 +423,9 @@ fn goal(request: &WatchRequest, bound: Option<(u64, Option<Intent>)>) -> Result<
     }
 }
 
-/// Waits until what is known is current, for a while. Answers whether it is.
+/// Waits, for a bounded time, until what is known is current, and reports whether it is.
 ///
-/// If it is already, nothing is asked of the cloud, unless `anew`: the two hundredth watcher costs no request.
+/// If it already is, the cloud is not asked, unless `anew`: the two hundredth watcher costs no request.
 async fn first_poll(
     poller: &Arc<Poller>,
     subject: &Subject,

@@ -1,4 +1,4 @@
-//! What surrounds one use of a dialect: until when, for whom, and what marks what is made.
+//! The context of one use of a dialect: its deadline, its priority, and the mark for what it creates.
 
 use crate::{
     account::Priority,
@@ -8,20 +8,20 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// What surrounds one use of a dialect.
+/// The context of one use of a dialect.
 #[derive(Debug, Clone)]
 pub struct Call {
-    /// When it must be over.
+    /// When the call must end.
     pub deadline: Instant,
-    /// Whose share of the account's budget it comes out of.
+    /// Which share of the account's budget the call draws on.
     pub priority: Priority,
-    /// When whoever waits for the answer goes away, if that is earlier. What was begun goes on, but what can be told
-    /// should be told before.
+    /// When the caller stops waiting for the answer, if that is earlier. The operation continues after it, but should
+    /// report what it can before.
     pub answer_by: Option<Instant>,
 }
 
 impl Call {
-    /// A call of whoever is being served here.
+    /// Returns the call of the client that is being served by the current task.
     pub fn unary(timeout: Duration) -> Call {
         Call {
             deadline: Instant::now() + timeout,
@@ -30,7 +30,7 @@ impl Call {
         }
     }
 
-    /// A call that nobody waits for.
+    /// Returns a call that no client waits for.
     pub fn poll(timeout: Duration) -> Call {
         Call {
             deadline: Instant::now() + timeout,
@@ -39,8 +39,8 @@ impl Call {
         }
     }
 
-    /// The same for a write: leaves a third of the time to find out what became of it if its answer does not come,
-    /// and to clean up.
+    /// Returns the call for sending a write. It leaves a third of the remaining time to find out what became of the
+    /// write if its answer is lost, and to clean up.
     pub fn hurried(&self) -> Call {
         let left = self.deadline.saturating_duration_since(Instant::now());
         Call {
@@ -49,8 +49,8 @@ impl Call {
         }
     }
 
-    /// The same for finding out what became of a write: ends in time to say that it cannot be known, to whoever waits;
-    /// if nobody waits any more, at the deadline.
+    /// Returns the call for finding out what became of a write. It ends in time to tell the waiting caller that the
+    /// result is unknown, or at the deadline if no caller waits any more.
     pub fn until_known(&self) -> Call {
         let waits = self.answer_by.filter(|by| *by > Instant::now());
         let end = waits.map_or(self.deadline, |by| by.min(self.deadline));
@@ -61,23 +61,23 @@ impl Call {
     }
 }
 
-/// What is left on everything the gateway makes, so that it can be told from everything else and found
-/// again after a lost answer: a UUID, new for each create.
+/// A UUID left on everything that one create makes. It identifies the gateway's objects and finds them again after a
+/// lost answer.
 ///
-/// Its version tells how the object came to be. A UUID of version 4 marks what was made by a call of its own; one of version 8
-/// (RFC 9562: custom) what was made together with other objects by one call. Parts that carry the latter belong to the
-/// connections that use them and are removed with the last of them.
+/// The UUID's version tells how the object came to be. Version 4 marks an object made by a call of its own; version 8
+/// (RFC 9562: custom) marks one made together with other objects by one call. Parts with a version 8 mark belong to the
+/// connections that use them and are removed with the last of these.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Mark(String);
 
 impl Mark {
-    /// A new one, for what is made by a call of its own.
+    /// Generates a mark for an object made by a call of its own.
     pub fn new() -> Mark {
         Mark(uuid::Uuid::new_v4().to_string())
     }
 
-    /// A new one, for all that one call makes together.
+    /// Generates a mark for all objects that one call makes together.
     pub fn joint() -> Mark {
         let random = uuid::Uuid::new_v4().into_bytes();
         Mark(
@@ -87,7 +87,7 @@ impl Mark {
         )
     }
 
-    /// The same mark as one of what was made together with other objects.
+    /// Returns this mark with its version set to 8, as for objects made together.
     #[must_use]
     pub fn joined(&self) -> Mark {
         match uuid::Uuid::try_parse(&self.0) {
@@ -99,12 +99,11 @@ impl Mark {
         }
     }
 
-    /// Whether this is the text of a mark of what was made together with other objects.
+    /// Reports whether `text` is a mark of objects made together.
     pub fn is_joint(text: &str) -> bool {
         uuid::Uuid::try_parse(text).is_ok_and(|uuid| uuid.get_version_num() == 8)
     }
 
-    /// The UUID.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -128,7 +127,7 @@ mod tests {
         assert!(Mark::is_joint(joined.as_str()));
         assert_eq!(joined.joined(), joined);
         assert_eq!(joint.joined(), joint);
-        // Only the digit of the version tells them apart.
+        // The marks differ only in the digit of the version.
         let rest = |mark: &Mark| [&mark.as_str()[..14], &mark.as_str()[15..]].concat();
         assert_eq!(rest(&joined), rest(&alone));
     }
@@ -141,7 +140,7 @@ mod tests {
             (None, 59),
             (Some(now + seconds(30)), 29),
             (Some(now + seconds(300)), 59),
-            // Gone: what was begun is brought to its end for those who watch.
+            // The caller is gone: the operation runs to its end for the watches.
             (Some(now), 59),
         ] {
             let call = Call {

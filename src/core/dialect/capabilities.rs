@@ -10,106 +10,90 @@ use crate::model::{
 };
 use std::ops::RangeInclusive;
 
-/// What a backend can express. What each means is told in `backend_service.proto`.
+/// What a backend can express. `backend_service.proto` defines each capability.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Capabilities {
-    /// The dialect's name.
     pub dialect: &'static str,
-    /// The variant's name; empty if the dialect has none.
+    /// Empty if the dialect has no variants.
     pub variant: &'static str,
-    /// Route-based connections.
     pub route_based: bool,
-    /// Policy rules with both sides inside the connection.
+    /// Policy rules that name both sides inside the connection.
     pub inline_policy_rules: bool,
-    /// Endpoint groups.
     pub endpoint_groups: bool,
-    /// Authentication by certificate.
     pub certificates: bool,
-    /// DPD inside the connection.
+    /// DPD settings inside the connection.
     pub inline_dpd: bool,
-    /// DPD by reference.
+    /// DPD settings as a referenced resource.
     pub dpd_policies: bool,
-    /// `mtu`.
     pub mtu: bool,
-    /// `tcp_mss_clamping`.
     pub tcp_mss_clamping: bool,
     /// `Initiation::OnDemand`.
     pub on_demand_initiation: bool,
-    /// `availability_zone`.
     pub availability_zones: bool,
     /// `admin_enabled = false`.
     pub admin_disable: bool,
-    /// The cloud itself checks the etag.
+    /// Whether the cloud itself checks the etag.
     pub atomic_etag: bool,
-    /// The cloud tells of nodes.
+    /// Whether the cloud reports the state of each node.
     pub nodes: bool,
-    /// The cloud can tell which write a state speaks for.
+    /// Whether the cloud can tell which write a state speaks for.
     pub write_tracking: bool,
-    /// Connections in one poll request.
+    /// The most connections in one poll request.
     pub look_batch: usize,
-    /// The kinds of resource beside connections, and what each takes. What is not here does not exist.
+    /// The kinds of resource other than connections, and what each takes. A kind that is absent here does not exist.
     pub resources: &'static [ResourceCapabilities],
-    /// `GetTunnelStatistics`.
+    /// Whether `GetTunnelStatistics` is supported.
     pub tunnel_statistics: bool,
-    /// Connections carry the gateway's mark, so that it can be told which it made.
+    /// Whether connections carry the gateway's mark, which tells the connections that the gateway created from the
+    /// rest.
     pub connection_marks: bool,
 }
 
 impl Capabilities {
-    /// What a kind of resource takes; `None` if there is no such kind.
+    /// Returns what a kind of resource takes, or `None` if this backend has no such kind.
     pub fn takes(&self, kind: ResourceKind) -> Option<&'static ResourceCapabilities> {
         self.resources.iter().find(|it| it.kind == kind)
     }
 }
 
-/// What one kind of resource takes. A list of values that is empty says that the field is not taken. What each means is
-/// told in `backend_service.proto`.
+/// What one kind of resource takes. Each list holds the accepted values of a field; an empty list means that the field
+/// is not taken. `backend_service.proto` defines each capability.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResourceCapabilities {
-    /// The kind.
     pub kind: ResourceKind,
     /// The fields that can be set.
     pub fields: &'static [ResourceField],
-    /// Those of them that must be set.
+    /// The `fields` that must be set.
     pub required: &'static [ResourceField],
-    /// Those of them that cannot be changed later.
+    /// The `fields` that cannot be changed later.
     pub immutable: &'static [ResourceField],
-    /// `ike_version`
     pub ike_versions: &'static [IkeVersion],
-    /// `negotiation_mode`
     pub negotiation_modes: &'static [NegotiationMode],
-    /// `encryption_algorithms`
     pub encryption: &'static [EncryptionAlgorithm],
-    /// `integrity_algorithms`
     pub integrity: &'static [IntegrityAlgorithm],
-    /// `prf_algorithms`
     pub prf: &'static [PrfAlgorithm],
-    /// `dh_groups`
     pub dh_groups: &'static [DhGroup],
-    /// `transform_protocol`
     pub transform_protocols: &'static [TransformProtocol],
-    /// `encapsulation_mode`
     pub encapsulation_modes: &'static [EncapsulationMode],
-    /// `df_policy`
     pub df_policies: &'static [DfPolicy],
-    /// `type`
+    /// Accepted values of the field `type`.
     pub endpoint_types: &'static [EndpointType],
-    /// The most algorithms, and groups, in one list.
+    /// The most algorithms, or groups, in one list.
     pub max_algorithms: usize,
-    /// `lifetime.time`, in seconds.
+    /// Range of `lifetime.time`, in seconds.
     pub lifetime_seconds: Option<RangeInclusive<u64>>,
-    /// `lifetime.kilobytes`
+    /// Whether `lifetime.kilobytes` is taken.
     pub lifetime_kilobytes: bool,
-    /// Characters of `display_name`.
+    /// Range of the length of `display_name`, in characters.
     pub display_name: RangeInclusive<usize>,
-    /// Characters of `description`.
+    /// Maximum length of `description`, in characters.
     pub max_description: usize,
-    /// `perfect_forward_secrecy` can be false.
+    /// Whether `perfect_forward_secrecy` can be false.
     pub pfs_optional: bool,
 }
 
 impl ResourceCapabilities {
-    /// A kind that takes nothing yet: where a table of them begins.
+    /// Returns a kind that takes nothing, as the base of a table entry.
     pub const fn nothing(kind: ResourceKind) -> ResourceCapabilities {
         ResourceCapabilities {
             kind,

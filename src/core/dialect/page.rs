@@ -5,41 +5,40 @@ use crate::core::{
     filter::Filter,
 };
 
-/// The most pages one list is followed through; a cloud that never ends its list is not followed for ever.
+/// Maximum number of pages read of one list. It bounds a cloud whose list never ends.
 const MOST_PAGES: usize = 1_000;
-/// Page size where the core itself lists. Clouds that must be read whole for each page are read less often so.
+/// Page size of the core's own lists. It is large because some clouds must be read whole for each page.
 const PAGE_SIZE: u32 = 5_000;
 
-/// Which page.
+/// A request for one page of a list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PageRequest {
-    /// At most this many, at least 1.
+    /// Maximum number of items, at least 1.
     pub size: u32,
-    /// Only what has an id that comes after this one, compared as text; `None`: from the first.
+    /// Only items whose id comes after this one, compared as text; `None` starts at the beginning.
     pub after: Option<String>,
-    /// What will be kept of the answer.
+    /// What the core will keep of the answer.
     pub filter: Filter,
 }
 
-/// One page of a list.
 #[derive(Debug, Clone)]
 pub struct Page<T> {
-    /// What is on it, by id.
+    /// The items, ordered by id.
     pub items: Vec<T>,
     /// `after` of the next page; `None` at the end.
     pub next: Option<String>,
 }
 
-/// The way through a whole list, from its first page to its last.
+/// A cursor over a whole list.
 #[derive(Debug)]
 pub struct Pages {
-    /// `None` after the last.
+    /// `None` at the end of the list, and while a page is being read.
     next: Option<PageRequest>,
     left: usize,
 }
 
 impl Pages {
-    /// Before the first page.
+    /// Starts before the first page.
     pub fn all() -> Pages {
         let first = PageRequest {
             size: PAGE_SIZE,
@@ -51,10 +50,10 @@ impl Pages {
         }
     }
 
-    /// Which page to read; `None` after the last.
+    /// Returns the next page to read, or `None` after the last.
     ///
     /// # Errors
-    /// `Unavailable` / `UpstreamBrokenAnswer` if the list does not end.
+    /// `Unavailable` / `UpstreamBrokenAnswer` if the list does not end within 1,000 pages.
     pub fn next_page(&mut self) -> Result<Option<PageRequest>> {
         let next = self.next.take();
         if next.is_some() && self.left == 0 {
@@ -68,7 +67,7 @@ impl Pages {
         Ok(next)
     }
 
-    /// What is on a page that was read, which tells where the list goes on.
+    /// Advances past a page that was read and returns its items.
     pub fn read<T>(&mut self, page: Page<T>) -> Vec<T> {
         self.next = page.next.map(|after| PageRequest {
             size: PAGE_SIZE,

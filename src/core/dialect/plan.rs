@@ -1,8 +1,9 @@
-//! A write as a plan: one step for each object that it makes, changes or removes, in the order in which requests go out.
+//! A write as a plan: one step for each object that it creates, changes or removes, in the order in which the requests
+//! go out.
 //!
-//! A dialect plans, reading what it needs; the core decides what is done with a plan. It answers it (`validate_only`), or has
-//! it performed step by step, each noted in the ledger before its request goes out. Plans of several seams are joined: parts
-//! first, then the connection.
+//! A dialect plans, and reads what it needs to do so; the core decides what to do with the plan. The core either
+//! returns it (`validate_only`) or performs it step by step, noting each in the ledger before its request goes out.
+//! Plans of several seams are joined: parts first, then the connection.
 
 use crate::{
     core::{
@@ -17,22 +18,18 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{collections::BTreeMap, fmt};
 
-/// What becomes of an object.
+/// What a step does to its object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Action {
-    /// It is made.
     Create,
-    /// It is there, and is used as it is. Nothing is sent.
+    /// The object exists and is used as it is. Nothing is sent.
     Reuse,
-    /// It is changed.
     Update,
-    /// It is removed.
     Delete,
 }
 
 impl Action {
-    /// The same as a word.
     pub fn as_str(self) -> &'static str {
         match self {
             Action::Create => "create",
@@ -43,29 +40,28 @@ impl Action {
     }
 }
 
-/// One write of one object. What the ledger keeps of it: it holds no key, and nothing that a key can be found out by.
+/// One write of one object, in the form the ledger keeps. It holds no key, and nothing a key could be derived from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Step {
-    /// What becomes of the object.
     pub action: Action,
-    /// Which kind of object, as in resource names: `connections`, `ikePolicies`; or the dialect's own word for what has no
-    /// resource name, as `peerEndpoints`.
+    /// The kind of object, as in resource names (`connections`, `ikePolicies`), or the dialect's own word for an object
+    /// without a resource name, such as `peerEndpoints`.
     pub collection: String,
-    /// The cloud's id of the object; `None` until it is made.
+    /// The cloud's id of the object; `None` until the object exists.
     pub id: Option<String>,
-    /// What is written of it, as paths relative to the resource. Empty for `Reuse` and `Delete`.
+    /// The written fields, as paths relative to the resource. Empty for `Reuse` and `Delete`.
     pub fields: Vec<String>,
-    /// CREATE: the mark that is left on it. UPDATE: what tells this write from others (a nonce), if the cloud has room
-    /// for one.
+    /// For CREATE, the mark left on the object. For UPDATE, a nonce that distinguishes this write from others, if the
+    /// cloud has room for one.
     pub mark: Option<Mark>,
-    /// Whether its request carries a key, so that it cannot be sent again once the process has ended.
+    /// Whether the request carries a key, so that it cannot be sent again once the process has ended.
     pub bears_key: bool,
-    /// What the dialect itself needs to tell later whether it was done, and to take it back; of no meaning to the core.
+    /// What the dialect needs to tell later whether the step was done, and to undo it; opaque to the core.
     pub memo: Value,
 }
 
 impl Step {
-    /// A step with nothing but what it is about.
+    /// Returns a step without fields, mark, key and memo.
     pub fn new(action: Action, collection: impl Into<String>, id: Option<String>) -> Step {
         Step {
             action,
@@ -79,52 +75,51 @@ impl Step {
     }
 }
 
-/// What one step left.
+/// The result of one step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Done {
     /// The cloud's id of the object.
     pub id: String,
-    /// The cloud's id of the write, by which its realization can be asked about (NSX `x-nsx-requestid`).
+    /// The cloud's id of the write, for asking about its realization (NSX `x-nsx-requestid`).
     pub request_id: Option<String>,
 }
 
-/// The ids of what earlier plans of the same write made or found, by kind.
+/// The ids of what earlier plans of the same write created or found, by kind.
 pub type Made = BTreeMap<ResourceKind, String>;
 
-/// A write, planned: how to perform each of its steps.
+/// A planned write, and how to perform each of its steps.
 ///
 /// # Behavior
-/// - `Reuse` steps are never performed; all others are, in order, each at most once, and the next only after the one before
-///   succeeded.
-/// - A step whose answer is lost is looked for, as every write; if it cannot be known whether it was done, the error is
-///   `Ambiguous`. Any other error says that it certainly was not.
-/// - Nothing is undone here; that is the core's to decide, by [`Dialect::undo`](crate::core::dialect::Dialect::undo).
+/// - `Reuse` steps are never performed. All others are performed in order, each at most once, and each only after the
+///   one before succeeded.
+/// - A step whose answer is lost is looked for, like every write. If it cannot be known whether it was done, the error
+///   is `Ambiguous`; any other error means that it certainly was not.
+/// - A plan undoes nothing; that is the core's decision, by [`Dialect::undo`](crate::core::dialect::Dialect::undo).
 #[async_trait]
 pub trait Plan<W>: Send {
-    /// The steps, in order.
+    /// Returns the steps, in order.
     fn steps(&self) -> &[Step];
 
-    /// The connection as it was read for the plan, if it was: then nobody has to read it again to plan what goes with it.
+    /// Returns the connection as the plan read it, if it did. It saves another read when the core plans the parts.
     fn there(&self) -> Option<&Connection> {
         None
     }
 
-    /// Performs one. `made` is what is referred to and had no id when the plan was made.
+    /// Performs one step. `made` holds the ids of referenced objects that did not exist when the plan was made.
     async fn perform(&mut self, index: usize, made: &Made, call: &Call) -> Result<Done>;
 
-    /// What the write left, after its last step. Asked earlier if a removal failed that is not the first step, since all
-    /// that was wanted is done by then: whoever goes on with removals has no plan.
+    /// Returns the result of the write, after its last step. If a removal other than the first step fails, it is called
+    /// earlier: the caller's request is fulfilled by then, and the remaining removals continue without the plan.
     fn written(self: Box<Self>) -> W;
 }
 
-/// What the cloud shows of a step that was sent and whose answer nobody has.
+/// What the cloud shows of a step that was sent and whose answer was lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trace {
-    /// It was done.
     Done(Done),
-    /// It was not done, as far as the cloud shows now; it may still come.
+    /// The cloud does not show the step's effect; it may still appear.
     NotDone,
-    /// Nothing that can be read tells.
+    /// Nothing that can be read shows whether the step was done.
     Unclear,
 }
 
@@ -139,7 +134,6 @@ type Performing<'a, W> =
     Box<dyn FnOnce(Made, Call) -> BoxFuture<'a, Result<(Done, W)>> + Send + 'a>;
 
 impl<'a, W: Send + 'a> Single<'a, W> {
-    /// Plans one step.
     #[allow(clippy::new_ret_no_self, reason = "a plan is used as nothing else")]
     pub fn new(
         step: Step,
@@ -152,7 +146,7 @@ impl<'a, W: Send + 'a> Single<'a, W> {
         })
     }
 
-    /// Plans nothing: what was asked for is so already.
+    /// Returns a plan without steps, for a request that is already fulfilled.
     pub fn none(written: W) -> Box<dyn Plan<W> + 'a> {
         Box::new(Single {
             steps: Vec::new(),

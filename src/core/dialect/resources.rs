@@ -1,5 +1,5 @@
-//! The seam for what connections refer to: six kinds of resource with the same manners, what a VPN can be attached to, and
-//! what a connection has carried.
+//! The seam for everything beside connections: six kinds of resource with the same conventions, VPN attachment points,
+//! and tunnel statistics.
 
 use crate::{
     core::{
@@ -15,26 +15,26 @@ use crate::{
 };
 use async_trait::async_trait;
 
-/// What a dialect does with resources beside connections. Everything that [`Dialect`](crate::core::dialect::Dialect) says
-/// of every method that sends holds here.
+/// A dialect's operations on resources other than connections. What [`Dialect`](crate::core::dialect::Dialect) requires
+/// of every method that sends holds here too.
 ///
-/// Methods are asked only for kinds that are in [`Capabilities::resources`](crate::core::dialect::Capabilities).
+/// The core calls these methods only for kinds in [`Capabilities::resources`](crate::core::dialect::Capabilities).
 #[async_trait]
 pub trait Resources: Send + Sync {
-    /// What of `spec` this backend cannot express, beyond what its capabilities say: one violation a field, its path
-    /// relative to the resource. Pure; sends nothing.
+    /// Returns what this backend cannot express of `spec` beyond what its capabilities exclude: one violation per
+    /// field, with paths relative to the resource. Pure; sends nothing.
     fn refuse_create(&self, spec: &ResourceSpec) -> Vec<Violation>;
 
-    /// The same for a change. Fields not in `change.fields` are not looked at.
+    /// Returns what this backend cannot express of a change. Ignores fields not in `change.fields`.
     fn refuse_update(&self, change: &ResourceChange) -> Vec<Violation>;
 
-    /// Reads one.
+    /// Reads one resource.
     ///
     /// # Errors
-    /// `NotFound` / `ResourceNotFound` if the cloud says that there is none.
+    /// `NotFound` / `ResourceNotFound` if the cloud says that the resource does not exist.
     async fn get(&self, kind: ResourceKind, id: &str, call: &Call) -> Result<Resource>;
 
-    /// Reads resources of one kind in the order of their ids, with the manners of
+    /// Reads one page of resources of one kind, in the order of their ids, with the guarantees of
     /// [`Dialect::list`](crate::core::dialect::Dialect::list).
     async fn list(
         &self,
@@ -43,14 +43,14 @@ pub trait Resources: Send + Sync {
         call: &Call,
     ) -> Result<Page<Resource>>;
 
-    /// Whether what is there is what making `spec` would give, names and descriptions aside; what `spec` leaves open is the
-    /// cloud's default. Pure. If that cannot be told, it is not.
+    /// Reports whether `there` is what creating `spec` would give, apart from name and description; the cloud's
+    /// defaults stand in for what `spec` leaves open. Returns false if that cannot be told. Pure.
     fn is_equal(&self, _spec: &ResourceSpec, _there: &Resource) -> bool {
         false
     }
 
-    /// Plans to make one, with `mark` left on it where the cloud has room for it. A reference that `spec` leaves open and
-    /// that `made` has when it is performed is taken from there.
+    /// Plans to create a resource, and to leave `mark` on it where the cloud has room for it. A reference that `spec`
+    /// leaves open is taken from `made` when the plan is performed.
     async fn plan_create<'a>(
         &'a self,
         spec: ResourceSpec,
@@ -58,13 +58,14 @@ pub trait Resources: Send + Sync {
         call: &Call,
     ) -> Result<Box<dyn Plan<WrittenResource> + 'a>>;
 
-    /// Plans to change one, whoever made it: reads first, and has a step only if something differs. An immutable field of
-    /// `change` that equals what is there is accepted; one that differs is `NotExpressible`, naming it and what is there. A
-    /// change that is only tried is told no more than this tells.
+    /// Plans to change a resource, whether or not the gateway created it. Reads first, and has a step only if something
+    /// differs. An immutable field of `change` that equals the present value is accepted; one that differs is
+    /// `NotExpressible`, naming the field and the present value. A `validate_only` change reports only the errors of
+    /// this method.
     ///
     /// # Errors
-    /// `Stale` if `change.etag` is not current; `FailedPrecondition` / `InUse` where the cloud changes nothing that is
-    /// used; `PermissionDenied` / `NotOwner` of what belongs to the cloud or another principal.
+    /// `Stale` if `change.etag` is not current; `FailedPrecondition` / `InUse` where the cloud does not change a
+    /// resource in use; `PermissionDenied` / `NotOwner` for a resource of the cloud itself or of another principal.
     async fn plan_update<'a>(
         &'a self,
         id: &'a str,
@@ -72,10 +73,11 @@ pub trait Resources: Send + Sync {
         call: &Call,
     ) -> Result<Box<dyn Plan<WrittenResource> + 'a>>;
 
-    /// Plans to remove one that nothing uses.
+    /// Plans to remove a resource that nothing uses.
     ///
     /// # Errors
-    /// `NotFound` / `ResourceNotFound` if it is not there; `FailedPrecondition` / `InUse` if it is used; `Stale`.
+    /// `NotFound` / `ResourceNotFound` if the resource does not exist; `FailedPrecondition` / `InUse` if it is used;
+    /// `Stale`.
     async fn plan_delete<'a>(
         &'a self,
         kind: ResourceKind,
@@ -84,28 +86,28 @@ pub trait Resources: Send + Sync {
         call: &Call,
     ) -> Result<Box<dyn Plan<WrittenResource> + 'a>>;
 
-    /// Reads what a VPN can be attached to, in the order of ids, with the manners of [`Resources::list`].
+    /// Reads one page of what a VPN can be attached to, in the order of ids, with the guarantees of
+    /// [`Resources::list`].
     async fn attachments(&self, page: &PageRequest, call: &Call) -> Result<Page<Attachment>>;
 
-    /// Reads how much traffic a connection has carried. Asked only where `capabilities().tunnel_statistics`.
+    /// Reads how much traffic a connection has carried. Called only where `capabilities().tunnel_statistics` is set.
     ///
     /// # Errors
-    /// As [`Dialect::get`](crate::core::dialect::Dialect::get).
+    /// Those of [`Dialect::get`](crate::core::dialect::Dialect::get).
     async fn statistics(&self, connection: &str, call: &Call) -> Result<TunnelStatistics>;
 }
 
-/// A write of a resource that the cloud accepted.
 #[derive(Debug, Clone)]
 pub struct WrittenResource {
-    /// As the cloud answered it; `None` after a delete.
+    /// The cloud's answer; `None` after a delete.
     pub resource: Option<Resource>,
-    /// The cloud's ids of the write, where it gives some (NSX `x-nsx-requestid`). Empty if nothing had to be written.
+    /// The cloud's ids of the write, where it gives any (NSX `x-nsx-requestid`). Empty if nothing had to be written.
     pub request_ids: Vec<String>,
-    /// What the cloud does only approximately.
+    /// What the cloud realizes only approximately.
     pub warnings: Vec<Warning>,
 }
 
-/// This backend has no such kind of resource.
+/// Returns the error for a kind of resource that this backend does not have.
 pub fn absent(kind: ResourceKind) -> Error {
     Error::new(
         ErrorKind::Unimplemented,
@@ -114,7 +116,7 @@ pub fn absent(kind: ResourceKind) -> Error {
     )
 }
 
-/// This backend has no such call.
+/// Returns the error for a call that this backend does not have.
 fn no_such_call() -> Error {
     Error::new(
         ErrorKind::Unimplemented,
@@ -123,7 +125,7 @@ fn no_such_call() -> Error {
     )
 }
 
-/// What a dialect does that has connections and nothing else.
+/// The resources of a dialect that has only connections.
 #[derive(Debug, Clone, Copy)]
 pub struct NoResources;
 

@@ -1,13 +1,13 @@
 //! The watch: one poller per backend, one subject per connection, any number of streams.
 //!
 //! ```text
-//!   watching ──held by who watches──► names (who is known and watched), inventory (which there are)
+//!   watching ──held by each watcher──► names (which are known and watched), inventory (which exist)
 //!                                       │
 //!                                       ▼
 //!   poller ──poll──► dialect          timetable (ordered by `due_queue`)
 //!     │                                 ▲
 //!     ▼                                 │ polling (when next; paced by `pace`)
-//!   subject: knowledge ──changed?──► log (numbers it, has it written, then tells streams)
+//!   subject: knowledge ──changed?──► log (numbers it, has it written, then notifies streams)
 //!                                     ◄──cursor── stream (one connection)
 //!                                     ◄──cursor── many   (a whole backend)
 //!                                                   │
@@ -16,26 +16,26 @@
 //!
 //! # Locks
 //!
-//! All are std mutexes, held for bookkeeping only and never across an await. Whoever holds one takes only those that
-//! come after it:
+//! All are std mutexes, held for bookkeeping only and never across an await. A task that holds one takes only those
+//! that come after it:
 //!
 //! 1. the polls of one batch that have not ended (`poller`);
 //! 2. `Inventory::surveyed`, then `Inventory::whole`, then `Inventory::there`;
 //! 3. `Names::known`;
 //! 4. the queue in `Timetable`;
 //! 5. `Subject::state`, of one subject at a time;
-//! 6. `BackendLog::window`, under which changes are numbered, so that it is in order and nothing with a lower revision
-//!    is still on its way to whoever has the lock;
+//! 6. `BackendLog::window`, under which changes get their revisions, so that the window is in order and holds every
+//!    appended change with a lower revision;
 //! 7. `Log::queue`.
 //!
-//! `Inventory::listed`, `Links::open` and the map of `counts` are taken alone. Whoever reads metrics holds the lock of
-//! their provider, and takes each of these in turn: the gateways of `gauges`, `Names::known` and then `Subject::state`,
-//! `BackendLog::window`, the map of `counts`; beside them that of the ledger and those of the account (`rest`, `account`).
-//! The first use of a counter takes the provider's lock, too, since it makes the instrument. So nothing is counted by a
-//! counter of `metrics` under any of these.
+//! `Inventory::listed`, `Links::open` and the map of `counts` are taken alone. A reader of metrics holds the lock of
+//! its provider and takes each of these in turn: the gateways of `gauges`, `Names::known` and then `Subject::state`,
+//! `BackendLog::window`, the map of `counts`; also the locks of the ledger and of the account (`rest`, `account`). The
+//! first use of a counter takes the provider's lock too, because it creates the instrument. So no counter of `metrics`
+//! is incremented under any of these locks.
 //!
-//! What is configured of the backend (`core::configured`), which a reload may change, is
-//! read under any of them, and whoever reads it takes none meanwhile.
+//! The configuration of the backend (`core::configured`), which a reload may change, can be read under any of them. Its
+//! reader takes no other lock while it reads.
 
 pub mod admin_state;
 pub mod counts;

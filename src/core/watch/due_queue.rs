@@ -1,5 +1,5 @@
-//! The queue of polls by when they are due, and who may come along. When a connection is due is for `polling` and `pace`
-//! to say. Pure: the caller brings the time.
+//! A queue of polls by due time, which also decides which polls may join a batch. `polling` and `pace` decide when a
+//! connection is due. Pure: the caller supplies the time.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -7,14 +7,13 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// What is at stake in a poll.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stake {
-    /// Something is on its way, or somebody waits for an outcome.
+    /// A write is in progress, or a watch waits for an outcome.
     High,
-    /// Somebody waits for this poll.
+    /// A call waits for this poll.
     Asked,
-    /// Nothing; it is polled so that a change is not missed.
+    /// The poll only makes sure that no change is missed.
     Low,
 }
 
@@ -22,7 +21,6 @@ impl Stake {
     /// Every stake, the highest first.
     pub const ALL: [Stake; 3] = [Stake::High, Stake::Asked, Stake::Low];
 
-    /// The same as a word.
     pub fn as_str(self) -> &'static str {
         match self {
             Stake::High => "high",
@@ -32,29 +30,29 @@ impl Stake {
     }
 }
 
-/// When both are due, every so many turns one goes to what has little at stake, so that it never starves.
+/// When polls of all stakes are due, every fourth turn goes to low stake first, so that it never starves.
 const SHARE_OF_LOW: u64 = 4;
 
-/// When a poll is worth its request.
+/// The time window of a poll.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Planned {
-    /// From then on together with one that is due.
+    /// The earliest time at which the poll may join the batch of another that is due.
     pub from: Instant,
-    /// At the latest.
+    /// The latest time.
     pub due: Instant,
 }
 
-/// Connections by the time at which they are due, and from when on they may come along; each at most once.
+/// Polls by due time, with the earliest time at which each may join a batch. Each connection is queued at most once.
 #[derive(Debug, Default)]
 pub struct DueQueue {
-    /// By stake.
+    /// By stake: maps (due, id) to the earliest time.
     queues: [BTreeMap<(Instant, Arc<str>), Instant>; 3],
     at: HashMap<Arc<str>, (Instant, Stake)>,
     turns: u64,
 }
 
 impl DueQueue {
-    /// Has `id` polled as planned, or earlier if it was to be polled earlier; and with the higher stake.
+    /// Queues a poll of `id`. If one is queued already, keeps the earlier times and the higher stake.
     pub fn no_later_than(&mut self, id: &Arc<str>, planned: Planned, stake: Stake) {
         let Planned { mut from, mut due } = planned;
         let mut stake = stake;
@@ -69,14 +67,13 @@ impl DueQueue {
         self.at.insert(Arc::clone(id), (due, stake));
     }
 
-    /// Takes `id` off.
     pub fn remove(&mut self, id: &Arc<str>) {
         if let Some((due, stake)) = self.at.remove(id) {
             self.queue(stake).remove(&(due, Arc::clone(id)));
         }
     }
 
-    /// When the next of these stakes is due.
+    /// Returns the earliest due time among these stakes.
     pub fn next(&self, of: &[Stake]) -> Option<Instant> {
         let first = |stake: &Stake| {
             let ((due, _), _) = self.queues[*stake as usize].first_key_value()?;
@@ -85,9 +82,9 @@ impl DueQueue {
         of.iter().filter_map(first).min()
     }
 
-    /// Takes off what is due at `now`, at most `most` and only of these stakes. If anything is, whatever may come along
-    /// does so, the soonest due first, because polling several costs a cloud that can LIST little more than polling
-    /// at one. The second part of the answer is the highest stake among them.
+    /// Takes up to `most` polls of these stakes that are due at `now`. If any is due, fills the batch with those that
+    /// may join it, the soonest due first, because a LIST of several connections costs a cloud little more than polling
+    /// one. Returns the highest stake in the batch with it.
     pub fn take_due(&mut self, now: Instant, most: usize, of: &[Stake]) -> (Vec<Arc<str>>, Stake) {
         self.turns += 1;
         let mut order = Stake::ALL;
@@ -110,7 +107,7 @@ impl DueQueue {
         (taken, highest)
     }
 
-    /// Takes off what may be polled now and is due by `by`; without, whenever it is due.
+    /// Takes the polls that may start now and are due by `by`; with `None`, whatever their due time.
     fn take(
         &mut self,
         stake: Stake,
@@ -194,12 +191,12 @@ mod tests {
         }
         assert_eq!(queue.next(&Stake::ALL), Some(now(1)));
         assert_eq!(due(&mut queue, now(0), 10), Vec::<Arc<str>>::new());
-        // Of those who may, the soonest due.
+        // Among those that may join, the soonest due come first.
         assert_eq!(due(&mut queue, now(1), 2), vec![id("a"), id("b")]);
         assert_eq!(queue.next(&Stake::ALL), Some(now(8)));
         assert_eq!(due(&mut queue, now(3), 10), Vec::<Arc<str>>::new());
         assert_eq!(due(&mut queue, now(8), 1), vec![id("d")]);
-        // Whose time is brought forward may come along earlier, too.
+        // A poll whose due time moves earlier may also join earlier.
         queue.no_later_than(&id("e"), at(start, 9, 9), Stake::Low);
         queue.no_later_than(&id("c"), at(start, 8, 20), Stake::Low);
         queue.no_later_than(&id("f"), at(start, 10, 12), Stake::High);
@@ -218,7 +215,7 @@ mod tests {
         }
         let mut order = Vec::new();
         for _ in 0..12 {
-            // One fresh write, due again as soon as it was polled; it became due last of all.
+            // One fresh write, due again right after its poll; it became due last of all.
             queue.no_later_than(&id("high"), at(start, 60, 60), Stake::High);
             order.extend(due(&mut queue, start + Duration::from_secs(60), 1));
         }

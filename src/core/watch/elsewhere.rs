@@ -1,11 +1,11 @@
-//! Writes made elsewhere, with Terraform or by a colleague, that somebody waits for: the cloud is asked about each
-//! by its own id, and what it says of one is kept apart from what is said of the connection.
+//! Awaited writes made by other clients, such as Terraform. The cloud is asked about each by its own id, and what it
+//! says is kept apart from the status of the connection.
 //!
-//! Apart, because anybody can name an id: one that the cloud does not know, or that is of another object, must not
-//! change what everybody else is told.
+//! It is kept apart because a client can name any id. An id that the cloud does not know, or that belongs to another
+//! object, must not change what other clients are told.
 //!
-//! A write to a part that connections use is such a write to each of them. Where the cloud has no id of it, nothing can be
-//! asked, and time tells, as it does after an update of the connection itself.
+//! A write to a part counts as such a write for each connection that uses the part. Where the cloud gave no id for it,
+//! the cloud cannot be asked, and time decides, as after an update of the connection itself.
 
 use crate::{
     core::{
@@ -21,31 +21,30 @@ use crate::{
 };
 use tokio::time::Instant;
 
-/// The most ids of one request, and of one poll.
+/// The most ids in one request, and in one poll.
 pub const MAX_REQUEST_IDS: usize = 4;
-/// The most ids of one connection that can be waited for at the same time; they take turns in polls.
+/// The most writes of one connection that can be awaited at the same time; they take turns in polls.
 pub const MAX_AWAITED: usize = 16;
 
 /// A write that was not made to the connection through this gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ForeignWrite {
-    /// One that the cloud is asked about, by the id that the cloud gave it.
+    /// A write that the cloud can be asked about, by the id that the cloud gave it.
     Traceable(String),
-    /// One that the cloud cannot be asked about. What the connection is since somebody began to wait for it is taken as
-    /// it would be after an update of the connection.
+    /// A write that the cloud cannot be asked about. Polls since the first client began to wait for it are taken as
+    /// they would be after an update of the connection.
     Untraceable {
-        /// Tells it from all others.
         key: String,
-        /// Whether the cloud could tell of it if its id were known; else a connection at work on a change, and no longer, is
-        /// proof.
+        /// Whether the cloud could report on the write if its id were known. If not, a connection that the cloud has
+        /// worked on, and has finished with, is proof.
         id_is_missing: bool,
     },
 }
 
-/// The writes to one connection that somebody waits for.
+/// The awaited foreign writes of one connection.
 #[derive(Debug, Default)]
 pub struct Elsewhere {
-    /// Whose turn is next comes first.
+    /// In the order of their turns; the next comes first.
     awaited: Vec<Awaited>,
 }
 
@@ -53,7 +52,7 @@ pub struct Elsewhere {
 struct Awaited {
     write: ForeignWrite,
     waiters: usize,
-    /// Polls that began earlier say nothing of it, unless the cloud itself says which write they speak for.
+    /// Polls that began earlier say nothing about the write, unless the cloud itself names the write they speak for.
     since: Instant,
     knowledge: Knowledge,
 }
@@ -64,7 +63,7 @@ impl Awaited {
         if let ForeignWrite::Untraceable { id_is_missing, .. } = write {
             let proof = match id_is_missing {
                 true => Proof::RequestIdMissing,
-                // What the cloud said before the write is not known.
+                // The status before the write is not known.
                 false => Proof::StatusMustMove {
                     native_state: String::new(),
                 },
@@ -85,14 +84,14 @@ impl Awaited {
         }
     }
 
-    /// What is said of it; `None` if nobody has looked.
+    /// Returns the status of the write, or `None` if no poll covered it.
     fn status(&self) -> Option<&ConnectionStatus> {
         let status = self.knowledge.status();
-        // That it was written is nothing that was seen.
+        // An ACCEPTED without a reason is the write itself; no poll saw it.
         status.filter(|status| status.state != State::Accepted || status.reason.is_some())
     }
 
-    /// What a poll says of it.
+    /// Returns the part of a poll that is about this write.
     fn of(&self, poll: &PollResult) -> Option<PollResult> {
         let sighting = poll.result.as_ref().ok()?;
         let seen = match &self.write {
@@ -121,8 +120,8 @@ impl Awaited {
 }
 
 impl Elsewhere {
-    /// Has each of these asked about until it is released as often as it was awaited. `false`, and nothing has
-    /// changed, if that would be more than [`MAX_AWAITED`].
+    /// Starts to await each of these writes, once more if it is already awaited, until as many releases. Returns false
+    /// and changes nothing if more than [`MAX_AWAITED`] writes would be awaited.
     pub fn await_all(&mut self, writes: &[ForeignWrite]) -> bool {
         let known = |write: &&ForeignWrite| self.awaited.iter().any(|it| it.write == **write);
         let fresh = writes.len() - writes.iter().filter(known).count();
@@ -138,7 +137,7 @@ impl Elsewhere {
         true
     }
 
-    /// Somebody who waited for these no longer does.
+    /// Ends one wait for each of these writes.
     pub fn release(&mut self, writes: &[ForeignWrite]) {
         self.awaited.retain_mut(|awaited| {
             awaited.waiters -= usize::from(writes.contains(&awaited.write));
@@ -146,7 +145,7 @@ impl Elsewhere {
         });
     }
 
-    /// The ids of those that the next poll asks about.
+    /// Returns the ids that the next poll asks about, and moves them to the end of the turns.
     pub fn take_turn(&mut self) -> Vec<String> {
         let (mut ids, mut asked, mut rest) = (Vec::new(), Vec::new(), Vec::new());
         for awaited in self.awaited.drain(..) {
@@ -163,7 +162,7 @@ impl Elsewhere {
         ids
     }
 
-    /// Takes in what a poll brought of them.
+    /// Applies a poll to every awaited write that it covers.
     pub fn apply_poll(&mut self, poll: &PollResult, settings: &PollSettings) {
         for awaited in &mut self.awaited {
             if let Some(poll) = awaited.of(poll) {
@@ -172,12 +171,12 @@ impl Elsewhere {
         }
     }
 
-    /// Whether the cloud was asked since somebody began to wait for these.
+    /// Reports whether a poll has covered each of these writes.
     pub fn has_seen(&self, writes: &[ForeignWrite]) -> bool {
         writes.iter().all(|write| self.status(write).is_some())
     }
 
-    /// What the cloud says of these writes for whoever waits for them, beside what is said of the connection.
+    /// Combines `verdict`, on the connection, with the verdicts on these writes.
     pub fn judge(&self, writes: &[ForeignWrite], terms: Terms, mut verdict: Verdict) -> Verdict {
         for write in writes {
             let said = match self.status(write) {
@@ -189,8 +188,8 @@ impl Elsewhere {
         verdict
     }
 
-    /// What is said of the connection, for whoever asks about these writes: where one of them is not in place yet,
-    /// how far that one is.
+    /// Returns the status of the connection for a client that asks about these writes. If one of them is not in place
+    /// yet, returns the status of that one.
     pub fn overlay(&self, writes: &[ForeignWrite], status: &ConnectionStatus) -> ConnectionStatus {
         let mut overlaid = status.clone();
         for write in writes {
@@ -233,7 +232,7 @@ impl Elsewhere {
     }
 }
 
-/// What is said of a connection in place speaks for one more write, which is in place, too.
+/// Adds a write that is in place to the status of a connection that is in place.
 fn add(said: &mut ConnectionStatus, write: &ForeignWrite, seen: &ConnectionStatus) {
     match write {
         ForeignWrite::Traceable(id) if !said.request_ids.contains(id) => {
@@ -381,7 +380,7 @@ mod tests {
         assert_eq!((said.state, said.request_ids), (State::Realized, told));
     }
 
-    /// What Neutron says of a connection, second by second; what is assumed of a write that it cannot tell of.
+    /// What Neutron says of a connection, second by second; then the verdict on a write that it cannot report on.
     #[test]
     fn a_write_that_leaves_no_trace_is_judged_as_an_update_would_be() {
         let settings = PollSettings::default();

@@ -1,39 +1,38 @@
-//! Whether what is known ends a watch. One pure function; the table in its tests is the specification.
+//! Decides whether the status ends a watch. One pure function; the table in its tests is the specification.
 
 use crate::{
     core::watch::status::ConnectionStatus,
     model::{Assurance, Goal, Intent, RealizationState as State, Reason, codes},
 };
 
-/// What a watch waits for, and what it takes for it.
+/// What a watch waits for, and what it accepts instead of full proof.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Terms {
-    /// What is waited for.
     pub goal: Goal,
-    /// Take PARTIAL for CONFIG, and DEGRADED for TUNNEL_UP.
+    /// Whether PARTIAL satisfies CONFIG, and DEGRADED satisfies TUNNEL_UP.
     pub accept_partial: bool,
-    /// Take what a quiet time lets assume for proof.
+    /// Whether an assumption after a quiet time counts as proof.
     pub accept_assumed: bool,
-    /// What the write that the watch is bound to wanted: enabled or disabled. `None` without a write.
+    /// The intent of the write that the watch is bound to: enabled or disabled. `None` without a write.
     pub wanted: Option<Intent>,
 }
 
-/// What a poll means for a watch.
+/// What a status means for a watch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// Not decided.
+    /// Not decided yet.
     GoesOn,
-    /// The goal is reached. The reason says what it rests on, if on less than full proof.
+    /// The goal is reached. The reason names what the verdict rests on, if less than full proof.
     Success(Option<Reason>),
-    /// The cloud says it failed, and has said so long enough.
+    /// A confirmed failure.
     Failure(Reason),
-    /// What the cloud says is what was waited for, but whether of this write it cannot tell, and nothing that can
-    /// still come would tell.
+    /// The cloud reports what the watch waits for, but cannot tell whether it speaks for this write, and no proof can
+    /// still come.
     Undetermined(Reason),
 }
 
 impl Verdict {
-    /// Of two things that are waited for together: bad news of either, success only of both.
+    /// Combines the verdicts on two writes awaited together: bad news of either counts, success needs both.
     pub fn and(self, other: Verdict) -> Verdict {
         match (self, other) {
             (Verdict::Failure(reason), _) | (_, Verdict::Failure(reason)) => {
@@ -48,11 +47,11 @@ impl Verdict {
     }
 }
 
-/// Judges what is known for a watch that is bound to the write of this number, or to none (0).
+/// Judges a status for a watch bound to the write of this number, or to none (0).
 ///
-/// What was seen before the write was done decides nothing. If a newer write through this gateway has
-/// followed, it contains this one, and what the newer one wants counts. A watch that is bound to no write asks
-/// about the connection as it is, so that it does not matter to it which write the cloud speaks of.
+/// A status from before the write was done decides nothing. A newer write through this gateway contains this one, and
+/// its intent counts instead. A watch bound to no write asks about the connection as it is, so it does not matter which
+/// write the cloud speaks for.
 pub fn judge_bound(status: &ConnectionStatus, mut terms: Terms, write: u64) -> Verdict {
     if status.writes < write {
         return Verdict::GoesOn;
@@ -64,15 +63,15 @@ pub fn judge_bound(status: &ConnectionStatus, mut terms: Terms, write: u64) -> V
     judge(status, terms)
 }
 
-/// Judges what is known. A function of (state, assurance, intent, goal), never of the state alone.
+/// Judges a status. The verdict is a function of (state, assurance, intent, goal), never of the state alone.
 ///
-/// Failures count only once confirmed: the same bad news from two polls `confirm_failure` apart.
+/// A failure counts only once confirmed: two polls `confirm_failure` apart brought the same bad news.
 pub fn judge(status: &ConnectionStatus, terms: Terms) -> Verdict {
     if terms.goal == Goal::Gone {
         return gone(status);
     }
     if status.intent == Intent::Deleted {
-        // Our own delete overtook what the watch waits for. Nothing to confirm: we know it ourselves.
+        // A delete through this gateway overtook what the watch waits for. It needs no confirmation by the cloud.
         return Verdict::Failure(Reason::new(
             codes::SUPERSEDED,
             "a later delete through this gateway removes the connection",
@@ -109,7 +108,7 @@ pub fn judge(status: &ConnectionStatus, terms: Terms) -> Verdict {
     }
 }
 
-/// The delete column: only gone is success; only a failure that is not about belonging ends it otherwise.
+/// Judges a delete. Only a proven removal is success; only a failure other than ORPHANED ends it otherwise.
 fn gone(status: &ConnectionStatus) -> Verdict {
     match status.state {
         State::Deleted => success(status),
@@ -120,7 +119,7 @@ fn gone(status: &ConnectionStatus) -> Verdict {
     }
 }
 
-/// Whether a configuration in place, with or without a tunnel, is what was waited for.
+/// Judges a configuration that is in place, with or without a tunnel.
 fn reached(status: &ConnectionStatus, terms: Terms) -> Verdict {
     let assumption = status.assumption.as_ref();
     // After a quiet time a stored intent alone reaches CONFIG.
@@ -143,7 +142,7 @@ fn reached(status: &ConnectionStatus, terms: Terms) -> Verdict {
     }
 }
 
-/// Whether a state of this assurance is what is waited for.
+/// Reports whether a state of this assurance reaches the goal.
 fn enough(state: State, assurance: Assurance, terms: Terms) -> bool {
     match terms.goal {
         Goal::Config => assurance >= Assurance::ControlPlane,
@@ -306,7 +305,7 @@ mod tests {
         check_partial(down(A::InEffect, codes::IKE_DOWN), "ss--");
     }
 
-    /// What a quiet time lets assume where the cloud says this: (state, how sure it is of the connection as it is).
+    /// The verdict after a quiet time, for what the cloud says: (state, assurance of the connection as it is).
     fn assumed(state: State, as_is: A, made: bool) -> ConnectionStatus {
         let reason = Reason::new(codes::ASSUMED_AFTER_QUIET_TIME, "");
         ConnectionStatus {
@@ -323,7 +322,7 @@ mod tests {
 
     #[test]
     fn an_assumption_reaches_config_and_beyond_it_the_cloud_cannot_tell() {
-        // What Neutron says, then what NSX says of a write whose id it did not give.
+        // First what Neutron says, then what NSX says of a write without a request id.
         for (state, as_is, bound, as_it_is) in [
             (State::Active, A::TunnelUp, "suu-", "sss-"),
             (State::Down, A::InEffect, "su--", "ss--"),
@@ -362,7 +361,7 @@ mod tests {
 
     #[test]
     fn a_create_is_never_undetermined() {
-        // There was nothing before it that the cloud could speak of.
+        // The write created the connection: the cloud can speak of nothing older.
         for (state, as_is, expected) in [
             (State::Active, A::TunnelUp, "sss-"),
             (State::Realized, A::InEffect, "ss--"),

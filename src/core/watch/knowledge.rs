@@ -1,20 +1,20 @@
-//! From what was known, what was written and what was seen, to what is said. Pure: no clock, no I/O.
+//! Derives the status of a connection from its writes and polls. Pure: no clock, no I/O.
 //!
 //! ```text
 //!             write done                  poll begun after the write
-//!   anything ───────────► ACCEPTED ──┬─ proof is in the poll (request ids, any status) ──► as seen
+//!   anything ───────────► ACCEPTED ──┬─ the poll brings proof (request ids, any status) ──► as seen
 //!                            ▲       │
-//!                            │       └─ status may be of before the write:
+//!                            │       └─ status may predate the write:
 //!                            │             ACCEPTED / AWAITING_PROOF
-//!                            │               │ the cloud was at work on it, and no longer is ──► as seen
+//!                            │               │ the cloud was at work on it and has finished ──► as seen
 //!                            │               │ quiet for `quiet_after_update` ──► as seen, INTENT_STORED,
 //!                            │               │                                    ASSUMED_AFTER_QUIET_TIME
 //!                            └───────────────┘ next write
 //! ```
 //!
-//! On top of what is seen stand three rules that are the same for every cloud (`status`): what is switched off on
-//! purpose is DISABLED, what we delete is DELETING until proven gone, with all that belongs to it (`remains`), and bad news is `confirmed` once two
-//! polls `confirm_failure` apart brought the same.
+//! Three rules, the same for every cloud, apply to what is seen (`status`). A connection that is switched off on
+//! purpose is DISABLED. A connection that the gateway deletes is DELETING until it is proven gone with all that belongs
+//! to it (`remains`). Bad news is `confirmed` once two polls `confirm_failure` apart brought the same.
 
 use crate::{
     core::{
@@ -31,82 +31,72 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-/// The most upstream request ids that one poll asks for. Those of the last write are all asked for, in as many polls as that
-/// takes; of writes before it only as many as there is room for, since older ones are contained in newer ones.
+/// The most upstream request ids that one poll asks for. All ids of the last write are asked for, in as many polls as
+/// that takes. Ids of earlier writes are kept only as far as there is room, since newer writes contain older ones.
 const MAX_ASKED: usize = 4;
 
-/// What a write was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum WriteKind {
-    /// It made the connection.
     Create,
-    /// It changed the connection.
     Update,
-    /// It removed the connection.
     Delete,
 }
 
-/// A write that the cloud accepted, as the rules need it.
+/// A write that the cloud accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Write {
-    /// What it was.
     pub kind: WriteKind,
-    /// How a poll can tell that it speaks for it.
+    /// How a poll can tell that it speaks for this write.
     pub proof: Proof,
-    /// What it wants.
     pub intent: Intent,
-    /// When its last answer arrived.
+    /// When the write's last answer arrived.
     pub done: Instant,
-    /// It is a delete, and what it removes beside the connection was not all proven gone yet. Somebody says when that is
-    /// over: [`Knowledge::parts_settled`].
+    /// Whether the write is a delete whose parts were not all proven gone yet. [`Knowledge::parts_settled`] ends this
+    /// state.
     pub parts_remain: bool,
 }
 
-/// One poll of the cloud.
+/// The result of one poll.
 #[derive(Debug, Clone)]
 pub struct PollResult {
-    /// When it began.
     pub begun: Instant,
-    /// How many writes were done by then ([`Knowledge::writes`]). A count and not a time: two things can
-    /// happen at the same instant.
+    /// The number of writes done when the poll began ([`Knowledge::writes`]). A count and not a time, because a write
+    /// and a poll can happen at the same instant.
     pub after_writes: u64,
-    /// When its answer arrived.
+    /// When the answer arrived.
     pub ended: Instant,
-    /// What it brought.
     pub result: Result<Sighting, Error>,
 }
 
-/// What of the knowledge of a connection outlives the process, beside what is said of it. Times do not: what waits
-/// for one waits anew.
+/// The knowledge of a connection that outlives the process, apart from its status. Times do not outlive it: a wait for
+/// a time starts again.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Memory {
-    /// What the connection is meant to be.
     pub intent: Intent,
-    /// What the last write was, and what it wanted.
+    /// The kind and intent of the last write.
     pub last_write: Option<(WriteKind, Intent)>,
-    /// The number of the last write.
     pub writes: u64,
-    /// What each of the last writes wanted, by its number.
+    /// The intent of each of the last writes, by write number.
     pub wanted: Vec<(u64, Intent)>,
-    /// Upstream ids of writes that are not proven yet, newest last.
+    /// Upstream ids of unproven writes, newest last.
     pub outstanding: Vec<String>,
-    /// What may be of before the last write, if its proof is still awaited.
+    /// The stored form of the wait for proof of the last write, if one is under way.
     pub quiet: Option<QuietMemory>,
-    /// What the last delete is to remove beside the connection.
+    /// What the last delete still has to remove besides the connection.
     pub remains: Remains,
 }
 
-/// Which statuses may be of before a write.
+/// The stored form of a wait for proof that a status does not predate a write.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct QuietMemory {
-    /// Whether a status that moves can be proof at all.
+    /// Whether a change of status can be proof.
     pub movement_proves: bool,
-    /// The write made the connection.
+    /// Whether the write created the connection.
     pub made: bool,
-    /// What the cloud said last.
+    /// The last status: what the cloud said, and its normalized state.
     pub last: Option<(String, State)>,
 }
 
@@ -117,7 +107,7 @@ pub struct Knowledge {
     intent: Intent,
     last_write: Option<(WriteKind, Intent)>,
     writes: u64,
-    /// Upstream ids that are not proven yet, newest last.
+    /// Upstream ids of unproven writes, newest last.
     outstanding: Vec<String>,
     quiet: Option<Quiet>,
     remains: Remains,
@@ -125,29 +115,29 @@ pub struct Knowledge {
     login_refused_since: Option<Instant>,
 }
 
-/// Waiting for proof that a status is not of before a write.
+/// A wait for proof that a status does not predate a write.
 #[derive(Debug, Clone)]
 struct Quiet {
-    /// Whether a status that moves can be proof at all, or nothing but time.
+    /// Whether a change of status can be proof. If not, only time counts.
     movement_proves: bool,
-    /// The write made the connection.
+    /// Whether the write created the connection.
     made: bool,
     last: Option<(String, State)>,
     since: Instant,
 }
 
-/// Polls in a row that brought the same bad news.
+/// Consecutive polls that brought the same bad news.
 #[derive(Debug, Clone)]
 struct BadRun {
     state: State,
     code: Option<String>,
     since: Instant,
-    /// Two polls agreed already; when is no longer known.
+    /// Whether two polls agreed before a restart, which does not keep their times.
     confirmed: bool,
 }
 
 impl Knowledge {
-    /// Nothing; writes are numbered from `base` on.
+    /// Creates empty knowledge whose writes are numbered after `base`.
     pub fn counting_from(base: u64) -> Knowledge {
         Knowledge {
             writes: base,
@@ -155,7 +145,7 @@ impl Knowledge {
         }
     }
 
-    /// What was known when `status` was said, as far as it outlived the process.
+    /// Restores what was known along with `status`, as far as it outlived the process.
     pub fn recalled(status: ConnectionStatus, memory: &Memory, now: Instant) -> Knowledge {
         let bad_run = status.confirmed.then(|| BadRun {
             state: status.state,
@@ -181,7 +171,7 @@ impl Knowledge {
         }
     }
 
-    /// What of it outlives the process.
+    /// Returns what outlives the process.
     pub fn memory(&self) -> Memory {
         Memory {
             intent: self.intent,
@@ -198,28 +188,27 @@ impl Knowledge {
         }
     }
 
-    /// What is said now; `None` if nothing was ever seen or written.
+    /// Returns the status, or `None` if nothing was ever seen or written.
     pub fn status(&self) -> Option<&ConnectionStatus> {
         self.status.as_ref()
     }
 
-    /// What the connection is meant to be.
     pub fn intent(&self) -> Intent {
         self.intent
     }
 
-    /// The number of the last write.
+    /// Returns the number of the last write.
     pub fn writes(&self) -> u64 {
         self.writes
     }
 
-    /// The upstream ids that the next poll must ask for: the newest of those that are not proven yet.
+    /// Returns the upstream ids that the next poll must ask for: the newest unproven ones.
     pub fn outstanding(&self) -> &[String] {
         let older = self.outstanding.len().saturating_sub(MAX_ASKED);
         &self.outstanding[older..]
     }
 
-    /// Whether a write is still on its way, so that polling often is worth it.
+    /// Reports whether a write is in progress, or bad news is not confirmed yet, so that fast polling pays.
     pub fn unsettled(&self) -> bool {
         let waiting = matches!(
             self.status.as_ref().map(|status| status.state),
@@ -227,12 +216,12 @@ impl Knowledge {
         );
         let unconfirmed =
             self.bad_run.is_some() && self.status.as_ref().is_some_and(|status| !status.confirmed);
-        // Where only parts remain, polls of the connection have nothing more to tell.
+        // While only parts remain, polls of the connection have nothing more to tell.
         let waiting = waiting && !self.remains.is_gone();
         waiting || unconfirmed || !self.outstanding.is_empty()
     }
 
-    /// Takes in a write that the cloud accepted.
+    /// Applies a write that the cloud accepted.
     pub fn wrote(&mut self, write: &Write) {
         self.writes += 1;
         self.last_write = Some((write.kind, write.intent));
@@ -277,12 +266,13 @@ impl Knowledge {
         });
     }
 
-    /// Whether what a delete removes beside the connection is still being removed.
+    /// Reports whether parts that a delete removes with the connection are still being removed.
     pub fn parts_remain(&self) -> bool {
         self.remains.is_settling()
     }
 
-    /// Whether it is certainly not there any more: our own delete is over, or two polls agreed that somebody else's is.
+    /// Reports whether the connection is certainly gone: the delete through this gateway is over, or two polls agreed
+    /// that another client deleted it.
     pub fn is_gone(&self) -> bool {
         let proven = |status: &ConnectionStatus| {
             status.state == State::Deleted && (status.intent == Intent::Deleted || status.confirmed)
@@ -290,8 +280,9 @@ impl Knowledge {
         self.status.as_ref().is_some_and(proven) || self.remains.is_left_alone()
     }
 
-    /// What the delete removes beside the connection is not being removed any more, and these are left, as resource
-    /// names. If none is, a delete that was proven is told now; else it has failed. Returns whether what is said has changed.
+    /// Records that the removal of the delete's parts has ended and that the parts in `left`, as resource names,
+    /// remain. If none remain, a delete that is proven is reported done; otherwise it has failed. Returns whether the
+    /// status changed.
     pub fn parts_settled(&mut self, left: &[String]) -> bool {
         let next = self.remains.settle(left, self.status.as_ref());
         let changed = next.is_some();
@@ -299,7 +290,7 @@ impl Knowledge {
         changed
     }
 
-    /// Takes in a poll. Returns whether what is said has changed.
+    /// Applies a poll. Ignores a poll that began before the last write was done. Returns whether the status changed.
     pub fn apply_poll(&mut self, poll: &PollResult, settings: &PollSettings) -> bool {
         if poll.after_writes < self.writes {
             return false;
@@ -331,7 +322,8 @@ impl Knowledge {
         poll: &PollResult,
         settings: &PollSettings,
     ) -> ConnectionStatus {
-        // Our own delete stands whatever the cloud says; otherwise the cloud knows who switched it last.
+        // A delete through this gateway stands whatever the cloud says. Otherwise the cloud knows best whether the
+        // connection is enabled.
         if self.intent != Intent::Deleted {
             match sighting.admin_enabled {
                 Some(true) => self.intent = Intent::Enabled,
@@ -355,7 +347,7 @@ impl Knowledge {
         overlay_intent(&mut status);
         overlay_proof(&mut status, proof);
         if status.state == State::Deleted && status.intent == Intent::Deleted {
-            // Proven gone: whatever was written to it, there is nothing left to prove.
+            // Proven gone: whatever was written to the connection, nothing is left to prove.
             self.outstanding.clear();
         }
         status.confirmed = self.confirm(&status, poll, settings);
@@ -363,7 +355,7 @@ impl Knowledge {
         status
     }
 
-    /// How far the proof of the last write is, given what this poll saw.
+    /// Returns how far the proof of the last write is, given this poll.
     fn proof(
         &mut self,
         sighting: &Sighting,
@@ -382,7 +374,7 @@ impl Knowledge {
                 State::Realized | State::Active | State::Degraded | State::Down
             );
             if in_place && sighting.assurance >= Assurance::ControlPlane {
-                // Proven. What comes later is asked without ids: a request less, and never older than this.
+                // Proven. Later polls ask without ids: they cost a request less and are never older than this one.
                 self.outstanding.truncate(older);
                 if older > 0 {
                     return ProofState::Awaiting(codes::AWAITING_PROOF);
@@ -399,7 +391,7 @@ impl Knowledge {
         proof
     }
 
-    /// Whether bad news has been the same for long enough.
+    /// Reports whether bad news has been the same for long enough.
     fn confirm(
         &mut self,
         status: &ConnectionStatus,
@@ -410,7 +402,7 @@ impl Knowledge {
         let bad = match status.state {
             State::Failed => true,
             State::Deleting | State::Deleted => status.intent != Intent::Deleted,
-            // Switched off on purpose is bad only for a write of ours that wants it on.
+            // DISABLED on purpose is bad news only for a write through this gateway that enables the connection.
             State::Disabled => status.intent != Intent::Disabled || wanted == Some(Intent::Enabled),
             _ => false,
         };
@@ -424,7 +416,7 @@ impl Knowledge {
             .as_ref()
             .is_some_and(|run| run.state == status.state && run.code == code);
         if !same {
-            // When in its poll the cloud said so is not known, only that it has by the end of it.
+            // The cloud said so at an unknown time during its poll, at the latest by its end.
             self.bad_run = Some(BadRun {
                 state: status.state,
                 code,
@@ -438,7 +430,7 @@ impl Knowledge {
         let since = self.bad_run.as_ref().map_or(poll.ended, |run| run.since);
         let made_here = matches!(self.last_write, Some((WriteKind::Create, _)));
         let needed = if status.state == State::Deleted && made_here {
-            // A cloud may take its time to show what it has just made.
+            // A cloud may take time to show what it has just created.
             settings.vanish_grace.max(settings.confirm_failure)
         } else {
             settings.confirm_failure
@@ -446,15 +438,15 @@ impl Knowledge {
         poll.begun.saturating_duration_since(since) >= needed
     }
 
-    /// A poll that told nothing about the connection. Only a refused login changes what is said; an outage
-    /// is said only where nothing was known before.
+    /// Applies a poll that told nothing about the connection. A refused login changes the status. Any other error gives
+    /// a status only where there was none.
     fn not_seen(
         &mut self,
         error: &Error,
         poll: &PollResult,
         settings: &PollSettings,
     ) -> Option<ConnectionStatus> {
-        // Who may not poll sees no more than who cannot log in.
+        // A login that may not poll sees as little as one that is refused.
         if matches!(
             error.kind,
             ErrorKind::BackendAuth | ErrorKind::PermissionDenied
@@ -499,11 +491,11 @@ impl Quiet {
         if let Some((before, state_before)) = came_from
             && before != *native
         {
-            // When it changed is not known, only that it has by now.
+            // The status changed at an unknown time, at the latest by the end of this poll.
             self.since = poll.ended;
-            // Only of what the cloud itself calls work on a change can the end be the end of this one. A tunnel that
-            // goes and comes proves nothing, in either direction: dead peer detection, a peer that reboots and a
-            // re-authentication all bring the networks and the key back that were there before the update.
+            // Only the end of what the cloud itself calls work on a change can be the end of this change. A tunnel that
+            // goes down and comes up proves nothing: dead peer detection, a peer reboot and a re-authentication all
+            // restore the networks and the key from before the update.
             let at_work = state_before == State::InProgress;
             if self.movement_proves && at_work && is_settled(sighting.state) {
                 return ProofState::Proven;

@@ -1,4 +1,4 @@
-//! How long to wait until a connection is polled again. Pure, but for [`jitter`].
+//! The wait between polls of a connection. Pure, except for [`jitter`].
 
 use crate::core::{
     error::{Error, ErrorKind, ErrorReason},
@@ -8,22 +8,22 @@ use crate::core::{
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How long a write is polled with the full fresh pace before the pace slackens.
+/// How long a write in progress is polled at the full fresh pace before the pace slackens.
 const FRESH_FOR: Duration = Duration::from_secs(120);
 
-/// After which part of its interval a connection comes along with another that is due, where one request shows
-/// several. Less than half, so that those who are not polled together soon are; and not at once, since what is on
-/// its way is polled often, and would always bring along everything.
+/// The fraction of its interval after which a connection may join the batch of another that is due, where one request
+/// polls several. Less than half, so that connections fall into common batches soon; not zero, because a write in
+/// progress is polled often and would always pull in everything.
 const ALONG: f64 = 0.4;
 
-/// The interval after a poll.
+/// Returns the interval after a poll.
 ///
-/// - While something is on its way: `fresh`, slackening towards `stable` when nothing has changed for two
-///   minutes (a connection without an agent stays PENDING for ever).
+/// - While a write is in progress: `fresh`, slackening towards `stable` when nothing has changed for two minutes (a
+///   connection without an agent stays PENDING forever).
 /// - When nothing is at stake: `stable`.
-/// - After a poll that failed: twice the last interval, up to `stable`; at least what the cloud asked for. How long
-///   a refused login rests is not asked for by the cloud: polls meanwhile send nothing, and notice in time when
-///   `auth_window` is over.
+/// - After a failed poll: twice the last interval, up to `stable`, but at least what the cloud asked for. The pause
+///   after a refused login does not count as asked for by the cloud: polls during it send nothing, and notice in time
+///   when `auth_window` is over.
 pub fn interval(
     settings: &PollSettings,
     unsettled: bool,
@@ -42,7 +42,7 @@ pub fn interval(
     settings.fresh.mul_f64(slack).min(slowest)
 }
 
-/// How long the cloud wants to be left alone, as this error says.
+/// Returns how long the cloud asked to wait, according to this error.
 pub fn asked(error: &Error) -> Duration {
     match error.kind {
         ErrorKind::BackendAuth => Duration::ZERO,
@@ -50,13 +50,13 @@ pub fn asked(error: &Error) -> Duration {
     }
 }
 
-/// Whether a poll was not made at all, because the cloud had asked for patience before.
+/// Reports whether a poll was held back and never sent, because the cloud had asked to wait.
 pub fn was_held_back(error: &Error) -> bool {
     error.reason == ErrorReason::UpstreamThrottled && error.context.upstream.is_none()
 }
 
-/// When a connection is polled next, whose last poll ended at `ended`; not before the cloud wants to be asked again,
-/// since whoever comes back too early stands before those who have made no trouble.
+/// Returns when to poll a connection again whose last poll ended at `ended`. Never earlier than the cloud asked for: a
+/// poll that comes back too early would be queued ahead of those that were not throttled.
 pub fn planned(ended: Instant, interval: Duration, jitter: f64, asked: Duration) -> Planned {
     let wait = interval.mul_f64(jitter).max(asked);
     Planned {
@@ -65,8 +65,8 @@ pub fn planned(ended: Instant, interval: Duration, jitter: f64, asked: Duration)
     }
 }
 
-/// A factor of up to a tenth less or more than one. Those that are polled together have it together, so that they
-/// stay together; those that are not must not meet for ever.
+/// Returns a random factor between 0.9 and 1.1. Connections polled together share one and stay together; others drift
+/// apart.
 pub fn jitter() -> f64 {
     0.9 + 0.2 * fastrand::f64()
 }

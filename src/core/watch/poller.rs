@@ -1,5 +1,5 @@
-//! Polls the watched connections of one backend, on schedule. Dull on purpose: what a poll means is decided in
-//! `knowledge`, when to poll again in `pace`, and which connections there are in `inventory`.
+//! Polls the watched connections of one backend on schedule. `knowledge` decides what a poll means, `pace` when to poll
+//! again, and `inventory` which connections exist.
 
 use crate::{
     core::{
@@ -41,13 +41,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, field::Empty};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-/// Polls of one stake under way at the same time. The account's budget paces them; this bounds memory. What hangs
-/// where little is at stake keeps nothing else from beginning.
+/// Maximum number of concurrent polls of one stake. The account's budget paces polls; this bounds memory. Polls of low
+/// stake that hang do not keep others from starting.
 const MAX_POLLS: usize = 16;
-/// How often a backend that nobody asks anything is asked whether it is there.
+/// Interval of the chores, and how long a backend may be silent before it is probed.
 const PROBE: Duration = Duration::from_secs(30);
 
-/// The watched connections of one backend.
+/// The poller of one backend.
 #[derive(Debug)]
 pub struct Poller {
     backend: Arc<Backend>,
@@ -56,25 +56,25 @@ pub struct Poller {
     names: Arc<Names>,
     inventory: Arc<Inventory>,
     timetable: Arc<Timetable>,
-    /// How often its loop has turned.
+    /// How many times the loop has turned.
     turns: AtomicU64,
-    /// Places for polls, by stake.
+    /// Permits for concurrent polls, by stake.
     places: [Arc<Semaphore>; 3],
 }
 
 /// What a store kept of one backend.
 #[derive(Debug, Default)]
 pub struct Kept {
-    /// The highest revision that is not in `log` any more.
+    /// The highest revision that has left `log`.
     pub floor: u64,
-    /// Its changes, in order.
+    /// The backend's changes, in order.
     pub log: Vec<Arc<Observation>>,
-    /// Its connections, each with its newest change.
+    /// The backend's connections, each with its newest change.
     pub connections: Vec<(Arc<Observation>, Memory)>,
 }
 
 impl Poller {
-    /// A poller that goes on from what was kept of its backend.
+    /// Creates a poller that continues from what was kept of its backend.
     pub fn recalled(backend: Arc<Backend>, log: Arc<Log>, kept: Kept) -> Poller {
         let mut changes: HashMap<Arc<str>, Vec<Arc<Observation>>> = HashMap::new();
         for change in &kept.log {
@@ -85,7 +85,7 @@ impl Poller {
         let poller = Poller::with(backend, log);
         for (latest, memory) in kept.connections {
             let id = Arc::clone(&latest.name.id);
-            // The newest change of a connection that has long been quiet may have left the window.
+            // The newest change of a connection that has been quiet for long may have left the window.
             let mut changes = changes.remove(&id).unwrap_or_default();
             if changes.last() != Some(&latest) {
                 changes = vec![Arc::clone(&latest)];
@@ -121,56 +121,55 @@ impl Poller {
         }
     }
 
-    /// The backend.
     pub fn backend(&self) -> &Arc<Backend> {
         &self.backend
     }
 
-    /// The changes of all its connections.
+    /// Returns the log of changes to all connections of the backend.
     pub fn log(&self) -> &Arc<BackendLog> {
         &self.log
     }
 
-    /// What its watches and polls come to.
+    /// Returns the counters of watches and polls.
     pub fn counts(&self) -> &Arc<Counts> {
         &self.counts
     }
 
-    /// Which connections it has, and the watches over all of them.
+    /// Returns the set of existing connections, and the watches over all of them.
     pub fn inventory(&self) -> &Arc<Inventory> {
         &self.inventory
     }
 
-    /// Has a connection polled for as long as the second part of the answer is held.
+    /// Has a connection polled for as long as the returned [`Watching`] is held.
     pub fn watch(&self, name: &ConnectionName, interest: Interest) -> (Arc<Subject>, Watching) {
         let watching = Watching::begin(&self.names, name, interest).linked();
         (Arc::clone(watching.subject()), watching)
     }
 
-    /// Has a connection polled now. Answers the number of the poll, for [`Subject::poll_ended`].
+    /// Has a connection polled now. Returns the poll's number, for [`Subject::poll_ended`].
     pub fn poll_soon(&self, subject: &Subject) -> u64 {
         self.timetable.poll_now(subject)
     }
 
-    /// The same, for a call that waits for it.
+    /// Like [`Poller::poll_soon`], for a call that waits for the poll.
     pub fn poll_for_call(&self, subject: &Subject) -> u64 {
         self.timetable.poll_by(subject, Instant::now(), true)
     }
 
-    /// Has a connection polled by then.
+    /// Has a connection polled by `when`.
     pub fn poll_by(&self, subject: &Subject, when: Instant) {
         self.timetable.poll_by(subject, when, false);
     }
 
-    /// The connections whose deletes wait, as far as is known here, until what was made together with them is removed.
-    /// Whoever removes it says how that ended: [`Subject::parts_settled`].
+    /// Returns the connections whose deletes wait, as far as is known here, for the removal of objects made together
+    /// with them. The task that removes these reports the end with [`Subject::parts_settled`].
     pub fn with_parts_remaining(&self) -> Vec<Arc<Subject>> {
         let mut all = self.names.all();
         all.retain(|subject| subject.parts_remain());
         all
     }
 
-    /// The share of the account's budget that is being used, from 0 to 1.
+    /// Returns the share of the account's budget in use, from 0 to 1.
     pub fn budget_used(&self) -> f64 {
         let usage = self.backend.dialect().usage();
         match usage.rate_limit > 0.0 {
@@ -179,8 +178,8 @@ impl Poller {
         }
     }
 
-    /// The backend is configured differently. Every connection that is watched is polled within the interval that it has from
-    /// now on, and not all in the same instant.
+    /// Replans all polls after the backend's configuration changed. Every watched connection is polled within its new
+    /// interval, spread over that time.
     pub fn poll_all_anew(&self) {
         let now = Instant::now();
         let watched = self.names.watching();
@@ -192,7 +191,7 @@ impl Poller {
         self.timetable.wake.notify_one();
     }
 
-    /// The backend was removed, and is polled no more: has whoever watches it, or waits for a poll, see that.
+    /// Wakes the watches and the waiters for a poll after the backend was removed.
     pub fn leave(&self) {
         for subject in self.names.all() {
             subject.leave();
@@ -200,14 +199,14 @@ impl Poller {
         self.log.window().wake();
     }
 
-    /// Has its loop turn once, and answers how often it has turned before. One that lives turns within moments.
+    /// Wakes the loop and returns how many turns it took before. A live loop takes another within moments.
     pub fn nudge(&self) -> u64 {
         let turns = self.turns.load(Relaxed);
         self.timetable.wake.notify_one();
         turns
     }
 
-    /// Polls until cancelled. One task per backend.
+    /// Polls until cancelled. Runs as one task per backend.
     pub async fn run(self: Arc<Self>, cancel: CancellationToken) {
         let batch = self.backend.capabilities().look_batch.max(1);
         let mut polls: JoinSet<()> = JoinSet::new();
@@ -249,7 +248,7 @@ impl Poller {
         polls.shutdown().await;
     }
 
-    /// Begins all polls that are due and have a place. Answers the stakes that have places left.
+    /// Starts all due polls for which there is a permit. Returns the stakes that have permits left.
     fn start_due(self: &Arc<Self>, batch: usize, polls: &mut JoinSet<()>) -> Vec<Stake> {
         loop {
             let is_open = |stake: &Stake| self.places[*stake as usize].available_permits() > 0;
@@ -283,12 +282,12 @@ impl Poller {
                 after_writes,
             })
         });
-        // Only of stakes that have one is anything taken.
+        // Polls are taken only of stakes with a free permit.
         (due, stake, place.ok())
     }
 
-    /// A poll is a trace of its own, linked to those watches it serves whose traces are kept. Whether it is kept itself is
-    /// drawn for it alone: one watch that its caller keeps has not every poll kept for as long as it is open.
+    /// Starts a trace for a poll, linked to the sampled watches that it serves. The poll is sampled on its own, so that
+    /// one sampled watch does not keep every poll made while it is open.
     fn span(&self, due: &[Due], stake: Stake) -> Span {
         spans::root(false, || {
             let ids = due.iter().map(|due| &*due.target.id);
@@ -343,7 +342,7 @@ impl Poller {
         self.timetable.wake.notify_one();
     }
 
-    /// Ends a poll, and plans the next one if somebody still watches.
+    /// Ends a poll, and plans the next one if the connection is still watched.
     fn apply(
         &self,
         due: &Due,
@@ -386,16 +385,16 @@ impl Poller {
     }
 }
 
-/// Polls that have begun. If the dialect panics, they are ended here: a connection must not wait for ever
-/// for a poll that nobody makes any more.
+/// Polls in flight. Drop ends those without a result, so that a panic in the dialect does not leave a connection
+/// waiting for a poll forever.
 struct Unended<'a> {
     poller: &'a Poller,
-    /// Those that nothing was told of yet, by their place. Held for bookkeeping only, never across an await.
+    /// The polls without a result, by place in the batch. Held for bookkeeping only, never across an await.
     due: Mutex<Vec<Option<Due>>>,
 }
 
 impl Unended<'_> {
-    /// The one at that place, if nothing was told of it yet.
+    /// Takes the poll at `place`, if it has no result yet.
     fn take(&self, place: usize) -> Option<Due> {
         let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
         due.get_mut(place).and_then(Option::take)
@@ -405,7 +404,7 @@ impl Unended<'_> {
 impl Drop for Unended<'_> {
     fn drop(&mut self) {
         if self.poller.backend.configured().is_removed() {
-            // Whoever waits for one knows why, and nothing is to be said of a connection for that.
+            // The waiters get `BackendRemoved`, and the connections' statuses stay as they are.
             return;
         }
         let due = self.due.get_mut().unwrap_or_else(PoisonError::into_inner);
@@ -419,7 +418,7 @@ impl Drop for Unended<'_> {
     }
 }
 
-/// Which share of the account's budget a poll comes out of.
+/// Returns the share of the account's budget that a poll draws on.
 fn priority(stake: Stake) -> Priority {
     match stake {
         Stake::High => Priority::Outcome,
@@ -428,7 +427,7 @@ fn priority(stake: Stake) -> Priority {
     }
 }
 
-/// A poll about to be made.
+/// A poll about to start.
 struct Due {
     subject: Arc<Subject>,
     target: Target,

@@ -1,4 +1,4 @@
-//! How far the polling of one connection is. Pure: the caller brings the time.
+//! The polling state of one connection. Pure: the caller supplies the time.
 //!
 //! ```text
 //!             plan                 start
@@ -8,9 +8,9 @@
 //!    └────────── finish, nobody watches ──────────┘
 //! ```
 //!
-//! `plan` where one is planned leaves the earlier of the two. While one is in flight, it asks for another: the one in flight
-//! may have begun too early for whoever asks now. Nothing is planned where nobody watches (`cancel`), so that whoever
-//! comes next finds nothing late; `start` needs no plan.
+//! `plan` on a planned poll keeps the earlier of the two times. While a poll is in flight, `plan` asks for another,
+//! because the one in flight may have begun too early for the caller. Nothing is planned while nobody watches
+//! (`cancel`), so that the next watcher finds no overdue poll. `start` needs no plan.
 
 use crate::core::{
     error::{Error, ErrorReason},
@@ -20,20 +20,20 @@ use crate::core::{
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
-/// How the polling of one connection is doing, for heartbeats.
+/// The state of a connection's polling, for heartbeats.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pulse {
-    /// When the cloud last answered a poll well.
+    /// When the last successful poll began.
     pub last_success: Option<SystemTime>,
-    /// When it is asked next, about.
+    /// Approximately when the next poll is due.
     pub next_poll: Option<SystemTime>,
     /// Whether what is known is older than `interval` allows.
     pub stale: bool,
-    /// At which interval it is being asked.
+    /// The actual poll interval.
     pub interval: Duration,
-    /// Why the last poll failed.
+    /// Why the last poll failed; `None` if it succeeded.
     pub last_error: Option<ErrorReason>,
-    /// The share of the account's budget that is being used, from 0 to 1.
+    /// The share of the account's budget in use, from 0 to 1.
     pub budget_used: f64,
 }
 
@@ -41,15 +41,15 @@ pub struct Pulse {
 #[derive(Debug)]
 pub struct Polling {
     phase: Phase,
-    /// The last that began.
+    /// The last poll that began.
     last: Option<Poll>,
-    /// When the last that succeeded began.
+    /// When the last successful poll began.
     last_success: Option<Instant>,
-    /// Why the last that ended failed.
+    /// Why the last ended poll failed.
     last_error: Option<Error>,
-    /// The time from one to the next, before jitter.
+    /// The time between polls, before jitter.
     interval: Duration,
-    /// When one last brought something new.
+    /// When a poll last brought a change.
     changed: Instant,
 }
 
@@ -57,11 +57,10 @@ pub struct Polling {
 enum Phase {
     Idle,
     Planned(Next),
-    /// The next, if somebody asked for one since this one began.
+    /// The next poll, if one was asked for since this one began.
     InFlight(Option<Next>),
 }
 
-/// The next poll.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Next {
     due: Instant,
@@ -72,36 +71,35 @@ struct Next {
 /// A poll that began.
 #[derive(Debug, Clone, Copy)]
 struct Poll {
-    /// The first has 1. They never overlap.
+    /// The first poll is number 1. Polls never overlap.
     number: u64,
     begun: Instant,
     /// Whether it asked for the tunnel.
     tunnel: bool,
-    /// By how much it was later than planned: the budget forces it.
+    /// How late the poll began. The account's budget may delay it.
     late: Duration,
 }
 
-/// A poll that is over, as far as the next one depends on it.
+/// The result of a poll, as far as the next one depends on it.
 #[derive(Debug, Clone, Copy)]
 pub struct Finished<'a> {
-    /// When it began.
     pub begun: Instant,
-    /// When its answer arrived.
+    /// When the answer arrived.
     pub ended: Instant,
-    /// Why it failed, if it did.
+    /// Why the poll failed, if it did.
     pub error: Option<&'a Error>,
-    /// Whether it brought something new.
+    /// Whether the poll changed the status.
     pub changed: bool,
-    /// Whether something is on its way, or somebody waits for an outcome.
+    /// Whether a write is in progress or a watch waits for an outcome.
     pub urgent: bool,
-    /// Whether somebody watches.
+    /// Whether anybody watches.
     pub watched: bool,
-    /// The factor of the time until the next one.
+    /// The factor for the time until the next poll.
     pub jitter: f64,
 }
 
 impl Polling {
-    /// Without a poll.
+    /// Starts idle.
     pub fn new(interval: Duration, now: Instant) -> Polling {
         Polling {
             phase: Phase::Idle,
@@ -113,7 +111,7 @@ impl Polling {
         }
     }
 
-    /// Has a poll begin at `due` or earlier; `asked` if a call waits for it. Answers its number.
+    /// Plans a poll at `due` or earlier; `asked` if a call waits for it. Returns the poll's number.
     pub fn plan(&mut self, due: Instant, asked: bool) -> u64 {
         let earlier = |known: Next| Next {
             due: known.due.min(due),
@@ -128,7 +126,7 @@ impl Polling {
         self.begun() + 1
     }
 
-    /// Nobody watches any more.
+    /// Drops the plan, because nobody watches any more.
     pub fn cancel(&mut self) {
         self.phase = match self.phase {
             Phase::Idle | Phase::Planned(_) => Phase::Idle,
@@ -136,7 +134,7 @@ impl Polling {
         };
     }
 
-    /// Begins a poll, and answers whether it may: never while another is in flight.
+    /// Starts a poll and returns true, or returns false if one is in flight.
     pub fn start(&mut self, now: Instant, tunnel: bool) -> bool {
         let late = match self.phase {
             Phase::Idle => Duration::ZERO,
@@ -153,7 +151,7 @@ impl Polling {
         true
     }
 
-    /// Ends the poll that is in flight. Answers when the next one is, if somebody watches.
+    /// Ends the poll in flight. Returns when the next one is due, or `None` if nobody watches.
     pub fn finish(&mut self, poll: &Finished<'_>, settings: &PollSettings) -> Option<Planned> {
         let Finished { ended, error, .. } = *poll;
         if error.is_none() {
@@ -166,7 +164,7 @@ impl Polling {
         let unchanged = ended.duration_since(self.changed);
         self.interval = pace::interval(settings, poll.urgent, unchanged, error, self.interval);
         let (wait, patience) = match error {
-            // Nothing was sent. It takes its place again, before those who made the cloud ask for patience.
+            // Nothing was sent. The poll returns to its place, ahead of those whose requests the cloud throttled.
             Some(error) if pace::was_held_back(error) => (settings.fresh, Duration::ZERO),
             Some(error) => (self.interval, pace::asked(error)),
             None => (self.interval, Duration::ZERO),
@@ -192,45 +190,44 @@ impl Polling {
         poll.watched.then_some(planned)
     }
 
-    /// Something was written: until a poll says otherwise, they come at this interval.
+    /// Sets the interval after a write, until the next poll sets another.
     pub fn hurry(&mut self, interval: Duration) {
         self.interval = interval;
     }
 
-    /// How many began.
+    /// Returns how many polls began.
     pub fn begun(&self) -> u64 {
         self.last.map_or(0, |last| last.number)
     }
 
-    /// How many ended.
+    /// Returns how many polls ended.
     pub fn ended(&self) -> u64 {
         self.begun() - u64::from(self.is_in_flight())
     }
 
-    /// Whether one is in flight.
     pub fn is_in_flight(&self) -> bool {
         matches!(self.phase, Phase::InFlight(_))
     }
 
-    /// The number of the one in flight, if it serves whoever wants the tunnel or not.
+    /// Returns the number of the poll in flight, if it covers the tunnel where `tunnel` asks for it.
     pub fn in_flight_for(&self, tunnel: bool) -> Option<u64> {
         let serves = self.is_in_flight() && (self.asked_tunnel() || !tunnel);
         serves.then(|| self.begun())
     }
 
-    /// Whether a call waits for the next one.
+    /// Reports whether a call waits for the next poll.
     pub fn is_asked(&self) -> bool {
         self.next().is_some_and(|next| next.asked)
     }
 
-    /// When one is worth its request for somebody who comes at `now`: at once, unless the last one began less than
-    /// `fresh` ago.
+    /// Returns the earliest time at which a poll for a watcher that arrives at `now` is worth its request: at once,
+    /// unless the last poll began less than `fresh` ago.
     pub fn soonest(&self, now: Instant, fresh: Duration) -> Instant {
         self.last.map_or(now, |last| now.max(last.begun + fresh))
     }
 
-    /// Whether what they brought is current: the last one is over, succeeded, began within `lately` (without: within
-    /// the interval), and covered the tunnel if that is wanted.
+    /// Reports whether the result of the last poll is current: the poll ended, succeeded, began within `lately`
+    /// (`None`: within the interval), and covered the tunnel if that is wanted.
     pub fn is_current(&self, now: Instant, lately: Option<Duration>, tunnel: bool) -> bool {
         let lately = lately.unwrap_or(self.interval);
         let succeeded = self.last_error.is_none()
@@ -240,12 +237,12 @@ impl Polling {
         succeeded && (self.asked_tunnel() || !tunnel) && !self.is_in_flight()
     }
 
-    /// Why the last one that ended failed.
+    /// Returns why the last ended poll failed.
     pub fn last_error(&self) -> Option<&Error> {
         self.last_error.as_ref()
     }
 
-    /// The interval as it is: what was planned and cannot be kept is told.
+    /// Returns the interval plus the present delay, so that a schedule that cannot be kept is reported as it is.
     pub fn effective_interval(&self, now: Instant) -> Duration {
         let late = self.last.map_or(Duration::ZERO, |last| last.late);
         let overdue = self
@@ -254,20 +251,21 @@ impl Polling {
         self.interval + late.max(overdue)
     }
 
-    /// The interval as it is meant, however late polls are: at most `slowest`, beyond which only patience goes that
-    /// somebody asked for.
+    /// Returns the intended interval, however late polls are. It is capped at `slowest`, which only a pause that the
+    /// cloud asked for exceeds.
     pub fn meant_interval(&self, slowest: Duration) -> Duration {
         self.interval.min(slowest)
     }
 
-    /// How long ago at `now` the last that succeeded began, or somebody began to watch: polls were to come since then.
+    /// Returns how long before `now` the last successful poll began, or the watching began at `watched` if that is
+    /// later.
     pub fn age(&self, now: Instant, watched: Instant) -> Duration {
         let since = self.last_success.map_or(watched, |it| it.max(watched));
         now.duration_since(since)
     }
 
-    /// How it is doing at `now`, which by the clock is `time`; `seen` is when the last that succeeded began. The budget
-    /// is told by whoever knows it.
+    /// Returns the state of the polling at `now`, which is `time` by the wall clock. `seen` is the wall-clock time at
+    /// which the last successful poll began. The caller supplies `budget_used`.
     pub fn pulse(
         &self,
         now: Instant,
@@ -308,14 +306,14 @@ mod tests {
     use super::*;
     use crate::core::error::ErrorKind;
 
-    /// What happens, each a second after the one before.
+    /// The events, each a second after the one before.
     #[derive(Debug, Clone, Copy)]
     enum Event {
-        /// A poll is planned for this second; whether a call asks for it.
+        /// A poll is planned for this second; true if a call asks for it.
         Plan(u64, bool),
         Cancel,
         Start,
-        /// It ended thus; whether somebody still watches.
+        /// The poll ends; true if a watcher remains.
         Finish(Ending, bool),
     }
     #[derive(Debug, Clone, Copy, PartialEq)]
@@ -333,7 +331,7 @@ mod tests {
         start + Duration::from_secs(second)
     }
 
-    /// Where each of the events leads.
+    /// Returns the phase after each event.
     fn play(start: Instant, events: &[Event]) -> (Polling, Vec<Phase>) {
         let settings = PollSettings::default();
         let mut polling = Polling::new(settings.fresh, start);
@@ -389,19 +387,19 @@ mod tests {
         let table: &[(&[Event], &[Phase])] = &[
             (&[Cancel, Start, Cancel], &[idle, flying, flying]),
             (&[Plan(7, false), Cancel], &[planned(7), idle]),
-            // The earlier of two, and a call that waits is not forgotten.
+            // The earlier of two plans counts, and a waiting call is not forgotten.
             (
                 &[Plan(7, false), Plan(9, true), Plan(5, false), Start],
                 &[planned(7), asked(7), asked(5), flying],
             ),
-            // How it ended tells when the next is.
+            // The result decides when the next poll is due.
             (&[Start, Finish(Well, true)], &[flying, planned(2 + stable)]),
             (&[Start, Finish(Urgent, true)], &[flying, planned(4)]),
             (&[Start, Finish(Outage, true)], &[flying, planned(6)]),
             (&[Start, Finish(HeldBack, true)], &[flying, planned(4)]),
             (&[Start, Finish(Well, false)], &[flying, idle]),
             (&[Start, Start], &[flying, flying]),
-            // Whoever asks meanwhile gets another: at once if that is due by then, else when it was asked for.
+            // A plan during a poll gets another poll: at once if it is due by then, otherwise at its due time.
             (
                 &[Start, Plan(2, true), Finish(Well, true), Start],
                 &[flying, again(2, true), asked(3), flying],
@@ -414,7 +412,7 @@ mod tests {
                 &[Start, Plan(99, false), Finish(Well, true)],
                 &[flying, again(99, false), planned(3 + stable)],
             ),
-            // Nobody is left.
+            // No watcher is left.
             (
                 &[Start, Plan(2, true), Cancel, Finish(Well, true)],
                 &[flying, again(2, true), flying, planned(4 + stable)],
@@ -445,7 +443,7 @@ mod tests {
         assert_eq!(told(&planned, 12), (fresh + 3, true), "overdue");
         let late = [Plan(0, false), Start, Finish(Well, true)];
         assert_eq!(told(&late, 3), (stable + 2, false), "as the last one was");
-        // The time when nobody watched is no interval.
+        // The time without a watcher does not count as an interval.
         let left = [Plan(0, false), Cancel, Plan(600, false)];
         assert_eq!(told(&left, 600).0, fresh);
     }

@@ -1,57 +1,52 @@
-//! What is said of a connection, and the rules that are the same for every cloud. Pure.
+//! The status of a connection, and the rules that are the same for every cloud. Pure.
 
 use crate::model::{Assurance, Intent, Nodes, RealizationState as State, Reason, Tunnel, codes};
 use serde::{Deserialize, Serialize};
 
-/// What is said of a connection: the part of an observation that is derived from polls and writes.
+/// The status of a connection: the part of an observation that is derived from polls and writes.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ConnectionStatus {
-    /// The normalized status.
     pub state: State,
-    /// How sure it is.
     pub assurance: Assurance,
-    /// Why.
     pub reason: Option<Reason>,
-    /// What the cloud literally said.
+    /// The cloud's own word for the state.
     pub native_state: String,
-    /// What the state is judged against.
     pub intent: Intent,
-    /// The nodes.
     #[serde(flatten)]
     pub nodes: Nodes,
-    /// The tunnel.
     pub tunnel: Option<Tunnel>,
-    /// The upstream write requests it speaks for.
+    /// The upstream write requests that the status speaks for.
     pub request_ids: Vec<String>,
-    /// The number of the last write through this gateway that it knows of; it was done before the poll began.
+    /// The number of the last write through this gateway that the status covers; the write was done before the poll
+    /// began.
     pub writes: u64,
-    /// Bad news that two polls, long enough apart, agreed on.
+    /// Whether two polls, long enough apart, agreed on this bad news.
     pub confirmed: bool,
-    /// What it rests on where proof is not to be had.
+    /// What the status rests on where proof cannot be had.
     pub assumption: Option<Assumption>,
-    /// The login has been refused for longer than `auth_window`.
+    /// Whether the login has been refused for longer than `auth_window`.
     pub login_lost: bool,
 }
 
-/// What is said without proof that it speaks for the last write: nobody can tell, and nothing that would be proof
-/// is on its way any more.
+/// The assumption that a status speaks for the last write. It stands in where the cloud cannot tell and no proof can
+/// still come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Assumption {
     /// Why there is no proof: ASSUMED_AFTER_QUIET_TIME or NO_REQUEST_ID.
     pub reason: Reason,
-    /// How sure the cloud's word is of the connection as it is, whichever write made it so.
+    /// The assurance of the cloud's word about the connection as it is, whichever write led to it.
     pub as_is: Assurance,
-    /// Nothing was there before the write in question, so that the cloud can speak of nothing else.
+    /// Whether the write created the connection, so that the cloud can speak of nothing older.
     pub made: bool,
 }
 
 impl ConnectionStatus {
-    /// How sure this is for whoever waits for a goal.
+    /// Returns the assurance that the status gives a watch for its goal.
     ///
-    /// Neutron has no word between "the agent has it" and "the tunnel is up": DOWN is the agent's report that
-    /// the connection is installed. A cloud that tells IKE's reason beside DOWN (NSX) also tells IN_EFFECT by
-    /// itself, so there the assurance decides.
+    /// Neutron has no word between "the agent has it" and "the tunnel is up": DOWN is the agent's report that the
+    /// connection is installed. A cloud that gives IKE's reason with DOWN (NSX) reports IN_EFFECT itself, so there the
+    /// assurance decides.
     pub fn carries(&self) -> Assurance {
         let ike = |code: &str| code == codes::IKE_DOWN || code == codes::IKE_NEGOTIATING;
         let installed = self.state == State::Down
@@ -63,8 +58,8 @@ impl ConnectionStatus {
         }
     }
 
-    /// Whether somebody who was told this would learn nothing from the other: they differ at most in the
-    /// time at which the cloud looked at its tunnel, and in which proven writes were asked about.
+    /// Reports whether `other` would tell a client nothing new. The two differ at most in the time at which the cloud
+    /// looked at its tunnel, and in which proven writes were asked about.
     pub fn says_the_same(&self, other: &ConnectionStatus) -> bool {
         let plain = |status: &ConnectionStatus| ConnectionStatus {
             request_ids: Vec::new(),
@@ -77,9 +72,9 @@ impl ConnectionStatus {
         plain(self) == plain(other)
     }
 
-    /// At most how many bytes it takes to tell, about: all of its texts, and some for the rest.
+    /// Estimates an upper bound of the encoded size in bytes: the length of all texts, plus an allowance for the rest.
     pub fn weight(&self) -> usize {
-        // With how many nodes are in which state.
+        // Includes the counts of nodes by state.
         const REST: usize = 256;
         const NODE: usize = 32;
         let reason = self
@@ -105,18 +100,18 @@ impl ConnectionStatus {
     }
 }
 
-/// How far the proof of the last write is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProofState {
-    /// It speaks for that write.
+    /// The status speaks for the last write.
     Proven,
-    /// It is taken to, for this reason; whether the write in question made the connection.
+    /// The status is taken to speak for the write, for the reason with this code; true if the write created the
+    /// connection.
     Assumed(&'static str, bool),
-    /// It may be of before, for this reason.
+    /// The status may predate the write, for the reason with this code.
     Awaiting(&'static str),
 }
 
-/// Whether a state is the end of something, so that it could also be the end of what was before.
+/// Reports whether a state is final, so that it may also be the final state of what was before.
 pub fn is_settled(state: State) -> bool {
     matches!(
         state,
@@ -129,7 +124,8 @@ pub fn is_settled(state: State) -> bool {
     )
 }
 
-/// What is switched off on purpose is DISABLED, what we delete is DELETING until proven gone.
+/// Applies the intent: a connection that is switched off on purpose is DISABLED, and one that the gateway deletes is
+/// DELETING until it is proven gone.
 pub fn overlay_intent(status: &mut ConnectionStatus) {
     match status.intent {
         Intent::Disabled => match status.state {
@@ -140,7 +136,7 @@ pub fn overlay_intent(status: &mut ConnectionStatus) {
                     "the connection is switched off on purpose",
                 ));
             }
-            // Still up although it is to be off: the change has not taken effect.
+            // The tunnel is still up: the change has not taken effect.
             State::Active | State::Degraded => status.state = State::InProgress,
             _ => {}
         },
@@ -148,7 +144,7 @@ pub fn overlay_intent(status: &mut ConnectionStatus) {
             State::Deleted | State::Failed => {}
             _ => {
                 if status.state == State::Down {
-                    // Whoever removes a connection needs no advice on how its tunnel comes up.
+                    // Advice on how the tunnel comes up is of no use for a connection that is being removed.
                     status.reason = None;
                 }
                 status.state = State::Deleting;
@@ -159,7 +155,7 @@ pub fn overlay_intent(status: &mut ConnectionStatus) {
     }
 }
 
-/// What the cloud says is no more than the proof that it speaks for the last write.
+/// Limits the status to what the proof for the last write supports.
 pub fn overlay_proof(status: &mut ConnectionStatus, proof: ProofState) {
     let switched_off = status.state == State::Disabled && status.intent == Intent::Disabled;
     if !(is_settled(status.state) || switched_off) || status.intent == Intent::Deleted {
@@ -175,8 +171,8 @@ pub fn overlay_proof(status: &mut ConnectionStatus, proof: ProofState) {
                                 enough"
                     .to_owned();
             let reason = Reason::new(code, sentence.clone());
-            // What is switched off, or failed, is so for the reason it has. Elsewhere this is the better one, and
-            // the other is beside it.
+            // FAILED and DISABLED keep their own reason. Elsewhere the assumption is the better reason, and its message
+            // includes the other.
             if !matches!(status.state, State::Failed | State::Disabled) {
                 if let Some(known) = status.reason.take().filter(|it| !it.message.is_empty()) {
                     sentence = format!("{sentence}. {}: {}", known.code, known.message);

@@ -1,6 +1,6 @@
-//! One connection that is, or was, watched: what its polls and writes make of what is said of it.
+//! A connection that is, or was, watched: turns its polls and writes into its status.
 //!
-//! A poll takes the lock twice: when it starts and when it is applied. How far it is in between is [`Polling`]'s.
+//! A poll takes the lock twice: when it starts and when it is applied. [`Polling`] tracks the poll in between.
 
 use crate::{
     core::{
@@ -32,10 +32,10 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-/// How many writes of one connection are remembered by what they wanted.
+/// Maximum number of writes of one connection whose intent is remembered.
 const WRITES_REMEMBERED: usize = 64;
 
-/// One connection.
+/// A watched connection.
 #[derive(Debug)]
 pub struct Subject {
     name: ConnectionName,
@@ -43,7 +43,7 @@ pub struct Subject {
     configured: Arc<Configured>,
     /// A std mutex: held for bookkeeping only, never across an await.
     state: Mutex<State>,
-    /// Counts polls that ended; wakes only those who wait for one.
+    /// Counts ended polls. Wakes only the tasks that wait for a poll.
     polled: watch::Sender<u64>,
 }
 
@@ -53,26 +53,26 @@ struct State {
     window: Window,
     polling: Polling,
     interests: Interests,
-    /// Since when somebody does.
+    /// When the first of the present watchers arrived.
     watched: Instant,
     elsewhere: Elsewhere,
-    /// When the last poll that saw anything began.
+    /// When the last poll that saw anything began, by the wall clock.
     observe_time: Option<SystemTime>,
     admin: Option<AdminState>,
-    /// What each write wanted: (its number, intent).
+    /// The intent of each remembered write, as (write number, intent).
     writes: Vec<(u64, Intent)>,
-    /// It was listed, written or seen: tokens may name its writes and positions in its log.
+    /// Whether the connection was listed, written or seen, so that tokens may name its writes and positions in its log.
     known: bool,
     touched: Instant,
 }
 
 impl State {
-    /// Whether something is on its way, or somebody waits for an outcome.
+    /// Reports whether a write is in progress or a watch waits for an outcome.
     fn is_urgent(&self) -> bool {
         self.knowledge.unsettled() || self.interests.combined().outcome
     }
 
-    /// What is at stake in the next poll.
+    /// Returns the stake of the next poll.
     fn stake(&self) -> Stake {
         match self.polling.is_asked() {
             _ if self.is_urgent() => Stake::High,
@@ -81,7 +81,7 @@ impl State {
         }
     }
 
-    /// Whether it is certainly not there any more.
+    /// Reports whether the connection is certainly gone.
     fn is_gone(&self) -> bool {
         self.knowledge.is_gone()
     }
@@ -91,20 +91,20 @@ impl State {
     }
 }
 
-/// What a poll that was applied leaves to do.
+/// What to do after a poll was applied.
 #[derive(Debug, Clone, Copy)]
 pub struct Applied {
-    /// When the next one is, and what is at stake in it; `None` if nobody watches.
+    /// The next poll and its stake; `None` if nobody watches.
     pub next: Option<(Planned, Stake)>,
     /// [`Subject::is_gone`].
     pub gone: bool,
 }
 
 impl Subject {
-    /// A connection of which nothing is known.
+    /// Creates a connection of which nothing is known.
     pub fn new(name: ConnectionName, log: Arc<BackendLog>, configured: Arc<Configured>) -> Subject {
-        // It may have been known before and forgotten. So its log begins here and now, and its writes get numbers
-        // that none of its writes ever had: there are never more writes than changes.
+        // The connection may have been known before and forgotten. Its log begins at the latest revision, so that its
+        // new writes get numbers that none of its earlier writes had: there are never more writes than changes.
         let base = log.shared().latest();
         let now = Instant::now();
         Subject {
@@ -128,7 +128,7 @@ impl Subject {
         }
     }
 
-    /// A connection that was known before the process began, with the changes of it that were kept, in order.
+    /// Restores a connection from before a restart. `changes` are its stored changes, in order.
     pub fn recalled(
         changes: &[Arc<Observation>],
         latest: &Observation,
@@ -147,7 +147,6 @@ impl Subject {
         subject
     }
 
-    /// Its name.
     pub fn name(&self) -> &ConnectionName {
         &self.name
     }
@@ -159,8 +158,8 @@ impl Subject {
 
 /// Polls and writes.
 impl Subject {
-    /// Takes in a write that the cloud has accepted, and names it. The name outlives the process once
-    /// [`Subject::wait_committed`] is over.
+    /// Records a write that the cloud has accepted and returns a token that names it. The token outlives the process
+    /// once [`Subject::wait_committed`] has returned.
     pub fn wrote(&self, write: &Write) -> WriteToken {
         let mut state = self.state();
         state.knowledge.wrote(write);
@@ -177,8 +176,9 @@ impl Subject {
         WriteToken::new(self.name.to_string(), self.log.shared().epoch(), number)
     }
 
-    /// What its delete removes beside it is not being removed any more, and these are left, as resource names. If none is,
-    /// the delete is told to be over as soon as the connection itself is proven gone; else it has failed.
+    /// Records that the removal of the parts that a delete removes with the connection has ended, and that the parts in
+    /// `left`, as resource names, remain. If none remain, the delete is reported done as soon as the connection itself
+    /// is proven gone; otherwise it has failed.
     pub fn parts_settled(&self, left: &[String]) {
         let mut state = self.state();
         if state.knowledge.parts_settled(left) {
@@ -186,20 +186,20 @@ impl Subject {
         }
     }
 
-    /// Whether what its delete removes beside it is still being removed, as far as is known here.
+    /// Reports whether, as far as is known here, parts that a delete removes with the connection are still being
+    /// removed.
     pub fn parts_remain(&self) -> bool {
         self.state().knowledge.parts_remain()
     }
 
-    /// Has the next poll begin at `due` or earlier; `asked` if a call waits for it. Answers its number, and what is
-    /// at stake in it.
+    /// Plans the next poll at `due` or earlier; `asked` if a call waits for it. Returns the poll's number and stake.
     pub fn plan(&self, due: Instant, asked: bool) -> (u64, Stake) {
         let mut state = self.state();
         let number = state.polling.plan(due, asked);
         (number, state.stake())
     }
 
-    /// Begins a poll, unless one is in flight: what to look for, and after how many writes.
+    /// Starts a poll unless one is in flight. Returns its target and the number of writes done before it.
     pub fn start_poll(&self) -> Option<(Target, u64)> {
         let mut state = self.state();
         let now = Instant::now();
@@ -220,13 +220,13 @@ impl Subject {
         Some((target, state.knowledge.writes()))
     }
 
-    /// Ends a poll that began at `began_at` by the clock, and takes in what it brought; `jitter` is a factor of the
-    /// time until the next one.
+    /// Ends a poll that began at `began_at` by the wall clock, and applies its result. `jitter` scales the time until
+    /// the next poll.
     pub fn apply_poll(&self, poll: &PollResult, began_at: SystemTime, jitter: f64) -> Applied {
         let settings = self.configured.poll();
         let mut state = self.state();
         if let Ok(sighting) = &poll.result {
-            // It never goes back, whatever the clock does.
+            // The time never goes back, even if the wall clock does.
             state.observe_time = state.observe_time.max(Some(began_at));
             if let Some(enabled) = sighting.admin_enabled {
                 let number = state.polling.begun();
@@ -259,9 +259,9 @@ impl Subject {
     }
 }
 
-/// Who uses it.
+/// Watchers.
 impl Subject {
-    /// Somebody watches it from now on, until [`Subject::release`].
+    /// Adds a watcher, until [`Subject::release`].
     pub fn hold(&self, interest: Interest) {
         let mut state = self.state();
         state.touched = Instant::now();
@@ -271,14 +271,14 @@ impl Subject {
         state.interests.add(interest);
     }
 
-    /// Somebody who watches it needs something else of its polls from now on.
+    /// Replaces the interest of a watcher.
     pub fn change_interest(&self, from: Interest, to: Interest) {
         let mut state = self.state();
         state.interests.add(to);
         state.interests.remove(from);
     }
 
-    /// Somebody no longer watches it, nor these writes made elsewhere. Answers whether anybody still does.
+    /// Removes a watcher and the foreign writes that it waited for. Reports whether any watcher remains.
     pub fn release(&self, interest: Interest, elsewhere: &[ForeignWrite]) -> bool {
         let mut state = self.state();
         state.interests.remove(interest);
@@ -290,17 +290,17 @@ impl Subject {
         !state.interests.is_empty()
     }
 
-    /// The cloud has it in its list, or it was written here.
+    /// Records that the cloud lists the connection, or that it was written here.
     pub fn shown(&self) {
         self.state().known = true;
     }
 
-    /// Whether somebody watches it.
+    /// Reports whether any watcher remains.
     pub fn is_watched(&self) -> bool {
         !self.state().interests.is_empty()
     }
 
-    /// At which interval it is to be asked while nothing goes wrong.
+    /// Returns the poll interval while nothing goes wrong.
     pub fn usual_interval(&self) -> Duration {
         let settings = self.configured.poll();
         match self.state().is_urgent() {
@@ -309,45 +309,48 @@ impl Subject {
         }
     }
 
-    /// Its backend was removed: has whoever watches it, or waits for a poll of it, see that.
+    /// Wakes the watchers and the waiters for a poll after the backend was removed.
     pub fn leave(&self) {
         self.polled.send_modify(|_| {});
         self.state().window.wake();
     }
 
-    /// At which interval it is being asked, if somebody watches it.
+    /// Returns the actual poll interval, or `None` if nobody watches.
     pub fn watched_interval(&self) -> Option<Duration> {
         let state = self.state();
         let interval = state.polling.effective_interval(Instant::now());
         (!state.interests.is_empty()).then_some(interval)
     }
 
-    /// At which interval it is meant to be asked by now.
+    /// Returns the intended poll interval.
     pub fn meant_interval(&self) -> Duration {
         let settings = self.configured.poll();
         let slowest = settings.stable.max(settings.fresh);
         self.state().polling.meant_interval(slowest)
     }
 
-    /// How long ago the last poll began that the cloud answered, for as long as somebody watches it.
+    /// Returns how long ago the last poll that the cloud answered began, or the first of the present watchers arrived
+    /// if that is later.
     pub fn poll_age(&self) -> Duration {
         let state = self.state();
         state.polling.age(Instant::now(), state.watched)
     }
 
-    /// Whether it may be forgotten at once: nobody watches it, no poll is in flight, and all that was ever told of it is
-    /// that it is not there, or that nobody knows. Whatever else was told, somebody may come back for with a token.
+    /// Reports whether the connection may be forgotten at once: nobody watches it, no poll is in flight, and it was
+    /// only ever reported as nonexistent or unknown. A client may return with a token for anything else.
     pub fn is_nothing(&self) -> bool {
         let state = self.state();
         state.is_unused() && !state.known
     }
 
-    /// Whether it is certainly not there any more: our own delete is over, or two polls agreed that somebody else's is.
+    /// Reports whether the connection is certainly gone: the delete through this gateway is over, or two polls agreed
+    /// that another client deleted it.
     pub fn is_gone(&self) -> bool {
         self.state().is_gone()
     }
 
-    /// Since when nobody has used it. Never while something is being removed with it: somebody will tell how that ended.
+    /// Returns since when the connection has been unused, or `None` if it is in use or its delete still waits for
+    /// parts.
     pub fn idle_since(&self) -> Option<Instant> {
         let state = self.state();
         let is_idle = state.is_unused() && !state.knowledge.parts_remain();
@@ -355,11 +358,12 @@ impl Subject {
     }
 }
 
-/// What is known of its polls and writes.
+/// What is known of polls and writes.
 impl Subject {
-    /// What is said now, and whether it is current: from a poll that succeeded lately, covered the tunnel if
-    /// that is wanted, and is the last. Lately is within the interval; for whoever waits for an outcome,
-    /// within the fresh interval, because what was true half a minute ago must not end anything.
+    /// Returns the latest observation, and whether it is current: the last poll succeeded recently and covered the
+    /// tunnel if that is wanted. Recently means within the interval or, for a watch that waits for an outcome, within
+    /// `fresh`, because a state from half a minute ago must not end a watch. ACCEPTED is current without a poll.
+    /// Nothing is current before it is committed.
     pub fn current(&self, interest: Interest) -> (Option<Arc<Observation>>, bool) {
         let state = self.state();
         let (last, all_committed) = self.newest(&state);
@@ -373,23 +377,24 @@ impl Subject {
         (last, (polled || written_and_unseen) && all_committed)
     }
 
-    /// When the next poll is worth its request for somebody who has just come: at once, unless the last one
-    /// began a moment ago. However many come, they cost no more than one who stays.
+    /// Returns the earliest time at which a poll for a new watcher is worth its request: at once, unless the last one
+    /// began within `fresh`. Any number of watchers that come and go cost no more polls than one that stays.
     pub fn soonest_poll(&self) -> Instant {
         let state = self.state();
         let fresh = self.configured.poll().fresh;
         state.polling.soonest(Instant::now(), fresh)
     }
 
-    /// The number of the poll that is under way, if it serves the purpose: whoever needs a poll may share it.
+    /// Returns the number of the poll in flight, if it covers the tunnel where `tunnel` asks for it.
     pub fn poll_under_way(&self, tunnel: bool) -> Option<u64> {
         self.state().polling.in_flight_for(tunnel)
     }
 
-    /// Waits until the poll of that number, or a later one, has ended and what it changed is committed.
+    /// Waits until poll `number`, or a later one, has ended and its changes are committed.
     ///
     /// # Errors
-    /// The poll's own error if it failed, `DeadlineExceeded` if it did not end in time, `BackendRemoved` if it will not.
+    /// The error of the last poll if it failed; `DeadlineExceeded` if the poll did not end in time; `BackendRemoved` if
+    /// it never will.
     pub async fn poll_ended(&self, number: u64, deadline: Instant) -> Result<()> {
         let mut polled = self.polled.subscribe();
         let ended = async {
@@ -406,7 +411,7 @@ impl Subject {
             ));
         }
         if !self.has_ended(number) {
-            // Nobody polls it any more.
+            // The backend was removed, and its polls with it.
             self.configured.check()?;
         }
         self.state()
@@ -420,7 +425,7 @@ impl Subject {
         self.state().polling.ended() >= number
     }
 
-    /// What the write of that number wanted, if it is remembered.
+    /// Returns the intent of a write, if it is remembered.
     pub fn intent_of(&self, write: u64) -> Option<Intent> {
         self.state()
             .writes
@@ -429,7 +434,7 @@ impl Subject {
             .map(|(_, intent)| *intent)
     }
 
-    /// How the polling is doing; the budget is told by whoever knows it.
+    /// Returns the state of the polling; the caller supplies `budget_used`.
     pub fn pulse(&self, budget_used: f64) -> Pulse {
         let state = self.state();
         let (now, time) = (Instant::now(), clock::now());
@@ -438,18 +443,18 @@ impl Subject {
             .pulse(now, time, state.observe_time, budget_used)
     }
 
-    /// Told of every poll.
+    /// Returns a receiver that is notified of every ended poll.
     pub fn subscribe_polls(&self) -> watch::Receiver<u64> {
         self.polled.subscribe()
     }
 }
 
-/// Writes made elsewhere that somebody waits for.
+/// Awaited writes made by other clients.
 impl Subject {
-    /// Has the cloud asked about these, too, until [`Subject::release`].
+    /// Has the polls ask about these writes too, until [`Subject::release`].
     ///
     /// # Errors
-    /// `LimitExceeded` if too many others of this connection are waited for.
+    /// `LimitExceeded` if too many other writes of this connection are awaited.
     pub fn await_elsewhere(&self, writes: &[ForeignWrite]) -> Result<()> {
         if self.state().elsewhere.await_all(writes) {
             return Ok(());
@@ -465,12 +470,13 @@ impl Subject {
         .resource(self.name.to_string()))
     }
 
-    /// Whether the cloud was asked about the connection since somebody began to wait for these.
+    /// Reports whether the cloud was asked about each of these writes since it has been awaited.
     pub fn has_seen_elsewhere(&self, writes: &[ForeignWrite]) -> bool {
         self.state().elsewhere.has_seen(writes)
     }
 
-    /// What is known of these means beside `verdict` on what was said at `revision`. It goes with the newest only.
+    /// Combines `verdict`, on the observation at `revision`, with what is known of these writes. Writes made by other
+    /// clients are judged with the newest observation only; for an older one the watch goes on.
     pub fn judge_elsewhere(
         &self,
         writes: &[ForeignWrite],
@@ -485,7 +491,7 @@ impl Subject {
         }
     }
 
-    /// What is said of the connection, for whoever asks about these.
+    /// Returns the status of the connection for a client that asks about these writes.
     pub fn overlay_elsewhere(
         &self,
         writes: &[ForeignWrite],

@@ -1,7 +1,7 @@
-//! Which connections of one backend there are, as far as anybody knows, and the watches over all of them.
+//! The existing connections of one backend, as far as known, and the watches over all of them.
 //!
-//! What is known is more ([`Names`]): what was removed, so that watches on it can go on, and names that somebody asks
-//! for. A watch over all has nothing to say of them.
+//! [`Names`] knows more connections: removed ones, so that watches over them can go on, and names that clients ask for.
+//! A watch over all reports nothing about these.
 
 use crate::{
     core::{
@@ -33,42 +33,42 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-/// How long it takes at most until a connection that somebody else made joins the watches over all, where the stable
-/// interval is longer.
+/// The longest time until a connection created by another client joins the watches over all. The stable interval
+/// applies if it is shorter.
 const JOINED: Duration = Duration::from_secs(60);
-/// After which part of that time the connections are listed again. The rest is for the list and for a first poll.
+/// The fraction of that time after which the connections are listed again. The rest is for the list and a first poll.
 const RELIST: f64 = 0.8;
-/// Over which part of it the first polls of what a list brings are spread.
+/// The fraction of that time over which the first polls of newly listed connections are spread.
 const SPREAD: f64 = 0.05;
-/// For how long the longest interval of all connections is passed on.
+/// How long the longest interval of all connections is cached.
 const SURVEY: Duration = Duration::from_secs(1);
 
-/// The connections of one backend that are there.
+/// The existing connections of one backend.
 #[derive(Debug)]
 pub struct Inventory {
     backend: Arc<Backend>,
     names: Arc<Names>,
     timetable: Arc<Timetable>,
-    /// Somebody who cannot wait for a list wants one.
+    /// Set when a caller that cannot wait for a list wants one.
     is_wanted: AtomicBool,
-    /// One list at a time: whoever comes meanwhile shares it.
+    /// Allows one list at a time; concurrent callers share it.
     listing: Semaphore,
-    /// The last list. Std mutexes, as the others: held for bookkeeping only, never across an await.
+    /// The last list. A std mutex, like the others: held for bookkeeping only, never across an await.
     listed: Mutex<Option<Listed>>,
-    /// The connections that it had.
+    /// The connections in the last list.
     there: Mutex<HashSet<Arc<str>>>,
     /// Locked before the names and a subject, never after.
     whole: Mutex<Whole>,
-    /// The longest interval of all connections, and when they were walked over for it.
+    /// The longest interval of all connections, and when it was computed.
     surveyed: Mutex<Option<(Instant, Duration)>>,
 }
 
-/// How a list of all connections went.
+/// The result of a list of all connections.
 #[derive(Debug)]
 struct Listed {
     begun: Instant,
     ended: Instant,
-    /// It came with polls, as everything is shown to whoever polls several.
+    /// Whether the list came with polls, from a cloud that shows all connections when several are polled.
     by_polls: bool,
     result: Result<()>,
 }
@@ -77,12 +77,13 @@ struct Listed {
 #[derive(Debug, Default)]
 struct Whole {
     interests: Interests,
-    /// Keeps every connection polled that is there as far as anybody knows, while there are such watches.
+    /// Keeps every existing connection polled while there are such watches.
     held: HashMap<Arc<str>, Watching>,
 }
 
 impl Whole {
-    /// Takes in who comes or goes: what is held is polled for what all of them together need from now on.
+    /// Applies a change of the watches, and adjusts the polls of the held connections to what the watches need
+    /// together.
     fn change(&mut self, change: impl FnOnce(&mut Interests)) {
         let before = self.interests.combined();
         change(&mut self.interests);
@@ -96,7 +97,7 @@ impl Whole {
         }
     }
 
-    /// Takes a connection in. Answers whether it is new.
+    /// Keeps a connection polled. Reports whether it is new.
     fn hold(&mut self, names: &Arc<Names>, name: &ConnectionName) -> bool {
         let interest = self.interests.combined();
         let fresh = !self.held.contains_key(&name.id);
@@ -108,12 +109,12 @@ impl Whole {
     }
 }
 
-/// Keeps a whole backend being polled for as long as it is held.
+/// Keeps all connections of a backend polled for as long as it is held.
 #[derive(Debug)]
 pub struct WatchingAll {
     inventory: Arc<Inventory>,
     interest: Interest,
-    /// Has polls linked to the span it was begun in.
+    /// Links polls to the span in which the watch was opened.
     _link: Option<Box<Link>>,
 }
 
@@ -124,7 +125,6 @@ impl Drop for WatchingAll {
 }
 
 impl Inventory {
-    /// Nothing yet.
     pub fn new(backend: Arc<Backend>, names: Arc<Names>, timetable: Arc<Timetable>) -> Inventory {
         Inventory {
             backend,
@@ -139,15 +139,16 @@ impl Inventory {
         }
     }
 
-    /// Where every connection stands, sorted by id, for the beginning of a watch over all at this position.
+    /// Returns the status of every existing connection, sorted by id, for a watch over all that starts at this
+    /// position.
     pub fn snapshot(&self, position: Revision) -> Vec<Arc<Observation>> {
         let said = self.existing().into_iter().map(|(_, said)| said);
         said.map(|said| said.no_later_unless_told(position))
             .collect()
     }
 
-    /// Where every connection stood at this position of which anything was said by then, sorted by id. What was said later is
-    /// in the log.
+    /// Returns the status at this position of every existing connection that had one by then, sorted by id. The log has
+    /// what was said later.
     pub fn snapshot_at(&self, position: Revision) -> Vec<Arc<Observation>> {
         let there = self.existing().into_iter();
         there
@@ -155,7 +156,7 @@ impl Inventory {
             .collect()
     }
 
-    /// Every connection that is there, sorted by id, and what is said of it.
+    /// Returns every existing connection, sorted by id, with its latest observation.
     fn existing(&self) -> Vec<(Arc<Subject>, Arc<Observation>)> {
         let all = self.names.all();
         let there = lock(&self.there);
@@ -173,23 +174,23 @@ impl Inventory {
         .collect()
     }
 
-    /// How many connections are being watched, and the longest interval at which one of them is polled.
+    /// Returns how many connections are watched, and the longest actual poll interval among them.
     pub fn watched(&self) -> (usize, Duration) {
         self.names.watched()
     }
 
-    /// The longest interval at which a watched connection is meant to be polled; `None` if none is watched.
+    /// Returns the longest intended poll interval among the watched connections; `None` if none is watched.
     pub fn meant_interval(&self) -> Option<Duration> {
         self.names.meant_interval()
     }
 
-    /// How long ago the watched connection was polled that has waited longest; `None` if none is watched.
+    /// Returns the greatest poll age among the watched connections; `None` if none is watched.
     pub fn poll_age(&self) -> Option<Duration> {
         self.names.poll_age()
     }
 
-    /// The longest interval at which a watched connection is polled, as of a moment ago: every heartbeat of every
-    /// watch over all asks for it, and must not cost a walk over all connections.
+    /// Returns the longest poll interval among the watched connections, cached for a moment. Every heartbeat of every
+    /// watch over all asks for it, and must not walk all connections.
     pub fn longest_interval(&self) -> Duration {
         let mut surveyed = lock(&self.surveyed);
         match *surveyed {
@@ -203,18 +204,19 @@ impl Inventory {
     }
 }
 
-/// Which there are.
+/// Which connections exist.
 impl Inventory {
-    /// The connection of that name, which a cloud has shown or which was written here: known from now on.
+    /// Returns the connection of that name, which a cloud has shown or which was written here, and remembers it as
+    /// known.
     pub fn shown(&self, name: &ConnectionName) -> Arc<Subject> {
         self.names.shown(name)
     }
 
-    /// Reads the names of all connections, unless that was done, or failed, a moment ago. Callers who come together
-    /// share the request.
+    /// Reads the names of all connections, unless that succeeded or failed a moment ago. Concurrent callers share the
+    /// request.
     ///
     /// # Errors
-    /// As the list fails.
+    /// The error of the list.
     pub async fn list(&self, deadline: Instant) -> Result<()> {
         let late = |_| {
             Error::new(
@@ -244,7 +246,7 @@ impl Inventory {
         result
     }
 
-    /// Takes in what a poll showed of all connections, for the watches over all, if there are any.
+    /// Records the ids of all connections that a poll showed, if there are watches over all.
     pub fn shown_all(&self, ids: Vec<String>, begun: Instant, ended: Instant) {
         if self.is_watched() {
             self.take_in(ids);
@@ -257,11 +259,11 @@ impl Inventory {
         }
     }
 
-    /// Takes in which connections there are.
+    /// Records which connections exist.
     fn take_in(&self, ids: Vec<String>) {
         *lock(&self.there) = ids.iter().map(|id| Arc::from(id.as_str())).collect();
         for id in ids {
-            // An id that cannot stand in a name cannot be watched either; reads report it.
+            // An id that cannot be part of a name cannot be watched either; reads report it.
             if let Ok(name) = ConnectionName::connection(self.backend.name(), &id) {
                 self.shown(&name);
             }
@@ -269,8 +271,8 @@ impl Inventory {
         self.hold_all(self.joined_within().mul_f64(SPREAD));
     }
 
-    /// When the connections are to be listed for those that somebody else made, if the poller did so last at
-    /// `relisted`. Never if nobody watches them all.
+    /// Returns when to list the connections for those that other clients have created, given that the poller last did
+    /// so at `relisted`; `None` if no watch is over all.
     pub fn next_list(&self, relisted: Instant) -> Option<Instant> {
         if self.is_wanted.load(Ordering::SeqCst) {
             return Some(Instant::now());
@@ -281,7 +283,7 @@ impl Inventory {
             .then(|| last + self.joined_within().mul_f64(RELIST))
     }
 
-    /// Has the poller list the connections now, unless that was done before.
+    /// Has the poller list the connections now, unless they have been listed before.
     pub fn want_list(&self) {
         if lock(&self.listed).is_none() {
             self.is_wanted.store(true, Ordering::SeqCst);
@@ -289,12 +291,13 @@ impl Inventory {
         }
     }
 
-    /// The poller is about to list the connections.
+    /// Marks that the poller is about to list the connections.
     pub fn begin_list(&self) {
         self.is_wanted.store(false, Ordering::SeqCst);
     }
 
-    /// Lists the connections for those that somebody else made, or polls one where polls show them all.
+    /// Lists the connections for those that other clients have created, or polls one connection where polls show them
+    /// all.
     pub async fn list_again(&self) {
         if let Some(any) = self.shown_all_by() {
             self.timetable.poll_now(&any);
@@ -302,16 +305,16 @@ impl Inventory {
         }
         let timeout = self.backend.settings().timeout * 3;
         if let Err(error) = self.list(Instant::now() + timeout).await {
-            // Whether the backend answers has a line of its own.
+            // The health of the backend has its own log line.
             tracing::debug!(backend = self.backend.name().as_str(), %error, "cannot list connections");
         }
     }
 
-    /// A connection at which a poll, together with those that come along, will show which there are.
+    /// Returns a connection whose poll, with those that join its batch, will show which connections exist.
     fn shown_all_by(&self) -> Option<Arc<Subject>> {
         let listed = lock(&self.listed);
         let last = listed.as_ref().filter(|last| last.by_polls)?;
-        // If the last polls did not show it after all, a list does.
+        // If the last polls did not show all connections, a list does.
         if last.begun.elapsed() >= self.joined_within() {
             return None;
         }
@@ -322,7 +325,7 @@ impl Inventory {
         Some(Arc::clone(any.subject()))
     }
 
-    /// How long it takes until a connection that somebody else made joins the watches over all.
+    /// Returns the longest time until a connection created by another client joins the watches over all.
     fn joined_within(&self) -> Duration {
         JOINED.min(self.backend.settings().poll.stable)
     }
@@ -330,14 +333,14 @@ impl Inventory {
 
 /// The watches over all.
 impl Inventory {
-    /// Has every connection of the backend polled for as long as the answer is held.
+    /// Keeps every connection of the backend polled for as long as the returned guard is held.
     pub fn watch(self: &Arc<Self>, tunnel: bool) -> WatchingAll {
         let interest = Interest {
             tunnel,
             outcome: false,
         };
         lock(&self.whole).change(|all| all.add(interest));
-        // A thousand connections must not be polled in the same instant.
+        // Spreads the polls, so that a thousand connections are not polled at once.
         self.hold_all(self.backend.settings().poll.stable);
         self.timetable.wake.notify_one();
         WatchingAll {
@@ -351,7 +354,7 @@ impl Inventory {
         !lock(&self.whole).interests.is_empty()
     }
 
-    /// Takes a connection that was just made into the watches over all, if there are any.
+    /// Adds a connection that was just created to the watches over all, if there are any.
     pub fn joined(&self, subject: &Subject) {
         let mut whole = lock(&self.whole);
         if !whole.interests.is_empty() {
@@ -361,8 +364,7 @@ impl Inventory {
         }
     }
 
-    /// Takes every connection that is there into the watches over all, if there are any. The first polls are spread
-    /// over `spread`.
+    /// Adds every existing connection to the watches over all, if there are any. Spreads the first polls over `spread`.
     fn hold_all(&self, spread: Duration) {
         let mut fresh = self.existing();
         let mut whole = lock(&self.whole);
@@ -379,11 +381,11 @@ impl Inventory {
         }
     }
 
-    /// Takes a connection that is certainly gone out of the watches over all: there is nothing more to say of it. If
-    /// it is listed again, it joins again. Whoever watches the connection itself goes on.
+    /// Removes a connection that is certainly gone from the watches over all: there is nothing more to say of it. It
+    /// joins again if it is listed again. Watches over the connection itself go on.
     pub fn release(&self, subject: &Subject) {
         let mut whole = lock(&self.whole);
-        // Not if it was written meanwhile.
+        // Not if a write came in between.
         if subject.is_gone() {
             let id = &subject.name().id;
             lock(&self.there).remove(id);

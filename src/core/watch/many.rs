@@ -1,4 +1,4 @@
-//! A watch over all connections of one backend, or of all: list, then changes.
+//! A watch over all connections of one backend, or of every backend: a list, then changes.
 
 use crate::{
     core::{
@@ -27,41 +27,41 @@ use tokio::{
 
 /// The most events in one message.
 const MOST_EVENTS: usize = 256;
-/// How many bytes of events come in one message, about, unless one event alone has more. Clients take 4 MiB.
+/// Approximate limit of the bytes of events in one message. A larger single event still goes out. Clients accept 4 MiB.
 const MOST_BYTES: usize = 1 << 20;
-/// A reader that is further behind than this many changes gets only the latest of each connection.
+/// A reader more than this many changes behind gets only the latest of each connection.
 const CONFLATE_BEYOND: usize = 1024;
 
-/// One message of a watch over many.
+/// One message of a watch over many connections.
 #[derive(Debug, Clone, Default)]
 pub struct ManyEvent {
-    /// Where connections stand, with how many changes of each were left out.
+    /// Initial statuses of connections.
     pub snapshots: Vec<Arc<Observation>>,
-    /// What changed, with how many changes of each were left out.
+    /// Changes, each with the number of earlier changes of its connection that were left out.
     pub changes: Vec<(Arc<Observation>, u64)>,
-    /// Nothing changed.
+    /// Sent when nothing has changed for a while.
     pub heartbeat: Option<Pulse>,
-    /// The list of existing connections is complete.
+    /// Whether the list of existing connections is complete.
     pub synced: bool,
-    /// Where to resume after this message; empty until synced.
+    /// The position to resume from after this message; empty until synced.
     pub resume_token: String,
-    /// Backends that cannot be listed now, or are not configured any more.
+    /// Backends that cannot be listed, or are not configured any more.
     pub unreachable: Vec<BackendName>,
 }
 
-/// A watch over many. Dropping it ends it.
+/// A watch over many connections. Dropping it ends it.
 #[derive(Debug)]
 pub struct WatchMany {
     scope: String,
     log: Arc<Log>,
-    /// Tells of backends that come and go, if it is a watch over all.
+    /// Reports backends that are added and removed; only in a watch over every backend.
     roster: Option<watch::Receiver<Arc<Roster>>>,
     backends: Vec<One>,
     tunnel: bool,
     heartbeat: Duration,
     cursor: u64,
     snapshots: VecDeque<Arc<Observation>>,
-    /// Changes after the cursor that a snapshot has already told.
+    /// Revisions after the cursor that a snapshot has already sent.
     told: HashSet<u64>,
     /// The last changes of backends that were removed.
     last_words: Vec<Arc<Observation>>,
@@ -76,7 +76,7 @@ pub struct WatchMany {
 struct One {
     poller: Arc<Poller>,
     appended: watch::Receiver<u64>,
-    /// The position at which its connections were told, if that is beyond the watch's own.
+    /// The position of the backend's snapshot, if it is beyond the cursor of the watch.
     since: Revision,
     _watching: WatchingAll,
     _open: Open,
@@ -93,47 +93,46 @@ impl One {
         }
     }
 
-    /// Its changes after the cursor of a watch, up to `to`.
+    /// Returns the backend's changes after the cursor of the watch, up to `to`.
     fn after(&self, cursor: Revision, to: Revision) -> Result<Vec<Arc<Observation>>> {
         let window = self.poller.log().window();
         Ok(window.after(cursor.max(self.since), to)?)
     }
 }
 
-/// What a watch over many is opened with.
+/// The parameters of a watch over many connections.
 #[derive(Debug)]
 pub struct OpeningMany {
-    /// The parent, as the resume token names it.
+    /// The parent, as it appears in the resume token.
     pub scope: String,
-    /// The log.
     pub log: Arc<Log>,
-    /// Whose connections; already listed, but for the unreachable.
+    /// The backends to watch. All but the unreachable ones are already listed.
     pub pollers: Vec<Arc<Poller>>,
-    /// Tells of backends that come and go, if it is a watch over all.
+    /// Reports backends that are added and removed; only in a watch over every backend.
     pub roster: Option<watch::Receiver<Arc<Roster>>>,
-    /// Those that came after the position where it goes on: nothing was told of them yet.
+    /// Backends added after the position to resume from, whose connections the client has not seen.
     pub joined: Vec<Arc<Member>>,
     /// Backends that could not be listed.
     pub unreachable: Vec<BackendName>,
-    /// Read tunnels too.
+    /// Whether to read the tunnels too.
     pub tunnel: bool,
-    /// The longest silence.
+    /// The longest time between two messages.
     pub heartbeat: Duration,
-    /// When silence began.
+    /// When the call arrived; the first heartbeat interval starts here.
     pub asked: Instant,
-    /// Where to go on; `None` begins with the list.
+    /// The position to resume from; `None` begins with the list.
     pub resume: Option<u64>,
 }
 
 impl WatchMany {
-    /// Begins with a snapshot of every connection, or after the position of a resume token.
+    /// Starts with a snapshot of every connection, or after the position of a resume token.
     pub fn open(opening: OpeningMany) -> WatchMany {
         let pollers = opening.pollers.iter();
         let backends: Vec<One> = pollers
             .map(|poller| One::new(poller, opening.tunnel, 0))
             .collect();
-        // First the position, then the snapshots: a change in between is told by its snapshot and is left
-        // out when the log brings it again.
+        // The position is read before the snapshots. A change in between is in its snapshot, and is skipped when the
+        // log brings it again.
         let now = opening.log.committed();
         let (cursor, snapshots) = match opening.resume {
             Some(cursor) => (cursor, VecDeque::new()),
@@ -176,7 +175,7 @@ impl WatchMany {
         watch
     }
 
-    /// The next message; `None` after the last. An error is the last.
+    /// Returns the next message, or `None` after the last. An error is the last message.
     pub async fn next(&mut self) -> Option<Result<ManyEvent>> {
         if self.ended {
             return None;
@@ -190,7 +189,7 @@ impl WatchMany {
         Some(result)
     }
 
-    /// Takes note of what was just handed over.
+    /// Counts the changes just handed over.
     fn count(&self, event: &ManyEvent) {
         for (change, coalesced) in &event.changes {
             let backend = &change.name.backend;
@@ -205,7 +204,7 @@ impl WatchMany {
 
     async fn advance(&mut self) -> Result<ManyEvent> {
         if !self.synced {
-            // Who came since the position was read is in the list, too.
+            // A backend added since the position was read also goes into the list.
             self.follow(self.cursor)?;
             let batch = fitting(self.snapshots.iter());
             let snapshots = self.snapshots.drain(..batch).collect();
@@ -226,8 +225,8 @@ impl WatchMany {
             for one in &mut self.backends {
                 one.appended.borrow_and_update();
             }
-            // Read before it is seen who came, so that no position is given out that is beyond somebody's coming and before
-            // their connections.
+            // The position is read before the set of backends, so that no resume token is beyond the arrival of a
+            // backend whose connections have not been sent.
             let to = self.log.committed();
             if self.backlog.is_empty() {
                 self.follow(to)?;
@@ -244,7 +243,7 @@ impl WatchMany {
             if !self.backlog.is_empty() {
                 let batch = fitting(self.backlog.iter().map(|(entry, _)| entry));
                 let changes: Vec<_> = self.backlog.drain(..batch).collect();
-                // In order of their revision, so that everything up to the last of them is sent or counted.
+                // In order of revision, so that everything up to the last one is sent or counted as left out.
                 let sent = changes
                     .last()
                     .map_or(self.cursor, |(entry, _)| entry.revision);
@@ -284,7 +283,7 @@ impl WatchMany {
         }
     }
 
-    /// Takes in who came and went, if everything up to the cursor is sent.
+    /// Applies changes of the roster, once everything up to the cursor is sent.
     fn follow(&mut self, to: Revision) -> Result<()> {
         let Some(roster) = &mut self.roster else {
             return Ok(());
@@ -312,7 +311,7 @@ impl WatchMany {
             }
         }
         if !self.last_words.is_empty() {
-            // One that went and came back begins with what it said last.
+            // A backend that left and came back starts with the last it said.
             let told = self.snapshots.iter().map(|it| (&it.name, it.revision));
             let told: HashMap<_, _> = told.collect();
             let is_new = |entry: &Arc<Observation>| {
@@ -324,8 +323,8 @@ impl WatchMany {
         Ok(())
     }
 
-    /// Tells of the connections of a backend that came: where they stood when it came, or at the cursor if that is later, and
-    /// then what changed since.
+    /// Starts to watch a backend that was added: sends the statuses that its connections had when it was added, or at
+    /// the cursor if that is later, and then the changes since.
     fn join(&mut self, member: &Member) {
         let since = self.cursor.max(member.base());
         let one = One::new(member.poller(), self.tunnel, since);
@@ -336,7 +335,7 @@ impl WatchMany {
         self.backends.push(one);
     }
 
-    /// Ends a watch over one backend that was removed, once everything is told that was said while it was there.
+    /// Ends a watch over one backend that was removed, once everything said before the removal is sent.
     fn check_one(&self) -> Result<()> {
         match (&self.roster, self.backends.first()) {
             (None, Some(one)) => one.poller.backend().configured().check(),
@@ -384,7 +383,7 @@ impl WatchMany {
             .map(|one| one.poller.inventory().longest_interval())
             .max()
             .unwrap_or_default();
-        // The whole is only as fresh as its stalest part.
+        // The whole is only as fresh as its stalest backend.
         let last_success = healths
             .iter()
             .map(|health| health.last_success)
@@ -406,21 +405,21 @@ impl WatchMany {
     }
 }
 
-/// How many of these make one message.
+/// Returns how many of these events fit into one message.
 fn fitting<'a>(events: impl Iterator<Item = &'a Arc<Observation>>) -> usize {
     let mut bytes = 0;
     events
         .take(MOST_EVENTS)
         .enumerate()
         .take_while(|(at, entry)| {
-            // The name is in the event and in what it tells.
+            // The name appears both in the event and in its observation.
             bytes += 2 * entry.name.id.len() + entry.status.weight();
             *at == 0 || bytes <= MOST_BYTES
         })
         .count()
 }
 
-/// Keeps of each connection the latest failure and the newest, and counts what is left out.
+/// Keeps the latest failure and the newest change of each connection, and counts what it leaves out.
 fn conflate(found: Vec<Arc<Observation>>) -> VecDeque<(Arc<Observation>, u64)> {
     let (mut newest, mut failure) = (HashSet::new(), HashSet::new());
     let mut keep: Vec<bool> = found
@@ -457,12 +456,12 @@ async fn any_change(backends: &mut [One]) {
     let _ = futures_util::future::select_all(waits).await;
 }
 
-/// Waits until backends come or go; for ever if that is nothing to the watch, or the gateway has ended.
+/// Waits until the set of backends changes. Waits forever in a watch over one backend, or once the gateway has ended.
 async fn set_changed(roster: &mut Option<watch::Receiver<Arc<Roster>>>) {
     if let Some(roster) = roster
         && roster.changed().await.is_ok()
     {
-        // It is for `follow` to have seen it.
+        // `follow` must still see the change.
         roster.mark_changed();
         return;
     }
@@ -481,7 +480,7 @@ mod tests {
         model::Intent,
     };
 
-    /// What was never told of a connection takes the place of no change that is still on its way.
+    /// A connection never polled appears in the snapshot without hiding an uncommitted change.
     #[tokio::test(start_paused = true)]
     async fn a_change_that_is_not_committed_yet_is_told_though_the_list_shows_what_nobody_has_polled()
      {

@@ -1,9 +1,7 @@
-//! Which connections of one backend are known, and which of them are watched. Which there are, as far as anybody knows, is
-//! in `inventory`.
+//! The known connections of one backend, and which of them are watched. `inventory` tells which exist.
 //!
-//! Anybody can name anything, and a name costs its author nothing. So one that no cloud has shown and nobody here wrote
-//! is known for as long as somebody uses it, and not a moment longer. What was shown is remembered for a while, so that
-//! a stream can be resumed.
+//! A client can name anything at no cost. So a name that no cloud has shown and that was not written here is known only
+//! while it is in use. A name that was shown is remembered for a while, so that streams can resume.
 
 use crate::{
     core::{
@@ -24,35 +22,33 @@ use std::{
     time::Duration,
 };
 
-/// How long a connection nobody watches is remembered, so that a stream can be resumed.
+/// How long an unwatched connection is remembered, so that streams can resume.
 pub const REMEMBERED: Duration = Duration::from_secs(3600);
-/// Beyond so many, those that nobody watches are forgotten after a minute.
+/// Above this number of connections, unwatched ones are forgotten after a minute.
 const REMEMBERED_AT_LENGTH: usize = 20_000;
 
-/// The connections of one backend.
+/// The known connections of one backend.
 #[derive(Debug)]
 pub struct Names {
     log: Arc<BackendLog>,
     configured: Arc<Configured>,
-    /// When each is polled.
     timetable: Arc<Timetable>,
-    /// The spans of those who watch them.
+    /// The spans of the watches.
     links: Arc<Links>,
     /// A std mutex: held for bookkeeping only, never across an await.
     known: Mutex<Known>,
-    /// How many are watched, for whoever may not wait for the others.
+    /// The number of watched connections, readable without the lock.
     watched: Arc<AtomicUsize>,
 }
 
 #[derive(Debug, Default)]
 struct Known {
     all: HashMap<Arc<str>, Arc<Subject>>,
-    /// Those of them that somebody watches.
+    /// The watched connections of `all`.
     watched: HashMap<Arc<str>, Arc<Subject>>,
 }
 
 impl Names {
-    /// None yet.
     pub fn new(
         log: Arc<BackendLog>,
         configured: Arc<Configured>,
@@ -68,32 +64,32 @@ impl Names {
         }
     }
 
-    /// The spans of those who watch them.
+    /// Returns the spans of the watches.
     pub fn links(&self) -> &Arc<Links> {
         &self.links
     }
 
-    /// How many are watched, from now on.
+    /// Returns the live number of watched connections.
     pub fn count(&self) -> Arc<AtomicUsize> {
         Arc::clone(&self.watched)
     }
 
-    /// Adds one that was known before the process began.
+    /// Adds a connection that was known before a restart.
     pub fn recall(&self, subject: Subject) {
         let id = Arc::clone(&subject.name().id);
         self.known().all.insert(id, Arc::new(subject));
     }
 
-    /// One that a cloud has shown, or that was written here: known from now on.
+    /// Returns a connection that a cloud has shown or that was written here, and remembers it as known.
     pub fn shown(&self, name: &ConnectionName) -> Arc<Subject> {
         let mut known = self.known();
         let subject = self.get(&mut known, name);
-        // Before the lock is let go, so that nobody forgets it first.
+        // Under the lock, so that it is not forgotten first.
         subject.shown();
         subject
     }
 
-    /// One that somebody watches from now on, until [`Names::release`].
+    /// Returns a connection and adds a watcher to it, until [`Names::release`].
     pub fn hold(&self, name: &ConnectionName, interest: Interest) -> Arc<Subject> {
         let mut known = self.known();
         let subject = self.get(&mut known, name);
@@ -104,7 +100,7 @@ impl Names {
         subject
     }
 
-    /// Somebody no longer watches one, nor these writes made elsewhere.
+    /// Removes a watcher from a connection, and the foreign writes that it waited for.
     pub fn release(&self, subject: &Subject, interest: Interest, elsewhere: &[ForeignWrite]) {
         let mut known = self.known();
         if !subject.release(interest, elsewhere) {
@@ -114,19 +110,19 @@ impl Names {
         }
     }
 
-    /// A poll of one is over that nobody watches any more.
+    /// Records the end of a poll of a connection that is not watched any more.
     pub fn polled(&self, subject: &Subject) {
         self.forget(&mut self.known(), subject);
     }
 
-    /// Forgets one if nobody uses it and nothing was ever shown of it.
+    /// Forgets a connection that is not in use and was never shown.
     fn forget(&self, known: &mut Known, subject: &Subject) {
         if subject.is_nothing() && remove(&mut known.all, subject) {
             self.forgotten(subject);
         }
     }
 
-    /// Forgets all that nobody has used for so long that nobody will.
+    /// Forgets connections that have been idle for too long to be resumed.
     pub fn forget_idle(&self) {
         let mut known = self.known();
         let remembered = match known.all.len() > REMEMBERED_AT_LENGTH {
@@ -148,19 +144,19 @@ impl Names {
         subject.forget();
     }
 
-    /// Every one, sorted by id.
+    /// Returns every known connection, sorted by id.
     pub fn all(&self) -> Vec<Arc<Subject>> {
         let mut all: Vec<_> = self.known().all.values().cloned().collect();
         all.sort_by(|a, b| a.name().cmp(b.name()));
         all
     }
 
-    /// Those that somebody watches, in no order.
+    /// Returns the watched connections, in no order.
     pub fn watching(&self) -> Vec<Arc<Subject>> {
         self.known().watched.values().cloned().collect()
     }
 
-    /// How many are watched, and the longest interval at which one of them is polled.
+    /// Returns how many connections are watched, and the longest actual poll interval among them.
     pub fn watched(&self) -> (usize, Duration) {
         let known = self.known();
         let intervals = known.watched.values();
@@ -168,7 +164,7 @@ impl Names {
         (known.watched.len(), longest.max().unwrap_or_default())
     }
 
-    /// The longest interval at which a watched connection is meant to be polled; `None` if none is watched.
+    /// Returns the longest intended poll interval among the watched connections; `None` if none is watched.
     pub fn meant_interval(&self) -> Option<Duration> {
         let known = self.known();
         let intervals = known
@@ -178,14 +174,15 @@ impl Names {
         intervals.max()
     }
 
-    /// How long ago the watched connection was polled that has waited longest; `None` if none is watched.
+    /// Returns the greatest poll age among the watched connections; `None` if none is watched.
     pub fn poll_age(&self) -> Option<Duration> {
         let known = self.known();
         let ages = known.watched.values().map(|subject| subject.poll_age());
         ages.max()
     }
 
-    /// What `begin` makes of each of these that is watched. None of them is forgotten meanwhile.
+    /// Calls `begin` on each of these connections that is watched. The lock keeps them from being forgotten in the
+    /// meantime.
     pub fn begin<T>(&self, ids: &[Arc<str>], begin: impl Fn(&Arc<Subject>) -> Option<T>) -> Vec<T> {
         let known = self.known();
         let watched = ids.iter().filter_map(|id| known.watched.get(id));
@@ -209,7 +206,7 @@ impl Names {
     }
 }
 
-/// Takes off this one, and not another that has its name by now.
+/// Removes this subject, and not another that has its name by now.
 fn remove(from: &mut HashMap<Arc<str>, Arc<Subject>>, subject: &Subject) -> bool {
     let id = &subject.name().id;
     let is_it = from

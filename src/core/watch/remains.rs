@@ -1,5 +1,5 @@
-//! What a delete removes beside its connection, and whether it is gone: until it is, the connection is not told to be, and
-//! where it stays for good, the delete has failed. Pure.
+//! Tracks the objects that a delete removes besides its connection. The connection is reported gone only once they are,
+//! and the delete has failed if any stays for good. Pure.
 
 use crate::{
     core::watch::status::ConnectionStatus,
@@ -7,26 +7,26 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// How many of the names of what is left are told.
+/// How many names of remaining objects are reported.
 const NAMED: usize = 8;
-/// How much of each name is told, in characters.
+/// Maximum reported length of each name, in characters.
 const NAME_LENGTH: usize = 200;
 
-/// What a delete is to remove beside its connection. It outlives the process.
+/// What a delete still has to remove besides its connection. It outlives the process.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Remains {
-    /// Something is being removed, or found out about.
+    /// Whether a removal is in progress, or its result is being found out.
     settling: bool,
-    /// Nobody removes it any more, and what is left; empty if not so.
+    /// A sentence about what is left after the removal was given up; empty otherwise.
     left: String,
-    /// What will be said of the connection, which is proven gone itself, once nothing is left.
+    /// The status to report once nothing is left, for a connection that is itself proven gone.
     gone: Option<Box<ConnectionStatus>>,
 }
 
 impl Remains {
-    /// Takes in a write: a delete that leaves something to be removed, one that does not, or something else, with which
-    /// earlier deletes are over.
+    /// Applies a write: a delete that leaves objects to remove, a delete that does not, or another write, which ends
+    /// the concern of earlier deletes.
     pub fn wrote(&mut self, deletes: bool, parts_remain: bool) {
         let settling = deletes && (parts_remain || self.settling);
         *self = Remains {
@@ -35,22 +35,22 @@ impl Remains {
         };
     }
 
-    /// Whether something is still being removed.
+    /// Reports whether objects are still being removed.
     pub fn is_settling(&self) -> bool {
         self.settling
     }
 
-    /// Whether the connection itself is gone, so that its polls have nothing more to tell.
+    /// Reports whether the connection itself is gone, so that its polls have nothing more to tell.
     pub fn is_gone(&self) -> bool {
         self.gone.is_some()
     }
 
-    /// Whether something of it stays for good, though the connection itself is gone.
+    /// Reports whether objects stay for good although the connection itself is gone.
     pub fn is_left_alone(&self) -> bool {
         self.is_gone() && !self.left.is_empty()
     }
 
-    /// What is said, from what a poll makes of the connection itself.
+    /// Adjusts the status that a poll gives the connection itself.
     pub fn overlay(&mut self, status: &mut ConnectionStatus) {
         let is_over = !self.settling && self.left.is_empty();
         if status.intent != Intent::Deleted || is_over {
@@ -70,8 +70,7 @@ impl Remains {
         }
     }
 
-    /// Nothing is being removed any more, and these are left. Answers what is said from now on, if it is something else
-    /// than `said`.
+    /// Ends the removal; `left` names what remains. Returns the new status if it differs from `said`.
     pub fn settle(
         &mut self,
         left: &[String],
@@ -90,7 +89,7 @@ impl Remains {
         Some(status)
     }
 
-    /// We know it ourselves, so there is nothing to confirm.
+    /// Sets FAILED. The gateway knows this itself, so no confirmation is needed.
     fn fail(&self, status: &mut ConnectionStatus) {
         status.state = State::Failed;
         status.reason = Some(Reason::new(codes::PARTS_REMAIN, self.left.clone()));
@@ -99,7 +98,7 @@ impl Remains {
     }
 }
 
-/// A sentence that names what is left, so long at most that it can be told and kept.
+/// Returns a sentence that names what is left, short enough to be sent and stored.
 fn named(left: &[String]) -> String {
     let names: Vec<String> = left.iter().take(NAMED).map(|name| cut(name)).collect();
     let more = match left.len().saturating_sub(NAMED) {

@@ -1,4 +1,4 @@
-//! A watch of one connection: a cursor over its log.
+//! A watch over one connection: a cursor over its log.
 //!
 //! ```text
 //!   open ──► SNAPSHOT ──► FOLLOWING ──► ended (outcome, or an error with its reason)
@@ -6,7 +6,7 @@
 //!                            └──┘ change, heartbeat
 //! ```
 //!
-//! There is no queue and no task per stream: `next` reads what the log has after the cursor, or waits.
+//! A stream has no queue and no task: `next` reads what the log has after the cursor, or waits.
 
 use crate::{
     core::{
@@ -31,71 +31,68 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-/// A reader that is further behind than this many changes is brought forward.
+/// A reader more than this many changes behind skips ahead.
 pub const CONFLATE_BEYOND: usize = 16;
 
 /// One message of a watch.
 #[derive(Debug, Clone)]
 pub struct WatchEvent {
-    /// What happened.
     pub kind: EventKind,
-    /// How it ended; on the last message only.
+    /// The outcome; on the last message only.
     pub outcome: Option<Outcome>,
     /// How many changes were left out before this one.
     pub coalesced: u64,
-    /// Where to resume after this message.
+    /// The position to resume from after this message.
     pub position: Position,
 }
 
 impl WatchEvent {
-    /// Where to resume after this message, as text.
+    /// Returns the position to resume from after this message, as text.
     pub fn resume_token(&self) -> String {
         self.position.token()
     }
 }
 
-/// Where a stream is in the log of a connection.
+/// The position of a stream in the log of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Position {
-    /// The connection.
     pub name: ConnectionName,
-    /// The log's life.
+    /// The epoch of the log.
     pub epoch: u64,
-    /// The last revision that was sent, or is not to be sent.
+    /// The last revision that was sent, or that the stream skips.
     pub revision: u64,
 }
 
 impl Position {
-    /// As a client hands it back.
+    /// Returns the resume token that names the position.
     pub fn token(&self) -> String {
         ResumeToken::new(self.name.to_string(), self.epoch, self.revision).encode()
     }
 }
 
-/// What happened.
 #[derive(Debug, Clone)]
 pub enum EventKind {
-    /// Where it stands; whether that is stale.
+    /// The present status, and whether it is stale.
     Snapshot(Arc<Observation>, bool),
-    /// Where it stands now.
+    /// A new status.
     Change(Arc<Observation>),
-    /// Nothing changed.
+    /// Nothing changed for a while.
     Heartbeat(Pulse),
 }
 
-/// How a watch ended by itself.
+/// How a watch ended by its own terms.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// The goal was reached.
     Succeeded(Option<Reason>),
-    /// The cloud says it failed.
+    /// A confirmed failure.
     Failed(Reason),
-    /// The cloud cannot tell, and nothing that would tell is to be expected.
+    /// The cloud cannot tell, and no proof can still come.
     Undetermined(Reason),
 }
 
 impl Outcome {
-    /// How, in a word, and why.
+    /// Returns the outcome as a word, and its reason.
     pub fn told(&self) -> (&'static str, Option<&Reason>) {
         match self {
             Outcome::Succeeded(reason) => ("succeeded", reason.as_ref()),
@@ -105,23 +102,23 @@ impl Outcome {
     }
 }
 
-/// A watch of one connection. Dropping it ends it.
+/// A watch over one connection. Dropping it ends it.
 #[derive(Debug)]
 pub struct Watch {
     poller: Arc<Poller>,
     subject: Arc<Subject>,
-    /// Has the connection polled; given back when the watch is dropped.
+    /// Keeps the connection polled until the watch is dropped.
     watching: Watching,
     terms: Option<Terms>,
-    /// The number of the write it is bound to; 0 if to none.
+    /// The number of the write that the watch is bound to; 0 if none.
     bound: u64,
     heartbeat: Duration,
     appended: watch::Receiver<u64>,
     polled: watch::Receiver<u64>,
-    /// The last revision that was sent, or is not to be sent.
+    /// The last revision that was sent, or that the stream skips.
     cursor: u64,
     phase: Phase,
-    /// What was sent last was known to be current, so that it may be judged.
+    /// Whether the last status sent was known to be current and has been judged.
     judged: bool,
     last_sent: Instant,
     _open: Open,
@@ -134,29 +131,27 @@ enum Phase {
     Ended,
 }
 
-/// What a watch is opened with, all parsed and checked.
+/// The parameters of a watch, parsed and checked.
 #[derive(Debug)]
 pub struct Opening {
-    /// Whose poller.
     pub poller: Arc<Poller>,
-    /// Which connection.
     pub subject: Arc<Subject>,
-    /// Keeps it polled.
+    /// Keeps the connection polled.
     pub watching: Watching,
-    /// What is waited for; `None` goes on for ever.
+    /// What the watch waits for; `None` watches forever.
     pub terms: Option<Terms>,
-    /// The number of the write it is bound to; 0 if to none.
+    /// The number of the write that the watch is bound to; 0 if none.
     pub bound: u64,
-    /// The longest silence.
+    /// The longest time between two messages.
     pub heartbeat: Duration,
-    /// Where to go on; `None` begins with a snapshot.
+    /// The position to resume from; `None` begins with a snapshot.
     pub resume: Option<u64>,
-    /// Whether what is known now is current, so that it may be judged.
+    /// Whether the present status is current, so that it may be judged.
     pub current: bool,
 }
 
 impl Watch {
-    /// Begins with a snapshot, or after the position of a resume token.
+    /// Starts with a snapshot, or after the position of a resume token.
     pub fn open(opening: Opening) -> Watch {
         let appended = opening.subject.subscribe();
         let polled = opening.subject.subscribe_polls();
@@ -182,12 +177,12 @@ impl Watch {
         }
     }
 
-    /// What is said of the connection, for whoever watches for writes made elsewhere.
+    /// Returns the status of the connection with that of the awaited foreign writes.
     pub fn overlay(&self, seen: Arc<Observation>) -> Arc<Observation> {
         self.watching.overlay(seen)
     }
 
-    /// Where to resume after the last message.
+    /// Returns the position to resume from after the last message.
     pub fn position(&self) -> Position {
         Position {
             name: self.subject.name().clone(),
@@ -196,7 +191,7 @@ impl Watch {
         }
     }
 
-    /// The next message; `None` after the last. An error is the last.
+    /// Returns the next message, or `None` after the last. An error is the last message.
     pub async fn next(&mut self) -> Option<Result<WatchEvent>> {
         let result = self.advance().await?;
         let now = Instant::now();
@@ -249,7 +244,7 @@ impl Watch {
                 Ok(entries) if entries.is_empty() => {}
                 Ok(entries) => return Some(self.change(&entries)),
             }
-            // After everything that was said while it was there.
+            // The removal is reported after everything said before it.
             if let Err(removed) = self.poller.backend().configured().check() {
                 return Some(Err(removed));
             }
@@ -270,8 +265,8 @@ impl Watch {
         }
     }
 
-    /// Sends the first of `entries`, or brings a reader forward that is too far behind: to the latest
-    /// failure, to the first that ends the watch, or to the newest.
+    /// Sends the first of `entries`. A reader too far behind skips ahead to the latest failure before the entry that
+    /// ends the watch, or before the newest if none does; without such a failure, to that entry.
     fn change(&mut self, entries: &[Arc<Observation>]) -> Result<WatchEvent> {
         self.judged = true;
         let deciding = entries
@@ -300,19 +295,19 @@ impl Watch {
         Ok(self.event(EventKind::Change(entry), outcome, chosen as u64))
     }
 
-    /// Whether a poll that changes nothing of what is said can decide: what was sent before it was known to be
-    /// current, or a write made elsewhere.
+    /// Reports whether a poll that does not change the status can decide the watch: because the last status sent was
+    /// not known to be current, or because the watch awaits foreign writes.
     fn judges_polls(&self) -> bool {
         !self.judged || !self.watching.elsewhere().is_empty()
     }
 
-    /// Judges what was sent once a poll has said the same.
+    /// Judges the last status sent, once a poll has confirmed it.
     fn judge_late(&mut self) -> Option<WatchEvent> {
         if !self.judges_polls() {
             return None;
         }
         let (last, current) = self.subject.current(Interest::default());
-        // What came meanwhile is sent first, and judged then.
+        // A newer status is sent first, and judged then.
         let last = last.filter(|last| current && last.revision == self.cursor)?;
         self.judged = true;
         let outcome = self.outcome(&last)?;

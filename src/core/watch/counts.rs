@@ -1,8 +1,8 @@
-//! What the watches and polls of one backend come to, for the metrics.
+//! Counts of the watches and polls of one backend, for the metrics.
 //!
-//! What every event adds to is counted here and read when metrics are: a counter of the provider looks its attributes up
-//! each time, which is ten times the price. The process keeps the counts of a backend by its name, whatever becomes of the
-//! backend itself: a counter never goes back.
+//! Frequent events are counted here and read when metrics are collected, because a counter of the provider looks its
+//! attributes up each time, at ten times the cost. The process keeps the counts of a backend by its name even after the
+//! backend is removed: a counter never goes back.
 
 use crate::{
     core::error::ErrorReason,
@@ -29,10 +29,10 @@ static REGISTERED: Once = Once::new();
 /// The result of a poll that the cloud answered.
 const OK: &str = "ok";
 
-/// What is counted of one backend.
+/// The counts of one backend.
 #[derive(Debug)]
 pub struct Counts {
-    /// Made once, since each event has them.
+    /// Created once, because each event needs them.
     backend: [KeyValue; 1],
     /// By [`Kind`].
     kinds: [[KeyValue; 2]; 3],
@@ -43,18 +43,18 @@ pub struct Counts {
     failed_polls: [AtomicU64; ErrorReason::ALL.len()],
 }
 
-/// What is watched.
+/// What a watch is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// One connection; waits are such watches, too.
+    /// One connection; waits count as such watches.
     Connection,
-    /// All connections. A watch over several backends is one at each of them.
+    /// All connections. A watch over several backends counts once at each.
     Many,
     /// A write to a part, on the connections that use it.
     Part,
 }
 
-/// A watch counts as open for as long as it is held.
+/// Counts a watch as open for as long as it is held.
 #[derive(Debug)]
 pub struct Open {
     counts: Arc<Counts>,
@@ -68,7 +68,7 @@ impl Drop for Open {
 }
 
 impl Counts {
-    /// Those of the backend of that name.
+    /// Returns the counts of a backend.
     pub fn of(backend: &BackendName) -> Arc<Counts> {
         REGISTERED.call_once(register);
         let mut all = all();
@@ -90,7 +90,7 @@ impl Counts {
         }
     }
 
-    /// A watch is open from now on.
+    /// Counts a watch as open until the returned guard is dropped.
     pub fn open(self: &Arc<Self>, kind: Kind) -> Open {
         WATCH_OPEN.add(1, &self.kinds[kind as usize]);
         Open {
@@ -99,8 +99,8 @@ impl Counts {
         }
     }
 
-    /// A change is handed over, so long after the end of the poll that found it if there was one, in place of so many
-    /// before it.
+    /// Counts a delivered change: `lag` is the time since the poll that found it ended, if a poll did, and `coalesced`
+    /// the number of earlier changes that it replaces.
     pub fn delivered(&self, lag: Option<Duration>, coalesced: u64) {
         self.events.fetch_add(1, Ordering::Relaxed);
         if coalesced > 0 {
@@ -111,7 +111,7 @@ impl Counts {
         }
     }
 
-    /// A watch has ended by itself. What of a reason is a word of the cloud counts as `OTHER`.
+    /// Counts a watch that ended by its own terms. A reason that is the cloud's own word counts as `OTHER`.
     pub fn ended(&self, how: &'static str, reason: Option<&Reason>) {
         let code = reason.map_or("NONE", |reason| {
             let mut known = codes::ALL.iter().copied();
@@ -122,7 +122,7 @@ impl Counts {
         WATCH_OUTCOMES.add(1, &[backend, state, KeyValue::new("isthmus.reason", code)]);
     }
 
-    /// A poll of one connection has ended: how, and in which fields the cloud said what nobody here knows.
+    /// Counts a poll of one connection: its result, and the fields in which the cloud used a value unknown here.
     pub fn polled(&self, result: Result<&[&'static str], ErrorReason>) {
         let count = match result {
             Ok(_) => &self.polls,
@@ -135,7 +135,7 @@ impl Counts {
         }
     }
 
-    /// How many polls ended in each way that ever was.
+    /// Returns the number of polls by result, without zeros.
     fn polls(&self) -> impl Iterator<Item = (u64, &'static str)> {
         let failed = self.failed_polls.iter().zip(ErrorReason::ALL);
         let failed = failed.map(|(count, reason)| (count, reason.as_str()));

@@ -1,15 +1,15 @@
-//! What those who watch need of polls, counted.
+//! What the watchers of a connection need of its polls, counted.
 
-/// What somebody who watches a connection needs of its polls.
+/// What a watcher needs of the polls of a connection.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Interest {
-    /// The tunnel.
+    /// Whether polls read the tunnel.
     pub tunnel: bool,
-    /// That they come quickly, because something is waited for.
+    /// Whether polls come quickly, because the watch waits for an outcome.
     pub outcome: bool,
 }
 
-/// The interests of all who watch.
+/// The combined interests of all watchers.
 #[derive(Debug, Default)]
 pub struct Interests {
     all: usize,
@@ -18,26 +18,24 @@ pub struct Interests {
 }
 
 impl Interests {
-    /// One more watches.
     pub fn add(&mut self, interest: Interest) {
         self.all += 1;
         self.tunnel += usize::from(interest.tunnel);
         self.outcome += usize::from(interest.outcome);
     }
 
-    /// One that was added no longer watches.
     pub fn remove(&mut self, interest: Interest) {
         self.all -= 1;
         self.tunnel -= usize::from(interest.tunnel);
         self.outcome -= usize::from(interest.outcome);
     }
 
-    /// Whether nobody watches.
+    /// Reports whether there are no watchers.
     pub fn is_empty(&self) -> bool {
         self.all == 0
     }
 
-    /// What all of them together need of each poll.
+    /// Returns what all watchers together need of each poll.
     pub fn combined(&self) -> Interest {
         Interest {
             tunnel: self.tunnel > 0,

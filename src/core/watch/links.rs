@@ -1,5 +1,5 @@
-//! The spans of the watches of one backend, so that a poll can be linked to those it serves. Watches whose trace is not
-//! kept leave nothing here.
+//! The spans of the watches of one backend, so that a poll can be linked to the watches it serves. Watches that are not
+//! sampled leave nothing here.
 
 use crate::spans;
 use opentelemetry::trace::SpanContext;
@@ -8,10 +8,9 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// A poll is linked to at most so many watches.
+/// Maximum number of watches that a poll is linked to.
 pub const MAX_LINKS: usize = 32;
 
-/// The spans of the watches of one backend.
 #[derive(Debug, Default)]
 pub struct Links {
     /// A std mutex: held for bookkeeping only, never across an await.
@@ -20,17 +19,17 @@ pub struct Links {
 
 #[derive(Debug, Default)]
 struct Open {
-    /// The next that is kept gets this number.
+    /// The number of the next span.
     next: u64,
-    /// Of watches over all connections, in the order in which they were opened.
+    /// Spans of watches over all connections, in the order of opening.
     of_all: Spans,
-    /// Of watches of one connection, by its id.
+    /// Spans of watches over one connection, by its id.
     of_one: HashMap<Arc<str>, Spans>,
 }
 
 type Spans = BTreeMap<u64, SpanContext>;
 
-/// Has polls linked to a watch for as long as it is held.
+/// Links polls to a watch for as long as it is held.
 #[derive(Debug)]
 pub struct Link {
     links: Arc<Links>,
@@ -39,7 +38,7 @@ pub struct Link {
 }
 
 impl Links {
-    /// Has polls of this connection, or of all, linked to the current span. `None` if that is not kept.
+    /// Links polls of this connection, or of all, to the current span. Returns `None` if the span is not sampled.
     pub fn to_current(self: &Arc<Self>, of: Option<&Arc<str>>) -> Option<Box<Link>> {
         let span = spans::kept()?;
         let mut open = self.open();
@@ -58,7 +57,7 @@ impl Links {
         }))
     }
 
-    /// The spans of the watches that a poll of these connections serves, at most [`MAX_LINKS`] of them, and how many
+    /// Returns the spans of the watches that a poll of these connections serves, at most [`MAX_LINKS`], and how many
     /// there are in all.
     pub fn of<'a>(&self, ids: impl Iterator<Item = &'a str>) -> (Vec<SpanContext>, usize) {
         let open = self.open();

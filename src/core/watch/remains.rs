@@ -128,7 +128,7 @@ mod tests {
         }
     }
 
-    /// What is said after polls that say these, with what is left settled before the poll of that place.
+    /// The states reported after these polls; `left` is settled before the poll at that place.
     fn said(polls: &[State], settled: Option<(usize, &[String])>) -> Vec<(State, bool)> {
         let mut remains = Remains::default();
         remains.wrote(true, true);
@@ -155,25 +155,25 @@ mod tests {
         let left = ["backends/a/ikePolicies/1".to_owned()];
         let (plain, told) = (false, true);
         for (polls, settled, expected) in [
-            // Held until it is settled.
+            // Held back until the removal is settled.
             (
                 vec![Deleting, Deleted, Deleted],
                 None,
                 vec![(Deleting, plain), (Deleting, told), (Deleting, told)],
             ),
-            // Settled after the proof: told at once, and so it stays.
+            // Settled after the proof: reported at once, and it stays.
             (
                 vec![Deleted, Deleted],
                 Some((1, &[][..])),
                 vec![(Deleting, told), (Deleted, plain), (Deleted, plain)],
             ),
-            // Settled before the proof: the proof tells.
+            // Settled before the proof: the proof is reported.
             (
                 vec![Deleting, Deleting, Deleted],
                 Some((1, &[][..])),
                 vec![(Deleting, plain), (Deleting, plain), (Deleted, plain)],
             ),
-            // Given up: failed, whatever a poll says later.
+            // Given up: failed, whatever a later poll says.
             (
                 vec![Deleted, Deleted, Deleting],
                 Some((1, &left[..])),

@@ -1,25 +1,24 @@
-//! Opaque tokens: the position in a log (resume) and the name of a write.
+//! Opaque tokens: a position in the log (resume), and the name of a write.
 //!
-//! Both are text that clients hand back unread, and neither holds a secret. A write token only *names* a
-//! write the gateway remembers: if it carried what the write was, whoever forged one could make everybody
-//! else's watch believe in a write that never happened.
+//! Clients return both unread, and neither holds a secret. A write token only *names* a write that the gateway
+//! remembers. If it described the write, a forged token could make other clients' watches believe in a write that never
+//! happened.
 
 use crate::core::error::{Error, ErrorReason, Result, Violation};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
-/// Longest token that is looked at, in bytes of text.
+/// The longest accepted token, in bytes of text.
 const MAX_TOKEN_BYTES: usize = 2048;
 
 /// A position in the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResumeToken {
-    /// Format version.
     v: u8,
-    /// What it is a position of: a connection's name, or the parent of a watch over many.
+    /// What the position belongs to: a connection's name, or the parent of a watch over many.
     #[serde(rename = "n")]
     pub scope: String,
-    /// The log's life.
+    /// The epoch of the log.
     #[serde(rename = "e")]
     pub epoch: u64,
     /// The last revision that was sent.
@@ -27,23 +26,21 @@ pub struct ResumeToken {
     pub revision: u64,
 }
 
-/// The name of a write.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WriteToken {
     v: u8,
-    /// The connection's name.
     #[serde(rename = "n")]
     pub name: String,
-    /// The life of the log that knows the write.
+    /// The epoch of the log that knows the write.
     #[serde(rename = "e")]
     pub epoch: u64,
-    /// Which write of the connection; never higher than the last revision of the log when it was done.
+    /// The number of the write among those of the connection; never higher than the last revision of the log when the
+    /// write was done.
     #[serde(rename = "w")]
     pub write: u64,
 }
 
 impl ResumeToken {
-    /// A position.
     pub fn new(scope: String, epoch: u64, revision: u64) -> ResumeToken {
         ResumeToken {
             v: 1,
@@ -53,15 +50,14 @@ impl ResumeToken {
         }
     }
 
-    /// As text.
     pub fn encode(&self) -> String {
         encode(self)
     }
 
-    /// From text.
+    /// Parses a token.
     ///
     /// # Errors
-    /// `InvalidArgument` / `WrongToken` if it is none, or one of another scope.
+    /// `InvalidArgument` / `WrongToken` if the text is not a token, or is one of another scope.
     pub fn decode(text: &str, scope: &str) -> Result<ResumeToken> {
         let token: ResumeToken = decode(text, "resume_token")?;
         if token.v != 1 || token.scope != scope {
@@ -72,7 +68,6 @@ impl ResumeToken {
 }
 
 impl WriteToken {
-    /// Names a write.
     pub fn new(name: String, epoch: u64, write: u64) -> WriteToken {
         WriteToken {
             v: 1,
@@ -82,15 +77,14 @@ impl WriteToken {
         }
     }
 
-    /// As text.
     pub fn encode(&self) -> String {
         encode(self)
     }
 
-    /// From text.
+    /// Parses a token.
     ///
     /// # Errors
-    /// `InvalidArgument` / `WrongToken` if it is none, or names a write to another connection.
+    /// `InvalidArgument` / `WrongToken` if the text is not a token, or names a write to another connection.
     pub fn decode(text: &str, name: &str) -> Result<WriteToken> {
         let token: WriteToken = decode(text, "write_token")?;
         if token.v != 1 || token.name != name {
@@ -103,13 +97,12 @@ impl WriteToken {
     }
 }
 
-/// As text.
 pub(super) fn encode(token: &impl Serialize) -> String {
     let json = serde_json::to_vec(token).expect("tokens are plain data");
     URL_SAFE_NO_PAD.encode(json)
 }
 
-/// From text, of a request's `field`.
+/// Parses a token of a request's `field`.
 pub(super) fn decode<T: for<'de> Deserialize<'de>>(text: &str, field: &str) -> Result<T> {
     if text.len() > MAX_TOKEN_BYTES {
         return Err(wrong(field, "it is too long"));
@@ -120,7 +113,7 @@ pub(super) fn decode<T: for<'de> Deserialize<'de>>(text: &str, field: &str) -> R
     serde_json::from_slice(&json).map_err(|_| wrong(field, "it is malformed"))
 }
 
-/// What is refused of a request's `field`.
+/// Returns the error for a token of a request's `field`.
 pub(super) fn wrong(field: &str, why: &str) -> Error {
     let mut error = Error::invalid(vec![Violation::new(
         field,

@@ -1,4 +1,4 @@
-//! What keeps a connection being polled: somebody who watches it holds one of these.
+//! The guard that keeps a connection polled; each watcher holds one.
 
 use crate::{
     core::{
@@ -17,20 +17,20 @@ use crate::{
 };
 use std::sync::Arc;
 
-/// Keeps a connection being polled, and known, for as long as it is held.
+/// Keeps a connection polled, and known, for as long as it is held.
 #[derive(Debug)]
 pub struct Watching {
     names: Arc<Names>,
     subject: Arc<Subject>,
     interest: Interest,
-    /// Writes made elsewhere.
+    /// The foreign writes that the watch awaits.
     elsewhere: Vec<ForeignWrite>,
-    /// Has polls linked to the span it was begun in.
+    /// Links polls to the span in which the watch was opened.
     link: Option<Box<Link>>,
 }
 
 impl Watching {
-    /// Has the connection of that name polled. The caller plans the first poll.
+    /// Has the connection polled. The caller plans the first poll.
     pub fn begin(names: &Arc<Names>, name: &ConnectionName, interest: Interest) -> Watching {
         Watching {
             names: Arc::clone(names),
@@ -41,7 +41,7 @@ impl Watching {
         }
     }
 
-    /// The same, for whoever's span is current: polls are linked to it.
+    /// Also links polls to the current span.
     #[must_use]
     pub fn linked(mut self) -> Watching {
         let id = &self.subject.name().id;
@@ -49,34 +49,33 @@ impl Watching {
         self
     }
 
-    /// Has it polled for something else.
+    /// Changes what the watch needs of polls.
     pub fn change(&mut self, interest: Interest) {
         self.subject.change_interest(self.interest, interest);
         self.interest = interest;
     }
 
-    /// Has the cloud asked about writes made elsewhere, too, for as long as this is held.
+    /// Has the polls ask about these foreign writes too, for as long as this guard is held.
     ///
     /// # Errors
-    /// `LimitExceeded` if too many others of this connection are waited for.
+    /// `LimitExceeded` if too many other writes of this connection are awaited.
     pub fn await_elsewhere(&mut self, writes: &[ForeignWrite]) -> Result<()> {
         self.subject.await_elsewhere(writes)?;
         self.elsewhere = writes.to_vec();
         Ok(())
     }
 
-    /// Which connection.
     pub fn subject(&self) -> &Arc<Subject> {
         &self.subject
     }
 
-    /// The writes made elsewhere that it waits for.
+    /// Returns the foreign writes that the watch awaits.
     pub fn elsewhere(&self) -> &[ForeignWrite] {
         &self.elsewhere
     }
 
-    /// What is known means for whoever holds this. [`Verdict::GoesOn`] where it cannot be judged by this observation:
-    /// what the cloud says of writes made elsewhere goes with the newest only.
+    /// Judges an observation for this watch. Returns [`Verdict::GoesOn`] where the observation cannot decide: foreign
+    /// writes are judged with the newest observation only.
     pub fn judge(&self, seen: &Observation, terms: Terms, write: u64) -> Verdict {
         let verdict = judge_bound(&seen.status, terms, write);
         if self.elsewhere.is_empty() {
@@ -86,7 +85,7 @@ impl Watching {
             .judge_elsewhere(&self.elsewhere, seen.revision, terms, verdict)
     }
 
-    /// What is said of the connection, for whoever asks about writes made elsewhere.
+    /// Returns the observation with the status of the awaited foreign writes.
     pub fn overlay(&self, seen: Arc<Observation>) -> Arc<Observation> {
         if self.elsewhere.is_empty() {
             return seen;

@@ -1,4 +1,4 @@
-//! Histories of polls and writes, and what is said after each.
+//! Histories of polls and writes, and the status after each.
 
 mod parts;
 mod request_ids;
@@ -56,7 +56,7 @@ impl History {
         self.status()
     }
 
-    /// A delete that leaves parts to be removed.
+    /// A delete whose parts are still to be removed.
     fn deleted_with_parts(&mut self, second: u64) -> &ConnectionStatus {
         let done = self.at(second);
         self.writes_done.push(second);
@@ -70,7 +70,7 @@ impl History {
         self.status()
     }
 
-    /// What a watch for GONE with the last write's token says.
+    /// Returns the verdict of a watch for GONE with the last write's token.
     fn gone(&self) -> Verdict {
         let terms = Terms {
             goal: Goal::Gone,
@@ -97,7 +97,7 @@ impl History {
         self.wrote(second, WriteKind::Update, proof, ENABLED)
     }
 
-    /// A poll that begins at a second and takes none.
+    /// A poll that begins at a second and takes no time.
     fn saw(&mut self, second: u64, sighting: Sighting) -> &ConnectionStatus {
         self.poll(second, Ok(sighting))
     }
@@ -262,8 +262,8 @@ fn the_quiet_time_begins_anew_with_each_change_of_status() {
 
 #[test]
 fn a_tunnel_that_went_and_came_is_no_proof() {
-    // With the networks or the key from before the update: dead peer detection, a peer that reboots and a
-    // re-authentication all do that. So does one that was down when the update came.
+    // Dead peer detection, a peer reboot and a re-authentication restore the tunnel with the networks or the key from
+    // before the update. A tunnel that was down at the update may come up with them too.
     for (before, movements) in [
         ("ACTIVE", &["DOWN", "ACTIVE"][..]),
         ("DOWN", &["ACTIVE", "DOWN", "ACTIVE"]),
@@ -328,7 +328,7 @@ fn an_update_of_words_leaves_what_is_proven_and_what_is_not() {
 
 #[test]
 fn what_a_gateway_wrote_itself_changes_no_answer_about_the_connection_as_it_is() {
-    // One gateway knows of the update, the other does not; both see the same for long enough.
+    // One gateway knows of the update and the other does not; both see the same for long enough.
     let goals = [Goal::Config, Goal::InEffect, Goal::TunnelUp, Goal::Gone];
     let verdicts = |status: &ConnectionStatus| {
         goals.map(|goal| {

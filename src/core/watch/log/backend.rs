@@ -1,4 +1,4 @@
-//! The log of one backend: where its changes come in, and what watches over many read.
+//! The log of one backend: where its changes are appended, and what watches over many connections read.
 
 use crate::{
     core::watch::{
@@ -26,24 +26,22 @@ pub struct BackendLog {
     window: Mutex<Window>,
 }
 
-/// A change that has no revision yet.
+/// A change without a revision.
 #[derive(Debug)]
 pub struct Draft {
-    /// The connection.
     pub name: ConnectionName,
-    /// When the poll that saw this began; `None` if there was none.
+    /// When the poll that saw the status began; `None` if there was none.
     pub observe_time: Option<SystemTime>,
     /// When that poll ended.
     pub found: Option<Instant>,
-    /// What is said.
     pub status: ConnectionStatus,
-    /// What else is to be remembered of the connection. `None` if nothing is, not even the change: whoever watches all
-    /// does not ask for what no cloud has shown, and names cost whoever asks for them nothing.
+    /// What the store keeps along with the change. `None` keeps neither, and leaves the change out of watches over all:
+    /// a name that no cloud has shown is of no interest there, and a client can make up such names at no cost.
     pub memory: Option<Memory>,
 }
 
 impl BackendLog {
-    /// Goes on from changes that were kept, in order; up to `compacted` they were not.
+    /// Continues from kept changes, in order; those up to `compacted` were not kept.
     pub fn recovered(
         backend: BackendName,
         log: Arc<Log>,
@@ -61,8 +59,8 @@ impl BackendLog {
         }
     }
 
-    /// Numbers a change, adds it to the window of its connection and to this one, and has it written. It may be read, and
-    /// whoever follows the windows is told of it, once it is committed.
+    /// Gives a change its revision, adds it to the windows of its connection and of the backend, and queues it for the
+    /// store. Streams may read it, and are notified, once it is committed.
     pub fn append(&self, connection: &mut Window, draft: Draft) -> Revision {
         let entry = Observation {
             name: draft.name,
@@ -93,12 +91,12 @@ impl BackendLog {
         revision
     }
 
-    /// The log it is a part of.
+    /// Returns the log that this one is part of.
     pub fn shared(&self) -> &Arc<Log> {
         &self.log
     }
 
-    /// Its newest changes.
+    /// Locks the window of the newest changes.
     pub fn window(&self) -> MutexGuard<'_, Window> {
         self.window.lock().unwrap_or_else(PoisonError::into_inner)
     }

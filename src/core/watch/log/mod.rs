@@ -7,16 +7,16 @@
 //!
 //! | file | idea |
 //! | --- | --- |
-//! | `mod.rs` | the order: who has which revision, and up to where it is committed |
+//! | `mod.rs` | the order: revisions, and up to which one changes are committed |
 //! | `backend.rs` | what is appended, and the window of one backend |
 //! | `window.rs` | the newest entries, and whether they cover a position |
-//! | `writer.rs` | the one task that commits, and tells whoever waits |
+//! | `writer.rs` | the one task that commits and notifies |
 //! | `observation.rs` | an entry |
 //!
-//! No stream is told of a change that a restart could forget: a client that resumes after it would go on from a
-//! position that means something else. If the store cannot keep (a full disk), changes are committed all the same,
-//! because whoever waits is better off; positions among them then end with the process, and the store says where
-//! the gap is once it keeps again.
+//! No stream sends a change that a restart could lose: a client that resumes after such a change would continue from a
+//! position that means something else. If the store cannot keep a batch (a full disk), its changes are committed all
+//! the same, because clients are better off with them. Positions among these changes end with the process, and the
+//! store records the gap once it keeps batches again.
 
 pub mod backend;
 pub mod observation;
@@ -46,7 +46,7 @@ use tokio::sync::{Notify, watch};
 #[derive(Debug)]
 pub struct Log {
     epoch: u64,
-    /// Lives before this one, with the last revision of each.
+    /// Earlier epochs, with the last revision of each.
     earlier: BTreeMap<u64, Revision>,
     queue: Mutex<Queue>,
     queued: Notify,
@@ -62,11 +62,11 @@ struct Queue {
 }
 
 impl Log {
-    /// Goes on from what a store has kept. Nothing is committed unless a [`writer::Writer`] runs.
+    /// Continues from what a store has kept. Nothing is committed unless a [`writer::Writer`] runs.
     pub fn recovered(recovered: &Recovered) -> Log {
         let latest = recovered.connections.iter().map(|(latest, _)| latest);
         let kept = latest.chain(&recovered.log).map(|change| change.revision);
-        // Whatever the store believes: no revision is ever given twice.
+        // No revision is ever given twice, whatever the store believes.
         let latest = kept.fold(recovered.last, u64::max);
         let queue = Queue {
             latest,
@@ -81,29 +81,29 @@ impl Log {
         }
     }
 
-    /// This life of the log.
+    /// Returns the epoch of this run of the log.
     pub fn epoch(&self) -> u64 {
         self.epoch
     }
 
-    /// The newest revision, committed or not.
+    /// Returns the newest revision, committed or not.
     pub fn latest(&self) -> Revision {
         self.queue().latest
     }
 
-    /// The revision up to which changes are committed, and may be told.
+    /// Returns the revision up to which changes are committed and may be sent.
     pub fn committed(&self) -> Revision {
         *self.committed.borrow()
     }
 
-    /// Waits until that revision is committed.
+    /// Waits until a revision is committed.
     pub async fn wait_committed(&self, revision: Revision) {
         let mut committed = self.committed.subscribe();
         // The sender lives in `self`.
         let _ = committed.wait_for(|reached| *reached >= revision).await;
     }
 
-    /// Whether a position was given out by this log, in this life or an earlier one.
+    /// Reports whether this log gave out a position, in this epoch or an earlier one.
     pub fn issued(&self, epoch: u64, revision: Revision) -> bool {
         let end = if epoch == self.epoch {
             Some(self.latest())
@@ -113,13 +113,14 @@ impl Log {
         end.is_some_and(|end| revision <= end)
     }
 
-    /// The connection is no longer remembered.
+    /// Has the store forget a connection.
     pub fn forget(&self, name: &ConnectionName) {
         self.queue().steps.push(Step::Forget(name.clone()));
         self.queued.notify_one();
     }
 
-    /// Numbers an entry and queues it. Without a memory, all that is kept is that its revision was given.
+    /// Gives an entry the next revision and queues it. Without a memory, the store keeps only that the revision was
+    /// given.
     fn number(
         &self,
         mut entry: Observation,
@@ -139,7 +140,7 @@ impl Log {
         entry
     }
 
-    /// These changes left the window of their backend.
+    /// Queues the compaction of changes that left the window of their backend.
     fn compact(&self, backend: &BackendName, revisions: Vec<Revision>) {
         if !revisions.is_empty() {
             let steps = revisions.into_iter();

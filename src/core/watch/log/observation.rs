@@ -8,32 +8,28 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// A position in the log: the number of a change, over all connections of all backends. Those of one connection grow
-/// strictly and are not contiguous.
+/// A position in the log: the number of a change, counted over all connections of all backends. The revisions of one
+/// connection grow strictly and are not contiguous.
 pub type Revision = u64;
 
-/// One entry of the log: what was said of a connection, and from which poll.
+/// An entry of the log: the status of a connection, and the poll it came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observation {
-    /// The connection.
     pub name: ConnectionName,
-    /// The life of the log; grows whenever it starts anew.
+    /// The epoch of the log; grows with every restart.
     pub epoch: u64,
-    /// Its own revision.
     pub revision: Revision,
-    /// The revision of the connection's change before this one; before the first, where its window begins.
+    /// The revision of the connection's previous change; for the first, the position where its window begins.
     pub previous: Revision,
-    /// When the poll that saw this began; `None` if there was none. Never goes back.
+    /// When the poll that saw the status began; `None` if there was none. Never goes back.
     pub observe_time: Option<SystemTime>,
-    /// What is said.
     pub status: ConnectionStatus,
-    /// Its form on the wire.
     pub wire: Wire,
 }
 
 impl Observation {
-    /// Where nothing was ever said of the connection: as of this position, if its window begins later. That revision may
-    /// be of a change of another connection that is not committed yet, and is still to be told.
+    /// Moves the observation of a connection without any change back to `position`, if its window begins later. That
+    /// later revision may belong to an uncommitted change of another connection, which is still to be sent.
     pub fn no_later_unless_told(
         mut self: Arc<Observation>,
         position: Revision,
@@ -46,22 +42,22 @@ impl Observation {
         self
     }
 
-    /// At most how many bytes it takes to keep, about.
+    /// Estimates an upper bound of the stored size in bytes.
     pub fn weight(&self) -> usize {
         self.name.id.len() + self.status.weight()
     }
 }
 
-/// What an observation is on the wire, written once for all streams by whoever serves it; what the bytes mean is
-/// not known here. A copy begins without, and two observations that say the same are equal whatever is in it.
+/// The encoded form of an observation, written once for all streams by the layer that serves them; its meaning is not
+/// known here. A clone starts without the encoded bytes, and the field does not affect the equality of observations.
 #[derive(Debug, Default)]
 pub struct Wire {
-    /// When the poll ended that found it, from where its way to the wire is counted; `None` if it was not found by a poll
-    /// of this process.
+    /// When the poll that found the change ended, from where its delivery lag is counted; `None` if no poll of this
+    /// process found it.
     pub found: Option<Instant>,
-    /// On a stream of its connection.
+    /// The message for a stream over the connection.
     pub alone: OnceLock<Bytes>,
-    /// On a stream over many connections.
+    /// The message for a stream over many connections.
     pub among_many: OnceLock<Bytes>,
 }
 

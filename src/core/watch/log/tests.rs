@@ -27,13 +27,13 @@ enum Mood {
     Hangs,
 }
 
-/// A store that remembers its batches and does as it is told.
+/// A store that records its batches and fails on demand.
 #[derive(Debug)]
 struct Scripted {
     mood: Mutex<Mood>,
     batches: Mutex<Vec<Batch>>,
     attempts: AtomicUsize,
-    /// A commit takes one before it begins.
+    /// Each commit takes one permit before it begins.
     may: Semaphore,
 }
 
@@ -122,7 +122,7 @@ impl Bench {
         self.backend.append(&mut self.window.lock().unwrap(), draft)
     }
 
-    /// What those who follow the connection, and those who follow its backend, were told last.
+    /// The last revisions that the followers of the connection and of its backend were sent.
     fn told(&self) -> (u64, u64) {
         let connection = self.window.lock().unwrap().subscribe();
         (

@@ -1,4 +1,4 @@
-//! The newest entries of the log, of one connection or of one backend: bounded in count and in bytes.
+//! The newest entries of the log, for one connection or one backend: bounded in count and in bytes.
 
 use crate::core::{
     error::{Error, ErrorKind, ErrorReason},
@@ -10,21 +10,22 @@ use tokio::sync::watch;
 /// How many changes of one connection are remembered. A resume from further back is out of range.
 pub const WINDOW_PER_CONNECTION: usize = 64;
 
-/// How many bytes of changes of one connection are remembered, about. Only a status of many nodes that each say much
-/// fills it before the window does.
+/// Approximate limit of the remembered bytes of one connection. It is reached before the limit of changes only by
+/// statuses with many nodes and long messages.
 pub const MOST_BYTES_PER_CONNECTION: usize = 1 << 20;
 
-/// How many changes of one backend are remembered for watches over many.
+/// How many changes of one backend are remembered, for watches over many connections.
 pub const WINDOW_PER_BACKEND: usize = 65_536;
 
-/// How many bytes of changes of one backend are remembered, about: the window is full before, unless statuses are of
-/// many nodes.
+/// Approximate limit of the remembered bytes of one backend. The limit of changes is reached first, unless statuses
+/// have many nodes.
 pub const MOST_BYTES_PER_BACKEND: usize = 64 << 20;
 
-/// Told the revision up to which entries are committed, whenever some of its window are. By the log's writer alone.
+/// Sends the revision up to which entries are committed, whenever some entries of its window are. Only the log's writer
+/// uses it to announce commits.
 pub type Notifier = Arc<watch::Sender<Revision>>;
 
-/// Not everything after a position is remembered; everything after this revision is.
+/// Reports that not everything after a position is remembered; everything after this revision is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Compacted(pub Revision);
 
@@ -48,7 +49,7 @@ impl From<Compacted> for Error {
 pub struct Window {
     entries: VecDeque<Arc<Observation>>,
     most_entries: usize,
-    /// Of all of them.
+    /// The total weight of the entries.
     bytes: usize,
     most_bytes: usize,
     compacted: Revision,
@@ -56,18 +57,18 @@ pub struct Window {
 }
 
 impl Window {
-    /// Of one connection, without entries. What came up to `compacted` is not known here, whatever it was.
+    /// Creates an empty window of one connection. Nothing up to `compacted` is known here.
     pub fn of_connection(compacted: Revision) -> Window {
         Window::new(compacted, WINDOW_PER_CONNECTION, MOST_BYTES_PER_CONNECTION)
     }
 
-    /// Of one backend, without entries.
+    /// Creates an empty window of one backend.
     pub fn of_backend(compacted: Revision) -> Window {
         Window::new(compacted, WINDOW_PER_BACKEND, MOST_BYTES_PER_BACKEND)
     }
 
-    /// Of one connection, from changes of it in order, of which the last is its newest: those of them that follow each
-    /// other without a gap.
+    /// Rebuilds the window of one connection from its changes in order, the newest last. Keeps the last run without a
+    /// gap.
     pub fn recovered(changes: &[Arc<Observation>]) -> Window {
         let mut window = Window::of_connection(0);
         for change in changes {
@@ -90,7 +91,7 @@ impl Window {
         }
     }
 
-    /// Adds an entry, and drops the oldest beyond the bounds: those of these revisions.
+    /// Adds an entry and drops the oldest beyond the bounds. Returns the revisions of the dropped entries.
     pub fn push(&mut self, entry: Arc<Observation>) -> Vec<Revision> {
         self.bytes += entry.weight();
         self.entries.push_back(entry);
@@ -106,47 +107,45 @@ impl Window {
         dropped
     }
 
-    /// Has whoever follows it look around, though nothing was committed.
+    /// Wakes the followers of the window although nothing was committed.
     pub fn wake(&self) {
         self.notifier.send_modify(|_| {});
     }
 
-    /// Whether everything after a position is remembered.
+    /// Reports whether everything after a position is remembered.
     pub fn covers(&self, position: Revision) -> bool {
         position >= self.compacted
     }
 
-    /// The oldest position after which everything is remembered.
+    /// Returns the oldest position after which everything is remembered.
     pub fn compacted(&self) -> Revision {
         self.compacted
     }
 
-    /// How many entries there are.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether there is no entry.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// The revision of the newest entry, committed or not; without any, the compacted revision.
+    /// Returns the revision of the newest entry, committed or not; without entries, the compacted revision.
     pub fn latest(&self) -> Revision {
         let newest = self.entries.back();
         newest.map_or(self.compacted, |newest| newest.revision)
     }
 
-    /// The newest entry up to `committed`.
+    /// Returns the newest entry up to `committed`.
     pub fn latest_committed(&self, committed: Revision) -> Option<&Arc<Observation>> {
         let mut newest_first = self.entries.iter().rev();
         newest_first.find(|entry| entry.revision <= committed)
     }
 
-    /// Everything after a position up to `committed`, oldest first.
+    /// Returns the entries after a position up to `committed`, oldest first.
     ///
     /// # Errors
-    /// If some of it is not remembered.
+    /// If some of them are not remembered.
     pub fn after(
         &self,
         position: Revision,
@@ -160,12 +159,12 @@ impl Window {
         Ok(self.entries.range(begin..end).cloned().collect())
     }
 
-    /// Told whenever entries are committed.
+    /// Returns a receiver that is notified whenever entries are committed.
     pub fn subscribe(&self) -> watch::Receiver<Revision> {
         self.notifier.subscribe()
     }
 
-    /// Tells whoever follows the window.
+    /// Returns the sender that notifies the followers of the window.
     pub fn notifier(&self) -> Notifier {
         Arc::clone(&self.notifier)
     }

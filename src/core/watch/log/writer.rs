@@ -1,4 +1,4 @@
-//! The one task that has the log committed, and the only one that tells whoever waits for that.
+//! The only task that commits the log and notifies its followers.
 
 use crate::{
     core::{
@@ -16,30 +16,29 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// How long a batch may take before its changes are told without being kept: whoever waits for an outcome must not
-/// wait for a disk that hangs.
+/// How long a batch may take before its changes are published without being kept: a watch that waits for an outcome
+/// must not wait for a disk that hangs.
 pub(super) const COMMIT_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long to leave a store alone that could not keep.
+/// How long to wait before retrying a store that failed.
 const RETRY: Duration = Duration::from_secs(10);
 
-/// Commits what is appended to a log. There is one for each log.
+/// Commits what is appended to a log. Each log has one writer.
 #[derive(Debug)]
 pub struct Writer {
     log: Arc<Log>,
     store: Arc<dyn Store>,
-    /// What the store has not kept: if it could not, of each connection the newest step.
+    /// Steps that the store has not kept; after a failure, only the newest of each connection.
     pending: Vec<Step>,
-    /// When to try again, if it could not.
+    /// When to retry after a failure.
     retry: Option<Instant>,
-    /// Since when it could not.
+    /// Since when the store has been failing.
     lost: Option<Instant>,
-    /// Whether it was told of anything that it did not keep, so that there is a gap.
+    /// Whether any step was committed without being kept, so that the store has a gap.
     has_gap: bool,
     serving: watch::Sender<Serving>,
 }
 
 impl Writer {
-    /// Writes this log to this store, once it runs.
     pub fn new(log: Arc<Log>, store: Arc<dyn Store>) -> Writer {
         Writer {
             log,
@@ -52,7 +51,7 @@ impl Writer {
         }
     }
 
-    /// Whether the store keeps what is appended; told of every change of that.
+    /// Returns a receiver that reports whether the store keeps what is appended.
     pub fn subscribe(&self) -> watch::Receiver<Serving> {
         self.serving.subscribe()
     }
@@ -75,7 +74,7 @@ impl Writer {
         }
     }
 
-    /// Waits until the store is to be asked something though nothing is queued.
+    /// Waits until the store is due for a check or a retry.
     async fn silence(&self) {
         let check = self.store.check_interval().map(|it| Instant::now() + it);
         match self.retry.or(check) {
@@ -84,7 +83,7 @@ impl Writer {
         }
     }
 
-    /// Has the store keep these steps, and those that it could not keep before unless that was a moment ago.
+    /// Has the store keep these steps and the pending ones, unless a failure was a moment ago.
     async fn write(&mut self, latest: Revision, steps: Vec<Step>, is_last: bool) {
         self.pending.extend(steps);
         match self.retry {
@@ -149,14 +148,14 @@ impl Writer {
         committed
     }
 
-    /// Of each connection the newest step: bounded by their number.
+    /// Reduces the pending steps to the newest of each connection, so that the number of connections bounds them.
     fn keep_newest(&mut self) {
         let mut told = HashSet::new();
         let newest_first = std::mem::take(&mut self.pending).into_iter().rev();
         let newest = newest_first.filter(|step| match step {
             Step::Change(change, _) => told.insert(change.name.clone()),
             Step::Forget(name) => told.insert(name.clone()),
-            // Beyond the gap there is nothing left to compact.
+            // After the gap nothing is left to compact.
             Step::Compact(..) => false,
         });
         self.pending = newest.collect();
@@ -165,7 +164,7 @@ impl Writer {
 }
 
 impl Log {
-    /// What was queued since the last time.
+    /// Takes what was queued since the last call.
     fn take(&self) -> Queue {
         let mut queue = self.queue();
         let empty = Queue {
@@ -175,7 +174,7 @@ impl Log {
         std::mem::replace(&mut *queue, empty)
     }
 
-    /// Has everything up to a revision read, and tells whoever waits for some of it, each once.
+    /// Lets streams read everything up to a revision, and notifies each follower once.
     fn publish(&self, committed: Revision, notifiers: Vec<Notifier>) {
         self.committed.send_replace(committed);
         let mut told = HashSet::new();

@@ -1,7 +1,8 @@
-//! A watch of a write to a part: the connections that use it, each watched as for a write made elsewhere, some at a time.
+//! A watch of a write to a part. It watches the connections that use the part, some at a time, each as for a foreign
+//! write.
 //!
-//! There is no queue of messages and no task: `next` looks at what the polls of those that are open brought since, or
-//! waits. Nothing of it is in the log, so that it cannot be resumed: who begins anew learns the same.
+//! It has no message queue and no task: `next` looks at what polls of the open connections have brought, or waits.
+//! Nothing of it is in the log, so it cannot be resumed; a client that starts again learns the same.
 
 use crate::{
     core::{
@@ -32,41 +33,39 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-/// How many connections are open at a time, for each that one request to the cloud can show. The account's budget paces their
-/// polls; this bounds memory, and how much of the polls for an outcome one watch can ask for.
+/// How many connections are open at a time, per connection that one request to the cloud can show. The account's budget
+/// paces their polls; this bounds memory, and how many outcome polls one watch can demand.
 const OPEN_AT_A_TIME: usize = 64;
-/// Beyond so many that one request can show, no more are open.
+/// Upper limit of the number of connections that one request can show, for that product.
 const SHOWN_TOGETHER: usize = 64;
 
-/// Where a write to a part stands.
+/// The status of a write to a part.
 #[derive(Debug, Clone)]
 pub struct PartStatus {
-    /// What is said of all connections that use it, under the part's name. Its revision counts the changes told of this
-    /// watch.
+    /// The combined status of the connections that use the part, under the part's name. Its revision counts the changes
+    /// sent on this watch.
     pub observation: Observation,
-    /// How many connections have it.
+    /// How many connections have the write.
     pub part_use: PartUse,
-    /// Whether what is known of one that is open is older than was promised.
+    /// Whether what is known of an open connection is older than promised.
     pub stale: bool,
 }
 
 /// One message of a watch.
 #[derive(Debug, Clone)]
 pub struct PartEvent {
-    /// What happened.
     pub kind: PartEventKind,
-    /// How it ended; on the last message only.
+    /// The outcome; on the last message only.
     pub outcome: Option<Outcome>,
 }
 
-/// What happened.
 #[derive(Debug, Clone)]
 pub enum PartEventKind {
-    /// Where it stands.
+    /// The status when the watch opens.
     Snapshot(PartStatus),
-    /// Where it stands now.
+    /// A new status.
     Change(PartStatus),
-    /// Nothing changed.
+    /// Nothing changed for a while.
     Heartbeat(Pulse),
 }
 
@@ -81,55 +80,51 @@ pub struct PartWatch {
     interest: Interest,
     heartbeat: Duration,
     tally: Tally,
-    /// Those that are not decided and not open, whose turn is next first.
+    /// The connections that are neither decided nor open, in the order of their turns.
     queue: VecDeque<ConnectionName>,
     open: Vec<Open>,
-    /// Why the last that was to be opened was not, and when the next is tried.
+    /// Why the last connection could not be opened, and when to try the next.
     refused: Option<(Error, Instant)>,
     revision: u64,
     observe_time: Option<SystemTime>,
-    /// What was said last.
+    /// The last status sent.
     told: Option<(RealizationState, PartUse)>,
     last_sent: Instant,
     ended: bool,
     _counted: Counted,
 }
 
-/// What a watch is opened with, all parsed and checked.
+/// The parameters of a watch, parsed and checked.
 #[derive(Debug)]
 pub struct OpeningPart {
-    /// Whose poller.
     pub poller: Arc<Poller>,
-    /// Which part.
     pub name: ResourceName,
-    /// The connections that use it.
+    /// The connections that use the part.
     pub connections: Vec<ConnectionName>,
-    /// The write.
     pub writes: Vec<ForeignWrite>,
-    /// What is waited for on each.
+    /// What the watch waits for on each connection.
     pub terms: Terms,
-    /// The part is a service that is switched off: connections that are off with it have the write.
+    /// Whether the part is a service that is switched off. Connections that are off with it then have the write.
     pub is_off: bool,
-    /// What is needed of polls.
+    /// What the watch needs of polls.
     pub interest: Interest,
-    /// The longest silence.
+    /// The longest time between two messages.
     pub heartbeat: Duration,
 }
 
-/// A connection that is being watched.
 #[derive(Debug)]
 struct Open {
-    /// Has it polled; given back when this is dropped.
+    /// Keeps the connection polled until dropped.
     watching: Watching,
     appended: watch::Receiver<u64>,
     polled: watch::Receiver<u64>,
     since: Instant,
-    /// Nothing was made of what is known of it since it was opened, or something changed.
+    /// Whether there is something not looked at yet: the connection was just opened, or has changed.
     is_new: bool,
 }
 
 impl Open {
-    /// Whether there is something that was not looked at.
+    /// Reports whether there is anything not looked at, and clears the mark.
     fn has_news(&mut self) -> bool {
         // Both senders live in the subject, which this holds.
         let is_told = |told: &mut watch::Receiver<u64>| {
@@ -144,13 +139,13 @@ impl Open {
     async fn changed(&mut self) {
         let (appended, polled) = (self.appended.changed(), self.polled.changed());
         select(std::pin::pin!(appended), std::pin::pin!(polled)).await;
-        // Which of them it was has been marked as seen with that.
+        // `changed` marked the value as seen, so the news is noted here.
         self.is_new = true;
     }
 }
 
 impl PartWatch {
-    /// Begins with a snapshot.
+    /// Starts with a snapshot.
     pub fn open(opening: OpeningPart) -> PartWatch {
         PartWatch {
             _counted: opening.poller.counts().open(Kind::Part),
@@ -173,7 +168,7 @@ impl PartWatch {
         }
     }
 
-    /// The next message; `None` after the last. An error is the last.
+    /// Returns the next message, or `None` after the last. An error is the last message.
     pub async fn next(&mut self) -> Option<Result<PartEvent>> {
         if self.ended {
             return None;
@@ -196,7 +191,7 @@ impl PartWatch {
     fn count(&self, event: &PartEvent) {
         let counts = self.poller.counts();
         if let PartEventKind::Change(_) = &event.kind {
-            // It speaks of several polls, so that it has come from none of them.
+            // The change combines several polls, so it has no lag of its own.
             counts.delivered(None, 0);
         }
         if let Some((how, why)) = event.outcome.as_ref().map(Outcome::told) {
@@ -213,7 +208,7 @@ impl PartWatch {
                 self.make_room();
                 self.fill();
             }
-            // What was seen while it was there is told before that it is not.
+            // What was seen before the backend was removed is sent before the removal.
             self.look()?;
             let outcome = self.tally.outcome();
             let now = Some((self.tally.status().state, self.tally.part_use()));
@@ -228,7 +223,7 @@ impl PartWatch {
                 return Ok(PartEvent { kind, outcome });
             }
             there?;
-            // What was decided made room.
+            // Decided connections have made room.
             if !self.queue.is_empty() && self.has_room() {
                 continue;
             }
@@ -251,10 +246,10 @@ impl PartWatch {
         }
     }
 
-    /// Polls each connection once, and takes in what that brings.
+    /// Polls each connection once and records the results.
     ///
     /// # Errors
-    /// As the first poll that fails, and `DeadlineExceeded` if not all ended in time.
+    /// The error of the first poll that fails; `DeadlineExceeded` if not all polls ended in time.
     pub async fn look_once(&mut self, deadline: Instant) -> Result<()> {
         while !self.queue.is_empty() {
             self.fill();
@@ -274,7 +269,6 @@ impl PartWatch {
         Ok(())
     }
 
-    /// Where it stands.
     pub fn status(&self) -> PartStatus {
         PartStatus {
             observation: Observation {
@@ -301,7 +295,7 @@ impl PartWatch {
         self.open.len() < most && !is_refused
     }
 
-    /// Opens as many as there is room for.
+    /// Opens as many connections as there is room for.
     fn fill(&mut self) {
         while self.has_room() {
             let Some(name) = self.queue.pop_front() else {
@@ -328,7 +322,7 @@ impl PartWatch {
         if subject.has_seen_elsewhere(&self.writes) {
             self.poller.poll_by(&subject, subject.soonest_poll());
         } else {
-            // A poll that is under way does not ask about the write.
+            // A poll in flight does not ask about the write.
             self.poller.poll_soon(&subject);
         }
         Ok(Open {
@@ -340,15 +334,15 @@ impl PartWatch {
         })
     }
 
-    /// How long one that is not decided keeps its place while others wait for one: a time in which everything that only time
-    /// decides is decided, twice.
+    /// Returns how long an undecided connection keeps its place while others wait: twice the time in which everything
+    /// that only time decides is decided.
     fn patience(&self) -> Duration {
         let poll = self.poller.backend().settings().poll;
         let longest = poll.quiet_after_update.max(poll.vanish_grace);
         (longest + poll.confirm_failure) * 2
     }
 
-    /// When something is to be done that no poll brings.
+    /// Returns when something is due that no poll brings.
     fn next_turn(&self) -> Option<Instant> {
         if self.queue.is_empty() {
             return None;
@@ -362,7 +356,7 @@ impl PartWatch {
         again.into_iter().chain(first).min()
     }
 
-    /// Has those that were open for long wait for another turn, if others wait.
+    /// Sends connections that were open for long to the end of the queue, if others wait.
     fn make_room(&mut self) {
         if self.queue.is_empty() {
             return;
@@ -378,7 +372,7 @@ impl PartWatch {
         });
     }
 
-    /// Takes in what the polls brought of those that are open. Those that are decided are not, any more.
+    /// Records what the polls of the open connections brought, and closes those that are decided.
     fn look(&mut self) -> Result<()> {
         let mut kept = Vec::with_capacity(self.open.len());
         for mut open in std::mem::take(&mut self.open) {
@@ -390,7 +384,7 @@ impl PartWatch {
         Ok(())
     }
 
-    /// Takes in what is known of one. Answers whether it is decided.
+    /// Records what is known of a connection. Reports whether it is decided.
     fn take_in(&mut self, open: &Open) -> Result<bool> {
         let subject = open.watching.subject();
         let (last, current) = subject.current(Interest::default());
@@ -424,7 +418,7 @@ impl PartWatch {
         Ok(self.tally.seen(subject.name(), verdict, &said.status))
     }
 
-    /// How the polling of those that are open is doing: of each the worst.
+    /// Returns the worst of each value over the polling of the open connections.
     fn pulse(&self) -> Pulse {
         let budget_used = self.poller.budget_used();
         let open = self.open.iter();

@@ -1,16 +1,16 @@
-//! How many connections that use a part have a write to it, and what that makes of all of them. Pure.
+//! Counts how many of the connections that use a part have a write to it, and derives the status of all. Pure.
 //!
-//! | of the connections | state | ends |
+//! | the connections | state | outcome |
 //! | --- | --- | --- |
-//! | there is none | REALIZED, NOT_IN_USE | SUCCEEDED |
-//! | it failed for good on one | FAILED | FAILED, once none waits any more |
+//! | none exists | REALIZED, NOT_IN_USE | SUCCEEDED |
+//! | the write failed for good on one | FAILED | FAILED, once none waits any more |
 //! | one was not asked about yet | ACCEPTED | |
 //! | one waits | IN_PROGRESS | |
-//! | the cloud cannot tell of one | REALIZED, with what that rests on | UNDETERMINED |
-//! | all have it | REALIZED | SUCCEEDED |
+//! | the cloud cannot tell for one | REALIZED, with the assumption | UNDETERMINED |
+//! | all have the write | REALIZED | SUCCEEDED |
 //!
-//! The first line that applies counts. A failure does not end the others: how many of them have the write is what whoever
-//! has to repair it wants to know.
+//! The first matching line applies. A failure does not end the watch of the others: an operator who has to repair it
+//! wants to know how many connections have the write.
 
 use crate::{
     core::watch::{
@@ -22,7 +22,7 @@ use crate::{
 };
 use std::collections::BTreeMap;
 
-/// How many of those that wait are named.
+/// How many waiting connections are named.
 pub const NAMED: usize = 64;
 
 /// How far a write to a part has come on the connections that use it.
@@ -30,31 +30,31 @@ pub const NAMED: usize = 64;
 pub struct PartUse {
     /// How many connections use the part.
     pub connections: usize,
-    /// How many of them have the write.
+    /// How many connections have the write.
     pub proven: usize,
-    /// On how many it failed for good.
+    /// On how many connections the write failed for good.
     pub failed: usize,
-    /// Those that are neither: the first [`NAMED`] in their order.
+    /// The connections that have neither: the first [`NAMED`] in their order.
     pub waiting: Vec<ConnectionName>,
 }
 
 /// The connections that use a part.
 #[derive(Debug)]
 pub struct Tally {
-    /// Those that neither have the write nor failed.
+    /// The connections that neither have the write nor failed.
     open: BTreeMap<ConnectionName, Progress>,
-    /// How many of these were not asked about yet, and of how many the cloud cannot tell.
+    /// How many of `open` were not asked about yet, and for how many the cloud cannot tell.
     unseen: usize,
     unclear: usize,
     proven: usize,
     failed: usize,
-    /// How sure the least sure of the proven is.
+    /// The lowest assurance among the proven connections.
     assurance: Assurance,
-    /// Why it failed on the first.
+    /// Why the write failed on the first connection where it did.
     failure: Option<Reason>,
-    /// Why the cloud cannot tell of one.
+    /// Why the cloud cannot tell for one of the connections.
     doubt: Option<Reason>,
-    /// What one rests on where proof is not to be had.
+    /// The assumption that one of the connections rests on where proof cannot be had.
     assumption: Option<Reason>,
 }
 
@@ -66,7 +66,7 @@ enum Progress {
 }
 
 impl Tally {
-    /// Of these nothing is known.
+    /// Creates a tally of connections of which nothing is known.
     pub fn new(connections: impl IntoIterator<Item = ConnectionName>) -> Tally {
         let each = connections.into_iter();
         let open: BTreeMap<_, _> = each.map(|name| (name, Progress::Unseen)).collect();
@@ -83,8 +83,8 @@ impl Tally {
         }
     }
 
-    /// One was asked about, and this is what that means for it. Of one that is decided, or not here, nothing more is taken
-    /// in. Answers whether it is decided.
+    /// Records the verdict on a connection that was asked about. Ignores a connection that is already decided or not in
+    /// the tally. Reports whether it is decided.
     pub fn seen(
         &mut self,
         name: &ConnectionName,
@@ -124,12 +124,12 @@ impl Tally {
         true
     }
 
-    /// One is gone, and does not count any more.
+    /// Removes a connection that is gone.
     pub fn gone(&mut self, name: &ConnectionName) {
         self.take(name);
     }
 
-    /// Takes out one that is not decided.
+    /// Removes a connection that is not decided, and returns its progress.
     fn take(&mut self, name: &ConnectionName) -> Option<Progress> {
         let progress = *self.open.get(name)?;
         if progress == Progress::Unclear {
@@ -139,12 +139,12 @@ impl Tally {
         self.open.remove(name)
     }
 
-    /// Whether every one was asked about.
+    /// Reports whether every connection was asked about.
     pub fn all_seen(&self) -> bool {
         self.unseen == 0
     }
 
-    /// How many there are of each.
+    /// Returns the counts.
     pub fn part_use(&self) -> PartUse {
         PartUse {
             connections: self.open.len() + self.proven + self.failed,
@@ -154,7 +154,7 @@ impl Tally {
         }
     }
 
-    /// How it ended, if it did.
+    /// Returns the outcome, or `None` while a connection waits.
     pub fn outcome(&self) -> Option<Outcome> {
         if self.open.len() > self.unclear {
             return None;
@@ -167,7 +167,7 @@ impl Tally {
         })
     }
 
-    /// What is said of all of them together.
+    /// Returns the combined status of the connections.
     pub fn status(&self) -> ConnectionStatus {
         let is_settled = self.open.len() == self.unclear;
         let (state, reason) = match &self.failure {
@@ -238,8 +238,8 @@ mod tests {
         }
     }
 
-    /// Takes in one letter for each connection 1, 2, ...: `-` goes on, `s` success, `q` success after a quiet time,
-    /// `f` failure, `u` undetermined, `g` gone, ` ` not asked.
+    /// Applies one letter for each connection 1, 2, ...: `-` goes on, `s` success, `S` success in effect, `q` success
+    /// after a quiet time, `f` failure, `u` undetermined, `g` gone, ` ` not asked.
     fn take_in(tally: &mut Tally, letters: &str) {
         for (place, letter) in letters.chars().enumerate() {
             let name = named(&(place + 1).to_string());
@@ -401,7 +401,7 @@ mod tests {
         take_in(&mut tally, "sfu");
         let before = (tally.part_use(), ended(&tally));
         for letters in ["fsg", "---", "uuu", "ggg"] {
-            // One that is gone after it was decided was there when it had the write.
+            // A connection that is gone after it was decided still counts: it existed when it had the write.
             take_in(&mut tally, letters);
             assert_eq!((tally.part_use(), ended(&tally)), before, "{letters}");
         }

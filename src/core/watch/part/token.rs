@@ -1,5 +1,5 @@
-//! The name of a write to a part. It holds what the write is known by, unlike that of a write to a connection: whoever
-//! forges one asks about a write that is none, and disturbs nobody (`elsewhere`).
+//! The name of a write to a part. Unlike a write token of a connection, it carries the ids of the write: a forged token
+//! asks about a write that does not exist, and affects no other client (`elsewhere`).
 
 use crate::{
     core::{
@@ -16,25 +16,22 @@ use serde::{Deserialize, Serialize};
 /// The longest id of a write, in bytes. NSX gives UUIDs.
 const LONGEST_ID: usize = 128;
 
-/// The name of a write to a part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartToken {
-    /// Format version.
     v: u8,
-    /// The part's name.
     #[serde(rename = "p")]
     name: String,
-    /// The cloud's ids of it.
+    /// The cloud's ids of the write.
     #[serde(rename = "i")]
     request_ids: Vec<String>,
-    /// Tells it from other writes that have no id.
+    /// Tells the write from others without an id.
     #[serde(rename = "k")]
     key: String,
 }
 
-/// Names a write that a cloud has accepted to a part, by the ids that the cloud gave it, if it did.
+/// Names a write to a part that a cloud has accepted, by the ids that the cloud gave it, if any.
 pub fn token(name: &ResourceName, request_ids: &[String]) -> String {
-    // An id that cannot be asked about is none.
+    // An id that cannot be asked about is dropped.
     let usable = request_ids.len() <= MAX_REQUEST_IDS && request_ids.iter().all(|id| fits(id));
     let request_ids = match usable {
         true => request_ids.to_vec(),
@@ -49,10 +46,10 @@ pub fn token(name: &ResourceName, request_ids: &[String]) -> String {
 }
 
 impl PartToken {
-    /// From text.
+    /// Parses a token.
     ///
     /// # Errors
-    /// `InvalidArgument` / `WrongToken` if it is none, or names a write to something else.
+    /// `InvalidArgument` / `WrongToken` if the text is not a token, or names a write to something else.
     pub fn decode(text: &str, name: &ResourceName) -> Result<PartToken> {
         let token: PartToken = decode(text, "write_token")?;
         if token.v != 1 || token.name != name.to_string() {
@@ -68,7 +65,7 @@ impl PartToken {
         Ok(token)
     }
 
-    /// The write, as what each connection is asked about; `tracks_writes` if the cloud can be asked by its id.
+    /// Returns the writes that each connection is asked about; `tracks_writes` if the cloud can be asked by write id.
     pub fn writes(&self, tracks_writes: bool) -> Vec<ForeignWrite> {
         if tracks_writes && !self.request_ids.is_empty() {
             let ids = self.request_ids.iter().cloned();

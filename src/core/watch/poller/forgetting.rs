@@ -1,4 +1,4 @@
-//! What is remembered of a name, and for how long: anybody can name anything.
+//! Which names are remembered, and for how long: a client can name anything.
 
 use super::*;
 use crate::{
@@ -45,7 +45,7 @@ impl Bench {
         self.gateway.poll_now(&request, deadline).await.map(drop)
     }
 
-    /// A change of another connection, so that the log goes on.
+    /// A change of another connection, which advances the log.
     async fn something_happens(&self, id: &str) {
         self.rows.put(id, "x");
         self.poll(poll(id)).await.unwrap();

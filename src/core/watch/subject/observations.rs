@@ -1,4 +1,4 @@
-//! What was said of a connection, in its window of the log.
+//! The observations of a connection, in its window of the log.
 
 use super::{State, Subject};
 use crate::{
@@ -13,7 +13,7 @@ use std::sync::Arc;
 use tokio::{sync::watch, time::Instant};
 
 impl Subject {
-    /// Appends what is known now to the log; `found` is when the poll ended that brought it.
+    /// Appends the present status to the log; `found` is when the poll that brought it ended.
     pub(super) fn append(&self, state: &mut State, found: Option<Instant>) {
         let status = state.knowledge.status().cloned().unwrap_or_default();
         state.known |=
@@ -24,7 +24,7 @@ impl Subject {
         });
         let draft = Draft {
             name: self.name.clone(),
-            // Of the last poll that saw anything, also where an entry is not from a poll.
+            // The time of the last poll that saw anything, even for an entry that is not from a poll.
             observe_time: state.observe_time,
             found,
             status,
@@ -33,20 +33,20 @@ impl Subject {
         self.log.append(&mut state.window, draft);
     }
 
-    /// The newest entry that is committed, and whether it is the newest of all.
+    /// Returns the newest committed entry, and whether it is the newest of all.
     pub(super) fn newest(&self, state: &State) -> (Option<Arc<Observation>>, bool) {
         let committed = self.log.shared().committed();
         let last = state.window.latest_committed(committed).cloned();
         (last, state.window.latest() <= committed)
     }
 
-    /// What was said of it as of a position; `None` if nothing was, or that is no longer known.
+    /// Returns the observation as of a position; `None` if there was none, or it is not remembered.
     pub fn at(&self, position: Revision) -> Option<Arc<Observation>> {
         let position = position.min(self.log.shared().committed());
         self.state().window.latest_committed(position).cloned()
     }
 
-    /// What is said now; UNKNOWN if nothing is known.
+    /// Returns the latest committed observation; UNKNOWN if there is none.
     pub fn latest(&self) -> Arc<Observation> {
         let state = self.state();
         if let (Some(last), _) = self.newest(&state) {
@@ -67,39 +67,39 @@ impl Subject {
         })
     }
 
-    /// Has the log of all connections forget this one, which is forgotten itself.
+    /// Has the shared log forget the connection, which the gateway forgets itself.
     pub fn forget(&self) {
         if !self.state().window.is_empty() {
             self.log.shared().forget(&self.name);
         }
     }
 
-    /// Waits until everything that was said of it so far is committed.
+    /// Waits until everything said of the connection so far is committed.
     pub async fn wait_committed(&self) {
         let latest = self.state().window.latest();
         self.log.shared().wait_committed(latest).await;
     }
 
-    /// Everything said after a position.
+    /// Returns the observations after a position.
     ///
     /// # Errors
-    /// If some of it is not remembered.
+    /// If some of them are not remembered.
     pub fn after(&self, position: Revision) -> Result<Vec<Arc<Observation>>, Compacted> {
         let committed = self.log.shared().committed();
         self.state().window.after(position, committed)
     }
 
-    /// Whether everything after a position is remembered.
+    /// Reports whether everything after a position is remembered.
     pub fn covers(&self, position: Revision) -> bool {
         self.state().window.covers(position)
     }
 
-    /// The oldest position after which everything is remembered.
+    /// Returns the oldest position after which everything is remembered.
     pub fn compacted(&self) -> Revision {
         self.state().window.compacted()
     }
 
-    /// Told of every change.
+    /// Returns a receiver that is notified of every committed change.
     pub fn subscribe(&self) -> watch::Receiver<Revision> {
         self.state().window.subscribe()
     }

@@ -74,7 +74,7 @@ async fn whether_it_is_on_is_asked_with_every_sixth_poll_however_late_they_are()
             assert!(between[1..].iter().all(|polls| *polls == 6), "{asked:?}");
             first.insert(between[0]);
         }
-        // Not all in the same poll, which would take twice as long for everybody.
+        // Spread over the polls: if all asked in the same one, it would take twice as long.
         assert_eq!(first, (1..=6).collect(), "{late} s between looks");
     }
 }

@@ -1,4 +1,4 @@
-//! What a delete removes beside its connection.
+//! What a delete removes besides its connection.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Writes that a cloud proves by the ids it gave them.
+//! Writes that a cloud proves by their request ids.
 
 use super::*;
 
@@ -20,7 +20,7 @@ fn all_request_ids_of_a_write_must_be_spoken_for() {
         history.saw(4, nsx("in_sync", &["peer", "session"])).state,
         State::Realized
     );
-    // Proven: from now on the cloud is asked without ids.
+    // Proven: later polls ask without ids.
     assert!(history.knowledge.outstanding().is_empty());
     assert_eq!(
         history.saw(5, nsx("success", &[])).assurance,
@@ -38,7 +38,7 @@ fn only_the_newest_request_ids_are_asked_for() {
     assert_eq!(history.knowledge.outstanding(), ["a1", "b1", "a2", "b2"]);
 }
 
-/// One poll asks for four at most, and a connection that is changed with its parts has seven.
+/// One poll asks for at most four ids, and a connection that is changed with its parts has seven.
 #[test]
 fn more_request_ids_than_one_poll_asks_for_are_proven_by_several() {
     let mut history = History::new();
@@ -55,7 +55,7 @@ fn more_request_ids_than_one_poll_asks_for_are_proven_by_several() {
     let oldest = ["w1", "w2", "w3"];
     assert_eq!(history.knowledge.outstanding(), oldest);
     assert!(history.knowledge.unsettled());
-    // What was proven before does not speak for the others.
+    // What is already proven does not speak for the rest.
     assert_eq!(said(history.saw(4, nsx("success", &newest))), WAITING);
     let under_way = history.saw(5, nsx("in_progress", &oldest)).state;
     assert_eq!(under_way, State::InProgress);
@@ -64,7 +64,7 @@ fn more_request_ids_than_one_poll_asks_for_are_proven_by_several() {
     assert!(history.knowledge.outstanding().is_empty());
 }
 
-/// A write after it takes their place, but for as many as one poll has room for.
+/// A later write replaces the ids, except as many as one poll has room for.
 #[test]
 fn what_a_later_write_contains_is_not_asked_for() {
     let mut history = History::new();

@@ -58,9 +58,9 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
         Vec::new()
     }
 
-    /// Resolves, before planning, what a new connection leaves open and only the cloud can tell: a VPN service that is
-    /// made with the connection and has exactly one subnet gets the subnet that the given local network belongs to. The
-    /// default resolves nothing.
+    /// Resolves, before planning, what a new connection leaves open and only the cloud can tell. On a cloud whose VPN
+    /// service has one subnet, a local network given as such becomes the subnet of the service that is made with the
+    /// connection. The default resolves nothing.
     ///
     /// # Errors
     /// `NotExpressible` by the field of the connection, or of a part (`parts.vpn_service.subnet`), with the present
@@ -83,8 +83,8 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
         String::new()
     }
 
-    /// Returns which cloud, and which part of it, the dialect talks to. The default does not tell, and matches any
-    /// other home.
+    /// Returns which cloud, and which part of it, the dialect talks to. The default tells nothing, and so never counts
+    /// as a different cloud.
     fn home(&self) -> Home {
         Home::default()
     }

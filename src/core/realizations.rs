@@ -115,8 +115,9 @@ impl Gateway {
     /// Polls one connection now. Concurrent callers share the poll.
     ///
     /// # Errors
-    /// The poll's error; `NotFound` if the poll proves that the connection does not exist and no write through this
-    /// gateway removed it.
+    /// Fails if the write token does not belong to this connection or its write is forgotten, if the cloud cannot be
+    /// asked about the upstream ids, and as the poll fails. `NotFound` if the poll proves that the connection does not
+    /// exist, unless this gateway deleted it or the call names a write.
     pub async fn poll_now(
         &self,
         request: &PollRequest,
@@ -156,7 +157,8 @@ impl Gateway {
     /// Opens a watch over one connection.
     ///
     /// # Errors
-    /// Fails if a token does not belong to this connection, if the goal cannot be reached, or with `NotFound`.
+    /// Fails if a token does not belong to this connection or its write or position is forgotten, if the goal cannot be
+    /// reached, or with `NotFound`.
     pub async fn watch(&self, request: WatchRequest) -> Result<Watch> {
         let poller = self.poller(&request.name.backend)?;
         let (subject, mut watching) = poller.watch(&request.name, Interest::default());
@@ -425,7 +427,7 @@ fn goal(request: &WatchRequest, bound: Option<(u64, Option<Intent>)>) -> Result<
 
 /// Waits, for a bounded time, until what is known is current, and reports whether it is.
 ///
-/// If it already is, the cloud is not asked, unless `anew`: the two hundredth watcher costs no request.
+/// If it already is, the gateway asks the cloud only if `anew`: the two hundredth watcher costs no request.
 async fn first_poll(
     poller: &Arc<Poller>,
     subject: &Subject,

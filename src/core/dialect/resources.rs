@@ -1,4 +1,4 @@
-//! The seam for everything beside connections: six kinds of resource with the same conventions, VPN attachment points,
+//! The seam for everything except connections: six kinds of resource with the same conventions, VPN attachment points,
 //! and tunnel statistics.
 
 use crate::{

@@ -216,7 +216,7 @@ impl Inventory {
     /// request.
     ///
     /// # Errors
-    /// The error of the list.
+    /// The error of the list; `DeadlineExceeded` if a concurrent list does not end in time.
     pub async fn list(&self, deadline: Instant) -> Result<()> {
         let late = |_| {
             Error::new(

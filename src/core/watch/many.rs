@@ -35,7 +35,7 @@ const CONFLATE_BEYOND: usize = 1024;
 /// One message of a watch over many connections.
 #[derive(Debug, Clone, Default)]
 pub struct ManyEvent {
-    /// Initial statuses of connections.
+    /// Statuses of connections that the stream has not sent before.
     pub snapshots: Vec<Arc<Observation>>,
     /// Changes, each with the number of earlier changes of its connection that were left out.
     pub changes: Vec<(Arc<Observation>, u64)>,

@@ -44,7 +44,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 /// Maximum number of concurrent polls of one stake. The account's budget paces polls; this bounds memory. Polls of low
 /// stake that hang do not keep others from starting.
 const MAX_POLLS: usize = 16;
-/// Interval of the chores, and how long a backend may be silent before it is probed.
+/// Interval of the chores, and how long a backend may go without a request before it is probed.
 const PROBE: Duration = Duration::from_secs(30);
 
 /// The poller of one backend.

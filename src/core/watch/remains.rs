@@ -25,8 +25,8 @@ pub struct Remains {
 }
 
 impl Remains {
-    /// Applies a write: a delete that leaves objects to remove, a delete that does not, or another write, which ends
-    /// the concern of earlier deletes.
+    /// Applies a write. A delete that leaves objects starts a removal, and any other delete lets one go on; a write that
+    /// is not a delete ends it.
     pub fn wrote(&mut self, deletes: bool, parts_remain: bool) {
         let settling = deletes && (parts_remain || self.settling);
         *self = Remains {

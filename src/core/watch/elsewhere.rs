@@ -120,8 +120,9 @@ impl Awaited {
 }
 
 impl Elsewhere {
-    /// Starts to await each of these writes, once more if it is already awaited, until as many releases. Returns false
-    /// and changes nothing if more than [`MAX_AWAITED`] writes would be awaited.
+    /// Adds a wait for each of these writes, until [`Elsewhere::release`]. Returns false and changes nothing if more than
+    /// [`MAX_AWAITED`] writes would be awaited. `writes` must not repeat a write, because `release` ends only one wait
+    /// for each.
     pub fn await_all(&mut self, writes: &[ForeignWrite]) -> bool {
         let known = |write: &&ForeignWrite| self.awaited.iter().any(|it| it.write == **write);
         let fresh = writes.len() - writes.iter().filter(known).count();

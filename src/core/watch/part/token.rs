@@ -31,7 +31,7 @@ pub struct PartToken {
 
 /// Names a write to a part that a cloud has accepted, by the ids that the cloud gave it, if any.
 pub fn token(name: &ResourceName, request_ids: &[String]) -> String {
-    // An id that cannot be asked about is dropped.
+    // If any id cannot be asked about, the write counts as one without ids.
     let usable = request_ids.len() <= MAX_REQUEST_IDS && request_ids.iter().all(|id| fits(id));
     let request_ids = match usable {
         true => request_ids.to_vec(),

@@ -1,11 +1,11 @@
-//! Performs a plan: step by step, and undone if one fails. Who is told of each step before its request goes out, and after
-//! its answer, is the caller's: the ledger, or nobody.
+//! Performs a plan step by step, and undoes it if a step fails. The caller chooses the journal that is told of each
+//! step before its request and after its answer: the ledger, or none.
 //!
 //! ```text
-//!   CREATE | UPDATE … ──all done──► DELETE …        a failure here: written, and the rest is to be removed later
+//!   CREATE | UPDATE … ──all done──► DELETE …        a failure here: written; the remaining removals follow later
 //!          │ a failure
-//!          ├─ certain: what was done is undone, last first; what cannot be is left
-//!          └─ it may have been done: all is left, until that is known
+//!          ├─ certain: the steps done are undone, last first; what cannot be undone is left
+//!          └─ it may have been done: everything is left until that is known
 //! ```
 
 use crate::{
@@ -18,23 +18,23 @@ use crate::{
 use async_trait::async_trait;
 use tracing::Instrument;
 
-/// Is told of each step. What it refuses is not sent.
+/// Is told of each step of a plan.
 #[async_trait]
 pub trait Journal: Send + Sync {
-    /// A step is about to be sent.
+    /// Called before a step is sent.
     ///
     /// # Errors
-    /// If that could not be made durable: then it is not sent.
+    /// If the step could not be made durable. It is not sent then.
     async fn sending(&self, index: usize, step: &Step) -> Result<()>;
 
-    /// A step was done. It need not be durable: the step can be traced.
+    /// Called after a step was done. This need not be durable, since the step can be traced.
     async fn done(&self, index: usize, done: &Done);
 
-    /// A step was undone, or certainly not done. It need not be durable either.
+    /// Called when a step was undone, or certainly not done. This need not be durable either.
     async fn undone(&self, _index: usize) {}
 }
 
-/// Remembers nothing.
+/// A journal that records nothing.
 #[derive(Debug, Clone, Copy)]
 pub struct NoJournal;
 
@@ -47,21 +47,21 @@ impl Journal for NoJournal {
     async fn done(&self, _index: usize, _done: &Done) {}
 }
 
-/// How performing a plan ended.
+/// The result of performing a plan.
 #[derive(Debug)]
 pub enum Performed<W> {
-    /// All of it was done.
+    /// All steps were done.
     Whole(W),
-    /// All was done but removals, which are to go on; and why they did not.
+    /// All steps but some removals were done; the error says why those were not. They are to be retried.
     Rest(W, Error),
-    /// Nothing of it is there.
+    /// Nothing of the write is in the cloud.
     Undone(Error),
-    /// Something of it is there, or may be.
+    /// Something of the write is, or may be, in the cloud.
     Open(Error),
 }
 
-/// The place of the last step that can be undone, among these: from there on a plan only goes on. `None` for one that only
-/// removes, which goes on as soon as its first step was sent.
+/// Returns the index of the last step that can be undone. After that step a plan only goes forward. Returns `None` for
+/// a plan that only removes: it only goes forward once its first step is sent.
 pub fn last_to_undo(
     actions: impl ExactSizeIterator<Item = Action> + DoubleEndedIterator,
 ) -> Option<usize> {
@@ -70,7 +70,6 @@ pub fn last_to_undo(
     made.map(|(place, _)| place)
 }
 
-/// Performs a plan as far as it goes.
 pub async fn perform<W>(
     dialect: &dyn Dialect,
     mut plan: Box<dyn Plan<W> + '_>,
@@ -115,7 +114,7 @@ pub async fn perform<W>(
     Performed::Whole(plan.written())
 }
 
-/// Undoes steps, last first, up to the first that cannot be. Answers what is left.
+/// Undoes steps, last first, up to the first that cannot be undone. Returns what is left.
 async fn undo(
     dialect: &dyn Dialect,
     done: &[(usize, Step)],
@@ -133,11 +132,11 @@ async fn undo(
     Vec::new()
 }
 
-/// Performs a plan to its end, for whoever keeps no ledger.
+/// Performs a plan to its end, without a ledger.
 ///
 /// # Errors
-/// The first failure. What was done before it is undone, but for what a step that may yet have been done needs; what is left
-/// is in `Error.context.leftovers`.
+/// The first failure. The steps done before it are undone, unless the failed step may have been done and may need them.
+/// `Error.context.leftovers` lists what is left.
 pub async fn execute<W>(
     dialect: &dyn Dialect,
     plan: Box<dyn Plan<W> + '_>,
@@ -160,7 +159,7 @@ fn with_leftovers(mut error: Error, left: Vec<Leftover>) -> Error {
     error
 }
 
-/// Names an object that a step made.
+/// Returns the object that a step made.
 pub fn leftover(step: &Step) -> Leftover {
     Leftover {
         kind: step.collection.clone(),

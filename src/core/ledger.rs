@@ -1,16 +1,16 @@
-//! The ledger: what every write is about to do, kept before its requests go out, so that whoever comes after a failure or a
-//! restart can finish it or undo it; and what became of the writes that have an id of their caller's choice.
+//! The ledger records what every write is about to do before its requests go out, so that the settler can finish or
+//! undo it after a failure or a restart. It also keeps the answers of writes that have a request id.
 //!
 //! | file | idea |
 //! | --- | --- |
-//! | `record.rs` | a write and how far it is, as it is kept |
-//! | `shelf.rs` | where records are kept: the store, or memory where it keeps none |
+//! | `record.rs` | a write and its progress, as stored |
+//! | `shelf.rs` | where records are kept: the store, or memory if the store keeps no records |
 //! | `claims.rs` | one write for each request id, and its answer for a day |
-//! | `fingerprint.rs` | what tells one request from another, and no key |
-//! | `turns.rs` | writes of the same object, one after the other |
-//! | `book.rs` | the ledger of one backend: all of that, and the writes that did not end with their call |
+//! | `fingerprint.rs` | tells requests apart without holding any key |
+//! | `turns.rs` | serializes the writes of an object |
+//! | `book.rs` | the ledger of one backend: all of the above, and the writes that did not end with their call |
 //!
-//! What is done with it is in `core/writes`.
+//! `core/writes` uses it.
 
 pub mod book;
 pub mod claims;

@@ -1,26 +1,26 @@
-//! Writes: planned, noted in the ledger, performed, told; and brought to an end by somebody else if they do not end with their
+//! Writes: planned, recorded in the ledger, performed and answered. The settler ends a write that does not end with its
 //! call.
 //!
 //! ```text
-//!   begin: the request id, the turn ─► plan ─► each step noted, then sent ─► accepted ─► the record goes, the answer stays
+//!   begin: the request id, the turn ─► plan ─► each step recorded, then sent ─► accepted ─► record removed, answer kept
 //!                                                     │
-//!                                                     └─ not all done, not all undone ─► settler ◄─ what a restart finds
+//!                                                     └─ neither all done nor all undone ─► settler ◄─ found at a restart
 //! ```
 //!
 //! | file | idea |
 //! | --- | --- |
 //! | `run.rs` | one path for every write |
-//! | `connections.rs`, `resources.rs` | what is special about each of the six |
-//! | `apply.rs` | a connection as it is described: made, changed or left alone |
+//! | `connections.rs`, `resources.rs` | create, update and delete of connections and of other resources |
+//! | `apply.rs` | creates or changes a connection to match a description |
 //! | `find.rs` | which connection a description means |
-//! | `described.rs` | what it says of one that is there |
-//! | `amend.rs` | one that is there with its parts, changed to what is described, as one plan |
-//! | `joint.rs` | a connection with its parts, as one plan |
-//! | `removal.rs` | a connection and the parts that nobody else uses, as one plan |
-//! | `noting.rs` | each step in the ledger before its request |
-//! | `settle.rs` | finishes or undoes what did not end with its call |
-//! | `finish.rs` | what a write that was finished without its call has left |
-//! | `accepted.rs` | what a write answers, and a repeat of it |
+//! | `described.rs` | how a description changes an existing connection |
+//! | `amend.rs` | changes an existing connection and its parts to match a description, as one plan |
+//! | `joint.rs` | creates a connection with its parts, as one plan |
+//! | `removal.rs` | removes a connection and the parts that only it uses, as one plan |
+//! | `noting.rs` | records each step in the ledger before its request |
+//! | `settle.rs` | finishes or undoes writes that did not end with their call |
+//! | `finish.rs` | what a write left that was finished after its call |
+//! | `accepted.rs` | the answer of a write, also given to a repeat of it |
 //! | `desk.rs` | what the writes of one backend share |
 
 pub mod accepted;

@@ -1,5 +1,5 @@
-//! The ledger of one backend: whose turn it is, which request ids are taken, what is being removed, and the writes that did
-//! not end with their call.
+//! The ledger of one backend: the turns of objects, the claimed request ids, the connections being removed, and the
+//! writes that did not end with their call.
 
 use crate::{
     core::{
@@ -25,17 +25,16 @@ use std::{
 };
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-/// How many are told that did not end with their call, and kept that ended.
+/// The most unfinished writes that are listed, and the most ended ones that are kept.
 pub const MOST_UNFINISHED: usize = 64;
 
-/// The ledger of one backend.
 #[derive(Debug)]
 pub struct Ledger {
     backend: BackendName,
     shelf: Arc<Shelf>,
-    /// Whose turn it is to write an object.
+    /// The queues of the writes of each object.
     pub turns: Turns,
-    /// Which request ids are taken.
+    /// The claimed request ids.
     pub claims: Arc<Claims>,
     /// Std mutexes: held for bookkeeping only, never across an await.
     removing: Mutex<HashMap<String, usize>>,
@@ -43,7 +42,7 @@ pub struct Ledger {
     running: AtomicUsize,
 }
 
-/// A write counts as under way with its call for as long as this is held.
+/// Counts a write as running in its call until dropped.
 #[derive(Debug)]
 pub struct Running(Arc<Ledger>);
 
@@ -57,11 +56,11 @@ impl Drop for Running {
 #[derive(Debug, Default)]
 struct Book {
     settling: BTreeMap<String, Unfinished>,
-    /// The newest last, with the ids of their writes.
+    /// Newest last, with the ids of their writes.
     ended: VecDeque<(String, Unfinished)>,
 }
 
-/// What an earlier life left.
+/// What an earlier process left.
 #[derive(Debug, Default)]
 pub struct Left {
     /// Writes that have not ended.
@@ -69,28 +68,28 @@ pub struct Left {
     ended: VecDeque<(String, Unfinished)>,
 }
 
-/// What a write has to itself for as long as it is under way.
+/// What a write holds exclusively until it ends.
 #[derive(Debug, Default)]
 pub struct Held {
-    /// Its request id.
+    /// The claim of its request id.
     pub claim: Option<Claim>,
-    /// What it writes.
+    /// The turns of the objects that it writes.
     pub turns: Vec<Turn>,
-    /// The connection that it removes.
+    /// The mark on the connection that it removes.
     pub removing: Option<Removing>,
-    /// The display name of which it has the turn.
+    /// The display name whose turn it holds.
     pub site: Option<String>,
-    /// Has the backend's tasks count as not ended.
+    /// Keeps the backend's task tracker from counting as finished.
     pub under_way: Option<TaskTrackerToken>,
 }
 
-/// What a turn is taken of by whoever makes a connection of this display name unless there is one.
+/// Returns the key of the turn that an apply takes to create a connection with this display name.
 pub fn site(display_name: &str) -> String {
     format!("apply/{display_name}")
 }
 
 impl Held {
-    /// The same once its caller was told: a repeat has the answer.
+    /// Releases the claim of the request id after the caller got its answer: a repeat receives the stored answer.
     #[must_use]
     pub fn after_answer(mut self) -> Held {
         self.claim = None;
@@ -98,7 +97,7 @@ impl Held {
     }
 }
 
-/// A connection counts as being removed for as long as it is held.
+/// Counts a connection as being removed until dropped.
 #[derive(Debug)]
 pub struct Removing {
     ledger: Arc<Ledger>,
@@ -118,7 +117,7 @@ impl Drop for Removing {
 }
 
 impl Left {
-    /// What is kept of a backend. What cannot be read is said in the log and left alone.
+    /// Reads what is kept of a backend. Logs records that it cannot parse, and leaves them alone.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -150,7 +149,7 @@ fn prefix(of: &str, backend: &BackendName) -> String {
 }
 
 impl Ledger {
-    /// One that goes on from what was left.
+    /// Returns the ledger of a backend, taking over the ended writes in `left`.
     pub fn new(
         backend: &BackendName,
         key: MacKey,
@@ -172,14 +171,14 @@ impl Ledger {
         })
     }
 
-    /// A write is under way with its call.
+    /// Counts a write as running in its call until the guard is dropped.
     pub fn running(self: &Arc<Self>) -> Running {
         self.running.fetch_add(1, Ordering::Relaxed);
         Running(Arc::clone(self))
     }
 
-    /// How many writes are under way with their call, and how many that did not end with it are how far; those that have
-    /// ended as far as they are kept.
+    /// Returns the number of writes running in their call, the number being settled, and the number of kept writes that
+    /// were settled, by result.
     pub fn counts(&self) -> [(&'static str, usize); 5] {
         let book = self.book();
         let ended = |state: UnfinishedState| {
@@ -197,22 +196,20 @@ impl Ledger {
         ]
     }
 
-    /// Where it is kept.
     pub fn shelf(&self) -> &Shelf {
         &self.shelf
     }
 
-    /// Whose it is.
     pub fn backend(&self) -> &BackendName {
         &self.backend
     }
 
-    /// The record of a write.
+    /// Returns the change that stores the record of a write.
     pub fn record(&self, entry: &Entry) -> RecordChange {
         put(self.key_of(entry), entry)
     }
 
-    /// The same, removed.
+    /// Returns the change that removes the record of a write.
     pub fn without(&self, entry: &Entry) -> RecordChange {
         remove(self.key_of(entry))
     }
@@ -221,7 +218,7 @@ impl Ledger {
         format!("{}{}", prefix("writes", &self.backend), entry.id)
     }
 
-    /// Has a connection count as being removed.
+    /// Counts a connection as being removed until the guard is dropped.
     pub fn removing(self: &Arc<Self>, id: &str) -> Removing {
         *lock(&self.removing).entry(id.to_owned()).or_default() += 1;
         Removing {
@@ -230,12 +227,11 @@ impl Ledger {
         }
     }
 
-    /// Whether this connection is being removed.
     pub fn is_removing(&self, id: &str) -> bool {
         lock(&self.removing).contains_key(id)
     }
 
-    /// Takes the turns of all that a write changes or removes, as far as nobody has them.
+    /// Takes the turns of everything that a write changes or removes, except those that another write holds.
     pub fn take_turns(&self, entry: &Entry) -> Vec<Turn> {
         let changes = |step: &&Step| matches!(step.action, Action::Update | Action::Delete);
         let steps = entry.steps.iter().map(|it| &it.step).filter(changes);
@@ -252,14 +248,14 @@ impl Ledger {
             .collect()
     }
 
-    /// Says how far a write is that did not end with its call.
+    /// Lists a write as being settled, with the reason it has not ended.
     pub fn tell(&self, entry: &Entry, message: &str) {
         let told = self.told(entry, UnfinishedState::Settling, message);
         self.book().settling.insert(entry.id.clone(), told);
     }
 
-    /// The changes by which a write that did not end with its call has ended: its record goes, and how it ended is kept,
-    /// unless somebody was told.
+    /// Returns the changes that end a write which did not end with its call. They remove its record and store how it
+    /// ended, unless `how` is `None` because its caller got the answer.
     pub fn end(&self, entry: &Entry, how: Option<(UnfinishedState, &str)>) -> Vec<RecordChange> {
         let mut changes = vec![self.without(entry)];
         let Some((state, message)) = how else {
@@ -278,12 +274,13 @@ impl Ledger {
         changes
     }
 
-    /// A write is no longer being settled.
+    /// Removes a write from those being settled.
     pub fn settled(&self, entry: &Entry) {
         self.book().settling.remove(&entry.id);
     }
 
-    /// The writes that did not end with their call, newest first; those that have not ended before those that have.
+    /// Returns the writes that did not end with their call: first those being settled, then the ended ones, each newest
+    /// first.
     pub fn unfinished(&self) -> Vec<Unfinished> {
         let book = self.book();
         let mut settling: Vec<Unfinished> = book.settling.values().cloned().collect();

@@ -1,8 +1,8 @@
 //! One write for each request id (AIP-155), and its answer for a day.
 //!
-//! A write claims its id for as long as it is under way, be it with its call or with the settler; who comes with the same id
-//! meanwhile waits. An answer is kept under the id of a write that succeeded, so that a repeat has the same; after a
-//! failure nothing is, and the id runs anew.
+//! A write claims its request id while it is in flight, in its call or with the settler. Another request with the same
+//! id waits. The answer of a successful write is stored under the id, and a repeat receives it. After a failure nothing
+//! is stored, and a repeat runs anew.
 
 use crate::{
     core::{
@@ -33,24 +33,23 @@ use tokio::{
 /// How long an answer is kept.
 const KEPT: Duration = Duration::from_secs(24 * 3600);
 
-/// The request ids of one backend.
 #[derive(Debug)]
 pub struct Claims {
     prefix: String,
     key: MacKey,
     shelf: Arc<Shelf>,
-    /// Those of writes under way. A std mutex: held for bookkeeping only, never across an await.
+    /// The claims of writes in flight. A std mutex: held for bookkeeping only, never across an await.
     live: Mutex<HashMap<String, Live>>,
 }
 
 #[derive(Debug)]
 struct Live {
     print: Fingerprint,
-    /// Closed when the write has ended.
+    /// Closes when the write has ended.
     ended: watch::Receiver<()>,
 }
 
-/// Nobody else writes under the id for as long as it is held.
+/// Keeps other writes from using the request id until dropped.
 #[derive(Debug)]
 pub struct Claim {
     claims: Arc<Claims>,
@@ -59,7 +58,6 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// The request.
     pub fn print(&self) -> &Fingerprint {
         &self.print
     }
@@ -71,16 +69,16 @@ impl Drop for Claim {
     }
 }
 
-/// What there is under an id.
+/// The result of claiming a request id.
 #[derive(Debug)]
 pub enum Claimed {
-    /// Nothing: it is this call's.
+    /// The id is free; the call now holds it.
     Anew(Claim),
-    /// The answer that was given before.
+    /// The write was done before, with this answer.
     Answered(Value),
 }
 
-/// An answer, as it is kept.
+/// A stored answer.
 #[derive(Debug, Serialize, Deserialize)]
 struct Kept {
     method: String,
@@ -90,7 +88,6 @@ struct Kept {
 }
 
 impl Claims {
-    /// Those of a backend.
     pub fn new(backend: &BackendName, key: MacKey, shelf: Arc<Shelf>) -> Arc<Claims> {
         Arc::new(Claims {
             prefix: format!("requests/{}/", backend.as_str()),
@@ -100,11 +97,11 @@ impl Claims {
         })
     }
 
-    /// Claims an id, once nobody else has it.
+    /// Claims a request id, waiting for a write in flight that holds it.
     ///
     /// # Errors
-    /// `InvalidArgument` / `RequestIdReused` if it was given to another request; `Unavailable` / `WriteUnderWay` if the write
-    /// under it does not end by `until`; `Unavailable` / `StoreUnavailable`.
+    /// `InvalidArgument` / `RequestIdReused` if another request used the id; `Unavailable` / `WriteUnderWay` if the
+    /// write that holds the id does not end by `until`; `Unavailable` / `StoreUnavailable`.
     pub async fn claim(self: &Arc<Self>, request: &Request, until: Instant) -> Result<Claimed> {
         let print = self.key.fingerprint(request);
         loop {
@@ -118,7 +115,7 @@ impl Claims {
                 }
                 Err(live) => live.ended,
             };
-            // Nothing is ever sent; it ends when the claim does.
+            // Nothing is ever sent on this channel; it closes when the claim is dropped.
             if timeout_at(until, ended.changed()).await.is_err() {
                 return Err(under_way(
                     "the write with the same `request_id` has not ended",
@@ -127,12 +124,12 @@ impl Claims {
         }
     }
 
-    /// Claims the id of a write that was begun in an earlier life.
+    /// Claims the id of a write that an earlier process began. Returns `None` if the id is claimed already.
     pub fn recall(self: &Arc<Self>, print: Fingerprint) -> Option<Claim> {
         self.try_claim(print).ok()
     }
 
-    /// Claims an id, or answers who has it.
+    /// Claims an id, or returns the claim that holds it.
     fn try_claim(self: &Arc<Self>, print: Fingerprint) -> Result<Claim, Live> {
         let mut live = self.live();
         if let Some(there) = live.get(&print.id) {
@@ -157,7 +154,7 @@ impl Claims {
         })
     }
 
-    /// The record by which a repeat of the request has this answer.
+    /// Returns the change that stores the answer for repeats of the request.
     pub fn answer(&self, print: &Fingerprint, answer: Value) -> RecordChange {
         let kept = Kept {
             method: print.method.clone(),
@@ -186,7 +183,7 @@ impl Claims {
         Ok(Some(kept.answer))
     }
 
-    /// Forgets the answers that are old enough.
+    /// Removes the expired answers.
     ///
     /// # Errors
     /// If the store fails.

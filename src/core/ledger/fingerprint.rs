@@ -1,5 +1,5 @@
-//! What tells one request from another without holding what is in it: a body may have a key, so it is compared by a MAC
-//! whose own key is random, made once and kept beside the records.
+//! Tells requests apart without storing what they contain. A request body may contain a key, so bodies are compared by
+//! a MAC. The MAC's own key is random, made once and stored beside the records.
 
 use crate::core::{
     ledger::shelf::Shelf,
@@ -11,26 +11,24 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use std::fmt;
 
-/// Under which the key is kept.
+/// The record that holds the MAC key.
 const KEY: &str = "keys/request_mac";
 
-/// The key of the MAC.
 #[derive(Clone)]
 pub struct MacKey([u8; 32]);
 
-/// A request, told from others.
+/// Identifies a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint {
-    /// The id that its caller chose.
+    /// The request id that its caller chose.
     pub id: String,
-    /// Which call.
+    /// The RPC method.
     pub method: String,
-    /// The MAC of the rest, in hexadecimal.
+    /// The MAC of the method and the body, in hexadecimal.
     pub mac: String,
 }
 
 impl MacKey {
-    /// A new one.
     pub fn random() -> MacKey {
         let mut key = [0; 32];
         key[..16].copy_from_slice(uuid::Uuid::new_v4().as_bytes());
@@ -38,10 +36,10 @@ impl MacKey {
         MacKey(key)
     }
 
-    /// The one that is kept there; it is made if there is none.
+    /// Returns the stored key, storing a new one if there is none.
     ///
     /// # Errors
-    /// If it can be neither read nor kept.
+    /// If the key can be neither read nor stored.
     pub async fn kept(shelf: &Shelf) -> Result<MacKey, StoreError> {
         for _ in 0..2 {
             let kept = shelf.read(KEY).await?;
@@ -53,15 +51,15 @@ impl MacKey {
             if shelf.write(vec![key.record()]).await? {
                 return Ok(key);
             }
-            // Another was quicker.
+            // Another process stored a key first.
         }
         Err(StoreError(format!("the record `{KEY}` comes and goes")))
     }
 
-    /// Has it be kept, should the store have lost it.
+    /// Stores the key again if the store has lost it.
     ///
     /// # Errors
-    /// If it cannot be kept.
+    /// If the key cannot be stored.
     pub async fn keep(&self, shelf: &Shelf) -> Result<(), StoreError> {
         shelf.write(vec![self.record()]).await.map(drop)
     }
@@ -74,7 +72,6 @@ impl MacKey {
         }
     }
 
-    /// What tells this request from others.
     pub fn fingerprint(&self, request: &Request) -> Fingerprint {
         let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(&self.0).expect("any length is a key");
         mac.update(request.method.as_bytes());
@@ -124,7 +121,7 @@ mod tests {
         assert_eq!(format!("{key:?}"), "MacKey(..)");
     }
 
-    /// RFC 4231, test case 2, with the separator that stands between method and body here.
+    /// RFC 4231, test case 2, with this module's separator between method and body.
     #[test]
     fn it_is_hmac_sha256() {
         let mut key = [0; 32];
@@ -137,7 +134,7 @@ mod tests {
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect();
-        // A key shorter than a block is padded with zeros, so these are one key.
+        // HMAC pads a key shorter than a block with zeros, so both keys are the same.
         let found = MacKey(key).fingerprint(&request("what do ya want ", b"for nothing?"));
         assert_eq!(found.mac, expected);
     }

@@ -1,4 +1,5 @@
-//! A write and how far it is, as it is kept. Holds no key: steps have none, and of a request there is only a fingerprint.
+//! A write and its progress, as stored. A record holds no key: steps contain none, and a request is stored as a
+//! fingerprint only.
 
 use crate::{
     core::{
@@ -17,88 +18,85 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// A write.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
-    /// Which; given by the gateway.
+    /// The gateway's id of the write.
     pub id: String,
-    /// What was asked for.
     pub action: Action,
-    /// Of which kind of resource; `None` for connections.
+    /// The kind of resource; `None` for connections.
     pub kind: Option<ResourceKind>,
-    /// Of which object; `None` for one that is to be made.
+    /// The id of the object; `None` for one that is to be created.
     pub object: Option<String>,
-    /// The display name that it has to itself: that of a connection which is made unless there is one. A turn is taken by it.
+    /// The display name whose turn the write holds: that of a connection which an apply creates.
     #[serde(default)]
     pub site: Option<String>,
-    /// The request it is known by, if its caller chose an id.
+    /// The fingerprint of the request, if its caller chose a request id.
     pub request: Option<Fingerprint>,
-    /// When its call began.
+    /// When the call began.
     pub begun: Millis,
-    /// What is done, in order.
+    /// The steps, in order.
     pub steps: Vec<Progress>,
-    /// It is being undone, whatever comes to light yet.
+    /// Whether the write is being undone. This is final, whatever a trace finds later.
     #[serde(default)]
     pub undoing: bool,
-    /// Its caller was told that it succeeded; nothing but removals is left.
+    /// Whether the caller was told that the write succeeded. Only removals are left then.
     #[serde(default)]
     pub answered: bool,
-    /// Where it was begun; a record of an earlier version does not tell, and is taken to be of where the backend is.
+    /// Where the backend was when the write began. Records of earlier versions lack it, which counts as where the
+    /// backend is configured.
     #[serde(default)]
     pub home: Home,
 }
 
-/// A step and how far it is.
+/// A step and its state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
-    /// What is done.
     pub step: Step,
-    /// How far.
     pub state: StepState,
 }
 
-/// How far a step is.
+/// The state of a step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StepState {
     /// It was not sent.
     Planned,
     /// It was sent, or was about to be.
     Sent {
-        /// When.
+        /// When it was about to be sent.
         at: Millis,
     },
     /// It was done.
     Done(Done),
-    /// It certainly was not done, or was undone.
+    /// It certainly was not done, or it was undone.
     Undone,
-    /// What it made, or was to remove, stays: others use it.
+    /// The object that it made, or was to remove, stays because others use it.
     Stays,
-    /// It cannot be undone, or nobody can tell whether it was done.
+    /// It cannot be undone, or it cannot be known whether it was done.
     Stuck,
 }
 
-/// Milliseconds since 1970.
+/// Milliseconds since the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Millis(u64);
 
 impl Millis {
-    /// The time of day.
+    /// Returns the present time of day.
     pub fn now() -> Millis {
         let since = clock::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
     }
 
-    /// How long ago that was; nothing if the clock went back.
+    /// Returns the time since then; zero if the clock was set back.
     pub fn elapsed(self) -> Duration {
         Duration::from_millis(Millis::now().0.saturating_sub(self.0))
     }
 
-    /// The same as a time.
     pub fn time(self) -> SystemTime {
         UNIX_EPOCH + Duration::from_millis(self.0)
     }
 }
 
 impl Entry {
-    /// One of which nothing is planned yet.
+    /// Returns a write without steps, under a new id.
     pub fn new(action: Action, kind: Option<ResourceKind>, object: Option<&str>) -> Entry {
         Entry {
             id: uuid::Uuid::new_v4().to_string(),
@@ -115,7 +113,7 @@ impl Entry {
         }
     }
 
-    /// Has it do these.
+    /// Replaces the steps.
     pub fn plan(&mut self, steps: &[Step]) {
         let planned = steps.iter().map(|step| Progress {
             step: step.clone(),
@@ -124,13 +122,13 @@ impl Entry {
         self.steps = planned.collect();
     }
 
-    /// Where the object it is about lives: `connections`, `ikePolicies`.
+    /// Returns the collection of the object, such as `connections` or `ikePolicies`.
     pub fn collection(&self) -> &'static str {
         self.kind
             .map_or("connections", |kind| kind.collection().segment())
     }
 
-    /// The cloud's id of the object it is about, if it has one.
+    /// Returns the cloud's id of the object, if it has one yet.
     pub fn object_id(&self) -> Option<&str> {
         let made = || {
             let of_it = |it: &&Progress| it.step.collection == self.collection();
@@ -140,7 +138,7 @@ impl Entry {
         self.object.as_deref().or_else(made)
     }
 
-    /// The cloud's ids of those requests that were done and not undone.
+    /// Returns the cloud's request ids of the steps that were done and not undone.
     pub fn upstream_ids(&self) -> Vec<&str> {
         let done = self.steps.iter().filter_map(|it| match &it.state {
             StepState::Done(done) => done.request_id.as_deref(),
@@ -149,14 +147,14 @@ impl Entry {
         done.collect()
     }
 
-    /// The name of the object it is about; `-` where it has no id.
+    /// Returns the name of the object, with `-` in place of an unknown id.
     pub fn name(&self, backend: &BackendName) -> String {
         let id = self.object_id().unwrap_or("-");
         format!("{backend}/{}/{id}", self.collection())
     }
 
-    /// Whether all is done that can be undone, so that nothing but removals is left to be done; or, of a write that only
-    /// removes, whether it may have removed anything.
+    /// Reports whether the write can only go forward: every step that can be undone is done, and only removals are
+    /// left. A write that only removes can only go forward once any step may have been done.
     pub fn goes_on(&self) -> bool {
         if self.undoing {
             return false;
@@ -168,7 +166,7 @@ impl Entry {
         first_part.all(|it| it.step.action == Action::Reuse || it.is_done())
     }
 
-    /// Whether what it is about is as it was wanted, whatever is left to be removed beside it.
+    /// Reports whether the object itself is as requested, whatever is left to be removed beside it.
     pub fn is_accepted(&self) -> bool {
         match last_to_undo(self.steps.iter().map(|it| it.step.action)) {
             Some(_) => self.goes_on(),
@@ -176,7 +174,7 @@ impl Entry {
         }
     }
 
-    /// The removals that are left, by their places.
+    /// Returns the indices of the removals that are left.
     pub fn to_remove(&self) -> Vec<usize> {
         let each = self.steps.iter().enumerate();
         let left = each.filter(|(_, it)| {
@@ -186,8 +184,8 @@ impl Entry {
         left.map(|(place, _)| place).collect()
     }
 
-    /// The cloud's ids of what was written of the object itself, and of what was changed with it: what was made for it is real
-    /// once it is.
+    /// Returns the cloud's request ids of the object's own steps and of the parts changed with it. Created parts do not
+    /// count: they are real once the object is.
     pub fn request_ids(&self) -> Vec<String> {
         let is_part = |collection: &str| {
             let mut kinds = ResourceKind::ALL.into_iter();
@@ -204,7 +202,7 @@ impl Entry {
         .collect()
     }
 
-    /// What is there of it and should not be.
+    /// Returns what the write left in the cloud that should not be there.
     pub fn leftovers(&self) -> Vec<Leftover> {
         let goes_on = self.goes_on();
         let is_left = |it: &&Progress| match (it.step.action, &it.state) {
@@ -232,12 +230,11 @@ impl Entry {
 }
 
 impl Progress {
-    /// Whether it was done.
     pub fn is_done(&self) -> bool {
         matches!(self.state, StepState::Done(_))
     }
 
-    /// The id of what it did.
+    /// Returns the id of the object that the step wrote, if it was done.
     pub fn done_id(&self) -> Option<&str> {
         match &self.state {
             StepState::Done(done) => Some(&done.id),
@@ -245,7 +242,7 @@ impl Progress {
         }
     }
 
-    /// The step, with the id of what it made.
+    /// Returns the step with the id of the object that it made.
     pub fn with_id(&self) -> Step {
         let id = self.done_id().map(str::to_owned);
         Step {

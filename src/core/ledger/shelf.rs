@@ -1,4 +1,4 @@
-//! Where records are kept: the store, or memory where it keeps none.
+//! Where records are kept: the store, or memory if the store keeps no records.
 
 use crate::core::{
     error::{Error, ErrorKind, ErrorReason, Result},
@@ -12,21 +12,20 @@ use std::{
 };
 use tokio::time::timeout;
 
-/// How long a disk may take before what it was to keep counts as not kept.
+/// How long the store may take before a read or write counts as failed.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// When a write that could not be noted may be tried again.
+/// When a write that could not be recorded may be retried.
 const RETRY: Duration = Duration::from_secs(5);
 
-/// Where records are kept.
 #[derive(Debug)]
 pub struct Shelf {
     store: Option<Arc<dyn Store>>,
-    /// What is kept without a store. A std mutex: held for bookkeeping only, never across an await.
+    /// The records if there is no store. A std mutex: held for bookkeeping only, never across an await.
     memory: Mutex<BTreeMap<String, Vec<u8>>>,
 }
 
 impl Shelf {
-    /// One that ends with the process.
+    /// Returns a shelf whose records end with the process.
     pub fn in_memory() -> Shelf {
         Shelf {
             store: None,
@@ -34,7 +33,7 @@ impl Shelf {
         }
     }
 
-    /// One in this store, if it keeps records.
+    /// Returns a shelf in this store, or in memory if the store keeps no records.
     pub fn of(store: Arc<dyn Store>) -> Shelf {
         Shelf {
             store: Some(store).filter(|store| store.keeps_records()),
@@ -42,12 +41,12 @@ impl Shelf {
         }
     }
 
-    /// Whether what is kept outlives the process.
+    /// Reports whether records outlive the process.
     pub fn is_durable(&self) -> bool {
         self.store.is_some()
     }
 
-    /// What is kept under keys that begin so.
+    /// Returns the keys and values of the records whose key starts with `prefix`.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -66,10 +65,10 @@ impl Shelf {
             .collect())
     }
 
-    /// Keeps all of these or none; durable when it returns. Answers whether what was expected held.
+    /// Applies all of the changes or none; they are durable when it returns. Returns whether everything expected held.
     ///
     /// # Errors
-    /// If they could not be made durable; they may still have been.
+    /// If the changes could not be made durable. They may still have been applied.
     pub async fn write(&self, changes: Vec<RecordChange>) -> Result<bool, StoreError> {
         if let Some(store) = &self.store {
             return patiently(store.write_records(changes)).await;
@@ -85,7 +84,7 @@ impl Shelf {
     }
 }
 
-/// A record to be kept, whatever was there.
+/// Returns the change that stores a record, whatever is there.
 pub fn put(key: String, value: &impl serde::Serialize) -> RecordChange {
     RecordChange {
         key,
@@ -94,7 +93,7 @@ pub fn put(key: String, value: &impl serde::Serialize) -> RecordChange {
     }
 }
 
-/// A record to be removed.
+/// Returns the change that removes a record.
 pub fn remove(key: String) -> RecordChange {
     RecordChange {
         key,
@@ -103,7 +102,7 @@ pub fn remove(key: String) -> RecordChange {
     }
 }
 
-/// Why a write is not begun: what it is about to do cannot be noted.
+/// Returns the error of a write that does not begin because it cannot be recorded.
 pub fn unavailable(error: &StoreError) -> Error {
     Error::new(
         ErrorKind::Unavailable,

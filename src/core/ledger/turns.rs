@@ -1,5 +1,5 @@
-//! Writes of the same object, one after the other: whoever comes waits in an owned queue until those before it have ended,
-//! for good or with the settler.
+//! Serializes the writes of an object. Each write waits in a fair queue until those before it have ended, in their call
+//! or with the settler.
 
 use crate::core::error::{Error, ErrorKind, ErrorReason, Result};
 use std::{
@@ -15,9 +15,9 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-/// When whoever waited in vain may come again.
+/// When a caller whose wait timed out may retry.
 const RETRY: Duration = Duration::from_secs(5);
-/// Beyond so many names, those that nobody uses any more are dropped whenever one is added.
+/// Above this many queues, each insertion drops the queues that nothing uses.
 const MANY: usize = 64;
 
 /// The queues, by the objects' collections and ids.
@@ -28,7 +28,7 @@ pub struct Turns {
     ended: Arc<AtomicU64>,
 }
 
-/// Nobody else writes the object for as long as it is held.
+/// Keeps other writes of the object waiting until dropped.
 #[derive(Debug)]
 pub struct Turn {
     _permit: OwnedSemaphorePermit,
@@ -36,7 +36,7 @@ pub struct Turn {
 }
 
 impl Drop for Turn {
-    /// Counted before the next one has it.
+    /// Counts the end before the next write gets the turn.
     fn drop(&mut self) {
         self.ended.fetch_add(1, Ordering::SeqCst);
     }
@@ -46,26 +46,26 @@ impl Turns {
     /// Waits for the turn to write this object.
     ///
     /// # Errors
-    /// `Unavailable` / `WriteUnderWay` if it does not come by then.
+    /// `Unavailable` / `WriteUnderWay` if the turn does not come by `until`.
     pub async fn take(&self, object: &str, until: Instant) -> Result<Turn> {
         let queue = self.queue(object);
         match timeout_at(until, queue.acquire_owned()).await {
             Ok(Ok(permit)) => Ok(self.turn(permit)),
-            // They are never closed.
+            // The semaphores are never closed.
             Ok(Err(_)) | Err(_) => Err(under_way(
                 "an earlier write of the same object has not ended",
             )),
         }
     }
 
-    /// The turn, if nobody has it and nobody waits for it.
+    /// Takes the turn if no write holds it or waits for it.
     pub fn try_take(&self, object: &str) -> Option<Turn> {
         let permit = self.queue(object).try_acquire_owned().ok()?;
         Some(self.turn(permit))
     }
 
-    /// How many turns have ended. Who takes one without waiting, and finds no more than there were before something was read,
-    /// has nobody's write between the two.
+    /// Returns the number of turns that have ended. If a caller reads an object, then takes its turn without waiting,
+    /// and this number has not changed since before the read, no write of the object ended in between.
     pub fn ended(&self) -> u64 {
         self.ended.load(Ordering::SeqCst)
     }
@@ -95,7 +95,7 @@ impl Turns {
     }
 }
 
-/// Somebody else is at it.
+/// Returns the error for an object that another write holds.
 pub fn under_way(why: &str) -> Error {
     Error::new(ErrorKind::Unavailable, ErrorReason::WriteUnderWay, why).retry_after(RETRY)
 }

@@ -1,4 +1,4 @@
-//! A write that did not end with its call, as it is told.
+//! A write that did not end with its call, as reported to clients.
 
 use crate::core::dialect::Action;
 use serde::{Deserialize, Serialize};
@@ -7,29 +7,27 @@ use std::time::SystemTime;
 /// A write that did not end with its call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unfinished {
-    /// How far it is.
     pub state: UnfinishedState,
-    /// What was asked for.
     pub action: Action,
-    /// What it was to make, change or remove, as a resource name.
+    /// The resource name of what it was to create, update or delete.
     pub name: String,
     /// The `request_id` of its call; empty if it had none.
     pub request_id: String,
-    /// What is there of it and should not be, as resource names.
+    /// The resource names of what it left in the cloud that should not be there.
     pub leftovers: Vec<String>,
-    /// Why it did not end, or has not yet.
+    /// Why it did not end, or has not ended yet.
     pub message: String,
     /// When its call began.
     pub begin_time: SystemTime,
-    /// When its state became this.
+    /// When its state last changed.
     pub update_time: SystemTime,
 }
 
-/// How far a write is that did not end with its call.
+/// The state of a write that did not end with its call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum UnfinishedState {
-    /// It is being found out about, finished or undone.
+    /// It is being traced, finished or undone.
     Settling,
     /// All of it was done.
     Finished,
@@ -40,7 +38,6 @@ pub enum UnfinishedState {
 }
 
 impl UnfinishedState {
-    /// The same as a word.
     pub fn as_str(self) -> &'static str {
         match self {
             UnfinishedState::Settling => "settling",

@@ -1,4 +1,4 @@
-//! What a write answers, and a repeat of it.
+//! The answers of writes. A repeat of a request gets the same answer.
 
 use crate::{
     core::dialect::{Step, Warning, WrittenResource},
@@ -6,50 +6,51 @@ use crate::{
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-/// A write of a connection that was accepted, or would be.
+/// An accepted write of a connection, or the plan of one.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Accepted {
-    /// The connection; `None` if nothing was sent (`validate_only`, or a delete of what is not there).
+    /// The connection's name; `None` if nothing was sent (`validate_only`, or a delete of a connection that does not
+    /// exist).
     #[serde(with = "as_text")]
     pub name: Option<ConnectionName>,
-    /// As the cloud answered it; `None` after a delete and if nothing was sent.
+    /// The connection as the cloud returned it; `None` after a delete and if nothing was sent.
     pub connection: Option<Connection>,
-    /// Names the write; empty if there was none.
+    /// The token of the write; empty if nothing was written.
     pub write_token: String,
     /// What the cloud does only approximately, and what is still being removed.
     pub warnings: Vec<Warning>,
-    /// What became of the connection, unless it was removed.
+    /// What became of the connection; meaningless after a delete.
     #[serde(default)]
     pub outcome: Outcome,
-    /// What would be done, if it was only tried.
+    /// The steps that the write would take; empty unless it was only validated.
     #[serde(skip)]
     pub plan: Vec<Step>,
 }
 
-/// What became of a connection.
+/// What a write did to a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Outcome {
-    /// It was not there.
+    /// It did not exist.
     Created,
-    /// It, or a part of it, was different.
+    /// The connection or one of its parts differed.
     Changed,
-    /// It was so already.
+    /// Nothing differed.
     #[default]
     Unchanged,
 }
 
-/// A write of a resource that was accepted, or would be.
+/// An accepted write of a resource other than a connection, or the plan of one.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct AcceptedResource {
-    /// As the cloud answered it; `None` after a delete and if nothing was sent.
+    /// The resource as the cloud returned it; `None` after a delete and if nothing was sent.
     pub resource: Option<Resource>,
-    /// The cloud's ids of the write.
+    /// The cloud's request ids of the write.
     pub request_ids: Vec<String>,
     /// What the cloud does only approximately.
     pub warnings: Vec<Warning>,
-    /// Names the write; empty if there was none, or nothing tells of it.
+    /// The token of the write; empty if there was none or if its realization cannot be followed.
     pub write_token: String,
-    /// What would be done, if it was only tried.
+    /// The steps that the write would take; empty unless it was only validated.
     #[serde(skip)]
     pub plan: Vec<Step>,
 }
@@ -65,12 +66,11 @@ impl From<WrittenResource> for AcceptedResource {
     }
 }
 
-/// What any write answers. Kept under its request id as it is, but for the plan.
+/// The answer of any write. It is stored under its request id, without the plan.
 pub trait Answer: Default + Serialize + DeserializeOwned + Send + 'static {
-    /// The answer of a write that was only tried.
+    /// Returns the answer of a write that was only validated.
     fn planned(steps: Vec<Step>) -> Self;
 
-    /// What its caller is to know beside it.
     fn warnings(&mut self) -> &mut Vec<Warning>;
 }
 
@@ -100,7 +100,7 @@ impl Answer for AcceptedResource {
     }
 }
 
-/// A name as its text.
+/// Serializes a name as text.
 mod as_text {
     use crate::model::{ConnectionName, name::Collection};
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};

@@ -1,12 +1,12 @@
-//! A connection that is there, changed to what is described: its parts first, then the connection itself.
+//! Changes an existing connection to match a description: its parts first, then the connection itself.
 //!
-//! The dialect compares: a plan to change has steps only for what differs, so a part, or the connection, whose plan has none is
-//! left alone. What the description does not say is left as it is.
+//! The dialect compares: an update plan has steps only for what differs, so a part or connection whose plan is empty is
+//! left alone. What the description does not set stays as it is.
 //!
 //! ```text
-//!   a part differs ──┬─ it is the connection's alone ──────────────► it is changed
-//!                    └─ others use it, or its cloud keeps it so ──┬─ the reference can change ──► another is used, or made
-//!                                                                 └─ it cannot ──► REPLACEMENT_NEEDED
+//!   a part differs ──┬─ only this connection uses it ──────────────────────────► it is changed
+//!                    └─ others use it, or the cloud refuses the change ──┬─ the reference can change ──► reuse or create
+//!                                                                        └─ it cannot ──► REPLACEMENT_NEEDED
 //! ```
 
 use crate::{
@@ -34,18 +34,17 @@ use crate::{
 };
 use async_trait::async_trait;
 
-/// Has a connection that is there be as it is described.
+/// Changes an existing connection to match a description.
 #[derive(Debug)]
 pub struct Amend {
-    /// Which.
     pub name: ConnectionName,
-    /// As it was found.
+    /// The connection as it was found.
     pub there: Connection,
-    /// What its backend takes of the description.
+    /// The description as fitted to the backend.
     pub wanted: NewConnection,
-    /// What of the connection itself is to be so.
+    /// The change to the connection itself.
     pub change: ConnectionChange,
-    /// What is left as it is though it was described.
+    /// Warnings about fields that are described but stay as they are.
     pub warnings: Vec<Warning>,
 }
 
@@ -108,16 +107,16 @@ impl Write for Amend {
     }
 }
 
-/// One that is being planned.
+/// An amendment that is being planned.
 struct Amendment<'a, 'c> {
     on: &'a Writes,
     write: &'a Amend,
     call: &'c Call,
-    /// Of the connection itself, with what becomes of its references.
+    /// The change of the connection itself, including its references to parts.
     change: ConnectionChange,
-    /// Of what is made.
+    /// The mark of the parts that are created.
     mark: Mark,
-    /// Who uses what is there; read once, and only if something differs.
+    /// What else uses the existing parts; read once, and only if something differs.
     users: Option<Users>,
     parts: Vec<Part<'a>>,
     /// What only another connection can have.
@@ -165,7 +164,7 @@ impl<'a> Amendment<'a, '_> {
         };
         let steps = plan.steps().iter();
         let differs: Vec<String> = steps.flat_map(|step| step.fields.clone()).collect();
-        // Kept until it is known whose the part is.
+        // Pushed here, and popped below unless the part is this connection's alone.
         self.parts.push(Part::Changed(kind, plan));
         if self.is_alone(kind, id).await? {
             return Ok(());
@@ -175,7 +174,7 @@ impl<'a> Amendment<'a, '_> {
         self.another(kind, spec, differs, why).await
     }
 
-    /// Whether a part was made together with connections, and nobody uses it but this one.
+    /// Reports whether a part was made together with connections and only this connection uses it.
     async fn is_alone(&mut self, kind: ResourceKind, id: &str) -> Result<bool> {
         let resources = self.on.dialect().resources();
         if !resources.get(kind, id, self.call).await?.joint {
@@ -186,7 +185,8 @@ impl<'a> Amendment<'a, '_> {
             Some(users) => users,
             None => Users::of(self.on, Some(&there.id), self.call).await?,
         };
-        // Its own endpoint is of its own service; if others use that one, they use the service, too.
+        // The connection's local endpoint belongs to its own VPN service. Others that use that endpoint use the service
+        // too.
         let own = references(there).map(|(kind, id)| {
             let collection = kind.collection().segment();
             Step::new(Action::Delete, collection, Some(id.to_owned()))
@@ -196,8 +196,8 @@ impl<'a> Amendment<'a, '_> {
         Ok(!is_used)
     }
 
-    /// Has the connection refer to another part, which has these fields as they are described: one that is there and equal,
-    /// or a new one.
+    /// Makes the connection refer to another part whose `fields` match the description: an equal one that exists, or a
+    /// new one. If the reference cannot change, records `fields` as fixed, with `why`.
     async fn another(
         &mut self,
         kind: ResourceKind,
@@ -228,8 +228,8 @@ impl<'a> Amendment<'a, '_> {
         Ok(())
     }
 
-    /// Whether the connection can refer to something else of this kind. Only the dialect knows what is fixed when a
-    /// connection is made, or derived; it is asked with an id that nothing has.
+    /// Reports whether the connection's reference to a part of this kind can change. Only the dialect knows which
+    /// references are derived or fixed at creation, so it is asked with an id that nothing has.
     fn can_refer_to_another(&self, kind: ResourceKind) -> bool {
         let mut probe = ConnectionChange::default();
         let Some(field) = field(kind) else {
@@ -253,7 +253,7 @@ impl<'a> Amendment<'a, '_> {
         self.change.fields.extend(field(kind));
     }
 
-    /// A local endpoint belongs to the service that the connection has.
+    /// Returns `spec` with a local endpoint placed in the connection's VPN service, unless it names one.
     fn in_service(&self, spec: &ResourceSpec) -> ResourceSpec {
         let mut spec = spec.clone();
         if let Settings::LocalEndpoint(endpoint) = &mut spec.settings
@@ -266,10 +266,10 @@ impl<'a> Amendment<'a, '_> {
         spec
     }
 
-    /// The parts, then the connection.
+    /// Plans the parts, then the connection.
     ///
     /// # Errors
-    /// `ReplacementNeeded` with all that only another connection can have.
+    /// `ReplacementNeeded` with everything that only another connection can have.
     async fn plan(mut self) -> Result<Box<dyn Plan<Written> + 'a>> {
         let (dialect, change) = (self.on.dialect(), self.change.clone());
         let own = dialect.plan_update(&self.write.there.id, change, self.call);
@@ -290,15 +290,15 @@ impl<'a> Amendment<'a, '_> {
         Err(self.refused().await)
     }
 
-    /// What is told of what the connection cannot become. If a new one could not be made so either, it is not for another
-    /// one to have: nobody is to remove a tunnel for it.
+    /// Returns the error for what the connection cannot become. If a new connection could not be made that way either,
+    /// the error is `NotExpressible` instead of `ReplacementNeeded`, so that no caller removes a tunnel in vain.
     async fn refused(self) -> Error {
         let mut wanted = self.write.wanted.clone();
         let stand_in = || Authentication::Psk(Psk::new("stands-in-for-a-key"));
         wanted.spec.authentication.get_or_insert_with(stand_in);
         let refused = self.on.dialect().refuse_create(&wanted);
         if !refused.is_empty() || !lacking(&wanted).is_empty() {
-            // It leaves open what a new one has to say.
+            // The description leaves out what a new connection requires.
             return Error::replacement_needed(self.fixed);
         }
         let planned = joint::plan(self.on, &wanted, self.call).await;
@@ -314,7 +314,7 @@ impl<'a> Amendment<'a, '_> {
     }
 }
 
-/// The field that refers to a kind of part.
+/// Returns the field that refers to a part of this kind.
 fn field(kind: ResourceKind) -> Option<Field> {
     let mut all = Field::ALL.into_iter();
     all.find(|field| field.refers_to() == Some(kind))

@@ -1,4 +1,5 @@
-//! Has a connection be as it is described: made if it is not there, changed where it differs, and left alone where it does not.
+//! Makes a connection match its description: creates it if it does not exist, changes what differs, leaves the rest
+//! alone.
 //!
 //! ```text
 //!   fit ─► the turn of its name ─► find ─┬─ not there ─► create, as CreateConnection does
@@ -35,38 +36,35 @@ use crate::{
 use std::sync::Arc;
 use tokio::time::Instant;
 
-/// What is to be there.
+/// The desired connection.
 #[derive(Debug, Clone)]
 pub struct Description {
-    /// The connection with its parts.
     pub wanted: NewConnection,
-    /// Which connection is meant; else the one of its display name.
+    /// Selects the connection; `None` selects it by its display name.
     pub name: Option<ConnectionName>,
-    /// Whether the key is written to a connection that is there.
+    /// Whether to write the key to an existing connection.
     pub write_key: bool,
-    /// Of which state of a connection that is there the description was made; of any if there is none.
+    /// The etag of the existing connection that the description is based on; `None` accepts any state.
     pub etag: Option<String>,
 }
 
-/// What became of a description, or would.
+/// The result of applying a description, or of only validating it.
 #[derive(Debug, Clone, Default)]
 pub struct Applied {
-    /// What became of the connection.
     pub result: Outcome,
-    /// The write. Of one that was only tried it has the plan, and the name of what is there.
+    /// The answer of the write. If it was only validated, it has the plan and the name of the existing connection.
     pub accepted: Accepted,
-    /// As it was, if it was only tried and is there.
+    /// The existing connection before the change, if the apply was only validated.
     pub before: Option<NewConnection>,
-    /// The description as the backend takes it, if it was only tried; without the key.
+    /// The description as fitted to the backend, without the key, if the apply was only validated.
     pub taken: Option<NewConnection>,
 }
 
-/// A description that is being applied.
 struct Applying {
     writes: Arc<Writes>,
-    /// As its caller wrote it.
+    /// The description as its caller wrote it.
     written: NewConnection,
-    /// As its backend takes it.
+    /// The description as fitted to the backend.
     fitted: Fitted,
     name: Option<ConnectionName>,
     write_key: bool,
@@ -75,19 +73,23 @@ struct Applying {
 }
 
 impl Gateway {
-    /// Has a connection be as it is described. Its caller waits until `deadline`; the write goes on.
+    /// Makes a connection match its description. The caller waits until `deadline`; the write goes on after that.
     ///
-    /// The connection is the one of that name, or the one that the gateway made under that display name; where connections
-    /// carry no mark, the one that has it, and of several the one with that peer. Who has the same display name applied
-    /// meanwhile waits. What the description leaves open is left as it is. Of a part that differs and is not the
-    /// connection's alone another is used, where the connection can refer to another. Nothing is removed for it but endpoint
-    /// groups that others take the place of.
+    /// The connection is the one named in the description. Without a name, it is the one that the gateway made with
+    /// that display name. Where connections carry no mark, any connection with that display name counts, and among
+    /// several the one with the described peer. Concurrent applies of the same display name run one after the other.
+    /// What the description leaves open stays as it is. If a part differs and is not this connection's alone, the
+    /// connection refers to another part instead, where it can. Nothing is removed except endpoint groups that are
+    /// replaced.
     ///
     /// # Errors
-    /// As [`Gateway::create`] and [`Gateway::update`]. `FailedPrecondition` with `NameNotUnique` or `NotManaged`, naming what
-    /// there is; with `ReplacementNeeded`, by the fields that only another connection can have so. `Unavailable` /
-    /// `WriteUnderWay` while what is meant is being removed, or written by somebody else until `deadline`. `Stale` if there is an
-    /// etag, and it is another's than what is there, or nothing is.
+    /// - Those of [`Gateway::create`] and [`Gateway::update`].
+    /// - `FailedPrecondition` with `NameNotUnique` or `NotManaged`, and the names of the connections found.
+    /// - `FailedPrecondition` with `ReplacementNeeded`, and the fields that only another connection can have.
+    /// - `Unavailable` / `WriteUnderWay` while the connection is being removed, or if another write of it does not end
+    ///   by `deadline`.
+    /// - `Stale` if the description has an etag that does not match the connection, or if the connection does not
+    ///   exist.
     pub async fn apply(
         &self,
         backend: &BackendName,
@@ -143,7 +145,7 @@ impl Gateway {
         let write = self.amendment(applying, there)?;
         let address = &mut taken.spec.peer_address;
         if !address.is_empty() && !write.change.fields.contains(&Field::PeerAddress) {
-            // A host name that was resolved is left alone.
+            // The peer address stays if the cloud may have resolved the described host name to it.
             address.clone_from(&write.there.peer.address);
         }
         let (name, warnings) = (write.name.clone(), write.warnings.clone());
@@ -183,13 +185,14 @@ impl Gateway {
         Ok(done(accepted))
     }
 
-    /// What makes it.
+    /// Returns the write that creates the connection.
     ///
     /// # Errors
-    /// `Stale` if it was there; `InvalidArgument` with what the description lacks; what the backend cannot express.
+    /// `Stale` if the description has an etag; `InvalidArgument` with what the description lacks; `NotExpressible` with
+    /// what the backend cannot express.
     fn creation(&self, applying: &Applying) -> Result<Create> {
         let backend = applying.writes.name();
-        // What is not there has no etag.
+        // A connection that does not exist has no etag.
         etag::check(applying.etag.as_deref(), "").map_err(|error| error.on(backend))?;
         let missing = lacking(&applying.fitted.wanted);
         if !missing.is_empty() {
@@ -201,15 +204,16 @@ impl Gateway {
         })
     }
 
-    /// What changes it.
+    /// Returns the write that changes the existing connection.
     ///
     /// # Errors
-    /// What the backend cannot express and is not so already.
+    /// `NotExpressible` with what the backend cannot express and the connection does not already have.
     fn amendment(&self, applying: &Applying, there: Connection) -> Result<Amend> {
         let writes = &applying.writes;
         let wanted = applying.fitted.wanted.clone();
         let said = described::said(&wanted.spec, applying.write_key);
-        // Also of what is left alone: there is nothing to leave to a cloud that could not have it.
+        // This includes fields that `described::change` leaves alone: a backend that cannot express them has no value
+        // to keep.
         let violations = self.refuse_change(writes.backend(), &said, &there);
         refused(violations, writes.name())?;
         let (mut change, warnings) = described::change(said, &there);
@@ -235,8 +239,8 @@ impl Applying {
         found.map_err(|error| error.during("finding the connection that is described"))
     }
 
-    /// Finds it, in the turn of its display name; and takes the turn of what is found. If somebody's write has ended
-    /// meanwhile, it looks again: what was found may be gone by then.
+    /// Finds the connection while holding the turn of its display name, then takes the turn of the connection found. If
+    /// another write ended in between, it looks again: that write may have removed the connection.
     async fn take_and_find(&self, held: &mut Held) -> Result<Option<Connection>> {
         let until = margin::before(self.deadline);
         let turns = &self.writes.ledger().turns;
@@ -259,7 +263,7 @@ impl Applying {
             let object = format!("connections/{}", there.id);
             if let Some(turn) = turns.try_take(&object) {
                 held.turns.push(turn);
-                // Nobody's write has ended since it was read, and nobody's is under way.
+                // No write has ended since the read, and none of this connection is in flight.
                 if turns.ended() == before {
                     return Ok(Some(there));
                 }
@@ -272,7 +276,6 @@ impl Applying {
     }
 }
 
-/// A write that was done.
 fn done(accepted: Accepted) -> Applied {
     Applied {
         result: accepted.outcome,

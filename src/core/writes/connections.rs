@@ -17,34 +17,29 @@ use crate::{
 };
 use async_trait::async_trait;
 
-/// Makes one, with its parts.
+/// Creates a connection with its parts.
 #[derive(Debug)]
 pub struct Create {
-    /// What.
     pub wanted: NewConnection,
 }
 
-/// Changes one.
+/// Updates a connection.
 #[derive(Debug)]
 pub struct Update {
-    /// Which.
     pub name: ConnectionName,
-    /// What of it.
     pub change: ConnectionChange,
 }
 
-/// Removes one, with the parts that nobody else uses.
+/// Deletes a connection and the parts that only it uses.
 #[derive(Debug)]
 pub struct Delete {
-    /// Which.
     pub name: ConnectionName,
-    /// What the caller believes is current.
+    /// The etag that the caller expects, if any.
     pub etag: Option<String>,
-    /// One that is not there is as good as removed.
+    /// Whether deleting a connection that does not exist succeeds.
     pub allow_missing: bool,
 }
 
-/// What the write of a connection is about.
 pub fn about(action: Action, name: Option<&ConnectionName>) -> About {
     About {
         action,
@@ -53,10 +48,10 @@ pub fn about(action: Action, name: Option<&ConnectionName>) -> About {
     }
 }
 
-/// Takes note of a write of a connection, and answers it.
+/// Records an accepted write of a connection with the watch, and returns its answer.
 ///
 /// # Errors
-/// If the cloud's id has no place in a name.
+/// If the cloud's id cannot be part of a resource name.
 pub(super) async fn accept(
     on: &Writes,
     kind: WriteKind,

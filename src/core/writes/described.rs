@@ -1,4 +1,4 @@
-//! What a description says of a connection that is there. Pure.
+//! How a description changes an existing connection. Pure.
 
 use crate::{
     core::dialect::Warning,
@@ -6,7 +6,7 @@ use crate::{
 };
 use std::net::IpAddr;
 
-/// Every field that a description gives a value. The key is spared unless `write_key`.
+/// Returns a change of every field that the description sets. The key is spared unless `write_key`.
 pub fn said(wanted: &ConnectionSpec, write_key: bool) -> ConnectionChange {
     let given = Field::ALL.into_iter().filter(|it| it.is_set(wanted));
     ConnectionChange {
@@ -17,7 +17,7 @@ pub fn said(wanted: &ConnectionSpec, write_key: bool) -> ConnectionChange {
     }
 }
 
-/// What of a connection that is there is to be as it is said, and what is left as it is all the same.
+/// Returns the change to make to `there`, and warnings about described fields that stay as they are.
 pub fn change(said: ConnectionChange, there: &Connection) -> (ConnectionChange, Vec<Warning>) {
     let mut change = said;
     let mut warnings = Vec::new();
@@ -32,13 +32,13 @@ pub fn change(said: ConnectionChange, there: &Connection) -> (ConnectionChange, 
             ),
         });
     } else if moves && there.peer.id == there.peer.address {
-        // It identifies itself by its address, and goes on doing so.
+        // The peer's id is its address, so it changes with the address.
         change.fields.insert(Field::PeerId);
     }
     (change, warnings)
 }
 
-/// Whether an address that was read may be the one that the cloud found for a host name.
+/// Reports whether `there` may be the address that the cloud resolved the host name `wanted` to.
 fn is_resolved(wanted: &str, there: &str) -> bool {
     wanted.parse::<IpAddr>().is_err() && there.parse::<IpAddr>().is_ok()
 }
@@ -104,7 +104,7 @@ mod tests {
         let (change, warnings) = change(said(&wanted, false), &there("192.0.2.1", "peer.example"));
         assert!(change.fields.is_empty());
         assert_eq!(warnings[0].field, "peer.address");
-        // A cloud that keeps the name is asked whether it is the same.
+        // If the cloud keeps host names, the dialect compares them.
         let kept = there("other.example", "x");
         assert_eq!(fields(&wanted, &kept), [Field::PeerAddress]);
     }

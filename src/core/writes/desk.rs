@@ -23,28 +23,28 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// A write of several requests may take this many times a backend's timeout for one.
+/// The timeout of a write, which may take several requests, in backend timeouts.
 const WRITE_TIMEOUTS: u32 = 6;
-/// How many writes that did not end with their call are gone on with at the same time.
+/// How many unfinished writes the settler works on at the same time.
 const PLACES: usize = 4;
-/// How often answers that are old enough are forgotten.
+/// The interval at which expired answers are forgotten.
 const FORGET: std::time::Duration = std::time::Duration::from_secs(3600);
 
-/// The writes of one backend.
 #[derive(Debug)]
 pub struct Writes {
     pub(super) poller: Arc<Poller>,
     pub(super) ledger: Arc<Ledger>,
-    /// The dialect that they are done with, from their beginning to their end.
+    /// The dialect of these writes from beginning to end.
     dialect: Arc<dyn Dialect>,
-    /// Owns them.
+    /// The tasks of writes in flight and of the settler.
     pub(super) tasks: TaskTracker,
     pub(super) cancel: CancellationToken,
     pub(super) places: Arc<Semaphore>,
 }
 
 impl Writes {
-    /// Those of the poller's backend, by its present dialect; they belong to `tasks`, and none begins after `cancel`.
+    /// Returns the writes of the poller's backend, by its present dialect. They run in `tasks`; none begins after
+    /// `cancel`.
     pub fn new(
         poller: &Arc<Poller>,
         ledger: &Arc<Ledger>,
@@ -61,7 +61,7 @@ impl Writes {
         })
     }
 
-    /// The same by the dialect that the backend has by now.
+    /// Returns the same writes by the backend's current dialect.
     pub fn renewed(self: &Arc<Self>) -> Arc<Writes> {
         let dialect = self.backend().dialect();
         if Arc::ptr_eq(&dialect, &self.dialect) {
@@ -77,32 +77,28 @@ impl Writes {
         })
     }
 
-    /// Owns those under way.
     pub fn tasks(&self) -> &TaskTracker {
         &self.tasks
     }
 
-    /// The backend.
     pub fn backend(&self) -> &Arc<Backend> {
         self.poller.backend()
     }
 
-    /// Its name.
     pub fn name(&self) -> &BackendName {
         self.backend().name()
     }
 
-    /// The dialect they are done with.
+    /// The dialect of these writes, which is not always the backend's current one.
     pub fn dialect(&self) -> &dyn Dialect {
         &*self.dialect
     }
 
-    /// Its ledger.
     pub fn ledger(&self) -> &Arc<Ledger> {
         &self.ledger
     }
 
-    /// Counts a write that has ended, and how.
+    /// Counts a write that has ended, and its result.
     pub(super) fn count(&self, action: Action, result: &'static str) {
         let attributes = [
             KeyValue::new(BACKEND, self.name().as_str().to_owned()),
@@ -112,20 +108,19 @@ impl Writes {
         WRITES.add(1, &attributes);
     }
 
-    /// The name of the connection with this id.
     pub(super) fn connection_name(&self, id: &str) -> Result<ConnectionName> {
         ConnectionName::connection(self.name(), id).map_err(|error| {
             Error::internal(format!("the cloud's id cannot stand in a name: {error}"))
         })
     }
 
-    /// The connection with this id, as the watch knows it.
+    /// Returns the subject that the watch keeps for this connection.
     pub(super) fn subject(&self, name: &ConnectionName) -> Arc<Subject> {
         self.poller.inventory().shown(name)
     }
 
-    /// Notes a write that the cloud has accepted, so that every poll from now on is measured against it. Its name is
-    /// given away once it is kept.
+    /// Records a write that the cloud accepted, so that every later poll is measured against it. Returns its token once
+    /// the record is committed.
     pub(super) async fn note(&self, name: &ConnectionName, write: &Write) -> String {
         let subject = self.subject(name);
         let token = subject.wrote(write);
@@ -139,7 +134,7 @@ impl Writes {
     }
 }
 
-/// Forgets the answers of a backend that are old enough, until cancelled.
+/// Forgets the expired answers of a backend periodically, until cancelled.
 pub async fn forget_old(ledger: Arc<Ledger>, cancel: CancellationToken) {
     loop {
         tokio::select! {
@@ -153,7 +148,7 @@ pub async fn forget_old(ledger: Arc<Ledger>, cancel: CancellationToken) {
     }
 }
 
-/// A write that has just been accepted.
+/// Returns the record of a write that the cloud has just accepted.
 pub fn accepted(kind: WriteKind, proof: Proof, intent: Intent, parts_remain: bool) -> Write {
     Write {
         kind,
@@ -164,7 +159,7 @@ pub fn accepted(kind: WriteKind, proof: Proof, intent: Intent, parts_remain: boo
     }
 }
 
-/// What a connection is meant to be that is switched so.
+/// Returns the intent for this administrative state. `None` counts as enabled.
 pub fn intent(admin_enabled: Option<bool>) -> Intent {
     if admin_enabled == Some(false) {
         Intent::Disabled
@@ -173,7 +168,7 @@ pub fn intent(admin_enabled: Option<bool>) -> Intent {
     }
 }
 
-/// A write has the gateway's own time, however little its caller has.
+/// Returns the call of a write. It has the gateway's own deadline, however little time its caller has.
 pub fn write_call(backend: &Backend, answer_by: Instant) -> Call {
     Call {
         answer_by: Some(answer_by),
@@ -181,10 +176,10 @@ pub fn write_call(backend: &Backend, answer_by: Instant) -> Call {
     }
 }
 
-/// Fails if there is anything that the backend cannot express.
+/// Rejects a request with anything that the backend cannot express.
 ///
 /// # Errors
-/// `NotExpressible` with all of it.
+/// `NotExpressible` with all violations.
 pub fn refused(violations: Vec<Violation>, backend: &BackendName) -> Result<()> {
     if violations.is_empty() {
         return Ok(());

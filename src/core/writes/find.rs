@@ -1,4 +1,4 @@
-//! Which connection a description means: the one of its name, or the one that the gateway made under its display name.
+//! Finds the connection that a description means: by its name, or the one that the gateway made with its display name.
 
 use crate::{
     core::{
@@ -12,11 +12,13 @@ use crate::{
 };
 
 impl Writes {
-    /// The connection that is meant; `None` if it is not there. One that is named has to be, whoever made it.
+    /// Returns the connection that is meant, or `None` if it does not exist. A named connection has to exist, but
+    /// another client may have made it.
     ///
     /// # Errors
-    /// `NotFound` of one that is named; `FailedPrecondition` with `NameNotUnique` or `NotManaged`, and the names of those
-    /// that there are; `Unavailable` / `WriteUnderWay` while it is being removed; as it cannot be read.
+    /// `NotFound` if the named connection does not exist; `FailedPrecondition` with `NameNotUnique` or `NotManaged`,
+    /// and the names of the connections found; `Unavailable` / `WriteUnderWay` while it is being removed; the errors of
+    /// reading it.
     pub(super) async fn meant(
         &self,
         name: Option<&ConnectionName>,
@@ -41,7 +43,7 @@ impl Writes {
         }
     }
 
-    /// Every connection of that display name, whoever made it.
+    /// Returns every connection with the display name of `wanted`, including those that other clients made.
     async fn of_display_name(
         &self,
         wanted: &ConnectionSpec,
@@ -60,7 +62,8 @@ impl Writes {
         Ok(found)
     }
 
-    /// The one that is meant. Where connections carry no mark, whoever made it, and of several the one with that peer.
+    /// Picks the connection that is meant. Only connections that the gateway made count, except where connections carry
+    /// no mark: there any counts, and among several the one with the described peer.
     fn only_one(
         &self,
         found: Vec<Connection>,

@@ -1,5 +1,5 @@
-//! What a write that was finished without its call has left: the watch is told of it, and a repeat of its request has the
-//! answer that its caller did not get.
+//! Finishes a write after its call has ended: reports it to the watch, and returns the answer that a repeat of its
+//! request receives.
 
 use crate::{
     core::{
@@ -18,10 +18,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 impl Writes {
-    /// Takes note of what it left, and answers what its caller would have been told.
+    /// Records what the write left behind and returns the answer its caller would have received.
     ///
     /// # Errors
-    /// If what it left cannot be read now.
+    /// If the connection or resource cannot be read.
     pub(super) async fn finish(&self, entry: &Entry, call: &Call) -> Result<Value> {
         match entry.kind {
             None => self.finish_connection(entry, call).await,
@@ -59,13 +59,13 @@ impl Writes {
         }))
     }
 
-    /// How a poll can tell that it speaks for a write whose answers are gone.
+    /// Returns how a poll can prove that it reflects a write whose answers are lost.
     fn proof(&self, entry: &Entry) -> Proof {
         let ids = entry.request_ids();
         match entry.action {
             _ if !ids.is_empty() => Proof::RequestIds(ids),
             _ if self.backend().capabilities().write_tracking => Proof::RequestIdMissing,
-            // What the cloud said before is gone, too.
+            // The status before the update is lost too, so a poll cannot prove that it has moved.
             Action::Update => Proof::RequestIdMissing,
             Action::Create | Action::Reuse | Action::Delete => Proof::AnyStatus,
         }
@@ -108,7 +108,7 @@ fn enabled(connection: Option<&crate::model::Connection>) -> Intent {
     intent(connection.and_then(|it| it.admin_enabled))
 }
 
-/// What was read; `None` if somebody has removed it since.
+/// Returns what was read, or `None` if another client has removed it.
 fn found<T>(read: Result<T>) -> Result<Option<T>> {
     match read {
         Ok(read) => Ok(Some(read)),

@@ -1,5 +1,5 @@
-//! A connection with its parts, as one plan: what is there and equal is used, if its caller wants that; the rest is made, in
-//! the order in which it can be, under one mark.
+//! Creates a connection with its parts, as one plan. Equal parts that exist are reused if the caller allows it. The
+//! rest is created in dependency order under one mark.
 
 use crate::{
     core::{
@@ -14,10 +14,10 @@ use crate::{
 };
 use async_trait::async_trait;
 
-/// Where in its request stands what is made together with a connection.
+/// The request field that holds the parts of a connection.
 const PARTS: &str = "parts";
 
-/// The field of `parts` that a kind of resource has; `None` for what does not come as a part.
+/// Returns the field of `parts` for a kind of resource, or `None` for kinds that are never parts.
 pub fn field(kind: ResourceKind) -> Option<&'static str> {
     match kind {
         ResourceKind::IkePolicy => Some("ike_policy"),
@@ -29,12 +29,12 @@ pub fn field(kind: ResourceKind) -> Option<&'static str> {
     }
 }
 
-/// The path of a part in its request.
+/// Returns the path of a part in its request.
 pub fn path(kind: ResourceKind) -> String {
     format!("{PARTS}.{}", field(kind).unwrap_or_default())
 }
 
-/// What a connection refers to of a kind; `None` for kinds that do not come as parts.
+/// Returns the reference to a part of `kind` in `spec`, or `None` for kinds that are never parts.
 pub fn reference(spec: &mut ConnectionSpec, kind: ResourceKind) -> Option<&mut Option<String>> {
     match kind {
         ResourceKind::IkePolicy => Some(&mut spec.ike_policy),
@@ -46,11 +46,10 @@ pub fn reference(spec: &mut ConnectionSpec, kind: ResourceKind) -> Option<&mut O
     }
 }
 
-/// Plans to make a connection with its parts, after the dialect has found in the cloud what they leave open.
+/// Plans to create a connection with its parts, after the dialect has looked up in the cloud what they leave open.
 ///
 /// # Errors
-/// As [`Dialect::attach`](crate::core::dialect::Dialect::attach), and as its parts and the connection itself cannot be
-/// planned.
+/// Those of [`Dialect::attach`](crate::core::dialect::Dialect::attach) and of planning the parts and the connection.
 pub async fn plan<'a>(
     on: &'a Writes,
     wanted: &NewConnection,
@@ -91,7 +90,8 @@ pub async fn plan<'a>(
     Ok(Box::new(Joint::new(parts, own)))
 }
 
-/// A local endpoint belongs to the service that comes with it. That is known if it is there already.
+/// Returns `spec` with a local endpoint placed in the VPN service of the same request, unless it names one. The
+/// service's id is known only if an existing service is reused.
 fn in_service(spec: &ResourceSpec, now: &NewConnection, wanted: &NewConnection) -> ResourceSpec {
     let mut spec = spec.clone();
     if let Settings::LocalEndpoint(endpoint) = &mut spec.settings
@@ -103,10 +103,10 @@ fn in_service(spec: &ResourceSpec, now: &NewConnection, wanted: &NewConnection) 
     spec
 }
 
-/// The id of something equal that is there and may be used; the smallest, if there are several.
+/// Returns the id of an equal resource that exists and may be reused; the smallest id if there are several.
 ///
 /// # Errors
-/// As the resources cannot be listed.
+/// If the resources cannot be listed.
 pub(super) async fn equal(
     on: &Writes,
     kind: ResourceKind,
@@ -134,18 +134,19 @@ pub(super) async fn equal(
 
 /// What becomes of a part.
 pub(super) enum Part<'a> {
-    /// Something equal is used.
+    /// An equal part that exists is reused.
     Reused(Step),
-    /// It is made.
+    /// A part is created.
     New(ResourceKind, Box<dyn Plan<WrittenResource> + 'a>),
-    /// The one that is there is changed.
+    /// The existing part is changed.
     Changed(ResourceKind, Box<dyn Plan<WrittenResource> + 'a>),
 }
 
-/// The parts, then the connection.
+/// A plan that writes the parts, then the connection.
 pub(super) struct Joint<'a> {
     steps: Vec<Step>,
-    /// Whose each step is, and its place there; those of the connection come after them.
+    /// The part that each step belongs to, and the step's index in that part's plan. The connection's steps follow
+    /// these.
     places: Vec<(usize, usize)>,
     parts: Vec<Part<'a>>,
     own: Box<dyn Plan<Written> + 'a>,
@@ -153,7 +154,6 @@ pub(super) struct Joint<'a> {
 }
 
 impl<'a> Joint<'a> {
-    /// One that writes these parts, and then the connection.
     pub(super) fn new(parts: Vec<Part<'a>>, own: Box<dyn Plan<Written> + 'a>) -> Joint<'a> {
         let (mut steps, mut places) = (Vec::new(), Vec::new());
         for (part, it) in parts.iter().enumerate() {
@@ -232,8 +232,8 @@ impl Plan<Written> for Joint<'_> {
     }
 }
 
-/// How a later poll can tell that it speaks for the connection and for the parts that were changed with it, of each of which
-/// these are the cloud's ids. A part that was made is real once the connection is.
+/// Combines the connection's proof with those of the parts changed with it; `changed` holds the cloud's request ids of
+/// each such part. A created part needs none: it is real once the connection is.
 fn with_parts(own: Proof, changed: &[Vec<String>]) -> Proof {
     if changed.is_empty() {
         return own;
@@ -243,7 +243,7 @@ fn with_parts(own: Proof, changed: &[Vec<String>]) -> Proof {
     match own {
         Proof::RequestIds(ids) if are_told => Proof::RequestIds(of_parts().chain(ids).collect()),
         Proof::Nothing if are_told => Proof::RequestIds(of_parts().collect()),
-        // Its status moves with all that was written before.
+        // The status changes with everything written before it.
         Proof::StatusMustMove { .. } | Proof::AnyStatus => own,
         Proof::RequestIds(_) | Proof::RequestIdMissing | Proof::Descriptive | Proof::Nothing => {
             Proof::RequestIdMissing
@@ -251,7 +251,7 @@ fn with_parts(own: Proof, changed: &[Vec<String>]) -> Proof {
     }
 }
 
-/// What the cloud does not change because it is in use, somebody else may have: those fields of another part.
+/// Turns a refusal to change a part in use into `ReplacementNeeded`: another part can have these fields.
 fn in_use(error: Error, fields: &[String]) -> Error {
     if error.reason != ErrorReason::InUse {
         return error;

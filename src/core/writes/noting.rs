@@ -1,5 +1,5 @@
-//! Each step in the ledger before its request goes out: one write of the store for each request, which also has what came
-//! of the step before.
+//! Records each step in the ledger before its request goes out. One store write per request also records the result of
+//! the step before.
 
 use crate::core::{
     audit,
@@ -15,7 +15,7 @@ use crate::core::{
 use async_trait::async_trait;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Notes the steps of one write.
+/// Records the steps of one write.
 #[derive(Debug)]
 pub struct Noting<'a> {
     ledger: &'a Ledger,
@@ -23,17 +23,15 @@ pub struct Noting<'a> {
     noted: Mutex<Noted>,
 }
 
-/// How far it is.
+/// The progress of a write.
 #[derive(Debug)]
 pub struct Noted {
-    /// The write.
     pub entry: Entry,
-    /// Whether the store may have a record of it.
+    /// Whether the store may have a record of the write.
     pub kept: bool,
 }
 
 impl<'a> Noting<'a> {
-    /// Of this write.
     pub fn new(ledger: &'a Ledger, noted: Noted) -> Noting<'a> {
         Noting {
             ledger,
@@ -41,7 +39,7 @@ impl<'a> Noting<'a> {
         }
     }
 
-    /// How far it is by now.
+    /// Returns the progress.
     pub fn into_noted(self) -> Noted {
         let noted = self.noted.into_inner();
         noted.unwrap_or_else(PoisonError::into_inner)

@@ -1,5 +1,6 @@
-//! A connection and the parts that nobody else uses, as one plan. Parts that were made together with connections belong to
-//! those that use them, and go with the last; what was made by a call of its own stays.
+//! Removes a connection and the parts that nothing else uses, as one plan. Parts that were made together with
+//! connections belong to the connections that use them, and go with the last one. Parts that were made by a call of
+//! their own stay.
 
 use crate::{
     core::{
@@ -14,10 +15,10 @@ use crate::{
 use async_trait::async_trait;
 use futures_util::future::join_all;
 
-/// Plans to remove a connection, and the parts that are used by no other.
+/// Plans to remove a connection and the parts that no other connection uses.
 ///
 /// # Errors
-/// As the connection itself cannot be removed, or what it refers to cannot be read.
+/// If the connection cannot be removed, or if its parts or their users cannot be read.
 pub async fn plan<'a>(
     on: &'a Writes,
     id: &'a str,
@@ -40,7 +41,7 @@ pub async fn plan<'a>(
     Ok(Box::new(Removal { on, steps, own }))
 }
 
-/// The removal of each part that was made together with others and that nobody uses but this connection.
+/// Plans the removal of each part that was made together with connections and that only this connection uses.
 async fn unused_parts(
     on: &Writes,
     there: &Connection,
@@ -56,13 +57,14 @@ async fn unused_parts(
             parts.push((kind, step));
         }
     }
-    // Any connection may be the last that uses a part, also one that somebody made who only referred to it.
+    // Any connection can be the last user of a part, also one that another client made and that only refers to the
+    // part.
     let resources = on.dialect().resources();
     let reads = parts.into_iter().map(async |(kind, step)| {
         let id = step.id.as_deref().unwrap_or_default();
         match resources.get(kind, id, call).await {
             Ok(part) => Ok(part.joint.then_some((kind, step))),
-            // What the account may not see, it did not make.
+            // The account did not make what it is not allowed to read.
             Err(error)
                 if matches!(
                     error.kind,
@@ -90,17 +92,17 @@ async fn unused_parts(
     Ok(steps)
 }
 
-/// Who may use a part, beside whoever asks: every connection that is not being removed, and every local endpoint.
+/// What may use a part: every connection that is not being removed, and every local endpoint.
 pub(super) struct Users {
     connections: Vec<Connection>,
     endpoints: Vec<Resource>,
 }
 
 impl Users {
-    /// All but this connection.
+    /// Reads all users except the connection `but`.
     ///
     /// # Errors
-    /// As they cannot be listed.
+    /// If they cannot be listed.
     pub(super) async fn of(on: &Writes, but: Option<&str>, call: &Call) -> Result<Users> {
         let mut users = Users {
             connections: Vec::new(),
@@ -125,7 +127,7 @@ impl Users {
         Ok(users)
     }
 
-    /// Whether any of them uses this part; what is removed before it does not count.
+    /// Reports whether a connection or local endpoint uses this part. Local endpoints in `removed` do not count.
     pub(super) fn use_it(&self, kind: ResourceKind, id: &str, removed: &[Step]) -> bool {
         let refers = |it: &Connection| references(it).any(|given| given == (kind, id));
         let is_removed = |endpoint: &Resource| {
@@ -144,8 +146,8 @@ impl Users {
 }
 
 impl Writes {
-    /// Whether anybody uses this part, but for what the same write is to make or to remove, and connections that are
-    /// being removed. What is no part is used by nobody who could be asked.
+    /// Reports whether anything uses the part that `step` is about. What the same write creates or removes does not
+    /// count, nor do connections that are being removed. A step that is not about a part is never in use.
     pub(super) async fn is_used(&self, step: &Step, by: &Entry, call: &Call) -> Result<bool> {
         let mut kinds = ResourceKind::ALL.into_iter();
         let kind = kinds.find(|kind| kind.collection().segment() == step.collection);
@@ -159,7 +161,7 @@ impl Writes {
     }
 }
 
-/// The connection, then its parts.
+/// A plan that removes the connection, then its parts.
 struct Removal<'a> {
     on: &'a Writes,
     steps: Vec<Step>,

@@ -1,4 +1,4 @@
-//! The writes of what connections refer to.
+//! The writes of resources other than connections.
 
 use crate::{
     core::{
@@ -16,36 +16,31 @@ use crate::{
 };
 use async_trait::async_trait;
 
-/// Makes one.
+/// Creates a resource.
 #[derive(Debug)]
 pub struct Create {
-    /// What.
     pub spec: ResourceSpec,
 }
 
-/// Changes one.
+/// Updates a resource.
 #[derive(Debug)]
 pub struct Update {
-    /// Which.
     pub name: ResourceName,
-    /// What of it.
     pub change: ResourceChange,
 }
 
-/// Removes one that nothing uses.
+/// Deletes a resource that nothing uses.
 #[derive(Debug)]
 pub struct Delete {
-    /// Of which kind.
     pub kind: ResourceKind,
-    /// Which.
     pub name: ResourceName,
-    /// What the caller believes is current.
+    /// The etag that the caller expects, if any.
     pub etag: Option<String>,
-    /// One that is not there is as good as removed.
+    /// Whether deleting a resource that does not exist succeeds.
     pub allow_missing: bool,
 }
 
-/// What people call one of this kind.
+/// Returns the noun of a kind with its article.
 pub fn noun(kind: ResourceKind) -> String {
     format!("the {}", kind.noun())
 }

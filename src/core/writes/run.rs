@@ -1,4 +1,4 @@
-//! One path for every write.
+//! The one path of every write.
 
 use crate::core::{
     dialect::{Action, Call, Made, Plan, Warning},
@@ -21,73 +21,70 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep};
 use tracing::{Span, field::Empty};
 
-/// How often a write is planned whose object others change meanwhile.
+/// How many times a write is planned when other clients keep changing its object.
 const PLANS: u32 = 3;
-/// How long a call goes on with removals that a cloud does not take at once.
+/// How long a call retries removals that a cloud refuses at first.
 const REMOVALS: Duration = Duration::from_secs(5);
-/// The first pause between two attempts to remove something.
+/// Initial backoff between attempts to remove a resource.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
 /// What a write is about.
 #[derive(Debug, Clone)]
 pub struct About {
-    /// What is asked for.
     pub action: Action,
-    /// Of which kind of resource; `None` for connections.
+    /// The kind of resource; `None` for connections.
     pub kind: Option<ResourceKind>,
-    /// Of which object; `None` for one that is to be made.
+    /// The id of the object; `None` for one that is to be created.
     pub object: Option<String>,
 }
 
-/// What is special about one of the writes there are.
+/// What differs between the kinds of writes.
 #[async_trait]
 pub trait Write: Send + Sync + 'static {
-    /// What its plan leaves.
+    /// What the plan leaves once it is performed.
     type Left: Send + 'static;
-    /// What its caller is told.
     type Answer: Answer;
 
-    /// What it is about.
     fn about(&self) -> About;
 
-    /// Plans it.
+    /// Plans the write.
     ///
     /// # Errors
-    /// Why it cannot be done.
+    /// If the write cannot be done.
     async fn plan<'a>(
         &'a self,
         on: &'a Writes,
         call: &Call,
     ) -> Result<Box<dyn Plan<Self::Left> + 'a>>;
 
-    /// Takes note of what it left; `remains` if something is still to be removed.
+    /// Records what the write left and returns its answer. `remains` says whether removals are outstanding.
     ///
     /// # Errors
-    /// If what the cloud said has no place here.
+    /// If what the cloud returned cannot be represented, as an id that cannot be part of a name.
     async fn accept(&self, on: &Writes, left: Self::Left, remains: bool) -> Result<Self::Answer>;
 
-    /// Whether it may be planned anew if somebody else changed the object meanwhile.
+    /// Whether the write may be planned again after another client has changed the object.
     fn plans_anew(&self) -> bool {
         false
     }
 
-    /// Whether this failure is as good as success.
+    /// Whether this failure counts as success.
     fn forgives(&self, _error: &Error) -> bool {
         false
     }
 
-    /// The error as its caller is told.
+    /// Returns the error with what its caller needs to know.
     fn told(&self, error: Error) -> Error;
 }
 
-/// A write that may be done now, or need not be.
+/// Whether a write has to be performed.
 #[derive(Debug)]
 pub enum Begun {
-    /// It is only tried.
+    /// The request is only validated.
     Tried,
-    /// It was done before: its answer.
+    /// The write was done before, with this answer.
     Answered(Value),
-    /// It is this call's turn.
+    /// The turn has come, with everything that the write holds.
     Now(Held),
 }
 
@@ -96,13 +93,13 @@ impl Writes {
     ///
     /// # Errors
     /// `InvalidArgument` / `RequestIdReused`; `Unavailable` / `WriteUnderWay` if the turn does not come by `until`;
-    /// `Unavailable` / `StoreUnavailable`.
+    /// `Unavailable` / `StoreUnavailable`; `Unavailable` / `Draining` during shutdown.
     pub async fn begin(&self, about: About, how: &How, until: Instant) -> Result<Begun> {
         if how.validate_only {
             return Ok(Begun::Tried);
         }
         let until = margin::before(until);
-        // First, so that whoever waits for the last of them waits for this one.
+        // Taken first, so that a drain which waits for the last task also waits for this write.
         let mut held = Held {
             under_way: Some(self.tasks.token()),
             ..Held::default()
@@ -125,7 +122,8 @@ impl Writes {
         }
         self.backend().configured().check()?;
         if self.cancel.is_cancelled() {
-            // What is with the settler by now is nobody's any more, and is found after the restart.
+            // Cancelling the settler releases the turns of its unfinished writes, which the next start recovers from
+            // the ledger. No other write of their objects may begin before that.
             let why = "the gateway is shutting down";
             let error = Error::new(ErrorKind::Unavailable, ErrorReason::Draining, why);
             return Err(error.on(self.name()));
@@ -133,10 +131,10 @@ impl Writes {
         Ok(Begun::Now(held))
     }
 
-    /// A turn, or whose it is not yet.
+    /// Returns the turn.
     ///
     /// # Errors
-    /// The one it was given, which names the object by then.
+    /// The error it was given, with the backend and the object's name added.
     pub(super) fn turn(&self, turn: Result<Turn>, object: &str) -> Result<Turn> {
         turn.map_err(|error| {
             let name = format!("{}/{object}", self.name());
@@ -144,10 +142,10 @@ impl Writes {
         })
     }
 
-    /// Checks and plans a write.
+    /// Checks and plans a write without performing it.
     ///
     /// # Errors
-    /// Why it would not be done.
+    /// If the write could not be done.
     pub async fn try_out<W: Write>(&self, write: &W, until: Instant) -> Result<W::Answer> {
         let call = write_call(self.backend(), until);
         let planned = write.plan(self, &call).await;
@@ -158,7 +156,7 @@ impl Writes {
         }
     }
 
-    /// The span of a write, below that of its call. Each request of it is one below this.
+    /// Returns the span of a write, a child of the call's span. Each request of the write is a child of this one.
     pub fn span(&self, about: &About) -> Span {
         let entry = Entry::new(about.action, about.kind, about.object.as_deref());
         spans::child(|| {
@@ -174,10 +172,10 @@ impl Writes {
         })
     }
 
-    /// Does a write, to its end or as far as it goes: then somebody else goes on with it.
+    /// Performs a write to its end, or hands what is left to the settler.
     ///
     /// # Errors
-    /// Why it was not done, with what is left of it.
+    /// Why the write was not done, with what is left of it.
     pub async fn run<W: Write>(
         self: Arc<Self>,
         write: W,
@@ -232,7 +230,7 @@ impl Writes {
         (performed, noting.into_noted())
     }
 
-    /// Nothing of it is there.
+    /// Ends a write of which nothing is left in the cloud.
     async fn undone<W: Write>(
         self: &Arc<Self>,
         write: &W,
@@ -256,7 +254,7 @@ impl Writes {
         }
     }
 
-    /// Something of it is there, or may be.
+    /// Hands over to the settler a write of which something is, or may be, left in the cloud.
     fn left_open<W: Write>(
         self: &Arc<Self>,
         write: &W,
@@ -269,7 +267,7 @@ impl Writes {
         error
     }
 
-    /// All of it was done, but for removals.
+    /// Answers a write whose steps are all done except for removals.
     async fn done<W: Write>(
         self: &Arc<Self>,
         write: &W,
@@ -303,7 +301,8 @@ impl Writes {
         }
     }
 
-    /// Has the record go and the answer stay, by one write of the store.
+    /// Removes the record and keeps the answer in one store write. If removals remain, the record stays and the settler
+    /// takes over.
     async fn close(
         self: &Arc<Self>,
         noted: Noted,
@@ -337,8 +336,8 @@ impl Writes {
         }
     }
 
-    /// Goes on with the removals that are left: for a short while, if what stands against them may pass while the caller
-    /// waits, as what the cloud has not let go of yet, or an outage.
+    /// Retries the remaining removals for a short while if the obstacle may pass while the caller waits, such as an
+    /// object that the cloud has not released yet or an outage.
     async fn go_on_removing(&self, entry: &mut Entry, call: &Call) {
         let mut end = Instant::now() + REMOVALS;
         if let Some(by) = call.answer_by.filter(|by| *by > Instant::now()) {
@@ -363,12 +362,12 @@ impl Writes {
     }
 }
 
-/// Whether a removal that was refused so may well be done a moment later.
+/// Reports whether a refused removal may succeed a moment later.
 fn may_pass(error: &Error) -> bool {
     error.reason == ErrorReason::InUse || error.is_outage()
 }
 
-/// An answer as it is kept.
+/// Returns an answer as it is stored.
 fn kept(answer: &impl Answer) -> Option<Value> {
     serde_json::to_value(answer).ok()
 }

@@ -1,9 +1,9 @@
-//! Finishes or undoes what did not end with its call: after a failure, and after a restart, by the same code. Comes last in
-//! the account's budget, and has all the time there is, but not for ever.
+//! Finishes or undoes writes that did not end with their call. The same code runs after a failure and after a restart.
+//! Its requests come last in the account's rate limit, and it gives up only after a day.
 //!
-//! A step whose answer nobody has is looked for. Once everything was done that can be undone, the write goes on, and
-//! removals are tried until they are proven; otherwise what was done is undone, last first: whoever could do the rest, and
-//! knows the key, is gone.
+//! A step that was sent and has no answer is traced. If every step that can be undone is done, the write goes on and
+//! removals are retried until they are proven. Otherwise the steps done are undone, last first: the caller, which could
+//! supply the rest and the key, is gone.
 
 use crate::{
     core::{
@@ -28,17 +28,17 @@ use tokio::time::{Instant, sleep};
 use tracing::{Instrument, Span, field::Empty};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-/// The first pause between two attempts; each is twice the one before it, up to the backend's `stable` interval.
+/// Initial backoff between two attempts; it doubles up to the backend's `stable` poll interval.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// After so long the gateway gives up.
+/// The gateway gives up a write after this time.
 const GIVE_UP: Duration = Duration::from_secs(24 * 3600);
-/// But not before so many attempts of this process.
+/// The least number of attempts by this process before the gateway gives up.
 const LEAST_ATTEMPTS: u32 = 3;
-/// A request can be on its way for so many times the backend's timeout.
+/// How long a request can be in flight, in backend timeouts.
 const ON_ITS_WAY: u32 = 2;
-/// One attempt may take so many times the backend's timeout for each step.
+/// The timeout of one attempt, in backend timeouts.
 const TIMEOUTS: u32 = 3;
-/// Why a write is given up that was begun where the backend is no longer.
+/// The message of a write that is abandoned because the backend is configured for another place.
 const ELSEWHERE: &str =
     "it was begun in another cloud, region or project than the backend is configured for now";
 
@@ -46,16 +46,16 @@ const ELSEWHERE: &str =
 #[derive(Debug)]
 pub struct Case {
     pub(super) entry: Entry,
-    /// What nobody else may touch meanwhile.
+    /// What no other write may touch until this one has ended.
     held: Held,
-    /// What is yet to be kept.
+    /// The changes that are yet to be stored.
     pending: Vec<RecordChange>,
-    /// Nothing is left to be done but to keep that.
+    /// Whether nothing is left to do but store those changes.
     over: bool,
     since: Instant,
     attempts: u32,
     why: String,
-    /// What its caller would have been told.
+    /// The answer its caller would have received.
     pub(super) answer: Option<Value>,
     /// The span of the write, if its trace is kept.
     origin: Option<SpanContext>,
@@ -63,7 +63,7 @@ pub struct Case {
 }
 
 impl Case {
-    /// One that is in the ledger, and why it did not end.
+    /// Returns the case of a write that is in the ledger; `why` says why it did not end.
     pub fn new(entry: Entry, held: Held, why: String) -> Case {
         Case {
             asker: audit::go_on(&entry.id),
@@ -79,15 +79,15 @@ impl Case {
         }
     }
 
-    /// One that has ended, but for these; or for removals, too, if they `remain`.
+    /// Adds changes that are yet to be stored. Nothing else is left to do, unless removals `remain`.
     pub fn pending(mut self, changes: Vec<RecordChange>, remain: bool) -> Case {
         self.pending = changes;
         self.over = !remain;
         self
     }
 
-    /// Each attempt to end it is a trace of its own, linked to the write, and kept if that is: an attempt may come hours
-    /// after the one before it.
+    /// Returns the span of one attempt. Each attempt is a trace of its own, since it may come hours after the one
+    /// before. It is linked to the write, and kept if the write's trace is.
     fn span(&self, backend: &str) -> Span {
         let entry = &self.entry;
         let span = spans::root(self.origin.is_some(), || {
@@ -111,7 +111,7 @@ impl Case {
 }
 
 impl Writes {
-    /// Goes on with a write until it has ended.
+    /// Takes over a write and works on it until it has ended.
     pub fn hand_over(self: &Arc<Self>, mut case: Case) {
         let more = self.ledger.take_turns(&case.entry);
         case.held.turns.extend(more);
@@ -143,11 +143,11 @@ impl Writes {
         });
     }
 
-    /// Goes on with the writes that an earlier life left. Nobody else touches what they name from now on.
+    /// Takes over the writes that an earlier process left. The resources they name stay locked until each write ends.
     pub fn recall(self: &Arc<Self>, entries: Vec<Entry>) {
         let remaining: Vec<_> = entries.iter().filter_map(Entry::object_id).collect();
         for subject in self.poller.with_parts_remaining() {
-            // Its record is gone, so all of it was proven.
+            // The record of this delete is gone, so all its removals are proven.
             if !remaining.contains(&&*subject.name().id) {
                 subject.parts_settled(&[]);
             }
@@ -174,12 +174,12 @@ impl Writes {
     async fn settle(mut self: Arc<Self>, mut case: Case) {
         let mut pause = FIRST_PAUSE;
         loop {
-            // It can take a day, in which the backend may have to be spoken to differently.
+            // Settling can take a day, during which the backend may get another dialect.
             self = self.renewed();
             let longest = self.backend().settings().poll.stable.max(FIRST_PAUSE);
             let span;
             let attempt = {
-                // Never closed.
+                // The semaphore is never closed.
                 let _place = self.places.acquire().await;
                 span = case.span(self.name().as_str());
                 let attempt = self.attempt_to_end(&mut case);
@@ -203,17 +203,18 @@ impl Writes {
         }
     }
 
-    /// One attempt.
+    /// Makes one attempt.
     ///
     /// # Errors
-    /// Why it has not ended.
+    /// Why the write has not ended.
     async fn attempt_to_end(&self, case: &mut Case) -> Result<()> {
         self.flush(case).await?;
         if case.over {
             return Ok(());
         }
         if case.entry.home.is_elsewhere(&self.dialect().home()) {
-            // Nothing of it is there: what is looked for would be said to be undone, and an id can be that of something else.
+            // The write left nothing in this cloud. A trace would wrongly find it undone, and an id may be that of
+            // another object.
             self.end(case, UnfinishedState::Abandoned, ELSEWHERE).await;
             return self.flush(case).await;
         }
@@ -235,7 +236,7 @@ impl Writes {
         self.flush(case).await
     }
 
-    /// Looks for what was sent and has no answer.
+    /// Traces the steps that were sent and have no answer, except deletes, which are repeated.
     async fn find_out(&self, case: &mut Case, call: &Call) -> Result<()> {
         let grace = self.backend().settings().timeout * ON_ITS_WAY;
         for step in &mut case.entry.steps {
@@ -245,7 +246,8 @@ impl Writes {
             if step.step.action == Action::Delete {
                 continue;
             }
-            // By the time of day, since it was sent in another life; and by the clock that goes on if that one was set back.
+            // Compares the time of day, since an earlier process may have sent the step, and the monotonic clock, in
+            // case the time of day was set back.
             let waited = at.elapsed().max(case.since.elapsed());
             let traced = self
                 .backend()
@@ -253,7 +255,8 @@ impl Writes {
             step.state = match traced? {
                 Trace::Done(done) => StepState::Done(done),
                 Trace::NotDone if waited >= grace => StepState::Undone,
-                // What it changed, as a key, cannot be told, nor taken back: the rest is undone, and somebody has to look.
+                // What it changed, such as a key, can be neither read nor taken back. The rest is undone, and an
+                // operator has to look.
                 Trace::Unclear if waited >= grace && step.step.action == Action::Update => {
                     StepState::Stuck
                 }
@@ -271,14 +274,14 @@ impl Writes {
         Ok(())
     }
 
-    /// Everything was done but removals.
+    /// Finishes a write of which only removals are left.
     async fn go_on(&self, case: &mut Case, call: &Call) -> Result<(UnfinishedState, String)> {
         let removed = self.remove_rest(&mut case.entry, call).await;
         if let Err(error) = &removed
             && !case.entry.is_accepted()
             && is_refused(error)
         {
-            // Whoever wanted it would have been told so.
+            // The caller would have received this error.
             for step in &mut case.entry.steps {
                 step.state = StepState::Undone;
             }
@@ -291,7 +294,7 @@ impl Writes {
         Ok((UnfinishedState::Finished, String::new()))
     }
 
-    /// Removes what is left to be removed, as far as it can be now.
+    /// Removes what is left to be removed, as far as the cloud allows.
     ///
     /// # Errors
     /// Why something is left.
@@ -325,7 +328,7 @@ impl Writes {
     /// Undoes what was done, last first.
     async fn go_back(&self, entry: &mut Entry, call: &Call) -> Result<(UnfinishedState, String)> {
         if !entry.undoing && entry.steps.iter().any(|it| it.is_done()) {
-            // From here on there is no way back, whatever comes to light after a restart.
+            // From here on the write is only undone, whatever a trace finds after a restart.
             entry.undoing = true;
             let record = self.ledger.record(entry);
             let kept = self.ledger.shelf().write(vec![record]).await;
@@ -360,7 +363,7 @@ impl Writes {
         })
     }
 
-    /// Tells whoever watches, and says what is to be kept.
+    /// Reports the end of a write to the log and the watch, and queues the changes to store.
     async fn end(&self, case: &mut Case, state: UnfinishedState, message: &str) {
         let entry = &case.entry;
         let name = entry.name(self.name());
@@ -415,7 +418,7 @@ impl Writes {
         }
     }
 
-    /// Keeps what is yet to be kept.
+    /// Stores the pending changes.
     async fn flush(&self, case: &mut Case) -> Result<()> {
         if case.pending.is_empty() {
             return Ok(());
@@ -427,7 +430,8 @@ impl Writes {
     }
 }
 
-/// Whether the cloud certainly does not remove it, and it is not for the gateway to insist.
+/// Reports whether the cloud certainly refused the removal for a reason that the gateway should not override by
+/// retrying.
 fn is_refused(error: &Error) -> bool {
     error.reason == ErrorReason::InUse
         || matches!(

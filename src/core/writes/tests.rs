@@ -1,5 +1,5 @@
-//! Writes over a cloud and a disk in memory, which outlive any gateway: killed at every point, refused at every step, and
-//! repeated.
+//! Writes over an in-memory cloud and disk that outlive every gateway. The gateway is killed at every point, refused at
+//! every step, and repeated.
 
 mod amended;
 mod applied;
@@ -35,7 +35,7 @@ use std::{
 };
 use tokio::{sync::Notify, time::Instant};
 
-/// When the gateway is killed: at the so-manyth point.
+/// Kills the gateway at the nth point.
 #[derive(Debug)]
 struct Doom {
     left: AtomicI64,
@@ -56,7 +56,7 @@ impl Doom {
         self.left.store(point, Ordering::SeqCst);
     }
 
-    /// A point at which the gateway may be killed: nothing goes on from there.
+    /// A point at which the gateway may be killed. If it is, this never returns.
     async fn point(&self) {
         if self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.struck.notify_one();
@@ -65,7 +65,6 @@ impl Doom {
     }
 }
 
-/// A disk.
 #[derive(Debug, Default)]
 struct Disk {
     records: Mutex<BTreeMap<String, Vec<u8>>>,
@@ -149,7 +148,7 @@ impl Site {
         }
     }
 
-    /// One life of a gateway; `None` if it was killed.
+    /// Runs one life of a gateway; returns `None` if it was killed.
     fn life<T>(&self, live: impl AsyncFnOnce(&Gateway) -> T) -> Option<T> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -174,7 +173,7 @@ impl Site {
         })
     }
 
-    /// A life that nothing ends, and in which all comes to its end.
+    /// Runs a life that nothing kills, until every write has ended.
     fn settled<T>(&self, live: impl AsyncFnOnce(&Gateway) -> T) -> T {
         self.doom.at(i64::MAX);
         let lived = self.life(async |gateway: &Gateway| {
@@ -200,7 +199,6 @@ fn soon() -> Instant {
     Instant::now() + Duration::from_secs(30)
 }
 
-/// A request with this id, and so much of a body.
 fn request(id: &str, body: &str) -> How {
     How {
         validate_only: false,
@@ -220,7 +218,6 @@ fn part(kind: ResourceKind, display_name: &str) -> ResourceSpec {
     }
 }
 
-/// A connection with three parts.
 fn whole() -> NewConnection {
     let kinds = [
         ResourceKind::IkePolicy,
@@ -240,7 +237,7 @@ fn whole() -> NewConnection {
     }
 }
 
-/// All that is made for it.
+/// The collections of everything created for it.
 const WHOLE: [&str; 6] = [
     "connections",
     "endpointGroups",

@@ -1,5 +1,5 @@
-//! A connection that is there and its parts, changed as one write: whose parts are touched, and what is left if the gateway is
-//! killed meanwhile.
+//! An existing connection and its parts, changed as one write: which parts change, and what is left if the gateway is
+//! killed during the write.
 
 use super::{
     applied::{apply, described, lifetime, networks, router},
@@ -21,7 +21,7 @@ fn steps(applied: &Applied) -> Vec<(Action, &str)> {
         .collect()
 }
 
-/// The same of another name, which uses the same parts.
+/// The same description under another name, using the same parts.
 fn second() -> Description {
     let mut description = described();
     description.wanted.spec.display_name = "second".to_owned();
@@ -93,7 +93,7 @@ fn a_part_that_others_use_is_left_to_them() {
         let first = apply(gateway, description, How::default()).await.unwrap();
         let first = there(gateway, &first).await;
 
-        // What is equal by now is used.
+        // The first connection's new policy is equal, so it is reused.
         let mut description = second();
         lifetime(&mut description, 7_200);
         let tried = apply(gateway, description.clone(), How::tried())
@@ -104,7 +104,7 @@ fn a_part_that_others_use_is_left_to_them() {
         let other = apply(gateway, description, How::default()).await.unwrap();
         assert_eq!(there(gateway, &other).await.ike_policy, first.ike_policy);
 
-        // The last has the old one to itself.
+        // The old policy is the last connection's alone.
         lifetime(&mut third, 7_200);
         let tried = apply(gateway, third.clone(), How::tried()).await.unwrap();
         assert_eq!(steps(&tried), [(Action::Update, "ikePolicies")]);
@@ -136,7 +136,7 @@ fn what_only_another_connection_can_have_is_told_and_nothing_is_sent() {
         let error = refused(moved.clone()).await;
         assert_eq!(violations(&error), ["parts.vpn_service.router"]);
 
-        // Where references are fixed, parts that others use are, too.
+        // Where references are fixed, parts that others use cannot change either.
         site.cloud.world().fixed = true;
         lifetime(&mut moved, 7_200);
         networks(&mut moved, &["10.2.0.0/16"]);
@@ -155,7 +155,7 @@ fn what_only_another_connection_can_have_is_told_and_nothing_is_sent() {
     });
 }
 
-/// A policy of its own and a network: all of it, or nothing.
+/// A policy of its own and a network: either both change, or neither.
 #[test]
 fn an_amendment_that_is_killed_is_done_or_undone() {
     at_every_point(|point| {
@@ -192,7 +192,7 @@ fn an_amendment_that_is_killed_is_done_or_undone() {
     });
 }
 
-/// A policy that another connection uses: a new one, and the connection with it, or neither.
+/// A policy that another connection uses: either a new policy and the connection refers to it, or neither.
 #[test]
 fn a_switch_to_another_part_that_is_killed_leaves_no_part_behind() {
     at_every_point(|point| {
@@ -225,7 +225,7 @@ fn a_switch_to_another_part_that_is_killed_leaves_no_part_behind() {
     });
 }
 
-/// Whoever applies it next, without the id of the first and before anything is settled, waits for what the first left.
+/// The next apply, without the first one's request id and before anything is settled, waits for what the first left.
 #[test]
 fn a_create_that_is_killed_is_not_made_a_second_time() {
     at_every_point(|point| {
@@ -256,7 +256,7 @@ fn what_is_there_is_described_without_references_and_is_as_described() {
         assert_eq!(parts.len(), 3);
         assert!(spec.ike_policy.is_none() && spec.vpn_service.is_none());
         assert!(spec.local_endpoint.is_none() && spec.authentication.is_none());
-        // It is its address.
+        // The peer's id is its address.
         assert_eq!((&*spec.peer_address, &spec.peer_id), ("192.0.2.1", &None));
         assert_eq!(*parts, described().wanted.parts);
         assert!(matches!(&spec.selectors, Some(Selectors::Rules(rules)) if rules.len() == 1));

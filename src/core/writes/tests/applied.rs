@@ -1,4 +1,4 @@
-//! Descriptions that are applied: what is made, changed, left alone; and which connection is meant.
+//! Applied descriptions: what is created, changed or left alone, and which connection is meant.
 
 use super::*;
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
 use std::sync::atomic::Ordering::SeqCst;
 use tokio::sync::oneshot;
 
-/// `whole`, with all that a description has to say.
+/// `whole`, with everything that a description has to contain.
 pub(super) fn described() -> Description {
     let mut wanted = whole();
     wanted.reuse = Reuse::Managed;
@@ -67,7 +67,7 @@ pub(super) async fn apply(
     gateway.apply(&backend(), description, how, soon()).await
 }
 
-/// Of a connection that somebody else made, or that has no parts.
+/// A description without parts.
 fn alone() -> Description {
     let mut description = described();
     description.wanted.parts.clear();
@@ -93,7 +93,7 @@ fn what_is_missing_is_made_what_differs_is_changed_and_the_rest_is_left_alone() 
         assert_eq!(same.result, Outcome::Unchanged);
         assert_eq!(same.accepted.name, made.accepted.name);
         assert_eq!(same.accepted.write_token, "");
-        // Neither of them has anything to do with what is so already.
+        // The second apply sends no request and writes nothing to disk.
         assert_eq!(site.cloud.world().requests, requests);
         assert_eq!(site.disk.writes.load(SeqCst), writes);
 
@@ -107,7 +107,7 @@ fn what_is_missing_is_made_what_differs_is_changed_and_the_rest_is_left_alone() 
         assert_eq!(site.cloud.world().requests, requests + 3);
         assert_eq!(site.cloud.world().there(), WHOLE);
 
-        // What is not said is left as it is.
+        // What the description leaves out stays as it is.
         description.wanted.spec.selectors = None;
         description.wanted.spec.peer_address.clear();
         let same = apply(gateway, description, How::default()).await.unwrap();
@@ -260,7 +260,7 @@ fn a_host_name_that_the_cloud_resolved_is_left_alone() {
             assert_eq!(same.result, Outcome::Unchanged);
             assert_eq!(same.accepted.warnings.len(), 1);
             assert_eq!(same.accepted.warnings[0].field, "peer.address");
-            // What is left alone is no difference.
+            // A field that is left alone is not a difference.
             let [before, taken] =
                 [same.before, same.taken].map(|it| it.map(|it| it.spec.peer_address));
             assert_eq!(before, taken);
@@ -301,7 +301,7 @@ fn it_is_found_by_its_name_among_what_the_gateway_made() {
             .unwrap_err();
         assert_eq!(error.reason, ErrorReason::ConnectionNotFound);
 
-        // The one that it made is meant, whoever else uses the name.
+        // The connection that the gateway made is meant, even if others have the same display name.
         let same = apply(gateway, alone(), How::default()).await.unwrap();
         assert_eq!(same.accepted.name.unwrap().to_string(), of("v"));
         put("w", "old", Some(Mark::new()));

@@ -1,4 +1,4 @@
-//! Calls that fail, repeat and meet.
+//! Calls that fail, repeat and run concurrently.
 
 use super::{cloud::Fault, *};
 use crate::core::{
@@ -122,10 +122,10 @@ fn nothing_is_sent_that_cannot_be_noted() {
         site.disk.is_full.store(false, Ordering::SeqCst);
         let before = site.disk.writes.load(Ordering::SeqCst);
         settle().await;
-        // Whatever the disk may have kept of it is dropped.
+        // Anything that the disk may have kept of the failed write is dropped.
         assert_eq!(site.disk.writes.load(Ordering::SeqCst), before + 1);
         create(gateway, How::default()).await.unwrap();
-        // One write for each request, and one that ends it.
+        // One disk write for each request, and one that ends the write.
         assert_eq!(site.disk.writes.load(Ordering::SeqCst), before + 1 + 6 + 1);
     });
 }

@@ -1,7 +1,8 @@
-//! A cloud in memory with connections of several objects, which refuses to remove what is used, and loses answers.
+//! An in-memory cloud whose connections consist of several objects. It refuses to remove what is used, and loses
+//! answers.
 //!
 //! ```text
-//!   seam (as a dialect) ──► this (what there is, and what a request does to it)
+//!   seam (the cloud as a dialect) ──► this file (its objects, and what a request does to them)
 //! ```
 
 mod parts;
@@ -25,52 +26,50 @@ use std::{
 };
 use tokio::sync::oneshot;
 
-/// What goes wrong with a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// It is refused.
+    /// The cloud refuses the request.
     Refused,
-    /// Somebody else was quicker.
+    /// Another client changed the object first.
     Stale,
-    /// It is done, and its answer is lost.
+    /// The cloud performs the request, but its answer is lost.
     LostAnswer,
-    /// It is lost itself, and nobody knows.
+    /// The request is lost on its way, and the gateway cannot know.
     LostRequest,
 }
 
 type Key = (String, String);
 
-/// An object.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Object {
     pub mark: Option<Mark>,
     pub refers_to: Vec<Key>,
-    /// All that it says, see `said`.
+    /// The content, as text; see `said`.
     pub value: String,
-    /// Of the last write.
+    /// The mark of the last write.
     nonce: Option<Mark>,
 }
 
-/// What there is.
+/// The state of the cloud.
 #[derive(Debug, Default)]
 pub struct World {
     pub objects: BTreeMap<Key, Object>,
     next: u32,
-    /// The requests that change something.
+    /// The number of requests that change something.
     pub requests: u32,
-    /// What goes wrong with the so-manyth of them, from now on.
+    /// A fault, and which of the following requests it hits.
     pub fault: Option<(u32, Fault)>,
-    /// The account may remove nothing that is here.
+    /// The collection from which the account may not remove anything.
     pub protected: Option<&'static str>,
-    /// What a connection refers to is fixed when it is made.
+    /// Whether a connection's references are fixed once it is created.
     pub fixed: bool,
-    /// Connections carry no mark.
+    /// Whether connections carry no mark.
     pub unmarked: bool,
-    /// Where it is.
+    /// The address of the cloud.
     pub address: Option<&'static str>,
-    /// How often a key was written to what was there.
+    /// How many times a key was written to an existing object.
     pub keys: u32,
-    /// The next list of connections says when it was read, and its answer waits.
+    /// Signals when the next list of connections has been read, then holds its answer back.
     pub slow_list: Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>,
 }
 
@@ -103,14 +102,14 @@ impl World {
         self.objects.insert(key(collection, id), object);
     }
 
-    /// Somebody makes something that uses something else.
+    /// Another client creates an object that uses another one.
     pub fn put_using(&mut self, collection: &str, id: &str, uses: (&str, &str)) {
         self.put(collection, id, "", None);
         let object = self.objects.get_mut(&key(collection, id)).unwrap();
         object.refers_to.push(key(uses.0, uses.1));
     }
 
-    /// The collections of all objects, sorted, with one entry for each.
+    /// Returns the collection of each object, sorted.
     pub fn there(&self) -> Vec<&str> {
         self.objects.keys().map(|(it, _)| it.as_str()).collect()
     }
@@ -219,7 +218,7 @@ impl Cloud {
         self.world.lock().unwrap()
     }
 
-    /// A request that changes something.
+    /// Performs a request that changes something.
     async fn request<T>(&self, apply: impl FnOnce(&mut World) -> Result<T>) -> Result<T> {
         self.doom.point().await;
         let fault = {
@@ -271,7 +270,7 @@ impl Cloud {
         let ids = world.objects.keys().filter(|it| it.0 == collection);
         let ids = ids.map(|(_, id)| id.clone());
         let mut ids: Vec<String> = ids.filter(|id| page.after.as_ref() < Some(id)).collect();
-        // Few on a page, whatever is asked for.
+        // Pages are small, whatever size is requested.
         let is_more = ids.len() > 2;
         ids.truncate(2);
         Ok(Page {
@@ -301,7 +300,7 @@ impl Cloud {
     }
 }
 
-/// What a plan leaves, once its steps are done.
+/// What a plan leaves once its steps are done.
 type Leaves<W> = Box<dyn Fn(&Cloud, &[Step]) -> W + Send>;
 
 struct Planned<'a, W> {

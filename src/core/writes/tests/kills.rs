@@ -1,10 +1,10 @@
-//! The gateway is killed before and after every request and every write of its disk, and what it leaves is brought to an
-//! end by the next.
+//! The gateway is killed before and after every request and every disk write, and the next gateway finishes or undoes
+//! what is left.
 
 use super::*;
 use crate::core::{error::ErrorKind, ledger::UnfinishedState};
 
-/// A site where a connection was made.
+/// A site with one connection.
 fn with_one() -> (Site, ConnectionName) {
     let site = Site::new();
     let made = site.settled(async |gateway: &Gateway| create(gateway, How::default()).await);
@@ -18,7 +18,7 @@ fn same(one: &Accepted, other: &Accepted) {
     assert_eq!(one.write_token, other.write_token);
 }
 
-/// Has a write killed at each point, until none is left.
+/// Runs `try_it` with a kill at each point in turn, until it returns `false`.
 pub(super) fn at_every_point(mut try_it: impl FnMut(i64) -> bool) {
     let mut points = 0;
     while try_it(points + 1) {
@@ -104,7 +104,7 @@ fn a_delete_that_is_killed_removes_all_or_nothing() {
     });
 }
 
-/// What goes on after a restart can be killed, too.
+/// The recovery after a restart can be killed too.
 #[test]
 fn a_gateway_that_is_killed_twice_leaves_nothing_either() {
     for first in (1..40).step_by(3) {
@@ -125,7 +125,7 @@ fn a_gateway_that_is_killed_twice_leaves_nothing_either() {
 #[test]
 fn what_nobody_was_told_of_is_told_by_the_backend() {
     let site = Site::new();
-    // The third step was noted and not sent.
+    // The third step was recorded but not sent.
     site.doom.at(10);
     site.life(async |gateway: &Gateway| create(gateway, request("r", "")).await);
     site.doom.at(i64::MAX);
@@ -150,7 +150,7 @@ fn what_nobody_was_told_of_is_told_by_the_backend() {
 #[test]
 fn a_restarted_gateway_takes_no_write_to_what_it_is_still_finding_out_about() {
     let (site, name) = with_one();
-    // The PUT was sent, and is lost.
+    // The PUT was sent and got lost.
     site.cloud.world().fault = Some((2, super::cloud::Fault::LostRequest));
     site.doom.at(8);
     site.life(async |gateway: &Gateway| rename(gateway, &name, How::default()).await);
@@ -178,7 +178,7 @@ fn a_restarted_gateway_takes_no_write_to_what_it_is_still_finding_out_about() {
 #[test]
 fn what_somebody_else_uses_by_now_stays() {
     let (site, name) = with_one();
-    // The connection is gone, and nobody knows.
+    // The connection is gone, and the gateway does not know.
     site.doom.at(4);
     site.life(async |gateway: &Gateway| delete(gateway, &name, How::default()).await);
     assert!(!site.cloud.world().there().contains(&"connections"));
@@ -189,8 +189,8 @@ fn what_somebody_else_uses_by_now_stays() {
     assert_eq!(site.cloud.world().there(), ["connections", "ikePolicies"]);
 }
 
-/// Killed at each point, and gone on with where the backend is another cloud by then: nothing is looked for there, or removed
-/// by an id that means something else, and nothing is said to be undone.
+/// The gateway is killed at each point and restarted with the backend configured for another cloud. It traces nothing
+/// there, removes nothing by an id that means another object, and reports nothing as undone.
 #[test]
 fn what_was_begun_in_another_cloud_is_given_up_and_said_to_be() {
     let mut given_up = 0;

@@ -1,4 +1,4 @@
-//! Parts: planned, reused, refused, and removed with the last that uses them.
+//! Parts: planned, reused, refused, and removed with the last connection that uses them.
 
 use super::*;
 use crate::{
@@ -84,7 +84,7 @@ fn something_equal_is_used_in_place_of_a_part_if_its_caller_wants_that() {
             let name = made.unwrap().name.unwrap();
             let policy = gateway.get(&name, soon()).await.unwrap().ike_policy;
             delete(gateway, &name, How::default()).await.unwrap();
-            // What was there before stays.
+            // Parts that existed before stay.
             assert_eq!(site.cloud.world().there(), ["ikePolicies"; 4]);
             policy.unwrap()
         })
@@ -114,7 +114,7 @@ fn parts_go_with_the_last_connection_that_uses_them() {
         delete(gateway, &one, How::default()).await.unwrap();
         assert_eq!(site.cloud.world().there(), WHOLE);
         let again = make().await;
-        // Together: neither leaves them to the other.
+        // Two concurrent deletes: neither leaves the parts to the other.
         let (first, second) = tokio::join!(
             delete(gateway, &again, How::default()),
             delete(gateway, &other, How::default())
@@ -130,7 +130,7 @@ fn a_delete_is_not_over_before_its_parts_are_gone() {
     let site = Site::new();
     site.settled(async |gateway: &Gateway| {
         let name = create(gateway, How::default()).await.unwrap().name.unwrap();
-        // Something that the gateway does not know of, and that is gone after a while.
+        // An object that the gateway does not know uses the policy for a while.
         let policy = ("ikePolicies", "001");
         site.cloud.world().put_using("others", "x", policy);
         let told = delete(gateway, &name, How::default()).await.unwrap();
@@ -177,7 +177,7 @@ fn nobody_waits_for_a_removal_that_is_refused_for_good() {
         let begun = Instant::now();
         let told = delete(gateway, &name, How::default()).await.unwrap();
         assert!(begun.elapsed() < Duration::from_secs(1));
-        // All else is removed all the same.
+        // Everything else is removed.
         assert_eq!(told.warnings.len(), 1, "{told:?}");
         assert_eq!(site.cloud.world().there(), ["peerEndpoints"]);
         site.cloud.world().protected = None;
@@ -248,7 +248,7 @@ fn a_resource_goes_the_same_way() {
             etag: None,
         };
         let tried = |field| gateway.update_resource(&name, change(field), How::tried(), soon());
-        // What it cannot become is told where it is only tried, too.
+        // A validation also reports what cannot change.
         let fixed = tried(ResourceField::VpnService).await.unwrap_err();
         assert_eq!(fixed.context.violations[0].field, "vpn_service");
         let plan = tried(ResourceField::DisplayName).await.unwrap().plan;

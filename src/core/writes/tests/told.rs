@@ -1,4 +1,4 @@
-//! What the log says of writes that are gone on with.
+//! What the log says of writes that the settler takes over.
 
 use super::{cloud::Fault, *};
 use std::io;

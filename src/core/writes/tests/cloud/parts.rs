@@ -1,4 +1,4 @@
-//! What connections refer to in the cloud in memory, as a dialect tells of it.
+//! The parts in the in-memory cloud, as a dialect.
 
 use super::{
     Cloud, key, missing,

@@ -1,11 +1,11 @@
-//! What an object says, as the text that the cloud keeps: its name, and behind bars what else.
+//! The content of an object as text: its name, then its other values separated by bars.
 
 use crate::model::{
     Connection, ConnectionChange, ConnectionSpec, Field, PolicyRule, ResourceChange, ResourceField,
     ResourceKind, ResourceSpec, Selectors, Settings, policy::Lifetime,
 };
 
-/// What a connection says.
+/// The content of a connection.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Said {
     pub name: String,
@@ -93,7 +93,7 @@ fn networks(spec: &ConnectionSpec) -> Option<Vec<String>> {
     }
 }
 
-/// The one field of each kind that says anything.
+/// The one field of each kind that is kept.
 pub fn field(kind: ResourceKind) -> Option<ResourceField> {
     match kind {
         ResourceKind::IkePolicy => Some(ResourceField::Lifetime),
@@ -115,13 +115,13 @@ fn detail(spec: &ResourceSpec) -> String {
     }
 }
 
-/// What a part says.
+/// Returns the content of a part.
 pub fn part_text(spec: &ResourceSpec) -> String {
     let text = format!("{}|{}", spec.display_name, detail(spec));
     text.trim_end_matches('|').to_owned()
 }
 
-/// The part that says this.
+/// Returns the part with this content.
 pub fn part(kind: ResourceKind, text: &str) -> ResourceSpec {
     let (name, detail) = text.split_once('|').unwrap_or((text, ""));
     let mut spec = ResourceSpec::none(kind);
@@ -137,7 +137,7 @@ pub fn part(kind: ResourceKind, text: &str) -> ResourceSpec {
     spec
 }
 
-/// What a part says once it is changed.
+/// Returns the content of a part after a change.
 pub fn changed_part(now: &ResourceSpec, change: &ResourceChange) -> String {
     let mut spec = now.clone();
     if change.fields.contains(&ResourceField::DisplayName) {

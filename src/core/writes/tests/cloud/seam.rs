@@ -1,4 +1,4 @@
-//! The cloud in memory as a dialect: what it takes, what it plans, and what it tells.
+//! The in-memory cloud as a dialect: capabilities, plans and results.
 
 use super::{Cloud, Key, World, key, said::Said, text};
 use crate::{
@@ -78,7 +78,7 @@ pub(super) fn step(action: Action, collection: &str, id: Option<&str>, memo: Val
     }
 }
 
-/// What else a connection refers to by a change.
+/// Returns what the connection refers to anew by a change.
 fn switched(change: &ConnectionChange, there: &Connection) -> Vec<Key> {
     let values = &change.values;
     let each = [

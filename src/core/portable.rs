@@ -1,8 +1,10 @@
-//! One description for every cloud: how a backend takes it ([`fit`]), and how what is there is described ([`export`]).
+//! One description for every cloud: how a backend takes it ([`fit`]), and how an existing connection is described
+//! ([`export`]).
 //!
-//! A description is a [`NewConnection`](crate::model::NewConnection) that refers to nothing: it holds networks, proposals and
-//! dead peer detection themselves, and where it is attached. [`fit`] is pure and goes by the backend's capabilities; what only
-//! the cloud can tell the dialect finds ([`Dialect::attach`](crate::core::dialect::Dialect::attach)).
+//! A description is a [`NewConnection`](crate::model::NewConnection) without references: it contains its networks,
+//! proposals and dead peer detection, and says where it is attached. [`fit`] is pure and depends on the backend's
+//! capabilities only. The dialect finds what only the cloud knows
+//! ([`Dialect::attach`](crate::core::dialect::Dialect::attach)).
 
 pub mod export;
 pub mod fit;

@@ -1,7 +1,8 @@
-//! What outlives the process: the observation log, what is known of each write, and records beside them; and who keeps it.
+//! What outlives the process: the observation log, what is known of each write, and records beside the log; and the
+//! store that keeps it.
 //!
-//! The core decides what is worth keeping and in which order; a store only keeps it. Nothing here is a secret: a
-//! connection's key is not known to the log at all.
+//! The core decides what is worth keeping and in which order; a store only keeps it. Nothing here is secret: the log
+//! never sees a connection's key.
 
 #[cfg(test)]
 pub mod memory;
@@ -19,21 +20,21 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 /// Keeps the observation log, and records beside it.
 ///
 /// # Behavior
-/// - Used by one gateway at a time; `commit` is called by one task, never twice at the same time, and beside any number of
-///   calls about records. Neither makes the other fail.
-/// - What was committed is there after the process, or the machine, was killed. A batch is kept whole or not
-///   at all, and batches in the order in which they came.
+/// - One gateway uses a store at a time. One task calls `commit`, never concurrently with itself, but concurrently with
+///   any number of calls about records. Neither makes the other fail.
+/// - What was committed survives a kill of the process or the machine. A batch is kept whole or not at all, and batches
+///   are kept in the order in which they came.
 #[async_trait]
 pub trait Store: fmt::Debug + Send + Sync {
-    /// Begins a new life of the log, numbered `at_least` or higher and higher than all before, and answers with
-    /// everything that was kept.
+    /// Begins a new epoch of the log, at least `at_least` and higher than all before. Returns everything that was kept.
     ///
     /// # Errors
-    /// If the store cannot be used at all. What is only unreadable is set aside, and the log starts anew.
+    /// If the store cannot be used at all. Content that is merely unreadable is set aside, and the log starts anew.
     async fn begin(&self, at_least: u64) -> Result<Recovered, StoreError>;
 
-    /// What is kept of the log of one backend that comes while the gateway runs: its changes, its connections and up to where
-    /// changes are missing; nothing is committed for it meanwhile. `None`, as by default, if nothing is known of what there was.
+    /// Returns what is kept of the log of a backend that is added while the gateway runs: its changes, its connections,
+    /// and up to which revision changes are missing. Nothing is committed for the backend during the call. `None`, the
+    /// default, means that nothing is known of it.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -44,24 +45,25 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Keeps a batch.
     ///
     /// # Errors
-    /// If it could not be made durable. It may still have been; committing its steps again changes nothing.
+    /// If the batch could not be made durable. It may still have been; committing its steps again changes nothing.
     async fn commit(&self, batch: Batch) -> Result<(), StoreError>;
 
-    /// Looks whether what was committed is still there, and puts that right if it can; asked every
-    /// [`Store::check_interval`] in which there is nothing to commit.
+    /// Checks that what was committed is still there, and repairs the store if it can. Called every
+    /// [`Store::check_interval`] while there is nothing to commit.
     ///
     /// # Errors
-    /// If it is not, so that nothing can be kept.
+    /// If it is not there, so that nothing can be kept.
     async fn poll(&self) -> Result<(), StoreError> {
         Ok(())
     }
 
-    /// How often to [`Store::poll`]. Default 10 s; `None` is never.
+    /// How often to call [`Store::poll`]. The default is 10 s; `None` means never.
     fn check_interval(&self) -> Option<Duration> {
         Some(Duration::from_secs(10))
     }
 
-    /// Whether it is one at all. By default it is; what only stands in for one is not told of.
+    /// Whether this is a real store, the default. A stand-in that keeps nothing returns `false`, and is not reported
+    /// on.
     fn is_there(&self) -> bool {
         true
     }
@@ -71,7 +73,7 @@ pub trait Store: fmt::Debug + Send + Sync {
         false
     }
 
-    /// Reads the records whose key begins so, by key. By default there are none.
+    /// Returns the records whose key starts with `prefix`, ordered by key. The default returns none.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -79,58 +81,57 @@ pub trait Store: fmt::Debug + Send + Sync {
         Ok(Vec::new())
     }
 
-    /// Writes records: all of them or none, and durable when it returns. Answers whether everything that was expected held;
-    /// if it did not, nothing was written. May be called by many at the same time, and beside `commit`; of a call that is
-    /// dropped, everything is written or nothing. By default nothing is kept.
+    /// Writes all of the changes or none; they are durable when it returns. Returns whether everything expected held;
+    /// if not, nothing was written. Many calls may run concurrently, also with `commit`. A call that is dropped has
+    /// written everything or nothing. The default keeps nothing.
     ///
-    /// A store may lose its records while it is in use, as when its file breaks and is made anew. It says so in the log,
-    /// and goes on without them: they are absent then, no revision of before is given again, and what is written with
+    /// A store may lose its records while it is in use, for example when its file breaks and is made anew. It logs that
+    /// and goes on without them: they are then absent, no earlier revision is given again, and what is written with
     /// [`Expect::Anything`] is kept.
     ///
     /// # Errors
-    /// If they could not be made durable. They may still have been; writing them again changes nothing. If a key stands
-    /// in it twice, which is its caller's mistake: nothing was written.
+    /// If the changes could not be made durable. They may still have been; writing them again changes nothing. If
+    /// `changes` has a key twice, which is a mistake of the caller, nothing was written.
     async fn write_records(&self, _changes: Vec<RecordChange>) -> Result<bool, StoreError> {
         Ok(true)
     }
 }
 
-/// A value that is kept under a key, beside the log: the ledger of writes, and the answers to request ids. Nothing here that
-/// a revisioned key-value store shared by several gateways could not keep as well.
+/// A value stored under a key beside the log: the ledger of writes, and the answers to request ids. A revisioned
+/// key-value store shared by several gateways could keep records as well.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// Its key, of parts joined by `/`.
+    /// The key, whose parts are joined by `/`.
     pub key: String,
-    /// What is kept. Opaque to the store; no secret.
+    /// The value; opaque to the store, and not secret.
     pub value: Vec<u8>,
-    /// Grows with every write of the key, also if it is removed and written again.
+    /// Grows with every write of the key, also when it is removed and written again.
     pub revision: u64,
 }
 
-/// One change of one record.
+/// A change of one record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordChange {
-    /// Which.
     pub key: String,
     /// What must hold for the whole write to happen.
     pub expect: Expect,
-    /// The new value; `None` removes it.
+    /// The new value; `None` removes the record.
     pub value: Option<Vec<u8>>,
 }
 
-/// What is expected of a record.
+/// A precondition on a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expect {
-    /// Nothing.
+    /// None.
     Anything,
-    /// That there is none.
+    /// The record does not exist.
     Absent,
-    /// That this is its revision.
+    /// The record has this revision.
     Revision(u64),
 }
 
 impl Expect {
-    /// Whether this is so of a record of that revision, or of none.
+    /// Reports whether the precondition holds for a record of revision `found`, or for an absent record.
     pub fn holds(self, found: Option<u64>) -> bool {
         match self {
             Expect::Anything => true,
@@ -166,7 +167,7 @@ impl Store for Volatile {
     }
 }
 
-/// Why a store does not keep.
+/// Why a store failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct StoreError(pub String);
@@ -174,17 +175,18 @@ pub struct StoreError(pub String);
 /// What a store kept.
 #[derive(Debug, Clone, Default)]
 pub struct Recovered {
-    /// The life that begins.
+    /// The epoch that begins.
     pub epoch: u64,
-    /// Lives before it, with the last revision of each. Sequences go on from one to the next.
+    /// The earlier epochs, with the last revision of each. Revisions continue from one epoch to the next.
     pub earlier: BTreeMap<u64, u64>,
-    /// The last revision that was given.
+    /// The last revision that was given out.
     pub last: u64,
-    /// The highest revision of every backend that is no longer in `log`, also of those that are not in `floors`.
+    /// The compacted revision of every backend without a higher one in `floors`: the highest revision that is not in
+    /// `log`.
     pub floor: u64,
-    /// The same of single backends, if it is higher.
+    /// Higher compacted revisions of single backends.
     pub floors: BTreeMap<BackendName, u64>,
-    /// The changes of all connections, in the order of their revision.
+    /// The changes of all connections, ordered by revision.
     pub log: Vec<Arc<Observation>>,
     /// The connections, each with its newest change.
     pub connections: Vec<(Arc<Observation>, Memory)>,
@@ -193,22 +195,21 @@ pub struct Recovered {
 /// What happened since the last batch.
 #[derive(Debug, Clone, Default)]
 pub struct Batch {
-    /// The last revision that was given.
+    /// The last revision that was given out.
     pub last: u64,
-    /// Changes up to here are missing, because they could not be kept when they happened: of every backend,
-    /// nothing up to this revision is remembered any more.
+    /// Changes of every backend up to this revision are missing, because they could not be kept when they happened.
     pub gap_until: Option<u64>,
-    /// In order.
+    /// The steps, in order.
     pub steps: Vec<Step>,
 }
 
-/// One thing to keep, or to forget.
+/// One thing to keep or to forget.
 #[derive(Debug, Clone)]
 pub enum Step {
     /// A connection changed.
     Change(Arc<Observation>, Arc<Memory>),
     /// The change of this revision left the window of its backend.
     Compact(BackendName, u64),
-    /// Nobody has asked for the connection for long.
+    /// No client has asked for the connection for a long time.
     Forget(ConnectionName),
 }

@@ -1,5 +1,5 @@
-//! A connection that is there, as a description: what it refers to is read and said in its place, ids that mean something in
-//! this cloud only are left out but for where it is attached, and what is so by default anyway is not said.
+//! Describes an existing connection. What it references is read and included. Ids that only mean something in this
+//! cloud are left out, except those of where the connection is attached. Defaults are left out.
 
 use crate::{
     core::{
@@ -23,19 +23,20 @@ use tokio::time::Instant;
 /// A connection as a description.
 #[derive(Debug, Clone, Default)]
 pub struct Exported {
-    /// What can be written of it. It refers to nothing, and has no key.
+    /// The part of it that can be written. It has no references and no key.
     pub site: NewConnection,
-    /// What of it has no form that every backend takes, by its path in the description: `mtu`, `parts.dpd_policy`.
+    /// What has no form that every backend takes, by its path in the description, such as `mtu` or `parts.dpd_policy`.
     pub warnings: Vec<Warning>,
 }
 
 impl Gateway {
-    /// Describes a connection in the form that every backend takes: what it refers to as parts, dead peer detection inside
-    /// the connection, both sides as networks. Where it is attached stands in `parts.vpn_service` and
-    /// `parts.local_endpoint`, with the ids of its own cloud.
+    /// Describes a connection in the form that every backend takes: referenced resources as parts, dead peer detection
+    /// inside the connection, both sides as networks. `parts.vpn_service` and `parts.local_endpoint` say where it is
+    /// attached, with the ids of its own cloud.
     ///
     /// # Errors
-    /// As it, or what it refers to, cannot be read; as [`Dialect::as_networks`](crate::core::dialect::Dialect::as_networks).
+    /// If the connection or what it references cannot be read; those of
+    /// [`Dialect::as_networks`](crate::core::dialect::Dialect::as_networks).
     pub async fn export(&self, name: &ConnectionName, deadline: Instant) -> Result<Exported> {
         let there = self.get(name, deadline).await?;
         let poller = self.poller(&name.backend)?;
@@ -49,7 +50,7 @@ impl Gateway {
 /// Describes a connection of this backend that was read.
 ///
 /// # Errors
-/// As [`Gateway::export`], but for the reading of the connection itself.
+/// Those of [`Gateway::export`], except for reading the connection itself.
 pub async fn describe(backend: &Backend, there: &Connection, call: &Call) -> Result<Exported> {
     let dialect = backend.dialect();
     let takes = |kind| backend.capabilities().takes(kind).is_some();
@@ -74,8 +75,8 @@ pub async fn describe(backend: &Backend, there: &Connection, call: &Call) -> Res
     Ok(exported)
 }
 
-/// A description that was fitted to a backend, in the form in which [`describe`] tells what is there, so that both can be held
-/// against each other; without the key.
+/// Converts a description that was fitted to a backend to the form of [`describe`], so that the two can be compared.
+/// The result has no key.
 pub fn as_described(mut fitted: NewConnection) -> NewConnection {
     let profile = fitted.parts.get(&ResourceKind::DpdPolicy);
     if let Some(dpd) = profile.and_then(dead_peer) {
@@ -89,7 +90,7 @@ pub fn as_described(mut fitted: NewConnection) -> NewConnection {
     fitted
 }
 
-/// The connection itself.
+/// Describes the connection itself.
 fn alone(there: &Connection, selectors: Option<Selectors>) -> Exported {
     let mut warnings = Vec::new();
     let mut warn = |field: &str, message: &str| {
@@ -148,7 +149,7 @@ fn alone(there: &Connection, selectors: Option<Selectors>) -> Exported {
     }
 }
 
-/// What not every backend takes of selectors.
+/// Warns of selectors that not every backend takes.
 fn warn_of(selectors: &Selectors, mut warn: impl FnMut(&str, &str)) {
     match selectors {
         Selectors::EndpointGroups { .. } => {}
@@ -169,8 +170,8 @@ fn warn_of(selectors: &Selectors, mut warn: impl FnMut(&str, &str)) {
     }
 }
 
-/// Selectors as they can be written: without ids, and without what goes without saying. `None` for what means something in
-/// one cloud only.
+/// Returns selectors as they can be written, without ids and defaults, or `None` for those that only mean something in
+/// one cloud.
 pub fn written(selectors: Selectors) -> Option<Selectors> {
     match selectors {
         Selectors::EndpointGroups { .. } => None,
@@ -196,7 +197,7 @@ fn plain_rule(rule: PolicyRule) -> PolicyRule {
     }
 }
 
-/// Puts what the connection refers to in the place of the reference.
+/// Puts a referenced resource into the description in place of the reference.
 fn add(exported: &mut Exported, part: Resource) {
     let kind = part.spec.kind();
     let plain::Plain { spec, warnings } = plain::plain(part);
@@ -219,7 +220,8 @@ fn add(exported: &mut Exported, part: Resource) {
     }
 }
 
-/// What a DPD policy is as part of a connection; `None` for what is none, and for one that has no such form.
+/// Converts a DPD policy to its form inside a connection. Returns `None` for other parts and for a policy without such
+/// a form.
 fn dead_peer(spec: &ResourceSpec) -> Option<DeadPeerDetection> {
     match &spec.settings {
         Settings::DpdPolicy(policy) => described(policy),
@@ -227,7 +229,7 @@ fn dead_peer(spec: &ResourceSpec) -> Option<DeadPeerDetection> {
     }
 }
 
-/// The availability zone is told once: where the connection is attached.
+/// Removes availability zones that repeat the one of the VPN service, where the connection is attached.
 fn settle_zone(site: &mut NewConnection) {
     let service = site.parts.get(&ResourceKind::VpnService);
     let Some(zone) = service.and_then(|it| it.availability_zone.clone()) else {

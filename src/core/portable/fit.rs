@@ -1,17 +1,17 @@
-//! What a description becomes on a backend. Pure, and goes by the backend's capabilities alone.
+//! Fits a description to a backend. Pure; depends on the backend's capabilities only.
 //!
-//! The same text is valid on every backend: what one of them has in another form gets that form here, what it takes only some
-//! of is cut to that, and what it has no place for is left out if nothing is lost by it. Whatever of this a caller may not
-//! expect is a warning. The rest is refused, as everything that a backend cannot express.
+//! The same text is valid on every backend. What a backend has in another form gets that form here, lists are cut to
+//! what the backend takes, and what it has no place for is left out if nothing is lost. Anything in this that a caller
+//! may not expect is a warning. The rest is refused, like everything that a backend cannot express.
 //!
-//! What is written by a call of its own is taken as it is said: only descriptions are fitted.
+//! Only descriptions are fitted. What a call writes directly is taken as it is.
 //!
 //! ```text
 //!   proposals     of each list of algorithms, those that the cloud takes
-//!   dead_peer     `dpd` as a profile of its own
+//!   dead_peer     `dpd` as a policy of its own
 //!   place         where this side is: the local address, the availability zone
-//!   unsaid        what is so on the cloud, and cannot be said there
-//!   names         parts without a name, where the cloud wants one
+//!   unsaid        the cloud's fixed behavior, which has no field there
+//!   names         names for parts without one, where the cloud requires one
 //! ```
 
 pub mod dead_peer;
@@ -25,9 +25,9 @@ pub use fitted::Fitted;
 
 use crate::{core::dialect::Capabilities, model::NewConnection};
 
-/// What a description becomes on a backend that can do this.
+/// Fits a description to a backend with these capabilities.
 ///
-/// What is fitted already stays as it is, without a warning.
+/// A description that is fitted already stays as it is, without a warning.
 pub fn fit(wanted: NewConnection, capabilities: &Capabilities) -> Fitted {
     let mut fitted = Fitted::of(wanted);
     proposals::fit(&mut fitted, capabilities);

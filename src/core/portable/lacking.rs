@@ -1,15 +1,14 @@
-//! What a description has to say only if its connection has to be made. Of one that is there it may all be left out. Pure.
+//! What a description must say to create a connection. For an existing connection all of it may be left out. Pure.
 
 use crate::{
     core::{error::Violation, writes::joint::path},
     model::{NewConnection, ResourceField, ResourceKind, ResourceSpec, Settings},
 };
 
-/// Why any of it is asked for.
 const WHY: &str = "is required, because the connection is not there and is to be made";
 
-/// What of a description is missing for a connection that is not there, by its path in the request but for `connection.`.
-/// What only one backend asks for beside this, that one tells.
+/// Returns what a description lacks to create its connection, by paths in the request without `connection.`.
+/// Requirements of a single backend are not included; that backend's dialect reports them.
 pub fn lacking(wanted: &NewConnection) -> Vec<Violation> {
     let spec = &wanted.spec;
     let of_connection = [
@@ -34,7 +33,7 @@ pub fn lacking(wanted: &NewConnection) -> Vec<Violation> {
     missing.chain(of_parts).collect()
 }
 
-/// What a part has to have that is made; `with_service` if its service comes as a part, too.
+/// Returns what a part lacks to be created. `with_service` says whether its VPN service comes as a part too.
 fn of_part(part: &ResourceSpec, with_service: bool) -> Vec<ResourceField> {
     let fields = match &part.settings {
         Settings::VpnService(service) => vec![(ResourceField::Router, service.router.is_empty())],

@@ -1,4 +1,5 @@
-//! A part as every backend takes it: without what only its own cloud has, and without what is so by default. Pure.
+//! Converts a part to the form that every backend takes: without what only its own cloud has, and without defaults.
+//! Pure.
 
 use crate::{
     core::dialect::Warning,
@@ -12,30 +13,29 @@ use crate::{
 };
 use serde_json::{Map, Value};
 
-/// The maximum transmission unit of a connection that says nothing of it, in bytes, by the contract.
+/// The default MTU of a connection by the contract, in bytes.
 pub const MTU: u32 = 1_500;
 
-/// How much is shown of a cloud's own words, in characters.
+/// The most characters shown of a cloud's own word.
 const LONGEST_WORD: usize = 128;
 
-/// Whether it clamps anything.
+/// Reports whether the setting clamps anything.
 pub fn clamps(clamping: &TcpMssClamping) -> bool {
     clamping.direction != ClampDirection::None
 }
 
-/// A part that can be written elsewhere.
+/// A part that can be written to other backends.
 #[derive(Debug)]
 pub struct Plain {
-    /// What can be written of it.
     pub spec: ResourceSpec,
-    /// What of it cannot, or means something in its own cloud only, by its path in the part.
+    /// What cannot be written, or only means something in its own cloud, by its path in the part.
     pub warnings: Vec<Warning>,
 }
 
-/// What of a part that was read can be written.
+/// Converts a part that was read to what can be written of it.
 pub fn plain(part: Resource) -> Plain {
     let mut spec = part.spec;
-    // NSX calls what has no name by its id.
+    // NSX uses the id as the display name of an object without one.
     if spec.display_name == part.id {
         spec.display_name.clear();
     }
@@ -64,7 +64,7 @@ fn of_ike(policy: &mut IkePolicy, said: &mut Said<'_>) {
     said.list(F::IntegrityAlgorithms, &mut policy.integrity_algorithms);
     said.list(F::PrfAlgorithms, &mut policy.prf_algorithms);
     said.list(F::DhGroups, &mut policy.dh_groups);
-    // IKEv2 has no modes, and the other one of IKEv1 has to be asked for.
+    // IKEv2 has no modes. In IKEv1, main mode is the default.
     let is_default = policy.negotiation_mode == Some(NegotiationMode::Main);
     if is_default || policy.ike_version == Some(IkeVersion::V2) {
         policy.negotiation_mode = None;
@@ -78,7 +78,7 @@ fn of_ipsec(policy: &mut IpsecPolicy, said: &mut Said<'_>) {
     said.list(F::IntegrityAlgorithms, &mut policy.integrity_algorithms);
     said.list(F::DhGroups, &mut policy.dh_groups);
     said.one(F::DfPolicy, policy.df_policy.is_none());
-    // NSX's default (NSX Python SDK 4.2.0).
+    // The default of NSX (NSX Python SDK 4.2.0).
     if policy.df_policy == Some(DfPolicy::Copy) {
         policy.df_policy = None;
     }
@@ -87,9 +87,9 @@ fn of_ipsec(policy: &mut IpsecPolicy, said: &mut Said<'_>) {
 fn of_service(service: &mut VpnService, said: &mut Said<'_>) {
     service.external_addresses.clear();
     service.native_state.clear();
-    // How the cloud is run, and of no meaning to the connection.
+    // An operational setting, without meaning for the connection.
     service.ike_log_level = None;
-    // NSX's default (NSX Python SDK 4.2.0), and no other cloud has the choice.
+    // The default of NSX (NSX Python SDK 4.2.0). No other cloud has this setting.
     service.ha_sync = service.ha_sync.filter(|syncs| !syncs);
     if service.flavor.is_some() {
         said.warn(F::Flavor, "is a flavor of this cloud");
@@ -109,7 +109,7 @@ fn of_service(service: &mut VpnService, said: &mut Said<'_>) {
 }
 
 fn of_local_endpoint(endpoint: &mut LocalEndpoint, said: &mut Said<'_>) {
-    // It stands beside its service, which comes as a part.
+    // The endpoint stands beside its VPN service, which comes as a part.
     endpoint.vpn_service = None;
     if endpoint.local_id.as_ref() == Some(&endpoint.address) {
         endpoint.local_id = None;
@@ -134,9 +134,9 @@ fn of_local_endpoint(endpoint: &mut LocalEndpoint, said: &mut Said<'_>) {
     }
 }
 
-/// What is to be said beside a part.
+/// Collects warnings about a part.
 struct Said<'a> {
-    /// The cloud's own words.
+    /// The cloud's own words, by field.
     words: &'a Map<String, Value>,
     warnings: Vec<Warning>,
 }
@@ -149,14 +149,14 @@ impl Said<'_> {
         });
     }
 
-    /// A field of one word, which nobody knows if it was read and says nothing.
+    /// Warns about a field that was read with a word unknown to the gateway.
     fn one(&mut self, field: F, says_nothing: bool) {
         if says_nothing && self.words.contains_key(field.path()) {
             self.unknown(field);
         }
     }
 
-    /// A list of words, which is left with those that somebody knows.
+    /// Removes the unknown values of a list, with a warning.
     fn list<T>(&mut self, field: F, values: &mut Vec<Option<T>>) {
         if values.iter().any(Option::is_none) {
             values.retain(Option::is_some);

@@ -1,4 +1,4 @@
-//! A store in memory, for tests: it keeps records, and its log ends with the process.
+//! An in-memory store for tests. It keeps records, and its log ends with the process.
 
 use crate::core::store::{
     Batch, Record, RecordChange, Recovered, Store, StoreError, records::Records,
@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-/// The store; clones are the same one, as a file is for the processes that use it one after the other.
+/// The store. Clones share their content, as processes do that open the same file one after the other.
 #[derive(Debug, Clone, Default)]
 pub struct InMemory {
     records: Arc<Mutex<Records>>,
@@ -21,7 +21,7 @@ pub struct InMemory {
 }
 
 impl InMemory {
-    /// From now on it keeps nothing and says so, as a full disk does, or does again.
+    /// Makes writes fail from here on, as on a full disk, or succeed again.
     pub fn fail(&self, fails: bool) {
         self.fails.store(fails, Ordering::SeqCst);
     }
@@ -64,7 +64,7 @@ impl Store for InMemory {
 
     async fn write_records(&self, changes: Vec<RecordChange>) -> Result<bool, StoreError> {
         self.works()?;
-        // Others come in between, as they do where a disk is waited for.
+        // Lets other tasks run, as they do while a disk is busy.
         tokio::task::yield_now().await;
         self.records.lock().unwrap().write(changes)
     }

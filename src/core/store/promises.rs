@@ -1,10 +1,9 @@
-//! What every store that keeps records promises of them, as one suite that each of them runs.
+//! A test suite for every store that keeps records.
 
 use crate::core::store::{Batch, Expect, Record, RecordChange, Store};
 use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll};
 use tokio::task::JoinSet;
 
-/// A change of one record.
 pub fn change(key: &str, expect: Expect, value: Option<&[u8]>) -> RecordChange {
     RecordChange {
         key: key.to_owned(),
@@ -13,7 +12,7 @@ pub fn change(key: &str, expect: Expect, value: Option<&[u8]>) -> RecordChange {
     }
 }
 
-/// Runs the suite over a store that is new.
+/// Runs the suite over a new store.
 pub async fn records_keep_their_promises(store: Arc<dyn Store>) {
     store.begin(1).await.unwrap();
     assert!(store.keeps_records());
@@ -86,7 +85,7 @@ async fn what_is_expected_holds_or_nothing_is_written(store: &dyn Store) {
     assert!(!write(store, "e/2", same, Some(b"1")).await, "absent");
     assert!(!write(store, "e/1", same, None).await, "written since");
 
-    // One that does not hold, wherever it stands, and none of them is written.
+    // If one precondition fails, whatever its place, nothing is written.
     let before = store.records("e/").await.unwrap();
     let holds = change("e/2", Expect::Absent, Some(b"1"));
     let removes = change("e/1", Expect::Anything, None);
@@ -98,7 +97,7 @@ async fn what_is_expected_holds_or_nothing_is_written(store: &dyn Store) {
         assert!(!store.write_records(changes).await.unwrap());
         assert_eq!(store.records("e/").await.unwrap(), before);
     }
-    // The same key twice, and none of them is written either.
+    // If a key comes twice, nothing is written either.
     let twice = vec![holds.clone(), removes.clone(), holds.clone()];
     let refused = store.write_records(twice).await.unwrap_err();
     assert!(refused.0.contains("`e/2` is changed twice"), "{refused}");
@@ -117,7 +116,7 @@ async fn what_is_expected_holds_or_nothing_is_written(store: &dyn Store) {
     assert!(!write(store, "e/1", of_before, None).await, "another one");
 }
 
-/// Beside the log, which commits meanwhile.
+/// Runs concurrently with commits to the log.
 async fn many_change_one_record(store: &Arc<dyn Store>) {
     const WRITERS: u8 = 24;
     assert!(write(&**store, "m/count", Expect::Absent, Some(&[0])).await);
@@ -173,7 +172,7 @@ async fn a_call_that_is_dropped_is_whole_or_nothing(store: &dyn Store) {
                 tokio::task::yield_now().await;
             }
         }
-        // Whatever was under way has ended when the next has.
+        // A write that was in flight has ended when the next one has.
         assert!(write(store, &key("3"), Expect::Absent, Some(b"3")).await);
         let found = store.records(&key("")).await.unwrap().len();
         assert!(found == 1 || found == 3, "{found}");

@@ -1,29 +1,28 @@
-//! Records in memory, by the rules of `Store::write_records`: for a store that is not a file, and as what every other is
-//! held against.
+//! In-memory records, by the rules of `Store::write_records`: for stores that are not files, and as the reference for
+//! all others.
 
 use crate::core::store::{Record, RecordChange, StoreError};
 use std::collections::{BTreeMap, HashSet};
 
-/// Records that end with the process.
 #[derive(Debug, Clone, Default)]
 pub struct Records {
     kept: BTreeMap<String, Record>,
-    /// The last revision that was given, of any key.
+    /// The last revision given out, for any key.
     revision: u64,
 }
 
 impl Records {
-    /// Those whose key begins so, by key.
+    /// Returns the records whose key starts with `prefix`, ordered by key.
     pub fn under(&self, prefix: &str) -> Vec<Record> {
         let from = self.kept.range(prefix.to_owned()..);
         let under = from.take_while(|(key, _)| key.starts_with(prefix));
         under.map(|(_, record)| record.clone()).collect()
     }
 
-    /// Writes all of it, or nothing if something expected does not hold; answers which.
+    /// Writes all of the changes, or none if a precondition fails; returns which.
     ///
     /// # Errors
-    /// If a key stands in it twice. Nothing was written.
+    /// If `changes` has a key twice. Nothing was written.
     pub fn write(&mut self, changes: Vec<RecordChange>) -> Result<bool, StoreError> {
         each_key_once(&changes)?;
         let holds = |change: &RecordChange| {
@@ -53,8 +52,8 @@ impl Records {
     }
 }
 
-/// Sees that no key is changed twice in one write: which of its expectations speak of what the other change leaves, stores
-/// would not agree on.
+/// Checks that no key is changed twice in one write. Stores would not agree on whether the second precondition refers
+/// to the result of the first change.
 ///
 /// # Errors
 /// Names the key.

@@ -1,5 +1,5 @@
-//! Dead peer detection of a connection, as the profile that some clouds keep it in: seconds of silence become a number of
-//! probes. And the other way round.
+//! Converts the dead peer detection of a connection to the DPD policy that some clouds keep it in, and back. Seconds of
+//! silence become a number of probes.
 
 use crate::{
     core::{
@@ -14,12 +14,12 @@ use crate::{
 };
 
 const KIND: ResourceKind = ResourceKind::DpdPolicy;
-/// Seconds between probes, if nothing is said (the contract's, which is OpenStack's).
+/// The default seconds between probes. It is the contract's, taken from OpenStack.
 const INTERVAL: u32 = 30;
-/// Seconds of silence after which a peer is dead, if nothing is said.
+/// The default seconds of silence after which a peer is dead.
 const TIMEOUT: u32 = 120;
 
-/// Puts `dpd` into a profile, where a cloud keeps it in one.
+/// Converts `dpd` to a policy where the cloud keeps it in one.
 pub fn fit(fitted: &mut Fitted, capabilities: &Capabilities) {
     if capabilities.inline_dpd || capabilities.takes(KIND).is_none() {
         return;
@@ -63,7 +63,7 @@ pub fn fit(fitted: &mut Fitted, capabilities: &Capabilities) {
 }
 
 fn warn(fitted: &mut Fitted, dpd: &DeadPeerDetection, policy: &DpdPolicy) {
-    // HOLD is what is meant where nothing is said.
+    // HOLD is the default.
     let is_told = |action: DpdAction| !matches!(action, DpdAction::Disabled | DpdAction::Hold);
     if dpd.action.is_some_and(is_told) {
         let what = "this backend has no choice of what is done with a dead peer: what was said is left out";
@@ -85,10 +85,10 @@ fn times(dpd: &DeadPeerDetection) -> (u32, u32) {
     (interval, dpd.timeout_seconds.unwrap_or(TIMEOUT))
 }
 
-/// The profile that comes closest: it never gives a peer up sooner.
+/// Returns the closest policy that never gives up a peer sooner.
 fn profile(dpd: &DeadPeerDetection) -> DpdPolicy {
     let (interval, timeout) = times(dpd);
-    // An interval of nothing is refused by its range.
+    // The range check refuses an interval of zero.
     let probes = timeout.div_ceil(interval.max(1)).max(1);
     DpdPolicy {
         enabled: Some(dpd.action != Some(DpdAction::Disabled)),
@@ -98,14 +98,14 @@ fn profile(dpd: &DeadPeerDetection) -> DpdPolicy {
     }
 }
 
-/// What a profile is as part of a connection: [`fit`] makes the same profile of it. `None` if it has no such form: it probes on
-/// demand, a single probe decides, or the cloud did not say all of it.
+/// Converts a policy to its form inside a connection, from which [`fit`] makes the same policy. Returns `None` if there
+/// is no such form: the policy probes on demand, a single probe decides, or the cloud left something out.
 pub fn described(policy: &DpdPolicy) -> Option<DeadPeerDetection> {
     if policy.probe_mode != Some(ProbeMode::Periodic) {
         return None;
     }
     let interval = policy.probe_interval_seconds.filter(|it| *it > 0)?;
-    // With one probe the silence is as long as the interval, and it has to be longer.
+    // With one probe the timeout would equal the interval, but it has to be longer.
     let probes = policy.retry_count.filter(|it| *it > 1)?;
     let action = match policy.enabled? {
         true => None,

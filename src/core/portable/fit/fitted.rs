@@ -1,4 +1,4 @@
-//! A description as a backend takes it, and what its caller wrote that each field stands for.
+//! A description as a backend takes it, with the caller's path of each field.
 
 use crate::{
     core::{
@@ -10,21 +10,19 @@ use crate::{
 };
 use std::collections::BTreeMap;
 
-/// A description as a backend takes it.
 #[derive(Debug, Clone, Default)]
 pub struct Fitted {
-    /// What is to be there.
+    /// The fitted description.
     pub wanted: NewConnection,
-    /// What of the description became something else, by its path in the request: `parts.ike_policy.dh_groups`, `dpd.timeout`.
+    /// What was changed, by its path in the request, such as `parts.ike_policy.dh_groups` or `dpd.timeout`.
     pub warnings: Vec<Warning>,
-    /// What of it this backend cannot be given in any form, by the same paths.
+    /// What this backend cannot take in any form, by paths in the request.
     pub violations: Vec<Violation>,
-    /// The paths of what was put into `wanted`, with what the caller wrote instead.
+    /// Maps the paths of what was put into `wanted` to what the caller wrote instead.
     stands_for: BTreeMap<String, String>,
 }
 
 impl Fitted {
-    /// A description that nothing was done to yet.
     pub(super) fn of(wanted: NewConnection) -> Fitted {
         Fitted {
             wanted,
@@ -32,7 +30,8 @@ impl Fitted {
         }
     }
 
-    /// The path of the request that a path of `wanted` stands for: a DPD policy that was made of `dpd` has its fields there.
+    /// Returns the path in the request that a path of `wanted` stands for. The fields of a DPD policy made of `dpd`
+    /// have theirs there.
     pub fn path(&self, path: &str) -> String {
         let mut whole = path;
         loop {
@@ -46,7 +45,8 @@ impl Fitted {
         }
     }
 
-    /// What is wrong with `wanted`, by the paths of the request; what two paths stand for is told once.
+    /// Converts violations of `wanted` to paths of the request. Two paths that stand for the same field give one
+    /// violation.
     pub fn told(&self, wrong: Vec<Violation>) -> Vec<Violation> {
         let mut told: Vec<Violation> = Vec::new();
         for mut violation in wrong {
@@ -58,13 +58,13 @@ impl Fitted {
         told
     }
 
-    /// An error of a write of `wanted`, by the paths of the request.
+    /// Converts an error of a write of `wanted` to paths of the request.
     #[must_use]
     pub fn told_error(&self, error: Error) -> Error {
         error.with_paths(|path| self.path(path))
     }
 
-    /// All that its caller is to know: what became of the description, and then `warnings` of the write of `wanted`.
+    /// Returns the warnings about the description, then `warnings` of the write of `wanted`, by paths in the request.
     pub fn told_warnings(&self, warnings: Vec<Warning>) -> Vec<Warning> {
         let of_write = warnings.into_iter().map(|warning| Warning {
             field: self.path(&warning.field),
@@ -73,7 +73,7 @@ impl Fitted {
         self.warnings.iter().cloned().chain(of_write).collect()
     }
 
-    /// Something became what its caller may not expect.
+    /// Adds a warning about a change that the caller may not expect.
     pub(super) fn warn(&mut self, field: impl Into<String>, message: impl Into<String>) {
         self.warnings.push(Warning {
             field: field.into(),
@@ -81,18 +81,18 @@ impl Fitted {
         });
     }
 
-    /// Something has no form here.
+    /// Adds a violation of what has no form on the backend.
     pub(super) fn refuse(&mut self, field: impl Into<String>, why: impl Into<String>) {
         self.violations.push(Violation::new(field, why));
     }
 
-    /// What is at this path of `wanted` was made of what was written at that one.
+    /// Records that what is at `path` of `wanted` was made of what the caller wrote at `written`.
     pub(super) fn made_of(&mut self, path: impl Into<String>, written: impl Into<String>) {
         self.stands_for.insert(path.into(), written.into());
     }
 }
 
-/// The path of a field of a part.
+/// Returns the path of a field of a part.
 pub(super) fn path(kind: ResourceKind, field: ResourceField) -> String {
     format!("{}.{}", joint::path(kind), field.path())
 }

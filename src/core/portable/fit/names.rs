@@ -1,4 +1,4 @@
-//! Names of parts that have none, where a cloud wants one: the connection's.
+//! Gives parts without a name the connection's name, where a cloud requires one.
 
 use crate::{
     core::{
@@ -8,7 +8,6 @@ use crate::{
     model::{Field, ResourceField as F},
 };
 
-/// Names the parts.
 pub fn fit(fitted: &mut Fitted, capabilities: &Capabilities) {
     let name = fitted.wanted.spec.display_name.clone();
     let mut named = Vec::new();
@@ -18,7 +17,7 @@ pub fn fit(fitted: &mut Fitted, capabilities: &Capabilities) {
         };
         let (least, most) = (*takes.display_name.start(), *takes.display_name.end());
         if part.display_name.is_empty() && least > 0 && !name.is_empty() {
-            // A name that is too long is told of the connection.
+            // If the name is too long, the check of the connection's name reports it.
             part.display_name = name.chars().take(most).collect();
             named.push(path(*kind, F::DisplayName));
         }

@@ -8,7 +8,6 @@ use crate::{
     model::{Field, ResourceField as F, ResourceKind, Settings, topology::LocalEndpoint},
 };
 
-/// Fits where this side is.
 pub fn fit(fitted: &mut Fitted, capabilities: &Capabilities) {
     if capabilities.takes(ResourceKind::LocalEndpoint).is_none() {
         leave_out_endpoint(fitted);
@@ -18,7 +17,8 @@ pub fn fit(fitted: &mut Fitted, capabilities: &Capabilities) {
     }
 }
 
-/// Leaves out the local endpoint, where a cloud has none. An address is one that it chooses; an identity is not lost unsaid.
+/// Removes the local endpoint where a cloud has none. The cloud chooses the address itself, so dropping one is a
+/// warning. An identity cannot be dropped, so it is refused.
 fn leave_out_endpoint(fitted: &mut Fitted) {
     let kind = ResourceKind::LocalEndpoint;
     let Some(part) = fitted.wanted.parts.remove(&kind) else {
@@ -45,7 +45,7 @@ fn leave_out_endpoint(fitted: &mut Fitted) {
     }
 }
 
-/// What of an endpoint says who this side is.
+/// Returns the fields of an endpoint that say how this side identifies itself.
 fn identity(endpoint: &LocalEndpoint) -> impl Iterator<Item = F> {
     let said = [
         (F::LocalId, endpoint.local_id.is_some()),
@@ -60,7 +60,7 @@ fn identity(endpoint: &LocalEndpoint) -> impl Iterator<Item = F> {
     said.map(|(field, _)| field)
 }
 
-/// The zone of the service, or else of the connection, is that of all that says none.
+/// Gives the availability zone of the VPN service, or else of the connection, to everything that has none.
 fn spread_zone(fitted: &mut Fitted, capabilities: &Capabilities) {
     let service = fitted.wanted.parts.get(&ResourceKind::VpnService);
     let of_service = service.and_then(|it| it.availability_zone.clone());

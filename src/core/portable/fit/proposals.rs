@@ -1,5 +1,6 @@
-//! Of each list of algorithms, those that a cloud takes: the first of them, in their order, as many as it takes. What is fitted
-//! is whatever both sides of a tunnel can agree on anyway; the other side is asked for no more than it was described.
+//! Cuts each list of algorithms to those that a cloud takes: the first ones, in their order, up to the cloud's limit.
+//! Both sides of a tunnel would agree on one of these anyway, and the other side is asked for nothing that was not
+//! described.
 
 use crate::{
     core::{
@@ -14,13 +15,12 @@ use crate::{
     },
 };
 
-/// Fits the proposals of a description.
 pub fn fit(fitted: &mut Fitted, capabilities: &Capabilities) {
     for kind in [ResourceKind::IkePolicy, ResourceKind::IpsecPolicy] {
         let Some(takes) = capabilities.takes(kind) else {
             continue;
         };
-        // Taken out, so that what is said of it can be noted beside it.
+        // Taken out so that `fitted` can collect warnings about it.
         let Some(mut part) = fitted.wanted.parts.remove(&kind) else {
             continue;
         };
@@ -63,7 +63,7 @@ impl Lists<'_> {
         self.list(F::DhGroups, &mut policy.dh_groups, takes.dh_groups);
     }
 
-    /// Either version is the newer one, where a cloud speaks one of them.
+    /// If a cloud speaks a single version of IKE, "either version" becomes IKEv2.
     fn version(&mut self, version: &mut Option<IkeVersion>) {
         let (taken, newer) = (self.takes.ike_versions, IkeVersion::V2);
         let is_either = *version == Some(IkeVersion::V2OrV1);
@@ -84,7 +84,8 @@ impl Lists<'_> {
         }
     }
 
-    /// Every cloud has one word for integrity and pseudorandom function, so lists of both stay the same place by place.
+    /// Cuts the integrity and PRF lists together. Every cloud has one setting for both, so an index is kept in both or
+    /// in neither.
     fn hashes(&mut self, policy: &mut IkePolicy) {
         let takes = self.takes;
         let (integrity, prf) = (&mut policy.integrity_algorithms, &mut policy.prf_algorithms);
@@ -102,8 +103,8 @@ impl Lists<'_> {
         self.keep(fields.1, prf, takes.prf, &both);
     }
 
-    /// Whether it is a list that can be cut. One that is no list on any cloud is left for the check to refuse: a value that
-    /// stands for nothing, and one that comes twice.
+    /// Reports whether a list can be cut. Lists that are invalid on every cloud, with an unknown value or a duplicate,
+    /// are left for the check to refuse.
     fn is_fitted<T: Named>(&self, field: F, values: &[Option<T>]) -> bool {
         let is_known = |(place, value): (usize, &Option<T>)| {
             value.is_some() && !values[..place].contains(value)

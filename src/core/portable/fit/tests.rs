@@ -1,4 +1,4 @@
-//! What becomes of a description on clouds of every manner, each as a table of what it takes.
+//! What becomes of a description on different kinds of clouds, each a table of capabilities.
 
 mod clouds;
 mod properties;
@@ -125,7 +125,7 @@ fn a_list_of_which_nothing_is_taken_is_refused_with_what_would_be() {
     );
 }
 
-/// A list is the same everywhere or nowhere: what is no list on any cloud is not cut until it is one.
+/// A list that is invalid on every cloud is not cut until it is valid.
 #[test]
 fn what_is_malformed_is_left_for_the_check() {
     for groups in [
@@ -141,7 +141,7 @@ fn what_is_malformed_is_left_for_the_check() {
     }
 }
 
-/// Integrity and pseudorandom function are one word on every cloud: a place is kept of both lists or of neither.
+/// Every cloud has one setting for integrity and PRF: an index is kept in both lists or in neither.
 #[test]
 fn lists_of_the_same_hashes_stay_so() {
     let wanted = |integrity: &[I], prf: &[P]| {
@@ -168,7 +168,7 @@ fn lists_of_the_same_hashes_stay_so() {
             "parts.ike_policy.prf_algorithms"
         ]
     );
-    // What is not given on one side follows the other.
+    // A list without a counterpart is cut on its own.
     let fitted = fit(wanted(&both, &[]), &ONE);
     assert_eq!(ike(&fitted).integrity_algorithms, some(&[I::HmacSha1x96]));
     assert!(ike(&fitted).prf_algorithms.is_empty());
@@ -244,7 +244,7 @@ fn detection_that_is_no_profile_is_refused_by_what_was_written() {
         let fitted = fit(with_dpd(None, interval, timeout), &SEVERAL);
         assert_eq!(refused(&fitted), ["dpd.timeout"]);
     }
-    // What is told of a malformed time is told at the edge.
+    // The gRPC layer reports a malformed time.
     let fitted = fit(with_dpd(None, Some(0), Some(0)), &SEVERAL);
     assert_eq!(refused(&fitted), Vec::<&str>::new());
 
@@ -294,7 +294,7 @@ fn what_is_wrong_is_told_by_the_path_that_was_written() {
     let error = fitted.told_error(error);
     assert_eq!(error.message, "`dpd.interval`: is too long");
 
-    // One that its caller wrote keeps its path.
+    // A policy that the caller wrote keeps its path.
     let own = fit(
         description([Settings::DpdPolicy(DpdPolicy::default())]),
         &SEVERAL,
@@ -383,7 +383,7 @@ fn a_zone_is_that_of_all_that_says_none() {
     let fitted = fit(of_connection, &ZONED);
     assert_eq!(zones(&fitted), ["west", "west", "", "west"]);
     assert_eq!(fitted.path(written), "availability_zone");
-    // It belongs to the attachment: where there are none it stays, and is refused.
+    // The zone belongs to the attachment: a cloud without zones refuses it.
     let fitted = fit(of_service, &ONE);
     assert_eq!(zones(&fitted), ["", "", "", "east"]);
     assert_eq!(zones(&fit(parts(), &ZONED)), ["", "", "", ""]);
@@ -471,7 +471,7 @@ fn what_is_meant_otherwise_stays_to_be_refused() {
         (ike(&fitted).negotiation_mode, fitted.warnings.len())
     };
     let (main, aggressive) = (NegotiationMode::Main, NegotiationMode::Aggressive);
-    // IKEv2 has no modes, so that nothing is lost.
+    // IKEv2 has no modes, so nothing is lost.
     assert_eq!(mode(Some(IkeVersion::V2), aggressive), (None, 0));
     assert_eq!(mode(Some(IkeVersion::V2), main), (None, 0));
     assert_eq!(mode(None, main), (None, 1));

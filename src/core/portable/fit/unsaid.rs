@@ -1,5 +1,6 @@
-//! What goes without saying on a cloud that has no field for it. Exports of other clouds are full of it: Neutron shows an MTU of
-//! 1500 and a negotiation mode of everything, NSX a policy for the Don't Fragment bit.
+//! Leaves out settings that a cloud has no field for, if they match what the cloud does anyway or only concern how it
+//! is operated. Exports of other clouds are full of these: Neutron shows an MTU of 1500 and a negotiation mode of
+//! everything, NSX a policy for the Don't Fragment bit.
 
 use crate::{
     core::{
@@ -15,7 +16,6 @@ use crate::{
     },
 };
 
-/// Leaves out what goes without saying.
 pub fn fit(fitted: &mut Fitted, capabilities: &Capabilities) {
     of_connection(fitted, capabilities);
     let mut warnings = Vec::new();
@@ -43,13 +43,13 @@ fn of_connection(fitted: &mut Fitted, can: &Capabilities) {
     }
 }
 
-/// The fields that were left out and that somebody may miss.
+/// Removes such settings of a part, and returns those that a caller may miss.
 fn of_part(settings: &mut Settings, takes: &ResourceCapabilities) -> Vec<(F, &'static str)> {
     let lacks = |field| !takes.fields.contains(&field);
     let mut left_out = Vec::new();
     match settings {
         Settings::IkePolicy(it) if lacks(F::NegotiationMode) => {
-            // IKEv2 has no such choice (RFC 7296).
+            // IKEv2 has no modes (RFC 7296).
             let is_newer = it.ike_version == Some(IkeVersion::V2);
             if is_newer {
                 it.negotiation_mode = None;

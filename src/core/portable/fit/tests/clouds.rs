@@ -1,4 +1,4 @@
-//! Clouds of every manner, each as a table of what it takes.
+//! Different kinds of clouds, each a table of capabilities.
 
 use crate::{
     core::dialect::{Capabilities, ResourceCapabilities},
@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-/// One that has nothing beside connections.
+/// A cloud that has nothing but connections.
 pub const NOTHING: Capabilities = Capabilities {
     dialect: "none",
     variant: "",
@@ -35,7 +35,7 @@ pub const NOTHING: Capabilities = Capabilities {
     connection_marks: true,
 };
 
-/// A cloud that takes several algorithms and keeps dead peer detection apart.
+/// A cloud that takes several algorithms and keeps dead peer detection in a policy.
 pub const SEVERAL: Capabilities = Capabilities {
     inline_dpd: false,
     dpd_policies: true,
@@ -96,7 +96,7 @@ pub const SEVERAL: Capabilities = Capabilities {
     ..NOTHING
 };
 
-/// One that takes one of each, has no local endpoints, and wants names.
+/// A cloud that takes one algorithm of each kind, has no local endpoints, and requires names.
 pub const ONE: Capabilities = Capabilities {
     resources: &[
         ResourceCapabilities {
@@ -141,7 +141,7 @@ pub const ONE: Capabilities = Capabilities {
     ..NOTHING
 };
 
-/// One with availability zones, though not of everything.
+/// A cloud with availability zones, though not for everything.
 pub const ZONED: Capabilities = Capabilities {
     availability_zones: true,
     resources: &[

@@ -1,4 +1,4 @@
-//! What holds of every description.
+//! Properties of every description.
 
 use super::*;
 use crate::{
@@ -7,7 +7,7 @@ use crate::{
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
-/// Lists of values that are known, each once, as they can be on any cloud.
+/// Lists of known values without duplicates.
 fn list<T: Named>() -> impl Strategy<Value = Vec<Option<T>>> {
     vec(select(T::ALL), 0..6).prop_map(|values| {
         let mut each = Vec::new();
@@ -148,7 +148,7 @@ proptest! {
         }
     }
 
-    /// Nothing is changed without need, and nothing that is changed goes unsaid but what has no meaning there.
+    /// A list changes only if it has to.
     #[test]
     fn a_list_that_a_cloud_takes_whole_is_left_alone(
         site in site(),
@@ -158,7 +158,7 @@ proptest! {
         for (kind, part) in &site.parts {
             let refused = refuse_create(&cloud, part);
             let is_refused = |field: F| refused.iter().any(|it| it.field == field.path());
-            // A place is kept of both lists or of neither.
+            // An index is kept in both lists or in neither.
             let hashes = is_refused(F::IntegrityAlgorithms) || is_refused(F::PrfAlgorithms);
             let Some(now) = fitted.wanted.parts.get(kind) else { continue };
             for field in LISTS {
@@ -170,7 +170,8 @@ proptest! {
         }
     }
 
-    /// What is kept is a part of what was described, in its order, and the first only if it is taken.
+    /// What is kept is a sublist of what was described, in the same order. A different first value is a warning, an
+    /// empty list a violation.
     #[test]
     fn what_is_kept_was_described(site in site(), cloud in select(vec![SEVERAL, ONE])) {
         let fitted = fit(site.clone(), &cloud);
@@ -199,7 +200,7 @@ proptest! {
         let Settings::DpdPolicy(policy) = &fitted.wanted.parts[&ResourceKind::DpdPolicy].settings
         else { unreachable!() };
         let is_off = |dpd: DeadPeerDetection| dpd.action == Some(DpdAction::Disabled);
-        // So many seconds that no number of them says it: only where they were rounded up.
+        // The timeout overflows when rounded up to whole probes, so there is no form to convert back to.
         let Some(back) = described(policy) else {
             prop_assert!(is_off(dpd) || fitted.warnings.iter().any(|it| it.field == "dpd.timeout"));
             return Ok(());

@@ -1,9 +1,9 @@
-//! One record of each write, in the log on a target of its own: who asked for what, and what became of it. Of those that
-//! were refused, too; not of those that were only tried.
+//! Writes one audit record per write, under its own log target: who asked for what, and what became of it. Refused
+//! writes are included; validations are not.
 //!
-//! Like [`Client`] it goes along with the work. A write goes on when its caller goes away, so its record is written when
-//! nobody is at it any more. One that did not end with its call has a second record when it has ended, maybe in another
-//! life of the gateway: both have the id of the write.
+//! Like [`Client`], the record follows the work. A write goes on when its caller goes away, so the record is written
+//! when the last reference to it is dropped. A write that did not end with its call has a second record when it has
+//! ended, maybe in another process. Both records have the id of the write.
 
 use crate::core::{
     client::Client,
@@ -20,35 +20,30 @@ task_local! {
     static CURRENT: Arc<Record>;
 }
 
-/// The target of the records in the log.
+/// The log target of the records.
 pub const TARGET: &str = "isthmus::audit";
 
-/// The longest text of a caller's that is shown, in characters. A name has fewer; what is no name can have any.
+/// The most characters shown of a caller's text. Names are shorter; invalid ones can have any length.
 const LONGEST: usize = 256;
 
-/// What is asked for.
+/// What a caller asks for.
 #[derive(Debug)]
 pub struct Asked {
-    /// What is to become of it.
     pub action: Action,
-    /// The resource as its caller names it; of one that is to be made, where, and `-` as its id.
+    /// The resource as its caller names it. A resource to be created has its parent's name, with `-` as its id.
     pub resource: String,
     /// The `request_id` of the call; empty if it has none.
     pub request_id: String,
-    /// Whether it is only tried.
+    /// Whether the write is only validated.
     pub is_tried: bool,
 }
 
-/// What is to become of a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// It is made.
     Create,
-    /// It is made or changed, or left alone.
+    /// Creates, changes, or leaves alone.
     Apply,
-    /// It is changed.
     Update,
-    /// It is removed.
     Delete,
 }
 
@@ -63,12 +58,13 @@ impl Action {
     }
 }
 
-/// The name of what is to be made in this parent and has no id yet.
+/// Returns the name of a resource to be created in this parent.
 pub fn new_in(parent: &str, collection: &str) -> String {
     format!("{parent}/{collection}/-")
 }
 
-/// Who asked for a write that goes on without its call. Without anything if that was in another life: it is not kept.
+/// The caller of a write that goes on without its call. All fields are empty if an earlier process had the call, since
+/// this is not stored.
 #[derive(Debug, Default)]
 pub struct Asker {
     action: Option<Action>,
@@ -76,24 +72,23 @@ pub struct Asker {
     peer: Option<SocketAddr>,
 }
 
-/// How a write has ended that did not end with its call.
+/// The end of a write that did not end with its call.
 #[derive(Debug)]
 pub struct Settled<'a> {
-    /// The id of the write.
     pub write_id: &'a str,
-    /// What became of its object, unless its caller asked for something else.
+    /// The action on the object, used if the caller's action is unknown.
     pub action: &'static str,
-    /// The name of its object.
+    /// The name of the object.
     pub resource: &'a str,
-    /// The cloud's ids of those of its requests that were done and not undone.
+    /// The cloud's request ids of the steps that were done and not undone.
     pub upstream: Vec<&'a str>,
-    /// In a word.
+    /// The result in a word.
     pub result: &'static str,
-    /// How long ago its call began.
+    /// The time since the call began.
     pub duration: Duration,
 }
 
-/// A record, which is written when it is dropped.
+/// A record that is written when it is dropped.
 #[derive(Debug)]
 struct Record {
     action: Action,
@@ -110,14 +105,14 @@ struct Noted {
     upstream: Vec<String>,
     is_repeat: bool,
     result: &'static str,
-    /// The id of the write, if somebody goes on with it.
+    /// The id of the write, if the settler takes over.
     write_id: Option<String>,
 }
 
-/// Does a write that is asked for, and has one record of it in the log however it ends.
+/// Performs a write and writes exactly one record of it, however it ends.
 ///
 /// # Errors
-/// The one of the work.
+/// Those of the work.
 pub async fn recorded<T>(asked: Asked, work: impl Future<Output = Result<T>>) -> Result<T> {
     if asked.is_tried {
         return work.await;
@@ -131,7 +126,7 @@ pub async fn recorded<T>(asked: Asked, work: impl Future<Output = Result<T>>) ->
             resource: shown(&asked.resource),
             upstream: Vec::new(),
             is_repeat: false,
-            // Unless it ends by itself.
+            // The result if the work is dropped before it ends.
             result: "CANCELLED",
             write_id: None,
         }),
@@ -141,7 +136,7 @@ pub async fn recorded<T>(asked: Asked, work: impl Future<Output = Result<T>>) ->
     done
 }
 
-/// The same work with the record that is current here, for what goes on when its caller goes away.
+/// Carries the current record along with work that goes on when its caller goes away.
 pub fn carried<T, F: Future<Output = Result<T>>>(work: F) -> impl Future<Output = Result<T>> {
     let record = CURRENT.try_with(Arc::clone).ok();
     async move {
@@ -154,7 +149,7 @@ pub fn carried<T, F: Future<Output = Result<T>>>(work: F) -> impl Future<Output 
     }
 }
 
-/// Notes which object it is by now, and the cloud's id of a request of it.
+/// Records the object as it is known by then, and the cloud's id of a request.
 pub fn note(resource: impl FnOnce() -> String, upstream: Option<&str>) {
     with(|noted| {
         noted.resource = resource();
@@ -162,12 +157,12 @@ pub fn note(resource: impl FnOnce() -> String, upstream: Option<&str>) {
     });
 }
 
-/// Notes that it was done before, and its answer kept: nothing is written.
+/// Records that the write was done before and its stored answer is returned: nothing is written.
 pub fn note_repeat() {
     with(|noted| noted.is_repeat = true);
 }
 
-/// Notes that somebody goes on with the write of this id, and answers who asked for it.
+/// Records that the settler takes over the write of this id, and returns the caller.
 pub fn go_on(write_id: &str) -> Asker {
     with(|noted| noted.write_id = Some(write_id.to_owned()));
     let asker = CURRENT.try_with(|record| Asker {
@@ -179,7 +174,7 @@ pub fn go_on(write_id: &str) -> Asker {
 }
 
 impl Asker {
-    /// Has the end of the write that was asked for in the log.
+    /// Logs the end of the write.
     pub fn settled(&self, end: &Settled<'_>) {
         tracing::info!(
             target: TARGET,
@@ -196,13 +191,13 @@ impl Asker {
     }
 }
 
-/// What is not empty.
+/// Returns the text unless it is empty.
 fn given(text: &str) -> Option<&str> {
     Some(text).filter(|text| !text.is_empty())
 }
 
 fn with(change: impl FnOnce(&mut Noted)) {
-    // Nobody asked for what the gateway does by itself.
+    // The gateway's own work has no record.
     let _ = CURRENT.try_with(|record| change(&mut record.lock()));
 }
 
@@ -228,7 +223,7 @@ impl Record {
     }
 }
 
-/// The cloud's id of the request that it refused.
+/// Returns the cloud's id of the request that it refused.
 fn upstream_id(error: &Error) -> Option<String> {
     let upstream = error.context.upstream.as_ref()?;
     Some(upstream.request_id.clone()).filter(|id| !id.is_empty())

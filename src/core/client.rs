@@ -1,7 +1,7 @@
-//! Whose call is being answered.
+//! The client whose call is being served.
 //!
-//! Like a span of tracing it goes along with the work without standing in every signature: the server sets it around
-//! a handler, and what the gateway spawns for a call takes it along. Work of the gateway's own is nobody's.
+//! Like a tracing span it follows the work without being in every signature. The server sets it around a handler, and
+//! what the gateway spawns for a call inherits it. The gateway's own work has no client.
 
 use std::{future::Future, net::SocketAddr};
 use tokio::task_local;
@@ -10,22 +10,22 @@ task_local! {
     static CURRENT: Client;
 }
 
-/// One client of the gateway: today one connection to it, whoever is behind that.
+/// A client of the gateway. One connection to the gateway is one client, whoever is behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Client {
-    /// Tells it from others.
+    /// Identifies the client.
     pub number: u64,
-    /// Where it comes from, for the records of what it writes.
+    /// The client's address, for the audit records of what it writes.
     pub peer: Option<SocketAddr>,
 }
 
 impl Client {
-    /// Whose call is being answered here; `None` for work of the gateway's own.
+    /// Returns the client being served here, or `None` in the gateway's own work.
     pub fn current() -> Option<Client> {
         CURRENT.try_with(|client| *client).ok()
     }
 
-    /// Does this for that client.
+    /// Runs `work` on behalf of this client.
     pub async fn serve<F: Future>(self, work: F) -> F::Output {
         CURRENT.scope(self, work).await
     }

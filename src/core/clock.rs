@@ -1,8 +1,8 @@
-//! What the wall clock says. It is only ever shown, and written into observations; nothing is decided by it,
-//! but that a log whose store was lost goes on with a higher epoch.
+//! The wall clock. Its time is only shown and stored in observations. Nothing is decided by it, except that a log whose
+//! store was lost continues with a higher epoch.
 //!
-//! In a simulation time is not the machine's, and a log that tells the machine's time is never the same twice. So
-//! the wall clock can be replaced for a thread, as tokio's clock can be paused for a runtime.
+//! Simulated time is not the machine's, and a log with the machine's time differs in every run. So a thread can replace
+//! the wall clock, as a runtime can pause tokio's clock.
 
 use std::{cell::Cell, time::SystemTime};
 
@@ -10,12 +10,12 @@ thread_local! {
     static CLOCK: Cell<fn() -> SystemTime> = const { Cell::new(SystemTime::now) };
 }
 
-/// The time of day.
+/// Returns the time of day.
 pub fn now() -> SystemTime {
     CLOCK.get()()
 }
 
-/// Has [`now`] answer by `clock` on this thread from now on.
+/// Replaces the clock behind [`now`] on this thread.
 pub fn set(clock: fn() -> SystemTime) {
     CLOCK.set(clock);
 }

@@ -1,5 +1,4 @@
-//! What the configuration says of one backend now: the one place where whoever needs it reads it, since a reload may change it
-//! at any time.
+//! The current configuration of one backend. All users read it here, since a reload may change it at any time.
 
 use crate::core::{
     error::{Error, ErrorKind, ErrorReason, Result},
@@ -8,17 +7,16 @@ use crate::core::{
 use std::sync::{Arc, PoisonError, RwLock};
 use tokio_util::sync::CancellationToken;
 
-/// What is configured of one backend, for as long as anybody has to do with it.
+/// The configuration of one backend, kept for as long as anything refers to the backend.
 #[derive(Debug)]
 pub struct Configured {
     /// Held for one copy only, never across an await.
     settings: RwLock<Arc<BackendSettings>>,
-    /// Cancelled when it is configured no more.
+    /// Cancelled when the backend is removed from the configuration.
     removed: CancellationToken,
 }
 
 impl Configured {
-    /// A backend that is configured so.
     pub fn new(settings: BackendSettings) -> Configured {
         Configured {
             settings: RwLock::new(Arc::new(settings)),
@@ -26,19 +24,19 @@ impl Configured {
         }
     }
 
-    /// Its settings, as they are now.
+    /// Returns the current settings.
     pub fn settings(&self) -> Arc<BackendSettings> {
         let settings = self.settings.read();
         Arc::clone(&settings.unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// How it is polled from now on.
+    /// Returns the current poll settings.
     pub fn poll(&self) -> PollSettings {
         let settings = self.settings.read();
         settings.unwrap_or_else(PoisonError::into_inner).poll
     }
 
-    /// It is configured differently from now on, under the same name.
+    /// Replaces the settings; the name stays the same.
     pub fn change(&self, settings: BackendSettings) {
         let settings = Arc::new(settings);
         let mut now = self
@@ -48,22 +46,20 @@ impl Configured {
         *now = settings;
     }
 
-    /// It is configured no more, which is for ever: a backend that comes back is another.
+    /// Marks the backend as removed. This is permanent: a backend that comes back under the same name is a new one.
     pub fn remove(&self) {
         self.removed.cancel();
     }
 
-    /// Whether it is configured no more.
     pub fn is_removed(&self) -> bool {
         self.removed.is_cancelled()
     }
 
-    /// Waits until it is configured no more.
     pub async fn removed(&self) {
         self.removed.cancelled().await;
     }
 
-    /// Fails if it is configured no more.
+    /// Fails if the backend was removed from the configuration.
     ///
     /// # Errors
     /// `NotFound` / `BackendRemoved`.

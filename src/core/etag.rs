@@ -1,16 +1,16 @@
-//! The check of an etag by the gateway, before a write is sent, or where it is only tried.
+//! The gateway's own check of an etag, before a write is sent or when it is only validated.
 
 use crate::core::error::{Error, ErrorKind, ErrorReason, Result};
 
-/// The etag that a caller gave; an empty one is none.
+/// Returns the etag that a caller gave. An empty one counts as none.
 pub fn given(etag: Option<&str>) -> Option<&str> {
     etag.filter(|etag| !etag.is_empty())
 }
 
-/// Holds the etag that a caller gave against that of what is there `now`.
+/// Compares the etag that a caller gave with that of the resource `now`.
 ///
 /// # Errors
-/// `Stale` if there is one, and it is another.
+/// `Stale` if an etag is given and differs.
 pub fn check(etag: Option<&str>, now: &str) -> Result<()> {
     match given(etag) {
         Some(etag) if etag != now => Err(Error::new(

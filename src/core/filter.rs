@@ -1,4 +1,4 @@
-//! Filters of lists: a small part of AIP-160, read once and asked of everything that is listed.
+//! Filters of lists: a small part of AIP-160, parsed once and applied to every item.
 //!
 //! ```text
 //! filter      = restriction { "AND" restriction }
@@ -6,10 +6,10 @@
 //! value       = a word, or text in double quotes in which \" and \\ stand for " and \
 //! ```
 //!
-//! There is one language; which fields it has is data, for each kind of thing that is listed ([`schema`]).
+//! The language is the same for every list. Its fields are data, per kind of list ([`schema`]).
 //!
-//! Clouds compare loosely (MariaDB ignores case and trailing blanks) or ignore filters they do not know, so a
-//! dialect may let its cloud narrow a list, and what comes back is asked here again.
+//! A dialect may let its cloud narrow a list, and the result is filtered again here, since clouds compare loosely
+//! (MariaDB ignores case and trailing blanks) or ignore filters that they do not know.
 
 pub mod restriction;
 pub mod schema;
@@ -32,15 +32,15 @@ use std::{fmt, str::FromStr};
 /// The longest filter, in bytes.
 pub const MAX_BYTES: usize = 4_096;
 
-/// What of a list is wanted: what meets every restriction.
+/// A filter: an item has to meet every restriction.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter(Vec<Restriction>);
 
 impl Filter {
-    /// Reads a filter of a list; blank text wants everything.
+    /// Parses a filter of a list; blank text accepts everything.
     ///
     /// # Errors
-    /// Says what is wrong and what is accepted of that list.
+    /// Says what is wrong and what is accepted for that list.
     pub fn read(text: &str, of: Listable) -> Result<Filter, String> {
         if text.len() > MAX_BYTES {
             return Err(format!("is longer than {MAX_BYTES} bytes"));
@@ -64,23 +64,22 @@ impl Filter {
         Ok(Filter(restrictions))
     }
 
-    /// Whether everything is wanted.
+    /// Reports whether everything is accepted.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// What must be met, in the order written.
+    /// Returns the restrictions in the order written.
     pub fn restrictions(&self) -> &[Restriction] {
         &self.0
     }
 
-    /// Whether something of `backend` is wanted.
+    /// Reports whether an item of `backend` is accepted.
     pub fn accepts(&self, backend: &BackendName, listed: &impl Listed) -> bool {
         self.0.iter().all(|it| listed.meets(backend, it))
     }
 }
 
-/// What meets all of these.
 impl From<Vec<Restriction>> for Filter {
     fn from(restrictions: Vec<Restriction>) -> Filter {
         Filter(restrictions)
@@ -90,13 +89,13 @@ impl From<Vec<Restriction>> for Filter {
 impl FromStr for Filter {
     type Err = String;
 
-    /// Reads a filter of connections, as [`Filter::read`].
+    /// Parses a filter of connections, like [`Filter::read`].
     fn from_str(text: &str) -> Result<Filter, String> {
         Filter::read(text, Listable::Connections)
     }
 }
 
-/// The filter in its plainest spelling, which reads back as the same.
+/// Formats the filter canonically, so that it parses back as the same filter.
 impl fmt::Display for Filter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, restriction) in self.0.iter().enumerate() {

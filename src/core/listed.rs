@@ -1,4 +1,4 @@
-//! What can be listed: connections, what they refer to, and what a VPN can be attached to.
+//! What can be listed: connections, other resources, and attachments.
 
 use crate::{
     core::filter::restriction::Restriction,
@@ -8,19 +8,16 @@ use crate::{
     },
 };
 
-/// Something that there are lists of.
+/// A kind of list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Listable {
-    /// Connections.
     Connections,
-    /// Resources of one kind.
     Resources(ResourceKind),
-    /// What a VPN can be attached to.
+    /// Objects that a VPN can be attached to.
     Attachments,
 }
 
 impl Listable {
-    /// Everything that there are lists of.
     pub const ALL: [Listable; 8] = [
         Listable::Connections,
         Listable::Resources(ResourceKind::IkePolicy),
@@ -32,7 +29,7 @@ impl Listable {
         Listable::Attachments,
     ];
 
-    /// What people call several of them.
+    /// Returns the plural noun.
     pub fn plural(self) -> &'static str {
         match self {
             Listable::Connections => "connections",
@@ -48,7 +45,7 @@ impl Listable {
         }
     }
 
-    /// One word for each, as in resource names.
+    /// Returns the collection segment of resource names; `attachments` for attachments.
     pub fn segment(self) -> &'static str {
         match self {
             Listable::Connections => Collection::Connections.segment(),
@@ -58,15 +55,13 @@ impl Listable {
     }
 }
 
-/// One thing on a list.
+/// An item of a list.
 pub trait Listed {
-    /// The cloud's own id.
     fn id(&self) -> &str;
 
-    /// Its name for people.
     fn display_name(&self) -> &str;
 
-    /// Whether it, being in `backend`, is as a restriction wants it. One of a field that it does not have is not met.
+    /// Reports whether the item, in `backend`, meets a restriction. A restriction of a field that it lacks is not met.
     fn meets(&self, backend: &BackendName, restriction: &Restriction) -> bool;
 }
 

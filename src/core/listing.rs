@@ -1,9 +1,8 @@
-//! Lists: over one backend or all, filtered, ordered, in pages. Of connections, of what they refer to and of what a VPN can
-//! be attached to, all with the same manners.
+//! Lists over one backend or all, filtered, ordered and in pages: of connections, of other resources, and of
+//! attachments. All lists behave alike.
 //!
-//! Dialects list by id, so the natural order, by backend and then by id, is read page by page. Any other order
-//! needs everything that is there: no cloud here sorts by the same rules as another, or as it did for the
-//! page before.
+//! Dialects list by id, so the natural order, by backend and then by id, is read page by page. Any other order reads
+//! everything for each page: no cloud here sorts by the same rules as another, or in the same way for every page.
 
 pub mod query;
 mod source;
@@ -28,28 +27,29 @@ use crate::{
 use std::sync::Arc;
 use tokio::time::Instant;
 
-/// The most that is read for one page of a list in an order of its own, beyond which it is refused: every such page reads
-/// it all.
+/// The most items read for one page of a list in another than the natural order. Every such page reads the whole list,
+/// so longer lists are refused.
 pub const MOST_SORTED: usize = 20_000;
 
 impl Gateway {
     /// Reads one page of connections.
     ///
-    /// What is there from the first page to the last is listed once, whatever comes and goes meanwhile.
+    /// A connection that exists from the first page to the last is listed exactly once, whatever is created or removed
+    /// between pages.
     ///
     /// # Errors
-    /// As [`Dialect::list`](crate::core::dialect::Dialect::list); with [`Parent::Every`] a backend that fails is
-    /// named in the listing instead. `QuotaExceeded` / `LimitExceeded` if an order of its own is wanted of more
-    /// than [`MOST_SORTED`].
+    /// Those of [`Dialect::list`](crate::core::dialect::Dialect::list); with [`Parent::Every`] the listing names a
+    /// backend that fails instead. `QuotaExceeded` / `LimitExceeded` if another than the natural order is requested of
+    /// more than [`MOST_SORTED`] connections.
     pub async fn list(&self, query: &Query, deadline: Instant) -> Result<Listing<Connection>> {
         self.list_any(&Connections, query, deadline).await
     }
 
-    /// Reads one page of resources of one kind, as [`Gateway::list`].
+    /// Reads one page of resources of one kind, like [`Gateway::list`].
     ///
     /// # Errors
-    /// As [`Gateway::list`]; `Unimplemented` / `KindAbsent` where one backend is asked that has no such kind. With
-    /// [`Parent::Every`] those without are left out.
+    /// Those of [`Gateway::list`]; `Unimplemented` / `KindAbsent` if the one backend asked lacks the kind.
+    /// [`Parent::Every`] leaves out backends that lack it.
     pub async fn list_resources(
         &self,
         kind: ResourceKind,
@@ -59,10 +59,10 @@ impl Gateway {
         self.list_any(&Resources(kind), query, deadline).await
     }
 
-    /// Reads one page of what a VPN can be attached to, as [`Gateway::list`].
+    /// Reads one page of attachments, the objects that a VPN can be attached to, like [`Gateway::list`].
     ///
     /// # Errors
-    /// As [`Gateway::list_resources`].
+    /// Those of [`Gateway::list_resources`].
     pub async fn list_attachments(
         &self,
         query: &Query,

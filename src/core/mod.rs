@@ -1,6 +1,7 @@
-//! What the gateway does, whatever the dialect.
+//! What the gateway does, independent of dialects.
 //!
-//! `gateway` and `realizations` are the use cases, `dialect`, `store` and `table` are the seams, `watch` is the heart.
+//! `gateway` and `realizations` are the use cases. `dialect`, `store` and `table` are the seams. `watch` is the core of
+//! the status pipeline.
 
 pub mod audit;
 pub mod backend;

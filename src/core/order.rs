@@ -1,13 +1,13 @@
-//! The order of a list: `order_by` as AIP-132 writes it, and where in that order a page ends.
+//! The order of a list: `order_by` as in AIP-132, and where in that order a page ends.
 
 use crate::{core::listed::Listed, model::BackendName};
 use std::{cmp::Ordering, fmt, str::FromStr};
 
-/// What is accepted, for whoever wrote something else.
+/// Says what is accepted, in errors.
 pub const ACCEPTED: &str = "accepted are `name` and `display_name`, each at most once and with `asc` \
      or `desc` behind it if wanted, separated by a comma";
 
-/// The order of a list. Where its keys are equal, and where there are none, it is by name: by backend, then by id.
+/// The order of a list. Ties are broken by name: by backend, then by id.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Order(Vec<(Key, Direction)>);
 
@@ -23,19 +23,17 @@ enum Direction {
     Descending,
 }
 
-/// Where something stands in any order.
+/// The position of an item in any order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SortPosition<'a> {
-    /// `display_name`
     pub display_name: &'a str,
     /// The backend, without `backends/`.
     pub backend: &'a str,
-    /// The id.
     pub id: &'a str,
 }
 
 impl<'a> SortPosition<'a> {
-    /// The place of something of `backend`.
+    /// Returns the position of an item of `backend`.
     pub fn of(backend: &'a BackendName, listed: &'a impl Listed) -> SortPosition<'a> {
         SortPosition {
             display_name: listed.display_name(),
@@ -46,7 +44,7 @@ impl<'a> SortPosition<'a> {
 }
 
 impl Order {
-    /// Whether it is the order lists have anyway.
+    /// Reports whether this is the order that lists have by default.
     pub fn is_natural(&self) -> bool {
         matches!(
             self.0.first(),
@@ -54,7 +52,7 @@ impl Order {
         )
     }
 
-    /// Which of two comes first. Equal only if they are the same.
+    /// Compares two positions. They are equal only if they are the same item.
     pub fn compare(&self, one: SortPosition<'_>, other: SortPosition<'_>) -> Ordering {
         let by_name = || (one.backend, one.id).cmp(&(other.backend, other.id));
         let keys = self.0.iter().map(|(key, direction)| {
@@ -75,7 +73,7 @@ impl Order {
 impl FromStr for Order {
     type Err = String;
 
-    /// Reads an order; blank text is the natural one. The error says what is wrong and what is accepted.
+    /// Parses an order; blank text is the natural order. The error says what is wrong and what is accepted.
     fn from_str(text: &str) -> Result<Order, String> {
         let mut keys: Vec<(Key, Direction)> = Vec::new();
         if text.trim().is_empty() {
@@ -103,7 +101,7 @@ impl FromStr for Order {
     }
 }
 
-/// The order in its plainest spelling, which reads back as the same; empty if there are no keys.
+/// Formats the order canonically, so that it parses back as the same order; empty if there are no keys.
 impl fmt::Display for Order {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, (key, direction)) in self.0.iter().enumerate() {

@@ -1,7 +1,7 @@
 //! Page tokens: which list they belong to, and where in it the next page begins.
 //!
-//! A token names the last thing that was answered, not how many were: what vanishes or appears between two
-//! pages moves nothing that stays. It is sealed for its list, so that clients hand it back unread (AIP-158).
+//! A token names the last item returned rather than a count, so items that are created or removed between pages do not
+//! shift the others. It is sealed for its list, so that clients treat it as opaque (AIP-158).
 
 mod seal;
 
@@ -16,24 +16,24 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// The longest token that is read, in bytes. A name in a cloud has at most 255 characters, an id 255 bytes.
+/// The longest token accepted, in bytes. A name in a cloud has at most 255 characters, an id 255 bytes.
 const MAX_TOKEN_BYTES: usize = 8_192;
 
 /// Where the next page begins.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PageToken {
-    /// The backend the next page begins in.
+    /// The backend in which the next page begins.
     #[serde(rename = "b")]
     pub backend: String,
-    /// The id after which it begins there; `None` is the backend's first.
+    /// The id after which it begins there; `None` begins at the backend's first item.
     #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
     pub inner: Option<String>,
-    /// The display name of what has that id, where the order needs it.
+    /// The display name of the item with that id, if the order needs it.
     #[serde(rename = "n", default, skip_serializing_if = "String::is_empty")]
     pub display_name: String,
 }
 
-/// A list, as far as its tokens are good for no other: what is listed, of which parent, filtered and ordered how.
+/// Identifies a list for its tokens: what is listed, of which parent, filtered and ordered how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListId {
     of: String,
@@ -43,8 +43,8 @@ pub struct ListId {
 }
 
 impl ListId {
-    /// The list of what a parent has, `backends/{backend}` or `backends/-`. Other spellings of a filter or an order are the
-    /// same list.
+    /// Identifies the list of a parent, `backends/{backend}` or `backends/-`. Different spellings of a filter or an
+    /// order give the same list.
     pub fn new(of: Listable, parent: String, filter: &Filter, order: &Order) -> ListId {
         ListId {
             of: of.segment().to_owned(),
@@ -54,7 +54,6 @@ impl ListId {
         }
     }
 
-    /// The list of backends.
     pub fn of_backends() -> ListId {
         ListId {
             of: "backends".to_owned(),
@@ -75,16 +74,16 @@ impl ListId {
 }
 
 impl PageToken {
-    /// As text, for this list alone.
+    /// Encodes the token as text that is valid for this list only.
     pub fn encode(&self, list: &ListId) -> String {
         let content = serde_json::to_vec(self).expect("tokens are plain data");
         URL_SAFE_NO_PAD.encode(seal(&list.digest(), &content))
     }
 
-    /// From text.
+    /// Decodes a token.
     ///
     /// # Errors
-    /// `InvalidArgument` / `WrongToken` on `page_token` if it is none, or one of another list.
+    /// `InvalidArgument` / `WrongToken` on `page_token` if it is malformed or belongs to another list.
     pub fn decode(text: &str, list: &ListId) -> Result<PageToken> {
         Some(text)
             .filter(|text| text.len() <= MAX_TOKEN_BYTES)
@@ -102,7 +101,7 @@ impl PageToken {
             })
     }
 
-    /// What the page before ended with, in a sorted list.
+    /// Returns the position of the last item of the page before, in a sorted list.
     pub fn place(&self) -> SortPosition<'_> {
         SortPosition {
             display_name: &self.display_name,
@@ -112,7 +111,7 @@ impl PageToken {
     }
 }
 
-/// A token as gateways gave it before there were seals, when only connections were listed. Clients may still have some.
+/// The token format of releases without seals, which listed only connections. Clients may still hold such tokens.
 #[derive(Debug, Serialize, Deserialize)]
 struct Unsealed {
     #[serde(rename = "p")]
@@ -132,7 +131,7 @@ impl Unsealed {
         is_its_own.then_some(read.token)
     }
 
-    /// What stood for a filter and an order; empty if there was neither.
+    /// Returns what stood for a filter and an order; empty if there was neither.
     fn query(list: &ListId) -> String {
         if list.filter.is_empty() && list.order.is_empty() {
             return String::new();

@@ -1,4 +1,5 @@
-//! The use cases: how far a write to a part has come on the connections that use it, now, as a watch, and as a wait.
+//! The use cases for parts: how far a write to a part is realized on the connections that use it, as a poll, a watch
+//! and a wait.
 
 use crate::{
     core::{
@@ -24,10 +25,10 @@ use std::sync::Arc;
 use tokio::time::{Instant, timeout_at};
 
 impl Gateway {
-    /// Polls every connection that uses a part, for a write to it. Callers who come together share the polls.
+    /// Polls every connection that uses a part, for a write to it. Concurrent callers share the polls.
     ///
     /// # Errors
-    /// Without the write's token, and as the list or the first poll that fails.
+    /// If the write token is missing; those of the list of connections and of the first poll that fails.
     pub async fn poll_part_now(
         &self,
         request: &PollRequest,
@@ -47,20 +48,21 @@ impl Gateway {
         Ok(standing(watch.status(), None))
     }
 
-    /// Opens a watch of a write to a part. The connections that use it now are those that are watched.
+    /// Opens a watch of a write to a part. It watches the connections that use the part when it is opened.
     ///
     /// # Errors
-    /// A token that does not belong here, what a part cannot be watched for, or as the list of connections fails.
+    /// If a token does not belong to the part, or the request asks for what a part cannot be watched for; those of the
+    /// list of connections.
     pub async fn watch_part(&self, request: WatchRequest) -> Result<PartWatch> {
         let patience = self.poller(&request.name.backend)?.backend().settings();
         let patience = patience.timeout.max(self.heartbeat);
         self.open_part(&request, Instant::now() + patience).await
     }
 
-    /// Waits until `until` for the outcome of a watch of a write to a part.
+    /// Waits until `until` for the outcome of a write to a part.
     ///
     /// # Errors
-    /// As [`Gateway::watch_part`], and as the watch ends. The time being up is no error.
+    /// Those of [`Gateway::watch_part`] and of the watch. Reaching `until` is not an error.
     pub async fn wait_part(&self, request: WatchRequest, until: Instant) -> Result<CurrentStatus> {
         let mut watch = self.open_part(&request, until).await?;
         while let Ok(Some(event)) = timeout_at(until, watch.next()).await {
@@ -108,7 +110,7 @@ impl Gateway {
     }
 }
 
-/// What is waited for, if a part can be watched for that.
+/// Returns the goal of the watch, if a part can be watched for it.
 fn check(request: &WatchRequest) -> Result<Goal> {
     let mut violations = Vec::new();
     let mut refuse = |wrong: bool, field: &str, what: &str| {
@@ -143,7 +145,7 @@ fn check(request: &WatchRequest) -> Result<Goal> {
     Err(Error::invalid(violations))
 }
 
-/// The connections that use a part, by id.
+/// Returns the connections that use a part, by id.
 async fn users(
     backend: &Backend,
     part: &ResourceName,
@@ -155,13 +157,13 @@ async fn users(
         let page = timeout_at(deadline, backend.list(&request, &call)).await;
         let read = pages.read(page.unwrap_or_else(|_| Err(late().on(backend.name())))?);
         let used = read.iter().filter(|it| uses(it, part));
-        // An id that cannot stand in a name cannot be watched either; reads report it.
+        // An id that cannot be part of a name cannot be watched either; reads report it.
         users.extend(used.filter_map(|it| ConnectionName::connection(backend.name(), &it.id).ok()));
     }
     Ok(users)
 }
 
-/// Whether the part is a service that is switched off, as the cloud has it.
+/// Reports whether the part is a VPN service that its cloud shows as switched off.
 async fn is_off(backend: &Backend, part: &ResourceName, deadline: Instant) -> Result<bool> {
     if part.collection != Collection::VpnServices {
         return Ok(false);

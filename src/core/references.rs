@@ -1,8 +1,8 @@
-//! What a connection refers to.
+//! What a connection references.
 
 use crate::model::{Connection, ResourceKind, ResourceName, Selectors};
 
-/// What a connection refers to, in the order in which it can be removed once nobody does.
+/// Returns what a connection references, in the order in which it can be removed once nothing uses it.
 pub fn references(connection: &Connection) -> impl Iterator<Item = (ResourceKind, &str)> {
     let [local, peer] = match &connection.selectors {
         Some(Selectors::EndpointGroups { local, peer }) => [Some(local), Some(peer)],
@@ -24,7 +24,7 @@ pub fn references(connection: &Connection) -> impl Iterator<Item = (ResourceKind
     given.filter_map(|(kind, id)| Some((kind, id?.as_str())))
 }
 
-/// Whether a connection of the same backend refers to a part.
+/// Reports whether a connection of the same backend references a part.
 pub fn uses(connection: &Connection, part: &ResourceName) -> bool {
     let is =
         |(kind, id): (ResourceKind, &str)| kind.collection() == part.collection && *id == *part.id;

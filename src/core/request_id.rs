@@ -1,18 +1,18 @@
-//! What makes a write the same as one before (AIP-155).
+//! Identifies repeats of a write (AIP-155).
 
 use std::fmt;
 
-/// How a write is asked for, beside what it is.
+/// The options of a write.
 #[derive(Debug, Clone, Default)]
 pub struct How {
-    /// Check and plan only.
+    /// Whether to check and plan only.
     pub validate_only: bool,
-    /// What it is known by, if its caller may ask again.
+    /// The request, if its caller chose a request id.
     pub request: Option<Request>,
 }
 
 impl How {
-    /// Checked and planned, and not done.
+    /// Returns the options of a write that is only validated.
     pub fn tried() -> How {
         How {
             validate_only: true,
@@ -21,14 +21,15 @@ impl How {
     }
 }
 
-/// A request with an id of its caller's choice.
+/// A request with an id that its caller chose.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Request {
     /// The UUID, in lower case.
     pub id: String,
-    /// Which call.
+    /// The RPC method.
     pub method: &'static str,
-    /// The request without its id, in one encoding. May hold a key: it is compared by a keyed MAC and kept nowhere.
+    /// The request without its id, in a canonical encoding. It may contain a key, so it is compared by a keyed MAC and
+    /// never stored.
     pub body: Vec<u8>,
 }
 

@@ -1,6 +1,7 @@
-//! What a backend cannot express of a resource is refused before any request is sent. By its capabilities, as data.
+//! Refuses what a backend cannot express of a resource before any request is sent. The backend's capabilities decide,
+//! as data.
 //!
-//! What several fields say together, and what an address or an endpoint looks like, is for the dialect.
+//! The dialect checks combinations of fields, and the form of addresses and endpoints.
 
 pub mod values;
 
@@ -19,19 +20,20 @@ use crate::{
 };
 use std::collections::BTreeSet;
 
-/// The violations of a resource to be made: one for each field that the capabilities rule out, in the order of the contract.
+/// Returns the violations of a resource to be created: one per field that the capabilities rule out, in the contract's
+/// order.
 pub fn refuse_create(capabilities: &Capabilities, spec: &ResourceSpec) -> Vec<Violation> {
     refuse(capabilities, spec, |_| true, Occasion::Create)
 }
 
-/// The violations of a change, of the fields that it touches. What may be so already is for the dialect, which finds out: an
-/// immutable field, and a list with a value that nobody documented.
+/// Returns the violations of a change, for the fields that it touches. The dialect checks what may already be there: an
+/// immutable field, and a list with an undocumented value.
 pub fn refuse_update(capabilities: &Capabilities, change: &ResourceChange) -> Vec<Violation> {
     let touches = |field| change.fields.contains(&field);
     refuse(capabilities, &change.values, touches, Occasion::Update)
 }
 
-/// The fields in which a resource says anything.
+/// Returns the fields that a resource sets.
 pub fn said(capabilities: &Capabilities, spec: &ResourceSpec) -> BTreeSet<F> {
     let Some(takes) = capabilities.takes(spec.kind()) else {
         return BTreeSet::new();
@@ -42,8 +44,8 @@ pub fn said(capabilities: &Capabilities, spec: &ResourceSpec) -> BTreeSet<F> {
         .collect()
 }
 
-/// Those of them that a resource which is there is compared by: names and descriptions are for people, and what goes without
-/// saying where there is no such field is so.
+/// Returns the fields by which an existing resource is compared. Names and descriptions are for people, and a field
+/// that the backend lacks passed the check only because its value is the backend's fixed behavior.
 pub fn compared(capabilities: &Capabilities, spec: &ResourceSpec) -> BTreeSet<F> {
     let taken = capabilities
         .takes(spec.kind())
@@ -54,7 +56,6 @@ pub fn compared(capabilities: &Capabilities, spec: &ResourceSpec) -> BTreeSet<F>
     fields
 }
 
-/// What is to be done with what is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Occasion {
     Create,
@@ -68,7 +69,7 @@ fn refuse(
     occasion: Occasion,
 ) -> Vec<Violation> {
     let Some(takes) = capabilities.takes(spec.kind()) else {
-        // That there is no such kind is said by whoever looks for the backend.
+        // The lookup of the backend reports a missing kind.
         return Vec::new();
     };
     let fields = spec.kind().fields().iter().copied();

@@ -1,5 +1,5 @@
-//! Which backends are in the gateway now. A reload puts another list in the place of this one; who has a list, or a backend of
-//! it, keeps it for what they are at, and asks again for the next thing.
+//! The roster: the backends in the gateway. A reload replaces the list. A caller that holds a list, or a backend of it,
+//! keeps it for its current work, and looks it up again for the next.
 
 use crate::{
     core::{
@@ -31,34 +31,31 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 /// What all backends share.
 #[derive(Debug)]
 pub struct Common {
-    /// The log of all of them.
     pub log: Arc<Log>,
-    /// Where their ledgers are kept.
+    /// Where the ledgers are kept.
     pub shelf: Arc<Shelf>,
-    /// What their requests are told apart by.
+    /// The key of the MAC that tells requests apart.
     pub key: MacKey,
-    /// Ends when the tasks of every backend have ended, of those that were removed too.
+    /// Finishes when the tasks of every backend have ended, including those of removed backends.
     pub tasks: TaskTracker,
-    /// Ends the tasks of every backend.
+    /// Cancels the tasks of every backend.
     pub cancel: CancellationToken,
 }
 
-/// The backends, by name.
 #[derive(Debug, Default)]
 pub struct Roster(BTreeMap<BackendName, Arc<Member>>);
 
 impl Roster {
-    /// The one of this name.
     pub fn get(&self, name: &BackendName) -> Option<&Arc<Member>> {
         self.0.get(name)
     }
 
-    /// Every one, by name.
+    /// Iterates over the members, ordered by name.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Member>> {
         self.0.values()
     }
 
-    /// The same, without some and with others.
+    /// Returns the same roster without the members `leave` and with those of `come`.
     #[must_use]
     pub fn with(&self, leave: &[BackendName], come: &[Arc<Member>]) -> Roster {
         let mut all = self.0.clone();
@@ -75,28 +72,27 @@ impl FromIterator<Arc<Member>> for Roster {
     }
 }
 
-/// A backend that is in the gateway, with the tasks that are its own.
+/// A backend in the gateway, with its own tasks.
 #[derive(Debug)]
 pub struct Member {
     poller: Arc<Poller>,
     ledger: Arc<Ledger>,
-    /// By its present dialect. Held for one copy only, never across an await.
+    /// The writes by its current dialect. Held for one copy only, never across an await.
     writes: RwLock<Arc<Writes>>,
-    /// Its poller, and its writes under way or being settled.
+    /// Its poller, and its writes in flight or being settled.
     tasks: TaskTracker,
     cancel: CancellationToken,
-    /// What was in the log when it came.
+    /// The latest revision of the log when the member was made.
     base: Revision,
-    /// The last position that may have been given out by who did not know of it; 0 if it is there from the start.
+    /// The last position that may have been given to clients that did not know of this member; 0 if it is there from
+    /// the start.
     since: AtomicU64,
 }
 
-/// What a backend begins with that is new in the gateway.
+/// What a new member begins with.
 #[derive(Debug)]
 pub struct Arrival {
-    /// Its settings.
     pub settings: BackendSettings,
-    /// What speaks to its cloud.
     pub dialect: Arc<dyn Dialect>,
     /// What was kept of its log.
     pub kept: Kept,
@@ -105,7 +101,7 @@ pub struct Arrival {
 }
 
 impl Member {
-    /// One that is there, and does nothing until [`Member::start`]. Answers what is to be gone on with then.
+    /// Returns a member that does nothing until [`Member::start`], and the unfinished writes to pass to that.
     pub fn new(arrival: Arrival, common: &Common) -> (Arc<Member>, Left) {
         let Arrival {
             settings,
@@ -133,7 +129,7 @@ impl Member {
         (Arc::new(member), left)
     }
 
-    /// Has it polled, and gone on with what was left. Must be called within a tokio runtime.
+    /// Starts polling, and settles the writes in `left`. Must be called within a tokio runtime.
     pub fn start(&self, left: Left, common: &Common) {
         let poller = Arc::clone(&self.poller);
         self.tasks.spawn(poller.run(self.cancel.clone()));
@@ -148,44 +144,42 @@ impl Member {
         });
     }
 
-    /// Its name.
     pub fn name(&self) -> &BackendName {
         self.poller.backend().name()
     }
 
-    /// What polls it.
     pub fn poller(&self) -> &Arc<Poller> {
         &self.poller
     }
 
-    /// Its ledger.
     pub fn ledger(&self) -> &Arc<Ledger> {
         &self.ledger
     }
 
-    /// Its writes, by the dialect that it has now.
+    /// Returns the writes by its current dialect.
     pub fn writes(&self) -> Arc<Writes> {
         let writes = self.writes.read();
         Arc::clone(&writes.unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Whoever has a position up to `latest` may not know of it: those of everybody before it was in the roster.
+    /// Records that positions up to `latest` may belong to clients that do not know of this member.
     pub fn joined(&self, latest: Revision) {
         self.since.store(latest, Ordering::SeqCst);
     }
 
-    /// Whether somebody who is at this position of the log of all backends has not been told yet which connections it has.
+    /// Reports whether a client at this position of the log of all backends has yet to be told of this member's
+    /// connections.
     pub fn is_unknown_at(&self, position: Revision) -> bool {
         let since = self.since.load(Ordering::SeqCst);
         since != 0 && position <= since
     }
 
-    /// From where on its changes are all its own: what was kept of it is not beyond.
+    /// Returns the latest revision of the log when the member was made. What was kept of the member is not newer.
     pub fn base(&self) -> Revision {
         self.base
     }
 
-    /// It is configured differently, and needs the same dialect.
+    /// Changes settings that need no other dialect.
     pub fn change_settings(&self, settings: BackendSettings) {
         let backend = self.poller.backend();
         let polled_as_before = backend.settings().poll == settings.poll;
@@ -195,7 +189,7 @@ impl Member {
         }
     }
 
-    /// It is configured so that it takes another dialect, of the same capabilities. Writes under way end with the one that
+    /// Changes the settings and the dialect to one with the same capabilities. Writes in flight end with the dialect
     /// they began with.
     pub fn change(&self, settings: BackendSettings, dialect: Arc<dyn Dialect>) {
         let backend = Arc::clone(self.poller.backend());
@@ -213,8 +207,8 @@ impl Member {
         });
     }
 
-    /// It is out of the roster: nothing is begun any more, and whoever watches is told. Answers what ends with the last of
-    /// its tasks: writes under way take as long as they may.
+    /// Takes the member out of service: nothing new begins, and its watches are told. Returns the tracker that finishes
+    /// with the last of its tasks; writes in flight take as long as they may.
     pub fn leave(&self) -> TaskTracker {
         self.poller.backend().configured().remove();
         self.cancel.cancel();
@@ -226,7 +220,7 @@ impl Member {
 
 #[cfg(test)]
 impl Member {
-    /// One that nothing is asked of by itself.
+    /// Returns a member without background tasks.
     pub fn idle(name: &str, dialect: Arc<dyn Dialect>) -> Arc<Member> {
         use crate::core::store::Recovered;
         let common = Common {

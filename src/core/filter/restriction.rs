@@ -1,4 +1,4 @@
-//! What one restriction of a filter asks for.
+//! The restrictions of a filter.
 
 use crate::model::{
     ResourceName,
@@ -7,46 +7,45 @@ use crate::model::{
 };
 use std::{fmt, net::IpAddr};
 
-/// One thing that what is listed must meet. What does not have the field does not meet it.
+/// A condition on an item. An item that lacks the field does not meet it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Restriction {
-    /// `display_name`
+    /// `display_name`.
     DisplayName(Wanted),
-    /// `peer.address` of a connection
+    /// `peer.address` of a connection.
     PeerAddress(Wanted),
-    /// `admin_enabled` of a connection or a VPN service; one of which its cloud does not say meets neither value.
+    /// `admin_enabled` of a connection or a VPN service. If the cloud does not report it, neither value is met.
     AdminEnabled(bool),
-    /// `managed`
+    /// `managed`.
     Managed(bool),
-    /// `vpn_service` of a connection or a local endpoint
+    /// `vpn_service` of a connection or a local endpoint.
     VpnService(ResourceName),
-    /// `local_endpoint` of a connection
+    /// `local_endpoint` of a connection.
     LocalEndpoint(ResourceName),
-    /// `router` of a VPN service, to the letter
+    /// `router` of a VPN service, compared exactly.
     Router(String),
-    /// `address` of a local endpoint
+    /// `address` of a local endpoint.
     Address(Wanted),
-    /// `type` of an endpoint group
+    /// `type` of an endpoint group.
     EndpointType(EndpointType),
-    /// `kind` of an attachment
+    /// `kind` of an attachment.
     Kind(AttachmentKind),
-    /// `usable` of an attachment
+    /// `usable` of an attachment.
     Usable(bool),
-    /// `parent_id` of an attachment, to the letter; empty: that has none.
+    /// `parent_id` of an attachment, compared exactly; empty matches attachments without a parent.
     ParentId(String),
 }
 
 /// What a text must be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wanted {
-    /// This, to the letter.
+    /// Exactly this.
     Equal(String),
-    /// Anything with this in it, upper and lower case being the same.
+    /// Contains this, ignoring case.
     Containing(String),
 }
 
 impl Wanted {
-    /// Whether a text is as wanted.
     pub fn is_met_by(&self, text: &str) -> bool {
         match self {
             Wanted::Equal(wanted) => text == wanted,
@@ -54,7 +53,7 @@ impl Wanted {
         }
     }
 
-    /// The same of an address: two spellings of one IP address are equal.
+    /// Reports whether an address is as wanted. Two spellings of one IP address are equal.
     pub fn is_met_by_address(&self, text: &str) -> bool {
         let address = |text: &str| text.parse::<IpAddr>().ok();
         match self {
@@ -64,7 +63,7 @@ impl Wanted {
     }
 }
 
-/// As it stands in a filter.
+/// Formats the restriction as in a filter.
 impl fmt::Display for Restriction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

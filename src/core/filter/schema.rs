@@ -1,4 +1,4 @@
-//! Which fields a filter may name, and what each takes: one table for each kind of thing that is listed.
+//! The fields that a filter may name and what each takes: one table per kind of list.
 
 use crate::{
     core::{
@@ -15,28 +15,26 @@ use crate::{
 /// A field that a filter may name.
 #[derive(Debug)]
 pub struct Field {
-    /// How it is called.
     pub path: &'static str,
-    /// What may stand behind it.
     pub takes: Takes,
 }
 
-/// What may stand behind a field, and what is then asked for.
+/// What a field takes, and the restriction that results.
 #[derive(Debug)]
 pub enum Takes {
     /// `=` or `:` and any text.
     Text(fn(Wanted) -> Restriction),
     /// `=` and true or false.
     Truth(fn(bool) -> Restriction),
-    /// `=` and the name of something in this collection.
+    /// `=` and the name of a resource of this collection.
     Name(Collection, fn(ResourceName) -> Restriction),
     /// `=` and the cloud's own id.
     Id(fn(String) -> Restriction),
-    /// `=` and the name of a value of an enum.
+    /// `=` and the name of an enum value.
     Word {
-        /// The names there are.
+        /// Returns the valid names.
         names: fn() -> Vec<&'static str>,
-        /// What one of them asks for.
+        /// Returns the restriction for a name, or `None` if it is not valid.
         read: fn(&str) -> Option<Restriction>,
     },
 }
@@ -97,7 +95,7 @@ const ATTACHMENTS: &[Field] = &[
     field("parent_id", Takes::Id(Restriction::ParentId)),
 ];
 
-/// The fields of what is listed, in the order in which they are told.
+/// Returns the fields of a list, in the order in which they are listed in errors.
 pub fn fields(of: Listable) -> &'static [Field] {
     match of {
         Listable::Connections => CONNECTIONS,
@@ -111,7 +109,7 @@ pub fn fields(of: Listable) -> &'static [Field] {
     }
 }
 
-/// What is accepted, for whoever wrote something else.
+/// Says what is accepted, in errors.
 pub fn accepted(of: Listable) -> String {
     let mut each: Vec<(String, Vec<String>)> = Vec::new();
     for field in fields(of) {

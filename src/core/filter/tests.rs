@@ -1,4 +1,4 @@
-//! What is read, what it accepts, and what is refused.
+//! What parses, what it accepts, and what is refused.
 
 use super::*;
 use crate::model::{
@@ -165,7 +165,7 @@ fn resource(settings: Settings) -> Resource {
     }
 }
 
-/// One of each kind, of whose fields some are set.
+/// One of each kind, with some of their fields set.
 fn one_of_each() -> Vec<Resource> {
     ResourceKind::ALL
         .into_iter()
@@ -203,7 +203,7 @@ fn attachment() -> Attachment {
     }
 }
 
-/// What a filter says of the one of this kind: `None` if it is refused.
+/// Returns what a filter says of the item of this kind; `None` if the filter is refused.
 fn verdict(text: &str, of: Listable) -> Option<bool> {
     let filter = Filter::read(text, of).ok()?;
     Some(match of {
@@ -217,8 +217,8 @@ fn verdict(text: &str, of: Listable) -> Option<bool> {
     })
 }
 
-/// Field by field, what each kind of thing says to a filter that it meets and to one that it does not; where a field is not
-/// named, it is refused.
+/// For each field, what each kind of item says to a filter that it meets and to one that it does not. A kind without
+/// the field refuses the filter.
 #[test]
 fn each_kind_has_the_fields_of_its_contract_and_no_others() {
     let service = Listable::Resources(ResourceKind::VpnService);
@@ -335,7 +335,7 @@ fn wanted() -> impl Strategy<Value = Wanted> {
     ]
 }
 
-/// A restriction of each field that a kind of thing has.
+/// A restriction of each field that a list has.
 fn restriction_of(of: Listable) -> impl Strategy<Value = Restriction> {
     let each = fields(of).iter().map(|field| match field.takes {
         Takes::Text(asks) => wanted().prop_map(asks).boxed(),
@@ -354,7 +354,7 @@ fn restriction_of(of: Listable) -> impl Strategy<Value = Restriction> {
     prop::strategy::Union::new(each)
 }
 
-/// Something to list, with restrictions on it.
+/// A kind of list, with restrictions on it.
 fn listed(size: std::ops::Range<usize>) -> impl Strategy<Value = (Listable, Vec<Restriction>)> {
     prop::sample::select(Listable::ALL.to_vec()).prop_flat_map(move |of| {
         (
@@ -365,7 +365,7 @@ fn listed(size: std::ops::Range<usize>) -> impl Strategy<Value = (Listable, Vec<
 }
 
 proptest! {
-    /// Whatever a caller sends is read or refused, and never a panic.
+    /// Whatever a caller sends is parsed or refused, without a panic.
     #[test]
     fn any_text_is_read_or_refused(
         text in "\\PC{0,60}",
@@ -374,7 +374,7 @@ proptest! {
         let _ = Filter::read(&text, of);
     }
 
-    /// The same of what looks like a filter.
+    /// The same for text that looks like a filter.
     #[test]
     fn anything_like_a_filter_is_read_or_refused(
         text in "(display_name|peer.address|managed|AND|OR|=|:|\"| |\\\\|true|2001:db8::1|x){0,12}"
@@ -382,14 +382,14 @@ proptest! {
         let _ = text.parse::<Filter>();
     }
 
-    /// What a filter prints reads back as the same filter.
+    /// A formatted filter parses back as the same filter.
     #[test]
     fn a_filter_reads_back((of, restrictions) in listed(0..5)) {
         let filter = Filter(restrictions);
         prop_assert_eq!(Filter::read(&filter.to_string(), of), Ok(filter));
     }
 
-    /// One more restriction never lets more through.
+    /// One more restriction never accepts more.
     #[test]
     fn restrictions_only_take_away(
         restrictions in prop::collection::vec(restriction_of(Listable::Connections), 1..4),
@@ -401,7 +401,6 @@ proptest! {
         }
     }
 
-    /// Equality implies containment.
     #[test]
     fn what_is_equal_is_contained(text in "\\PC{0,12}") {
         prop_assert!(Wanted::Equal(text.clone()).is_met_by(&text));

@@ -1,13 +1,12 @@
-//! The words that filters are made of.
+//! The tokens of filters.
 
 use std::fmt;
 
-/// A word of the language.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Token {
-    /// Letters, digits and the signs that need no quotes.
+    /// Letters, digits and the punctuation that needs no quotes.
     Word(String),
-    /// What stood in quotes.
+    /// Quoted text, without its quotes and escapes.
     Text(String),
     /// `=` or `:` behind a field.
     Operator(char),
@@ -17,7 +16,7 @@ impl fmt::Display for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Token::Word(text) | Token::Text(text) => {
-                // A filter may be long; what is wrong with it is not.
+                // A filter may be long; its error messages stay short.
                 let shown: String = text.chars().take(40).collect();
                 write!(f, "`{shown}`")
             }
@@ -26,7 +25,7 @@ impl fmt::Display for Token {
     }
 }
 
-/// The words of a filter. A word may hold colons (addresses do) unless it stands where a field does.
+/// Splits a filter into tokens. A word may contain colons, as addresses do, unless it stands where a field does.
 ///
 /// # Errors
 /// Says what is not understood.

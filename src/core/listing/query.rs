@@ -1,33 +1,31 @@
-//! Which page of a list is wanted, and what is on it.
+//! The query for a page of a list, and the page.
 
 use crate::{
     core::{filter::Filter, order::Order},
     model::{BackendName, Parent},
 };
 
-/// Which page of a list.
+/// The query for a page.
 #[derive(Debug, Clone)]
 pub struct Query {
-    /// Whose.
     pub parent: Parent,
-    /// At most so many on a page, at least 1.
+    /// The most items on the page, at least 1.
     pub size: u32,
-    /// Which; read for what is listed ([`Filter::read`]). What has not the fields of another filter does not meet it.
+    /// The filter, read for what is listed ([`Filter::read`]). Items that lack a field of the filter do not meet it.
     pub filter: Filter,
-    /// In which order.
     pub order: Order,
-    /// Where the page begins; empty for the first.
+    /// The page token; empty for the first page.
     pub page_token: String,
 }
 
 /// One page of a list.
 #[derive(Debug, Clone)]
 pub struct Listing<T> {
-    /// What is on it, with its backend.
+    /// The items, each with its backend.
     pub items: Vec<(BackendName, T)>,
-    /// Token of the next page; empty on the last.
+    /// The token of the next page; empty on the last.
     pub next: String,
-    /// Backends that could not be asked, or not to their end.
+    /// Backends that could not be read, or not completely.
     pub unreachable: Vec<BackendName>,
 }
 

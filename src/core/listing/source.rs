@@ -14,13 +14,11 @@ use async_trait::async_trait;
 /// What is listed.
 #[async_trait]
 pub trait Source: Send + Sync {
-    /// One thing of it.
     type Item: Listed + Send;
 
-    /// What it is.
     fn of(&self) -> Listable;
 
-    /// Whether a backend with these capabilities can be asked for it.
+    /// Checks that a backend with these capabilities has what is listed.
     ///
     /// # Errors
     /// `Unimplemented` / `KindAbsent` if not.
@@ -28,10 +26,10 @@ pub trait Source: Send + Sync {
         Ok(())
     }
 
-    /// Reads one page of it.
+    /// Reads one page.
     ///
     /// # Errors
-    /// As [`Backend::list`].
+    /// Those of [`Backend::list`].
     async fn page(
         &self,
         backend: &Backend,
@@ -40,7 +38,6 @@ pub trait Source: Send + Sync {
     ) -> Result<Page<Self::Item>>;
 }
 
-/// Connections.
 pub struct Connections;
 
 #[async_trait]
@@ -61,7 +58,6 @@ impl Source for Connections {
     }
 }
 
-/// Resources of one kind.
 pub struct Resources(pub ResourceKind);
 
 #[async_trait]
@@ -89,7 +85,7 @@ impl Source for Resources {
     }
 }
 
-/// What a VPN can be attached to.
+/// Objects that a VPN can be attached to.
 pub struct Attachments;
 
 #[async_trait]

@@ -32,7 +32,6 @@ use std::{
 };
 use tokio::time::sleep_until;
 
-/// Every kind of resource there is.
 const KINDS: &[ResourceCapabilities] = &[
     ResourceCapabilities::nothing(ResourceKind::IkePolicy),
     ResourceCapabilities::nothing(ResourceKind::IpsecPolicy),
@@ -42,15 +41,14 @@ const KINDS: &[ResourceCapabilities] = &[
     ResourceCapabilities::nothing(ResourceKind::EndpointGroup),
 ];
 
-/// A dialect that only lists, in pages as small as it is told, and looks. Whatever it is asked to list, its rows are
-/// what there is.
+/// A dialect that only lists, in small pages, and polls. Its rows stand for whatever is listed.
 #[derive(Debug)]
 pub(in crate::core) struct Rows {
     capabilities: Capabilities,
     rows: Mutex<BTreeMap<String, Connection>>,
     most: usize,
     pub(in crate::core) is_down: Mutex<bool>,
-    /// How long a list or a poll takes; beyond its deadline it fails.
+    /// How long a list or a poll takes. It fails if that is beyond its deadline.
     pub(in crate::core) takes: Mutex<Duration>,
     lists: AtomicUsize,
 }
@@ -60,7 +58,7 @@ impl Rows {
         Rows::with(most, KINDS)
     }
 
-    /// One that has these kinds of resource; without any, no attachments either.
+    /// Returns rows with these kinds of resources. Without any kind there are no attachments either.
     pub(in crate::core) fn with(most: usize, kinds: &'static [ResourceCapabilities]) -> Arc<Rows> {
         Arc::new(Rows {
             capabilities: Capabilities {
@@ -340,14 +338,14 @@ fn query(parent: &str, size: u32, filter: &str, order: &str, page_token: &str) -
     }
 }
 
-/// What is listed, of which there are three ways to ask a dialect.
+/// One of each of the three ways to list.
 const EACH: [Listable; 3] = [
     Listable::Connections,
     Listable::Resources(ResourceKind::IpsecPolicy),
     Listable::Attachments,
 ];
 
-/// What all that is listed has.
+/// What all listed items have.
 #[derive(Debug)]
 struct Row {
     id: String,
@@ -407,7 +405,7 @@ fn ids(listing: &Listing<Row>) -> Vec<String> {
         .collect()
 }
 
-/// Something that happens to a row between two pages.
+/// An event between two pages.
 #[derive(Debug, Clone)]
 enum Event {
     Vanishes(usize),
@@ -425,7 +423,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
-    /// Whatever comes and goes between pages, what stays is listed once and in order.
+    /// Whatever is created or removed between pages, what stays is listed once and in order.
     #[test]
     fn what_stays_is_listed_once_and_in_order(
         of in prop::sample::select(Listable::ALL.to_vec()),
@@ -508,7 +506,7 @@ async fn a_backend_that_goes_down_midway_is_named_and_the_rest_is_answered() {
         assert_eq!(second.unreachable, ["b".parse().unwrap()]);
         assert_eq!(second.next, "");
 
-        // Of one backend alone it is an error; the same token goes on where it was once it is back.
+        // With a single backend its failure is an error. The same token continues once the backend is back.
         let first = page(&gateway, of, query("backends/c", 2, "", order, ""))
             .await
             .unwrap();
@@ -573,7 +571,6 @@ async fn more_than_the_limit_is_not_sorted_and_says_so() {
     }
 }
 
-/// Three backends with two connections each.
 fn three() -> ([Arc<Rows>; 3], Arc<Gateway>) {
     let all = [(); 3].map(|()| Rows::new(100));
     for rows in &all {
@@ -602,7 +599,7 @@ async fn a_backend_that_hangs_is_named_and_the_rest_is_answered_in_time() {
                 for index in &hang {
                     *all[*index].takes.lock().unwrap() = LONG;
                 }
-                // What answers is slow, too.
+                // The backends that answer are slow too.
                 for rows in all
                     .iter()
                     .filter(|rows| *rows.takes.lock().unwrap() != LONG)

@@ -1,4 +1,4 @@
-//! The making of one page: which backends are asked for it, when, and for how much.
+//! Builds one page: which backends are asked, when, and for how much.
 
 use crate::{
     core::{
@@ -31,32 +31,30 @@ use std::{
 };
 use tokio::time::{Instant, timeout, timeout_at};
 
-/// How long the first backends of a list over all may take before the others are asked meanwhile, at most. Less where
-/// the caller gives less time: a tenth of it.
+/// In a list over all backends, how long the first backends may take before the others are asked concurrently. If the
+/// caller's deadline is short, it is a tenth of the time left.
 const LONG: Duration = Duration::from_secs(1);
 
-/// How much a dialect is asked for at once where most of it may not be wanted.
+/// The page size requested from a dialect when most of the page may be discarded.
 const AT_ONCE: u32 = 5_000;
 
-/// The making of one page.
+/// Builds one page.
 pub struct Walk<'a, S> {
-    /// What is listed.
     pub source: &'a S,
-    /// Which page.
     pub query: &'a Query,
-    /// Which list its tokens are of.
+    /// The list that page tokens belong to.
     pub list: ListId,
-    /// When it has to be made.
     pub deadline: Instant,
 }
 
 impl<S: Source> Walk<'_, S> {
-    /// Backend by backend, each by id, until the page is full.
+    /// Reads backend by backend, each by id, until the page is full.
     ///
-    /// The next is asked once the one before it has answered, so that a page costs no more than it needs. If one takes
-    /// long, the others are asked meanwhile: what it keeps of the time must not be theirs.
+    /// The next backend is asked after the one before it has answered, so that a page costs no more than it needs. If
+    /// one takes long, the others are asked concurrently, so that it does not use up their time.
     ///
     /// # Errors
+    /// With a single backend, its error.
     /// Of one backend, as it fails.
     pub async fn as_it_comes(
         &self,
@@ -69,7 +67,7 @@ impl<S: Source> Walk<'_, S> {
             .into_iter()
             .filter(|backend| backend.name().as_str() >= start.as_str())
             .map(|backend| {
-                // The backend the token names may no longer be there.
+                // The token's backend may have been removed.
                 let after = after.clone().filter(|_| backend.name().as_str() == start);
                 (backend, after)
             })
@@ -118,7 +116,7 @@ impl<S: Source> Walk<'_, S> {
         Ok(listing)
     }
 
-    /// What one backend has after an id, at most `room` of it.
+    /// Reads at most `room` items of one backend after an id.
     async fn part(
         &self,
         backend: &Backend,
@@ -156,11 +154,11 @@ impl<S: Source> Walk<'_, S> {
         }
     }
 
-    /// Everything, put in order, of which the page is cut out. No more is kept of a backend than may be on it. All are
-    /// read at the same time: each has to be, and one that hangs costs the others nothing.
+    /// Reads everything, sorts it, and cuts out the page. Of each backend only what may be on the page is kept. All
+    /// backends are read concurrently, since all are needed, so one that hangs does not delay the others.
     ///
     /// # Errors
-    /// Of one backend, as it fails; `QuotaExceeded` / `LimitExceeded` if there are more than `most`.
+    /// With a single backend, its error; `QuotaExceeded` / `LimitExceeded` if there are more than `most` items.
     pub async fn sorted(
         &self,
         backends: &[Arc<Backend>],
@@ -192,10 +190,10 @@ impl<S: Source> Walk<'_, S> {
         Ok(listing)
     }
 
-    /// What of one backend may be on a page that is put in order, and why it was not read to its end.
+    /// Returns the items of one backend that may be on a sorted page, and the error if it was not read to its end.
     ///
     /// # Errors
-    /// If `counted` says that what was read is too much.
+    /// If `counted` returns `false`: too many items were read.
     async fn best(
         &self,
         backend: &Backend,
@@ -270,8 +268,8 @@ impl<S: Source> Walk<'_, S> {
         page.unwrap_or_else(|_| Err(late(self.source.of()).on(backend.name())))
     }
 
-    /// When a backend has to have answered. Of several, one that does not must not take the rest with it, so that there
-    /// is time left to say so.
+    /// Returns when a backend has to have answered. In a list over all backends this is early enough to report a
+    /// backend that has not.
     fn until(&self) -> Instant {
         match self.query.parent {
             Parent::One(_) => self.deadline,
@@ -279,7 +277,7 @@ impl<S: Source> Walk<'_, S> {
         }
     }
 
-    /// Goes on without a backend where the list is over all of them, and names it unless it has nothing of the kind.
+    /// Continues without a backend in a list over all backends, and reports it as unreachable unless it lacks the kind.
     fn without(
         &self,
         name: &BackendName,
@@ -293,13 +291,13 @@ impl<S: Source> Walk<'_, S> {
         if error.reason == ErrorReason::KindAbsent {
             return Ok(());
         }
-        // The caller is told, and whether the backend answers has a line of its own.
+        // The caller is told, and a line of its own logs whether the backend answers.
         tracing::debug!(backend = name.as_str(), %error, what = plural, "cannot list");
         listing.unreachable.push(name.clone());
         Ok(())
     }
 
-    /// How many more go on the page.
+    /// Returns how many more items fit on the page.
     fn room(&self, listing: &Listing<S::Item>) -> usize {
         (self.query.size as usize).saturating_sub(listing.items.len())
     }
@@ -327,20 +325,20 @@ impl<S: Source> Walk<'_, S> {
     }
 }
 
-/// What one backend gives to a page.
+/// What one backend contributes to a page.
 #[derive(Debug)]
 struct Part<T> {
     items: Vec<T>,
-    /// After which id the backend goes on; `None` if it has nothing more.
+    /// The id after which the backend continues; `None` if it has nothing more.
     next: Option<String>,
-    /// Why it was not read as far as was wanted.
+    /// Why fewer items were read than requested.
     error: Option<Error>,
 }
 
-/// More was read than is put in order.
+/// More items were read than are sorted.
 struct TooMany;
 
-/// A backend did not answer in time.
+/// Returns the error for a backend that did not answer in time.
 pub fn late(of: Listable) -> Error {
     Error::new(
         ErrorKind::DeadlineExceeded,

@@ -1,22 +1,23 @@
-//! Bytes that say nothing to whoever looks at them, and are opened for what they were sealed for, unchanged, or not at all.
+//! Seals bytes so that they are unreadable at a glance, and opens them only unchanged and for the scope they were
+//! sealed for.
 //!
-//! There is no key, because every gateway must open what another, or the same before a restart, has sealed. Whoever
-//! reads this source can make a seal; it keeps clients from building on what is inside, and secrets out of reach of
-//! nobody. What is sealed must be worth nothing but to its owner.
+//! There is no key, because every gateway must open what another gateway, or itself before a restart, has sealed.
+//! Anyone who reads this source can make a seal. It keeps clients from depending on the content; it does not keep
+//! secrets. The content must be of no use to anyone but its owner.
 
 use sha2::{Digest, Sha256};
 
-/// What sealed bytes begin with: the format. No JSON does.
+/// The format byte that sealed bytes begin with. No JSON begins with it.
 const FORMAT: u8 = 1;
 
-/// Bytes of the seal.
+/// The length of the seal in bytes.
 const SEAL_BYTES: usize = 16;
 
-/// What is hashed begins with what it is for, so that no hash is good for another use.
+/// Domain separation: each hash input begins with its purpose, so that no hash is valid for another use.
 const SEAL: &[u8] = b"isthmus.v1 page token: seal";
 const STREAM: &[u8] = b"isthmus.v1 page token: stream";
 
-/// Seals `content` for `scope`. The same for the same.
+/// Seals `content` for `scope`. The result is deterministic.
 pub fn seal(scope: &[u8; 32], content: &[u8]) -> Vec<u8> {
     let seal = hash(SEAL, scope, content);
     let seal = &seal[..SEAL_BYTES];
@@ -26,7 +27,7 @@ pub fn seal(scope: &[u8; 32], content: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// What was sealed for `scope`; `None` if nothing was, or it was changed since.
+/// Opens what was sealed for `scope`; returns `None` if it was not sealed for that scope or has changed.
 pub fn open(scope: &[u8; 32], bytes: &[u8]) -> Option<Vec<u8>> {
     let (format, rest) = bytes.split_first()?;
     let (seal, hidden) = rest.split_at_checked(SEAL_BYTES)?;
@@ -35,7 +36,7 @@ pub fn open(scope: &[u8; 32], bytes: &[u8]) -> Option<Vec<u8>> {
     is_whole.then_some(content)
 }
 
-/// The same twice is what it was.
+/// Masks or unmasks `content`. Applying it twice gives the original.
 fn masked(scope: &[u8; 32], seal: &[u8], content: &[u8]) -> Vec<u8> {
     let blocks = (0_u32..).flat_map(|block| {
         let at = [seal, &block.to_be_bytes()].concat();

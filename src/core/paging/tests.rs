@@ -1,4 +1,4 @@
-//! What a token is good for, what it shows, and those of gateways before.
+//! Which lists a token is valid for, what it shows, and the tokens of earlier releases.
 
 use super::*;
 use crate::model::ResourceKind;
@@ -67,7 +67,7 @@ fn spelling_does_not_change_which_list_it_is() {
     assert_ne!(list("", "name desc"), list("", "display_name"));
 }
 
-/// Made by the release before tokens were sealed, over `backends/-`.
+/// Made by the last release without seals, over `backends/-`.
 #[test]
 fn a_token_from_before_the_seals_goes_on() {
     let every = list("", "");
@@ -89,7 +89,7 @@ fn a_token_from_before_the_seals_goes_on() {
     assert_eq!(PageToken::decode(&old, &sorted).unwrap(), branch());
     refused(&old, &every);
     refused(&plain, &sorted);
-    // There were none of other things.
+    // Those releases had no tokens for other lists.
     let policies = Listable::Resources(ResourceKind::IkePolicy);
     refused(&plain, &list_of(policies, "backends/-", "", ""));
 }
@@ -97,7 +97,7 @@ fn a_token_from_before_the_seals_goes_on() {
 /// What that release had for `managed=true` by `display_name`.
 const OLD_QUERY: &str = "0c3gtBFpbxW0Zbz_";
 
-/// Base64 undone, nothing of a token can be read; and what it looks like may not change, since clients hold some.
+/// With Base64 removed, nothing of a token can be read. Its format must not change, since clients hold tokens.
 #[test]
 fn nothing_can_be_read_in_a_token_and_it_never_changes() {
     let text = branch().encode(&list("", ""));
@@ -118,7 +118,7 @@ fn nothing_can_be_read_in_a_token_and_it_never_changes() {
 }
 
 proptest! {
-    /// Whatever a token names, it is read back; with one bit changed it is none.
+    /// Any token is read back; with one bit changed it is refused.
     #[test]
     fn any_token_reads_back_unless_it_was_changed(
         backend in "[a-z][a-z0-9-]{0,20}",

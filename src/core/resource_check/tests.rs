@@ -1,4 +1,4 @@
-//! What is refused and what is not, field by field; and that of what was drawn at random.
+//! What is refused and what is not, field by field and for random values.
 
 use super::*;
 use crate::model::{
@@ -74,7 +74,7 @@ const NARROW: &[ResourceCapabilities] = &[
     },
 ];
 
-/// One that takes several.
+/// A cloud that takes several algorithms.
 const WIDE: &[ResourceCapabilities] = &[
     ResourceCapabilities {
         fields: &[
@@ -97,7 +97,7 @@ const WIDE: &[ResourceCapabilities] = &[
     },
 ];
 
-/// One that has every kind and takes nothing of it.
+/// A cloud that has every kind and takes no field of it.
 const NOTHING: &[ResourceCapabilities] = &[
     ResourceCapabilities::nothing(ResourceKind::IkePolicy),
     ResourceCapabilities::nothing(ResourceKind::IpsecPolicy),
@@ -246,7 +246,7 @@ fn what_is_taken_is_not_refused_nor_what_is_unset() {
         &ResourceSpec::none(ResourceKind::IkePolicy),
         &["display_name: has 0 characters; accepts 1 to 4"],
     );
-    // Of a kind that there is not, nothing is said here.
+    // A kind that the backend lacks is not reported here.
     created(NARROW, &ResourceSpec::none(ResourceKind::DpdPolicy), &[]);
 }
 
@@ -291,7 +291,7 @@ fn a_list_with_a_value_that_nobody_documented_may_be_what_is_there() {
              DH_GROUP_MODP_2048",
         ],
     );
-    // Where there is no such field, there is nothing that it could equal.
+    // A field that the backend lacks has no value to equal.
     updated(
         NARROW,
         &ipsec(IpsecPolicy {
@@ -388,7 +388,7 @@ fn lifetimes_have_their_unit_and_range() {
 fn what_is_required_must_be_said_and_stay() {
     let service = spec(Settings::none(ResourceKind::VpnService));
     created(NARROW, &service, &["router: is required"]);
-    // It cannot be changed, so that the dialect looks whether it would be.
+    // The field is immutable, so the dialect checks whether it would change.
     updated(NARROW, &service, &[F::Router], &[]);
     let endpoint = spec(Settings::none(ResourceKind::LocalEndpoint));
     let both = ["vpn_service: is required", "address: is required"];
@@ -438,7 +438,7 @@ fn an_immutable_field_is_checked_when_it_is_made_and_then_left_to_the_dialect() 
     );
 }
 
-/// Every field of a kind set to something that does not go without saying.
+/// Returns a resource with every field set to another than the default.
 fn full(kind: ResourceKind) -> ResourceSpec {
     let some = || Some("x".to_owned());
     let settings = match Settings::none(kind) {
@@ -498,7 +498,8 @@ fn full(kind: ResourceKind) -> ResourceSpec {
     }
 }
 
-/// No field is forgotten: where nothing is taken, each that is set is refused by its name, when made and when changed.
+/// No field is forgotten: where nothing is taken, each field that is set is refused by name, in a create and in an
+/// update.
 #[test]
 fn every_field_of_every_kind_is_refused_where_it_is_not_taken() {
     for kind in ResourceKind::ALL {
@@ -585,7 +586,7 @@ prop_compose! {
     }
 }
 
-/// What of a list the capabilities let stand.
+/// Reduces a list to what the capabilities accept.
 fn trimmed<T: Named>(values: &mut Vec<Option<T>>, taken: &[T], most: usize) {
     let mut seen = Vec::new();
     values.retain(|value| {
@@ -597,7 +598,7 @@ fn trimmed<T: Named>(values: &mut Vec<Option<T>>, taken: &[T], most: usize) {
 }
 
 proptest! {
-    /// Each field at most once, in the order of the contract, and nothing beyond what was asked about.
+    /// Each field is reported at most once, in the contract's order, and only if it was touched.
     #[test]
     fn a_change_is_refused_for_nothing_that_making_it_so_would_not_be(
         spec in prop_oneof![any_ike_policy(), any_ipsec_policy()],
@@ -623,7 +624,7 @@ proptest! {
         }
     }
 
-    /// With what was refused taken out, nothing is refused; so no rule of one field hangs on another's.
+    /// With the refused values removed, nothing is refused. So no field's rule depends on another field.
     #[test]
     fn what_is_left_once_the_refused_is_gone_is_accepted(mut spec in any_ike_policy()) {
         let takes = &NARROW[0];

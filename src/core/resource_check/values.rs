@@ -1,22 +1,22 @@
-//! What one field says, and what is wrong with that: what is checked of a text, a value of an enum, a list of them.
+//! Checks of single values: a text, an enum value, a list of enum values, a lifetime.
 
 use crate::model::{algorithm::Named, policy::Lifetime};
 use std::ops::RangeInclusive;
 
-/// What a resource says in one field.
+/// The result of checking one field.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Said {
-    /// Whether it says anything.
+    /// Whether the field is set.
     pub is_set: bool,
-    /// What it says is so on a backend that has no such field.
+    /// Whether the value matches the behavior of a backend without this field.
     pub is_so_anyway: bool,
-    /// What is wrong with it where the field is taken, and what would be accepted.
+    /// What is wrong with the value on a backend with this field, and what is accepted.
     pub wrong: Option<String>,
-    /// What would be accepted, if that can be told; else empty.
+    /// What is accepted, if that can be told; otherwise empty.
     pub accepted: String,
 }
 
-/// A field of which nothing is checked here but whether it is there.
+/// Checks only whether a field is set.
 pub fn anything(is_set: bool) -> Said {
     Said {
         is_set,
@@ -24,7 +24,7 @@ pub fn anything(is_set: bool) -> Said {
     }
 }
 
-/// A field whose true goes without saying; `can_be_false` if it can also be false.
+/// Checks a field whose default is true. `can_be_false` says whether it can be switched off.
 pub fn truth(value: Option<bool>, can_be_false: bool) -> Said {
     let refused = value == Some(false) && !can_be_false;
     Said {
@@ -35,7 +35,7 @@ pub fn truth(value: Option<bool>, can_be_false: bool) -> Said {
     }
 }
 
-/// A text of so many characters.
+/// Checks the number of characters of a text.
 pub fn text(value: &str, length: &RangeInclusive<usize>) -> Said {
     let count = value.chars().count();
     let wrong = (!length.contains(&count)).then(|| {
@@ -49,7 +49,7 @@ pub fn text(value: &str, length: &RangeInclusive<usize>) -> Said {
     }
 }
 
-/// One of the values that are taken.
+/// Checks that a value is one of those taken.
 pub fn one<T: Named>(value: Option<T>, taken: &[T]) -> Said {
     let accepted = accepted("", taken);
     let refused = value.filter(|value| !taken.contains(value));
@@ -61,8 +61,9 @@ pub fn one<T: Named>(value: Option<T>, taken: &[T]) -> Said {
     }
 }
 
-/// Some of the values that are taken, at most `most`, each once. A value that nobody documented, `None`, can only be said
-/// where one is already, which `may_be_there` tells: then nothing is known of the list here.
+/// Checks that a list has at most `most` values, each of them taken and without duplicates. An undocumented value,
+/// `None`, can only be given where it is there already, which `may_be_there` says is possible. Then nothing of the list
+/// is judged here.
 pub fn list<T: Named>(values: &[Option<T>], taken: &[T], most: usize, may_be_there: bool) -> Said {
     let accepted = accepted_of(taken, most);
     let unspecified = values.contains(&None);
@@ -71,7 +72,7 @@ pub fn list<T: Named>(values: &[Option<T>], taken: &[T], most: usize, may_be_the
         wrong.push(format!("{} stands for no value", T::UNSPECIFIED));
     }
     let known: Vec<T> = values.iter().copied().flatten().collect();
-    // Each value is told once, so that what is said is bounded by how many there are.
+    // Each value is reported once, which bounds the message.
     let refused: Vec<T> = T::ALL
         .iter()
         .copied()
@@ -99,23 +100,23 @@ pub fn list<T: Named>(values: &[Option<T>], taken: &[T], most: usize, may_be_the
     }
 }
 
-/// What a list accepts of which so many are taken.
+/// Says what a list of at most `most` values accepts.
 pub fn accepted_of<T: Named>(taken: &[T], most: usize) -> String {
     match most {
         1 => accepted("one of ", taken),
-        // Each once, so there cannot be more anyway.
+        // Duplicates are refused, so a list cannot be longer anyway.
         most if most > taken.len() => accepted("", taken),
         most => accepted(&format!("at most {most} of "), taken),
     }
 }
 
-/// Texts, each once.
+/// Checks that no text comes twice.
 pub fn texts(values: &[String]) -> Said {
     let mut sorted: Vec<&String> = values.iter().collect();
     sorted.sort();
     let twice = sorted.windows(2).find(|pair| pair[0] == pair[1]);
     let wrong = twice.map(|pair| {
-        // What is said is not as long as what was sent may be.
+        // Keeps the message short, however long the text is.
         let shown: String = pair[0].chars().take(64).collect();
         format!("`{shown}` comes more than once; accepts each once")
     });
@@ -126,7 +127,7 @@ pub fn texts(values: &[String]) -> Said {
     }
 }
 
-/// How long something lives: seconds within these, and kilobytes if it can be told in them.
+/// Checks a lifetime: seconds within `seconds`, or kilobytes if the backend counts them.
 pub fn lifetime(
     value: Option<Lifetime>,
     seconds: Option<&RangeInclusive<u64>>,

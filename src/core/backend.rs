@@ -22,7 +22,7 @@ use std::{
 };
 use tokio::{sync::watch, time::Instant};
 
-/// One account in one project of one cloud.
+/// One account in one project of one cloud, with its settings, its dialect and its health.
 #[derive(Debug)]
 pub struct Backend {
     name: BackendName,
@@ -31,68 +31,61 @@ pub struct Backend {
     /// Held for one copy only, never across an await.
     dialect: RwLock<Arc<dyn Dialect>>,
     known: Mutex<Known>,
-    /// Told whenever the backend begins or ceases to answer.
+    /// Notified when the backend starts or stops answering.
     serving: watch::Sender<Serving>,
-    /// How many of its connections are watched, counted by whoever has them watched.
+    /// The number of its watched connections, which the poller counts.
     watched: OnceLock<Arc<AtomicUsize>>,
 }
 
 /// Whether a backend answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Serving {
-    /// Not asked yet.
+    /// It was not asked yet.
     #[default]
     NotAsked,
-    /// It answers.
     Yes,
-    /// It does not.
     No,
 }
 
-/// How a backend is doing.
+/// The health of a backend.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Health {
-    /// Whether it answers.
     pub serving: Serving,
-    /// Why it does not.
+    /// Why it does not answer.
     pub reason: Option<ErrorReason>,
-    /// Why it does not, for people.
+    /// Why it does not answer, for people.
     pub message: String,
-    /// When it last answered.
+    /// When it last answered, by the wall clock.
     pub last_success: Option<SystemTime>,
-    /// The same by a clock that does not jump, for how long ago it was.
+    /// When it last answered, by the monotonic clock, to measure how long ago that was.
     pub answered: Option<Instant>,
     asked: Option<Instant>,
 }
 
-/// What is known of a backend by how its calls went.
+/// What the results of calls say about a backend.
 #[derive(Debug, Default)]
 struct Known {
     health: Health,
     troubles: Troubles,
 }
 
-/// A backend as `BackendService` tells of it.
+/// A backend as `BackendService` reports it.
 #[derive(Debug, Clone)]
 pub struct BackendSummary {
-    /// Its name.
     pub name: BackendName,
-    /// What it can express.
     pub capabilities: Capabilities,
-    /// How it is doing.
     pub health: Health,
-    /// Whether writes are refused.
     pub read_only: bool,
-    /// How much of its budget is used.
+    /// The usage of its account's budget.
     pub usage: Usage,
-    /// Connections being watched.
+    /// The number of connections being watched.
     pub watched: usize,
     /// The longest interval at which one of them is polled.
     pub longest_interval: Duration,
 }
 
 impl Backend {
-    /// A backend that was not asked anything yet.
+    /// Returns a backend that was not asked anything yet, and logs it.
     pub fn new(settings: BackendSettings, dialect: Arc<dyn Dialect>) -> Backend {
         introduce(&settings, &*dialect);
         Backend {
@@ -106,60 +99,57 @@ impl Backend {
         }
     }
 
-    /// Has the log say how many of its connections are watched, as counted here.
+    /// Sets the counter of watched connections, which the log reports.
     pub fn count_watched(&self, watched: Arc<AtomicUsize>) {
-        // There is one poller for each backend.
+        // Called once, since each backend has one poller.
         let _ = self.watched.set(watched);
     }
 
-    /// Its name.
     pub fn name(&self) -> &BackendName {
         &self.name
     }
 
-    /// What is configured of it, now and later.
+    /// Returns the backend's configuration, which a reload may change.
     pub fn configured(&self) -> &Arc<Configured> {
         &self.configured
     }
 
-    /// Its settings, as they are now.
+    /// Returns the current settings.
     pub fn settings(&self) -> Arc<BackendSettings> {
         self.configured.settings()
     }
 
-    /// What it can express, which is the same for as long as it is there.
+    /// Returns what the backend can express. It never changes.
     pub fn capabilities(&self) -> &Capabilities {
         &self.capabilities
     }
 
-    /// Its dialect as it is now, for calls whose results go through [`Backend::record_result`]. Who needs it more than
-    /// once for one thing keeps it for that long.
+    /// Returns the current dialect, for calls whose results go through [`Backend::record_result`]. A caller that needs
+    /// it several times for one task keeps it for that long.
     pub fn dialect(&self) -> Arc<dyn Dialect> {
         let dialect = self.dialect.read();
         Arc::clone(&dialect.unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Has everything that begins from now on done by this dialect, which has the same capabilities. What is under way ends
-    /// with the one that it began with.
+    /// Replaces the dialect by one with the same capabilities. What is in flight ends with the dialect it began with.
     pub fn change_dialect(&self, dialect: Arc<dyn Dialect>) {
         let mut now = self.dialect.write().unwrap_or_else(PoisonError::into_inner);
         let before = std::mem::replace(&mut *now, dialect);
         drop(now);
-        // It may be the last one who has it; what it does then is not to be done in the lock.
+        // This may drop the last reference, whose destructor must not run under the lock.
         drop(before);
     }
 
-    /// How it is doing.
     pub fn health(&self) -> Health {
         self.lock().health.clone()
     }
 
-    /// Told whenever it begins or ceases to answer.
+    /// Returns a receiver that is notified when the backend starts or stops answering.
     pub fn subscribe_serving(&self) -> watch::Receiver<Serving> {
         self.serving.subscribe()
     }
 
-    /// How long nobody has asked it anything.
+    /// Returns the time since the backend was last asked anything.
     pub fn silent_for(&self) -> Duration {
         self.lock()
             .health
@@ -167,11 +157,11 @@ impl Backend {
             .map_or(Duration::MAX, |asked| asked.elapsed())
     }
 
-    /// The same for a call whose caller chose the deadline: that it passed, be it while the account's budget was used
-    /// up, tells nothing of the backend.
+    /// Like [`Backend::record_result`], for a call whose caller chose the deadline. A deadline that passed, perhaps
+    /// while the account's budget was used up, says nothing about the backend.
     ///
     /// # Errors
-    /// The one it was given.
+    /// The error it was given, with the backend's name.
     pub fn record_caller_result<T>(&self, result: Result<T>) -> Result<T> {
         match result {
             Err(error)
@@ -186,10 +176,11 @@ impl Backend {
         }
     }
 
-    /// Takes note of how a call went, names the backend in its error, and passes it on.
+    /// Records the result of a call in the backend's health, adds the backend's name to an error, and returns the
+    /// result.
     ///
     /// # Errors
-    /// The one it was given.
+    /// The error it was given, with the backend's name.
     pub fn record_result<T>(&self, result: Result<T>) -> Result<T> {
         self.record(result, is_trouble)
     }
@@ -227,24 +218,24 @@ impl Backend {
         result
     }
 
-    /// Finds out whether it answers.
+    /// Checks whether the backend answers.
     pub async fn probe(&self) {
         let call = Call::poll(self.settings().timeout);
         let probed = self.dialect().probe(&call).await;
-        // It asks for nothing that could be wrong, so whatever is refused, the backend is of no use. That is
-        // noted as its health; there is nobody else to tell.
+        // A probe contains nothing that could be wrong, so any refusal means that the backend is unusable. Only the
+        // health records that; a probe has no caller to tell.
         let _ = self.record(probed, |_| true);
     }
 
-    /// Polls connections, for whom the priority says.
+    /// Polls connections at this priority.
     pub async fn poll(
         &self,
         targets: &[Target],
         priority: Priority,
         tell: Tell<'_>,
     ) -> Option<Vec<String>> {
-        // A poll may need several requests, one after the other. It keeps its turn while the account is paused: who
-        // gave up and came back would find others there first, and be paused again on their account.
+        // A poll may need several requests in sequence. It keeps its place while the account is paused: giving up and
+        // coming back would put it behind other requests, and it would be paused again on their account.
         let dialect = self.dialect();
         let paused = dialect.usage().paused_for.unwrap_or_default();
         let call = Call {
@@ -258,15 +249,16 @@ impl Backend {
     /// Reads one page of connections.
     ///
     /// # Errors
-    /// As [`Dialect::list`], or if the list does not go on.
+    /// Those of [`Dialect::list`]; `Unavailable` if the cloud's next page does not come after this one.
     pub async fn list(&self, request: &PageRequest, call: &Call) -> Result<Page<Connection>> {
         self.list_by(&*self.dialect(), request, call).await
     }
 
-    /// Reads one page of resources of a kind that its capabilities name.
+    /// Reads one page of resources of a kind that the capabilities name.
     ///
     /// # Errors
-    /// As [`Resources::list`](crate::core::dialect::Resources::list), or if the list does not go on.
+    /// Those of [`Resources::list`](crate::core::dialect::Resources::list); `Unavailable` if the cloud's next page does
+    /// not come after this one.
     pub async fn list_resources(
         &self,
         kind: ResourceKind,
@@ -278,10 +270,11 @@ impl Backend {
         self.record_page(page, request, call)
     }
 
-    /// Reads one page of what a VPN can be attached to.
+    /// Reads one page of attachments, the objects that a VPN can be attached to.
     ///
     /// # Errors
-    /// As [`Resources::attachments`](crate::core::dialect::Resources::attachments), or if the list does not go on.
+    /// Those of [`Resources::attachments`](crate::core::dialect::Resources::attachments); `Unavailable` if the cloud's
+    /// next page does not come after this one.
     pub async fn list_attachments(
         &self,
         request: &PageRequest,
@@ -319,7 +312,7 @@ impl Backend {
             })
         });
         match (page, call.priority) {
-            // Nothing was asked, so nothing is known of how it is doing.
+            // The cloud was not asked, so this says nothing about its health.
             (Err(error), _) if error.reason == ErrorReason::KindAbsent => {
                 Err(error.on(self.name()))
             }
@@ -330,23 +323,24 @@ impl Backend {
         }
     }
 
-    /// The ids of all connections.
+    /// Returns the ids of all connections.
     ///
     /// # Errors
-    /// As a page fails, or if the list does not end.
+    /// Those of a page; an error if the list does not end.
     pub async fn list_ids(&self, deadline: Instant) -> Result<Vec<String>> {
         let (mut ids, mut pages) = (Vec::new(), Pages::all());
         let call = Call {
             deadline,
             ..Call::poll(self.settings().timeout)
         };
-        // Half of one account's and half of another's is nobody's list.
+        // All pages come from one dialect: a reload may switch to another account in between.
         let dialect = self.dialect();
         loop {
             let request = match pages.next_page() {
                 Ok(Some(request)) => request,
                 Ok(None) => return Ok(ids),
-                // A list without an end is the cloud's fault. That there is a page to ask for is no answer of it.
+                // A list without an end is the cloud's fault, so it counts as trouble. Another page to ask for is not
+                // an answer.
                 Err(endless) => return self.record_result(Err(endless)),
             };
             let read = pages.read(self.list_by(&*dialect, &request, &call).await?);
@@ -354,7 +348,7 @@ impl Backend {
         }
     }
 
-    /// Writes lines of the log; `trouble` is why.
+    /// Writes lines to the log; `trouble` is their cause.
     fn tell(&self, lines: impl IntoIterator<Item = Line>, trouble: Option<&Error>) {
         let backend = self.name().as_str();
         let why = trouble.map(tracing::field::display);
@@ -408,7 +402,7 @@ impl Backend {
     }
 }
 
-/// Says which backend there is.
+/// Logs that the backend exists, and how it is configured.
 fn introduce(settings: &BackendSettings, dialect: &dyn Dialect) {
     let capabilities = dialect.capabilities();
     let variant = Some(capabilities.variant).filter(|variant| !variant.is_empty());
@@ -424,17 +418,17 @@ fn introduce(settings: &BackendSettings, dialect: &dyn Dialect) {
     );
 }
 
-/// As it is read.
+/// Rounds a rate to one decimal for the log.
 fn tenths(rate: f64) -> f64 {
     (rate * 10.0).round() / 10.0
 }
 
-/// The requests that wait to be sent.
+/// Returns the number of requests waiting to be sent.
 fn waiting(usage: &Usage) -> u32 {
     usage.outcome.waiting + usage.callers.waiting + usage.stable.waiting
 }
 
-/// Whether an error tells that the backend is not doing well, and not that a request was wrong.
+/// Reports whether an error means that the backend is in trouble, rather than that the request was wrong.
 fn is_trouble(error: &Error) -> bool {
     match error.kind {
         ErrorKind::Unavailable

@@ -1,4 +1,4 @@
-//! The use cases of backends: which there are, what each can express, and how it is doing. Asks no cloud.
+//! The use cases of backends: which there are, what each can express, and their health. Sends nothing to clouds.
 
 use crate::{
     core::{
@@ -11,26 +11,25 @@ use crate::{
     model::BackendName,
 };
 
-/// The most backends on a page whose size was asked for.
+/// The largest page size that can be requested.
 const MAX_PAGE_SIZE: usize = 1_000;
 
-/// One page of the configured backends.
 #[derive(Debug, Clone)]
 pub struct BackendPage {
-    /// What is on it, sorted by name.
+    /// The backends, sorted by name.
     pub backends: Vec<BackendSummary>,
-    /// Token of the next page; empty on the last.
+    /// The token of the next page; empty on the last.
     pub next: String,
 }
 
 impl Gateway {
-    /// Every backend, sorted by name.
+    /// Returns every backend, sorted by name.
     pub fn backends(&self) -> Vec<BackendSummary> {
         let there = self.present();
         there.iter().map(|it| summary(it.poller())).collect()
     }
 
-    /// One page of the backends, sorted by name: at most `size` of them, and 1,000 at most; 0 is all there are.
+    /// Returns one page of the backends, sorted by name. `size` is limited to 1,000; 0 returns all backends.
     /// `page_token` is empty for the first page.
     ///
     /// # Errors
@@ -45,7 +44,7 @@ impl Gateway {
             0 => usize::MAX,
             size => (size as usize).min(MAX_PAGE_SIZE),
         };
-        // The backend the token names may no longer be there.
+        // The token's backend may have been removed.
         let there = self.present();
         let left = there.iter();
         let mut left = left.filter(|it| it.name().as_str() >= start.as_str());
@@ -61,7 +60,7 @@ impl Gateway {
         })
     }
 
-    /// One backend.
+    /// Returns one backend.
     ///
     /// # Errors
     /// `NotFound` / `BackendNotFound`.

@@ -1,4 +1,5 @@
-//! What a backend cannot express is refused before any request is sent. By its capabilities, as data.
+//! Refuses what a backend cannot express of a connection before any request is sent. The backend's capabilities decide,
+//! as data.
 
 use crate::{
     core::{dialect::Capabilities, error::Violation},
@@ -8,8 +9,8 @@ use crate::{
     },
 };
 
-/// The violations of the given fields of `spec`: one for each the capabilities rule out, because no connection of
-/// such a backend has anything like it.
+/// Returns the violations of the given fields of `spec`: one per field that the capabilities rule out for every
+/// connection of the backend.
 pub fn refuse(
     capabilities: &Capabilities,
     spec: &ConnectionSpec,
@@ -109,8 +110,8 @@ fn refuse_selectors(capabilities: &Capabilities, selectors: &Selectors) -> Vec<V
         .collect()
 }
 
-/// The same for what cannot be made so, and yet may be so of a connection that is there: `there` is that one, as far
-/// as it was read.
+/// Returns the violations of fields that cannot be set to such a value, but that an existing connection may already
+/// have. `there` is that connection, if it was read.
 pub fn refuse_unless_there(
     capabilities: &Capabilities,
     spec: &ConnectionSpec,
@@ -131,7 +132,7 @@ pub fn refuse_unless_there(
         Some(Selectors::Rules(rules)) => rules.as_slice(),
         _ => &[],
     };
-    // NSX marks it read-only, and no other cloud knows it.
+    // NSX marks bypass rules as read-only, and no other cloud has them.
     let bypasses = |rule: &PolicyRule| rule.action == Some(RuleAction::Bypass);
     let is_there = |rule: &PolicyRule| {
         let same = |it: &PolicyRule| rule.id.is_some() && it.id == rule.id && bypasses(it);

@@ -1,4 +1,4 @@
-//! The one error of the gateway: what it is, why, what the cloud said, and what the caller can do.
+//! The gateway's one error type: what it is, why, what the cloud said, and what the caller can do.
 
 use crate::model::{BackendName, ResourceName};
 use std::{fmt, time::Duration};
@@ -6,21 +6,20 @@ use std::{fmt, time::Duration};
 /// The longest upstream text kept in an error, in bytes.
 pub const MAX_UPSTREAM_TEXT: usize = 1024;
 
-/// The outcome of nearly everything here.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What an error is, which decides its gRPC code. `grpc::status` holds the table.
+/// What an error is. It decides the gRPC code; `grpc::status` has the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
     /// A value is malformed; `violations` names each field.
     InvalidArgument,
     /// The backend cannot express a field or value; `violations` names each.
     NotExpressible,
-    /// There is no such thing.
+    /// The object does not exist.
     NotFound,
-    /// Not now: in use, in a pending state, or switched off.
+    /// Not possible at present: in use, in a pending state, or switched off.
     FailedPrecondition,
-    /// Somebody else changed it first.
+    /// Another client changed the object first.
     Stale,
     /// The backend is read-only, or the object belongs to another principal.
     PermissionDenied,
@@ -30,25 +29,24 @@ pub enum ErrorKind {
     BackendAuth,
     /// The cloud cannot be reached, answers 5xx, or answers something broken.
     Unavailable,
-    /// The cloud, or our own budget, asks for patience.
+    /// The cloud asks the gateway to slow down, or the account's own budget is used up.
     Throttled,
     /// The deadline passed.
     DeadlineExceeded,
     /// It cannot be known whether a write happened.
     Ambiguous,
-    /// This kind of resource does not exist on the dialect.
+    /// The dialect does not have this kind of resource or call.
     Unimplemented,
-    /// A position that is no longer remembered.
+    /// The position has been compacted.
     OutOfRange,
-    /// A fault of the gateway itself. Stays the last one, see below.
+    /// A fault of the gateway itself. Must stay the last variant: the assertion below relies on it.
     Internal,
 }
 
-// A kind that `ALL` leaves out does not compile.
+// A variant missing from `ALL` does not compile.
 const _: () = assert!(ErrorKind::ALL.len() == ErrorKind::Internal as usize + 1);
 
 impl ErrorKind {
-    /// Every kind.
     pub const ALL: [ErrorKind; 15] = [
         ErrorKind::InvalidArgument,
         ErrorKind::NotExpressible,
@@ -68,32 +66,32 @@ impl ErrorKind {
     ];
 }
 
-/// Why, for programs: `google.rpc.ErrorInfo.reason`. Stable.
+/// Why, for programs: `google.rpc.ErrorInfo.reason`. The values are stable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorReason {
     /// A field is malformed.
     InvalidField,
-    /// The backend cannot express it.
+    /// The backend cannot express a field or value.
     NotExpressible,
     /// No backend of that name is configured.
     BackendNotFound,
-    /// The backend is not configured any more.
+    /// The backend was removed from the configuration.
     BackendRemoved,
     /// The cloud has no such connection.
     ConnectionNotFound,
-    /// The cloud has no such resource beside connections.
+    /// The cloud has no such resource (other than a connection).
     ResourceNotFound,
     /// This kind of resource, or this call, does not exist on the backend.
     KindAbsent,
-    /// Something the request refers to is not there.
+    /// Something that the request references does not exist.
     ReferenceNotFound,
-    /// It is in use by something else.
+    /// Something else uses the object.
     InUse,
     /// The connection is in a state that does not allow this.
     WrongState,
     /// The VPN service is switched off.
     VpnServiceDisabled,
-    /// The goal cannot be reached.
+    /// The watch's goal cannot be reached.
     GoalUnreachable,
     /// The etag or revision is not current.
     StaleEtag,
@@ -101,21 +99,21 @@ pub enum ErrorReason {
     ReadOnly,
     /// The object belongs to another principal of the cloud.
     NotOwner,
-    /// The cloud refuses this to the gateway's account.
+    /// The cloud denies this to the gateway's account.
     UpstreamDenied,
     /// A quota of the cloud is used up.
     QuotaExceeded,
     /// The cloud refuses the gateway's login.
     UpstreamAuth,
-    /// The cloud cannot be reached, or has not answered for a while and is not asked now.
+    /// The cloud cannot be reached, or its circuit is open because it has not answered for a while.
     UpstreamUnreachable,
     /// The cloud answered with a fault of its own.
     UpstreamError,
-    /// The cloud asked for patience.
+    /// The cloud asked the gateway to slow down.
     UpstreamThrottled,
-    /// The cloud answered something that cannot be read.
+    /// The cloud's answer cannot be parsed.
     UpstreamBrokenAnswer,
-    /// The cloud refused the request as wrong.
+    /// The cloud rejected the request as wrong.
     UpstreamRejected,
     /// The cloud has no VPN API where it is expected.
     ApiAbsent,
@@ -123,37 +121,36 @@ pub enum ErrorReason {
     Deadline,
     /// An answer to a write was lost and could not be recovered.
     WriteAmbiguous,
-    /// The position to resume from is no longer remembered.
+    /// The position to resume from has been compacted.
     Compacted,
-    /// A token that does not belong here.
+    /// A token that does not belong to this request.
     WrongToken,
-    /// The gateway is shutting down, or the call's connection has been open long enough.
+    /// The gateway is shutting down, or the call's connection has reached its maximum age.
     Draining,
     /// A limit of the gateway itself is reached.
     LimitExceeded,
     /// A stream was not read, or a request did not arrive, for too long.
     Stalled,
-    /// The `request_id` was given to another request.
+    /// The `request_id` was used for another request.
     RequestIdReused,
     /// An earlier write of the same object, or with the same `request_id`, has not ended.
     WriteUnderWay,
-    /// What a write is about to do cannot be noted, so it is not begun.
+    /// What a write is about to do cannot be recorded, so it does not begin.
     StoreUnavailable,
-    /// What is described differs from what is there in a way that only another object can have.
+    /// The description differs from the existing object in a way that only another object can have.
     ReplacementNeeded,
-    /// Several objects have the name that was to find one.
+    /// Several objects have the name that should select one.
     NameNotUnique,
-    /// What has the name was not made by this gateway.
+    /// The object with the name was not made by this gateway.
     NotManaged,
-    /// A fault of the gateway itself. Stays the last one, see below.
+    /// A fault of the gateway itself. Must stay the last variant: the assertion below relies on it.
     Internal,
 }
 
-// A reason that `ALL` leaves out does not compile.
+// A variant missing from `ALL` does not compile.
 const _: () = assert!(ErrorReason::ALL.len() == ErrorReason::Internal as usize + 1);
 
 impl ErrorReason {
-    /// Every reason.
     pub const ALL: [ErrorReason; 38] = [
         ErrorReason::InvalidField,
         ErrorReason::NotExpressible,
@@ -195,7 +192,7 @@ impl ErrorReason {
         ErrorReason::Internal,
     ];
 
-    /// The reason as it stands in `ErrorInfo`.
+    /// Returns the reason as in `ErrorInfo`.
     pub fn as_str(self) -> &'static str {
         match self {
             ErrorReason::InvalidField => "INVALID_FIELD",
@@ -246,18 +243,17 @@ impl fmt::Display for ErrorReason {
     }
 }
 
-/// One field that is wrong, and what would be accepted.
+/// A field that is wrong, and what would be accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
-    /// A path: relative to the resource while whoever found it knows no request (`peer.psk`), and in the request once
-    /// it is told to its caller (`connection.peer.psk`), see [`Error::within`].
+    /// A path. It is relative to the resource where no request is known (`peer.psk`), and relative to the request when
+    /// it is returned to the caller (`connection.peer.psk`); see [`Error::within`].
     pub field: String,
     /// What is wrong and what would be accepted.
     pub description: String,
 }
 
 impl Violation {
-    /// A violation of one field.
     pub fn new(field: impl Into<String>, description: impl Into<String>) -> Violation {
         Violation {
             field: field.into(),
@@ -266,35 +262,33 @@ impl Violation {
     }
 }
 
-/// What the cloud answered, already bounded and redacted by the dialect.
+/// What the cloud answered, already truncated and redacted by the dialect.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Upstream {
-    /// HTTP status; 0 if there was no answer.
+    /// The HTTP status; 0 if there was no answer.
     pub status: u16,
     /// The cloud's own code: NSX `error_code`, OpenStack `NeutronError.type`. May be empty.
     pub code: String,
-    /// The cloud's own words. May be empty.
+    /// The cloud's own message. May be empty.
     pub message: String,
-    /// The cloud's id of the request, for its operators. May be empty.
+    /// The cloud's request id, for its operators. May be empty.
     pub request_id: String,
 }
 
-/// Something that the gateway made and that a failed call has left: it could not be removed, or is still in use if
-/// the call did nothing.
+/// An object that the gateway made and that a failed call left behind. It could not be removed, or, if the call did
+/// nothing, is still in use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leftover {
-    /// The kind as in resource names, also of what has none: `ikePolicies`, `peerEndpoints`.
+    /// The kind as in resource names, such as `ikePolicies`, also for kinds without a collection, such as
+    /// `peerEndpoints`.
     pub kind: String,
-    /// Its id in the cloud; empty if nobody knows it.
+    /// Its id in the cloud; empty if unknown.
     pub id: String,
 }
 
-/// Could not do something, because.
-///
-/// The message completes the sentence "could not … because": lower case, no full stop.
+/// An error. Its message completes the sentence "could not … because": lower case, no full stop.
 #[derive(Debug, Clone)]
 pub struct Error {
-    /// What it is.
     pub kind: ErrorKind,
     /// Why, for programs.
     pub reason: ErrorReason,
@@ -304,31 +298,28 @@ pub struct Error {
     pub context: Box<Context>,
 }
 
-/// What surrounds an error.
+/// The context of an error.
 #[derive(Debug, Clone, Default)]
 pub struct Context {
-    /// What was being done, outermost first: `creating a connection`.
+    /// What was being done, outermost first, such as `creating a connection`.
     pub operation: Vec<String>,
-    /// The backend it was done on.
     pub backend: Option<BackendName>,
-    /// What the cloud answered.
     pub upstream: Option<Upstream>,
     /// The fields at fault.
     pub violations: Vec<Violation>,
-    /// When trying again may help.
+    /// When a retry may succeed.
     pub retry_after: Option<Duration>,
     /// What was made and could not be removed.
     pub leftovers: Vec<Leftover>,
     /// The resource name at fault.
     pub resource: Option<String>,
-    /// The resource names at fault, if it takes several to say it.
+    /// The resource names at fault, if there are several.
     pub resources: Vec<String>,
-    /// More for `ErrorInfo.metadata`.
+    /// More entries for `ErrorInfo.metadata`.
     pub metadata: Vec<(&'static str, String)>,
 }
 
 impl Error {
-    /// An error of this kind, for this reason.
     pub fn new(kind: ErrorKind, reason: ErrorReason, message: impl Into<String>) -> Error {
         Error {
             kind,
@@ -338,7 +329,7 @@ impl Error {
         }
     }
 
-    /// Malformed values, all of them.
+    /// Returns an error with all malformed values.
     pub fn invalid(violations: Vec<Violation>) -> Error {
         let mut error = Error::new(
             ErrorKind::InvalidArgument,
@@ -349,7 +340,7 @@ impl Error {
         error
     }
 
-    /// Fields or values the backend cannot express, all of them.
+    /// Returns an error with all fields or values that the backend cannot express.
     pub fn not_expressible(violations: Vec<Violation>) -> Error {
         let mut error = Error::new(
             ErrorKind::NotExpressible,
@@ -360,7 +351,7 @@ impl Error {
         error
     }
 
-    /// Values that only another object can have, all of them.
+    /// Returns an error with all values that only another object can have.
     pub fn replacement_needed(violations: Vec<Violation>) -> Error {
         Error {
             kind: ErrorKind::FailedPrecondition,
@@ -369,13 +360,13 @@ impl Error {
         }
     }
 
-    /// The same error with the paths of its fields as they are in what has the resource as its field `part`.
+    /// Prefixes the paths of the violations with the field `part` that holds the resource.
     #[must_use]
     pub fn within(self, part: &str) -> Error {
         self.with_paths(|path| format!("{part}.{path}"))
     }
 
-    /// The same error with other paths of its fields.
+    /// Converts the paths of the violations.
     #[must_use]
     pub fn with_paths(mut self, path: impl Fn(&str) -> String) -> Error {
         let sums_them_up = self.message == summary(&self.context.violations);
@@ -388,54 +379,54 @@ impl Error {
         self
     }
 
-    /// A fault of our own.
+    /// Returns an error for a fault of the gateway itself.
     pub fn internal(message: impl Into<String>) -> Error {
         Error::new(ErrorKind::Internal, ErrorReason::Internal, message)
     }
 
-    /// Adds what was being done, on the way out.
+    /// Adds what was being done, while the error is passed up.
     #[must_use]
     pub fn during(mut self, operation: impl Into<String>) -> Error {
         self.context.operation.insert(0, operation.into());
         self
     }
 
-    /// Names the backend.
+    /// Sets the backend.
     #[must_use]
     pub fn on(mut self, backend: &BackendName) -> Error {
         self.context.backend = Some(backend.clone());
         self
     }
 
-    /// Adds the cloud's answer.
+    /// Sets the cloud's answer.
     #[must_use]
     pub fn upstream(mut self, upstream: Upstream) -> Error {
         self.context.upstream = Some(upstream);
         self
     }
 
-    /// Says when trying again may help.
+    /// Sets when a retry may succeed.
     #[must_use]
     pub fn retry_after(mut self, delay: Duration) -> Error {
         self.context.retry_after = Some(delay);
         self
     }
 
-    /// Names the resource at fault.
+    /// Sets the resource name at fault.
     #[must_use]
     pub fn resource(mut self, name: impl Into<String>) -> Error {
         self.context.resource = Some(name.into());
         self
     }
 
-    /// Names the resources at fault, where there may be several.
+    /// Adds resource names at fault, where there may be several.
     #[must_use]
     pub fn resources(mut self, names: impl IntoIterator<Item = String>) -> Error {
         self.context.resources.extend(names);
         self
     }
 
-    /// Names what is missing, if that is all that is wrong and it has no name yet.
+    /// Sets the resource name of a not-found error that has none.
     #[must_use]
     pub fn missing(self, name: &ResourceName) -> Error {
         let is_missing = matches!(
@@ -449,7 +440,7 @@ impl Error {
         }
     }
 
-    /// Whether the cloud could not be asked at all, so that nothing was learned about the object.
+    /// Reports whether the cloud could not be asked at all, so that nothing was learned about the object.
     pub fn is_outage(&self) -> bool {
         matches!(
             self.kind,

@@ -45,31 +45,31 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
 
-/// All configured backends, and what can be done with them.
+/// The configured backends, and the use cases on them.
 #[derive(Debug)]
 pub struct Gateway {
-    /// Read by many, and replaced by a reload. Its lock is held for one copy only, never across an await.
+    /// Read often, and replaced by a reload. The lock is held for one copy only, never across an await.
     pub(super) roster: watch::Sender<Arc<Roster>>,
     pub(super) common: Common,
     pub(super) store: Arc<dyn Store>,
-    /// One reload at a time.
+    /// Serializes reloads.
     pub(super) reloading: Semaphore,
-    /// Those that were removed, with what ends with the last of their tasks. A std mutex: held for bookkeeping only, never
-    /// across an await.
+    /// The removed backends whose tasks have not all ended. A std mutex: held for bookkeeping only, never across an
+    /// await.
     pub(super) leaving: Mutex<Vec<(BackendName, TaskTracker)>>,
-    /// Ends the wait of those that are to come once another of their name has ended. A std mutex, too.
+    /// Cancels the backends that wait for a removed one of the same name to end. A std mutex, too.
     pub(super) taking_over: Mutex<CancellationToken>,
     pub(super) heartbeat: Duration,
     /// Owns the log's writer, which ends after everything that appends.
     log_tasks: TaskTracker,
     stop_log: CancellationToken,
-    /// `None` if the log is in memory.
+    /// Whether the store is keeping the log; `None` if the log is in memory.
     pub(super) keeping: Option<watch::Receiver<Serving>>,
 }
 
 impl Gateway {
-    /// A gateway over these backends whose log is in memory, and its pollers, which run until
-    /// [`Gateway::shut_down`]. Must be called within a tokio runtime.
+    /// Returns a gateway over these backends with an in-memory log. Its pollers run until [`Gateway::shut_down`]. Must
+    /// be called within a tokio runtime.
     pub fn start(
         backends: Vec<(BackendSettings, Arc<dyn Dialect>)>,
         heartbeat: Duration,
@@ -88,7 +88,7 @@ impl Gateway {
         gateway.told_of()
     }
 
-    /// A gateway that goes on from what `store` kept, and keeps its log there.
+    /// Returns a gateway that continues from what `store` kept, and keeps its log there.
     ///
     /// # Errors
     /// If the store cannot be used.
@@ -109,7 +109,7 @@ impl Gateway {
         Ok(gateway.told_of())
     }
 
-    /// The same, told of by the gauges.
+    /// Registers the gateway with the gauges.
     fn told_of(self) -> Arc<Gateway> {
         let gateway = Arc::new(self);
         let weak = Arc::downgrade(&gateway);
@@ -163,17 +163,17 @@ impl Gateway {
         }
     }
 
-    /// The backends that are there now. What is begun with it is ended with it.
+    /// Returns the current roster. An operation uses one roster from beginning to end.
     pub fn present(&self) -> Arc<Roster> {
         Arc::clone(&self.roster.borrow())
     }
 
-    /// Told whenever a backend comes or goes.
+    /// Returns a receiver that is notified when a backend is added or removed.
     pub fn follow_present(&self) -> watch::Receiver<Arc<Roster>> {
         self.roster.subscribe()
     }
 
-    /// How many connections of all backends are watched.
+    /// Returns the number of watched connections of all backends.
     pub fn watched(&self) -> usize {
         let there = self.present();
         let each = there.iter();
@@ -185,7 +185,7 @@ impl Gateway {
         self.heartbeat
     }
 
-    /// Stops the pollers and waits for the writes under way, at most `grace`; then has the rest of the log kept.
+    /// Stops the pollers, waits at most `grace` for the writes in flight, then flushes the log to the store.
     pub async fn shut_down(&self, grace: Duration) {
         self.common.cancel.cancel();
         self.common.tasks.close();
@@ -197,11 +197,11 @@ impl Gateway {
         }
         self.stop_log.cancel();
         self.log_tasks.close();
-        // Ends by itself: a store has a bounded time for every batch.
+        // Bounded: a store has a limited time for every batch.
         self.log_tasks.wait().await;
     }
 
-    /// The writes of a backend that did not end with their call, newest first; at most 64.
+    /// Returns the writes of a backend that did not end with their call, newest first; at most 64.
     pub fn unfinished(&self, backend: &BackendName) -> Vec<Unfinished> {
         let there = self.present();
         there
@@ -209,12 +209,13 @@ impl Gateway {
             .map_or_else(Vec::new, |it| it.ledger().unfinished())
     }
 
-    /// Whether writes under way and request ids outlive the process.
+    /// Reports whether writes in flight and request ids outlive the process.
     pub fn durable_writes(&self) -> bool {
         self.common.shelf.is_durable()
     }
 
-    /// Told whenever the store begins or ceases to keep the log; `None` if the log is in memory.
+    /// Returns a receiver that is notified when the store starts or stops keeping the log; `None` if the log is in
+    /// memory.
     pub fn keeping(&self) -> Option<watch::Receiver<Serving>> {
         self.keeping.clone()
     }
@@ -222,7 +223,7 @@ impl Gateway {
     /// Reads one connection.
     ///
     /// # Errors
-    /// As [`Dialect::get`].
+    /// Those of [`Dialect::get`].
     pub async fn get(&self, name: &ConnectionName, deadline: Instant) -> Result<Connection> {
         let poller = self.poller(&name.backend)?;
         let backend = poller.backend();
@@ -232,12 +233,12 @@ impl Gateway {
             .map_err(|error| error.missing(name).during("reading a connection"))
     }
 
-    /// Makes a connection, with its parts, as this backend takes the description (`portable::fit`), which is told by warnings.
-    /// Its caller waits until `deadline`; the write goes on.
+    /// Creates a connection with its parts, fitted to the backend (`portable::fit`), with warnings about what was
+    /// changed. The caller waits until `deadline`; the write goes on after that.
     ///
     /// # Errors
-    /// What the backend cannot express, all of it, before anything is sent; else as [`Dialect::attach`] and
-    /// [`Dialect::plan_create`]; of the request id as [`Writes::begin`].
+    /// Everything that the backend cannot express, before anything is sent; those of [`Dialect::attach`] and
+    /// [`Dialect::plan_create`]; those of [`Writes::begin`].
     pub async fn create(
         &self,
         backend: &BackendName,
@@ -258,12 +259,12 @@ impl Gateway {
         Ok(accepted)
     }
 
-    /// Changes a connection. What is so already is no change, and need not be expressible. With `validate_only` it is
-    /// planned and no more, which reads it: what is not there, or has another etag, could not be changed either. Its caller
-    /// waits until `deadline`; the write goes on.
+    /// Updates a connection. A value that the connection already has is no change, and need not be expressible. With
+    /// `validate_only` the update is only planned. Planning reads the connection, so a missing connection or a stale
+    /// etag is an error too. The caller waits until `deadline`; the write goes on after that.
     ///
     /// # Errors
-    /// As [`Gateway::create`] and [`Dialect::plan_update`].
+    /// Those of [`Gateway::create`] and [`Dialect::plan_update`].
     pub async fn update(
         &self,
         name: &ConnectionName,
@@ -285,11 +286,11 @@ impl Gateway {
         self.carry_out(writes, write, begun, deadline).await
     }
 
-    /// Removes a connection, and the parts of it that nobody else uses. Its caller waits until `deadline`; the write goes
-    /// on.
+    /// Deletes a connection and the parts that only it uses. The caller waits until `deadline`; the write goes on after
+    /// that.
     ///
     /// # Errors
-    /// As [`Dialect::plan_delete`]; with `allow_missing`, one that is not there is no error.
+    /// Those of [`Dialect::plan_delete`]. With `allow_missing` a missing connection is not an error.
     pub async fn delete(
         &self,
         name: &ConnectionName,
@@ -309,14 +310,14 @@ impl Gateway {
         self.carry_out(writes, write, begun, deadline).await
     }
 
-    /// The writes of a backend, if it takes any.
+    /// Returns the writes of a backend, unless it is read-only.
     pub(super) fn writable(&self, name: &BackendName) -> Result<Arc<Writes>> {
         let member = self.member(name)?;
         writable(member.poller().backend())?;
         Ok(member.writes())
     }
 
-    /// Does a write that has begun, tries it, or answers what was answered before.
+    /// Runs or validates a write that has begun, or returns its stored answer.
     pub(super) async fn carry_out<W: Write>(
         &self,
         writes: Arc<Writes>,
@@ -352,8 +353,8 @@ impl Gateway {
     }
 }
 
-/// Runs a write to its end, also when its caller goes away: half of several requests would leave
-/// things behind that nobody knows of.
+/// Runs a write to its end, even if its caller goes away: stopping between its requests would leave objects that
+/// nothing knows of.
 async fn own<T, F>(tasks: &TaskTracker, write: F) -> Result<T>
 where
     T: Send + 'static,
@@ -380,7 +381,7 @@ impl Gauged for Gateway {
     }
 }
 
-/// Milliseconds since 1970: later lives of a log have higher numbers, also if what it kept is lost.
+/// Milliseconds since the Unix epoch. As an epoch of the log it is higher than all before, even if the store was lost.
 fn now_ms() -> u64 {
     clock::now()
         .duration_since(UNIX_EPOCH)
@@ -388,7 +389,7 @@ fn now_ms() -> u64 {
         .as_millis() as u64
 }
 
-/// The text that tokens of a list or a watch over many are bound to.
+/// Returns the text that the tokens of a list or a watch of many are bound to.
 pub(super) fn scope(parent: &Parent) -> String {
     match parent {
         Parent::One(name) => name.to_string(),
@@ -396,7 +397,7 @@ pub(super) fn scope(parent: &Parent) -> String {
     }
 }
 
-/// A call that somebody waits for until then.
+/// Returns a call whose caller waits until `deadline`.
 pub(super) fn caller(deadline: Instant) -> Call {
     Call {
         deadline,
@@ -404,7 +405,7 @@ pub(super) fn caller(deadline: Instant) -> Call {
     }
 }
 
-/// What a repeat of a request is answered.
+/// Returns the stored answer for a repeat of a request.
 pub(super) fn repeated<A: Answer>(answer: Value) -> Result<A> {
     audit::note_repeat();
     serde_json::from_value(answer)

@@ -1,8 +1,8 @@
-//! What is so of the gateways of this process when metrics are read.
+//! Gauges: values of this process's gateways at the time when metrics are read.
 //!
-//! Each gauge is registered once, and asks the gateways that are there by then for the backends that they have by then:
-//! one that was removed is told of no more. In a process with several, as tests are, those of the same name are told of
-//! once.
+//! Each gauge is registered once. It asks the gateways that exist when it is read for their current backends, so a
+//! removed backend is not reported. In a process with several gateways, as in tests, backends of the same name are
+//! reported once.
 
 use crate::{
     account::Usage,
@@ -15,20 +15,19 @@ use crate::{
 use opentelemetry::{KeyValue, metrics::AsyncInstrument};
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError, Weak};
 
-/// The gateways of this process.
 static GATEWAYS: Mutex<Vec<Weak<dyn Gauged>>> = Mutex::new(Vec::new());
 static REGISTERED: Once = Once::new();
 
-/// What has backends.
+/// Something that has backends.
 pub trait Gauged: Send + Sync {
-    /// Those that it has now.
+    /// Returns its current backends.
     fn present(&self) -> Vec<Arc<Member>>;
 
-    /// Whether its log is being kept; `None` if it is in memory.
+    /// Returns whether its log is being kept; `None` if the log is in memory.
     fn keeping_now(&self) -> Option<Serving>;
 }
 
-/// Has a gateway told of for as long as it is there.
+/// Reports a gateway's gauges for as long as it exists.
 pub fn tell_of(gateway: Weak<dyn Gauged>) {
     let mut gateways = gateways();
     gateways.retain(|known| known.strong_count() > 0);
@@ -73,14 +72,14 @@ fn register() {
     STORE_UP.observe(|read| {
         let gateways = present();
         let keeping = gateways.iter().filter_map(|it| it.keeping_now());
-        // Of several the worst.
+        // Reports the worst of several gateways.
         let is_kept = keeping.map(|it| f64::from(u8::from(it != Serving::No)));
         tell(read, is_kept.reduce(f64::min), &[]);
     });
     register_accounts();
 }
 
-/// Of the account of each backend.
+/// Registers the gauges of backend accounts.
 fn register_accounts() {
     BUDGET_LIMIT.observe(|read| {
         each(|one, name| read.observe(usage(one).rate_limit, &name));
@@ -116,7 +115,7 @@ fn tell(read: &dyn AsyncInstrument<f64>, value: Option<f64>, attributes: &[KeyVa
     }
 }
 
-/// Does this with every backend of every gateway, and its name.
+/// Calls `told` with every backend of every gateway, and its name.
 fn each(mut told: impl FnMut(&Arc<Member>, [KeyValue; 1])) {
     for gateway in present() {
         for one in gateway.present() {
@@ -126,7 +125,7 @@ fn each(mut told: impl FnMut(&Arc<Member>, [KeyValue; 1])) {
     }
 }
 
-/// The gateways that are there. Nothing is asked of them under the lock.
+/// Returns the existing gateways. Nothing is asked of them under the lock.
 fn present() -> Vec<Arc<dyn Gauged>> {
     gateways().iter().filter_map(Weak::upgrade).collect()
 }

@@ -1,19 +1,20 @@
-//! Which cloud a dialect speaks to, and what part of it: so that nothing that was begun in one is looked for in another.
+//! Identifies the cloud that a dialect speaks to, and the part of it, so that writes begun in one cloud are never
+//! traced in another.
 
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Where the objects of a backend live, as far as its configuration tells: neither how one logs in nor anything secret.
+/// Where the objects of a backend live, as far as its configuration says. Contains neither login data nor secrets.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Home {
-    /// The addresses that lead there, each as good as the others.
+    /// The addresses of the cloud; they are equivalent.
     addresses: BTreeSet<String>,
-    /// What part of it, by the names of what tells: a region, a project.
+    /// The part of the cloud, such as a region or a project, by the name of what identifies it.
     within: BTreeMap<String, String>,
 }
 
 impl Home {
-    /// One that these addresses lead to.
+    /// Returns the home at these addresses.
     pub fn at(addresses: impl IntoIterator<Item = String>) -> Home {
         Home {
             addresses: addresses.into_iter().collect(),
@@ -21,15 +22,16 @@ impl Home {
         }
     }
 
-    /// Only a part of it: that of which `what` is this. What is not told can be any.
+    /// Restricts the home to the part of which `what` is `which`. A property that is not given may have any value.
     #[must_use]
     pub fn within(mut self, what: &str, which: impl Into<String>) -> Home {
         self.within.insert(what.to_owned(), which.into());
         self
     }
 
-    /// Whether the objects of this one are certainly not those of the other, or nobody can tell that they are: there is no
-    /// address that leads to both, or what both tell differs. One that tells nothing is elsewhere than none.
+    /// Reports whether the two homes count as different: both have addresses and share none, or a property that both
+    /// give differs. They may still be the same cloud under unrelated addresses. A home that gives nothing is never
+    /// elsewhere.
     pub fn is_elsewhere(&self, other: &Home) -> bool {
         let knows = !self.addresses.is_empty() && !other.addresses.is_empty();
         let mut told = self.within.iter();

@@ -1,15 +1,15 @@
-//! How long before a deadline an answer has to be given, so that it arrives.
+//! How long before a deadline an answer is given, so that it arrives in time.
 
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// The shortest margin: a scheduler's delays, and a loopback.
+/// The shortest margin: covers scheduler delays and a loopback connection.
 const LEAST: Duration = Duration::from_millis(50);
-/// The longest: whoever waits for minutes loses nothing worth telling by a second.
+/// The longest margin: a caller that waits for minutes does not miss a second.
 const MOST: Duration = Duration::from_secs(1);
 
-/// When to have answered whoever waits until `deadline`: a tenth of the time that is left before it, at least 50 ms and
-/// at most a second. Never before now.
+/// Returns when to answer a caller that waits until `deadline`: a tenth of the remaining time before it, at least 50 ms
+/// and at most 1 s. Never in the past.
 pub fn before(deadline: Instant) -> Instant {
     let now = Instant::now();
     let left = deadline.saturating_duration_since(now);

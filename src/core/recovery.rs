@@ -1,4 +1,4 @@
-//! What was kept of backends: of their logs, and in their ledgers.
+//! What the store kept of backends, in their logs and ledgers.
 
 use crate::{
     core::{
@@ -15,7 +15,7 @@ use crate::{
 use std::{collections::BTreeMap, sync::Arc};
 use tokio::sync::watch;
 
-/// What was kept when the gateway starts, for each backend its own.
+/// Splits what was kept when the gateway starts by backend. The result takes what belongs to a name.
 pub fn by_backend(recovered: Recovered) -> impl FnMut(&BackendName) -> Kept {
     let floor = recovered.floor;
     let mut all: BTreeMap<BackendName, Kept> = BTreeMap::new();
@@ -38,12 +38,14 @@ pub fn by_backend(recovered: Recovered) -> impl FnMut(&BackendName) -> Kept {
     }
 }
 
-/// Reads what was kept of a backend that comes while the gateway runs. What it changed before is committed first.
+/// Reads what was kept of a backend that is added while the gateway runs. Waits first until its earlier changes are
+/// committed.
 ///
-/// Without a store nothing is: what it changed before it was removed is not remembered, and its positions are out of range.
+/// Without a store nothing is kept: what the backend had before it was removed is lost, and its positions are out of
+/// range.
 ///
 /// # Errors
-/// If the store cannot be read, or does not keep at the moment what it is given: then nobody knows what is missing in it.
+/// If the store cannot be read, or is failing to keep the log, so that its content may be incomplete.
 pub async fn recall(
     settings: BackendSettings,
     dialect: Arc<dyn Dialect>,

@@ -1,4 +1,4 @@
-//! What of a write its backend cannot express, all of it, told before anything is written.
+//! Collects everything that a backend cannot express of a write, before anything is written.
 
 use crate::{
     core::{
@@ -22,8 +22,9 @@ use std::collections::BTreeSet;
 use tokio::time::Instant;
 
 impl Gateway {
-    /// What of a new connection and its parts this backend can be given in no form; nothing if it is not known, which the
-    /// call itself finds out. What is of a part has its path in the request, `parts.ike_policy.lifetime`. Sends nothing.
+    /// Returns what this backend cannot express of a new connection and its parts. Returns nothing for an unknown
+    /// backend; the call itself reports that. Violations in parts have their path in the request, such as
+    /// `parts.ike_policy.lifetime`. Sends nothing.
     pub fn refuse_create(&self, backend: &BackendName, wanted: &NewConnection) -> Vec<Violation> {
         let Ok(poller) = self.poller(backend) else {
             return Vec::new();
@@ -34,11 +35,11 @@ impl Gateway {
         violations
     }
 
-    /// A new connection as this backend takes it.
+    /// Fits a new connection to a backend.
     ///
     /// # Errors
-    /// `InvalidArgument` if something is given both as a part and by reference; else `NotExpressible`; both with all that
-    /// is wrong.
+    /// `InvalidArgument` if something is given both as a part and by reference, otherwise `NotExpressible`; either with
+    /// all violations.
     pub(super) fn fitted(&self, backend: &BackendName, wanted: NewConnection) -> Result<Fitted> {
         let poller = self.poller(backend)?;
         let mut violations = given_twice(&wanted);
@@ -52,10 +53,11 @@ impl Gateway {
         Ok(fitted)
     }
 
-    /// A description as this backend takes it, whose connection may be there.
+    /// Fits a description whose connection may exist to a backend.
     ///
     /// # Errors
-    /// As [`Gateway::fitted`], of what it says: of what it leaves open nothing is known before the connection is.
+    /// Those of [`Gateway::fitted`], for the fields that are set. The fields left open are judged once the connection
+    /// is read.
     pub(super) fn fitted_if_there(
         &self,
         backend: &BackendName,
@@ -81,7 +83,7 @@ impl Gateway {
         Ok(fitted)
     }
 
-    /// What a part says that no such resource has on this backend.
+    /// Returns what this backend cannot express of the fields that a part sets.
     fn refuse_said(
         &self,
         backend: &Backend,
@@ -103,7 +105,8 @@ impl Gateway {
             .collect()
     }
 
-    /// What of a change to a connection that was read this backend cannot be given; what is so already is no change.
+    /// Returns what this backend cannot express of a change to an existing connection. Values that the connection
+    /// already has are no change.
     pub(super) fn refuse_change(
         &self,
         backend: &Backend,
@@ -116,7 +119,7 @@ impl Gateway {
         violations
     }
 
-    /// What of a description this backend cannot be given, by the paths that its caller wrote.
+    /// Returns what this backend cannot express of a description, by the paths that its caller wrote.
     fn refuse_fitted(&self, backend: &Backend, fitted: &Fitted) -> Vec<Violation> {
         let (wanted, capabilities) = (&fitted.wanted, backend.capabilities());
         let mut wrong = refuse(capabilities, &wanted.spec, |_| true);
@@ -157,15 +160,15 @@ impl Gateway {
             .collect()
     }
 
-    /// A change as far as it is one, and what of it this backend cannot express.
+    /// Reduces a change to what differs, and returns what this backend cannot express of it.
     ///
-    /// What no connection has on such a backend is refused unseen. What cannot be written may be there all the same: made
-    /// by somebody else, or of a cloud that takes less than it has. So if that, or a field that is `malformed` in the
-    /// request, is all that stands against a change, the connection is read, what is so already is left out, and what it
-    /// cannot become is told as well.
+    /// What no connection of the backend can have is refused without a read. A value that cannot be written may still
+    /// be there, if another client set it or the cloud accepts less than it has. So if the change has such a value, or
+    /// a field that is `malformed` in the request, the connection is read. What it already has is left out of the
+    /// change, and what it cannot become is refused too.
     ///
     /// # Errors
-    /// If the connection would have to be read and cannot be.
+    /// If the connection has to be read and cannot be, unless the change has a violation anyway.
     pub async fn settle(
         &self,
         name: &ConnectionName,
@@ -198,7 +201,7 @@ fn no_such_part(kind: ResourceKind) -> Violation {
     Violation::new(path(kind), why)
 }
 
-/// What comes as a part and is referred to as well.
+/// Returns a violation for each part that is also given by reference.
 fn given_twice(wanted: &NewConnection) -> Vec<Violation> {
     let mut spec = wanted.spec.clone();
     let kinds = wanted.parts.keys().copied();
@@ -212,13 +215,13 @@ fn given_twice(wanted: &NewConnection) -> Vec<Violation> {
         .collect()
 }
 
-/// What no connection of this backend has.
+/// Returns the violations of what no connection of this backend can have.
 fn never(backend: &Backend, change: &ConnectionChange) -> Vec<Violation> {
     let touches = |field| change.fields.contains(&field);
     refuse(backend.capabilities(), &change.values, touches)
 }
 
-/// What cannot be written, and may be there.
+/// Returns the violations of what cannot be written but may already be there.
 fn unless_there(
     backend: &Backend,
     change: &ConnectionChange,

@@ -1,11 +1,11 @@
-//! Has the gateway serve other backends than before, or the same ones differently, while it runs.
+//! Changes the gateway's backends, or their configuration, while it runs.
 //!
 //! ```text
-//!   there ─┬─ not configured any more ──────────────► leaves: watches end, writes under way may end
-//!          ├─ polled or written to differently ─────► its settings are swapped, and watches go on
-//!          ├─ the same cloud, told otherwise ───────► its dialect is swapped, and watches go on
-//!          └─ another cloud, or kind of cloud ──────► leaves, and comes
-//!   new ──────────────────────────────────────────────► comes, with what was kept of one of its name
+//!   present ─┬─ removed from the configuration ──────────► leaves: its watches end, its writes in flight may end
+//!            ├─ other polls or `read_only` ──────────────► its settings are replaced, and watches go on
+//!            ├─ same cloud, other dialect settings ──────► its dialect is replaced, and watches go on
+//!            └─ another cloud, or kind of cloud ─────────► leaves, and joins anew
+//!   new ─────────────────────────────────────────────────► joins, with what the store kept under its name
 //! ```
 
 use crate::{
@@ -28,33 +28,30 @@ use std::{
 use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 
-/// When the ledger of a backend that comes back is read again, after it could not be.
+/// The delay before the ledger of a returning backend is read again after a failure.
 const RETRY: Duration = Duration::from_secs(5);
 
-/// How long a reload waits for those to come whose names others have.
+/// How long a reload waits for backends that take over the name of a removed one.
 const MOMENT: Duration = Duration::from_secs(2);
 
-/// What a reload did, each sorted by name. A backend that became another cloud was removed, and added.
+/// What a reload did, each list sorted by name. A backend that became another cloud is both removed and added.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reloaded {
-    /// Those that came, or come once another of their name has ended.
+    /// Backends that joined, or join once a removed one of the same name has ended.
     pub added: Vec<BackendName>,
-    /// Those that are configured differently, and go on.
+    /// Backends that are configured differently and go on.
     pub changed: Vec<BackendName>,
-    /// Those that left.
     pub removed: Vec<BackendName>,
-    /// Those that nothing changed for.
     pub kept: Vec<BackendName>,
 }
 
 /// Why nothing was reloaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotReloaded {
-    /// What was kept of a backend that is to come cannot be read.
+    /// What the store kept of a new backend cannot be read.
     Store(StoreError),
     /// Two backends have this name.
     Twice(BackendName),
-    /// The gateway is shutting down.
     ShuttingDown,
 }
 
@@ -72,28 +69,27 @@ impl fmt::Display for NotReloaded {
 
 impl std::error::Error for NotReloaded {}
 
-/// A backend as it is to be.
 type Wanted = (BackendSettings, Arc<dyn Dialect>);
 
-/// What is to be done with one that is there.
+/// How to change a backend that stays.
 enum Change {
     Settings(BackendSettings),
     Dialect(BackendSettings, Arc<dyn Dialect>),
 }
 
-/// What is to be done, before anything is.
+/// What a reload is going to do.
 #[derive(Default)]
 struct Agenda {
     reloaded: Reloaded,
     changes: Vec<(Arc<Member>, Change)>,
-    /// Those to come whose name nobody has.
+    /// Backends to add whose name is free.
     come: Vec<Wanted>,
-    /// Those to come once who has their name has ended.
+    /// Backends to add once a removed one of the same name has ended.
     take_over: Vec<Wanted>,
 }
 
 impl Agenda {
-    /// What leads from those that are there, and those that have not ended yet, to those that are wanted.
+    /// Compares the backends that are present or have not ended with those that are wanted.
     fn new(
         there: &Roster,
         leaving: &[BackendName],
@@ -165,25 +161,27 @@ impl Agenda {
 }
 
 impl Gateway {
-    /// Serves these backends from now on. Whoever is not concerned notices nothing. Where only the polls or `read_only` are
-    /// other than before, or the dialect is another with the same capabilities that speaks to the same cloud, watches go on; what is under way ends as it
-    /// began. Watches of a backend that is not among them end with `NotFound` / `BackendRemoved`, as do calls that wait
-    /// for it; its writes under way may end, and what was kept of it stays in the store.
+    /// Replaces the backends that the gateway serves. Clients of unchanged backends notice nothing. If only the polls
+    /// or `read_only` differ, or the new dialect has the same capabilities and speaks to the same cloud, watches go on,
+    /// and what is in flight ends as it began. If a backend is removed, its watches, and the calls that wait for it,
+    /// end with `NotFound` / `BackendRemoved`; its writes in flight may end, and the store keeps what it has of the
+    /// backend.
     ///
-    /// One reload follows the other, and goes on if its caller goes away. One whose name another has that was removed comes once
-    /// the writes under way of that have ended, since they have one ledger. So long nobody waits: it is among those that were
-    /// added, and the next reload decides anew whether it is to come.
+    /// Reloads run one after the other, and go on if their callers go away. A new backend with the name of a removed
+    /// one joins once the writes in flight of that one have ended, since the two share a ledger. The call does not wait
+    /// for long: such a backend counts as added, and the next reload decides again whether it joins.
     ///
     /// # Errors
-    /// If the store cannot be read, two have the same name, or the gateway is shutting down; then nothing has changed.
+    /// If the store cannot be read, two backends have the same name, or the gateway is shutting down. Then nothing has
+    /// changed.
     pub async fn reload(self: &Arc<Self>, backends: Vec<Wanted>) -> Result<Reloaded, NotReloaded> {
         let gateway = Arc::clone(self);
         let reload = self.common.tasks.spawn(async move {
-            // Never closed.
+            // The semaphore is never closed.
             let turn = gateway.reloading.acquire().await;
             let (reloaded, coming) = gateway.reload_now(backends).await?;
             drop(turn);
-            // As a rule nothing is under way.
+            // Usually nothing is in flight, so all have joined by then.
             let _ = timeout(MOMENT, coming.wait()).await;
             Ok(reloaded)
         });
@@ -194,7 +192,7 @@ impl Gateway {
         }
     }
 
-    /// Answers what has ended when all have come, too.
+    /// Returns what was done, and a tracker that finishes when the backends to take over have joined too.
     async fn reload_now(
         self: &Arc<Self>,
         backends: Vec<Wanted>,
@@ -208,7 +206,8 @@ impl Gateway {
             let arrival = self.recall(settings, dialect).await;
             come.push(arrival.map_err(NotReloaded::Store)?);
         }
-        // Of the others it is read once nobody writes it any more. By then there is no way back.
+        // What the others have kept is read once nothing writes it any more. Reading it here already makes the reload
+        // fail while it still can.
         for (settings, dialect) in &agenda.take_over {
             let read = self.recall(settings.clone(), Arc::clone(dialect)).await;
             read.map_err(NotReloaded::Store)?;
@@ -236,7 +235,7 @@ impl Gateway {
         recall(settings, dialect, &self.common, store, keeping).await
     }
 
-    /// Has some leave and others come, at once.
+    /// Removes some backends and adds others, in one step.
     fn replace(&self, leave: &[BackendName], come: Vec<Arrival>) {
         if leave.is_empty() && come.is_empty() {
             return;
@@ -245,7 +244,7 @@ impl Gateway {
         let come: Vec<_> = come.map(|it| Member::new(it, &self.common)).collect();
         let members: Vec<_> = come.iter().map(|(it, _)| Arc::clone(it)).collect();
         for member in &members {
-            // Until it is in the roster, nobody can know of it.
+            // Before it is in the roster, no client can know of the member.
             member.joined(u64::MAX);
         }
         let there = self.present();
@@ -261,15 +260,15 @@ impl Gateway {
         }
     }
 
-    /// Those that were removed and have tasks that have not ended.
+    /// Returns the removed backends with tasks that have not ended.
     fn leaving(&self) -> Vec<(BackendName, TaskTracker)> {
         let mut leaving = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
         leaving.retain(|(_, tasks)| !tasks.is_empty());
         leaving.clone()
     }
 
-    /// Has these come whose names others have that are removed, and nobody come any more that an earlier reload would have had
-    /// come.
+    /// Adds backends once the removed ones of the same names have ended. Cancels those that an earlier reload was still
+    /// waiting to add.
     fn take_over(self: &Arc<Self>, wanted: Vec<Wanted>) -> TaskTracker {
         let goes_on = self.common.cancel.child_token();
         let mut taking_over = self
@@ -289,7 +288,7 @@ impl Gateway {
         coming
     }
 
-    /// Has one come once nobody of its name is left.
+    /// Adds a backend once all removed ones of its name have ended.
     async fn come(&self, settings: BackendSettings, dialect: Arc<dyn Dialect>) {
         for (name, tasks) in self.leaving() {
             if name == settings.name {
@@ -298,7 +297,8 @@ impl Gateway {
         }
         loop {
             {
-                // Never closed. No other reload decides meanwhile, and one that has decided has ended this.
+                // The semaphore is never closed. No other reload runs while this is held; one that ran earlier has
+                // cancelled this task.
                 let _turn = self.reloading.acquire().await;
                 match self.recall(settings.clone(), Arc::clone(&dialect)).await {
                     Ok(arrival) => return self.replace(&[], vec![arrival]),

@@ -1,5 +1,6 @@
-//! What of a write of a resource its backend cannot express: for the write itself, and for whoever wants to tell it together
-//! with something else. Sends nothing. Of a backend that is not known, or has no such kind, nothing is said here: the call itself does.
+//! Collects what a backend cannot express of a write of a resource, for the write itself and for callers that combine
+//! it with other violations. Sends nothing. An unknown backend, or one that lacks the kind, gives no violations; the
+//! call itself reports that.
 
 use crate::{
     core::{
@@ -11,7 +12,6 @@ use crate::{
 };
 
 impl Gateway {
-    /// What of a new resource it cannot express.
     pub fn refuse_create_resource(
         &self,
         backend: &BackendName,
@@ -29,7 +29,6 @@ impl Gateway {
         violations
     }
 
-    /// What of a change it cannot express.
     pub fn refuse_update_resource(
         &self,
         backend: &BackendName,

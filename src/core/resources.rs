@@ -1,4 +1,4 @@
-//! The use cases of resources beside connections, of what a VPN can be attached to, and of what a connection has carried.
+//! The use cases of resources other than connections, and of a connection's traffic statistics.
 
 pub use crate::core::writes::accepted::AcceptedResource;
 
@@ -27,7 +27,7 @@ impl Gateway {
     /// Reads one resource.
     ///
     /// # Errors
-    /// `Unimplemented` / `KindAbsent` where there is no such kind; else as
+    /// `Unimplemented` / `KindAbsent` if the backend lacks the kind; those of
     /// [`Resources::get`](crate::core::dialect::Resources::get).
     pub async fn get_resource(
         &self,
@@ -46,10 +46,10 @@ impl Gateway {
         })
     }
 
-    /// Makes a resource. Its caller waits until `deadline`; the write goes on.
+    /// Creates a resource. The caller waits until `deadline`; the write goes on after that.
     ///
     /// # Errors
-    /// What the backend cannot express, all of it, before anything is sent; else as
+    /// Everything that the backend cannot express, before anything is sent; those of
     /// [`Resources::plan_create`](crate::core::dialect::Resources::plan_create).
     pub async fn create_resource(
         &self,
@@ -66,11 +66,11 @@ impl Gateway {
         self.carry_out(writes, write, begun, deadline).await
     }
 
-    /// Changes a resource. With `validate_only` it is planned and no more, which reads it. Its caller waits until
-    /// `deadline`; the write goes on.
+    /// Updates a resource. With `validate_only` the update is only planned, which reads the resource. The caller waits
+    /// until `deadline`; the write goes on after that.
     ///
     /// # Errors
-    /// As [`Gateway::create_resource`] and
+    /// Those of [`Gateway::create_resource`] and
     /// [`Resources::plan_update`](crate::core::dialect::Resources::plan_update).
     pub async fn update_resource(
         &self,
@@ -89,11 +89,11 @@ impl Gateway {
         self.carry_out(writes, write, begun, deadline).await
     }
 
-    /// Removes a resource. Its caller waits until `deadline`; the write goes on.
+    /// Deletes a resource. The caller waits until `deadline`; the write goes on after that.
     ///
     /// # Errors
-    /// As [`Resources::plan_delete`](crate::core::dialect::Resources::plan_delete); with `allow_missing`, one that is not
-    /// there is no error.
+    /// Those of [`Resources::plan_delete`](crate::core::dialect::Resources::plan_delete). With `allow_missing` a
+    /// missing resource is not an error.
     pub async fn delete_resource(
         &self,
         kind: ResourceKind,
@@ -118,7 +118,7 @@ impl Gateway {
     /// Reads how much traffic a connection has carried.
     ///
     /// # Errors
-    /// `Unimplemented` / `KindAbsent` where the cloud does not tell; else as
+    /// `Unimplemented` / `KindAbsent` if the cloud does not report it; those of
     /// [`Resources::statistics`](crate::core::dialect::Resources::statistics).
     pub async fn statistics(
         &self,
@@ -144,7 +144,7 @@ impl Gateway {
         })
     }
 
-    /// The backend of this name, if it has such resources.
+    /// Returns the backend of this name if it has resources of this kind.
     fn backend_with(&self, kind: ResourceKind, name: &BackendName) -> Result<Arc<Backend>> {
         let backend = Arc::clone(self.poller(name)?.backend());
         match backend.capabilities().takes(kind) {
@@ -192,7 +192,7 @@ mod tests {
         each.map(|it| it.field.as_str()).collect()
     }
 
-    /// The dialect here fails whatever it is sent.
+    /// The dialect in this test fails whatever it is sent.
     #[tokio::test]
     async fn what_capabilities_rule_out_is_refused_before_anything_is_sent() {
         let rows = Rows::with(9, ONLY_NAMES);
@@ -231,7 +231,7 @@ mod tests {
         let sent = create(How::default()).await.unwrap_err();
         assert_eq!(sent.kind, ErrorKind::Unavailable);
         assert_eq!(sent.to_string(), "creating the DPD policy: cannot connect");
-        // Nothing of what an update names is wrong, so that what is there is read.
+        // The update has nothing wrong, so the resource is read.
         let read = gateway.update_resource(&name, change(&[]), How::tried(), soon());
         assert_eq!(read.await.unwrap_err().kind, ErrorKind::Unavailable);
     }

@@ -1,7 +1,7 @@
-//! A secret that may change while it is used: what its file says now.
+//! A secret that may change while it is in use. It follows the content of its file.
 //!
-//! Whoever logs in asks for it anew each time. What changed in the file is noticed by [`Secret::refresh`], which is called
-//! by whoever watches files, and by a login that was refused before it gives up.
+//! Each login asks for the current secret. [`Secret::refresh`] notices changes of the file. The file watcher calls it,
+//! and so does a refused login before it gives up.
 
 use secrecy::{ExposeSecret, SecretString};
 use std::{
@@ -12,26 +12,26 @@ use std::{
 };
 use tokio::{sync::watch, time::sleep};
 
-/// Reads a secret again. What it says of a failure must not hold any of the secret.
+/// Reads a secret again. An error must not contain any part of the secret.
 pub type Read = dyn Fn() -> io::Result<SecretString> + Send + Sync;
 
-/// What a secret must be like. It says why it is not, and never holds any of it.
+/// Checks that a secret is usable. The error says why it is not, and never contains any part of it.
 pub type Fit = fn(&str) -> Result<(), &'static str>;
 
-/// A file that says something new is read twice, this far apart: it may be half written.
+/// The delay between two reads of a changed file, which may be half written. Only content that was read twice is used.
 const SETTLES_IN: Duration = Duration::from_millis(50);
 
-/// How often at most: whoever waits has a deadline.
+/// The most reads of a changing file, since callers have deadlines.
 const LOOKS: usize = 10;
 
-/// A secret, shared by all who were given it. It shows nothing of itself to `Debug`.
+/// A secret, shared by everything that uses it. `Debug` shows nothing of it.
 #[derive(Clone)]
 pub struct Secret(Arc<Shared>);
 
 struct Shared {
     now: watch::Sender<Version>,
     file: Option<File>,
-    /// Held while the file is read, so that many who ask at once read it one after the other.
+    /// Held while the file is read, so that concurrent callers read it one after the other.
     reading: tokio::sync::Mutex<()>,
     fit: OnceLock<Fit>,
 }
@@ -41,28 +41,27 @@ struct File {
     read: Arc<Read>,
 }
 
-/// One of the texts that a secret has had.
+/// One of the values that a secret has had.
 #[derive(Clone)]
 pub struct Version {
-    /// Grows with every change, from 0.
+    /// Starts at 0 and grows with every change.
     pub number: u64,
-    /// The secret itself.
     pub text: SecretString,
 }
 
-/// What came of reading a secret again.
+/// The result of reading a secret again.
 #[derive(Debug)]
 pub enum Refreshed {
-    /// It is what it was.
+    /// It did not change.
     Same,
-    /// It is another one, and used from now on.
+    /// It changed; the new value is used from here on.
     Changed,
-    /// It cannot be had now, for this reason; the one before is used on.
+    /// It cannot be read, for this reason; the old value stays in use.
     Unreadable(io::Error),
 }
 
 impl Secret {
-    /// The secret that `read` finds in a file, where it was `text` just now.
+    /// Returns the secret that `read` finds in a file; `text` is its present content.
     pub fn in_file(path: PathBuf, text: SecretString, read: Arc<Read>) -> Secret {
         Secret::new(text, Some(File { path, read }))
     }
@@ -76,27 +75,28 @@ impl Secret {
         }))
     }
 
-    /// What it is now.
+    /// Returns the current value.
     pub fn now(&self) -> Version {
         self.0.now.borrow().clone()
     }
 
-    /// The number of what it is now.
+    /// Returns the number of the current value.
     pub fn version(&self) -> u64 {
         self.0.now.borrow().number
     }
 
-    /// From now on it becomes only what is fit. Said once, by who uses it; what it is now has been looked at.
+    /// Sets the check that new values have to pass. The user of the secret calls this once, after checking the current
+    /// value.
     pub fn must(&self, fit: Fit) {
         self.0.fit.get_or_init(|| fit);
     }
 
-    /// The file it is in; `None` if it never changes.
+    /// Returns the secret's file; `None` if the secret never changes.
     pub fn file(&self) -> Option<&Path> {
         self.0.file.as_ref().map(|file| file.path.as_path())
     }
 
-    /// Reads its file again. An empty one is as one that cannot be read: somebody is about to write it.
+    /// Reads the file again. An empty file counts as unreadable, since it is probably about to be written.
     pub async fn refresh(&self) -> Refreshed {
         let Some(file) = &self.0.file else {
             return Refreshed::Same;
@@ -119,14 +119,14 @@ impl Secret {
         }
     }
 
-    /// Ready when it is another one than this.
+    /// Completes when the current value is another than this one.
     pub async fn changed_from(&self, number: u64) {
         let mut now = self.0.now.subscribe();
-        // It cannot fail: the sender is here.
+        // Cannot fail: `self` holds the sender.
         let _ = now.wait_for(|now| now.number != number).await;
     }
 
-    /// The same without keeping it.
+    /// Returns a weak reference.
     pub fn downgrade(&self) -> WeakSecret {
         WeakSecret(Arc::downgrade(&self.0))
     }
@@ -136,7 +136,7 @@ impl Secret {
     }
 }
 
-/// What the file says, when it says what is known or the same twice.
+/// Reads the file until it has the known content, or the same content twice.
 async fn settled(
     file: &Arc<Read>,
     is_known: impl Fn(&SecretString) -> bool,
@@ -156,7 +156,7 @@ async fn settled(
     Err(io::Error::other("it is being written"))
 }
 
-/// Off the runtime's threads: a file may be on a disk that hangs.
+/// Reads on a blocking thread, since the file may be on a disk that hangs.
 async fn read(read: &Arc<Read>) -> io::Result<SecretString> {
     let read = Arc::clone(read);
     let found = tokio::task::spawn_blocking(move || read()).await;
@@ -167,18 +167,18 @@ async fn read(read: &Arc<Read>) -> io::Result<SecretString> {
     }
 }
 
-/// A [`Secret`] for as long as somebody uses it.
+/// A weak reference to a [`Secret`].
 #[derive(Clone)]
 pub struct WeakSecret(Weak<Shared>);
 
 impl WeakSecret {
-    /// The secret, if it is still used.
+    /// Returns the secret, if it is still in use.
     pub fn upgrade(&self) -> Option<Secret> {
         self.0.upgrade().map(Secret)
     }
 }
 
-/// One that never changes.
+/// A secret that never changes.
 impl From<SecretString> for Secret {
     fn from(text: SecretString) -> Secret {
         Secret::new(text, None)
@@ -220,7 +220,7 @@ mod tests {
     use super::*;
     use std::{collections::VecDeque, sync::Mutex};
 
-    /// A secret, and what its file says each time it is read; the last for ever.
+    /// Returns a secret, and what its file contains at each read; the last content stays.
     fn secret(said: &[&'static str]) -> Secret {
         let said = Mutex::new(VecDeque::from_iter(said.iter().copied()));
         let read = move || {

@@ -1,31 +1,30 @@
-//! What the core takes of a backend's settings. The rest is its dialect's: [`Table`](crate::core::table::Table).
+//! The settings of a backend that the core uses. The rest belongs to its dialect: [`Table`](crate::core::table::Table).
 
 use crate::model::BackendName;
 use std::{fmt, time::Duration};
 
-/// What of one `[[backends]]` of the configuration does not depend on its dialect.
+/// The part of a `[[backends]]` entry that does not depend on its dialect.
 #[derive(Debug, Clone)]
 pub struct BackendSettings {
-    /// The name callers use.
+    /// The name that clients use.
     pub name: BackendName,
-    /// The longest a single upstream request may take. Default 10 s.
+    /// The longest time for a single upstream request. Default 10 s.
     pub timeout: Duration,
-    /// Refuse every write. Default no.
+    /// Whether every write is refused. Default false.
     pub read_only: bool,
-    /// How to poll.
     pub poll: PollSettings,
-    /// What else the configuration says of it.
+    /// Identifies the rest of the configuration.
     pub identity: Identity,
 }
 
-/// Stands for everything that the configuration says of a backend but how it is polled and whether it may be written to.
-/// While it is the same, the backend's dialect would be made the same again. Default: that of a backend of which nothing
-/// else is said. It is comparable within one process only, and tells nobody what was said.
+/// Stands for everything in a backend's configuration except its polls and `read_only`. While it is equal, the backend
+/// needs no new dialect. The default stands for a backend without further settings. Identities are comparable within
+/// one process only, and reveal nothing of the settings.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub struct Identity(u64);
 
 impl Identity {
-    /// The one of this hash, which is keyed, since secrets may be among what it is made of.
+    /// Makes an identity of a hash. The hash must be keyed, since its input may contain secrets.
     pub fn of_hash(hash: u64) -> Identity {
         Identity(hash)
     }
@@ -38,10 +37,10 @@ impl fmt::Debug for Identity {
 }
 
 impl BackendSettings {
-    /// The longest a single upstream request may take, unless the configuration says otherwise.
+    /// The default of `timeout`.
     pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
-    /// The defaults, under this name.
+    /// Returns the default settings.
     pub fn new(name: BackendName) -> BackendSettings {
         BackendSettings {
             name,
@@ -53,21 +52,21 @@ impl BackendSettings {
     }
 }
 
-/// How one backend is polled.
+/// How a backend is polled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PollSettings {
-    /// Between polls while a write is on its way. Default 2 s.
+    /// The interval between polls while a write is in progress. Default 2 s.
     pub fresh: Duration,
-    /// Between polls when nothing is at stake. Default 30 s.
+    /// The interval between polls when nothing is at stake. Default 30 s.
     pub stable: Duration,
-    /// How long an update must be quiet where the cloud cannot prove it. Default 75 s: Neutron's agents
-    /// report every 60 s.
+    /// How long an update must be quiet where the cloud cannot prove it. Default 75 s: Neutron's agents report every 60
+    /// s.
     pub quiet_after_update: Duration,
     /// The least time between the two polls that make a failure an outcome. Default 10 s.
     pub confirm_failure: Duration,
     /// How long a connection must be gone before that fails a create or update. Default 30 s.
     pub vanish_grace: Duration,
-    /// How long a refused login is waited out before watches end. Default 10 min.
+    /// How long a refused login is tolerated before watches end. Default 10 min.
     pub auth_window: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! One backend's table of the configuration, as its dialect reads it: key by key, whatever it is written in.
+//! The configuration table of one backend, as its dialect reads it: key by key, independent of the file format.
 
 use crate::core::{error::Violation, secret::Secret};
 use std::{
@@ -7,19 +7,19 @@ use std::{
     path::PathBuf,
 };
 
-/// The table of one backend. A key of a table below it is written with a dot: `auth.username`.
+/// The table of one backend. Keys of nested tables are written with a dot: `auth.username`.
 ///
-/// What is asked for is what there may be: every other key is refused, with a list of those that were asked for. So a
-/// dialect asks for all that it takes, whether it needs them or not.
+/// The keys that a dialect asks for are the valid ones. Every other key is refused, with a list of those asked for. So
+/// a dialect asks for every key that it takes, whether it needs it or not.
 ///
-/// Nothing stops at the first problem. A value that is not what was asked for is refused here and reads as absent; the
+/// Reading does not stop at the first problem. A value of the wrong form is refused here and reads as absent. The
 /// dialect refuses what it cannot work with, and goes on.
 pub trait Table {
-    /// The backend's name, by which it is told from others; empty if it has no sound one.
+    /// Returns the backend's name; empty if it has no valid one.
     fn backend(&self) -> String;
 
-    /// Whether the same backend may be read again in this process, so that what is known of its account is to outlive
-    /// what is made of this table.
+    /// Whether the same backend may be read again in this process, so that what is known of its account has to outlive
+    /// the dialect made of this table.
     fn is_read_again(&self) -> bool {
         false
     }
@@ -33,30 +33,28 @@ pub trait Table {
     /// `true` or `false`; `false` if absent.
     fn flag(&mut self, key: &'static str) -> bool;
 
-    /// One URL.
     fn url(&mut self, key: &'static str) -> Option<String>;
 
-    /// One URL, or a list of them; none if absent.
+    /// One URL or a list of URLs; empty if absent.
     fn urls(&mut self, key: &'static str) -> Vec<String>;
 
-    /// The path of a file.
     fn path(&mut self, key: &'static str) -> Option<PathBuf>;
 
-    /// A secret, from where it is kept: `KEY` itself, `KEY_env` or `KEY_file`. One in a file may change while it is used.
+    /// A secret from `KEY` itself, `KEY_env` or `KEY_file`. A secret from a file may change while it is in use.
     fn secret(&mut self, key: &'static str) -> Option<Secret>;
 
-    /// Whether there is anything by this key, sound or not.
+    /// Whether the key is present, valid or not.
     fn has(&self, key: &str) -> bool;
 
-    /// Tells what is wrong with a key, or with its absence, and what would be accepted; never a secret. Of a key that is
-    /// refused already nothing more is told.
+    /// Reports what is wrong with a key, or with its absence, and what would be accepted; never a secret. Only the
+    /// first report for a key counts.
     fn refuse(&mut self, key: &str, why: &str);
 
-    /// Tells of a key that works and is dangerous, and what would be better.
+    /// Reports a key that works but is dangerous, and what would be better.
     fn warn(&mut self, key: &str, why: &str);
 }
 
-/// A table made in code. It shows no value to `Debug`, since some are secrets.
+/// A table made in code. `Debug` shows no values, since some are secrets.
 #[derive(Clone, Default)]
 pub struct Keys {
     backend: String,
@@ -67,19 +65,19 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// The same keys as those of the backend of this name.
+    /// Sets the name of the backend.
     #[must_use]
     pub fn of(mut self, backend: impl Into<String>) -> Keys {
         self.backend = backend.into();
         self
     }
 
-    /// Gives a key this value in place of what it had. Empty is as if it were absent; a flag that is set is `true`.
+    /// Sets the value of a key. An empty value counts as absent; a flag that is set is `true`.
     pub fn set(&mut self, key: &'static str, value: impl Into<String>) {
         self.set_all(key, [value]);
     }
 
-    /// The same with several values.
+    /// Sets several values of a key.
     pub fn set_all(
         &mut self,
         key: &'static str,
@@ -93,24 +91,24 @@ impl Keys {
         };
     }
 
-    /// The same keys with this one.
+    /// The same as [`Keys::set`], by value.
     pub fn with(mut self, key: &'static str, value: impl Into<String>) -> Keys {
         self.set(key, value);
         self
     }
 
-    /// Gives a key this secret, which may change while it is used.
+    /// Sets a secret that may change while it is in use.
     pub fn set_secret(&mut self, key: &'static str, secret: Secret) {
         self.values.remove(key);
         self.secrets.insert(key, secret);
     }
 
-    /// The first value of a key, secret or not; none of a secret that may change.
+    /// Returns the first value of a key, secret or not, but not of a secret that may change.
     pub fn get(&self, key: &str) -> Option<&str> {
         self.values.get(key)?.first().map(String::as_str)
     }
 
-    /// What was refused, and what nobody asked for.
+    /// Returns what was refused, and the keys that the dialect did not ask for.
     pub fn into_refused(mut self) -> Vec<Violation> {
         let given = self.values.keys().chain(self.secrets.keys());
         let unknown = given.filter(|key| !self.asked.contains(*key));
@@ -187,7 +185,7 @@ impl fmt::Debug for Keys {
     }
 }
 
-/// What is accepted where one of several words is.
+/// Says what is accepted where one of several words is.
 pub fn one_of(words: &[&str]) -> String {
     let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
     format!("must be one of {}", words.join(", "))

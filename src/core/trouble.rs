@@ -1,63 +1,63 @@
-//! How the troubles of one backend are told in the log: a line when one begins, and a line when it is over, however often
-//! the backend is asked meanwhile. Pure: the caller brings the time.
+//! Decides what the log says about the troubles of one backend: a line when one begins and a line when it is over,
+//! however often the backend is asked in between. Pure: the caller brings the time.
 //!
-//! One answer that fails tells nobody anything they could act on, and where one connection of a cloud fails and the others
-//! do not, every other answer is one. So a backend is said to be away once nothing came of it for a while, and for longer
-//! if it was away only lately.
+//! A single failed answer is nothing to act on, and where one connection of a cloud always fails, every other answer is
+//! a failure. So a backend counts as away once every answer has failed for a while, and after a longer while if it was
+//! away recently.
 
 use crate::core::error::{Error, ErrorKind, ErrorReason};
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
-/// After so long without an answer a backend is away.
+/// How long a backend fails before it counts as away.
 const AWAY_AFTER: Duration = Duration::from_secs(5);
-/// After so long if it came back less than [`LATELY`] ago: a cloud that comes and goes does not fill the log.
+/// The same if it came back less than [`LATELY`] ago, so that a flapping cloud does not fill the log.
 const AWAY_AGAIN_AFTER: Duration = Duration::from_secs(60);
 const LATELY: Duration = Duration::from_secs(600);
-/// A refused login has its own line; whoever refuses it without a rest is away after so long.
+/// How long a backend refuses the gateway's login, without a rest, before it counts as away. A rest has its own line.
 const REFUSES_AFTER: Duration = Duration::from_secs(30);
-/// A login that rests for less is only asked once more.
+/// A shorter rest of the login is not reported.
 const RESTS: Duration = Duration::from_secs(10);
-/// Two rests that end so close together are the same.
+/// Rests that end this close together count as one.
 const SAME_REST: Duration = Duration::from_secs(2);
-/// After so long without a refusal an account's budget suffices again.
+/// How long an account has to go without a refusal before its budget suffices again.
 const RELIEVED_AFTER: Duration = Duration::from_secs(10);
 
-/// What is to be told.
+/// A line to log.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Line {
-    /// It answered for the first time.
+    /// The backend answered for the first time.
     Answers,
-    /// It does not answer.
+    /// The backend does not answer.
     Away {
-        /// Since when.
+        /// The time of the first failure, by the wall clock.
         since: SystemTime,
     },
-    /// It answers again.
+    /// The backend answers again.
     Back {
-        /// Why it did not.
+        /// Why it did not answer.
         reason: ErrorReason,
-        /// How long it did not.
+        /// How long it did not answer.
         after: Duration,
     },
-    /// It refuses the gateway's login.
+    /// The backend refuses the gateway's login.
     Rests {
-        /// How long none is tried now.
+        /// How long the gateway waits before the next login.
         left: Duration,
     },
     /// The account's budget is used up.
     UsedUp {
-        /// Because the cloud asks for patience, and not because there is more to ask than may be asked.
+        /// Whether the cloud asked the gateway to slow down, rather than the gateway's own limit being reached.
         by_cloud: bool,
     },
-    /// It suffices again.
+    /// The account's budget suffices again.
     Suffices {
-        /// After how long.
+        /// How long it did not.
         after: Duration,
     },
 }
 
-/// What is known of the troubles of one backend.
+/// The known troubles of one backend.
 #[derive(Debug, Default)]
 pub struct Troubles {
     has_answered: bool,
@@ -82,7 +82,7 @@ struct UsedUp {
 }
 
 impl Troubles {
-    /// It was asked, and answered: at most two lines.
+    /// Records that the backend answered. Returns at most two lines.
     pub fn answered(&mut self, now: Instant) -> Vec<Line> {
         let mut lines = Vec::new();
         let before = self.away.take().filter(|away| away.is_told);
@@ -105,7 +105,7 @@ impl Troubles {
         lines
     }
 
-    /// It was asked, and is in trouble: at most two lines.
+    /// Records that the backend is in trouble. Returns at most two lines.
     pub fn failed(&mut self, error: &Error, now: Instant, time: SystemTime) -> Vec<Line> {
         let mut lines: Vec<Line> = self.throttled(error, now).into_iter().collect();
         let lately = self.came_back.is_some_and(|at| now - at < LATELY);
@@ -141,7 +141,7 @@ impl Troubles {
         lines
     }
 
-    /// It was not asked, or was and refused, since there is more to ask than the account may.
+    /// Records that the account's budget kept a request back, or that the cloud refused it for that reason.
     pub fn throttled(&mut self, error: &Error, now: Instant) -> Option<Line> {
         if error.kind != ErrorKind::Throttled {
             return None;
@@ -175,7 +175,7 @@ mod tests {
         error(ErrorKind::BackendAuth, ErrorReason::UpstreamAuth).retry_after(SECOND * rest as u32)
     }
 
-    /// The lines of so many seconds in which it fails, or does not, as `fails` says of each.
+    /// Returns the lines of a number of seconds; `fails` says for each second whether the backend fails.
     fn lines(
         troubles: &mut Troubles,
         seconds: u32,
@@ -225,7 +225,7 @@ mod tests {
             (second % 2 == 0).then(unreachable)
         });
         assert_eq!(half, [(1, Line::Answers)]);
-        // Away for half a minute in every minute.
+        // Away for half of every minute.
         let mut troubles = Troubles::default();
         let flapping = lines(&mut troubles, 3_600, |second| {
             (second % 60 < 30).then(unreachable)
@@ -238,7 +238,7 @@ mod tests {
     fn a_refused_login_is_told_with_each_of_its_rests() {
         let mut troubles = Troubles::default();
         let day = lines(&mut troubles, 2_000, |second| match second {
-            // Asked again after five seconds, then it rests for 300 and for 1200.
+            // Retried after five seconds; then the login rests for 300 s and for 1200 s.
             0..5 => Some(refused(u64::from(5 - second))),
             5..305 => Some(refused(u64::from(305 - second))),
             305..1505 => Some(refused(u64::from(1505 - second))),
@@ -260,7 +260,7 @@ mod tests {
     fn a_budget_is_used_up_until_nobody_was_refused_for_a_while() {
         let mut troubles = Troubles::default();
         let throttled = || error(ErrorKind::Throttled, ErrorReason::UpstreamThrottled);
-        // Every fourth answer asks for patience, for a minute.
+        // For a minute every fourth answer asks the gateway to slow down.
         let told = lines(&mut troubles, 120, |second| {
             (second < 60 && second % 4 == 1).then(throttled)
         });

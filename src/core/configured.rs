@@ -1,4 +1,5 @@
-//! The current configuration of one backend. All users read it here, since a reload may change it at any time.
+//! The current configuration of one backend. Everything that needs it reads it here, since a
+//! reload may change it at any time.
 
 use crate::core::{
     error::{Error, ErrorKind, ErrorReason, Result},

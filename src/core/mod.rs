@@ -1,7 +1,7 @@
 //! What the gateway does, independent of dialects.
 //!
-//! `gateway` and `realizations` are the use cases. `dialect`, `store` and `table` are the seams. `watch` is the core of
-//! the status pipeline.
+//! `gateway` and `realizations` are the use cases. `dialect`, `store` and `table` are the seams. `watch` derives the
+//! status of connections from polls.
 
 pub mod audit;
 pub mod backend;

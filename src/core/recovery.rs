@@ -15,7 +15,7 @@ use crate::{
 use std::{collections::BTreeMap, sync::Arc};
 use tokio::sync::watch;
 
-/// Splits what was kept when the gateway starts by backend. The result takes what belongs to a name.
+/// Splits by backend what was kept when the gateway starts. The returned function takes out what belongs to a name.
 pub fn by_backend(recovered: Recovered) -> impl FnMut(&BackendName) -> Kept {
     let floor = recovered.floor;
     let mut all: BTreeMap<BackendName, Kept> = BTreeMap::new();

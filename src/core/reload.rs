@@ -206,8 +206,8 @@ impl Gateway {
             let arrival = self.recall(settings, dialect).await;
             come.push(arrival.map_err(NotReloaded::Store)?);
         }
-        // What the others have kept is read once nothing writes it any more. Reading it here already makes the reload
-        // fail while it still can.
+        // What the others have kept is read again once nothing writes it any more. Reading it here too makes the reload
+        // fail before it changes anything.
         for (settings, dialect) in &agenda.take_over {
             let read = self.recall(settings.clone(), Arc::clone(dialect)).await;
             read.map_err(NotReloaded::Store)?;

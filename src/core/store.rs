@@ -122,7 +122,7 @@ pub struct RecordChange {
 /// A precondition on a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expect {
-    /// None.
+    /// No precondition.
     Anything,
     /// The record does not exist.
     Absent,

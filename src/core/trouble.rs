@@ -52,7 +52,7 @@ pub enum Line {
     },
     /// The account's budget suffices again.
     Suffices {
-        /// How long it did not.
+        /// How long the budget was used up.
         after: Duration,
     },
 }

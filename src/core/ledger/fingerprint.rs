@@ -51,7 +51,7 @@ impl MacKey {
             if shelf.write(vec![key.record()]).await? {
                 return Ok(key);
             }
-            // Another process stored a key first.
+            // Another writer stored a key first.
         }
         Err(StoreError(format!("the record `{KEY}` comes and goes")))
     }

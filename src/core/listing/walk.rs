@@ -55,7 +55,6 @@ impl<S: Source> Walk<'_, S> {
     ///
     /// # Errors
     /// With a single backend, its error.
-    /// Of one backend, as it fails.
     pub async fn as_it_comes(
         &self,
         backends: Vec<Arc<Backend>>,

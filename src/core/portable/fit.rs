@@ -4,7 +4,7 @@
 //! what the backend takes, and what it has no place for is left out if nothing is lost. Anything in this that a caller
 //! may not expect is a warning. The rest is refused, like everything that a backend cannot express.
 //!
-//! Only descriptions are fitted. What a call writes directly is taken as it is.
+//! Only descriptions are fitted: those of creates and applies of connections. Other writes are taken as they are.
 //!
 //! ```text
 //!   proposals     of each list of algorithms, those that the cloud takes

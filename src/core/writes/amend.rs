@@ -4,7 +4,7 @@
 //! left alone. What the description does not set stays as it is.
 //!
 //! ```text
-//!   a part differs ──┬─ only this connection uses it ──────────────────────────► it is changed
+//!   a part differs ──┬─ it is this connection's alone ─────────────────────────► it is changed
 //!                    └─ others use it, or the cloud refuses the change ──┬─ the reference can change ──► reuse or create
 //!                                                                        └─ it cannot ──► REPLACEMENT_NEEDED
 //! ```

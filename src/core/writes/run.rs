@@ -93,7 +93,8 @@ impl Writes {
     ///
     /// # Errors
     /// `InvalidArgument` / `RequestIdReused`; `Unavailable` / `WriteUnderWay` if the turn does not come by `until`;
-    /// `Unavailable` / `StoreUnavailable`; `Unavailable` / `Draining` during shutdown.
+    /// `Unavailable` / `StoreUnavailable`; `NotFound` / `BackendRemoved` if a reload removes the backend; `Unavailable` /
+    /// `Draining` during shutdown.
     pub async fn begin(&self, about: About, how: &How, until: Instant) -> Result<Begun> {
         if how.validate_only {
             return Ok(Begun::Tried);

@@ -297,7 +297,7 @@ impl Writes {
     /// Removes what is left to be removed, as far as the cloud allows.
     ///
     /// # Errors
-    /// Why something is left.
+    /// The first failed removal.
     pub(super) async fn remove_rest(&self, entry: &mut Entry, call: &Call) -> Result<()> {
         let mut why = None;
         for place in entry.to_remove() {

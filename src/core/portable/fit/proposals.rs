@@ -1,5 +1,5 @@
 //! Cuts each list of algorithms to those that a cloud takes: the first ones, in their order, up to the cloud's limit.
-//! Both sides of a tunnel would agree on one of these anyway, and the other side is asked for nothing that was not
+//! The two sides of a tunnel can agree on nothing else anyway, and the other side is asked for nothing that was not
 //! described.
 
 use crate::{

@@ -78,7 +78,7 @@ pub(super) fn step(action: Action, collection: &str, id: Option<&str>, memo: Val
     }
 }
 
-/// Returns what the connection refers to anew by a change.
+/// Returns the references that a change sets to other parts than the connection has.
 fn switched(change: &ConnectionChange, there: &Connection) -> Vec<Key> {
     let values = &change.values;
     let each = [

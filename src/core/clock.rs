@@ -1,6 +1,6 @@
-//! The wall clock. Its time is shown and stored. It decides only what has to outlive the process: the epoch of a log whose
-//! store was lost, when a stored answer expires, how long ago an earlier process sent a step, and when the settler gives
-//! up a write.
+//! The wall clock. Its time is shown and stored. It decides only what has to outlive the process: the epoch of a log
+//! whose store was lost, when a stored answer expires, how long ago an earlier process sent a step, and when the settler
+//! gives up a write.
 //!
 //! Simulated time is not the machine's, and a log with the machine's time differs in every run. So a thread can replace
 //! the wall clock, as a runtime can pause tokio's clock.

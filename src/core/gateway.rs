@@ -1,4 +1,4 @@
-//! The use cases: connections on any backend.
+//! The gateway: its start and shutdown, and the use cases of connections on any backend.
 
 pub use crate::core::writes::accepted::Accepted;
 

@@ -62,13 +62,13 @@ pub trait Store: fmt::Debug + Send + Sync {
         Some(Duration::from_secs(10))
     }
 
-    /// Whether this is a real store, the default. A stand-in that keeps nothing returns `false`, and is not reported
-    /// on.
+    /// Reports whether this is a real store, the default. A stand-in that keeps nothing returns `false`, and its
+    /// commits are not measured.
     fn is_there(&self) -> bool {
         true
     }
 
-    /// Whether records outlive the process. By default they do not.
+    /// Reports whether records outlive the process. By default they do not.
     fn keeps_records(&self) -> bool {
         false
     }

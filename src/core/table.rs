@@ -18,32 +18,32 @@ pub trait Table {
     /// Returns the backend's name; empty if it has no valid one.
     fn backend(&self) -> String;
 
-    /// Whether the same backend may be read again in this process, so that what is known of its account has to outlive
-    /// the dialect made of this table.
+    /// Reports whether the same backend may be read again in this process. What is known of its account then has to
+    /// outlive the dialect made of this table.
     fn is_read_again(&self) -> bool {
         false
     }
 
-    /// Text that is not empty.
+    /// Reads text that is not empty.
     fn text(&mut self, key: &'static str) -> Option<String>;
 
-    /// One of these words.
+    /// Reads one of `words`.
     fn word(&mut self, key: &'static str, words: &[&'static str]) -> Option<&'static str>;
 
-    /// `true` or `false`; `false` if absent.
+    /// Reads `true` or `false`; `false` if absent.
     fn flag(&mut self, key: &'static str) -> bool;
 
     fn url(&mut self, key: &'static str) -> Option<String>;
 
-    /// One URL or a list of URLs; empty if absent.
+    /// Reads one URL or a list of URLs; empty if absent.
     fn urls(&mut self, key: &'static str) -> Vec<String>;
 
     fn path(&mut self, key: &'static str) -> Option<PathBuf>;
 
-    /// A secret from `KEY` itself, `KEY_env` or `KEY_file`. A secret from a file may change while it is in use.
+    /// Reads a secret from `KEY` itself, `KEY_env` or `KEY_file`. A secret from a file may change while it is in use.
     fn secret(&mut self, key: &'static str) -> Option<Secret>;
 
-    /// Whether the key is present, valid or not.
+    /// Reports whether the key is present, valid or not.
     fn has(&self, key: &str) -> bool;
 
     /// Reports what is wrong with a key, or with its absence, and what would be accepted; never a secret. Only the

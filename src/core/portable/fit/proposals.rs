@@ -148,7 +148,7 @@ impl Lists<'_> {
     }
 }
 
-/// Of each value, whether it is taken.
+/// Reports for each value whether it is taken.
 fn each<T: Named>(values: &[Option<T>], taken: &[T]) -> Vec<bool> {
     let is_taken = |value: &Option<T>| value.is_some_and(|it| taken.contains(&it));
     values.iter().map(is_taken).collect()

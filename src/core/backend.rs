@@ -33,7 +33,7 @@ pub struct Backend {
     known: Mutex<Known>,
     /// Notified when the backend starts or stops answering.
     serving: watch::Sender<Serving>,
-    /// The number of its watched connections, which the poller counts.
+    /// The number of its watched connections, which the watch counts.
     watched: OnceLock<Arc<AtomicUsize>>,
 }
 

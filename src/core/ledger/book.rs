@@ -75,7 +75,7 @@ pub struct Held {
     pub claim: Option<Claim>,
     /// The turns of the objects that it writes.
     pub turns: Vec<Turn>,
-    /// The mark on the connection that it removes.
+    /// The guard that counts its connection as being removed.
     pub removing: Option<Removing>,
     /// The display name whose turn it holds.
     pub site: Option<String>,

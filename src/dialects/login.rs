@@ -1,5 +1,5 @@
-//! The gateway's own login to a cloud: kept, renewed once when it is refused, and never tried again and again. An
-//! account that is locked is not ours alone.
+//! The gateway's own login to a cloud. It is kept, renewed once when the cloud refuses it, and never retried in a tight
+//! loop: other clients may use the same account, and a lock would lock them out too.
 //!
 //! ```text
 //!              accepted                refused, and after a renewal again
@@ -9,12 +9,12 @@
 //!      └────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! A secret in a file may change meanwhile. The new one is tried at once, as one that nobody tried yet: what was said of
-//! the old one says nothing of it. A login that is refused has the file read before it is given up.
+//! A secret in a file may change at any time. The new secret is tried at once, because refusals of the old one say
+//! nothing about it. After a refused login, the file is read again before the login counts as failed.
 //!
-//! How long it is held is for [`Refusals`] to say; meanwhile whoever needs a login is refused at once. Whoever comes
-//! while one is made waits for its outcome instead of making another. What a ticket is, and how one is had, is the
-//! dialect's.
+//! [`Refusals`] decides how long a refused login is held. While it is held, every request that needs a login is refused
+//! at once. Requests that arrive while a login is in flight wait for its outcome instead of sending another. What a
+//! ticket is, and how to get one, is up to the dialect.
 
 pub(super) mod accounts;
 pub(super) mod lockout;
@@ -41,10 +41,9 @@ use std::{
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::{Instrument, field::Empty};
 
-/// Why there is no answer to a request.
+/// Why a request has no answer.
 #[derive(Debug)]
 pub struct NoAnswer {
-    /// What it means.
     pub error: Error,
     /// Whether the cloud may have acted on the request.
     pub sent: Sent,
@@ -76,16 +75,16 @@ impl From<NoTicket> for NoAnswer {
 /// Why there is no ticket to send with a request.
 #[derive(Debug)]
 pub enum NoTicket {
-    /// Whoever makes them did not answer.
+    /// The server that issues tickets did not answer.
     Unanswered(Failure),
-    /// Who was asked cannot log in anybody now, and said so; another of the same cloud may.
+    /// The server answered that it cannot log in anyone at the moment. Another server of the same cloud may.
     Away(Box<(Answer, Error)>),
-    /// The cloud answered something else than a ticket, or is not asked again yet.
+    /// The cloud answered with something other than a ticket, or the login is still held.
     Refused(Error),
 }
 
 impl NoTicket {
-    /// A login without an answer. However far it came: the request that needs it was not sent, or was refused.
+    /// A login that got no answer. However far it came, the request that needs the ticket was not sent, or was refused.
     pub fn unanswered(failure: Failure) -> NoTicket {
         NoTicket::Unanswered(Failure {
             sent: Sent::No,
@@ -93,18 +92,18 @@ impl NoTicket {
         })
     }
 
-    /// Whether the login was refused, or is not made because it was.
+    /// Reports whether the login was refused, or is held because of an earlier refusal.
     pub fn is_refusal(&self) -> bool {
         matches!(self, NoTicket::Refused(error) if error.kind == ErrorKind::BackendAuth)
     }
 }
 
-/// What goes with a request, so that the cloud knows whose it is.
+/// The credentials that go with a request.
 pub trait Ticket {
-    /// Which version of the account's secret it was had with.
+    /// The version of the account's secret that the ticket was obtained with.
     fn secret(&self) -> u64;
 
-    /// Whether its life has ended by itself.
+    /// Reports whether the ticket has expired.
     fn is_over(&self) -> bool {
         false
     }
@@ -113,43 +112,41 @@ pub trait Ticket {
 /// When a login was sent, and with which version of the account's secret.
 #[derive(Debug, Clone, Copy)]
 pub struct Tried {
-    /// When.
     pub sent: Instant,
-    /// Which version.
     pub secret: u64,
 }
 
-/// The tickets of one account, and what is known of its login.
+/// The tickets of one account, and what is known about its login.
 #[derive(Debug)]
 pub struct Logins<T> {
-    /// Whose account it is, for the metrics.
+    /// The backend the account belongs to, for the metrics.
     backend: Arc<str>,
-    /// A std mutex: held for look-ups only, never across an await. That of the account is taken within it.
+    /// A std mutex: held for look-ups only, never across an await. The account's mutex is taken while this one is held.
     known: Mutex<Known<T>>,
-    /// What was refused, by whichever dialect this backend had before.
+    /// The refusals of this account, including those of earlier dialects of this backend.
     account: Arc<Account>,
-    /// What is sent; `None` if nothing is that could be refused.
+    /// The secret that is sent; `None` if nothing is sent that could be refused.
     secret: Option<Secret>,
-    /// Held while a login is made or tried for the first time.
+    /// Held while a login is made, or while credentials are tried for the first time.
     trying: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug)]
 struct Known<T> {
-    /// The version of the secret that all of this is about.
+    /// The version of the secret that the other fields are about.
     secret: u64,
-    /// By server, where each takes only its own.
+    /// One slot for each server that accepts only its own tickets.
     tickets: Vec<Option<Arc<T>>>,
-    /// What is sent now was accepted before.
+    /// Whether the cloud has accepted the present credentials.
     is_proven: bool,
 }
 
-/// Nobody else tries to log in.
+/// Proof that no other task is logging in.
 pub type Alone<'a> = tokio::sync::MutexGuard<'a, ()>;
 
 impl<T: Ticket> Logins<T> {
-    /// Not logged in yet to any of so many servers of this backend with tickets of their own. What was refused to this
-    /// account before still counts.
+    /// Starts without a ticket for any of the `servers` that need tickets of their own. Earlier refusals of this
+    /// account still count.
     pub fn new(http: &Client, whose: Whose, servers: usize, secret: Option<Secret>) -> Logins<T> {
         Logins {
             backend: Arc::clone(http.backend()),
@@ -164,10 +161,10 @@ impl<T: Ticket> Logins<T> {
         }
     }
 
-    /// Whether a login may be sent now.
+    /// Checks that a login may be sent.
     ///
     /// # Errors
-    /// If not, since it was refused lately.
+    /// Fails while the login is held after a refusal.
     pub fn may_try(&self) -> Result<(), NoTicket> {
         let Some(held) = self.heeding().refusals(|it| it.held().cloned()) else {
             return Ok(());
@@ -186,7 +183,7 @@ impl<T: Ticket> Logins<T> {
         Err(NoTicket::Refused(error.retry_after(left)))
     }
 
-    /// How long none is tried yet, since the last was refused.
+    /// How long the login is still held after its last refusal; zero if it is not held.
     pub fn rest(&self) -> Duration {
         let until = self
             .heeding()
@@ -196,24 +193,23 @@ impl<T: Ticket> Logins<T> {
         })
     }
 
-    /// The ticket for this server, unless it is over.
+    /// Returns the ticket for this server, unless it has expired.
     pub fn kept(&self, server: usize) -> Option<Arc<T>> {
         let ticket = self.known().tickets[server].clone();
         ticket.filter(|ticket| !ticket.is_over())
     }
 
-    /// Keeps a ticket for this server.
     pub fn keep(&self, server: usize, ticket: impl Into<Arc<T>>) -> Arc<T> {
         let ticket = ticket.into();
         self.known().tickets[server] = Some(Arc::clone(&ticket));
         ticket
     }
 
-    /// The kept ticket if it `is_good`, or the one that `log_in` makes. One login is made at a time, and whoever waits
-    /// for another's finds its outcome.
+    /// Returns the kept ticket if it `is_good`, or the one that `log_in` makes. One login is made at a time. Tasks that
+    /// wait for another task's login use its outcome.
     ///
     /// # Errors
-    /// If the login was refused lately, or is now, or cannot be made before `deadline`.
+    /// Fails if the login is held, is refused, or cannot be made before `deadline`.
     pub async fn ticket(
         &self,
         server: usize,
@@ -239,10 +235,10 @@ impl<T: Ticket> Logins<T> {
         }
     }
 
-    /// Makes a login. One that is refused is told to [`Logins::refused`] by whoever makes it.
+    /// Makes a login and counts its result. `log_in` itself reports a refusal to [`Logins::refused`].
     ///
     /// # Errors
-    /// As it fails.
+    /// The error of `log_in`.
     pub async fn made(
         &self,
         log_in: impl Future<Output = Result<T, NoTicket>>,
@@ -265,7 +261,7 @@ impl<T: Ticket> Logins<T> {
         LOGINS.add(1, &[backend, KeyValue::new("isthmus.result", result)]);
     }
 
-    /// The ticket to send instead of one that was refused: another that is there by now, or the one that `log_in`
+    /// Returns a ticket to replace one that was refused: a newer one that is already kept, or the one that `log_in`
     /// makes.
     ///
     /// # Errors
@@ -281,28 +277,29 @@ impl<T: Ticket> Logins<T> {
         self.ticket(server, deadline, |_| true, log_in).await
     }
 
-    /// Leave to send credentials that nobody has seen accepted yet: one at a time, since each that is refused counts.
-    /// `None` if they are known to be good.
+    /// Waits for permission to send credentials that the cloud has not accepted yet. Only one task at a time has it,
+    /// because each refusal counts towards the lock. Returns `None` if the credentials are known to be good.
     ///
     /// # Errors
-    /// If they were refused lately, or another is not done with them before `deadline`.
+    /// Fails if the credentials are held after a refusal, or if another task keeps the permission until `deadline`.
     pub async fn first(&self, deadline: Instant) -> Result<Option<Alone<'_>>, NoTicket> {
         if self.known().is_proven {
             return Ok(None);
         }
         let alone = self.alone(deadline).await?;
         self.may_try()?;
-        // Whoever was before may have shown that they are good.
+        // The task before this one may have shown that they are good.
         Ok(Some(alone).filter(|_| !self.known().is_proven))
     }
 
-    /// Leave to log in if nobody else does so now.
+    /// Returns the permission to log in if no other task holds it.
     pub fn alone_now(&self) -> Option<Alone<'_>> {
         self.trying.try_lock().ok()
     }
 
-    /// What was sent so was answered, and not with a refusal of the login. With another secret than the present one that
-    /// proves nothing of the present one; but where every request is a login (`is_login`), the cloud counts anew.
+    /// Records that a request sent with `tried` was answered and its login not refused. If the secret has changed
+    /// since, that proves nothing about the present one. But where every request is a login (`is_login`), the cloud's
+    /// own count starts again.
     pub fn accepted(&self, tried: Tried, is_login: bool) {
         let mut known = self.known();
         let accepted = || self.account.refusals(|it| it.accepted(tried.sent));
@@ -313,21 +310,22 @@ impl<T: Ticket> Logins<T> {
         if tried.secret != known.secret || !accepted() {
             return;
         }
-        // Those for which there are tickets were counted when they were made.
+        // Credentials that obtained tickets are counted when the tickets are made.
         let is_first = !known.is_proven && known.tickets.iter().all(Option::is_none);
         known.is_proven = true;
-        // Whoever reads metrics takes this lock within that of the provider, which the first count takes.
+        // A reader of the metrics takes this lock while it holds the lock of the meter provider. The first count takes
+        // that lock too.
         drop(known);
         if is_first {
             self.count("accepted");
         }
     }
 
-    /// What was sent so was refused as a login, in these words, whatever was tried: nothing is sent for a while, unless
-    /// there is another secret by now. `is_login` if every request is a login of its own.
+    /// Records that the cloud refused `tried` as a login with the text `said`. Nothing is sent for a while, unless the
+    /// secret has changed since. `is_login` says that every request is a login of its own.
     ///
-    /// The words reach callers who had no part in it, so they must not come from the answer to a request that carried
-    /// somebody's key.
+    /// `said` reaches callers who had no part in the request, so it must not come from the answer to a request that
+    /// carried another caller's key.
     pub fn refused(&self, tried: Tried, is_login: bool, said: Upstream) {
         self.count("refused");
         let mut known = self.known();
@@ -343,20 +341,21 @@ impl<T: Ticket> Logins<T> {
         account.refusals(|it| it.refused(tried.sent, is_login, said));
     }
 
-    /// Whether, after one more refusal, another would bring the account near its lock.
+    /// Reports whether, after one more refusal, another would bring the account near its lock.
     pub fn is_near(&self, is_login: bool) -> bool {
         self.heeding().refusals(|it| it.is_near(is_login))
     }
 
-    /// A refusal that says nothing of what is sent from now on.
+    /// Records a refusal that says nothing about the credentials sent from here on.
     pub fn noted(&self, is_login: bool) {
         let said = Upstream::default();
         self.heeding().refusals(|it| it.noted(is_login, said));
     }
 
-    /// Does this, and if it `is_refused` as a login once more some seconds later, where that may help and there is time
-    /// before `deadline`: what is refused as a login was not begun. `send` is told whether a ticket may be old, so that
-    /// a new one may help at once. Where there is another secret than what was refused, it is tried at once.
+    /// Runs `send`. If the result `is_refused` as a login, runs it once more some seconds later, where that may help
+    /// and `deadline` allows. A request that is refused as a login was not begun, so it is safe to repeat. `send` is
+    /// told whether its ticket may be old, in which case a new one may help at once. If the secret has changed since
+    /// the refusal, the new one is tried at once.
     pub async fn send<A, F: Future<Output = A>>(
         &self,
         deadline: Instant,
@@ -367,7 +366,7 @@ impl<T: Ticket> Logins<T> {
         loop {
             let secret = self.known().secret;
             let answer = send(renews).await;
-            // Every ticket from now on is fresh.
+            // From here on every ticket is fresh.
             renews = false;
             if !is_refused(&answer) {
                 return answer;
@@ -379,7 +378,7 @@ impl<T: Ticket> Logins<T> {
                 (again, known.secret)
             };
             if present != secret && Instant::now() < deadline {
-                // Somebody may have shown already that it is good, so that nothing is held.
+                // Another task may have shown already that the new secret is good, so the login may not be held at all.
                 continue;
             }
             match again {
@@ -407,16 +406,16 @@ impl<T: Ticket> Logins<T> {
         })
     }
 
-    /// Reads the secret again if it is still this one.
+    /// Reads the secret again, unless its version is newer than the `refused` one already.
     async fn look_for_another_than(&self, refused: u64, deadline: Instant) {
         let secret = self.secret.as_ref();
         if let Some(secret) = secret.filter(|secret| secret.version() == refused) {
-            // Whoever watches the file says what is wrong with it.
+            // The task that watches the file reports what is wrong with it.
             let _ = timeout_at(deadline, secret.refresh()).await;
         }
     }
 
-    /// Ready when there is another secret than this.
+    /// Completes when the secret is another than the `refused` version.
     async fn another_than(&self, refused: u64) {
         match &self.secret {
             Some(secret) => secret.changed_from(refused).await,
@@ -424,13 +423,13 @@ impl<T: Ticket> Logins<T> {
         }
     }
 
-    /// The account, with the secret as it is now.
+    /// Returns the account after it was given the present secret.
     fn heeding(&self) -> &Account {
         drop(self.known());
         &self.account
     }
 
-    /// What is known of the secret as it is now.
+    /// Returns what is known about the present secret.
     fn known(&self) -> MutexGuard<'_, Known<T>> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.secret.as_ref().map_or(0, Secret::version);

@@ -1,7 +1,7 @@
-//! Writes of which it is not known from their answer whether they happened.
+//! Writes whose answer does not tell whether they happened.
 //!
-//! A write is sent once. If its answer is lost, the dialect reads what there is now instead, and says what that shows:
-//! this file decides how often it reads, and what is made of it.
+//! A write is sent once. If its answer is lost, the dialect reads the cloud instead and reports what the read shows.
+//! This module decides how often to read and what to conclude.
 //!
 //! ```text
 //!   sent ──► refused, or not sent at all ─────────────────────────► the error
@@ -18,27 +18,26 @@ use crate::{
 
 /// What became of a write that may have happened.
 pub enum Outcome<T> {
-    /// It happened, and left this.
+    /// The write happened and produced this value.
     Done(T),
-    /// Nobody knows.
+    /// It is not known whether the write happened.
     Lost(Lost),
 }
 
-/// A write of which it is not known from its answer whether it happened.
+/// A write whose answer does not tell whether it happened.
 #[derive(Debug)]
 pub struct Lost {
-    /// What came instead of an answer that tells.
+    /// The error that came in place of a conclusive answer.
     pub because: Error,
-    /// What is known of it.
     pub doubt: Doubt,
 }
 
-/// What there is instead of an answer that tells.
+/// What came in place of a conclusive answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Doubt {
-    /// No answer, or one that grants the write and cannot be read.
+    /// No answer, or a success that cannot be read.
     Unanswered,
-    /// A refusal that may come from something before the cloud, which lost the answer.
+    /// A refusal that may come from a proxy in front of the cloud, which lost the answer.
     Refused,
     /// The cloud itself says that the write failed.
     Failed,
@@ -46,18 +45,18 @@ pub enum Doubt {
 
 /// What a read shows of a lost write.
 pub enum Trace<T> {
-    /// It happened, and left this.
+    /// The write happened and produced this value.
     Done(T),
-    /// All is as it was before: the write failed if the cloud says so, and may otherwise still come.
+    /// Everything is as before the write. The write failed if the cloud says so; otherwise it may still take effect.
     NotDone,
-    /// Not everything was seen; another read may see more.
+    /// The read was incomplete; another read may show more.
     Unclear,
-    /// Whatever is read will not tell, since somebody else has written after it.
+    /// No read can tell, because another client has written since.
     Covered,
 }
 
 impl<T> Outcome<T> {
-    /// A write that was granted, and what was read of its answer.
+    /// The outcome of a successful write, from what was read of its answer.
     pub fn granted(read: Result<T>) -> Outcome<T> {
         match read {
             Ok(left) => Outcome::Done(left),
@@ -65,10 +64,10 @@ impl<T> Outcome<T> {
         }
     }
 
-    /// A write that was refused.
+    /// The outcome of a refused write.
     ///
     /// # Errors
-    /// The refusal, if there is no doubt.
+    /// The refusal, if there is no doubt that the write did not happen.
     pub fn refused(because: Error, doubt: Option<Doubt>) -> Result<Outcome<T>> {
         match doubt {
             Some(doubt) => Ok(Outcome::lost(because, doubt)),
@@ -76,7 +75,7 @@ impl<T> Outcome<T> {
         }
     }
 
-    /// A write without an answer.
+    /// The outcome of a write that got no answer.
     ///
     /// # Errors
     /// The same error, if the write certainly was not sent.
@@ -93,12 +92,12 @@ impl<T> Outcome<T> {
 }
 
 impl Lost {
-    /// Finds out whether the write happened, by reading what there is as often as `backoff` allows. An outage shows
-    /// nothing, and is waited for.
+    /// Finds out whether the write happened: reads the cloud as often as `backoff` allows. During an outage, which
+    /// shows nothing, it keeps trying.
     ///
     /// # Errors
-    /// What the cloud said, if it said that the write failed and nothing is seen of it. `Ambiguous` if it cannot be
-    /// known `what`, as in "the object was made".
+    /// Fails with what the cloud said if it said that the write failed and no read shows it. Fails with `Ambiguous` if
+    /// it cannot be known whether `what`, as in "the object was made".
     pub async fn find_out<T, F: Future<Output = Result<Trace<T>>>>(
         &self,
         what: &str,
@@ -122,7 +121,7 @@ impl Lost {
         Err(self.ambiguous(what))
     }
 
-    /// It cannot be known `what`.
+    /// Builds the `Ambiguous` error: it cannot be known whether `what`.
     pub fn ambiguous(&self, what: &str) -> Error {
         let message = format!(
             "the answer was lost and it cannot be known whether {what}: {}",
@@ -143,7 +142,7 @@ mod tests {
 
     const WHAT: &str = "it was made";
 
-    /// One read after the other; the last one is all there is from then on.
+    /// Plays the given reads one after the other and repeats the last one.
     async fn found(doubt: Doubt, reads: &[fn() -> Result<Trace<u8>>]) -> (Result<u8>, usize) {
         let because = Error::new(ErrorKind::Unavailable, ErrorReason::UpstreamError, "lost");
         let lost = Lost { because, doubt };

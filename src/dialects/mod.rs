@@ -1,4 +1,4 @@
-//! The dialects this build speaks. Each is one folder with the same file names, and one line in [`ALL`].
+//! The dialects of this build. Each is one folder with the same file names, and one line in [`ALL`].
 
 mod login;
 mod lost_write;
@@ -18,14 +18,14 @@ use crate::{
 use settings::Given;
 use std::{sync::Arc, time::Duration};
 
-/// Binds a dialect to one backend that is reached over a network, from its table and how long one request may take.
-/// Sends nothing. `None`: the table was told what is wrong.
+/// Binds a dialect to one network backend. Takes the backend's table and the timeout of one request. Sends nothing.
+/// Returns `None` after it has reported every problem to the table.
 pub type Connect = fn(&mut dyn Table, Duration, &dyn Network) -> Option<Arc<dyn Dialect>>;
 
-/// Every dialect by the name it has in the configuration. Adding one is adding one line.
+/// Every dialect by its name in the configuration. A new dialect is one more line.
 pub const ALL: &[(&str, Connect)] = &[("nsx", nsx::connect), ("openstack", openstack::connect)];
 
-/// The same for the dialect of this name.
+/// Calls the [`Connect`] function of the dialect called `name`, or refuses the key `dialect` if there is none.
 pub fn bind(
     name: &str,
     table: &mut dyn Table,
@@ -43,12 +43,12 @@ pub fn bind(
 /// Binds a dialect to a backend that is described in code.
 ///
 /// # Errors
-/// The keys it does not know or cannot work with: each is named, with what is accepted.
+/// One violation for each key that the dialect does not know or cannot use. It names the key and what is accepted.
 pub fn connect(backend: &Given) -> Result<Arc<dyn Dialect>, Vec<Violation>> {
     connect_over(backend, &Https)
 }
 
-/// The same for one that is reached over this network.
+/// Does the same as [`connect`] over the given network.
 ///
 /// # Errors
 /// As [`connect`].

@@ -1,6 +1,6 @@
-//! What refusals mean, and answers that do not come or cannot be read, where every dialect says the same; and how much
-//! of a cloud's own words is shown. What a vendor's codes mean is in the `error` of its dialect
-//! (and `nsx/api_error`); how text is cut and redacted in `rest/redact`, and how much of it fits into a status in `grpc/status`.
+//! What refusals mean in every dialect, what a missing or unreadable answer means, and how much of a cloud's own text
+//! is shown. Each dialect's `error` module (and `nsx/api_error`) maps its vendor's codes. `rest/redact` cuts and
+//! redacts text. `grpc/status` decides how much of it fits into a status.
 
 use crate::{
     core::error::{
@@ -13,40 +13,35 @@ use crate::{
     },
 };
 
-/// The longest code of a vendor that is shown, in bytes.
+/// The longest vendor error code that is shown, in bytes.
 const CODE: usize = 64;
 
-/// What was asked, as far as it matters to what a refusal means.
+/// The kind of request that was refused, as far as it affects what the refusal means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Asked {
-    /// To log in.
     LogIn,
-    /// To read something.
     Read,
-    /// To make something.
     Create,
-    /// To change something.
     Change,
-    /// To remove something.
     Remove,
 }
 
-/// What something that went wrong is: for programs, and the sentence for people.
+/// The meaning of a failure: a kind and a reason for programs, and a sentence for people.
 pub type Meaning = (Kind, Reason, &'static str);
 
-/// The login, and not what was asked.
+/// The cloud refuses the login, not the request.
 pub const LOGIN_REFUSED: Meaning = (
     Kind::BackendAuth,
     Reason::UpstreamAuth,
     "the cloud refuses the gateway's login",
 );
-/// The account may not do this.
+/// The gateway's account lacks the permission.
 pub const DENIED: Meaning = (
     Kind::PermissionDenied,
     Reason::UpstreamDenied,
     "the cloud refuses this to the gateway's account",
 );
-/// The request itself is wrong, in the cloud's eyes.
+/// The cloud considers the request itself invalid.
 pub const REJECTED: Meaning = (
     Kind::InvalidArgument,
     Reason::UpstreamRejected,
@@ -58,13 +53,13 @@ pub const NOT_FOUND: Meaning = (
     Reason::ConnectionNotFound,
     "the cloud has no such connection",
 );
-/// What was read before a write is no longer so.
+/// The object changed between the read and the write.
 pub const STALE: Meaning = (
     Kind::Stale,
     Reason::StaleEtag,
     "the connection was changed by somebody else in the meantime",
 );
-/// What was asked may pass another time.
+/// The same request may succeed at another time.
 pub const WRONG_STATE: Meaning = (
     Kind::FailedPrecondition,
     Reason::WrongState,
@@ -76,33 +71,33 @@ pub const THROTTLED: Meaning = (
     Reason::UpstreamThrottled,
     "the cloud asks for patience",
 );
-/// 503: nobody there is free to answer.
+/// 503: the cloud has no capacity to answer.
 pub const OVERLOADED: Meaning = (
     Kind::Unavailable,
     Reason::UpstreamError,
     "the cloud is overloaded or not whole",
 );
-/// Nothing is wrong with the request.
+/// The cloud failed. Nothing is wrong with the request.
 pub const OWN_FAULT: Meaning = (
     Kind::Unavailable,
     Reason::UpstreamError,
     "the cloud answered with a fault of its own",
 );
-/// What a refusal says, in whatever form its vendor has.
+/// The body of a refusal, independent of the vendor's format.
 #[derive(Debug, Default)]
 pub struct ErrorBody {
-    /// The vendor's code or type; empty if it gives none.
+    /// The vendor's code or type; empty if there is none.
     pub code: String,
-    /// Its words; `None` if the answer has no form of the vendor's.
+    /// The vendor's message; `None` if the body is not in the vendor's format.
     pub message: Option<String>,
-    /// The id the cloud gave the request, fit to be shown; empty if it gives none.
+    /// The id the cloud gave the request, fit to be shown; empty if there is none.
     pub request_id: String,
 }
 
 impl ErrorBody {
-    /// The refusal with this meaning, with the cloud's words as far as they may be shown, and with when trying again
-    /// may help: after as long as the cloud says, or as its account pauses. `secrets` are the keys and passwords in
-    /// the body of the request; words that may quote one are withheld.
+    /// Builds the error for a refusal with this meaning. It quotes the cloud's text as far as that may be shown, and
+    /// says when a retry may help: after the cloud's `Retry-After`, or after the pause of the account. `secrets` are
+    /// the keys and passwords in the body of the request. Text that may quote one of them is withheld.
     pub fn refusal(&self, meaning: Meaning, answer: &Answer, secrets: &[&str]) -> Error {
         let (kind, reason, message) = meaning;
         let mut error = Error::new(kind, reason, message).upstream(Upstream {
@@ -115,7 +110,7 @@ impl ErrorBody {
         error
     }
 
-    /// What an answer was, without the cloud's words, which may quote what it was sent.
+    /// Describes the answer without the cloud's text, which may quote the request.
     pub fn wordless(&self, answer: &Answer) -> Upstream {
         Upstream {
             status: answer.status,
@@ -125,8 +120,8 @@ impl ErrorBody {
         }
     }
 
-    /// The cloud's words, fit to be shown, and none that may quote a secret. Of a body that is in no form of the
-    /// vendor's only plain text is.
+    /// Returns the cloud's text, fit to be shown and with nothing that may quote a secret. If the body is not in the
+    /// vendor's format, only plain text is shown.
     fn words(&self, answer: &Answer, secrets: &[&str]) -> String {
         let text = match &self.message {
             Some(message) => message.clone(),
@@ -143,7 +138,7 @@ impl ErrorBody {
     }
 }
 
-/// Why there is no answer.
+/// Builds the error for a request that got no answer.
 pub fn unanswered(failure: &Failure) -> Error {
     let (kind, reason) = match failure.kind {
         FailureKind::Budget(exhausted) => {
@@ -168,7 +163,7 @@ pub fn unanswered(failure: &Failure) -> Error {
     Error::new(kind, reason, failure.message.clone())
 }
 
-/// An answer that grants something and cannot be read, because of `what`.
+/// Builds the error for a successful answer that cannot be read because of `what`.
 pub fn broken(answer: &Answer, request_id: String, what: &str) -> Error {
     let upstream = Upstream {
         status: answer.status,
@@ -183,7 +178,7 @@ pub fn broken(answer: &Answer, request_id: String, what: &str) -> Error {
     .upstream(upstream)
 }
 
-/// The pages of a list come to no end.
+/// Builds the error for a list whose pages never end.
 pub fn endless() -> Error {
     error((
         Kind::Unavailable,
@@ -192,20 +187,20 @@ pub fn endless() -> Error {
     ))
 }
 
-/// An error with this meaning, of which the cloud said nothing.
+/// Builds an error with this meaning that carries nothing from the cloud.
 pub fn error((kind, reason, message): Meaning) -> Error {
     Error::new(kind, reason, message)
 }
 
-/// What a refusal turned out to mean, with what the cloud said in it.
+/// Replaces the meaning of a refusal and keeps what the cloud said in it.
 pub fn instead_of(refused: Error, meaning: Meaning) -> Error {
     error(meaning).upstream(refused.context.upstream.unwrap_or_default())
 }
 
-/// What was found; `None` if the cloud itself says that it is not there.
+/// Turns a `NotFound` error, by which the cloud itself says that the object does not exist, into `None`.
 ///
 /// # Errors
-/// Whatever else it failed with.
+/// Every other error.
 pub fn if_there<T>(found: Result<T>) -> Result<Option<T>> {
     match found {
         Err(error) if error.kind == Kind::NotFound => Ok(None),
@@ -213,15 +208,16 @@ pub fn if_there<T>(found: Result<T>) -> Result<Option<T>> {
     }
 }
 
-/// A 404 in whatever words and from whomever: what was asked for is not there, or nothing is.
+/// Reports whether the answer is a 404, whatever its body and whichever server sent it: either the object does not
+/// exist, or nothing does at that path.
 pub fn is_missing(answer: &Answer) -> bool {
     answer.status == 404
 }
 
-/// Reads the answer to a removal: nothing, or JSON.
+/// Reads the answer to a delete, which is empty or JSON.
 ///
 /// # Errors
-/// That it cannot be read. A page of HTML comes from something that stands before the cloud and has removed nothing.
+/// Fails if the body is anything else. An HTML page comes from a proxy in front of the cloud and has removed nothing.
 pub fn removed(answer: &Answer, broken: impl FnOnce(&Answer, &str) -> Error) -> Result<()> {
     let is_empty = answer.body.trim_ascii().is_empty();
     match is_empty || json::parse(&answer.body).is_ok() {

@@ -1,4 +1,4 @@
-//! What dialects read alike of a backend's table, and a backend that is described in code instead of in a file.
+//! What all dialects read from a backend's table, and a backend that is described in code instead of in a file.
 
 use crate::{
     core::{
@@ -13,19 +13,18 @@ use crate::{
 use reqwest::Url;
 use std::time::Duration;
 
-/// A backend without a configuration: what the core takes of it, and what its dialect does.
+/// A backend described in code: the settings for the core, and those for its dialect.
 #[derive(Debug, Clone)]
 pub struct Given {
-    /// What the core takes.
     pub core: BackendSettings,
     /// A name in [`ALL`](crate::dialects::ALL).
     pub dialect: &'static str,
-    /// What the dialect takes, by the keys of the configuration.
+    /// The dialect's settings, by configuration key.
     pub keys: Keys,
 }
 
 impl Given {
-    /// One with the defaults, and none of the dialect's keys yet.
+    /// A backend with the core's defaults and none of the dialect's keys.
     pub fn new(name: BackendName, dialect: &'static str) -> Given {
         Given {
             core: BackendSettings::new(name),
@@ -34,14 +33,14 @@ impl Given {
         }
     }
 
-    /// The same with one of the dialect's keys.
+    /// Sets one of the dialect's keys.
     pub fn with(mut self, key: &'static str, value: impl Into<String>) -> Given {
         self.keys.set(key, value);
         self
     }
 }
 
-/// How the cloud is reached.
+/// Reads how the cloud is reached.
 pub fn options(table: &mut dyn Table, timeout: Duration) -> Option<Options> {
     let ca_file = table.path("ca_file");
     let insecure_skip_verify = table.flag("insecure_skip_verify");
@@ -65,7 +64,8 @@ pub fn options(table: &mut dyn Table, timeout: Duration) -> Option<Options> {
     })
 }
 
-/// The address in `text`, if it is one that requests can be sent to.
+/// Parses `text` as an address that requests can be sent to: `http` or `https`, with a host, and without query,
+/// fragment, user and password.
 pub fn address(text: &str) -> Option<Url> {
     Url::parse(text).ok().filter(|url| {
         matches!(url.scheme(), "http" | "https")
@@ -77,7 +77,7 @@ pub fn address(text: &str) -> Option<Url> {
     })
 }
 
-/// Which way to log in, of those that there are.
+/// Reads `auth.kind`, which must be one of `kinds`.
 pub fn login_kind<K: Copy>(table: &mut dyn Table, kinds: &[(&'static str, K)]) -> Option<K> {
     let words: Vec<&'static str> = kinds.iter().map(|(word, _)| *word).collect();
     let Some(word) = table.word("auth.kind", &words) else {
@@ -88,7 +88,7 @@ pub fn login_kind<K: Copy>(table: &mut dyn Table, kinds: &[(&'static str, K)]) -
     known.map(|(_, kind)| *kind)
 }
 
-/// What was read by `key`, which must be given.
+/// Refuses `key` if nothing was read from it.
 pub fn needed(table: &mut dyn Table, key: &str, read: Option<String>) -> Option<String> {
     if read.is_none() {
         table.refuse(key, "must be given");
@@ -96,7 +96,7 @@ pub fn needed(table: &mut dyn Table, key: &str, read: Option<String>) -> Option<
     read
 }
 
-/// The same of a secret.
+/// Does the same as [`needed`] for a secret.
 pub fn needed_secret(table: &mut dyn Table, key: &str, read: Option<Secret>) -> Option<Secret> {
     if read.is_none() {
         let name = key.rsplit('.').next().unwrap_or(key);
@@ -106,7 +106,7 @@ pub fn needed_secret(table: &mut dyn Table, key: &str, read: Option<Secret>) -> 
     read
 }
 
-/// What came of the settings as a whole; what is wrong with them is refused.
+/// Refuses every violation in `made`.
 pub fn or_refuse<T>(table: &mut dyn Table, made: Result<T, Vec<Violation>>) -> Option<T> {
     made.map_err(|violations| {
         for violation in violations {

@@ -1,5 +1,6 @@
-//! What is known of the refused logins of each account. Of a backend that may be configured anew it is kept for as long as
-//! the process lives: who is removed and comes back is the same account to its cloud, which goes on counting.
+//! What is known about the refused logins of each account. The accounts of a backend that may be reconfigured are kept
+//! as long as the process lives. A backend that is removed and added again is the same account to its cloud, which
+//! keeps counting.
 
 use crate::{
     core::{error::Upstream, secret::Secret},
@@ -13,23 +14,23 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
-/// How many are kept that nobody uses now.
+/// How many accounts are kept beyond those in use.
 const MOST: usize = 1024;
 
 /// A std mutex: held for look-ups only, never across an await.
 static ACCOUNTS: Mutex<Vec<Arc<Account>>> = Mutex::new(Vec::new());
 
-/// Who logs in where.
+/// Identifies an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Whose {
-    /// Where the account is, as origins. Those who have one of them in common have the same accounts.
+    /// The origins of the servers that know the account. Two values with an origin in common have the same accounts.
     pub places: Vec<String>,
-    /// Its name there.
+    /// The account's name on these servers.
     pub who: String,
 }
 
-/// The refusals of one account of one backend. Two backends that share an account rest each for itself: one with the right
-/// secret does not wait for one with a wrong one.
+/// The refusals of one account of one backend. Two backends that share an account are held separately: a backend with
+/// the right secret does not wait for one with a wrong secret.
 #[derive(Debug)]
 pub struct Account {
     backend: Arc<str>,
@@ -45,7 +46,7 @@ struct State {
     refusals: Refusals<Upstream>,
 }
 
-/// The account of the backend that is reached so, with this secret given. Another than was given last is tried at once.
+/// Returns the account that the backend uses and gives it `secret`. A secret other than the last one is tried at once.
 pub fn of(http: &Client, whose: Whose, secret: Option<&Secret>) -> Arc<Account> {
     let account = match http.account_lasts() {
         true => lasting(http.backend(), whose),
@@ -55,7 +56,7 @@ pub fn of(http: &Client, whose: Whose, secret: Option<&Secret>) -> Arc<Account> 
     account
 }
 
-/// The same as before in this process, if there was one.
+/// Returns the account that this process already knows, or registers a new one.
 fn lasting(backend: &Arc<str>, whose: Whose) -> Arc<Account> {
     let mut all = ACCOUNTS.lock().unwrap_or_else(PoisonError::into_inner);
     let is_same = |it: &Account| {
@@ -88,7 +89,7 @@ impl Account {
         }
     }
 
-    /// This secret is used from now on. Another than before is one that nobody has refused.
+    /// Sets the present secret. A secret other than the last one has no refusals of its own.
     pub fn give(&self, secret: Option<&Secret>) {
         static KEY: OnceLock<RandomState> = OnceLock::new();
         let key = KEY.get_or_init(RandomState::new);
@@ -100,7 +101,6 @@ impl Account {
         }
     }
 
-    /// Does this with its refusals.
     pub fn refusals<R>(&self, of: impl FnOnce(&mut Refusals<Upstream>) -> R) -> R {
         of(&mut self.state().refusals)
     }

@@ -1,4 +1,4 @@
-//! When a login that was refused may be tried again.
+//! When a refused login may be tried again.
 //!
 //! ```text
 //!            refused             refused again            5 min, then 20 each      refused
@@ -7,48 +7,47 @@
 //!     └────────────────────┴───────────────────────────────────────────────────┘
 //! ```
 //!
-//! One refusal alone may be a slip: a token that has not reached every server yet, an identity service that was
-//! away for a moment. So it is asked once more, some seconds later, before the account is left alone.
+//! One refusal alone may be a glitch: a token that has not reached every server yet, or an identity service that was
+//! away for a moment. So the login is tried once more some seconds later before the account rests.
 //!
-//! What must not happen is that the account is locked, which is not ours alone. NSX locks after five failed
-//! logins within 900 s: of one request at a time, three fall into any such time, and of three at a time four.
-//! Keystone locks, where it is configured to, after a number in a row, whatever lies between them.
+//! The account must not be locked, because other clients may use it. NSX locks an account after five failed logins
+//! within 900 s. With one request at a time, at most three failures fall into any 900 s; with three at a time, four.
+//! Keystone, where it is configured to lock, does so after a number of failures in a row, however far apart they are.
 
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// When a login that was refused for the first time is asked again.
+/// How long after its first refusal a login is tried again.
 pub const AGAIN: Duration = Duration::from_secs(5);
 
-/// How long a login is left alone that was refused twice.
+/// How long a login rests after its second refusal.
 pub const REST: Duration = Duration::from_secs(300);
 
-/// How long it is left alone when it was refused more often. Longer than the 900 s in which NSX adds up failed
-/// logins (`lockout-reset-period`, NSX CLI guide).
+/// How long a login rests after further refusals. This is longer than the 900 s over which NSX counts failed logins
+/// (`lockout-reset-period`, NSX CLI guide).
 pub const LONGEST_REST: Duration = Duration::from_secs(1200);
 
-/// The most logins that may be refused while an account rests: NSX locks at the fifth.
+/// The most logins that may be refused before the account rests: NSX locks at the fifth.
 const MOST: u32 = 4;
 
-/// What must be left of a request's time after a refused login was asked again.
+/// How much of a request's time must remain after the second try of its login.
 const LEFT: Duration = Duration::from_secs(1);
 
-/// The refusals of one login since it was last accepted. `W` is what the cloud says when it refuses.
+/// The refusals of one login since the cloud last accepted it. `W` is what the cloud says when it refuses.
 #[derive(Debug)]
 pub struct Refusals<W> {
-    /// Logins that were refused.
+    /// The number of refused logins.
     count: u32,
     held: Option<Held<W>>,
 }
 
-/// Why nothing is sent.
+/// Why no login may be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held<W> {
-    /// Until when.
     pub until: Instant,
-    /// Whether it was refused more than once, some seconds apart.
+    /// Whether the login was refused more than once, some seconds apart.
     pub is_sure: bool,
-    /// What the cloud said, for those who come meanwhile.
+    /// What the cloud said. Requests that are turned away in the meantime report it.
     pub said: W,
 }
 
@@ -62,22 +61,22 @@ impl<W> Default for Refusals<W> {
 }
 
 impl<W> Refusals<W> {
-    /// Whether nothing was refused since the last that was accepted.
+    /// Reports whether no login was refused since the last accepted one.
     pub fn is_blank(&self) -> bool {
         self.count == 0
     }
 
-    /// Why nothing may be sent now; `None` if it may.
+    /// Returns why no login may be sent, or `None` if one may.
     pub fn held(&self) -> Option<&Held<W>> {
         self.held
             .as_ref()
             .filter(|held| Instant::now() < held.until)
     }
 
-    /// A request that was sent at this time was refused as a login.
+    /// Records that a request sent at `sent` was refused as a login.
     ///
-    /// Those that were under way when the first was refused confirm nothing; where each is a login of its own
-    /// (`is_login`), each makes the rest that may follow longer.
+    /// Requests in flight at the time of the first refusal confirm nothing. Where each request is a login of its own
+    /// (`is_login`), each of them lengthens the rest that may follow.
     pub fn refused(&mut self, sent: Instant, is_login: bool, said: W) {
         let now = Instant::now();
         let (wait, is_sure) = match &self.held {
@@ -91,7 +90,7 @@ impl<W> Refusals<W> {
             }
             Some(_) if self.count < 2 => (REST, true),
             Some(_) => (LONGEST_REST, true),
-            // Those that were refused with what was given before count, too.
+            // Refusals of earlier secrets count, too.
             None if self.count > 1 => (LONGEST_REST, true),
             None => (AGAIN, false),
         };
@@ -103,8 +102,9 @@ impl<W> Refusals<W> {
         });
     }
 
-    /// A login with what is given no more was refused: it counts, and says nothing of what is given now. Where one more would
-    /// be the last before the lock, what is given now rests all the same.
+    /// Records that a login with an earlier secret was refused. The refusal counts towards the lock but says nothing
+    /// about the present secret. The present secret rests all the same if one more refusal would be the last before the
+    /// lock.
     pub fn noted(&mut self, is_login: bool, said: W) {
         self.count += u32::from(is_login);
         if self.count >= MOST {
@@ -116,14 +116,15 @@ impl<W> Refusals<W> {
         }
     }
 
-    /// Whether, after one more refusal, another would leave too few before the lock.
+    /// Reports whether, after one more refusal, another would bring the count to [`MOST`]. A refusal counts only if
+    /// `is_login`.
     pub fn is_near(&self, is_login: bool) -> bool {
         self.count + u32::from(is_login) + 1 >= MOST
     }
 
-    /// Another password is given, which is asked at once: nobody has refused it. What was refused before still counts for
-    /// the lock, so that the next refusal has it rest; and where one more would be the last before the lock, the rest that was
-    /// begun goes on.
+    /// Lets a new secret be tried at once, since the cloud has not refused it. Earlier refusals still count towards the
+    /// lock, so the next refusal makes the login rest. If one more refusal would be the last before the lock, a rest
+    /// that has begun goes on.
     pub fn lift(&mut self) {
         let now = Instant::now();
         if let Some(held) = self.held.as_mut().filter(|_| self.count < MOST) {
@@ -131,8 +132,8 @@ impl<W> Refusals<W> {
         }
     }
 
-    /// A request that was sent at this time was accepted. False if that proves nothing, since it was sent before
-    /// another was refused.
+    /// Records that a request sent at `sent` was accepted. Returns false if that proves nothing because the request was
+    /// sent before another one was refused.
     pub fn accepted(&mut self, sent: Instant) -> bool {
         let proves = self.held.as_ref().is_none_or(|held| sent >= held.until);
         if proves {
@@ -141,7 +142,7 @@ impl<W> Refusals<W> {
         proves
     }
 
-    /// When a login that was refused once is asked again, if a request that ends then can wait for it.
+    /// Returns when a login that was refused once is tried again, if a request with this deadline can wait for it.
     pub fn again_before(&self, deadline: Instant) -> Option<Instant> {
         let held = self.held.as_ref().filter(|held| !held.is_sure)?;
         Some(held.until).filter(|until| *until + LEFT < deadline)
@@ -155,7 +156,7 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// The times at which a login is asked by those who never give up, in a day.
+    /// The times at which clients that never give up try a login within a day.
     async fn asked_in_a_day(at_once: usize) -> Vec<Instant> {
         let mut refusals = Refusals::default();
         let mut asked = Vec::new();
@@ -163,7 +164,7 @@ mod tests {
         while begun.elapsed() < SECOND * 86_400 {
             if refusals.held().is_none() {
                 let sent = Instant::now();
-                // Many are under way when the password is changed; then one at a time.
+                // Many requests are in flight when the password changes. After that there is one at a time.
                 let count = if asked.is_empty() { at_once } else { 1 };
                 for _ in 0..count {
                     refusals.refused(sent, true, ());
@@ -195,7 +196,7 @@ mod tests {
         refusals.refused(before, true, ());
         advance(AGAIN).await;
         refusals.refused(Instant::now(), true, ());
-        // Two that were under way all the time: with the next one they would be five in 900 s.
+        // Two requests that were in flight all the time: the next one would be the fifth failure in 900 s.
         refusals.refused(before, true, ());
         refusals.refused(before, true, ());
         let left = refusals.held().map(|held| held.until - Instant::now());
@@ -212,7 +213,7 @@ mod tests {
         let before = Instant::now();
         refusals.refused(before, true, "once");
         assert_eq!(until(&refusals), (AGAIN, false, "once"));
-        // What was under way with it says nothing new, whenever its answer comes.
+        // A request that was in flight at the same time says nothing new, whenever its answer comes.
         refusals.refused(before, true, "at once");
         assert_eq!(until(&refusals), (AGAIN, false, "once"));
         assert!(!refusals.accepted(before));
@@ -240,7 +241,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn another_password_is_asked_at_once_and_never_brings_the_lock_near() {
-        // So many are refused with the old one before, and so many later; then the new one is wrong, too.
+        // `before` requests are refused with the old password before the change, and `late` ones after it. The new one
+        // is wrong, too.
         for (before, late) in [(1, 0), (1, 2), (3, 0), (0, 3), (0, 1)] {
             let mut refusals = Refusals::default();
             let begun = Instant::now();
@@ -264,7 +266,7 @@ mod tests {
             assert!(failed <= 4, "{failed} after {before} and {late}");
         }
 
-        // Where one more would be the last, the rest goes on.
+        // If one more refusal would be the last before the lock, the rest goes on.
         let mut refusals = Refusals::default();
         let begun = Instant::now();
         for _ in 0..3 {
@@ -276,7 +278,7 @@ mod tests {
         let left = refusals.held().map(|held| held.until - Instant::now());
         assert_eq!(left, Some(LONGEST_REST));
 
-        // The right one is believed, whatever comes late.
+        // The right password is believed, whatever refusals arrive late.
         let mut refusals = Refusals::default();
         refusals.refused(Instant::now(), true, ());
         advance(SECOND).await;

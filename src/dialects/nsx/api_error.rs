@@ -1,5 +1,5 @@
-//! What an answer of NSX says, whichever of its APIs it is from: the shape of its errors, what they mean by a code or a
-//! status that all share, whose they are, and which request it was.
+//! What an answer of NSX says, from any of its APIs: the format of its errors, the meaning of codes and statuses that
+//! all APIs share, whether the manager or the request is at fault, and the id of the request.
 
 use crate::{
     core::error::{Error, ErrorKind, ErrorReason, Upstream},
@@ -14,12 +14,12 @@ use crate::{
 };
 use serde_json::Value;
 
-/// What NSX says when it refuses.
+/// The error body of NSX.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ApiError {
-    /// `error_code`: a number from the manager, a string from the proxy before it.
+    /// `error_code`: a number from the manager, a string from the proxy in front of it.
     pub code: String,
-    /// `error_message`, with the messages of `related_errors` behind it.
+    /// `error_message`, followed by the messages of `related_errors`.
     pub message: String,
     /// `module_name`: which part of NSX refuses.
     pub module: String,
@@ -28,12 +28,12 @@ pub struct ApiError {
 }
 
 impl ApiError {
-    /// The error in an answer. `None` if it carries none of NSX's own.
+    /// Reads the error in an answer. Returns `None` if the answer is not in NSX's own format.
     pub fn of_answer(answer: &Answer) -> Option<ApiError> {
         ApiError::of(&json::parse(&answer.body).ok()?)
     }
 
-    /// Reads an error. `None` if it carries neither a code nor a message, so that it is not NSX's own.
+    /// Reads an error. Returns `None` if it has neither a code nor a message, and so is not NSX's own.
     fn of(value: &Value) -> Option<ApiError> {
         let object = value.as_object()?;
         let mut messages: Vec<String> = json::text(object, "error_message").into_iter().collect();
@@ -58,11 +58,11 @@ impl ApiError {
     }
 }
 
-/// Related errors that are shown; there may be one for each object of a transaction.
+/// How many related errors are shown. There may be one for each object of a transaction.
 const MOST_RELATED: usize = 4;
 
-/// A refusal with this meaning. `secrets` are the keys and passwords in the body of the request; words of the cloud
-/// that may quote one are withheld.
+/// Builds the error for a refusal with this meaning. `secrets` are the keys and passwords in the body of the request.
+/// Text of the cloud that may quote one of them is withheld.
 pub fn refused(answer: &Answer, meaning: Meaning, secrets: &[&str]) -> Error {
     let mut error = said(answer).refusal(meaning, answer, secrets);
     let module = ApiError::of_answer(answer).map_or_else(String::new, |said| said.module);
@@ -73,12 +73,12 @@ pub fn refused(answer: &Answer, meaning: Meaning, secrets: &[&str]) -> Error {
     error
 }
 
-/// An object that another principal made, and that only that one may write.
+/// Another principal created the object, and only that principal may write it.
 pub fn not_owner() -> Error {
     refusal::error(NOT_OWNER)
 }
 
-/// What the refusal of a login means. `password` is what its request carried.
+/// Returns what the refusal of a login means. `password` is the one its request carried.
 pub fn login_refused(answer: &Answer, password: &str) -> Error {
     let code = said(answer).code;
     let meaning = by_code(answer.status, &code);
@@ -86,7 +86,7 @@ pub fn login_refused(answer: &Answer, password: &str) -> Error {
     refused(answer, meaning, &[password])
 }
 
-/// What a refusal means by its code, or by a status that leaves no doubt.
+/// Returns what a refusal means by its code, or by a status that leaves no doubt.
 pub fn by_code(status: u16, code: &str) -> Option<Meaning> {
     Some(match (status, code) {
         (401, _) => LOGIN_REFUSED,
@@ -98,7 +98,7 @@ pub fn by_code(status: u16, code: &str) -> Option<Meaning> {
     })
 }
 
-/// What a refusal means where no code tells.
+/// Returns what a refusal means if its code does not tell.
 pub fn by_status(status: u16, asked: Asked) -> Meaning {
     match status {
         404 => UNPROVEN,
@@ -111,25 +111,25 @@ pub fn by_status(status: u16, asked: Asked) -> Meaning {
     }
 }
 
-/// What an answer was, without the cloud's words, which may quote what it was sent.
+/// Describes an answer without the cloud's text, which may quote the request.
 pub fn wordless(answer: &Answer) -> Upstream {
     said(answer).wordless(answer)
 }
 
-/// An answer that grants something and cannot be read.
+/// Builds the error for a successful answer that cannot be read.
 pub fn broken(answer: &Answer, what: &str) -> Error {
     refusal::broken(answer, request_id(answer).unwrap_or_default(), what)
 }
 
-/// The id the cloud gave a request, by which `/state` tells how far it has come.
+/// Returns the id that the cloud gave the request. `/state` takes it to report how far the request has come.
 pub fn request_id(answer: &Answer) -> Option<String> {
     let id = answer.header("x-nsx-requestid")?.trim();
     let fits = !id.is_empty() && id.len() <= 128 && id.chars().all(|c| c.is_ascii_graphic());
     fits.then(|| id.to_owned())
 }
 
-/// Whether this refuses the login, and not what was asked. An expired session cookie is a 403, not a 401,
-/// and so is a wrong password; other 403 have a code of their own (505: no licence).
+/// Reports whether the cloud refuses the login, not the request. An expired session cookie is a 403, not a 401, and so
+/// is a wrong password. Other 403 answers have a code of their own (505: no licence).
 pub fn is_login_refused(answer: &Answer) -> bool {
     match answer.status {
         401 => true,
@@ -138,12 +138,12 @@ pub fn is_login_refused(answer: &Answer) -> bool {
     }
 }
 
-/// What is not known of a write that was refused like this; `None` if it certainly was not begun.
+/// Returns what is unknown about a write that was refused like this, or `None` if it certainly was not begun.
 ///
-/// It may have happened where a proxy lost the manager, or a manager failed in the middle. 503 is no exception, since a
-/// proxy says it, too, when the manager it had asked resets the connection; only the limiter's own code shows that
-/// nothing was begun. That the write failed only the manager itself can say: its code is a number, and a string from the
-/// proxy before it. No source shows a 503 that the manager says for itself: 101 tells that it is down.
+/// The write may have happened if a proxy lost its connection to the manager, or if the manager failed halfway. That
+/// includes 503, because a proxy also sends it when the manager it had asked resets the connection. Only the limiter's
+/// own code shows that nothing was begun. Only the manager itself can say that the write failed: its code is a number,
+/// the proxy's a string. No source shows a 503 from the manager itself: code 101 says that the manager is down.
 pub fn doubt(answer: &Answer) -> Option<Doubt> {
     let from_manager = || json::parse(&answer.body).unwrap_or_default()["error_code"].is_number();
     match answer.status {
@@ -154,12 +154,12 @@ pub fn doubt(answer: &Answer) -> Option<Doubt> {
     }
 }
 
-/// Whether this is about the manager that answered, so that another may do what was asked: it is overloaded, broken,
-/// not whole, or sends elsewhere.
+/// Reports whether the answer is about the manager that sent it, so that another manager may serve the request: the
+/// manager is overloaded, broken or degraded, or redirects.
 ///
-/// A read may be asked of another in any case. A write only if it certainly was not begun: by the limiter, which
-/// refuses before anything else (429, or code 102), or by a redirection to the node that would do it (301 and 307 are
-/// among the answers of every operation of the API reference). Everything from 500 on is in [`doubt`].
+/// A read may go to another manager in any case. A write may only if it certainly was not begun: the limiter refuses
+/// before anything else (429, or code 102), and a redirect names the node that would do it (301 and 307 are among the
+/// answers of every operation in the API reference). [`doubt`] covers everything from 500 on.
 pub fn is_of_its_manager(answer: &Answer, asked_to_read: bool) -> bool {
     match answer.status {
         429 | 301 | 302 | 307 | 308 => true,
@@ -184,12 +184,12 @@ const REDIRECTED: Meaning = (
     "the cloud redirects, which is not followed: `url` must name the managers themselves",
 );
 
-/// The code by which the limiter before the manager refuses what is too much: with 429, and perhaps with 503,
-/// which the settings of the API service name for too many requests at a time.
+/// The code of the limiter in front of the manager, which refuses excess requests: with 429, and perhaps with 503,
+/// which the settings of the API service name for too many concurrent requests.
 const LIMITED: &str = "102";
 
-/// 403 with these codes is about the login: wrong or locked ("403", as the proxy says it), and a bad or
-/// expired XSRF token (97, 98). A 403 without any code cannot be told from it.
+/// Reports whether a 403 with this code is about the login: wrong or locked ("403", as the proxy says it), or a bad or
+/// expired XSRF token (97, 98). A 403 without a code cannot be told apart from it.
 fn is_login_code(code: &str) -> bool {
     matches!(code, "" | "97" | "98" | "403")
 }

@@ -1,5 +1,5 @@
-//! The gateway's own login to the managers of a cluster. Five failed ones lock an NSX account for fifteen minutes, and
-//! it may be somebody else's too; [`Logins`] sees to that.
+//! The gateway's own login to the managers of a cluster. Five failed logins lock an NSX account for fifteen minutes,
+//! and other clients may use the same account. [`Logins`] prevents that.
 
 use crate::{
     account::{Priority, Usage},
@@ -46,52 +46,51 @@ pub struct Auth {
     http: client::Client,
     managers: Vec<Url>,
     logins: Logins<Ticket>,
-    /// Requests that are each a login of their own and may all be refused at once.
+    /// Limits requests that are each a login of their own, since all that are in flight may be refused at once.
     few: Option<Budget>,
 }
 
 enum Way {
-    /// The password or a token, with every request.
+    /// The password or a token, sent with every request.
     Header(Header),
-    /// A cookie for each manager: NSX binds them to the node that gave them.
+    /// One cookie for each manager: NSX binds a cookie to the node that issued it.
     Cookies(Credentials),
 }
 
-/// The password or a token, and what it looks like in a request.
+/// The password or a token, and its header.
 struct Header {
     secret: Secret,
-    /// Whose password it is; `None`: it is a token.
+    /// The user of the password; `None` for a token.
     username: Option<String>,
     /// A std mutex: held for look-ups only.
     made: Mutex<Made>,
 }
 
-/// What a secret looks like in a request.
+/// The tickets made from a secret.
 struct Made {
-    /// The newest that was asked for.
+    /// The ticket of the newest version of the secret.
     newest: Arc<Ticket>,
-    /// The newest that the cloud took, and has not refused since.
+    /// The newest ticket that the cloud has accepted and not refused since.
     proven: Option<Arc<Ticket>>,
-    /// When the newest was refused while the cloud still took the one before: whoever wrote the file was early. That one is
-    /// sent until it is refused, too.
+    /// When the newest secret was refused while the cloud still accepted the one before, because the file changed
+    /// before the cloud did. The earlier one is sent until the cloud refuses it, too.
     early: Option<Instant>,
 }
 
-/// What goes with one request.
+/// The credentials that go with one request.
 #[derive(Debug)]
 pub struct Ticket {
     headers: HeaderMap,
-    /// The version of the secret it was had with.
+    /// The version of the secret that the ticket was obtained with.
     secret: u64,
 }
 
 impl Ticket {
-    /// The headers of the request.
     pub fn headers(&self) -> &HeaderMap {
         &self.headers
     }
 
-    /// A request with it that was sent at this time.
+    /// Describes a request with this ticket that was sent at `sent`.
     pub fn tried(&self, sent: Instant) -> Tried {
         Tried {
             sent,
@@ -107,7 +106,7 @@ impl login::Ticket for Ticket {
 }
 
 impl Made {
-    /// Whether the newest is to wait for its time. Not for ever, and long enough for any lock.
+    /// Reports whether the newest secret is still on hold as too early. The hold is limited, but longer than any lock.
     fn is_early(&self) -> bool {
         self.early.is_some_and(|at| at.elapsed() < LONGEST_REST)
     }
@@ -131,7 +130,7 @@ impl Header {
         })
     }
 
-    /// What to send now.
+    /// Returns the ticket to send with the next request.
     fn ticket(&self) -> Arc<Ticket> {
         let mut made = self.made();
         if made.newest.secret != self.secret.version() {
@@ -153,8 +152,9 @@ impl Header {
         }
     }
 
-    /// What to send instead of what was refused: the secret before, if the cloud takes that; or the newest, if that was
-    /// refused when it was early. Not if `near`, which is when another refusal would bring a lock near.
+    /// Returns the ticket to send instead of a refused one. That is the earlier secret's if the cloud accepts it, or
+    /// the newest one's if it was refused as too early. Returns `None` if `near`: another refusal would bring the
+    /// account near its lock.
     fn instead(&self, refused: &Ticket, near: bool) -> Option<Arc<Ticket>> {
         let mut made = self.made();
         made.proven
@@ -179,7 +179,7 @@ impl Header {
         Some(other)
     }
 
-    /// What a refusal of this is about: where the newest was refused just before, in the same breath, both are.
+    /// Returns what a refusal is about. If the newest secret was refused just before, both secrets are to blame.
     fn blamed(&self, tried: Tried) -> Tried {
         let made = self.made();
         let both = made.early.is_some_and(|at| at.elapsed() < AGAIN);
@@ -197,7 +197,7 @@ impl Header {
     }
 }
 
-/// The header of a password, if there is a user, or of a token.
+/// Builds the header for a password, if there is a user, or for a token.
 fn header(secret: &Version, username: Option<&str>) -> Result<Ticket, &'static str> {
     let text = secret.text.expose_secret();
     let value = match username {
@@ -227,12 +227,12 @@ impl fmt::Debug for Auth {
     }
 }
 
-/// Requests with a password that are under way at the same time: one for each class of the budget, so that none of
-/// them can be kept from the cloud by what hangs in another. When the password is changed they are all refused; so is
-/// the next one, which makes sure of it, and the fifth would lock the account. A `session` has no such limit.
+/// How many requests with a password may be in flight: one for each class of the budget, so that hanging requests of
+/// one class never keep another class from the cloud. When the password changes, all of them are refused. So is the
+/// next request, which confirms the refusal. A fifth would lock the account. A `session` login has no such limit.
 const FEW: u32 = 3;
 
-/// How many requests with this login may be under way at the same time, if the account allows more.
+/// How many requests with this login may be in flight, if the account allows more.
 pub fn at_once(login: &Login) -> u32 {
     match login {
         Login::Basic(_) => FEW,
@@ -240,20 +240,20 @@ pub fn at_once(login: &Login) -> u32 {
     }
 }
 
-/// Leave to send a request with credentials that may be refused. Kept until the answer was given to
-/// [`Logins::accepted`] or [`Auth::refused`].
+/// The permission to send a request with credentials that may be refused. The caller keeps it until it has passed the
+/// answer to [`Auth::accepted`] or [`Auth::refused`].
 #[derive(Debug, Default)]
 pub struct Leave<'a> {
-    /// Nobody has seen these credentials accepted yet, so nobody else sends.
+    /// The cloud has not accepted these credentials yet, so no other task sends.
     _alone: Option<Alone<'a>>,
     _one_of_few: Option<budget::Leave<'a>>,
 }
 
 impl Auth {
-    /// Not logged in yet to any of these managers; what is sent counts against the budget of `http`.
+    /// Starts without a login to any of these managers. Requests count against the budget of `http`.
     ///
     /// # Errors
-    /// If a token cannot stand in a header.
+    /// Fails if a token cannot stand in a header.
     pub fn new(
         login: Login,
         managers: Vec<Url>,
@@ -279,7 +279,7 @@ impl Auth {
                 Login::Basic(credentials) | Login::Session(credentials) => {
                     credentials.username.clone()
                 }
-                // Who it is stands in the token.
+                // The token itself says whose it is.
                 Login::Bearer(_) => String::new(),
             },
         };
@@ -300,17 +300,17 @@ impl Auth {
         })
     }
 
-    /// The account's login, whichever manager it is made to.
+    /// The account's login, shared by all managers.
     pub fn logins(&self) -> &Logins<Ticket> {
         &self.logins
     }
 
-    /// What to send with the next request to this manager. Logs in first where that is needed.
+    /// Returns the ticket for the next request to this manager. Logs in first if necessary.
     ///
-    /// The second value must be kept until the answer was given to [`Logins::accepted`] or [`Auth::refused`].
+    /// The caller keeps the second value until it has passed the answer to [`Auth::accepted`] or [`Auth::refused`].
     ///
     /// # Errors
-    /// If the login was refused lately, or is now, or cannot be made in time.
+    /// Fails if the login is held after a refusal, is refused, or cannot be made in time.
     pub async fn ticket(
         &self,
         manager: usize,
@@ -321,7 +321,7 @@ impl Auth {
             Way::Header(header) => loop {
                 let ticket = header.ticket();
                 let leave = self.leave(call).await?;
-                // Who waited may have leave for another secret.
+                // The permission may be for another secret than the one this task had before it waited.
                 if header.ticket().secret == ticket.secret {
                     return Ok((ticket, leave));
                 }
@@ -355,8 +355,8 @@ impl Auth {
         })
     }
 
-    /// What to send instead of a ticket that was refused; `None` if there is nothing else to try. A new login is to be
-    /// asked for once; a secret with every request until there is none.
+    /// Returns the ticket to send instead of a refused one, or `None` if there is nothing else to try. With cookies,
+    /// the caller asks once for a new login. With a secret in every request, it asks until the answer is `None`.
     ///
     /// # Errors
     /// As for [`Auth::ticket`].
@@ -382,7 +382,7 @@ impl Auth {
         renewed.await.map(Some)
     }
 
-    /// A request with this ticket that was sent at this time was answered, and not with a refusal of the login.
+    /// Records that a request with this ticket, sent at `sent`, was answered and its login not refused.
     pub fn accepted(&self, ticket: &Arc<Ticket>, sent: Instant) {
         if let Way::Header(header) = &self.way {
             header.accepted(ticket);
@@ -390,19 +390,18 @@ impl Auth {
         self.logins.accepted(ticket.tried(sent), self.few.is_some());
     }
 
-    /// Whether each request is a login.
+    /// Reports whether every request carries the secret.
     pub fn is_with_each(&self) -> bool {
         matches!(self.way, Way::Header(_))
     }
 
-    /// How much of what is under way at the same time is used where that is few; `None` where there is no limit but
-    /// the account's.
+    /// How much of the limit on requests in flight is used; `None` if the account's own limit is the only one.
     pub fn few(&self) -> Option<Usage> {
         self.few.as_ref().map(Budget::used)
     }
 
-    /// A request that was sent so was refused as a login, in these words, whatever was tried: nothing is sent for a
-    /// while. What is said of the words at [`Logins::refused`] holds here.
+    /// Records that the cloud refused `tried` as a login with the text `said`. Nothing is sent for a while. What
+    /// [`Logins::refused`] requires of `said` holds here, too.
     pub fn refused(&self, tried: Tried, said: Upstream) {
         let tried = match &self.way {
             Way::Header(header) => header.blamed(tried),
@@ -427,7 +426,7 @@ impl Auth {
         let answer = answer.await.map_err(NoTicket::unanswered)?;
         if !answer.is_success() {
             let refused = api_error::login_refused(&answer, password.text.expose_secret());
-            // A login that was made all the same is one more session, and nothing else.
+            // If the login was made after all, the cost is one more session and nothing else.
             if api_error::is_of_its_manager(&answer, true) {
                 let refused = refused.during("logging in");
                 return Err(NoTicket::Away(Box::new((answer, refused))));
@@ -466,7 +465,7 @@ fn login_request(username: &str, password: &Version, manager: &Url) -> Request {
     request
 }
 
-/// Cookie and XSRF token, both of which go with every call.
+/// Returns the cookie and the XSRF token, both of which go with every call.
 fn ticket_headers(answer: &Answer) -> Option<HeaderMap> {
     let cookies: Vec<&str> = answer
         .headers
@@ -600,7 +599,7 @@ mod tests {
         assert!(leave._alone.is_none());
     }
 
-    /// A login with each request, whose secret the file says anew.
+    /// A login with each request, whose secret comes from a file that changes.
     fn in_file(username: &str) -> (Auth, Secret) {
         let read = || Ok("early".into());
         let password = Secret::in_file("file".into(), "old".into(), Arc::new(read));

@@ -1,6 +1,6 @@
-//! An object of NSX, read leniently: everything may be absent, numbers may be strings, and what nobody here knows stays.
+//! An object of NSX, read leniently: every field may be absent, numbers may be strings, and unknown fields are kept.
 //!
-//! It holds no pre-shared key: NSX does not give it out, and if it did, [`Body`] would drop it.
+//! It holds no pre-shared key: NSX does not return it, and [`Body`] would drop it if NSX did.
 
 pub mod draft;
 pub mod remainder;
@@ -10,25 +10,26 @@ use crate::rest::json;
 use serde_json::{Map, Value};
 use std::fmt;
 
-/// An object as the cloud gave it, whole, so that an update can give back what nobody here knows.
+/// An object as the cloud returned it, whole, so that an update can send back the fields that the gateway does not
+/// know.
 #[derive(Clone, Default, PartialEq)]
 pub struct Body(Map<String, Value>);
 
 impl fmt::Debug for Body {
-    /// Names the object only: a body may hold what a log should not.
+    /// Names the object only: a body may hold what must not be logged.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Body({})", self.text("id").unwrap_or_default())
     }
 }
 
 impl Body {
-    /// Takes an object over, but for its key.
+    /// Wraps an object without its `psk`.
     pub fn new(mut object: Map<String, Value>) -> Body {
         object.remove("psk");
         Body(object)
     }
 
-    /// The same of any JSON; `None` if it is no object.
+    /// Wraps any JSON value, or returns `None` if it is not an object.
     pub fn of(value: Value) -> Option<Body> {
         match value {
             Value::Object(object) => Some(Body::new(object)),
@@ -36,27 +37,23 @@ impl Body {
         }
     }
 
-    /// The object.
     pub fn object(&self) -> &Map<String, Value> {
         &self.0
     }
 
-    /// A field as text.
     pub fn text(&self, key: &str) -> Option<String> {
         json::text(&self.0, key)
     }
 
-    /// A field as a whole number.
     pub fn integer(&self, key: &str) -> Option<i64> {
         json::integer(&self.0, key)
     }
 
-    /// A field as a boolean.
     pub fn boolean(&self, key: &str) -> Option<bool> {
         json::boolean(&self.0, key)
     }
 
-    /// A field as a list; empty if it is none.
+    /// Returns a field as a list; empty if it is not one.
     pub fn list(&self, key: &str) -> &[Value] {
         self.0
             .get(key)
@@ -64,12 +61,11 @@ impl Body {
             .map_or(&[], Vec::as_slice)
     }
 
-    /// `id`; empty if there is none.
+    /// Returns `id`; empty if there is none.
     pub fn id(&self) -> String {
         self.text("id").unwrap_or_default()
     }
 
-    /// `_revision`.
     pub fn revision(&self) -> Option<i64> {
         self.integer("_revision")
     }

@@ -1,4 +1,4 @@
-//! Sends to the managers of one cluster: with the login, to whichever manager answers.
+//! Sends requests to the managers of one cluster, with the login, to whichever manager answers.
 
 pub use crate::rest::request::Ask;
 
@@ -36,15 +36,15 @@ use tokio::time::Instant;
 #[derive(Debug)]
 pub struct Client {
     http: client::Client,
-    /// The API at each of them.
+    /// The URL of the API at each manager.
     apis: Vec<Url>,
-    /// The manager that answered last; the others are asked only when it cannot.
+    /// The index of the manager that answered last. The others are asked only when it cannot answer.
     current: AtomicUsize,
     auth: Auth,
 }
 
 impl Client {
-    /// A client of the API at this path, over `network`, that has not logged in yet. Sends nothing.
+    /// Creates a client of the API at the path `api`. It has not logged in. Sends nothing.
     ///
     /// # Errors
     /// The settings that do not work, by configuration key.
@@ -72,12 +72,12 @@ impl Client {
         })
     }
 
-    /// Its managers.
+    /// The addresses of the managers.
     pub fn place(&self) -> String {
         self.origins().collect::<Vec<_>>().join(", ")
     }
 
-    /// Where its objects live: each manager of a cluster has them all.
+    /// Where its objects live: every manager of a cluster has all of them.
     pub fn home(&self) -> Home {
         Home::at(self.origins())
     }
@@ -91,13 +91,13 @@ impl Client {
     pub fn usage(&self) -> Usage {
         let mut used = self.http.budget().used();
         used.login_rest = self.auth.logins().rest();
-        // Where requests at the same time are few, they wait for their turn with the login.
+        // Where few requests may be in flight, the others wait in the login.
         if let Some(few) = self.auth.few() {
             used.outcome.waiting += few.outcome.waiting;
             used.callers.waiting += few.callers.waiting;
             used.stable.waiting += few.stable.waiting;
         }
-        // While one of them answers, so does the cloud.
+        // The cloud answers as long as one manager does.
         let circuits = self.apis.iter().map(|api| self.http.circuits().of(api));
         used.circuit = circuits.min().unwrap_or_default();
         used
@@ -105,15 +105,17 @@ impl Client {
 
     /// Sends a request and reads its answer, whatever its status.
     ///
-    /// If the manager cannot be reached, does not answer within the backend's timeout, or is overloaded or broken
-    /// (429, 500, 502, 503, 504) or sends elsewhere (301, 307), the next one is the first choice from then on, and is
-    /// asked at once while there is time: with a read always, with a write only if it certainly was not begun. Each
-    /// node counts requests by itself, as its HTTP service is set up by itself (`/api/v1/node/services/http`), so the
-    /// account is slowed down only if none of them answers. A refused login is renewed once where that is possible,
-    /// and asked once more some seconds later while there is time: what is refused as a login was not begun.
+    /// A manager fails a request if it cannot be reached, does not answer within the backend's timeout, is overloaded
+    /// or broken (429, 500, 502, 503, 504), or redirects (301, 307). The next manager is then the first choice for
+    /// later requests. While there is time, it also gets this request: a read always, a write only if it certainly was
+    /// not begun. Each node counts requests by itself, as its HTTP service is configured by itself
+    /// (`/api/v1/node/services/http`), so the account slows down only if no manager answers.
+    ///
+    /// A refused login is renewed once where that is possible, and tried once more some seconds later while there is
+    /// time: a request that is refused as a login was not begun.
     ///
     /// # Errors
-    /// If no manager gave a whole answer in time, or the login is refused.
+    /// Fails if no manager gave a whole answer in time, or if the login is refused.
     pub async fn send(&self, ask: Ask<'_>, call: &Call) -> Result<Answer, NoAnswer> {
         let send = |renews| self.send_at_once(&ask, renews, call);
         let is_refused = |answer: &Result<Answer, NoAnswer>| match answer {
@@ -143,7 +145,7 @@ impl Client {
                             self.current.store(index, Ordering::Relaxed);
                         }
                         if api_error::is_of_its_manager(&answer, true) {
-                            // A write in doubt is asked of nobody else; what comes next is.
+                            // A write in doubt is sent to no other manager. Later requests are.
                             match count {
                                 1 => self.http.heed(&answer),
                                 _ => self.leave(index),
@@ -182,7 +184,7 @@ impl Client {
         Err(failure.into())
     }
 
-    /// No manager does what was asked, or logs in for it; the first to say so speaks for all.
+    /// Returns the first answer that a manager gave when none of them served the request or logged in for it.
     fn given_up(&self, away: Result<Answer, Box<(Answer, Error)>>) -> Result<Answer, NoAnswer> {
         match &away {
             Ok(answer) => self.http.heed(answer),
@@ -191,7 +193,7 @@ impl Client {
         away.map_err(|said| NoTicket::Away(said).into())
     }
 
-    /// Begins with the next manager from now on, unless somebody else has moved on already.
+    /// Starts later requests with the next manager, unless another task has moved on already.
     fn leave(&self, index: usize) {
         let next = (index + 1) % self.apis.len();
         let _ = self
@@ -234,7 +236,8 @@ impl Client {
     }
 }
 
-/// Whether it tells that this manager is not well. One that takes connections and never answers is away, too.
+/// Reports whether the failure says that this manager is unhealthy. A manager that accepts connections and never
+/// answers is unhealthy, too.
 fn is_of_its_manager(failure: &Failure) -> bool {
     match failure.kind {
         FailureKind::Connect
@@ -249,7 +252,8 @@ fn another_may_answer(failure: &Failure, is_read: bool) -> bool {
     is_of_its_manager(failure) && (failure.sent == Sent::No || is_read)
 }
 
-/// What the cloud said when it refused the login: in its words, unless the request carried what they may quote.
+/// What the cloud said when it refused the login. Its own text is left out if the request had a body, which the text
+/// may quote.
 fn said(answer: &Answer, ask: &Ask<'_>) -> Upstream {
     let refused = api_error::refused(answer, LOGIN_REFUSED, &[])
         .context

@@ -1,4 +1,4 @@
-//! What of a backend's table this dialect takes, checked.
+//! The keys of a backend's table that this dialect reads and checks.
 
 use crate::{
     core::{secret::Secret, table::Table},
@@ -8,47 +8,44 @@ use crate::{
 use reqwest::Url;
 use std::time::Duration;
 
-/// What one account may ask for. NSX itself allows 100 requests a second and 40 at the same time to one
-/// user, and locks out whoever else uses the account beyond; this leaves them
-/// two fifths, and a tenth in a second in which everything saved up is used at once.
+/// The limits of one account. NSX itself allows one user 100 requests a second and 40 concurrent requests, and turns
+/// away every client of the account beyond that. These limits leave the other clients two fifths, and a tenth in a
+/// second in which the gateway uses everything it has saved up at once.
 pub const LIMITS: Limits = Limits {
     rate: 60.0,
     concurrency: 16,
 };
 
-/// The settings of one NSX backend.
 #[derive(Debug)]
 pub struct Config {
     /// The managers of one cluster, at least one.
     pub managers: Vec<Url>,
-    /// How to log in.
     pub login: Login,
-    /// How to reach them.
+    /// How to reach the managers.
     pub options: Options,
 }
 
-/// How to log in.
+/// How the gateway logs in.
 #[derive(Debug)]
 pub enum Login {
-    /// The password goes with every request.
+    /// Sends the password with every request.
     Basic(Credentials),
-    /// The password is exchanged for a cookie, once a manager.
+    /// Exchanges the password for a cookie, once for each manager.
     Session(Credentials),
-    /// A token from elsewhere goes with every request.
+    /// Sends a token from elsewhere with every request.
     Bearer(Secret),
 }
 
-/// A user with a password.
+/// A user and its password.
 #[derive(Debug)]
 pub struct Credentials {
     /// A local user, or `user@domain`.
     pub username: String,
-    /// The password.
     pub password: Secret,
 }
 
 impl Config {
-    /// Reads the table. `None`: it was told everything that is wrong.
+    /// Reads the table. Returns `None` after it has reported every problem to the table.
     pub fn read(table: &mut dyn Table, timeout: Duration) -> Option<Config> {
         let managers = managers(table);
         let options = options(table, timeout);
@@ -67,7 +64,7 @@ fn managers(table: &mut dyn Table) -> Option<Vec<Url>> {
     let managers: Option<Vec<Url>> = texts.iter().map(manager).collect();
     let managers = managers.filter(|managers| !managers.is_empty());
     if managers.is_none() {
-        // The text may hold a password, so it is not repeated.
+        // The text may hold a password, so the message does not repeat it.
         table.refuse(
             "url",
             "must be the https:// address of an NSX manager, or a list of the managers of one cluster, without path, \

@@ -1,7 +1,9 @@
-//! The gateway's two tags. What it makes has the mark: scope `isthmus`, tag the UUID of the call that made it. What
-//! it changes has a nonce: scope `isthmus-write`, tag a UUID of the PUT that wrote it last.
+//! The gateway's two tags. An object that the gateway creates carries the mark: scope `isthmus`, tag the UUID of the
+//! call that created it. An object that the gateway changes carries a nonce: scope `isthmus-write`, tag a UUID of the
+//! PUT that wrote it last.
 //!
-//! Only the mark makes an object the gateway's. The nonce tells whose PUT moved the revision when its answer was lost.
+//! Only the mark makes an object the gateway's. When the answer to a PUT is lost, the nonce tells whether that PUT
+//! moved the revision.
 
 use crate::{core::dialect::Mark, dialects::nsx::body::Body};
 use serde_json::{Map, Value, json};
@@ -9,31 +11,31 @@ use serde_json::{Map, Value, json};
 const SCOPE: &str = "isthmus";
 const NONCE_SCOPE: &str = "isthmus-write";
 
-/// The most tags on one object, those of others among them: what vmware-nsxlib 19.4.3 holds itself to.
+/// The most tags on one object, including those of other clients: the limit that vmware-nsxlib 19.4.3 keeps.
 const MOST_TAGS: usize = 15;
 
-/// Puts the mark on an object that is about to be made.
+/// Puts the mark on an object that is about to be created.
 pub fn put(body: &mut Map<String, Value>, mark: &Mark) {
     let tag = json!([{ "scope": SCOPE, "tag": mark.as_str() }]);
     body.insert("tags".to_owned(), tag);
 }
 
-/// Whether the gateway made this.
+/// Reports whether the gateway created this object.
 pub fn is_on(body: &Body) -> bool {
     tags(body).any(is_mark)
 }
 
-/// Whether the gateway made this together with other objects.
+/// Reports whether the gateway created this object together with others.
 pub fn is_joint(body: &Body) -> bool {
     tags(body).any(|tag| is_mark(tag) && tag["tag"].as_str().is_some_and(Mark::is_joint))
 }
 
-/// Whether the call with this mark made this.
+/// Reports whether the call with this mark created this object.
 pub fn is(body: &Body, mark: &Mark) -> bool {
     tags(body).any(|tag| is_mark(tag) && tag["tag"] == mark.as_str())
 }
 
-/// Takes the gateway's tags off what is shown, and `tags` with them if there is no other.
+/// Removes the gateway's tags from an object that is shown, and `tags` itself if no other tag remains.
 pub fn hide(shown: &mut Map<String, Value>) {
     if let Some(Value::Array(tags)) = shown.get_mut("tags") {
         tags.retain(|tag| !is_mark(tag) && !is_nonce(tag));
@@ -43,8 +45,9 @@ pub fn hide(shown: &mut Map<String, Value>) {
     }
 }
 
-/// Puts a nonce, what proves that it was one certain PUT that wrote an object, on one that is about to be replaced, in
-/// place of that of an earlier PUT. `None` if there is no room for it among the tags of others, or if `tags` is no list.
+/// Puts a nonce on an object that is about to be replaced, in place of the nonce of an earlier PUT. The nonce proves
+/// that one particular PUT wrote the object. Returns `None` if other clients' tags leave no room, or if `tags` is not a
+/// list.
 pub fn put_nonce(body: &mut Map<String, Value>) -> Option<Mark> {
     let tags = body.entry("tags").or_insert(Value::Null);
     if tags.is_null() {
@@ -60,7 +63,7 @@ pub fn put_nonce(body: &mut Map<String, Value>) -> Option<Mark> {
     Some(nonce)
 }
 
-/// Whether the PUT with this nonce wrote this, whatever was changed after it.
+/// Reports whether the PUT with this nonce wrote this object, even if the object was changed after it.
 pub fn has_nonce(body: &Body, nonce: &Mark) -> bool {
     tags(body).any(|tag| is_nonce(tag) && tag["tag"] == nonce.as_str())
 }

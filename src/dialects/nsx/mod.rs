@@ -1,4 +1,4 @@
-//! NSX, whose APIs are dialects of one family. `README.md` beside this file holds the vendor's facts.
+//! NSX. Each of its APIs is a dialect of its own. `README.md` beside this file holds the vendor's facts.
 //!
 //! ```text
 //!   manager ──► paging ──► client ──► auth ──► dialects::login ──► rest
@@ -7,9 +7,9 @@
 //!      └──► body::{remainder, draft} ──► body::words
 //! ```
 //!
-//! What is here every API of NSX shares: the managers of a cluster and who of them is asked, the login, the shape of an
-//! error, objects, how they are taken apart and put together, their words and tags, lists. It knows none of the APIs, and
-//! none of them knows another.
+//! This folder holds what every API of NSX shares: the managers of a cluster and the choice between them, the login,
+//! the format of errors, objects and how they are taken apart and put together, their vocabulary and tags, and lists.
+//! It knows none of the APIs, and no API knows another.
 
 mod api_error;
 mod auth;

@@ -1,4 +1,4 @@
-//! Lists that NSX gives out page by page, by a cursor of which it does not say what it means when objects come and go.
+//! Lists that NSX returns page by page. NSX does not say what its cursor means when objects come and go.
 
 use crate::{
     core::{
@@ -18,43 +18,44 @@ use crate::{
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// The largest page NSX gives out.
+/// The largest page that NSX returns.
 const LARGEST_PAGE: &str = "1000";
-/// The most pages of one walk; a list that goes on beyond is not believed.
+/// The most pages of one walk. A list with more is an error.
 const MOST_PAGES: usize = 1_000;
 
-/// How often a collection is walked through while it changes under the walk.
+/// How many times a collection is walked while it changes during the walk.
 pub const MOST_WALKS: usize = 3;
 
-/// How sure it is that a walk saw every object that was there all the while.
+/// How certain a walk is to have seen every object that existed throughout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sureness {
-    /// It was one page, or ended because it had seen enough.
+    /// The walk was one page, or ended because it had seen enough.
     Sure,
-    /// It saw as many as NSX had announced. One that vanished and one that appeared may still hide a third.
+    /// The walk saw as many objects as NSX had announced. One that vanished and one that appeared may still hide a
+    /// third.
     Counted,
-    /// It saw more or fewer.
+    /// The walk saw more or fewer objects than announced.
     Unsure,
 }
 
-/// A list whose pages are read.
+/// A list that is read page by page.
 #[derive(Debug, Clone, Copy)]
 pub struct Pages<'a> {
-    /// The path of the API it belongs to, where that is another than the client's.
+    /// The path of the list's API, if it is not the client's.
     pub api: Option<&'a str>,
-    /// Where it is, below the API.
+    /// The path of the list, below the API.
     pub collection: &'a str,
-    /// Query parameters that leave out what is not wanted.
+    /// Query parameters that leave out unwanted objects.
     pub narrow: &'a [(&'a str, &'a str)],
-    /// The body of an answer that grants a page, or what its refusal means.
+    /// Reads the body of a successful answer, or returns what a refusal means.
     pub granted: fn(&Answer) -> Result<Value>,
 }
 
 impl Pages<'_> {
-    /// Walks through the list page by page, until `see` has seen enough or there is no more.
+    /// Walks the list page by page, until `see` returns true or the list ends.
     ///
     /// # Errors
-    /// If a page is refused, or the list does not go on.
+    /// Fails if a page is refused, or if the list does not go on.
     pub async fn walk(
         self,
         client: &Client,
@@ -85,10 +86,10 @@ impl Pages<'_> {
         Err(endless())
     }
 
-    /// One page of what is in the list, by id.
+    /// Returns one page of the list, ordered by id.
     ///
-    /// NSX says nothing of what its cursor means when objects come and go, so no page of ours is one of its own: the
-    /// whole list is read, and the page is cut out by id. Beyond 1,000 objects that is a request for each 1,000 more.
+    /// NSX does not say what its cursor means when objects come and go, so no page of the gateway is a page of NSX: it
+    /// reads the whole list and cuts the page out by id. Each further 1,000 objects cost one more request.
     ///
     /// # Errors
     /// As [`Pages::walk`].
@@ -111,10 +112,11 @@ impl Pages<'_> {
         })
     }
 
-    /// The first by id, one more than asked for if there are so many.
+    /// Returns the first objects by id, one more than asked for if there are so many.
     ///
-    /// A walk of several pages during which something vanished may have stepped over something else. It is noticed by
-    /// the count that NSX gives beforehand, and walked again; what several walks found together is taken in the end.
+    /// If an object vanishes during a walk of several pages, the walk may skip another one. The count that NSX
+    /// announces at the start reveals that, and the list is walked again. After the last walk, the result is everything
+    /// that any of them found.
     async fn after(
         self,
         client: &Client,
@@ -159,28 +161,28 @@ impl Pages<'_> {
         let answer = client.send(ask, call).await.map_err(|it| it.error)?;
         let page = ListPage::granted(&answer, self.granted);
         page.map_err(|error| match error.kind {
-            // A cursor is of the cloud's own making, so it is not the caller who is wrong.
+            // The cursor came from the cloud, so the caller is not at fault.
             ErrorKind::InvalidArgument if cursor.is_some() => endless(),
             _ => error,
         })
     }
 }
 
-/// One page of a list.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ListPage {
-    /// `results`, those that are objects.
+    /// The objects in `results`.
     pub results: Vec<Body>,
     /// Where the next page starts; `None` at the end.
     pub cursor: Option<String>,
-    /// `result_count`: how many there are on all pages, told on the first only.
+    /// `result_count`: how many objects there are on all pages. Only the first page has it.
     pub count: Option<usize>,
 }
 
 impl ListPage {
-    /// Reads a list. `None` if it is none: an object without `results` tells nothing of what is there.
+    /// Reads a list. Returns `None` if the value is not one: an object without `results` says nothing about what
+    /// exists.
     ///
-    /// The end is an absent cursor or, in older managers, one that starts with `0000` (vmware-nsxlib
+    /// The list ends with an absent cursor or, in older managers, with one that starts with `0000` (vmware-nsxlib
     /// 19.4.3, `v3/client.py`, `NULL_CURSOR_PREFIX`).
     fn of(value: Value) -> Option<ListPage> {
         let Value::Object(mut object) = value else {
@@ -197,10 +199,10 @@ impl ListPage {
         })
     }
 
-    /// The page in an answer, whose body `granted` reads.
+    /// Reads the page in an answer; `granted` reads its body.
     ///
     /// # Errors
-    /// If it was refused, or is no list.
+    /// Fails if the answer is a refusal, or not a list.
     pub fn granted(answer: &Answer, granted: fn(&Answer) -> Result<Value>) -> Result<ListPage> {
         ListPage::of(granted(answer)?).ok_or_else(|| api_error::broken(answer, "no list"))
     }

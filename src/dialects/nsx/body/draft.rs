@@ -1,7 +1,7 @@
-//! An object of NSX on its way to be written.
+//! An object of NSX that is about to be written.
 //!
-//! Every method leaves what is there as it is where it says already what is wanted, so that an object that nobody changes
-//! is not written, and what nobody here knows goes back as it came: it reads as nothing, and nothing wanted keeps it.
+//! Every method leaves a field alone if it already has the wanted meaning, so an unchanged object is not written. A
+//! value that the gateway does not know reads as absent, and wanting nothing keeps it, so it goes back as it came.
 
 use crate::{
     dialects::nsx::body::{
@@ -13,22 +13,22 @@ use crate::{
 use serde_json::{Map, Value};
 use std::net::IpAddr;
 
-/// An object on its way to be written, and whether it has become another.
+/// An object that is about to be written, and whether it differs from what is there.
 pub struct Draft {
-    /// The object.
     pub body: Map<String, Value>,
-    /// Nothing is there yet, so that what is wanted is said even where it is the default, and nothing else.
+    /// Whether the object does not exist yet. A new object says what is wanted even where that is the default, and
+    /// nothing else.
     is_new: bool,
-    /// Whether it is another by now.
+    /// Whether a field was set or removed.
     pub differs: bool,
 }
 
-/// NSX has no word for what is wanted.
+/// NSX has no word for the wanted value.
 #[derive(Debug)]
 pub struct NoWord;
 
 impl Draft {
-    /// Nothing.
+    /// A draft of a new object.
     pub fn new() -> Draft {
         Draft {
             body: Map::new(),
@@ -37,7 +37,7 @@ impl Draft {
         }
     }
 
-    /// What is there.
+    /// A draft of an existing object.
     pub fn of(body: &Body) -> Draft {
         Draft {
             body: body.object().clone(),
@@ -56,7 +56,7 @@ impl Draft {
         }
     }
 
-    /// Sets a text that may be an IP address: another spelling of the same one is the same.
+    /// Sets a text that may be an IP address. Two spellings of one address are the same.
     pub fn address(&mut self, key: &str, wanted: Option<&str>) {
         let parsed = |text: &str| text.parse::<IpAddr>().ok();
         let current = json::text(&self.body, key).and_then(|it| parsed(&it));
@@ -65,7 +65,7 @@ impl Draft {
         }
     }
 
-    /// Sets the name. Without a name NSX shows the id, so that is what no name reads back as.
+    /// Sets the name. NSX shows the id of an object without a name, so a name equal to the id reads as none.
     pub fn name(&mut self, wanted: &str) {
         let current = json::text(&self.body, "display_name");
         let is_nameless = current.is_none() || current == json::text(&self.body, "id");
@@ -74,7 +74,7 @@ impl Draft {
         }
     }
 
-    /// Sets texts; empty and absent are the same.
+    /// Sets a list of texts; empty and absent are the same.
     pub fn texts(&mut self, key: &str, wanted: &[String]) {
         let current = remainder::texts(&self.body, key).unwrap_or_default();
         match wanted {
@@ -84,7 +84,7 @@ impl Draft {
         }
     }
 
-    /// Sets a boolean, whose default this is.
+    /// Sets a boolean. `None` wants the default.
     pub fn boolean(&mut self, key: &str, wanted: Option<bool>, default: bool) {
         let current = json::boolean(&self.body, key);
         match wanted {
@@ -98,7 +98,7 @@ impl Draft {
         }
     }
 
-    /// Sets a whole number. Nothing wanted is the default; where there is none, NSX chooses.
+    /// Sets a whole number. `None` wants the default; without a default, NSX chooses.
     pub fn integer<T>(&mut self, key: &str, wanted: Option<T>, default: Option<T>)
     where
         T: TryFrom<i64> + Copy + PartialEq + Into<Value>,
@@ -115,11 +115,11 @@ impl Draft {
         }
     }
 
-    /// Sets a word of a table. Nothing wanted is the default, or what nobody knows if that is there; where there is no
+    /// Sets a word from a table. `None` wants the default, or keeps a word that the table does not know. Without a
     /// default, NSX chooses.
     ///
     /// # Errors
-    /// If the table has no word for it.
+    /// Fails if the table has no word for the wanted value.
     pub fn word<T: Copy + Eq>(
         &mut self,
         key: &str,
@@ -143,11 +143,11 @@ impl Draft {
         Ok(())
     }
 
-    /// Sets a list of words of a table, of which a `None` is one that nobody knows. An empty one is the default; where
-    /// there is none, NSX chooses.
+    /// Sets a list of words from a table. A `None` in the list stands for a word that the table does not know. An empty
+    /// list wants the default; without a default, NSX chooses.
     ///
     /// # Errors
-    /// If it is another list than what is there, and the table has no word for something in it.
+    /// Fails if the wanted list differs from the present one and the table has no word for one of its elements.
     pub fn words<T: Copy + Eq>(
         &mut self,
         key: &str,
@@ -181,30 +181,29 @@ impl Draft {
         self.body.get(key).is_some_and(|said| !said.is_null())
     }
 
-    /// What is so where nothing is said: the default, unless nothing is there at all.
+    /// The meaning of an absent field: the default, unless the object is new.
     fn implied<T>(&self, key: &str, default: Option<T>) -> Option<T> {
         default.filter(|_| !self.is_new && !self.says(key))
     }
 
-    /// Sets a field.
     pub fn set(&mut self, key: &str, value: Value) {
         self.body.insert(key.to_owned(), value);
         self.differs = true;
     }
 
-    /// Removes a field.
     pub fn remove(&mut self, key: &str) {
         self.body.remove(key);
         self.differs = true;
     }
 
-    /// The object, if it has become another.
+    /// Returns the object if it differs from what is there.
     pub fn changed(self) -> Option<Map<String, Value>> {
         self.differs.then_some(self.body)
     }
 }
 
-/// What a list says, place by place; `None` is what is no text. Nothing if it is no list.
+/// Returns the elements of a list, with `None` for each that is not a text. The result is empty if the field is not a
+/// list.
 pub fn said<'a>(object: &'a Map<String, Value>, key: &str) -> Vec<Option<&'a str>> {
     let list = object.get(key).and_then(Value::as_array);
     list.into_iter().flatten().map(Value::as_str).collect()

@@ -1,4 +1,4 @@
-//! What of an object of NSX is left over once what has a home in the model was taken out of it.
+//! What remains of an object of NSX after the fields that the model knows were taken out.
 
 use crate::{dialects::nsx::body::words::meaning, model::algorithm::Named, rest::json};
 use serde_json::{Map, Value};
@@ -7,53 +7,52 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// What of an object has not found its home yet. Each method takes a field out, but for one that it cannot read whole.
+/// The fields of an object that have no place in the model yet. Each method takes a field out, unless it cannot read
+/// all of it.
 pub struct Rest(pub Map<String, Value>);
 
 impl Rest {
-    /// A text.
     pub fn text(&mut self, key: &str) -> Option<String> {
         let text = json::text(&self.0, key);
         self.forget(key, text.is_some());
         text
     }
 
-    /// A whole number that its home has room for.
+    /// Takes a whole number that fits `T`.
     pub fn integer<T: TryFrom<i64>>(&mut self, key: &str) -> Option<T> {
         let integer = json::integer(&self.0, key).and_then(|it| T::try_from(it).ok());
         self.forget(key, integer.is_some());
         integer
     }
 
-    /// True or false.
     pub fn boolean(&mut self, key: &str) -> Option<bool> {
         let boolean = json::boolean(&self.0, key);
         self.forget(key, boolean.is_some());
         boolean
     }
 
-    /// A moment, in milliseconds since 1970.
+    /// Takes a point in time, given in milliseconds since 1970.
     pub fn time(&mut self, key: &str) -> Option<SystemTime> {
         let time = time(&self.0, key);
         self.forget(key, time.is_some());
         time
     }
 
-    /// An address as it is written; one that does not parse also stays.
+    /// Takes an address as it is written. One that does not parse is returned and also stays.
     pub fn address(&mut self, key: &str) -> String {
         let text = json::text(&self.0, key).unwrap_or_default();
         self.forget(key, text.parse::<IpAddr>().is_ok());
         text
     }
 
-    /// Texts; what is no list of nothing but texts also stays.
+    /// Takes a list of texts. A list with anything else in it stays.
     pub fn texts(&mut self, key: &str) -> Vec<String> {
         let texts = texts(&self.0, key);
         self.forget(key, texts.is_some());
         texts.unwrap_or_default()
     }
 
-    /// One of the words of a table, in any case; any other stays.
+    /// Takes one of the words of a table, in any case. Any other word stays.
     pub fn word<T: Copy>(&mut self, key: &str, table: &[(&str, T)]) -> Option<T> {
         let said = json::text(&self.0, key).unwrap_or_default();
         let meaning = meaning(table, &said);
@@ -61,7 +60,8 @@ impl Rest {
         meaning
     }
 
-    /// The same, and `words` keeps what was said, known or not, under this path.
+    /// Does the same as [`Rest::word`], and also records the text in `words` under `path`, known or not. The field is
+    /// taken out either way.
     pub fn named<T: Named>(
         &mut self,
         key: &str,
@@ -76,7 +76,7 @@ impl Rest {
         meaning
     }
 
-    /// What a list leaves behind in its place.
+    /// Puts back what is left of a list after its elements were read.
     pub fn replace(&mut self, key: &str, left: Vec<Value>) {
         let is_list = self
             .0
@@ -88,7 +88,7 @@ impl Rest {
         }
     }
 
-    /// Takes a field out if all of it found a home, or if it says nothing.
+    /// Takes a field out if all of it was read, or if it is null.
     pub fn forget(&mut self, key: &str, is_home: bool) {
         if is_home || self.0.get(key).is_some_and(Value::is_null) {
             self.0.remove(key);
@@ -96,13 +96,13 @@ impl Rest {
     }
 }
 
-/// A field as a moment, which NSX tells in milliseconds since 1970.
+/// Reads a field as a point in time, which NSX gives in milliseconds since 1970.
 pub fn time(object: &Map<String, Value>, key: &str) -> Option<SystemTime> {
     let milliseconds = u64::try_from(json::integer(object, key)?).ok()?;
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(milliseconds))
 }
 
-/// A field as texts; `None` if it is no list, or has anything else in it.
+/// Reads a field as a list of texts. Returns `None` if it is not a list, or has anything else in it.
 pub fn texts(object: &Map<String, Value>, key: &str) -> Option<Vec<String>> {
     let list = object.get(key)?.as_array()?.iter();
     list.map(|one| one.as_str().map(str::to_owned)).collect()

@@ -1,5 +1,5 @@
-//! The words of NSX for versions, algorithms and modes, which are the same in all its APIs (`model_client.py` of both
-//! SDKs), with what each means.
+//! NSX's words for versions, algorithms and modes, with what each means. They are the same in all its APIs
+//! (`model_client.py` of both SDKs).
 
 use crate::model::{
     algorithm::{
@@ -17,7 +17,7 @@ pub const IKE_VERSIONS: [(&str, IkeVersion); 3] = [
     ("IKE_FLEX", IkeVersion::V2OrV1),
 ];
 
-/// `encryption_algorithms` of IKE. NSX has no other length of the integrity check value of GCM than 16 octets.
+/// `encryption_algorithms` of IKE. The only length of the GCM integrity check value in NSX is 16 octets.
 pub const IKE_ENCRYPTION: [(&str, EncryptionAlgorithm); 5] = [
     ("AES_128", EncryptionAlgorithm::AesCbc128),
     ("AES_256", EncryptionAlgorithm::AesCbc256),
@@ -64,7 +64,7 @@ pub const PRF: [(&str, PrfAlgorithm); 4] = [
     ("SHA2_512", PrfAlgorithm::HmacSha2x512),
 ];
 
-/// `dh_groups`, whose numbers are IANA's.
+/// `dh_groups`, numbered as by IANA.
 pub const DH_GROUPS: [(&str, DhGroup); 8] = [
     ("GROUP2", DhGroup::Modp1024),
     ("GROUP5", DhGroup::Modp1536),
@@ -102,7 +102,7 @@ pub const LOG_LEVELS: [(&str, IkeLogLevel); 5] = [
     ("EMERGENCY", IkeLogLevel::Emergency),
 ];
 
-/// What a word of a table means, in any case of letters.
+/// Returns what a word of a table means. Case does not matter.
 pub fn meaning<T: Copy>(table: &[(&str, T)], said: &str) -> Option<T> {
     let found = table
         .iter()
@@ -110,7 +110,7 @@ pub fn meaning<T: Copy>(table: &[(&str, T)], said: &str) -> Option<T> {
     found.map(|(_, meaning)| *meaning)
 }
 
-/// The word of a table that means this.
+/// Returns the word of a table with this meaning.
 pub fn word<T: PartialEq>(table: &[(&'static str, T)], meaning: &T) -> Option<&'static str> {
     let found = table.iter().find(|(_, it)| it == meaning);
     found.map(|(word, _)| *word)

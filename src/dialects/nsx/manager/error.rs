@@ -1,4 +1,4 @@
-//! What the Manager API refuses, as the gateway's error. What every API of NSX says alike is in [`api_error`].
+//! Maps refusals of the Manager API to the gateway's errors. [`api_error`] has what all APIs of NSX share.
 
 pub use crate::dialects::{
     nsx::api_error::{broken, doubt, request_id},
@@ -19,11 +19,11 @@ use crate::{
 };
 use serde_json::Value;
 
-/// The body of an answer that grants what was asked.
+/// Reads the body of a successful answer.
 ///
 /// # Errors
 /// What the refusal means, or that the body cannot be read. `secrets` are the keys and passwords in the body of the
-/// request; words of the cloud that may quote one are withheld.
+/// request. Text of the cloud that may quote one of them is withheld.
 pub fn granted(answer: &Answer, asked: Asked, secrets: &[&str]) -> Result<Value> {
     if !answer.is_success() {
         return Err(refused(answer, asked, secrets));
@@ -31,14 +31,14 @@ pub fn granted(answer: &Answer, asked: Asked, secrets: &[&str]) -> Result<Value>
     json::parse(&answer.body).map_err(|what| broken(answer, &what))
 }
 
-/// What a refusal means.
+/// Builds the error for a refusal.
 pub fn refused(answer: &Answer, asked: Asked, secrets: &[&str]) -> Error {
     let code = ApiError::of_answer(answer).map_or_else(String::new, |said| said.code);
     api_error::refused(answer, meaning(answer.status, &code, asked), secrets)
 }
 
-/// The words by which NSX itself says that what was asked for is not there, as `NOT_FOUND (600)`: by 600 and 202, and no
-/// other 404.
+/// Returns the words by which NSX itself says that an object does not exist, such as `NOT_FOUND (600)`. Only the codes
+/// 600 and 202 say so, no other 404.
 pub fn says_gone(answer: &Answer) -> Option<String> {
     let said = ApiError::of_answer(answer).filter(|said| is_gone_code(&said.code))?;
     let words = match said.status.as_str() {
@@ -48,14 +48,14 @@ pub fn says_gone(answer: &Answer) -> Option<String> {
     is_missing(answer).then_some(words)
 }
 
-/// The words of the refusal that stands for a session whose service is switched off.
+/// Returns the message of the refusal that NSX sends for a session whose service is disabled.
 pub fn service_disabled(answer: &Answer) -> Option<String> {
     let said = ApiError::of_answer(answer).filter(|said| said.code == SERVICE_DISABLED)?;
     let words = answer.said(&said.message, MAX_UPSTREAM_TEXT, &[]);
     (400..500).contains(&answer.status).then_some(words)
 }
 
-/// What went wrong with a resource beside connections, in words that name its kind.
+/// Rewords an error so that it names the kind of a resource other than a connection.
 pub fn of_resource(kind: ResourceKind, mut error: Error) -> Error {
     let noun = kind.noun();
     let (reason, message) = match error.reason {
@@ -78,28 +78,29 @@ pub fn of_resource(kind: ResourceKind, mut error: Error) -> Error {
     error
 }
 
-/// An object that belongs to NSX itself, as its default profiles do: "system owned" and "non editable" (NSX Python SDK
-/// 4.2.0).
+/// The error for an object that belongs to NSX itself, as its default profiles do: "system owned" and "non editable"
+/// (NSX Python SDK 4.2.0).
 pub fn system_owned() -> Error {
     refusal::error(SYSTEM_OWNED)
 }
 
-/// The list of logical routers is not there.
+/// The error for a list of logical routers that does not exist.
 pub fn routers_absent(refused: Error) -> Error {
     refusal::instead_of(refused, ROUTERS_ABSENT)
 }
 
-/// NSX says that there are no statistics of a session that is there.
+/// The error for an existing session that has no statistics according to NSX.
 pub fn statistics_absent(refused: Error) -> Error {
     refusal::instead_of(refused, STATISTICS_ABSENT)
 }
 
-/// The VPN collection itself is not there.
+/// The error for a VPN collection that does not exist.
 pub fn api_absent(refused: Error) -> Error {
     refusal::instead_of(refused, API_ABSENT)
 }
 
-/// What is the Manager API's own, between what every API of NSX says by a code and what it says by a status.
+/// Returns what a refusal means: first by the codes that all APIs of NSX share, then by the Manager API's own, then by
+/// status.
 fn meaning(status: u16, code: &str, asked: Asked) -> Meaning {
     if let Some(meaning) = api_error::by_code(status, code) {
         return meaning;
@@ -110,12 +111,12 @@ fn meaning(status: u16, code: &str, asked: Asked) -> Meaning {
             Asked::LogIn | Asked::Read | Asked::Remove => NOT_FOUND,
         },
         (400, SERVICE_DISABLED) => SWITCHED_OFF,
-        // Policy's code for an object that has children or is referenced, seen from managers too.
+        // The Policy API's code for an object that has children or is referenced. Managers send it, too.
         (400, "500030") => IN_USE,
         (400, "500045") => MARKED_FOR_DELETION,
-        // Indexing, and a transaction that was aborted: nothing is wrong with the request.
+        // Indexing, or an aborted transaction: nothing is wrong with the request.
         (400, "60508" | "60514" | "60515") => OWN_FAULT,
-        // A removal carries nothing that could be wrong; what stands against it is whoever uses the object.
+        // A delete has no content that could be wrong. A 400 means that another object uses this one.
         (400, _) if asked == Asked::Remove => IN_USE,
         _ => api_error::by_status(status, asked),
     }

@@ -40,11 +40,11 @@ use futures_util::future::join_all;
 use std::{sync::Arc, time::Duration};
 use write::{plan, refusals, settle};
 
-/// Where it is on every manager.
+/// The path of the API on every manager.
 const API: &str = "/api/v1/vpn/ipsec";
 
-/// Binds the dialect to one backend that is reached over `network`, from its table and how long one request may take.
-/// Sends nothing. `None`: the table was told what is wrong.
+/// Binds the dialect to one backend. Takes the backend's table and the timeout of one request. Sends nothing. Returns
+/// `None` after it has reported every problem to the table.
 pub fn connect(
     table: &mut dyn Table,
     timeout: Duration,
@@ -171,7 +171,7 @@ const CAPABILITIES: Capabilities = Capabilities {
     atomic_etag: true,
     nodes: true,
     write_tracking: true,
-    // `/state` speaks for one session.
+    // `/state` reports on one session.
     look_batch: 1,
     resources: resources::kinds::KINDS,
     tunnel_statistics: true,
@@ -199,7 +199,7 @@ mod tests {
         }
     }
 
-    /// Dead peer detection is a profile's, whatever is to be done with a dead peer; and rules protect.
+    /// Dead peer detection, including the action on a dead peer, belongs to a profile; and every rule protects.
     #[test]
     fn what_its_capabilities_rule_out_is_refused_by_field() {
         let fields = |spec: &ConnectionSpec| {

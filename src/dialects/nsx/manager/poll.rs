@@ -1,4 +1,4 @@
-//! Polling a connection: how far its writes have come, whether it is gone, and its tunnel.
+//! Polls a connection: how far its writes have come, whether it still exists, and its tunnel.
 //!
 //! ```text
 //!   /state, for each request id ──200──► the worst of their states ──► with /status, if asked for
@@ -12,8 +12,8 @@
 //!          └───── 404 ────► error API_ABSENT
 //! ```
 //!
-//! Everything else, at any step, is an error: it tells nothing of the connection. So is a 404 in other words
-//! than NSX's own, after the collection was asked whether there is an API at all.
+//! Every other answer, at any step, is an error and says nothing about the connection. A 404 in words other than NSX's
+//! own is an error, too, after a request to the collection has shown whether the API exists at all.
 
 use crate::{
     core::{
@@ -33,10 +33,9 @@ use crate::{
 };
 use futures_util::future::{join_all, join3};
 
-/// The most request ids one poll speaks for.
+/// The most request ids that one poll covers.
 const MOST_REQUEST_IDS: usize = 4;
 
-/// Polls one connection.
 pub async fn poll(client: &Client, target: &Target, call: &Call) -> Result<Sighting> {
     let tunnel = async {
         match target.want_tunnel && !target.deleting {
@@ -61,7 +60,8 @@ pub async fn poll(client: &Client, target: &Target, call: &Call) -> Result<Sight
     }
     let unknown = not_there.is_some();
     let words = not_there.unwrap_or_default();
-    // Where `/state` knows nothing, or nobody knows whether it is switched on, the session itself tells.
+    // If `/state` does not know the session, or the gateway does not know whether it is enabled, the session itself
+    // tells.
     let session = if unknown || (target.admin_enabled.is_none() && !target.deleting) {
         Some(session(client, &target.id, call).await?)
     } else {
@@ -69,14 +69,14 @@ pub async fn poll(client: &Client, target: &Target, call: &Call) -> Result<Sight
     };
     let sighting = match (status::worst(seen), &session) {
         (None, Some(None)) => {
-            // A 404 counts only where the collection answers: without the API, everything is 404.
+            // A 404 counts only if the collection answers: without the API, everything is 404.
             read::probe(client, call).await?;
             return Ok(Sighting {
                 request_ids,
                 ..status::gone(&words)
             });
         }
-        // The session went first: its nodes still have to follow.
+        // The session is removed first. Its nodes still have to follow.
         (Some(seen), Some(None)) => status::while_deleting(seen),
         (Some(seen), _) if !unknown => Sighting {
             request_ids,
@@ -93,10 +93,11 @@ pub async fn poll(client: &Client, target: &Target, call: &Call) -> Result<Sight
     Ok(sighting)
 }
 
-/// Adds what the nodes say of the tunnel to what is seen of the connection, and of each write made elsewhere.
+/// Adds what the nodes say about the tunnel to the sighting of the connection, and to that of each write made
+/// elsewhere.
 ///
 /// # Errors
-/// If there is no word of the tunnel of a connection that is in place, which nothing else can judge.
+/// Fails if the connection is realized and the tunnel's status is not known, because nothing else can judge the tunnel.
 fn with_tunnel(
     sighting: Sighting,
     elsewhere: Vec<(String, Sighting)>,
@@ -117,10 +118,11 @@ fn with_tunnel(
     })
 }
 
-/// What `/state` says of each write in question, and which writes those are.
+/// Asks `/state` about each write in question. Returns the answers and the request ids they cover.
 ///
-/// The newest goes first. While that is on its way it does not matter how far those before it have come, and each
-/// is a request: a create has two writes, and fifty creates at a time would be half of what NSX allows an account.
+/// The newest write comes first. While it is in progress, it does not matter how far the earlier ones have come. Each
+/// id costs a request: a create has two writes, and fifty creates at a time would use half of what NSX allows an
+/// account.
 async fn states(client: &Client, target: &Target, call: &Call) -> Result<(Vec<Said>, Vec<String>)> {
     let ids = request_ids(target);
     let newest = ids.last().map(String::as_str);
@@ -149,8 +151,8 @@ async fn states(client: &Client, target: &Target, call: &Call) -> Result<(Vec<Sa
     Ok((all, ids))
 }
 
-/// What `/state` says of each write made elsewhere that somebody waits for. One that cannot be asked about, as it is
-/// none of this manager's, says nothing of the connection: it is left out.
+/// Asks `/state` about each write made elsewhere that a watch waits for. A write that cannot be asked about, because
+/// this manager does not know it, says nothing about the connection and is left out.
 async fn elsewhere(client: &Client, target: &Target, call: &Call) -> Vec<(String, Sighting)> {
     let asked = target.elsewhere.iter().map(async |id| {
         let said = state(client, &target.id, Some(id), call).await.ok()?;
@@ -163,10 +165,10 @@ async fn elsewhere(client: &Client, target: &Target, call: &Call) -> Vec<(String
     join_all(asked).await.into_iter().flatten().collect()
 }
 
-/// What `/state` says.
+/// The answer of `/state`.
 enum Said {
     State(Box<Sighting>),
-    /// It knows of no such session, and says so in these words.
+    /// The manager does not know the session. The text is the manager's own.
     NotThere(String),
 }
 
@@ -183,7 +185,7 @@ async fn state(client: &Client, id: &str, request_id: Option<&str>, call: &Call)
         return Ok(Said::NotThere(words));
     }
     if error::is_missing(&answer) {
-        // Not in NSX's words; perhaps because there is no such API at all.
+        // These are not NSX's words; the API may not exist at all.
         read::probe(client, call).await?;
     }
     let value = error::granted(&answer, Asked::Read, &[])?;
@@ -191,7 +193,7 @@ async fn state(client: &Client, id: &str, request_id: Option<&str>, call: &Call)
     Ok(Said::State(status::of_state(&state).into()))
 }
 
-/// What the nodes say of the tunnel now; `None` if NSX knows of none.
+/// Asks the nodes for the present state of the tunnel. Returns `None` if NSX knows of no tunnel.
 async fn tunnel(client: &Client, id: &str, call: &Call) -> Result<Option<Tunnel>> {
     let ask = Ask::get([SESSIONS, id, "status"]).with("source", "realtime");
     let answer = client.send(ask, call).await.map_err(|it| it.error)?;
@@ -203,7 +205,7 @@ async fn tunnel(client: &Client, id: &str, call: &Call) -> Result<Option<Tunnel>
     Ok(Some(status::tunnel(&status, true)))
 }
 
-/// The session; `None` if NSX itself says that there is none.
+/// Reads the session. Returns `None` if NSX itself says that it does not exist.
 async fn session(client: &Client, id: &str, call: &Call) -> Result<Option<Body>> {
     error::if_there(read::object(client, SESSIONS, id, call).await)
 }

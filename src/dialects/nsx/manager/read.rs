@@ -1,4 +1,4 @@
-//! Reading connections: a session, and the peer endpoint it names.
+//! Reads connections: a session, and the peer endpoint it names.
 
 use crate::{
     core::{
@@ -23,11 +23,11 @@ use futures_util::future::join_all;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Up to so many peer endpoints are asked for one by one; for more, the list is read. A list costs NSX far
-/// more than one object, and its account one request either way.
+/// How many peer endpoints are read one by one. For more, the list is read. A list costs NSX far more than one object
+/// does, and costs the account one request either way.
 const FEW: usize = 3;
 
-/// Finds out whether the collection of sessions is there and the login is accepted.
+/// Checks that the collection of sessions exists and that the login is accepted.
 pub async fn probe(client: &Client, call: &Call) -> Result<()> {
     probe_collection(client, SESSIONS, call).await
 }
@@ -38,13 +38,12 @@ async fn probe_collection(client: &Client, collection: &str, call: &Call) -> Res
     ListPage::granted(&answer, granted).map(|_| ())
 }
 
-/// One connection.
 pub async fn get(client: &Client, id: &str, call: &Call) -> Result<Connection> {
     let (session, peer) = session_with_peer(client, id, call).await?;
     Ok(translate::connection(&session, peer.as_ref()))
 }
 
-/// A session and its peer endpoint, as far as it names one that is there.
+/// Reads a session and its peer endpoint, if it names one that exists.
 pub async fn session_with_peer(
     client: &Client,
     id: &str,
@@ -58,7 +57,7 @@ pub async fn session_with_peer(
     Ok((session, peer))
 }
 
-/// A session.
+/// Reads a session.
 ///
 /// # Errors
 /// As [`there`].
@@ -66,17 +65,17 @@ pub async fn session(client: &Client, id: &str, call: &Call) -> Result<Body> {
     there(client, SESSIONS, id, call).await
 }
 
-/// One object of a collection.
+/// Reads one object of a collection.
 ///
 /// # Errors
-/// `NotFound` if NSX itself says that it is not there, and the collection answers: without the API, everything
-/// is 404.
+/// `NotFound` if NSX itself says that the object does not exist, and its collection answers: without the API,
+/// everything is 404.
 pub async fn there(client: &Client, collection: &str, id: &str, call: &Call) -> Result<Body> {
     let found = object(client, collection, id, call).await;
     proven(client, collection, found, call).await
 }
 
-/// Whether it is so that an object is not there: only if its collection answers.
+/// Confirms a `NotFound` error by asking the collection: it counts only if the collection answers.
 pub async fn proven<T>(
     client: &Client,
     collection: &str,
@@ -89,23 +88,23 @@ pub async fn proven<T>(
     found
 }
 
-/// The same without proof.
+/// Does the same as [`there`], but does not confirm a `NotFound`.
 ///
 /// # Errors
-/// `NotFound` if NSX itself says that it is not there.
+/// `NotFound` if NSX itself says that the object does not exist.
 pub async fn object(client: &Client, collection: &str, id: &str, call: &Call) -> Result<Body> {
     let answer = client
         .send(Ask::get([collection, id]), call)
         .await
         .map_err(|it| it.error)?;
     let value = error::granted(&answer, Asked::Read, &[])?;
-    // An answer that names nothing is nobody's.
+    // An answer without an id describes no object.
     let body = Body::of(value).filter(|body| !body.id().is_empty());
     body.ok_or_else(|| error::broken(&answer, "no object"))
 }
 
-/// Every object of a collection that `wanted` accepts, up to `most` of them, and how sure it is that there is no
-/// other.
+/// Finds the objects of a collection that `wanted` accepts, up to `most`. Also returns how certain it is that no other
+/// object matches.
 pub async fn search(
     client: &Client,
     collection: &str,
@@ -122,7 +121,7 @@ pub async fn search(
     Ok((found, sureness))
 }
 
-/// One page of connections, by id.
+/// Reads one page of connections, ordered by id.
 pub async fn list(client: &Client, request: &PageRequest, call: &Call) -> Result<Page<Connection>> {
     let page = objects_of_service(client, SESSIONS, request, call).await?;
     let sessions = page.items;
@@ -137,7 +136,7 @@ pub async fn list(client: &Client, request: &PageRequest, call: &Call) -> Result
     })
 }
 
-/// One page of a collection, by id.
+/// Reads one page of a collection, ordered by id.
 pub async fn objects(
     client: &Client,
     collection: &str,
@@ -148,7 +147,7 @@ pub async fn objects(
     pages.by_id(client, request, call).await
 }
 
-/// The same of a collection that NSX narrows down to what belongs to a service: sessions and local endpoints.
+/// Does the same for sessions and local endpoints, which NSX can filter by their service.
 pub async fn objects_of_service(
     client: &Client,
     collection: &str,
@@ -164,7 +163,7 @@ pub async fn objects_of_service(
     pages.by_id(client, request, call).await
 }
 
-/// The service of which alone something is wanted, which NSX takes as a query.
+/// Returns the service that the filter restricts the list to. NSX takes it as a query parameter.
 fn service(filter: &Filter) -> Option<&str> {
     filter
         .restrictions()
@@ -175,7 +174,7 @@ fn service(filter: &Filter) -> Option<&str> {
         })
 }
 
-/// Reads the answer of a collection as such: if the collection is not there, there is no API.
+/// Reads an answer of a collection. If the collection does not exist, neither does the API.
 fn granted(answer: &Answer) -> Result<Value> {
     let granted = error::granted(answer, Asked::Read, &[]);
     match error::is_missing(answer) {
@@ -184,21 +183,21 @@ fn granted(answer: &Answer) -> Result<Value> {
     }
 }
 
-/// The id of a session's peer endpoint, if it can stand in a path.
+/// Returns the id of a session's peer endpoint, if it can stand in a path.
 fn peer_endpoint_id(session: &Body) -> Option<String> {
     let id = session.text("peer_endpoint_id");
     id.filter(|id| !matches!(id.as_str(), "" | "." | ".."))
 }
 
 async fn peer_endpoint(client: &Client, id: &str, call: &Call) -> Result<Option<Body>> {
-    // If it is gone while its session stays, the connection is shown without.
+    // If the peer endpoint is gone and its session is not, the connection is shown without it.
     error::if_there(object(client, PEER_ENDPOINTS, id, call).await)
 }
 
-/// The peer endpoints of these sessions, by id.
+/// Reads the peer endpoints of these sessions, by id.
 ///
-/// A list of several pages may have stepped over one, so that whoever is missing in the end is asked for alone: a
-/// connection without its peer would be missed by every filter on it.
+/// A list of several pages may have skipped one, so any that is missing in the end is read on its own. Without its
+/// peer, a connection would be missed by every filter on the peer.
 async fn peers_of(
     client: &Client,
     sessions: &[Body],
@@ -216,7 +215,7 @@ async fn peers_of(
         found.extend(peers.into_iter().map(|peer| (peer.id(), peer)));
         missing.retain(|id| !found.contains_key(id));
         match sureness {
-            // Gone while their sessions stay.
+            // The missing ones are gone while their sessions stay.
             Sureness::Sure => return Ok(found),
             Sureness::Counted => break,
             Sureness::Unsure => {}
@@ -228,7 +227,6 @@ async fn peers_of(
     Ok(found)
 }
 
-/// A collection as a list whose pages are read.
 fn pages<'a>(collection: &'a str, narrow: &'a [(&'a str, &'a str)]) -> Pages<'a> {
     Pages {
         api: None,

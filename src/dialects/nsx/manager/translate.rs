@@ -1,7 +1,7 @@
-//! Session and peer endpoint as a connection, and a connection as both. Pure.
+//! Translates a session and its peer endpoint to a connection, and back. Pure.
 //!
-//! Reading never fails: what does not fit the model stays in `native` as it came. Changing starts from what
-//! was read, so that what nobody here knows goes back unchanged.
+//! Reading never fails: what does not fit the model stays in `native` as it came. A change starts from what was read,
+//! so unknown fields go back unchanged.
 
 mod etag;
 mod fields;

@@ -1,5 +1,5 @@
-//! What the Manager API answers, read leniently: everything may be absent, numbers may be strings, and what nobody here
-//! knows stays in the [`Body`] it came in.
+//! The answers of the Manager API, read leniently: every field may be absent, numbers may be strings, and unknown
+//! fields stay in their [`Body`].
 
 use crate::{dialects::nsx::body::Body, rest::json};
 use serde_json::{Map, Value};
@@ -9,12 +9,12 @@ pub const SESSIONS: &str = "sessions";
 /// The collection of peer endpoints.
 pub const PEER_ENDPOINTS: &str = "peer-endpoints";
 
-/// The VPN service of a session, as text, and of a local endpoint, as a reference.
+/// The VPN service: a text in a session, a reference in a local endpoint.
 pub const VPN_SERVICE: &str = "ipsec_vpn_service_id";
 
-/// `resource_type` of a session whose traffic is chosen by policy.
+/// `resource_type` of a session that selects its traffic by policy.
 pub const POLICY_BASED: &str = "PolicyBasedIPSecVPNSession";
-/// `resource_type` of a session whose traffic is chosen by routing.
+/// `resource_type` of a session that selects its traffic by routing.
 pub const ROUTE_BASED: &str = "RouteBasedIPSecVPNSession";
 
 /// `/state`: how far the configuration has come.
@@ -22,9 +22,9 @@ pub const ROUTE_BASED: &str = "RouteBasedIPSecVPNSession";
 pub struct State {
     /// `state`.
     pub state: Option<String>,
-    /// `failure_code`, which is no sign of failure by itself.
+    /// `failure_code`, which does not indicate a failure by itself.
     pub failure_code: Option<String>,
-    /// `failure_message`, which is none either: it is filled for `in_progress` and `unknown` too.
+    /// `failure_message`, which does not either: NSX also fills it for `in_progress` and `unknown`.
     pub failure_message: String,
     /// `details`.
     pub nodes: Vec<NodeState>,
@@ -48,7 +48,7 @@ pub struct NodeState {
 }
 
 impl State {
-    /// Reads a state. `None` if it is no object.
+    /// Reads a state. Returns `None` if the value is not an object.
     pub fn of(value: Value) -> Option<State> {
         let body = Body::of(value)?;
         let nodes = body.list("details").iter().filter_map(Value::as_object);
@@ -90,12 +90,12 @@ pub struct Status {
     pub negotiated: i64,
     /// `failed_tunnels`.
     pub failed: i64,
-    /// `last_update_timestamp`, milliseconds since 1970.
+    /// `last_update_timestamp`, in milliseconds since 1970.
     pub updated: Option<i64>,
 }
 
 impl Status {
-    /// Reads a status. `None` if it is no object.
+    /// Reads a status. Returns `None` if the value is not an object.
     pub fn of(value: Value) -> Option<Status> {
         let body = Body::of(value)?;
         let ike = body.object().get("ike_status").and_then(Value::as_object);

@@ -1,4 +1,4 @@
-//! Making, changing and removing connections: two objects that are kept together.
+//! Creates, changes and removes connections: two objects that are kept together.
 //!
 //! ```text
 //!   plan (steps, and how each is performed) ──► object (one request, and what became of it)

@@ -91,7 +91,7 @@ macro_rules! fixture {
     };
 }
 
-/// What each example of a refusal means, with the status it comes with.
+/// What each example of a refusal means, with its HTTP status.
 #[test]
 fn the_examples_read_as_the_table_says() {
     let not_found = fixture!("error_not_found_names_logical_router.json");

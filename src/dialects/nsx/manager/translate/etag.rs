@@ -1,8 +1,8 @@
-//! What an etag of a connection is made of.
+//! The etag of a connection.
 
 use crate::dialects::nsx::body::Body;
 
-/// Both revisions, since a connection changes with either object.
+/// Combines both revisions, because a connection changes with either object.
 pub fn etag(session: &Body, peer: Option<&Body>) -> String {
     let text = |revision: Option<i64>| revision.map_or("-".to_owned(), |it| it.to_string());
     let peer = peer.and_then(Body::revision);

@@ -1,4 +1,4 @@
-//! Which fields of a connection are written with its session, and which with its peer endpoint; to be told of a plan.
+//! Which fields of a connection are written with its session, and which with its peer endpoint. Plans report them.
 
 use crate::{
     dialects::nsx::{
@@ -13,10 +13,10 @@ use crate::{
 };
 use std::collections::BTreeSet;
 
-/// The paths that making a session and its peer endpoint writes.
+/// Returns the paths that creating a session and a peer endpoint writes, in this order.
 pub fn written(wanted: &NewConnection) -> [Vec<String>; 2] {
     let is_written = |field: Field| {
-        // What is said even where it is left open.
+        // Written even if the caller leaves them open.
         let always = [Field::AdminEnabled, Field::PeerId, Field::Initiation];
         let is_part = reference(field).is_some_and(|(kind, _)| wanted.has(kind));
         always.contains(&field) || is_part || field.is_set(&wanted.spec)
@@ -30,7 +30,7 @@ pub fn written(wanted: &NewConnection) -> [Vec<String>; 2] {
     [paths(&is_in_session), paths(&in_peer)]
 }
 
-/// The paths of a change that its PUT of the session writes.
+/// Returns the paths of a change that its PUT of the session writes.
 pub fn changed_in_session(session: &Body, change: &ConnectionChange) -> Vec<String> {
     let fields = change.fields.iter().copied().filter(|field| {
         is_in_session(*field)
@@ -42,7 +42,7 @@ pub fn changed_in_session(session: &Body, change: &ConnectionChange) -> Vec<Stri
     fields.map(|field| path(field, &change.values)).collect()
 }
 
-/// The paths of a change that its PUT of the peer endpoint writes, among them that of a key that it has to bear.
+/// Returns the paths of a change that its PUT of the peer endpoint writes, including that of a key it has to carry.
 pub fn changed_in_peer_endpoint(peer: &Body, change: &ConnectionChange) -> Vec<String> {
     let is_spare = change.spare_key && psk(&change.values).is_some();
     let is_written = |field: Field| match field {
@@ -54,7 +54,7 @@ pub fn changed_in_peer_endpoint(peer: &Body, change: &ConnectionChange) -> Vec<S
     fields.map(|field| path(field, &change.values)).collect()
 }
 
-/// Whether the change is about anything that stands in the peer endpoint. A spare key alone is not.
+/// Reports whether the change concerns a field of the peer endpoint. A spare key alone does not.
 pub fn concerns_peer_endpoint(change: &ConnectionChange) -> bool {
     let is_spare = |field| field == Field::Authentication && change.spare_key;
     let mut fields = change.fields.iter().copied();
@@ -86,7 +86,7 @@ fn is_in_peer_endpoint(field: Field) -> bool {
     )
 }
 
-/// The path of a field, of which two have two.
+/// Returns the path of a field. Selectors and authentication have two each.
 fn path(field: Field, values: &ConnectionSpec) -> String {
     let path = match (field, &values.selectors, &values.authentication) {
         (Field::Selectors, Some(Selectors::RouteBased(_)), _) => "route_based",
@@ -96,7 +96,7 @@ fn path(field: Field, values: &ConnectionSpec) -> String {
     path.to_owned()
 }
 
-/// One field of a change.
+/// Reduces a change to one field.
 fn alone(change: &ConnectionChange, field: Field) -> ConnectionChange {
     ConnectionChange {
         fields: BTreeSet::from([field]),

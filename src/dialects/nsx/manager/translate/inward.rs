@@ -1,4 +1,4 @@
-//! What NSX has, as a connection.
+//! Translates the objects of NSX to a connection.
 
 use crate::{
     dialects::nsx::{
@@ -24,7 +24,7 @@ use crate::{
 use serde_json::{Map, Value};
 use std::{net::IpAddr, time::SystemTime};
 
-/// A session and, as far as it is there, its peer endpoint, as a connection.
+/// Translates a session and, if it exists, its peer endpoint.
 pub fn connection(session: &Body, peer: Option<&Body>) -> Connection {
     let mut rest = Rest(session.object().clone());
     mark::hide(&mut rest.0);
@@ -68,7 +68,7 @@ pub fn connection(session: &Body, peer: Option<&Body>) -> Connection {
 
 const UPDATED: &str = "_last_modified_time";
 
-/// When the later of both objects was changed, since a connection changes with either.
+/// When the later of the two objects was changed, because a connection changes with either.
 fn last_update(session: &Body, peer: Option<&Body>) -> Option<SystemTime> {
     let session = time(session.object(), UPDATED);
     session.max(peer.and_then(|peer| time(peer.object(), UPDATED)))
@@ -91,7 +91,7 @@ fn read_peer(peer: &Body, connection: &mut Connection) -> Map<String, Value> {
         address: rest.address("peer_address"),
         id: rest.text("peer_id").unwrap_or_default(),
         certificate: mode == Some(true),
-        // NSX never shows the key, and takes no endpoint of this mode, which is the default, without one.
+        // NSX never returns the key. This mode is the default, and NSX accepts no endpoint of this mode without a key.
         psk_set: mode == Some(false) || absent,
     };
     connection.initiation = rest.word("connection_initiation_mode", &INITIATIONS);
@@ -117,10 +117,10 @@ fn read_selectors(session: &Body, rest: &mut Rest) -> Option<Selectors> {
     }
 }
 
-/// What of an element was understood, and what of it has no home.
+/// What was read from an element, and what remains of it.
 pub type Understood<T> = (Option<T>, Map<String, Value>);
 
-/// Reads each element, and collects what of it has no home.
+/// Reads each element, and collects what remains of it.
 pub fn read_each<T>(
     list: &[Value],
     read: fn(&Map<String, Value>) -> Understood<T>,
@@ -135,7 +135,7 @@ pub fn read_each<T>(
         found.extend(one);
         if !rest.is_empty() {
             let mut rest = rest;
-            // The id is repeated, so that what is left can be told to belong to it.
+            // The id is repeated, so that the remainder can be matched to its element.
             if let Some(id) = element.get("id").or_else(|| element.get("tunnel_port_id")) {
                 rest.entry("id").or_insert_with(|| id.clone());
             }
@@ -145,7 +145,6 @@ pub fn read_each<T>(
     (found, left)
 }
 
-/// One rule.
 pub fn read_rule(element: &Map<String, Value>) -> Understood<PolicyRule> {
     let (sources, destinations) = (
         networks(element, "sources"),
@@ -176,7 +175,7 @@ pub fn read_rule(element: &Map<String, Value>) -> Understood<PolicyRule> {
     (Some(rule), rest.0)
 }
 
-/// Whether the objects of a list have these keys and no others, so that nothing of them is left over.
+/// Reports whether the objects of a list have only these keys, so that nothing of them remains.
 fn has_only(list: Option<&Value>, known: &[&str]) -> bool {
     let objects = list.and_then(Value::as_array).into_iter().flatten();
     let mut keys = objects

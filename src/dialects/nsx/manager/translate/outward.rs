@@ -1,4 +1,4 @@
-//! A connection, as NSX takes it: new, or as what is there becomes by a change.
+//! Translates a connection to the objects of NSX: new ones, or the present ones with a change.
 
 use crate::{
     core::{dialect::Mark, error::Violation},
@@ -22,8 +22,8 @@ use crate::{
 };
 use serde_json::{Map, Value};
 
-/// The peer endpoint to make for a connection. Holds the pre-shared key: it goes into a request body and
-/// nowhere else.
+/// Builds the body of a new peer endpoint. It holds the pre-shared key, which goes into the request body and nowhere
+/// else.
 pub fn new_peer_endpoint(spec: &ConnectionSpec, mark: &Mark) -> Map<String, Value> {
     let id = spec.peer_id.as_deref().filter(|id| !id.is_empty());
     let mut body = Map::new();
@@ -51,7 +51,7 @@ pub fn new_peer_endpoint(spec: &ConnectionSpec, mark: &Mark) -> Map<String, Valu
     body
 }
 
-/// The session to make for a connection with this peer endpoint.
+/// Builds the body of a new session with this peer endpoint.
 pub fn new_session(spec: &ConnectionSpec, peer_endpoint: &str, mark: &Mark) -> Map<String, Value> {
     let mut body = Map::new();
     let mut put = |key: &str, value: Value| body.insert(key.to_owned(), value);
@@ -73,7 +73,7 @@ pub fn new_session(spec: &ConnectionSpec, peer_endpoint: &str, mark: &Mark) -> M
             put("resource_type", POLICY_BASED.into());
             put("policy_rules", policy_rules(rules, &[]));
         }
-        // Refused before: there is always one of the two.
+        // Refused earlier: one of the two is always set.
         Some(Selectors::EndpointGroups { .. }) | None => {}
     }
     if let Some(clamping) = &spec.tcp_mss_clamping {
@@ -83,10 +83,10 @@ pub fn new_session(spec: &ConnectionSpec, peer_endpoint: &str, mark: &Mark) -> M
     body
 }
 
-/// The session as the change wants it; `None` if it is so already.
+/// Returns the session as the change wants it, or `None` if it needs no change.
 ///
 /// # Errors
-/// If the change wants another kind of selectors: NSX keeps the type an object was made with.
+/// Fails if the change wants another kind of selectors: NSX keeps the type that an object was created with.
 pub fn changed_session(
     session: &Body,
     change: &ConnectionChange,
@@ -124,7 +124,7 @@ pub fn changed_session(
     Ok(draft.changed())
 }
 
-/// Has the draft refer to a part; to null if that is yet to be made ([`complete`](super::complete)).
+/// Makes the draft refer to a part, or to null if the part does not exist yet ([`complete`](super::complete)).
 fn refer(draft: &mut Draft, field: Field, change: &ConnectionChange, wanted: Option<&str>) {
     let Some((_, key)) = reference(field) else {
         return;
@@ -135,11 +135,11 @@ fn refer(draft: &mut Draft, field: Field, change: &ConnectionChange, wanted: Opt
     }
 }
 
-/// The peer endpoint as the change wants it; `None` if it is so already. A key that is given counts as
-/// another one, because the old one cannot be read; a spare one as none, until something else has to be written.
+/// Returns the peer endpoint as the change wants it, or `None` if it needs no change. A given key counts as a change,
+/// because the present one cannot be read. A spare key does not, unless something else has to be written.
 ///
 /// # Errors
-/// If it must be written and the key is not given: NSX wants it with every write.
+/// Fails if the peer endpoint must be written and the key is not given: NSX wants the key with every write.
 pub fn changed_peer_endpoint(
     peer: &Body,
     change: &ConnectionChange,
@@ -164,7 +164,7 @@ pub fn changed_peer_endpoint(
     Ok(draft.changed())
 }
 
-/// Whether the peer endpoint can be seen to be as the change wants it: never if a key was part of it.
+/// Reports whether the peer endpoint visibly is as the change wants it. It never is if the change includes a key.
 pub fn peer_endpoint_is_as_wanted(peer: &Body, change: &ConnectionChange) -> bool {
     new_key(change).is_none() && !changed_but_for_the_key(peer, change).differs
 }
@@ -189,8 +189,8 @@ fn change_clamping(draft: &mut Draft, wanted: Option<&TcpMssClamping>) {
     }
 }
 
-/// What of a change a connection cannot become, as far as that shows in what was read of it: the kind of its selectors,
-/// and a service that is derived from another local endpoint than this one's.
+/// Returns what the connection cannot become, as far as its readable fields show: another kind of selectors, or a
+/// service that is derived from another local endpoint.
 pub fn fixed(change: &ConnectionChange, there: &Connection) -> Vec<Violation> {
     let (values, touches) = (&change.values, |field| change.fields.contains(&field));
     let mut violations = Vec::new();
@@ -215,7 +215,7 @@ pub fn fixed(change: &ConnectionChange, there: &Connection) -> Vec<Violation> {
     violations
 }
 
-/// What there is to say of this service if NSX derives `there`; `None` if it is the same.
+/// Returns why the wanted service is impossible if NSX derives `there`, or `None` if the two are the same.
 pub fn other_service(wanted: &str, there: Option<&str>) -> Option<Violation> {
     let what = match there {
         Some(there) if there == wanted => return None,
@@ -242,7 +242,7 @@ fn changed_but_for_the_key(peer: &Body, change: &ConnectionChange) -> Draft {
             }
             Field::Authentication => {
                 if let Some(authentication) = &values.authentication {
-                    // Absent is the default.
+                    // PSK is the default.
                     let current = peer.text("authentication_mode");
                     let current = current.as_deref().unwrap_or(PSK);
                     if !current.eq_ignore_ascii_case(mode(authentication)) {

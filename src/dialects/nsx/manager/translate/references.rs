@@ -1,4 +1,4 @@
-//! What a session and its peer endpoint refer to, and how one that is yet to be made is referred to.
+//! What a session and its peer endpoint refer to, and how they refer to an object that does not exist yet.
 
 use crate::{
     core::{
@@ -9,7 +9,7 @@ use crate::{
 };
 use serde_json::{Map, Value};
 
-/// The fields that refer to parts, with what the session or the peer endpoint calls them.
+/// The fields that refer to parts, with their keys in the session or the peer endpoint.
 const REFERENCES: [(Field, ResourceKind, &str); 4] = [
     (
         Field::LocalEndpoint,
@@ -25,13 +25,13 @@ const REFERENCES: [(Field, ResourceKind, &str); 4] = [
     (Field::DpdPolicy, ResourceKind::DpdPolicy, "dpd_profile_id"),
 ];
 
-/// The kind of part that a field refers to, and the key that NSX has for it.
+/// Returns the kind of part that a field refers to, and NSX's key for it.
 pub fn reference(field: Field) -> Option<(ResourceKind, &'static str)> {
     let found = REFERENCES.iter().find(|(it, _, _)| *it == field);
     found.map(|(_, kind, key)| (*kind, *key))
 }
 
-/// What is to be made, referring to what was made for it.
+/// Returns the spec with references to the parts that were created for it.
 pub fn with_parts(spec: &ConnectionSpec, made: &Made) -> ConnectionSpec {
     let or_made = |given: &Option<String>, kind| given.clone().or_else(|| made.get(&kind).cloned());
     ConnectionSpec {
@@ -43,10 +43,10 @@ pub fn with_parts(spec: &ConnectionSpec, made: &Made) -> ConnectionSpec {
     }
 }
 
-/// Puts the ids of what was made into a body that is to be sent: until then it has null in their place.
+/// Puts the ids of the created parts into a body about to be sent. Until then the body has null in their place.
 ///
 /// # Errors
-/// If something was not made: what has no id cannot be referred to.
+/// Fails if a part was not created and so has no id.
 pub fn complete(
     mut body: Map<String, Value>,
     change: &ConnectionChange,

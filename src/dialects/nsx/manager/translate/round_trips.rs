@@ -1,4 +1,4 @@
-//! There and back: what NSX can express reads as it was written, and nothing of what it answers is lost.
+//! Round trips: what NSX can express reads as it was written, and nothing that NSX answers is lost.
 
 use crate::{
     core::{
@@ -27,7 +27,7 @@ use proptest::{collection::vec, option, prelude::*};
 use serde_json::{Map, Value, json};
 use std::net::IpAddr;
 
-/// Any connection, with what NSX cannot express replaced by what it can.
+/// Replaces what NSX cannot express in any connection by what it can.
 fn expressible(any: Connection) -> ConnectionSpec {
     let mut spec = samples::sent_back(&any);
     spec.local_endpoint
@@ -57,7 +57,7 @@ fn expressible(any: Connection) -> ConnectionSpec {
     spec
 }
 
-/// What a spec comes to where a caller leaves it to the gateway.
+/// Fills in the defaults of what the caller leaves to the gateway.
 fn as_it_reads(mut spec: ConnectionSpec) -> ConnectionSpec {
     spec.authentication = spec
         .authentication
@@ -74,8 +74,8 @@ fn as_it_reads(mut spec: ConnectionSpec) -> ConnectionSpec {
     spec
 }
 
-/// A connection as somebody describes it who knows no id of its rules or ports, gives a key again and writes addresses in
-/// another way; with what goes without saying, or without it.
+/// Describes a connection as a caller would who knows no ids of rules or ports, gives the key again and spells
+/// addresses differently. With or without the defaults spelled out.
 fn described(read: &Connection, spelled_out: bool) -> ConnectionChange {
     let mut change = samples::change_back(read, false);
     let values = &mut change.values;
@@ -111,7 +111,7 @@ fn described(read: &Connection, spelled_out: bool) -> ConnectionChange {
     change
 }
 
-/// The same address or network in another spelling: IPv6 in full and in capitals, networks with bits of a host.
+/// Spells the same address or network differently: IPv6 in full and in capitals, networks with host bits.
 fn respelled(text: &str) -> String {
     let spelled = |address: IpAddr| match address {
         IpAddr::V4(address) => address.to_string(),
@@ -131,7 +131,7 @@ fn shown(spec: &ConnectionSpec) -> String {
     format!("{spec:#?}")
 }
 
-/// An object as NSX keeps what it was given.
+/// An object as NSX stores it.
 fn kept(mut object: Map<String, Value>, id: &str) -> Body {
     object.insert("id".to_owned(), id.into());
     Body::new(object)
@@ -141,7 +141,7 @@ fn body(value: &Value) -> Body {
     Body::of(value.clone()).unwrap()
 }
 
-/// Values as NSX gives them, and as it should not.
+/// Values as NSX returns them, and as it should not.
 fn odd(usual: impl Strategy<Value = Value> + 'static) -> impl Strategy<Value = Value> {
     prop_oneof![
         4 => usual,
@@ -168,7 +168,7 @@ fn flag() -> impl Strategy<Value = Value> {
     ]
 }
 
-/// An object with any of these fields, and with fields that nobody knows.
+/// An object with any of these fields, and with unknown ones.
 fn object(
     fields: Vec<(&'static str, BoxedStrategy<Value>)>,
 ) -> impl Strategy<Value = Map<String, Value>> {
@@ -209,7 +209,7 @@ fn ip_subnets() -> impl Strategy<Value = Value> {
     ]))
 }
 
-/// An answer, with any of its fields missing or odd.
+/// An answer with any of its fields missing or odd.
 fn session() -> impl Strategy<Value = Value> {
     let rules = list(object(vec![
         ("id", word_of(&["1026", "1027"]).boxed()),
@@ -276,7 +276,7 @@ fn peer() -> impl Strategy<Value = Value> {
     .prop_map(Value::Object)
 }
 
-/// Every value of the two objects has its place: another value is read as another connection.
+/// Checks that every value of the two objects has a place: another value reads as another connection.
 fn check_nothing_is_lost(session: &Value, peer: &Value) -> Result<(), TestCaseError> {
     let shown = |session: &Value, peer: &Value| {
         format!("{:?}", connection(&body(session), Some(&body(peer))))
@@ -306,7 +306,7 @@ proptest! {
         let read = connection(&session, Some(&peer));
         prop_assert!(read.managed && read.peer.psk_set != read.peer.certificate);
         prop_assert_eq!(shown(&samples::sent_back(&read)), shown(&as_it_reads(spec.clone())));
-        // The peer endpoint has the same name, and a place for it only here.
+        // The peer endpoint has the same name, and only `native` has a place for it.
         let name = &spec.display_name;
         let peers_own = json!({ "peer_endpoint": { "display_name": name } });
         let left = if name.is_empty() { json!({}) } else { peers_own };
@@ -329,7 +329,7 @@ proptest! {
         }
     }
 
-    /// A description of what was read, in other words, is what is there already.
+    /// A description of what was read, spelled differently, changes nothing.
     #[test]
     fn what_is_described_anew_is_nothing_to_write(session in session(), peer in peer()) {
         let (session, peer) = (body(&session), body(&peer));
@@ -344,7 +344,7 @@ proptest! {
         }
     }
 
-    /// NSX takes objects whole: all that an edit does not name goes back as it came.
+    /// NSX takes objects whole: everything that an edit does not name goes back as it came.
     #[test]
     fn an_edit_of_what_was_read_writes_that_edit(session in session(), peer in peer()) {
         let (session, peer) = (body(&session), body(&peer));
@@ -358,7 +358,7 @@ proptest! {
         prop_assert_eq!(changed_peer_endpoint(&peer, &change), Ok(None));
     }
 
-    /// So does all that an edit of the rules does not name of the rules.
+    /// The same holds for everything in the rules that an edit of the rules does not name.
     #[test]
     fn an_edit_of_a_rule_leaves_the_rest_of_it(session in session()) {
         let session = body(&session);
@@ -378,7 +378,7 @@ proptest! {
             let mut rules = rules.as_array().unwrap().clone();
             for rule in rules.iter_mut().filter_map(Value::as_object_mut) {
                 rule.remove("logged");
-                // Spelled out where it was left to the default.
+                // Spelled out where the default was implied.
                 if rule.get("enabled").is_none_or(Value::is_null) {
                     rule.insert("enabled".to_owned(), true.into());
                 }
@@ -415,7 +415,7 @@ fn nothing_of_the_guides_example_is_lost() {
         panic!("{:?}", read.selectors)
     };
     assert_eq!(rules[0].action, Some(RuleAction::Protect));
-    // Made again of what was read of it, it is the same, but for what only NSX gives.
+    // A session built from what was read is the same, except for what only NSX sets.
     let mut again = new_session(&samples::sent_back(&read), "peer", &Mark::new());
     for (key, value) in example.as_object().unwrap() {
         match key.as_str() {

@@ -1,4 +1,4 @@
-//! Whether selectors that are there say already what is wanted, in whatever words. Pure.
+//! Whether the present selectors already say what is wanted, however it is spelled. Pure.
 
 use crate::{
     dialects::nsx::manager::translate::words::interface_address,
@@ -7,9 +7,9 @@ use crate::{
 use ipnet::IpNet;
 use std::{collections::BTreeSet, net::IpAddr};
 
-/// Whether these rules say already what is wanted. Their order says something only of rules that one packet can match: of
-/// these the Policy API ranks one before the other (`sequence_number`, NSX Policy Python SDK 4.2.0), and no document says
-/// that the list of the Manager API does not.
+/// Reports whether the present rules already say what is wanted. The order matters only for rules that one packet can
+/// match. The Policy API ranks such rules (`sequence_number`, NSX Policy Python SDK 4.2.0), and no document says that
+/// the list of the Manager API does not.
 pub fn are_same_rules(there: &[PolicyRule], wanted: &[PolicyRule]) -> bool {
     let in_order = || {
         let mut pairs = there.iter().zip(wanted);
@@ -27,7 +27,7 @@ fn is_each_there(there: &[PolicyRule], wanted: &[PolicyRule]) -> bool {
     })
 }
 
-/// Whether a rule says already what is wanted; nothing said of its action or its id wants none.
+/// Reports whether a rule already says what is wanted. A wanted rule without action or id accepts any.
 fn is_same_rule(rule: &PolicyRule, wanted: &PolicyRule) -> bool {
     are_same_networks(&rule.sources, &wanted.sources)
         && are_same_networks(&rule.destinations, &wanted.destinations)
@@ -37,7 +37,7 @@ fn is_same_rule(rule: &PolicyRule, wanted: &PolicyRule) -> bool {
         && (wanted.id.is_none() || wanted.id == rule.id)
 }
 
-/// Whether no packet matches two of these rules.
+/// Reports whether no packet matches two of these rules.
 fn are_apart(rules: &[PolicyRule]) -> bool {
     let both_match = |one: &PolicyRule, other: &PolicyRule| {
         overlap(&one.sources, &other.sources) && overlap(&one.destinations, &other.destinations)
@@ -50,7 +50,7 @@ fn are_apart(rules: &[PolicyRule]) -> bool {
     })
 }
 
-/// Whether something is in both. No networks are any; one that is none may be any.
+/// Reports whether the two lists overlap. An empty list means any network, and a text that does not parse may be any.
 fn overlap(one: &[String], other: &[String]) -> bool {
     let is_in_both = |one: &String, other: &String| match (network(one), network(other)) {
         (Some(one), Some(other)) => one.contains(&other) || other.contains(&one),
@@ -62,7 +62,7 @@ fn overlap(one: &[String], other: &[String]) -> bool {
         || each.any(|one| other.iter().any(|other| is_in_both(one, other)))
 }
 
-/// Whether these are the same networks, in whatever order and spelling. Bits of a host say nothing.
+/// Reports whether these are the same networks, in any order and spelling. Host bits are ignored.
 pub fn are_same_networks(one: &[String], other: &[String]) -> bool {
     let spelled = |texts: &[String]| -> BTreeSet<String> {
         let one_way = |text: &String| network(text).map_or(text.clone(), |it| it.to_string());
@@ -77,15 +77,15 @@ fn network(text: &str) -> Option<IpNet> {
     network.map(|it| it.trunc())
 }
 
-/// Whether an interface says already what is wanted; nothing said of its id wants none.
+/// Reports whether an interface already says what is wanted. A wanted interface without id accepts any.
 pub fn is_same_interface(there: &TunnelInterface, wanted: &TunnelInterface) -> bool {
     are_same_addresses(&there.addresses, &wanted.addresses)
         && (wanted.id.is_none() || wanted.id == there.id)
 }
 
-/// Whether these are the same addresses with the same prefixes, in whatever order and spelling.
+/// Reports whether these are the same addresses with the same prefixes, in any order and spelling.
 pub fn are_same_addresses(one: &[String], other: &[String]) -> bool {
-    // What is no address is the same only in the same words.
+    // Text that is not an address is equal only if it is identical.
     fn parsed(texts: &[String]) -> BTreeSet<Result<(IpAddr, u8), &str>> {
         let each = texts.iter();
         each.map(|text| interface_address(text).ok_or(text.as_str()))
@@ -170,7 +170,7 @@ mod tests {
         ] {
             assert!(!turned(&one, &wider), "{wider:?}");
         }
-        // Each rule stands for one.
+        // Each rule matches only one.
         let twice = [one.clone(), one.clone()];
         assert!(!are_same_rules(&[one.clone(), other.clone()], &twice));
         assert!(!are_same_rules(&twice, &twice[..1]));

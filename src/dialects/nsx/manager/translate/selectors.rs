@@ -1,4 +1,4 @@
-//! Which traffic a session protects, as NSX takes it, and as another cloud would.
+//! Which traffic a session protects, in NSX's format.
 
 use crate::{
     core::error::Violation,
@@ -18,16 +18,16 @@ use crate::{
 };
 use serde_json::{Map, Value, json as object};
 
-/// Why a session of this kind cannot become one with this field.
+/// The violation for a field that would turn a session of this kind into another kind.
 pub fn other_kind(field: &str, kind: &str) -> Violation {
     let what = format!("is not the kind of this connection, a `{kind}`, which cannot be changed");
     Violation::new(field, what)
 }
 
-/// Has the draft choose its traffic as it is wanted.
+/// Sets the selectors of the draft.
 ///
 /// # Errors
-/// If the change wants another kind of selectors: NSX keeps the type an object was made with.
+/// Fails if the change wants another kind of selectors: NSX keeps the type that an object was created with.
 pub fn change_selectors(
     draft: &mut Draft,
     session: &Body,
@@ -59,16 +59,15 @@ pub fn change_selectors(
                 draft.set("tunnel_ports", tunnel_ports(wanted, current));
             }
         }
-        // Refused before.
+        // Refused earlier.
         Some(Selectors::EndpointGroups { .. }) | None => {}
     }
     Ok(())
 }
 
-/// The rules as NSX takes them. A rule that is there already, by its id or by its networks, keeps what else
-/// it has.
+/// Builds the rules in NSX's format. A rule that exists already, by its id or by its networks, keeps its other fields.
 pub fn policy_rules(wanted: &[PolicyRule], current: &[Value]) -> Value {
-    // What could not be read as a rule no caller could name either, so it stays.
+    // A rule that could not be read cannot be named by a caller either, so it stays.
     let is_read = |rule: &Value| rule.as_object().is_some_and(|it| read_rule(it).0.is_some());
     let unread = current.iter().filter(|rule| !is_read(rule)).cloned();
     let read = current.iter().filter(|rule| is_read(rule));
@@ -95,7 +94,7 @@ pub fn policy_rules(wanted: &[PolicyRule], current: &[Value]) -> Value {
             ("sources", &wanted.sources),
             ("destinations", &wanted.destinations),
         ] {
-            // Networks that stay keep what else they have.
+            // Unchanged networks keep their other fields.
             let same = kept.is_some_and(|there| has_networks(there, side, wanted));
             if !same {
                 rule.insert(side.to_owned(), subnets(wanted));
@@ -124,8 +123,8 @@ pub fn policy_rules(wanted: &[PolicyRule], current: &[Value]) -> Value {
     rules.chain(unread).collect()
 }
 
-/// The ports as NSX takes them. A port that is there already, by its id or by its addresses, keeps what else
-/// it has; so does the only one if there is to be only one.
+/// Builds the ports in NSX's format. A port that exists already, by its id or by its addresses, keeps its other fields.
+/// So does the only port if only one is wanted.
 pub fn tunnel_ports(wanted: &[TunnelInterface], current: &[Value]) -> Value {
     let only = wanted.len() == 1 && current.len() == 1;
     let is_read = |port: &Value| {

@@ -1,4 +1,4 @@
-//! Both ways, table by table.
+//! Both directions, table by table.
 
 use crate::{
     core::dialect::Mark,
@@ -25,7 +25,7 @@ fn body(value: Value) -> Body {
     Body::of(value).unwrap()
 }
 
-/// An answer with a home for everything in it.
+/// An answer whose every field has a place in the model.
 fn session() -> Value {
     json!({
         "resource_type": "PolicyBasedIPSecVPNSession",
@@ -123,7 +123,7 @@ fn every_field_finds_its_home() {
     assert_eq!(details.create_user, "admin");
     assert_eq!(details.protection, "NOT_PROTECTED");
     assert_eq!(read.etag, "3.5");
-    // The peer endpoint's own revision is the only thing without a home.
+    // Only the peer endpoint's own revision has no place in the model.
     assert_eq!(
         Value::Object(read.native),
         json!({ "peer_endpoint": { "_revision": 5 } })
@@ -140,7 +140,7 @@ fn check_native(changes: Value, of_peer: Value, native: Value) -> crate::model::
     read
 }
 
-/// A connection is as new as the newer of its objects; when the other was changed stays beside it.
+/// A connection is as new as the newer of its objects. The time of the other object stays in `native`.
 #[test]
 fn it_was_made_with_its_session_and_changed_with_either_object() {
     let at = |milliseconds| SystemTime::UNIX_EPOCH + Duration::from_millis(milliseconds);
@@ -244,7 +244,7 @@ fn secrets_are_not_kept_however_deep() {
     assert!(!format!("{read:?}").contains("canary"));
 }
 
-/// The guide's own example: an impossible network, and no revision but a rule's.
+/// The guide's own example: an impossible network, and no revision except a rule's.
 #[test]
 fn an_address_that_does_not_parse_is_read_and_kept() {
     let example =
@@ -434,7 +434,7 @@ fn change(field: Field, values: ConnectionSpec) -> ConnectionChange {
     }
 }
 
-/// What is different in the session that an update would write; `None` if it would not.
+/// Returns what an update would change in the session, or `None` if it would not write it.
 #[track_caller]
 fn session_after(before: Value, field: Field, values: ConnectionSpec) -> Option<Value> {
     let after = changed_session(&body(before.clone()), &change(field, values)).unwrap();
@@ -482,7 +482,7 @@ fn a_session_is_written_only_where_it_differs() {
         after(Field::TcpMssClamping, values()),
         Some(json!({ "tcp_mss_clamping": null }))
     );
-    // Unset goes back to the default, which is on.
+    // Unset returns to the default, which is on.
     assert_eq!(after(Field::AdminEnabled, values()), None);
     let off = ConnectionSpec {
         admin_enabled: Some(false),
@@ -550,7 +550,7 @@ fn a_rule_that_stays_keeps_what_else_it_has() {
     assert_eq!(logged, json!([expected]));
 }
 
-/// What is not read as a rule no caller could send back, and what a rule has beside its networks no caller sees.
+/// A rule that cannot be read cannot be sent back by a caller, and a caller does not see a rule's other fields.
 #[test]
 fn a_rule_that_cannot_be_read_stays() {
     let unread = json!({ "id": "2", "sources": "any", "destinations": [] });
@@ -706,7 +706,7 @@ fn a_peer_endpoint_is_written_only_where_it_differs_and_with_its_key() {
     );
 }
 
-/// A key cannot be compared, so one that is given is written.
+/// A key cannot be compared, so a given key is written.
 #[test]
 fn what_differs_is_told_with_the_object_that_it_is_written_to() {
     let change = |fields: &[Field]| ConnectionChange {

@@ -1,12 +1,12 @@
-//! The words of NSX with what each means, and values that have a form of their own.
+//! NSX's words with what each means, and values with a format of their own.
 
 use crate::model::{Authentication, ClampDirection, ConnectionSpec, Initiation, RuleAction};
 use std::net::IpAddr;
 
-/// How a session says that its peer has a key.
+/// `authentication_mode` of a peer endpoint with a pre-shared key.
 pub(super) const PSK: &str = "PSK";
 
-/// And that it has a certificate.
+/// `authentication_mode` of a peer endpoint with a certificate.
 pub(super) const CERTIFICATE: &str = "CERTIFICATE";
 
 pub(super) const INITIATIONS: [(&str, Initiation); 3] = [
@@ -27,7 +27,7 @@ pub(super) const DIRECTIONS: [(&str, ClampDirection); 4] = [
     ("BOTH", ClampDirection::Both),
 ];
 
-/// Address and prefix length of a tunnel interface; `None` if the text is no such pair.
+/// Parses the address and prefix length of a tunnel interface. Returns `None` if the text is not such a pair.
 pub fn interface_address(text: &str) -> Option<(IpAddr, u8)> {
     let (address, prefix) = text.split_once('/')?;
     let (address, prefix): (IpAddr, u8) = (address.parse().ok()?, prefix.parse().ok()?);
@@ -35,7 +35,7 @@ pub fn interface_address(text: &str) -> Option<(IpAddr, u8)> {
     (prefix <= longest).then_some((address, prefix))
 }
 
-/// The pre-shared key of a spec, for a request body and for keeping it out of errors.
+/// Returns the pre-shared key of a spec. It goes into request bodies, and is redacted from errors.
 pub fn psk(spec: &ConnectionSpec) -> Option<&str> {
     match &spec.authentication {
         Some(Authentication::Psk(psk)) => Some(psk.expose()),

@@ -1,6 +1,6 @@
-//! What the step of a PUT keeps of it, so that whoever comes later can tell whether it was done, and take it back. Pure.
+//! What the step of a PUT records, so that a later task can tell whether the PUT was done, and undo it. Pure.
 //!
-//! It holds no more than what the PUT changes, and no key.
+//! It holds only the fields that the PUT changes, and no key.
 
 use crate::{
     core::dialect::{Action, Step},
@@ -13,23 +13,23 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
-/// What a PUT changes.
+/// The fields that a PUT changes.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Memo {
-    /// The revision of the object that it replaces.
+    /// The revision of the object that the PUT replaces.
     revision: Option<i64>,
-    /// The fields that it changes, as they were; null if they were not there.
+    /// The changed fields before the PUT; null if they were absent.
     before: Map<String, Value>,
-    /// As it writes them; null if it leaves them out.
+    /// The changed fields as the PUT writes them; null if it leaves them out.
     wanted: Map<String, Value>,
-    /// Those that are to refer to what is made just before. Nobody knew its id when the step was noted: that such a field
-    /// says anything else than before tells no more than that somebody has changed it.
+    /// The fields that refer to an object that an earlier step creates. Its id was not known when the step was
+    /// recorded. If such a field differs from before, that shows no more than that some client has changed it.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     to_be_made: BTreeSet<String>,
 }
 
-/// The step of a PUT that writes `body` in place of `before`. `fields` is what is told of it. A field that `body` sets to null
-/// is to refer to what is made just before.
+/// Builds the step of a PUT that replaces `before` by `body`. `fields` is what the step says it writes. A field that
+/// `body` sets to null refers to an object that an earlier step creates.
 pub fn replacing(
     collection: &str,
     before: &Body,
@@ -45,7 +45,7 @@ pub fn replacing(
     }
 }
 
-/// The same with a nonce, which it puts on the body if there is room.
+/// Does the same, and puts a nonce on the body if there is room.
 pub fn replacing_with_nonce(
     collection: &str,
     before: &Body,
@@ -58,7 +58,7 @@ pub fn replacing_with_nonce(
     }
 }
 
-/// What the object as it is `now` tells of a PUT.
+/// Returns what the present object shows about a PUT.
 pub fn trace(step: &Step, now: &Body) -> Trace<()> {
     let memo = Memo::in_step(step);
     let has_nonce = step.mark.as_ref();
@@ -67,15 +67,15 @@ pub fn trace(step: &Step, now: &Body) -> Trace<()> {
     } else if now.revision() == memo.revision {
         Trace::NotDone
     } else if !step.bears_key && memo.is_as_wanted(now) {
-        // Nobody can read a key, so nothing but a nonce speaks for one.
+        // A key cannot be read, so only a nonce proves that one was written.
         Trace::Done(())
     } else {
         Trace::Covered
     }
 }
 
-/// The object with what a PUT changed as it was before, but for what somebody else has changed since. `None` if there is
-/// nothing to put back.
+/// Returns the object with the fields that a PUT changed as they were before. Fields that another client has changed
+/// since stay. Returns `None` if there is nothing to restore.
 pub fn put_back(step: &Step, now: &Body) -> Option<Map<String, Value>> {
     let memo = Memo::in_step(step);
     let mut body = now.object().clone();
@@ -118,7 +118,8 @@ impl Memo {
         is_noted && self.wanted.keys().all(|key| self.is_said(key, now))
     }
 
-    /// Whether a field says what was wanted. In place of one that was left out NSX says its default.
+    /// Reports whether a field has the wanted value. A field that was left out counts if it differs from before,
+    /// because NSX fills in its default.
     fn is_said(&self, key: &str, now: &Body) -> bool {
         let now = now.object().get(key).unwrap_or(&Value::Null);
         match self.wanted.get(key) {
@@ -128,7 +129,7 @@ impl Memo {
     }
 }
 
-/// Whether all of what was sent is there. NSX adds what it derives, as the id of a rule.
+/// Reports whether everything that was sent is there. NSX adds what it derives, such as the id of a rule.
 fn covers(sent: &Value, there: &Value) -> bool {
     match (sent, there) {
         (Value::Object(sent), Value::Object(there)) => sent
@@ -162,7 +163,8 @@ mod tests {
         }))
     }
 
-    /// A PUT that names it anew, takes the description away, sets rules and a key; and what NSX has after it.
+    /// A PUT that renames the object, removes its description, and sets rules and a key; and the object that NSX has
+    /// after it.
     fn planned() -> (Step, Map<String, Value>, Value) {
         let mut after = before().object().clone();
         after.insert("display_name".into(), "new".into());
@@ -207,7 +209,7 @@ mod tests {
         ));
     }
 
-    /// Nobody knew the id when the step was noted: without its nonce nothing tells that a PUT which refers to it was done.
+    /// The id was not known when the step was recorded. Only the nonce shows that a PUT that refers to it was done.
     #[test]
     fn what_refers_to_something_new_is_traced_by_its_nonce_alone() {
         let before = body(json!({ "id": "a", "_revision": 3, "local_endpoint_id": "old" }));
@@ -243,10 +245,10 @@ mod tests {
             Trace::Covered => "covered",
         };
         assert_eq!(is(&step, &before()), "not done");
-        // Whoever writes after it leaves its nonce.
+        // A client that writes after the PUT leaves its nonce in place.
         let later = json!({ "display_name": "third", "_revision": 9 });
         assert_eq!(is(&step, &with(now.clone(), later)), "done");
-        // Without it, what can be read speaks, but for a key.
+        // Without the nonce, the readable fields decide, unless the PUT carried a key.
         let bare = |fields| {
             with(
                 with(now.clone(), json!({ "tags": [] }))
@@ -301,7 +303,7 @@ mod tests {
             (&json!("third"), &json!(false))
         );
         assert_eq!(back["description"], "x");
-        // Put back already, or never done.
+        // Either restored already, or never done.
         assert_eq!(put_back(&step, &before()), None);
     }
 }

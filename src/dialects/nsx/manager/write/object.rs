@@ -1,5 +1,5 @@
-//! One step of a write: an object made, replaced or removed. If the answer is lost, what there is now is read instead: by
-//! the mark after a POST, by the nonce or by what was wanted after a PUT, by absence after a DELETE.
+//! One step of a write: creates, replaces or removes an object. If the answer is lost, the object is read instead. A
+//! POST is recognized by the mark, a PUT by the nonce or by what it wanted, a DELETE by absence.
 
 use crate::{
     core::{
@@ -27,20 +27,20 @@ use crate::{
 };
 use serde_json::{Map, Value};
 
-/// What steps call peer endpoints, which have no resource names.
+/// The collection name that steps use for peer endpoints, which have no resource names.
 pub const PEERS: &str = "peerEndpoints";
 
-/// What one write left.
+/// The result of one write.
 #[derive(Debug)]
 pub struct Left {
-    /// The object as NSX gave it.
+    /// The object as NSX returned it.
     pub body: Body,
-    /// The id by which `/state` tells how far the write has come.
+    /// The request id. `/state` takes it to report how far the write has come.
     pub request_id: Option<String>,
 }
 
 impl Left {
-    /// The same for whoever keeps note.
+    /// Returns the result in the form that the ledger keeps.
     pub fn done(&self) -> dialect::Done {
         dialect::Done {
             id: self.body.id(),
@@ -49,10 +49,10 @@ impl Left {
     }
 }
 
-/// The collection of NSX that the object of a step is in.
+/// Returns the NSX collection of a step's object.
 ///
 /// # Errors
-/// If it is in none, so that the step is not of this dialect.
+/// Fails if there is none: the step is not of this dialect.
 pub fn place(step: &Step) -> Result<&'static str> {
     let segment = step.collection.as_str();
     let mut kinds = ResourceKind::ALL.into_iter();
@@ -67,16 +67,15 @@ pub fn place(step: &Step) -> Result<&'static str> {
         .ok_or_else(|| Error::internal(format!("NSX has no collection for `{segment}`")))
 }
 
-/// The id in a step.
 ///
 /// # Errors
-/// If it has none yet.
+/// Fails if the step has no id yet.
 pub fn id_of(step: &Step) -> Result<&str> {
     let id = step.id.as_deref().filter(|id| !id.is_empty());
     id.ok_or_else(|| Error::internal(format!("a step on `{}` has no id", step.collection)))
 }
 
-/// Makes one object. If the answer is lost, what carries the mark is what was made.
+/// Creates one object. If the answer is lost, the object that carries the mark is the result.
 pub async fn make(
     client: &Client,
     step: &Step,
@@ -105,7 +104,7 @@ pub async fn make(
     Ok(Left { body, request_id })
 }
 
-/// What a POST has made, as far as lists show: what carries its mark.
+/// Looks for the object that a POST created: the one that carries its mark, as far as lists show.
 pub async fn made(client: &Client, step: &Step, call: &Call) -> Result<Trace<Body>> {
     let Some(mark) = &step.mark else {
         return Ok(Trace::Covered);
@@ -119,8 +118,8 @@ pub async fn made(client: &Client, step: &Step, call: &Call) -> Result<Trace<Bod
     })
 }
 
-/// Replaces one object. If the answer is lost, it is done if the object has this write's nonce, or has moved on and says
-/// what was written.
+/// Replaces one object. If the answer is lost, the PUT was done if the object has its nonce, or has a new revision and
+/// says what was written.
 pub async fn replace(
     client: &Client,
     step: &Step,
@@ -143,10 +142,10 @@ pub async fn replace(
     Ok(Left { body, request_id })
 }
 
-/// What a PUT has left, as far as the object shows.
+/// Reads what a PUT has left.
 ///
 /// # Errors
-/// `NotFound` if NSX says that the object is not there.
+/// `NotFound` if NSX says that the object does not exist.
 pub async fn replaced(client: &Client, step: &Step, call: &Call) -> Result<Trace<Body>> {
     let now = read::object(client, place(step)?, id_of(step)?, call).await?;
     Ok(match memo::trace(step, &now) {
@@ -157,19 +156,19 @@ pub async fn replaced(client: &Client, step: &Step, call: &Call) -> Result<Trace
     })
 }
 
-/// What follows a DELETE that was refused and may have happened all the same.
+/// What to do about a DELETE that was refused and may have happened all the same.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum InDoubt {
-    /// It is found out, and proven, whether the object is there.
+    /// Find out, with proof, whether the object still exists.
     FindOut,
-    /// The caller asks once more: that it is gone by then is as good.
+    /// Leave it to the caller, who sends the DELETE again. An object that is gone by then is as good.
     AskAgain,
 }
 
-/// Removes one object. If the answer is lost, it is done if the object is gone.
+/// Removes one object. If the answer is lost, the DELETE was done if the object is gone.
 ///
 /// # Errors
-/// `NotFound` if NSX says that the object is not there.
+/// `NotFound` if NSX says that the object does not exist.
 pub async fn remove(
     client: &Client,
     step: &Step,
@@ -203,15 +202,15 @@ pub async fn remove(
     lost.find_out("the object was removed", backoff, read).await
 }
 
-/// Removes what nothing should use any more. Gone already is as good.
+/// Removes an object that nothing should use any more. An object that is gone already is as good.
 ///
-/// Tries for a short while, since what else there is to tell waits for it: NSX answers a DELETE of a session before
-/// everything has let go of what it used, and what refused the call that made the object may well refuse this, too. It
-/// is sent again only where an answer says that it did nothing, or may not have; without an answer `remove` has found
-/// out, or says that it could not.
+/// Retries for a short while only, because the rest of the write waits for it. NSX answers the DELETE of a session
+/// before everything has released what the session used, and what made the create fail may also make this fail. The
+/// DELETE is sent again only if an answer says that it did nothing, or may not have. If there was no answer, `remove`
+/// has found out what happened, or says that it could not.
 ///
 /// # Errors
-/// `InUse` if it is used after that while still.
+/// `InUse` if the object is still in use after that.
 pub async fn remove_unused(client: &Client, step: &Step, call: &Call) -> Result<Option<String>> {
     let mut backoff = Backoff::brief(call.deadline);
     loop {
@@ -228,17 +227,18 @@ pub async fn remove_unused(client: &Client, step: &Step, call: &Call) -> Result<
     }
 }
 
-/// The object in an answer that grants a write.
+/// Reads the object in the answer to a successful write.
 fn object(answer: &Answer) -> Result<Body> {
     let body = json::parse(&answer.body).ok().and_then(Body::of);
     body.filter(|body| !body.id().is_empty())
         .ok_or_else(|| error::broken(answer, "no object with an id"))
 }
 
-/// Sends one write and reads its answer; with the request id of one that is granted, be it readable or not.
+/// Sends one write and reads its answer. Returns the request id of a successful write even if the answer cannot be
+/// read.
 ///
 /// # Errors
-/// If it certainly did not happen.
+/// Fails if the write certainly did not happen.
 async fn send<T>(
     client: &Client,
     ask: Ask<'_>,

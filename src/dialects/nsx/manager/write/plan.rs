@@ -1,7 +1,7 @@
-//! Writes of connections, planned: a step for the session and one for its peer endpoint.
+//! Plans writes of connections: one step for the session and one for its peer endpoint.
 //!
-//! The peer endpoint bears the key. It is made before the session, which names it, and changed after it, since nobody could
-//! change it back.
+//! The peer endpoint holds the key. A create makes it before the session that names it. An update changes it after the
+//! session, because that change cannot be undone.
 
 use crate::{
     core::{
@@ -28,10 +28,10 @@ use crate::{
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 
-/// Plans to make a peer endpoint and a session with it.
+/// Plans to create a peer endpoint and a session with it.
 ///
 /// # Errors
-/// If a service is given that the local endpoint does not belong to.
+/// Fails if a service is given that the local endpoint does not belong to.
 pub async fn create<'a>(
     client: &'a Client,
     wanted: NewConnection,
@@ -66,9 +66,9 @@ struct Making<'a> {
     client: &'a Client,
     spec: ConnectionSpec,
     mark: Mark,
-    /// The peer endpoint, and the session.
+    /// The steps of the peer endpoint and of the session.
     steps: [Step; 2],
-    /// What was made of them so far.
+    /// The results of the steps performed so far.
     left: Vec<Left>,
 }
 
@@ -155,12 +155,12 @@ struct Changing<'a> {
     client: &'a Client,
     change: ConnectionChange,
     steps: Vec<Step>,
-    /// What each step writes, the key with it; with null in place of what is not made yet.
+    /// The body that each step writes, including the key. Null stands for the id of an object that does not exist yet.
     bodies: Vec<Map<String, Value>>,
-    /// As far as is known by now.
+    /// The session and the peer endpoint as last read or written.
     session: Body,
     peer: Option<Body>,
-    /// Of what was done so far.
+    /// The request ids of the steps performed so far.
     request_ids: Vec<Option<String>>,
 }
 
@@ -201,11 +201,11 @@ impl Plan<Written> for Changing<'_> {
     }
 }
 
-/// The session and the peer endpoint as they are to be; `None` for one that is so already. There may be no peer endpoint
-/// if nothing of the change concerns it.
+/// Returns the new session and the new peer endpoint, or `None` for one that needs no change. The peer endpoint may be
+/// missing if the change does not concern it.
 ///
 /// # Errors
-/// Everything that stands against it, with what is `refused` before.
+/// Every violation, including those already in `refused`.
 fn changed(
     session: &Body,
     peer: Option<&Body>,
@@ -237,7 +237,7 @@ fn changed(
     }
 }
 
-/// Plans to remove a session, and its peer endpoint if the gateway made it.
+/// Plans to remove a session, and its peer endpoint if the gateway created it.
 pub async fn delete<'a>(
     client: &'a Client,
     id: &str,
@@ -263,9 +263,9 @@ pub async fn delete<'a>(
 struct Removing<'a> {
     client: &'a Client,
     there: Connection,
-    /// The session, and its peer endpoint if that goes with it.
+    /// The steps of the session and, if it goes too, of its peer endpoint.
     steps: Vec<Step>,
-    /// Of the session's removal.
+    /// The request id of the session's DELETE.
     request_id: Option<String>,
 }
 
@@ -287,7 +287,7 @@ impl Plan<Written> for Removing<'_> {
         } else {
             let removed = remove(self.client, step, InDoubt::FindOut, call).await;
             let removed = read::proven(self.client, SESSIONS, removed, call).await;
-            // Somebody else was quicker. What is its own is removed all the same.
+            // Another client may have removed the session first. The peer endpoint is removed all the same.
             let request_id = error::if_there(removed)?.flatten();
             self.request_id.clone_from(&request_id);
             request_id
@@ -308,7 +308,7 @@ impl Plan<Written> for Removing<'_> {
     }
 }
 
-/// How a later poll can tell that it speaks for all of these.
+/// Returns how a later poll can prove that it covers all of these writes.
 fn proof<'a>(left: impl IntoIterator<Item = &'a Left>) -> Proof {
     proven_by(left.into_iter().map(|left| left.request_id.clone()))
 }

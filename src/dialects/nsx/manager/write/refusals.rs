@@ -1,4 +1,4 @@
-//! What of a connection NSX cannot express, beyond what its capabilities say. Pure.
+//! What a connection can ask for that NSX cannot express, beyond the capabilities. Pure.
 
 use crate::{
     core::error::Violation,
@@ -18,10 +18,10 @@ const DESCRIPTION: usize = 1024;
 const KEY: usize = 128;
 /// The most subnets on one side of a rule (NSX Policy Python SDK 4.2.0).
 const SUBNETS: usize = 128;
-/// What `max_segment_size` may be, in bytes (NSX Python SDK 4.2.0).
+/// The range of `max_segment_size`, in bytes (NSX Python SDK 4.2.0).
 pub const SEGMENT: std::ops::RangeInclusive<u32> = 108..=8902;
 
-/// What of a new connection NSX cannot express. What comes as a part is not missing.
+/// Returns what NSX cannot express in a new connection. A reference to a part of the same call is not missing.
 pub fn of_new(wanted: &NewConnection) -> Vec<Violation> {
     let is_looked_at = |field: &&Field| {
         **field != Field::LocalEndpoint || !wanted.has(ResourceKind::LocalEndpoint)
@@ -31,7 +31,7 @@ pub fn of_new(wanted: &NewConnection) -> Vec<Violation> {
     refused.chain(refused_service(wanted)).collect()
 }
 
-/// The same of a change.
+/// Returns what NSX cannot express in a change.
 pub fn of_change(change: &ConnectionChange) -> Vec<Violation> {
     let fields = change.fields.iter();
     fields
@@ -41,7 +41,7 @@ pub fn of_change(change: &ConnectionChange) -> Vec<Violation> {
         .collect()
 }
 
-/// A connection moves to another service with its local endpoint, and no other way.
+/// Refuses to move a connection to a new service unless its local endpoint is new, too.
 pub fn new_service(change: &ConnectionChange) -> Option<Violation> {
     let moves_alone =
         change.is_to_be_made(Field::VpnService) && !change.is_to_be_made(Field::LocalEndpoint);
@@ -50,7 +50,7 @@ pub fn new_service(change: &ConnectionChange) -> Option<Violation> {
     moves_alone.then(|| Violation::new(Field::VpnService.path(), what))
 }
 
-/// What of one field NSX cannot express, beyond what its capabilities say.
+/// Returns what NSX cannot express in one field, beyond the capabilities.
 pub fn refusals(field: Field, spec: &ConnectionSpec) -> Vec<Violation> {
     let refuse = |wrong: bool, what: &str| {
         let violation = || Violation::new(field.path(), what);
@@ -95,7 +95,7 @@ pub fn refusals(field: Field, spec: &ConnectionSpec) -> Vec<Violation> {
                 None => Vec::new(),
             }
         }
-        // By capability, free, or known once the local endpoint is read.
+        // Covered by the capabilities, unrestricted, or known only once the local endpoint is read.
         Field::AdminEnabled
         | Field::VpnService
         | Field::IkePolicy
@@ -109,8 +109,8 @@ pub fn refusals(field: Field, spec: &ConnectionSpec) -> Vec<Violation> {
     }
 }
 
-/// What there is to say of the service of a connection some of whose parts are yet to be made. NSX derives it from the
-/// local endpoint.
+/// Checks the service of a connection whose parts are not all made yet. NSX derives the service from the local
+/// endpoint.
 fn refused_service(wanted: &NewConnection) -> Option<Violation> {
     let service = || Field::VpnService.path();
     let makes_service = wanted.has(ResourceKind::VpnService);
@@ -240,7 +240,7 @@ mod tests {
             refused(None, vec![local(Some("a")), service()]),
             service_refused
         );
-        // The local endpoint that is there belongs to a service that is there.
+        // The existing local endpoint belongs to an existing service.
         assert_eq!(refused(None, vec![service()]), service_refused);
     }
 
@@ -250,7 +250,7 @@ mod tests {
         check(|s| s.display_name = "ä".repeat(255), &[]);
         check(|s| s.display_name = "x".repeat(256), &["display_name"]);
         check(|s| s.description = "x".repeat(1025), &["description"]);
-        // Whether it is the local endpoint's own is not known yet.
+        // Whether it is the local endpoint's own service is not known yet.
         check(|s| s.vpn_service = Some("x".to_owned()), &[]);
         check(|s| s.local_endpoint = None, &["local_endpoint"]);
         check(

@@ -1,4 +1,4 @@
-//! The VPN service of a connection. NSX derives it from the local endpoint; one that is given must be that one.
+//! The VPN service of a connection. NSX derives it from the local endpoint, so a given service must be that one.
 
 use crate::{
     core::{
@@ -18,10 +18,10 @@ use crate::{
     model::{ConnectionChange, ConnectionSpec, Field},
 };
 
-/// What of a new connection's service cannot be. Reads the local endpoint if a service is given, and only then.
+/// Checks the service of a new connection. Reads the local endpoint only if a service is given.
 ///
 /// # Errors
-/// If the local endpoint cannot be read, or is not there.
+/// Fails if the local endpoint cannot be read, or does not exist.
 pub async fn refuse_create(
     client: &Client,
     spec: &ConnectionSpec,
@@ -35,8 +35,8 @@ pub async fn refuse_create(
     Ok(refused.into_iter().collect())
 }
 
-/// The same for a connection that is there. It moves to another service with its local endpoint, which is read if both
-/// change.
+/// Checks the service of an existing connection that changes. The connection moves to another service with its local
+/// endpoint, which is read if both change.
 ///
 /// # Errors
 /// As [`refuse_create`].
@@ -54,7 +54,7 @@ pub async fn refuse_update(
         return Ok(Vec::new());
     };
     if change.is_to_be_made(Field::LocalEndpoint) {
-        // That part says itself which it belongs to.
+        // The new local endpoint says itself which service it belongs to.
         return Ok(Vec::new());
     }
     let there = match &change.values.local_endpoint {
@@ -67,11 +67,11 @@ pub async fn refuse_update(
     Ok(refused.into_iter().collect())
 }
 
-/// The service of a local endpoint.
+/// Returns the service of a local endpoint.
 async fn of_endpoint(client: &Client, id: &str, call: &Call) -> Result<Option<String>> {
     let sent = client.send(Ask::get([LOCAL_ENDPOINTS, id]), call).await;
     let answer = sent.map_err(|none| none.error)?;
-    // Read for the sake of the write: what is missing is something that it refers to.
+    // `Create`, because a local endpoint that does not exist is a missing reference of the write.
     let value = error::granted(&answer, Asked::Create, &[]).map_err(|mut error| {
         if error.reason == ErrorReason::ReferenceNotFound {
             let local = Field::LocalEndpoint.path();

@@ -1,5 +1,5 @@
-//! What becomes of steps whose plan nobody performs any more: whether one was done, how it is taken back, and the removal
-//! of what is to go. Each can be asked for as often as it takes.
+//! Settles steps whose plan has ended: finds out whether a step was done, undoes it, and removes what a delete left.
+//! Every function may be called any number of times.
 
 use crate::{
     core::{
@@ -25,7 +25,7 @@ use crate::{
     },
 };
 
-/// Whether a step was done whose answer nobody has. Of a write that is seen, nobody knows its request id any more.
+/// Finds out whether a step was done whose answer was lost. The request id of such a write is lost, too.
 pub async fn trace(client: &Client, step: &Step, call: &Call) -> Result<dialect::Trace> {
     let done = |id: String| {
         dialect::Trace::Done(Done {
@@ -39,7 +39,7 @@ pub async fn trace(client: &Client, step: &Step, call: &Call) -> Result<dialect:
         Action::Update => {
             let traced = replaced(client, step, call).await;
             let traced = read::proven(client, collection, traced, call).await;
-            // What is gone has nothing of it.
+            // An object that is gone shows nothing of the change.
             error::if_there(traced)?.unwrap_or(Trace::NotDone)
         }
         Action::Delete => {
@@ -58,11 +58,11 @@ pub async fn trace(client: &Client, step: &Step, call: &Call) -> Result<dialect:
     })
 }
 
-/// Takes a step back that was done.
+/// Undoes a step that was done.
 ///
 /// # Errors
-/// `InUse` if something uses what it made; `NotExpressible` of what was removed, and of a peer endpoint that was changed:
-/// NSX wants its key with every PUT, and nobody has the old one.
+/// `InUse` if something uses what the step created. `NotExpressible` for a removal, and for a change of a peer
+/// endpoint: NSX wants the key with every PUT, and the old key is not known.
 pub async fn undo(client: &Client, step: &Step, call: &Call) -> Result<()> {
     match step.action {
         Action::Reuse => Ok(()),
@@ -79,7 +79,7 @@ fn lasting(what: &str) -> Error {
     Error::new(ErrorKind::NotExpressible, ErrorReason::NotExpressible, what)
 }
 
-/// Removes what a step made, if it still carries that step's mark.
+/// Removes what a step created, if it still carries the step's mark.
 async fn unmake(client: &Client, step: &Step, call: &Call) -> Result<()> {
     let there = read::there(client, place(step)?, id_of(step)?, call).await;
     let there = error::if_there(there)?;
@@ -91,7 +91,7 @@ async fn unmake(client: &Client, step: &Step, call: &Call) -> Result<()> {
     Ok(())
 }
 
-/// Changes an object back. Its nonce stays: it speaks for the step as long as that may be asked about.
+/// Changes an object back. The step's nonce stays, so that a later trace still recognizes the step.
 async fn put_back(client: &Client, step: &Step, call: &Call) -> Result<()> {
     let there = read::there(client, place(step)?, id_of(step)?, call).await;
     let Some(now) = error::if_there(there)? else {
@@ -104,11 +104,11 @@ async fn put_back(client: &Client, step: &Step, call: &Call) -> Result<()> {
     replace(client, &back, &body, &[], call).await.map(|_| ())
 }
 
-/// Removes what is to go: once, since who asks will ask again. A peer endpoint that has lost the gateway's mark is no
-/// longer the gateway's to remove, and stays.
+/// Removes an object that is to go. Sends one DELETE only, because the caller repeats the call. A peer endpoint that
+/// has lost the gateway's mark is not the gateway's to remove, and stays.
 ///
 /// # Errors
-/// `InUse` while something uses it.
+/// `InUse` while something uses the object.
 pub async fn remove_planned(client: &Client, step: &Step, call: &Call) -> Result<Done> {
     let (collection, id) = (place(step)?, id_of(step)?);
     let gone = |request_id| Done {

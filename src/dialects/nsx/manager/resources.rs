@@ -1,4 +1,4 @@
-//! Resources beside connections, what a VPN can be attached to, and what a connection has carried.
+//! Resources other than connections, what a VPN can be attached to, and the traffic statistics of a connection.
 //!
 //! ```text
 //!   this (the trait) ──► read, plan ──► outward, inward, equal, refusals (pure)

@@ -1,7 +1,7 @@
-//! What NSX says, as the one normalized status. Pure.
+//! Translates what NSX reports to one normalized status. Pure.
 //!
-//! NSX has two axes and they are kept apart until the first is settled: `/state` tells whether the
-//! configuration has reached the nodes, `/status` whether packets have a security association.
+//! NSX has two axes, which stay separate until the first is settled: `/state` tells whether the configuration has
+//! reached the nodes, `/status` whether packets have a security association.
 
 mod words;
 
@@ -15,19 +15,19 @@ use crate::{
 };
 use std::time::{Duration, SystemTime};
 
-/// The `error_code` of a session whose VPN service is switched off.
+/// The `error_code` of a session whose VPN service is disabled.
 pub const SERVICE_DISABLED: &str = "110199";
 
-/// The longest message kept of a node or a reason, in bytes.
+/// The longest message kept from a node or a reason, in bytes.
 const MESSAGE: usize = 512;
 /// The longest word kept as `native_state`, in bytes. The longest documented one has 109.
 const WORD: usize = 160;
 
-/// What one `/state` says: the whole, its nodes, and whether they agree.
+/// Translates one `/state`: the whole, its nodes, and whether they agree.
 ///
-/// If they do not, the worse of the two counts, reason INCONSISTENT. A whole that did not get everywhere
-/// (`partial_success`) agrees with failed nodes, and one that is under way with nodes that are pending, under
-/// way or done. No message text is looked at.
+/// If they do not agree, the worse of the two counts, with reason INCONSISTENT. A whole that did not get everywhere
+/// (`partial_success`) agrees with failed nodes. A whole in progress agrees with nodes that are pending, in progress or
+/// done. Message texts are not interpreted.
 pub fn of_state(said: &State) -> Sighting {
     let whole = word(said.state.as_deref());
     let worst = said
@@ -64,7 +64,7 @@ pub fn of_state(said: &State) -> Sighting {
     }
 }
 
-/// The fields with words that are in no table.
+/// Returns the fields with words that no table has.
 fn unrecognized(said: &State) -> Vec<&'static str> {
     let is_unknown = |said: Option<&str>| word(said).is_unrecognized();
     let mut nodes = said.nodes.iter();
@@ -79,7 +79,7 @@ fn unrecognized(said: &State) -> Vec<&'static str> {
     unknown.map(|(field, _)| field).collect()
 }
 
-/// The worse of a whole and a node that do not agree, and the sentence that says so, with what explains the worse.
+/// Returns the worse of a whole and a node that disagree, and a sentence that says so and explains the worse.
 fn disagreement(
     said: &State,
     whole: WordMeaning,
@@ -105,16 +105,16 @@ fn disagreement(
     }
 }
 
-/// The polls of several request ids of one connection, as one: the worst of them.
+/// Combines the polls of several request ids of one connection: returns the worst of them.
 ///
-/// A connection is realized for a caller only when each of its writes is.
+/// A connection is realized only when each of its writes is.
 pub fn worst(polls: Vec<Sighting>) -> Option<Sighting> {
     polls
         .into_iter()
         .min_by_key(|poll| rank(poll.state, poll.assurance))
 }
 
-/// What `/status` says of the tunnel.
+/// Translates what `/status` says about the tunnel.
 pub fn tunnel(said: &Status, realtime: bool) -> Tunnel {
     Tunnel {
         status: tunnel_status(said),
@@ -131,14 +131,14 @@ pub fn tunnel(said: &Status, realtime: bool) -> Tunnel {
     }
 }
 
-/// Adds the tunnel to a poll. It decides the state once the configuration is proven to be in place, and
-/// until then is evidence only: a tunnel may still run on what was before.
+/// Adds the tunnel to a sighting. The tunnel decides the state once the configuration is proven to be in place. Until
+/// then it is evidence only, because a tunnel may still run on the previous configuration.
 pub fn with_tunnel(mut sighting: Sighting, tunnel: Tunnel) -> Sighting {
     let decides = sighting.state == RealizationState::Realized;
     match tunnel.status {
         TunnelStatus::Up if decides => {
             sighting.state = RealizationState::Active;
-            // NSX may stay at `in_sync` for ever; what carries packets is in effect.
+            // NSX may stay at `in_sync` forever. A connection that carries packets is in effect.
             sighting.assurance = Assurance::TunnelUp;
         }
         TunnelStatus::Degraded if decides => sighting.state = RealizationState::Degraded,
@@ -150,7 +150,7 @@ pub fn with_tunnel(mut sighting: Sighting, tunnel: Tunnel) -> Sighting {
             sighting.state = RealizationState::Down;
             sighting.reason = Some(Reason::new(code, tunnel.fail_reason.clone()));
         }
-        // Absence is how it is said to be unknown, and an `UP` of IKE alone is not of the session.
+        // An absent status means unknown. A bare `UP` is that of IKE, not of the session.
         TunnelStatus::Unknown if !matches!(&*tunnel.native_status, "" | "UP") => {
             sighting.unrecognized.push("session_status");
         }
@@ -160,7 +160,7 @@ pub fn with_tunnel(mut sighting: Sighting, tunnel: Tunnel) -> Sighting {
     sighting
 }
 
-/// The service is switched off, so that NSX tells nothing of the session (400 / 110199).
+/// The sighting of a session whose service is disabled: NSX reports nothing about the session (400 / 110199).
 pub fn service_disabled(message: &str) -> Sighting {
     Sighting {
         state: RealizationState::Disabled,
@@ -174,7 +174,7 @@ pub fn service_disabled(message: &str) -> Sighting {
     }
 }
 
-/// The session is there, and NSX says in these words that it knows no state of it.
+/// The sighting of a session that exists although NSX says in `words` that it has no state for it.
 pub fn state_not_found(words: &str) -> Sighting {
     Sighting {
         state: RealizationState::Unknown,
@@ -188,7 +188,7 @@ pub fn state_not_found(words: &str) -> Sighting {
     }
 }
 
-/// Session and state are gone; NSX says so in these words.
+/// The sighting of a session that is gone along with its state; `words` are NSX's own.
 pub fn gone(words: &str) -> Sighting {
     Sighting {
         state: RealizationState::Deleted,
@@ -198,10 +198,10 @@ pub fn gone(words: &str) -> Sighting {
     }
 }
 
-/// The same poll of a connection that is being removed: whatever it still says, it is not gone yet.
+/// Adjusts the sighting of a connection that is being removed: whatever it still reports, it is not gone yet.
 ///
-/// `failed` and `error`, of the whole or of a node, stay failures. Everything else that would be one for a
-/// connection meant to stay (orphaned, a disabled service) only says that the end is near.
+/// `failed` and `error`, of the whole or of a node, stay failures. Anything else that would be a failure of a
+/// connection meant to stay (orphaned, a disabled service) only shows that the removal is progressing.
 pub fn while_deleting(mut sighting: Sighting) -> Sighting {
     let failed = sighting.state == RealizationState::Failed && sighting.says_failed;
     if !failed && sighting.state != RealizationState::Deleted {
@@ -237,7 +237,7 @@ fn tunnel_status(said: &Status) -> TunnelStatus {
     if is(&said.session, "DEGRADED") {
         TunnelStatus::Degraded
     } else if negotiating {
-        // Also beside an UP, which by its definition needs an IKE that is up.
+        // Also next to an `UP`, which by definition needs an established IKE session.
         TunnelStatus::Negotiating
     } else if down || is(&said.ike, "DOWN") {
         TunnelStatus::Down
@@ -252,7 +252,7 @@ fn native(said: Option<&str>) -> String {
     tidy(said.unwrap_or_default(), WORD)
 }
 
-/// The message of the whole or, where it has none, that of the first node that is as bad.
+/// Returns the message of the whole or, if it has none, that of the first node that is at least as bad.
 fn explain_whole(said: &State, whole: &WordMeaning) -> String {
     let own = explain(&said.failure_message, said.failure_code.as_deref());
     if !own.is_empty() {
@@ -269,7 +269,7 @@ fn explain_whole(said: &State, whole: &WordMeaning) -> String {
         .unwrap_or_default()
 }
 
-/// What NSX says of a whole that is on its way: to be shown, and no sign of failure.
+/// Returns what NSX says about a whole that is pending or in progress. It is shown, and does not indicate a failure.
 fn under_way(said: &State, whole: &WordMeaning) -> Option<Reason> {
     let under_way = matches!(
         whole.state,

@@ -1,4 +1,4 @@
-//! What a VPN can be attached to: logical routers, which are not in the VPN part of the API.
+//! What a VPN can be attached to: logical routers, which are outside the VPN part of the API.
 
 use crate::{
     core::{
@@ -21,14 +21,14 @@ use crate::{
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
-/// Where logical routers are.
+/// The path of the API that has the logical routers.
 const API: &str = "/api/v1";
 const ROUTERS: &str = "logical-routers";
 
-/// Which service is on which router.
+/// Service ids by router id.
 type Services = BTreeMap<String, String>;
 
-/// One page of routers, by id.
+/// Reads one page of routers, ordered by id.
 pub async fn list(client: &Client, request: &PageRequest, call: &Call) -> Result<Page<Attachment>> {
     let pages = Pages {
         api: Some(API),
@@ -51,7 +51,7 @@ pub async fn list(client: &Client, request: &PageRequest, call: &Call) -> Result
     })
 }
 
-/// The body of an answer that grants a page of routers, or what its refusal means.
+/// Reads the body of a successful answer with a page of routers, or returns what a refusal means.
 fn granted(answer: &Answer) -> Result<Value> {
     let granted = error::granted(answer, Asked::Read, &[]);
     match error::is_missing(answer) {
@@ -78,7 +78,7 @@ fn attachment(router: &Body, services: &Services) -> Attachment {
         id: router.id(),
         display_name: router.text("display_name").unwrap_or_default(),
         addresses: floating_addresses(router.object()),
-        // A router does not tell them; its ports do, one by one.
+        // A router does not list its networks. Its ports do, one by one.
         networks: Vec::new(),
         parent_id: None,
         unusable: unusable(router, services),
@@ -86,7 +86,7 @@ fn attachment(router: &Body, services: &Services) -> Attachment {
     }
 }
 
-/// Why the router cannot have a service. An active-standby one can have one service (vmware-nsx,
+/// Returns why the router cannot have a service. A router must be active-standby, and can have one service (vmware-nsx,
 /// `services/vpnaas/nsxv3`).
 fn unusable(router: &Body, services: &Services) -> Option<String> {
     const MODE: &str = "ACTIVE_STANDBY";
@@ -108,7 +108,8 @@ fn unusable(router: &Body, services: &Services) -> Option<String> {
     }
 }
 
-/// The addresses that move with the active node: those an active-standby router is reached at whatever happens.
+/// Returns the addresses that move with the active node. An active-standby router is reachable at them after any
+/// failover.
 fn floating_addresses(router: &Map<String, Value>) -> Vec<String> {
     let config = router.get("advanced_config").and_then(Value::as_object);
     let configs = config
@@ -121,7 +122,6 @@ fn floating_addresses(router: &Map<String, Value>) -> Vec<String> {
     addresses.map(str::to_owned).collect()
 }
 
-/// The objects in a list.
 fn list_of<'a>(
     object: &'a Map<String, Value>,
     key: &str,

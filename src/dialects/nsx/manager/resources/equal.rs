@@ -1,4 +1,4 @@
-//! What a resource that is there is the same as. Pure.
+//! Whether an existing resource equals a wanted one. Pure.
 
 use crate::{
     core::dialect::Mark,
@@ -8,8 +8,8 @@ use crate::{
 use serde_json::{Map, Value, json};
 use std::net::IpAddr;
 
-/// Whether making `spec` would give what is there, names and descriptions aside. What `spec` leaves open is NSX's default;
-/// where no document tells that, or they differ, it cannot be told, and is not.
+/// Reports whether creating `spec` would give what is there, apart from names and descriptions. A field that `spec`
+/// leaves open has NSX's default. Where no document tells the default, or documents differ, the two count as different.
 pub fn is_equal(spec: &ResourceSpec, there: &Resource) -> bool {
     if spec.kind() != there.spec.kind() {
         return false;
@@ -18,7 +18,7 @@ pub fn is_equal(spec: &ResourceSpec, there: &Resource) -> bool {
     let (Some(mut wanted), Some(mut now)) = (essence(spec), essence(&there.spec)) else {
         return false;
     };
-    // A word that nobody knows reads as nothing, and is no default.
+    // A word that no table knows reads as absent, but is not the default.
     let is_unknown = |(field, key): &(F, &str)| {
         there.native_words.contains_key(field.path()) && !now.contains_key(*key)
     };
@@ -35,7 +35,7 @@ pub fn is_equal(spec: &ResourceSpec, there: &Resource) -> bool {
     wanted == now && !wanted.keys().any(is_unread)
 }
 
-/// Fields of one word, and where NSX has it.
+/// Fields with a single word, and their keys in NSX.
 const WORDS: [(F, &str); 4] = [
     (F::IkeVersion, "ike_version"),
     (F::DfPolicy, "df_policy"),
@@ -43,7 +43,8 @@ const WORDS: [(F, &str); 4] = [
     (F::IkeLogLevel, "ike_log_level"),
 ];
 
-/// What is made of it, in one form, but for what is for people. `None` if NSX has no word for something.
+/// Returns the normalized body of a resource, without what is only for people. Returns `None` if NSX has no word for
+/// something.
 fn essence(spec: &ResourceSpec) -> Option<Map<String, Value>> {
     let mut body = outward::new(spec, &Mark::new()).ok()?;
     for key in ["display_name", "description", "tags"] {
@@ -68,8 +69,8 @@ fn essence(spec: &ResourceSpec) -> Option<Map<String, Value>> {
     Some(body)
 }
 
-/// Documents differ about how much the daemon logs by default (ERROR or INFO). No connection is another for it, so either is
-/// as good as what was left open: a router has one service, and hardly anybody says how much it is to log.
+/// Accepts either of the default log levels that documents give (ERROR or INFO) if the level is left open. It makes no
+/// difference to a connection, a router has only one service, and few descriptions give a log level.
 fn assume_log_level(wanted: &mut Map<String, Value>, now: &Map<String, Value>) {
     const LEVEL: &str = "ike_log_level";
     let is_default = |level: &&Value| matches!(level.as_str(), Some("INFO" | "ERROR"));
@@ -78,7 +79,7 @@ fn assume_log_level(wanted: &mut Map<String, Value>, now: &Map<String, Value>) {
     }
 }
 
-/// Fills in the defaults (NSX Python SDK 4.2.0). False if one is needed that nobody can tell.
+/// Fills in the defaults (NSX Python SDK 4.2.0). Returns false if a needed default is unknown.
 fn complete(kind: ResourceKind, body: &mut Map<String, Value>) -> bool {
     let uses = |body: &Map<String, Value>, is: &dyn Fn(&str) -> bool| {
         let list = body.get("encryption_algorithms").and_then(Value::as_array);
@@ -108,12 +109,12 @@ fn complete(kind: ResourceKind, body: &mut Map<String, Value>) -> bool {
     const DIGESTS: &str = "digest_algorithms";
     const INTERVAL: &str = "dpd_probe_interval";
     match kind {
-        // With GCM one document has the same default and one has none.
+        // With GCM, one document has the same default and another has none.
         ResourceKind::IkePolicy if !body.contains_key(DIGESTS) => {
             body.insert(DIGESTS.to_owned(), json!(["SHA2_256"]));
             !uses(body, &|word| word.contains("GCM"))
         }
-        // What authenticates by itself needs none. What NSX takes with anything else no document says.
+        // An algorithm that authenticates needs no digest. No document says what NSX uses with the others.
         ResourceKind::IpsecPolicy if !body.contains_key(DIGESTS) => !uses(body, &|word| {
             !word.contains("GCM") && !word.contains("GMAC")
         }),

@@ -1,4 +1,5 @@
-//! An object of NSX as a resource. Pure, and never fails: what does not fit the model stays in `native` as it came.
+//! Translates an object of NSX to a resource. Pure, and never fails: what does not fit the model stays in `native` as
+//! it came.
 
 use crate::{
     dialects::nsx::{
@@ -25,10 +26,10 @@ use crate::{
 };
 use serde_json::{Map, Value};
 
-/// The service of a local endpoint. An object, unlike the field of this name that a session has.
+/// The service of a local endpoint. Here it is an object; the session's field of the same name is a text.
 pub const SERVICE: &str = "ipsec_vpn_service_id";
 
-/// An object as a resource of this kind.
+/// Translates an object to a resource of this kind.
 pub fn resource(kind: ResourceKind, body: &Body) -> Resource {
     let mut left = Left {
         rest: Rest(body.object().clone()),
@@ -71,18 +72,18 @@ pub fn resource(kind: ResourceKind, body: &Body) -> Resource {
     resource
 }
 
-/// The revision, which changes with every write.
+/// The etag of an object is its revision, which changes with every write.
 pub fn etag(body: &Body) -> String {
     let revision = body.revision();
     revision.map_or("-".to_owned(), |it| it.to_string())
 }
 
-/// The id of the service that a local endpoint belongs to.
+/// Returns the id of the service that a local endpoint belongs to.
 pub fn service_of(local_endpoint: &Map<String, Value>) -> Option<String> {
     json::text(local_endpoint.get(SERVICE)?.as_object()?, "target_id")
 }
 
-/// What of an object has no home yet, and the words that were read so far.
+/// The fields of an object that have no place in the model yet, and the words read so far.
 struct Left {
     rest: Rest,
     words: Map<String, Value>,
@@ -160,7 +161,7 @@ impl Left {
         }
     }
 
-    /// What else a reference tells of its target stays.
+    /// Takes the id out of the reference. The reference's other fields stay.
     fn service(&mut self) -> Option<String> {
         let id = service_of(&self.rest.0)?;
         let reference = self.rest.0.get_mut(SERVICE)?.as_object_mut()?;
@@ -183,7 +184,7 @@ impl Left {
         self.rest.named(key, table, field.path(), &mut self.words)
     }
 
-    /// A list of words; what is no list stays.
+    /// Reads a list of words and leaves it in place. Returns nothing if the field is not a list.
     fn several<T: Named>(&mut self, key: &str, field: F, table: &[(&str, T)]) -> Vec<Option<T>> {
         let said = draft::said(&self.rest.0, key);
         let values = said
@@ -198,7 +199,8 @@ impl Left {
         values
     }
 
-    /// The same of a list that nothing else is read from. One with anything but texts in it also stays.
+    /// Does the same as [`Left::several`], and takes the list out because no other field reads it. A list with anything
+    /// but texts in it stays.
     fn last<T: Named>(&mut self, key: &str, field: F, table: &[(&str, T)]) -> Vec<Option<T>> {
         let values = self.several(key, field, table);
         self.rest.texts(key);

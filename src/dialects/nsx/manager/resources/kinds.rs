@@ -1,4 +1,4 @@
-//! The kinds of resource that the Manager API has beside connections: where each is, and what it takes, as data.
+//! The kinds of resource that the Manager API has besides connections: where each is and what it takes, as data.
 
 use crate::{
     core::dialect::ResourceCapabilities,
@@ -11,18 +11,13 @@ use crate::{
     },
 };
 
-/// The collection of IKE profiles.
 pub const IKE_PROFILES: &str = "ike-profiles";
-/// The collection of tunnel profiles.
 pub const TUNNEL_PROFILES: &str = "tunnel-profiles";
-/// The collection of DPD profiles.
 pub const DPD_PROFILES: &str = "dpd-profiles";
-/// The collection of VPN services.
 pub const SERVICES: &str = "services";
-/// The collection of local endpoints.
 pub const LOCAL_ENDPOINTS: &str = "local-endpoints";
 
-/// Where resources of a kind are; `None` if NSX has no such kind.
+/// Returns the collection of a kind, or `None` if NSX has no such kind.
 pub fn collection(kind: ResourceKind) -> Option<&'static str> {
     Some(match kind {
         ResourceKind::IkePolicy => IKE_PROFILES,
@@ -35,7 +30,7 @@ pub fn collection(kind: ResourceKind) -> Option<&'static str> {
 }
 
 /// What each kind takes: fields and values of the NSX Python SDK 4.2.0, lifetimes of vmware-nsxlib 19.4.3. How many
-/// algorithms a list may have is not documented; it is as many as there are.
+/// algorithms a list may have is not documented; the limit here is the number of algorithms.
 pub const KINDS: &[ResourceCapabilities] = &[
     IKE_POLICY,
     IPSEC_POLICY,
@@ -111,7 +106,7 @@ const IPSEC_POLICY: ResourceCapabilities = ResourceCapabilities {
     ],
     integrity: INTEGRITY,
     dh_groups: DH_GROUPS,
-    // Read-only, and one value each: nothing is written, and nothing else can be wanted.
+    // Read-only, with one value each: nothing is written, and no other value can be wanted.
     transform_protocols: &[TransformProtocol::Esp],
     encapsulation_modes: &[EncapsulationMode::Tunnel],
     df_policies: &[DfPolicy::Copy, DfPolicy::Clear],

@@ -1,4 +1,5 @@
-//! A resource, as NSX takes it: new, or as what is there becomes by a change. To be made is to be changed from nothing.
+//! Translates a resource to an object of NSX: a new one, or the present one with a change. A create is a change of an
+//! empty object.
 
 use crate::{
     core::{dialect::Mark, error::Violation},
@@ -32,10 +33,10 @@ use crate::{
 };
 use serde_json::{Map, Value, json as object};
 
-/// The object to make for a resource.
+/// Builds the body of a new resource.
 ///
 /// # Errors
-/// What NSX has no word for.
+/// The values that NSX has no word for.
 pub fn new(spec: &ResourceSpec, mark: &Mark) -> Result<Map<String, Value>, Vec<Violation>> {
     let fields = spec.kind().fields();
     let mut draft = Draft::new();
@@ -44,17 +45,18 @@ pub fn new(spec: &ResourceSpec, mark: &Mark) -> Result<Map<String, Value>, Vec<V
         spec.kind(),
         ResourceKind::DpdPolicy | ResourceKind::VpnService
     ) {
-        // The contract's default, whatever a release thinks of it.
+        // The contract's default, whatever the default of the NSX release is.
         draft.body.entry("enabled").or_insert(true.into());
     }
     mark::put(&mut draft.body, mark);
     Ok(draft.body)
 }
 
-/// The object as the change wants it; `None` if it is so already.
+/// Returns the object as the change wants it, or `None` if it needs no change.
 ///
 /// # Errors
-/// What NSX has no word for, what cannot be changed, and what does not go with what else is there.
+/// The values that NSX has no word for, the fields that cannot be changed, and the values that do not fit what is
+/// there.
 pub fn changed(
     now: &Body,
     change: &ResourceChange,
@@ -67,7 +69,7 @@ pub fn changed(
     };
     let is_written = |field| change.fields.contains(&field);
     let whole = inward::resource(change.values.kind(), &Body::new(body.clone()));
-    // What has a word that nobody knows is not known, whatever that word is.
+    // A value with a word that no table knows is unknown.
     let is_known = |field: F| match &whole.spec.settings {
         Settings::DpdPolicy(policy) if field == F::ProbeMode => {
             policy.probe_mode.is_some() || !whole.native_words.contains_key(field.path())
@@ -81,7 +83,8 @@ pub fn changed(
     }
 }
 
-/// The paths of these fields that are written: where nothing is there, those that say something; else those that differ.
+/// Returns the paths of these fields that a write contains: for a new object those that are set, otherwise those that
+/// differ.
 pub fn paths(now: Option<&Body>, fields: &[F], spec: &ResourceSpec) -> Vec<String> {
     let is_written = |field: &&F| {
         let mut draft = now.map_or_else(Draft::new, Draft::of);
@@ -102,7 +105,7 @@ fn apply(draft: &mut Draft, fields: &[F], spec: &ResourceSpec) -> Result<(), Vec
     }
 }
 
-/// Puts one field of a resource into the draft, of which `all` are put.
+/// Puts one field of a resource into the draft. `all` are the fields that the same write puts.
 fn put(draft: &mut Draft, field: F, all: &[F], spec: &ResourceSpec) -> Result<(), Violation> {
     let done = match (field, &spec.settings) {
         (F::DisplayName, _) => {
@@ -149,7 +152,7 @@ fn put_ike(draft: &mut Draft, field: F, all: &[F], policy: &IkePolicy) -> Result
                 &["AES_128"],
             )
         }
-        // One list in two words: where only one of them says something, that is what is wanted.
+        // NSX has one list for both fields. If only one of them is set, it decides.
         F::IntegrityAlgorithms => {
             let wanted = &policy.integrity_algorithms;
             let other_tells = all.contains(&F::PrfAlgorithms) && !policy.prf_algorithms.is_empty();
@@ -224,7 +227,7 @@ fn put_ipsec(draft: &mut Draft, field: F, policy: &IpsecPolicy) -> Result<(), Vi
     done.map_err(|NoWord| no_word(field))
 }
 
-/// A field that NSX writes itself, with a table of its only word.
+/// Checks a read-only field. The table has its only word.
 fn read_only<T: Copy + Eq>(
     draft: &Draft,
     key: &str,
@@ -243,7 +246,7 @@ fn read_only<T: Copy + Eq>(
     }
 }
 
-/// A field that cannot be changed, and what is there.
+/// The violation for a field that cannot be changed, with its present value.
 pub fn immutable(field: F, there: &str) -> Violation {
     let what = format!("cannot be changed on NSX; it is `{there}`");
     Violation::new(field.path(), what)
@@ -258,7 +261,7 @@ fn put_dpd(draft: &mut Draft, field: F, policy: &DpdPolicy) -> Result<(), NoWord
             draft.word(MODE, &PROBE_MODES, policy.probe_mode, default)?;
         }
         F::ProbeInterval => {
-            // Documents differ about the default of the other mode, so NSX chooses there.
+            // Documents differ about the default of the other mode, so NSX chooses.
             let mode = json::text(&draft.body, MODE);
             let is_periodic = mode.is_none_or(|mode| mode.eq_ignore_ascii_case("PERIODIC"));
             let wanted = policy.probe_interval_seconds;
@@ -291,7 +294,7 @@ fn put_service(draft: &mut Draft, field: F, service: &VpnService) -> Result<(), 
     Ok(())
 }
 
-/// Rules of a service pass traffic by, whether that is said or not.
+/// Puts the rules with the action `Bypass`, whether the caller gives it or not.
 fn put_bypass_rules(draft: &mut Draft, wanted: &[PolicyRule]) {
     const RULES: &str = "bypass_rules";
     let current = match draft.body.get(RULES) {
@@ -329,7 +332,7 @@ fn put_local_endpoint(draft: &mut Draft, field: F, endpoint: &LocalEndpoint) {
     }
 }
 
-/// NSX knows no other limit.
+/// NSX has no lifetime in kilobytes.
 fn seconds(lifetime: Option<Lifetime>) -> Option<u64> {
     match lifetime? {
         Lifetime::Seconds(seconds) => Some(seconds),

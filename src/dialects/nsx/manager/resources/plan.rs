@@ -1,4 +1,4 @@
-//! Writes of resources, planned: one object each.
+//! Plans writes of resources, one object each.
 
 use crate::{
     core::{
@@ -29,7 +29,7 @@ use crate::{
 use async_trait::async_trait;
 use serde_json::{Map, Value, json as object};
 
-/// Plans to make a resource.
+/// Plans to create a resource.
 pub fn create<'a>(client: &'a Client, spec: &ResourceSpec, mark: &Mark) -> Result<OneObject<'a>> {
     let kind = spec.kind();
     collection(kind)?;
@@ -100,12 +100,12 @@ pub async fn delete<'a>(
     })
 }
 
-/// A write of one object, or of none if it is so already.
+/// A write of one object, or no write if the object needs no change.
 pub struct OneObject<'a> {
     client: &'a Client,
     kind: ResourceKind,
     steps: Vec<Step>,
-    /// What is sent, but for what is not known before it is.
+    /// The body to send. A local endpoint may still lack the id of its service.
     body: Map<String, Value>,
     left: WrittenResource,
 }
@@ -131,7 +131,7 @@ impl OneObject<'_> {
     async fn remove(&mut self, step: &Step, call: &Call) -> Result<Done> {
         let removed = remove(self.client, step, InDoubt::FindOut, call).await;
         let removed = read::proven(self.client, collection(self.kind)?, removed, call).await;
-        // Somebody else was quicker.
+        // Another client may have removed the object first.
         let request_id = error::if_there(removed)?.flatten();
         self.left.request_ids = request_id.iter().cloned().collect();
         Ok(Done {
@@ -158,10 +158,10 @@ impl Plan<WrittenResource> for OneObject<'_> {
     }
 }
 
-/// Puts the service into a local endpoint that leaves it open: what was made for it.
+/// Puts the created service into a local endpoint that leaves its service open.
 ///
 /// # Errors
-/// If nothing was.
+/// Fails if no service was created.
 fn complete(local_endpoint: &mut Map<String, Value>, made: &Made) -> Result<()> {
     if local_endpoint.contains_key(SERVICE) {
         return Ok(());
@@ -175,8 +175,8 @@ fn complete(local_endpoint: &mut Map<String, Value>, made: &Made) -> Result<()> 
     Ok(())
 }
 
-/// Refuses what NSX would: an object of its own, and one that says that whoever reads it may not write it, or only with a
-/// header that the gateway does not send (`_protection`, NSX Python SDK 4.2.0).
+/// Refuses what NSX would refuse: NSX's own objects, and objects that the gateway's account may not write, or only with
+/// a header that the gateway does not send (`_protection`, NSX Python SDK 4.2.0).
 fn refuse_what_is_others(body: &Body) -> Result<()> {
     let protection = body.text("_protection").unwrap_or_default();
     if body.boolean("_system_owned") == Some(true) {

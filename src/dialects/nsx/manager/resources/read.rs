@@ -1,4 +1,4 @@
-//! Reading resources: one object each.
+//! Reads resources, one object each.
 
 use crate::{
     core::{
@@ -15,7 +15,7 @@ use crate::{
     model::{Resource, ResourceKind},
 };
 
-/// Where resources of a kind are.
+/// Returns the collection of a kind.
 ///
 /// # Errors
 /// `Unimplemented` / `KindAbsent` if NSX has no such kind.
@@ -23,13 +23,12 @@ pub fn collection(kind: ResourceKind) -> Result<&'static str> {
     kinds::collection(kind).ok_or_else(|| absent(kind))
 }
 
-/// One resource.
 pub async fn get(client: &Client, kind: ResourceKind, id: &str, call: &Call) -> Result<Resource> {
     let body = read::there(client, collection(kind)?, id, call).await?;
     Ok(inward::resource(kind, &body))
 }
 
-/// One page of resources of a kind, by id.
+/// Reads one page of resources of a kind, ordered by id.
 pub async fn list(
     client: &Client,
     kind: ResourceKind,

@@ -1,5 +1,5 @@
-//! What of a resource NSX cannot express beyond what its capabilities say: what two fields say together, and what has a
-//! form of its own. Pure.
+//! What a resource can ask for that NSX cannot express, beyond the capabilities: combinations of two fields, and values
+//! with a format of their own. Pure.
 
 use crate::{
     core::error::Violation,
@@ -12,13 +12,13 @@ use crate::{
 };
 use std::net::IpAddr;
 
-/// Which fields something is so of.
+/// A predicate on fields.
 pub type Which<'a> = &'a dyn Fn(F) -> bool;
 
 /// The most subnets on one side of a rule (NSX Policy Python SDK 4.2.0).
 const SUBNETS: usize = 128;
 
-/// What is wrong with the fields of a resource that are written, as far as those are known that it depends on.
+/// Returns what is wrong with the fields that are written, as far as the fields they depend on are known.
 pub fn refusals(spec: &ResourceSpec, is_written: Which<'_>, is_known: Which<'_>) -> Vec<Violation> {
     match &spec.settings {
         Settings::VpnService(service) if is_written(F::BypassRules) => of_bypass_rules(service),
@@ -27,10 +27,10 @@ pub fn refusals(spec: &ResourceSpec, is_written: Which<'_>, is_known: Which<'_>)
     }
 }
 
-/// The same of a change, of which what it does not say is not known.
+/// Does the same for a change. A field that the change does not give is unknown.
 pub fn of_change(change: &ResourceChange) -> Vec<Violation> {
     let is_given = |field| change.fields.contains(&field);
-    // Nothing said of a mode is the default, or one that nobody knows if that is there.
+    // A mode that is not given is the default, or keeps a word that no table knows.
     let is_known = |field| match &change.values.settings {
         Settings::DpdPolicy(policy) if field == F::ProbeMode => policy.probe_mode.is_some(),
         _ => true,
@@ -39,7 +39,7 @@ pub fn of_change(change: &ResourceChange) -> Vec<Violation> {
     refusals(&change.values, &is_given, &is_known)
 }
 
-/// The same of what fields say together, some of which may be there already.
+/// Checks combinations of fields, some of which may be there already.
 pub fn together(spec: &ResourceSpec, is_written: Which<'_>, is_known: Which<'_>) -> Vec<Violation> {
     match &spec.settings {
         Settings::IkePolicy(policy) => of_ike(policy, is_written, is_known),
@@ -48,7 +48,7 @@ pub fn together(spec: &ResourceSpec, is_written: Which<'_>, is_known: Which<'_>)
     }
 }
 
-/// GCM is an algorithm of IKEv2 (RFC 5282), and taken with that alone (vmware-nsxlib 19.4.3).
+/// AES-GCM in IKE is specified for IKEv2 (RFC 5282), and NSX takes it with IKEv2 only (vmware-nsxlib 19.4.3).
 fn of_ike(policy: &IkePolicy, is_written: Which<'_>, is_known: Which<'_>) -> Vec<Violation> {
     let (algorithms, version) = (F::EncryptionAlgorithms, F::IkeVersion);
     let is_gcm = |it: &Option<E>| {
@@ -69,7 +69,7 @@ fn of_ike(policy: &IkePolicy, is_written: Which<'_>, is_known: Which<'_>) -> Vec
     violation.into_iter().collect()
 }
 
-/// How often a peer may be probed in vain (NSX Policy Python SDK 4.2.0).
+/// How many probes of a peer may go unanswered (NSX Policy Python SDK 4.2.0).
 const RETRIES: std::ops::RangeInclusive<i32> = 1..=100;
 
 fn of_dpd(policy: &DpdPolicy, is_written: Which<'_>, is_known: Which<'_>) -> Vec<Violation> {
@@ -86,7 +86,7 @@ fn of_dpd(policy: &DpdPolicy, is_written: Which<'_>, is_known: Which<'_>) -> Vec
     interval.chain(wrong).collect()
 }
 
-/// How long it is between probes depends on when there are some (NSX Python SDK 4.2.0).
+/// The range of the probe interval depends on the probe mode (NSX Python SDK 4.2.0).
 fn of_interval(
     policy: &DpdPolicy,
     is_written: Which<'_>,
@@ -133,7 +133,7 @@ fn of_bypass_rule(index: usize, rule: &PolicyRule) -> Vec<Violation> {
 }
 
 fn of_address(endpoint: &LocalEndpoint) -> Vec<Violation> {
-    // That there is one the capabilities see to.
+    // The capabilities require an address.
     let address = &endpoint.address;
     match address.is_empty() || address.parse::<IpAddr>().is_ok() {
         true => Vec::new(),

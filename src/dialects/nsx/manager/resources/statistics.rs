@@ -1,4 +1,4 @@
-//! How much traffic a session has carried: `/statistics`, and `/status` for what that leaves out.
+//! Traffic statistics of a session, from `/statistics`, and from `/status` for what that leaves out.
 
 use crate::{
     core::{
@@ -30,10 +30,10 @@ const STATES: [(&str, TunnelCounterState); 3] = [
     ("NEGOTIATING", TunnelCounterState::Negotiating),
 ];
 
-/// What a session has carried.
+/// Reads how much traffic a session has carried.
 ///
 /// # Errors
-/// `NotFound` / `ConnectionNotFound` if the session is proven not to be there.
+/// `NotFound` / `ConnectionNotFound` if the session is proven not to exist.
 pub async fn of_session(client: &Client, id: &str, call: &Call) -> Result<TunnelStatistics> {
     let said = runtime(client, id, "statistics", call).await?;
     let mut statistics = statistics(said.object());
@@ -49,14 +49,14 @@ pub async fn of_session(client: &Client, id: &str, call: &Call) -> Result<Tunnel
     Ok(statistics)
 }
 
-/// What the nodes tell of a session now; of `/statistics` that is the only source (NSX Python SDK 4.2.0).
+/// Asks the nodes about a session. They are the only source of `/statistics` (NSX Python SDK 4.2.0).
 async fn runtime(client: &Client, id: &str, what: &str, call: &Call) -> Result<Body> {
     let ask = Ask::get([SESSIONS, id, what]).with("source", "realtime");
     let answer = client.send(ask, call).await.map_err(|it| it.error)?;
     match error::granted(&answer, Asked::Read, &[]) {
         Ok(value) => Body::of(value).ok_or_else(|| error::broken(&answer, "no object")),
         Err(refused) if refused.kind == ErrorKind::NotFound => {
-            // A 404 may be about anything that has to do with the session.
+            // A 404 may be about anything that belongs to the session.
             read::session(client, id, call).await?;
             Err(error::statistics_absent(refused))
         }
@@ -126,7 +126,7 @@ fn errors(said: &Map<String, Value>) -> ErrorCounters {
     }
 }
 
-/// A counter; one below zero is none.
+/// Reads a counter. Returns `None` if it is negative.
 fn counter(said: &Map<String, Value>, key: &str) -> Option<u64> {
     u64::try_from(json::integer(said, key)?).ok()
 }

@@ -1,4 +1,4 @@
-//! Both ways, table by table; `properties` holds what is so of everything that can be said.
+//! Both directions, table by table. `properties` holds what is true of every expressible value.
 
 mod equal;
 mod generated;
@@ -53,14 +53,14 @@ fn change(fields: &[F], settings: Settings) -> ResourceChange {
     }
 }
 
-/// What is sent for a new one, but for the mark.
+/// The body of a new resource, without the mark.
 fn made(settings: Settings) -> Value {
     let mut made = outward::new(&spec(settings), &Mark::new()).unwrap();
     made.remove("tags");
     Value::Object(made)
 }
 
-/// What a change of these fields makes of what is there; null if nothing.
+/// The body after a change of these fields; null if nothing changes.
 #[track_caller]
 fn changed(now: &Value, fields: &[F], settings: Settings) -> Value {
     let done = outward::changed(&body(now.clone()), &change(fields, settings));
@@ -88,7 +88,7 @@ fn read_ike(value: Value) -> (IkePolicy, Resource) {
     (policy.clone(), read)
 }
 
-/// A kind takes exactly what there are words for.
+/// A kind takes exactly the values that have words.
 #[test]
 fn every_value_has_a_word_and_every_word_a_value() {
     fn meanings<T: Copy>(table: &[(&str, T)]) -> Vec<T> {
@@ -171,7 +171,7 @@ fn what_nobody_documented_keeps_its_word() {
         })
     );
     assert_eq!(read.native, Map::new());
-    // What is no list of texts, or no text at all, stays.
+    // A value that is not a list of texts, or not a text at all, stays.
     let odd = json!({ "dh_groups": ["GROUP14", 5], "digest_algorithms": "SHA1", "ike_version": 2 });
     let (policy, read) = read_ike(odd.clone());
     assert_eq!(policy.dh_groups, [Some(DhGroup::Modp2048), None]);
@@ -210,7 +210,7 @@ fn a_list_that_stays_is_not_written_and_one_that_changes_needs_words() {
         changed(&now, field, other)["encryption_algorithms"],
         json!(["AES_256", "AES_128"])
     );
-    // Nothing said is the default, which may be there already.
+    // An empty list wants the default, which may be there already.
     let done = changed(&now, field, with(Vec::new()));
     assert_eq!(done["encryption_algorithms"], json!(["AES_128"]));
     assert_eq!(changed(&done, field, with(Vec::new())), Value::Null);
@@ -241,7 +241,7 @@ fn integrity_and_prf_are_one_list_and_either_is_enough() {
     for field in both {
         let done = changed(&now, &[field], with(&integrity, &prf));
         assert_eq!(done, json!({ "digest_algorithms": ["SHA2_384"] }));
-        // No document tells what the default is where GCM needs none.
+        // No document tells the default where GCM needs no digest.
         assert_eq!(changed(&now, &[field], with(&[], &[])), json!({}));
     }
     assert_eq!(changed(&now, &both, with(&[], &[])), json!({}));
@@ -283,7 +283,7 @@ fn gcm_goes_with_version_2_alone_whichever_of_both_is_written() {
         fields(&refused(&old, &both[1..], values())),
         ["encryption_algorithms"]
     );
-    // What is so already, whoever did it, is no matter of another change.
+    // A combination that is there already does not affect other changes.
     let odd = json!({ "encryption_algorithms": ["AES_GCM_128"], "ike_version": "IKE_V1" });
     let done = changed(&odd, &[F::Lifetime], values());
     assert_eq!(done["sa_life_time"], Value::Null);
@@ -339,14 +339,14 @@ fn an_interval_is_bounded_by_its_mode() {
     let now = json!({ "dpd_probe_mode": "PERIODIC", "dpd_probe_interval": 60 });
     let refused = refused(&now, &[F::ProbeMode], with(on_demand, 1));
     assert_eq!(fields(&refused), ["probe_interval"]);
-    // Nothing said of the interval is the default of the mode.
+    // Without an interval, the default of the mode applies.
     let unsaid = Settings::DpdPolicy(DpdPolicy {
         probe_mode: on_demand,
         ..DpdPolicy::default()
     });
     let done = changed(&now, &[F::ProbeMode, F::ProbeInterval], unsaid);
     assert_eq!(done, json!({ "dpd_probe_mode": "ON_DEMAND" }));
-    // A mode that nobody knows may have any bounds.
+    // A mode that no table knows may have any bounds.
     let now = json!({ "dpd_probe_mode": "LAZY", "dpd_probe_interval": 60 });
     let done = changed(&now, &[F::ProbeInterval], with(None, 2));
     assert_eq!(done["dpd_probe_interval"], 2);
@@ -552,7 +552,7 @@ fn a_level_that_nobody_knows_stays_until_another_is_wanted() {
     assert_eq!(made(with(Some(IkeLogLevel::Info)))["ike_log_level"], "INFO");
 }
 
-/// What cannot be read is not what is wanted, even if that is the default.
+/// A value that cannot be read is not the wanted one, even if the default is wanted.
 #[test]
 fn what_cannot_be_read_gives_way_to_what_is_wanted() {
     let now = json!({

@@ -91,7 +91,7 @@ fn the_words_of_an_edge_nodes_life_cycle_have_theirs() {
     }
 }
 
-/// All 104 values of both enums in the SDK's description have a row, and nothing else has.
+/// Exactly the 104 values of both enums in the SDK's description have a row.
 #[test]
 fn the_documented_words_are_exactly_those_in_the_table() {
     let api = json::parse(include_bytes!(
@@ -242,7 +242,7 @@ macro_rules! fixture {
     };
 }
 
-/// One file: what it says as a whole, what each of its nodes is, and words that the reason must have.
+/// One fixture: its state as a whole, the state of each node, and words that the reason must contain.
 struct Example {
     body: &'static [u8],
     whole: Judged,
@@ -299,7 +299,7 @@ fn the_guides_examples_read_as_the_table_says() {
     }
 }
 
-/// What NSX says of the whole while it is under way is shown, and decides nothing.
+/// What NSX says about a whole in progress is shown, and decides nothing.
 #[test]
 fn words_for_what_is_under_way_are_kept_and_change_no_state() {
     for (word, node, expected) in [
@@ -641,7 +641,8 @@ fn a_node_that_is_not_told_is_judged_like_the_others() {
     assert_eq!(seen.nodes[0].state, S::Failed);
     assert_eq!(seen.nodes.counts(), [(S::Realized, 19_999), (S::Failed, 1)]);
 
-    // Of what is being removed an orphan is no failure, and there is no place for what is one behind so many.
+    // In a connection that is being removed, an orphan is not a failure. The node list is too short for a failure
+    // behind so many.
     let mut nodes = vec!["orphaned"; 100];
     let gone = while_deleting(of_state(&state("orphaned", &nodes)));
     assert_eq!(gone.state, S::Deleting);

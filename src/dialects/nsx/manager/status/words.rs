@@ -2,29 +2,27 @@
 
 use crate::model::{Assurance, RealizationState, codes};
 
-/// What one word of NSX means.
+/// The meaning of one word of NSX.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WordMeaning {
-    /// The state it is a word for.
     pub state: RealizationState,
     /// How far a connection in that state is proven.
     pub assurance: Assurance,
-    /// The code of the reason, where the word needs one.
+    /// The code of the reason, if the word needs one.
     pub reason: Option<String>,
 }
 
 impl WordMeaning {
-    /// [`rank`] of this.
     pub fn rank(&self) -> u8 {
         rank(self.state, self.assurance)
     }
 
-    /// Whether it is in no table.
+    /// Reports whether the word is in no table.
     pub fn is_unrecognized(&self) -> bool {
         self.reason.as_deref() == Some(codes::UNRECOGNIZED_VALUE)
     }
 
-    /// Whether the worst node may be at `node` while the whole is at this.
+    /// Reports whether the worst node may be at `node` while the whole is at `self`.
     pub fn agrees_with(&self, node: &WordMeaning) -> bool {
         if self.rank() == node.rank() {
             return true;
@@ -32,7 +30,7 @@ impl WordMeaning {
         match self.reason.as_deref() {
             // An orphan has no whole that nodes could agree with.
             Some(codes::ORPHANED) => return true,
-            // What the whole fails to say no node can say for it, unless that it failed.
+            // If the whole's word is unknown, only a failed node contradicts it.
             Some(codes::UNRECOGNIZED_VALUE) => return node.state != RealizationState::Failed,
             _ => {}
         }
@@ -47,7 +45,7 @@ impl WordMeaning {
     }
 }
 
-/// How good this is, worst first.
+/// Orders states from worst (0) to best.
 pub fn rank(state: RealizationState, assurance: Assurance) -> u8 {
     match (state, assurance) {
         (RealizationState::Failed, _) => 0,
@@ -61,8 +59,8 @@ pub fn rank(state: RealizationState, assurance: Assurance) -> u8 {
     }
 }
 
-/// The table. Words are those of `IPSecVPNSessionState.state` and `ConfigurationStateElement.state` in the
-/// NSX Python SDK 4.2.0; their case is not relied on.
+/// The table. The words are those of `IPSecVPNSessionState.state` and `ConfigurationStateElement.state` in the NSX
+/// Python SDK 4.2.0. Case does not matter.
 pub fn word(said: Option<&str>) -> WordMeaning {
     let upper = said.unwrap_or_default().trim().to_ascii_uppercase();
     let meaning = |state, assurance, reason: Option<&str>| WordMeaning {
@@ -74,7 +72,8 @@ pub fn word(said: Option<&str>) -> WordMeaning {
     match upper.as_str() {
         "PENDING" => meaning(RealizationState::Pending, stored, None),
         "IN_PROGRESS" => meaning(RealizationState::InProgress, stored, None),
-        // Received by the nodes; for a VPN the end, as its guide shows, and yet not said to be in effect.
+        // Received by the nodes. For a VPN this is the final state, as the guide shows, but it does not say that the
+        // configuration is in effect.
         "IN_SYNC" => meaning(RealizationState::Realized, Assurance::ControlPlane, None),
         "SUCCESS" | "NODE_READY" | "TRANSPORT_NODE_READY" => {
             meaning(RealizationState::Realized, Assurance::InEffect, None)
@@ -95,8 +94,8 @@ pub fn word(said: Option<&str>) -> WordMeaning {
             stored,
             Some(codes::UPSTREAM_UNKNOWN),
         ),
-        // The SDK names these three as pending, the two above as successes, and says that all others of
-        // the edge node's life cycle are failures.
+        // The SDK names these three as pending and the two above as successes. It says that all other words of the edge
+        // node's life cycle are failures.
         "VM_DEPLOYMENT_QUEUED" | "VM_DEPLOYMENT_IN_PROGRESS" | "REGISTRATION_PENDING" => {
             meaning(RealizationState::Pending, stored, Some(&upper))
         }

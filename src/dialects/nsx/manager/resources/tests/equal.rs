@@ -1,4 +1,4 @@
-//! What is the same as what would be made.
+//! What equals the resource that would be created.
 
 use super::{body, ike, made, spec};
 use crate::{
@@ -12,7 +12,8 @@ use crate::{
 };
 use serde_json::{Value, json};
 
-/// Whether making this gives what is there, with its name and what else differs from object to object.
+/// Reports whether creating this gives what is there, which also has a name and what else differs from object to
+/// object.
 #[track_caller]
 fn equal(settings: &Settings, there: Value) -> bool {
     let mut there = there;
@@ -29,7 +30,7 @@ fn equal(settings: &Settings, there: Value) -> bool {
     is_equal(&spec(settings.clone()), &there)
 }
 
-/// As the simulator answers a POST of nothing, which fills in the documented defaults.
+/// The simulator's answer to an empty POST, which fills in the documented defaults.
 fn default(kind: ResourceKind) -> Value {
     match kind {
         ResourceKind::IkePolicy => json!({
@@ -157,7 +158,7 @@ fn what_documents_do_not_tell_is_not_equal() {
     there["dpd_probe_mode"] = json!("ON_DEMAND");
     there["dpd_probe_interval"] = json!(3);
     assert!(!equal(&on_demand, there));
-    // Which service is known once it is made.
+    // The service is known only once it is created.
     let local = Settings::LocalEndpoint(LocalEndpoint {
         address: "192.0.2.1".to_owned(),
         ..LocalEndpoint::default()

@@ -1,4 +1,4 @@
-//! Values of everything that NSX can express, as strategies.
+//! Strategies for every value that NSX can express.
 
 use crate::{
     core::dialect::ResourceCapabilities,
@@ -51,7 +51,7 @@ fn networks() -> BoxedStrategy<Vec<String>> {
     .boxed()
 }
 
-/// Rules with ids, each its own, or without.
+/// Rules without ids, or each with an id of its own.
 fn rules() -> BoxedStrategy<Vec<PolicyRule>> {
     let parts = (
         networks(),
@@ -93,7 +93,7 @@ fn ike(kind: &'static ResourceCapabilities) -> BoxedStrategy<Settings> {
     );
     let policy = parts.prop_map(
         |(version, encryption, integrity, prf, dh_groups, lifetime)| {
-            // Both tell the same hashes, if both tell something.
+            // Both fields stand for the same hashes, so only one of them is set.
             let prf = if integrity.is_empty() {
                 prf
             } else {

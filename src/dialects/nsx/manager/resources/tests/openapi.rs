@@ -1,4 +1,4 @@
-//! Every enum and every field that the description of the API has can be reached.
+//! Every enum and every field in the API description can be reached.
 
 use super::body;
 use crate::{
@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 const DESCRIPTION: &[u8] =
     include_bytes!("../../../../../../tests/fixtures/nsx/nsx-mp-vpn-openapi.json");
 
-/// What is kept as it came: it is of no kind, and whoever wants it finds it in `native`.
+/// Fields that stay as they came, because they belong to no kind. Callers find them in `native`.
 const NOT_IN_THE_MODEL: [&str; 3] = ["id", "resource_type", "tags"];
 
 fn schema(kind: ResourceKind) -> &'static str {
@@ -25,7 +25,7 @@ fn schema(kind: ResourceKind) -> &'static str {
     }
 }
 
-/// Something that a field of this description may say.
+/// Sample values of a field with this description.
 fn samples(described: &Value) -> Vec<Value> {
     if let Some(words) = described["enum"].as_array() {
         return words.clone();

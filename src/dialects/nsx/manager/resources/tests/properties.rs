@@ -1,5 +1,5 @@
-//! What is so of everything that can be said: a resource reads back as it was made, an object that was read and sent back
-//! stays as it is, nothing of it is lost, and a change writes what it names and nothing else.
+//! What is true of every expressible value: a resource reads back as it was created, an object that was read and sent
+//! back stays as it is, nothing of it is lost, and a change writes what it names and nothing else.
 
 use super::{
     body,
@@ -28,7 +28,7 @@ use proptest::{
 use serde_json::{Map, Value, json};
 use std::{collections::BTreeSet, time::SystemTime};
 
-/// How it reads back: what NSX says with one word is said twice, and what the contract says of nothing is said.
+/// How a spec reads back: a word that NSX has once appears in both fields, and the contract's defaults are filled in.
 fn as_read(mut spec: ResourceSpec) -> ResourceSpec {
     match &mut spec.settings {
         Settings::IkePolicy(policy) => {
@@ -68,8 +68,8 @@ fn in_one_form(networks: &[String]) -> Vec<String> {
     networks.into_iter().collect()
 }
 
-/// What a resource says of what is wanted: nothing of what is not said, and of a rule neither its id nor what it does, nor
-/// which comes first.
+/// Reduces what a resource says to what is wanted: without fields that are not wanted, and without the id, action and
+/// order of rules.
 fn as_wanted(said: &ResourceSpec, wanted: &ResourceSpec) -> ResourceSpec {
     macro_rules! keep {
         ($said:ident, $wanted:ident: $($option:ident)*; $($list:ident)*) => {{
@@ -109,7 +109,7 @@ fn as_wanted(said: &ResourceSpec, wanted: &ResourceSpec) -> ResourceSpec {
     said
 }
 
-/// An object that says what it would mean by saying nothing, as NSX does.
+/// Fills in the defaults of an object, as NSX does.
 fn with_defaults(kind: ResourceKind, object: Map<String, Value>) -> Map<String, Value> {
     let defaults = match kind {
         ResourceKind::IkePolicy => json!({ "ike_version": "IKE_V2", "sa_life_time": 86_400 }),
@@ -133,7 +133,7 @@ fn made(spec: &ResourceSpec) -> Map<String, Value> {
     made
 }
 
-/// What a cloud may say beside or in place of what is documented.
+/// What a cloud may say besides or instead of what is documented.
 fn oddities() -> BoxedStrategy<Vec<(&'static str, Value)>> {
     let odd = vec![
         ("ike_version", json!("IKE_V9")),
@@ -191,7 +191,7 @@ fn oddities() -> BoxedStrategy<Vec<(&'static str, Value)>> {
     vec(select(odd), 0..8).boxed()
 }
 
-/// What NSX may answer for a resource of a kind, and what may be wanted of it.
+/// What NSX may answer for a resource of a kind, and a spec that may be wanted of it.
 fn objects() -> BoxedStrategy<(ResourceSpec, Map<String, Value>)> {
     let kind = any::<Index>().prop_map(|at| at.get(KINDS));
     let parts = kind.prop_flat_map(|kind| (specs_of(kind), specs_of(kind), oddities()));
@@ -204,7 +204,7 @@ fn objects() -> BoxedStrategy<(ResourceSpec, Map<String, Value>)> {
     object.boxed()
 }
 
-/// The key under which the object has what the model has in a field with words.
+/// The key in the object for a model field with words.
 fn key(path: &str) -> &str {
     match path {
         "integrity_algorithms" | "prf_algorithms" => "digest_algorithms",
@@ -213,7 +213,7 @@ fn key(path: &str) -> &str {
     }
 }
 
-/// The object again, from nothing but what was made of it.
+/// Rebuilds the object from nothing but its translation.
 fn rebuilt(read: &Resource) -> Map<String, Value> {
     let mut object = Map::new();
     let known = known(read.spec.clone());
@@ -266,7 +266,7 @@ fn rebuilt(read: &Resource) -> Map<String, Value> {
     object
 }
 
-/// The same without what only its words tell.
+/// The same spec without the fields whose words are kept separately.
 fn known(mut spec: ResourceSpec) -> ResourceSpec {
     match &mut spec.settings {
         Settings::IkePolicy(policy) => {
@@ -298,7 +298,7 @@ fn made_without_default(spec: &ResourceSpec) -> Map<String, Value> {
     made
 }
 
-/// Nulls, empty texts and empty lists say nothing; neither does what rules are by default.
+/// Drops nulls, empty texts and empty lists, which say nothing, and the default action of rules.
 fn said(object: Map<String, Value>) -> Value {
     let says =
         |value: &Value| !matches!(value, Value::Null) && *value != json!([]) && *value != json!("");
@@ -344,7 +344,7 @@ proptest! {
         let before = Body::new(with_defaults(kind, object));
         let wants_all = change(kind.fields(), wanted.clone());
         let done = outward::changed(&before, &wants_all);
-        // A mode and an interval that do not go together are refused.
+        // A mode and an interval that do not fit each other are refused.
         prop_assume!(done.is_ok());
         let after = done.unwrap().unwrap_or_else(|| before.object().clone());
         let after = read(kind, &after).spec;
@@ -354,7 +354,7 @@ proptest! {
     #[test]
     fn nothing_of_an_object_is_lost((wanted, object) in objects()) {
         let kind = wanted.kind();
-        // Of a rule that is not understood whole, the rest is in `native` under its id; the tables tell of that.
+        // What remains of a rule that was only partly read is in `native` under its id. The tables cover that.
         prop_assume!(object.get("bypass_rules").is_none_or(|it| it[0]["priority"] == Value::Null));
         let rebuilt = rebuilt(&read(kind, &object));
         prop_assert_eq!(said(rebuilt), said(object));
@@ -371,9 +371,9 @@ proptest! {
         let wanted = change(&fields, wanted);
         if let Ok(Some(written)) = outward::changed(&Body::new(object), &wanted) {
             let written = Body::new(written);
-            // Written again it is so already.
+            // Writing it again changes nothing.
             prop_assert_eq!(outward::changed(&written, &wanted), Ok(None));
-            // What is not named says what it said.
+            // Fields that are not named keep their values.
             let is_digest = |it: &F| matches!(it, F::IntegrityAlgorithms | F::PrfAlgorithms);
             let digests_named = fields.iter().any(is_digest);
             let mut others = kind.fields().to_vec();

@@ -1,4 +1,4 @@
-//! `[[backends]]`: what all have in common. The rest of each table is read by its dialect.
+//! `[[backends]]`: the keys that all backends have. The backend's dialect reads the rest of its table.
 
 use crate::{
     config::{digest, section::Section, source::quoted},
@@ -11,19 +11,19 @@ use crate::{
 use std::{collections::HashMap, time::Duration};
 use toml::de::DeValue;
 
-/// Who reads what only a dialect knows of a backend.
+/// The readers of the keys that only a dialect knows.
 pub trait Dialects {
-    /// What is made of it.
+    /// What a dialect makes of a table.
     type Bound;
 
-    /// The names that a backend's `dialect` may have.
+    /// The valid values of a backend's `dialect`.
     fn names(&self) -> Vec<&'static str>;
 
-    /// Reads the table of a backend of this dialect. `None`: the table was told what is wrong.
+    /// Reads the table of a backend of this dialect. Returns `None` after it has reported every problem to the table.
     fn bind(&self, dialect: &str, table: &mut dyn Table, timeout: Duration) -> Option<Self::Bound>;
 }
 
-/// Reads all backends: those that are sound, for the rest there are problems.
+/// Reads all backends. Returns the sound ones, and reports problems for the others.
 pub(super) fn all<B>(
     root: &mut Section<'_>,
     dialects: &dyn Dialects<Bound = B>,
@@ -51,7 +51,7 @@ pub(super) fn all<B>(
             root.wrong_type("backends", item.span(), item.get_ref(), WANTED);
             continue;
         };
-        // Not only of backends that are sound: a name twice is wrong whatever else is.
+        // Checked for unsound backends, too: a duplicate name is wrong in any case.
         if let Some(name) = table.get("name")
             && let Some(text) = name.get_ref().as_str()
             && let Some(line) = names.insert(text.to_owned(), source.position(&name.span()).line)
@@ -70,7 +70,7 @@ pub(super) fn all<B>(
     read
 }
 
-/// Reads one backend: what all have in common here, the rest by its dialect.
+/// Reads one backend: the common keys here, the rest by its dialect.
 fn one<B>(
     mut section: Section<'_>,
     dialects: &dyn Dialects<Bound = B>,
@@ -96,7 +96,7 @@ fn one<B>(
             let wanted = format!("which API it speaks, {}", names.join(" or "));
             section.missing("dialect", &wanted);
         }
-        // Which other keys there may be cannot be told.
+        // Without a dialect, the other valid keys are unknown.
         return None;
     };
     let identity = digest::identity(section.table, section.source);

@@ -1,5 +1,5 @@
-//! What a part of the configuration says, as a number: equal as long as it says the same. Keyed anew in every process,
-//! since secrets may be in what is counted.
+//! Digests of parts of the configuration. Two digests are equal as long as the parts say the same. The hash key is
+//! random in every process, because the parts may hold secrets.
 
 use crate::{config::source::Source, core::settings::Identity};
 use std::{
@@ -11,19 +11,18 @@ use toml::de::{DeTable, DeValue};
 
 static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
-/// The number of these bytes in this process.
 pub fn digest(bytes: &[u8]) -> u64 {
     KEY.hash_one(bytes)
 }
 
-/// Keys of a backend that say nothing of its dialect.
+/// Keys of a backend that do not concern its dialect.
 const BESIDE: [&str; 2] = ["poll", "read_only"];
 
-/// The key of a file whose content is as good as if it stood here. The content of secret files is not: it may change
-/// while they are used.
+/// The key of a file whose content counts as if it stood in the configuration. The content of secret files does not
+/// count: it may change while they are in use.
 const CONTENT: &str = "ca_file";
 
-/// Everything that is said of a backend but how it is polled and whether it may be written to.
+/// The digest of a whole backend table except [`BESIDE`].
 pub(super) fn identity(backend: &DeTable<'_>, source: &Source<'_>) -> Identity {
     let mut hasher = KEY.build_hasher();
     for (key, value) in sorted(backend) {
@@ -41,7 +40,7 @@ pub(super) fn identity(backend: &DeTable<'_>, source: &Source<'_>) -> Identity {
     Identity::of_hash(hasher.finish())
 }
 
-/// Each key of a table by its title, as `server.listen`.
+/// The digest of each key of a table, by title and key: `server.listen`.
 pub(super) fn by_key(title: &str, table: &DeTable<'_>) -> BTreeMap<String, u64> {
     let key = |(key, value): (&str, &DeValue<'_>)| {
         let mut hasher = KEY.build_hasher();
@@ -51,7 +50,7 @@ pub(super) fn by_key(title: &str, table: &DeTable<'_>) -> BTreeMap<String, u64> 
     sorted(table).into_iter().map(key).collect()
 }
 
-/// However the same is written: inline or not, and in which order.
+/// Sorts the entries, so that neither their order nor inline syntax affects a digest.
 fn sorted<'a>(table: &'a DeTable<'_>) -> BTreeMap<&'a str, &'a DeValue<'a>> {
     let entries = table.iter();
     entries

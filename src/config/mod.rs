@@ -1,10 +1,10 @@
-//! The configuration file, read into typed settings before anything starts.
+//! Reads the configuration file into typed settings before anything starts.
 //!
-//! Everything that is wrong is told at once, each with its line and what would be accepted. A problem never
-//! repeats a secret. `deploy/isthmus.example.toml` documents every key and is read by a test below.
+//! All problems are reported at once, each with its line and what is accepted. A problem never repeats a secret.
+//! `deploy/isthmus.example.toml` documents every key; a test below reads it.
 //!
-//! What only a dialect knows of a backend it reads itself, through `core::table`: here it is known how a value is
-//! written and where it stands, and not what it means.
+//! A dialect reads its own keys of a backend through `core::table`. This module knows how a value is written and where
+//! it stands, but not what it means.
 
 mod backend;
 mod digest;
@@ -38,7 +38,7 @@ use std::{
 };
 use toml::de::DeTable;
 
-/// Everything the file says. `B` is what a dialect makes of a backend.
+/// The content of the file. `B` is what a dialect makes of a backend.
 #[derive(Debug, Clone)]
 pub struct Config<B> {
     /// `[server]`
@@ -49,38 +49,39 @@ pub struct Config<B> {
     pub store: StoreConfig,
     /// `[telemetry]`
     pub telemetry: TelemetryConfig,
-    /// `[[backends]]`, at least one, in the order of the file; no two have the same name.
+    /// `[[backends]]`: at least one, in the order of the file, with unique names.
     pub backends: Vec<(BackendSettings, B)>,
-    /// Every secret that is in a file of its own, for whoever sees to it that they are read again.
+    /// Every secret in a file of its own, for the task that rereads them.
     pub secrets: Vec<SecretFile>,
-    /// What each key outside `[[backends]]` says, as a number, by its title and name: `server.listen`.
+    /// The digest of each key outside `[[backends]]`, by title and name: `server.listen`.
     pub others: BTreeMap<String, u64>,
-    /// What works and is dangerous, in the order of the file, and what would be better.
+    /// Settings that work but are dangerous, in the order of the file, with better ones.
     pub warnings: Vec<Problem>,
 }
 
 /// Where the observation log is kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StoreConfig {
-    /// The file, made if it is not there. `None`: in memory, so that positions and write tokens end with the process.
+    /// The file, created if it does not exist. `None` keeps the log in memory, so that positions and write tokens end
+    /// with the process.
     pub path: Option<PathBuf>,
 }
 
-/// What the gateway tells about itself.
+/// What the gateway reports about itself.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TelemetryConfig {
-    /// Where traces and metrics are sent, as OTLP over gRPC. `None`: nowhere.
+    /// Where traces and metrics are sent, as OTLP over gRPC. `None` sends none.
     pub otlp_endpoint: Option<String>,
-    /// Where the page of metrics for Prometheus is. `None`: there is none.
+    /// Where the page of metrics for Prometheus is served. `None` serves none.
     pub metrics_listen: Option<SocketAddr>,
-    /// Have the page on addresses that others can reach, too. Default no.
+    /// Allows other hosts to reach the page. Default no.
     pub allow_non_loopback: bool,
-    /// How many of the traces that begin here are sent, from 0 to 1. Default 1. A caller that says whether its trace is
-    /// kept decides for its calls.
+    /// The share of the traces started here that is sent, from 0 to 1. Default 1. A caller that says whether its trace
+    /// is sampled decides for its own calls.
     pub trace_sample: f64,
-    /// How log lines are written.
+    /// The format of log lines.
     pub log: LogFormat,
-    /// Which are written, as `info,isthmus=debug`. `None`: what the variable `RUST_LOG` says, else `info`.
+    /// Which lines are logged, as `info,isthmus=debug`. `None` uses the variable `RUST_LOG`, or `info` without it.
     pub log_filter: Option<String>,
 }
 
@@ -97,13 +98,13 @@ impl Default for TelemetryConfig {
     }
 }
 
-/// How log lines are written, always to standard error.
+/// The format of log lines, which always go to standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LogFormat {
-    /// For people.
+    /// Text for people.
     #[default]
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
@@ -111,7 +112,7 @@ impl<B> Config<B> {
     /// Reads the file at `path`; see [`Config::parse`]. Relative paths in it start from its folder.
     ///
     /// # Errors
-    /// Everything that is wrong with it.
+    /// Every problem in the file.
     pub fn load(
         path: &Path,
         surroundings: &dyn Surroundings,
@@ -145,12 +146,12 @@ impl<B> Config<B> {
         Ok(config)
     }
 
-    /// Reads `text`. `file` is its name for messages, `folder` where relative paths in it start from.
+    /// Reads `text`. `file` is its name in messages. Relative paths in it start from `folder`.
     ///
-    /// `dialects` read what is theirs of each backend, and report what is wrong with it beside what is found here.
+    /// `dialects` read their own keys of each backend and report their problems along with those found here.
     ///
     /// # Errors
-    /// Everything that is wrong. If it is no TOML, only what makes it so: the rest cannot be told then.
+    /// Every problem in the text. If it is not TOML, only the syntax errors, because the rest cannot be checked.
     pub fn parse(
         text: &str,
         file: &str,
@@ -162,7 +163,7 @@ impl<B> Config<B> {
     }
 }
 
-/// As [`Config::parse`], and whether the text itself holds a secret.
+/// Does the same as [`Config::parse`], and returns whether the text itself holds a secret.
 fn read<B>(
     text: &str,
     file: &str,
@@ -226,7 +227,7 @@ fn read<B>(
     }
 }
 
-/// What each key outside of the backends says.
+/// The digest of each key outside the backends.
 fn others(document: &DeTable<'_>) -> BTreeMap<String, u64> {
     let tables = document.iter().filter_map(|(title, value)| {
         let table = value.get_ref().as_table()?;

@@ -2,12 +2,12 @@
 
 use std::{fmt, ops::Range};
 
-/// One thing that is wrong, and what would be accepted.
+/// One problem, and what is accepted instead.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
-    /// Where it is; `None` if it concerns the file as a whole.
+    /// Where the problem is; `None` if it concerns the whole file.
     pub position: Option<Position>,
-    /// What is wrong and what would be accepted. Never holds a secret.
+    /// What is wrong and what is accepted. Never holds a secret.
     pub message: String,
 }
 
@@ -21,19 +21,18 @@ impl Problem {
     }
 }
 
-/// A place in a text, both counted from 1.
+/// A place in a text. Both fields count from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
-    /// The line.
     pub line: usize,
-    /// The character in the line.
+    /// The character within the line.
     pub column: usize,
 }
 
 impl Position {
-    /// Where the byte `offset` of `text` is.
+    /// The position of the byte `offset` in `text`.
     pub fn of(text: &str, offset: usize) -> Position {
-        // An offset comes from the parser; should it not be on a boundary, the line is still right.
+        // The parser's offset should be on a character boundary. If it is not, the line is still right.
         let before = text.get(..offset.min(text.len())).unwrap_or(text);
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         Position {
@@ -47,19 +46,19 @@ impl Position {
     }
 }
 
-/// Everything that is wrong with one file, in the order of its lines.
+/// All problems of one file, in the order of its lines.
 ///
-/// Prints as compilers do, one line each: `isthmus.toml:3:1: unknown key …`.
+/// Displays them as compilers do, one on each line: `isthmus.toml:3:1: unknown key …`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problems {
-    /// The file's name, as it was given.
+    /// The file's name, as the caller gave it.
     pub file: String,
     /// At least one.
     pub problems: Vec<Problem>,
 }
 
 impl Problems {
-    /// Sorts by place.
+    /// Sorts the problems by position.
     pub(crate) fn new(file: &str, mut problems: Vec<Problem>) -> Problems {
         problems.sort();
         Problems {

@@ -1,5 +1,5 @@
-//! One table of the file, read key by key. It remembers which keys were asked for, so that all others are
-//! reported as unknown, and gathers problems in place of stopping at the first.
+//! One table of the file, read key by key. It remembers which keys were read and reports all others as unknown. It
+//! collects problems instead of stopping at the first.
 
 use crate::{
     address::is_loopback,
@@ -11,17 +11,17 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-/// One table being read.
+/// A table that is being read.
 pub(crate) struct Section<'a> {
     pub(super) source: &'a Source<'a>,
-    /// As people write it, for messages: `[server]`, `auth`.
+    /// The name in messages: `[server]`, `auth`.
     title: String,
     pub(super) table: &'a DeTable<'a>,
     span: Range<usize>,
     asked: Vec<String>,
-    /// Tables below this one that a dialect has read keys of.
+    /// Tables below this one that a dialect has read keys from.
     pub(super) opened: Vec<(&'static str, Section<'a>)>,
-    /// Keys that a dialect has read, or refused, and that are wrong.
+    /// Keys that a dialect has read or refused and that are wrong.
     pub(super) wrong: Vec<String>,
 }
 
@@ -43,12 +43,12 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// Where the table itself stands.
+    /// The position of the table itself.
     pub(crate) fn span(&self) -> &Range<usize> {
         &self.span
     }
 
-    /// The value of a key, whatever its type.
+    /// The value of a key, of any type.
     pub(crate) fn value(&mut self, key: &str) -> Option<&'a Spanned<DeValue<'a>>> {
         if !self.asked.iter().any(|asked| asked == key) {
             self.asked.push(key.to_owned());
@@ -56,7 +56,7 @@ impl<'a> Section<'a> {
         self.table.get(key)
     }
 
-    /// A table below this one.
+    /// Reads a table below this one.
     pub(crate) fn section(&mut self, key: &str, title: &str) -> Option<Section<'a>> {
         let value = self.value(key)?;
         match value.get_ref() {
@@ -68,7 +68,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// Text that is not empty.
+    /// Reads a text that is not empty.
     pub(crate) fn text(&mut self, key: &str) -> Option<Found<String>> {
         let value = self.value(key)?;
         match value.get_ref() {
@@ -90,7 +90,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// `true` or `false`; `false` if absent.
+    /// Reads a boolean; `false` if absent.
     pub(crate) fn flag(&mut self, key: &str) -> bool {
         let Some(value) = self.value(key) else {
             return false;
@@ -101,7 +101,7 @@ impl<'a> Section<'a> {
         })
     }
 
-    /// A whole number within `range`.
+    /// Reads a whole number within `range`.
     pub(crate) fn number(
         &mut self,
         key: &str,
@@ -128,7 +128,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// A part of a whole, from 0 to 1.
+    /// Reads a share from 0 to 1.
     pub(crate) fn share(&mut self, key: &str, default: f64) -> f64 {
         const EXPECTED: &str = "a number from 0.0 to 1.0";
         let Some(value) = self.value(key) else {
@@ -154,7 +154,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// A span of time, as text with a unit, within `range`.
+    /// Reads a duration within `range`, written as text with a unit.
     pub(crate) fn duration(
         &mut self,
         key: &str,
@@ -186,8 +186,8 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// Where to listen: an IP address and a port, which others can reach only if `allow_non_loopback`. `port` is that of
-    /// the example.
+    /// Reads an address to listen on: an IP address and a port. An address that other hosts can reach requires
+    /// `allow_non_loopback`. `port` is the one in the message's example.
     pub(crate) fn address(
         &mut self,
         key: &str,
@@ -211,7 +211,7 @@ impl<'a> Section<'a> {
         None
     }
 
-    /// One of several words.
+    /// Reads one of several words.
     pub(crate) fn word<T: Copy>(&mut self, key: &str, words: &[(&str, T)]) -> Option<Found<T>> {
         let text = self.text(key)?;
         let known = words.iter().find(|(word, _)| *word == text.value);
@@ -232,7 +232,7 @@ impl<'a> Section<'a> {
         })
     }
 
-    /// Reports that a required key is not there.
+    /// Reports that a required key is missing.
     pub(crate) fn missing(&self, key: &str, wanted: &str) {
         self.source.problem(
             &self.span,
@@ -240,7 +240,7 @@ impl<'a> Section<'a> {
         );
     }
 
-    /// Reports a value of the wrong type. Says the type and never the value, which may be a secret.
+    /// Reports a value of the wrong type. Names the type and never the value, which may be a secret.
     pub(crate) fn wrong_type(
         &self,
         key: &str,
@@ -261,7 +261,7 @@ impl<'a> Section<'a> {
             .problem(&span, format!("`{key}` is {found}; it must be {expected}"));
     }
 
-    /// Reports every key nobody asked for, in the tables below that were opened, too.
+    /// Reports every key that was not read, also in the tables below that were opened.
     pub(crate) fn finish(self) {
         let unknown = self
             .table

@@ -1,4 +1,4 @@
-//! `[server]` and `[watch]`: where to listen, and how much of what anybody may have.
+//! `[server]` and `[watch]`: where to listen, and the limits of clients.
 
 use crate::config::section::Section;
 use std::{
@@ -9,35 +9,35 @@ use std::{
 /// The listener and its limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServerConfig {
-    /// Where to listen. Default `127.0.0.1:50051`.
+    /// The address to listen on. Default `127.0.0.1:50051`.
     pub listen: SocketAddr,
-    /// Listen on addresses that others can reach, too. Default no.
+    /// Allows other hosts to reach the address. Default no.
     pub allow_non_loopback: bool,
-    /// The most client connections at one time. Default 10,000.
+    /// The most concurrent client connections. Default 10,000.
     pub max_connections: u32,
-    /// The most of them from one address. Default half of `max_connections`.
+    /// The most concurrent client connections from one address. Default half of `max_connections`.
     pub max_connections_per_address: u32,
-    /// The most connections beside them whose client has not yet said its HTTP/2 preface. Default 1,000.
+    /// The most additional connections whose client has not sent its HTTP/2 preface yet. Default 1,000.
     pub max_opening: u32,
-    /// The most calls and streams at one time on all client connections. Default 100,000.
+    /// The most concurrent calls and streams on all client connections. Default 100,000.
     pub max_calls: u32,
-    /// The most calls and streams at one time on one client connection. Default 1,000.
+    /// The most concurrent calls and streams on one client connection. Default 1,000.
     pub max_streams: u32,
-    /// The most calls at one time whose request has not arrived in full. Default 10,000.
+    /// The most concurrent calls whose request has not arrived in full. Default 10,000.
     pub max_unfinished: u32,
-    /// The most MiB of messages on their way at one time. Default 256.
+    /// The most MiB of messages in flight. Default 256.
     pub max_buffered_mib: u32,
-    /// The most of them on one client connection. Default 32, or all there are.
+    /// The most MiB of messages in flight on one client connection. Default 32, or `max_buffered_mib` if that is less.
     pub max_buffered_mib_per_connection: u32,
-    /// How long a client may take for its HTTP/2 preface. Default 10 s.
+    /// How long a client may take to send its HTTP/2 preface. Default 10 s.
     pub preface_timeout: Duration,
     /// How long a message of a request, or its end, may take to arrive. Default 30 s.
     pub request_timeout: Duration,
-    /// How long a client may take nothing of an answer. Default twice `stall` and `heartbeat` of `[watch]`.
+    /// How long a client may read nothing of an answer. Default twice the sum of `stall` and `heartbeat` of `[watch]`.
     pub answer_timeout: Duration,
-    /// How long calls under way may take to end after the signal to stop. Default 10 s.
+    /// How long calls in flight may take to end after the signal to stop. Default 10 s.
     pub drain: Duration,
-    /// How long a client connection may be open, a tenth less or more. Default for ever.
+    /// How long a client connection may stay open, with a jitter of a tenth either way. Default forever.
     pub max_connection_age: Option<Duration>,
 }
 
@@ -63,12 +63,12 @@ impl Default for ServerConfig {
     }
 }
 
-/// What all watches share.
+/// The settings that all watches share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WatchConfig {
     /// The longest silence on a stream. Default 15 s.
     pub heartbeat: Duration,
-    /// A stream that its client does not read for longer than this and a heartbeat is ended. Default 60 s.
+    /// How long, beyond one heartbeat, a client may leave a stream unread before the stream ends. Default 60 s.
     pub stall: Duration,
 }
 
@@ -82,26 +82,26 @@ impl Default for WatchConfig {
 }
 
 impl WatchConfig {
-    /// How long a watch may go unread before it is ended.
+    /// How long a watch may go unread before it ends.
     pub(super) fn longest_unread(&self) -> Duration {
         self.stall + self.heartbeat
     }
 }
 
-/// Reads `[server]`, whose limits follow those of the watches.
+/// Reads `[server]`, whose limits depend on those of the watches.
 pub(super) fn server(mut section: Section<'_>, watch: &WatchConfig) -> ServerConfig {
     const SECOND: Duration = Duration::from_secs(1);
     const HOUR: Duration = Duration::from_secs(3600);
     let default = ServerConfig::default();
     let allow_non_loopback = section.flag("allow_non_loopback");
     let listen = section.address("listen", allow_non_loopback, default.listen.port());
-    // Shorter ones are mistakes: each of its streams has to begin anew.
+    // A shorter age is a mistake: every stream on the connection has to start again.
     let ages = 10 * SECOND..=365 * 24 * HOUR;
     let max_connection_age = section
         .value("max_connection_age")
         .map(|_| section.duration("max_connection_age", HOUR, ages));
     let max_connections = section.number("max_connections", default.max_connections, 1..=1_000_000);
-    // Half, and if there is but one, that one.
+    // Half of them, rounded up so that one connection leaves one.
     let half = max_connections.div_ceil(2);
     let max_buffered_mib = section.number("max_buffered_mib", default.max_buffered_mib, 8..=65_536);
     let each = default.max_buffered_mib_per_connection;
@@ -133,7 +133,7 @@ pub(super) fn server(mut section: Section<'_>, watch: &WatchConfig) -> ServerCon
             default.request_timeout,
             SECOND..=HOUR,
         ),
-        // A watch has to end with its status first.
+        // A watch has to end with its own status first.
         answer_timeout: section.duration(
             "answer_timeout",
             2 * watch.longest_unread(),

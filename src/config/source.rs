@@ -1,4 +1,4 @@
-//! The text that is read: where things stand in it, what is found wrong with it, and what it may take from outside.
+//! The text being read: positions in it, problems found in it, and what it may take from outside.
 
 use crate::{
     config::{
@@ -13,7 +13,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Where secrets and relative paths are looked for.
+/// Where secrets and relative paths are found.
 #[derive(Clone, Copy)]
 pub(crate) struct Around<'a> {
     pub(crate) surroundings: &'a dyn Surroundings,
@@ -21,7 +21,7 @@ pub(crate) struct Around<'a> {
     pub(crate) folder: &'a Path,
 }
 
-/// The text being read, and what has been found wrong with it so far.
+/// The text being read, and the problems found so far.
 pub(crate) struct Source<'a> {
     text: &'a str,
     around: Around<'a>,
@@ -43,7 +43,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Notes a problem at this place.
+    /// Adds a problem at this position.
     pub(crate) fn problem(&self, span: &Range<usize>, message: impl Into<String>) {
         self.problems.borrow_mut().push(Problem {
             position: Some(self.position(span)),
@@ -55,12 +55,12 @@ impl<'a> Source<'a> {
         Position::of_span(self.text, span)
     }
 
-    /// How many problems there are so far.
+    /// The number of problems so far.
     pub(crate) fn count(&self) -> usize {
         self.problems.borrow().len()
     }
 
-    /// Notes what works and is dangerous.
+    /// Adds a warning about a setting that works but is dangerous.
     pub(crate) fn warn(&self, span: &Range<usize>, message: impl Into<String>) {
         self.warnings.borrow_mut().push(Problem {
             position: Some(self.position(span)),
@@ -68,12 +68,12 @@ impl<'a> Source<'a> {
         });
     }
 
-    /// Notes that the text itself holds a secret.
+    /// Records that the text itself holds a secret.
     pub(crate) fn holds_secret(&self) {
         self.holds_secrets.set(true);
     }
 
-    /// Notes a secret of this backend that is in a file of its own.
+    /// Records a secret of this backend that is in a file of its own.
     pub(crate) fn keeps(&self, backend: String, secret: &Secret) {
         let secret = secret.downgrade();
         self.secrets
@@ -89,12 +89,12 @@ impl<'a> Source<'a> {
         self.holds_secrets.get()
     }
 
-    /// Where a path of the file leads.
+    /// Resolves a path relative to the configuration file.
     pub(crate) fn file(&self, path: &str) -> PathBuf {
         self.around.folder.join(path)
     }
 
-    /// Warns of a file that is nobody else's business, if it is theirs.
+    /// Warns if other users can read or change a private file.
     pub(crate) fn warn_of_others(&self, span: &Range<usize>, path: &Path) {
         let others = self.around.surroundings.others(path);
         let what = match (others.read, others.write) {
@@ -110,7 +110,7 @@ impl<'a> Source<'a> {
         );
     }
 
-    /// The environment and the files around.
+    /// The environment and the other files.
     pub(crate) fn surroundings(&self) -> &'a dyn Surroundings {
         self.around.surroundings
     }
@@ -124,7 +124,7 @@ impl<'a> Source<'a> {
     }
 }
 
-/// A value and where it stands.
+/// A value and its position.
 #[derive(Debug, Clone)]
 pub(crate) struct Found<T> {
     pub(crate) value: T,
@@ -134,7 +134,7 @@ pub(crate) struct Found<T> {
 /// The longest value that a message repeats, in characters.
 const MAX_QUOTED: usize = 60;
 
-/// A value for a message: in quotes, without control characters, not too long.
+/// Formats a value for a message: in quotes, without control characters, and shortened.
 pub(crate) fn quoted(text: &str) -> String {
     let mut short: String = text.chars().take(MAX_QUOTED).collect();
     if short.len() < text.len() {

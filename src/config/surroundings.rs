@@ -1,4 +1,4 @@
-//! What a configuration may take from outside its file: environment variables, and files with secrets.
+//! What a configuration may take from outside its file: environment variables and secret files.
 
 use crate::{
     core::secret::WeakSecret,
@@ -6,53 +6,53 @@ use crate::{
 };
 use std::{io, path::Path};
 
-/// Reads the text of a file, now and whenever it is asked again.
+/// Reads the text of a file anew on every call.
 pub type ReadText = Box<dyn Fn() -> io::Result<String> + Send + Sync>;
 
 /// The longest secret file that is read, in bytes. No secret is longer.
 pub const MAX_SECRET_FILE: u64 = 64 * 1024;
 
-/// The longest file of another kind, in bytes.
+/// The longest other file that is read, in bytes.
 const MAX_PLAIN_FILE: u64 = 1024 * 1024;
 
-/// A secret that is in a file of its own.
+/// A secret in a file of its own.
 #[derive(Debug, Clone)]
 pub struct SecretFile {
-    /// The backend it logs in to.
+    /// The backend that the secret logs in to.
     pub backend: String,
-    /// The secret, which is read again by whoever sees to that.
+    /// The secret. The task that rereads secret files updates it.
     pub secret: WeakSecret,
 }
 
-/// Where variables and secret files are found. Tests make some up and leave the process alone.
+/// Where variables and secret files are found. Tests supply their own and leave the process alone.
 pub trait Surroundings {
-    /// The value of an environment variable; `None` if it is not set or is not text.
+    /// Returns the value of an environment variable; `None` if it is not set or is not text.
     fn variable(&self, name: &str) -> Option<String>;
 
-    /// The text of a secret file.
+    /// Reads the text of a secret file.
     ///
     /// # Errors
-    /// If it cannot be read, is not text, is longer than [`MAX_SECRET_FILE`], or is no regular file.
+    /// Fails if the file cannot be read, is not text, is longer than [`MAX_SECRET_FILE`], or is not a regular file.
     fn secret_file(&self, path: &Path) -> io::Result<String>;
 
-    /// What reads the same file later, when this is gone. Where nothing changes it always fails.
+    /// Returns a function that reads the same file later, independently of `self`. The default always fails.
     fn secret_file_later(&self, _path: &Path) -> ReadText {
         Box::new(|| Err(io::ErrorKind::NotFound.into()))
     }
 
-    /// The bytes of a file that is no secret, as that of an authority; at most a MiB.
+    /// Reads a file that is not secret, such as that of a certificate authority; at most 1 MiB.
     ///
     /// # Errors
-    /// If it cannot be read, is longer, or is no regular file.
+    /// Fails if the file cannot be read, is longer, or is not a regular file.
     fn plain_file(&self, _path: &Path) -> io::Result<Vec<u8>> {
         Err(io::ErrorKind::NotFound.into())
     }
 
-    /// What other users can do with a file.
+    /// Returns what other users can do with a file.
     fn others(&self, path: &Path) -> Others;
 }
 
-/// The process's own environment and file system.
+/// The environment and the file system of the process.
 #[derive(Debug, Clone, Copy)]
 pub struct Process;
 

@@ -1,4 +1,4 @@
-//! How a dialect reads the table of a backend: by keys, with everything in place that a file needs.
+//! How a dialect reads the table of a backend from the file: by key, with the position of each.
 
 use crate::{
     address::is_loopback,
@@ -11,7 +11,7 @@ use std::{io, ops::Range, path::PathBuf, sync::Arc};
 use toml::de::DeValue;
 
 impl<'a> Section<'a> {
-    /// Reads something by a key, and takes note of it if that is wrong.
+    /// Reads by a key, and remembers the key if the read reported a problem.
     fn noting<T>(&mut self, key: &str, read: impl FnOnce(&mut Section<'a>) -> T) -> T {
         let before = self.source.count();
         let value = read(self);
@@ -21,7 +21,7 @@ impl<'a> Section<'a> {
         value
     }
 
-    /// Reads a key of this table or, after a dot, of one below.
+    /// Reads a key of this table or, after a dot, of a table below.
     fn at<T>(
         &mut self,
         key: &'static str,
@@ -33,7 +33,7 @@ impl<'a> Section<'a> {
         })
     }
 
-    /// The table below, which stays open until this one is finished.
+    /// Returns the table below, which stays open until this one is finished.
     fn opened(&mut self, parent: &'static str) -> Option<&mut Section<'a>> {
         let is_known = self.opened.iter().any(|(key, _)| *key == parent);
         if !is_known && !self.wrong.iter().any(|wrong| wrong == parent) {
@@ -46,7 +46,7 @@ impl<'a> Section<'a> {
         Some(below)
     }
 
-    /// Where a key stands, or one that stands in for it, or the table it would be in.
+    /// The position of a key, of one that stands in for it, or of the table it belongs to.
     fn place(&self, key: &str) -> Range<usize> {
         let here = |wanted: &str| {
             let mut keys = self.table.iter().map(|(key, _)| key);
@@ -147,7 +147,7 @@ impl Table for Section<'_> {
     }
 }
 
-/// One URL, or a list of them.
+/// Reads one URL, or a list of them.
 fn urls(section: &mut Section<'_>, key: &str) -> Vec<String> {
     const WANTED: &str = "a URL in quotes, or a list of them";
     let Some(value) = section.value(key) else {
@@ -169,9 +169,9 @@ fn urls(section: &mut Section<'_>, key: &str) -> Vec<String> {
     urls
 }
 
-/// The URL, if a cloud can be at it. Warns if it is spoken to in clear, unless it is on this machine.
+/// Checks that a cloud can be at the URL. Warns about plain `http` unless the host is this machine.
 fn sound_url(source: &Source<'_>, key: &str, text: &str, span: &Range<usize>) -> Option<String> {
-    // The text may hold a password, so it is not repeated.
+    // The text may hold a password, so the message does not repeat it.
     let url = match parsed_url(text) {
         Ok(url) => url,
         Err(why) => {
@@ -208,7 +208,7 @@ fn parsed_url(text: &str) -> Result<reqwest::Url, &'static str> {
     Ok(url)
 }
 
-/// A secret from where it is kept: in the file itself, in a variable, or in a file of its own.
+/// Reads a secret from where it is kept: the configuration itself, a variable, or a file of its own.
 fn secret(section: &mut Section<'_>, key: &str, backend: String) -> Option<Secret> {
     let source = section.source;
     let names = places(key);
@@ -235,7 +235,7 @@ fn secret(section: &mut Section<'_>, key: &str, backend: String) -> Option<Secre
         source.holds_secret();
         found.value.clone()
     } else if first == variable {
-        // Only the name of the variable is ever repeated; a secret written here by mistake would be one.
+        // The message repeats only the name of the key. The value may be a secret that was written here by mistake.
         match source.surroundings().variable(&found.value) {
             Some(text) => text,
             None => {
@@ -271,12 +271,12 @@ fn secret(section: &mut Section<'_>, key: &str, backend: String) -> Option<Secre
     Some(secret)
 }
 
-/// The keys by which a secret can be given.
+/// The keys that can hold a secret.
 fn places(key: &str) -> [String; 3] {
     ["", "_env", "_file"].map(|suffix| format!("{key}{suffix}"))
 }
 
-/// Editors end a file with a newline that is no part of the secret.
+/// Editors end a file with a newline, which is not part of the secret.
 fn without_newline(text: &str) -> &str {
     let text = text.strip_suffix('\n').unwrap_or(text);
     text.strip_suffix('\r').unwrap_or(text)

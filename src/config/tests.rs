@@ -1,4 +1,4 @@
-//! What a file says, and what is said about a file that is wrong.
+//! What a file says, and the problems reported for a file that is wrong.
 
 mod identity;
 
@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-/// Dialects that take whatever the documented example has, and keep it by key, secrets too.
+/// Dialects that accept everything in the documented example, and keep it by key, including secrets.
 struct Everything {
     /// The keys that they refuse.
     refuses: &'static [&'static str],
@@ -82,7 +82,7 @@ impl Dialects for Everything {
     }
 }
 
-/// Surroundings made up for a test.
+/// Surroundings for a test.
 #[derive(Default)]
 pub(crate) struct Planted {
     variables: HashMap<String, String>,
@@ -111,7 +111,7 @@ impl Surroundings for Planted {
     }
 }
 
-/// Those that the documented example refers to.
+/// The surroundings that the documented example refers to.
 pub(crate) fn surroundings() -> Planted {
     let planted = [
         ("ISTHMUS_NSX_PASSWORD", "from-the-environment"),
@@ -147,7 +147,7 @@ fn parse(text: &str) -> Result<Config<Taken>, Problems> {
     parse_with(text, &Everything { refuses: &[] })
 }
 
-/// Each line of `expected` must begin the corresponding line of what is said.
+/// Checks that each line of `expected` begins the corresponding line of the problems.
 #[track_caller]
 fn refused(text: &str, expected: &[&str]) {
     let said = parse(text).unwrap_err().to_string();
@@ -468,7 +468,7 @@ fn the_page_of_metrics_is_for_this_machine_unless_others_are_meant() {
     );
     let open = "metrics_listen = \"0.0.0.0:9464\"";
     assert!(page(&format!("{open}, allow_non_loopback = true")).is_some());
-    // What is allowed to the gateway is not allowed to the page.
+    // What is allowed for the gateway is not thereby allowed for the page.
     refused(
         &format!(
             "server = {{ allow_non_loopback = true }}\n{}",
@@ -543,7 +543,7 @@ fn files_that_are_others_too_are_warned_of() {
         ]
     );
 
-    // The file itself: readable is wrong only if it holds secrets.
+    // The file itself: that others can read it is wrong only if it holds secrets.
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("isthmus.toml");
     let told = |text: &str, others: Others| -> Vec<String> {

@@ -1,5 +1,5 @@
-//! The file itself: whether it is a store's, who may read it, whether it is still where it was, and how a broken one
-//! is set aside.
+//! The file itself: whether it is a store, who may read it, whether it is still in place, and how a broken one is set
+//! aside.
 
 use crate::core::clock;
 use std::{
@@ -8,10 +8,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// How a file of redb begins.
+/// The first bytes of a redb file.
 const MAGIC: [u8; 9] = *b"redb\x1A\x0A\xA9\x0D\x0A";
 
-/// Which file it is, whatever its name.
+/// Identifies a file independently of its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identity {
     device: u64,
@@ -19,7 +19,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Of a file of these properties. Where there is no such thing, all files are the same.
+    /// Reads the identity from a file's metadata. On platforms without one, all files are equal.
     pub fn of(metadata: &Metadata) -> Identity {
         #[cfg(unix)]
         let (device, number) = {
@@ -35,21 +35,19 @@ impl Identity {
     }
 }
 
-/// What is found where a store's file was.
+/// What is found at the path of a store's file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Whereabouts {
-    /// The same file.
     Here,
-    /// Nothing.
     Gone,
-    /// Something else.
+    /// Another file.
     Replaced,
 }
 
-/// Whether the file at `path` is still that one.
+/// Reports whether the file at `path` is still the one with this identity.
 ///
 /// # Errors
-/// If that cannot be told.
+/// Fails if that cannot be determined.
 pub fn whereabouts(path: &Path, is: Identity) -> io::Result<Whereabouts> {
     match fs::metadata(path) {
         Ok(found) if Identity::of(&found) == is => Ok(Whereabouts::Here),
@@ -59,12 +57,12 @@ pub fn whereabouts(path: &Path, is: Identity) -> io::Result<Whereabouts> {
     }
 }
 
-/// Opens the file, or makes it, for its owner alone: names of connections are nobody else's business.
+/// Opens the file, or creates it, readable by its owner only, because it holds the names of connections.
 ///
 /// # Errors
-/// If it cannot be opened, or is not a store's: any other file is left as it is.
+/// Fails if the file cannot be opened or is not a store. A file that is not a store is left as it is.
 pub fn open(path: &Path) -> io::Result<File> {
-    // Before it is opened: a pipe would wait for its other end.
+    // Checked before the open, which would block on a pipe until the other end opens.
     match fs::metadata(path) {
         Ok(found) if !found.is_file() => {
             return Err(io::Error::other("it is no regular file"));
@@ -88,11 +86,12 @@ pub fn open(path: &Path) -> io::Result<File> {
     }
 }
 
-/// A file that a kill left before redb had written its mark, which it does last, is not longer, in bytes: a fresh one
-/// has less than a quarter of it. Others that begin with zeros, such as images of disks, are.
+/// The longest file, in bytes, that can be an unfinished store. redb writes its magic bytes last, so a kill can leave a
+/// file without them. A fresh store has less than a quarter of this size. Other files that begin with zeros, such as
+/// disk images, are longer.
 const UNFINISHED: u64 = 16 * 1024 * 1024;
 
-/// Whether it begins as a store does, or is one that was not finished.
+/// Reports whether the file begins like a store, or is an unfinished one.
 fn is_stores(file: &mut File) -> io::Result<bool> {
     let mut begin = Vec::new();
     file.take(MAGIC.len() as u64).read_to_end(&mut begin)?;
@@ -100,10 +99,10 @@ fn is_stores(file: &mut File) -> io::Result<bool> {
     Ok(begin == MAGIC || is_unfinished)
 }
 
-/// Gives a file another name, that of the time, and never that of another file.
+/// Renames a file to a name with the time in it. Never overwrites another file.
 ///
 /// # Errors
-/// If it cannot be renamed.
+/// Fails if the file cannot be renamed.
 pub fn set_aside(path: &Path) -> io::Result<PathBuf> {
     let time = humantime::format_rfc3339_seconds(clock::now()).to_string();
     let time = time.replace([':', '-'], "");

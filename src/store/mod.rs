@@ -1,23 +1,24 @@
-//! The observation log and the records beside it in one file, by redb.
+//! The observation log and the records beside it, in one redb file.
 //!
 //! | file | idea |
 //! | --- | --- |
-//! | `mod.rs` | what is asked of the file takes turns, and nobody waits for a disk without end |
-//! | `queue.rs` | writes of records that wait at the same time are one durable transaction |
+//! | `mod.rs` | operations on the file take turns, and no caller waits longer for a disk than its limit |
+//! | `queue.rs` | waiting writes of records share one durable transaction |
 //! | `opened.rs` | the file in use, and what to do when it cannot be used |
 //! | `tables.rs` | the tables |
-//! | `schema.rs` | their version, and the log in them |
-//! | `records.rs` | the records in them |
-//! | `row.rs` | what the log is written as |
-//! | `file.rs` | the file itself: whose it is, and whether it is still there |
+//! | `schema.rs` | the version of the tables, and the operations on the log |
+//! | `records.rs` | the operations on the records |
+//! | `row.rs` | the format of the rows |
+//! | `file.rs` | the file itself: its owner, and whether it is still in place |
 //!
-//! redb works in blocking calls, so each runs on a thread of its own and the gateway waits for it without being
-//! blocked: one at a time, in the order in which they came. Behind a disk that hangs there is one thread, and whoever else
-//! wants something waits in front of it, no longer than [`PATIENCE`].
+//! redb's calls block, so each runs on a thread for blocking work, and the gateway awaits it. The calls run one at a
+//! time, in the order of arrival. If the disk hangs, one thread hangs with it. All other callers wait for their turn,
+//! no longer than [`PATIENCE`].
 //!
-//! A failed write leaves the file closed; the next one opens it again. A file that was deleted while it is open
-//! is made again with everything in it; one that was replaced is not written to, and the store says so. One that is gone
-//! when it is to be opened again is made anew: the log goes on in it behind a gap, and the records are lost.
+//! A failed write closes the file, and the next operation opens it again. If the open file was deleted, the store
+//! recreates it with its whole content. If it was replaced, the store does not write to it and reports an error. If it
+//! is gone when it is to be reopened, the store creates it anew: the log goes on behind a gap, and the records are
+//! lost.
 
 mod file;
 mod opened;
@@ -49,27 +50,28 @@ use std::{
 };
 use tokio::{sync::Mutex, task::spawn_blocking, time::timeout};
 
-/// How long anything may take, with the wait for its turn: whoever is called must not wait for a disk that hangs.
+/// How long an operation may take, including the wait for its turn, so that no caller waits for a disk that hangs.
 pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A store in one file.
 #[derive(Debug)]
 pub struct RedbStore {
-    /// The turn: a blocking thread has it until it has ended, also if nobody waits for that any more.
+    /// The turn. A blocking thread holds it until it ends, even if its caller has gone.
     opened: Arc<Mutex<Opened>>,
     queue: Arc<Queue>,
     set_aside: Option<PathBuf>,
 }
 
 impl RedbStore {
-    /// Opens the file at `path`, or makes it; readable by its owner only.
+    /// Opens the file at `path`, or creates it, readable by its owner only.
     ///
-    /// A broken store is renamed to `<path>.broken-<time>` and a new one made: the log starts anew, without any record. That
-    /// is said in the log, and every position in the broken one is out of range from then on. A store of an older version of
-    /// the program is brought forward, after which the older one refuses it.
+    /// A broken store is renamed to `<path>.broken-<time>` and replaced by a new one: the log starts anew, without
+    /// records. The store logs that as an error, and every position in the broken store is out of range. A store of an
+    /// older version of the program is migrated. After that, the older version refuses it.
     ///
     /// # Errors
-    /// If it is in use, is no store, was written by a newer version of the program, or cannot be made.
+    /// Fails if the file is in use, is not a store, was written by a newer version of the program, or cannot be
+    /// created.
     pub async fn open(path: &Path) -> Result<RedbStore, StoreError> {
         let path = path.to_owned();
         let named = path.display().to_string();
@@ -118,12 +120,12 @@ impl RedbStore {
         }
     }
 
-    /// Where the broken file is kept that this one replaces.
+    /// Where the broken file is kept that this store replaces.
     pub fn set_aside(&self) -> Option<&Path> {
         self.set_aside.as_deref()
     }
 
-    /// Does something with the file when it is its turn, on a thread that may block.
+    /// Waits for the turn, then runs `work` on a thread that may block.
     async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Opened) -> Result<T, StoreError> + Send + 'static,
@@ -133,7 +135,7 @@ impl RedbStore {
         done.unwrap_or_else(|_| Err(StoreError("the store broke while it was used".to_owned())))
     }
 
-    /// As [`RedbStore::blocking`], within [`PATIENCE`].
+    /// Does the same as [`RedbStore::blocking`], within [`PATIENCE`].
     async fn bounded<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Opened) -> Result<T, StoreError> + Send + 'static,
@@ -142,14 +144,15 @@ impl RedbStore {
         done.unwrap_or_else(|_| Err(hangs("")))
     }
 
-    /// Waits until somebody who has the turn has done this write with all others that waited, and be it this caller.
+    /// Waits for the turn or for the answer. A caller that gets the turn while its write still waits performs all
+    /// waiting writes.
     async fn written(&self, ticket: &mut Ticket) -> Result<bool, StoreError> {
         let opened = tokio::select! {
             biased;
             answer = ticket.answer() => return answer,
             opened = Arc::clone(&self.opened).lock_owned() => opened,
         };
-        // If it is not waiting any more, its answer is on its way.
+        // A write that is not waiting is being performed; its answer will come.
         if ticket.is_waiting() {
             let queue = Arc::clone(&self.queue);
             spawn_blocking(move || queue.write_all(opened));
@@ -169,12 +172,12 @@ fn hangs(what_of_it: &str) -> StoreError {
 
 #[async_trait]
 impl Store for RedbStore {
-    // At the start, which may wait for a large file.
+    // No time limit: at the start, reading a large file may take long.
     async fn begin(&self, at_least: u64) -> Result<Recovered, StoreError> {
         self.blocking(move |opened| opened.begin(at_least)).await
     }
 
-    // As at the start.
+    // No time limit, as in `begin`.
     async fn recall(&self, backend: &BackendName) -> Result<Option<Recovered>, StoreError> {
         let backend = backend.clone();
         let recalled = self.blocking(move |opened| opened.recall(&backend)).await;

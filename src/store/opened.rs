@@ -1,5 +1,5 @@
-//! The file while it is in use: opened again after a failure, and made again when it is gone. Whoever works with it has
-//! it for themselves; see `mod.rs` for how they take turns.
+//! The file while it is in use. It is reopened after a failure, and recreated when it is gone. Each caller has it
+//! exclusively; `mod.rs` says how callers take turns.
 
 use crate::{
     core::store::{Batch, Record, RecordChange, Recovered, StoreError},
@@ -17,30 +17,28 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Memory for pages of the file. What is read at the start is kept elsewhere, so little is enough.
+/// The memory for cached pages. What is read at the start is kept elsewhere, so little is enough.
 const CACHE_BYTES: usize = 8 * 1024 * 1024;
 
-/// The file, as it is opened first, after every failure, and when it is gone.
+/// Opens the file: at first, after every failure, and when it is gone.
 pub type Opener = dyn Fn() -> Result<Handle, Unusable> + Send + Sync;
 
-/// The file, and what is to be known of it when another takes its place.
+/// The file, and what has to be known when another file takes its place.
 pub struct Opened {
     open: Box<Opener>,
     /// `None` after a failure.
     handle: Option<Handle>,
-    /// What was read to see whether the file is sound, for the life that begins next.
+    /// What was read to check the file. The next [`Opened::begin`] returns it.
     read: Option<Recovered>,
-    /// The life that began, so that a file made anew goes on with it.
+    /// The present life of the log, so that a recreated file continues it.
     life: Option<Life>,
-    /// The last revision of a record that may have been given, so that a file made anew gives none of them again.
+    /// The last record revision that may have been assigned, so that a recreated file assigns none twice.
     revision: u64,
 }
 
-/// An open file.
 pub struct Handle {
-    /// What is in it.
     pub database: Database,
-    /// Where it is and which file that is; `None` for one that has no name.
+    /// The path and the identity of the file; `None` if it has no path.
     pub place: Option<(PathBuf, Identity)>,
 }
 
@@ -51,10 +49,10 @@ impl fmt::Debug for Opened {
 }
 
 impl Handle {
-    /// The file at a path, made if it is not there.
+    /// Opens the file at `path`, or creates it.
     ///
     /// # Errors
-    /// If it is broken, or cannot or must not be used.
+    /// Fails if the file is broken, or cannot or must not be used.
     pub fn at(path: &Path) -> Result<Handle, Unusable> {
         let refused = |error: io::Error| Unusable::Refused(error.to_string());
         let file = file::open(path).map_err(refused)?;
@@ -71,10 +69,10 @@ impl Handle {
 }
 
 impl Opened {
-    /// Opens a file, brings it forward and reads everything that is in it.
+    /// Opens a file, migrates it and reads all of its content.
     ///
     /// # Errors
-    /// If it is broken, or cannot or must not be used.
+    /// Fails if the file is broken, or cannot or must not be used.
     pub fn with(open: Box<Opener>) -> Result<Opened, Unusable> {
         // redb panics on some broken files.
         let sound = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
@@ -98,7 +96,7 @@ impl Opened {
     /// Begins a life of the log.
     ///
     /// # Errors
-    /// If the file cannot be used.
+    /// Fails if the file cannot be used.
     pub fn begin(&mut self, at_least: u64) -> Result<Recovered, StoreError> {
         self.ready()?;
         let began = self.with_database(|database, _| schema::begin(database, at_least));
@@ -118,48 +116,48 @@ impl Opened {
         Ok(recovered)
     }
 
-    /// What is kept of the log of one backend.
+    /// Reads what is kept of the log of one backend.
     ///
     /// # Errors
-    /// If the file cannot be used.
+    /// Fails if the file cannot be used.
     pub fn recall(&mut self, backend: &BackendName) -> Result<Recovered, StoreError> {
         Ok(schema::recall(self.ready()?, backend)?)
     }
 
-    /// Keeps a batch of the log.
+    /// Writes a batch of the log.
     ///
     /// # Errors
-    /// If it could not be made durable.
+    /// Fails if the batch could not be made durable.
     pub fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
         self.with_database(|database, _| schema::commit(database, batch))
     }
 
-    /// Sees that the file is in its place.
+    /// Checks that the file is in place, and recreates it if it was deleted.
     ///
     /// # Errors
-    /// If it is not, and cannot be made again.
+    /// Fails if the file is not in place and cannot be recreated.
     pub fn poll(&mut self) -> Result<(), StoreError> {
         self.ready().map(drop)
     }
 
-    /// Reads the records whose key begins so.
+    /// Reads the records whose keys begin with `prefix`.
     ///
     /// # Errors
-    /// If the file cannot be read.
+    /// Fails if the file cannot be read.
     pub fn records(&mut self, prefix: &str) -> Result<Vec<Record>, StoreError> {
         self.with_database(|database, _| records::under(database, prefix))
     }
 
-    /// Does several writes of records as one: each is done as a whole or not at all, as it expects, and all that are done
-    /// are durable together. Answers which were done.
+    /// Performs several writes of records in one transaction. Each write is done as a whole, or not at all if its
+    /// expectations do not hold. All that are done become durable together. Returns which were done.
     ///
     /// # Errors
-    /// If they could not be made durable: that is told of all of them.
+    /// Fails for all of them if they could not be made durable.
     pub fn write_records(&mut self, writes: &[Vec<RecordChange>]) -> Result<Vec<bool>, StoreError> {
         self.with_database(|database, revision| records::write(database, writes, revision))
     }
 
-    /// As after a failed write.
+    /// Closes the file, as a failed write does.
     #[cfg(test)]
     pub fn close(&mut self) {
         self.handle = None;
@@ -174,13 +172,13 @@ impl Opened {
             return Err(StoreError("its file is not open".to_owned()));
         };
         work(&handle.database, &mut self.revision).map_err(|error| {
-            // After a failed write redb refuses everything until it is opened again.
+            // After a failed write, redb refuses every operation until the file is reopened.
             self.handle = None;
             StoreError(error.to_string())
         })
     }
 
-    /// The file, open and in its place.
+    /// Returns the database, open and in place.
     fn ready(&mut self) -> Result<&Database, StoreError> {
         let handle = match self.handle.take() {
             Some(handle) => match self.in_place(&handle) {
@@ -196,8 +194,8 @@ impl Opened {
         Ok(&self.handle.insert(handle).database)
     }
 
-    /// Sees whether the file is still where it was. If it was deleted, what it holds is not lost as long as it is open:
-    /// the new file has all of it.
+    /// Checks that the file is still in place. If it was deleted, its content remains readable while it is open, so it
+    /// is copied to a new file, which is returned.
     fn in_place(&self, handle: &Handle) -> Result<Option<Handle>, StoreError> {
         let Some((path, identity)) = &handle.place else {
             return Ok(None);
@@ -214,7 +212,7 @@ impl Opened {
                 let anew = (self.open)().and_then(|anew| {
                     let copied = schema::copy(&handle.database, &anew.database);
                     copied.map(|()| anew).map_err(|error| {
-                        // Half a copy would be taken for somebody else's file.
+                        // A partial copy would be taken for another process's file.
                         let _ = fs::remove_file(path);
                         Unusable::from(error)
                     })
@@ -233,8 +231,8 @@ impl Opened {
         }
     }
 
-    /// Opens the file again after a failure. If it is a new one by now, this life goes on in it, behind a gap and without
-    /// the records of before.
+    /// Reopens the file after a failure. If the file is a new one, the present life continues in it, behind a gap and
+    /// without the earlier records.
     fn again(&self) -> Result<Handle, StoreError> {
         let handle = (self.open)()?;
         schema::prepare(&handle.database)?;

@@ -1,4 +1,5 @@
-//! Writes of records that wait for their turn: whoever has it does all of them in one durable transaction.
+//! Writes of records that wait for the turn. The caller that has the turn performs all of them in one durable
+//! transaction.
 
 use crate::{
     core::store::{RecordChange, StoreError},
@@ -12,7 +13,7 @@ use tokio::sync::{OwnedMutexGuard, oneshot};
 
 type Answer = Result<bool, StoreError>;
 
-/// The writes that wait, in the order in which they came.
+/// The waiting writes, in the order of arrival.
 #[derive(Debug, Default)]
 pub struct Queue(Mutex<Waiting>);
 
@@ -28,7 +29,7 @@ struct Write {
     answer: oneshot::Sender<Answer>,
 }
 
-/// A place in the queue. Dropped while it waits, nothing is written.
+/// A place in the queue. If it is dropped while the write waits, nothing is written.
 #[derive(Debug)]
 pub struct Ticket {
     queue: Arc<Queue>,
@@ -37,7 +38,6 @@ pub struct Ticket {
 }
 
 impl Ticket {
-    /// Queues a write.
     pub fn take(queue: &Arc<Queue>, changes: Vec<RecordChange>) -> Ticket {
         let (sender, answer) = oneshot::channel();
         let mut waiting = queue.waiting();
@@ -55,17 +55,17 @@ impl Ticket {
         }
     }
 
-    /// Whether nobody has begun with it.
+    /// Reports whether the write has not begun.
     pub fn is_waiting(&self) -> bool {
         self.queue.waiting().writes.contains_key(&self.number)
     }
 
-    /// Takes it out of the queue; answers whether it was still there, so that nothing of it was or will be written.
+    /// Removes the write from the queue. Returns true if it was still there, so that none of it is ever written.
     pub fn withdraw(&self) -> bool {
         self.queue.waiting().writes.remove(&self.number).is_some()
     }
 
-    /// Waits for what came of it. Cancel safe.
+    /// Waits for the result. Cancel safe.
     pub async fn answer(&mut self) -> Answer {
         let answer = (&mut self.answer).await;
         answer.unwrap_or_else(|_| Err(StoreError("the store broke while it was used".to_owned())))
@@ -79,7 +79,7 @@ impl Drop for Ticket {
 }
 
 impl Queue {
-    /// Does everything that waits as one transaction and answers each. Blocks.
+    /// Performs all waiting writes as one transaction and answers each. Blocks.
     pub fn write_all(&self, mut opened: OwnedMutexGuard<Opened>) {
         let writes = std::mem::take(&mut self.waiting().writes);
         let (changes, answers): (Vec<_>, Vec<_>) = writes
@@ -87,11 +87,11 @@ impl Queue {
             .map(|write| (write.changes, write.answer))
             .unzip();
         let written = opened.write_records(&changes);
-        // Before anybody is answered, who may well go and open the file elsewhere.
+        // Release the turn before the answers go out: a caller that has its answer may open the file elsewhere.
         drop(opened);
         for (index, answer) in answers.into_iter().enumerate() {
             let own = written.as_ref().map(|done| done[index]);
-            // Whoever has gone does not need it.
+            // A caller that has gone does not need its answer.
             let _ = answer.send(own.map_err(StoreError::clone));
         }
     }

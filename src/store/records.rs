@@ -1,4 +1,4 @@
-//! What is done with the table of records, each thing in one transaction.
+//! Operations on the table of records, each in one transaction.
 
 use crate::{
     core::store::{Record, RecordChange},
@@ -9,15 +9,15 @@ use crate::{
 };
 use redb::{Database, ReadableDatabase, ReadableTable, Table};
 
-/// Where in `meta` the last revision stands that a record was given. It outlives the record: no revision is given twice.
+/// The key in `meta` of the last assigned record revision. It outlives the record, so no revision is assigned twice.
 const REVISION: &str = "record_revision";
 
 type Rows<'txn> = Table<'txn, &'static str, (u64, &'static [u8])>;
 
-/// Sees that all of them can be read, and answers the last revision that was given.
+/// Checks that all records can be read, and returns the last assigned revision.
 ///
 /// # Errors
-/// `Corrupt` if a record has a revision that was not given yet.
+/// `Corrupt` if a record has a revision that was never assigned.
 pub fn check(database: &Database) -> Result<u64, Unusable> {
     let read = database.begin_read().map_err(redb::Error::from)?;
     let meta = read.open_table(META).map_err(redb::Error::from)?;
@@ -34,7 +34,7 @@ pub fn check(database: &Database) -> Result<u64, Unusable> {
     }
 }
 
-/// Those whose key begins so.
+/// Returns the records whose keys begin with `prefix`.
 pub fn under(database: &Database, prefix: &str) -> Result<Vec<Record>, redb::Error> {
     let rows = database.begin_read()?.open_table(RECORDS)?;
     let mut found = Vec::new();
@@ -53,8 +53,8 @@ pub fn under(database: &Database, prefix: &str) -> Result<Vec<Record>, redb::Err
     Ok(found)
 }
 
-/// Does several writes in their order: each as a whole, or not at all if what it expects does not hold by then. Answers
-/// which were done. `revision` is the last that may have been given, in this file or one before it.
+/// Performs several writes in order. Each is done as a whole, or not at all if its expectations do not hold at that
+/// point. Returns which were done. `revision` is the last that may have been assigned, in this file or an earlier one.
 pub fn write(
     database: &Database,
     writes: &[Vec<RecordChange>],

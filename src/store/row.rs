@@ -1,4 +1,4 @@
-//! What stands in the tables: JSON, so that a later version may add fields and an operator may read it.
+//! The format of the rows: JSON, so that a later version may add fields and an operator may read it.
 
 use crate::{
     core::watch::{
@@ -11,7 +11,6 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::SystemTime};
 
-/// A change.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Change {
     name: String,
@@ -56,12 +55,10 @@ impl Change {
     }
 }
 
-/// A change as a row.
 pub fn change(observation: &Observation) -> Vec<u8> {
     serde_json::to_vec(&Change::of(observation)).expect("changes are plain data")
 }
 
-/// A connection as a row.
 pub fn connection(latest: &Observation, memory: &Memory) -> Vec<u8> {
     let row = Connection {
         latest: Change::of(latest),
@@ -70,13 +67,11 @@ pub fn connection(latest: &Observation, memory: &Memory) -> Vec<u8> {
     serde_json::to_vec(&row).expect("connections are plain data")
 }
 
-/// A change from a row.
 pub fn read_change(bytes: &[u8]) -> Result<Arc<Observation>, String> {
     let row: Change = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
     row.into_observation()
 }
 
-/// A connection from a row.
 pub fn read_connection(bytes: &[u8]) -> Result<(Arc<Observation>, Memory), String> {
     let row: Connection = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
     Ok((row.latest.into_observation()?, row.memory))
@@ -88,7 +83,7 @@ mod tests {
     use crate::model::{ConnectionName, MOST_NODES, Node, Nodes, RealizationState};
 
     fn nodes(count: usize) -> Vec<Node> {
-        // As long as a dialect lets them be, and of what takes two bytes in JSON.
+        // As long as a dialect lets them be, and made of characters that take two bytes in JSON.
         let node = |at: usize| Node {
             id: format!("{at:05}{}", "\"".repeat(155)),
             kind: "\"".repeat(160),

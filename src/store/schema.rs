@@ -1,4 +1,4 @@
-//! The version of the tables, and each thing that is done with the log: one transaction.
+//! The version of the tables, and the operations on the log, each in one transaction.
 
 use crate::{
     core::store::{Batch, Recovered, Step},
@@ -15,37 +15,36 @@ use redb::{
 };
 use std::collections::BTreeMap;
 
-/// The version this program reads and writes. A file of an older one is brought forward by [`MIGRATIONS`].
+/// The version that this program reads and writes. [`MIGRATIONS`] upgrade a file of an older version.
 pub const VERSION: u64 = 2;
 
-/// How many earlier lives are remembered: a position of an older one is out of range.
+/// How many earlier lives are remembered. A position of an older one is out of range.
 const LIVES: u64 = 1_000;
 
-/// Brings a file from the version of its index, plus one, to the next.
+/// The migration at index `i` upgrades a file from version `i + 1` to the next.
 pub type Migration = fn(&WriteTransaction) -> Result<(), redb::Error>;
 const MIGRATIONS: &[Migration] = &[|write| {
     write.open_table(RECORDS)?;
     Ok(())
 }];
 
-/// One life of the log: from a start of the gateway to its end.
+/// One life of the log, from a start of the gateway to its end.
 #[derive(Debug, Clone)]
 pub struct Life {
-    /// Its number.
     pub epoch: u64,
-    /// Those before it, with the last revision of each.
+    /// The earlier lives, with the last revision of each.
     pub earlier: BTreeMap<u64, u64>,
 }
 
-/// Makes the tables, or brings them forward.
+/// Creates the tables, or migrates them.
 ///
 /// # Errors
-/// `Refused` if a newer version of the program wrote them, or another program.
+/// `Refused` if a newer version of the program, or another program, wrote the file.
 pub fn prepare(database: &Database) -> Result<(), Unusable> {
     bring_forward(database, VERSION, MIGRATIONS)
 }
 
-/// As [`prepare`], to any version.
+/// Does the same as [`prepare`], for any version.
 pub fn bring_forward(
     database: &Database,
     to: u64,
@@ -105,14 +104,14 @@ fn anothers() -> Unusable {
     )
 }
 
-/// The life that the file knows as the present one; `None` if none has begun in it.
+/// Returns the epoch of the present life; `None` if no life has begun in the file.
 pub fn epoch(database: &Database) -> Result<Option<u64>, redb::Error> {
     let meta = database.begin_read()?.open_table(META)?;
     Ok(meta.get("epoch")?.map(|epoch| epoch.value()))
 }
 
-/// Goes on with a life in a file that knows nothing of it. The batch that comes first must say up to where what came
-/// before is missing.
+/// Continues a life in a file that does not know it. The first batch after that must set its gap to where the missing
+/// part ends.
 pub fn go_on(database: &Database, life: &Life) -> Result<(), redb::Error> {
     let write = database.begin_write()?;
     {
@@ -154,7 +153,7 @@ fn copy_table<K: Key + 'static, V: Value + 'static>(
     Ok(())
 }
 
-/// Begins a new life of the log: its number, and the life that ended with its last revision.
+/// Begins a new life of the log. Returns its epoch, and the life that ended with its last revision.
 pub fn begin(database: &Database, at_least: u64) -> Result<(u64, Option<(u64, u64)>), redb::Error> {
     let write = database.begin_write()?;
     let began = {
@@ -169,7 +168,7 @@ pub fn begin(database: &Database, at_least: u64) -> Result<(u64, Option<(u64, u6
         while epochs.len()? > LIVES {
             epochs.pop_first()?;
         }
-        // Also if the clock was set back.
+        // Even if the clock was set back.
         let epoch = at_least.max(before.map_or(0, |before| before + 1));
         meta.insert("epoch", epoch)?;
         (epoch, ended)
@@ -178,7 +177,7 @@ pub fn begin(database: &Database, at_least: u64) -> Result<(u64, Option<(u64, u6
     Ok(began)
 }
 
-/// What is kept of the log of one backend.
+/// Reads what is kept of the log of one backend.
 pub fn recall(database: &Database, backend: &BackendName) -> Result<Recovered, Unusable> {
     let read = database.begin_read().map_err(redb::Error::from)?;
     let floors = read.open_table(FLOORS).map_err(redb::Error::from)?;
@@ -191,7 +190,7 @@ pub fn recall(database: &Database, backend: &BackendName) -> Result<Recovered, U
             .retain(|(latest, _)| latest.name.backend == *backend);
         return Ok(all);
     }
-    // Most that come were never here, and a long log need not be read to see that.
+    // Most backends that are added were never here. No need to read a long log to see that.
     let meta = read.open_table(META).map_err(redb::Error::from)?;
     let floor = meta.get("floor").map_err(redb::Error::from)?;
     Ok(Recovered {
@@ -200,7 +199,7 @@ pub fn recall(database: &Database, backend: &BackendName) -> Result<Recovered, U
     })
 }
 
-/// Everything that is kept.
+/// Reads everything that is kept.
 pub fn recover(database: &Database) -> Result<Recovered, Unusable> {
     let corrupt = Unusable::Corrupt;
     let read = database.begin_read().map_err(redb::Error::from)?;
@@ -241,7 +240,7 @@ pub fn recover(database: &Database) -> Result<Recovered, Unusable> {
     Ok(recovered)
 }
 
-/// Keeps a batch.
+/// Writes a batch.
 pub fn commit(database: &Database, batch: &Batch) -> Result<(), redb::Error> {
     let write = database.begin_write()?;
     {
@@ -257,7 +256,7 @@ pub fn commit(database: &Database, batch: &Batch) -> Result<(), redb::Error> {
                     let name = change.name.to_string();
                     let row = row::connection(change, memory);
                     connections.insert(name.as_str(), row.as_slice())?;
-                    // So that a gap is known for every backend that has anything.
+                    // So that every backend with any content has a row for its gap.
                     let backend = change.name.backend.as_str();
                     let known = floors.get(backend)?.is_some();
                     if !known {
@@ -274,7 +273,7 @@ pub fn commit(database: &Database, batch: &Batch) -> Result<(), redb::Error> {
             }
         }
         if let Some(gap) = batch.gap_until {
-            // Also of a backend that has nothing here: what it had may have been in a file that is lost.
+            // For backends without content here, too: theirs may have been in a file that is lost.
             meta.insert("floor", gap)?;
             log.retain_in(..=gap, |_, _| false)?;
             let mut all = Vec::new();

@@ -28,7 +28,7 @@ fn name(backend: &str, id: &str) -> ConnectionName {
     ConnectionName::connection(&backend.parse().unwrap(), id).unwrap()
 }
 
-/// A change in which every field that is kept says something.
+/// A change with a value in every field that is kept.
 fn change(backend: &str, id: &str, revision: u64, previous: u64) -> Arc<Observation> {
     let time = SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_123);
     Arc::new(Observation {
@@ -97,7 +97,7 @@ fn batch(last: u64, steps: Vec<Step>) -> Batch {
     }
 }
 
-/// What a successor of whoever used the store finds.
+/// What the next user of the store finds.
 async fn reopened(path: &Path, at_least: u64) -> Recovered {
     let store = RedbStore::open(path).await.unwrap();
     store.begin(at_least).await.unwrap()
@@ -206,7 +206,6 @@ async fn the_file_is_its_owners_alone() {
     assert_eq!(mode & 0o777, 0o600);
 }
 
-/// How a file can be broken.
 #[derive(Debug, Clone, Copy)]
 enum Damage {
     Unfinished,
@@ -234,7 +233,7 @@ async fn a_broken_file_is_set_aside_and_the_log_starts_anew() {
         drop(store);
         let sound = std::fs::read(&path).unwrap();
         match damage {
-            // As a kill leaves it that comes before redb has written its mark.
+            // The file as a kill leaves it before redb has written its magic bytes.
             Damage::Unfinished => {
                 let mut bytes = sound;
                 bytes[..9].fill(0);
@@ -340,7 +339,7 @@ async fn what_is_no_store_is_refused_and_left_as_it_is() {
         assert!(error.contains("something else than a store"), "{error}");
         assert_eq!(std::fs::read(&path).unwrap(), foreign);
     }
-    // The image of a disk begins with zeros, as an unfinished store does.
+    // A disk image begins with zeros, as an unfinished store does.
     std::fs::File::create(&path)
         .unwrap()
         .set_len(17 << 20)
@@ -464,7 +463,7 @@ async fn a_file_made_anew_after_a_failure_goes_on_behind_a_gap_and_for_its_owner
     drop(reopened(&path, 50).await);
     let store = RedbStore::open(&path).await.unwrap();
     assert_eq!(store.begin(100).await.unwrap().epoch, 100);
-    // The disk was full, and somebody made room by the first thing that came to hand.
+    // The disk was full, and an operator made room by deleting the store.
     store.opened.lock().await.close();
     std::fs::remove_file(&path).unwrap();
     let nine = change("a", "1", 9, 8);

@@ -3,12 +3,11 @@
 use crate::core::store::StoreError;
 use std::{fmt, io};
 
-/// Why a file cannot be used.
 #[derive(Debug)]
 pub enum Unusable {
-    /// It holds what is no store, or a broken one.
+    /// The file is not a store, or a broken one.
     Corrupt(String),
-    /// It may well hold a sound store, which must not be touched.
+    /// The file may hold a sound store and must not be touched.
     Refused(String),
 }
 

@@ -1,4 +1,4 @@
-//! What makes a backend another one.
+//! What makes a backend a different one.
 
 use super::*;
 use crate::core::settings::Identity;
@@ -24,7 +24,7 @@ fn how_a_backend_is_polled_and_whether_it_is_written_to_is_not_who_it_is() {
     for same in [
         "url = \"https://n\"\nread_only = true\nauth = { kind = \"basic\", username = \"u\" }\n",
         "url = \"https://n\"\npoll = { stable = \"50s\" }\nauth = { kind = \"basic\", username = \"u\" }\n",
-        // However it is written.
+        // The same, spelled differently.
         "# here\nurl = 'https://n'\n[backends.auth]\nusername = \"u\"\nkind = \"basic\"\n",
     ] {
         assert!(identity(same) == plain, "{same}");

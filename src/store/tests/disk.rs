@@ -1,4 +1,4 @@
-//! A disk in memory that can be full, and can hang.
+//! A disk in memory that can be full and can hang.
 
 use crate::store::{
     RedbStore,
@@ -13,7 +13,7 @@ use std::{
     },
 };
 
-/// The disk; clones are the same one.
+/// The disk. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Disk(Arc<State>);
 
@@ -41,7 +41,7 @@ impl Default for Disk {
 }
 
 impl Disk {
-    /// The store that is on it.
+    /// Opens the store on this disk.
     pub fn store(&self) -> RedbStore {
         let disk = self.clone();
         let open = move || {
@@ -54,23 +54,23 @@ impl Disk {
         RedbStore::over(Opened::with(Box::new(open)).unwrap())
     }
 
-    /// Whether it has no room from now on.
+    /// Sets whether the disk is full.
     pub fn fill(&self, full: bool) {
         self.0.full.store(full, Ordering::SeqCst);
     }
 
-    /// Whether it answers nobody who wants something to be durable, until it does again.
+    /// Sets whether the disk hangs whenever data is to become durable.
     pub fn hang(&self, hangs: bool) {
         *self.0.hangs.lock().unwrap() = hangs;
         self.0.goes_on.notify_all();
     }
 
-    /// How many wait for it.
+    /// The number of threads that wait for the disk.
     pub fn waiting(&self) -> usize {
         self.0.waiting.load(Ordering::SeqCst)
     }
 
-    /// How often something was made durable.
+    /// How many times data was made durable.
     pub fn synced(&self) -> usize {
         self.0.synced.load(Ordering::SeqCst)
     }

@@ -177,7 +177,7 @@ async fn a_full_disk_keeps_nothing_says_so_and_goes_on_when_there_is_room() {
     store.commit(batch(1, Vec::new())).await.unwrap();
 }
 
-/// What a test expects of a record: `Current` is what the model has.
+/// What a write expects of a record. `Current` is the model's revision.
 #[derive(Debug, Clone)]
 enum Expected {
     Anything,
@@ -188,7 +188,7 @@ enum Expected {
 
 #[derive(Debug, Clone)]
 enum Step {
-    /// Writes that are begun one after the other, and end together.
+    /// Writes that begin one after the other and end together.
     Writes(Vec<BTreeMap<u8, (Expected, Option<u8>)>>),
     Restart,
 }
@@ -239,7 +239,7 @@ async fn the_file_does_as_the_model(steps: &[Step]) {
                     .map(|changes| Box::pin(store.write_records(changes.clone())))
                     .collect();
                 let mut done = Vec::new();
-                // Each has its place in the queue before any is waited for.
+                // Each takes its place in the queue before the test waits for any.
                 for call in &mut calls {
                     done.push(poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx))).await);
                 }

@@ -1,4 +1,4 @@
-//! The log and the records take turns at a disk, also at one that hangs.
+//! The log and the records take turns at a disk, including one that hangs.
 
 use super::{batch, disk::Disk};
 use crate::{
@@ -12,7 +12,7 @@ use tokio::task::{JoinHandle, JoinSet, spawn_blocking, yield_now};
 struct Hanging {
     disk: Disk,
     store: Arc<RedbStore>,
-    /// How often the disk was made to keep something by a write of one record alone.
+    /// How many times the disk makes data durable for the write of a single record.
     for_one: usize,
     first: JoinHandle<Result<bool, StoreError>>,
 }
@@ -49,7 +49,7 @@ async fn keys(store: &RedbStore) -> Vec<String> {
     records.into_iter().map(|record| record.key).collect()
 }
 
-/// Waits for what a thread does that is not paused.
+/// Waits for a condition that a thread with an unpaused clock brings about.
 async fn until(so: impl Fn() -> bool) {
     let begun = Instant::now();
     while !so() {
@@ -58,7 +58,7 @@ async fn until(so: impl Fn() -> bool) {
     }
 }
 
-/// Lets every task come as far as it can.
+/// Lets every task run until it waits.
 async fn settle() {
     for _ in 0..100 {
         yield_now().await;
@@ -170,7 +170,7 @@ async fn what_its_caller_gave_up_before_its_turn_is_not_written() {
     assert!(dropped.await.unwrap_err().is_cancelled());
     disk.hang(false);
     assert_eq!(behind.await.unwrap(), Ok(true));
-    // The one was under way, and is whole.
+    // The first write was in flight, and is whole.
     assert_eq!(keys(&store).await, ["alone", "behind", "first"]);
 }
 
@@ -191,7 +191,7 @@ async fn all_that_share_a_write_that_fails_are_told() {
     disk.fill(false);
     assert_eq!(write(&store, "after", Expect::Absent).await, Ok(true));
     let found = keys(&store).await;
-    // Whether the first is there, whose bytes were written and not known to be durable, nobody can say.
+    // The first record's bytes were written but not known to be durable, so it may or may not be there.
     assert!(
         found == ["after", "alone"] || found == ["after", "alone", "first"],
         "{found:?}"

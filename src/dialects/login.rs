@@ -2,7 +2,7 @@
 //! loop: other clients may use the same account, and a lock would lock them out too.
 //!
 //! ```text
-//!              accepted                refused, and after a renewal again
+//!              accepted                refused, and again after a renewal
 //!   untried ────────────► accepted ─────────────────────────────────────► held ─ 5 s; then 5 min, 20 min ─► untried
 //!      ▲   one request                                                      │
 //!      │   at a time                                                        │

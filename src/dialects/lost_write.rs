@@ -5,10 +5,10 @@
 //!
 //! ```text
 //!   sent ──► refused, or not sent at all ─────────────────────────► the error
-//!     └────► lost ──► read ──► the write is seen ─────────────────► done
-//!                      ▲ └──► not, and the cloud said it failed ──► what the cloud said
-//!                      └─────── not, or no answer, and time left
-//!                        └──► no time left, or it cannot be told ─► Ambiguous
+//!     └────► lost ──► read ──► write seen ────────────────────────► done
+//!                      ▲ ├──► not seen, the cloud said it failed ─► what the cloud said
+//!                      └─┼─── not seen or no answer, time left
+//!                        └──► no time left, or no read can tell ──► Ambiguous
 //! ```
 
 use crate::{

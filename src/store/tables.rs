@@ -2,7 +2,7 @@
 
 use redb::TableDefinition;
 
-/// `version`, `epoch`, `last`; `floor`: the highest revision that is missing from `log` for every backend;
+/// `version`, `epoch`, `last`; `floor`: the highest revision that is no longer in `log` for any backend;
 /// `record_revision`.
 pub const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 /// The earlier lives of the log, with the last revision of each.

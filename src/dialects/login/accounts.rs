@@ -14,7 +14,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
-/// How many accounts are kept beyond those in use.
+/// At this number of accounts, each new one evicts an account that is not in use.
 const MOST: usize = 1024;
 
 /// A std mutex: held for look-ups only, never across an await.

@@ -103,8 +103,7 @@ impl<W> Refusals<W> {
     }
 
     /// Records that a login with an earlier secret was refused. The refusal counts towards the lock but says nothing
-    /// about the present secret. The present secret rests all the same if one more refusal would be the last before the
-    /// lock.
+    /// about the present secret. At [`MOST`] refusals the present secret rests all the same.
     pub fn noted(&mut self, is_login: bool, said: W) {
         self.count += u32::from(is_login);
         if self.count >= MOST {
@@ -116,15 +115,14 @@ impl<W> Refusals<W> {
         }
     }
 
-    /// Reports whether, after one more refusal, another would bring the count to [`MOST`]. A refusal counts only if
-    /// `is_login`.
+    /// Reports whether, after one more refusal, another would bring the count to [`MOST`]. The first of the two counts
+    /// only if `is_login`.
     pub fn is_near(&self, is_login: bool) -> bool {
         self.count + u32::from(is_login) + 1 >= MOST
     }
 
     /// Lets a new secret be tried at once, since the cloud has not refused it. Earlier refusals still count towards the
-    /// lock, so the next refusal makes the login rest. If one more refusal would be the last before the lock, a rest
-    /// that has begun goes on.
+    /// lock, so the next refusal makes the login rest. At [`MOST`] refusals a rest that has begun goes on.
     pub fn lift(&mut self) {
         let now = Instant::now();
         if let Some(held) = self.held.as_mut().filter(|_| self.count < MOST) {
@@ -266,7 +264,7 @@ mod tests {
             assert!(failed <= 4, "{failed} after {before} and {late}");
         }
 
-        // If one more refusal would be the last before the lock, the rest goes on.
+        // At [`MOST`] refusals the rest goes on.
         let mut refusals = Refusals::default();
         let begun = Instant::now();
         for _ in 0..3 {

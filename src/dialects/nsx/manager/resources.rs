@@ -3,7 +3,7 @@
 //! ```text
 //!   this (the trait) ──► read, plan ──► outward, inward, equal, refusals (pure)
 //!          │                │
-//!          ├──► attachments ┴──► kinds (what there is, as data)
+//!          ├──► attachments ┴──► kinds (what each kind takes, as data)
 //!          └──► statistics
 //! ```
 

@@ -4,9 +4,7 @@
 use crate::{dialects::nsx::body::Body, rest::json};
 use serde_json::{Map, Value};
 
-/// The collection of sessions.
 pub const SESSIONS: &str = "sessions";
-/// The collection of peer endpoints.
 pub const PEER_ENDPOINTS: &str = "peer-endpoints";
 
 /// The VPN service: a text in a session, a reference in a local endpoint.
@@ -20,7 +18,6 @@ pub const ROUTE_BASED: &str = "RouteBasedIPSecVPNSession";
 /// `/state`: how far the configuration has come.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct State {
-    /// `state`.
     pub state: Option<String>,
     /// `failure_code`, which does not indicate a failure by itself.
     pub failure_code: Option<String>,
@@ -39,11 +36,8 @@ pub struct NodeState {
     pub id: String,
     /// `sub_system_name`.
     pub name: String,
-    /// `state`.
     pub state: Option<String>,
-    /// `failure_code`.
     pub failure_code: Option<String>,
-    /// `failure_message`.
     pub failure_message: String,
 }
 

@@ -2,9 +2,9 @@
 //!
 //! ```text
 //!   plan (steps, and how each is performed) ──► object (one request, and what became of it)
-//!     └──► service                                ▲      └──► memo (what a PUT leaves to be known by; pure)
-//!   refusals (what cannot be; pure)               │
-//!   settle (steps without their plan) ────────────┘
+//!     └──► service                                ▲      └──► memo (what a PUT records for a later trace; pure)
+//!   refusals (what NSX cannot express; pure)      │
+//!   settle (steps whose plan has ended) ──────────┘
 //! ```
 
 pub mod memo;

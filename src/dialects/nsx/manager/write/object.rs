@@ -205,7 +205,7 @@ pub async fn remove(
 /// Removes an object that nothing should use any more. An object that is gone already is as good.
 ///
 /// Retries for a short while only, because the rest of the write waits for it. NSX answers the DELETE of a session
-/// before everything has released what the session used, and what made the create fail may also make this fail. The
+/// before everything has released what the session used, and what made the call fail may also refuse this DELETE. The
 /// DELETE is sent again only if an answer says that it did nothing, or may not have. If there was no answer, `remove`
 /// has found out what happened, or says that it could not.
 ///

@@ -1,4 +1,4 @@
-//! Settles steps whose plan has ended: finds out whether a step was done, undoes it, and removes what a delete left.
+//! Settles steps whose plan has ended: finds out whether a step was done, undoes a step, and performs planned removals.
 //! Every function may be called any number of times.
 
 use crate::{

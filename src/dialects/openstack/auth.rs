@@ -1,6 +1,7 @@
-//! The gateway's own login: a token of Keystone, with every request to the network service and to nowhere
-//! else. Made when it is first needed, renewed before it ends, and once more when it is refused. What a refused login
-//! means for those that follow is for [`Logins`] to say.
+//! The gateway's own login: a Keystone token, sent with every request to the network service and to nothing else.
+//!
+//! The dialect logs in when a request first needs a token, renews the token before it expires, and logs in once more
+//! when the cloud refuses it. [`Logins`] decides when a refused login may be tried again.
 
 mod catalogue;
 
@@ -33,68 +34,68 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// A token is renewed so long before it ends, or after four fifths of its life if that is later.
+/// How long before expiry a token is renewed; never earlier than after four fifths of its life.
 const MARGIN: Duration = Duration::from_secs(60);
 
-/// When a renewal is tried again that failed while the token was still good.
+/// How long to wait after a failed renewal before trying again, while the token is still valid.
 const RENEW_AGAIN: Duration = Duration::from_secs(5);
 
-/// How one account logs in to one cloud.
+/// The login of one account to one cloud.
 pub struct Auth {
     way: Way,
     http: client::Client,
-    /// Roles with any of which an account sees its connections; empty if roles tell nothing here.
+    /// Roles that let an account see its connections; any one is enough. Empty if this cloud's roles say nothing
+    /// about that.
     seeing_roles: &'static [&'static str],
     logins: Logins<Ticket>,
-    /// When the renewal of a token that is still good is tried again. A std mutex: held for look-ups only.
+    /// When to retry a failed renewal of a token that is still valid. A std mutex: never held across an await.
     renews_again: Mutex<Option<Instant>>,
 }
 
 enum Way {
-    /// Nobody asks who we are.
+    /// The network service needs no login.
     Open(Arc<Ticket>),
-    /// By a token.
     Keystone(Box<Keystone>),
 }
 
-/// What goes with one request, and where it may go.
+/// The credentials for one request, and the only service they may be sent to.
 pub struct Ticket {
     token: Option<HeaderValue>,
-    /// The VPN API of the network service.
+    /// The network service, with its `/v2.0`.
     api: Url,
     sight: Sight,
-    /// When the login was begun that it stems from.
+    /// When the login that produced this ticket began.
     begun: Instant,
-    /// The version of the secret it was had with.
+    /// The version of the secret that the login used.
     secret: u64,
     renew_at: Option<Instant>,
     ends_at: Option<Instant>,
 }
 
-/// Whether an account that is shown nothing can be believed that nothing is there. A token that may not
-/// read gets empty lists and 404, never a refusal.
+/// Whether an empty answer proves that nothing is there. A token without read access gets empty lists and 404, never
+/// a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sight {
-    /// It has a project, and a role that sees.
+    /// The token has a project and a role that lets it see.
     Sees,
-    /// It has a project, and no role that is known to see.
+    /// The token has a project, but no role known to let it see.
     Doubtful,
-    /// Roles tell nothing on this cloud, or there is no token.
+    /// This cloud's roles say nothing about access, or there is no token.
     Unknown,
 }
 
 impl Ticket {
-    /// The token; `None` where nobody asks for one.
+    /// Returns the token, or `None` if the network service needs no login.
     pub fn token(&self) -> Option<&HeaderValue> {
         self.token.as_ref()
     }
 
-    /// The only place the token may be sent to: the network service, `/v2.0`.
+    /// Returns the network service's URL with `/v2.0`: the only place the token may be sent to.
     pub fn api(&self) -> &Url {
         &self.api
     }
 
-    /// Whether it is shown to see.
+    /// Returns whether the login's roles let the account see its connections.
     pub fn sight(&self) -> Sight {
         self.sight
     }
@@ -120,7 +121,7 @@ impl fmt::Debug for Auth {
 }
 
 impl Auth {
-    /// Not logged in yet; what is sent counts against the budget of `http`.
+    /// Creates a login that has not been made yet. Its requests count against the budget of `http`.
     pub fn new(login: Login, seeing_roles: &'static [&'static str], http: client::Client) -> Auth {
         let secret = match &login {
             Login::None(_) => None,
@@ -139,7 +140,7 @@ impl Auth {
         }
     }
 
-    /// Where one logs in, or the network service where nobody asks for a login.
+    /// Returns the origin of Keystone, or of the network service if there is no login.
     pub fn place(&self) -> String {
         let url = match &self.way {
             Way::Open(ticket) => &ticket.api,
@@ -148,8 +149,10 @@ impl Auth {
         url.origin().ascii_serialization()
     }
 
-    /// Which cloud it is, and what part of it. An application credential does not tell its project; a project that is told by
-    /// its name may be the one that is told by its id.
+    /// Returns which cloud this is, and which part of it.
+    ///
+    /// An application credential does not name its project, so it adds none. A project given by name may be the same
+    /// as one given by id.
     pub fn home(&self) -> Home {
         let home = Home::at([self.place()]);
         let Way::Keystone(keystone) = &self.way else {
@@ -170,18 +173,18 @@ impl Auth {
         }
     }
 
-    /// The account's login.
     pub fn logins(&self) -> &Logins<Ticket> {
         &self.logins
     }
 
-    /// What to send with the next request. Logs in first where that is needed.
+    /// Returns the ticket for the next request, logging in first if necessary.
     ///
-    /// A token that is nearly over is renewed by whoever comes first; the others go on with it meanwhile, and
-    /// so does everybody if Keystone does not answer, or refuses: until the token ends, it is good.
+    /// The first request that finds the token close to expiry renews it; other requests keep using the old token in
+    /// the meantime. If Keystone does not answer or refuses, every request keeps using the old token until it
+    /// expires.
     ///
     /// # Errors
-    /// If the login was refused lately, or is now, or cannot be made in time.
+    /// The login was refused recently, is refused by this attempt, or cannot be made before the deadline.
     pub async fn ticket(&self, call: &Call) -> Result<Arc<Ticket>, NoTicket> {
         let keystone = match &self.way {
             Way::Keystone(keystone) => keystone,
@@ -199,7 +202,7 @@ impl Auth {
         let Some(_alone) = self.logins.alone_now() else {
             return Ok(ticket);
         };
-        // The request that waits for this has a ticket, and needs time of its own.
+        // The waiting request already has a ticket, so the renewal may take only half of its remaining time.
         let left = call.deadline.saturating_duration_since(Instant::now());
         Ok(
             match self
@@ -216,7 +219,7 @@ impl Auth {
         )
     }
 
-    /// What to send instead of a ticket that was refused; `None` if there is nothing else to try.
+    /// Returns the ticket to send in place of a refused one, or `None` if there is no login to renew.
     ///
     /// # Errors
     /// As for [`Auth::ticket`].
@@ -233,10 +236,10 @@ impl Auth {
         renewed.await.map(Some)
     }
 
-    /// Whether the account sees by the roles it has now: a token keeps its life, and not what it may see,
-    /// when its account loses a role.
+    /// Reports whether the account's current roles let it see. A token stays valid when its account loses a role, but
+    /// no longer shows anything.
     ///
-    /// A login made since `asked` is believed, so that requests at once share one.
+    /// A login made after `asked` counts as current, so that concurrent callers share one.
     ///
     /// # Errors
     /// As for [`Auth::ticket`].
@@ -250,20 +253,20 @@ impl Auth {
         Ok(ticket.await?.sight)
     }
 
-    /// A request with this ticket was answered, and not with a refusal of the login. That speaks for the login
-    /// it stems from, and for none that was refused since.
+    /// Records that a request with this ticket got an answer other than a refused login. This vouches for the login
+    /// that produced the ticket, not for one refused since.
     pub fn answered(&self, ticket: &Ticket) {
         self.logins.accepted(ticket.tried(), false);
     }
 
-    /// A request with this ticket, which is fresh, was refused in these words: no login is sent for a while. What is
-    /// said of the words at [`Logins::refused`] holds here.
+    /// Records that a request with this fresh ticket was refused, with the cloud's words. No login is sent for a
+    /// while. The restrictions on the words at [`Logins::refused`] apply.
     pub fn refused(&self, ticket: &Ticket, said: Upstream) {
         self.logins.refused(ticket.tried(), false, said);
     }
 
     async fn log_in(&self, keystone: &Keystone, deadline: Instant) -> Result<Ticket, NoTicket> {
-        // The token's life is counted from before it was asked for, so that it is over here first.
+        // Count the token's life from before the request, so that it expires here first.
         let begun = Instant::now();
         let secret = keystone.identity.secret().now();
         let request = login_request(keystone, &secret);
@@ -340,7 +343,7 @@ fn tokenless(network: &Url) -> Ticket {
     }
 }
 
-/// This network service, in one spelling.
+/// Strips trailing slashes from the network service's URL.
 fn api(mut network: Url) -> Url {
     let path = network.path().trim_end_matches('/').to_owned();
     network.set_path(&path);
@@ -375,7 +378,7 @@ fn login_request(keystone: &Keystone, secret: &Version) -> Request {
                 "scope": { "project": project },
             })
         }
-        // No scope: asking for one is refused, even for the right one.
+        // No scope: Keystone refuses a request for one, even for the credential's own project.
         Identity::ApplicationCredential { id, .. } => json!({
             "identity": { "methods": ["application_credential"], "application_credential": {
                 "id": id,
@@ -390,7 +393,7 @@ fn login_request(keystone: &Keystone, secret: &Version) -> Request {
     Request::new(Method::POST, url).json(&json!({ "auth": auth }))
 }
 
-/// The ticket in Keystone's answer.
+/// Reads the ticket from Keystone's answer.
 fn read(
     keystone: &Keystone,
     secret: &Version,
@@ -405,7 +408,7 @@ fn read(
         .ok_or_else(|| error::broken(answer, "a login without X-Subject-Token"))?;
     token.set_sensitive(true);
     let told = &body["token"];
-    // A whole answer names its user and its end; a piece of one proves nothing of the account.
+    // A complete answer names its user and its expiry. A partial one proves nothing about the account.
     let is_whole = told["user"].is_object() && told["expires_at"].is_string();
     let has_project = match &told["project"] {
         Value::Object(_) => true,
@@ -413,7 +416,7 @@ fn read(
         _ => return Err(error::broken(answer, "no token of Keystone's")),
     };
     if !has_project {
-        // Empty lists are all that such a token is shown.
+        // A token without a project is shown only empty lists.
         return Err(refusal(
             "Keystone's token is bound to no project: the account needs a role on one",
         ));
@@ -454,7 +457,8 @@ fn sight(token: &Value, seeing_roles: &[&str]) -> Sight {
     if sees { Sight::Sees } else { Sight::Doubtful }
 }
 
-/// How long a token lives. By Keystone's own clock where it tells both ends, since ours may differ.
+/// Returns how long a token lives. Uses Keystone's own clock if the answer has both ends, since the local clock may
+/// differ.
 fn life(token: &Value) -> Option<Duration> {
     let time = |key: &str| {
         let text = token[key].as_str()?;

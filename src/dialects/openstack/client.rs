@@ -1,4 +1,4 @@
-//! Sends to the network service of one cloud, with the login.
+//! Sends requests to the network service of one cloud, with the login.
 
 pub use crate::{dialects::login::NoAnswer, rest::request::Ask};
 
@@ -32,21 +32,21 @@ pub struct Client {
     http: client::Client,
     auth: Auth,
     variant: &'static Variant,
-    /// Whether several `fields` in one query turned out not to count.
+    /// Whether this cloud turned out to honor only one `fields` parameter per query.
     fields_are_lost: AtomicBool,
 }
 
-/// An answer, and whether the account that asked is shown to see.
+/// An answer, and whether the account that asked can see.
 #[derive(Debug)]
 pub struct Answered {
     /// The answer, whatever its status.
     pub answer: Answer,
-    /// What is known of the login that it was given to.
+    /// Whether the login that the answer was given to can see.
     pub sight: Sight,
 }
 
 impl Client {
-    /// A client over `network` that has not logged in yet. Sends nothing.
+    /// Creates a client over `network`. Sends nothing and does not log in yet.
     ///
     /// # Errors
     /// The settings that do not work, by configuration key.
@@ -62,12 +62,11 @@ impl Client {
         })
     }
 
-    /// Which cloud it is.
     pub fn variant(&self) -> &'static Variant {
         self.variant
     }
 
-    /// Whether a LIST is to be asked for these fields only.
+    /// Reports whether to restrict a LIST to these fields.
     pub fn leaves_out(&self, fields: &[&str]) -> bool {
         match self.variant.fields {
             Fields::None => false,
@@ -76,39 +75,38 @@ impl Client {
         }
     }
 
-    /// Notes that the cloud does not take several fields in one query.
+    /// Records that the cloud does not take several `fields` in one query.
     pub fn leave_out_no_more(&self) {
         self.fields_are_lost.store(true, Ordering::Relaxed);
     }
 
-    /// Where one logs in, or the network service where nobody asks for a login.
+    /// Returns the origin of Keystone, or of the network service if there is no login.
     pub fn place(&self) -> String {
         self.auth.place()
     }
 
-    /// Which cloud it is, and what part of it.
+    /// Returns which cloud this is, and which part of it.
     pub fn home(&self) -> Home {
         self.auth.home()
     }
 
-    /// How much of the account's budget is used.
     pub fn usage(&self) -> Usage {
         Usage {
-            // Keystone and the network service are both needed.
+            // Requests need both Keystone and the network service.
             circuit: self.http.circuits().worst(),
             login_rest: self.auth.logins().rest(),
             ..self.http.budget().used()
         }
     }
 
-    /// Sends a request and reads its answer, whatever its status.
+    /// Sends a request and returns its answer, whatever its status.
     ///
-    /// A refused token is renewed once, and the request sent again: what answers 401 stands before Neutron,
-    /// which has not seen the request then. So is a login that was refused, some seconds later, while there is
-    /// time.
+    /// A refused token is renewed once and the request sent again, writes included: the middleware that answers 401
+    /// stands before Neutron, which has not seen the request. A refused login is also retried some seconds later, if
+    /// the deadline allows.
     ///
     /// # Errors
-    /// If there was no whole answer in time, or no login.
+    /// There was no complete answer before the deadline, or no login.
     pub async fn send(&self, ask: Ask<'_>, call: &Call) -> Result<Answered, NoAnswer> {
         let send = |renews| self.try_send(&ask, renews, call);
         let is_refused = |answered: &Result<Answered, NoTicket>| match answered {
@@ -119,10 +117,10 @@ impl Client {
         answered.await.map_err(NoAnswer::from)
     }
 
-    /// Whether the account sees by the roles it has now; a login made since `asked` is believed.
+    /// Reports whether the account's current roles let it see. A login made after `asked` counts as current.
     ///
     /// # Errors
-    /// If there is no login.
+    /// There is no login.
     pub async fn sight_since(&self, asked: Instant, call: &Call) -> Result<Sight, Error> {
         let send = |_| self.auth.sight_since(asked, call);
         let is_refused =
@@ -155,7 +153,7 @@ impl Client {
             answer = send(&ticket).await?;
         }
         match error::is_login_refused(&answer) {
-            // Nobody asks who we are, so that nothing is said of a login.
+            // There is no login, so the answer says nothing about one.
             _ if ticket.token().is_none() => {}
             false => self.auth.answered(&ticket),
             true => self.auth.refused(&ticket, said(&answer, ask)),
@@ -167,7 +165,8 @@ impl Client {
     }
 }
 
-/// What the cloud said when it refused the login: in its words, unless the request carried what they may quote.
+/// Returns what the cloud said when it refused the login. Its words are left out if the request had a body that they
+/// might quote.
 fn said(answer: &Answer, ask: &Ask<'_>) -> Upstream {
     let refused = error::refused(answer, Asked::Read, &[]).context.upstream;
     refused

@@ -1,4 +1,4 @@
-//! What of a backend's table this dialect takes, checked.
+//! The settings of an OpenStack backend, read from its table and checked.
 
 pub use crate::dialects::settings::address;
 
@@ -13,73 +13,62 @@ use crate::{
 use reqwest::Url;
 use std::time::Duration;
 
-/// What one account may ask for. Neutron sets no limit of its own; a GET takes it about 5 ms of one worker,
-/// a LIST of a thousand connections half a second.
+/// The rate and concurrency limits of one account. Neutron has none of its own; a GET costs it about 5 ms of one
+/// worker, a LIST of a thousand connections half a second.
 pub const LIMITS: Limits = Limits {
     rate: 20.0,
     concurrency: 8,
 };
 
-/// The settings of one OpenStack backend.
 #[derive(Debug)]
 pub struct Config {
-    /// Which cloud it is.
     pub variant: &'static Variant,
-    /// How to log in.
     pub login: Login,
-    /// How to reach it.
     pub options: Options,
-    /// What the account may ask for.
     pub limits: Limits,
 }
 
 /// How to log in, and where the network service is.
 #[derive(Debug)]
 pub enum Login {
-    /// Nobody asks who we are; the network service with its `/v2.0`.
+    /// No login; the URL of the network service, with its `/v2.0`.
     None(Url),
-    /// By a token of Keystone.
     Keystone(Box<Keystone>),
 }
 
 /// A login to Keystone.
 #[derive(Debug)]
 pub struct Keystone {
-    /// Its tokens: `…/v3/auth/tokens`.
+    /// The token endpoint: `…/v3/auth/tokens`.
     pub tokens: Url,
-    /// Who logs in.
     pub identity: Identity,
-    /// The network service with its `/v2.0`; `None`: the service catalogue tells.
+    /// The network service with its `/v2.0`. `None`: taken from the service catalogue.
     pub network: Option<Url>,
-    /// Which region of the catalogue; `None` if it lists only one.
+    /// The region of the catalogue to use. `None`: the catalogue must list only one.
     pub region: Option<String>,
 }
 
-/// Who logs in to Keystone.
+/// The identity that logs in to Keystone.
 #[derive(Debug)]
 pub enum Identity {
-    /// A user, to a project.
+    /// A user, scoped to a project.
     Password {
-        /// The user's name.
         username: String,
-        /// The password.
         password: Secret,
-        /// The user's domain, by id.
+        /// The id of the user's domain.
         user_domain_id: String,
-        /// The project.
         project: Project,
     },
     /// An application credential, which is bound to its project.
     ApplicationCredential {
-        /// Its id.
+        /// The id, not the name.
         id: String,
-        /// Its secret.
         secret: Secret,
     },
 }
 
 impl Identity {
-    /// What is sent to log in.
+    /// Returns the password, or the application credential's secret.
     pub fn secret(&self) -> &Secret {
         match self {
             Identity::Password { password, .. } => password,
@@ -88,25 +77,22 @@ impl Identity {
     }
 }
 
-/// A project.
+/// The project that a password login is scoped to.
 #[derive(Debug)]
 pub enum Project {
-    /// By its id.
     Id(String),
-    /// By its name in a domain.
+    /// By its name within a domain.
     Name {
-        /// The name.
         name: String,
-        /// The domain, by id.
         domain_id: String,
     },
 }
 
-/// The id of Keystone's first domain, whose name is `Default`.
+/// The id of Keystone's initial domain, whose name is `Default`.
 const DEFAULT_DOMAIN: &str = "default";
 
 impl Config {
-    /// Reads the table. `None`: it was told everything that is wrong.
+    /// Reads the table. Returns `None` after reporting every problem to the table.
     pub fn read(table: &mut dyn Table, timeout: Duration) -> Option<Config> {
         let variant = variant(table);
         let network = network(table);
@@ -129,7 +115,7 @@ fn variant(table: &mut dyn Table) -> Option<&'static Variant> {
     known.find(|variant| variant.name() == name)
 }
 
-/// The network service at this address: `/v2.0` is added where it is missing, as it is in catalogues.
+/// Appends `/v2.0` to a network service's address if it is missing, as it is in catalogues.
 pub fn with_version(mut url: Url) -> Url {
     let path = url.path().trim_end_matches('/');
     let path = match path.ends_with("/v2.0") {
@@ -140,7 +126,8 @@ pub fn with_version(mut url: Url) -> Url {
     url
 }
 
-/// The network service, or within that nothing: then the service catalogue tells.
+/// Reads `url`. `Some(None)`: it is absent, and the service catalogue applies. `None`: it is wrong, and the table was
+/// told.
 fn network(table: &mut dyn Table) -> Option<Option<Url>> {
     let urls = table.urls("url");
     let url = match urls.as_slice() {
@@ -152,7 +139,7 @@ fn network(table: &mut dyn Table) -> Option<Option<Url>> {
         }
     };
     if url.is_none() {
-        // The text may hold a password, so it is not repeated.
+        // The text may contain a password, so the message does not repeat it.
         table.refuse(
             "url",
             "must be the http:// or https:// address of the network service, with or without /v2.0, without query, \
@@ -169,7 +156,7 @@ enum Kind {
     ApplicationCredential,
 }
 
-/// What there may be in `auth`, of whatever kind the login is.
+/// Every setting under `auth`, whatever the kind of login.
 struct Auth {
     auth_url: Option<String>,
     region: Option<String>,
@@ -257,10 +244,10 @@ fn password(table: &mut dyn Table, auth: Auth) -> Option<Identity> {
     let username = needed(table, "auth.username", auth.username);
     let password = needed_secret(table, "auth.password", auth.password);
     let domain = |id: Option<String>| id.unwrap_or(DEFAULT_DOMAIN.to_owned());
-    // By whether they are given, since what is given and wrong is not missing.
+    // Check presence in the table, not the parsed values: a malformed value is not a missing one.
     let named = (table.has("auth.project_id"), table.has("auth.project_name"));
     match named {
-        // Without a project a token sees nothing, and says so by empty lists.
+        // A token without a project is shown only empty lists.
         (false, false) => table.refuse("auth.project_name", "must be given, or `project_id`"),
         (true, true) => {
             table.refuse(

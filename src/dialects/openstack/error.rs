@@ -1,7 +1,8 @@
-//! What the cloud refuses, as the gateway's error. The only place that compares HTTP statuses and error types.
+//! Translates the cloud's refusals into the gateway's errors. The only file that compares HTTP statuses and error
+//! types.
 //!
-//! The type decides, and the status only where there is none: a state that does not allow an update is 400, a
-//! quota 409 or 400, and a 404 may be a policy that hides what is there.
+//! The error type decides; the status counts only where there is no type. A state that does not allow an update is
+//! 400, an exceeded quota is 409 or 400, and a 404 may be a policy that hides an existing object.
 
 pub use crate::dialects::refusal::{Asked, endless, is_missing, removed};
 
@@ -20,17 +21,19 @@ use crate::{
 use serde_json::Value;
 use std::time::Duration;
 
-/// When to try again what a pending state does not allow: an agent is done with most of them within that time.
+/// How long a caller should wait before retrying a write that a pending state refused. Agents finish most pending
+/// states within this time.
 const PENDING_PAUSE: Duration = Duration::from_secs(5);
 
-/// The type of a 404 by which Neutron hides what a policy does not let an account see, or does not know a path.
+/// The type of the 404 by which Neutron hides an object from an account whose policy does not show it. Also the type
+/// for an unknown path.
 const HIDDEN: &str = "HTTPNotFound";
 
-/// The body of an answer that grants what was asked.
+/// Returns the body of a successful answer.
 ///
 /// # Errors
-/// What the refusal means, or that the body cannot be read. `secrets` are the keys and passwords in the body of the
-/// request; words of the cloud that may quote one are withheld.
+/// What the refusal means, or that the body cannot be read. `secrets` are the keys and passwords in the request's
+/// body; the cloud's words are withheld if they may quote one.
 pub fn granted(answer: &Answer, asked: Asked, secrets: &[&str]) -> Result<Value> {
     if !answer.is_success() {
         return Err(refused(answer, asked, secrets));
@@ -38,7 +41,7 @@ pub fn granted(answer: &Answer, asked: Asked, secrets: &[&str]) -> Result<Value>
     json::parse(&answer.body).map_err(|what| broken(answer, &what))
 }
 
-/// What a refusal means.
+/// Returns what a refusal means.
 pub fn refused(answer: &Answer, asked: Asked, secrets: &[&str]) -> Error {
     let said = said(answer);
     let meaning = meaning(answer.status, &said.code, asked);
@@ -49,14 +52,15 @@ pub fn refused(answer: &Answer, asked: Asked, secrets: &[&str]) -> Error {
     }
 }
 
-/// It was read to be in a state in which the cloud takes no update, which this is.
+/// The error for an object read to be in a state in which the cloud takes no update.
 pub fn pending(native_state: &str) -> Error {
     let (kind, reason, message) = PENDING;
     let message = format!("{message} (`{native_state}`)");
     Error::new(kind, reason, message).retry_after(PENDING_PAUSE)
 }
 
-/// What the refusal of a write means, with the field it is about where its type tells. No message text is looked at.
+/// Returns what the refusal of a write means, with the field at fault if the error type identifies one. The message
+/// text is not parsed.
 pub fn write_refused(kind: &Kind, answer: &Answer, asked: Asked, secrets: &[&str]) -> Error {
     let mut error = refused(answer, asked, secrets);
     if let Some(upstream) = &error.context.upstream {
@@ -73,43 +77,45 @@ pub fn write_refused(kind: &Kind, answer: &Answer, asked: Asked, secrets: &[&str
     error
 }
 
-/// What an answer was, without the cloud's words, which may quote what it was sent.
+/// Describes an answer without the cloud's words, which may quote the request.
 pub fn wordless(answer: &Answer) -> Upstream {
     said(answer).wordless(answer)
 }
 
-/// An answer that grants something and cannot be read.
+/// The error for a successful answer that cannot be read.
 pub fn broken(answer: &Answer, what: &str) -> Error {
     refusal::broken(answer, request_id(answer), what)
 }
 
-/// Whether this refuses the login, and not what was asked.
+/// Reports whether the answer refuses the login rather than the request.
 pub fn is_login_refused(answer: &Answer) -> bool {
     answer.status == 401
 }
 
-/// The words by which the cloud itself says that there is no such object: in Neutron's form, by the type that
-/// is about its kind. `None` if it is anything else: a policy that hides, an API that is not there, a proxy that
-/// lost its way. That an id stands in a 404 tells nothing, since whoever knows no such URL quotes it.
+/// Returns the words by which the cloud itself says that the object does not exist: Neutron's form, with the error
+/// type of this kind.
 ///
-/// Open Telekom Cloud and K5 document no other form for it, and no code.
+/// Returns `None` for anything else: a policy that hides the object, an absent API, or a proxy's 404. That a 404
+/// quotes the id proves nothing, since a server that does not know the URL quotes it too.
+///
+/// Open Telekom Cloud and K5 document no other form for this, and no code.
 pub fn says_gone(kind: &Kind, answer: &Answer) -> Option<String> {
     let said = refusal_in(answer).filter(|_| is_missing(answer))?;
     (said.is_neutrons && said.kind == kind.gone).then_some(said.kind)
 }
 
-/// Whether a 404 is how Neutron's policy hides what is there: from an account that may not see it.
+/// Reports whether a 404 is Neutron's policy hiding an object from an account that may not see it.
 pub fn is_hidden(answer: &Answer) -> bool {
     is_missing(answer)
         && refusal_in(answer).is_some_and(|said| said.is_neutrons && said.kind == HIDDEN)
 }
 
-/// What is not known of a write that was refused like this; `None` if it certainly was not begun.
+/// Returns the doubt that remains about a refused write, or `None` if the cloud certainly did not begin it.
 ///
-/// 503 is in doubt like everything from 500 on: a proxy says it, too, when the server it had asked resets the connection.
-/// That the write failed only the network service itself can say, in Neutron's form or with a code of Open Telekom
-/// Cloud's service; what stands before it only says that it lost the answer. 503 in these words is Neutron's for a
-/// backend of its own that it has not got (`NoVPNAgentAvailable`).
+/// Every status from 500 on leaves a doubt, 503 included: a proxy also answers 503 when its upstream resets the
+/// connection. Only the network service itself can say that the write failed, in Neutron's form or with a code of
+/// Open Telekom Cloud's service. Anything in front of it says only that it lost the answer. A 503 in Neutron's form
+/// means that Neutron lacks a backend of its own (`NoVPNAgentAvailable`).
 pub fn doubt(answer: &Answer) -> Option<Doubt> {
     let said = json::parse(&answer.body).unwrap_or_default();
     let code = said["code"].as_str().unwrap_or_default();
@@ -121,12 +127,11 @@ pub fn doubt(answer: &Answer) -> Option<Doubt> {
     }
 }
 
-/// There is no such object.
 pub fn not_found(kind: &Kind) -> Error {
     refusal::error(kind.not_found)
 }
 
-/// A connection uses what is to be changed in these fields, and this API changes nothing of it then.
+/// The error for a change to fields that this API does not allow while a connection uses the object.
 pub fn frozen(kind: &Kind, user: &str, fields: &[String]) -> Error {
     let (kind_of_error, reason, message) = IN_USE;
     let what = format!(
@@ -143,7 +148,7 @@ pub fn frozen(kind: &Kind, user: &str, fields: &[String]) -> Error {
     error
 }
 
-/// What a connection refers to is not there, by the field that refers to it.
+/// The error for a referenced object that is not there, with the field that references it.
 pub fn not_there(kind: &Kind, id: &str, field: &str) -> Error {
     let message = format!("the {} `{id}` is not there", kind.noun);
     let reason = ErrorReason::ReferenceNotFound;
@@ -153,27 +158,27 @@ pub fn not_there(kind: &Kind, id: &str, field: &str) -> Error {
     error
 }
 
-/// The VPN collection itself is not there, as this refusal shows.
+/// The error for a missing VPN collection, which this refusal shows.
 pub fn api_absent(refused: Error) -> Error {
     refusal::instead_of(refused, API_ABSENT)
 }
 
-/// The account is not shown to see, so that not being shown one proves nothing.
+/// The error for an account that is not shown to see, so that an empty answer proves nothing.
 pub fn blind() -> Error {
     refusal::error(BLIND)
 }
 
-/// A 404 that says nothing of what was asked for.
+/// The error for a 404 that proves nothing about the object.
 pub fn proves_nothing(refused: Error) -> Error {
     refusal::instead_of(refused, UNPROVEN)
 }
 
-/// The cloud says that something is not there, and shows it in its list.
+/// The error for a 404 about an object that the cloud's own list shows.
 pub fn contradicted(refused: Error) -> Error {
     refusal::instead_of(refused, CONTRADICTED)
 }
 
-/// Things an object refers to, by the type of the 404 that says one is not there.
+/// Referenced objects, by the error type of the 404 that says one is missing.
 const REFERENCES: &[(&str, &str)] = &[
     ("VPNServiceNotFound", "the VPN service is not there"),
     ("IKEPolicyNotFound", "the IKE policy is not there"),
@@ -192,7 +197,7 @@ fn meaning(status: u16, kind: &str, asked: Asked) -> Meaning {
     by_type(kind, asked).unwrap_or_else(|| by_status(status, asked))
 }
 
-/// By type, or by Open Telekom Cloud's code (API reference, classic VPN, "Error codes").
+/// By Neutron's type, or by Open Telekom Cloud's code (API reference, classic VPN, "Error codes").
 fn by_type(kind: &str, asked: Asked) -> Option<Meaning> {
     if asked == Asked::LogIn {
         return None;
@@ -312,7 +317,7 @@ fn refusal_in(answer: &Answer) -> Option<Refusal> {
     Refusal::of(&json::parse(&answer.body).ok()?)
 }
 
-/// The id the cloud gave a request, for its operators.
+/// The id that the cloud gave a request, for the cloud's operators.
 fn request_id(answer: &Answer) -> String {
     let id = answer.header("x-openstack-request-id").unwrap_or_default();
     tidy(id.trim(), 64)

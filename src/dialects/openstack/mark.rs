@@ -1,19 +1,19 @@
-//! The mark on everything the gateway makes: ` [isthmus:<uuid>]` at the end of its description.
+//! The mark on every object that the gateway creates: ` [isthmus:<uuid>]` at the end of its description.
 
 use crate::core::dialect::Mark;
 
 const OPEN: &str = "[isthmus:";
 const CLOSE: char = ']';
 
-/// Characters of a mark with the blank before it.
+/// The length of a mark in characters, including the space before it.
 pub const LENGTH: usize = 1 + OPEN.len() + 36 + 1;
 
-/// A description with the mark behind it.
+/// Appends the mark to a description.
 pub fn put(description: &str, mark: &Mark) -> String {
     join(description, mark.as_str())
 }
 
-/// The description that people wrote, and the UUID of the mark if there is one.
+/// Splits a description into the user's text and the UUID of the mark, if there is one.
 pub fn split(description: &str) -> (&str, Option<&str>) {
     let found = description
         .strip_suffix(CLOSE)
@@ -25,12 +25,12 @@ pub fn split(description: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Whether the call with this mark made what has this description.
+/// Reports whether the object with this description was created by the call with this mark.
 pub fn is(description: &str, mark: &Mark) -> bool {
     split(description).1 == Some(mark.as_str())
 }
 
-/// A new description that keeps the mark of the old one.
+/// Returns a new description that keeps the mark of the old one.
 pub fn keep(description: &str, old: &str) -> String {
     match split(old).1 {
         Some(uuid) => join(description, uuid),

@@ -1,5 +1,5 @@
-//! OpenStack Neutron VPNaaS (`/v2.0/vpn`) and what descends from it. `README.md` beside this file holds the
-//! vendors' facts.
+//! OpenStack Neutron VPNaaS (`/v2.0/vpn`) and its descendants. `README.md` beside this file records the vendors'
+//! facts.
 //!
 //! ```text
 //!   mod ──► read, write, poll ──► client ──► auth ──► rest
@@ -51,8 +51,9 @@ use std::{
 };
 use translate::{Refusals, Writing};
 
-/// Binds the dialect to one backend that is reached over `network`, from its table and how long one request may take.
-/// Sends nothing. `None`: the table was told what is wrong.
+/// Binds the dialect to the backend that `table` describes, reached over `network`. `timeout` limits each request.
+///
+/// Sends nothing. Returns `None` after reporting every problem to the table.
 pub fn connect(
     table: &mut dyn Table,
     timeout: Duration,
@@ -61,8 +62,8 @@ pub fn connect(
     bind(table, timeout, network, LIMITS)
 }
 
-/// The same with an account that may ask for more, or less, than is kind to a Neutron nobody knows: for whoever measures
-/// the gateway itself, with a cloud of their own.
+/// Like [`connect`], with other limits than [`LIMITS`], which spare an unknown Neutron. For measuring the gateway
+/// itself against one's own cloud.
 #[cfg(feature = "demo")]
 pub fn connect_within(
     table: &mut dyn Table,

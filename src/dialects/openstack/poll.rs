@@ -1,4 +1,4 @@
-//! Polling connections: one LIST for many, a GET for one, and for one the LIST did not show.
+//! Polls connections: one LIST for many, a GET for one, and a GET for each that the LIST did not show.
 
 use crate::{
     core::dialect::{Call, Target, Tell},
@@ -13,13 +13,14 @@ use crate::{
 use futures_util::future::join_all;
 use std::collections::HashMap;
 
-/// What a poll needs. `psk` is not among them, so that it is not even sent.
+/// The fields a poll needs. `psk` is not among them, so the cloud does not even send it.
 const FIELDS: [&str; 3] = ["id", "status", "admin_state_up"];
 
-/// Characters of ids in one URL; front ends refuse URLs of 4,000 to 8,000 characters.
+/// The most characters of ids in one URL. Front ends refuse URLs of 4,000 to 8,000 characters.
 const LONGEST_IDS: usize = 3_500;
 
-/// Polls each of these, and tells of it by its place. Answers the ids of all there are, if they were shown.
+/// Polls the targets and reports each to `tell` by its index. Returns the ids of all connections if one LIST showed
+/// everything.
 pub async fn poll(
     client: &Client,
     targets: &[Target],
@@ -41,7 +42,7 @@ pub async fn poll(
     all
 }
 
-/// How many of these fit into one LIST, at least one.
+/// Returns how many of these targets fit into one LIST, at least one.
 fn fitting(targets: &[Target]) -> usize {
     let mut length = 0;
     let fits = targets.iter().take_while(|target| {
@@ -88,7 +89,7 @@ async fn poll_once(
             None => unlisted.push((place, id)),
         }
     }
-    // Not being in a LIST proves nothing: it may be capped, or hide.
+    // Absence from a LIST proves nothing: the LIST may be capped, or hide rows.
     let each = unlisted.into_iter().map(async |(place, id)| {
         let row = read::unlisted_row(client, &CONNECTIONS, id, &FIELDS, call).await;
         tell(place, row.map(seen));
@@ -97,7 +98,7 @@ async fn poll_once(
     all
 }
 
-/// What a row says of its connection, or the words by which there is none.
+/// Translates a row, or the cloud's words that prove that there is none.
 fn seen(row: std::result::Result<Body, String>) -> Sighting {
     match row {
         Ok(row) => sighting(&row),

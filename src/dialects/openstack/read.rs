@@ -1,4 +1,4 @@
-//! Reading objects: one, a page, all; and what it means when one is not there.
+//! Reads objects: one, a page, or all; and decides what the absence of one proves.
 
 mod collection;
 mod list;

@@ -1,4 +1,5 @@
-//! Policies, services and endpoint groups, by one code for all kinds; and what a VPN can be attached to.
+//! Policies, services and endpoint groups, with one code path for all kinds; and the routers and subnets that a VPN
+//! attaches to.
 //!
 //! ```text
 //!   mod (the trait) ──► read, plan ──► inward, outward ──► joint ──► words (pure)
@@ -101,15 +102,15 @@ impl Resources for Openstack {
     }
 
     async fn statistics(&self, connection: &str, call: &Call) -> Result<TunnelStatistics> {
-        // Neutron tells nothing of what passed through a tunnel.
+        // Neutron has no traffic counters of tunnels.
         NoResources.statistics(connection, call).await
     }
 }
 
-/// How this API has resources of a kind.
+/// Returns this API's description of a kind.
 ///
 /// # Errors
-/// `Unimplemented` if it has none.
+/// `Unimplemented` if the API does not have the kind.
 fn of(kind: ResourceKind) -> Result<&'static Kind> {
     Kind::of(kind).ok_or_else(|| absent(kind))
 }

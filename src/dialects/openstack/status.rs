@@ -1,8 +1,7 @@
-//! What Neutron says of a connection, as the one normalized status. Pure.
+//! Translates Neutron's status of a connection into the one normalized status. Pure.
 //!
-//! One word answers two questions: whether the agent has the configuration, and whether its tunnel is up.
-//! Whether the word still speaks of the configuration before an update is for the core to judge: Neutron
-//! does not touch it on PUT.
+//! One word answers two questions: whether the agent has the configuration, and whether its tunnel is up. A PUT does
+//! not change the word, so it may still describe the configuration before an update. The core judges that.
 
 #[cfg(test)]
 mod tests;
@@ -12,23 +11,23 @@ use crate::{
     rest::redact::tidy,
 };
 
-/// The longest word kept, in bytes. The column has 16.
+/// The longest status that is kept, in bytes. The database column holds 16 characters.
 const WORD: usize = 160;
 
-/// A connection with this `status` and this `admin_state_up`.
+/// Translates a `status` and `admin_state_up`.
 pub fn sighting(status: Option<&str>, admin_enabled: Option<bool>) -> Sighting {
     use RealizationState as State;
     let stored = Assurance::IntentStored;
     let (state, assurance, code) = match normalized(status).as_str() {
-        // Only security associations make it so.
+        // The agent reports this only with security associations.
         "ACTIVE" => (State::Active, Assurance::TunnelUp, None),
-        // The agent has installed it; there is no security association.
+        // The agent has installed the connection; no security association is up.
         "DOWN" => (
             State::Down,
             Assurance::ControlPlane,
             Some(codes::TUNNEL_DOWN),
         ),
-        // The agent is never told of a connection made like this, so this is where it stays.
+        // The agent never learns of a connection created disabled, so it stays in this state.
         "PENDING_CREATE" if admin_enabled == Some(false) => {
             (State::Disabled, stored, Some(codes::ADMIN_DISABLED))
         }
@@ -36,7 +35,7 @@ pub fn sighting(status: Option<&str>, admin_enabled: Option<bool>) -> Sighting {
         "PENDING_UPDATE" => (State::InProgress, stored, None),
         "PENDING_DELETE" => (State::Deleting, stored, None),
         "ERROR" => (State::Failed, stored, Some(codes::UPSTREAM_ERROR)),
-        // Open Telekom Cloud: the provider has stopped it.
+        // Open Telekom Cloud: the provider has stopped the connection.
         "FROZEN" => (State::Disabled, stored, Some(codes::FROZEN)),
         _ => (State::Unknown, stored, Some(codes::UNRECOGNIZED_VALUE)),
     };
@@ -55,9 +54,9 @@ pub fn sighting(status: Option<&str>, admin_enabled: Option<bool>) -> Sighting {
     }
 }
 
-/// A connection that is proven gone, and what the cloud said instead.
+/// The sighting of a connection that is proven gone, with what the cloud said.
 ///
-/// The row goes before any agent acts, so that it is gone says only that nobody wants it any more.
+/// Neutron deletes the row before any agent acts, so its absence proves only that the intent is gone.
 pub fn gone(said: &str) -> Sighting {
     Sighting {
         state: RealizationState::Deleted,
@@ -67,12 +66,12 @@ pub fn gone(said: &str) -> Sighting {
     }
 }
 
-/// The word as it is shown and compared between polls: as the cloud gave it.
+/// Returns the status as the cloud gave it, tidied for display. Polls compare it.
 pub fn native(status: Option<&str>) -> String {
     tidy(status.unwrap_or_default(), WORD)
 }
 
-/// The word, fit to be shown, if it is a state in which these clouds take no update.
+/// Returns the status, tidied for display, if it is one in which these clouds take no update.
 pub fn pending(status: Option<&str>) -> Option<String> {
     let is_pending = normalized(status).starts_with("PENDING_");
     is_pending.then(|| native(status))

@@ -1,7 +1,7 @@
-//! An ipsec-site-connection as a connection, and back. Pure.
+//! Translates an ipsec-site-connection into a connection, and back. Pure.
 //!
-//! Reading never fails: what does not fit the model stays in `native` as it came. Writing names only what is
-//! wanted: a PUT of Neutron leaves alone what is not in it.
+//! Reading never fails: a value that does not fit the model stays in `native`. Writing sends only what is wanted,
+//! since a PUT leaves missing fields alone.
 
 mod etag;
 mod inward;

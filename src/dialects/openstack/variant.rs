@@ -1,5 +1,4 @@
-//! The clouds that speak this API, as data: what each takes, and what it leaves out. No code asks for a
-//! variant by its name.
+//! The clouds that speak this API, as data: what each accepts and what it lacks. No code compares a variant's name.
 
 mod resources;
 pub mod words;
@@ -11,66 +10,61 @@ use crate::{
 use std::ops::RangeInclusive;
 use words::Words;
 
-/// How one cloud differs from the others. Facts and their sources are in `README.md`.
+/// How one cloud differs from the others. `README.md` has the facts and their sources.
 #[derive(Debug, PartialEq)]
 pub struct Variant {
-    /// What a connection can be here, and the variant's name in the configuration.
+    /// What a connection can have here, and the variant's name in the configuration.
     pub capabilities: Capabilities,
-    /// A LIST takes `id`, `limit`, `marker` and `sort_key`, and a GET takes `fields`.
+    /// Whether a LIST takes `id`, `limit`, `marker` and `sort_key`, and a GET takes `fields`.
     pub narrows: bool,
-    /// Whether a LIST takes `fields`.
     pub fields: Fields,
-    /// `description` of a connection can be written, and carries the gateway's mark.
+    /// Whether a connection's `description` can be written. If so, it carries the gateway's mark.
     pub description: bool,
-    /// `peer_cidrs` inside the connection, beside a service that has a subnet.
+    /// Whether a connection takes `peer_cidrs`, beside a service that has a subnet.
     pub peer_cidrs: bool,
-    /// Peer ids may come back with an `@` in front that nobody put there.
+    /// Whether the cloud may return peer ids with an `@` in front that the caller did not write.
     pub at_before_peer_id: bool,
-    /// What a peer's address may be.
     pub peer_address: PeerAddress,
     /// The most characters of a peer's address, and of its id.
     pub longest_peer: usize,
-    /// What dead peer detection can be told to do.
+    /// The actions that dead peer detection takes.
     pub dpd_actions: &'static [DpdAction],
-    /// Characters of a name.
+    /// The length of a name, in characters.
     pub name: RangeInclusive<usize>,
-    /// Characters of a pre-shared key.
+    /// The length of a pre-shared key, in characters.
     pub psk: RangeInclusive<usize>,
-    /// What a key may hold beside ASCII letters and digits. `None`: any text.
+    /// The characters that a key may have besides ASCII letters and digits. `None`: any text.
     pub psk_signs: Option<&'static str>,
-    /// `mtu` of a new connection, in bytes.
+    /// The `mtu` of a new connection, in bytes.
     pub new_mtu: RangeInclusive<u32>,
-    /// Roles with any of which an account sees the connections of its project. Empty: the names of roles
-    /// tell nothing here.
+    /// Roles that let an account see its project's connections; any one is enough. Empty if this cloud's roles say
+    /// nothing about that.
     pub seeing_roles: &'static [&'static str],
-    /// The words of policies.
     pub words: Words,
-    /// Kinds whose `lifetime.value` is written as text.
+    /// The kinds whose `lifetime.value` is written as text.
     pub lifetime_as_text: &'static [ResourceKind],
 }
 
-/// What a peer's address may be.
+/// The forms that a peer's address may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PeerAddress {
-    /// An address of either version, or a host name.
+    /// An IPv4 or IPv6 address, or a host name.
     Any,
-    /// A public IPv4 address.
     PublicIpv4,
 }
 
-/// How a LIST takes `fields`, each a parameter of its own.
+/// How many `fields` parameters a LIST takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fields {
     /// Not known to take any.
     None,
-    /// Documented as one; whether several count shows in the answer.
+    /// Documented as one. The answer shows whether several count.
     One,
-    /// Any number.
     All,
 }
 
 impl Variant {
-    /// The variant's name in the configuration.
+    /// Returns the variant's name in the configuration.
     pub fn name(&self) -> &'static str {
         self.capabilities.variant
     }
@@ -84,21 +78,21 @@ const EVERY_ACTION: &[DpdAction] = &[
     DpdAction::RestartByPeer,
 ];
 
-/// The largest number a column of Neutron's holds; a larger one is a 500.
+/// The largest number that a column of Neutron holds. A larger one is a 500.
 pub const LARGEST: u32 = i32::MAX as u32;
 
-/// Stock Neutron with neutron-vpnaas, of whatever series: what its API takes.
+/// Stock Neutron with neutron-vpnaas, of any series: everything that its API takes.
 pub static NEUTRON: Variant = neutron("neutron", &resources::NEUTRON);
 
-/// The same as of 2026.2, whose database has no `sha1` and no `3des` any more. Its API still takes them, answers with a 500,
-/// and tells its series nowhere; so somebody has to say which it is.
+/// Stock Neutron from 2026.2 on, whose database lacks `sha1` and `3des`. Its API still takes them and then answers
+/// 500. No API reveals the series, so the configuration has to name it.
 pub static NEUTRON_2026_2: Variant = neutron("neutron-2026.2", &resources::NEUTRON_2026_2);
 
-/// What stock Neutron has in every series, and what of resources it takes. It is read by the words of all.
+/// Stock Neutron of any series, with the resources that one takes. Reading accepts the words of every series.
 const fn neutron(name: &'static str, resources: &'static [ResourceCapabilities]) -> Variant {
     Variant {
         capabilities: Capabilities {
-            // 50 ids make a URL of about 2,100 characters; they cost what a few GETs do.
+            // 50 ids make a URL of about 2,100 characters and cost Neutron as much as a few GETs.
             look_batch: 50,
             ..common(name, resources)
         },
@@ -120,7 +114,7 @@ const fn neutron(name: &'static str, resources: &'static [ResourceCapabilities])
             encryption: &words::NEUTRON_ENCRYPTION,
             groups: &words::NEUTRON_GROUPS,
             no_group: None,
-            // Its own default is sha1, which the database of 2026.2 refuses with a 500.
+            // Neutron's own default is sha1, which the database of 2026.2 refuses with a 500.
             default_integrity: IntegrityAlgorithm::HmacSha2x256x128,
         },
         lifetime_as_text: &[],
@@ -131,7 +125,7 @@ const fn neutron(name: &'static str, resources: &'static [ResourceCapabilities])
 pub static OTC: Variant = Variant {
     capabilities: Capabilities {
         admin_disable: false,
-        // `description` of a connection is reserved there.
+        // This cloud reserves `description` of a connection.
         connection_marks: false,
         ..common("otc", &resources::OTC)
     },
@@ -161,7 +155,7 @@ pub static OTC: Variant = Variant {
 /// Fujitsu K5 / FJcloud-O.
 pub static K5: Variant = Variant {
     capabilities: Capabilities {
-        // Rules with both sides are the service's subnet and `peer_cidrs`.
+        // Rules with both sides become the service's subnet and `peer_cidrs`.
         endpoint_groups: false,
         availability_zones: true,
         ..common("k5", &resources::K5)
@@ -184,7 +178,7 @@ pub static K5: Variant = Variant {
         encryption: &words::OLD_ENCRYPTION,
         groups: &words::OLD_GROUPS,
         no_group: None,
-        // Its API is older than the other hashes of Neutron; all that is shown of it has sha1.
+        // K5's API is older than Neutron's other hashes; all of its examples have sha1.
         default_integrity: IntegrityAlgorithm::HmacSha1x96,
     },
     lifetime_as_text: &[],
@@ -193,7 +187,7 @@ pub static K5: Variant = Variant {
 /// Every variant. The first is the default.
 pub static ALL: [&Variant; 4] = [&NEUTRON, &NEUTRON_2026_2, &OTC, &K5];
 
-/// What holds for all of them.
+/// The capabilities that all variants share.
 const fn common(variant: &'static str, resources: &'static [ResourceCapabilities]) -> Capabilities {
     Capabilities {
         dialect: "openstack",
@@ -213,8 +207,8 @@ const fn common(variant: &'static str, resources: &'static [ResourceCapabilities
         atomic_etag: false,
         nodes: false,
         write_tracking: false,
-        // Without filters one LIST shows all there are, so that a second one would show nothing more. Not without
-        // end, as those it does not show are asked for one by one before any of them is answered.
+        // Without filters one LIST shows every connection, so a second one would show nothing new. Still bounded,
+        // because each connection that the LIST does not show costs a request of its own.
         look_batch: 1000,
         resources,
         tunnel_statistics: false,

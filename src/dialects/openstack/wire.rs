@@ -1,8 +1,8 @@
-//! What Neutron and its kin answer, read leniently: everything but the id may be absent, numbers and booleans
-//! may be strings, and what nobody here knows stays in the body it came in.
+//! The answers of Neutron and its descendants, read leniently: every field but the id may be absent, numbers and
+//! booleans may be strings, and unknown fields stay in the body.
 //!
-//! Neutron gives pre-shared keys out in clear. Nothing here holds one: a [`Body`] drops it where it is read and
-//! remembers only that one is there.
+//! Neutron returns pre-shared keys in clear. Nothing here holds one: a [`Body`] drops the key on reading and
+//! remembers only that there is one.
 
 pub mod kind;
 
@@ -10,7 +10,7 @@ use crate::rest::{json, redact::forget_secrets};
 use serde_json::{Map, Value};
 use std::{collections::HashSet, fmt};
 
-/// One object as the cloud gave it, without its secrets.
+/// One object as the cloud returned it, without its secrets.
 #[derive(Clone, Default, PartialEq)]
 pub struct Body {
     fields: Map<String, Value>,
@@ -18,14 +18,14 @@ pub struct Body {
 }
 
 impl fmt::Debug for Body {
-    /// Names the object only: a body may hold what a log should not.
+    /// Prints only the id: a body may hold what a log should not.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Body({})", self.id())
     }
 }
 
 impl Body {
-    /// Takes an object over, but for its secrets.
+    /// Takes an object and drops its secrets.
     pub fn new(mut object: Map<String, Value>) -> Body {
         let psk_set = object
             .get("psk")
@@ -37,7 +37,7 @@ impl Body {
         }
     }
 
-    /// The object under `key` of an answer, as every GET, POST and PUT has it; `None` if there is none.
+    /// Returns the object under `key` of an answer, the form of every GET, POST and PUT. `None` if there is none.
     pub fn under(key: &str, mut answer: Value) -> Option<Body> {
         match answer.get_mut(key)?.take() {
             Value::Object(object) => Some(Body::new(object)),
@@ -45,74 +45,70 @@ impl Body {
         }
     }
 
-    /// The object.
     pub fn object(&self) -> &Map<String, Value> {
         &self.fields
     }
 
-    /// The object, taken out.
     pub fn into_object(self) -> Map<String, Value> {
         self.fields
     }
 
-    /// Whether a pre-shared key is there.
     pub fn psk_set(&self) -> bool {
         self.psk_set
     }
 
-    /// A field as text.
+    /// Returns a field as text.
     pub fn text(&self, key: &str) -> Option<String> {
         json::text(&self.fields, key)
     }
 
-    /// A field as a boolean.
+    /// Returns a field as a boolean.
     pub fn boolean(&self, key: &str) -> Option<bool> {
         json::boolean(&self.fields, key)
     }
 
-    /// `id`; empty if there is none.
+    /// Returns `id`, or an empty string if there is none.
     pub fn id(&self) -> String {
         self.text("id").unwrap_or_default()
     }
 
-    /// `status`; `None` if it is absent or null.
+    /// Returns `status`; `None` if it is absent or null.
     pub fn status(&self) -> Option<String> {
         self.text("status")
     }
 
-    /// `admin_state_up`.
+    /// Returns `admin_state_up`.
     pub fn admin_enabled(&self) -> Option<bool> {
         self.boolean("admin_state_up")
     }
 }
 
-/// One page of a LIST.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ListPage {
-    /// The rows that are objects with an id, each once: of rows with the same id the first.
+    /// The rows that are objects with an id. Of rows with the same id only the first.
     pub rows: Vec<Body>,
-    /// The number of the first row that is none, counted from 1. What such a row stands for cannot be told, so a
-    /// list with one is no list of everything.
+    /// The number of the first row without an id, counted from 1. Nothing identifies such a row, so a list with one
+    /// is not complete.
     pub nameless: Option<usize>,
-    /// Where the next page starts; `None` at the end.
+    /// The marker of the next page; `None` at the end.
     pub marker: Option<String>,
 }
 
 impl ListPage {
-    /// Whether it has no rows at all.
+    /// Reports whether the page has no rows at all, not even rows without an id.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty() && self.nameless.is_none()
     }
 
-    /// Whether every row has each of these, be it null.
+    /// Reports whether every row has each of these fields, null included.
     pub fn has(&self, fields: &[&str]) -> bool {
         let has = |row: &Body| fields.iter().all(|field| row.fields.contains_key(*field));
         (self.nameless.is_none() || !fields.contains(&"id")) && self.rows.iter().all(has)
     }
 
-    /// Reads a LIST of `collection`. `None` if it is none: an object without the rows tells nothing.
+    /// Reads a LIST of `collection`. Returns `None` if the answer is not an object with the rows.
     ///
-    /// Of the link to the next page only its `marker` is taken: behind a proxy it may name another scheme or
+    /// Of the link to the next page only the `marker` is used. Behind a proxy the link may name another scheme or
     /// host, and following it would send the token there.
     pub fn of(collection: &str, answer: Value) -> Option<ListPage> {
         let Value::Object(mut answer) = answer else {
@@ -146,24 +142,24 @@ impl ListPage {
     }
 }
 
-/// What one of these clouds says when it refuses something.
+/// A refusal of one of these clouds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Refusal {
-    /// `NeutronError.type`, or the code where there is no type.
+    /// `NeutronError.type`, or the code if there is no type.
     pub kind: String,
-    /// The words.
     pub message: String,
-    /// Whether it has Neutron's own form, with a type: what stands before Neutron words its refusals otherwise.
+    /// Whether the refusal has Neutron's own form, with a type. Proxies and middleware before Neutron use other
+    /// forms.
     pub is_neutrons: bool,
 }
 
 impl Refusal {
-    /// Reads a refusal in any of the forms seen; `None` if it is none of them.
+    /// Reads a refusal in any of the forms seen. Returns `None` for any other answer.
     ///
     /// | form | from |
     /// | --- | --- |
     /// | `{"NeutronError": {type, message, detail}}` | Neutron |
-    /// | `{"NeutronError": "…"}` | older ones |
+    /// | `{"NeutronError": "…"}` | older Neutron |
     /// | `{"error": {code, title, message}}` | Keystone, and its middleware before Neutron |
     /// | `{"code": "VPC.…", "message"}`, `{"error_code", "error_msg"}` | Open Telekom Cloud and the gateway before it |
     pub fn of(answer: &Value) -> Option<Refusal> {
@@ -205,7 +201,7 @@ impl Refusal {
     }
 }
 
-/// The `marker` in the link to the next page.
+/// Returns the `marker` in the link to the next page.
 fn next(links: &[Value]) -> Option<String> {
     let href = links
         .iter()
@@ -213,7 +209,7 @@ fn next(links: &[Value]) -> Option<String> {
         .and_then(|link| link["href"].as_str())?;
     let (_, query) = href.split_once('?')?;
     let query = query.split('#').next().unwrap_or_default();
-    // Parsed as a query of some address, because a query alone is no address.
+    // `Url` cannot parse a query alone, so this gives it an address.
     let address = reqwest::Url::parse(&format!("marker:?{query}")).ok()?;
     let found = address.query_pairs().find(|(key, _)| key == "marker");
     found

@@ -1,7 +1,7 @@
-//! Making, changing and removing connections, as plans; and what became of steps whose call did not see their end.
+//! Creates, changes and removes connections, as plans; and settles steps that did not end with their call.
 //!
 //! ```text
-//!   plan ────┬──► sent (one request, and what became of it) ──► made (what tells what a POST made)
+//!   plan ────┬──► sent (one request, and its outcome) ──► made (what identifies what a POST created)
 //!   settle ──┘
 //! ```
 

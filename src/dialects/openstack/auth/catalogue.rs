@@ -1,4 +1,4 @@
-//! Where Keystone's service catalogue leads, and whether a token may be sent there.
+//! The network service's address in Keystone's service catalogue, and whether a token may be sent there.
 
 use crate::{
     address::is_link_local,
@@ -14,9 +14,11 @@ fn none(what: impl Into<String>) -> Error {
     Error::new(ErrorKind::Unavailable, ErrorReason::ApiAbsent, what)
 }
 
-/// Whether the token may be sent where the catalogue leads: not in clear if it came encrypted, and not to an address
-/// of one link, where clouds keep the credentials of their machines. Only `url` can name such a place. What a host
-/// name resolves to is not looked at.
+/// Checks that a token may be sent to the address from the catalogue.
+///
+/// The address must not be plain http if Keystone is reached over https, and must not be link-local, where clouds
+/// serve machine credentials. Only the setting `url` can name such an address. Host names are not resolved for this
+/// check.
 pub fn safe_from(keystone: &Url, network: &Url) -> Result<(), Error> {
     let host = network.host_str().unwrap_or_default();
     let address = host.trim_matches(['[', ']']).parse();
@@ -34,7 +36,7 @@ pub fn safe_from(keystone: &Url, network: &Url) -> Result<(), Error> {
     Ok(())
 }
 
-/// The public address of the network service in a service catalogue.
+/// Returns the public address of the network service in a service catalogue, with `/v2.0`.
 pub fn catalogued(catalogue: &Value, region: Option<&str>) -> Result<Url, Error> {
     let services = catalogue.as_array().map_or(&[][..], Vec::as_slice);
     let found: Vec<(&str, &str)> = services

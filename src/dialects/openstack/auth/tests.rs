@@ -1,4 +1,4 @@
-//! What is read of a token, and what a refused login means for one that is good.
+//! Reading a token, and what a refused login means for a token that is still valid.
 
 use super::*;
 use crate::rest::{
@@ -66,7 +66,7 @@ fn a_token_is_renewed_before_it_ends_however_short_its_life() {
         );
         assert!(!format!("{:?}", ticket.token()).contains("canary"));
     }
-    // Without a project it would be shown empty lists for ever.
+    // A token without a project is shown only empty lists.
     let unscoped = granted(Value::Null, "2026-11-20T15:00:00Z").err();
     assert_eq!(
         unscoped.map(|error| error.kind),

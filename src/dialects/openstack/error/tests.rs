@@ -82,7 +82,7 @@ fn a_type_has_its_meaning_whatever_the_status() {
         (400, "MissingPeerCidrs", WRONG),
         (400, "InvalidInput", WRONG),
         (403, "PolicyNotAuthorized", NOT_ALLOWED),
-        // Proven by more than itself: `read::absent`.
+        // Takes more than this answer to prove: `read::absent`.
         (404, "IPsecSiteConnectionNotFound", UNREADABLE),
         (404, "IKEPolicyNotFound", REFERENCE),
         (404, "IPsecPolicyNotFound", REFERENCE),
@@ -100,7 +100,7 @@ fn a_type_has_its_meaning_whatever_the_status() {
     }
 }
 
-/// What each recorded refusal that a connection can meet means, and the field it is about.
+/// What each recorded refusal of a connection request means, and the field at fault.
 #[test]
 fn recorded_refusals_read_as_the_table_says() {
     for (file, expected, code, field) in [

@@ -1,4 +1,4 @@
-//! One LIST: what it shows, and whether the account that asks is shown to see.
+//! One LIST: its rows, and whether the account that asks can see.
 
 use crate::{
     core::{dialect::Call, error::Result},
@@ -16,22 +16,24 @@ use crate::{
 use serde_json::Value;
 use tokio::time::Instant;
 
-/// Finds out whether the collection of connections is there, the login accepted, and the account able to see.
+/// Checks that the collection of connections exists, the login is accepted, and the account can see.
 pub async fn probe(client: &Client, call: &Call) -> Result<()> {
     let ask = match client.variant().narrows {
         true => Ask::get(CONNECTIONS.path()).with("limit", "1"),
         false => Ask::get(CONNECTIONS.path()),
     };
     let (answered, page) = listed(client, &CONNECTIONS, ask, &["id"], call).await?;
-    // The roles of the login are enough here: a project that is empty for good must not cost a login each time.
+    // The login's roles are enough here: an empty project must not cost a login for every probe.
     if page.is_empty() && answered.sight == Sight::Doubtful && !sees(client, call).await? {
         return Err(error::blind());
     }
     Ok(())
 }
 
-/// Whether an empty LIST may be believed. Where roles tell nothing it is; elsewhere something else must be
-/// shown, or the roles of now must be some that see: an account can lose them while its token lives on.
+/// Checks that an empty LIST may be believed.
+///
+/// Where roles say nothing, it may. Elsewhere the account must be shown something else, or its current roles must let
+/// it see: an account can lose a role while its token stays valid.
 pub async fn believe(client: &Client, sight: Sight, call: &Call) -> Result<()> {
     let asked = Instant::now();
     if sight == Sight::Unknown || sees(client, call).await? {
@@ -43,7 +45,7 @@ pub async fn believe(client: &Client, sight: Sight, call: &Call) -> Result<()> {
     }
 }
 
-/// The same of Neutron's own collections, which tell of no login: all of them are empty.
+/// Like [`believe`], for Neutron's own collections, whose LISTs carry no sight: all of them are empty.
 pub async fn believe_none(client: &Client, call: &Call) -> Result<()> {
     let asked = Instant::now();
     if sees(client, call).await? {
@@ -55,7 +57,7 @@ pub async fn believe_none(client: &Client, call: &Call) -> Result<()> {
     }
 }
 
-/// Whether the account is shown anything at all of the project's VPN: a service, or a connection.
+/// Reports whether the account is shown anything of the project's VPN: a service or a connection.
 pub async fn sees(client: &Client, call: &Call) -> Result<bool> {
     for kind in [&SERVICES, &CONNECTIONS] {
         let mut ask = match client.leaves_out(&["id"]) {
@@ -74,10 +76,10 @@ pub async fn sees(client: &Client, call: &Call) -> Result<bool> {
     Ok(false)
 }
 
-/// A LIST with these fields only, where the cloud can leave out others.
+/// Sends a LIST restricted to these fields, if the cloud can leave out others.
 ///
-/// Where it is not known whether several `fields` count, the rows tell: if they lack what was asked for, everything
-/// is asked for instead, and if that brings it, from then on.
+/// If the cloud may honor only one `fields` parameter, the rows show it: if they lack requested fields, the LIST is
+/// sent again for all fields. If that brings the fields, later LISTs ask for all fields at once.
 pub async fn listed<'a>(
     client: &Client,
     kind: &Kind,
@@ -103,7 +105,7 @@ pub async fn listed<'a>(
     Ok((answered, page))
 }
 
-/// A page all of whose rows can be told from each other.
+/// Returns the page if every row has an id, so that its rows can be told apart.
 pub fn all_named(answered: &Answered, page: ListPage) -> Result<ListPage> {
     match page.nameless {
         None => Ok(page),
@@ -114,13 +116,13 @@ pub fn all_named(answered: &Answered, page: ListPage) -> Result<ListPage> {
     }
 }
 
-/// Reads a LIST, without those rows that cannot be told from each other.
+/// Reads a LIST. Rows without an id are dropped and counted in [`ListPage::nameless`].
 pub fn list_page(kind: &Kind, answered: &Answered) -> Result<ListPage> {
     let value = collection(answered)?;
     ListPage::of(kind.many, value).ok_or_else(|| error::broken(&answered.answer, "no list"))
 }
 
-/// Reads the answer of a collection as such: if the collection is not there, there is no API.
+/// Reads the answer of a collection. A missing collection means that the API is absent.
 fn collection(answered: &Answered) -> Result<Value> {
     let answer = &answered.answer;
     error::granted(answer, Asked::Read, &[]).map_err(|refused| match error::is_missing(answer) {

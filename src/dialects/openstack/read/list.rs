@@ -1,4 +1,4 @@
-//! Several objects of a kind: a page, all, or some by their ids.
+//! Reads several objects of a kind: one page, all, or those with given ids.
 
 use crate::{
     core::{
@@ -26,16 +26,16 @@ use std::{
     net::Ipv6Addr,
 };
 
-/// The most pages of one walk; a cloud that goes on beyond is not believed.
+/// The most pages of one walk. A cloud that sends more is treated as endless.
 const MOST_PAGES: usize = 10_000;
-/// The largest page that is asked for.
+/// The largest page to request.
 const LARGEST_PAGE: usize = 1_000;
-/// The longest text that is asked for, in bytes; no column holds more, and URLs must not grow too long.
+/// The longest text to filter by, in bytes. No column holds more, and URLs must stay short.
 const LONGEST_TEXT: usize = 255;
-/// How often a walk is found again after the row it stood on vanished.
+/// How many times a walk restarts after the row of its marker vanished.
 const MOST_RECOVERIES: usize = 3;
 
-/// One page of connections, in the order of their ids.
+/// Returns one page of connections, sorted by id.
 pub async fn list(client: &Client, request: &PageRequest, call: &Call) -> Result<Page<Connection>> {
     let narrow = narrowing(&request.filter);
     let page = page(client, &CONNECTIONS, request, &narrow, call).await?;
@@ -50,8 +50,8 @@ pub async fn list(client: &Client, request: &PageRequest, call: &Call) -> Result
     })
 }
 
-/// One page of objects as the cloud has them, in the order of their ids; where the cloud narrows, only those with these
-/// values.
+/// Returns one page of objects as the cloud has them, sorted by id. Where the cloud can filter, the page holds only
+/// objects with the values of `narrow`.
 pub async fn page(
     client: &Client,
     kind: &Kind,
@@ -86,16 +86,16 @@ pub async fn page(
     Ok(Page { items: rows, next })
 }
 
-/// Whether a LIST of this kind takes filters, a limit and an order. Neutron's own collections do everywhere.
+/// Reports whether a LIST of this kind takes filters, a limit and an order. Neutron's own collections always do.
 fn narrows(client: &Client, kind: &Kind) -> bool {
     client.variant().narrows || !kind.is_vpn
 }
 
-/// What of a filter Neutron may be asked to apply itself: only what leaves out nothing that is wanted.
+/// Returns the part of a filter that Neutron can apply itself without leaving out a match.
 ///
-/// Its database compares text loosely, ignoring case and trailing blanks, which shows too much and never too
-/// little. An empty text may be null there, a sign beyond ASCII may be none its tables know, and one IPv6 address
-/// has many spellings: those are not asked for.
+/// Its database ignores case and trailing blanks, which shows too much but never too little. Three cases are not
+/// sent: an empty text may be null there, its tables may not hold characters beyond ASCII, and an IPv6 address has
+/// many spellings.
 fn narrowing(filter: &Filter) -> Vec<(&'static str, String)> {
     let asked = filter
         .restrictions()
@@ -116,16 +116,17 @@ fn narrowing(filter: &Filter) -> Vec<(&'static str, String)> {
     asked.collect()
 }
 
-/// Whether a list may be narrowed to those with this text without losing any.
+/// Reports whether a LIST may be filtered by this text without losing a match.
 pub fn is_safe(text: &str) -> bool {
     let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
     is_plain && (1..=LONGEST_TEXT).contains(&text.len())
 }
 
-/// Every object of a kind, with these fields only where the cloud can leave out others; empty: all fields.
+/// Returns every object of a kind, restricted to these fields where the cloud can leave out others. An empty list
+/// means all fields.
 ///
 /// # Errors
-/// If one of the requests fails, or the account is not shown to see.
+/// A request fails, or the account is not shown to see.
 pub async fn all(client: &Client, kind: &Kind, fields: &[&str], call: &Call) -> Result<Vec<Body>> {
     if narrows(client, kind) {
         return walk(client, kind, fields, &[], call).await;
@@ -139,10 +140,11 @@ pub async fn all(client: &Client, kind: &Kind, fields: &[&str], call: &Call) -> 
     Ok(rows)
 }
 
-/// Those objects of a kind that every cloud narrows lists of, and perhaps others: filters are not believed.
+/// Returns the objects with these values, and perhaps others, since filters are not trusted. Only for kinds whose
+/// LISTs every cloud filters.
 ///
 /// # Errors
-/// If one of the requests fails.
+/// A request fails.
 pub async fn those(
     client: &Client,
     kind: &Kind,
@@ -181,8 +183,8 @@ async fn walk(
     Err(error::endless())
 }
 
-/// The same in an order of the cloud's own, in which no place can be found again: where the marker's row is gone, it is
-/// read from the start.
+/// Walks a LIST in the cloud's own order, in which a lost place cannot be found again. If the marker's row vanishes,
+/// the walk starts over.
 async fn walk_unsorted(client: &Client, wanted: Rows<'_>, call: &Call) -> Result<Vec<Body>> {
     let (mut rows, mut marker, mut seen) = (Vec::new(), None::<String>, HashSet::new());
     for _ in 0..MOST_PAGES {
@@ -204,19 +206,19 @@ async fn walk_unsorted(client: &Client, wanted: Rows<'_>, call: &Call) -> Result
     Err(error::endless())
 }
 
-/// What LISTs of some connections showed.
+/// The result of listing some connections.
 pub struct Shown {
-    /// Those that were asked for.
+    /// The rows that were asked for.
     pub rows: Vec<Body>,
-    /// The ids of all there are, where a LIST shows everything.
+    /// The ids of all connections, if the LIST showed everything.
     pub all: Option<Vec<String>>,
 }
 
-/// The rows of these ids that a LIST shows, and nothing about those it does not show. Only where the cloud can narrow
-/// does the LIST hold less than everything.
+/// Returns the rows with these ids that a LIST shows. Absence from the result proves nothing. Only a cloud that
+/// filters returns less than everything.
 ///
-/// Where the cloud's pages are smaller than what is asked for, it is asked again for the rest, which needs no marker
-/// that may vanish meanwhile.
+/// If the cloud's pages are smaller than the request, it is asked again for the missing ids. This needs no marker,
+/// which might vanish between requests.
 pub async fn some(client: &Client, ids: &[&str], fields: &[&str], call: &Call) -> Result<Shown> {
     let mut rows: Vec<Body> = Vec::new();
     let mut missing = ids.to_vec();
@@ -230,7 +232,7 @@ pub async fn some(client: &Client, ids: &[&str], fields: &[&str], call: &Call) -
             believe(client, answered.sight, call).await?;
         }
         let asked = missing.len();
-        // Filters are not believed: some clouds ignore those they do not know.
+        // Filters are not trusted: some clouds ignore those they do not know.
         let wanted: HashSet<&str> = missing.iter().copied().collect();
         let shown: BTreeSet<String> = page.rows.iter().map(Body::id).collect();
         let is_wanted = |row: &Body| wanted.contains(row.id().as_str());
@@ -246,24 +248,22 @@ pub async fn some(client: &Client, ids: &[&str], fields: &[&str], call: &Call) -
     }
 }
 
-/// Which rows of a LIST are wanted.
+/// Which rows a LIST is to return.
 #[derive(Clone, Copy)]
 struct Rows<'a> {
-    /// Of this kind.
     kind: &'a Kind,
-    /// At most so many; `None`: as many as the cloud gives.
+    /// The page size. `None`: as large as possible.
     size: Option<usize>,
-    /// Only these, by column and value.
+    /// Filters, by column and value.
     narrow: &'a [(&'static str, String)],
     /// Only these fields; empty: all.
     fields: &'a [&'a str],
 }
 
-/// The rows after this id, at least one unless there is none, and whether there are more.
+/// Returns the rows after this id, at least one unless there is none, and whether there are more.
 ///
-/// An empty page after a marker is either the end or the sign that the marker's row is gone from the list, and the
-/// cloud does not say which; then the marker is asked for, and if it is gone the place is found again by walking
-/// from the start.
+/// An empty page after a marker means either the end, or that the marker's row is gone from the list; the cloud does
+/// not say which. The marker's row is then read, and if it is gone, a walk from the start finds the place again.
 async fn sorted_page(
     client: &Client,
     wanted: Rows<'_>,
@@ -272,7 +272,7 @@ async fn sorted_page(
 ) -> Result<(Vec<Body>, bool)> {
     let mut page = raw_page(client, wanted, after, call).await?;
     let Some(after) = after.filter(|_| page.rows.is_empty()) else {
-        // The row the page comes after may come again; if it comes alone, nothing goes on.
+        // The marker's own row may come again. If the page holds nothing else, the walk would not advance.
         page.rows
             .retain(|row| after.is_none_or(|after| row.id() != after));
         return match page.rows.is_empty() && page.marker.is_some() {
@@ -291,7 +291,7 @@ async fn sorted_page(
     Err(error::endless())
 }
 
-/// Walks from the start to the first page with rows after this id; `None` if the walk lost its own marker.
+/// Walks from the start to the first page with rows after this id. Returns `None` if the walk lost its own marker.
 async fn walk_past(
     client: &Client,
     wanted: Rows<'_>,
@@ -316,13 +316,13 @@ async fn walk_past(
     Err(error::endless())
 }
 
-/// Whether a row is among the wanted. In a narrowed list its being there at all is not enough: a row that was
-/// changed so that it is no longer wanted ends a walk just as one that is gone.
+/// Reports whether the LIST shows a row with this id. In a filtered list the row's existence is not enough: a row
+/// that no longer matches ends a walk just as a deleted one does.
 async fn is_listed(client: &Client, wanted: Rows<'_>, id: &str, call: &Call) -> Result<bool> {
     if wanted.narrow.is_empty() {
         return Ok(row(client, wanted.kind, id, &["id"], call).await?.is_ok());
     }
-    // Of several ids each shows its own row, of which a page may hold only the first.
+    // Leave out the list's own `id` filters: with several ids the page may hold only the row of the first.
     let others = wanted.narrow.iter().filter(|(key, _)| *key != "id");
     let ask = others.fold(Ask::get(wanted.kind.path()), |ask, (key, value)| {
         ask.with(key, value)
@@ -342,7 +342,7 @@ async fn raw_page(
     marker: Option<&str>,
     call: &Call,
 ) -> Result<ListPage> {
-    // `marker` without `limit` is ignored, and a cloud may cap what was not limited.
+    // Without `limit` the cloud ignores `marker`, and may cap the page anyway.
     let limit = wanted.size.unwrap_or(LARGEST_PAGE).to_string();
     let mut ask =
         narrowed_to(Ask::get(wanted.kind.path()), wanted.narrow).with_each("fields", wanted.fields);

@@ -1,4 +1,4 @@
-//! One connection, and what it means when one is not there.
+//! Reads one object, and decides what a 404 for it proves.
 
 use crate::{
     core::{
@@ -19,27 +19,26 @@ use crate::{
     model::Connection,
 };
 
-/// One connection.
 pub async fn get(client: &Client, id: &str, call: &Call) -> Result<Connection> {
     let body = present(client, &CONNECTIONS, id, call).await?;
     Ok(translate::connection(body, client.variant()))
 }
 
-/// One object, whole.
+/// Returns one object with all fields.
 ///
 /// # Errors
-/// `NotFound` if it is proven that there is none; everything that tells neither.
+/// `NotFound` if it is proven that there is none; any other error if neither is proven.
 pub async fn present(client: &Client, kind: &Kind, id: &str, call: &Call) -> Result<Body> {
     row(client, kind, id, &[], call)
         .await?
         .map_err(|_| error::not_found(kind))
 }
 
-/// One object as the cloud has it, with these fields only if the cloud can narrow; or, if it is proven
-/// that there is none, the words that prove it.
+/// Returns one object as the cloud has it, restricted to these fields if the cloud can filter. If it is proven that
+/// there is none, returns the cloud's words that prove it.
 ///
 /// # Errors
-/// Everything that tells neither.
+/// Neither is proven.
 pub async fn row(
     client: &Client,
     kind: &Kind,
@@ -50,10 +49,10 @@ pub async fn row(
     one(client, kind, id, fields, Listed::Unasked, call).await
 }
 
-/// The same of an object that the collection has just been asked for, and did not show.
+/// Like [`row`], for an object that a LIST of its collection has just not shown.
 ///
 /// # Errors
-/// As [`row`].
+/// As for [`row`].
 pub async fn unlisted_row(
     client: &Client,
     kind: &Kind,
@@ -64,7 +63,7 @@ pub async fn unlisted_row(
     one(client, kind, id, fields, Listed::Not, call).await
 }
 
-/// What the collection says of an object.
+/// Whether the collection was asked for an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Listed {
     Unasked,
@@ -96,7 +95,7 @@ async fn one(
     Ok(Ok(body))
 }
 
-/// What a 404 of one object proves: if it is gone, the cloud's words for that.
+/// Decides what a 404 for one object proves. Returns the cloud's words if the object is gone.
 ///
 /// ```text
 ///   404 ── in the API's own words for its kind
@@ -107,7 +106,7 @@ async fn one(
 /// ```
 ///
 /// # Errors
-/// If it proves nothing.
+/// The 404 proves nothing.
 pub async fn absent(
     client: &Client,
     kind: &Kind,
@@ -147,7 +146,7 @@ async fn gone(
     }
 }
 
-/// Whether the collection, which must answer and not show this object, shows another.
+/// Reports whether the collection shows another object. Fails if the collection does not answer or shows this one.
 async fn shows_others(
     client: &Client,
     kind: &Kind,

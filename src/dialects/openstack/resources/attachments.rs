@@ -1,4 +1,4 @@
-//! What a VPN can be attached to: routers, and the subnets on them.
+//! The routers that a VPN can attach to, and the subnets on them.
 
 use crate::{
     core::{
@@ -19,17 +19,17 @@ use ipnet::IpNet;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How the ports of routers on subnets are told from all others: plain, distributed and highly available routers.
+/// The `device_owner` of ports that connect a router to a subnet: plain, distributed and highly available routers.
 const OWNERS: [&str; 3] = [
     "network:router_interface",
     "network:router_interface_distributed",
     "network:ha_router_replicated_interface",
 ];
 
-/// One page of routers and subnets, in the order of their ids.
+/// Returns one page of routers and subnets, sorted by id.
 ///
-/// Three LISTs tell which subnet is on which router, however long the page is: asking for the ports of each router by
-/// itself would be a request for each.
+/// Three LISTs tell which subnet is on which router, whatever the page size. Listing the ports of each router would
+/// cost one request per router.
 pub async fn list(client: &Client, request: &PageRequest, call: &Call) -> Result<Page<Attachment>> {
     let routers = read::all(client, &ROUTERS, &[], call).await?;
     let subnets = read::all(client, &SUBNETS, &[], call).await?;
@@ -54,10 +54,10 @@ pub async fn list(client: &Client, request: &PageRequest, call: &Call) -> Result
     Ok(page(found, request))
 }
 
-/// The subnets on a router, by their network without host bits.
+/// Returns the ids of the subnets on a router, by their network without host bits.
 ///
 /// # Errors
-/// If one of the requests fails.
+/// A request fails.
 pub async fn subnets_of(
     client: &Client,
     router: &str,
@@ -76,17 +76,18 @@ pub async fn subnets_of(
         .collect())
 }
 
-/// The networks of subnets without host bits, by their ids; `field` of a connection is what needs them.
+/// Returns the networks of subnets, without host bits, by subnet id. `field` is the field of the connection that
+/// needs them.
 ///
 /// # Errors
-/// `ReferenceNotFound` if one is not there, or not shown to the account; as a request fails.
+/// `ReferenceNotFound` if a subnet does not exist or the account is not shown it; any error of a request.
 pub async fn networks_of(
     client: &Client,
     ids: &[String],
     field: &str,
     call: &Call,
 ) -> Result<BTreeMap<String, IpNet>> {
-    // So many ids make a URL of 2,000 characters.
+    // This many ids make a URL of 2,000 characters.
     const AT_ONCE: usize = 50;
     let mut shown = BTreeMap::new();
     for ids in ids.chunks(AT_ONCE).filter(|ids| ids.len() > 1) {
@@ -143,7 +144,7 @@ struct Connected {
 }
 
 impl Connected {
-    /// By ports, of which those that are none of a router's are left out: filters are not believed.
+    /// Reads the ports, skipping those that connect no router: filters are not trusted.
     fn by(ports: &[Body]) -> Connected {
         let mut found = Connected::default();
         for port in ports {
@@ -209,7 +210,7 @@ fn subnet(body: Body, connected: &Connected) -> Attachment {
     }
 }
 
-/// One text of each object in a list.
+/// Returns the text under `key` of each object in a list.
 fn parts(list: Option<&Value>, key: &str) -> Vec<String> {
     let objects = list.and_then(Value::as_array).into_iter().flatten();
     let text = |object: &Value| object.get(key)?.as_str().map(str::to_owned);

@@ -1,4 +1,4 @@
-//! What the cloud has, as a resource. Never fails: what does not fit the model stays in `native` as it came.
+//! Translates a row of the cloud into a resource. Never fails: a value that does not fit the model stays in `native`.
 
 use crate::{
     core::dialect::Mark,
@@ -25,11 +25,11 @@ use crate::{
 };
 use serde_json::{Map, Value};
 
-/// What the cloud has, as a resource of this kind.
+/// Translates a row of the cloud into a resource of this kind.
 pub fn resource(kind: ResourceKind, body: Body, variant: &Variant) -> Resource {
     let etag = Kind::of(kind).map_or_else(String::new, |kind| etag(kind, &body, variant));
     let mut object = body.into_object();
-    // Of what is known here, null says no more than absence does.
+    // For known keys, null means the same as absence.
     object.retain(|key, value| !(value.is_null() && is_known(kind, key)));
     let mut reader = Reader {
         rest: Rest(object),
@@ -41,7 +41,7 @@ pub fn resource(kind: ResourceKind, body: Body, variant: &Variant) -> Resource {
     let (id, display_name) = (rest.text("id"), rest.text("name"));
     let availability_zone = rest.reference("availability_zone");
     let project_id = rest.project();
-    // Left where it is: its zone is not told.
+    // Stays in `native` too, since it has no time zone.
     let create_time = rest.shown("created_at").and_then(|text| utc(&text));
     let spec = ResourceSpec {
         display_name: display_name.unwrap_or_default(),
@@ -77,7 +77,7 @@ fn is_known(kind: ResourceKind, key: &str) -> bool {
     READ.contains(&key) || Kind::of(kind).is_some_and(|kind| kind.writable.contains(&key))
 }
 
-/// What of an object has not found its home yet, and the words that have.
+/// The fields of a row that are not translated yet, and the cloud's words of those that are.
 struct Reader {
     rest: Rest,
     words: Map<String, Value>,
@@ -90,7 +90,7 @@ impl Reader {
             ResourceKind::IpsecPolicy => Settings::IpsecPolicy(self.ipsec_policy(variant)),
             ResourceKind::VpnService => Settings::VpnService(self.service()),
             ResourceKind::EndpointGroup => Settings::EndpointGroup(self.group()),
-            // No such kinds here.
+            // OpenStack has no such kinds.
             ResourceKind::DpdPolicy | ResourceKind::LocalEndpoint => Settings::none(kind),
         }
     }
@@ -144,8 +144,7 @@ impl Reader {
         }
     }
 
-    /// Whether each security association has an exchange of its own, and with which group. Of a word that nobody
-    /// documented neither is known.
+    /// Reads `pfs`: whether perfect forward secrecy is on, and its group. For an undocumented word neither is known.
     fn exchange(&mut self, variant: &Variant) -> (Option<bool>, Vec<Option<DhGroup>>) {
         let said = self.rest.shown("pfs").unwrap_or_default();
         let is_none = |word: &str| word.eq_ignore_ascii_case(said.trim());
@@ -196,7 +195,8 @@ impl Reader {
         self.list("auth_algorithm", F::IntegrityAlgorithms, table)
     }
 
-    /// What a word means; the word itself is kept. `None` in the first place: there is none.
+    /// Takes a field's word out and returns it with its meaning: `Some((word, None))` for an undocumented word,
+    /// `None` if there is no word.
     fn meaning<T: Copy>(&mut self, key: &str, table: &[(&str, T)]) -> Option<(Value, Option<T>)> {
         let word = self.rest.0.get(key)?.as_str()?;
         if word.is_empty() {
@@ -214,7 +214,7 @@ impl Reader {
         meaning
     }
 
-    /// The one word of these clouds as the list it is elsewhere.
+    /// Reads the single word of these clouds as a list of one.
     fn list<T: Copy>(&mut self, key: &str, field: F, table: &[(&str, T)]) -> Vec<Option<T>> {
         let Some((word, meaning)) = self.meaning(key, table) else {
             return Vec::new();
@@ -224,7 +224,7 @@ impl Reader {
         vec![meaning]
     }
 
-    /// `{"units", "value"}`, where the value may be text. Without units it is in seconds, the API's default.
+    /// Reads `{"units", "value"}`. The value may be text. Without units it is in seconds, the API's default.
     fn lifetime(&mut self) -> Option<Lifetime> {
         let said = self.rest.0.get("lifetime")?.as_object()?;
         let value = json::integer(said, "value").and_then(|value| u64::try_from(value).ok())?;

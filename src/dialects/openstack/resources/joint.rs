@@ -1,5 +1,5 @@
-//! Two fields of the model that are one word here: integrity and pseudorandom function, and whether there is an exchange
-//! for each security association and with which group.
+//! Pairs of model fields that are one word here: the integrity and pseudorandom function algorithms
+//! (`auth_algorithm`), and perfect forward secrecy with its group (`pfs`).
 
 use crate::{
     core::error::Violation,
@@ -17,10 +17,10 @@ use std::collections::BTreeSet;
 
 type Said = Result<Option<(&'static str, Value)>, Violation>;
 
-/// What `pfs` is where nothing else is said.
+/// The cloud's default of `pfs`.
 pub const DEFAULT_GROUP: &str = "group5";
 
-/// `auth_algorithm` of a new policy: always said, since a cloud may refuse its own default.
+/// Returns `auth_algorithm` of a new policy. It is always sent, since a cloud may refuse its own default.
 pub fn new_integrity(spec: &ResourceSpec, variant: &Variant) -> Option<Value> {
     let wanted = match &spec.settings {
         Settings::IkePolicy(it) => either(&it.integrity_algorithms, &it.prf_algorithms),
@@ -32,7 +32,7 @@ pub fn new_integrity(spec: &ResourceSpec, variant: &Variant) -> Option<Value> {
     Words(variant).integrity(wanted).map(|(_, word)| word)
 }
 
-/// `pfs` of a new IPsec policy, if anything is said of it.
+/// Returns `pfs` of a new IPsec policy, if the spec says anything about it.
 pub fn new_exchange(spec: &ResourceSpec, variant: &Variant) -> Option<Value> {
     let Settings::IpsecPolicy(it) = &spec.settings else {
         return None;
@@ -43,10 +43,10 @@ pub fn new_exchange(spec: &ResourceSpec, variant: &Variant) -> Option<Value> {
     }
 }
 
-/// `auth_algorithm`, if one of its fields is among those that differ.
+/// Returns the new `auth_algorithm`, if one of its fields is in `differ`.
 ///
 /// # Errors
-/// A value that nobody documented in a list that changes; two lists that are not of the same hashes.
+/// An undocumented value in a list that changes, or two lists with different hashes.
 pub fn integrity(
     now: &Resource,
     change: &ResourceChange,
@@ -83,10 +83,10 @@ pub fn integrity(
         .filter(|_| integrity_of(now) != [Some(wanted)]))
 }
 
-/// `pfs` of an IPsec policy, if one of its fields is among those that differ.
+/// Returns the new `pfs` of an IPsec policy, if one of its fields is in `differ`.
 ///
 /// # Errors
-/// A value that nobody documented in a list that changes; a group where there is to be no exchange.
+/// An undocumented value in a list that changes, or a group without perfect forward secrecy.
 pub fn exchange(
     now: &Resource,
     change: &ResourceChange,
@@ -107,7 +107,7 @@ pub fn exchange(
     };
     let groups: &[Option<DhGroup>] = match change.fields.contains(&F::DhGroups) {
         true => &values.dh_groups,
-        // What was, as long as there is an exchange.
+        // Keeps the current group while perfect forward secrecy is on.
         false if is_on => &now.dh_groups,
         false => &[],
     };
@@ -119,7 +119,7 @@ pub fn exchange(
     }
     match groups.first() {
         Some(None) if differ.contains(&F::DhGroups) => Err(unknown(F::DhGroups)),
-        // An exchange with a group that nobody documented goes on.
+        // Perfect forward secrecy with an undocumented group stays as it is.
         Some(None) => Ok(None),
         Some(Some(_)) => Ok(Words(variant)
             .group(groups)
@@ -128,14 +128,14 @@ pub fn exchange(
     }
 }
 
-/// Why a group is refused.
+/// Why a group is refused without perfect forward secrecy.
 pub const NO_EXCHANGE: &str =
     "must be empty where `perfect_forward_secrecy` is false: there is no exchange";
 /// Why pseudorandom functions are refused.
 pub const DIFFERENT: &str = "differ from `integrity_algorithms`, and this cloud has one word for \
                              both; give one of the two lists, or the same hashes";
 
-/// Whether both lists are given and are not of the same hashes.
+/// Reports whether both lists are given with different hashes.
 pub fn differ_in_hash(
     integrity: &[Option<IntegrityAlgorithm>],
     prf: &[Option<PrfAlgorithm>],
@@ -144,7 +144,7 @@ pub fn differ_in_hash(
     !integrity.is_empty() && !prf.is_empty() && !hashes.eq(prf.iter().copied())
 }
 
-/// Whether a list of algorithms or groups has a value that nobody documented.
+/// Reports whether a list of algorithms or groups has an undocumented value.
 pub fn has_unknown(settings: &Settings, field: F) -> bool {
     match (settings, field) {
         (Settings::IkePolicy(it), F::EncryptionAlgorithms) => {
@@ -166,7 +166,7 @@ pub fn has_unknown(settings: &Settings, field: F) -> bool {
     }
 }
 
-/// Refuses a list that is to be written with a value that nobody documented.
+/// The violation for writing a list with an undocumented value.
 pub fn unknown(field: F) -> Violation {
     let what = "has an unspecified value: a list that changes is written whole, in values this backend takes";
     Violation::new(field.path(), what)
@@ -180,7 +180,8 @@ fn integrity_of(now: &Resource) -> &[Option<IntegrityAlgorithm>] {
     }
 }
 
-/// The hashes of the one list, or of the other.
+/// Returns the integrity algorithms, or if there are none those that share their hash with the pseudorandom
+/// functions.
 fn either(
     integrity: &[Option<IntegrityAlgorithm>],
     prf: &[Option<PrfAlgorithm>],

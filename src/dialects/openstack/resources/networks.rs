@@ -1,5 +1,5 @@
-//! The selectors of a connection that is there with both sides as networks, in place of ids that mean something in this cloud
-//! only.
+//! Translates the selectors of an existing connection into networks on both sides, in place of ids that mean
+//! something only in this cloud.
 
 use crate::{
     core::{dialect::Call, error::Result},
@@ -15,10 +15,11 @@ use crate::{
 use ipnet::IpNet;
 use std::collections::BTreeSet;
 
-/// What making the same connection would take for its selectors: one rule with the local and the peer networks, each in order.
+/// Returns the selectors that a description of this connection needs: one rule with the sorted local and peer
+/// networks.
 ///
 /// # Errors
-/// `ReferenceNotFound` if a group, or a subnet, is not there; as a request fails.
+/// `ReferenceNotFound` if a group or a subnet does not exist; any error of a request.
 pub async fn as_networks(
     client: &Client,
     there: &Connection,
@@ -50,12 +51,12 @@ pub async fn as_networks(
     Ok(Some(Selectors::Rules(vec![rule])))
 }
 
-/// The path of one side of a pair of groups.
+/// Returns the contract's path of one endpoint group of a connection.
 fn path(side: &str) -> String {
     format!("{}.{side}", Field::Selectors.path())
 }
 
-/// What a group holds.
+/// Returns the endpoints of a group.
 async fn endpoints(client: &Client, id: &str, side: &str, call: &Call) -> Result<Vec<String>> {
     let fields = ["id", "endpoints"];
     let Ok(group) = read::row(client, &ENDPOINT_GROUPS, id, &fields, call).await? else {
@@ -67,7 +68,7 @@ async fn endpoints(client: &Client, id: &str, side: &str, call: &Call) -> Result
     Ok(texts.map(str::to_owned).collect())
 }
 
-/// The networks of a local group: those of its subnets, and what is a network already.
+/// Returns the networks of a local group: those of its subnets, and endpoints that are networks already.
 async fn local_networks(
     client: &Client,
     endpoints: Vec<String>,
@@ -82,7 +83,7 @@ async fn local_networks(
     Ok(in_order(networks))
 }
 
-/// The network of the subnet that a connection's service has; none if it has none.
+/// Returns the network of the service's subnet, or nothing if the service has none.
 async fn of_service(client: &Client, there: &Connection, call: &Call) -> Result<Vec<String>> {
     let Some(id) = there.vpn_service.as_deref() else {
         return Ok(Vec::new());
@@ -97,7 +98,7 @@ async fn of_service(client: &Client, there: &Connection, call: &Call) -> Result<
     Ok(found.values().map(IpNet::to_string).collect())
 }
 
-/// Networks in one order and spelling; the order in which a cloud shows them is its database's.
+/// Sorts networks and normalizes their spelling. The cloud returns them in its database's order.
 fn in_order(texts: Vec<String>) -> Vec<String> {
     let (networks, others): (Vec<_>, Vec<_>) = texts
         .into_iter()

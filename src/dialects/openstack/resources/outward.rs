@@ -1,4 +1,4 @@
-//! What a POST or PUT says of a resource.
+//! Builds the bodies of POST and PUT for resources.
 
 use crate::{
     core::{dialect::Mark, error::Violation},
@@ -17,10 +17,10 @@ use crate::{
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
-/// How long a security association lives where nothing else is said, in seconds.
+/// The cloud's default lifetime of a security association, in seconds.
 const DEFAULT_LIFETIME: u64 = 3_600;
 
-/// The resource to make, of fields that this cloud takes.
+/// Returns the body of a POST, from the fields that this cloud takes.
 pub fn new(spec: &ResourceSpec, mark: &Mark, variant: &Variant) -> Map<String, Value> {
     let wanted = Wanted { spec, variant };
     let mut body = Map::new();
@@ -41,10 +41,10 @@ pub fn new(spec: &ResourceSpec, mark: &Mark, variant: &Variant) -> Map<String, V
     body
 }
 
-/// What of the change differs from what is there; `None` if nothing does.
+/// Returns the body of a PUT with everything that differs, or `None` if nothing does.
 ///
 /// # Errors
-/// What cannot be changed, and what does not fit beside the gateway's mark.
+/// A field cannot be changed, or the description does not fit beside the gateway's mark.
 pub fn changes(
     body: &Body,
     now: &Resource,
@@ -65,7 +65,7 @@ pub fn changes(
         }
         match field {
             F::Description => draft.describe(body, &change.values.description),
-            // With each other, below.
+            // Handled below: two of them share one word.
             F::IntegrityAlgorithms | F::PrfAlgorithms | F::PerfectForwardSecrecy => {}
             F::DhGroups if change.values.kind() == ResourceKind::IpsecPolicy => {}
             _ => draft.set(wanted.said_or_default(field)),
@@ -84,7 +84,7 @@ fn immutable(variant: &Variant, kind: ResourceKind) -> &'static [F] {
     takes.map_or(&[], |takes| takes.immutable)
 }
 
-/// The fields of a change whose values are others than those there.
+/// Returns the fields of a change whose values differ from the current ones.
 pub fn differing(now: &ResourceSpec, change: &ResourceChange) -> BTreeSet<F> {
     let fields = change.fields.iter().copied();
     fields
@@ -92,7 +92,7 @@ pub fn differing(now: &ResourceSpec, change: &ResourceChange) -> BTreeSet<F> {
         .collect()
 }
 
-/// The fields that a spec gives a value.
+/// Returns the fields that a spec sets.
 pub fn given(spec: &ResourceSpec) -> BTreeSet<F> {
     let none = ResourceSpec::none(spec.kind());
     let fields = spec.kind().fields().iter().copied();
@@ -101,8 +101,8 @@ pub fn given(spec: &ResourceSpec) -> BTreeSet<F> {
         .collect()
 }
 
-/// Whether making `spec` here gives what is there, names and descriptions aside. What the spec leaves open is what the API
-/// makes of it.
+/// Reports whether creating `spec` here would give the existing resource, apart from its name and description. Unset
+/// fields count with the API's defaults.
 pub fn is_equal(spec: &ResourceSpec, there: &Resource, variant: &Variant) -> bool {
     if spec.kind() != there.spec.kind() {
         return false;
@@ -122,7 +122,7 @@ pub fn is_equal(spec: &ResourceSpec, there: &Resource, variant: &Variant) -> boo
     })
 }
 
-/// Whether a field says the same in both.
+/// Reports whether a field has the same value in both.
 fn is_same(field: F, now: &ResourceSpec, wanted: &ResourceSpec) -> bool {
     match field {
         F::DisplayName => now.display_name == wanted.display_name,
@@ -170,7 +170,7 @@ fn is_same_setting(field: F, now: &Settings, wanted: &Settings) -> bool {
         },
         (Settings::EndpointGroup(now), Settings::EndpointGroup(wanted)) => match field {
             F::EndpointType => now.endpoint_type == wanted.endpoint_type,
-            // A set: the order in which they come back is the database's.
+            // A set: the cloud returns endpoints in its database's order.
             F::Endpoints => {
                 let set = |list: &[String]| list.iter().cloned().collect::<BTreeSet<_>>();
                 set(&now.endpoints) == set(&wanted.endpoints)
@@ -181,19 +181,19 @@ fn is_same_setting(field: F, now: &Settings, wanted: &Settings) -> bool {
     }
 }
 
-/// A reference; an empty one is none.
+/// Returns a reference; an empty one counts as none.
 fn referred(reference: &Option<String>) -> Option<&str> {
     reference.as_deref().filter(|id| !id.is_empty())
 }
 
-/// What a caller wants, as the words of one cloud.
+/// A caller's spec, in the words of one cloud.
 struct Wanted<'a> {
     spec: &'a ResourceSpec,
     variant: &'a Variant,
 }
 
 impl Wanted<'_> {
-    /// What a field is to be; `None` if nothing is said of it, or it is not told alone.
+    /// Returns the key and value of a field. `None` if it is unset, or shares its word with another field.
     fn said(&self, field: F) -> Option<(&'static str, Value)> {
         match field {
             F::DisplayName => {
@@ -243,7 +243,7 @@ impl Wanted<'_> {
         }
     }
 
-    /// The same, or what the field is by default.
+    /// Like [`Wanted::said`], with the default for an unset field.
     fn said_or_default(&self, field: F) -> Result<(&'static str, Value), Violation> {
         if joint::has_unknown(&self.spec.settings, field) {
             return Err(joint::unknown(field));
@@ -257,7 +257,7 @@ impl Wanted<'_> {
             .ok_or_else(|| Violation::new(field.path(), "is not known on OpenStack"))
     }
 
-    /// What a field is where nothing is said of it; `None` if it is nothing then, or it is not told alone.
+    /// Returns the default of a field. `None` if it has none, or shares its word with another field.
     fn default(&self, field: F) -> Option<(&'static str, Value)> {
         match field {
             F::IkeVersion => Some(("ike_version", "v1".into())),
@@ -272,7 +272,8 @@ impl Wanted<'_> {
         }
     }
 
-    /// Always whole, because the cloud merges by key: what is not said is to be the default, not what was.
+    /// Always sends both keys, because the cloud merges `lifetime` by key and would keep the old value of a missing
+    /// one.
     fn lifetime(&self, lifetime: Lifetime) -> (&'static str, Value) {
         let (units, value) = match lifetime {
             Lifetime::Seconds(value) => ("seconds", value),
@@ -291,7 +292,7 @@ fn reference(key: &'static str, id: &Option<String>) -> Option<(&'static str, Va
     referred(id).map(|id| (key, id.into()))
 }
 
-/// What a PUT is to say, and why it cannot.
+/// The body of a PUT, and why parts of it are refused.
 #[derive(Default)]
 struct Draft {
     body: Map<String, Value>,
@@ -312,7 +313,7 @@ impl Draft {
         }
     }
 
-    /// Refuses another value than the one there is.
+    /// Refuses a new value for a field that cannot be changed.
     fn keep(&mut self, field: F, now: &ResourceSpec) {
         let is = match (field, &now.settings) {
             (F::AvailabilityZone, _) => referred(&now.availability_zone).map(str::to_owned),

@@ -1,4 +1,4 @@
-//! Making, changing and removing resources, as plans of one step. What holds of the writes of connections holds here.
+//! Creates, changes and removes resources, as plans of one step. The rules for writes of connections apply.
 
 use crate::{
     core::{
@@ -38,7 +38,7 @@ use crate::{
 use serde_json::{Map, Value};
 use std::collections::{BTreeSet, HashMap};
 
-/// Plans to make a resource. It refers to nothing that the same write makes.
+/// Plans to create a resource. The resource references nothing that the same write creates.
 pub fn create<'a>(
     client: &'a Client,
     kind: &'static Kind,
@@ -57,7 +57,8 @@ pub fn create<'a>(
     })
 }
 
-/// The step that makes a resource. Every kind has a description, on every cloud, so the mark tells what a lost POST made.
+/// Returns the step that creates a resource. Every kind has a description on every cloud, so the mark identifies what
+/// a lost POST created.
 pub fn step_to_make(kind: &Kind, spec: &ResourceSpec, mark: Mark) -> Step {
     let group_type = match &spec.settings {
         Settings::EndpointGroup(it) => it.endpoint_type.and_then(type_word),
@@ -79,10 +80,10 @@ pub fn step_to_make(kind: &Kind, spec: &ResourceSpec, mark: Mark) -> Step {
     }
 }
 
-/// Performs such a step.
+/// Performs a step from [`step_to_make`].
 ///
 /// # Errors
-/// If it certainly was not made; `Ambiguous` if that cannot be known.
+/// Any error if the resource certainly was not created; `Ambiguous` if that cannot be known.
 pub async fn make(
     client: &Client,
     kind: &'static Kind,
@@ -117,7 +118,8 @@ pub async fn make(
 /// Plans to change what differs.
 ///
 /// # Errors
-/// `NotFound`, `Stale`; what cannot be changed, at all or in the state it is in; `InUse` of a policy that a connection uses.
+/// `NotFound`; `Stale`; a field that cannot be changed, at all or in the current state; `InUse` for a policy that a
+/// connection uses.
 pub async fn update<'a>(
     client: &'a Client,
     kind: &'static Kind,
@@ -165,7 +167,7 @@ pub async fn update<'a>(
     }))
 }
 
-/// The first connection that uses an object of a kind of which nothing can be changed then.
+/// Returns the first connection that uses an object whose kind cannot be changed while it is in use.
 async fn user_of(client: &Client, kind: &Kind, id: &str, call: &Call) -> Result<Option<String>> {
     let Some(reference) = kind.frozen_by else {
         return Ok(None);
@@ -265,14 +267,14 @@ fn written(
 ) -> WrittenResource {
     WrittenResource {
         resource: Some(resource(of, body, client.variant())),
-        // Neutron's request ids are for its operators, and nothing is told by them later.
+        // Neutron's request ids serve its operators. Nothing can be queried by them.
         request_ids: Vec::new(),
         warnings,
     }
 }
 
-/// Whether a spec wants, of this field, an algorithm that Neutron's database has no longer had since 2026.2, though its
-/// API still takes it: such a write is answered by a 500 without a word.
+/// Reports whether this field of a spec has an algorithm that the database of Neutron 2026.2 and later does not hold.
+/// Its API still takes the algorithm and answers the write with an unexplained 500.
 fn said(field: ResourceField, spec: &ResourceSpec) -> bool {
     let sha1 = Some(IntegrityAlgorithm::HmacSha1x96);
     let triple_des = Some(EncryptionAlgorithm::TripleDes);
@@ -296,7 +298,7 @@ fn said(field: ResourceField, spec: &ResourceSpec) -> bool {
     }
 }
 
-/// Says of a write that failed which algorithms may be why.
+/// Adds to the error of a failed write which algorithms may be the cause.
 fn blame_withdrawn(error: &mut Error, said: impl Fn(ResourceField) -> bool) {
     for field in [
         ResourceField::EncryptionAlgorithms,

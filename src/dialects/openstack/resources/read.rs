@@ -1,4 +1,4 @@
-//! Reading resources.
+//! Reads resources: one, or a page.
 
 use crate::{
     core::{
@@ -15,7 +15,6 @@ use crate::{
     model::{Resource, ResourceKind},
 };
 
-/// One resource.
 pub async fn get(
     client: &Client,
     (of, kind): (ResourceKind, &'static Kind),
@@ -26,14 +25,14 @@ pub async fn get(
     Ok(resource(of, body, client.variant()))
 }
 
-/// One page of resources, in the order of their ids.
+/// Returns one page of resources, sorted by id.
 pub async fn list(
     client: &Client,
     (of, kind): (ResourceKind, &'static Kind),
     request: &PageRequest,
     call: &Call,
 ) -> Result<Page<Resource>> {
-    // Every kind has a name. What else a filter wants is asked by the core.
+    // Every kind has a name. The core applies the rest of the filter.
     let named = |restriction: &Restriction| match restriction {
         Restriction::DisplayName(Wanted::Equal(name)) if is_safe(name) => {
             Some(("name", name.clone()))

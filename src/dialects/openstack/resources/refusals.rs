@@ -1,4 +1,4 @@
-//! What of a resource a cloud cannot take, beyond what its capabilities say, told before anything is sent.
+//! Refuses what a cloud cannot take of a resource, beyond its capabilities, before anything is sent.
 
 use crate::{
     core::error::Violation,
@@ -15,7 +15,7 @@ use crate::{
 };
 use std::collections::BTreeSet;
 
-/// What of these fields of a spec this cloud cannot take.
+/// Returns what this cloud cannot take of these fields.
 pub fn refusals(
     variant: &Variant,
     spec: &ResourceSpec,
@@ -61,7 +61,8 @@ impl Found {
         }
     }
 
-    /// Neutron's tables are in UTF-8 of at most three bytes a character; a fourth is a 500, since 2026.2 a 400.
+    /// Neutron's tables hold UTF-8 of at most three bytes a character. A four-byte character is a 500, from 2026.2 on
+    /// a 400.
     fn text(&mut self, field: F, text: &str) {
         let wrong = text.chars().any(|c| c.len_utf8() > 3);
         let what = "has no characters beyond the basic multilingual plane, such as emoji";
@@ -71,7 +72,7 @@ impl Found {
     fn description(&mut self, text: &str, writing: Writing) {
         let field = F::Description;
         self.text(field, text);
-        // Whether a mark stands behind it is known of a new one only; of others when it is read.
+        // Only a new resource is known to carry a mark. Existing ones are checked when they are read.
         if writing == Writing::New {
             let most = LONGEST_TEXT - mark::LENGTH;
             let wrong = (most + 1..=LONGEST_TEXT).contains(&text.chars().count());
@@ -104,7 +105,7 @@ fn is_uuid(text: &str) -> bool {
     uuid::Uuid::try_parse(text).is_ok()
 }
 
-/// An address, a slash and a prefix length; host bits may be set.
+/// Reports whether this is an address, a slash and a prefix length. Host bits may be set.
 fn is_cidr(text: &str) -> bool {
     text.parse::<ipnet::IpNet>().is_ok()
 }

@@ -14,7 +14,7 @@ use crate::{
 };
 use serde_json::{Map, Value, json};
 
-/// Every kind that a variant has, with the variant.
+/// Returns every variant with each kind that it has.
 fn every_kind() -> Vec<(&'static Variant, ResourceKind)> {
     let of = |variant: &'static Variant| {
         let kinds = variant.capabilities.resources.iter();
@@ -27,7 +27,7 @@ fn body(fields: &Value) -> Body {
     Body::new(fields.as_object().unwrap().clone())
 }
 
-/// What the cloud shows of what it was sent.
+/// Returns what the cloud shows of what it was sent.
 fn shown(sent: &Map<String, Value>) -> Body {
     let mut shown = sent.clone();
     shown.insert("id".to_owned(), json!("made"));
@@ -38,7 +38,7 @@ fn made(spec: &ResourceSpec, variant: &'static Variant) -> Map<String, Value> {
     outward::new(spec, &Mark::new(), variant)
 }
 
-/// What an update of these fields sends.
+/// Returns what an update of these fields sends.
 fn sent(
     body: &Body,
     fields: &[ResourceField],

@@ -1,4 +1,4 @@
-//! The words of one cloud for what a caller wants. What has no word here was refused before, by the capabilities.
+//! The words of one cloud for a caller's values. The capabilities have refused values without a word before.
 
 use crate::{
     dialects::openstack::variant::{
@@ -17,53 +17,47 @@ use serde_json::Value;
 
 type Said = Option<(&'static str, Value)>;
 
-/// The words of one cloud, each with its key in a body.
+/// The words of one cloud. Each method returns the key in a body and its value.
 pub struct Words<'a>(pub &'a Variant);
 
 impl Words<'_> {
-    /// `ike_version`
     pub fn ike_version(&self, meaning: IkeVersion) -> Said {
         say("ike_version", &IKE_VERSIONS, meaning)
     }
 
-    /// `phase1_negotiation_mode`
     pub fn negotiation_mode(&self, meaning: NegotiationMode) -> Said {
         say("phase1_negotiation_mode", &NEGOTIATION_MODES, meaning)
     }
 
-    /// `encryption_algorithm`; the first of the list, which has one.
+    /// The first of the list; these clouds take one.
     pub fn encryption(&self, list: &[Option<EncryptionAlgorithm>]) -> Said {
         let table = self.0.words.encryption;
         say("encryption_algorithm", table, (*list.first()?)?)
     }
 
-    /// `auth_algorithm`
     pub fn integrity(&self, meaning: IntegrityAlgorithm) -> Said {
         say("auth_algorithm", self.0.words.integrity, meaning)
     }
 
-    /// `pfs`; the first of the list, which has one.
+    /// The first of the list; these clouds take one.
     pub fn group(&self, list: &[Option<DhGroup>]) -> Said {
         say("pfs", self.0.words.groups, (*list.first()?)?)
     }
 
-    /// `transform_protocol`
     pub fn transform(&self, meaning: TransformProtocol) -> Said {
         say("transform_protocol", &TRANSFORMS, meaning)
     }
 
-    /// `encapsulation_mode`
     pub fn encapsulation(&self, meaning: EncapsulationMode) -> Said {
         say("encapsulation_mode", &ENCAPSULATIONS, meaning)
     }
 
-    /// `type`
     pub fn endpoint_type(&self, meaning: EndpointType) -> Said {
         say("type", &ENDPOINT_TYPES, meaning)
     }
 }
 
-/// The word of a type of endpoint group.
+/// Returns the word for a type of endpoint group.
 pub fn type_word(meaning: EndpointType) -> Option<&'static str> {
     let mut known = ENDPOINT_TYPES.iter();
     known

@@ -80,7 +80,7 @@ fn made_disabled_is_disabled_and_other_words_speak_for_themselves() {
     );
     assert_eq!(made.reason.unwrap().code, "ADMIN_DISABLED");
     assert_eq!(made.native_state, "PENDING CREATE");
-    // Judged against the intent by the core.
+    // The core judges this against the intent.
     assert_eq!(sighting(Some("DOWN"), Some(false)).state, State::Down);
     assert_eq!(sighting(Some("ACTIVE"), Some(false)).state, State::Active);
     assert_eq!(sighting(Some("ERROR"), Some(false)).state, State::Failed);
@@ -112,7 +112,7 @@ fn first(body: &[u8]) -> Body {
     })
 }
 
-/// What each vendor's example and each odd body says of its connection. No cloud of this kind tells of nodes.
+/// The sighting of each vendor's example and each odd body. No cloud of this kind reports nodes.
 #[test]
 fn the_examples_read_as_the_table_says() {
     let (stored, control) = (Assurance::IntentStored, Assurance::ControlPlane);

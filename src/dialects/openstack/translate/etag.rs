@@ -1,4 +1,4 @@
-//! What an etag is made of.
+//! The etag of an object.
 
 use crate::{
     dialects::openstack::{
@@ -28,10 +28,12 @@ const WORDS: [&str; 9] = [
     "type",
 ];
 
-/// A fingerprint of everything that can be written but the key: of an object that is as it was in all of it nothing is
-/// lost by a write. What the cloud changes by itself, `status` above all, is not in it; nor is what makes no difference
-/// to what is read: an `@` that some clouds put before a peer's id or do not, the case of a word, or whether nothing is
-/// absent, null or empty.
+/// Returns a fingerprint of every writable field except the key. If it is unchanged, a write overwrites nobody's
+/// change.
+///
+/// Fields that the cloud changes by itself, such as `status`, are left out. So are differences that reading ignores:
+/// the `@` that some clouds put before a peer's id, the case of a word, and whether an unset field is absent, null or
+/// empty.
 pub fn etag(kind: &Kind, body: &Body, variant: &Variant) -> String {
     let mut print = Sha256::new();
     for key in kind.writable.iter().copied() {
@@ -40,7 +42,7 @@ pub fn etag(kind: &Kind, body: &Body, variant: &Variant) -> String {
         };
         text(&mut print, key);
         match (key, value) {
-            // A set: a PUT answers it in the caller's order, a GET in the database's.
+            // A set: a PUT returns it in the caller's order, a GET in the database's.
             ("peer_cidrs" | "endpoints", Value::Array(set)) => {
                 let sorted: BTreeSet<Cow<'_, str>> = set.iter().map(scalar).collect();
                 head(&mut print, b'[', sorted.len());
@@ -70,7 +72,7 @@ pub fn etag(kind: &Kind, body: &Body, variant: &Variant) -> String {
         .collect()
 }
 
-/// Whether a value is as good as none.
+/// Reports whether a value counts as unset.
 fn is_nothing(value: &Value) -> bool {
     match value {
         Value::Null => true,
@@ -80,7 +82,7 @@ fn is_nothing(value: &Value) -> bool {
     }
 }
 
-/// A word of a table, in one spelling.
+/// Returns a word of a table, trimmed and in lower case.
 fn plain_word(word: &str) -> Cow<'_, str> {
     let word = word.trim();
     match word.bytes().any(|byte| byte.is_ascii_uppercase()) {
@@ -89,7 +91,7 @@ fn plain_word(word: &str) -> Cow<'_, str> {
     }
 }
 
-/// Begins a part of a fingerprint: what it is and how long, so that no two values leave the same.
+/// Begins a part of a fingerprint with its type and length, so that different values never hash the same bytes.
 fn head(print: &mut Sha256, kind: u8, length: usize) {
     print.update([kind]);
     print.update((length as u64).to_be_bytes());
@@ -100,7 +102,7 @@ fn text(print: &mut Sha256, text: &str) {
     print.update(text);
 }
 
-/// Puts a value into a fingerprint, whatever the order of its keys.
+/// Hashes a value, whatever the order of its keys.
 fn whole(print: &mut Sha256, value: &Value) {
     match value {
         Value::Object(object) => {
@@ -122,7 +124,7 @@ fn whole(print: &mut Sha256, value: &Value) {
     }
 }
 
-/// The same text whether a number or a boolean came as what it is or as text.
+/// Returns the text of a scalar, the same whether the cloud sent a number or boolean as such or as text.
 fn scalar(value: &Value) -> Cow<'_, str> {
     match value {
         Value::String(text) => Cow::Borrowed(text),

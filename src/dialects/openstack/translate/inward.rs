@@ -1,4 +1,4 @@
-//! What the cloud has, as a connection.
+//! Translates a row of the cloud into a connection.
 
 use crate::{
     dialects::openstack::{
@@ -20,7 +20,7 @@ use crate::{
 use serde_json::Value;
 use std::net::IpAddr;
 
-/// What the cloud has, as a connection.
+/// Translates a row of the cloud into a connection.
 pub fn connection(body: Body, variant: &Variant) -> Connection {
     let etag = etag(&CONNECTIONS, &body, variant);
     let psk_set = body.psk_set();
@@ -71,7 +71,7 @@ fn details(rest: &mut Rest) -> OpenstackDetails {
     }
 }
 
-/// Tags as `key=value`; if one of them is no such pair, all of them also stay.
+/// Reads tags as `key=value`. If any of them does not fit, all of them also stay in `native`.
 fn read_tags(rest: &mut Rest) -> Vec<String> {
     let Some(Value::Array(tags)) = rest.0.get("tags") else {
         return Vec::new();
@@ -131,7 +131,7 @@ fn read_selectors(rest: &mut Rest) -> Option<Selectors> {
             rest.forget("peer_cidrs", is_list && networks.is_empty());
             Some(Selectors::EndpointGroups { local, peer })
         }
-        // Half a pair says less than `native` does.
+        // Half a pair stays in `native`.
         (Some(_), None) | (None, Some(_)) => None,
         (None, None) => {
             for key in ["local_ep_group_id", "peer_ep_group_id"] {

@@ -1,4 +1,4 @@
-//! What a POST or PUT says of a connection.
+//! Builds the bodies of POST and PUT for connections.
 
 use crate::{
     core::{dialect::Mark, error::Violation},
@@ -23,7 +23,7 @@ use crate::{
 use serde_json::{Map, Value, json as object};
 use std::{collections::BTreeSet, mem::discriminant, net::IpAddr};
 
-/// The connection to make. Holds the pre-shared key: it goes into a request body and nowhere else.
+/// Returns the body of a POST. It holds the pre-shared key, so it must go into a request body and nowhere else.
 pub fn new_connection(spec: &ConnectionSpec, mark: &Mark, variant: &Variant) -> Map<String, Value> {
     let mut body = Map::new();
     let mut put = |key: &str, value: Value| body.insert(key.to_owned(), value);
@@ -66,11 +66,11 @@ pub fn new_connection(spec: &ConnectionSpec, mark: &Mark, variant: &Variant) -> 
     body
 }
 
-/// What of the change differs from what is there; `None` if nothing does. A key that is given counts as
-/// another one, so that it is written whatever it was.
+/// Returns the body of a PUT with everything that differs, or `None` if nothing does. A given key always counts as
+/// different, so it is written whatever the current one is.
 ///
 /// # Errors
-/// What cannot be changed, and what does not fit beside the gateway's mark.
+/// A field cannot be changed, or the description does not fit beside the gateway's mark.
 pub fn changes(
     body: &Body,
     change: &ConnectionChange,
@@ -102,7 +102,7 @@ pub fn changes(
                 });
             }
             Field::PeerId => draft.identify(&now.peer, change, variant),
-            // Nothing is written here that needs the key beside it.
+            // Skips a spared key: no PUT of Neutron needs the key beside another field.
             Field::Authentication => {
                 if let Some(psk) = psk(values).filter(|_| !change.spare_key) {
                     draft.set("psk", true, || psk.into());
@@ -119,7 +119,7 @@ pub fn changes(
                 let wanted = values.mtu.unwrap_or(DEFAULT_MTU);
                 draft.set("mtu", now.mtu != Some(wanted), || wanted.into());
             }
-            // What is fixed, what this cloud keeps for itself, and what no cloud of this kind has.
+            // Fixed fields, a description that this cloud reserves, and fields that no cloud of this kind has.
             Field::VpnService
             | Field::IkePolicy
             | Field::IpsecPolicy
@@ -136,7 +136,8 @@ pub fn changes(
     Ok((!draft.body.is_empty()).then_some(draft.body))
 }
 
-/// What of a change is fixed when a connection is made, and another than there is.
+/// Returns the violations for fields of a change that cannot be changed after creation and differ from the current
+/// values.
 pub fn fixed(change: &ConnectionChange, now: &Connection, variant: &Variant) -> Vec<Violation> {
     let values = &change.values;
     let mut violations = Vec::new();
@@ -169,8 +170,10 @@ pub fn fixed(change: &ConnectionChange, now: &Connection, variant: &Variant) -> 
     violations
 }
 
-/// Why a connection with such selectors cannot have the wanted ones. Rules with both sides are endpoint groups; or beside a
-/// service with a subnet what it has already, if they name one local network.
+/// Refuses selectors that a connection with the current ones cannot have.
+///
+/// Rules with both sides are endpoint groups. Beside a service with a subnet they are allowed if they name one local
+/// network.
 fn fixed_kind(
     now: Option<&Selectors>,
     wanted: Option<&Selectors>,
@@ -185,7 +188,7 @@ fn fixed_kind(
     };
     match (now, with_sources) {
         (Selectors::EndpointGroups { .. }, Some(_)) => Vec::new(),
-        // What no connection can be is refused whatever is there.
+        // Rules that no connection of this cloud can have are refused elsewhere.
         (Selectors::Rules(_), Some(rules)) => {
             let can_be = variant.capabilities.endpoint_groups && product(rules).is_ok();
             let refused = inside(rules).err().filter(|_| can_be);
@@ -196,15 +199,15 @@ fn fixed_kind(
     }
 }
 
-/// Selectors are of the other kind than those of a connection that is there.
+/// The violation for selectors of another kind than the connection's.
 pub fn other_kind() -> Violation {
     let what = "is not the kind this connection was made with, which its VPN service decides: endpoint groups where it has no \
                 subnet, and networks of the peer where it has one";
     Violation::new(Field::Selectors.path(), what)
 }
 
-/// Whether a PUT of this body changes only words for people. Agents are told of them and have nothing to do with them
-/// (neutron-vpnaas's templates for strongSwan name neither).
+/// Reports whether a PUT of this body changes only text for people. Agents are notified of it but do nothing:
+/// neutron-vpnaas's templates for strongSwan use neither field.
 pub fn is_descriptive(body: &Map<String, Value>) -> bool {
     body.keys().all(|key| key == "name" || key == "description")
 }
@@ -214,13 +217,14 @@ fn wanted_peer_id<'a>(spec: &'a ConnectionSpec, address: &'a str) -> &'a str {
     given.filter(|id| !id.is_empty()).unwrap_or(address)
 }
 
-/// All three of a DPD that is known whole.
+/// Returns action, interval and timeout if all three are known.
 fn complete(dpd: Option<&DeadPeerDetection>) -> Option<(DpdAction, u32, u32)> {
     let dpd = dpd?;
     Some((dpd.action?, dpd.interval_seconds?, dpd.timeout_seconds?))
 }
 
-/// Always whole, because a PUT merges by key: what is not said is to be the default, not what was.
+/// Always sends all of `dpd`, because a PUT merges it by key: an unset field should get its default, not keep its old
+/// value.
 fn wanted_dpd(spec: &ConnectionSpec) -> Value {
     let action = spec.dpd.unwrap_or_default().action.unwrap_or(DEFAULT_DPD.0);
     let (interval, timeout) = dpd_times(spec);
@@ -237,18 +241,18 @@ fn selectors(spec: &ConnectionSpec) -> Vec<(&'static str, Value)> {
             let networks = rules.iter().flat_map(|rule| &rule.destinations);
             vec![("peer_cidrs", networks.cloned().map(Value::from).collect())]
         }
-        // Refused before.
+        // Refused earlier.
         Some(Selectors::RouteBased(_)) | None => Vec::new(),
     }
 }
 
-/// Whether both are the same address, in whatever spelling, or the same host name.
+/// Reports whether both are the same address in any spelling, or the same host name.
 pub fn is_same_address(one: &str, other: &str) -> bool {
     let parsed = |text: &str| text.parse::<IpAddr>().ok();
     one == other || (parsed(one).is_some() && parsed(one) == parsed(other))
 }
 
-/// Networks as a set, each in one spelling; host bits count.
+/// Returns the networks as a set, each in one spelling. Host bits count.
 fn network_set(rules: &[PolicyRule]) -> BTreeSet<String> {
     let networks = rules.iter().flat_map(|rule| &rule.destinations);
     networks
@@ -259,7 +263,7 @@ fn network_set(rules: &[PolicyRule]) -> BTreeSet<String> {
         .collect()
 }
 
-/// What a PUT is to say, and why it cannot.
+/// The body of a PUT, and why parts of it are refused.
 #[derive(Default)]
 struct Draft {
     body: Map<String, Value>,
@@ -287,7 +291,7 @@ impl Draft {
         self.set("description", wanted != now, || wanted.into());
     }
 
-    /// The peer's id follows its address, the new one if that is changed too.
+    /// Sets the peer's id. Unset, it follows the peer's address, including a new one.
     fn identify(&mut self, now: &Peer, change: &ConnectionChange, variant: &Variant) {
         let address = match change.fields.contains(&Field::PeerAddress) {
             true => &change.values.peer_address,

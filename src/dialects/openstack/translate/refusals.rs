@@ -1,4 +1,4 @@
-//! What a cloud cannot take, told before anything is sent.
+//! Refuses what a cloud cannot take of a connection, before anything is sent.
 
 use crate::{
     core::error::Violation,
@@ -17,21 +17,20 @@ use crate::{
 };
 use std::{collections::BTreeMap, net::Ipv4Addr};
 
-/// What a spec is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Writing {
-    /// A connection that is to be made.
+    /// The connection is to be created.
     New,
-    /// A connection that is there.
+    /// The connection exists.
     Change,
 }
 
-/// Where a VPN service that is made with a connection has its subnet.
+/// The contract's path of the subnet of a VPN service that is created with the connection.
 pub const SUBNET_OF_PART: &str = "parts.vpn_service.subnet";
-/// The least `mtu`, in bytes, of an IPv4 service; for IPv6 it is 1280, which the cloud itself checks.
+/// The least `mtu` of an IPv4 service, in bytes. For IPv6 it is 1280, which the cloud checks.
 const LEAST_MTU: u32 = 68;
 
-/// What of a spec this cloud cannot take, beyond what its capabilities say. Much of it would be a 500 there.
+/// What this cloud cannot take of a spec, beyond its capabilities. The cloud would answer much of it with a 500.
 pub struct Refusals<'a> {
     variant: &'static Variant,
     spec: &'a ConnectionSpec,
@@ -41,7 +40,6 @@ pub struct Refusals<'a> {
 }
 
 impl<'a> Refusals<'a> {
-    /// None yet.
     pub fn of(
         variant: &'static Variant,
         spec: &'a ConnectionSpec,
@@ -56,13 +54,13 @@ impl<'a> Refusals<'a> {
         }
     }
 
-    /// The same of a connection that is made together with these.
+    /// Adds the parts that are created together with the connection.
     pub fn beside(mut self, parts: &'a BTreeMap<ResourceKind, ResourceSpec>) -> Refusals<'a> {
         self.parts = Some(parts);
         self
     }
 
-    /// What of these fields cannot be.
+    /// Returns the violations of these fields.
     pub fn of_fields<'f>(mut self, fields: impl Iterator<Item = &'f Field>) -> Vec<Violation> {
         for field in fields {
             self.of_field(*field);
@@ -116,7 +114,7 @@ impl<'a> Refusals<'a> {
             Field::Dpd => self.dpd(),
             Field::Selectors => self.selectors(),
             Field::Mtu => self.mtu(),
-            // By capability, or free.
+            // Checked by capability, or unrestricted.
             Field::AdminEnabled
             | Field::AvailabilityZone
             | Field::DpdPolicy
@@ -125,7 +123,8 @@ impl<'a> Refusals<'a> {
         }
     }
 
-    /// Neutron's tables are in UTF-8 of at most three bytes a character; a fourth is a 500, since 2026.2 a 400.
+    /// Neutron's tables hold UTF-8 of at most three bytes a character. A four-byte character is a 500, from 2026.2 on
+    /// a 400.
     fn text(&mut self, field: Field, text: &str) {
         let wrong = text.chars().any(|c| c.len_utf8() > 3);
         let what = "has no characters beyond the basic multilingual plane, such as emoji";
@@ -145,7 +144,7 @@ impl<'a> Refusals<'a> {
             self.refuse(!text.is_empty(), field.path(), what);
             return;
         }
-        // Whether a mark stands behind it is known of a new one only; of others when it is read.
+        // Only a new connection is known to carry a mark. Existing ones are checked when they are read.
         let most = match self.writing {
             Writing::New => LONGEST_TEXT - mark::LENGTH,
             Writing::Change => LONGEST_TEXT,
@@ -157,14 +156,15 @@ impl<'a> Refusals<'a> {
         self.refuse(mark::split(text).1.is_some(), field.path(), what);
     }
 
-    /// What is made together with the connection need not be referred to.
+    /// Requires a reference, unless the object is created together with the connection.
     fn reference(&mut self, field: Field, kind: ResourceKind, id: &Option<String>) {
         let is_part = self.parts.is_some_and(|parts| parts.contains_key(&kind));
         let missing = id.as_deref().is_none_or(str::is_empty);
         self.refuse(missing && !is_part, field.path(), "must be given");
     }
 
-    /// Whether the VPN service that is made together with the connection has a subnet; `None` if none is.
+    /// Returns whether the VPN service that is created with the connection has a subnet, or `None` if none is
+    /// created.
     fn new_service_has_subnet(&self) -> Option<bool> {
         match &self.parts?.get(&ResourceKind::VpnService)?.settings {
             Settings::VpnService(it) => Some(it.subnet.as_deref().is_some_and(|id| !id.is_empty())),
@@ -244,13 +244,13 @@ impl<'a> Refusals<'a> {
                 Some(_) => self.rules_of_both_sides(rules),
                 None => self.rules_inside(rules),
             },
-            // By capability.
+            // Checked by capability.
             Some(Selectors::RouteBased(_)) => {}
         }
     }
 
-    /// Rules with both sides, which become two endpoint groups; or `peer_cidrs`, if the service has a subnet. That of a
-    /// service that is there is not known yet.
+    /// Checks rules with both sides. They become two endpoint groups, or `peer_cidrs` if the service has a subnet.
+    /// Whether an existing service has one is not known yet.
     fn rules_of_both_sides(&mut self, rules: &[PolicyRule]) {
         self.each_rule(rules);
         let has_subnet = self.new_service_has_subnet() == Some(true);
@@ -268,7 +268,7 @@ impl<'a> Refusals<'a> {
         self.found.extend(refused.unwrap_or_default());
     }
 
-    /// One rule without sources, which becomes `peer_cidrs`.
+    /// Checks one rule without sources, which becomes `peer_cidrs`.
     fn rules_inside(&mut self, rules: &[PolicyRule]) {
         if !self.variant.peer_cidrs {
             let what = "need `sources` here, or give the two endpoint groups";
@@ -306,8 +306,8 @@ impl<'a> Refusals<'a> {
     }
 }
 
-/// Whether this is an IPv4 address that a peer can have. Private ranges are not told apart: what is public depends
-/// on the cloud's own network, and the example of K5's document, 172.24.4.226, is of one.
+/// Reports whether a peer can have this IPv4 address. Private ranges pass: the cloud's own network decides what is
+/// public, and the example in K5's document, 172.24.4.226, is private.
 fn is_public_ipv4(text: &str) -> bool {
     text.parse::<Ipv4Addr>().is_ok_and(|address| {
         let nobody = address.is_unspecified() || address.is_loopback() || address.is_broadcast();
@@ -514,7 +514,7 @@ mod tests {
             )
             .is_empty()
         );
-        // An update without a key keeps the one there is.
+        // An update without a key keeps the current one.
         assert!(judge(ConnectionSpec::default(), &[Field::Authentication]).is_empty());
         assert_eq!(
             judge(

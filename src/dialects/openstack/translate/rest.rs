@@ -1,19 +1,19 @@
-//! What of an object has not found its home in the model yet.
+//! The fields of an object that are not translated yet.
 
 use crate::rest::json;
 use serde_json::{Map, Value};
 use std::net::IpAddr;
 
-/// What of an object has not found its home yet.
+/// The fields of an object that are not translated yet. The rest ends up in `native`.
 pub struct Rest(pub Map<String, Value>);
 
 impl Rest {
-    /// A field as text, left where it is.
+    /// Returns a field as text without taking it out.
     pub fn shown(&self, key: &str) -> Option<String> {
         json::text(&self.0, key)
     }
 
-    /// A field as text.
+    /// Takes a field out as text.
     pub fn text(&mut self, key: &str) -> Option<String> {
         if let Some(Value::String(text)) = self.0.get_mut(key) {
             let text = std::mem::take(text);
@@ -25,43 +25,43 @@ impl Rest {
         text
     }
 
-    /// An id; an empty one refers to nothing.
+    /// Takes an id out. An empty one counts as none.
     pub fn reference(&mut self, key: &str) -> Option<String> {
         self.text(key).filter(|id| !id.is_empty())
     }
 
-    /// The project that owns it. Where it has two names they are equal; if not, the one not shown stays.
+    /// Takes out the project that owns the object.
     pub fn project(&mut self) -> String {
         let (project, tenant) = (self.shown("project_id"), self.shown("tenant_id"));
         self.forget("project_id", project.is_some());
-        // Where both are given they are equal; if not, the one not shown stays.
+        // Both names normally hold the same id. If they differ, `tenant_id` stays.
         let is_shown = tenant.is_some() && (project.is_none() || project == tenant);
         self.forget("tenant_id", is_shown);
         project.or(tenant).unwrap_or_default()
     }
 
-    /// A field as a number.
+    /// Takes a field out as a number.
     pub fn number(&mut self, key: &str) -> Option<u32> {
         let number = json::integer(&self.0, key).and_then(|number| u32::try_from(number).ok());
         self.forget(key, number.is_some());
         number
     }
 
-    /// A field as a boolean.
+    /// Takes a field out as a boolean.
     pub fn boolean(&mut self, key: &str) -> Option<bool> {
         let boolean = json::boolean(&self.0, key);
         self.forget(key, boolean.is_some());
         boolean
     }
 
-    /// An address as it is written; one that does not parse also stays.
+    /// Returns an address as written. One that does not parse also stays.
     pub fn address(&mut self, key: &str) -> String {
         let text = self.shown(key).unwrap_or_default();
         self.forget(key, text.parse::<IpAddr>().is_ok());
         text
     }
 
-    /// One of the words of a table, in any case; any other stays.
+    /// Takes out a word of a table, in any case. Any other word stays.
     pub fn word<T: Copy>(&mut self, key: &str, table: &[(&str, T)]) -> Option<T> {
         let said = self.shown(key).unwrap_or_default();
         let meaning = table
@@ -71,7 +71,7 @@ impl Rest {
         meaning.map(|(_, meaning)| *meaning)
     }
 
-    /// Takes a field out, if it was found to fit.
+    /// Removes a field if it was translated.
     pub fn forget(&mut self, key: &str, found: bool) {
         if found {
             self.0.remove(key);

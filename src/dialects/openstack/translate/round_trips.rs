@@ -1,4 +1,4 @@
-//! There and back: what each cloud can express reads as it was written, and nothing of what it answers is lost.
+//! Round trips: everything that a cloud can express reads back as written, and no value of its answers is lost.
 
 use super::{words::*, *};
 use crate::{
@@ -17,12 +17,12 @@ use crate::{
 use proptest::{collection::vec, option, prelude::*};
 use serde_json::{Map, Value, json as object};
 
-/// Text that its tables can hold.
+/// Drops the characters that Neutron's tables cannot hold.
 fn plain(text: &str) -> String {
     text.chars().filter(|c| c.len_utf8() <= 3).collect()
 }
 
-/// One rule whose destinations are these, or groups, as the cloud has it.
+/// Fits selectors to the cloud: one rule with these destinations, or endpoint groups.
 fn fitting(selectors: Option<Selectors>, variant: &Variant) -> Selectors {
     let one = |networks: Vec<String>| {
         let mut destinations: Vec<String> =
@@ -69,7 +69,7 @@ fn expressible(any: Connection, variant: &'static Variant) -> ConnectionSpec {
     if variant.peer_address == PeerAddress::PublicIpv4 {
         spec.peer_address = "198.51.100.20".to_owned();
     }
-    // Where the cloud may put an `@` before it, one that a caller put there cannot be told from it.
+    // Where the cloud may put an `@` before the id, reading cannot tell it from the caller's own.
     let at = |id: &String| variant.at_before_peer_id && id.starts_with('@');
     spec.peer_id = spec.peer_id.map(|id| plain(&id) + "i").filter(|id| !at(id));
     spec.authentication = Some(Authentication::Psk(Psk::new("not-a-real-key")));
@@ -88,7 +88,7 @@ fn expressible(any: Connection, variant: &'static Variant) -> ConnectionSpec {
     spec
 }
 
-/// What a spec comes to where a caller leaves it to the gateway.
+/// Adds the values that the gateway or the cloud fills in.
 fn as_it_reads(mut spec: ConnectionSpec) -> ConnectionSpec {
     spec.authentication = None;
     spec.peer_id.get_or_insert(spec.peer_address.clone());
@@ -109,7 +109,7 @@ fn variant() -> impl Strategy<Value = &'static Variant> {
     prop::sample::select(ALL.to_vec())
 }
 
-/// Values as these clouds give them, and as they should not.
+/// Values of the usual form, and odd ones.
 fn odd(usual: impl Strategy<Value = Value> + 'static) -> impl Strategy<Value = Value> {
     prop_oneof![
         4 => usual,
@@ -129,7 +129,7 @@ fn text() -> impl Strategy<Value = Value> {
     ".{0,12}".prop_map(Value::from)
 }
 
-/// An answer, with any of its fields missing or odd, and with fields that nobody knows.
+/// An answer with any of its fields missing or odd, and with unknown fields.
 fn answer() -> impl Strategy<Value = Value> {
     let flags = prop_oneof![
         any::<bool>().prop_map(Value::from),
@@ -206,9 +206,9 @@ fn read(wire: &Value, variant: &Variant) -> Connection {
     connection(Body::new(wire.as_object().unwrap().clone()), variant)
 }
 
-/// Every value of an answer has its place: another value is read as another connection.
+/// Checks that every value of an answer counts: changing one changes the connection that is read.
 fn check_nothing_is_lost(wire: &Value, variant: &Variant) -> Result<(), TestCaseError> {
-    // The etag is made of the answer, so that a value that shows nowhere else would show there.
+    // The etag covers the whole answer, so it would hide the loss of a value.
     let shown = |wire: &Value| {
         let read = Connection {
             etag: String::new(),
@@ -241,7 +241,7 @@ proptest! {
         let read = connection(body.clone(), variant);
         prop_assert!(read.peer.psk_set && !read.peer.certificate);
         prop_assert_eq!(shown(&samples::sent_back(&read)), shown(&as_it_reads(spec.clone())));
-        // The cloud resolves a host name; one that it showed would be odd.
+        // The cloud resolves a host name, so it would be odd to show one.
         let by_name = spec.peer_address.parse::<std::net::IpAddr>().is_err();
         let odd = by_name.then(|| ("peer_address".to_owned(), spec.peer_address.into()));
         prop_assert_eq!(read.native, Map::from_iter(odd));
@@ -262,7 +262,7 @@ proptest! {
         }
     }
 
-    /// A PUT names what differs and no more, so that whatever nobody here knows stays.
+    /// A PUT names only what differs, so unknown fields stay.
     #[test]
     fn an_edit_of_what_was_read_writes_that_edit(wire in answer(), variant in variant()) {
         let read = read(&wire, variant);
@@ -275,7 +275,7 @@ proptest! {
     }
 }
 
-/// A connection as one of the documents, or a recorded answer, has it.
+/// Connections from the documents and a recorded answer.
 fn examples() -> [(Value, &'static Variant); 4] {
     let parse = |text: &str| json::parse(text.as_bytes()).unwrap();
     let recorded = parse(include_str!(
@@ -301,7 +301,7 @@ fn examples() -> [(Value, &'static Variant); 4] {
     ]
 }
 
-/// The answer again, of nothing but what was read of it; but for its key.
+/// Rebuilds the answer from the connection that was read, without the key.
 fn rebuilt(read: &Connection, variant: &Variant) -> Map<String, Value> {
     let mut wire = new_connection(&samples::sent_back(read), &Mark::new(), variant);
     wire.insert("id".to_owned(), read.id.as_str().into());
@@ -345,7 +345,7 @@ fn the_examples_can_be_made_again_of_what_was_read_of_them() {
     }
 }
 
-/// The pair of a POST and its answer: what was read of the answer makes the same POST, defaults spelled out.
+/// A POST and its answer: what was read from the answer makes the same POST, with defaults spelled out.
 #[test]
 fn a_recorded_answer_makes_the_recorded_request() {
     let pair =

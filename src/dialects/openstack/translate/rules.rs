@@ -1,6 +1,7 @@
-//! Rules that hold both sides, as what stands for them here: two endpoint groups, or beside a VPN service with a subnet the
-//! networks of the peer alone. Either protects all local with all peer networks, so rules that say anything else have no form
-//! here. Pure.
+//! Rules with both sides, as what they become here: two endpoint groups, or beside a VPN service with a subnet the
+//! peer's networks alone.
+//!
+//! Either form protects all local with all peer networks, so other rules cannot be expressed. Pure.
 
 use crate::{core::error::Violation, model::PolicyRule};
 use ipnet::IpNet;
@@ -9,31 +10,32 @@ use std::{
     net::IpAddr,
 };
 
-/// The longest network in `peer_cidrs`, in characters; a longer one is a 500.
+/// The longest network in `peer_cidrs`, in characters. A longer one is a 500.
 pub const LONGEST_NETWORK: usize = 32;
 
-/// The networks of rules that protect all local with all peer networks.
+/// The networks of rules that together protect all local with all peer networks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Product {
-    /// Local networks, without host bits, each with the path of the field that names it first.
+    /// Local networks without host bits, each with the path of the first field that names it.
     pub sources: BTreeMap<IpNet, String>,
-    /// Peer networks, without host bits.
+    /// Peer networks without host bits.
     pub destinations: BTreeSet<IpNet>,
 }
 
-/// What rules say beside a VPN service with a subnet: that is the local side, and the connection holds the peer's networks.
+/// The networks of rules beside a VPN service with a subnet. The subnet is the local side; the connection holds the
+/// peer's networks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inside {
-    /// The one local network, without host bits.
+    /// The only local network, without host bits.
     pub source: IpNet,
-    /// The path of the field that names it first.
+    /// The path of the first field that names it.
     pub path: String,
-    /// Peer networks, without host bits.
+    /// Peer networks without host bits.
     pub destinations: BTreeSet<IpNet>,
 }
 
 impl Inside {
-    /// The rule that a connection is made with.
+    /// Returns the rule that the connection is created with.
     pub fn rule(&self) -> PolicyRule {
         PolicyRule {
             destinations: self.destinations.iter().map(IpNet::to_string).collect(),
@@ -42,28 +44,28 @@ impl Inside {
     }
 }
 
-/// The path of a part of a rule.
+/// Returns the contract's path of a field of a rule.
 pub fn path(index: usize, part: &str) -> String {
     format!("policy_based.rules[{index}].{part}")
 }
 
-/// The index of the first rule that names its local side, if any does.
+/// Returns the index of the first rule with local networks, if any.
 pub fn first_with_sources(rules: &[PolicyRule]) -> Option<usize> {
     rules.iter().position(|rule| !rule.sources.is_empty())
 }
 
-/// The networks of these rules.
+/// Returns the networks of these rules.
 ///
 /// # Errors
-/// The rules that do not fit, each by the field at fault: a side is missing, the rule leaves out a network that others
-/// have, or the networks are of both IP versions.
+/// The rules that do not fit, each by the field at fault: a side is missing, a rule lacks a network that another has,
+/// or the networks mix IP versions.
 pub fn product(rules: &[PolicyRule]) -> Result<Product, Vec<Violation>> {
     let (read, violations) = read(rules);
     if !violations.is_empty() {
         return Err(violations);
     }
     let mut product = Product::default();
-    // What each local network reaches, by all rules together.
+    // The peer networks that each local network reaches, over all rules.
     let mut reached: BTreeMap<IpNet, BTreeSet<IpNet>> = BTreeMap::new();
     for (index, (sources, destinations)) in read.iter().enumerate() {
         for source in sources {
@@ -96,11 +98,11 @@ pub fn product(rules: &[PolicyRule]) -> Result<Product, Vec<Violation>> {
     }
 }
 
-/// The networks of these rules, of a connection that has one local network.
+/// Returns the networks of rules that share one local network.
 ///
 /// # Errors
-/// The rules that do not fit, each by the field at fault: a side is missing, a second local network, a peer's network that is
-/// too long to be kept, or networks of both IP versions.
+/// The rules that do not fit, each by the field at fault: a side is missing, a second local network, a peer's network
+/// that is too long, or networks that mix IP versions.
 pub fn inside(rules: &[PolicyRule]) -> Result<Inside, Vec<Violation>> {
     let (read, violations) = read(rules);
     if !violations.is_empty() {
@@ -139,7 +141,8 @@ pub fn inside(rules: &[PolicyRule]) -> Result<Inside, Vec<Violation>> {
     }
 }
 
-/// A network as it is compared, without host bits; an address is the network of itself. `None` if it is neither.
+/// Parses a network and drops its host bits, for comparison. An address becomes a network of itself. `None` if the
+/// text is neither.
 pub fn network(text: &str) -> Option<IpNet> {
     let network = text.parse::<IpNet>().ok().map(|it| it.trunc());
     network.or_else(|| Some(IpNet::from(text.parse::<IpAddr>().ok()?)))
@@ -147,7 +150,7 @@ pub fn network(text: &str) -> Option<IpNet> {
 
 type Sides = (BTreeSet<IpNet>, BTreeSet<IpNet>);
 
-/// Both sides of each rule, and what of them cannot be read.
+/// Reads both sides of each rule, with violations for what cannot be read.
 fn read(rules: &[PolicyRule]) -> (Vec<Sides>, Vec<Violation>) {
     let mut violations = Vec::new();
     let mut side = |texts: &[String], index: usize, part: &str, what: &str| {
@@ -174,7 +177,8 @@ fn read(rules: &[PolicyRule]) -> (Vec<Sides>, Vec<Violation>) {
     (read, violations)
 }
 
-/// The first network that is of another IP version than the first of all: endpoint groups are of one.
+/// Returns the violation for the first network whose IP version differs from the first of all. Endpoint groups have
+/// one version.
 fn mixed_versions(read: &[Sides]) -> Option<Violation> {
     let is_v4 = |network: &IpNet| network.addr().is_ipv4();
     let first = is_v4(read.first()?.0.first()?);

@@ -1,4 +1,4 @@
-//! Both directions, example by example; the vendors' own are in `tests/fixtures/openstack`.
+//! Both directions, example by example. The vendors' own examples are in `tests/fixtures/openstack`.
 
 use super::{words::*, *};
 use crate::{
@@ -98,7 +98,7 @@ fn check_example(read: &Connection, expected: &Connection) {
     assert_eq!(format!("{read:#?}"), format!("{expected:#?}"));
 }
 
-/// What all the vendors' examples say.
+/// What all the vendors' examples have in common.
 fn example_with(etag: &str, native: &str, details: OpenstackDetails) -> Connection {
     let status = ("status".to_owned(), Value::from(native));
     Connection {
@@ -132,7 +132,7 @@ fn id(id: &str) -> Option<String> {
     Some(id.to_owned())
 }
 
-/// Every value of the three documents, each as what the model says of it; nothing is left over but the status.
+/// Every value of the three documents, with its place in the model. Only the status is left over.
 #[test]
 fn the_vendors_examples_are_read_whole() {
     let otc = |native, created_at: &str, read: &Connection| Connection {
@@ -166,7 +166,7 @@ fn the_vendors_examples_are_read_whole() {
     let listed = example(listed, &OTC);
     let created_at = "2020-08-05 12:39:35.921257";
     check_example(&listed, &otc("PENDING CREATE", created_at, &listed));
-    // The same connection, as far as it can be written, whichever way it was read.
+    // A LIST and a GET of the same connection give the same etag.
     assert_eq!(listed.etag, shown.etag);
 
     let k5 = include_str!("../../../../tests/fixtures/openstack/k5_show_pending_create.json");
@@ -206,7 +206,6 @@ fn a_zone_is_written_once_and_kept() {
     assert_eq!(changed("AZ2").unwrap_err()[0].field, field.path());
 }
 
-/// Each DPD action, in the word of the API and back.
 #[test]
 fn every_dpd_action_reads_as_it_is_written() {
     for (word, action) in ACTIONS {
@@ -384,7 +383,7 @@ fn an_etag_follows_what_can_be_written_and_nothing_else() {
         object!({"created_at": "now", "tags": []}),
         object!({"mtu": "1500"}),
         object!({"dpd": {"timeout": 120, "action": "hold", "interval": "30"}}),
-        // What the model does not hold: the case of a word, and how nothing is spelled.
+        // The model does not hold the case of a word, or the spelling of an unset field.
         object!({"dpd": {"timeout": 120, "action": "Hold", "interval": 30}}),
         object!({"initiator": "Bi-Directional"}),
         object!({"admin_state_up": "True"}),
@@ -400,7 +399,7 @@ fn an_etag_follows_what_can_be_written_and_nothing_else() {
     ] {
         assert_ne!(etag_with(other.clone()), etag, "{other}");
     }
-    // Only where the cloud puts an `@` before peers' ids does it make no difference.
+    // The `@` is ignored only where the cloud puts it before peers' ids.
     let (plain, at) = (object!({"peer_id": "x"}), object!({"peer_id": "@x"}));
     assert_eq!(etag_of(plain.clone(), &K5), etag_of(at.clone(), &K5));
     assert_ne!(etag_with(plain), etag_with(at));
@@ -460,7 +459,7 @@ fn a_new_connection_says_what_is_wanted_and_no_more() {
     assert_eq!(read.selectors, spec.selectors);
 }
 
-/// What a change of these fields of the recorded connection writes.
+/// Returns the body of an update of these fields of the recorded connection.
 fn written(fields: &[Field], edit: fn(&mut ConnectionSpec)) -> Value {
     let mut values = ConnectionSpec {
         peer_address: "198.51.100.20".to_owned(),
@@ -601,7 +600,7 @@ fn a_mark_stays_behind_a_new_description() {
         "description"
     );
     assert!(changes(&recorded(), &describe(&long), &NEUTRON).is_ok());
-    // This cloud keeps the field for itself.
+    // This cloud reserves the field.
     assert_eq!(changes(&recorded(), &describe(""), &OTC), Ok(None));
 }
 
@@ -643,7 +642,7 @@ fn change(fields: &[Field], values: ConnectionSpec) -> ConnectionChange {
     }
 }
 
-/// What the cloud has after a POST of this.
+/// What the cloud stores after a POST without `dpd`.
 fn default_dpd() -> DeadPeerDetection {
     let (action, interval, timeout) = DEFAULT_DPD;
     DeadPeerDetection {

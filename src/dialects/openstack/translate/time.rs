@@ -2,8 +2,10 @@
 
 use std::time::SystemTime;
 
-/// A time as `2020-08-05 12:39:35.921257`. It has no zone, and no document of Open Telekom Cloud, which alone shows one,
-/// says which is meant: UTC is assumed, as in everything else of OpenStack. `None` if it is written in any other way.
+/// Parses a time such as `2020-08-05 12:39:35.921257`. Returns `None` for any other form.
+///
+/// The text has no zone. Only Open Telekom Cloud shows one of these times, and no document of it names the zone; UTC
+/// is assumed, as everywhere else in OpenStack.
 pub fn utc(text: &str) -> Option<SystemTime> {
     let text = text.trim();
     let text = text.strip_suffix("+00:00").unwrap_or(text);

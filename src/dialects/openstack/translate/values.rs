@@ -1,5 +1,5 @@
-//! What a PUT changes, kept so that it can be told later whether it was done, and so that it can be taken back: values
-//! before and after it, and no key. Pure.
+//! The values that a PUT changes, before and after. They are kept so that the PUT can be traced and undone later.
+//! They hold no key. Pure.
 
 use crate::{
     dialects::openstack::{
@@ -13,21 +13,22 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::{collections::BTreeSet, net::IpAddr};
 
-/// What a PUT changes, by the cloud's own names.
+/// What a PUT changes, by the cloud's field names.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
 pub struct Values {
-    /// What was there.
+    /// The values before the PUT.
     pub before: Map<String, Value>,
-    /// What is to be there, as far as it shows: a host name is resolved where it is written.
+    /// The values after it, as far as the cloud shows them. A host name is left out, since the cloud resolves it when
+    /// it is written.
     pub wanted: Map<String, Value>,
-    /// Those fields of `before` that are to refer to what the same write makes, whose ids were not known when it was
-    /// planned.
+    /// The fields of `before` that will reference what the same write creates. Those ids were unknown when the write
+    /// was planned.
     #[serde(default)]
     pub made: Vec<String>,
 }
 
 impl Values {
-    /// What this body changes of what is there.
+    /// Records what this body changes.
     pub fn of(body: &Map<String, Value>, there: &Body) -> Values {
         let mut values = Values::default();
         for (key, value) in body.iter().filter(|(key, _)| *key != "psk") {
@@ -39,11 +40,11 @@ impl Values {
         values
     }
 
-    /// Keeps what is there of this field.
+    /// Records the current value of this field.
     pub fn remember(&mut self, key: &str, there: &Body) {
         let before = there.object().get(key).cloned();
         let nothing = match key {
-            // What the cloud takes for nothing: it refuses null.
+            // The empty value that the cloud accepts. It refuses null.
             "name" | "description" => Value::from(""),
             "peer_cidrs" => Value::Array(Vec::new()),
             _ => Value::Null,
@@ -52,12 +53,12 @@ impl Values {
         self.before.insert(key.to_owned(), before);
     }
 
-    /// Whether everything that is wanted is there. What does not show is no evidence.
+    /// Reports whether every wanted value is there. Returns `false` if none of them shows: that is no evidence.
     pub fn are_wanted(&self, kind: &Kind, now: &Body, variant: &Variant) -> bool {
         !self.wanted.is_empty() && all(kind, &self.wanted, now, variant)
     }
 
-    /// Whether everything is as it was before.
+    /// Reports whether every value is as before. Returns `false` if there are none.
     pub fn are_before(&self, kind: &Kind, now: &Body, variant: &Variant) -> bool {
         !self.before.is_empty() && all(kind, &self.before, now, variant)
     }
@@ -68,7 +69,7 @@ fn all(kind: &Kind, values: &Map<String, Value>, now: &Body, variant: &Variant) 
     values.all(|(key, value)| is_same(kind, key, value, now, variant))
 }
 
-/// Whether a field has this value, in whatever spelling.
+/// Reports whether a field has this value, in any spelling.
 pub fn is_same(kind: &Kind, key: &str, wanted: &Value, now: &Body, variant: &Variant) -> bool {
     let there = now.object().get(key).cloned().unwrap_or_default();
     match (key, wanted, &there) {
@@ -103,7 +104,7 @@ fn is_address(value: &Value) -> bool {
     text.parse::<IpAddr>().is_ok()
 }
 
-/// The fields of a connection that a body writes, as paths of the contract.
+/// Returns the fields of a connection that a body writes, as paths of the contract.
 pub fn paths(body: &Map<String, Value>) -> Vec<String> {
     let fields: BTreeSet<Field> = body.keys().filter_map(|key| field(key)).collect();
     fields.into_iter().map(|it| it.path().to_owned()).collect()

@@ -1,4 +1,4 @@
-//! The words of Neutron with what each means, and values that have a form of their own.
+//! Neutron's words for the enums of a connection, its defaults, and values in a form of their own.
 
 use crate::{
     dialects::openstack::variant::Variant,
@@ -6,11 +6,11 @@ use crate::{
 };
 use serde_json::Value;
 
-/// Characters of `name`, `description`, `peer_address`, `peer_id` and `psk` that fit their columns.
+/// The most characters that the columns of `name`, `description`, `peer_address`, `peer_id` and `psk` hold.
 pub const LONGEST_TEXT: usize = 255;
-/// What `dpd` is where nothing else is said: hold, 30 s, 120 s.
+/// The cloud's default of `dpd`: hold, with an interval of 30 s and a timeout of 120 s.
 pub const DEFAULT_DPD: (DpdAction, u32, u32) = (DpdAction::Hold, 30, 120);
-/// What `mtu` is where nothing else is said, in bytes.
+/// The cloud's default `mtu`, in bytes.
 pub const DEFAULT_MTU: u32 = 1500;
 
 pub(super) const INITIATIONS: [(&str, Initiation); 2] = [
@@ -26,7 +26,7 @@ pub(super) const ACTIONS: [(&str, DpdAction); 5] = [
     ("restart-by-peer", DpdAction::RestartByPeer),
 ];
 
-/// The pre-shared key of a spec, for a request body and for keeping it out of errors.
+/// Returns the pre-shared key of a spec, for a request body and for redacting errors.
 pub fn psk(spec: &ConnectionSpec) -> Option<&str> {
     match &spec.authentication {
         Some(Authentication::Psk(psk)) => Some(psk.expose()),
@@ -34,7 +34,7 @@ pub fn psk(spec: &ConnectionSpec) -> Option<&str> {
     }
 }
 
-/// Interval and timeout that a spec comes to, in seconds.
+/// Returns the interval and timeout of a spec with defaults, in seconds.
 pub fn dpd_times(spec: &ConnectionSpec) -> (u32, u32) {
     let dpd = spec.dpd.unwrap_or_default();
     (
@@ -43,7 +43,7 @@ pub fn dpd_times(spec: &ConnectionSpec) -> (u32, u32) {
     )
 }
 
-/// A peer id without the sign that some clouds put before it.
+/// Strips the `@` that some clouds put before a peer id.
 pub(super) fn plain_peer_id<'a>(id: &'a str, variant: &Variant) -> &'a str {
     match id.strip_prefix('@') {
         Some(plain) if variant.at_before_peer_id => plain,
@@ -51,14 +51,14 @@ pub(super) fn plain_peer_id<'a>(id: &'a str, variant: &Variant) -> &'a str {
     }
 }
 
-/// The word of a meaning.
+/// Returns the word for a meaning.
 pub(super) fn word<T: Copy + PartialEq>(table: &[(&'static str, T)], meaning: T) -> &'static str {
     let found = table.iter().find(|(_, known)| *known == meaning);
-    // What has no word here was refused before.
+    // A meaning without a word was refused earlier.
     found.unwrap_or(&table[0]).0
 }
 
-/// The elements of a list; none if it is none.
+/// Returns the elements of a list, or none for any other value.
 pub fn elements(value: &Value) -> Vec<Value> {
     value.as_array().cloned().unwrap_or_default()
 }

@@ -12,9 +12,9 @@ use crate::{
     },
 };
 
-/// The largest number in a column of Neutron's; a larger one is a 500.
+/// The largest number that a column of Neutron holds. A larger one is a 500.
 const LARGEST: u64 = i32::MAX as u64;
-/// Open Telekom Cloud's week.
+/// Open Telekom Cloud's longest lifetime: a week, in seconds.
 const WEEK: u64 = 604_800;
 
 const IKE_FIELDS: [F; 9] = [
@@ -48,7 +48,7 @@ const SERVICE_FIELDS: [F; 5] = [
 ];
 const SERVICE_FIXED: [F; 2] = [F::Router, F::Subnet];
 
-/// These fields and one more.
+/// Returns these fields and one more.
 const fn and<const N: usize, const M: usize>(fields: [F; N], one: F) -> [F; M] {
     let mut all = [one; M];
     let mut at = 0;
@@ -59,7 +59,7 @@ const fn and<const N: usize, const M: usize>(fields: [F; N], one: F) -> [F; M] {
     all
 }
 
-/// What every IKE policy has.
+/// Common to the IKE policies of all variants.
 const IKE: ResourceCapabilities = ResourceCapabilities {
     fields: &IKE_FIELDS,
     ike_versions: &meanings(&IKE_VERSIONS),
@@ -69,7 +69,7 @@ const IKE: ResourceCapabilities = ResourceCapabilities {
     ..ResourceCapabilities::nothing(ResourceKind::IkePolicy)
 };
 
-/// What every IPsec policy has.
+/// Common to the IPsec policies of all variants.
 const IPSEC: ResourceCapabilities = ResourceCapabilities {
     fields: &IPSEC_FIELDS,
     transform_protocols: &meanings(&TRANSFORMS),
@@ -79,7 +79,7 @@ const IPSEC: ResourceCapabilities = ResourceCapabilities {
     ..ResourceCapabilities::nothing(ResourceKind::IpsecPolicy)
 };
 
-/// What every service has.
+/// Common to the services of all variants.
 const SERVICE: ResourceCapabilities = ResourceCapabilities {
     fields: &SERVICE_FIELDS,
     required: &[F::Router],
@@ -87,7 +87,7 @@ const SERVICE: ResourceCapabilities = ResourceCapabilities {
     ..ResourceCapabilities::nothing(ResourceKind::VpnService)
 };
 
-/// What every endpoint group has.
+/// Common to the endpoint groups of all variants that have them.
 const GROUP: ResourceCapabilities = ResourceCapabilities {
     fields: &[
         F::DisplayName,
@@ -101,14 +101,12 @@ const GROUP: ResourceCapabilities = ResourceCapabilities {
     ..ResourceCapabilities::nothing(ResourceKind::EndpointGroup)
 };
 
-/// A service of stock Neutron.
 const NEUTRON_SERVICE: ResourceCapabilities = ResourceCapabilities {
     fields: &and::<5, 6>(SERVICE_FIELDS, F::Flavor),
     immutable: &and::<2, 3>(SERVICE_FIXED, F::Flavor),
     ..SERVICE
 };
 
-/// Stock Neutron.
 pub const NEUTRON: [ResourceCapabilities; 4] = [
     ResourceCapabilities {
         encryption: &meanings(&NEUTRON_ENCRYPTION),
@@ -127,7 +125,7 @@ pub const NEUTRON: [ResourceCapabilities; 4] = [
     GROUP,
 ];
 
-/// Stock Neutron as of 2026.2.
+/// Stock Neutron from 2026.2 on.
 pub const NEUTRON_2026_2: [ResourceCapabilities; 4] = [
     ResourceCapabilities {
         encryption: &meanings(&LATER_ENCRYPTION),
@@ -146,7 +144,6 @@ pub const NEUTRON_2026_2: [ResourceCapabilities; 4] = [
     GROUP,
 ];
 
-/// Open Telekom Cloud.
 pub const OTC: [ResourceCapabilities; 4] = [
     ResourceCapabilities {
         encryption: &meanings(&OLD_ENCRYPTION),
@@ -178,7 +175,7 @@ pub const OTC: [ResourceCapabilities; 4] = [
     },
 ];
 
-/// Fujitsu K5.
+/// Fujitsu K5, which has no endpoint groups.
 pub const K5: [ResourceCapabilities; 3] = [
     ResourceCapabilities {
         fields: &and::<9, 10>(IKE_FIELDS, F::AvailabilityZone),

@@ -1,5 +1,5 @@
-//! The words of algorithms and groups, as each cloud spells them, with what each means. Facts and their sources are in
-//! `README.md`.
+//! The words of algorithms and groups, as each cloud spells them, with their meanings. `README.md` has the facts and
+//! their sources.
 
 use crate::model::{
     algorithm::{
@@ -9,25 +9,24 @@ use crate::model::{
     topology::EndpointType,
 };
 
-/// Words with what each means.
+/// Words with their meanings.
 pub type Table<T> = &'static [(&'static str, T)];
 
 /// The words of policies in which the clouds differ.
 #[derive(Debug, PartialEq)]
 pub struct Words {
-    /// `auth_algorithm`. In an IKE policy the same word is its pseudorandom function, too.
+    /// `auth_algorithm`. In an IKE policy the same word is also the pseudorandom function.
     pub integrity: Table<IntegrityAlgorithm>,
-    /// `encryption_algorithm`
     pub encryption: Table<EncryptionAlgorithm>,
     /// `pfs`
     pub groups: Table<DhGroup>,
-    /// What `pfs` is where there is no exchange for each security association. `None`: there always is one.
+    /// The word of `pfs` that turns perfect forward secrecy off. `None`: it is always on.
     pub no_group: Option<&'static str>,
-    /// What `auth_algorithm` is where nothing else is said.
+    /// The `auth_algorithm` that the gateway sends if the caller sets none.
     pub default_integrity: IntegrityAlgorithm,
 }
 
-/// What the words of a table mean, in its order.
+/// Returns the meanings of a table's words, in its order.
 pub const fn meanings<T: Copy, const N: usize>(table: &[(&'static str, T); N]) -> [T; N] {
     let mut found = [table[0].1; N];
     let mut at = 1;
@@ -38,7 +37,7 @@ pub const fn meanings<T: Copy, const N: usize>(table: &[(&'static str, T); N]) -
     found
 }
 
-/// The rest of a table, which has one more.
+/// Returns a table without its first word.
 const fn without_first<T: Copy, const N: usize, const M: usize>(
     table: &[(&'static str, T); M],
 ) -> [(&'static str, T); N] {
@@ -51,7 +50,7 @@ const fn without_first<T: Copy, const N: usize, const M: usize>(
     rest
 }
 
-/// The pseudorandom function that goes by the same word as an integrity algorithm.
+/// Returns the pseudorandom function that has the same word as an integrity algorithm.
 pub const fn prf_of(integrity: IntegrityAlgorithm) -> PrfAlgorithm {
     match integrity {
         IntegrityAlgorithm::HmacMd5x96 => PrfAlgorithm::HmacMd5,
@@ -64,7 +63,7 @@ pub const fn prf_of(integrity: IntegrityAlgorithm) -> PrfAlgorithm {
     }
 }
 
-/// The same for a whole table.
+/// Returns [`prf_of`] for each word of a table.
 pub const fn prfs<const N: usize>(
     table: &[(&'static str, IntegrityAlgorithm); N],
 ) -> [PrfAlgorithm; N] {
@@ -77,7 +76,6 @@ pub const fn prfs<const N: usize>(
     found
 }
 
-/// `ike_version`
 pub const IKE_VERSIONS: [(&str, IkeVersion); 2] = [("v1", IkeVersion::V1), ("v2", IkeVersion::V2)];
 
 /// `phase1_negotiation_mode`
@@ -93,7 +91,6 @@ pub const TRANSFORMS: [(&str, TransformProtocol); 3] = [
     ("ah-esp", TransformProtocol::AhEsp),
 ];
 
-/// `encapsulation_mode`
 pub const ENCAPSULATIONS: [(&str, EncapsulationMode); 2] = [
     ("tunnel", EncapsulationMode::Tunnel),
     ("transport", EncapsulationMode::Transport),
@@ -108,7 +105,7 @@ pub const ENDPOINT_TYPES: [(&str, EndpointType); 5] = [
     ("vlan", EndpointType::Vlan),
 ];
 
-/// Neutron since 2024.1. Its API still takes `sha1`, and `3des` below, in 2026.2, though its database no longer does.
+/// Neutron since 2024.1. In 2026.2 its API still takes `sha1` and `3des`, but its database does not.
 pub const NEUTRON_INTEGRITY: [(&str, IntegrityAlgorithm); 6] = [
     ("sha1", IntegrityAlgorithm::HmacSha1x96),
     ("sha256", IntegrityAlgorithm::HmacSha2x256x128),
@@ -118,7 +115,7 @@ pub const NEUTRON_INTEGRITY: [(&str, IntegrityAlgorithm); 6] = [
     ("aes-cmac", IntegrityAlgorithm::AesCmac96),
 ];
 
-/// Neutron since 2024.1, `-ctr` with the extension `vpn-aes-ctr`.
+/// Neutron since 2024.1. The `-ctr` words need the extension `vpn-aes-ctr`.
 pub const NEUTRON_ENCRYPTION: [(&str, EncryptionAlgorithm); 25] = [
     ("3des", EncryptionAlgorithm::TripleDes),
     ("aes-128", EncryptionAlgorithm::AesCbc128),
@@ -147,10 +144,10 @@ pub const NEUTRON_ENCRYPTION: [(&str, EncryptionAlgorithm); 25] = [
     ("aes-256-gcm-16", EncryptionAlgorithm::AesGcm16x256),
 ];
 
-/// Neutron as of 2026.2: its database has `sha1` no more.
+/// Neutron from 2026.2 on, whose database lacks `sha1`.
 pub const LATER_INTEGRITY: [(&str, IntegrityAlgorithm); 5] = without_first(&NEUTRON_INTEGRITY);
 
-/// Neutron as of 2026.2: its database has `3des` no more.
+/// Neutron from 2026.2 on, whose database lacks `3des`.
 pub const LATER_ENCRYPTION: [(&str, EncryptionAlgorithm); 24] = without_first(&NEUTRON_ENCRYPTION);
 
 /// Neutron since 2024.1. The numbers are IANA's ("Transform Type 4").
@@ -177,7 +174,6 @@ pub const NEUTRON_GROUPS: [(&str, DhGroup); 20] = [
     ("group31", DhGroup::Curve25519),
 ];
 
-/// Open Telekom Cloud.
 pub const OTC_INTEGRITY: [(&str, IntegrityAlgorithm); 5] = [
     ("md5", IntegrityAlgorithm::HmacMd5x96),
     ("sha1", IntegrityAlgorithm::HmacSha1x96),
@@ -194,7 +190,7 @@ pub const OLD_ENCRYPTION: [(&str, EncryptionAlgorithm); 4] = [
     ("aes-256", EncryptionAlgorithm::AesCbc256),
 ];
 
-/// Open Telekom Cloud, but for `disable`.
+/// Open Telekom Cloud, except for `disable`.
 pub const OTC_GROUPS: [(&str, DhGroup); 9] = [
     ("group1", DhGroup::Modp768),
     ("group2", DhGroup::Modp1024),

@@ -1,5 +1,5 @@
-//! The kinds of object this dialect reads and writes, as data: where each has its collection, what it is called in bodies,
-//! and how the cloud says that there is none.
+//! The kinds of object that this dialect reads and writes, as data: their collections, their names in bodies, and how
+//! the cloud says that one does not exist.
 
 use crate::{
     core::error::{ErrorKind, ErrorReason},
@@ -10,49 +10,50 @@ use crate::{
 /// A kind of object of the network service.
 #[derive(Debug, PartialEq)]
 pub struct Kind {
-    /// Where its collection is, below the network service's address.
+    /// The path of its collection, below the network service's address.
     path: &'static [&'static str],
-    /// The key of one in a body.
+    /// The key of a single object in a body.
     pub one: &'static str,
-    /// The key of many.
+    /// The key of a list in a body.
     pub many: &'static str,
     /// Its segment in resource names; empty if it has none.
     pub collection: &'static str,
-    /// What of one tells whether a POST made it.
+    /// The fields that show whether a POST created an object.
     pub found_by: &'static [&'static str],
-    /// It is part of the VPN API, which shows nothing to an account that may not see, and narrows lists only on some
-    /// clouds.
+    /// Whether the kind is part of the VPN API, which shows nothing to an account that may not see, and filters lists
+    /// only on some clouds.
     pub is_vpn: bool,
-    /// Lists of it are sorted by id where lists are narrowed. Of endpoint groups neutron-lib has no attribute to sort by.
+    /// Whether filtered lists are sorted by id. neutron-lib has no attribute to sort endpoint groups by.
     pub sorts: bool,
-    /// The type of a 404 by which Neutron itself says that there is no such object.
+    /// The type of the 404 by which Neutron itself says that the object does not exist.
     pub gone: &'static str,
-    /// What people call one.
+    /// What error messages call one.
     pub noun: &'static str,
-    /// That there is none, for a caller.
+    /// The error for a caller if the object does not exist.
     pub not_found: Meaning,
-    /// What can be written of it, sorted: what its etag is made of.
+    /// The writable fields, sorted. The etag is computed from them.
     pub writable: &'static [&'static str],
-    /// The field by which connections refer to one, where nothing of it can be changed while any does.
+    /// The field by which connections reference the object, if the object cannot be changed while any connection
+    /// does.
     pub frozen_by: Option<&'static str>,
-    /// The field that a type of refusal is about, where the type tells.
+    /// The field at fault, by the type of the refusal.
     pub at_fault: &'static [(&'static str, &'static str)],
 }
 
 impl Kind {
-    /// Where its collection is, in segments.
+    /// Returns the path of the collection, in segments.
     pub fn path(&self) -> Vec<&'static str> {
         self.path.to_vec()
     }
 
-    /// Where one of its objects is.
+    /// Returns the path of one object, in segments.
     pub fn path_of<'a>(&self, id: &'a str) -> Vec<&'a str> {
         let mut path: Vec<&'a str> = self.path.to_vec();
         path.push(id);
         path
     }
 
-    /// The kind with this segment in resource names.
+    /// Returns the kind with this segment in resource names.
     pub fn with_collection(segment: &str) -> Option<&'static Kind> {
         let all = [
             &CONNECTIONS,
@@ -64,7 +65,7 @@ impl Kind {
         all.into_iter().find(|kind| kind.collection == segment)
     }
 
-    /// The kind of these resources; `None` if this API has none.
+    /// Returns the kind of these resources, or `None` if this API does not have them.
     pub fn of(kind: ResourceKind) -> Option<&'static Kind> {
         match kind {
             ResourceKind::IkePolicy => Some(&IKE_POLICIES),
@@ -80,7 +81,6 @@ const fn no_resource(message: &'static str) -> Meaning {
     (ErrorKind::NotFound, ErrorReason::ResourceNotFound, message)
 }
 
-/// Connections.
 pub static CONNECTIONS: Kind = Kind {
     path: &["vpn", "ipsec-site-connections"],
     one: "ipsec_site_connection",
@@ -133,7 +133,6 @@ pub static CONNECTIONS: Kind = Kind {
     ],
 };
 
-/// IKE policies.
 pub static IKE_POLICIES: Kind = Kind {
     path: &["vpn", "ikepolicies"],
     one: "ikepolicy",
@@ -159,7 +158,6 @@ pub static IKE_POLICIES: Kind = Kind {
     at_fault: &[],
 };
 
-/// IPsec policies.
 pub static IPSEC_POLICIES: Kind = Kind {
     path: &["vpn", "ipsecpolicies"],
     one: "ipsecpolicy",
@@ -185,7 +183,6 @@ pub static IPSEC_POLICIES: Kind = Kind {
     at_fault: &[],
 };
 
-/// VPN services.
 pub static SERVICES: Kind = Kind {
     path: &["vpn", "vpnservices"],
     one: "vpnservice",
@@ -216,7 +213,6 @@ pub static SERVICES: Kind = Kind {
     ],
 };
 
-/// Endpoint groups.
 pub static ENDPOINT_GROUPS: Kind = Kind {
     path: &["vpn", "endpoint-groups"],
     one: "endpoint_group",
@@ -237,11 +233,11 @@ pub static ENDPOINT_GROUPS: Kind = Kind {
     ],
 };
 
-/// Routers, which are only read.
+/// Read only.
 pub static ROUTERS: Kind = only_read(&["routers"], "router", "routers", "RouterNotFound");
-/// Subnets, which are only read.
+/// Read only.
 pub static SUBNETS: Kind = only_read(&["subnets"], "subnet", "subnets", "SubnetNotFound");
-/// Ports, which are only read.
+/// Read only.
 pub static PORTS: Kind = only_read(&["ports"], "port", "ports", "PortNotFound");
 
 const fn only_read(

@@ -1,4 +1,5 @@
-//! How what a step made is told from the rest: by its mark, or where there is no room for one by what was not there before.
+//! Identifies what a step created: by its mark, or where the cloud has no room for one, by its absence before the
+//! step.
 
 use crate::{
     core::dialect::Step,
@@ -8,40 +9,38 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-/// What tells what a POST makes from everything else, beside the mark or in its place. Kept in [`Step::memo`].
+/// What identifies the object that a POST creates, beside the mark or in place of it. Kept in [`Step::memo`].
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 pub struct Told {
-    /// The type of an endpoint group: one call may make two with one mark.
+    /// The type of an endpoint group: one call may create two with the same mark.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub group_type: Option<String>,
-    /// Where no mark can be left: what was there before, which cannot be what the POST made, and what that has.
+    /// For objects that cannot carry a mark.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unmarked: Option<Unmarked>,
 }
 
 impl Told {
-    /// What is kept of it.
+    /// Returns the value to keep in [`Step::memo`].
     pub fn memo(&self) -> Value {
         serde_json::to_value(self).unwrap_or_default()
     }
 }
 
-/// What a POST makes that cannot be marked.
+/// Identifies an object that cannot carry a mark: it was not there before the POST, and has these values.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 pub struct Unmarked {
-    /// The ids of all that there were.
+    /// The ids of all objects of the kind before the POST.
     pub before: BTreeSet<String>,
-    /// `name`
     pub name: String,
-    /// `peer_address`
     pub peer_address: String,
-    /// `vpnservice_id`; `None` if it is made by the same call.
+    /// `None` if the same call creates the service.
     pub vpnservice_id: Option<String>,
 }
 
-/// Whether this may be what the POST of this step made.
+/// Reports whether the POST of this step may have created this object.
 pub fn is_made_by(step: &Step, row: &Body) -> bool {
-    // A memo that is none tells nothing more than the mark.
+    // An unreadable memo adds nothing to the mark.
     let told = Told::deserialize(&step.memo).unwrap_or_default();
     let text = |key: &str| row.text(key).unwrap_or_default();
     match (&step.mark, &told.unmarked) {

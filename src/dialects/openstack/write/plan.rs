@@ -1,9 +1,9 @@
-//! Making, changing and removing connections, as plans.
+//! Plans to create, change and remove connections.
 //!
 //! ```text
-//!   create, update ──► form (what rules with both sides are here) ──► groups ──► read
+//!   create, update ──► form (what rules with both sides become) ──► groups ──► read
 //!     │                   └──► resources/attachments, translate/rules (pure)
-//!     └──► write (one request, and what became of it)
+//!     └──► write (one request, and its outcome)
 //! ```
 
 mod create;

@@ -1,7 +1,7 @@
-//! One write of an object of any kind, and what became of it if its answer does not tell.
+//! One write of an object of any kind, and how to find out its outcome if the answer does not tell.
 //!
-//! A write is sent once. If its answer is lost, what there is now is looked at instead: by the mark after a
-//! POST, by what was wanted after a PUT, by absence after a DELETE.
+//! A write is sent once. If its answer is lost, the dialect reads the current state instead: the mark after a POST,
+//! the wanted values after a PUT, absence after a DELETE.
 
 use crate::{
     core::{
@@ -21,24 +21,20 @@ use crate::{
     rest::{answer::Answer, backoff::Backoff, json},
 };
 
-/// One write.
 pub struct Write<'a> {
-    /// What is written.
     pub kind: &'static Kind,
-    /// The request.
     pub ask: Ask<'a>,
-    /// What is asked by it.
     pub asked: Asked,
-    /// The object it is sent to; `None` if it makes one.
+    /// The object to change or remove; `None` for a POST.
     pub id: Option<&'a str>,
-    /// The keys in its body.
+    /// The keys in the body, withheld from error messages.
     pub secrets: &'a [&'a str],
 }
 
 /// Sends one write and reads its answer.
 ///
 /// # Errors
-/// If it certainly did not happen.
+/// The write certainly did not happen.
 pub async fn send<T>(
     client: &Client,
     write: Write<'_>,
@@ -54,7 +50,7 @@ pub async fn send<T>(
         return Ok(Outcome::granted(read(answer)));
     }
     let because = error::write_refused(write.kind, answer, write.asked, write.secrets);
-    // A 404 may be about what the object refers to; a removal carries nothing that refers.
+    // A 404 may be about a referenced object; a DELETE references nothing.
     let is_itself = write.id.is_some() && error::says_gone(write.kind, answer).is_some();
     let is_reference = because.reason == ErrorReason::ReferenceNotFound && !is_itself;
     if error::is_missing(answer) && (write.asked == Asked::Remove || !is_reference) {
@@ -67,10 +63,10 @@ pub async fn send<T>(
     Outcome::refused(because, error::doubt(answer))
 }
 
-/// The object in an answer that grants a write.
+/// Returns the object in the answer to a successful write.
 ///
 /// # Errors
-/// If there is none.
+/// The answer has no object with an id.
 pub fn object(kind: &Kind, answer: &Answer) -> Result<Body> {
     let body = json::parse(&answer.body).ok();
     body.and_then(|value| Body::under(kind.one, value))
@@ -78,10 +74,10 @@ pub fn object(kind: &Kind, answer: &Answer) -> Result<Body> {
         .ok_or_else(|| error::broken(answer, &format!("no {} with an id", kind.noun)))
 }
 
-/// Finds out whether a PUT changed an object though its answer was lost: if it is as was wanted.
+/// Finds out whether a PUT with a lost answer changed the object: whether it has the wanted values.
 ///
 /// # Errors
-/// As [`Lost::find_out`].
+/// As for [`Lost::find_out`].
 pub async fn changed(
     client: &Client,
     kind: &Kind,
@@ -95,7 +91,7 @@ pub async fn changed(
         Ok(match read::row(client, kind, id, &[], &call).await? {
             Ok(now) if is_as_wanted(&now) => Trace::Done(Some(now)),
             Ok(_) => Trace::NotDone,
-            // Somebody has removed it since.
+            // Another client has removed it since.
             Err(_) => Trace::Done(None),
         })
     };
@@ -106,7 +102,7 @@ pub async fn changed(
     now.ok_or_else(|| error::not_found(kind))
 }
 
-/// Finds out whether a DELETE removed an object though its answer was lost: if it is gone.
+/// Finds out whether a DELETE with a lost answer removed the object: whether it is gone.
 async fn removed(client: &Client, kind: &Kind, id: &str, lost: &Lost, call: &Call) -> Result<()> {
     let call = call.until_known();
     let read = || async {
@@ -120,10 +116,10 @@ async fn removed(client: &Client, kind: &Kind, id: &str, lost: &Lost, call: &Cal
         .await
 }
 
-/// Removes an object; one that is gone is removed.
+/// Removes an object.
 ///
 /// # Errors
-/// If it is not, or it cannot be known.
+/// `NotFound` if it is gone already; any other error if it was not removed; `Ambiguous` if that cannot be known.
 pub async fn remove(client: &Client, kind: &'static Kind, id: &str, call: &Call) -> Result<()> {
     let write = Write {
         kind,
@@ -139,10 +135,10 @@ pub async fn remove(client: &Client, kind: &'static Kind, id: &str, call: &Call)
     }
 }
 
-/// Looks for what the POST of this step made, whose answer was lost. It is never sent again.
+/// Looks for what the POST of this step created, whose answer was lost. The POST is never sent again.
 ///
 /// # Errors
-/// As [`Lost::find_out`].
+/// As for [`Lost::find_out`].
 pub async fn find(
     client: &Client,
     kind: &Kind,
@@ -172,25 +168,25 @@ async fn find_once(client: &Client, kind: &Kind, step: &Step, call: &Call) -> Re
         [] => Trace::NotDone,
         [id] => match read::row(client, kind, id, &[], call).await? {
             Ok(body) => Trace::Done(Found::One(body)),
-            // Removed again between the two requests.
+            // Removed between the two requests.
             Err(_) => Trace::NotDone,
         },
         _ => Trace::Done(Found::Several(ids)),
     })
 }
 
-/// The ids of what may be what the POST of this step made.
+/// Returns the ids of the objects that the POST of this step may have created.
 ///
 /// # Errors
-/// As the LIST fails.
+/// The LIST fails.
 pub async fn made(client: &Client, kind: &Kind, step: &Step, call: &Call) -> Result<Vec<String>> {
     let rows = read::all(client, kind, kind.found_by, call).await?;
     let made = rows.iter().filter(|row| is_made_by(step, row));
     Ok(made.map(Body::id).collect())
 }
 
-/// More than one could be what was made, and this cloud leaves no room for a mark. ABORTED and not UNKNOWN:
-/// the caller can look at the candidates and decide.
+/// The error if several objects could be what the POST created, which happens only where the cloud has no room for a
+/// mark. ABORTED and not UNKNOWN: the caller can look at the candidates and decide.
 fn many(kind: &Kind, lost: &Lost, ids: &[String]) -> Error {
     let mut error = lost.ambiguous(&format!("which {} of several was made", kind.noun));
     let named = ids.join(", ");

@@ -1,4 +1,4 @@
-//! What became of a step whose call did not see its end, and how a step is taken back. Of connections and resources alike.
+//! Settles a step that did not end with its call: traces, undoes or removes it. For connections and resources alike.
 
 use crate::{
     core::{
@@ -26,10 +26,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 
-/// Whether a step that was sent was done.
+/// Reads whether a step that was sent was done.
 ///
 /// # Errors
-/// As a read fails.
+/// A read fails.
 pub async fn trace(client: &Client, step: &Step, call: &Call) -> Result<Trace> {
     let kind = kind(step)?;
     match (step.action, &step.id) {
@@ -44,7 +44,7 @@ pub async fn trace(client: &Client, step: &Step, call: &Call) -> Result<Trace> {
         (Action::Reuse, Some(id)) => Ok(Trace::Done(done(id))),
         (Action::Update, Some(id)) => match read::row(client, kind, id, &[], call).await? {
             Ok(now) => trace_change(client, (kind, step), id, &now, call).await,
-            // Whatever it was to become, nothing of it is left.
+            // Whatever the update wanted, the object is gone.
             Err(_) => Ok(Trace::NotDone),
         },
         (Action::Delete, Some(id)) => match read::row(client, kind, id, &["id"], call).await? {
@@ -74,10 +74,10 @@ async fn trace_change(
     })
 }
 
-/// Takes a step back.
+/// Undoes a step.
 ///
 /// # Errors
-/// `InUse`; `NotExpressible` of a key; as a request fails.
+/// `InUse`; `NotExpressible` if the step wrote a key, since the previous one is not known; any error of a request.
 pub async fn undo(client: &Client, step: &Step, call: &Call) -> Result<()> {
     let kind = kind(step)?;
     let Some(id) = step.id.as_deref() else {
@@ -86,16 +86,16 @@ pub async fn undo(client: &Client, step: &Step, call: &Call) -> Result<()> {
     match step.action {
         Action::Create => remove_made(client, kind, id, step, call).await,
         Action::Update => put_back(client, kind, id, step, call).await,
-        // Nothing was done, or nothing can be.
+        // Nothing was done, or nothing can be undone.
         Action::Reuse => Ok(()),
         Action::Delete => Err(Error::internal("what was removed is not made anew")),
     }
 }
 
-/// Performs a DELETE step, as often as it takes.
+/// Performs a DELETE step. May be repeated: an object that is gone counts as removed.
 ///
 /// # Errors
-/// `InUse`; as the request fails.
+/// `InUse`; any error of the request.
 pub async fn remove(client: &Client, step: &Step, call: &Call) -> Result<Done> {
     let Some(id) = step.id.as_deref() else {
         return Err(without_id(step));
@@ -104,7 +104,7 @@ pub async fn remove(client: &Client, step: &Step, call: &Call) -> Result<Done> {
     Ok(done(id))
 }
 
-/// Removes what a step made, unless its mark is gone: then it is somebody else's.
+/// Removes what a step created, unless its mark is gone: then another client has taken it over.
 async fn remove_made(
     client: &Client,
     kind: &'static Kind,
@@ -123,7 +123,7 @@ async fn remove_made(
     Ok(())
 }
 
-/// Puts back what a step changed, as far as it is still what the step made of it.
+/// Restores the values that a step changed, except those that another client has changed since.
 async fn put_back(
     client: &Client,
     kind: &'static Kind,
@@ -141,7 +141,7 @@ async fn put_back(
         Some(wanted) => is_same(kind, key, wanted, &now, variant),
         None => match made.iter().find(|(other, _)| *other == key) {
             Some((_, refers)) => *refers,
-            // A host name does not show what it became: it is the step's if the rest is.
+            // A host name does not show what it resolved to. It counts as this step's if the other values are.
             None => values.wanted.is_empty() || values.are_wanted(kind, &now, variant),
         },
     };
@@ -188,12 +188,13 @@ async fn send_back(
         }
         Err(error) => Err(error),
     };
-    // Gone meanwhile: nothing is left that could be put back.
+    // Gone in the meantime: there is nothing to restore.
     if_there(put)?;
     Ok(())
 }
 
-/// Which of the fields that are to refer to what the same write made do so: those objects carry its mark.
+/// Returns, for each field that should reference what the same write created, whether it does: those objects carry
+/// the step's mark.
 async fn refers_to_made(
     client: &Client,
     step: &Step,

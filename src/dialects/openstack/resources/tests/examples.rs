@@ -1,4 +1,4 @@
-//! One by one: what was recorded, what is by default, what cannot be.
+//! Single examples: recorded resources, defaults, and what is refused.
 
 use super::*;
 use crate::{
@@ -101,8 +101,7 @@ fn a_recorded_service_leaves_nothing_over() {
     assert_eq!(read.spec.display_name, "svc");
 }
 
-/// Every resource in the recorded exchanges: nothing of it is left over, it can be sent back without changing anything,
-/// and it makes a twin that says the same.
+/// Every recorded resource is read completely, can be sent back without changing anything, and makes an equal twin.
 #[test]
 fn every_recorded_resource_goes_through_unchanged() {
     let pairs = include_str!("../../../../../tests/fixtures/openstack/recorded_in_order.json");
@@ -113,7 +112,7 @@ fn every_recorded_resource_goes_through_unchanged() {
             let kind = Kind::of(takes.kind).unwrap();
             let rows = pair["answer"][kind.many].as_array().into_iter().flatten();
             for fields in rows.chain(pair["answer"].get(kind.one)) {
-                // Some were asked for with a few `fields` only.
+                // Some were requested with a few `fields` only.
                 if fields["name"].is_null() {
                     continue;
                 }
@@ -206,7 +205,7 @@ fn an_exchange_is_a_flag_and_not_a_group() {
     assert_eq!(ipsec(&off).perfect_forward_secrecy, Some(false));
     assert_eq!(ipsec(&off).dh_groups, []);
     assert_eq!(made(&off.spec, &OTC)["pfs"], "disable");
-    // Elsewhere nobody documented the word.
+    // The word is undocumented on other clouds.
     let other = read(
         ResourceKind::IpsecPolicy,
         json!({"id": "a", "pfs": "disable"}),
@@ -278,7 +277,7 @@ fn an_exchange_is_a_flag_and_not_a_group() {
     }
 }
 
-/// A lifetime is sent whole, because a PUT merges by key; and as text where the document says so.
+/// A lifetime is sent with both keys, because a PUT merges by key; and as text where the document says so.
 #[test]
 fn a_lifetime_is_sent_whole() {
     let lifetime = Some(Lifetime::Seconds(7200));
@@ -466,7 +465,7 @@ fn what_a_cloud_cannot_take_is_refused_before() {
     assert_eq!(refused(&NEUTRON, &key), "display_name");
 }
 
-/// Each word of each table, both ways; and no two words of a table mean the same.
+/// Each word of each table translates both ways, and no two words of a table mean the same.
 #[test]
 fn every_word_reads_as_it_is_written() {
     for (variant, kind) in every_kind() {
@@ -511,7 +510,7 @@ fn every_word_reads_as_it_is_written() {
     );
 }
 
-/// The numbers of groups are IANA's, and so are the names.
+/// The groups' numbers and names are IANA's.
 #[test]
 fn groups_have_the_names_of_their_numbers() {
     for (word, name) in [

@@ -1,4 +1,4 @@
-//! Nothing is lost on the way through the model, whatever the values.
+//! The model loses nothing, whatever the values.
 
 use super::*;
 use crate::{
@@ -15,7 +15,7 @@ use proptest::{
     sample::{Index, select},
 };
 
-/// One of these, or none.
+/// One of these, or `None`.
 fn maybe<T: Clone + std::fmt::Debug + 'static>(all: &'static [T]) -> BoxedStrategy<Option<T>> {
     match all.is_empty() {
         true => Just(None).boxed(),
@@ -69,7 +69,7 @@ fn settings(variant: &'static Variant, kind: ResourceKind) -> BoxedStrategy<Sett
         )
             .prop_map(
                 move |(transform, mode, encryption, integrity, groups, lifetime)| {
-                    // Without a group it is told only where there can be no exchange at all.
+                    // Without a group, `false` is set only where the cloud can turn perfect forward secrecy off.
                     let off = takes.pfs_optional.then_some(false);
                     let pfs = if groups.is_empty() { off } else { Some(true) };
                     Settings::IpsecPolicy(IpsecPolicy {
@@ -119,7 +119,7 @@ fn settings(variant: &'static Variant, kind: ResourceKind) -> BoxedStrategy<Sett
     }
 }
 
-/// Anything that a variant takes of a kind.
+/// Any spec that a variant takes of a kind.
 fn spec() -> impl Strategy<Value = (&'static Variant, ResourceSpec)> {
     select(every_kind()).prop_flat_map(|(variant, kind)| {
         let takes = variant.capabilities.takes(kind).unwrap();
@@ -140,7 +140,7 @@ fn spec() -> impl Strategy<Value = (&'static Variant, ResourceSpec)> {
     })
 }
 
-/// What the cloud makes of what is not said: the hash that is always said.
+/// Adds what the gateway sends for an unset value: the hash, which it always sends.
 fn complete(spec: &ResourceSpec, variant: &Variant) -> ResourceSpec {
     let hash = variant.words.default_integrity;
     let mut spec = spec.clone();
@@ -157,7 +157,7 @@ fn complete(spec: &ResourceSpec, variant: &Variant) -> ResourceSpec {
     spec
 }
 
-/// A word of a table, or one that nobody documented, in some case.
+/// A word of a table, or an undocumented one, in either case.
 fn word(all: Vec<&'static str>) -> impl Strategy<Value = String> {
     (any::<Index>(), any::<bool>()).prop_map(move |(index, upper)| {
         let mut all = all.clone();
@@ -222,7 +222,7 @@ fn policy() -> impl Strategy<Value = (&'static Variant, ResourceKind, Value)> {
     })
 }
 
-/// Where the word of each key is found in what was read.
+/// The model fields that hold the word of each key.
 const HOMES: [(&str, &[F]); 8] = [
     ("auth_algorithm", &[F::IntegrityAlgorithms]),
     ("encryption_algorithm", &[F::EncryptionAlgorithms]),
@@ -237,13 +237,13 @@ const HOMES: [(&str, &[F]); 8] = [
 proptest! {
     #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
 
-    /// Model, wire, model is the identity on everything that is taken.
+    /// Writing a spec and reading it back gives the same spec.
     #[test]
     fn what_is_written_reads_back_the_same((variant, spec) in spec()) {
         let kind = spec.kind();
         let refused = refusals(variant, &spec, Writing::New, kind.fields().iter().copied())
             .into_iter()
-            // What is generated is no network.
+            // The generated endpoints are not networks.
             .filter(|violation| violation.field != "endpoints" && violation.field != "admin_enabled");
         prop_assert_eq!(refused.count(), 0);
         let read = resource(kind, shown(&made(&spec, variant)), variant);
@@ -251,7 +251,7 @@ proptest! {
         prop_assert!(read.managed && read.native.is_empty(), "{read:?}");
     }
 
-    /// What was read can be sent back: it changes nothing, and makes the same once more.
+    /// Sending back what was read changes nothing, and creates an equal resource.
     #[test]
     fn what_was_read_changes_nothing((variant, spec) in spec()) {
         let kind = spec.kind();
@@ -263,7 +263,7 @@ proptest! {
         prop_assert_eq!(twin.spec, read.spec);
     }
 
-    /// Every change that is taken reads back as what was wanted, and says nothing a second time.
+    /// Every accepted change reads back as wanted, and sending it again changes nothing.
     #[test]
     fn a_change_reads_back_as_wanted(
         (variant, now) in spec(),
@@ -290,7 +290,7 @@ proptest! {
                 let mut after = body.object().clone();
                 after.extend(put);
                 let again = sent(&Body::new(after), &fields, values, variant);
-                // What is unset goes to its default, which is then no longer unset; nothing else is left to say.
+                // Unset fields go to their defaults and are set afterwards. Only those may be sent again.
                 let Ok(again) = again else { return Err(TestCaseError::fail("refused")) };
                 if let Some(again) = again {
                     let unset = sent(&body, &fields, values, variant).unwrap().unwrap();
@@ -300,14 +300,14 @@ proptest! {
                 }
             }
             other => {
-                // A group without an exchange is the one thing that two fields can contradict each other in.
+                // Two fields can contradict each other in one way only: a group without perfect forward secrecy.
                 let violations = other.unwrap_err();
                 prop_assert!(violations.iter().all(|it| it.field == "dh_groups"), "{violations:?}");
             }
         }
     }
 
-    /// Wire, model, wire loses no field, whatever nobody documented is in it.
+    /// Reading and writing back loses no field, including undocumented ones.
     #[test]
     fn nothing_of_a_policy_is_lost((variant, kind, fields) in policy()) {
         let body = body(&fields);
@@ -329,7 +329,7 @@ proptest! {
         prop_assert!(lifetime.is_some() != read.native.contains_key("lifetime"));
     }
 
-    /// A name that is changed alone leaves alone what nobody documented.
+    /// Changing only the name leaves undocumented values alone.
     #[test]
     fn a_new_name_is_all_that_is_sent((variant, kind, fields) in policy()) {
         let body = body(&fields);

@@ -1,4 +1,4 @@
-//! Making a connection, with the endpoint groups that stand for its rules if its service has no subnet.
+//! Creates a connection, with the endpoint groups for its rules if its service has no subnet.
 
 use crate::{
     core::{
@@ -35,18 +35,18 @@ use crate::{
 use async_trait::async_trait;
 use std::collections::HashMap;
 
-/// What a connection refers to, by the kind of what may be made with it.
+/// The references of a connection to parts that the same call may create.
 const REFERENCES: [(ResourceKind, Field); 3] = [
     (ResourceKind::VpnService, Field::VpnService),
     (ResourceKind::IkePolicy, Field::IkePolicy),
     (ResourceKind::IpsecPolicy, Field::IpsecPolicy),
 ];
 
-/// Plans to make a connection: two endpoint groups if its rules hold both sides and its service has no subnet, and the
-/// connection.
+/// Plans to create a connection, preceded by two endpoint groups if its rules have both sides and its service has no
+/// subnet.
 ///
 /// # Errors
-/// What the cloud cannot express of its rules; as a read fails.
+/// The cloud cannot express its rules; a read fails.
 pub async fn create<'a>(
     client: &'a Client,
     mut wanted: NewConnection,
@@ -90,8 +90,8 @@ pub async fn create<'a>(
     }))
 }
 
-/// The groups that stand for the rules of a connection, if they hold both sides; beside a service with a subnet the rules are
-/// left without sources instead.
+/// Returns the endpoint groups for rules with both sides. Beside a service with a subnet it drops the rules' sources
+/// instead and returns none.
 async fn groups_of(
     client: &Client,
     wanted: &mut NewConnection,
@@ -118,7 +118,8 @@ async fn groups_of(
     }
 }
 
-/// Where no mark can be left, what was there before cannot be what this call makes.
+/// Records the existing connections: where the cloud has no room for a mark, none of them can be what this call
+/// creates.
 async fn unmarked(client: &Client, spec: &ConnectionSpec, call: &Call) -> Result<Unmarked> {
     let rows = read::all(client, &CONNECTIONS, CONNECTIONS.found_by, call).await?;
     Ok(Unmarked {
@@ -146,7 +147,7 @@ struct Create<'a> {
     mark: Mark,
     told: Told,
     steps: Vec<Step>,
-    /// Of the groups, as far as they are made.
+    /// The ids of the groups created so far.
     ids: Vec<String>,
     written: Option<Written>,
 }
@@ -173,7 +174,7 @@ impl Plan<Written> for Create<'_> {
                 self.written = Some(Written {
                     id: id.clone(),
                     connection: Some(translate::connection(body, self.client.variant())),
-                    // A new row has no status from before.
+                    // A new row has no earlier status.
                     proof: Proof::AnyStatus,
                     warnings: warnings::of_new(&self.spec),
                 });
@@ -192,7 +193,7 @@ impl Plan<Written> for Create<'_> {
 }
 
 impl Create<'_> {
-    /// Refers to what was made before.
+    /// References what was created by earlier steps.
     fn refer(&mut self, made: &Made) {
         let of = |kind: ResourceKind| made.get(&kind).cloned();
         let spec = &mut self.spec;
@@ -207,7 +208,7 @@ impl Create<'_> {
         }
     }
 
-    /// The step that makes the connection, with what was not known when it was planned.
+    /// Returns the step that creates the connection, completed with ids unknown when it was planned.
     fn last_step(&self) -> Step {
         let mut told = self.told.clone();
         if let Some(unmarked) = &mut told.unmarked {
@@ -253,7 +254,8 @@ impl Create<'_> {
     }
 }
 
-/// A service that is not there is no 404 of the connection's but a 500 without a word, so it is asked for.
+/// Returns the error for a missing VPN service. Neutron answers a POST that references one with an unexplained 500,
+/// so the service is read.
 async fn missing_service(
     client: &Client,
     spec: &ConnectionSpec,

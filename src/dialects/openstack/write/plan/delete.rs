@@ -1,4 +1,4 @@
-//! Removing a connection. What it refers to is the core's.
+//! Removes a connection. The core removes its parts.
 
 use crate::{
     core::{

@@ -1,5 +1,5 @@
-//! What rules that hold both sides are here, which the VPN service decides: the networks of the peer beside its subnet, or two
-//! endpoint groups where it has none.
+//! Decides what rules with both sides become. With a subnet in the VPN service they become the peer's networks,
+//! without one two endpoint groups.
 
 use crate::{
     core::{
@@ -25,13 +25,12 @@ use std::collections::BTreeMap;
 /// The VPN service of a connection.
 #[derive(Debug, Clone, Copy)]
 pub enum Service<'a> {
-    /// The one with this id.
+    /// An existing service, by id.
     There(&'a str),
-    /// One that is made by the same call.
+    /// A service that the same call creates.
     New(&'a VpnService),
 }
 
-/// What rules become.
 #[derive(Debug)]
 pub enum Form {
     /// The local and the peer group.
@@ -40,10 +39,10 @@ pub enum Form {
     Inside(PolicyRule),
 }
 
-/// What these rules become in a connection of this name.
+/// Returns what these rules become in a connection of this name.
 ///
 /// # Errors
-/// The rules that do not fit, by their fields; that the service is not there; as a read fails.
+/// The rules that do not fit, by their fields; the service does not exist; a read fails.
 pub async fn form(
     client: &Client,
     service: Service<'_>,
@@ -74,11 +73,12 @@ pub async fn form(
     }
 }
 
-/// Gives a VPN service that is made with a connection the subnet which its rules name, where it is to have one; they have no
-/// sources then. What a service that is there has is found when the connection is planned.
+/// Sets the subnet of a VPN service that is created with the connection to the one that the rules name, if the
+/// service needs a subnet. The rules lose their sources then. The subnet of an existing service is read when the
+/// connection is planned.
 ///
 /// # Errors
-/// The rules that do not fit, by their fields; as a read fails.
+/// The rules that do not fit, by their fields; a read fails.
 pub async fn attach(
     client: &Client,
     mut wanted: NewConnection,
@@ -116,16 +116,16 @@ pub async fn attach(
     Ok(wanted)
 }
 
-/// Why rules with both sides find no place.
+/// Why rules with both sides cannot be attached.
 const ONLY_GROUPS: &str = "must be without a subnet: connections of this cloud have endpoint groups, which Neutron takes beside no other service";
 const NO_SUBNET: &str =
     "must have a subnet: it is the only local side that a connection of this cloud can have";
 
-/// Where a VPN service is.
+/// Where a VPN service is attached.
 struct Place {
     router: String,
     subnet: Option<String>,
-    /// The field that says so.
+    /// The field to name in errors.
     field: &'static str,
 }
 
@@ -151,7 +151,7 @@ impl Place {
     }
 }
 
-/// Whether the one local network is the service's subnet.
+/// Checks that the only local network is the service's subnet.
 async fn is_local_side(
     client: &Client,
     wanted: &Inside,
@@ -167,7 +167,7 @@ async fn is_local_side(
     if *there == wanted.source {
         return Ok(());
     }
-    // What is nowhere on the router cannot be had by another service either.
+    // If no subnet on the router has the network, another service would not help either.
     let on_router = attachments::subnets_of(client, &on.router, call).await?;
     if !on_router.contains_key(&wanted.source) {
         return Err(elsewhere(
@@ -183,7 +183,7 @@ async fn is_local_side(
     Err(refused(&wanted.path, &what))
 }
 
-/// The ids of the subnets that have the local networks.
+/// Returns the ids of the subnets that have the local networks.
 fn local_subnets(
     product: &Product,
     router: &str,
@@ -221,8 +221,8 @@ fn no_subnet(network: &IpNet, router: &str, there: &BTreeMap<IpNet, String>) -> 
     )
 }
 
-/// Local networks that no subnet of the router has. A connection that is there could not have them if it were made anew
-/// either, so that of a change it is not the connection that stands against it.
+/// The error for local networks that no subnet of the router has. Recreating the connection would not help, so an
+/// update reports a missing reference rather than a fixed field.
 fn elsewhere(violations: Vec<Violation>, writing: Writing) -> Error {
     let mut error = Error::not_expressible(violations);
     if writing == Writing::Change {

@@ -1,4 +1,4 @@
-//! The endpoint groups that stand for rules that hold both sides.
+//! The endpoint groups that hold the networks of rules with both sides.
 
 use crate::{
     core::{
@@ -28,15 +28,15 @@ use std::collections::BTreeSet;
 pub enum Side {
     /// The subnets on this side.
     Local,
-    /// The networks on the other.
+    /// The networks on the peer's side.
     Peer,
 }
 
 impl Side {
-    /// Both, in the order in which they are made.
+    /// Both, in the order in which they are created.
     pub const BOTH: [Side; 2] = [Side::Local, Side::Peer];
 
-    /// What refers to it in a connection.
+    /// Returns the field of a connection that references this group.
     pub fn key(self) -> &'static str {
         match self {
             Side::Local => "local_ep_group_id",
@@ -52,7 +52,7 @@ impl Side {
     }
 }
 
-/// The local and the peer group that stand for these networks, in a connection of this name.
+/// Returns the local and the peer group for these networks, in a connection of this name.
 pub fn wanted(
     product: &Product,
     subnets: Vec<String>,
@@ -81,7 +81,7 @@ fn spec(side: Side, name: &str, endpoints: Vec<String>, variant: &Variant) -> Re
     }
 }
 
-/// The connection's name, as much of it as fits, and which side it is.
+/// Returns the connection's name, cut to fit, followed by the side.
 fn display_name(side: Side, name: &str, variant: &Variant) -> String {
     let takes = variant.capabilities.takes(ResourceKind::EndpointGroup);
     let most = takes.map_or(0, |takes| *takes.display_name.end());
@@ -94,7 +94,7 @@ fn display_name(side: Side, name: &str, variant: &Variant) -> String {
     }
 }
 
-/// Whether a group that is there is what making `spec` would give.
+/// Reports whether an existing group equals what creating `spec` would give.
 pub fn is_as_wanted(group: &Body, spec: &ResourceSpec) -> bool {
     let Settings::EndpointGroup(wanted) = &spec.settings else {
         return false;
@@ -119,20 +119,20 @@ pub fn is_as_wanted(group: &Body, spec: &ResourceSpec) -> bool {
     has_type && there == wanted
 }
 
-/// The group with this id; `None` if it is not there.
+/// Returns the group with this id, or `None` if it does not exist.
 ///
 /// # Errors
-/// As the read fails.
+/// The read fails.
 pub async fn there(client: &Client, id: &str, call: &Call) -> Result<Option<Body>> {
     let row = read::row(client, &ENDPOINT_GROUPS, id, &[], call).await?;
     Ok(row.ok())
 }
 
-/// Of groups that a connection no longer refers to, those that were made together with a connection and that no other
-/// uses: they go.
+/// Returns the ids of the groups to remove, out of those that a connection no longer references: those created
+/// together with a connection that no other connection uses.
 ///
 /// # Errors
-/// As the read fails.
+/// The read fails.
 pub async fn that_go(
     client: &Client,
     connection: &str,
@@ -161,7 +161,7 @@ pub async fn that_go(
     Ok(joint.into_iter().filter(|group| !is_used(group)).collect())
 }
 
-/// A refusal of a group, by the field of the connection that it stands for.
+/// Renames the fields of a group's refusal to the connection's field.
 pub fn as_rules(mut error: Error) -> Error {
     for violation in &mut error.context.violations {
         violation.field = Field::Selectors.path().to_owned();

@@ -1,5 +1,5 @@
-//! Changing a connection. Its endpoint groups cannot be changed: other networks mean other groups, a switch to them, and the
-//! end of the old ones if they were made for this connection.
+//! Changes a connection. Endpoint groups are immutable: for other networks the plan creates new groups, switches the
+//! connection to them, and removes the old ones if they were created with a connection.
 
 use crate::{
     core::{
@@ -38,10 +38,11 @@ use ipnet::IpNet;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// Plans to change what differs: other groups, the connection, and the end of groups that nobody needs any more.
+/// Plans to change what differs: new groups, the connection, and the removal of groups that no connection needs any
+/// more.
 ///
 /// # Errors
-/// `NotFound`, `Stale`; what cannot be changed, at all or in the state it is in.
+/// `NotFound`; `Stale`; a field that cannot be changed, at all or in the current state.
 pub async fn update<'a>(
     client: &'a Client,
     id: &'a str,
@@ -109,7 +110,7 @@ fn steps(
     }
     steps.push(Step {
         fields,
-        // The mark of the groups tells that it refers to them.
+        // The groups' mark shows later whether the connection references them.
         mark: (!switch.new.is_empty()).then(|| mark.clone()),
         bears_key: body.contains_key("psk"),
         memo: serde_json::to_value(values).unwrap_or_default(),
@@ -121,20 +122,22 @@ fn steps(
     steps
 }
 
-/// Which endpoint groups a connection changes to.
+/// The endpoint groups that a connection switches to.
 #[derive(Default)]
 struct Switch {
-    /// Those that are to be made.
+    /// The groups to create.
     new: Vec<(Side, ResourceSpec)>,
-    /// The ids of both, as far as they are there.
+    /// The ids of both groups, as far as they exist.
     ids: BTreeMap<Side, String>,
-    /// Those that the connection no longer refers to.
+    /// The groups that the connection no longer references.
     left: Vec<Body>,
 }
 
 impl Switch {
-    /// The groups that stand for the rules of this change, which is left without them; none if it has none with both sides.
-    /// Beside a service with a subnet the rules are left without sources, if they change anything.
+    /// Takes the rules with both sides out of the change and returns the groups for them; no groups if there are no
+    /// such rules.
+    ///
+    /// Beside a service with a subnet the rules stay in the change without their sources, if they change anything.
     async fn of(
         client: &Client,
         change: &mut ConnectionChange,
@@ -194,7 +197,7 @@ impl Switch {
     }
 }
 
-/// Whether a connection has these networks of the peer already, host bits aside.
+/// Reports whether a connection already has these networks of the peer, host bits aside.
 fn has_destinations(now: &Connection, wanted: &PolicyRule) -> bool {
     let Some(Selectors::Rules(there)) = &now.selectors else {
         return false;
@@ -216,7 +219,7 @@ struct Update<'a> {
     change: ConnectionChange,
     body: Map<String, Value>,
     switch: Switch,
-    /// The groups that go.
+    /// The ids of the groups to remove.
     go: Vec<String>,
     steps: Vec<Step>,
     written: Option<Written>,
@@ -296,7 +299,7 @@ impl Update<'_> {
         };
         let proof = match is_descriptive {
             true => Proof::Descriptive,
-            // A PUT does not touch `status`: it may go on telling of what was before.
+            // A PUT does not touch `status`, which may still describe the previous configuration.
             false => Proof::StatusMustMove {
                 native_state: status::native(after.status().as_deref()),
             },

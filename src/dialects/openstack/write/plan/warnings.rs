@@ -1,4 +1,4 @@
-//! What the cloud does only approximately with a connection. Pure.
+//! Warnings about what the cloud does only approximately. Pure.
 
 use crate::{
     core::dialect::Warning,
@@ -6,7 +6,7 @@ use crate::{
 };
 use std::net::IpAddr;
 
-/// Of one that was made.
+/// Returns the warnings about a connection that was created.
 pub fn of_new(spec: &ConnectionSpec) -> Vec<Warning> {
     let mut warnings: Vec<Warning> = resolved(spec).into_iter().collect();
     if spec.admin_enabled == Some(false) {
@@ -18,7 +18,7 @@ pub fn of_new(spec: &ConnectionSpec) -> Vec<Warning> {
     warnings
 }
 
-/// Of one that was changed, and is now like this.
+/// Returns the warnings about a connection that was changed to `now`.
 pub fn of_change(change: &ConnectionChange, now: &Connection) -> Vec<Warning> {
     let touches = |field| change.fields.contains(&field);
     let mut warnings = Vec::new();

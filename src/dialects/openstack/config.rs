@@ -126,8 +126,8 @@ pub fn with_version(mut url: Url) -> Url {
     url
 }
 
-/// Reads `url`. `Some(None)`: it is absent, and the service catalogue applies. `None`: it is wrong, and the table was
-/// told.
+/// Reads `url`. Returns `Some(None)` if it is absent, so that the service catalogue applies, and `None` after reporting
+/// to the table that it is wrong.
 fn network(table: &mut dyn Table) -> Option<Option<Url>> {
     let urls = table.urls("url");
     let url = match urls.as_slice() {

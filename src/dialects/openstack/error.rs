@@ -52,7 +52,7 @@ pub fn refused(answer: &Answer, asked: Asked, secrets: &[&str]) -> Error {
     }
 }
 
-/// The error for an object read to be in a state in which the cloud takes no update.
+/// The error for an object whose state, as just read, does not allow an update.
 pub fn pending(native_state: &str) -> Error {
     let (kind, reason, message) = PENDING;
     let message = format!("{message} (`{native_state}`)");
@@ -163,7 +163,7 @@ pub fn api_absent(refused: Error) -> Error {
     refusal::instead_of(refused, API_ABSENT)
 }
 
-/// The error for an account that is not shown to see, so that an empty answer proves nothing.
+/// The error for an account that is not proven to see, so that an empty answer proves nothing.
 pub fn blind() -> Error {
     refusal::error(BLIND)
 }

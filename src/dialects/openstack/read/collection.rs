@@ -45,7 +45,7 @@ pub async fn believe(client: &Client, sight: Sight, call: &Call) -> Result<()> {
     }
 }
 
-/// Like [`believe`], for Neutron's own collections, whose LISTs carry no sight: all of them are empty.
+/// Like [`believe`], for empty LISTs of Neutron's own collections, whose callers do not know the login's [`Sight`].
 pub async fn believe_none(client: &Client, call: &Call) -> Result<()> {
     let asked = Instant::now();
     if sees(client, call).await? {
@@ -79,7 +79,7 @@ pub async fn sees(client: &Client, call: &Call) -> Result<bool> {
 /// Sends a LIST restricted to these fields, if the cloud can leave out others.
 ///
 /// If the cloud may honor only one `fields` parameter, the rows show it: if they lack requested fields, the LIST is
-/// sent again for all fields. If that brings the fields, later LISTs ask for all fields at once.
+/// sent again for all fields. If that brings the fields, later LISTs for several fields ask for all at once.
 pub async fn listed<'a>(
     client: &Client,
     kind: &Kind,
@@ -116,7 +116,7 @@ pub fn all_named(answered: &Answered, page: ListPage) -> Result<ListPage> {
     }
 }
 
-/// Reads a LIST. Rows without an id are dropped and counted in [`ListPage::nameless`].
+/// Reads a LIST. Rows without an id are dropped; [`ListPage::nameless`] records the first.
 pub fn list_page(kind: &Kind, answered: &Answered) -> Result<ListPage> {
     let value = collection(answered)?;
     ListPage::of(kind.many, value).ok_or_else(|| error::broken(&answered.answer, "no list"))

@@ -126,7 +126,7 @@ pub fn is_safe(text: &str) -> bool {
 /// means all fields.
 ///
 /// # Errors
-/// A request fails, or the account is not shown to see.
+/// A request fails, or the account is not proven to see.
 pub async fn all(client: &Client, kind: &Kind, fields: &[&str], call: &Call) -> Result<Vec<Body>> {
     if narrows(client, kind) {
         return walk(client, kind, fields, &[], call).await;

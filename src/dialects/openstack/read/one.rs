@@ -99,8 +99,8 @@ async fn one(
 ///
 /// ```text
 ///   404 ── in the API's own words for its kind
-///    │        └──► the collection answers without it ──► the account is shown to see ──► gone
-///    │                  └── it shows it, or fails ─► error      └── it is not ─────────► error: denied
+///    │        └──► the collection answers without it ──► the account provably sees ────► gone
+///    │                  └── it shows it, or fails ─► error      └── it does not ────────► error: denied
 ///    └── anything else ──► the collection ── 404 ───────────────────────────────────────► error: API_ABSENT
 ///                               └── there: a policy hides, or something else answers ──► error
 /// ```

@@ -1,4 +1,4 @@
-//! The words of one cloud for a caller's values. The capabilities have refused values without a word before.
+//! The words of one cloud for a caller's values. Values without a word were refused earlier, by the capabilities.
 
 use crate::{
     dialects::openstack::variant::{

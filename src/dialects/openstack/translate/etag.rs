@@ -28,8 +28,8 @@ const WORDS: [&str; 9] = [
     "type",
 ];
 
-/// Returns a fingerprint of every writable field except the key. If it is unchanged, a write overwrites nobody's
-/// change.
+/// Returns a fingerprint of every writable field except the key. If it is unchanged, a write overwrites no other
+/// client's change.
 ///
 /// Fields that the cloud changes by itself, such as `status`, are left out. So are differences that reading ignores:
 /// the `@` that some clouds put before a peer's id, the case of a word, and whether an unset field is absent, null or

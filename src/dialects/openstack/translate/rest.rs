@@ -4,7 +4,7 @@ use crate::rest::json;
 use serde_json::{Map, Value};
 use std::net::IpAddr;
 
-/// The fields of an object that are not translated yet. The rest ends up in `native`.
+/// The fields of an object that are not translated yet. Fields left over at the end go to `native`.
 pub struct Rest(pub Map<String, Value>);
 
 impl Rest {

@@ -2,7 +2,8 @@
 
 use std::time::SystemTime;
 
-/// Parses a time such as `2020-08-05 12:39:35.921257`. Returns `None` for any other form.
+/// Parses a time such as `2020-08-05 12:39:35.921257`, or the same in RFC 3339 form in UTC. Returns `None` for any
+/// other form.
 ///
 /// The text has no zone. Only Open Telekom Cloud shows one of these times, and no document of it names the zone; UTC
 /// is assumed, as everywhere else in OpenStack.

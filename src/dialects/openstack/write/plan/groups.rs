@@ -128,8 +128,8 @@ pub async fn there(client: &Client, id: &str, call: &Call) -> Result<Option<Body
     Ok(row.ok())
 }
 
-/// Returns the ids of the groups to remove, out of those that a connection no longer references: those created
-/// together with a connection that no other connection uses.
+/// Returns the ids of the groups to remove among those that a connection no longer references: groups that were created
+/// together with a connection and that no other connection uses.
 ///
 /// # Errors
 /// The read fails.

@@ -1,4 +1,4 @@
-//! Compiles the protos. protox stands in for `protoc`, so a clean machine needs only Rust.
+//! Compiles the protos. protox replaces `protoc`, so building needs only Rust.
 
 use std::{env, error::Error, fs, path::PathBuf};
 
@@ -16,8 +16,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     ])?;
     let files = compiler.file_descriptor_set();
 
-    // Reflection serves this set. Re-encoding through prost would drop the custom options
-    // (`field_behavior`, `resource`), so protox encodes it; source info is left out, it triples the size.
+    // Reflection serves this set. protox encodes it, because re-encoding through prost would drop the custom options
+    // (`field_behavior`, `resource`). It carries no source info, which would triple its size.
     let mut served = protox::Compiler::new(["proto"])?;
     served.include_source_info(false).include_imports(true);
     served.open_files(
@@ -27,15 +27,14 @@ fn main() -> Result<(), Box<dyn Error>> {
             .map(|file| file.name())
             .filter(|name| name.starts_with("isthmus/")),
     )?;
-    // What the details of an error are. No message of ours refers to it, so clients find it nowhere else.
+    // The types of error details. No message of ours refers to them, so reflection must serve their file explicitly.
     served.open_file("google/rpc/error_details.proto")?;
     fs::write(
         out.join("isthmus.v1.bin"),
         served.encode_file_descriptor_set(),
     )?;
 
-    // A pre-shared key is inside `Peer`; its derived `Debug` would print it. The hand-written one is in
-    // `src/grpc/pb.rs`.
+    // `Peer` contains a pre-shared key, which a derived `Debug` would print. `src/grpc/pb.rs` implements it by hand.
     tonic_prost_build::configure()
         .skip_debug([".isthmus.v1.Peer"])
         .compile_fds(files)?;
@@ -43,8 +42,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The server of `RealizationService` once more, with streams of messages that are encoded already
-/// (`src/grpc/frame.rs`). Clients, and servers that stand in for this one, use what was generated above.
+/// Generates a second server of `RealizationService`, whose streams carry messages that are already encoded
+/// (`src/grpc/frame.rs`). Clients, and test servers that replace this one, use the code generated above.
 fn streaming() {
     use tonic_build::manual::{Builder, Method, Service};
     let unary = |name: &str, route: &str| {

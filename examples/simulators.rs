@@ -1,7 +1,7 @@
-//! Both simulated clouds as servers of their own, for clients in other languages.
+//! Runs both simulated clouds as servers, for clients in other languages.
 //!
-//! Prints where they are and how to log in, as `KEY=value` lines of which `READY` is the last, and serves until
-//! standard input ends:
+//! Prints their addresses and credentials as `KEY=value` lines, of which `READY` is the last, and serves until standard
+//! input ends:
 //!
 //! ```sh
 //! cargo run --example simulators
@@ -13,7 +13,7 @@ use isthmus::simulator::{
 };
 use std::{error::Error, io, time::Duration};
 
-/// How long a cloud takes for one step. Long enough that a client sees the steps, short enough to wait for.
+/// How long a cloud takes for one step: long enough for a client to see the steps, short enough to wait for.
 const STEP: Duration = Duration::from_millis(500);
 
 #[tokio::main]
@@ -41,7 +41,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         ("NSX_USERNAME", account.username),
         ("NSX_PASSWORD", account.password),
         ("NSX_SERVICE", inventory::SERVICE_ID.to_owned()),
-        // The names under which OpenStack's own clients look in their environment.
+        // The environment variables that OpenStack's own clients read.
         ("OS_AUTH_URL", format!("{}/v3", openstack.keystone_url())),
         ("OS_USERNAME", inventory.member.name.to_owned()),
         ("OS_PASSWORD", inventory.member.password.to_owned()),

@@ -1,4 +1,4 @@
-//! Follows one connection becoming real, and ends as it ends.
+//! Follows one connection until its watch ends, and exits with the outcome.
 //!
 //! ```sh
 //! cargo run --example watch -- backends/nsx-demo/connections/ID [WRITE_TOKEN]
@@ -19,7 +19,7 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
         write_token: arguments.next().unwrap_or_default(),
         ..WatchRealizationRequest::default()
     };
-    // What a write is to come to is known by its token: a delete's is for GONE.
+    // A write token implies the goal: for a delete it is GONE.
     if request.write_token.is_empty() {
         request.set_goal(Goal::Config);
     }
@@ -30,7 +30,8 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
         match follow(&mut client, &mut request).await {
             Ok(Ending::Succeeded) => return Ok(ExitCode::SUCCESS),
             Ok(_) => return Ok(ExitCode::FAILURE),
-            // The gateway went away, or ended the stream to be opened again: go on after the last message.
+            // The gateway went away, or ended the stream so that the client opens it again: resume after the last
+            // message.
             Err(status) if matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded) => {
                 eprintln!("{status}");
                 tokio::time::sleep(Duration::from_secs(1)).await;

@@ -1,65 +1,63 @@
-//! What the users of an upstream account share: for whom each of its requests is, and how much of its budget is used.
+//! What the users of an upstream account share: whom each request serves, and how much of the account's budget is used.
 //!
-//! The core says for whom it asks, `rest` shares the account out accordingly, and neither knows the other.
+//! The core states whom it asks for, and `rest` shares the account out accordingly. Neither depends on the other.
 
 use std::time::Duration;
 
-/// For whom a request is. Each has a share of the account's budget that the others cannot take: of the requests a
-/// second, and of those at the same time.
+/// Whom a request serves. Each priority has a share of the account's budget that the others cannot take, both of the
+/// request rate and of the requests in flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Priority {
-    /// For everybody: the gateway's own login, without which nothing else can be sent. Never made twice at the same
-    /// time.
+    /// The gateway's own login, without which no other request can be sent. At most one is in flight.
     Login,
-    /// For somebody who waits for what becomes of a write.
+    /// A client that waits for the outcome of a write.
     Outcome,
-    /// For a client who waits for its answer. The number tells clients apart, which share equally.
+    /// One client that waits for an answer. The number identifies the client; clients share equally.
     Caller(u64),
-    /// For several clients together, whoever they are: as if it were for one more.
+    /// Several clients together, counted as one more client.
     Asked,
-    /// For nobody in particular; it can wait. Polls of what is at rest, and chores.
+    /// No particular client, so it can wait: polls of connections at rest, and chores.
     Stable,
 }
 
 /// How much of an account's budget is used.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Usage {
-    /// Requests a second allowed now.
+    /// Requests a second that the rate limit currently allows.
     pub rate_limit: f64,
-    /// Requests a second over the last ten seconds, logins among them.
+    /// Requests a second over the last ten seconds, logins included.
     pub rate_used: f64,
-    /// Requests allowed at the same time.
+    /// The limit of requests in flight.
     pub concurrency_limit: u32,
-    /// Requests under way, logins among them.
+    /// Requests in flight, logins included.
     pub in_flight: u32,
-    /// How long nothing is sent yet.
+    /// For how much longer nothing is sent, or `None` if requests are not paused.
     pub paused_for: Option<Duration>,
     /// The share of [`Priority::Outcome`].
     pub outcome: BudgetShare,
-    /// The share of [`Priority::Caller`] and [`Priority::Asked`], all clients together.
+    /// The share of [`Priority::Caller`] and [`Priority::Asked`], of all clients together.
     pub callers: BudgetShare,
     /// The share of [`Priority::Stable`].
     pub stable: BudgetShare,
-    /// Whether the cloud is asked at all.
     pub circuit: Circuit,
-    /// How long no login is tried yet, since the last was refused.
+    /// For how much longer no login is tried after a refused one. Zero if a login may be tried.
     pub login_rest: Duration,
 }
 
-/// Whether a cloud is asked: its circuit breaker.
+/// The state of a cloud's circuit breaker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Circuit {
-    /// It is.
+    /// Requests are sent.
     #[default]
     Closed,
-    /// It did not answer, and one request is let through to see whether it does again.
+    /// The cloud did not answer. One request is let through to find out whether it answers again.
     HalfOpen,
-    /// It did not answer, and is not asked.
+    /// The cloud did not answer. No request is sent.
     Open,
 }
 
 impl Circuit {
-    /// As the gauge has it: 0, 0.5 or 1.
+    /// Returns the value of the gauge: 0, 0.5 or 1.
     pub fn as_f64(self) -> f64 {
         match self {
             Circuit::Closed => 0.0,
@@ -69,16 +67,16 @@ impl Circuit {
     }
 }
 
-/// What one priority has of an account's budget.
+/// The part of an account's budget that one priority has.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct BudgetShare {
-    /// Requests a second that it gets now if it wants them, whatever the others want.
+    /// Requests a second that this priority can have, whatever the others ask for.
     pub rate: f64,
-    /// Requests a second that it had over the last ten seconds.
+    /// Requests a second that it used over the last ten seconds.
     pub rate_used: f64,
-    /// Requests at the same time that nobody else can keep it from.
+    /// Requests in flight that no other priority can keep it from.
     pub slots: u32,
-    /// Its requests under way.
+    /// Its requests in flight.
     pub in_flight: u32,
     /// Its requests that wait to be sent.
     pub waiting: u32,

@@ -1,14 +1,15 @@
-//! What kind of place an IP address is.
+//! The classes of IP addresses.
 
 use std::net::IpAddr;
 
-/// Whether only this machine can reach it: `127.0.0.0/8` and `::1`, and the former in IPv6 (`::ffff:127.0.0.1`).
+/// Reports whether only this machine can reach the address: `127.0.0.0/8`, its IPv4-mapped form (`::ffff:127.0.0.1`),
+/// and `::1`.
 pub fn is_loopback(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
 }
 
-/// Whether it counts on one link only: `169.254.0.0/16`, where clouds keep the credentials of their machines, and
-/// `fe80::/10`; also the former in IPv6.
+/// Reports whether the address is valid on one link only: `169.254.0.0/16`, where clouds serve the credentials of their
+/// machines, its IPv4-mapped form, and `fe80::/10`.
 pub fn is_link_local(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(address) => address.is_link_local(),

@@ -1,4 +1,4 @@
-//! Small files that somebody names: read without waiting for them, and who else can read them.
+//! Small files named by users or the configuration: reads them without blocking, and reports their permissions.
 
 use std::{
     fs::{self, File},
@@ -6,13 +6,13 @@ use std::{
     path::Path,
 };
 
-/// The bytes of a regular file of at most `most` bytes. A pipe, a terminal or a device is not read: it may never say
-/// anything, or never end.
+/// Reads a regular file of at most `most` bytes. Pipes, terminals and devices are not read, because a read may block or
+/// never end.
 ///
 /// # Errors
-/// If it cannot be read, is longer, or is no regular file.
+/// If the file cannot be read, is longer, or is not a regular file.
 pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    // Before it is opened, since opening a pipe waits for its other end.
+    // Checked before the open, because opening a pipe waits for its other end.
     if !fs::metadata(path)?.is_file() {
         return Err(io::Error::other(
             "it is no regular file, and nothing else is waited for",
@@ -27,16 +27,14 @@ pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// What users can do with a file who neither own it nor are in its group.
+/// The permissions of users who neither own a file nor are in its group.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Others {
-    /// Read it.
     pub read: bool,
-    /// Change it.
     pub write: bool,
 }
 
-/// What others can do with this file: nothing, if that cannot be told.
+/// Returns the permissions of others on this file: none, if they cannot be determined.
 pub fn others(path: &Path) -> Others {
     #[cfg(unix)]
     {

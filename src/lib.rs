@@ -1,26 +1,27 @@
 //! Isthmus: one gRPC API over two worlds of IPsec VPN.
 //!
 //! In reading order:
-//! - [`model`]: what an IPsec connection is, in no vendor's words;
-//! - [`core`]: what the gateway does, whatever the dialect: the use cases, the seams (`core::dialect`,
-//!   `core::store`), and the watch (`core::watch`);
+//! - [`model`]: what an IPsec connection is, independent of any vendor;
+//! - [`core`]: what the gateway does with every dialect: the use cases, the seams (`core::dialect`, `core::store`), and
+//!   the watch (`core::watch`);
 //! - [`dialects`]: one folder for each kind of cloud;
 //! - [`rest`]: HTTP for dialects: deadline, size limit, budget, redaction;
 //! - [`store`]: the observation log in a file;
 //! - [`grpc`]: the only place that knows prost types;
 //! - [`server`]: connections, calls, health, reflection, drain;
-//! - [`telemetry`]: logs, spans and metrics: to whom, and how;
-//! - [`text`]: text from outside, made fit for people to read;
+//! - [`telemetry`]: logs, spans and metrics, and where they go;
+//! - [`text`]: text from outside, made safe to show;
 //! - [`metrics`]: every metric, in one table that all layers count into;
-//! - [`spans`]: which traces are kept, and the context that goes through the gateway to clouds;
-//! - [`account`]: for whom the requests of an upstream account are, and how much of it is used;
-//! - [`address`]: what kind of place an IP address is;
-//! - [`files`]: small files, read without waiting for them, and who else can read them;
-//! - [`config`]: the configuration file, and everything that is wrong with it;
-//! - [`cli`]: the command, which puts all of this together;
-//! - `simulator`: both clouds on loopback, for the demo and the tests, if the feature `demo` is on.
+//! - [`spans`]: which traces are kept, and the trace context that passes through the gateway to the clouds;
+//! - [`account`]: whom the requests of an upstream account serve, and how much of its budget is used;
+//! - [`address`]: the classes of IP addresses;
+//! - [`files`]: small files, read without blocking on pipes, and their permissions;
+//! - [`config`]: the configuration file, and every problem in it;
+//! - [`cli`]: the command, which assembles all of this;
+//! - `simulator`: both clouds on loopback, for the demo and the tests, behind the feature `demo`.
 //!
-//! Who may name whom (arrows point at what is known; `tests/architecture.rs` holds the code to it):
+//! Allowed dependencies. Each arrow points at the module that is depended on, and `tests/architecture.rs` enforces
+//! them:
 //!
 //! ```text
 //!         ┌──► server ──► grpc ───┐

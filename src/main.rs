@@ -1,11 +1,12 @@
-//! The `isthmus` command. What each does is in `cli`.
+//! The `isthmus` command. `cli` implements each subcommand.
 
 use clap::Parser;
 use isthmus::cli::{self, Cli, Command};
 use std::process::ExitCode;
 
-/// What is freed goes back to the kernel. 200 lists of 1.3 MB that nobody read, their connections closed, and after 15 s
-/// 200 small calls, in MiB (one run each; the peaks are the same within what runs differ):
+/// An allocator that returns freed memory to the kernel. The table shows the resident memory in MiB of a gateway that
+/// sends 200 lists of 1.3 MB that no client reads, closes their connections, and after 15 s serves 200 small calls.
+/// Each row is one run. The differences between the peaks are within the variation of a run:
 ///
 /// | allocator | at the start | at the peak | closed | after the calls |
 /// | --- | --- | --- | --- | --- |
@@ -16,15 +17,15 @@ use std::process::ExitCode;
 /// | jemalloc | 31 | 479 | 270 | 240 |
 /// | jemalloc with a background thread | 28 | 459 | 45 | 44 |
 ///
-/// jemalloc needs make and more than a minute of CPU to build, and that thread has to be asked for from outside;
-/// mimalloc is one C file, and a C compiler is what ring needs as well. Measured with unoptimized builds, which say nothing
-/// of the CPU; `benches/memory.rs` measures both with this one.
+/// jemalloc needs make and more than a minute of CPU to build, and its background thread has to be enabled from
+/// outside. mimalloc is one C file, and ring already needs a C compiler. These figures come from unoptimized builds,
+/// which say nothing about CPU; `benches/memory.rs` measures both with mimalloc.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    // reqwest is built without a default provider, so that only ring is linked.
+    // reqwest is built without a default provider, so that ring is the only one linked.
     rustls::crypto::ring::default_provider()
         .install_default()
         .expect("nobody else in this process has installed one");

@@ -1,11 +1,12 @@
-//! Which traces are kept, and the context that goes from a caller through the gateway to clouds.
+//! Which traces are kept, and the trace context that passes from a caller through the gateway to the clouds.
 //!
-//! What is not kept costs next to nothing: whether a trace is kept is decided before its first span is made, and what
-//! is not kept has no spans at all. So a span is made here or by nobody: [`below`] a caller, as a [`root`], or as the
-//! [`child`] of the one that is current. The context is OpenTelemetry's current one, which a span of `tracing` sets
-//! while it is entered. A caller's context that is not kept is carried without a span, so that clouds get it as it came.
+//! A trace that is not kept costs next to nothing: the decision comes before its first span, and an unkept trace has no
+//! spans at all. So every span is made by this module: [`below`] a caller, as a [`root`], or as the [`child`] of the
+//! current span. The context is OpenTelemetry's current context, which a `tracing` span sets while it is entered. A
+//! caller's context that is not kept is carried without a span, so that clouds receive it unchanged.
 //!
-//! Formats are those of W3C Trace Context (<https://www.w3.org/TR/trace-context/>). Baggage is neither read nor sent.
+//! The formats are those of W3C Trace Context (<https://www.w3.org/TR/trace-context/>). Baggage is neither read nor
+//! sent.
 
 use futures_util::future::Either;
 use http::{HeaderMap, HeaderValue};
@@ -23,16 +24,16 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 const TRACEPARENT: &str = "traceparent";
 const TRACESTATE: &str = "tracestate";
 
-/// A longer `tracestate` is left out, in bytes. The standard asks to pass on at least so many.
+/// The longest `tracestate` that is passed on, in bytes. The standard asks to propagate at least this many.
 const MAX_TRACESTATE: usize = 512;
 
-/// Whether anybody collects spans.
+/// Whether a collector is configured.
 static COLLECTED: AtomicBool = AtomicBool::new(false);
-/// How many of the traces that begin here are kept, as the bits of a number from 0 to 1.
+/// The sampling ratio of traces that begin here, from 0 to 1, as the bits of an `f64`.
 static KEPT: AtomicU64 = AtomicU64::new(0);
 
-/// Has spans made from now on: of this part of the traces that begin here, from 0 to 1, and of those whose caller
-/// keeps them. Until then none is made.
+/// Enables spans, which are off until this call. `ratio`, from 0 to 1, is the share of the traces beginning here that
+/// are kept. A trace that its caller keeps is always kept.
 pub fn collect(ratio: f64) {
     KEPT.store(ratio.to_bits(), Ordering::Relaxed);
     COLLECTED.store(true, Ordering::Relaxed);
@@ -42,14 +43,14 @@ fn are_collected() -> bool {
     COLLECTED.load(Ordering::Relaxed)
 }
 
-/// Whether a trace that begins now is kept.
+/// Reports whether a trace that begins here is sampled.
 fn is_drawn() -> bool {
     let ratio = f64::from_bits(KEPT.load(Ordering::Relaxed));
     ratio >= 1.0 || fastrand::f64() < ratio
 }
 
-/// The span that `make` makes, with this caller's as its parent; none if the caller does not keep its trace, or,
-/// without one, if that which begins here is not kept.
+/// Makes a span with `make`, as a child of the caller's span. Returns no span if the caller does not keep its trace, or
+/// if there is no caller and the new trace is not sampled.
 pub fn below(caller: Option<&SpanContext>, make: impl FnOnce() -> Span) -> Span {
     let is_kept = are_collected() && caller.map_or_else(is_drawn, SpanContext::is_sampled);
     if !is_kept {
@@ -63,8 +64,8 @@ pub fn below(caller: Option<&SpanContext>, make: impl FnOnce() -> Span) -> Span 
     span
 }
 
-/// The span that `make` makes, which must have `parent: None`; none if this trace is not kept. One that tells the
-/// end of another that is kept is `wanted` for its sake.
+/// Makes a root span with `make`, which must set `parent: None`. Returns no span if the trace is not kept. `wanted`
+/// keeps it without sampling, for a span that records the end of another that is kept.
 pub fn root(wanted: bool, make: impl FnOnce() -> Span) -> Span {
     match are_collected() && (wanted || is_drawn()) {
         true => make(),
@@ -72,7 +73,7 @@ pub fn root(wanted: bool, make: impl FnOnce() -> Span) -> Span {
     }
 }
 
-/// The span that `make` makes below the current one; none if there is none.
+/// Makes a span with `make` below the current span. Returns no span if the current context is not kept.
 pub fn child(make: impl FnOnce() -> Span) -> Span {
     let is_kept = || Context::map_current(|it| it.span().span_context().is_sampled());
     match are_collected() && is_kept() {
@@ -81,7 +82,7 @@ pub fn child(make: impl FnOnce() -> Span) -> Span {
     }
 }
 
-/// The context of what is being done here, if it has one: that of its span, or its caller's.
+/// Returns the current trace context: that of the current span or, without one, that of the caller.
 pub fn current() -> Option<SpanContext> {
     Context::map_current(|it| {
         let span = it.span();
@@ -90,7 +91,7 @@ pub fn current() -> Option<SpanContext> {
     })
 }
 
-/// The context of the current span, if it is kept: to link others to it.
+/// Returns the context of the current span if it is kept, so that other spans can link to it.
 pub fn kept() -> Option<SpanContext> {
     match are_collected() {
         true => current().filter(SpanContext::is_sampled),
@@ -98,10 +99,10 @@ pub fn kept() -> Option<SpanContext> {
     }
 }
 
-/// A future that may go on in a context.
+/// A future that may run in a trace context.
 pub type Carried<F> = Either<WithContext<F>, F>;
 
-/// Has work done in the context of a caller, for which no span is made here.
+/// Runs `work` in the context of a caller for which no span is made here.
 pub fn carry<F: Future>(caller: Option<SpanContext>, work: F) -> Carried<F> {
     match caller {
         Some(caller) => {
@@ -112,7 +113,7 @@ pub fn carry<F: Future>(caller: Option<SpanContext>, work: F) -> Carried<F> {
     }
 }
 
-/// Has work that is spawned go on in the context it is spawned in.
+/// Runs `work` in the context that is current at this call. For futures that are spawned.
 pub fn go_on<F: Future>(work: F) -> Carried<F> {
     match Context::map_current(Context::has_active_span) {
         true => Either::Left(work.with_current_context()),
@@ -120,9 +121,9 @@ pub fn go_on<F: Future>(work: F) -> Carried<F> {
     }
 }
 
-/// What a caller says of its trace; `None` if it says nothing that can be understood.
+/// Returns the trace context in `headers`, or `None` if there is none or it is malformed.
 pub fn extract(headers: &HeaderMap) -> Option<SpanContext> {
-    // Two of them are none: nobody knows which is meant.
+    // Two `traceparent` headers are ambiguous, so neither counts.
     let mut named = headers.get_all(TRACEPARENT).iter();
     named.next()?;
     if named.next().is_some() {
@@ -137,7 +138,7 @@ pub fn extract(headers: &HeaderMap) -> Option<SpanContext> {
     Some(span.span_context().clone()).filter(SpanContext::is_valid)
 }
 
-/// All of `tracestate`, which may come in several headers.
+/// Joins all `tracestate` headers. Returns an empty string if the result is longer than [`MAX_TRACESTATE`].
 fn state(headers: &HeaderMap) -> String {
     let all = headers.get_all(TRACESTATE).iter();
     let lines: Result<Vec<&str>, _> = all.map(HeaderValue::to_str).collect();
@@ -148,7 +149,7 @@ fn state(headers: &HeaderMap) -> String {
     }
 }
 
-/// Says in these headers in whose trace a request is, if it is in one.
+/// Adds the current trace context to `headers`, if there is one.
 pub fn inject(headers: &mut HeaderMap) {
     let Some(context) = current() else {
         return;
@@ -203,7 +204,7 @@ mod tests {
         headers
     }
 
-    /// What a cloud is sent for a call with these headers.
+    /// Returns the headers that a cloud receives for a call with these headers.
     async fn passed_on(lines: &[(&'static str, &str)]) -> HeaderMap {
         let inject = async {
             let mut sent = HeaderMap::new();

@@ -1,20 +1,20 @@
-//! Text from outside, made fit for people to read.
+//! Text from outside, made safe to show.
 
 use std::borrow::Cow;
 
-/// The text on one line and as it is shown: a blank for every character that moves the cursor, breaks the line,
-/// turns the reading direction or shows as nothing.
+/// Puts the text on one line, with a blank for every character that moves the cursor, breaks the line, changes the
+/// reading direction, or is invisible.
 ///
-/// Those are the control characters (C0, C1, DEL), the line and paragraph separators, and Unicode's format
-/// characters, such as U+202E, U+200B and U+FEFF. They can make a terminal do things, or a text read as another.
+/// Those are the control characters (C0, C1, DEL), the line and paragraph separators, and Unicode's format characters,
+/// such as U+202E, U+200B and U+FEFF. They can control a terminal, or make one text look like another.
 pub fn clean(text: &str) -> String {
     text.chars()
         .map(|c| if is_unseen(c) { ' ' } else { c })
         .collect()
 }
 
-/// The same of text that somebody here has laid out: line breaks stay, and so do the escape sequences of its style if
-/// it has any. What is in it from outside must have been cleaned of those before.
+/// Cleans text that the gateway has laid out. Line breaks and tabs stay, and so do escape sequences if `styled`. Text
+/// from outside within it must already be clean of both.
 pub fn clean_lines(text: &str, styled: bool) -> Cow<'_, str> {
     let goes = |c: char| is_unseen(c) && c != '\n' && c != '\t' && !(styled && c == '\u{1b}');
     match text.contains(goes) {
@@ -26,7 +26,7 @@ pub fn clean_lines(text: &str, styled: bool) -> Cow<'_, str> {
     }
 }
 
-/// The same of JSON: nothing of it is lost, since such characters have another way to be written there.
+/// Cleans JSON. Nothing is lost, because such characters become `\u` escapes.
 pub fn clean_json(json: &str) -> Cow<'_, str> {
     if !json.contains(is_unseen) {
         return Cow::Borrowed(json);
@@ -45,8 +45,9 @@ pub fn clean_json(json: &str) -> Cow<'_, str> {
     Cow::Owned(clean)
 }
 
-/// Whether it moves the cursor, breaks the line, turns the reading direction or shows as nothing: general categories
-/// Cc, Cf, Zl and Zp of Unicode 17, and the block of tags as a whole.
+/// Reports whether the character moves the cursor, breaks the line, changes the reading direction, or is invisible:
+/// general categories Cc, Cf, Zl and Zp of Unicode 17, other characters that show as nothing, and the whole block of
+/// tags.
 pub fn is_unseen(c: char) -> bool {
     c.is_control()
         || matches!(c,

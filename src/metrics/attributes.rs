@@ -1,19 +1,18 @@
-//! The attributes of metrics, and what values they have.
+//! The attributes of metrics, and their values.
 
-/// An attribute.
+/// The definition of an attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attribute {
-    /// As OpenTelemetry has it, with dots.
+    /// The OpenTelemetry name, with dots.
     pub name: &'static str,
-    /// The metrics of which this is so; empty for all that have it.
+    /// The metrics that this definition is for, or empty for every metric that has the attribute.
     pub of: &'static [&'static str],
-    /// All its values; empty if they are not all known beforehand, and then `meaning` says what bounds them.
+    /// All its values. Empty if they are not known in advance; `meaning` then says what bounds them.
     pub values: &'static [&'static str],
-    /// What it says.
     pub meaning: &'static str,
 }
 
-/// What is so of the attribute `name` of a metric.
+/// Returns the definition of the attribute `name` of a metric.
 pub fn attribute(metric: &str, name: &str) -> Option<&'static Attribute> {
     let mut named = ATTRIBUTES.iter().filter(|it| it.name == name);
     named.find(|it| it.of.is_empty() || it.of.contains(&metric))
@@ -39,7 +38,7 @@ const CODES: &[&str] = &[
     "UNAUTHENTICATED",
 ];
 
-/// Every attribute, in the order in which the metrics of the table have them.
+/// Every attribute, in the order in which the metrics of the table use them.
 pub static ATTRIBUTES: &[Attribute] = &[
     Attribute {
         name: "rpc.system.name",

@@ -1,6 +1,6 @@
-//! The tables of `docs/metrics.md`, made from those of this module.
+//! The tables of `docs/metrics.md`, generated from those of this module.
 //!
-//! `cargo test --lib metrics::document::made_anew -- --ignored` writes them into the document.
+//! `cargo test --lib metrics::document::made_anew -- --ignored` regenerates them in the document.
 
 use super::{
     Kind, Metric,
@@ -16,7 +16,7 @@ fn path() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md")
 }
 
-/// The document with its tables as they are to be.
+/// Returns the document with its generated tables up to date.
 fn document() -> String {
     let text = fs::read_to_string(path()).unwrap();
     let (prose, _) = text.split_once(BEGIN).expect("the tables begin somewhere");
@@ -67,7 +67,7 @@ fn code(text: &str) -> String {
     format!("`{text}`")
 }
 
-/// Without what would end it.
+/// Escapes what would end the cell of a Markdown table.
 fn cell(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     words.join(" ").replace('|', "\\|")

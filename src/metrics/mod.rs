@@ -1,10 +1,10 @@
 //! Every metric of the gateway, and how it is counted.
 //!
-//! [`table`] names each of them once: what it is called, its unit, its attributes and what it means. The page for
-//! Prometheus, OTLP, `docs/metrics.md` and the tests all come from there. Any layer may count; none may read.
+//! [`table`] defines each metric once: its name, unit, attributes and meaning. The page for Prometheus, OTLP,
+//! `docs/metrics.md` and the tests are all derived from it. Any layer may count; none may read.
 //!
-//! The instruments are those of the process's meter provider. Until `telemetry` has installed one, and in programs that
-//! never do, counting costs a branch and tells nobody.
+//! The instruments belong to the process's meter provider. Until `telemetry` installs one, and in programs that never
+//! do, counting costs a branch and has no effect.
 
 pub mod attributes;
 #[cfg(test)]
@@ -17,23 +17,23 @@ use opentelemetry::{
 };
 use std::sync::OnceLock;
 
-/// What a metric is called and what it means.
+/// The definition of one metric.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Metric {
-    /// As OpenTelemetry has it, with dots.
+    /// The OpenTelemetry name, with dots.
     pub name: &'static str,
-    /// How it is counted.
     pub kind: Kind,
-    /// In UCUM: `s`, `By`, or what is counted in braces; empty if it says how something is.
+    /// The unit in UCUM: `s`, `By`, or the counted thing in braces. Empty for a metric that reports a condition.
     pub unit: &'static str,
-    /// Its attributes, which have few values each: never an id.
+    /// The names of its attributes. Each has few values: an id is never an attribute.
     pub attributes: &'static [&'static str],
-    /// What it means, in one sentence.
+    /// The meaning, in one sentence.
     pub help: &'static str,
 }
 
 impl Metric {
-    /// What it is called on the page for Prometheus; a histogram has `_bucket`, `_sum` and `_count` after it there.
+    /// Returns the name on the page for Prometheus. There, `_bucket`, `_sum` and `_count` follow the name of a
+    /// histogram.
     pub fn prometheus_name(&self) -> String {
         let unit = match self.unit {
             "s" => "_seconds",
@@ -47,26 +47,24 @@ impl Metric {
         format!("{}{unit}{total}", Metric::label(self.name))
     }
 
-    /// What an attribute is called there.
+    /// Returns the label for Prometheus of an attribute.
     pub fn label(attribute: &str) -> String {
         attribute.replace('.', "_")
     }
 }
 
-/// How a metric is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Only grows.
     Counter,
-    /// Grows and shrinks.
+    /// A value that grows and shrinks.
     UpDownCounter,
-    /// How values are distributed.
+    /// A distribution of values.
     Histogram,
-    /// What is so when it is read.
+    /// A value at the time of reading.
     Gauge,
 }
 
-/// Something that only grows.
+/// A monotonic counter, whose instrument is made at its first use.
 #[derive(Debug)]
 pub struct Counter {
     metric: Metric,
@@ -81,7 +79,6 @@ impl Counter {
         }
     }
 
-    /// Counts this many more.
     pub fn add(&self, more: u64, attributes: &[KeyValue]) {
         let make = || {
             let metric = &self.metric;
@@ -93,7 +90,8 @@ impl Counter {
         self.instrument.get_or_init(make).add(more, attributes);
     }
 
-    /// Has what somebody counts himself read whenever metrics are. For what is counted too often for [`Counter::add`].
+    /// Registers a callback that reads a count kept elsewhere, at every collection. For events too frequent for
+    /// [`Counter::add`].
     pub fn observe(&self, read: impl Fn(&dyn AsyncInstrument<u64>) + Send + Sync + 'static) {
         let metric = &self.metric;
         let meter = meter();
@@ -105,7 +103,6 @@ impl Counter {
     }
 }
 
-/// Something that grows and shrinks.
 #[derive(Debug)]
 pub struct UpDownCounter {
     metric: Metric,
@@ -120,7 +117,7 @@ impl UpDownCounter {
         }
     }
 
-    /// Counts this many more, or fewer.
+    /// Adds `more`, which may be negative.
     pub fn add(&self, more: i64, attributes: &[KeyValue]) {
         let make = || {
             let metric = &self.metric;
@@ -133,7 +130,6 @@ impl UpDownCounter {
     }
 }
 
-/// How values are distributed.
 #[derive(Debug)]
 pub struct Histogram {
     metric: Metric,
@@ -150,7 +146,6 @@ impl Histogram {
         }
     }
 
-    /// Takes note of a value.
     pub fn record(&self, value: f64, attributes: &[KeyValue]) {
         let make = || {
             let metric = &self.metric;
@@ -163,7 +158,7 @@ impl Histogram {
     }
 }
 
-/// What is so when it is read.
+/// A value that is read at every collection.
 #[derive(Debug)]
 pub struct Gauge {
     metric: Metric,
@@ -174,8 +169,8 @@ impl Gauge {
         Gauge { metric }
     }
 
-    /// Has this asked whenever metrics are read. It must not hold on to what it reads: a gateway that has ended is told
-    /// of no more.
+    /// Registers a callback that every collection runs. The callback must not own what it reads, so that a gateway that
+    /// has ended is dropped and no longer reported.
     pub fn observe(&self, read: impl Fn(&dyn AsyncInstrument<f64>) + Send + Sync + 'static) {
         let metric = &self.metric;
         let meter = meter();

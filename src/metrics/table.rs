@@ -1,20 +1,21 @@
-//! The table of all metrics. `docs/metrics.md` is made from it.
+//! The table of all metrics, from which `docs/metrics.md` is generated.
 //!
-//! Names and attributes are those of OpenTelemetry's semantic conventions where there are any (`rpc.*`, `http.*`), else
-//! our own under `isthmus.`. On the page for Prometheus dots are underscores, the unit and `_total` of counters follow:
-//! `isthmus.watch.events` is `isthmus_watch_events_total`. What is so or not has no unit, since a `1` would make it a ratio.
+//! Names and attributes follow OpenTelemetry's semantic conventions where they exist (`rpc.*`, `http.*`). All others
+//! begin with `isthmus.`. On the page for Prometheus dots become underscores, followed by the unit and, for counters,
+//! `_total`: `isthmus.watch.events` is `isthmus_watch_events_total`. A condition, 0 or 1, has no unit, because the unit
+//! `1` would make it a ratio.
 
 use super::{Counter, Gauge, Histogram, Kind, Metric, UpDownCounter};
 
-/// The name of a backend.
+/// The attribute with the name of a backend.
 pub const BACKEND: &str = "isthmus.backend";
 
-/// In seconds, for what takes from under a millisecond to minutes.
+/// Histogram bounds in seconds, from a millisecond to minutes.
 const SECONDS: &[f64] = &[
     0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0,
 ];
 
-/// In seconds, for what takes from a tenth of a millisecond to seconds.
+/// Histogram bounds in seconds, from a tenth of a millisecond to seconds.
 const FINE: &[f64] = &[
     0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
 ];

@@ -1,5 +1,5 @@
-//! What becomes of one kind of telemetry at the collector: that it is not taken is counted each time, and said once;
-//! that it is taken again, too.
+//! The delivery of one signal to the collector. Every failed export is counted; the log tells only the first failure,
+//! and the recovery.
 
 use crate::metrics::table::EXPORT_FAILURES;
 use opentelemetry::KeyValue;
@@ -13,19 +13,19 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// Spans, or metrics, on their way to the collector.
+/// Spans or metrics on their way to the collector.
 #[derive(Debug)]
 pub(super) struct Delivery {
     /// `traces` or `metrics`.
     signal: &'static str,
     /// Host and port of the collector.
     collector: String,
-    /// A std mutex: held for bookkeeping only, never across an await.
+    /// A std mutex, held for bookkeeping only and never across an await.
     refused: Mutex<Option<Refused>>,
     is_ending: AtomicBool,
 }
 
-/// Since when nothing is taken.
+/// A run of failed exports.
 #[derive(Debug)]
 struct Refused {
     since: Instant,
@@ -33,10 +33,9 @@ struct Refused {
 }
 
 impl Delivery {
-    /// Of this signal to the collector at `endpoint`.
     pub(super) fn new(signal: &'static str, endpoint: &str) -> Delivery {
         let url = endpoint.parse::<http::Uri>().ok();
-        // Not with the name and the password that a URL may have.
+        // Without the user name and the password that a URL may have.
         let place = url.as_ref().and_then(|url| {
             let port = url.port().map_or(String::new(), |port| format!(":{port}"));
             Some(format!("{}{port}", url.host()?))
@@ -49,22 +48,22 @@ impl Delivery {
         }
     }
 
-    /// Whether the collector did not take what it was sent last.
+    /// Reports whether the last export failed.
     pub(super) fn is_refused(&self) -> bool {
         self.refused().is_some()
     }
 
-    /// The process ends: a collector that took nothing is not asked any more, and what it does not take now is for
-    /// whoever waits to tell. Answers whether it took what came before.
+    /// Marks the end of the process. From here on a collector whose last export failed is not tried again, and failures
+    /// are not logged: the caller of the end reports them. Returns whether the last export succeeded.
     pub(super) fn end(&self) -> bool {
         self.is_ending.store(true, Relaxed);
         !self.is_refused()
     }
 
-    /// Does an export, and takes note of how it went.
+    /// Runs an export and records its result.
     ///
     /// # Errors
-    /// That of the export, or that none is made any more.
+    /// That of the export, or `AlreadyShutdown` if the process is ending and the last export failed.
     pub(super) async fn export(
         &self,
         export: impl Future<Output = OTelSdkResult>,
@@ -106,7 +105,7 @@ impl Delivery {
             exports: 1,
         });
         drop(refused);
-        // Whoever waits for the last of it says so then.
+        // At the end, the caller that waits for the last export logs the failure.
         if self.is_ending.load(Relaxed) {
             return;
         }

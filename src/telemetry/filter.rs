@@ -1,19 +1,19 @@
-//! Which lines are written: by level, and by target if one is named. It can be changed while the process runs.
+//! The log filter: levels, optionally by target. It can change while the process runs.
 
 use std::{env::VarError, fmt};
 use tracing::{Level, level_filters::LevelFilter};
 use tracing_subscriber::{filter::Targets, registry::Registry, reload};
 
-/// The variable that says what is logged, if the settings do not.
+/// The environment variable with the filter, if the settings have none.
 pub(super) const VARIABLE: &str = "RUST_LOG";
 
-/// Where the targets of this program begin. A target alone, without a level, is one of these.
+/// The root of this program's targets. A directive that names a target without a level must name one of these.
 const OURS: &str = env!("CARGO_PKG_NAME");
 
-/// A filter that cannot be read, and what would be accepted.
+/// A malformed filter. The message says what would be accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FilterError {
-    /// Where the filter comes from; empty if whoever gave it knows.
+    /// Where the filter comes from. Empty if the caller knows.
     of: &'static str,
     wrong: String,
 }
@@ -34,7 +34,7 @@ impl fmt::Display for FilterError {
 
 impl std::error::Error for FilterError {}
 
-/// Fails if this is no filter for log lines.
+/// Checks that `text` is a filter for log lines.
 ///
 /// # Errors
 /// What is wrong with it, and what would be accepted.
@@ -42,10 +42,10 @@ pub fn check(text: &str) -> Result<(), FilterError> {
     read(text).map(|_| ())
 }
 
-/// What the settings say is logged; else what the environment says, else `info`.
+/// Returns the filter of the settings, else that of the environment, else `info`.
 ///
 /// # Errors
-/// If it cannot be read.
+/// If the filter is malformed.
 pub(super) fn chosen(
     setting: Option<&str>,
     variable: Result<String, VarError>,
@@ -63,8 +63,8 @@ pub(super) fn chosen(
     Ok(hushed(targets))
 }
 
-/// `Targets` reads it, too, but takes a misspelt level for a target of which it shows everything, and of all others
-/// nothing.
+/// Parses a filter. `Targets` has a parser too, but that takes a misspelt level for a target, logs everything from it,
+/// and nothing from all others.
 fn read(text: &str) -> Result<Targets, FilterError> {
     let mut targets = Targets::new();
     for part in text.split(',').map(str::trim) {
@@ -101,7 +101,7 @@ fn wrong(what: impl Into<String>) -> FilterError {
     }
 }
 
-/// Targets are the paths of modules.
+/// Targets are module paths.
 fn is_target(text: &str) -> bool {
     let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '-');
     !text.is_empty() && text.chars().all(is_part)
@@ -112,8 +112,8 @@ fn is_ours(text: &str) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("::")) && is_target(text)
 }
 
-/// Without the warnings of HTTP/2 about its peer, which could fill the log with them: a frame, a line. Who wants more
-/// than warnings, or names the library, gets them.
+/// Silences the warnings of the HTTP/2 library about its peers, which could fill the log at a line per frame. A filter
+/// that logs more than warnings, or names the library, keeps them.
 fn hushed(filter: Targets) -> Targets {
     const LIBRARY: &str = "h2";
     let warns =
@@ -125,7 +125,7 @@ fn hushed(filter: Targets) -> Targets {
     }
 }
 
-/// Which lines are written, to be changed while they are.
+/// A handle that changes the log filter while lines are written.
 #[derive(Debug, Clone)]
 pub struct Levels {
     handle: reload::Handle<Targets, Registry>,
@@ -136,14 +136,14 @@ impl Levels {
         Levels { handle }
     }
 
-    /// From now on lines are written that this says, in the form of [`Settings::filter`](super::Settings::filter).
-    /// `None`: what `RUST_LOG` says, else `info`. If it cannot be read, nothing changes.
+    /// Replaces the filter with one in the form of [`Settings::filter`](super::Settings::filter). `None` takes
+    /// `RUST_LOG`, or `info` without it. A malformed filter changes nothing.
     ///
     /// # Errors
     /// What is wrong with it, and what would be accepted.
     pub fn set(&self, filter: Option<&str>) -> Result<(), FilterError> {
         let targets = chosen(filter, std::env::var(VARIABLE))?;
-        // Fails only if nobody writes lines any more.
+        // Fails only if the subscriber is gone.
         let _ = self.handle.reload(targets);
         Ok(())
     }
@@ -179,7 +179,7 @@ mod tests {
         let enables = |targets: &Targets, level| targets.would_enable("isthmus::core", &level);
         let both = chosen(Some("warn"), variable("trace")).unwrap();
         assert!(enables(&both, Level::WARN) && !enables(&both, Level::INFO));
-        // Nobody reads what is not used.
+        // An unused variable is not parsed.
         assert!(chosen(Some("warn"), variable("loud")).is_ok());
         let variable_alone = chosen(None, variable("off,isthmus=debug")).unwrap();
         assert!(enables(&variable_alone, Level::DEBUG));

@@ -1,4 +1,4 @@
-//! Lines of the log: which, how they look, and what they cannot do to whoever reads them.
+//! Log lines: which are written, in which format, and cleaned of characters that could mislead a reader.
 
 use crate::{spans, telemetry::filter::Levels, text::clean_lines};
 use std::{fmt, io};
@@ -15,20 +15,19 @@ use tracing_subscriber::{
     reload,
 };
 
-/// How log lines look.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Format {
-    /// For people.
+    /// Text for people.
     #[default]
     Human,
-    /// One JSON object a line, for collectors of logs.
+    /// One JSON object per line, for log collectors.
     Json,
 }
 
-/// Logs to `writer` as `filter` says, and our own spans, whatever it says, to `tracer`. Colours are for
-/// terminals: in a file or a pipe they are noise that hides what is searched for.
+/// Logs to `writer` what `filter` selects, and sends our own spans, independent of `filter`, to `tracer`. `colours` is
+/// for terminals: in a file or a pipe, escape sequences obstruct a search.
 ///
-/// Which lines are written can be changed afterwards.
+/// The returned [`Levels`] changes the filter later.
 pub(super) fn layers<W>(
     format: Format,
     filter: Targets,
@@ -42,8 +41,8 @@ where
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(Clean { writer, colours })
         .with_ansi(colours);
-    // A line says by itself what it is about. Spans that nobody collects cost nothing then; written out for lines,
-    // they were 0.8 KiB of each open stream. A filter that names no level at all would take away that of `filter`.
+    // A line carries its own context, so that spans without a collector cost nothing; as context of lines they took 0.8
+    // KiB of each open stream. Without a level hint, `filter_fn` would discard that of `filter`.
     let events = filter_fn(|metadata| metadata.is_event()).with_max_level_hint(LevelFilter::TRACE);
     let (filter, handle) = reload::Layer::new(filter);
     let filter = FilterExt::and(filter, events);
@@ -55,8 +54,8 @@ where
             .with_filter(filter)
             .boxed(),
     };
-    // Every layer has a filter of its own, and one that is not needed is not there: a `None` would want all spans, and
-    // the registry would make each of them, for each frame that the HTTP libraries send.
+    // Every layer has a filter of its own. A layer that is not needed is left out: a `None` layer would enable all
+    // spans, and the registry would make one for each frame that the HTTP libraries send.
     let mut layers = vec![lines];
     if let Some(tracer) = tracer {
         let ours = Targets::new().with_target(env!("CARGO_PKG_NAME"), LevelFilter::INFO);
@@ -67,8 +66,8 @@ where
     (subscriber, Levels::new(handle))
 }
 
-/// One JSON object, and at its end which span it was written in: `trace_id`, `span_id`. Where there is none of ours, those
-/// that the caller named by `traceparent`.
+/// Appends the current span to a JSON line, as `trace_id` and `span_id`. Without a span of ours, these are the ids from
+/// the caller's `traceparent`.
 struct Traced<F>(F);
 
 impl<S, N, F> FormatEvent<S, N> for Traced<F>
@@ -100,10 +99,11 @@ where
     }
 }
 
-/// Writes lines as they are to be read: what a cloud or a client put into them neither moves, hides nor turns them.
+/// A writer that cleans lines, so that text from a cloud or a client can neither move, hide nor reverse what a reader
+/// sees.
 struct Clean<W> {
     writer: W,
-    /// Whether lines have escape sequences of their own.
+    /// Whether lines contain escape sequences of our own.
     colours: bool,
 }
 
@@ -119,7 +119,7 @@ impl<'a, W: MakeWriter<'a>> MakeWriter<'a> for Clean<W> {
 }
 
 impl<W: io::Write> io::Write for Clean<W> {
-    /// A line comes whole.
+    /// Writes one whole line.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(line);
         let clean = clean_lines(&text, self.colours);

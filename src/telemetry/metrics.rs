@@ -1,6 +1,6 @@
-//! Metrics, and both ways they are read: by a collector that they are sent to, and from the page for Prometheus.
+//! Metrics and their two readers: the exporter to a collector, and the page for Prometheus.
 //!
-//! There is one meter provider, and each way is a reader of it. With neither there is none, and counting costs a branch.
+//! Both readers share one meter provider. Without either there is no provider, and counting costs a branch.
 
 use crate::{
     metrics::table::EXPORT_FAILURES,
@@ -22,10 +22,10 @@ use std::{
     time::Duration,
 };
 
-/// How long one export may take.
+/// The timeout of one export.
 const EXPORT_WITHIN: Duration = Duration::from_secs(5);
 
-/// What counts.
+/// The meter provider and the delivery of its exports.
 #[derive(Debug)]
 pub(super) struct Metrics {
     provider: SdkMeterProvider,
@@ -34,11 +34,11 @@ pub(super) struct Metrics {
 }
 
 impl Metrics {
-    /// Sends to the collector at `endpoint`, if there is one, every minute or as `OTEL_METRIC_EXPORT_INTERVAL` says, and
-    /// shows in `registry`, if there is one.
+    /// Exports to the collector at `endpoint`, if there is one, every minute or as `OTEL_METRIC_EXPORT_INTERVAL` says.
+    /// Registers the metrics in `registry`, if there is one. Returns `None` if both are absent.
     ///
     /// # Errors
-    /// If the address cannot be used.
+    /// If the endpoint is malformed.
     pub(super) fn begin(
         endpoint: Option<&str>,
         registry: Option<&Registry>,
@@ -59,7 +59,7 @@ impl Metrics {
             provider = provider.with_reader(PeriodicReader::builder(delivered).build());
         }
         if let Some(registry) = registry {
-            // There is one scope, so its name on every line would tell nobody anything.
+            // There is only one scope, so its name on every line would carry no information.
             let reader = opentelemetry_prometheus::exporter()
                 .with_registry(registry.clone())
                 .scope_info_enabled(false)
@@ -71,50 +71,52 @@ impl Metrics {
         Ok(Some(Metrics { provider, delivery }))
     }
 
-    /// Has everything that is counted from now on in this process counted here.
+    /// Makes this the meter provider of the process.
     pub(super) fn install(&self) {
         global::set_meter_provider(self.provider.clone());
         if self.delivery.is_some() {
-            // Known before any fails: a rate that begins with the first misses it.
+            // The series start at zero: a rate over a series that begins with its first failure would miss that
+            // failure.
             for signal in ["traces", "metrics"] {
                 EXPORT_FAILURES.add(0, &[KeyValue::new("isthmus.signal", signal)]);
             }
         }
     }
 
-    /// Sends what was counted last, and ends.
+    /// Exports the last metrics, and ends.
     pub(super) fn end(self) -> Ending {
         let is_taken = self.delivery.as_ref().is_some_and(|it| it.end());
         let (done, ended) = mpsc::channel();
         let ending = Ending { is_taken, ended };
-        // On a thread of its own, because it blocks for as long as a collector is silent, which is longer than the end
-        // of a process may take.
+        // The shutdown blocks for as long as a collector is silent, which is longer than the end of the process may
+        // take. So it runs on its own thread.
         let name = "metrics' end".to_owned();
         let thread = thread::Builder::new().name(name).spawn(move || {
-            // Whoever waited may have given up.
+            // The receiver may have given up.
             let _ = done.send(self.provider.shutdown());
         });
-        // Without a thread the other end is gone, which is no answer either.
+        // Without a thread the sender is gone, which ends the wait too.
         drop(thread);
         ending
     }
 }
 
-/// The end of metrics, under way.
+/// The end of metrics, in progress.
 pub(super) struct Ending {
-    /// Whether there is a collector, which took what came before.
+    /// Whether there is a collector that accepted the previous export.
     is_taken: bool,
     ended: mpsc::Receiver<OTelSdkResult>,
 }
 
 impl Ending {
-    /// Waits for it, for at most so long: whether the last metrics were taken, or it was known that none are.
+    /// Waits for the last export, for at most `longest`. Reports whether the collector took it, or whether none was
+    /// expected.
     pub(super) fn within(self, longest: Duration) -> bool {
         !self.is_taken || matches!(self.ended.recv_timeout(longest), Ok(Ok(())))
     }
 }
 
-/// An exporter of which is noted what the collector took.
+/// An exporter that records what the collector accepts.
 #[derive(Debug)]
 struct Delivered {
     exporter: MetricExporter,

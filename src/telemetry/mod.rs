@@ -1,4 +1,4 @@
-//! Logs to standard error, spans and metrics to an OpenTelemetry collector if one is configured, and metrics on a page
+//! Logs on standard error, spans and metrics for an OpenTelemetry collector if one is configured, and a page of metrics
 //! for Prometheus if it has an address.
 
 mod delivery;
@@ -26,58 +26,57 @@ use std::{
 };
 use tracing::Subscriber;
 
-/// The variable that names the collector, if the settings do not.
+/// The environment variable that names the collector, if the settings do not.
 const ENDPOINT_VARIABLE: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 
-/// How long the last spans and metrics may take to leave. A collector that is gone must not hold up the end.
+/// How long the last export of spans and metrics may take. A collector that is gone must not delay the end of the
+/// process.
 const FLUSH_WITHIN: Duration = Duration::from_millis(300);
 
-/// What is told, how, and to whom.
+/// What is reported, in which form, and where to.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Settings {
-    /// How log lines look.
+    /// The format of log lines.
     pub format: Format,
-    /// Which events are logged: levels, by target if one is named, as `info,isthmus=debug`. `None`: what
-    /// `RUST_LOG` says in the same form, else `info`. [`Levels`] changes it later.
+    /// Which events are logged: levels, optionally by target, such as `info,isthmus=debug`. `None` takes `RUST_LOG`,
+    /// which has the same form, or `info` without it. [`Levels`] changes the filter later.
     pub filter: Option<String>,
-    /// Where spans and metrics go, as OTLP over gRPC without TLS: `http://localhost:4317`. `None`: what
-    /// `OTEL_EXPORTER_OTLP_ENDPOINT` says, else nowhere.
+    /// The collector of spans and metrics, as OTLP over gRPC without TLS: `http://localhost:4317`. `None` takes
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`; without it nothing is exported.
     pub otlp_endpoint: Option<String>,
-    /// How many of the traces that begin here are sent, from 0 to 1; `None` is all. A caller that says whether its trace
-    /// is kept decides for its calls.
+    /// The sampling ratio of traces that begin here, from 0 to 1; `None` is all. If a caller says whether its trace is
+    /// kept, that decides for its calls.
     pub trace_sample: Option<f64>,
-    /// Where the page for Prometheus is, `/metrics` over HTTP. `None`: there is none.
+    /// The address of the page for Prometheus, `/metrics` over HTTP, or `None` for no page.
     pub metrics_listen: Option<SocketAddr>,
-    /// Have it on an address that others can reach, too. Default no: nobody is asked who they are.
+    /// Allows an address of the page that other machines can reach. Off by default, because the page has no
+    /// authentication.
     pub allow_non_loopback: bool,
 }
 
 /// Why telemetry could not begin.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The filter cannot be read.
     #[error("the log filter cannot be read: {0}")]
     Filter(#[from] FilterError),
-    /// The collector's address cannot be used.
     #[error("spans and metrics cannot be exported: {0}")]
     Exporter(#[from] ExporterBuildError),
-    /// The page for Prometheus cannot be where it was to be.
+    /// The page for Prometheus cannot be served.
     #[error("metrics_listen on {address}: {why}")]
     Page {
-        /// Where that was.
+        /// The requested address.
         address: SocketAddr,
-        /// What is in the way.
         why: String,
     },
-    /// Somebody else in this process has begun it already.
+    /// Another subscriber is already installed in this process.
     #[error("logs are already being written")]
     AlreadyBegun,
 }
 
-/// Keeps telemetry going; dropped, it sends the last spans and metrics, for at most 0.3 s, and none if the collector took
-/// none before.
+/// Keeps telemetry running. When dropped, it exports the last spans and metrics, for at most 0.3 s, unless the
+/// collector refused the previous export.
 ///
-/// Sending needs the runtime it began in: drop it before that ends, and not on its only thread.
+/// The export needs the runtime that telemetry began in. Drop it before that runtime ends, and not on its only thread.
 #[derive(Debug)]
 #[must_use = "spans and metrics are lost without it"]
 pub struct Telemetry {
@@ -88,12 +87,12 @@ pub struct Telemetry {
 }
 
 impl Telemetry {
-    /// Where the page for Prometheus is, if there is one.
+    /// Returns the address of the page for Prometheus, if there is one.
     pub fn metrics_address(&self) -> Option<SocketAddr> {
         self.page.as_ref().map(Page::address)
     }
 
-    /// Which lines are written, to be changed while the process runs.
+    /// Returns a handle that changes the log filter while the process runs.
     pub fn levels(&self) -> Levels {
         self.levels.clone()
     }
@@ -102,7 +101,7 @@ impl Telemetry {
 impl Drop for Telemetry {
     fn drop(&mut self) {
         let begun = Instant::now();
-        // Both at the same time.
+        // Both exports run at the same time.
         let metrics = self.metrics.take().map(Metrics::end);
         let spans = self.spans.take().map(Spans::end);
         let spans = spans.is_none_or(|spans| spans.within(FLUSH_WITHIN));
@@ -114,22 +113,22 @@ impl Drop for Telemetry {
     }
 }
 
-/// Begins to write logs, to count, and, if there is a collector, to send spans. Once per process, within a tokio
+/// Begins to log, to count, and, if there is a collector, to export spans. Call it once per process, within a tokio
 /// runtime, and before anything is counted.
 ///
 /// # Errors
-/// A filter or an address that cannot be read, and an address of the page that is taken. A collector that does not
-/// answer is none: spans are dropped.
+/// If the filter or an address is malformed, or the address of the page is in use. A collector that does not answer is
+/// not an error: its spans are dropped.
 pub fn begin(settings: &Settings) -> Result<Telemetry, Error> {
     let (subscriber, telemetry) = subscriber(settings)?;
     tracing::subscriber::set_global_default(subscriber).map_err(|_| Error::AlreadyBegun)?;
     Ok(telemetry)
 }
 
-/// What [`begin`] makes the subscriber of the process, for those who do so themselves.
+/// Returns the subscriber that [`begin`] installs, for callers that install it themselves.
 ///
 /// # Errors
-/// As [`begin`].
+/// Those of [`begin`].
 pub fn subscriber(
     settings: &Settings,
 ) -> Result<(impl Subscriber + Send + Sync + use<>, Telemetry), Error> {
@@ -159,7 +158,7 @@ pub fn subscriber(
     Ok((subscriber, telemetry))
 }
 
-/// What counts, and the page that shows it.
+/// Builds the meter provider and the page that shows its metrics.
 fn readers(
     settings: &Settings,
     endpoint: Option<&str>,

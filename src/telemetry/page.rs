@@ -24,41 +24,39 @@ use tokio::{
 };
 use tokio_util::task::AbortOnDropHandle;
 
-/// As Prometheus names the format of its text.
+/// The content type of Prometheus's text format.
 const CONTENT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Where it is.
 const PATH: &str = "/metrics";
 
-/// Connections at the same time. One more closes the oldest: a scrape takes milliseconds, and whoever only holds
-/// connections must not keep others out.
+/// The limit of open connections. Another one closes the oldest: a scrape takes milliseconds, and a client that only
+/// holds connections must not keep others out.
 const MAX_CONNECTIONS: usize = 16;
 
-/// The bytes of a request's head.
+/// The limit of a request's head, in bytes.
 const MAX_HEAD: usize = 16 * 1024;
 
-/// How long that may take to arrive.
+/// How long the head may take to arrive.
 const HEAD_WITHIN: Duration = Duration::from_secs(5);
 
-/// How long a connection may take from its first byte to its last.
+/// How long a connection may last.
 const WITHIN: Duration = Duration::from_secs(30);
 
-/// How long to wait when the machine can take no more connections.
+/// The pause after a failed accept.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// The page, served until it is dropped.
+/// The page, which is served until this is dropped.
 #[derive(Debug)]
 pub(super) struct Page {
     address: SocketAddr,
-    /// Owns every connection.
     _serving: AbortOnDropHandle<()>,
 }
 
 impl Page {
-    /// Begins to serve what is in `registry`, within a tokio runtime.
+    /// Begins to serve the metrics in `registry`. Needs a tokio runtime.
     ///
     /// # Errors
-    /// An address that is not a loopback one, unless `allow_non_loopback`; or as the operating system says.
+    /// If the address is not a loopback one and `allow_non_loopback` is off, or as the operating system says.
     pub(super) fn serve(
         address: SocketAddr,
         allow_non_loopback: bool,
@@ -71,7 +69,7 @@ impl Page {
                  address, or set `allow_non_loopback`",
             ));
         }
-        // Bound before anything else begins, so that an address that is taken is found at the start.
+        // Bind first, so that an address in use is found at the start.
         let bound = Bound::bind(address)?;
         bound.set_nonblocking(true)?;
         let address = bound.local_addr()?;
@@ -87,14 +85,13 @@ impl Page {
         })
     }
 
-    /// Where it is served.
     pub(super) fn address(&self) -> SocketAddr {
         self.address
     }
 }
 
 async fn accept(listener: TcpListener, content: Arc<Content>) {
-    // The oldest first. Dropping one ends it.
+    // Oldest first. Dropping a handle closes its connection.
     let mut connections = VecDeque::with_capacity(MAX_CONNECTIONS);
     loop {
         let stream = match listener.accept().await {
@@ -114,7 +111,7 @@ async fn accept(listener: TcpListener, content: Arc<Content>) {
     }
 }
 
-/// One request, and its answer.
+/// Serves one request.
 async fn serve(stream: TcpStream, content: Arc<Content>) {
     let service = service_fn(|request| {
         let content = Arc::clone(&content);
@@ -124,18 +121,17 @@ async fn serve(stream: TcpStream, content: Arc<Content>) {
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_WITHIN)
         .max_header_size(MAX_HEAD)
-        // Scrapes are many seconds apart; a connection kept for them only takes the place of another.
+        // Scrapes are many seconds apart, and an idle connection would only take a place.
         .keep_alive(false)
         .serve_connection(TokioIo::new(stream), service);
-    // Whoever is cut off knows it.
+    // A client that is cut off notices it.
     let _ = timeout(WITHIN, connection).await;
 }
 
-/// What is on the page.
 #[derive(Debug)]
 struct Content {
     registry: Registry,
-    /// To read all metrics, which asks the whole gateway: one at a time, however many scrape.
+    /// Allows one collection at a time, however many clients scrape, because each reads the whole gateway.
     turn: Arc<Semaphore>,
 }
 
@@ -156,14 +152,14 @@ impl Content {
         }
     }
 
-    /// All metrics as Prometheus reads them.
+    /// Returns all metrics in Prometheus's text format.
     async fn text(&self) -> Option<String> {
         let turn = Arc::clone(&self.turn).acquire_owned().await.ok()?;
         let registry = self.registry.clone();
-        // What is asked may take locks, and all of it is written out.
+        // Callbacks may take locks, and the encoding takes CPU time.
         let read = spawn_blocking(move || {
             let text = TextEncoder::new().encode_to_string(&registry.gather());
-            // Given back only now, since nothing ends this before its end.
+            // Released here and not by the caller, because a caller that goes away does not stop this task.
             drop(turn);
             text
         });
@@ -243,7 +239,7 @@ mod tests {
         }
         let read = ask(&page, "GET /metrics HTTP/1.1\r\nhost: a\r\n\r\n").await;
         assert!(read.starts_with("HTTP/1.1 200 OK\r\n"), "{read}");
-        // The oldest had to go.
+        // The oldest connection is closed.
         let mut gone = [0; 1];
         assert_eq!(held[0].read(&mut gone).await.unwrap(), 0);
     }

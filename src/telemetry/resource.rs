@@ -1,9 +1,9 @@
-//! Whose telemetry it is.
+//! The OpenTelemetry resource of this process.
 
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::Resource;
 
-/// This program and its version; what `OTEL_RESOURCE_ATTRIBUTES` says of it besides.
+/// Returns the name and version of this program, and the attributes in `OTEL_RESOURCE_ATTRIBUTES`.
 pub(super) fn resource() -> Resource {
     let version = KeyValue::new("service.version", env!("CARGO_PKG_VERSION"));
     Resource::builder()

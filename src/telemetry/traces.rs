@@ -1,5 +1,5 @@
-//! Spans, and how they get to the collector: by a bounded queue that one task empties. Whoever ends a span never waits;
-//! what the collector does not take in time is dropped, and counted.
+//! Spans and their export: a bounded queue that one task drains. Ending a span never blocks. Spans that the collector
+//! does not take in time are dropped and counted.
 
 use crate::{
     metrics::table::SPANS_DROPPED,
@@ -21,18 +21,18 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// How many spans wait at most.
+/// The capacity of the queue, in spans.
 const QUEUE: usize = 4096;
-/// How many are sent at once.
+/// The most spans in one export.
 const BATCH: usize = 512;
-/// How long a span waits for others to be sent with.
+/// How long a span waits for others of its batch.
 const GATHER: Duration = Duration::from_secs(1);
-/// How long one export may take. A collector that is silent holds up nothing but the queue.
+/// The timeout of one export. A silent collector delays only the queue.
 const EXPORT_WITHIN: Duration = Duration::from_secs(5);
-/// How long a collector that took nothing is left alone. The queue fills meanwhile.
+/// The pause after a failed export, in which the queue may fill.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// What makes spans and sends them; dropped without [`Spans::end`], it loses the last.
+/// The tracer provider and its export task. Dropped without [`Spans::end`], it loses the last spans.
 #[derive(Debug)]
 pub(super) struct Spans {
     provider: SdkTracerProvider,
@@ -42,10 +42,10 @@ pub(super) struct Spans {
 }
 
 impl Spans {
-    /// Sends spans to the collector at `endpoint`, from a task of this runtime.
+    /// Exports spans to the collector at `endpoint`, from a task of the current runtime.
     ///
     /// # Errors
-    /// If the address cannot be used.
+    /// If the endpoint is malformed.
     pub(super) fn begin(endpoint: &str) -> Result<Spans, ExporterBuildError> {
         let mut exporter = SpanExporter::builder()
             .with_tonic()
@@ -67,11 +67,11 @@ impl Spans {
         };
         tokio::spawn(async move {
             sending.run().await;
-            // Whoever waited may have given up.
+            // The receiver may have given up.
             let _ = done.send(());
         });
         let provider = SdkTracerProvider::builder()
-            // Which traces are kept is decided before there is a span, in `spans`.
+            // `spans` decides which traces are kept, before their first span.
             .with_sampler(Sampler::AlwaysOn)
             .with_span_processor(Queue(queue))
             .with_resource(resource)
@@ -84,14 +84,13 @@ impl Spans {
         })
     }
 
-    /// What makes the spans.
     pub(super) fn provider(&self) -> &SdkTracerProvider {
         &self.provider
     }
 
-    /// Makes no spans from now on, and has the last sent.
+    /// Stops making spans, and exports the last.
     pub(super) fn end(self) -> Ending {
-        // An error says that somebody did so before.
+        // Fails only if the provider is already shut down.
         let _ = self.provider.shutdown_with_timeout(Duration::ZERO);
         let is_taken = self.delivery.end();
         self.stop.cancel();
@@ -102,22 +101,23 @@ impl Spans {
     }
 }
 
-/// The end of spans, under way.
+/// The end of spans, in progress.
 pub(super) struct Ending {
     spans: Spans,
-    /// Whether the collector took what came before.
+    /// Whether the collector accepted the previous export.
     is_taken: bool,
 }
 
 impl Ending {
-    /// Waits for it, for at most so long: whether the last spans were taken, or it was known that none is.
+    /// Waits for the last export, for at most `longest`. Reports whether the collector took it, or whether none was
+    /// expected.
     pub(super) fn within(self, longest: Duration) -> bool {
         !self.is_taken
             || (self.spans.ended.recv_timeout(longest).is_ok() && !self.spans.delivery.is_refused())
     }
 }
 
-/// Takes spans as they end.
+/// A span processor that queues spans as they end.
 #[derive(Debug)]
 struct Queue(mpsc::Sender<SpanData>);
 
@@ -139,18 +139,18 @@ impl SpanProcessor for Queue {
     }
 }
 
-/// Sends what is in the queue.
+/// The export task.
 struct Sending {
     exporter: SpanExporter,
     delivery: Arc<Delivery>,
     spans: mpsc::Receiver<SpanData>,
-    /// What is sent next.
+    /// The next export.
     batch: Vec<SpanData>,
     stop: CancellationToken,
 }
 
 impl Sending {
-    /// Sends until stopped, and then what is left.
+    /// Exports until stopped, and then drains the queue.
     async fn run(mut self) {
         let stop = self.stop.clone();
         loop {
@@ -173,11 +173,11 @@ impl Sending {
         self.send().await;
     }
 
-    /// Waits for a span, and a moment for others. What was gathered stays if this is given up.
+    /// Waits for a span, and then up to [`GATHER`] for a full batch. Cancel safe: gathered spans stay in the batch.
     async fn gather(&mut self) {
         let (spans, batch) = (&mut self.spans, &mut self.batch);
         if batch.is_empty() && spans.recv_many(batch, BATCH).await == 0 {
-            // Nobody makes any more.
+            // The provider is gone, and no more spans will come.
             return std::future::pending().await;
         }
         let full = async {
@@ -187,7 +187,7 @@ impl Sending {
                 }
             }
         };
-        // If it is not full by then, it goes as it is.
+        // A batch that is not full by then is sent as it is.
         let _ = timeout(GATHER, full).await;
     }
 

@@ -1,4 +1,4 @@
-//! `apply`: connections are as a file describes them, on every backend that it names.
+//! `apply`: creates or changes connections to match a file, on every backend that it names.
 
 pub mod diff;
 pub mod keys;
@@ -27,24 +27,24 @@ use prost_reflect::{DynamicMessage, Value};
 use std::{io, time::Duration};
 use tonic::Status;
 
-/// How long the answer of a write is waited for, unless told otherwise.
+/// The default timeout of each write.
 const ANSWER: Duration = Duration::from_secs(60);
 
-/// How long all of it may take to be in place, unless told otherwise.
+/// The default timeout of `--wait`, for all connections together.
 const PLACE: Duration = Duration::from_secs(300);
 
-/// Has every connection of a file be as it is described, asking on the terminal for keys that it does not say.
+/// Applies every connection of a file. Asks on the terminal for keys that the file does not give.
 ///
 /// # Errors
-/// If nobody reads the answers.
+/// If the output cannot be written.
 pub async fn apply(gateway: &Gateway, args: &ApplyArgs, printer: &mut Printer) -> io::Result<Exit> {
     apply_asking(gateway, args, printer, &mut keys::on_terminal).await
 }
 
-/// The same with another way to ask for keys.
+/// Like [`apply`], with `ask` as the source of missing keys.
 ///
 /// # Errors
-/// If nobody reads the answers, or keys cannot be asked for.
+/// If the output cannot be written, or `ask` fails.
 pub async fn apply_asking(
     gateway: &Gateway,
     args: &ApplyArgs,
@@ -97,12 +97,12 @@ fn wanted(args: &ApplyArgs) -> WantedArgs {
 /// One document on one backend.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Target {
-    /// Which of the documents.
+    /// The index of the document.
     site: usize,
     backend: String,
 }
 
-/// Which documents are applied on which backends, in the order of the file.
+/// Returns which documents are applied on which backends, in the order of the file.
 async fn targets(gateway: &Gateway, sites: &[Site], args: &ApplyArgs) -> Result<Vec<Target>, Exit> {
     let given = args.backend.as_deref();
     let given = given.map(|name| name.strip_prefix("backends/").unwrap_or(name));
@@ -124,7 +124,7 @@ async fn targets(gateway: &Gateway, sites: &[Site], args: &ApplyArgs) -> Result<
     }
 }
 
-/// The backend of a document that names none, where there is but one.
+/// Returns the only backend of the gateway, for a document that names none.
 async fn only(gateway: &Gateway, site: &Site) -> Result<String, Exit> {
     match only_backend(gateway).await {
         Ok(Ok(parent)) => Ok(short(&parent)),
@@ -136,7 +136,7 @@ async fn only(gateway: &Gateway, site: &Site) -> Result<String, Exit> {
     }
 }
 
-/// Why these documents cannot be applied on these backends at all.
+/// Returns why these documents cannot be applied on these backends, or `None` if they can.
 fn wrong(sites: &[Site], targets: &[Target], args: &ApplyArgs) -> Option<String> {
     let several = targets.iter().any(|it| it.backend != targets[0].backend);
     if several && args.attached != AttachedArgs::default() {
@@ -168,7 +168,7 @@ fn wrong(sites: &[Site], targets: &[Target], args: &ApplyArgs) -> Option<String>
     None
 }
 
-/// What is applied, and how.
+/// One run of the command.
 struct Apply<'a> {
     gateway: &'a Gateway,
     args: &'a ApplyArgs,
@@ -178,7 +178,7 @@ struct Apply<'a> {
 }
 
 impl Apply<'_> {
-    /// Sees that every request can be made before the first is sent, and asks for the keys that are needed.
+    /// Checks that every request can be built before the first is sent, and asks for the keys that are needed.
     async fn complete(&mut self, targets: &[Target], ask: Ask<'_>) -> io::Result<Result<(), Exit>> {
         let wrong = targets.iter().filter_map(|it| self.fields(it).err());
         let wrong: Vec<String> = wrong.collect();
@@ -205,8 +205,8 @@ impl Apply<'_> {
         Ok(Ok(()))
     }
 
-    /// Whether this cannot be done without a key: the gateway is asked, and writes nothing. What else is wrong is told when
-    /// it is applied.
+    /// Reports whether a dry run of this target fails for lack of a key. All other errors are left for the apply itself
+    /// to report.
     async fn misses_key(&self, target: &Target) -> bool {
         if self.args.write_key {
             return true;
@@ -246,8 +246,8 @@ impl Apply<'_> {
         Ok(fields)
     }
 
-    /// Applies one after the other. One that is refused is told, and the others are applied all the same; if the gateway
-    /// cannot be reached, they are not asked for.
+    /// Applies the targets one after the other. A refused target is reported, and the rest are applied all the same; if
+    /// the gateway cannot be reached, the rest are skipped.
     async fn each(
         &self,
         targets: &[Target],
@@ -277,7 +277,7 @@ impl Apply<'_> {
         Ok((exit, followed))
     }
 
-    /// How the command ends if it is refused, and whether the gateway is lost.
+    /// Applies one target. The error holds the exit code, and whether the gateway is out of reach.
     async fn one(
         &self,
         target: &Target,
@@ -285,7 +285,7 @@ impl Apply<'_> {
     ) -> io::Result<Result<DynamicMessage, (Exit, bool)>> {
         let display_name = self.sites[target.site].display_name();
         let doing = format!("apply {} on {}", clean(&display_name), target.backend);
-        // All of them could be made a moment ago.
+        // `complete` has already built all of them.
         let fields = match self.fields(target) {
             Ok(fields) => fields,
             Err(why) => return Ok(Err((misused(&why), false))),
@@ -370,7 +370,7 @@ impl Apply<'_> {
     }
 }
 
-/// Whether it is of no use to ask this gateway for more.
+/// Reports whether the gateway is out of reach, so that further calls are pointless.
 fn is_lost(status: &Status) -> bool {
     failure::is_unexplained(status)
 }

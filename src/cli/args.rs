@@ -16,7 +16,6 @@ use std::{
 #[derive(Debug, Parser)]
 #[command(name = "isthmus", version, max_term_width = 100, after_help = examples(), arg_required_else_help = true)]
 pub struct Cli {
-    /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
@@ -39,13 +38,12 @@ Examples:{demo}
     )
 }
 
-/// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the gateway until SIGINT or SIGTERM.
     #[command(after_help = SERVE_HELP)]
     Serve {
-        /// The configuration; deploy/isthmus.example.toml documents every key.
+        /// The configuration file; deploy/isthmus.example.toml documents every key.
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
@@ -59,34 +57,34 @@ pub enum Command {
     )]
     #[command(after_help = EXIT_CODES)]
     Demo(DemoArgs),
-    /// Say what is wrong with a configuration, with the line, without starting anything.
+    /// Check a configuration and report every problem with its line, without starting anything.
     #[command(after_help = "Exit codes: 0 nothing is wrong, 2 something is.")]
     CheckConfig {
-        /// The configuration.
+        /// The configuration file.
         #[arg(
             value_name = "FILE",
             required_unless_present = "config",
             conflicts_with = "config"
         )]
         file: Option<PathBuf>,
-        /// The same, as `serve` takes it.
+        /// The same, spelled as for `serve`.
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
-    /// Say what a reason means, and what to do about it, without asking anybody.
+    /// Explain a reason and what to do about it, without calling a gateway.
     #[command(after_help = "Exit codes: 0 explained, 2 there is no such reason.")]
     Explain {
-        /// The reason of an error or of a state, as UPSTREAM_AUTH; all are listed if left out.
+        /// The reason of an error or of a state, such as UPSTREAM_AUTH; lists all if left out.
         #[arg(value_name = "REASON")]
         reason: Option<String>,
     },
     /// Print the completions for a shell: commands, options, and in bash and zsh the kinds of resource.
     #[command(after_help = COMPLETIONS_HELP)]
     Completions {
-        /// Which shell.
+        /// The shell.
         shell: Shell,
     },
-    /// Ask a running gateway.
+    /// Call a running gateway.
     #[command(flatten)]
     Ask(Question),
 }
@@ -112,7 +110,7 @@ pub fn completions(shell: Shell) -> Exit {
     clap_complete::generate(shell, &mut Cli::command(), "isthmus", &mut script);
     match io::stdout().write_all(&script) {
         Ok(()) => Exit::Done,
-        // Whoever read the output has seen enough.
+        // The reader of the output closed the pipe.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
         Err(error) => {
             eprintln!("isthmus: could not print: {error}");
@@ -121,20 +119,20 @@ pub fn completions(shell: Shell) -> Exit {
     }
 }
 
-/// How the demo runs.
+/// The options of `demo`.
 #[derive(Debug, Clone, Args)]
 pub struct DemoArgs {
-    /// End when both outcomes are in, instead of serving on.
+    /// Exit when both watches have ended, instead of serving on.
     #[arg(long)]
     pub once: bool,
-    /// Where the gateway listens: a loopback address and a port.
+    /// Address of the gateway: a loopback address and a port.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:50051")]
     pub listen: SocketAddr,
-    /// Where its metrics are for Prometheus, at /metrics: a loopback address and a port; nowhere if left out.
+    /// Address of the metrics page for Prometheus, at /metrics: a loopback address and a port; no page if left out.
     #[arg(long, value_name = "ADDRESS")]
     pub metrics_listen: Option<SocketAddr>,
-    /// Then have the simulated NSX be cut off, come back, ask for patience, refuse the gateway's login and take it again, so
-    /// many seconds each, over and over. RUST_LOG=info shows what the log tells of it.
+    /// Then put the simulated NSX through trouble, in a loop of phases of this many seconds: it is cut off, comes back,
+    /// throttles, refuses the gateway's login and accepts it again. RUST_LOG=info shows what the log says about it.
     #[arg(
         long,
         value_name = "SECONDS",
@@ -204,7 +202,7 @@ mod tests {
         for (shell, words) in [
             (Shell::Bash, kinds.as_slice()),
             (Shell::Zsh, &kinds),
-            // Of arguments that are no options its script says nothing.
+            // The fish script does not complete positional arguments.
             (Shell::Fish, &["statistics"]),
         ] {
             let mut script = Vec::new();

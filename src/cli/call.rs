@@ -1,4 +1,4 @@
-//! Calls by their names: one way to ask for every kind of resource.
+//! Calls by name: one way to call for every kind of resource.
 
 use crate::cli::{
     gateway::{Gateway, PATIENCE, answer_within, time_up},
@@ -13,7 +13,7 @@ use tonic::{
     codegen::http::uri::PathAndQuery,
 };
 
-/// Asks for one call of a service, with these fields of its request.
+/// Makes one call of a service, with these fields in its request.
 ///
 /// # Errors
 /// What the gateway says, or DEADLINE_EXCEEDED.
@@ -29,13 +29,13 @@ pub async fn call(
     call_within(gateway, service, call, fields, PATIENCE).await
 }
 
-/// The same with a time of its own, which the gateway is told too.
+/// Like [`call`], with a timeout that the gateway also receives as the deadline.
 ///
 /// # Errors
-/// As [`call`].
+/// Those of [`call`].
 ///
 /// # Panics
-/// As [`call`].
+/// Those of [`call`].
 pub async fn call_within(
     gateway: &Gateway,
     service: &str,
@@ -56,19 +56,19 @@ pub async fn call_within(
         let not_ready = |error| Status::unavailable(format!("could not be asked: {error}"));
         client.ready().await.map_err(not_ready)?;
         let mut request = Request::new(request);
-        // The gateway answers a little before that, with what it knows.
+        // The gateway answers shortly before this deadline, with what it knows.
         request.set_timeout(patience);
         client.unary(request, path, codec).await
     };
     let answer = answer_within(patience, asked).await;
     answer.map_err(|status| match status.code() {
-        // So the transport says that the time is up, whichever of the two clocks is first.
+        // The transport reports its own timeout as CANCELLED. Either timer may fire first.
         Code::Cancelled if status.source().is_some() => time_up(patience),
         _ => status,
     })
 }
 
-/// Messages whose descriptors are known when the program runs.
+/// A codec for messages whose descriptors are known at run time.
 #[derive(Debug, Clone)]
 pub(crate) struct ByDescriptor(pub(crate) MessageDescriptor);
 

@@ -1,4 +1,4 @@
-//! What a backend can express, as text for people.
+//! The capabilities of a backend as text for people.
 
 use crate::{
     cli::{columns::value, json, kinds::Kind, text::clean},
@@ -6,7 +6,7 @@ use crate::{
 };
 use prost_reflect::{Kind as FieldKind, ReflectMessage};
 
-/// What connections can be, and what else there is, in words.
+/// Returns the capabilities of connections, and other features, in words.
 pub fn words(can: &Capabilities) -> Vec<&'static str> {
     [
         (can.route_based, "route-based"),
@@ -30,8 +30,8 @@ pub fn words(can: &Capabilities) -> Vec<&'static str> {
     .collect()
 }
 
-/// The kinds of resource there are, each with its fields (those that must be set with a star) and below them what the
-/// enums among them take: a label and a text each, the label empty where a line goes on with the kind before.
+/// Returns the kinds of resource with their fields, required ones marked by a star, and below them the values that
+/// their enums accept. Each line has a label and a text; an empty label continues the kind above.
 pub fn kinds(can: &Capabilities) -> Vec<(String, String)> {
     can.resources.iter().flat_map(of_kind).collect()
 }

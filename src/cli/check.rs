@@ -1,4 +1,4 @@
-//! `check-config`, and the reading of a configuration that `serve` begins with.
+//! `check-config`, and the reading of the configuration for `serve`.
 
 use crate::{
     cli::exit::Exit,
@@ -12,7 +12,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 /// A configuration with a dialect bound to each backend.
 pub type Bound = Config<Arc<dyn Dialect>>;
 
-/// Every dialect of this build, over the internet.
+/// Binds every dialect of this build, over HTTPS.
 struct OverInternet;
 
 impl Dialects for OverInternet {
@@ -32,7 +32,7 @@ impl Dialects for OverInternet {
     }
 }
 
-/// Says what is wrong with a configuration, or that nothing is; what works and is dangerous, too.
+/// Prints the problems of a configuration, or that there are none. Also warns of settings that work but are dangerous.
 pub fn run(file: &Path) -> Exit {
     match read(file) {
         Ok(config) => {
@@ -52,18 +52,18 @@ pub fn run(file: &Path) -> Exit {
     }
 }
 
-/// Reads the configuration and binds a dialect to each backend, which sends nothing.
+/// Reads the configuration and binds a dialect to each backend. Sends nothing.
 ///
 /// # Errors
-/// Everything that is wrong, in the file's own terms and in the dialects'.
+/// Every problem, in the terms of the file and of the dialects.
 pub fn read(file: &Path) -> Result<Bound, Problems> {
     read_around(file, &Process)
 }
 
-/// The same with variables and files from elsewhere.
+/// Like [`read`], with variables and files from `surroundings`.
 ///
 /// # Errors
-/// As [`read`].
+/// Those of [`read`].
 pub fn read_around(file: &Path, surroundings: &dyn Surroundings) -> Result<Bound, Problems> {
     Config::load(file, surroundings, &OverInternet)
 }

@@ -1,4 +1,4 @@
-//! Resources of every kind, as text for people: what the protos say of their fields is all that is known here.
+//! Resources of every kind as text for people, formatted by the descriptors of the protos alone.
 
 use crate::cli::{
     kinds::Kind,
@@ -11,7 +11,7 @@ use prost_reflect::{
     DynamicMessage, EnumDescriptor, FieldDescriptor, Kind as FieldKind, ReflectMessage, Value,
 };
 
-/// The columns of a kind: what stands above each, and from which field it is.
+/// Returns the columns of a kind: the heading and the field of each.
 fn columns(kind: Kind) -> &'static [(&'static str, &'static str)] {
     match kind {
         Kind::IkePolicy => &[
@@ -56,12 +56,12 @@ fn columns(kind: Kind) -> &'static [(&'static str, &'static str)] {
             ("PARENT", "parent_id"),
             ("WHY NOT", "reason"),
         ],
-        // Told by hand, with what is known of them beside.
+        // `describe` formats these, with more than their fields.
         Kind::Connection | Kind::Backend => &[],
     }
 }
 
-/// Resources of one kind as a table.
+/// Formats resources of one kind as a table.
 pub fn resource_table(kind: Kind, resources: &[DynamicMessage], style: Style) -> String {
     if resources.is_empty() {
         return format!("no {}", kind.people());
@@ -93,7 +93,7 @@ pub fn resource_table(kind: Kind, resources: &[DynamicMessage], style: Style) ->
     table(&heading, &rows, style)
 }
 
-/// One resource, fact by fact: every field that has a value, but what only the cloud itself understands.
+/// Formats one resource as labelled values: every field that is set, except `native` and `native_words`.
 pub fn resource_facts(kind: Kind, resource: &DynamicMessage, style: Style) -> String {
     let mut lines = vec![(kind.person(), style.bold(&value(resource, "name")))];
     for field in resource.descriptor().fields() {
@@ -101,7 +101,7 @@ pub fn resource_facts(kind: Kind, resource: &DynamicMessage, style: Style) -> St
         match field.name() {
             "name" | "native" | "native_words" => {}
             "managed" => lines.push(("made by".to_owned(), maker(resource))),
-            // What only one of the worlds has.
+            // Settings of one dialect.
             "nsx" | "openstack" if resource.has_field(&field) => {
                 let details = resource.get_field(&field);
                 let details = details.as_message().into_iter();
@@ -135,13 +135,13 @@ fn maker(resource: &DynamicMessage) -> String {
     }
 }
 
-/// The value of a field, as people write it; nothing if it has none. The cloud's own word for a value of an enum that
-/// has no name stands in its place.
+/// Formats the value of a field for people, or returns an empty string if it is unset. An enum value without a name is
+/// shown as the cloud's own word.
 pub fn value(message: &DynamicMessage, name: &str) -> String {
     let Some(field) = message.descriptor().get_field_by_name(name) else {
         return String::new();
     };
-    // A truth that need not be told is told to be false.
+    // A bool without presence is shown even if it is false.
     let is_told = message.has_field(&field)
         || (matches!(field.kind(), FieldKind::Bool) && !field.supports_presence());
     let native = native_word(message, name);
@@ -160,7 +160,7 @@ pub fn value(message: &DynamicMessage, name: &str) -> String {
     }
 }
 
-/// What the cloud itself calls the values of an enum, or of a list of them.
+/// Returns the cloud's own words for the values of an enum field, or of a list of them.
 fn native_word(message: &DynamicMessage, name: &str) -> Vec<String> {
     let of_enum = |field: FieldDescriptor| matches!(field.kind(), FieldKind::Enum(_));
     if !message
@@ -208,7 +208,7 @@ fn word(field: &FieldDescriptor, value: &Value, native: Option<&String>) -> Stri
     }
 }
 
-/// A value of an enum without what all of them begin with; nothing if it says nothing.
+/// Formats an enum value without the prefix of the enum. Returns an empty string for the unspecified value.
 pub fn enum_word(values: &EnumDescriptor, number: i32) -> String {
     match values.get_value(number) {
         _ if number == 0 => String::new(),

@@ -1,4 +1,4 @@
-//! Backends and connections, as text for people.
+//! Backends and connections as text for people.
 
 use crate::{
     cli::{
@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// Backends as a table: dialect, health, access, budget.
+/// Formats backends as a table: dialect, health, access, budget.
 pub fn backend_table(backends: &[Backend], style: Style) -> String {
     let rows: Vec<Vec<String>> = backends
         .iter()
@@ -50,7 +50,7 @@ pub fn backend_table(backends: &[Backend], style: Style) -> String {
     table(&heading, &rows, style)
 }
 
-/// One backend, fact by fact.
+/// Formats one backend as labelled values.
 pub fn backend_facts(backend: &Backend, style: Style) -> String {
     let health = backend.health.clone().unwrap_or_default();
     let budget = backend.budget.unwrap_or_default();
@@ -120,13 +120,13 @@ pub fn backend_facts(backend: &Backend, style: Style) -> String {
     facts(&lines)
 }
 
-/// How many writes did not end with their call, and have not ended well since.
+/// Counts the writes that are settling or abandoned.
 fn unsettled(backend: &Backend) -> usize {
     let is_open = |it: &&UnfinishedWrite| matches!(it.state(), Settling | Abandoned);
     backend.unfinished.iter().filter(is_open).count()
 }
 
-/// What becomes of what is under way when the gateway is killed.
+/// Says whether writes in progress survive a kill of the gateway.
 fn durability(backend: &Backend) -> &'static str {
     match backend.durable_writes {
         true => "outlive the gateway's process, and so do request ids",
@@ -134,7 +134,7 @@ fn durability(backend: &Backend) -> &'static str {
     }
 }
 
-/// A write that did not end with its call: how far it is, what it was to do, since when, why, and what is left.
+/// Formats an unfinished write: its state, its action, since when, why, and what is left behind.
 fn unfinished(write: &UnfinishedWrite) -> String {
     let state = write.state().as_str_name().trim_start_matches("STATE_");
     let action = word(write.action().as_str_name(), "ACTION_");
@@ -156,9 +156,9 @@ fn unfinished(write: &UnfinishedWrite) -> String {
     text
 }
 
-/// What one part of the budget uses of what is kept for it.
+/// Formats one share of the budget: what it uses, and what it is guaranteed.
 fn share(share: Option<&pb::BudgetShare>) -> String {
-    // A gateway that is older does not say.
+    // An older gateway does not report shares.
     let Some(share) = share else {
         return String::new();
     };
@@ -188,7 +188,7 @@ fn health_word(backend: &Backend) -> &'static str {
     }
 }
 
-/// Connections as a table; with the state of each, if there is somebody who says it of a name.
+/// Formats connections as a table, with the state of each if `state` is given.
 pub fn connection_table(
     connections: &[Connection],
     state: Option<&dyn Fn(&str) -> String>,
@@ -217,7 +217,7 @@ pub fn connection_table(
     table(&heading, &rows, style)
 }
 
-/// One connection, fact by fact.
+/// Formats one connection as labelled values.
 pub fn connection_facts(connection: &Connection, style: Style) -> String {
     let mut lines = vec![
         ("connection", style.bold(&short(&connection.name))),
@@ -315,7 +315,7 @@ fn enabled(connection: &Connection) -> &'static str {
     }
 }
 
-/// An enum value for people: without its prefix, in lower case; nothing if unspecified.
+/// Formats an enum value for people: without its prefix, in lower case, and empty if unspecified.
 fn word(name: &str, prefix: &str) -> String {
     match name.strip_prefix(prefix).unwrap_or(name) {
         "UNSPECIFIED" => String::new(),

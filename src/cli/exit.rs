@@ -1,26 +1,25 @@
-//! How the command ends.
+//! The exit codes of the command.
 
 use std::process::ExitCode;
 
-/// How the command ends: one number for each thing that a script does next.
+/// The end of the command: one exit code for each next step of a script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// Done; for `watch`, `wait` and `demo`: the goal was reached.
+    /// Success; for `watch`, `wait` and `demo`, the goal was reached.
     Done,
-    /// The gateway could not be asked, or refused.
+    /// The gateway could not be called, or refused.
     CouldNotAsk,
-    /// The command, its configuration or a field of the request is wrong; trying again does not help.
+    /// The command line, the configuration or a field of the request is wrong. A retry does not help.
     Usage,
     /// The cloud says that it failed.
     Failed,
-    /// The time was up first.
+    /// The timeout passed first.
     Deadline,
     /// The cloud cannot tell whether the write is in effect.
     Undetermined,
 }
 
 impl Exit {
-    /// The number.
     pub fn code(self) -> u8 {
         match self {
             Exit::Done => 0,
@@ -34,8 +33,8 @@ impl Exit {
 }
 
 impl Exit {
-    /// How a command ends that did several things: with what needs most that somebody does something. What failed outranks
-    /// what was refused or could not be asked, that what only took too long, and that what nobody can tell.
+    /// Returns the worse of two results, for a command that does several things. From best to worst: done,
+    /// undetermined, timed out, not called or refused, misused, failed.
     pub fn worst(self, other: Exit) -> Exit {
         let rank = |exit: Exit| match exit {
             Exit::Done => 0,
@@ -59,7 +58,7 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// The same for people, at the end of `--help`.
+/// The exit codes as text, for the end of `--help`.
 pub const EXIT_CODES: &str = "\
 Exit codes:
   0  done; watch, wait and demo: the goal was reached

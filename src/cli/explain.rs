@@ -30,7 +30,7 @@ pub fn run(reason: Option<&str>) -> Exit {
     };
     match writeln!(io::stdout(), "{text}") {
         Ok(()) => Exit::Done,
-        // Whoever read the output has seen enough.
+        // The reader of the output closed the pipe.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
         Err(error) => {
             eprintln!("isthmus: could not print: {error}");
@@ -39,8 +39,8 @@ pub fn run(reason: Option<&str>) -> Exit {
     }
 }
 
-/// What stands below an error with this reason: what to do, and where there is more. Nothing for a reason that this
-/// build does not know, as of a newer gateway.
+/// Returns the lines below an error with this reason: what to do, and where to read more. Returns none for a reason
+/// that this build does not know, such as one from a newer gateway.
 pub fn hint(reason: &str) -> Vec<String> {
     let Some(error) = error_reason(reason) else {
         return Vec::new();
@@ -51,7 +51,7 @@ pub fn hint(reason: &str) -> Vec<String> {
     ]
 }
 
-/// The explanation of a reason in any case, with `-` or `_`; none if there is no such reason.
+/// Returns the explanation of a reason, in any case and with `-` or `_`, or `None` if there is no such reason.
 fn explain(reason: &str, style: Style) -> Option<String> {
     let code = reason.trim().to_uppercase().replace('-', "_");
     let places = [
@@ -113,7 +113,7 @@ fn error_reason(code: &str) -> Option<ErrorReason> {
         .find(|reason| reason.as_str() == code)
 }
 
-/// Indented lines of readable length.
+/// Wraps text into indented lines of readable length.
 fn wrapped(text: &str) -> String {
     const WIDTH: usize = 92;
     const INDENT: &str = "    ";

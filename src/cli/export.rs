@@ -1,7 +1,7 @@
-//! `get CONNECTION -o yaml`: a connection as a site file, which `apply` takes on every backend.
+//! `get CONNECTION -o yaml`: a connection as a site file, which `apply` accepts on every backend.
 //!
-//! What is where it is attached, and means something in its own cloud only, stands apart under `backends`; the rest is the same
-//! text everywhere. There is no key in it, since no cloud shows one.
+//! The place of attachment has a meaning only in its own cloud, so it is kept apart under `backends`. The rest is the
+//! same text everywhere. The file contains no key, because no cloud returns one.
 
 use crate::{
     cli::{
@@ -20,14 +20,15 @@ use crate::{
 use prost_reflect::{DynamicMessage, Value};
 use std::io;
 
-/// What of a description belongs to where it is attached: its place there, and its name in the attachment.
+/// The fields of a description that belong to the attachment: the path in the description, and the name in the
+/// attachment.
 const ATTACHED: [([&str; 3], &str); 3] = [
     (["parts", "vpnService", "router"], "router"),
     (["parts", "vpnService", "subnet"], "subnet"),
     (["parts", "localEndpoint", "address"], "localAddress"),
 ];
 
-/// Where a description may name the availability zone, which is one for all of it.
+/// The fields that may name the availability zone, which is the same for the whole description.
 const ZONES: [&[&str]; 4] = [
     &["connection", "availabilityZone"],
     &["parts", "vpnService", "availabilityZone"],
@@ -35,10 +36,10 @@ const ZONES: [&[&str]; 4] = [
     &["parts", "ipsecPolicy", "availabilityZone"],
 ];
 
-/// Prints the site file of a connection; what of it has no form that every backend takes is told on standard error.
+/// Prints the site file of a connection. Settings that not every backend accepts are reported on standard error.
 ///
 /// # Errors
-/// If nobody reads the answer.
+/// If the output cannot be written.
 pub async fn show(gateway: &Gateway, name: &str, printer: &mut Printer) -> io::Result<Exit> {
     let fields = [("name".to_owned(), Value::String(name.to_owned()))];
     let answer = match call(gateway, "ConnectionService", "ExportConnection", fields).await {
@@ -52,7 +53,7 @@ pub async fn show(gateway: &Gateway, name: &str, printer: &mut Printer) -> io::R
     Ok(Exit::Done)
 }
 
-/// The description in an answer, in the order of the protos.
+/// Returns the description in an answer, in the order of the protos.
 fn tree(answer: &DynamicMessage) -> Tree {
     let site = answer.get_field_by_name("site");
     let site = site.as_deref().and_then(Value::as_message);
@@ -60,14 +61,14 @@ fn tree(answer: &DynamicMessage) -> Tree {
     serde_json::from_str(&site).expect("the JSON was written a moment ago")
 }
 
-/// A description with what it is attached to apart, by the backend that the connection's name begins with.
+/// Moves the attachment of a description under `backends`, to the backend in the connection's name.
 fn site_file(name: &str, mut site: Tree) -> Tree {
     let mut attachment = Vec::new();
     for (path, word) in ATTACHED {
         attachment.extend(take(&mut site, &path).map(|value| (word.to_owned(), value)));
     }
     attachment.extend(zone(&mut site).map(|zone| ("availabilityZone".to_owned(), zone)));
-    // What is left of a service or an endpoint may be nothing; where it is attached, there is one.
+    // A part may be empty once its attachment is moved, and the attachment implies the part.
     for part in [&["parts", "vpnService"][..], &["parts", "localEndpoint"]] {
         take_if(&mut site, part, |value| *value == Tree::Fields(Vec::new()));
     }
@@ -83,7 +84,7 @@ fn site_file(name: &str, mut site: Tree) -> Tree {
     site
 }
 
-/// Takes the zone out of everything that has one, if all of them have the same.
+/// Removes the zone from every field and returns it, if all fields with a zone agree.
 fn zone(site: &mut Tree) -> Option<Tree> {
     let found: Vec<Tree> = ZONES
         .iter()
@@ -99,12 +100,12 @@ fn zone(site: &mut Tree) -> Option<Tree> {
     Some(first)
 }
 
-/// Takes out what stands at a path.
+/// Removes and returns the value at a path.
 fn take(tree: &mut Tree, path: &[&str]) -> Option<Tree> {
     take_if(tree, path, |_| true)
 }
 
-/// The same, if it is as wanted.
+/// Removes and returns the value at a path, if it satisfies `is_wanted`.
 fn take_if(tree: &mut Tree, path: &[&str], is_wanted: impl Fn(&Tree) -> bool) -> Option<Tree> {
     let (Tree::Fields(fields), [first, rest @ ..]) = (tree, path) else {
         return None;

@@ -1,4 +1,4 @@
-//! What went wrong, for people: what was asked, why not, what the cloud said, and what to do now.
+//! Errors as text for people: what was asked, why it failed, the cloud's own words, and what to do.
 
 use crate::{
     cli::{exit::Exit, explain, kinds::Kind, names, text::clean},
@@ -8,7 +8,7 @@ use std::{error::Error as _, time::Duration};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetail, StatusExt};
 
-/// A call that ended with an error, told in lines. `doing` completes the sentence "could not …".
+/// Formats the error of a call. `doing` completes the sentence "could not …".
 pub fn describe(doing: &str, status: &Status, endpoint: &str) -> String {
     let details = status.get_error_details_vec();
     let info = details.iter().find_map(|detail| match detail {
@@ -23,7 +23,7 @@ pub fn describe(doing: &str, status: &Status, endpoint: &str) -> String {
         code_name(status.code()),
         clean(&info.reason)
     )];
-    // Where fields are at fault, the message only sums them up.
+    // If the error names fields, its message only summarizes them.
     let by_field = |detail: &ErrorDetail| matches!(detail, ErrorDetail::BadRequest(_));
     if !details.iter().any(by_field) {
         lines.push(format!("  {}", clean(status.message())));
@@ -49,7 +49,7 @@ pub fn describe(doing: &str, status: &Status, endpoint: &str) -> String {
     lines.join("\n")
 }
 
-/// How the command ends after such a call.
+/// Returns the exit code for the error of a call.
 pub fn exit(status: &Status) -> Exit {
     match status.code() {
         Code::InvalidArgument => Exit::Usage,
@@ -58,25 +58,25 @@ pub fn exit(status: &Status) -> Exit {
     }
 }
 
-/// Whether opening a watch again may help: the gateway went away, or asks for patience.
+/// Reports whether reopening a watch may help: the gateway went away, or throttles.
 pub fn is_transient(status: &Status) -> bool {
-    // A connection that breaks comes as whatever code the transport chose, with its own error as the source.
+    // A broken connection has any code the transport chose, with the transport's own error as the source.
     let broken = status.source().is_some();
     broken || matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded)
 }
 
-/// Whether it was not a gateway that spoke: there is none, or the connection to it broke.
+/// Reports whether the error comes from somewhere other than a gateway: nothing listens, or the connection broke.
 pub fn is_unexplained(status: &Status) -> bool {
     status.source().is_some() || (is_transient(status) && status.get_details_error_info().is_none())
 }
 
-/// Whether the gateway gives this reason.
+/// Reports whether the error has this reason.
 pub fn is(status: &Status, reason: &str) -> bool {
     let info = status.get_details_error_info();
     info.is_some_and(|info| info.reason == reason)
 }
 
-/// The resource that an error is about, if it names exactly one.
+/// Returns the resource that an error names, if it names exactly one.
 pub fn resource(status: &Status) -> Option<String> {
     let details = status.get_error_details_vec().into_iter();
     let mut named = details.filter_map(|detail| match detail {
@@ -88,7 +88,7 @@ pub fn resource(status: &Status) -> Option<String> {
         .filter(|name| !name.is_empty() && named.next().is_none())
 }
 
-/// The fields that are at fault, by their paths in the request.
+/// Returns the refused fields, by their paths in the request.
 pub fn fields_at_fault(status: &Status) -> Vec<String> {
     let details = status.get_error_details_vec().into_iter();
     let of = |detail| match detail {
@@ -98,12 +98,12 @@ pub fn fields_at_fault(status: &Status) -> Vec<String> {
     details.flat_map(of).map(|it| it.field).collect()
 }
 
-/// When the gateway wants to be asked again, if it says so.
+/// Returns the retry delay that the gateway asks for, if any.
 pub fn retry_after(status: &Status) -> Option<Duration> {
     status.get_details_retry_info()?.retry_delay
 }
 
-/// Without details it was not the gateway that spoke, or it never got to.
+/// Formats an error without details: the gateway did not send it, or was never reached.
 fn described_by_code(doing: &str, status: &Status, endpoint: &str) -> String {
     let mut first = format!("could not {doing}: {}", code_name(status.code()));
     let words = clean(&with_causes(status));
@@ -127,7 +127,7 @@ fn described_by_code(doing: &str, status: &Status, endpoint: &str) -> String {
     }
 }
 
-/// The message and what lies beneath it: a transport error alone says no more than "transport error".
+/// Returns the message followed by its causes. A transport error alone says no more than "transport error".
 fn with_causes(status: &Status) -> String {
     let mut text = status.message().to_owned();
     let mut cause = status.source();
@@ -141,7 +141,7 @@ fn with_causes(status: &Status) -> String {
     text
 }
 
-/// Whoever wrote a resource to a file, or a flag, wrote no request around it.
+/// Strips the resource's field from the path of a request, because the user wrote only the resource or an option.
 fn own_path(field: &str) -> &str {
     let own = Kind::ALL.into_iter().find_map(|kind| {
         let rest = field.strip_prefix(&kind.field())?;
@@ -168,7 +168,7 @@ fn detail_lines(detail: &ErrorDetail, reason: &str) -> Vec<String> {
             .map(|delay| format!("  try again in {}", humantime::format_duration(delay)))
             .into_iter()
             .collect(),
-        // What may have been meant by a name, and why it is not.
+        // A connection that the name may have meant, and why it does not match.
         ErrorDetail::ResourceInfo(named)
             if ["NAME_NOT_UNIQUE", "NOT_MANAGED"].contains(&reason) =>
         {
@@ -178,7 +178,7 @@ fn detail_lines(detail: &ErrorDetail, reason: &str) -> Vec<String> {
                 clean(&named.description)
             )]
         }
-        // The resource the call was about has no description; what the call left behind has one.
+        // The resource of the call has no description; what the call left behind has one.
         ErrorDetail::ResourceInfo(left) if !left.description.is_empty() => vec![format!(
             "  left behind: {} {} ({})",
             clean(&left.resource_type),

@@ -1,4 +1,4 @@
-//! What becomes of several connections, all shown at once.
+//! Follows several connections at once, all on one screen.
 
 use crate::{
     cli::{
@@ -17,21 +17,20 @@ use futures_util::future::join_all;
 use std::{cell::RefCell, io, time::Duration};
 use tokio::time::Instant;
 
-/// One connection that is followed.
+/// A connection to follow.
 #[derive(Debug, Clone)]
 pub struct Followed {
-    /// Its full name.
     pub name: String,
-    /// What it is called for people; empty if only its name is known.
+    /// Its display name, or empty if only its name is known.
     pub display_name: String,
-    /// The token of the write whose end is awaited; empty if nothing was written, and it is followed as it is.
+    /// The token of the write whose end is awaited, or empty to follow the connection as it is.
     pub write_token: String,
 }
 
-/// Follows all of them until each has ended or the time is up. How that ends is the worst of all.
+/// Follows all connections until each watch has ended or the timeout passes. Returns the worst exit code.
 ///
 /// # Errors
-/// If nobody reads what is shown.
+/// If the output cannot be written.
 pub async fn all(
     gateway: &Gateway,
     followed: &[Followed],
@@ -50,14 +49,14 @@ pub async fn all(
         let request = watch::request(&it.name, &wanted, None);
         let screen = &screen;
         async move {
-            // Each watch on a channel of its own, as the contract advises.
+            // Each watch has a channel of its own, as the contract advises.
             let gateway = Gateway::at(&gateway.endpoint).map_err(io::Error::other)?;
             let mut listener = OnScreen { screen, index };
             watch::follow(&gateway, request, deadline, &mut listener).await
         }
     });
     let ended = join_all(each).await;
-    // What is told on standard error must not be drawn over.
+    // Messages on standard error must not be drawn over.
     drop(screen);
     let mut exit = Exit::Done;
     for (it, ended) in followed.iter().zip(ended) {
@@ -66,7 +65,7 @@ pub async fn all(
     Ok(exit)
 }
 
-/// How one of them ended.
+/// Reports the end of one watch.
 fn told(it: &Followed, ended: Ended, timeout: Option<Duration>, gateway: &Gateway) -> Exit {
     let name = clean(&short(&it.name));
     match ended {
@@ -118,7 +117,7 @@ fn row(it: &Followed, wanted: &WantedArgs) -> Row {
             true => format!("{name}, {goal}:"),
             false => format!("{name} ({}), {goal}:", clean(&it.display_name)),
         },
-        // Of a full name the backend and enough of the id to tell them apart.
+        // Of a full name, the backend and enough of the id to distinguish connections.
         label: match name.split_once('/') {
             Some((backend, id)) => format!("{backend}/{}", id.chars().take(8).collect::<String>()),
             None => name,
@@ -127,7 +126,7 @@ fn row(it: &Followed, wanted: &WantedArgs) -> Row {
     }
 }
 
-/// Whether a goal is one that what is made or changed can reach; tells if not.
+/// Checks that a created or changed connection can reach the goal, and prints why if not.
 pub fn is_reachable(goal: Option<GoalArg>) -> Result<(), Exit> {
     match goal {
         Some(GoalArg::Gone) => Err(misused(
@@ -137,7 +136,7 @@ pub fn is_reachable(goal: Option<GoalArg>) -> Result<(), Exit> {
     }
 }
 
-/// One row of a screen, for one watch.
+/// The row of one watch on a screen.
 struct OnScreen<'a, 'b> {
     screen: &'a RefCell<Screen<'b>>,
     index: usize,

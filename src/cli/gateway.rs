@@ -1,4 +1,4 @@
-//! The gateway that is asked, and where the answers are printed.
+//! The client of the gateway, and the printer of its answers.
 
 use crate::{
     cli::{
@@ -26,22 +26,22 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 
-/// The longest that an answer to a simple question is waited for.
+/// The default timeout of a unary call.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A gateway, connected to when it is first asked.
+/// A client of a gateway, which connects at its first call.
 #[derive(Debug, Clone)]
 pub struct Gateway {
-    /// Where it is, for messages.
+    /// The URL of the gateway, for messages.
     pub endpoint: String,
     channel: Channel,
 }
 
 impl Gateway {
-    /// The gateway at `endpoint`: `http://HOST:PORT`, or just `HOST:PORT`.
+    /// Makes a client of the gateway at `endpoint`: `http://HOST:PORT`, or just `HOST:PORT`.
     ///
     /// # Errors
-    /// If that is no address of a gateway, with what would be.
+    /// If `endpoint` is not the address of a gateway; the message says what would be.
     ///
     /// # Panics
     /// Outside a tokio runtime.
@@ -65,7 +65,7 @@ impl Gateway {
         }
         let channel = parsed
             .connect_timeout(Duration::from_secs(5))
-            // A watch is silent for up to a heartbeat; a peer that vanished without a word is noticed sooner.
+            // A watch is silent for up to a heartbeat. Keep-alive detects a vanished peer sooner.
             .http2_keep_alive_interval(Duration::from_secs(10))
             .keep_alive_timeout(Duration::from_secs(10))
             .connect_lazy();
@@ -75,28 +75,27 @@ impl Gateway {
         })
     }
 
-    /// Asks about connections.
+    /// Returns a client of the connection service.
     pub fn connections(&self) -> ConnectionServiceClient<Channel> {
         ConnectionServiceClient::new(self.channel.clone())
     }
 
-    /// Asks about backends.
+    /// Returns a client of the backend service.
     pub fn backends(&self) -> BackendServiceClient<Channel> {
         BackendServiceClient::new(self.channel.clone())
     }
 
-    /// The way to it.
     pub fn channel(&self) -> Channel {
         self.channel.clone()
     }
 
-    /// Asks how far connections have come.
+    /// Returns a client of the realization service.
     pub fn realizations(&self) -> RealizationServiceClient<Channel> {
         RealizationServiceClient::new(self.channel.clone())
     }
 }
 
-/// Waits for the answer to a simple question, and not for ever.
+/// Awaits the answer of a unary call, for at most [`PATIENCE`].
 ///
 /// # Errors
 /// What the gateway says, or DEADLINE_EXCEEDED.
@@ -106,10 +105,10 @@ pub async fn answer<T>(
     answer_within(PATIENCE, question).await
 }
 
-/// The same with a time of its own.
+/// Awaits the answer of a unary call, for at most `patience`.
 ///
 /// # Errors
-/// As [`answer`].
+/// Those of [`answer`].
 pub async fn answer_within<T>(
     patience: Duration,
     question: impl Future<Output = Result<tonic::Response<T>, Status>>,
@@ -120,23 +119,23 @@ pub async fn answer_within<T>(
     }
 }
 
-/// That there was no answer in time.
+/// Returns the status of a call that timed out.
 pub(crate) fn time_up(patience: Duration) -> Status {
     let patience = humantime::format_duration(patience);
     Status::deadline_exceeded(format!("no answer within {patience}"))
 }
 
-/// Where answers go, and in which form.
+/// Prints answers in the chosen form.
 pub struct Printer {
     out: Box<dyn Write + Send>,
     output: Output,
     style: Style,
-    /// Whether it is a terminal, where what was drawn can be drawn over.
+    /// Whether the output is a terminal, which can be redrawn.
     terminal: bool,
 }
 
 impl Printer {
-    /// Standard output, as the command line says.
+    /// Prints to standard output, as the options say.
     pub fn stdout(args: &ClientArgs) -> Printer {
         let out = Box::new(io::stdout());
         Printer {
@@ -145,7 +144,7 @@ impl Printer {
         }
     }
 
-    /// Some other place.
+    /// Prints to `out`, which is not a terminal.
     pub fn new(out: Box<dyn Write + Send>, output: Output, style: Style) -> Printer {
         Printer {
             out,
@@ -155,12 +154,12 @@ impl Printer {
         }
     }
 
-    /// Whether a person reads it.
+    /// Reports whether the output is for people and not for programs.
     pub fn is_for_people(&self) -> bool {
         self.output == Output::Table
     }
 
-    /// A screen for what goes on with several connections. Where programs read, it is standard error.
+    /// Returns a screen for the progress of several connections. With JSON and YAML output it uses standard error.
     pub fn screen(&mut self, rows: Vec<Row>) -> Screen<'_> {
         match self.output {
             Output::Table => Screen::new(Box::new(&mut self.out), self.style, self.terminal, rows),
@@ -171,10 +170,10 @@ impl Printer {
         }
     }
 
-    /// Lines for people, and nothing where a program reads.
+    /// Prints text for people. JSON and YAML output leave it out.
     ///
     /// # Errors
-    /// If nobody reads any more.
+    /// If the output cannot be written.
     pub fn aside(&mut self, text: &str) -> io::Result<()> {
         match self.output {
             Output::Table => self.line(text),
@@ -182,10 +181,10 @@ impl Printer {
         }
     }
 
-    /// One message of the protos, by its name within `isthmus.v1`: as JSON or YAML, or as `text` has it.
+    /// Prints one proto message, by its name within `isthmus.v1`: as JSON or YAML, or formatted by `text`.
     ///
     /// # Errors
-    /// If nobody reads any more.
+    /// If the output cannot be written.
     pub fn message<M: Message>(
         &mut self,
         kind: &str,
@@ -196,10 +195,11 @@ impl Printer {
         self.messages(kind, std::slice::from_ref(message), text)
     }
 
-    /// Several messages of one kind: each a line of JSON or a document of YAML, or all together as `text` has them.
+    /// Prints several messages of one kind: each as a line of JSON or a document of YAML, or all of them formatted by
+    /// `text`.
     ///
     /// # Errors
-    /// If nobody reads any more.
+    /// If the output cannot be written.
     pub fn messages<M: Message>(
         &mut self,
         kind: &str,
@@ -220,11 +220,11 @@ impl Printer {
         }
     }
 
-    /// Several values that are no messages of the protos: each a line of JSON or a document of YAML, or all together as
-    /// `text` has them.
+    /// Prints several values that are not proto messages: each as a line of JSON or a document of YAML, or all of them
+    /// formatted by `text`.
     ///
     /// # Errors
-    /// If nobody reads any more.
+    /// If the output cannot be written.
     pub fn values(
         &mut self,
         values: &[serde_json::Value],
@@ -243,24 +243,24 @@ impl Printer {
         }
     }
 
-    /// A text, whatever the output is: as it is, but for what would make a terminal show something else.
+    /// Prints text in every output form, cleaned of characters that would mislead on a terminal.
     ///
     /// # Errors
-    /// If nobody reads any more.
+    /// If the output cannot be written.
     pub fn text(&mut self, text: &str) -> io::Result<()> {
         self.line(text)
     }
 
     fn line(&mut self, line: &str) -> io::Result<()> {
-        // Whatever a line was made of: a name of a cloud's must not turn the rest of it around.
+        // Whatever the line contains, a name from a cloud must not rearrange the rest of it.
         let line = clean_lines(line, self.style == Style::Ansi);
         writeln!(self.out, "{line}")?;
-        // Whoever reads a pipe wants to see each event when it happens.
+        // The reader of a pipe wants each event when it happens.
         self.out.flush()
     }
 }
 
-/// As a tree, because a message has an order that a map of JSON has not.
+/// Read as a tree, which keeps the order of a message's fields; a JSON map does not.
 fn document(kind: &str, message: &impl Message) -> String {
     as_yaml(&json::line(kind, message))
 }

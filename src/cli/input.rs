@@ -1,4 +1,4 @@
-//! What a command is given to write: a file, or standard input, in JSON or YAML.
+//! Resources given to a command, in a file or on standard input, as JSON or YAML.
 
 use crate::{
     cli::{json, kinds::Kind, misfits, tree::Tree, yaml},
@@ -11,23 +11,24 @@ use std::{
     path::Path,
 };
 
-/// The longest description of a resource that is read, in bytes: what the gateway takes.
+/// The largest input that is read, in bytes: the limit of the gateway.
 const MAX_INPUT: u64 = 4 * 1024 * 1024;
 
-/// The fields of a create that stand in a file: where one of them is given, the connection is within it. A connection has
-/// no fields of these names.
+/// The fields of a create request that a file may set. If a file sets one of them, it contains the connection as a
+/// field. A connection itself has no fields of these names.
 const CREATION: [&str; 3] = ["connection", "parts", "reuse"];
 
-/// A file that was read, and not yet understood.
+/// A file that is parsed but not yet interpreted.
 #[derive(Debug)]
 pub struct Input {
-    /// For messages.
+    /// The name of the source, for messages.
     source: String,
     tree: Tree,
 }
 
 impl Input {
-    /// Reads a file, or standard input if it is `-`: YAML if its name says so or if it does not begin as JSON does.
+    /// Reads a file, or standard input if it is `-`. It is YAML if its name says so or its text does not begin with
+    /// `{`.
     ///
     /// # Errors
     /// Why it cannot be read, in lines for people.
@@ -45,7 +46,7 @@ impl Input {
         })
     }
 
-    /// The name that it gives; empty if it gives none.
+    /// Returns its `name`, or an empty string if it has none.
     pub fn name(&self) -> &str {
         let Tree::Fields(fields) = &self.tree else {
             return "";
@@ -58,10 +59,10 @@ impl Input {
         texts.fold("", |_, last| last)
     }
 
-    /// Sees that it is one resource, and no site file.
+    /// Checks that it is one resource and not a site file.
     ///
     /// # Errors
-    /// That it is one, with what takes it.
+    /// If it is a site file; the message names the command that takes it.
     pub fn refuse_site(&self) -> Result<(), String> {
         if !self.has(&CREATION) && !self.has(&["backends"]) {
             return Ok(());
@@ -73,7 +74,7 @@ impl Input {
         ))
     }
 
-    /// The resource that it describes.
+    /// Returns the resource that it describes.
     ///
     /// # Errors
     /// Every field that does not fit, by its path, in lines for people.
@@ -81,10 +82,10 @@ impl Input {
         self.message(&kind.message(), &kind.article())
     }
 
-    /// What it says is to be made, as fields of the request: a resource, and beside a connection what is made with it.
+    /// Returns the fields of a create request: a resource, and for a connection the parts made with it.
     ///
     /// # Errors
-    /// As [`Input::resource`].
+    /// Those of [`Input::resource`].
     pub fn creation(self, kind: Kind) -> Result<Vec<(String, Field)>, String> {
         if kind == Kind::Connection && self.has(&["backends"]) {
             return Err(format!(
@@ -92,7 +93,7 @@ impl Input {
                 self.source
             ));
         }
-        // The connection is within it, or it is the connection.
+        // The file either contains a connection as a field, or is the connection.
         if kind != Kind::Connection || !self.has(&CREATION) {
             return Ok(vec![(kind.field(), Field::Message(self.resource(kind)?))]);
         }
@@ -115,7 +116,7 @@ impl Input {
         }
     }
 
-    /// Whether one of these fields is given.
+    /// Reports whether one of these fields is set.
     fn has(&self, names: &[&str]) -> bool {
         match &self.tree {
             Tree::Fields(fields) => fields.iter().any(|(it, _)| names.contains(&it.as_str())),
@@ -134,13 +135,13 @@ impl Input {
         if !found.is_empty() {
             return Err(misfit(found));
         }
-        // Its own words may repeat a value, which may be a key.
+        // The parser's own message may quote a value, which may be a key.
         DynamicMessage::deserialize(descriptor, Value::from(self.tree.clone()))
             .map_err(|_| misfit(vec!["protobuf does not take it".to_owned()]))
     }
 }
 
-/// What a file, or standard input if it is `-`, is called in messages, and what it says.
+/// Reads a file, or standard input if it is `-`. Returns its name for messages, and its text.
 ///
 /// # Errors
 /// Why it cannot be read, in lines for people.
@@ -155,7 +156,7 @@ pub fn text(file: &Path) -> Result<(String, String), String> {
     Ok((source, text))
 }
 
-/// Whether it is YAML and not JSON: its name says so, or it does not begin as JSON does.
+/// Reports whether a file is YAML: its name says so, or its text does not begin with `{`.
 pub fn is_yaml(file: &Path, text: &str) -> bool {
     let ending = file.extension().and_then(|ending| ending.to_str());
     matches!(ending, Some("yaml" | "yml")) || !text.trim_start().starts_with('{')

@@ -1,4 +1,4 @@
-//! Messages as JSON, in the mapping that protobuf itself defines: names in lowerCamelCase, times as text.
+//! Messages as JSON, in the standard mapping of protobuf: names in lowerCamelCase, times as text.
 
 use crate::{grpc::pb, text::clean_json};
 use prost::Message;
@@ -12,7 +12,8 @@ static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
         .expect("the build wrote these descriptors from the same protos")
 });
 
-/// One message as one line of JSON, without the newline, and without what would make a terminal show something else. `kind` is its name within `isthmus.v1`.
+/// Formats a message as one line of JSON, without the newline and cleaned of characters that would mislead on a
+/// terminal. `kind` is its name within `isthmus.v1`.
 ///
 /// # Panics
 /// If there is no message of that name, or `message` is another one.
@@ -22,7 +23,7 @@ pub fn line(kind: &str, message: &impl Message) -> String {
     clean_json(&json).into_owned()
 }
 
-/// One message by its descriptor. `kind` is its name within `isthmus.v1`.
+/// Converts a message to its dynamic form. `kind` is its name within `isthmus.v1`.
 ///
 /// # Panics
 /// If there is no message of that name, or `message` is another one.
@@ -31,7 +32,7 @@ pub fn dynamic(kind: &str, message: &impl Message) -> DynamicMessage {
         .expect("the bytes were written from the same descriptor")
 }
 
-/// What the protos say of a message. `kind` is its name within `isthmus.v1`.
+/// Returns the descriptor of a message. `kind` is its name within `isthmus.v1`.
 ///
 /// # Panics
 /// If there is no message of that name.
@@ -40,7 +41,7 @@ pub fn descriptor(kind: &str) -> MessageDescriptor {
         .expect("callers name messages of the protos")
 }
 
-/// What the protos say of a call.
+/// Returns the descriptor of a call.
 ///
 /// # Panics
 /// If there is no call of that name.
@@ -50,7 +51,7 @@ pub fn method(service: &str, call: &str) -> MethodDescriptor {
         .expect("callers name calls of the protos")
 }
 
-/// Whether a field names another resource, as the protos say by `google.api.resource_reference`.
+/// Reports whether a field names another resource, according to `google.api.resource_reference` in the protos.
 pub fn is_reference(field: &FieldDescriptor) -> bool {
     POOL.get_extension_by_name("google.api.resource_reference")
         .is_some_and(|reference| field.options().has_extension(&reference))

@@ -1,33 +1,26 @@
-//! The kinds of resource, as the command knows them: what each is called in names, in calls and by people.
+//! The kinds of resource: their spellings on the command line, in resource names, in calls and for people.
 
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser, ValueParserFactory};
 use std::ffi::OsStr;
 
-/// A kind of resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A connection: what is meant where nothing else is said.
+    /// A connection: the default kind.
     Connection,
-    /// An IKE policy.
     IkePolicy,
-    /// An IPsec policy.
     IpsecPolicy,
-    /// A DPD policy.
     DpdPolicy,
-    /// A VPN service.
     VpnService,
-    /// A local endpoint.
     LocalEndpoint,
-    /// An endpoint group.
     EndpointGroup,
-    /// What a VPN can be attached to: can only be listed.
+    /// An object that a VPN can be attached to. It can only be listed.
     Attachment,
-    /// A backend: can only be read.
+    /// A backend. It can only be read.
     Backend,
 }
 
 impl Kind {
-    /// All, the most used first.
+    /// All kinds, the most used first.
     pub const ALL: [Kind; 9] = [
         Kind::Connection,
         Kind::IkePolicy,
@@ -40,7 +33,7 @@ impl Kind {
         Kind::Backend,
     ];
 
-    /// As an argument, one and several; and to people, several.
+    /// Returns the singular and plural argument, and the plural for people.
     fn words(self) -> [&'static str; 3] {
         match self {
             Kind::Connection => ["connection", "connections", "connections"],
@@ -55,7 +48,7 @@ impl Kind {
         }
     }
 
-    /// The service whose calls are about it: `PolicyService`.
+    /// Returns the service with the calls for this kind, such as `PolicyService`.
     pub fn service(self) -> &'static str {
         match self {
             Kind::Connection => "ConnectionService",
@@ -67,50 +60,50 @@ impl Kind {
         }
     }
 
-    /// As an argument: `ike-policy`.
+    /// Returns the singular argument, such as `ike-policy`.
     pub fn one(self) -> &'static str {
         self.words()[0]
     }
 
-    /// As an argument: `ike-policies`.
+    /// Returns the plural argument, such as `ike-policies`.
     pub fn several(self) -> &'static str {
         self.words()[1]
     }
 
-    /// To people: `IKE policies`.
+    /// Returns the plural for people, such as `IKE policies`.
     pub fn people(self) -> &'static str {
         self.words()[2]
     }
 
-    /// In resource names: `ikePolicies`.
+    /// Returns the collection in resource names, such as `ikePolicies`.
     pub fn collection(self) -> String {
         let mut words = self.several().split('-');
         let first = words.next().unwrap_or_default().to_owned();
         words.fold(first, |name, word| name + &capital(word))
     }
 
-    /// The message of the protos, and the end of the names of its calls: `IkePolicy`.
+    /// Returns the name of the proto message, which is also the suffix of its calls, such as `IkePolicy`.
     pub fn message(self) -> String {
         self.one().split('-').map(capital).collect()
     }
 
-    /// The call that lists it: `ListIkePolicies`.
+    /// Returns the name of the list call, such as `ListIkePolicies`.
     pub fn list_call(self) -> String {
         let several: String = self.several().split('-').map(capital).collect();
         format!("List{several}")
     }
 
-    /// The field of a request that has one: `ike_policy`.
+    /// Returns the request field with one resource of this kind, such as `ike_policy`.
     pub fn field(self) -> String {
         self.one().replace('-', "_")
     }
 
-    /// The field of an answer that has several: `ike_policies`.
+    /// Returns the response field with several resources, such as `ike_policies`.
     pub fn fields(self) -> String {
         self.several().replace('-', "_")
     }
 
-    /// To people: `IKE policy`.
+    /// Returns the singular for people, such as `IKE policy`.
     pub fn person(self) -> String {
         let people = self.people();
         match people.strip_suffix("ies") {
@@ -119,7 +112,7 @@ impl Kind {
         }
     }
 
-    /// The same with its article: `an IKE policy`.
+    /// Returns the singular with its article, such as `an IKE policy`.
     pub fn article(self) -> String {
         let person = self.person();
         let article = match person.starts_with(['I', 'a', 'e']) {
@@ -129,7 +122,7 @@ impl Kind {
         format!("{article} {person}")
     }
 
-    /// The kind that a word names, in any of its spellings: `ike-policies`, `ike-policy`, `ikePolicies`.
+    /// Returns the kind that a word names, in any spelling: `ike-policies`, `ike-policy`, `ikePolicies`.
     pub fn of(word: &str) -> Option<Kind> {
         let bare = |word: &str| word.replace(['-', '_'], "").to_lowercase();
         let wanted = bare(word);
@@ -138,7 +131,7 @@ impl Kind {
             .find(|kind| bare(kind.one()) == wanted || bare(kind.several()) == wanted)
     }
 
-    /// Whether it can be made, changed and removed.
+    /// Reports whether resources of this kind can be created, changed and removed.
     pub fn is_written(self) -> bool {
         !matches!(self, Kind::Attachment | Kind::Backend)
     }
@@ -149,7 +142,7 @@ fn capital(word: &str) -> String {
     first.to_uppercase() + rest
 }
 
-/// A word that names a kind or something else; completions offer the kinds.
+/// A word that names a kind or something else. Completions offer the kinds, in the plural if `SEVERAL`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KindOr<const SEVERAL: bool>(pub String);
 
@@ -161,7 +154,7 @@ impl<const SEVERAL: bool> ValueParserFactory for KindOr<SEVERAL> {
     }
 }
 
-/// Reads a [`KindOr`].
+/// The parser of a [`KindOr`].
 #[derive(Debug, Clone)]
 pub struct KindOrParser<const SEVERAL: bool>;
 
@@ -217,7 +210,7 @@ mod tests {
         assert_eq!(Kind::IpsecPolicy.article(), "an IPsec policy");
     }
 
-    /// The words are those of the protos: each call is there, with the fields that the command fills.
+    /// The words match the protos: each call exists, with the fields that the command sets.
     #[test]
     fn the_calls_of_every_kind_are_there() {
         for kind in Kind::ALL {

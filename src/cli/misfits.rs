@@ -1,12 +1,11 @@
-//! Where JSON or YAML is not what a message of the protos takes: every field at once, by its path.
+//! The differences between JSON or YAML and a proto message: every misfit at once, by its path.
 
 use crate::cli::tree::Tree;
 use prost_reflect::{DynamicMessage, EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor};
 use serde_json::Value as Json;
 use std::collections::HashMap;
 
-/// What is wrong with `tree` as a message: a line each, none if nothing is. Paths begin within the message, as they do
-/// in a mask.
+/// Returns a line for each way in which `tree` is not this message. Paths begin within the message, as in a field mask.
 pub fn find(message: &MessageDescriptor, tree: &Tree) -> Vec<String> {
     let mut lines = Vec::new();
     match tree {
@@ -19,14 +18,14 @@ pub fn find(message: &MessageDescriptor, tree: &Tree) -> Vec<String> {
     lines
 }
 
-/// `before` is the path to here, with a dot behind it.
+/// `before` is the path to this message, followed by a dot.
 fn of_fields(
     message: &MessageDescriptor,
     fields: &[(String, Tree)],
     before: &str,
     lines: &mut Vec<String>,
 ) {
-    // What was given before: fields by themselves, and the one of several that exclude each other.
+    // The fields seen so far. A oneof counts as one field.
     let mut given: HashMap<String, String> = HashMap::new();
     for (key, value) in fields {
         let Some(field) = field(message, key) else {
@@ -34,7 +33,7 @@ fn of_fields(
             continue;
         };
         let path = format!("{before}{}", field.name());
-        // As protobuf has it: null is as if it were not there.
+        // In protobuf's JSON mapping, null means absent.
         if matches!(value, Tree::Leaf(Json::Null)) {
             continue;
         }
@@ -50,7 +49,7 @@ fn of_fields(
     }
 }
 
-/// By either of its names.
+/// Finds a field by its proto name or its JSON name.
 fn field(message: &MessageDescriptor, key: &str) -> Option<FieldDescriptor> {
     message
         .get_field_by_json_name(key)
@@ -73,7 +72,7 @@ fn of_field(field: &FieldDescriptor, value: &Tree, path: &str, lines: &mut Vec<S
 
 fn of_value(field: &FieldDescriptor, value: &Tree, path: &str, lines: &mut Vec<String>) {
     match (field.kind(), value) {
-        // Those of protobuf itself have forms of their own: a time is a text.
+        // Well-known types have JSON forms of their own: a time is a text.
         (Kind::Message(inner), Tree::Fields(fields))
             if inner.package_name() != "google.protobuf" =>
         {
@@ -95,7 +94,7 @@ fn of_value(field: &FieldDescriptor, value: &Tree, path: &str, lines: &mut Vec<S
     }
 }
 
-/// Whether protobuf itself takes the value: nobody knows its forms better.
+/// Reports whether protobuf's own parser accepts the value.
 fn is_taken(field: &FieldDescriptor, value: &Tree) -> bool {
     let value = Json::from(value.clone());
     let value = if field.is_list() {
@@ -107,7 +106,7 @@ fn is_taken(field: &FieldDescriptor, value: &Tree) -> bool {
     DynamicMessage::deserialize(field.parent_message().clone(), Json::Object(fields)).is_ok()
 }
 
-/// What a field takes, for people.
+/// Says what a field takes, for people.
 fn taken(kind: &Kind) -> String {
     match kind {
         Kind::Message(message) => match message.name() {
@@ -128,7 +127,7 @@ fn taken(kind: &Kind) -> String {
     }
 }
 
-/// What is there instead, where that is of another form than what is taken.
+/// Says what the value is instead, if it has another form than the field takes.
 fn instead(kind: &Kind, value: &Tree) -> String {
     match (kind, value) {
         (Kind::String, Tree::Leaf(Json::Number(_) | Json::Bool(_))) => {
@@ -147,7 +146,7 @@ fn instead(kind: &Kind, value: &Tree) -> String {
     }
 }
 
-/// What is there instead, for people, and nothing of what it says: it may be a key that was put in the wrong place.
+/// Names the form of a value for people, without its content: it may be a misplaced key.
 pub fn named(tree: &Tree) -> &'static str {
     match tree {
         Tree::Leaf(Json::Null) => "nothing",
@@ -164,7 +163,7 @@ fn unknown_field(message: &MessageDescriptor, key: &str) -> String {
     unknown(key, &names.collect::<Vec<String>>())
 }
 
-/// That there is no field of this name, and which of `names` was meant.
+/// Returns the message for an unknown field, with a suggestion out of `names`.
 pub fn unknown(key: &str, names: &[String]) -> String {
     match nearest(key, names) {
         Some(name) => format!("is not known; did you mean `{name}`?"),
@@ -193,7 +192,7 @@ fn unknown_value(values: &EnumDescriptor, word: &str) -> String {
     )
 }
 
-/// What all names of an enum begin with: `IKE_VERSION_`.
+/// Returns the prefix of all names of an enum, such as `IKE_VERSION_`.
 pub fn prefix(values: &EnumDescriptor) -> String {
     let zero = values.default_value();
     let prefix = zero.name().strip_suffix("UNSPECIFIED");
@@ -201,13 +200,14 @@ pub fn prefix(values: &EnumDescriptor) -> String {
 }
 
 fn accepted(values: &EnumDescriptor) -> String {
-    // The one that says nothing is what leaving the field out says.
+    // The zero value is left out, because it means the same as an absent field.
     let names = values.values().filter(|value| value.number() != 0);
     let names: Vec<String> = names.map(|value| value.name().to_owned()).collect();
     names.join(", ")
 }
 
-/// The one that was meant, if one is near enough: of ten letters three may be others, and more may be left out.
+/// Returns the name that was probably meant: one with at most three edits per ten letters, or one that the word
+/// abbreviates.
 pub fn nearest<'a>(word: &str, names: &'a [String]) -> Option<&'a str> {
     let bare = |text: &str| text.replace(['_', '-'], "").to_lowercase();
     let wanted = bare(&word.chars().take(64).collect::<String>());

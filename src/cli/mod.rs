@@ -1,15 +1,17 @@
-//! The command: what it is told, what it asks, what it prints.
+//! The command: its arguments, its calls to the gateway, and its output.
 //!
 //! In reading order:
-//! - [`args`]: the command line; [`exit`]: how it ends;
-//! - [`question`]: what a gateway is asked; [`kinds`], [`names`] and [`targets`]: which resource the words mean;
-//! - [`gateway`]: whom it asks and where it prints; [`call`]: one way to ask for every kind;
-//! - [`show`]: `backends`, `get`, `list`, with STATE from [`states`]; [`mod@write`]: `create`, `update`, `delete`, which [`repeat`] sends;
-//!   [`export`]: a connection as a site file, [`takes`]: who would take it (`check`), [`removal`]: `delete -f`; [`statistics`]; [`watch`]: `watch`, `wait`;
-//! - [`mod@apply`]: `apply`, of the files that [`site`] reads; [`follow`] shows what becomes of it on a [`screen`];
-//! - [`input`]: the files that are written, which [`tree`] and [`yaml`] read and [`misfits`] checks;
-//! - [`serve`]: the gateway itself; [`check`]: `check-config`; [`explain`]: `explain`, with the texts in [`reasons`]; `demo`: all of it without a cloud,
-//!   if the feature `demo` is on;
+//! - [`args`]: the command line; [`exit`]: the exit codes;
+//! - [`question`]: the commands that call a gateway; [`kinds`], [`names`] and [`targets`]: the resource that their
+//!   words mean;
+//! - [`gateway`]: the client and the printer; [`call`]: one way to call for every kind;
+//! - [`show`]: `backends`, `get`, `list`, with STATE from [`states`]; [`mod@write`]: `create`, `update`, `delete`,
+//!   which [`repeat`] sends; [`export`]: a connection as a site file; [`takes`]: the backends that accept a site file
+//!   (`check`); [`removal`]: `delete -f`; [`statistics`]; [`watch`]: `watch`, `wait`;
+//! - [`mod@apply`]: `apply`, of the files that [`site`] reads; [`follow`] shows its progress on a [`screen`];
+//! - [`input`]: the files with resources, which [`tree`] and [`yaml`] read and [`misfits`] checks;
+//! - [`serve`]: the gateway itself; [`check`]: `check-config`; [`explain`]: `explain`, with the texts in [`reasons`];
+//!   `demo`: everything without a cloud, behind the feature `demo`;
 //! - [`columns`], [`capabilities`], [`describe`], [`progress`], [`failure`], [`text`], [`json`]: pure functions from messages to lines.
 
 pub mod apply;
@@ -66,7 +68,7 @@ use crate::cli::{
 };
 use std::io;
 
-/// Asks a running gateway and prints what it answers.
+/// Calls a running gateway and prints the answer.
 pub async fn ask(question: &Question) -> Exit {
     let client = question.client();
     let gateway = match Gateway::at(&client.endpoint) {
@@ -78,7 +80,7 @@ pub async fn ask(question: &Question) -> Exit {
     };
     match print(question, &gateway, &mut Printer::stdout(client)).await {
         Ok(exit) => exit,
-        // Whoever read the output has seen enough.
+        // The reader of the output closed the pipe.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
         Err(error) => {
             eprintln!("isthmus: could not print: {error}");
@@ -87,7 +89,7 @@ pub async fn ask(question: &Question) -> Exit {
     }
 }
 
-/// Says how to have the demo, which this build is without.
+/// Says how to get the demo, which this build lacks.
 #[cfg(not(feature = "demo"))]
 pub fn no_demo() -> Exit {
     eprintln!(
@@ -111,7 +113,7 @@ async fn print(question: &Question, gateway: &Gateway, printer: &mut Printer) ->
             second,
             client,
         } => match targets::one(&first.0, second.as_deref()) {
-            // As every backend takes it; as this one has it is JSON.
+            // YAML is a site file for every backend; JSON shows the connection as its cloud has it.
             Ok((Kind::Connection, name)) if client.output == Output::Yaml => {
                 export::show(gateway, &name, printer).await
             }

@@ -1,27 +1,27 @@
-//! Short forms of resource names, as people type them.
+//! Short forms of resource names, as users type them.
 
 use crate::cli::{kinds::Kind, misfits::nearest};
 
-/// The full name of a connection: `nsx-demo/ID` and `nsx-demo/connections/ID` stand for
+/// Returns the full name of a connection: `nsx-demo/ID` and `nsx-demo/connections/ID` stand for
 /// `backends/nsx-demo/connections/ID`.
 ///
-/// Anything else is passed on as it is, for the gateway to say what is wrong with it.
+/// Any other text is returned unchanged, so that the gateway reports what is wrong with it.
 pub fn connection(text: &str) -> String {
     of_kind(Kind::Connection, text).unwrap_or_else(|_| text.to_owned())
 }
 
-/// The full name of what is watched: a connection, or with its kind in the name what connections use.
+/// Returns the full name of what is watched: a connection or, if the name contains a kind, a part.
 ///
-/// Anything else is passed on as it is, as by [`connection`].
+/// Any other text is returned unchanged, as by [`connection`].
 pub fn watched(text: &str) -> String {
     resolve(text).map_or_else(|_| text.to_owned(), |(_, name)| name)
 }
 
-/// The kind and the full name that a name stands for: `nsx-demo/ikePolicies/ID` for `backends/nsx-demo/ikePolicies/ID`,
-/// and where it names no kind, for that of a connection.
+/// Returns the kind and the full name that a name stands for: `nsx-demo/ikePolicies/ID` for
+/// `backends/nsx-demo/ikePolicies/ID`. A name without a kind is that of a connection.
 ///
 /// # Errors
-/// If there is no such kind, with the nearest. What else is wrong with a name the gateway says.
+/// If there is no such kind; the message suggests the nearest. The gateway reports all other problems of a name.
 pub fn resolve(text: &str) -> Result<(Kind, String), String> {
     let full = text.strip_prefix("backends/");
     let parts: Vec<&str> = full.unwrap_or(text).split('/').collect();
@@ -38,7 +38,7 @@ pub fn resolve(text: &str) -> Result<(Kind, String), String> {
     }
 }
 
-/// The full name of a resource of this kind: `nsx-demo/ID` is one of it, whatever the kind.
+/// Returns the full name of a resource of this kind. `nsx-demo/ID` is of any kind.
 ///
 /// # Errors
 /// If the name is of another kind.
@@ -60,7 +60,7 @@ fn name(kind: Kind, backend: &str, id: &str) -> String {
     format!("backends/{backend}/{}/{id}", kind.collection())
 }
 
-/// That a word names no kind, and which it may have meant.
+/// Returns the message for an unknown kind, with a suggestion.
 pub fn no_kind(word: &str) -> String {
     match near_kind(word) {
         Some(near) => format!("there is no kind `{word}`; did you mean {near}?"),
@@ -71,14 +71,14 @@ pub fn no_kind(word: &str) -> String {
     }
 }
 
-/// The kind that a word may have meant.
+/// Returns the kind that an unknown word may have meant.
 pub fn near_kind(word: &str) -> Option<&'static str> {
     let words = Kind::ALL.map(|kind| [kind.one().to_owned(), kind.several().to_owned()]);
     let near = nearest(word, words.as_flattened())?;
     Kind::of(near).map(Kind::several)
 }
 
-/// The full name of a backend: `nsx-demo` stands for `backends/nsx-demo`, and nothing for every backend.
+/// Returns the full name of a backend: `nsx-demo` stands for `backends/nsx-demo`, and `None` for every backend.
 pub fn backend(text: Option<&str>) -> String {
     match text {
         None => "backends/-".to_owned(),
@@ -87,7 +87,7 @@ pub fn backend(text: Option<&str>) -> String {
     }
 }
 
-/// The short form of a full name, which [`resolve`] and [`backend`] take back.
+/// Returns the short form of a full name, which [`resolve`] and [`backend`] accept.
 pub fn short(name: &str) -> String {
     let bare = name.strip_prefix("backends/").unwrap_or(name);
     bare.replacen("/connections/", "/", 1)

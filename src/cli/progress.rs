@@ -1,4 +1,4 @@
-//! How far a connection has come, as lines for people.
+//! The progress of a connection, as lines for people.
 
 use crate::{
     cli::{
@@ -14,14 +14,14 @@ use crate::{
 use prost_types::Timestamp;
 use std::time::{Duration, SystemTime};
 
-/// From here on it is worth telling how much of the budget is used: intervals grow with it.
+/// The share of the budget from which heartbeats mention it, because intervals grow with it.
 const BUSY: f64 = 0.8;
 
-/// What stands below a line begins here.
+/// The indentation of details below a line.
 const INDENT: &str = "           ";
 
-/// One message of a watch: a line with time, state, assurance and the cloud's own word, its nodes beneath, and the
-/// outcome if there is one.
+/// Formats one message of a watch: a line with time, state, assurance and the cloud's own word, the nodes below it, and
+/// the outcome if there is one.
 pub fn event(message: &WatchRealizationResponse, style: Style) -> String {
     let mut lines = Vec::new();
     if message.coalesced > 0 {
@@ -38,7 +38,7 @@ pub fn event(message: &WatchRealizationResponse, style: Style) -> String {
     lines.join("\n")
 }
 
-/// Where a connection stands: a line, its nodes and its tunnel beneath.
+/// Formats the state of a connection: a line, with its nodes and its tunnel below.
 pub fn realization(seen: &Realization, style: Style) -> String {
     let mut lines = vec![headline(seen, style)];
     let width = seen
@@ -64,7 +64,7 @@ pub fn realization(seen: &Realization, style: Style) -> String {
     lines.join("\n")
 }
 
-/// Where a connection stands, without nodes: one line.
+/// Formats the state of a connection on one line, without nodes.
 pub fn headline(seen: &Realization, style: Style) -> String {
     let mut line = format!(
         "{}  {}  {:<14}  {}",
@@ -82,7 +82,7 @@ pub fn headline(seen: &Realization, style: Style) -> String {
     line.trim_end().to_owned()
 }
 
-/// How far a write to what connections use has come on them.
+/// Formats the progress of a write to a part on the connections that use it.
 pub fn part_use(part: &PartUse) -> String {
     let mut line = format!(
         "{} of {} connections have it",
@@ -102,7 +102,7 @@ pub fn part_use(part: &PartUse) -> String {
     line
 }
 
-/// How many nodes there are in all, where not all of them are told.
+/// Formats the number of nodes per state if not all nodes are listed.
 pub fn left_out(seen: &Realization) -> Option<String> {
     let counts = || seen.node_counts.iter();
     let all: u64 = counts().map(|it| u64::from(it.count)).sum();
@@ -114,7 +114,7 @@ pub fn left_out(seen: &Realization) -> Option<String> {
     })
 }
 
-/// How far one node has come.
+/// Formats the state of one node.
 pub fn node_line(node: &Node, width: usize, style: Style) -> String {
     let label = label(node);
     let line = format!(
@@ -126,7 +126,7 @@ pub fn node_line(node: &Node, width: usize, style: Style) -> String {
     line.trim_end().to_owned()
 }
 
-/// A node's name if it has one, else its id.
+/// Returns a node's display name, or its id if it has none.
 pub fn label(node: &Node) -> String {
     let name = if node.display_name.is_empty() {
         &node.id
@@ -136,7 +136,7 @@ pub fn label(node: &Node) -> String {
     clean(name)
 }
 
-/// How a watch ended by itself, and where it is no success where there is more about its reason.
+/// Formats the outcome of a watch, with a pointer to `explain` if it is no success and its reason is known.
 pub fn outcome(outcome: &Outcome, style: Style) -> String {
     let line = outcome_line(outcome, style);
     match &outcome.reason {
@@ -151,13 +151,13 @@ pub fn outcome(outcome: &Outcome, style: Style) -> String {
     }
 }
 
-/// How a watch ended by itself: one line.
+/// Formats the outcome of a watch on one line.
 pub fn outcome_line(outcome: &Outcome, style: Style) -> String {
     let word = match outcome.result() {
         outcome::Result::Succeeded => "the goal is reached",
         outcome::Result::Failed => "failed",
         outcome::Result::Undetermined => "undetermined",
-        // None, or one that this build does not know.
+        // Unset, or unknown to this build.
         outcome::Result::Unspecified => "ended, without saying how",
     };
     match &outcome.reason {
@@ -168,7 +168,7 @@ pub fn outcome_line(outcome: &Outcome, style: Style) -> String {
     }
 }
 
-/// A state without its prefix, `IN_PROGRESS`; one that this build does not know by its number.
+/// Returns a state without its prefix, such as `IN_PROGRESS`, or by its number if this build does not know it.
 pub fn state(value: i32) -> String {
     match RealizationState::try_from(value) {
         Ok(state) => without(state.as_str_name(), "REALIZATION_STATE_").to_owned(),
@@ -176,7 +176,7 @@ pub fn state(value: i32) -> String {
     }
 }
 
-/// An assurance as the command line spells such things, `control-plane`.
+/// Returns an assurance in the spelling of the command line, such as `control-plane`.
 pub fn assurance(value: i32) -> String {
     match Assurance::try_from(value) {
         Ok(assurance) => without(assurance.as_str_name(), "ASSURANCE_")
@@ -186,7 +186,7 @@ pub fn assurance(value: i32) -> String {
     }
 }
 
-/// Why: the code for programs, and the sentence for people.
+/// Formats a reason: its code and its message.
 pub fn reason_text(reason: &Reason) -> String {
     if reason.message.is_empty() {
         clean(&reason.code)
@@ -195,7 +195,7 @@ pub fn reason_text(reason: &Reason) -> String {
     }
 }
 
-/// `14:03:07Z`, or blanks of that width.
+/// Returns `14:03:07Z`, or nine blanks.
 pub fn time_of_day(time: Option<&Timestamp>) -> String {
     time.map_or_else(
         || " ".repeat(9),
@@ -211,7 +211,7 @@ pub fn time_of_day(time: Option<&Timestamp>) -> String {
     )
 }
 
-/// A point in time with its date, `2026-11-21T14:03:07Z`.
+/// Returns a time with its date, such as `2026-11-21T14:03:07Z`.
 pub fn date_and_time(time: &Timestamp) -> String {
     SystemTime::try_from(*time).map_or_else(
         |_| "at no time that can be".to_owned(),

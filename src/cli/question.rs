@@ -1,4 +1,4 @@
-//! What a running gateway is asked: the commands, and the options that they have in common.
+//! The commands that call a running gateway, and the options that they share.
 
 use crate::{
     cli::{exit::EXIT_CODES, kinds::KindOr},
@@ -7,16 +7,15 @@ use crate::{
 use clap::{Args, Subcommand, ValueEnum};
 use std::{path::PathBuf, time::Duration};
 
-/// What a running gateway is asked.
+/// The commands that call a running gateway.
 #[derive(Debug, Subcommand)]
 pub enum Question {
-    /// Show the configured backends, or one with what it can express.
+    /// Show the configured backends, or one with its capabilities.
     #[command(after_help = EXIT_CODES)]
     Backends {
         /// The backend; all if left out.
         #[arg(value_name = "BACKEND")]
         name: Option<String>,
-        /// Which gateway, and how to print.
         #[command(flatten)]
         client: ClientArgs,
     },
@@ -26,34 +25,31 @@ pub enum Question {
         /// The kind, if the name does not say it.
         #[arg(value_name = "KIND", hide_possible_values = true)]
         first: KindOr<false>,
-        /// BACKEND/ID of that kind (of a connection if none is said), or the full name.
+        /// BACKEND/ID of that kind (of a connection if no kind is given), or the full name.
         #[arg(value_name = "NAME")]
         second: Option<String>,
-        /// Which gateway, and how to print.
         #[command(flatten)]
         client: ClientArgs,
     },
     /// Show the resources of one kind, of one backend or of all.
     ///
-    /// Ends with 1 if a backend could not be asked; what the others have is shown all the same.
+    /// Exits with 1 if a backend could not be asked; the resources of the others are shown all the same.
     #[command(override_usage = "isthmus list [KIND] [BACKEND] [OPTIONS]", after_help = LIST_HELP)]
     List(ListArgs),
-    /// Make a resource from JSON or YAML, as `get` prints it, without its `name`.
+    /// Create a resource from JSON or YAML, as `get` prints it, without its `name`.
     #[command(override_usage = "isthmus create [KIND] [BACKEND] [FILE] [OPTIONS]", after_help = WRITE_HELP)]
     Create {
         /// The kind; a connection if left out.
         #[arg(value_name = "KIND", hide_possible_values = true)]
         first: Option<KindOr<false>>,
-        /// The backend; may be left out if there is only one. Then a file; standard input if there is none.
+        /// The backend, which may be left out if there is only one; then a file, or standard input if left out.
         #[arg(value_name = "BACKEND", num_args = 0..=2)]
         rest: Vec<String>,
         /// The file with the description; - is standard input.
         #[arg(short, long, value_name = "FILE")]
         file: Option<PathBuf>,
-        /// How it is sent.
         #[command(flatten)]
         sending: SendArgs,
-        /// Which gateway, and how to print.
         #[command(flatten)]
         client: ClientArgs,
     },
@@ -63,48 +59,46 @@ pub enum Question {
         /// The kind, if the name does not say it.
         #[arg(value_name = "KIND", hide_possible_values = true)]
         first: Option<KindOr<false>>,
-        /// BACKEND/ID or the full name; `name` of the file if left out. Then a file; standard input if there is none.
+        /// BACKEND/ID or the full name; `name` of the file if left out. Then a file, or standard input if left out.
         #[arg(value_name = "NAME", num_args = 0..=2)]
         rest: Vec<String>,
         /// The file with the new values; - is standard input.
         #[arg(short, long, value_name = "FILE")]
         file: Option<PathBuf>,
-        /// The fields to change, for example display_name,peer.psk; all that are given if left out.
+        /// The fields to change, for example display_name,peer.psk; all fields that are set if left out.
         #[arg(long, value_name = "FIELDS", value_delimiter = ',')]
         fields: Vec<String>,
-        /// How it is sent.
         #[command(flatten)]
         sending: SendArgs,
-        /// Which gateway, and how to print.
         #[command(flatten)]
         client: ClientArgs,
     },
-    /// Remove a resource, and what the gateway made for it; or with -f what `apply` made of a file.
+    /// Remove a resource, and what the gateway made for it; with -f, the connections that `apply` made of a file.
     #[command(
         override_usage = "isthmus delete [KIND] NAME [OPTIONS]\n       isthmus delete -f FILE [BACKEND] [OPTIONS]",
         after_help = DELETE_HELP
     )]
     Delete {
-        /// The kind, if the name does not say it. With -f: the backend; every one that the file names if left out.
+        /// The kind, if the name does not say it. With -f: the backend; every backend that the file names if left out.
         #[arg(
             value_name = "KIND",
             hide_possible_values = true,
             required_unless_present = "file"
         )]
         first: Option<KindOr<false>>,
-        /// BACKEND/ID of that kind (of a connection if none is said), or the full name.
+        /// BACKEND/ID of that kind (of a connection if no kind is given), or the full name.
         #[arg(value_name = "NAME", conflicts_with = "file")]
         second: Option<String>,
         /// The site file whose connections are removed; - is standard input.
         #[arg(short, long, value_name = "FILE", conflicts_with = "etag")]
         file: Option<PathBuf>,
-        /// Only if this is still current.
+        /// Remove it only if this etag is still current.
         #[arg(long)]
         etag: Option<String>,
-        /// Take a resource that is not there for removed.
+        /// Succeed if the resource does not exist.
         #[arg(long)]
         allow_missing: bool,
-        /// With -f: follow all of it until it is gone, and no longer than TIME: 30s, 5min, which it is if left out.
+        /// With -f: follow all connections until they are gone, for at most TIME: 30s, 5min (the default).
         #[arg(
             long,
             value_name = "TIME",
@@ -116,66 +110,59 @@ pub enum Question {
             conflicts_with = "dry_run"
         )]
         wait: Option<Duration>,
-        /// How it is sent.
         #[command(flatten)]
         sending: SendArgs,
-        /// Which gateway, and how to print.
         #[command(flatten)]
         client: ClientArgs,
     },
-    /// Have connections, and what they need, be as a file describes them, on every cloud that it names.
+    /// Create or change connections, and what they need, to match a file, on every cloud that it names.
     ///
-    /// What is missing is made, what differs is changed, what is the same is left alone, and what the file does not say is
-    /// left as it is. A connection is found by its display name among those that the gateway made.
+    /// What is missing is created, what differs is changed, and what is equal, or not in the file, is left alone. A
+    /// connection is found by its display name among those that the gateway made.
     #[command(override_usage = "isthmus apply -f FILE [BACKEND] [OPTIONS]", after_help = APPLY_HELP)]
     Apply(ApplyArgs),
-    /// Ask every backend whether and how it would take what a file describes, and change nothing.
+    /// Ask every backend whether and how it would accept what a file describes, and change nothing.
     #[command(override_usage = "isthmus check -f FILE [BACKEND] [OPTIONS]", after_help = CHECK_HELP)]
     Check(CheckArgs),
-    /// Show how much traffic a connection has carried, where the cloud tells.
+    /// Show how much traffic a connection has carried, if its cloud reports it.
     #[command(after_help = EXIT_CODES)]
     Statistics {
         /// The connection: BACKEND/ID, or its full name.
         name: String,
-        /// Which gateway, and how to print.
         #[command(flatten)]
         client: ClientArgs,
     },
-    /// Follow one connection becoming real, a line for each change.
+    /// Follow the realization of one connection, a line for each change.
     ///
-    /// Ends by itself if a goal or a write token is given. A gateway that goes away meanwhile is waited for,
-    /// and the watch goes on where it was.
+    /// Ends by itself if a goal or a write token is given. If the gateway goes away, the command waits for it and
+    /// resumes the watch.
     #[command(after_help = WATCH_HELP)]
     Watch {
         /// The connection: BACKEND/ID, or its full name.
         name: String,
-        /// The last one received, to go on after it.
+        /// The last token received; the watch resumes after it.
         #[arg(long, value_name = "TOKEN")]
         resume_token: Option<String>,
-        /// What to wait for.
         #[command(flatten)]
         wanted: WantedArgs,
-        /// Which gateway, and how to print.
         #[command(flatten)]
         client: ClientArgs,
     },
-    /// Wait until one connection is where it should be, and say how that ended.
+    /// Wait until one connection has reached a goal, and print the outcome.
     ///
     /// Without a goal and a write token, waits for goal config.
     #[command(after_help = WATCH_HELP)]
     Wait {
         /// The connection: BACKEND/ID, or its full name.
         name: String,
-        /// What to wait for.
         #[command(flatten)]
         wanted: WantedArgs,
-        /// Which gateway, and how to print.
         #[command(flatten)]
         client: ClientArgs,
     },
 }
 
-/// A text with the kinds before it and the exit codes behind it.
+/// Puts the kinds before a text and the exit codes after it.
 macro_rules! with_kinds {
     ($($text:expr),+) => {
         concat!(
@@ -220,7 +207,7 @@ a minute, and UNKNOWN if it has seen none. Where one request tells the states of
 those that are not known are asked for; elsewhere they are once somebody watches."
 );
 
-/// The same for what writes.
+/// The same for commands that write.
 macro_rules! with_writes {
     ($examples:literal) => {
         with_kinds!($examples, "\
@@ -345,10 +332,10 @@ Exit codes:
   4  the time was up first
   5  the cloud cannot tell whether the write is in effect; --accept-assumed takes that for 0";
 
-/// Which gateway, and how to print.
+/// The gateway to call, and the form of the output.
 #[derive(Debug, Clone, Args)]
 pub struct ClientArgs {
-    /// Where the gateway is.
+    /// The URL of the gateway.
     #[arg(
         long,
         env = "ISTHMUS_ENDPOINT",
@@ -356,18 +343,18 @@ pub struct ClientArgs {
         value_name = "URL"
     )]
     pub endpoint: String,
-    /// How to print.
+    /// The form of the output.
     #[arg(short, long, value_enum, default_value = "table")]
     pub output: Output,
 }
 
-/// How to print.
+/// The form of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Output {
-    /// For people.
+    /// Text for people.
     #[value(alias = "text")]
     Table,
-    /// One JSON object a line, in the JSON form of the protos.
+    /// One JSON object per line, in the JSON mapping of the protos.
     Json,
     /// The same as YAML, one document each.
     Yaml,
@@ -379,16 +366,15 @@ pub struct ApplyArgs {
     /// The site file; - is standard input.
     #[arg(short, long, value_name = "FILE", required = true)]
     pub file: PathBuf,
-    /// The backend; every one that the file names if left out.
+    /// The backend; every backend that the file names if left out.
     #[arg(value_name = "BACKEND")]
     pub backend: Option<String>,
-    /// Where it is attached, if the file does not say it.
     #[command(flatten)]
     pub attached: AttachedArgs,
-    /// Change nothing; print what would be done to the cloud, and what would differ.
+    /// Change nothing; print the steps planned on the cloud, and what would differ.
     #[arg(long, visible_alias = "validate-only")]
     pub dry_run: bool,
-    /// Follow all of it until GOAL is reached: config if none is given, in-effect or tunnel-up.
+    /// Follow all connections until GOAL is reached: config (the default), in-effect or tunnel-up.
     #[arg(
         long,
         value_name = "GOAL",
@@ -400,27 +386,26 @@ pub struct ApplyArgs {
         conflicts_with = "dry_run"
     )]
     pub wait: Option<GoalArg>,
-    /// With --wait: take PARTIAL for config, and DEGRADED for tunnel-up.
+    /// With --wait: accept PARTIAL for config, and DEGRADED for tunnel-up.
     #[arg(long, requires = "wait")]
     pub accept_partial: bool,
-    /// With --wait: take what a quiet time lets assume of an update for proof; see `isthmus explain UNDETERMINED`.
+    /// With --wait: accept an update that is only assumed after a quiet time; see `isthmus explain UNDETERMINED`.
     #[arg(long, requires = "wait")]
     pub accept_assumed: bool,
-    /// Where a connection cannot be changed into what is described: remove it, wait until it is gone, and make it anew.
-    /// Its tunnel is down meanwhile.
+    /// If a connection cannot be changed to match: remove it, wait until it is gone, and create it again. Its tunnel is
+    /// down in between.
     #[arg(long, conflicts_with = "dry_run")]
     pub replace: bool,
-    /// Write the key also to connections that are there.
+    /// Write the key to existing connections, too.
     #[arg(long)]
     pub write_key: bool,
-    /// A UUID that makes a repeat the same write, for 24 hours; only where one connection is applied on one backend.
+    /// A UUID that makes a repeat the same write, for 24 hours; only for one connection on one backend.
     #[arg(long, value_name = "UUID")]
     pub request_id: Option<String>,
     /// The longest time to wait, with its unit: for the answer of each write (60s if left out), and with --wait for all
-    /// of it (5min if left out). Writes go on in the gateway.
+    /// outcomes (5min if left out). Writes go on in the gateway.
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub timeout: Option<Duration>,
-    /// Which gateway, and how to print.
     #[command(flatten)]
     pub client: ClientArgs,
 }
@@ -431,41 +416,39 @@ pub struct CheckArgs {
     /// The site file; - is standard input.
     #[arg(short, long, value_name = "FILE", required = true)]
     pub file: PathBuf,
-    /// The backend; every one of the gateway if left out.
+    /// The backend; every backend of the gateway if left out.
     #[arg(value_name = "BACKEND")]
     pub backend: Option<String>,
-    /// Where it is attached, if the file does not say it.
     #[command(flatten)]
     pub attached: AttachedArgs,
     /// The longest time to wait for the answer of each backend, with its unit: 30s, 5min.
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "60s")]
     pub timeout: Duration,
-    /// Which gateway, and how to print.
     #[command(flatten)]
     pub client: ClientArgs,
 }
 
-/// Where a connection is attached on the one backend that is meant; each outranks the file.
+/// Where a connection is attached on one backend. Each option overrides the file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub struct AttachedArgs {
     /// The router or gateway that the VPN service is attached to; `isthmus list attachments BACKEND` lists them.
     #[arg(long, value_name = "ID")]
     pub router: Option<String>,
-    /// The local subnet of the VPN service, where the cloud wants it.
+    /// The local subnet of the VPN service, if the cloud requires one.
     #[arg(long, value_name = "ID")]
     pub subnet: Option<String>,
-    /// The address that the connection starts from, where the cloud does not choose it.
+    /// The local address of the connection, if the cloud does not choose it.
     #[arg(long, value_name = "IP")]
     pub local_address: Option<String>,
-    /// The availability zone, on variant `k5` of OpenStack.
+    /// The availability zone, for variant `k5` of OpenStack.
     #[arg(long, value_name = "ZONE")]
     pub availability_zone: Option<String>,
 }
 
-/// How a write is sent.
+/// The options of a write.
 #[derive(Debug, Clone, Args)]
 pub struct SendArgs {
-    /// Check everything, print what would be done to the cloud, step by step, and change nothing.
+    /// Check everything, print the steps planned on the cloud, and change nothing.
     #[arg(long, visible_alias = "validate-only")]
     pub dry_run: bool,
     /// A UUID that makes a repeat the same write, for 24 hours; a new one if left out. See below.
@@ -476,25 +459,25 @@ pub struct SendArgs {
     pub timeout: Duration,
 }
 
-/// What a watch waits for.
+/// The options of a watch.
 #[derive(Debug, Clone, Default, Args)]
 pub struct WantedArgs {
-    /// What to wait for; see below.
+    /// The goal to wait for; see below.
     #[arg(long, value_enum, hide_possible_values = true)]
     pub goal: Option<GoalArg>,
     /// The token of the write whose end is awaited.
     #[arg(long, value_name = "TOKEN")]
     pub write_token: Option<String>,
-    /// Take PARTIAL for config, and DEGRADED for tunnel-up.
+    /// Accept PARTIAL for config, and DEGRADED for tunnel-up.
     #[arg(long)]
     pub accept_partial: bool,
-    /// Take what a quiet time lets assume of an update for proof; see `isthmus explain UNDETERMINED`.
+    /// Accept an update that is only assumed after a quiet time; see `isthmus explain UNDETERMINED`.
     #[arg(long)]
     pub accept_assumed: bool,
     /// The cloud's own id of a write made elsewhere (NSX: x-nsx-requestid) whose end is awaited; up to 4 times.
     #[arg(long = "upstream-request-id", value_name = "ID")]
     pub upstream_request_ids: Vec<String>,
-    /// Ask for the tunnel too, where the cloud offers it.
+    /// Also report the tunnel, if the cloud offers it.
     #[arg(long)]
     pub include_tunnel: bool,
     /// The longest time to wait, with its unit: 30s, 5min.
@@ -502,12 +485,12 @@ pub struct WantedArgs {
     pub timeout: Option<Duration>,
 }
 
-/// What to wait for.
+/// The goal of a watch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum GoalArg {
     /// The cloud's control plane has the configuration.
     Config,
-    /// It is in effect on the nodes.
+    /// The configuration is in effect on the nodes.
     InEffect,
     /// A tunnel is up.
     TunnelUp,
@@ -535,10 +518,10 @@ pub struct ListArgs {
     /// The backend; all if left out.
     #[arg(value_name = "BACKEND")]
     pub second: Option<String>,
-    /// Only those that meet this, for example 'display_name:branch AND admin_enabled=true'.
+    /// Only resources that match, for example 'display_name:branch AND admin_enabled=true'.
     #[arg(long, default_value = "", hide_default_value = true)]
     pub filter: String,
-    /// Their order: name or display_name, with desc behind it if wanted.
+    /// The order: name or display_name, optionally followed by desc.
     #[arg(
         long,
         value_name = "FIELD",
@@ -546,16 +529,15 @@ pub struct ListArgs {
         hide_default_value = true
     )]
     pub order_by: String,
-    /// Leave out STATE of connections, for which the gateway lists them once more.
+    /// Leave out STATE of connections, for which the gateway has to list them a second time.
     #[arg(long)]
     pub no_state: bool,
-    /// Which gateway, and how to print.
     #[command(flatten)]
     pub client: ClientArgs,
 }
 
 impl ListArgs {
-    /// All backends.
+    /// Lists all backends.
     pub fn of_backends(client: &ClientArgs) -> ListArgs {
         ListArgs {
             first: Some(KindOr("backends".to_owned())),
@@ -569,7 +551,6 @@ impl ListArgs {
 }
 
 impl Question {
-    /// Which gateway is asked, and how the answer is printed.
     pub fn client(&self) -> &ClientArgs {
         match self {
             Question::List(ListArgs { client, .. })

@@ -1,19 +1,19 @@
-//! What each reason means and what to do about it. The only place where that is written.
+//! The meaning of each reason and what to do about it. No other place defines them.
 
 use crate::{core::error::ErrorReason, model::codes};
 
-/// What a reason means, and what to do.
+/// The meaning of a reason, and what to do about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Explanation {
     /// What has happened.
     pub meaning: &'static str,
     /// What the caller can do.
     pub caller: &'static str,
-    /// What whoever runs the gateway or the cloud can do.
+    /// What the operator of the gateway or of the cloud can do.
     pub operator: &'static str,
 }
 
-/// A row of a table: of what, what it means, and what its caller and its operator can do.
+/// Builds a row of a table: the reason, its meaning, and what its caller and its operator can do.
 const fn told<T: Copy>(
     of: T,
     meaning: &'static str,
@@ -28,7 +28,7 @@ const fn told<T: Copy>(
     (of, means)
 }
 
-/// Every reason of an error, in the order of [`ErrorReason`]. One that is left out does not compile.
+/// Every reason of an error, in the order of [`ErrorReason`]. A missing one does not compile.
 const ERRORS: [(ErrorReason, Explanation); ErrorReason::ALL.len()] = [
     told(
         ErrorReason::InvalidField,
@@ -280,12 +280,12 @@ const _: () = {
     }
 };
 
-/// The reason of an error.
+/// Returns the explanation of an error's reason.
 pub fn of_error(reason: ErrorReason) -> Explanation {
     ERRORS[reason as usize].1
 }
 
-/// How a watch can end by itself.
+/// The results of a watch.
 pub const RESULTS: [&str; 3] = ["SUCCEEDED", "FAILED", "UNDETERMINED"];
 
 const ENDS: [(&str, Explanation); RESULTS.len()] = [
@@ -314,7 +314,7 @@ const ENDS: [(&str, Explanation); RESULTS.len()] = [
     ),
 ];
 
-/// How a watch ended by itself: one of [`RESULTS`].
+/// Returns the explanation of one of [`RESULTS`].
 pub fn of_result(code: &str) -> Option<Explanation> {
     find(&ENDS, code)
 }
@@ -479,8 +479,8 @@ const STATES: &[(&str, Explanation)] = &[
     ),
 ];
 
-/// The reason of a connection's state, or of a watch's outcome; none if it is not one of [`codes`], as the words
-/// that some clouds use for a state of their own.
+/// Returns the explanation of the reason of a connection's state or of a watch's outcome. Returns `None` for a code
+/// that is not one of [`codes`], such as a cloud's own word for a state.
 pub fn of_state(code: &str) -> Option<Explanation> {
     find(STATES, code)
 }

@@ -1,6 +1,6 @@
-//! `delete -f`: removes what `apply` made of a file.
+//! `delete -f`: removes the connections that `apply` made of a file.
 //!
-//! Everything is found before anything is removed: where it cannot be told which connection is meant, none is.
+//! All connections are looked up before any is removed. If one of them is ambiguous, none is removed.
 
 use crate::{
     cli::{
@@ -23,18 +23,17 @@ use prost_reflect::Value;
 use std::{collections::HashSet, io, net::IpAddr, path::Path, time::Duration};
 use tonic::Status;
 
-/// What is to be removed, and how.
+/// What is removed, and how.
 #[derive(Debug)]
 pub struct Removal<'a> {
     /// The site file.
     pub file: &'a Path,
-    /// The backend; every one that the file names if none.
+    /// The backend, or `None` for every backend that the file names.
     pub backend: Option<&'a str>,
-    /// How each delete is sent.
+    /// The options of each delete.
     pub sending: &'a SendArgs,
-    /// How long the end of each is waited for; not at all if none.
+    /// How long to wait for the end of all removals, or `None` for not at all.
     pub wait: Option<Duration>,
-    /// Which gateway is asked.
     pub client: &'a ClientArgs,
 }
 
@@ -45,21 +44,21 @@ struct Target<'a> {
     backend: String,
 }
 
-/// What there is of it.
+/// The result of looking a target up.
 #[derive(Debug, PartialEq, Eq)]
 enum Found {
-    /// This one.
+    /// The name of the connection.
     One(String),
-    /// None that is meant.
+    /// No connection matches.
     None,
-    /// It cannot be told which of these.
+    /// Several connections match: their names.
     Several(Vec<String>),
 }
 
 /// Removes every connection of a file.
 ///
 /// # Errors
-/// If nobody reads the answers.
+/// If the output cannot be written.
 pub async fn delete(
     gateway: &Gateway,
     removal: &Removal<'_>,
@@ -101,8 +100,8 @@ pub async fn delete(
     remove(gateway, &meant, removal, printer).await
 }
 
-/// Removes connections, each by its full name and what it is called for people, one after the other; and then waits for the
-/// end of all: they go at the same time.
+/// Sends the delete of each connection, given by its full name and its display name, one after the other. Then waits
+/// for all of them together.
 async fn remove(
     gateway: &Gateway,
     meant: &[(String, String)],
@@ -160,7 +159,7 @@ async fn remove(
     Ok(exit.worst(follow::all(gateway, &going, &wanted, printer).await?))
 }
 
-/// Every connection of every site, on each backend that is meant.
+/// Returns every connection of every site, on each backend that is meant.
 fn targets<'a>(sites: &'a [Site], removal: &Removal<'_>) -> Result<Vec<Target<'a>>, String> {
     let mut targets = Vec::new();
     for site in sites {
@@ -194,13 +193,14 @@ fn targets<'a>(sites: &'a [Site], removal: &Removal<'_>) -> Result<Vec<Target<'a
     }
 }
 
-/// The backends on which a connection tells whether this gateway made it.
+/// Returns the backends whose connections carry a mark of this gateway.
 async fn marked(gateway: &Gateway) -> Result<HashSet<String>, Status> {
     let mut client = gateway.backends();
     let answered = answer(client.list_backends(ListBackendsRequest::default())).await?;
     let marked = answered.backends.into_iter().filter(|backend| {
         let can = backend.capabilities.as_ref();
-        // Of a backend of which nothing is known yet it is not assumed that everything of a name is the gateway's.
+        // A backend whose capabilities are unknown counts as marking its connections: not every connection of the name
+        // is assumed to be the gateway's.
         can.is_none_or(|can| can.connection_marks)
     });
     Ok(marked.map(|backend| short(&backend.name)).collect())
@@ -238,10 +238,11 @@ async fn find(
     ))
 }
 
-/// Which of the connections of the name is meant. Where none tells who made it, the peer's address does if it must.
+/// Returns the connection that is meant, of all with the display name. Without marks, the peer's address decides
+/// between several.
 fn which(mut connections: Vec<Connection>, is_marked: bool, peer: &str) -> Found {
     if !is_marked && connections.len() > 1 && !peer.is_empty() {
-        // As the gateway compares them: two spellings of one IP address are equal.
+        // The gateway compares in the same way: two spellings of one IP address are equal.
         let parsed = |text: &str| text.parse::<IpAddr>().ok();
         let is_same = |it: &str| it == peer || (parsed(it).is_some() && parsed(it) == parsed(peer));
         connections.retain(|it| it.peer.as_ref().is_some_and(|it| is_same(&it.address)));

@@ -1,4 +1,4 @@
-//! A write has an id, and is sent once more under it when nobody knows what became of it.
+//! Sends a write under a request id, and repeats it once under the same id if its result is unknown.
 
 use crate::cli::{
     call::call_within, exit::Exit, failure, gateway::Gateway, kinds::Kind, question::SendArgs,
@@ -11,13 +11,13 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt;
 use uuid::Uuid;
 
-/// How long a gateway to which the connection broke is left alone.
+/// The pause before a repeat after a broken connection.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Sends a write, and once more if that may help and there is time. A refusal is told, and ends the command.
+/// Sends a write, and repeats it once if that may help and there is time. Reports a refusal on standard error.
 ///
 /// # Errors
-/// How the command ends.
+/// The exit code of the command.
 pub async fn send(
     gateway: &Gateway,
     call: (Kind, &str),
@@ -39,19 +39,19 @@ pub async fn send(
     sent.map_err(refused)
 }
 
-/// A write that was not done, as far as is known.
+/// A write that, as far as is known, was not done.
 #[derive(Debug)]
 pub struct Refused {
-    /// What the gateway says.
+    /// The last answer.
     pub status: Status,
-    /// The request id under which it may have been done, or may yet be.
+    /// The request id under which the write may have been done, or may still be.
     pub unknown: Option<String>,
 }
 
-/// The same, for whoever has something to say or to do himself if it is refused.
+/// Like [`send`], but leaves the reporting of a refusal to the caller.
 ///
 /// # Errors
-/// Why it is.
+/// The refusal.
 pub async fn try_send(
     gateway: &Gateway,
     (kind, verb): (Kind, &str),
@@ -64,7 +64,7 @@ pub async fn try_send(
         None => Uuid::new_v4().to_string(),
     };
     fields.push(("validate_only".to_owned(), Value::Bool(args.dry_run)));
-    // What is only tried needs none; one that is given is checked.
+    // A dry run needs no id, but an id that the user gives is checked.
     if !args.dry_run || args.request_id.is_some() {
         fields.push(("request_id".to_owned(), Value::String(id.clone())));
     }
@@ -94,7 +94,7 @@ pub async fn try_send(
     }
 }
 
-/// How long to wait before the same request may be sent again; none if that does not help.
+/// Returns how long to wait before the repeat, or `None` if a repeat does not help.
 fn wait(status: &Status) -> Option<Duration> {
     let asked = failure::retry_after(status);
     match status.code() {
@@ -104,13 +104,13 @@ fn wait(status: &Status) -> Option<Duration> {
     }
 }
 
-/// Whether it was not the gateway that spoke: the connection to it broke.
+/// Reports whether the connection broke, so that the status does not come from the gateway.
 fn is_broken(status: &Status) -> bool {
     let unexplained = || status.get_details_error_info().is_none();
     status.source().is_some() || (status.code() == Code::Unavailable && unexplained())
 }
 
-/// Whether the write may have been done, or may yet be.
+/// Reports whether the write may have been done, or may still be.
 fn is_unknown(status: &Status) -> bool {
     let codes = [Code::Unknown, Code::Unavailable, Code::DeadlineExceeded];
     is_broken(status) || codes.contains(&status.code())

@@ -1,5 +1,4 @@
-//! What goes on with several connections at once: on a terminal one block that is drawn over, elsewhere one line for each
-//! event.
+//! The progress of several connections at once: on a terminal one block that is redrawn, elsewhere one line per event.
 
 use crate::{
     cli::{progress, text::Style},
@@ -10,46 +9,46 @@ use std::{
     mem,
 };
 
-/// With more connections than this only one line of each is shown, without its nodes.
+/// The most connections that are shown with their nodes. With more, each takes one line.
 const DETAILED: usize = 4;
 
-/// With more than this a block may be higher than the terminal, where it cannot be drawn over.
+/// The most connections that are redrawn. With more, the block may be higher than the terminal and cannot be redrawn.
 const DRAWN: usize = 10;
 
-/// Where the connections are shown.
+/// The output that shows the connections.
 pub struct Screen<'a> {
     out: Box<dyn Write + Send + 'a>,
     style: Style,
-    /// Whether the cursor can be moved; else nothing is ever drawn over.
+    /// Whether the block is redrawn. Otherwise lines are only appended.
     terminal: bool,
     rows: Vec<Row>,
-    /// How many lines were drawn last time.
+    /// The height of the block on the terminal, in lines.
     drawn: usize,
 }
 
 /// One connection on the screen.
 #[derive(Debug, Clone, Default)]
 pub struct Row {
-    /// What stands before each of its lines where there is no terminal; short.
+    /// A short prefix of each line without a terminal.
     pub label: String,
-    /// What stands above them on a terminal.
+    /// The heading above the lines on a terminal.
     pub title: String,
-    /// What was seen last.
+    /// The last state seen.
     pub seen: Option<Realization>,
-    /// What was said since, that changes nothing.
+    /// The last remark since then that carries no new state.
     pub note: Option<String>,
-    /// How its watch ended.
+    /// The outcome of its watch.
     pub outcome: Option<String>,
 }
 
 impl<'a> Screen<'a> {
-    /// Standard output, with these rows.
+    /// Makes a screen on standard output.
     pub fn stdout(rows: Vec<Row>) -> Screen<'a> {
         let out = Box::new(io::stdout());
         Screen::new(out, Style::of_stdout(), io::stdout().is_terminal(), rows)
     }
 
-    /// Some other place.
+    /// Makes a screen on `out`.
     pub fn new(
         out: Box<dyn Write + Send + 'a>,
         style: Style,
@@ -65,10 +64,10 @@ impl<'a> Screen<'a> {
         }
     }
 
-    /// Says which rows there are. A terminal shows that with every frame.
+    /// Shows the headings. A terminal shows them with every frame.
     ///
     /// # Errors
-    /// If nobody reads any more.
+    /// If the output cannot be written.
     pub fn begin(&mut self) -> io::Result<()> {
         if self.terminal {
             return self.redraw();
@@ -82,7 +81,7 @@ impl<'a> Screen<'a> {
     /// Shows one message of the watch of connection number `index`.
     ///
     /// # Errors
-    /// If nobody reads any more.
+    /// If the output cannot be written.
     pub fn show(&mut self, index: usize, message: &WatchRealizationResponse) -> io::Result<()> {
         let row = &mut self.rows[index];
         match &message.event {
@@ -107,10 +106,10 @@ impl<'a> Screen<'a> {
         self.lines(index, &text)
     }
 
-    /// Says something of connection number `index` that is no message of its watch.
+    /// Shows a remark about connection number `index` that is not a message of its watch.
     ///
     /// # Errors
-    /// If nobody reads any more.
+    /// If the output cannot be written.
     pub fn note(&mut self, index: usize, note: &str) -> io::Result<()> {
         self.rows[index].note = Some(note.to_owned());
         match self.terminal {
@@ -140,7 +139,7 @@ impl<'a> Screen<'a> {
         if drawn > 0 {
             frame.push_str(&format!("\x1b[{drawn}A"));
         }
-        // A line that wraps would take two rows, and the next frame would begin in the wrong one.
+        // Wrapping is off: a wrapped line would take two rows, and the next frame would begin in the wrong one.
         frame.push_str("\x1b[?7l");
         for line in &lines {
             frame.push_str(&format!("\x1b[2K{line}\n"));
@@ -151,7 +150,7 @@ impl<'a> Screen<'a> {
     }
 }
 
-/// One connection: its line, where there is room its nodes beneath, and how it ended.
+/// Formats one connection: its state, its nodes if `detailed`, and its outcome.
 fn block(row: &Row, detailed: bool, style: Style) -> Vec<String> {
     let mut lines = vec![style.bold(&row.title)];
     match &row.seen {
@@ -251,7 +250,7 @@ mod tests {
     #[test]
     fn on_a_terminal_each_frame_is_drawn_over_the_one_before() {
         let text = shown(true);
-        // Each row has a title and a line; in the second frame there are two nodes more.
+        // Each row has a heading and a line; the second frame has two more lines for nodes.
         assert!(
             text.contains("\x1b[4A") && text.contains("\x1b[6A"),
             "{text:?}"

@@ -1,4 +1,4 @@
-//! `serve`: the gateway from its configuration to its end. The configuration is read again while it runs.
+//! `serve`: runs the gateway from its configuration to its shutdown, and reloads the configuration in between.
 
 mod files;
 mod notify;
@@ -23,12 +23,12 @@ use reload::Reloader;
 use std::{error::Error, mem, path::Path, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
-/// What is left to do after the drain: keep the last of the log, send the last spans.
+/// Time after the drain to commit the last of the log and to export the last spans.
 const LAST_THINGS: Duration = Duration::from_secs(15);
 
-/// Runs the gateway until SIGINT or SIGTERM. Needs a TLS provider for the process.
+/// Runs the gateway until SIGINT or SIGTERM. The process needs a TLS provider.
 pub async fn run(file: &Path) -> Exit {
-    // Before anything else, so that no SIGHUP ends what is about to be a gateway. One that comes meanwhile reloads.
+    // Installed first, so that an early SIGHUP does not end the process. It causes a reload instead.
     let hangups = match Hangups::begin() {
         Ok(hangups) => hangups,
         Err(error) => {
@@ -84,7 +84,7 @@ async fn serve(
     let told = (manager.clone(), listen);
     let levels = telemetry.levels();
     let reloader = Reloader::new(file, &config, contents, Arc::clone(&gateway), levels, told);
-    // Not part of what is waited for: a reload that waits for a write must not hold up the end.
+    // Shutdown does not wait for this task: a reload that waits for a write must not delay it.
     let reloads = tokio::spawn(reloader.run(hangups, ends.clone()));
     let watchdog = notify::watchdog().map(|period| {
         let gateway = Arc::clone(&gateway);
@@ -99,7 +99,7 @@ async fn serve(
     let shutdown = async {
         stop.await;
         ends.cancel();
-        // Calls have it to end, and then writes.
+        // One drain period for calls, and one for writes.
         manager.stopping(2 * drain + LAST_THINGS);
     };
     server::run(listener, Arc::clone(&gateway), settings, shutdown).await?;

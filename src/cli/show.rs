@@ -1,4 +1,4 @@
-//! `backends`, `get` and `list`: one question, one answer.
+//! `backends`, `get` and `list`: commands with one question and one answer.
 
 use crate::{
     cli::{
@@ -26,7 +26,7 @@ use tonic::Status;
 /// Shows one resource.
 ///
 /// # Errors
-/// If nobody reads the answer.
+/// If the output cannot be written.
 pub async fn get(
     gateway: &Gateway,
     target: Result<(Kind, String), String>,
@@ -49,11 +49,11 @@ pub async fn get(
     }
 }
 
-/// Shows the resources of one kind, of one backend or of all. A backend that could not be asked is told on standard
-/// error, and the end is then [`Exit::CouldNotAsk`] though the rest is shown.
+/// Shows the resources of one kind, of one backend or of all. A backend that could not be asked is reported on standard
+/// error. The result is then [`Exit::CouldNotAsk`], although the rest is shown.
 ///
 /// # Errors
-/// If nobody reads the answer.
+/// If the output cannot be written.
 pub async fn list(gateway: &Gateway, args: &ListArgs, printer: &mut Printer) -> io::Result<Exit> {
     let first = args.first.as_ref().map(|word| word.0.as_str());
     let (kind, parent) = match targets::list(first, args.second.as_deref()) {
@@ -85,7 +85,7 @@ pub async fn list(gateway: &Gateway, args: &ListArgs, printer: &mut Printer) -> 
             None
         }
     });
-    // An empty list that is not the whole list says nothing.
+    // An empty list that is incomplete says nothing.
     if !resources.is_empty() || unreachable.is_empty() {
         printer.messages(&kind.message(), &resources, |all, style| {
             several(kind, all, states.as_ref(), style)
@@ -105,20 +105,20 @@ pub async fn list(gateway: &Gateway, args: &ListArgs, printer: &mut Printer) -> 
     }
 }
 
-/// Tells a failure on standard error, and how the command ends with it.
+/// Reports the error of a call on standard error, and returns the exit code.
 pub(crate) fn failed(doing: &str, status: &Status, gateway: &Gateway) -> Exit {
     let told = failure::describe(doing, status, &gateway.endpoint);
     eprintln!("isthmus: {}", clean_lines(&told, false));
     failure::exit(status)
 }
 
-/// Tells on standard error what is wrong with the command line or with a file.
+/// Reports a misuse of the command line or of a file on standard error.
 pub(crate) fn misused(why: &str) -> Exit {
     eprintln!("isthmus: {}", clean_lines(why, false));
     Exit::Usage
 }
 
-/// The resource in an answer that has one; empty if it has none.
+/// Returns the resource in an answer, or an empty one.
 pub(crate) fn resource_of(answer: &DynamicMessage, kind: Kind) -> DynamicMessage {
     let resource = answer.get_field_by_name(&kind.field());
     let resource = resource.as_deref().and_then(Value::as_message);
@@ -128,7 +128,7 @@ pub(crate) fn resource_of(answer: &DynamicMessage, kind: Kind) -> DynamicMessage
         .unwrap_or_else(|| DynamicMessage::new(descriptor()))
 }
 
-/// One resource, fact by fact.
+/// Formats one resource as labelled values.
 pub(crate) fn one(kind: Kind, resource: &DynamicMessage, style: Style) -> String {
     match kind {
         Kind::Connection => connection_facts(&typed::<Connection>(resource), style),
@@ -165,7 +165,7 @@ fn typed<M: Message + Default>(resource: &DynamicMessage) -> M {
         .expect("the answer was read by the same descriptor")
 }
 
-/// Someone who meant a kind has asked for a backend of that name.
+/// Suggests a kind if the word that was taken for a backend resembles one.
 fn suggest_kind(first: Option<&str>, kind: Kind) {
     let Some(word) = first.filter(|word| kind == Kind::Connection && Kind::of(word).is_none())
     else {
@@ -176,10 +176,10 @@ fn suggest_kind(first: Option<&str>, kind: Kind) {
     }
 }
 
-/// Everything on a list, and the backends that could not be asked for theirs.
+/// Reads all pages of a list. Returns the resources, and the backends that could not be asked.
 ///
 /// # Errors
-/// What the gateway says of any page.
+/// The error of any page.
 pub(crate) async fn every_page(
     gateway: &Gateway,
     kind: Kind,
@@ -190,7 +190,7 @@ pub(crate) async fn every_page(
     let mut resources = Vec::new();
     let mut unreachable: Vec<String> = Vec::new();
     let mut page_token = String::new();
-    // What nobody is shown need not be sent.
+    // The fields beyond the basic view are not needed for a table.
     let view = if for_people { View::Basic } else { View::Full };
     loop {
         let mut fields = vec![

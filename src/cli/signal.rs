@@ -1,11 +1,12 @@
-//! When somebody wants the program to end, or to read its configuration again.
+//! Signals to end the program or to reload its configuration.
 
 use std::io;
 
-/// Ready at the first SIGINT (ctrl-c) or SIGTERM. From when this returns, neither ends the process by itself.
+/// Returns a future that is ready at the first SIGINT (ctrl-c) or SIGTERM. From this call on, neither signal ends the
+/// process by itself.
 ///
 /// # Errors
-/// If the operating system lets no signal be waited for.
+/// If the operating system refuses the signal handlers.
 pub fn stop() -> io::Result<impl Future<Output = ()> + Send + 'static> {
     #[cfg(unix)]
     {
@@ -22,7 +23,7 @@ pub fn stop() -> io::Result<impl Future<Output = ()> + Send + 'static> {
     #[cfg(not(unix))]
     {
         Ok(async {
-            // Without a way to be told, it runs until it is killed.
+            // Without a handler, it runs until it is killed.
             if tokio::signal::ctrl_c().await.is_err() {
                 std::future::pending::<()>().await;
             }
@@ -30,7 +31,7 @@ pub fn stop() -> io::Result<impl Future<Output = ()> + Send + 'static> {
     }
 }
 
-/// SIGHUPs. From when this is made, none ends the process, also when it is dropped.
+/// A stream of SIGHUPs. Once it exists, SIGHUP no longer ends the process, even after a drop.
 #[derive(Debug)]
 pub struct Hangups {
     #[cfg(unix)]
@@ -38,10 +39,10 @@ pub struct Hangups {
 }
 
 impl Hangups {
-    /// Begins to wait for them.
+    /// Installs the handler.
     ///
     /// # Errors
-    /// If the operating system lets no signal be waited for.
+    /// If the operating system refuses the signal handler.
     pub fn begin() -> io::Result<Hangups> {
         Ok(Hangups {
             #[cfg(unix)]
@@ -49,7 +50,7 @@ impl Hangups {
         })
     }
 
-    /// Ready at the next, or if there was one since the last.
+    /// Waits for the next SIGHUP. Returns at once if one has arrived since the last call.
     pub async fn next(&mut self) {
         #[cfg(unix)]
         if self.signal.recv().await.is_some() {

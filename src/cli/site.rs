@@ -26,27 +26,27 @@ use std::path::Path;
 /// One document of a site file: a connection with what it needs, and where it is attached on each backend.
 #[derive(Debug, Clone)]
 pub struct Site {
-    /// For messages: the file, and where it has several documents which of them.
+    /// The file and, if it has several documents, the document. For messages.
     place: String,
     form: Form,
-    /// The full name of the connection that is meant, if the document names one.
+    /// The full name of the connection, if the document names one.
     name: Option<String>,
 }
 
 impl Site {
-    /// Reads a site file, or standard input if it is `-`: every document, wholly checked, with its key if that comes from
-    /// somewhere else.
+    /// Reads a site file, or standard input if it is `-`. Checks every document completely, and fetches the keys that
+    /// are kept elsewhere.
     ///
     /// # Errors
-    /// Everything that is wrong, in lines for people, without anything of a key.
+    /// Every problem, in lines for people, without any part of a key.
     pub fn read_all(file: &Path) -> Result<Vec<Site>, String> {
         Site::read_around(file, &Process)
     }
 
-    /// The same for whoever can do without a key: one that is nowhere to be had is as if the file did not say it.
+    /// Like [`Site::read_all`], but treats a key that cannot be fetched as missing from the file.
     ///
     /// # Errors
-    /// As [`Site::read_all`].
+    /// Those of [`Site::read_all`].
     pub fn read_without_keys(file: &Path) -> Result<Vec<Site>, String> {
         Site::read_with(file, &Process, false)
     }
@@ -112,31 +112,31 @@ impl Site {
         Ok(Site { place, form, name })
     }
 
-    /// Where it stands, for messages: `site.yaml`, or `site.yaml, document 2 (line 14)`.
+    /// Returns the place of the document for messages: `site.yaml`, or `site.yaml, document 2 (line 14)`.
     pub fn place(&self) -> &str {
         &self.place
     }
 
-    /// What its connection is called for people; empty if only its name says which it is.
+    /// Returns the display name of the connection, or an empty string if only its name identifies it.
     pub fn display_name(&self) -> String {
         form::text_of(&self.form.connection, "display_name")
     }
 
-    /// The address of its peer; empty if it is left as it is.
+    /// Returns the address of the peer, or an empty string if the document does not set it.
     pub fn peer_address(&self) -> String {
         let peer = self.form.connection.get_field_by_name("peer");
         let peer = peer.as_deref().and_then(Value::as_message);
         peer.map_or(String::new(), |peer| form::text_of(peer, "address"))
     }
 
-    /// The full name of the connection that is meant on this backend, if the document names one there.
+    /// Returns the full name of the connection if the document names one on this backend.
     pub fn name_on(&self, backend: &str) -> Option<&str> {
         let name = self.name.as_deref()?;
         (backend_of(name) == Some(backend)).then_some(name)
     }
 
-    /// The backends that it is for, in the order of the file: those under `backends`, else that of the connection's name.
-    /// None if it says neither.
+    /// Returns the backends of the document, in the order of the file: those under `backends`, else the one in the
+    /// connection's name. Empty if the document has neither.
     pub fn backends(&self) -> Vec<&str> {
         match &self.form.backends[..] {
             [] => {
@@ -147,21 +147,21 @@ impl Site {
         }
     }
 
-    /// Whether nothing more is to be asked for: its key is known, or it has none because of a certificate.
+    /// Reports whether no key has to be asked for: it is known, or a certificate replaces it.
     pub fn has_key(&self) -> bool {
         !matches!(self.form.key, Key::Absent)
     }
 
-    /// Gives it the key that it does not say.
+    /// Supplies the missing key.
     pub fn give_key(&mut self, key: SecretString) {
         self.form.key = Key::Given(key);
     }
 
-    /// What is asked of this backend: the fields of a request that creates or applies, as `parent`, `connection` (with the
-    /// key, if it is known), `parts` and `reuse`. What `over` gives outranks what the file says of the backend.
+    /// Returns the fields of a request that creates or applies on this backend: `parent`, `connection` (with the key,
+    /// if it is known), `parts` and `reuse`. The attachment in `over` overrides that of the file.
     ///
     /// # Errors
-    /// If it refers to what another backend has, in lines for people.
+    /// If the document references resources of another backend, in lines for people.
     pub fn request(
         &self,
         backend: &str,
@@ -172,7 +172,7 @@ impl Site {
             Some(name) => connection.set_field_by_name("name", Value::String(name.to_owned())),
             None => connection.clear_field_by_name("name"),
         }
-        // It is of when the file was written, and would have the second of two applies refused.
+        // The etag dates from when the file was written, and would make the second of two applies fail.
         connection.clear_field_by_name("etag");
         if let Key::Given(key) = &self.form.key {
             set_key(&mut connection, key);
@@ -224,7 +224,7 @@ fn set_key(connection: &mut DynamicMessage, key: &SecretString) {
     peer.set_field_by_name("psk", key);
 }
 
-/// Objects of JSON one after the other, each with the line in which it begins.
+/// Parses consecutive JSON objects, each with the line in which it begins.
 fn objects(text: &str) -> Result<Vec<(u64, Tree)>, String> {
     let mut read = serde_json::Deserializer::from_str(text).into_iter::<Tree>();
     let mut objects = Vec::new();

@@ -1,8 +1,8 @@
-//! STATE of the connections in a list: what the gateway knows, and no more.
+//! The STATE of the connections in a list, as far as the gateway knows it.
 //!
-//! It is read from one `WatchRealizations`, which is closed again at once: no call for each connection. Opening it has
-//! the gateway list the connections once more. Only where one request to the cloud tells the states of many is it
-//! worth waiting for them; elsewhere, what nobody has watched is UNKNOWN.
+//! It comes from one `WatchRealizations`, which is closed again at once, instead of one call per connection. Opening it
+//! makes the gateway list the connections once more. The command waits for first polls only where one request to the
+//! cloud reports the states of many; elsewhere, a connection that nobody has watched is UNKNOWN.
 
 use crate::{
     cli::{
@@ -21,22 +21,22 @@ use std::{
 use tokio::time::{Instant, timeout_at};
 use tonic::{Request, Status, Streaming};
 
-/// How long the list of what there is may take.
+/// How long the initial list of the watch may take.
 const SYNC: Duration = Duration::from_secs(10);
-/// How long first polls are waited for.
+/// How long to wait for first polls.
 const POLLS: Duration = Duration::from_secs(1);
-/// What was seen longer ago is told with its age.
+/// The age from which a state is shown with its age.
 const RECENT: Duration = Duration::from_secs(60);
 
-/// What is known of connections, by their full names.
+/// The known realizations of connections, by full name.
 #[derive(Debug, Default)]
 pub struct States(HashMap<String, Realization>);
 
 impl States {
-    /// What the gateway knows of the connections of a parent.
+    /// Reads what the gateway knows of the connections of a parent.
     ///
     /// # Errors
-    /// What the gateway says, or DEADLINE_EXCEEDED if it does not say in time which there are.
+    /// What the gateway says, or DEADLINE_EXCEEDED if the initial list takes longer than 10 s.
     pub async fn known(gateway: &Gateway, parent: &str) -> Result<States, Status> {
         let (told_together, opened) = tokio::join!(told_together(gateway), open(gateway, parent));
         let (told_together, mut stream) = (told_together?, opened?);
@@ -56,7 +56,7 @@ impl States {
         while states.has_unseen(&told_together) {
             match timeout_at(end, stream.message()).await {
                 Ok(Ok(Some(message))) => states.take(message),
-                // What is known is known.
+                // The states received so far are enough.
                 Ok(Ok(None) | Err(_)) | Err(_) => break,
             }
         }
@@ -71,7 +71,7 @@ impl States {
         }
     }
 
-    /// Whether a connection of one of these backends has not been polled yet.
+    /// Reports whether a connection of one of these backends has not been polled yet.
     fn has_unseen(&self, backends: &HashSet<String>) -> bool {
         let of = |name: &str| {
             backends.iter().any(|it| {
@@ -83,7 +83,7 @@ impl States {
         unseen.any(|(name, _)| of(name))
     }
 
-    /// The state of a connection, with its age if that matters; UNKNOWN if it is not known.
+    /// Returns the state of a connection, with its age if it is old, or UNKNOWN.
     pub fn of(&self, name: &str, now: SystemTime) -> String {
         let seen = self.0.get(name);
         let seen =
@@ -92,7 +92,7 @@ impl States {
             return "UNKNOWN".to_owned();
         };
         let state = progress::state(state);
-        // A clock that is ahead of this one makes nothing older.
+        // A clock ahead of this one makes no state old.
         match now.duration_since(at) {
             Ok(age) if age > RECENT => format!("{state}, {} ago", coarse(age)),
             _ => state,
@@ -100,7 +100,7 @@ impl States {
     }
 }
 
-/// In its largest unit.
+/// Formats an age in its largest unit.
 fn coarse(age: Duration) -> String {
     let seconds = age.as_secs();
     match seconds {
@@ -111,7 +111,7 @@ fn coarse(age: Duration) -> String {
     }
 }
 
-/// The backends of which one request tells the states of many connections. Asks no cloud.
+/// Returns the backends where one request reports the states of many connections. Sends nothing to a cloud.
 async fn told_together(gateway: &Gateway) -> Result<HashSet<String>, Status> {
     let list = answer(
         gateway
@@ -132,7 +132,7 @@ async fn open(
         parent: parent.to_owned(),
         ..WatchRealizationsRequest::default()
     });
-    // Backends that hang are left out in time by the gateway itself.
+    // The gateway itself leaves hanging backends out within this time.
     request.set_timeout(SYNC);
     let answer = gateway.realizations().watch_realizations(request).await?;
     Ok(answer.into_inner())

@@ -19,7 +19,7 @@ use std::io;
 /// Shows the counters of one connection.
 ///
 /// # Errors
-/// If nobody reads the answer.
+/// If the output cannot be written.
 pub async fn show(gateway: &Gateway, name: &str, printer: &mut Printer) -> io::Result<Exit> {
     let name = names::connection(name);
     let request = GetTunnelStatisticsRequest { name: name.clone() };
@@ -36,7 +36,7 @@ pub async fn show(gateway: &Gateway, name: &str, printer: &mut Printer) -> io::R
     }
 }
 
-/// The whole, and a line for each tunnel.
+/// Formats the totals, and a line for each tunnel.
 fn describe(statistics: &TunnelStatistics, style: Style) -> String {
     let time = statistics.collect_time.as_ref();
     let mut heads = facts(&[
@@ -101,7 +101,7 @@ fn row(
         State::Negotiating => "NEGOTIATING",
         State::Unspecified => "UNKNOWN",
     });
-    // What the cloud does not tell is not nought.
+    // A counter that the cloud does not report is not zero.
     let count = |count: Option<u64>| count.map_or("-".to_owned(), |count| count.to_string());
     let words = [id, local, peer, state].map(str::to_owned);
     let counts = [
@@ -115,7 +115,7 @@ fn row(
     words.into_iter().chain(counts.map(count)).collect()
 }
 
-/// Why packets were dropped, as far as some were.
+/// Formats the causes of dropped packets, those with a count of zero left out.
 fn dropped(errors: &ErrorCounters) -> String {
     let counts = [
         ("could not be decrypted", errors.decryption_failures),

@@ -1,4 +1,4 @@
-//! `check -f`: which backends would take what a file describes, and how. Nothing is changed.
+//! `check -f`: which backends would accept what a file describes, and how. It changes nothing.
 
 mod answer;
 mod lines;
@@ -19,13 +19,14 @@ use prost_reflect::Value;
 use secrecy::SecretString;
 use std::{io, time::Duration};
 
-/// What is asked with where the key is not known: every cloud takes a key of this length and these characters.
+/// The key in the request where the real one is not known. Every cloud accepts a key of this length and these
+/// characters.
 const STAND_IN: &str = "stand-in-for-the-key";
 
-/// Asks every backend, all at the same time, and prints what each makes of every connection of a file.
+/// Asks all backends concurrently, and prints the answer of each for every connection of a file.
 ///
 /// # Errors
-/// If nobody reads the answers.
+/// If the output cannot be written.
 pub async fn check(gateway: &Gateway, args: &CheckArgs, printer: &mut Printer) -> io::Result<Exit> {
     let over = Attachment::from(&args.attached);
     if over != Attachment::default() && args.backend.is_none() {
@@ -51,7 +52,7 @@ pub async fn check(gateway: &Gateway, args: &CheckArgs, printer: &mut Printer) -
     };
     let asked = sites.iter().flat_map(|site| {
         let beside = site.backends().into_iter();
-        // The gateway says of these that it has none of them.
+        // Backends that only the file names: the gateway answers that it does not have them.
         let beside =
             beside.filter(|it| args.backend.is_none() && !there.iter().any(|known| known == it));
         let backends = there.iter().map(String::as_str).chain(beside);
@@ -72,7 +73,7 @@ async fn every_backend(gateway: &Gateway) -> Result<Vec<String>, tonic::Status> 
     Ok(answer.backends.iter().map(|it| short(&it.name)).collect())
 }
 
-/// What one backend makes of one connection.
+/// Asks one backend about one connection.
 async fn take(
     gateway: &Gateway,
     site: &Site,
@@ -104,7 +105,7 @@ async fn take(
     }
 }
 
-/// A refusal is worse than what is not known.
+/// Returns the exit code: a refusal outranks an unknown answer.
 fn exit(answers: &[Taken]) -> Exit {
     let any = |all: &[Takes]| answers.iter().any(|taken| all.contains(&taken.takes));
     if any(&[Takes::No]) {

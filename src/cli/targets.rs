@@ -1,12 +1,12 @@
-//! What the words of a command line mean: which of them is a kind, a backend, a name or a file.
+//! The meaning of the words on a command line: a kind, a backend, a name or a file.
 
 use crate::cli::{kinds::Kind, names};
 use std::path::{Path, PathBuf};
 
-/// What `list` lists: a kind, of which parent.
+/// Returns what `list` lists: a kind and a parent.
 ///
 /// # Errors
-/// If there are two words, and the first is no kind.
+/// If there are two words, and the first is not a kind.
 pub fn list(first: Option<&str>, second: Option<&str>) -> Result<(Kind, String), String> {
     match (first.map(|word| (word, Kind::of(word))), second) {
         (None, backend) => Ok((Kind::Connection, names::backend(backend))),
@@ -16,10 +16,10 @@ pub fn list(first: Option<&str>, second: Option<&str>) -> Result<(Kind, String),
     }
 }
 
-/// What `get` and `delete` are about: a kind and a full name.
+/// Returns the resource of `get` and `delete`: a kind and a full name.
 ///
 /// # Errors
-/// If the words do not say which.
+/// If the words do not identify a resource.
 pub fn one(first: &str, second: Option<&str>) -> Result<(Kind, String), String> {
     match (Kind::of(first), second) {
         (None, None) => names::resolve(first),
@@ -37,10 +37,10 @@ fn which(kind: Kind) -> String {
     )
 }
 
-/// What `create` makes, where, and from which file: `[KIND] [BACKEND] [FILE]`.
+/// Returns what `create` creates: the kind, the backend and the file, from `[KIND] [BACKEND] [FILE]`.
 ///
 /// # Errors
-/// If the words are too many, or a file is given twice.
+/// If there are too many words, or two files.
 pub fn create(
     words: &[&str],
     file: Option<&Path>,
@@ -62,11 +62,11 @@ pub fn create(
     }
 }
 
-/// What `update` changes, and from which file: `[KIND] [NAME] [FILE]`. Without a name the file says it; without a kind
-/// the name does, or the file.
+/// Returns what `update` changes, and the file, from `[KIND] [NAME] [FILE]`. A missing name comes from the file, and a
+/// missing kind from the name or the file.
 ///
 /// # Errors
-/// If the words are too many, a file is given twice, or neither a name nor a file is given.
+/// If there are too many words, two files, or neither a name nor a file.
 pub fn update(
     words: &[&str],
     file: Option<&Path>,
@@ -77,7 +77,7 @@ pub fn update(
         None => names::resolve(text).map(|(kind, name)| (Some(kind), Some(name))),
     };
     match (rest, file) {
-        // Nobody waits for what somebody who has said nothing types.
+        // Standard input is not read: a user who gave no arguments would wait without a prompt.
         ([], None) => {
             Err("what is to be changed? Say its name, or -f FILE with a `name` in it".to_owned())
         }
@@ -97,7 +97,7 @@ fn leading_kind<'a, 'b>(words: &'a [&'b str]) -> (Option<Kind>, &'a [&'b str]) {
     }
 }
 
-/// The file in either place; standard input if in none.
+/// Returns the file from either place, or standard input if there is none.
 fn input(word: Option<&str>, option: Option<&Path>) -> Result<PathBuf, String> {
     match (word, option) {
         (Some(word), Some(_)) => Err(format!("`{word}` is one too much: -f names the file")),

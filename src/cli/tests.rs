@@ -1,4 +1,4 @@
-//! The commands against a gateway that says what a test tells it to.
+//! The commands against a gateway that follows a test's script.
 
 mod apply;
 mod fake;
@@ -35,17 +35,17 @@ use tonic::{Request, Response, Status};
 type Many = Vec<Result<pb::WatchRealizationsResponse, Status>>;
 type Messages = Vec<Result<pb::WatchRealizationResponse, Status>>;
 
-/// What the gateway answers, in order, and what it was asked.
+/// The answers of the gateway, in order, and the requests that it received.
 #[derive(Clone, Default)]
 struct Script {
     watches: Arc<Mutex<VecDeque<Messages>>>,
     waits: Arc<Mutex<VecDeque<Result<pb::WaitRealizationResponse, Status>>>>,
     watched: Arc<Mutex<Vec<pb::WatchRealizationRequest>>>,
     waited: Arc<Mutex<Vec<pb::WaitRealizationRequest>>>,
-    /// What a watch over many says before it goes on in silence; none fails.
+    /// The messages of a watch over many, after which it stays silent. Without them the call fails.
     many: Arc<Mutex<Option<Many>>>,
     statistics: Arc<Mutex<Option<pb::TunnelStatistics>>>,
-    /// Everything that is asked by name.
+    /// The services whose calls are answered by name.
     fake: fake::Fake,
 }
 
@@ -83,7 +83,7 @@ impl RealizationService for Script {
     ) -> Result<Response<Self::WatchRealizationStream>, Status> {
         self.watched.lock().unwrap().push(request.into_inner());
         let messages = self.watches.lock().unwrap().pop_front();
-        // Without a script left the stream is silent.
+        // Without a script left, the stream stays silent.
         match messages {
             Some(messages) => Ok(Response::new(Box::pin(tokio_stream::iter(messages)))),
             None => Ok(Response::new(Box::pin(tokio_stream::pending()))),
@@ -115,7 +115,7 @@ impl RealizationService for Script {
     }
 }
 
-/// Where a test reads what was printed.
+/// A buffer with what was printed.
 #[derive(Clone, Default)]
 struct Screen(Arc<Mutex<Vec<u8>>>);
 
@@ -129,7 +129,7 @@ impl Write for Screen {
     }
 }
 
-/// Serves the script, runs one command line against it, and gives back how it ended and what it printed.
+/// Serves the script and runs one command line against it. Returns the exit code and the output.
 async fn run(script: &Script, line: &str) -> (Exit, String) {
     let (endpoint, server) = serve(script).await;
     let ended = run_at(&endpoint, line).await;
@@ -137,7 +137,7 @@ async fn run(script: &Script, line: &str) -> (Exit, String) {
     ended
 }
 
-/// Serves the script as long as what it gives back is kept.
+/// Serves the script until the handle is dropped.
 async fn serve(
     script: &Script,
 ) -> (
@@ -234,7 +234,7 @@ async fn a_watch_that_breaks_off_is_opened_again_where_it_was() {
             Err(Status::unavailable("the gateway is shutting down")),
         ]);
         watches.push_back(vec![Err(Status::unavailable("not yet"))]);
-        // A stream that ends with OK and no outcome breaks its promise; it is no outcome.
+        // A stream that ends with OK and no outcome breaks the contract, and is not an outcome.
         watches.push_back(vec![Ok(seen(pb::RealizationState::InProgress, "t2"))]);
         watches.push_back(vec![Ok(success())]);
     }
@@ -279,7 +279,7 @@ async fn a_watch_that_is_refused_is_not_tried_again() {
 
 #[tokio::test]
 async fn nobody_there_is_told_at_once() {
-    // Bound and never listening: connections are refused, and the port stays ours.
+    // Bound but never listening: connections are refused, and the port stays reserved.
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let endpoint = format!("http://{}", socket.local_addr().unwrap());

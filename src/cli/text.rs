@@ -1,4 +1,4 @@
-//! Text for people: pure functions from words to lines.
+//! The layout of text for people: pure functions from words to lines.
 
 pub use crate::text::clean;
 
@@ -7,14 +7,13 @@ use std::io::IsTerminal;
 /// Whether text may be emphasized.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
-    /// Plain text.
     Plain,
-    /// ANSI bold and dim.
+    /// ANSI bold, dim and colours.
     Ansi,
 }
 
 impl Style {
-    /// What suits standard output: ANSI on a terminal, unless `NO_COLOR` is set.
+    /// Returns the style for standard output: ANSI on a terminal, unless `NO_COLOR` is set.
     pub fn of_stdout() -> Style {
         let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         if std::io::stdout().is_terminal() && !unwanted {
@@ -24,22 +23,22 @@ impl Style {
         }
     }
 
-    /// What matters most in a line.
+    /// Marks what matters most in a line.
     pub fn bold(self, text: &str) -> String {
         self.wrap("1", text)
     }
 
-    /// What matters least.
+    /// Marks what matters least.
     pub fn dim(self, text: &str) -> String {
         self.wrap("2", text)
     }
 
-    /// What is no more.
+    /// Marks a removed line of a diff, in red.
     pub fn removed(self, text: &str) -> String {
         self.wrap("31", text)
     }
 
-    /// What is new.
+    /// Marks an added line of a diff, in green.
     pub fn added(self, text: &str) -> String {
         self.wrap("32", text)
     }
@@ -52,7 +51,7 @@ impl Style {
     }
 }
 
-/// Rows in columns, the first row a heading. No blanks at the ends of lines.
+/// Formats rows in columns below a heading, without blanks at the ends of lines.
 pub fn table(heading: &[&str], rows: &[Vec<String>], style: Style) -> String {
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));
@@ -78,7 +77,7 @@ fn aligned(row: &[String], widths: &[usize]) -> String {
     cells.join("  ").trim_end().to_owned()
 }
 
-/// What is known about one thing: a line each, those without a value left out.
+/// Formats labelled values, one per line, and leaves out the empty ones.
 pub fn facts(facts: &[(&str, String)]) -> String {
     let told = || facts.iter().filter(|(_, value)| !value.is_empty());
     let width = told().map(|(label, _)| label.chars().count()).max();

@@ -1,4 +1,4 @@
-//! What stands in JSON or YAML, in the order in which it stands there.
+//! JSON and YAML as a tree that keeps the order of the source.
 
 use serde::{
     Deserialize, Deserializer,
@@ -7,19 +7,18 @@ use serde::{
 use serde_json::Value;
 use std::fmt;
 
-/// A text of JSON or YAML, as it stands there: also what is given twice.
+/// A parsed text of JSON or YAML, as it stands: duplicate fields are kept.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Tree {
-    /// Nothing, a truth, a number or a text.
+    /// A null, a bool, a number or a string.
     Leaf(Value),
-    /// A list.
     List(Vec<Tree>),
-    /// Fields with their values.
+    /// The fields of an object, in order.
     Fields(Vec<(String, Tree)>),
 }
 
 impl From<Tree> for Value {
-    /// Of a field that is given twice the last.
+    /// Keeps the last of duplicate fields.
     fn from(tree: Tree) -> Value {
         match tree {
             Tree::Leaf(value) => value,

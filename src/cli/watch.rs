@@ -1,4 +1,4 @@
-//! `watch` and `wait`: until the goal, the failure, or the end of patience.
+//! `watch` and `wait`: follow a connection until its goal, its failure or a timeout.
 
 use crate::{
     cli::{
@@ -18,19 +18,19 @@ use std::{io, time::Duration};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tonic::Status;
 
-/// How long a gateway that went away is waited for if nothing else ends the watch.
+/// How long to retry a gateway that went away, if there is no timeout.
 const OUTAGE: Duration = Duration::from_secs(120);
 
-/// How long `wait` waits unless told otherwise: as long as the gateway itself would.
+/// The default timeout of `wait`, the same as the gateway's own.
 const DEFAULT_WAIT: Duration = Duration::from_secs(30);
 
-/// A call that lasted longer was not refused by the machine it went to.
+/// A call that lasts longer reached a gateway: a refused connection fails sooner.
 const REACHED: Duration = Duration::from_secs(1);
 
-/// Follows one connection, a line for each message, and opens the stream again when it breaks.
+/// Follows one connection, a line for each message, and reopens the stream when it breaks.
 ///
 /// # Errors
-/// If nobody reads what is printed.
+/// If the output cannot be written.
 pub async fn watch(
     gateway: &Gateway,
     name: &str,
@@ -47,7 +47,7 @@ pub async fn watch(
     }
 }
 
-/// What is asked for one connection, or for a write to what connections use.
+/// Builds the request to watch one connection, or a write to a part.
 pub(crate) fn request(
     name: &str,
     wanted: &WantedArgs,
@@ -66,18 +66,18 @@ pub(crate) fn request(
     }
 }
 
-/// What is told of a watch while it goes on.
+/// The receiver of a watch's progress.
 pub(crate) trait Listener {
-    /// One message of it.
+    /// Handles one message.
     ///
     /// # Errors
-    /// If nobody reads any more.
+    /// If the output cannot be written.
     fn message(&mut self, message: &WatchRealizationResponse) -> io::Result<()>;
 
-    /// That it broke off, and goes on where it was.
+    /// Handles a broken stream that is about to be resumed.
     ///
     /// # Errors
-    /// As [`Listener::message`].
+    /// Those of [`Listener::message`].
     fn broke_off(&mut self, why: &str) -> io::Result<()>;
 }
 
@@ -92,29 +92,27 @@ impl Listener for Printer {
     }
 }
 
-/// How a watch ended.
 #[derive(Debug)]
 pub(crate) enum Ended {
-    /// By itself.
+    /// The watch reported an outcome.
     Outcome(Outcome),
-    /// The time was up.
+    /// The timeout passed.
     TimeUp {
-        /// With which it can be gone on with; empty if nothing was heard.
+        /// The token to resume with, or empty if no message arrived.
         resume_token: String,
     },
-    /// Without an outcome, and there is no use in trying again.
+    /// The watch broke without an outcome, and a retry does not help.
     Refused {
         /// Completes the sentence "could not …".
         doing: String,
-        /// What the gateway says.
         status: Status,
     },
 }
 
-/// Follows one connection until that ends, and opens the stream again when it breaks.
+/// Follows one connection until its watch ends, and reopens the stream when it breaks.
 ///
 /// # Errors
-/// If nobody listens any more.
+/// If the listener fails.
 pub(crate) async fn follow(
     gateway: &Gateway,
     request: WatchRealizationRequest,
@@ -143,7 +141,7 @@ pub(crate) async fn follow(
             }
             End::Broken(status) => status,
         };
-        // Before the first message there is no watch to go on with, and a wrong address is told at once.
+        // Before the first message there is nothing to resume, and a wrong address is reported at once.
         if !patience.heard || !failure::is_transient(&status) {
             let doing = format!("watch {name}");
             return Ok(Ended::Refused { doing, status });
@@ -156,16 +154,16 @@ pub(crate) async fn follow(
             "the watch broke off ({}); it goes on where it was",
             crate::cli::text::clean(status.message())
         ))?;
-        // What this command knew is on the screen already; a fresh snapshot takes nothing away.
+        // All earlier changes have been shown, so a fresh snapshot loses nothing.
         watch.request.snapshot_if_compacted = true;
         sleep_until(next).await;
     }
 }
 
-/// Waits for the outcome of one connection and says where it stands then.
+/// Waits for the outcome of one connection, and prints it with the current state.
 ///
 /// # Errors
-/// If nobody reads what is printed.
+/// If the output cannot be written.
 pub async fn wait(
     gateway: &Gateway,
     name: &str,
@@ -182,14 +180,14 @@ pub async fn wait(
             name: name.clone(),
             goal: wait_goal(wanted).into(),
             write_token: wanted.write_token.clone().unwrap_or_default(),
-            // A duration that protobuf cannot say is longer than anybody waits.
+            // A timeout beyond the range of protobuf is left out.
             timeout: prost_types::Duration::try_from(left).ok(),
             accept_partial: wanted.accept_partial,
             include_tunnel: wanted.include_tunnel,
             accept_assumed: wanted.accept_assumed,
             upstream_request_ids: wanted.upstream_request_ids.clone(),
         };
-        // The gateway answers in time by itself; this is for one that does not answer at all.
+        // The gateway itself answers in time. This limit is for one that does not answer at all.
         let grace = deadline + Duration::from_secs(5);
         let asked = Instant::now();
         let answer = timeout_at(grace, gateway.realizations().wait_realization(request)).await;
@@ -205,7 +203,7 @@ pub async fn wait(
             Ok(Err(status)) => status,
             Err(_) => return Ok(time_up("", Some(timeout))),
         };
-        // A call that was under way reached a gateway, which then went away; a wrong address fails at once.
+        // A call in flight reached a gateway that went away later. A wrong address fails at once.
         let reached = is_from_gateway(&status) || patience.tries > 0 || asked.elapsed() > REACHED;
         let again = failure::is_transient(&status) && reached;
         match patience.next_try(failure::retry_after(&status)) {
@@ -215,19 +213,18 @@ pub async fn wait(
     }
 }
 
-/// A stream that is being followed.
+/// A stream in progress.
 struct Watch<'a, L> {
     gateway: &'a Gateway,
-    /// Its resume token is always that of the last message told.
+    /// Its resume token is always that of the last message shown.
     request: WatchRealizationRequest,
     listener: &'a mut L,
 }
 
-/// How a stream ended.
 enum End {
-    /// By itself.
+    /// With an outcome.
     Outcome(Outcome),
-    /// Because nobody wants to wait any longer.
+    /// The timeout passed.
     TimeUp,
     /// Without an outcome.
     Broken(Status),
@@ -266,10 +263,10 @@ impl<L: Listener> Watch<'_, L> {
     }
 }
 
-/// How often, and how long, a gateway that went away is tried again.
+/// The backoff after a gateway went away.
 struct Reconnects {
     deadline: Option<Instant>,
-    /// Whether anything was heard at all.
+    /// Whether any message has arrived.
     heard: bool,
     last_heard: Instant,
     tries: u32,
@@ -291,8 +288,9 @@ impl Reconnects {
         self.tries = 0;
     }
 
-    /// When to try again; `None` if it has been long enough. Longer each time, from 0.2 s to 5 s, unless the
-    /// gateway asks for more; with jitter, so that many clients do not come back at one time.
+    /// Returns when to try again, or `None` if there is no deadline and [`OUTAGE`] has passed without a message. The
+    /// delay doubles from 0.2 s up to 5 s, is at least what the gateway asks for (up to [`OUTAGE`]), and has jitter, so
+    /// that many clients do not return at once.
     fn next_try(&mut self, asked: Option<Duration>) -> Option<Instant> {
         let now = Instant::now();
         if self.deadline.is_none() && now - self.last_heard > OUTAGE {
@@ -309,7 +307,7 @@ impl Reconnects {
 fn wait_goal(wanted: &WantedArgs) -> Goal {
     match (wanted.goal, &wanted.write_token) {
         (Some(goal), _) => goal.into(),
-        // The token knows what it is for; writes made elsewhere are awaited for GOAL_CONFIG.
+        // The token implies the goal. Writes made elsewhere are awaited for GOAL_CONFIG.
         (None, Some(_)) => Goal::Unspecified,
         (None, None) => Goal::Config,
     }
@@ -325,18 +323,18 @@ fn wait_text(response: &WaitRealizationResponse, style: crate::cli::text::Style)
     text
 }
 
-/// Whether the gateway itself said this, and not a connection that never came about.
+/// Reports whether the status comes from the gateway itself and not from a failed connection.
 fn is_from_gateway(status: &Status) -> bool {
     use tonic_types::StatusExt;
     status.get_details_error_info().is_some()
 }
 
-/// How a command ends after this outcome.
+/// Returns the exit code for an outcome.
 pub(crate) fn exit(outcome: &Outcome) -> Exit {
     match outcome.result() {
         outcome::Result::Succeeded => Exit::Done,
         outcome::Result::Undetermined => Exit::Undetermined,
-        // A result of a newer gateway is no success.
+        // An unknown result from a newer gateway is no success.
         outcome::Result::Failed | outcome::Result::Unspecified => Exit::Failed,
     }
 }
@@ -363,7 +361,7 @@ mod tests {
             };
             exit(&outcome).code()
         };
-        // The last is of a later gateway.
+        // The last result is one of a newer gateway.
         assert_eq!([1, 2, 3, 0, 99].map(ends_with), [0, 3, 5, 3, 3]);
     }
 

@@ -1,4 +1,4 @@
-//! `create`, `update` and `delete`: what is written comes as JSON or YAML, as `get` prints it.
+//! `create`, `update` and `delete`. Resources come as JSON or YAML, as `get` prints them.
 
 use crate::{
     cli::{
@@ -21,19 +21,18 @@ use prost_reflect::{DynamicMessage, Value};
 use std::{io, path::Path};
 use tonic::Status;
 
-/// What is to be written.
+/// What is written, and how.
 #[derive(Debug)]
 pub struct Writing<'a> {
-    /// The words of the command line, in their order.
+    /// The words of the command line, in order.
     pub words: Vec<&'a str>,
-    /// The file, where it is named by an option.
+    /// The file, if an option names it.
     pub file: Option<&'a Path>,
-    /// How it is sent.
+    /// The options of the write.
     pub sending: &'a SendArgs,
 }
 
 impl<'a> Writing<'a> {
-    /// As the command line has it.
     pub fn of(
         first: Option<&'a KindOr<false>>,
         rest: &'a [String],
@@ -49,10 +48,10 @@ impl<'a> Writing<'a> {
     }
 }
 
-/// Makes a resource from a file; of a connection it says with which token its realization is watched.
+/// Creates a resource from a file. For a connection it prints the token with which its realization is watched.
 ///
 /// # Errors
-/// If nobody reads the answer.
+/// If the output cannot be written.
 pub async fn create(
     gateway: &Gateway,
     writing: &Writing<'_>,
@@ -83,10 +82,10 @@ pub async fn create(
     }
 }
 
-/// Changes the fields of a resource that `paths` names, or all that the file sets.
+/// Changes the fields of a resource that `paths` names, or all fields that the file sets.
 ///
 /// # Errors
-/// If nobody reads the answer.
+/// If the output cannot be written.
 pub async fn update(
     gateway: &Gateway,
     writing: &Writing<'_>,
@@ -108,10 +107,10 @@ pub async fn update(
     }
 }
 
-/// Removes a resource; of a connection it says with which token its end is watched.
+/// Removes a resource. For a connection it prints the token with which its removal is watched.
 ///
 /// # Errors
-/// If nobody reads the answer.
+/// If the output cannot be written.
 pub async fn delete(
     gateway: &Gateway,
     target: Result<(Kind, String), String>,
@@ -155,7 +154,7 @@ fn print(
     Ok(Exit::Done)
 }
 
-/// The kind, the name and the new values of what is to be changed.
+/// Returns the kind, the name and the new values of the resource to change.
 fn changed(writing: &Writing<'_>) -> Result<(Kind, String, DynamicMessage), String> {
     let (kind, name, file) = targets::update(&writing.words, writing.file)?;
     let input = Input::read(&file)?;
@@ -198,7 +197,7 @@ fn writable(kind: Kind) -> Result<(), String> {
     }
 }
 
-/// The backend that is meant where none is named.
+/// Returns the only backend, for a command that names none.
 pub(crate) async fn only_backend(gateway: &Gateway) -> Result<Result<String, String>, Status> {
     let answer = call(gateway, "BackendService", "ListBackends", []).await?;
     let list: ListBackendsResponse = answer.transcode_to().unwrap_or_default();
@@ -228,7 +227,7 @@ fn flag(name: &str, set: bool) -> (String, Value) {
     (name.to_owned(), Value::Bool(set))
 }
 
-/// What was made or changed, and how to learn what becomes of it.
+/// Formats a created or changed resource, and how to watch the write.
 fn written(kind: Kind, answer: &DynamicMessage, dry: bool, style: Style) -> String {
     if dry {
         return tried("accepted", answer, style);
@@ -242,7 +241,7 @@ fn written(kind: Kind, answer: &DynamicMessage, dry: bool, style: Style) -> Stri
     lines.join("\n")
 }
 
-/// What would be done, step by step.
+/// Formats what a dry run would do, step by step.
 pub(crate) fn tried(what: &str, answer: &DynamicMessage, style: Style) -> String {
     let mut lines = vec![format!("it would be {what}; nothing was changed")];
     let plan: Vec<PlannedStep> = messages(answer, "plan");
@@ -253,7 +252,7 @@ pub(crate) fn tried(what: &str, answer: &DynamicMessage, style: Style) -> String
     lines.join("\n")
 }
 
-/// What is done to the cloud, a row for each step.
+/// Formats the steps of a plan, a row for each.
 pub(crate) fn plan_table(plan: &[PlannedStep], style: Style) -> String {
     let row = |step: &PlannedStep| {
         let action = step.action().as_str_name();
@@ -268,7 +267,7 @@ pub(crate) fn plan_table(plan: &[PlannedStep], style: Style) -> String {
     table(&["ACTION", "COLLECTION", "NAME", "FIELDS"], &rows, style)
 }
 
-/// The messages of a list in an answer.
+/// Returns the messages in a list field of an answer.
 pub(crate) fn messages<M: prost::Message + Default>(
     answer: &DynamicMessage,
     field: &str,
@@ -279,12 +278,12 @@ pub(crate) fn messages<M: prost::Message + Default>(
     each.filter_map(|it| it.transcode_to().ok()).collect()
 }
 
-/// That it goes, and how to learn when it is gone.
+/// Formats an accepted delete, and how to watch it.
 pub(crate) fn deleted(kind: Kind, name: &str, answer: &DynamicMessage) -> String {
     let short = clean(&short(name));
     let mut lines = match kind {
         Kind::Connection => follow(name, answer),
-        // Whether it was there its answer does not say; nothing uses it any more, so nobody need follow.
+        // The answer does not say whether the resource existed. Nothing uses it any more, so there is nothing to watch.
         _ => vec![format!("{short} is gone")],
     };
     if lines.is_empty() {
@@ -294,14 +293,14 @@ pub(crate) fn deleted(kind: Kind, name: &str, answer: &DynamicMessage) -> String
     lines.join("\n")
 }
 
-/// What names the write that an answer is about; nothing if nothing was written that can be watched.
+/// Returns the write token of an answer, or `None` if the write cannot be watched.
 pub(crate) fn write_token(answer: &DynamicMessage) -> Option<String> {
     let token = answer.get_field_by_name("write_token");
     let token = token.as_deref().and_then(Value::as_str)?;
     (!token.is_empty()).then(|| token.to_owned())
 }
 
-/// The cloud has accepted the write; what it makes of it is for a watch to tell.
+/// Formats how to watch an accepted write, with its token or with the cloud's own ids.
 fn follow(name: &str, answer: &DynamicMessage) -> Vec<String> {
     let ids = answer.get_field_by_name("upstream_request_ids");
     if let Some(token) = write_token(answer) {
@@ -324,13 +323,12 @@ fn follow(name: &str, answer: &DynamicMessage) -> Vec<String> {
     }
 }
 
-/// What the gateway says beside an answer, a line each.
+/// Formats the warnings of an answer, a line each.
 pub(crate) fn warnings(answer: &DynamicMessage) -> Vec<String> {
     let warnings: Vec<Warning> = messages(answer, "warnings");
     warnings.iter().map(warning).collect()
 }
 
-/// One thing that the gateway says beside an answer.
 pub(crate) fn warning(warning: &Warning) -> String {
     let message = clean(&warning.message);
     if warning.field.is_empty() {

@@ -1,24 +1,24 @@
-//! YAML 1.2: read by a library; written here, because what a library writes may hold characters that make a terminal
-//! show something else than is there.
+//! YAML 1.2. A library parses it. This module writes it, because a library may emit characters that mislead on a
+//! terminal.
 
 use crate::{cli::tree::Tree, text::is_unseen};
 use serde_json::Value;
 use serde_saphyr::{Options, Spanned};
 
-/// What a text in YAML says.
+/// Parses a text of one document.
 ///
 /// # Errors
-/// What is wrong with it, with its line; several documents are, and so is what names itself so often that it grows
-/// beyond all bounds.
+/// What is wrong with the text, with its line. Several documents are an error, and so are aliases that expand without
+/// bounds.
 pub fn read(text: &str) -> Result<Tree, String> {
     serde_saphyr::from_str_with_options(text, options()).map_err(|error| error.to_string())
 }
 
-/// What each document of a text in YAML says, with the line in which it begins, counted from 1. Those that say nothing are
-/// left out.
+/// Parses every document of a text, each with the line in which it begins, counted from 1. Empty documents are left
+/// out.
 ///
 /// # Errors
-/// As [`read`], but for several documents.
+/// Those of [`read`], except for several documents.
 pub fn documents(text: &str) -> Result<Vec<(u64, Tree)>, String> {
     let documents: Vec<Spanned<Tree>> = serde_saphyr::from_multiple_with_options(text, options())
         .map_err(|error| error.to_string())?;
@@ -30,13 +30,13 @@ pub fn documents(text: &str) -> Result<Vec<(u64, Tree)>, String> {
 
 fn options() -> Options {
     serde_saphyr::options! {
-        // YAML 1.1 took `no` for a truth, as in a list of countries.
+        // YAML 1.1 reads `no` as a bool, even in a list of countries.
         strict_booleans: true,
         with_snippet: false,
     }
 }
 
-/// A tree as a document, without a line break at its end.
+/// Formats a tree as a document, without a line break at its end.
 pub fn document(tree: &Tree) -> String {
     format!("---\n{}", lines(tree).join("\n"))
 }
@@ -74,7 +74,7 @@ fn lines(tree: &Tree) -> Vec<String> {
     }
 }
 
-/// Whether it stands behind its name.
+/// Reports whether the value goes on the line of its name.
 fn is_short(tree: &Tree) -> bool {
     match tree {
         Tree::Leaf(_) => true,
@@ -83,12 +83,12 @@ fn is_short(tree: &Tree) -> bool {
     }
 }
 
-/// A text: as it is if nobody can take it for something else, in double quotes if not.
+/// Formats a string: plain if nothing could misread it, else in double quotes.
 fn scalar(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./".contains(c);
     let plain = word.starts_with(|c: char| c.is_ascii_alphabetic())
         && word.chars().all(is_plain)
-        // What YAML, also of older versions, takes for a truth or for nothing.
+        // Words that some version of YAML reads as a bool or null.
         && !["true", "false", "null", "yes", "no", "on", "off", "y", "n"]
             .contains(&word.to_lowercase().as_str());
     if plain {
@@ -100,7 +100,7 @@ fn scalar(word: &str) -> String {
             '"' => quoted.push_str("\\\""),
             '\\' => quoted.push_str("\\\\"),
             '\n' => quoted.push_str("\\n"),
-            // No text of YAML may hold the last two of the plane.
+            // YAML forbids U+FFFE and U+FFFF.
             c if is_unseen(c) || matches!(c, '\u{FFFE}' | '\u{FFFF}') => {
                 quoted.push_str(&format!("\\U{:08X}", u32::from(c)))
             }
@@ -201,7 +201,7 @@ mod tests {
         }
     }
 
-    /// As numbers are read: those that are not negative come without a sign.
+    /// Converts numbers as the parser does: a non-negative number becomes unsigned.
     fn signed(tree: Tree) -> Tree {
         match tree {
             Tree::Leaf(value) => {

@@ -1,4 +1,4 @@
-//! What would differ, as lines that a person can read: what was, and what will be.
+//! The difference between a connection and its description, as lines for people.
 
 use crate::{
     cli::{
@@ -11,7 +11,7 @@ use crate::{
 use prost_reflect::SerializeOptions;
 use serde_json::Value;
 
-/// What is not written, or not compared: whose it is, and what a part is called.
+/// Fields that the diff leaves out, because they are not written or not compared.
 const ASIDE: [&str; 7] = [
     "name",
     "etag",
@@ -22,11 +22,12 @@ const ASIDE: [&str; 7] = [
     "native_words",
 ];
 
-/// What a part is called, which is not compared with what is there.
+/// The names of parts, which are not compared with those of existing parts.
 const NAMES_OF_PARTS: [&str; 2] = ["display_name", "description"];
 
-/// What a description would change, a field a line: `- mtu: 1500` and `+ mtu: 1400`. Without `before` all of it is new. What
-/// the description does not say is left as it is, and is in no line. A key is told to be written, and never what it is.
+/// Formats what a description would change, a field per line: `- mtu: 1500` and `+ mtu: 1400`. Without `before` all
+/// fields are new. Fields that the description does not set stay as they are and have no line. A line says that a key
+/// is written, but never which.
 pub fn lines(
     before: Option<&Site>,
     taken: &Site,
@@ -53,7 +54,7 @@ pub fn lines(
     diff.lines
 }
 
-/// That a key is written, where it is.
+/// Returns the line for a written key, if the plan writes one.
 fn key(plan: &[PlannedStep]) -> Option<&'static str> {
     let writes = |step: &&PlannedStep| {
         let mut fields = step.fields.iter();
@@ -66,7 +67,7 @@ fn key(plan: &[PlannedStep]) -> Option<&'static str> {
     })
 }
 
-/// In the words of the protos and in their order.
+/// Converts a site to a tree, with the names and the order of the protos.
 fn tree(site: &Site) -> Tree {
     let message = json::dynamic("Site", site);
     let mut text = Vec::new();
@@ -89,7 +90,7 @@ fn field<'a>(tree: &'a Tree, name: &str) -> Option<&'a Tree> {
 struct Diff {
     lines: Vec<String>,
     style: Style,
-    /// Whether nothing was there.
+    /// Whether the connection does not exist yet.
     new: bool,
 }
 
@@ -123,7 +124,8 @@ impl Diff {
         }
     }
 
-    /// A list is written as a whole: what is not in it any more is gone, also within one of its messages.
+    /// Compares lists. A list is written as a whole, so whatever the new one lacks is removed, even within its
+    /// messages.
     fn lists(&mut self, path: &str, was: &[Tree], will: &[Tree]) {
         for at in 0..was.len().max(will.len()) {
             let path = format!("{path}[{at}]");
@@ -185,7 +187,7 @@ fn join(path: &str, name: &str) -> String {
     }
 }
 
-/// A value in a line of its own.
+/// Formats a value on one line.
 fn inline(tree: &Tree) -> String {
     match tree {
         Tree::Leaf(Value::String(text)) => clean(text),

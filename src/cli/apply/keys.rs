@@ -1,23 +1,24 @@
-//! Keys that no file says: asked for once, before anything is written, and only where one is needed.
+//! Keys that a file does not give. The command asks for each once, before anything is written, and only if it is
+//! needed.
 
 use crate::cli::failure;
 use secrecy::SecretString;
 use std::io::{self, IsTerminal};
 use tonic::Status;
 
-/// Asks somebody for a key; `None` where nobody is there to be asked.
+/// Asks for a key. Returns `None` if there is nobody to ask.
 pub type Ask<'a> = &'a mut dyn FnMut(&str) -> io::Result<Option<SecretString>>;
 
-/// The field of a request in which a key is missed.
+/// The request field that a refusal names if the key is missing.
 const FIELD: &str = "connection.peer.psk";
 
-/// Whether what the gateway misses is the key.
+/// Reports whether the gateway refused a request for lack of a key.
 pub fn is_missed(status: &Status) -> bool {
     let fields = failure::fields_at_fault(status);
     fields.iter().any(|field| field == FIELD)
 }
 
-/// Asks on the terminal, which does not show what is typed. Nobody is asked where standard error is no terminal.
+/// Asks on the terminal, without echo. Returns `None` if standard error is not a terminal.
 ///
 /// # Errors
 /// If the terminal cannot be read.

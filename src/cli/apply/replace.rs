@@ -1,4 +1,4 @@
-//! `--replace`: a connection that cannot be changed is removed and made anew.
+//! `--replace`: removes a connection that cannot be changed to match, and creates it again.
 
 use crate::{
     cli::{
@@ -23,26 +23,25 @@ use prost_reflect::{DynamicMessage, Value};
 use std::{io, time::Duration};
 use tonic::Status;
 
-/// How long a connection may take to be gone, unless told otherwise.
+/// The default timeout of the removal.
 const GOING: Duration = Duration::from_secs(300);
 
-/// A connection that is to be removed and made anew.
+/// A connection to remove and create again.
 #[derive(Debug)]
 pub struct Replacement<'a> {
-    /// Its full name.
     pub name: String,
-    /// What it is called for people.
     pub display_name: &'a str,
-    /// What makes it anew: the fields of an apply.
+    /// The fields of the apply that was refused.
     pub fields: Vec<(String, Value)>,
-    /// How that is sent.
+    /// The options of each write.
     pub sending: &'a SendArgs,
-    /// The longest time until it is gone.
+    /// The timeout of the removal, or `None` for the default.
     pub patience: Option<Duration>,
 }
 
 impl<'a> Replacement<'a> {
-    /// Of what a refused apply says; none if it needs none, or does not say of what.
+    /// Makes a replacement from a refused apply. Returns `None` if the refusal is not REPLACEMENT_NEEDED, or does not
+    /// name the connection.
     pub fn of(
         status: &Status,
         fields: &[(String, Value)],
@@ -62,10 +61,10 @@ impl<'a> Replacement<'a> {
         })
     }
 
-    /// Sees whether it could be made, as far as that can be told while it is there.
+    /// Tries the create as a dry run, as far as it can be checked while the connection exists.
     ///
     /// # Errors
-    /// Why it could not.
+    /// Why the create would fail.
     pub async fn try_out(&self, gateway: &Gateway) -> Result<(), Status> {
         let sending = SendArgs {
             dry_run: true,
@@ -78,10 +77,10 @@ impl<'a> Replacement<'a> {
         tried.map(|_| ()).map_err(|refused| refused.status)
     }
 
-    /// Removes it, waits until it is gone, and makes it anew.
+    /// Removes the connection, waits until it is gone, and creates it again.
     ///
     /// # Errors
-    /// How the command ends where it is not there anew. If nobody reads any more.
+    /// If the output cannot be written. The inner error is the exit code if the connection was not created again.
     pub async fn perform(
         self,
         gateway: &Gateway,
@@ -97,12 +96,13 @@ impl<'a> Replacement<'a> {
             return Ok(Err(exit));
         }
         let doing = format!("make {} anew", clean(self.display_name));
-        // A write of its own: the first was refused under its id.
+        // A new write without the user's request id: the refused apply had that one.
         let sending = SendArgs {
             request_id: None,
             ..self.sending.clone()
         };
-        // As it was tried out. An apply would look for one of the display name, and change another that has it.
+        // Create, as in the dry run. An apply would look the display name up, and could change another connection that
+        // has it.
         let call = (Kind::Connection, "Create");
         let made = try_send(gateway, call, self.creation(), &sending, &doing).await;
         let answer = match made {
@@ -129,7 +129,7 @@ impl<'a> Replacement<'a> {
         Ok(Ok(json::dynamic("ApplyConnectionResponse", &answer)))
     }
 
-    /// Whether the description says by its name which connection is meant.
+    /// Reports whether the description names the connection by its `name`.
     fn is_named(&self) -> bool {
         let mut fields = self.fields.iter();
         let connection = fields.find(|(field, _)| field == "connection");
@@ -160,7 +160,7 @@ impl<'a> Replacement<'a> {
         };
         let answer: DeleteConnectionResponse = answer.transcode_to().unwrap_or_default();
         if answer.write_token.is_empty() {
-            // It was gone already.
+            // It was already gone.
             return Ok(Ok(()));
         }
         let followed = Followed {
@@ -181,7 +181,7 @@ impl<'a> Replacement<'a> {
         )
     }
 
-    /// The fields of a call that makes it: the one of that name is not there any more.
+    /// Returns the fields of the create, without the `name` of the removed connection.
     fn creation(&self) -> Vec<(String, Value)> {
         let mut fields = self.fields.clone();
         for (field, value) in &mut fields {
@@ -192,7 +192,7 @@ impl<'a> Replacement<'a> {
             }
         }
         fields.retain(|(field, _)| field != "write_key");
-        // Unless it says otherwise: as an apply has it.
+        // The default of an apply, unless the file says otherwise.
         let reuse = ("reuse".to_owned(), Value::EnumNumber(Reuse::Managed.into()));
         if !fields.iter().any(|(field, _)| field == "reuse") {
             fields.push(reuse);
@@ -201,7 +201,7 @@ impl<'a> Replacement<'a> {
     }
 }
 
-/// What an apply answers that made the connection.
+/// Converts the answer of the create to that of an apply.
 fn applied(answer: &DynamicMessage) -> ApplyConnectionResponse {
     let made: CreateConnectionResponse = answer.transcode_to().unwrap_or_default();
     ApplyConnectionResponse {

@@ -1,4 +1,4 @@
-//! What became of a connection, or would, for people.
+//! The result of an apply, or of its dry run, as text for people.
 
 use crate::{
     cli::{
@@ -10,22 +10,20 @@ use crate::{
     grpc::pb::{ApplyConnectionResponse, apply_connection_response},
 };
 
-/// What is told of one answer.
+/// One answer, and its context.
 pub struct Told<'a> {
-    /// Where.
     pub backend: &'a str,
-    /// What the connection is called for people.
     pub display_name: &'a str,
-    /// Whether it is followed afterwards.
+    /// Whether `--wait` follows the connection afterwards.
     pub waits: bool,
     /// What the cloud does only approximately.
     pub warnings: Vec<String>,
-    /// What the gateway says.
+    /// The answer of the gateway.
     pub answer: &'a ApplyConnectionResponse,
 }
 
 impl Told<'_> {
-    /// `created nsx-demo/6fbd…  branch`, and beneath it how that goes on.
+    /// Formats the result, `created nsx-demo/6fbd…  branch`, and below it how to watch the write.
     pub fn result(&self, style: Style) -> String {
         use apply_connection_response::Result;
         let word = match self.answer.result() {
@@ -50,7 +48,7 @@ impl Told<'_> {
         lines.join("\n")
     }
 
-    /// What would be done, and what would differ.
+    /// Formats a dry run: the planned steps and the differences.
     pub fn plan(&self, style: Style) -> String {
         use apply_connection_response::Result;
         let (name, display_name) = (style.bold(&self.name()), self.display_name);
@@ -72,7 +70,7 @@ impl Told<'_> {
         lines.join("\n")
     }
 
-    /// The connection; where it is not there yet its backend.
+    /// Returns the short name of the connection, or its backend if it does not exist yet.
     fn name(&self) -> String {
         let name = self.answer.connection.as_ref().map(|it| it.name.as_str());
         match name.unwrap_or_default() {

@@ -1,16 +1,17 @@
-//! The file with the dialects that this build has: what each takes of a backend, and what is said of what it does not.
+//! The configuration file with the dialects of this build: the settings that each accepts of a backend, and the errors
+//! for others.
 
 use super::*;
 use crate::config::tests::surroundings;
 
 fn parsed(text: &str) -> Result<Bound, Problems> {
-    // A second installation fails, and is the same provider.
+    // A second installation fails, which is fine: it is the same provider.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let folder = Path::new("folder");
     Config::parse(text, "f.toml", folder, &surroundings(), &OverInternet)
 }
 
-/// Each backend that is complete but for its name and dialect, by dialect and kind of login.
+/// Every backend, complete except for its name and dialect, by dialect and kind of login.
 const COMPLETE: &[(&str, &str)] = &[
     (
         "nsx",
@@ -22,7 +23,7 @@ const COMPLETE: &[(&str, &str)] = &[
     ),
 ];
 
-/// What is said of a backend of this dialect that is complete, with more keys at its end and in its `auth`.
+/// Returns the problems of a complete backend of this dialect, with more keys at its end and in its `auth`.
 fn said_of(dialect: &str, key: &str, login_key: &str) -> Vec<String> {
     let (_, complete) = COMPLETE.iter().find(|(name, _)| *name == dialect).unwrap();
     let complete = complete.replace(" }", &format!("{login_key} }}"));
@@ -115,7 +116,7 @@ fn a_login_of_another_dialect_is_refused_with_those_that_there_are() {
     }
 }
 
-/// Every dialect takes what the example says of it, and shows no secret.
+/// Every dialect accepts its part of the example, and shows no secret.
 #[test]
 fn the_documented_example_works() {
     let text = include_str!("../../../deploy/isthmus.example.toml");

@@ -1,4 +1,4 @@
-//! The two simulated clouds of the demo, how the gateway is told of them, and what is made on each.
+//! The two simulated clouds of the demo, their backends, and the connection created on each.
 
 use crate::{
     core::{
@@ -18,15 +18,15 @@ use crate::{
 use std::{fs, io, sync::Arc, time::Duration};
 use tempfile::NamedTempFile;
 
-/// The simulated NSX's name among the backends.
+/// The backend of the simulated NSX.
 pub const NSX: &str = "nsx-demo";
-/// The simulated OpenStack's.
+/// The backend of the simulated OpenStack.
 pub const OPENSTACK: &str = "openstack-demo";
 
 /// A pre-shared key that protects nothing.
 pub const PSK: &str = "not-a-secret-only-a-demo";
 
-/// How often the demo polls. A cloud in earnest is polled less often.
+/// The poll intervals of the demo. A real cloud is polled less often.
 const POLL: PollSettings = PollSettings {
     fresh: Duration::from_millis(500),
     stable: Duration::from_secs(1),
@@ -41,30 +41,29 @@ const POLL: PollSettings = PollSettings {
 pub struct Clouds {
     nsx: NsxSimulator,
     openstack: OpenstackSimulator,
-    /// The password of the gateway's account on NSX, as it is in its file.
+    /// The password of the gateway's account on NSX, read from the file.
     password: Secret,
-    /// Removed with this.
+    /// Deleted when dropped.
     password_file: NamedTempFile,
 }
 
-/// What the demo makes on one cloud, and what has to become of it.
+/// The connection that the demo creates on one cloud, and its expected result.
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// The backend's bare name.
     pub backend: &'static str,
-    /// The connection.
     pub connection: Connection,
-    /// What its watch waits for.
+    /// The goal of its watch.
     pub goal: Goal,
-    /// The state in which the goal is reached.
+    /// The expected state when the goal is reached.
     pub state: RealizationState,
 }
 
 impl Clouds {
-    /// Starts both on free ports of 127.0.0.1. Within a tokio runtime.
+    /// Starts both on free ports of 127.0.0.1. Needs a tokio runtime.
     ///
     /// # Errors
-    /// If no port can be had, or no file for a password be made.
+    /// If there is no free port, or the file of the password cannot be created.
     pub fn start() -> io::Result<Clouds> {
         let nsx = NsxSimulator::start(NsxOptions {
             levers: Levers {
@@ -99,22 +98,22 @@ impl Clouds {
         })
     }
 
-    /// The simulated NSX, to have it do wrong.
+    /// Returns the simulated NSX, for fault injection.
     pub fn nsx(&self) -> &NsxSimulator {
         &self.nsx
     }
 
-    /// Has NSX take another password than the gateway's, and nobody who logged in before.
+    /// Changes the account's password on NSX, and ends its sessions.
     pub fn change_password(&self, password: &str) {
         let account = NsxOptions::default().username;
         self.nsx.state().set_password(&account, password);
         self.nsx.state().expire_sessions();
     }
 
-    /// Writes a password into the gateway's file, and has it read.
+    /// Writes a password to the gateway's file and makes the gateway read it.
     ///
     /// # Errors
-    /// If it cannot be written or read.
+    /// If the file cannot be written or read.
     pub async fn hand_on_password(&self, password: &str) -> io::Result<()> {
         fs::write(&self.password_file, password)?;
         match self.password.refresh().await {
@@ -123,7 +122,7 @@ impl Clouds {
         }
     }
 
-    /// The two backends, as a configuration would name them.
+    /// Returns both backends, as a configuration would define them.
     pub fn backends(&self) -> [Given; 2] {
         let account = NsxOptions::default();
         let inventory = self.openstack.inventory();
@@ -145,7 +144,7 @@ impl Clouds {
         [nsx, openstack]
     }
 
-    /// Where the simulated clouds are, for people.
+    /// Returns the addresses of the simulated clouds, for people.
     pub fn addresses(&self) -> [(&'static str, String); 2] {
         [
             (NSX, self.nsx.url()),
@@ -160,7 +159,7 @@ impl Clouds {
         ]
     }
 
-    /// What is made on each.
+    /// Returns the connection to create on each.
     pub fn plans(&self) -> [Plan; 2] {
         let owned = self.openstack.inventory().project;
         let on_openstack =
@@ -207,7 +206,7 @@ impl Clouds {
     }
 }
 
-/// The local endpoint that connections on the simulated NSX start from.
+/// Returns the local endpoint of connections on the simulated NSX.
 pub fn local_endpoint() -> String {
     format!(
         "backends/{NSX}/localEndpoints/{}",

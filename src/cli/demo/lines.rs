@@ -1,4 +1,4 @@
-//! Commands to paste into another terminal while the demo goes on.
+//! Commands to paste into another terminal while the demo runs.
 
 use crate::cli::{
     demo::clouds::{NSX, PSK, local_endpoint},
@@ -6,22 +6,22 @@ use crate::cli::{
 };
 use std::net::SocketAddr;
 
-/// What the lines are about.
+/// The values in the commands.
 #[derive(Debug, Clone)]
 pub struct Subject<'a> {
-    /// Where the gateway listens.
+    /// The address of the gateway.
     pub address: SocketAddr,
-    /// How this program was called, to be called again.
+    /// The name under which this program was started.
     pub program: &'a str,
     /// The full name of the connection on the simulated NSX.
     pub nsx: &'a str,
-    /// The full name of the one on the simulated OpenStack.
+    /// The full name of the connection on the simulated OpenStack.
     pub openstack: &'a str,
-    /// The token of the write that made the first.
+    /// The token of the write that created the connection on NSX.
     pub write_token: &'a str,
 }
 
-/// The lines, with a word on each.
+/// Returns the commands, each with a comment.
 pub fn lines(subject: &Subject<'_>) -> String {
     let Subject {
         address,
@@ -81,7 +81,8 @@ grpcurl -plaintext {address} describe isthmus.v1.RealizationService
     )
 }
 
-/// Makes the request of a watch from the answer of a create, as grpcurl prints it: two blanks for each level.
+/// The sed script that turns the answer of a create into the request of a watch. grpcurl indents by two blanks per
+/// level.
 const TOKEN_OF_ANSWER: &str = r#"s/^    "name": ("[^"]*").*/{"name": \1,/p; s/^  "write_?[Tt]oken": ("[^"]*").*/"writeToken": \1}/p"#;
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! `demo`: two simulated clouds, the gateway over them, and a connection on each becoming real.
+//! `demo`: two simulated clouds, the gateway over them, and the realization of a connection on each.
 //!
-//! Nothing here is staged: the simulators are HTTP servers, the gateway is the one that `serve` runs, and what is
-//! shown came through a gRPC client. With `--trouble` the clouds really fail, too.
+//! Nothing is staged: the simulators are HTTP servers, the gateway is the one that `serve` runs, and all that is shown
+//! comes through a gRPC client. With `--trouble` the clouds really fail.
 
 mod clouds;
 mod lines;
@@ -49,21 +49,21 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tonic::Status;
 
-/// How long both outcomes may take.
+/// The timeout of both outcomes.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The longest silence of a stream in the demo.
+/// The heartbeat interval of watches in the demo.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
-/// After how long whoever watches on does so again.
+/// The pause before a background watch is reopened.
 const AGAIN: Duration = Duration::from_secs(2);
 
-/// How long calls under way may take to end when the demo does.
+/// How long calls in flight may take to end when the demo ends.
 const DRAIN: Duration = Duration::from_secs(2);
 
-/// Runs the demo: until ctrl-c, or with `once` until both outcomes are in.
+/// Runs the demo until ctrl-c, or with `once` until both outcomes are in.
 pub async fn run(args: &DemoArgs) -> Exit {
-    // Lines of a log would be drawn over; whoever wants them asks for them.
+    // Log lines would be overwritten by the screen, so the log is off unless RUST_LOG is set.
     let log = telemetry::Settings {
         filter: std::env::var_os("RUST_LOG")
             .is_none()
@@ -108,7 +108,7 @@ async fn perform(args: &DemoArgs) -> Exit {
         },
         () = &mut stop => Exit::CouldNotAsk,
     };
-    // Whatever became of the connections, the gateway is there to be asked about them.
+    // Whatever became of the connections, the gateway stays up to be asked about them.
     let serves = matches!(exit, Exit::Done | Exit::Failed | Exit::Deadline);
     let mut watching = Vec::new();
     if serves && !args.once {
@@ -121,7 +121,7 @@ async fn perform(args: &DemoArgs) -> Exit {
         }
     }
     stage.clear().await;
-    // Not before: it is to be seen how their streams end.
+    // Dropped last, so that the log shows how their streams end.
     drop(watching);
     exit
 }
@@ -133,7 +133,7 @@ struct Stage {
     gateway: Arc<Gateway>,
     server: AbortOnDropHandle<io::Result<()>>,
     shutdown: CancellationToken,
-    /// Holds the log; removed with the demo.
+    /// The folder of the store, removed with the demo.
     _folder: TempDir,
 }
 
@@ -173,10 +173,10 @@ impl Stage {
         })
     }
 
-    /// Makes a connection on each cloud, shows both becoming real, and says what to do now.
+    /// Creates a connection on each cloud, shows the progress of both, and prints what to try next.
     ///
     /// # Errors
-    /// If nobody reads what is shown.
+    /// If the output cannot be written.
     async fn show(&self, once: bool, made: &mut Vec<Made>) -> io::Result<Exit> {
         let mut out = io::stdout();
         writeln!(
@@ -229,7 +229,7 @@ impl Stage {
         Ok(exit)
     }
 
-    /// Has what trouble there is to be, so many seconds each. Does not end.
+    /// Plays the trouble, if any, with this many seconds per phase. Never returns.
     async fn serve_on(&self, trouble: Option<u64>) {
         if let Some(seconds) = trouble {
             let step = Duration::from_secs(seconds);
@@ -251,7 +251,7 @@ impl Stage {
     }
 }
 
-/// A connection that was made.
+/// A connection that was created.
 struct Made {
     plan: Plan,
     name: String,
@@ -274,7 +274,7 @@ async fn create(client: &Client, plan: Plan) -> Result<Made, (Plan, Status)> {
     }
 }
 
-/// Watches a connection until that is dropped, whatever becomes of its streams.
+/// Watches a connection until the handle is dropped, and reopens the stream whenever it ends.
 fn watch_on(address: SocketAddr, made: &Made) -> AbortOnDropHandle<()> {
     let request = WatchRealizationRequest {
         name: made.name.clone(),
@@ -292,14 +292,14 @@ fn watch_on(address: SocketAddr, made: &Made) -> AbortOnDropHandle<()> {
     }))
 }
 
-/// Watches all at one time until every outcome is in, or the time is up.
+/// Watches all connections concurrently until every outcome is in, or the timeout passes.
 async fn follow(client: &Client, made: &[Made]) -> io::Result<Exit> {
     let mut screen = Screen::stdout(made.iter().map(row).collect());
     screen.begin()?;
     let (sender, mut receiver) = mpsc::channel(64);
     let mut watching = Vec::new();
     for (index, made) in made.iter().enumerate() {
-        // Each watch on a channel of its own, as the contract advises.
+        // Each watch has a channel of its own, as the contract advises.
         let client = match Client::at(&client.endpoint) {
             Ok(client) => client,
             Err(why) => return Err(io::Error::other(why)),
@@ -359,7 +359,7 @@ fn row(made: &Made) -> Row {
     }
 }
 
-/// Passes on everything one watch says, and how it broke if it did.
+/// Forwards every message of one watch, and its error if the stream breaks.
 async fn watch(
     client: Client,
     request: WatchRealizationRequest,
@@ -369,7 +369,7 @@ async fn watch(
     let mut stream = match client.realizations().watch_realization(request).await {
         Ok(response) => response.into_inner(),
         Err(status) => {
-            // If nobody listens any more, the demo is over.
+            // If the receiver is gone, the demo is over.
             let _ = sender.send((index, Err(status))).await;
             return;
         }
@@ -386,7 +386,7 @@ async fn watch(
     }
 }
 
-/// Whether an outcome is a success, in the very state that the plan expects.
+/// Checks that an outcome is a success, in exactly the state that the plan expects.
 fn as_it_should_be(plan: &Plan, message: &WatchRealizationResponse) -> Result<(), String> {
     let seen = match &message.event {
         Some(Event::Snapshot(seen) | Event::Change(seen)) => seen,

@@ -1,8 +1,8 @@
-//! `--trouble`: what goes wrong with a cloud, one thing after the other and over again, so that there is something to see
-//! in the log, on the metrics page and on a dashboard.
+//! `--trouble`: plays a series of faults on a cloud, in a loop, so that the log, the metrics page and a dashboard have
+//! something to show.
 //!
-//! The simulated NSX does it, not the gateway: it resets connections, answers 429, takes another password. Only what an
-//! operator would do then, writing the new password into its file, is done here.
+//! The faults happen in the simulated NSX, not in the gateway: it resets connections, answers 429, and changes its
+//! password. This module only does what an operator would do then: it writes the new password to its file.
 
 use crate::{
     cli::demo::clouds::{Clouds, NSX},
@@ -15,13 +15,13 @@ use std::{
 };
 use tokio::time::{Instant, interval, sleep_until};
 
-/// How often NSX asks for patience while it does. Less often than it wants to be left alone for, so that some requests
+/// How often NSX answers 429 while it throttles. The interval is longer than the retry delay, so that some requests
 /// succeed.
 const BUSY_EVERY: Duration = Duration::from_secs(3);
-/// For how long it wants to be left alone, in seconds.
+/// The retry delay in that answer, in seconds.
 const BUSY_FOR: u64 = 1;
 
-/// What becomes of the cloud, in this order.
+/// The phases, in order.
 const ACTS: [Act; 6] = [
     Act::CutOff,
     Act::Back,
@@ -33,20 +33,20 @@ const ACTS: [Act; 6] = [
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Act {
-    /// Nobody reaches it.
+    /// Every connection is reset.
     CutOff,
     Back,
-    /// It asks for patience.
+    /// NSX throttles.
     Busy,
     Idle,
-    /// It refuses the gateway's login. The gateway tries twice, and then leaves the account alone for minutes.
+    /// NSX refuses the gateway's login. The gateway tries twice, and then leaves the account alone for minutes.
     AnotherPassword,
-    /// The gateway is given the new password, and needs no restart.
+    /// The gateway gets the new password, without a restart.
     HandedOn,
 }
 
 impl Act {
-    /// What is said of it.
+    /// Returns the line that announces the phase.
     fn line(self) -> &'static str {
         match self {
             Act::CutOff => "is cut off: every connection to it is reset",
@@ -60,7 +60,7 @@ impl Act {
         }
     }
 
-    /// Has it so, for `step`. `password` is NSX's in this round.
+    /// Plays the phase for `step`. `password` is that of NSX in this round.
     async fn play(self, clouds: &Clouds, password: &str, step: Duration) -> io::Result<()> {
         let end = Instant::now() + step;
         match self {
@@ -86,19 +86,19 @@ impl Act {
     }
 }
 
-/// Has the next request answered 429.
+/// Makes NSX answer 429 to the next request.
 fn busy(clouds: &Clouds) {
     let faults = clouds.nsx().faults();
-    // The one before may not have struck.
+    // The previous fault may not have fired.
     faults.clear();
     let patience = Answer::status(StatusCode::TOO_MANY_REQUESTS).retry_after(BUSY_FOR);
     faults.inject(Rule::any(Fault::Answer(patience)).times(1));
 }
 
-/// Plays all of it, each for `step`, over and over; says each to `out`. Ends only by an error.
+/// Plays all phases in a loop, each for `step`, and announces each on `out`. Returns only on an error.
 ///
 /// # Errors
-/// If nobody reads what is said, or the file of the password cannot be written.
+/// If the output or the file of the password cannot be written.
 pub async fn play(clouds: &Clouds, step: Duration, out: &mut impl Write) -> io::Result<()> {
     let begun = Instant::now();
     let seconds = step.as_secs();
@@ -125,14 +125,14 @@ mod tests {
         dialects,
     };
 
-    /// What the gateway sees of each, in two rounds.
+    /// What the gateway sees in each phase, over two rounds.
     #[tokio::test]
     async fn each_is_what_it_says() {
         let clouds = Clouds::start().unwrap();
         let [nsx, _] = clouds.backends();
         let dialect = dialects::connect(&nsx).unwrap();
         let probe = async || {
-            // Longer than a pause, and shorter than a refused login waits to be tried again.
+            // Longer than the retry delay, and shorter than the pause after a refused login.
             let call = Call::unary(Duration::from_secs(4));
             dialect.probe(&call).await.map_err(|error| error.reason)
         };

@@ -1,8 +1,8 @@
-//! The files a configuration consists of, by content: what was read of each, and whether that is still what it says.
+//! The content of the configuration's files: what was last read of each, and whether it has changed.
 //!
-//! Content, and neither times nor inodes: a file that is mounted into a container changes by a link, an editor writes a new
-//! one and renames it, and another writes in place. So a file may be away for a moment, or half of itself; a change counts
-//! when two looks agree on it.
+//! Changes are detected by content, not by times or inodes: a file mounted into a container changes through a symlink,
+//! some editors write a new file and rename it, and others write in place. A file may therefore be absent or incomplete
+//! for a moment, so a change counts once two looks in a row agree on it.
 
 use crate::{
     config::{self, Process, ReadText, Surroundings},
@@ -15,13 +15,13 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-/// The longest file that is looked at. A longer one counts as one that is away.
+/// The largest file that is looked at, in bytes. A larger one counts as absent.
 const MOST: u64 = 16 * 1024 * 1024;
 
-/// What each file said, as a number; `None` if it could not be read.
+/// The digest of each file's content, or `None` if the file could not be read.
 pub type Contents = BTreeMap<PathBuf, Option<u64>>;
 
-/// The process's surroundings, with a note of what was read of which file.
+/// The surroundings of the process, which record each file that is read.
 #[derive(Debug, Default)]
 pub struct Noting {
     plain: Mutex<Contents>,
@@ -29,8 +29,8 @@ pub struct Noting {
 }
 
 impl Noting {
-    /// What was read. Secret files are left out of it if they were all found: what changes in them alone needs no new
-    /// reading of the rest.
+    /// Returns what was read. `all_secrets_found` leaves out the secret files, because a change of a secret alone needs
+    /// no reload.
     pub fn read(&self, all_secrets_found: bool) -> Contents {
         let mut read = lock(&self.plain).clone();
         if !all_secrets_found {
@@ -46,7 +46,8 @@ impl Surroundings for Noting {
     }
 
     fn secret_file(&self, path: &Path) -> io::Result<String> {
-        // As a look finds it, also where it is of no use: what cannot be used is no change each time.
+        // Recorded by content even if the secret is unusable, so that an unusable file does not count as a change every
+        // time.
         lock(&self.secret).insert(path.to_owned(), content(path));
         Process.secret_file(path)
     }
@@ -69,19 +70,19 @@ fn lock(contents: &Mutex<Contents>) -> MutexGuard<'_, Contents> {
     contents.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What a file says now.
+/// Returns the digest of a file's current content.
 pub fn content(path: &Path) -> Option<u64> {
     let bytes = files::read(path, MOST).ok()?;
     Some(config::digest(&bytes))
 }
 
-/// What these files say now.
+/// Returns the digests of these files' current contents.
 pub fn look<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> Contents {
     let each = paths.into_iter();
     each.map(|path| (path.clone(), content(path))).collect()
 }
 
-/// What was read last, and what the last look found.
+/// What was last read, and what the last look found.
 #[derive(Debug, Default)]
 pub struct Watched {
     read: Contents,
@@ -89,18 +90,18 @@ pub struct Watched {
 }
 
 impl Watched {
-    /// These have just been read, whatever came of it.
+    /// Records what has just been read, whether or not it was valid.
     pub fn have_read(&mut self, read: Contents) {
         self.seen.clone_from(&read);
         self.read = read;
     }
 
-    /// Whose files they are.
+    /// Returns the files to look at.
     pub fn paths(&self) -> Vec<PathBuf> {
         self.read.keys().cloned().collect()
     }
 
-    /// Whether they say something else than what was read, and the same as at the last look.
+    /// Reports whether the files differ from what was read and are the same as at the last look.
     pub fn changed(&mut self, now: Contents) -> bool {
         let is_settled = now == self.seen;
         self.seen = now;
@@ -124,18 +125,18 @@ mod tests {
         let file = |content| contents(&[("a", Some(1)), ("b", content)]);
         watched.have_read(file(Some(2)));
         assert!(!watched.changed(file(Some(2))));
-        // Written in two steps, away in between.
+        // Written in two steps, absent in between.
         assert!(!watched.changed(file(Some(3))));
         assert!(!watched.changed(file(None)));
         assert!(!watched.changed(file(Some(4))));
         assert!(watched.changed(file(Some(4))));
         watched.have_read(file(Some(4)));
         assert!(!watched.changed(file(Some(4))));
-        // Away for a moment, and back as it was.
+        // Absent for a moment, and back unchanged.
         assert!(!watched.changed(file(None)));
         assert!(!watched.changed(file(Some(4))));
         assert!(!watched.changed(file(Some(4))));
-        // Gone for good.
+        // Removed.
         assert!(!watched.changed(file(None)));
         assert!(watched.changed(file(None)));
     }
@@ -148,7 +149,7 @@ mod tests {
             std::fs::create_dir(at(version)).unwrap();
             std::fs::write(at(version).join("file"), text).unwrap();
         }
-        // As Kubernetes mounts it: file → ..data/file, ..data → version.
+        // The layout of a Kubernetes volume: file → ..data/file, ..data → version.
         std::os::unix::fs::symlink("v1", at("data")).unwrap();
         std::os::unix::fs::symlink("data/file", at("file")).unwrap();
         let one = content(&at("file"));

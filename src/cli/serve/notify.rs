@@ -1,5 +1,5 @@
-//! What systemd is told of this process, by `sd_notify(3)`: to a datagram socket that `NOTIFY_SOCKET` names, a path or,
-//! after `@`, an abstract name. Nothing where nobody asked for it.
+//! Notifications to systemd by `sd_notify(3)`, sent to the datagram socket in `NOTIFY_SOCKET`: a path, or an abstract
+//! name after `@`. Without the variable nothing is sent.
 
 use sd_notify::NotifyState;
 use std::{
@@ -13,19 +13,18 @@ use std::{
     time::Duration,
 };
 
-/// How long a message may wait for its place. It is small, and whoever reads them has little else to do.
+/// The write timeout of a notification. Messages are small, and the service manager reads them promptly.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The service manager, if there is one.
 #[derive(Debug, Clone)]
 pub struct Manager {
     address: Option<SocketAddr>,
-    /// Set when it was told that the process ends: it is not ready any more, whatever a reload has to say.
+    /// Set once the process is ending. From then on it does not report itself ready, even after a reload.
     ends: Arc<AtomicBool>,
 }
 
 impl Manager {
-    /// The one that started this process. One that cannot be reached is said once, and told nothing.
+    /// Returns the manager that started this process. An unusable address is logged once, and nothing is sent to it.
     pub fn of_process() -> Manager {
         let named = env::var("NOTIFY_SOCKET").ok();
         let named = named.filter(|name| !name.is_empty());
@@ -42,26 +41,26 @@ impl Manager {
         }
     }
 
-    /// Everything is bound, and calls are taken; again after a reload.
+    /// Reports that everything is bound and calls are accepted, at the start and after a reload.
     pub fn ready(&self, status: &str) {
         if !self.ends.load(Ordering::Relaxed) {
             self.tell(&[NotifyState::Ready, NotifyState::Status(status)]);
         }
     }
 
-    /// The configuration is read again. To be followed by [`Manager::ready`], however that goes.
+    /// Reports that a reload has begun. [`Manager::ready`] must follow, whatever the result.
     pub fn reloading(&self) {
         if self.ends.load(Ordering::Relaxed) {
             return;
         }
-        // By this time systemd tells the reload it asked for from an earlier one.
+        // systemd uses this time to tell the reload that it asked for from an earlier one.
         if let Ok(now) = NotifyState::monotonic_usec_now() {
             let status = NotifyState::Status("reloading");
             self.tell(&[NotifyState::Reloading, now, status]);
         }
     }
 
-    /// It ends, and may take so long.
+    /// Reports that the process is ending, and may take up to `within`.
     pub fn stopping(&self, within: Duration) {
         self.ends.store(true, Ordering::Relaxed);
         let extend = u32::try_from(within.as_micros()).unwrap_or(u32::MAX);
@@ -72,12 +71,12 @@ impl Manager {
         ]);
     }
 
-    /// It lives.
+    /// Sends the keep-alive of the watchdog.
     pub fn alive(&self) {
         self.tell(&[NotifyState::Watchdog]);
     }
 
-    /// What it is told in one datagram, a line each. What does not arrive is no reason to serve nobody.
+    /// Sends states in one datagram, a line each. A failed notification does not stop the gateway.
     fn tell(&self, states: &[NotifyState<'_>]) {
         let Some(address) = &self.address else {
             return;
@@ -89,7 +88,7 @@ impl Manager {
     }
 }
 
-/// How often systemd wants to be told that this process lives; `None` if it does not care.
+/// Returns the watchdog period that systemd asks for, or `None` if there is none.
 pub fn watchdog() -> Option<Duration> {
     sd_notify::watchdog_enabled().filter(|every| !every.is_zero())
 }

@@ -1,5 +1,4 @@
-//! Reads the configuration again, at SIGHUP and when one of its files says something else, and has the gateway go on with
-//! it. What is wrong with it changes nothing.
+//! Reloads the configuration on SIGHUP and when one of its files changes. An invalid configuration changes nothing.
 
 use crate::{
     cli::{
@@ -31,27 +30,26 @@ use std::{
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-/// How often the files are looked at. A change is taken up at the second look that finds it.
+/// How often the files are looked at. A change takes effect at the second look that finds it.
 const LOOKS_EVERY: Duration = Duration::from_secs(2);
 
-/// When a configuration that was in order is tried again, after the store was not.
+/// When to retry a valid configuration after the store refused it.
 const AGAIN: Duration = Duration::from_secs(10);
 
-/// The only key outside the backends that can be changed while the gateway runs.
+/// The only key outside the backends that a reload can change.
 const LEVELS: &str = "telemetry.log_filter";
 
-/// A configuration, as it was read, and what was read of which file.
+/// A configuration that was read, and the files that it came from.
 pub struct Read {
-    /// The configuration, or what is wrong with it.
     pub config: Result<Bound, Problems>,
-    /// What its files said.
+    /// The content of its files.
     pub contents: Contents,
 }
 
-/// Reads it, and takes note of every file that belongs to it. Blocks.
+/// Reads a configuration and records every file that belongs to it. Blocks.
 pub fn read(file: &Path) -> Read {
     let around = Noting::default();
-    // Before it is read: what changes in between is read once more, and not missed.
+    // Digested before the read, so that a change in between causes another reload instead of being missed.
     let own = files::content(file);
     let config = check::read_around(file, &around);
     let mut contents = around.read(config.is_ok());
@@ -59,7 +57,7 @@ pub fn read(file: &Path) -> Read {
     Read { config, contents }
 }
 
-/// Says what works and is dangerous.
+/// Logs the warnings: settings that work but are dangerous.
 pub fn warn(file: &Path, warnings: &[Problem]) {
     for warning in warnings {
         let at = warning.place(&file.display().to_string());
@@ -67,27 +65,27 @@ pub fn warn(file: &Path, warnings: &[Problem]) {
     }
 }
 
-/// What the gateway runs with, and how it gets another.
+/// Reloads the configuration of a running gateway.
 pub struct Reloader {
     file: PathBuf,
     gateway: Arc<Gateway>,
     levels: Levels,
     log_filter: Option<String>,
-    /// What the keys outside the backends said at the start.
+    /// The digests of the keys outside the backends at the start.
     begun_with: BTreeMap<String, u64>,
-    /// What was said of the configuration that works and is dangerous.
+    /// The warnings already logged.
     warned: Vec<Problem>,
     watched: Watched,
-    /// When the last one is tried again, if the store was in its way: no file changes by that being in order again.
+    /// When to retry the last configuration if the store refused it. No file changes when the store recovers.
     again: Option<Instant>,
     secrets: Secrets,
     manager: Manager,
-    /// What systemd shows of this process, but for how many backends there are.
+    /// Part of the status that systemd shows.
     listen: SocketAddr,
 }
 
 impl Reloader {
-    /// One for a gateway that runs with this configuration, of which the backends are not needed any more.
+    /// Makes a reloader for a gateway that runs with this configuration, whose backends are already moved out.
     pub fn new(
         file: &Path,
         config: &Bound,
@@ -100,7 +98,7 @@ impl Reloader {
         watched.have_read(contents);
         let mut secrets = Secrets::default();
         secrets.add(config.secrets.clone());
-        // So that the first one is seen to be one more.
+        // The series start at zero, so that the first reload shows as an increase.
         for result in ["done", "refused"] {
             RELOADS.add(0, &[KeyValue::new("isthmus.result", result)]);
         }
@@ -119,7 +117,7 @@ impl Reloader {
         }
     }
 
-    /// Reloads whenever that is asked for by `hangups`, or by a file, until `ends`.
+    /// Reloads on every SIGHUP and every change of a file, until `ends` is cancelled.
     pub async fn run(mut self, mut hangups: Hangups, ends: CancellationToken) {
         self.manager.ready(&self.status());
         let mut looks = interval(LOOKS_EVERY);
@@ -141,7 +139,7 @@ impl Reloader {
         }
     }
 
-    /// Whether a file has changed.
+    /// Reports whether a file has changed.
     async fn look(&mut self) -> bool {
         let paths = self.watched.paths();
         let now = tokio::task::spawn_blocking(move || files::look(&paths)).await;
@@ -175,7 +173,7 @@ impl Reloader {
         format!("serving {backends} at {}", self.listen)
     }
 
-    /// Fails with what is wrong; nothing is changed then.
+    /// Reloads once. On error nothing is changed, and the error says why.
     async fn try_reload(&mut self, cause: &str) -> Result<(), String> {
         let file = self.file.clone();
         let read = tokio::task::spawn_blocking(move || read(&file)).await;
@@ -188,7 +186,7 @@ impl Reloader {
         let reloaded = match self.gateway.reload(config.backends).await {
             Ok(reloaded) => reloaded,
             Err(why) => {
-                // It was accepted before.
+                // The old filter was accepted before.
                 let _ = self.levels.set(self.log_filter.as_deref());
                 let passes = matches!(why, NotReloaded::Store(_));
                 self.again = passes.then(|| Instant::now() + AGAIN);
@@ -225,7 +223,7 @@ fn tell(cause: &str, reloaded: &Reloaded) {
     );
 }
 
-/// The keys that say something else than at the start and are only read there.
+/// Returns the keys that differ from the start and are only read there.
 fn needs_restart(begun_with: &BTreeMap<String, u64>, now: &BTreeMap<String, u64>) -> Vec<String> {
     let mut keys: Vec<&String> = begun_with.keys().chain(now.keys()).collect();
     keys.sort_unstable();

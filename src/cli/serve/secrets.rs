@@ -1,32 +1,32 @@
-//! The secrets in use that are in files of their own, read again and again.
+//! The secrets in files of their own, which are read again at every look.
 
 use crate::{config::SecretFile, core::secret::Refreshed};
 use std::{collections::BTreeMap, path::PathBuf};
 
-/// Those of every configuration that was read, for as long as a dialect uses them.
+/// The secret files of every configuration that was read, as long as a dialect uses them.
 #[derive(Debug, Default)]
 pub struct Secrets {
     files: Vec<Told>,
-    /// Files that could not be read at the last look, and why.
+    /// Files that could not be read at the last look, and the reason.
     troubles: BTreeMap<PathBuf, String>,
 }
 
 #[derive(Debug)]
 struct Told {
     file: SecretFile,
-    /// The newest of its versions that the log has.
+    /// The newest version that was logged.
     version: u64,
 }
 
 impl Secrets {
-    /// These are used, too.
+    /// Adds the secret files of a configuration.
     pub fn add(&mut self, files: Vec<SecretFile>) {
-        // What it was read as before it was used is nothing new.
+        // The version read before its use is not news.
         let told = files.into_iter().map(|file| Told { file, version: 0 });
         self.files.extend(told);
     }
 
-    /// Reads them all, and says what is new.
+    /// Reads all secret files again and logs the changes.
     pub async fn refresh(&mut self) {
         self.files
             .retain(|told| told.file.secret.upgrade().is_some());
@@ -37,7 +37,7 @@ impl Secrets {
             };
             let path = secret.file().unwrap_or("".as_ref()).to_owned();
             let refreshed = secret.refresh().await;
-            // A login that was refused reads it, too, and may have been first.
+            // A refused login reads the file too, and may have been first.
             let now = secret.version();
             if std::mem::replace(version, now) != now {
                 let file = path.display();
@@ -109,7 +109,7 @@ mod tests {
         secrets.refresh().await;
         assert_eq!(count(), 1);
         *said.lock().unwrap() = "third";
-        // As a login does that was refused.
+        // A refused login does the same.
         secret.refresh().await;
         secrets.refresh().await;
         secrets.refresh().await;

@@ -1,13 +1,13 @@
-//! Tells systemd that the gateway lives, as long as it does: the runtime runs this task, and the poller of each backend
-//! turns when it is woken. How a cloud is doing has no part in it; a restart would not mend that.
+//! Feeds systemd's watchdog while the gateway is alive: the runtime runs this task, and the poller of each backend
+//! reacts to a wake-up. The health of a cloud does not count, because a restart would not improve it.
 
 use crate::{cli::serve::notify::Manager, core::gateway::Gateway, model::BackendName};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-/// Tells it twice in each period, until this is dropped. When the gateway ends its pollers do, and the runtime's own life is
-/// all there is to tell.
+/// Notifies systemd twice per period until this future is dropped. Once `ends` is cancelled the pollers stop, and only
+/// the runtime itself is checked.
 pub async fn run(
     gateway: Arc<Gateway>,
     manager: Manager,
@@ -35,7 +35,7 @@ pub async fn run(
     }
 }
 
-/// Wakes every poller, and answers how often each has turned before.
+/// Wakes every poller and returns how many turns each had made before.
 fn nudged(gateway: &Gateway) -> BTreeMap<BackendName, u64> {
     let there = gateway.present();
     let each = there.iter().map(|it| it.poller());
@@ -43,7 +43,7 @@ fn nudged(gateway: &Gateway) -> BTreeMap<BackendName, u64> {
         .collect()
 }
 
-/// A poller that has not turned since it was woken.
+/// Returns a poller that has made no turn since the last wake-up.
 fn stuck(
     before: &BTreeMap<BackendName, u64>,
     now: &BTreeMap<BackendName, u64>,

@@ -9,24 +9,23 @@ use crate::cli::{
 };
 use serde_json::Value;
 
-/// Where a connection is attached on one backend. What is not given is as the description has it.
+/// Where a connection is attached on one backend. A field that is `None` leaves the description as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Attachment {
-    /// The router or gateway of the VPN service that is made.
+    /// The router or gateway of the VPN service to create.
     pub router: Option<String>,
     /// The local subnet of that service.
     pub subnet: Option<String>,
-    /// The address of the local endpoint that is made.
+    /// The address of the local endpoint to create.
     pub local_address: Option<String>,
-    /// The availability zone.
     pub availability_zone: Option<String>,
-    /// A VPN service that is there, by its id or name in place of one that is made.
+    /// An existing VPN service, by id or name, instead of a created one.
     pub vpn_service: Option<String>,
-    /// The same for a local endpoint.
+    /// An existing local endpoint, by id or name, instead of a created one.
     pub local_endpoint: Option<String>,
 }
 
-/// The fields, as the protos spell such names.
+/// The fields, in the spelling of the protos.
 const FIELDS: [&str; 6] = [
     "router",
     "subnet",
@@ -36,7 +35,7 @@ const FIELDS: [&str; 6] = [
     "local_endpoint",
 ];
 
-/// What is not given beside each other: the same thing made, and referred to.
+/// Fields that exclude each other: one creates what the other references.
 const EXCLUDED: [(&str, &str); 3] = [
     ("router", "vpn_service"),
     ("subnet", "vpn_service"),
@@ -44,10 +43,10 @@ const EXCLUDED: [(&str, &str); 3] = [
 ];
 
 impl Attachment {
-    /// What a file says of it; nothing at all is an attachment too.
+    /// Reads an attachment from a file. A null is an empty attachment.
     ///
     /// # Errors
-    /// A line for each field that does not fit. `path` is where it stands.
+    /// A line for each field that does not fit. `path` is its place in the file.
     pub fn read(tree: &Tree, path: &str) -> Result<Attachment, Vec<String>> {
         let fields = match tree {
             Tree::Leaf(Value::Null) => return Ok(Attachment::default()),
@@ -96,7 +95,7 @@ impl Attachment {
         }
     }
 
-    /// The same, with what `over` gives in its place.
+    /// Returns this attachment with the fields of `over` in place of its own.
     pub fn under(&self, over: &Attachment) -> Attachment {
         let mut both = self.clone();
         for name in FIELDS {
@@ -113,10 +112,10 @@ impl Attachment {
         both
     }
 
-    /// The full names of what it refers to on this backend: a VPN service and a local endpoint.
+    /// Returns the full names of the referenced VPN service and local endpoint on this backend.
     ///
     /// # Errors
-    /// If one is of another kind.
+    /// If a reference is to another kind of resource.
     pub fn references(&self, backend: &str) -> Result<[Option<String>; 2], String> {
         let full = |kind: Kind, text: &Option<String>| match text {
             None => Ok(None),
@@ -153,7 +152,7 @@ impl From<&AttachedArgs> for Attachment {
     }
 }
 
-/// Whether a key of a file is this field, in either of its spellings: `local_address` or `localAddress`.
+/// Reports whether a key of a file is this field, in either spelling: `local_address` or `localAddress`.
 pub fn is(key: &str, name: &str) -> bool {
     let mut camel = String::new();
     let mut words = name.split('_');

@@ -1,4 +1,4 @@
-//! What one document of a site file says, checked field by field.
+//! One document of a site file, checked field by field.
 
 use crate::{
     cli::{
@@ -16,28 +16,27 @@ use prost_reflect::{DynamicMessage, Value};
 use secrecy::SecretString;
 use serde_json::Value as Json;
 
-/// What stands at the top of a document, if the connection is not it.
+/// The top-level fields of a document that is not itself a connection.
 const TOP: [&str; 4] = ["connection", "parts", "reuse", "backends"];
 
-/// What stands in a peer in place of the key itself.
+/// The fields of a peer that name the source of the key.
 const SOURCES: [&str; 2] = ["psk_env", "psk_file"];
 
-/// What one document says.
+/// The content of one document.
 #[derive(Debug, Clone)]
 pub struct Form {
     /// The connection, without its key.
     pub connection: DynamicMessage,
-    /// What it needs and does not refer to.
+    /// The parts that it needs and does not reference.
     pub parts: Option<DynamicMessage>,
-    /// Whether something equal may be used in its place.
+    /// Which existing resources may be used instead of new parts.
     pub reuse: Option<Value>,
-    /// Where its key comes from.
     pub key: Key,
-    /// Where it is attached on each backend, in the order of the file.
+    /// The attachment on each backend, in the order of the file.
     pub backends: Vec<(String, Attachment)>,
 }
 
-/// What a document says.
+/// Reads and checks one document.
 ///
 /// # Errors
 /// A line for each field that does not fit, by its path.
@@ -70,7 +69,7 @@ pub fn read(tree: Tree) -> Result<Form, Vec<String>> {
     }
     let mut messages = top.messages()?;
     let connection = messages.take_message("connection").unwrap_or_else(|| {
-        // What is null is as if it were not there.
+        // A null counts as absent.
         DynamicMessage::new(json::descriptor("Connection"))
     });
     let missing = |field: &str| text_of(&connection, field).is_empty();
@@ -90,14 +89,14 @@ pub fn read(tree: Tree) -> Result<Form, Vec<String>> {
     })
 }
 
-/// The text of a field; empty if it is none.
+/// Returns the text of a field, or an empty string if it has none.
 pub fn text_of(message: &DynamicMessage, field: &str) -> String {
     let text = message.get_field_by_name(field);
     let text = text.as_deref().and_then(Value::as_str);
     text.unwrap_or_default().to_owned()
 }
 
-/// Whether the document is a connection, as `get` prints it, and not a description with the connection within.
+/// Reports whether the document is itself a connection, as `get` prints it, and does not contain one as a field.
 fn is_flat(fields: &[(String, Tree)]) -> bool {
     let connection = json::descriptor("Connection");
     let mut names = fields.iter().map(|(name, _)| name.as_str());
@@ -108,7 +107,7 @@ fn is_flat(fields: &[(String, Tree)]) -> bool {
     !names.clone().any(|name| TOP[..3].contains(&name)) && names.any(of_connection)
 }
 
-/// What stands at the top of a document: each once, under its name in [`TOP`].
+/// The top-level fields of a document, under their names in [`TOP`].
 struct Top(Vec<(String, Tree)>);
 
 impl Top {
@@ -122,17 +121,16 @@ impl Top {
         taken.pop().map(|(_, tree)| tree)
     }
 
-    /// As fields of a request.
+    /// Parses the fields as those of a request.
     fn messages(self) -> Result<Messages, Vec<String>> {
         let tree = Tree::Fields(self.0);
-        // Its own words may repeat a value, which may be a key.
+        // The parser's own message may quote a value, which may be a key.
         DynamicMessage::deserialize(json::descriptor("ApplyConnectionRequest"), Json::from(tree))
             .map(Messages)
             .map_err(|_| vec!["protobuf does not take it".to_owned()])
     }
 }
 
-/// The fields of a request.
 struct Messages(DynamicMessage);
 
 impl Messages {
@@ -204,8 +202,8 @@ fn attachments(tree: &Tree, lines: &mut Vec<String>) -> Vec<(String, Attachment)
     backends
 }
 
-/// Takes the key, or where it comes from, out of the peer. What stands there and is not known is told here, since it may
-/// have been meant for one of them.
+/// Takes the key, or its source, out of the peer. Reports unknown fields of the peer here, because the suggestions
+/// include the sources of a key.
 fn of_peer(connection: &mut [(String, Tree)], path: &str, lines: &mut Vec<String>) -> Key {
     let peer = connection.iter_mut().find(|(name, _)| name == "peer");
     let Some((_, Tree::Fields(peer))) = peer else {
@@ -281,7 +279,7 @@ fn is_empty(key: &Key) -> bool {
     }
 }
 
-/// What of it protobuf does not take. Paths of a flat document begin within the connection.
+/// Returns what protobuf does not accept. The paths of a flat document begin within the connection.
 fn misfits(top: &[(String, Tree)], is_flat: bool) -> Vec<String> {
     match top {
         [(_, connection)] if is_flat => misfits::find(&json::descriptor("Connection"), connection),

@@ -1,29 +1,29 @@
-//! Where the key of a connection comes from: never from the command line, where every user of the machine can read it.
+//! The source of a connection's key. It is never the command line, which every user of the machine can read.
 
 use crate::config::Surroundings;
 use secrecy::SecretString;
 use std::path::{Path, PathBuf};
 
-/// Where the key of a connection comes from.
+/// The source of a connection's key.
 #[derive(Debug, Clone)]
 pub enum Key {
-    /// It is not said.
+    /// The document gives none.
     Absent,
-    /// There is none: the peer proves itself by a certificate.
+    /// No key: the peer authenticates by a certificate.
     Certificate,
-    /// Here it is: it stands in the file, or somebody has typed it.
+    /// The key itself, from the file or typed on the terminal.
     Given(SecretString),
-    /// An environment variable.
+    /// The name of an environment variable.
     Env(String),
-    /// A file.
+    /// A file, relative to the folder of the site file.
     File(PathBuf),
 }
 
 impl Key {
-    /// The key itself, out of where it is. A line break at the end of a file does not belong to it.
+    /// Fetches the key from its source. One line break at the end of a file is not part of the key.
     ///
     /// # Errors
-    /// Why it cannot be had, for people, without anything of it.
+    /// Why the key cannot be fetched, for people, without any part of it.
     pub fn fetched(self, folder: &Path, around: &impl Surroundings) -> Result<Key, String> {
         let (key, whence) = match self {
             Key::Env(name) => match around.variable(&name) {

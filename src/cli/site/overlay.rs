@@ -1,12 +1,12 @@
-//! Lays where a connection is attached over its description.
+//! Merges the attachment on a backend into a description.
 
 use crate::cli::{json, site::attachment::Attachment};
 use prost_reflect::{DynamicMessage, FieldDescriptor, ReflectMessage, Value};
 
-/// Has a description say where it is attached on this backend.
+/// Sets the fields of a description that say where it is attached on this backend.
 ///
 /// # Errors
-/// If a reference names something of another kind.
+/// If a reference is to another kind of resource.
 pub fn lay(
     connection: &mut DynamicMessage,
     parts: &mut Option<DynamicMessage>,
@@ -16,7 +16,8 @@ pub fn lay(
     let [service, endpoint] = attachment.references(backend)?;
     let made = attachment.router.is_some() || attachment.subnet.is_some();
     if made {
-        // The service is made, or is one of the router; it is not that of the description.
+        // A router or subnet asks for a service that is created or reused there, not the one that the description
+        // references.
         connection.clear_field_by_name("vpn_service");
     }
     if let Some(service) = &service {
@@ -54,7 +55,7 @@ pub fn lay(
     if has_part(parts, "local_endpoint") {
         let part = within(parts_of(parts), "local_endpoint");
         match &service {
-            // An endpoint that is made belongs to the service that is made with it, or to the one that is referred to.
+            // A created endpoint belongs to the service that is created with it, or to the one that is referenced.
             Some(service) => set(part, "vpn_service", service),
             None if made => part.clear_field_by_name("vpn_service"),
             None => {}
@@ -63,7 +64,7 @@ pub fn lay(
     Ok(())
 }
 
-/// Every reference to what another backend has, a line each, by its path in the request.
+/// Returns a line for each reference to a resource of another backend, with its path in the request.
 pub fn foreign(
     connection: &DynamicMessage,
     parts: Option<&DynamicMessage>,
@@ -103,7 +104,7 @@ fn is_ours(field: &FieldDescriptor) -> bool {
     inner.is_some_and(|inner| inner.package_name() == "isthmus.v1")
 }
 
-/// The message in a field, which is there from now on.
+/// Returns the message in a field, and sets the field if it is unset.
 pub fn within<'a>(message: &'a mut DynamicMessage, field: &str) -> &'a mut DynamicMessage {
     let descriptor = message.descriptor().get_field_by_name(field);
     let descriptor = descriptor.expect("callers name fields of the protos");

@@ -1,11 +1,11 @@
-//! What a site file says on each backend, and what is told of one that is wrong.
+//! The requests that a site file leads to on each backend, and the errors of an invalid one.
 
 use super::*;
 use crate::{cli::tests::keys, files::Others};
 use serde_json::json;
 use std::io;
 
-/// One variable and one file.
+/// Surroundings with one variable and one file.
 struct Around;
 
 impl Surroundings for Around {
@@ -34,7 +34,7 @@ fn read(name: &str, text: &str) -> Result<Vec<Site>, String> {
     let file = folder.path().join(name);
     std::fs::write(&file, text).unwrap();
     let read = Site::read_around(&file, &Around);
-    // A folder that is another each time is in no way to be compared.
+    // The folder differs in every run and cannot be compared.
     read.map_err(|why| why.replace(&folder.path().display().to_string(), "…"))
 }
 
@@ -169,7 +169,7 @@ fn a_connection_as_it_was_read_is_for_its_own_backend() {
         ),
         "{why}"
     );
-    // Without references it is a description like any other, of a connection that is another one there.
+    // Without references it describes a connection that may be another one on the other backend.
     let site = one("name: a/connections/1\ndisplayName: x\nbackends: {b: {}}");
     assert_eq!(asked(&site, "b")["connection"], json!({"displayName": "x"}));
     assert_eq!(

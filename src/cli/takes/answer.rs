@@ -1,4 +1,4 @@
-//! What one backend makes of one connection.
+//! The answer of one backend about one connection.
 
 use crate::{
     cli::json,
@@ -12,23 +12,22 @@ use serde_json::json;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-/// Whether it would be taken.
+/// Whether a backend accepts a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Takes {
-    /// As it is.
+    /// Exactly as described.
     Yes,
-    /// Not quite as it is.
+    /// With deviations, which the warnings name.
     WithWarnings,
-    /// Nothing is said against it but that it is attached nowhere.
+    /// Only the place of attachment is missing.
     OnceAttached,
-    /// It is refused.
     No,
-    /// Nobody can tell now.
+    /// Not known, because the backend did not answer the question.
     NotAsked,
 }
 
 impl Takes {
-    /// To people.
+    /// Returns the words for people.
     pub fn words(self) -> &'static str {
         match self {
             Takes::Yes => "yes",
@@ -39,38 +38,38 @@ impl Takes {
         }
     }
 
-    /// To scripts.
+    /// Returns the code for scripts.
     fn code(self) -> String {
         self.words().to_uppercase().replace(' ', "_")
     }
 }
 
-/// What one backend makes of one connection.
+/// The answer of one backend about one connection.
 #[derive(Debug, Clone)]
 pub struct Taken {
-    /// What the connection is called.
+    /// The display name of the connection, or its place in the file.
     pub connection: String,
     /// The backend's short name.
     pub backend: String,
-    /// Whether it would be taken.
     pub takes: Takes,
-    /// What would become of it, or why it is refused or not known: in a few words.
+    /// In a few words, what would become of the connection, or why it is refused or unknown.
     pub result: String,
-    /// The steps, if it is taken.
+    /// The planned steps, if the connection is accepted.
     pub plan: Vec<PlannedStep>,
-    /// What would be done only approximately, if it is taken.
+    /// The deviations from the description, if the connection is accepted.
     pub warnings: Vec<Warning>,
-    /// Each field that is refused, and why.
+    /// Each refused field, with the reason.
     pub violations: Vec<(String, String)>,
-    /// What has to be said of where it is attached, as the fields of `backends` in a site file.
+    /// What is missing about where the connection is attached, as fields of `backends` in a site file.
     pub missing: Vec<&'static str>,
-    /// More to be said, for people.
+    /// Further lines for people.
     pub notes: Vec<String>,
-    /// The whole answer, if it is taken.
+    /// The whole response, if the connection is accepted.
     pub answer: Option<serde_json::Value>,
 }
 
-/// Where it is attached: the fields that are said to be missing where they are, and whether they are of the local endpoint.
+/// The fields that a refusal names if the place of attachment is missing, and whether each belongs to the local
+/// endpoint.
 const ATTACHED: [(&str, bool); 7] = [
     ("connection.vpn_service", false),
     ("parts.vpn_service", false),
@@ -82,7 +81,7 @@ const ATTACHED: [(&str, bool); 7] = [
 ];
 
 impl Taken {
-    /// Nothing is known yet.
+    /// Returns an answer that is not known yet.
     pub fn of(connection: String, backend: &str) -> Taken {
         Taken {
             connection,
@@ -98,7 +97,8 @@ impl Taken {
         }
     }
 
-    /// It cannot be said to this backend at all, in lines for people.
+    /// Turns this into a refusal by the command itself: the request for this backend could not be built, for the
+    /// reasons in `why`.
     pub fn misfit(self, why: &str) -> Taken {
         Taken {
             takes: Takes::No,
@@ -108,7 +108,7 @@ impl Taken {
         }
     }
 
-    /// What would be done.
+    /// Turns this into the acceptance in `answer`.
     pub fn taken(self, answer: &DynamicMessage) -> Taken {
         let typed: crate::grpc::pb::ApplyConnectionResponse = answer
             .transcode_to()
@@ -132,7 +132,7 @@ impl Taken {
         }
     }
 
-    /// Why not, or why that is not known.
+    /// Turns this into a refusal, or into an unknown answer if `status` does not decide.
     pub fn refused(self, status: &Status, request: &DynamicMessage) -> Taken {
         let info = status.get_details_error_info();
         let reason = info.map(|info| info.reason).unwrap_or_default();
@@ -168,7 +168,7 @@ impl Taken {
         }
     }
 
-    /// For scripts.
+    /// Returns the answer as JSON for scripts.
     pub fn json(&self) -> serde_json::Value {
         let mut told = json!({
             "connection": self.connection,
@@ -190,7 +190,7 @@ impl Taken {
     }
 }
 
-/// A request with these fields, to look them up by their paths.
+/// Builds a request from fields, so that they can be looked up by their paths.
 pub fn request(fields: &[(String, Value)]) -> DynamicMessage {
     let mut request = DynamicMessage::new(json::descriptor("ApplyConnectionRequest"));
     for (name, value) in fields {
@@ -199,12 +199,12 @@ pub fn request(fields: &[(String, Value)]) -> DynamicMessage {
     request
 }
 
-/// What is missing of where it is attached, if nothing else is wrong.
+/// Returns what is missing about where the connection is attached, or `None` if anything else is wrong.
 fn missing(violations: &[(String, String)], request: &DynamicMessage) -> Option<Vec<&'static str>> {
     let mut of_endpoint = false;
     for (field, _) in violations {
         let (_, is_of_endpoint) = ATTACHED.iter().find(|(path, _)| path == field)?;
-        // What is given and refused is not missing.
+        // A field that is set and refused is not missing.
         let is_container = matches!(field.as_str(), "parts.vpn_service" | "parts.local_endpoint");
         if !is_container && is_given(request, field) {
             return None;
@@ -226,7 +226,7 @@ fn missing(violations: &[(String, String)], request: &DynamicMessage) -> Option<
     (!missing.is_empty()).then_some(missing)
 }
 
-/// Whether something stands at a path.
+/// Reports whether the field at a path is set.
 fn is_given(message: &DynamicMessage, path: &str) -> bool {
     let (first, rest) = match path.split_once('.') {
         Some((first, rest)) => (first, Some(rest)),
@@ -333,7 +333,7 @@ mod tests {
                 json!({"parts": {"localEndpoint": {"localId": "x"}}}),
                 Some(vec!["router", "localAddress"]),
             ),
-            // What is given is not missing, and what else is wrong is wrong.
+            // A field that is set is not missing, and other violations stay violations.
             (vec!["parts.vpn_service.router"], with_router.clone(), None),
             (vec!["connection.vpn_service"], with_router, None),
             (

@@ -1,4 +1,4 @@
-//! What backends make of connections, as text for people: a table, and below it what is to be said of each.
+//! The answers of backends as text for people: a table, and details below it.
 
 use crate::{
     cli::{
@@ -10,7 +10,7 @@ use crate::{
     grpc::pb::PlannedStep,
 };
 
-/// The table and the details.
+/// Formats the table and the details.
 pub fn all(answers: &[Taken], with_stand_in: bool, style: Style) -> String {
     let first = answers.first().map(|taken| taken.connection.as_str());
     let several = answers
@@ -64,7 +64,7 @@ fn details(taken: &Taken) -> Vec<String> {
     let violations = taken.violations.iter();
     lines.extend(violations.map(|(field, why)| format!("{}: {}", clean(field), clean(why))));
     lines.extend(taken.notes.iter().map(|note| clean(note)));
-    // What is wrong with a field says itself what would be right.
+    // The violation of a field already says what would be right.
     if taken.violations.is_empty() || taken.result == "REPLACEMENT_NEEDED" {
         lines.extend(
             explain::hint(&taken.result)
@@ -75,7 +75,7 @@ fn details(taken: &Taken) -> Vec<String> {
     lines
 }
 
-/// `localAddress` as an option.
+/// Spells a field as an option: `localAddress` as `--local-address`.
 fn option(field: &str) -> String {
     let mut option = String::from("--");
     for letter in field.chars() {
@@ -87,7 +87,7 @@ fn option(field: &str) -> String {
     option
 }
 
-/// The steps of a plan, those of the same action in one line.
+/// Formats the steps of a plan, consecutive steps of one action on one line.
 fn steps(plan: &[PlannedStep]) -> Vec<String> {
     let mut lines: Vec<(String, Vec<String>)> = Vec::new();
     for step in plan {

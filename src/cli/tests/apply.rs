@@ -1,4 +1,4 @@
-//! `apply` against a gateway that says what a test has written down.
+//! `apply` against a gateway with the answers of a test.
 
 use super::{resources::stored, *};
 use crate::cli::{apply::apply_asking, question::Question};
@@ -96,7 +96,7 @@ async fn every_document_is_applied_on_every_backend_that_it_names() {
     assert_eq!(asked[0].1["parts"]["vpnService"], json!({"router": "r"}));
     assert_eq!(asked[0].1["writeKey"], json!(null));
 
-    // On one of them, and differently attached.
+    // On one backend, with another attachment.
     let more = " b --router other --write-key -o json";
     let (exit, printed) = run(&script, &line(&file, more)).await;
     assert_eq!((exit, printed.lines().count()), (Exit::Done, 2));
@@ -141,7 +141,7 @@ async fn nothing_is_sent_unless_all_of_it_can_be() {
             "{text}{more}"
         );
     }
-    // A document without backends is for the one there is, and else for none.
+    // A document without backends is for the only backend, and refused if there are several.
     let text = "displayName: x\npeer: {psk: Canary}";
     let file = stored(&folder, "site.yaml", text);
     for (backends, exit, asked) in [(vec!["a"], Exit::Done, 2), (vec!["a", "b"], Exit::Usage, 1)] {
@@ -172,7 +172,7 @@ async fn what_is_refused_keeps_nothing_else_from_being_applied() {
             Exit::Usage,
             3,
         ),
-        // No gateway that knows this: others would say the same.
+        // The status does not come from a gateway, so further calls would fail in the same way.
         (Status::unavailable("nobody there"), Exit::CouldNotAsk, 2),
     ] {
         let script = Script::default();
@@ -283,7 +283,7 @@ async fn all_of_it_is_followed_at_once_and_ends_as_the_worst() {
         );
         assert!(watched.accept_assumed);
     }
-    // Nobody says anything any more.
+    // The gateway is silent.
     let (exit, _) = run(&script, &line(&file, " --wait=tunnel-up --timeout 300ms")).await;
     assert_eq!(exit, Exit::Deadline);
     let last = script.watched.lock().unwrap().pop().unwrap();
@@ -339,7 +339,7 @@ async fn what_cannot_be_changed_is_made_anew_only_if_that_is_asked_for() {
     assert_eq!(asked[1].1["validateOnly"], true);
     assert_eq!(asked[1].1["reuse"], "REUSE_MANAGED");
     assert_eq!(asked[2].1["name"], "backends/a/connections/1");
-    // Applied, it would be looked for by its display name, which another may have.
+    // An apply would look the display name up, which another connection may have.
     for field in ["connection", "parts", "reuse"] {
         assert_eq!(asked[3].1[field], asked[1].1[field]);
     }
@@ -370,7 +370,7 @@ async fn what_could_not_be_made_anew_is_left_as_it_is() {
         ["ApplyConnection", "CreateConnection"]
     );
 
-    // What is not gone in time is not made anew beside it.
+    // A connection that is not gone in time is not created again.
     script.fake.refuse("ApplyConnection", replacement_needed());
     script.fake.answer("CreateConnection", json!({}));
     let (exit, _) = run(&script, &line(&file, " --replace --timeout 300ms")).await;
@@ -380,7 +380,7 @@ async fn what_could_not_be_made_anew_is_left_as_it_is() {
         ["ApplyConnection", "CreateConnection", "DeleteConnection"]
     );
 
-    // Gone, and not there any more.
+    // The connection is gone, and the create fails.
     script.fake.refuse("ApplyConnection", replacement_needed());
     script.fake.pass("CreateConnection");
     script.fake.refuse(
@@ -397,7 +397,7 @@ async fn what_could_not_be_made_anew_is_left_as_it_is() {
     assert_eq!(script.fake.asked().len(), 4);
 }
 
-/// Runs one command line with somebody there who types this key, or with nobody; how often was somebody asked?
+/// Runs one command line with a user who types this key, or with none. Returns how often the command asked for a key.
 async fn typing(script: &Script, line: &str, key: Option<&str>) -> (Exit, usize) {
     let words = ["isthmus"].into_iter().chain(line.split(' '));
     let Command::Ask(Question::Apply(args)) = Cli::try_parse_from(words).unwrap().command else {
@@ -423,7 +423,7 @@ async fn a_key_that_no_file_says_is_asked_for_once_where_it_is_needed_and_before
     let script = Script::default();
     script.fake.answer("ApplyConnection", answered("CREATED"));
 
-    // Nobody asks where the gateway misses nothing.
+    // The command does not ask if the gateway misses nothing.
     assert_eq!(
         typing(&script, &line(&file, ""), Some("typed")).await,
         (Exit::Done, 0)
@@ -437,7 +437,7 @@ async fn a_key_that_no_file_says_is_asked_for_once_where_it_is_needed_and_before
             .all(|(_, it)| it["validateOnly"] == json!(null))
     );
 
-    // The first on `a` has one; on `b` it misses it, and the second document does not.
+    // The first document on `a` has a key; on `b` it misses one, and the second document does not.
     script.fake.refuse("ApplyConnection", key_missed());
     assert_eq!(
         typing(&script, &line(&file, ""), Some("typed")).await,
@@ -459,14 +459,14 @@ async fn a_key_that_no_file_says_is_asked_for_once_where_it_is_needed_and_before
     );
     assert_eq!(script.fake.asked().len(), 1);
 
-    // It is needed to be written, whatever the gateway misses.
+    // `--write-key` needs the key, whatever the gateway misses.
     assert_eq!(
         typing(&script, &line(&file, " --write-key"), Some("typed")).await,
         (Exit::Done, 2)
     );
     assert_eq!(script.fake.asked().len(), 3);
 
-    // And to make anew what cannot be changed.
+    // A replacement needs it, too.
     let line = line(&file, " a --replace");
     script.fake.refuse("ApplyConnection", replacement_needed());
     script.fake.refuse("CreateConnection", key_missed());

@@ -1,4 +1,4 @@
-//! A gateway that answers calls by their names, with what a test has written down as JSON.
+//! A gateway that answers calls by name, with the JSON of a test.
 
 use crate::cli::{call::ByDescriptor, json};
 use futures_util::future::BoxFuture;
@@ -18,22 +18,22 @@ pub const POLICIES: usize = 1;
 pub const TOPOLOGY: usize = 2;
 pub const BACKENDS: usize = 3;
 
-/// A call, and the parent it is about.
+/// A call, and its parent.
 type Asked = (String, String);
 
-/// What is answered to each call, always the same, and what was asked.
+/// The fixed answer to each call, and the requests received.
 #[derive(Clone, Default)]
 pub struct Fake {
     answers: Arc<Mutex<HashMap<String, Value>>>,
     of_parents: Arc<Mutex<HashMap<Asked, Result<Value, Status>>>>,
     refusals: Arc<Mutex<VecDeque<Status>>>,
-    /// Of one call each; none where it is answered.
+    /// The coming results of each call: `None` is an answer.
     refused: Arc<Mutex<HashMap<String, VecDeque<Option<Status>>>>>,
     asked: Arc<Mutex<Vec<(String, DynamicMessage)>>>,
 }
 
 impl Fake {
-    /// Has a call answered with this message, as JSON. Others are UNIMPLEMENTED.
+    /// Answers a call with this message, as JSON. Calls without an answer are UNIMPLEMENTED.
     pub fn answer(&self, call: &str, message: Value) {
         self.answers
             .lock()
@@ -41,7 +41,7 @@ impl Fake {
             .insert(call.to_owned(), message);
     }
 
-    /// Has a call about one parent answered with this in place of what is answered to all.
+    /// Answers a call for one parent, in preference to the answer for all.
     pub fn answer_of(&self, call: &str, parent: &str, answer: Result<Value, Status>) {
         let key = (call.to_owned(), parent.to_owned());
         self.of_parents.lock().unwrap().insert(key, answer);
@@ -58,17 +58,17 @@ impl Fake {
         answer.ok_or_else(|| Status::unimplemented("not in this script"))
     }
 
-    /// Refuses the next call, after those that are refused already.
+    /// Refuses the next call, after the refusals already queued.
     pub fn refuse_next(&self, status: Status) {
         self.refusals.lock().unwrap().push_back(status);
     }
 
-    /// Refuses this call once, after those of it that are refused already.
+    /// Refuses this call once, after the results already queued for it.
     pub fn refuse(&self, call: &str, status: Status) {
         self.next(call, Some(status));
     }
 
-    /// Answers this call once, before what of it is refused after this.
+    /// Answers this call once, before the refusals queued after this.
     pub fn pass(&self, call: &str) {
         self.next(call, None);
     }
@@ -79,7 +79,7 @@ impl Fake {
         of_call.push_back(refusal);
     }
 
-    /// What was asked since this was asked last.
+    /// Returns the requests since the last call of this method.
     pub fn asked(&self) -> Vec<(String, DynamicMessage)> {
         std::mem::take(&mut self.asked.lock().unwrap())
     }

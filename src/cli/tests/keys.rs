@@ -1,6 +1,6 @@
-//! Files that are wrong at a key: no message repeats what stands there.
+//! Files with an error at the key: no message may repeat the key.
 
-/// The name and the text of each; the key is `Canary`.
+/// The name and the text of each file; the key is `Canary`.
 pub const BROKEN: [(&str, &str); 13] = [
     ("a.yaml", "peer: {psk: *Canary}"),
     ("a.yaml", "peer:\n  psk: !Canary x\n  psk: Canary"),

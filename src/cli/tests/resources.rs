@@ -1,4 +1,4 @@
-//! Every kind of resource: what is shown of it, and that what is shown can be written.
+//! Every kind of resource: how it is shown, and that what is shown can be written.
 
 use super::*;
 use crate::cli::{json, kinds::Kind};
@@ -6,7 +6,7 @@ use prost_reflect::{DynamicMessage, Kind as FieldKind, MessageDescriptor, Value}
 use serde_json::json;
 use std::path::PathBuf;
 
-/// A message with every field set, each of several that exclude each other in turn.
+/// Builds a message with every field set. Of the fields of a oneof, the last wins.
 fn filled(message: &MessageDescriptor) -> DynamicMessage {
     let mut filled = DynamicMessage::new(message.clone());
     for field in message.fields() {
@@ -64,7 +64,7 @@ async fn what_get_prints_update_sends_back_unchanged_for_every_kind() {
             .answer(&format!("Update{message}"), answer.clone());
         script.fake.answer(&format!("Create{message}"), answer);
         let forms = match kind {
-            // As YAML it is a site file.
+            // As YAML a connection is a site file.
             Kind::Connection => vec!["json"],
             _ => vec!["json", "yaml"],
         };
@@ -274,7 +274,7 @@ async fn writes_say_what_they_were_told() {
         let (_, mut request) = script.fake.asked_json().pop().unwrap();
         let id = request.as_object_mut().unwrap().remove("requestId");
         assert_eq!(request, asked);
-        // What is only tried is no write that could be repeated.
+        // A dry run is no write that could be repeated.
         let is_tried = asked.get("validateOnly").is_some();
         let id = id.map(|id| uuid::Uuid::try_parse(id.as_str().unwrap()).unwrap());
         assert_eq!(id.is_none(), is_tried, "{line}");
@@ -319,7 +319,7 @@ async fn connections_are_listed_with_what_the_gateway_knows_of_their_states() {
         events: vec![event(&names[1], pb::RealizationState::Down, true)],
         ..Default::default()
     };
-    // Where polls tell one at a time, nobody waits for them.
+    // Where a poll reports one connection, the command does not wait for polls.
     for (batch, messages, states) in [
         (
             50,

@@ -1,4 +1,4 @@
-//! Site files: what of them the commands send, and what they print.
+//! Site files: what the commands send of them, and what they print.
 
 use super::{resources::stored, *};
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ fn refusal(code: Code, reason: &str, violations: &[(&str, &str)]) -> Status {
     Status::with_error_details_vec(code, "because of this", details)
 }
 
-/// A gateway with these backends; of those with a star connections have no mark.
+/// Returns a gateway with these backends. Connections of those with a star have no mark.
 fn gateway(backends: &[&str]) -> Script {
     let script = Script::default();
     let each = backends.iter().map(|name| {
@@ -258,7 +258,7 @@ b: would be created
 async fn a_backend_that_does_not_answer_holds_no_other_up() {
     let folder = tempfile::tempdir().unwrap();
     let file = site(&folder, "", "");
-    // Nobody accepts, so nobody answers.
+    // The listener never accepts, so no answer comes.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let line = format!("check -f {} a --timeout 50ms", file.display());
@@ -389,7 +389,7 @@ async fn nothing_is_removed_where_it_cannot_be_told_which_is_meant() {
     let (exit, _) = run(&script, &format!("delete -f {}", nowhere.display())).await;
     assert_eq!(exit, Exit::Usage);
     assert!(script.fake.asked().is_empty());
-    // On another backend than that of its name it would be any that is called nothing.
+    // On a backend other than that of its name, the document would match every connection without a display name.
     let text = format!("name: {NAME}\nbackends: {{a: {{}}, b: {{}}}}\n");
     let nameless = stored(&folder, "nameless.yaml", &text);
     script.fake.answer("DeleteConnection", json!({}));
@@ -422,7 +422,7 @@ async fn several_removals_are_followed_at_once_and_end_as_the_worst() {
     let line = format!("delete -f {} --wait", file.display());
     let (exit, printed) = run(&script, &line).await;
     assert_eq!(exit, Exit::Failed);
-    // Each row says whose it is, also where they are drawn side by side.
+    // Each row has its own label, also where rows are shown side by side.
     assert!(printed.contains("a/1"), "{printed}");
     assert!(printed.contains("until it is gone"), "{printed}");
     let mut watched = Vec::from_iter(
@@ -467,7 +467,7 @@ async fn a_removal_is_followed_until_its_end() {
         );
         assert_eq!(watched.goal(), pb::Goal::Gone);
         let asked = script.fake.asked_json();
-        // The file names it, so nobody looks for it.
+        // The file names the connection, so no list is needed.
         assert!(
             asked.iter().all(|(call, _)| call != "ListConnections"),
             "{asked:?}"

@@ -1,4 +1,4 @@
-//! How writes are sent: with what is made beside a connection, under which id, and how often.
+//! How writes are sent: with which parts, under which id, and how often.
 
 use super::{resources::stored, *};
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use tonic_types::{ErrorDetail, ErrorInfo, RetryInfo, StatusExt};
 
 const ID: &str = "6f1c1e7e-52c0-4b4b-9d3e-0c5f8a1f6a11";
 
-/// A refusal of the gateway's, with or without the time after which to come back.
+/// Returns a refusal of the gateway, with or without a retry delay.
 fn refusal(code: Code, retry: Option<Duration>) -> Status {
     let info = ErrorInfo::new(
         "WRITE_UNDER_WAY",
@@ -150,7 +150,7 @@ async fn an_id_that_is_given_is_sent_and_one_that_is_made_is_new_each_time() {
     assert_eq!(ids[2..], [ID, ID]);
 }
 
-/// The gateway is there again when the command comes back.
+/// The gateway is back when the command repeats the write.
 #[tokio::test]
 async fn a_write_whose_connection_breaks_is_asked_for_once_more() {
     let script = Script::default();
@@ -160,7 +160,7 @@ async fn a_write_whose_connection_breaks_is_asked_for_once_more() {
     let fake = fake::Of::<{ fake::CONNECTIONS }>(script.fake.clone());
     let serving = async move {
         let (mut broken, _) = listener.accept().await.unwrap();
-        // The command has begun to speak when it is cut off.
+        // The connection is cut after the command has begun to send.
         broken.read_exact(&mut [0; 24]).await.unwrap();
         drop(broken);
         let incoming = TcpListenerStream::new(listener);
@@ -178,7 +178,7 @@ async fn a_write_whose_connection_breaks_is_asked_for_once_more() {
 async fn a_write_is_waited_for_as_long_as_is_said() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    // Nobody accepts.
+    // The listener never accepts.
     let exit = run_at(&endpoint, "delete a/1 --timeout 50ms").await.0;
     assert_eq!(exit, Exit::Deadline);
 }

@@ -1,4 +1,4 @@
-//! Follows one connection until its watch ends, and exits with the outcome.
+//! Follows one connection until its watch ends. The exit code is 0 if the goal was reached.
 //!
 //! ```sh
 //! cargo run --example watch -- backends/nsx-demo/connections/ID [WRITE_TOKEN]

@@ -74,7 +74,7 @@ pub struct BudgetShare {
     pub rate: f64,
     /// Requests a second that it used over the last ten seconds.
     pub rate_used: f64,
-    /// Requests in flight that no other priority can keep it from.
+    /// Slots for requests in flight that are reserved for this priority.
     pub slots: u32,
     /// Its requests in flight.
     pub in_flight: u32,

@@ -95,7 +95,7 @@ impl Gateway {
     }
 }
 
-/// Awaits the answer of a unary call, for at most [`PATIENCE`].
+/// Awaits the answer of a unary call, for at most 60 s.
 ///
 /// # Errors
 /// What the gateway says, or DEADLINE_EXCEEDED.

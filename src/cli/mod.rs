@@ -12,7 +12,8 @@
 //! - [`input`]: the files with resources, which [`tree`] and [`yaml`] read and [`misfits`] checks;
 //! - [`serve`]: the gateway itself; [`check`]: `check-config`; [`explain`]: `explain`, with the texts in [`reasons`];
 //!   `demo`: everything without a cloud, behind the feature `demo`;
-//! - [`columns`], [`capabilities`], [`describe`], [`progress`], [`failure`], [`text`], [`json`]: pure functions from messages to lines.
+//! - [`columns`], [`capabilities`], [`describe`], [`progress`], [`failure`], [`text`], [`json`]: pure functions from
+//!   messages to lines.
 
 pub mod apply;
 pub mod args;

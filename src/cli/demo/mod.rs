@@ -121,7 +121,7 @@ async fn perform(args: &DemoArgs) -> Exit {
         }
     }
     stage.clear().await;
-    // Dropped last, so that the log shows how their streams end.
+    // Dropped last, so that it is the drain that ends their streams.
     drop(watching);
     exit
 }

@@ -29,8 +29,8 @@ pub struct Noting {
 }
 
 impl Noting {
-    /// Returns what was read. `all_secrets_found` leaves out the secret files, because a change of a secret alone needs
-    /// no reload.
+    /// Returns the contents that were read. `all_secrets_found` leaves out the secret files, because a change of a
+    /// secret alone needs no reload.
     pub fn read(&self, all_secrets_found: bool) -> Contents {
         let mut read = lock(&self.plain).clone();
         if !all_secrets_found {

@@ -21,7 +21,7 @@ struct Told {
 impl Secrets {
     /// Adds the secret files of a configuration.
     pub fn add(&mut self, files: Vec<SecretFile>) {
-        // The version read before its use is not news.
+        // Version 0 is the secret as first read, which is no change to log.
         let told = files.into_iter().map(|file| Told { file, version: 0 });
         self.files.extend(told);
     }

@@ -15,7 +15,7 @@ pub enum Key {
     Given(SecretString),
     /// The name of an environment variable.
     Env(String),
-    /// A file, relative to the folder of the site file.
+    /// A file, relative to the folder of the site file unless the path is absolute.
     File(PathBuf),
 }
 

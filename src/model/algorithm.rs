@@ -1,8 +1,8 @@
-//! Versions, algorithms and modes, under the names they have in the contract, which are IANA's where IANA has some
-//! (RFC 7296, RFC 8247, RFC 4303).
+//! Versions, algorithms and modes. Their names are those of the contract, which are IANA's where IANA has one (RFC
+//! 7296, RFC 8247, RFC 4303).
 
-/// An enum of the contract: each value knows its name there. What a cloud says that is none of them is `None` where the
-/// value is read.
+/// Defines an enum of the contract whose values know their names there. Where a cloud's value is read, one that matches
+/// none of them becomes `None`.
 macro_rules! named {
     ($(#[$about:meta])* $name:ident, $prefix:literal { $($(#[$doc:meta])* $value:ident = $suffix:literal),+ $(,)? }) => {
         $(#[$about])*
@@ -21,17 +21,16 @@ macro_rules! named {
 }
 pub(super) use named;
 
-/// A value that has a name in the contract.
+/// A value with a name in the contract.
 pub trait Named: Copy + Eq + std::fmt::Debug + 'static {
-    /// Every value.
     const ALL: &'static [Self];
-    /// The name of the value that stands for none of them.
+    /// The name of the contract's `UNSPECIFIED` value.
     const UNSPECIFIED: &'static str;
 
-    /// The name, as `DH_GROUP_MODP_2048`.
+    /// The value's name, for example `DH_GROUP_MODP_2048`.
     fn as_str(self) -> &'static str;
 
-    /// The value of this name.
+    /// Returns the value with this name.
     fn of_name(name: &str) -> Option<Self> {
         Self::ALL
             .iter()
@@ -47,7 +46,7 @@ named! {
         V1 = "1",
         /// IKEv2 (RFC 7296).
         V2 = "2",
-        /// Starts with IKEv2 and answers both (NSX IKE_FLEX).
+        /// Initiates with IKEv2 and answers both versions (NSX IKE_FLEX).
         V2OrV1 = "2_OR_1",
     }
 }
@@ -63,10 +62,10 @@ named! {
 }
 
 named! {
-    /// Encryption algorithms: IANA's "IKEv2 Transform Type 1", with the key length in bits at the end. Where IANA's
-    /// name has a number of its own (`GCM_16`), it is the octets of the integrity check value.
+    /// Encryption algorithms: IANA's "IKEv2 Transform Type 1", followed by the key length in bits. A number in IANA's
+    /// own name (`GCM_16`) is the length of the integrity check value in octets.
     EncryptionAlgorithm, "ENCRYPTION_ALGORITHM_" {
-        /// ENCR_3DES (RFC 2451). RFC 8247 lets nobody depend on it.
+        /// ENCR_3DES (RFC 2451). RFC 8247 advises against depending on it.
         TripleDes = "3DES",
         /// ENCR_AES_CBC (RFC 3602), 128 bits.
         AesCbc128 = "AES_CBC_128",

@@ -1,4 +1,4 @@
-//! What an update changes, and what of it is so already.
+//! What an update changes, and which of its fields already have the wanted value.
 
 use crate::model::{
     connection::{
@@ -8,25 +8,25 @@ use crate::model::{
 };
 use std::collections::BTreeSet;
 
-/// What an update changes: the named fields get the values in `values`; a named field whose value is
-/// unset there goes back to its default.
+/// An update of a connection. Each field in `fields` takes its value from `values`. A field that is unset there returns
+/// to its default.
 #[derive(Debug, Clone, Default)]
 pub struct ConnectionChange {
-    /// Which fields change.
     pub fields: BTreeSet<Field>,
-    /// Their new values; the rest of it means nothing.
+    /// New values. Only the fields in `fields` count.
     pub values: ConnectionSpec,
-    /// What the caller believes is current. `None`: whatever it is.
+    /// The etag that the caller believes is current. `None` skips the check.
     pub etag: Option<String>,
-    /// The key in `values` is written only where the cloud takes another change not without it: whether it differs from
-    /// the one that is there nobody can tell.
+    /// Writes the key in `values` only if another change cannot be written without it. No client can read the key that
+    /// is in place, so the gateway cannot tell whether the two differ.
     pub spare_key: bool,
-    /// The references that change to what the same write makes just before, which has no id yet when the change is planned:
-    /// it is told when the plan is performed. Their fields need not be in `fields`, and what `values` has for them means nothing.
+    /// Kinds of part that the same write creates just before this change. Their references change to the new parts,
+    /// whose ids are unknown when the change is planned and are filled in when the plan runs. Their fields need not be
+    /// in `fields`, and their values in `values` do not count.
     pub made: BTreeSet<ResourceKind>,
 }
 
-/// A field of a connection that can be written.
+/// A writable field of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Field {
     /// `display_name`
@@ -66,7 +66,6 @@ pub enum Field {
 }
 
 impl Field {
-    /// Every field.
     pub const ALL: [Field; 17] = [
         Field::DisplayName,
         Field::Description,
@@ -87,7 +86,7 @@ impl Field {
         Field::AvailabilityZone,
     ];
 
-    /// The path in the proto, relative to `Connection`.
+    /// The field's path in the proto, relative to `Connection`.
     pub fn path(self) -> &'static str {
         match self {
             Field::DisplayName => "display_name",
@@ -110,7 +109,8 @@ impl Field {
         }
     }
 
-    /// The field that this path of `Connection`, or of a part of one, belongs to. `None`: of none that can be written.
+    /// Returns the field that a path of `Connection`, or of something inside it, belongs to. Returns `None` if that
+    /// field cannot be written.
     pub fn of(path: &str) -> Option<Field> {
         let mut parts = path.split(['.', '[']);
         Some(match (parts.next()?, parts.next()) {
@@ -122,7 +122,7 @@ impl Field {
         })
     }
 
-    /// The kind of part that it refers to.
+    /// The kind of part that this field references, or `None` if it is not a reference.
     pub fn refers_to(self) -> Option<ResourceKind> {
         match self {
             Field::VpnService => Some(ResourceKind::VpnService),
@@ -134,7 +134,7 @@ impl Field {
         }
     }
 
-    /// Whether `values` give it a value.
+    /// Whether `values` sets this field.
     pub fn is_set(self, values: &ConnectionSpec) -> bool {
         match self {
             Field::DisplayName => !values.display_name.is_empty(),
@@ -157,7 +157,7 @@ impl Field {
         }
     }
 
-    /// Whether its value is the one that was read. A key never is, since none is read.
+    /// Whether the wanted value equals the one that was read. Never true for a PSK, since no key can be read.
     fn is_as_read(self, values: &ConnectionSpec, there: &Connection) -> bool {
         match self {
             Field::DisplayName => values.display_name == there.display_name,
@@ -188,9 +188,11 @@ impl Field {
 }
 
 impl ConnectionChange {
-    /// The change without what is so already: what is given as it was read; with the fields of what is yet to be made. What is named and unset goes back to its
-    /// default, which may differ from what reads as unset because nobody knows the cloud's word for it; only a change
-    /// that replaces everything leaves that as it is.
+    /// Returns the change without the fields that already have the wanted value.
+    ///
+    /// Fields that will reference a part yet to be created stay. A named field that is unset also stays: it returns to
+    /// its default, and a field that reads as unset may hold a value of the cloud that the model does not know. Only a
+    /// change that replaces everything leaves such a field alone.
     #[must_use]
     pub fn without(&self, there: &Connection) -> ConnectionChange {
         let values = &self.values;
@@ -206,20 +208,20 @@ impl ConnectionChange {
         }
     }
 
-    /// Whether this field is to refer to what has no id yet.
+    /// Whether this field will reference a part that is created by the same write and has no id yet.
     pub fn is_to_be_made(&self, field: Field) -> bool {
         let kind = field.refers_to();
         kind.is_some_and(|kind| self.made.contains(&kind))
     }
 
-    /// Whether it replaces everything that can be written, though it may keep the key.
+    /// Whether the change replaces everything that can be written, except perhaps the key.
     fn is_whole(&self) -> bool {
         let mut rest = Field::ALL.iter().filter(|it| !self.fields.contains(it));
         rest.all(|field| *field == Field::Authentication)
     }
 }
 
-/// Ids are compared where they are wanted: a caller may leave to the cloud which they are.
+/// Compares selectors. An id counts only if the caller gives one, because the cloud may choose the ids.
 fn are_same_selectors(wanted: &Selectors, there: &Selectors) -> bool {
     match (wanted, there) {
         (Selectors::Rules(wanted), Selectors::Rules(there)) => {
@@ -309,7 +311,7 @@ mod tests {
             Field::Selectors,
         ];
         assert_eq!(left(named, values.clone()), [Field::VpnService]);
-        // A rule that names no id is the one with the same networks.
+        // A rule without an id matches the existing rule with the same networks.
         let Some(Selectors::Rules(rules)) = &mut values.selectors else {
             panic!("rules")
         };
@@ -319,8 +321,8 @@ mod tests {
         assert_eq!(left([Field::Selectors], values), [Field::Selectors]);
     }
 
-    /// What is unset and was read as unset has a word in the cloud that nobody knows, or none: a caller who replaces
-    /// everything by what was read leaves it alone, and one who names it wants its default.
+    /// A field that is unset and reads as unset may hold a value of the cloud that the model does not know. A caller
+    /// who replaces everything with what was read leaves it alone. A caller who names the field wants its default.
     #[test]
     fn what_is_unset_stays_only_if_everything_is_replaced() {
         let named = left([Field::Initiation], ConnectionSpec::default());

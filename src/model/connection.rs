@@ -1,248 +1,231 @@
-//! A connection as it is wanted, and as it is read.
+//! A connection as a caller describes it, and as its cloud reports it.
 
 use crate::model::secret::Psk;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::time::SystemTime;
 
-/// A connection as a caller wants it. References are the cloud's own ids, already of the right backend.
+/// A connection as a caller wants it. References are the ids that the cloud uses, on the same backend as the
+/// connection.
 #[derive(Debug, Clone, Default)]
 pub struct ConnectionSpec {
-    /// A name for people.
+    /// Human-readable name.
     pub display_name: String,
     /// Free text, without the gateway's mark.
     pub description: String,
-    /// Whether it is meant to carry traffic; `None` is true on create.
+    /// Whether the connection should carry traffic. `None` means true on create.
     pub admin_enabled: Option<bool>,
-    /// The VPN service (OpenStack).
+    /// VPN service id (OpenStack).
     pub vpn_service: Option<String>,
-    /// The local endpoint (NSX).
+    /// Local endpoint id (NSX).
     pub local_endpoint: Option<String>,
-    /// The IKE policy.
     pub ike_policy: Option<String>,
-    /// The IPsec policy (NSX: tunnel profile).
+    /// NSX: a tunnel profile.
     pub ipsec_policy: Option<String>,
-    /// The DPD policy (NSX: DPD profile).
+    /// NSX only: a DPD profile. OpenStack keeps DPD inside the connection, in `dpd`.
     pub dpd_policy: Option<String>,
-    /// The other side's address: an IP address or a host name, checked at the edge.
+    /// IP address or host name of the peer. The gRPC layer validates it.
     pub peer_address: String,
-    /// How the peer identifies itself; `None` is its address.
+    /// IKE identity of the peer. `None` means `peer_address`.
     pub peer_id: Option<String>,
-    /// How the peer proves itself.
     pub authentication: Option<Authentication>,
-    /// Dead peer detection inside the connection (OpenStack).
+    /// Dead peer detection as a part of the connection (OpenStack).
     pub dpd: Option<DeadPeerDetection>,
-    /// Which side starts.
+    /// Which side starts the negotiation. `None` means [`Initiation::Both`].
     pub initiation: Option<Initiation>,
-    /// Which traffic is protected.
     pub selectors: Option<Selectors>,
     /// Maximum transmission unit in bytes (OpenStack).
     pub mtu: Option<u32>,
-    /// TCP maximum segment size clamping (NSX).
     pub tcp_mss_clamping: Option<TcpMssClamping>,
-    /// The availability zone it is made in (k5).
+    /// Availability zone to create the connection in (k5).
     pub availability_zone: Option<String>,
 }
 
-/// How the peer proves itself.
+/// How the peer authenticates.
 #[derive(Debug, Clone)]
 pub enum Authentication {
-    /// By a pre-shared key.
     Psk(Psk),
-    /// By a certificate, which the local endpoint names (NSX).
+    /// A certificate. The local endpoint references it (NSX).
     Certificate,
 }
 
-/// Dead peer detection. `None` leaves the cloud's default.
+/// Dead peer detection (RFC 3706). A field that is `None` takes the cloud's default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct DeadPeerDetection {
-    /// What is done with a dead peer.
     pub action: Option<DpdAction>,
     /// Seconds between probes.
     pub interval_seconds: Option<u32>,
-    /// Seconds of silence after which the peer is dead.
+    /// Seconds of silence after which the peer counts as dead.
     pub timeout_seconds: Option<u32>,
 }
 
-/// What is done with a dead peer.
+/// What the gateway of the cloud does when it finds the peer dead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DpdAction {
-    /// Remove its security associations.
+    /// Removes the security associations.
     Clear,
-    /// Hold them; negotiate on demand.
+    /// Holds the tunnel and negotiates it again on demand.
     Hold,
-    /// Negotiate again at once.
+    /// Negotiates the tunnel again at once.
     Restart,
-    /// No detection.
+    /// Detection is off.
     Disabled,
-    /// Negotiate again all associations with that peer.
+    /// Negotiates all associations with the dead peer again.
     RestartByPeer,
 }
 
 /// Which side starts the negotiation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Initiation {
-    /// This side starts and answers.
+    /// This side starts, and also answers.
     Both,
     /// This side only answers.
     RespondOnly,
-    /// This side starts with the first packet.
+    /// This side starts when the first packet wants to pass.
     OnDemand,
 }
 
-/// Which traffic is protected.
+/// The traffic that the connection protects.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Selectors {
-    /// Networks inside the connection.
+    /// Policy based: pairs of networks, listed in the connection.
     Rules(Vec<PolicyRule>),
-    /// Networks in two endpoint groups, by id (OpenStack).
+    /// Policy based: the networks of two endpoint groups, by id (OpenStack).
     EndpointGroups {
-        /// The group of local subnets.
+        /// Endpoint group of local subnets.
         local: String,
-        /// The group of peer networks.
+        /// Endpoint group of peer networks.
         peer: String,
     },
-    /// Routing into tunnel interfaces (NSX).
+    /// Route based: traffic is routed into tunnel interfaces (NSX).
     RouteBased(Vec<TunnelInterface>),
 }
 
-/// One pair of local and peer networks. Networks are kept as the text given, checked at the edge.
+/// One pair of local and peer networks. Networks keep the caller's spelling. The gRPC layer validates them.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct PolicyRule {
     /// The rule's id in the cloud, if it has one.
     pub id: Option<String>,
-    /// Local networks, CIDR. Empty: any.
+    /// Local networks in CIDR form. Empty means any.
     pub sources: Vec<String>,
-    /// Peer networks, CIDR. Empty: any.
+    /// Peer networks in CIDR form. Empty means any.
     pub destinations: Vec<String>,
-    /// Whether it is in force; `None` is true.
+    /// Whether the rule is in force. `None` means true.
     pub enabled: Option<bool>,
-    /// Whether matches are logged; `None` is false.
+    /// Whether matching packets are logged. `None` means false.
     pub logged: Option<bool>,
-    /// What is done with a match; `None` is to protect it, or the cloud did not say.
+    /// `None` means [`RuleAction::Protect`] on input, and on output that the cloud did not say.
     pub action: Option<RuleAction>,
 }
 
-/// What is done with traffic that a rule matches.
+/// What happens to traffic that a rule matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RuleAction {
-    /// It goes through the tunnel. All that can be written.
+    /// Traffic goes through the tunnel. The only action that can be written.
     Protect,
-    /// It passes by the tunnel.
+    /// Traffic bypasses the tunnel, in the clear.
     Bypass,
 }
 
 /// One virtual tunnel interface.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct TunnelInterface {
-    /// The port's id in the cloud; `None` on input.
+    /// The port's id in the cloud. `None` on input.
     pub id: Option<String>,
-    /// Addresses with prefix length, `169.254.64.1/30`.
+    /// Addresses with prefix length, for example `169.254.64.1/30`.
     pub addresses: Vec<String>,
 }
 
-/// TCP maximum segment size clamping.
+/// TCP maximum segment size clamping (NSX).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TcpMssClamping {
-    /// Which connections.
     pub direction: ClampDirection,
-    /// Bytes; `None`: the cloud derives it.
+    /// Bytes. `None` lets the cloud derive it.
     pub max_segment_size: Option<u32>,
 }
 
 /// Which TCP connections are clamped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ClampDirection {
-    /// None.
+    /// No clamping.
     None,
-    /// Those that come in through the tunnel.
+    /// Connections that come in through the tunnel.
     Inbound,
-    /// Those that go out through the tunnel.
+    /// Connections that go out through the tunnel.
     Outbound,
-    /// Both.
     Both,
 }
 
-/// A connection as its cloud has it.
+/// A connection as its cloud reports it.
 ///
-/// `None` and empty mean that the cloud did not say, or said something that has no place in the model;
-/// that is then found in `native`.
+/// `None` or an empty value means that the cloud did not report the field, or reported a value that the model cannot
+/// hold. Such a value is kept in `native`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Connection {
-    /// The cloud's own id.
+    /// The id that the cloud uses.
     pub id: String,
-    /// A name for people.
+    /// Human-readable name.
     pub display_name: String,
-    /// Free text, the gateway's mark removed.
+    /// Free text, with the gateway's mark removed.
     pub description: String,
-    /// Whether it is meant to carry traffic.
+    /// Whether the connection should carry traffic.
     pub admin_enabled: Option<bool>,
-    /// The VPN service's id.
     pub vpn_service: Option<String>,
-    /// The local endpoint's id.
     pub local_endpoint: Option<String>,
-    /// The IKE policy's id.
     pub ike_policy: Option<String>,
-    /// The IPsec policy's id.
     pub ipsec_policy: Option<String>,
-    /// The DPD policy's id.
     pub dpd_policy: Option<String>,
-    /// The other side.
     pub peer: Peer,
-    /// Dead peer detection, where it is part of the connection.
+    /// Dead peer detection, on clouds that keep it in the connection.
     pub dpd: Option<DeadPeerDetection>,
-    /// Which side starts.
+    /// Which side starts the negotiation.
     pub initiation: Option<Initiation>,
-    /// Which traffic is protected.
     pub selectors: Option<Selectors>,
     /// Maximum transmission unit in bytes.
     pub mtu: Option<u32>,
-    /// TCP maximum segment size clamping.
     pub tcp_mss_clamping: Option<TcpMssClamping>,
-    /// The availability zone it is in (k5).
+    /// Availability zone of the connection (k5).
     pub availability_zone: Option<String>,
     /// Changes whenever the connection changes.
     pub etag: String,
-    /// When it was made, where the cloud tells.
+    /// When the connection was created, if the cloud reports it.
     pub create_time: Option<SystemTime>,
-    /// When it was changed last, where the cloud tells.
+    /// When the connection last changed, if the cloud reports it.
     pub update_time: Option<SystemTime>,
-    /// Whether the gateway's mark is on it.
+    /// Whether the connection carries the gateway's mark.
     pub managed: bool,
-    /// What only this kind of cloud has.
+    /// Fields that only this kind of cloud has.
     pub details: Option<Details>,
-    /// What has no home above, secrets aside.
+    /// Fields of the cloud's answer that have no place above, without secrets.
     pub native: Map<String, Value>,
 }
 
-/// The other side, as read.
+/// The peer, as read.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Peer {
-    /// Address or host name.
+    /// IP address or host name.
     pub address: String,
-    /// How it identifies itself.
+    /// IKE identity.
     pub id: String,
-    /// Whether it proves itself by certificate.
+    /// Whether the peer authenticates with a certificate.
     pub certificate: bool,
-    /// Whether a pre-shared key is in place.
+    /// Whether the cloud holds a pre-shared key.
     pub psk_set: bool,
 }
 
-/// What only one kind of cloud has.
+/// Fields of a connection that only one kind of cloud has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Details {
-    /// NSX.
     Nsx(NsxDetails),
-    /// OpenStack in all variants.
+    /// OpenStack, all variants.
     Openstack(OpenstackDetails),
 }
 
-/// What only NSX has.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct NsxDetails {
     /// The session's `_revision`.
     pub revision: i64,
-    /// The id of its peer endpoint.
+    /// Id of the session's peer endpoint.
     pub peer_endpoint_id: String,
     /// `_create_user`.
     pub create_user: String,
@@ -250,10 +233,10 @@ pub struct NsxDetails {
     pub protection: String,
 }
 
-/// What only OpenStack has; text as the cloud gave it.
+/// Fields that only OpenStack has. Text is kept as the cloud gave it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct OpenstackDetails {
-    /// `project_id`, or `tenant_id` where there is only that.
+    /// `project_id`, or `tenant_id` if the cloud gives only that.
     pub project_id: String,
     /// `local_id`.
     pub local_id: String,
@@ -267,7 +250,7 @@ pub struct OpenstackDetails {
     pub order_id: String,
     /// `product_id` (otc).
     pub product_id: String,
-    /// `created_at` (otc), no zone.
+    /// `created_at` (otc), without a time zone.
     pub created_at: String,
     /// `tags` (otc), `key=value`.
     pub tags: Vec<String>,

@@ -1,4 +1,4 @@
-//! What an IPsec VPN connection is, in no vendor's words. No I/O, no async, no prost.
+//! The vendor-independent model of an IPsec VPN connection. No I/O, no async, no prost.
 //!
 //! | here | NSX Manager API | OpenStack VPNaaS |
 //! | --- | --- | --- |

@@ -1,16 +1,16 @@
-//! Resource names: parsed once at the edge, printed back the same.
+//! Resource names. They are parsed once, at the edge, and print back unchanged.
 
 use std::{fmt, str::FromStr, sync::Arc};
 
-/// The longest id a cloud may use, in bytes.
+/// The longest id a resource name can hold, in bytes.
 pub const MAX_ID_BYTES: usize = 255;
 
-/// Why a name is none.
+/// Why a text is not a valid resource name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct NameError(String);
 
-/// The name of a configured backend: 1 to 63 of `a-z`, `0-9` and `-`, beginning with a letter.
+/// The name of a configured backend: 1 to 63 characters of `a-z`, `0-9` and `-`, starting with a letter.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BackendName(Arc<str>);
 
@@ -46,12 +46,11 @@ impl fmt::Display for BackendName {
     }
 }
 
-/// A parent in List and Watch: one backend, or every backend (`backends/-`).
+/// The parent of a List or Watch call: one backend, or every backend (`backends/-`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Parent {
-    /// One backend.
     One(BackendName),
-    /// Every backend the caller may see.
+    /// Every backend that the caller may see.
     Every,
 }
 
@@ -67,7 +66,7 @@ impl FromStr for Parent {
     }
 }
 
-/// The kinds of things that have names below a backend.
+/// The collections below a backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Collection {
     /// `connections`
@@ -87,7 +86,7 @@ pub enum Collection {
 }
 
 impl Collection {
-    /// The segment in a resource name.
+    /// The collection's segment in a resource name.
     pub fn segment(self) -> &'static str {
         match self {
             Collection::Connections => "connections",
@@ -101,17 +100,15 @@ impl Collection {
     }
 }
 
-/// The name of something below a backend: `backends/{backend}/{collection}/{id}`.
+/// The name of a resource below a backend: `backends/{backend}/{collection}/{id}`.
 ///
-/// The id is the cloud's own: any text of 1 to 255 bytes without `/` and control characters that is
-/// neither `.` nor `..`, so that it stays one segment of a URL.
+/// The id is the one the cloud uses: 1 to 255 bytes without `/` and control characters, and neither `.` nor `..`. Such
+/// an id stays one segment of a URL.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ResourceName {
-    /// The backend it lives in.
     pub backend: BackendName,
-    /// What it is.
     pub collection: Collection,
-    /// The cloud's own id.
+    /// The id that the cloud uses.
     pub id: Arc<str>,
 }
 
@@ -119,7 +116,7 @@ impl ResourceName {
     /// Parses a name of the given collection.
     ///
     /// # Errors
-    /// Says which form is accepted.
+    /// Describes the accepted form if `text` does not have it.
     pub fn parse(collection: Collection, text: &str) -> Result<Self, NameError> {
         let malformed = || {
             NameError(format!(
@@ -144,10 +141,10 @@ impl ResourceName {
         })
     }
 
-    /// Names a connection whose id the cloud has just given.
+    /// Names a connection by the id that the cloud gave it.
     ///
     /// # Errors
-    /// If the cloud's id could not stand in a name.
+    /// If the cloud's id is not valid in a resource name.
     pub fn connection(backend: &BackendName, id: &str) -> Result<Self, NameError> {
         check_id(id)?;
         Ok(ResourceName {
@@ -176,7 +173,6 @@ impl fmt::Debug for ResourceName {
     }
 }
 
-/// The name of a connection.
 pub type ConnectionName = ResourceName;
 
 fn check_id(id: &str) -> Result<(), NameError> {

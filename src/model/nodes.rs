@@ -1,26 +1,26 @@
-//! The nodes of a poll: all of them where there are few, the worst of them where there are many.
+//! The nodes of one poll: all of them if there are few, otherwise the worst ones.
 
 use crate::model::realization::{Node, RealizationState};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, ops::Deref};
 
-/// The most nodes of a connection that are told one by one. NSX has a state of every transport node that a connection
-/// reaches, which may be 20,000; nobody reads so many, and no client takes them in one message.
+/// The most nodes of a connection that are listed one by one. NSX reports a state for each transport node that a
+/// connection spans, up to 20,000. Nobody reads that many, and no client accepts them in one message.
 pub const MOST_NODES: usize = 64;
 
-/// The nodes of one poll. Whatever made them, there are never more here than [`MOST_NODES`], and still two of these are
-/// equal only if all of their nodes are.
+/// The nodes of one poll, at most [`MOST_NODES`] of them. Two values compare equal only if all of their nodes do,
+/// listed or not.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(from = "Kept")]
 pub struct Nodes {
     #[serde(rename = "nodes")]
     told: Vec<Node>,
-    /// What there is to tell of all of them, where there are more.
+    /// Summary of all nodes, if there are more than are listed.
     #[serde(rename = "all_nodes", skip_serializing_if = "Option::is_none")]
     all: Option<All>,
 }
 
-/// What there is to tell of more nodes than are told.
+/// Summary of all nodes. The digest makes a change of an unlisted node visible.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct All {
     counts: Vec<(RealizationState, u32)>,
@@ -28,7 +28,7 @@ struct All {
 }
 
 impl Nodes {
-    /// How many nodes are in which state, of all of them, in the order of [`RealizationState::ALL`].
+    /// Counts all nodes by state, in the order of [`RealizationState::ALL`].
     pub fn counts(&self) -> Vec<(RealizationState, u32)> {
         match &self.all {
             Some(all) => all.counts.clone(),
@@ -40,15 +40,15 @@ impl Nodes {
 impl Deref for Nodes {
     type Target = [Node];
 
-    /// Those that are told: all in the cloud's order; if there are more than [`MOST_NODES`], the worst of them, and of
-    /// those that are equally bad the first.
+    /// The listed nodes. Up to [`MOST_NODES`] of them are in the cloud's order. Beyond that, the worst come first, and
+    /// nodes of equal rank keep the cloud's order.
     fn deref(&self) -> &[Node] {
         &self.told
     }
 }
 
 impl FromIterator<Node> for Nodes {
-    /// Takes them in the order of the cloud; no more than are told are kept on the way.
+    /// Collects nodes in the cloud's order. Buffers fewer than `2 * MOST_NODES` of them at any time.
     fn from_iter<I: IntoIterator<Item = Node>>(nodes: I) -> Nodes {
         let mut told: Vec<Node> = Vec::new();
         let mut states = Vec::new();
@@ -80,7 +80,7 @@ impl From<Vec<Node>> for Nodes {
     }
 }
 
-/// As they are kept. Before there was a bound all of them were.
+/// The stored form. Records without `all_nodes` may hold any number of nodes.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Kept {
@@ -102,7 +102,7 @@ impl From<Kept> for Nodes {
 }
 
 fn keep_worst(nodes: &mut Vec<Node>) {
-    // Stable, so that of equally bad ones the first stay.
+    // The sort is stable: among equally bad nodes the first ones stay.
     nodes.sort_by_key(|node| rank(node.state));
     nodes.truncate(MOST_NODES);
 }
@@ -119,7 +119,7 @@ fn count(states: impl Iterator<Item = RealizationState>) -> Vec<(RealizationStat
         .collect()
 }
 
-/// Worst first: what failed, what nobody can tell of, what is the least far, what is in place.
+/// Ranks states, worst first: failed, disabled, unknown, then from the least to the most advanced.
 fn rank(state: RealizationState) -> u8 {
     match state {
         RealizationState::Failed => 0,
@@ -138,7 +138,8 @@ fn rank(state: RealizationState) -> u8 {
     }
 }
 
-/// FNV-1a over every field of every node. Written down here because it is kept: it must not change with a library.
+/// FNV-1a over every field of every node. Implemented here because the digest is stored and must not change with a
+/// library.
 struct Digest(u64);
 
 impl Default for Digest {
@@ -157,7 +158,7 @@ impl Digest {
             &node.message,
         ];
         for text in texts {
-            // UTF-8 has no such byte, so that it ends a text.
+            // This byte does not occur in UTF-8, so it marks the end of a text.
             self.bytes(text.bytes().chain([0xff]));
         }
         self.bytes([rank(node.state)].into_iter());

@@ -1,4 +1,4 @@
-//! A connection with what it needs and does not refer to, to be made by one call.
+//! A connection together with the parts that the same call creates.
 
 use crate::model::{
     connection::ConnectionSpec,
@@ -6,19 +6,19 @@ use crate::model::{
 };
 use std::collections::BTreeMap;
 
-/// What is to be made by one call.
+/// What one create call makes.
 #[derive(Debug, Clone, Default)]
 pub struct NewConnection {
-    /// The connection. What is in `parts` it does not refer to.
+    /// The connection. It holds no references to what is in `parts`.
     pub spec: ConnectionSpec,
-    /// What is made with it, at most one of each kind.
+    /// Parts to create with the connection, at most one of each kind.
     pub parts: BTreeMap<ResourceKind, ResourceSpec>,
-    /// Whether something equal that is there may be used in place of a part.
+    /// Whether an existing resource that equals a part may take its place.
     pub reuse: Reuse,
 }
 
 impl NewConnection {
-    /// The connection alone.
+    /// A connection without parts.
     pub fn alone(spec: ConnectionSpec) -> NewConnection {
         NewConnection {
             spec,
@@ -26,20 +26,19 @@ impl NewConnection {
         }
     }
 
-    /// Whether a part of this kind comes with it.
     pub fn has(&self, kind: ResourceKind) -> bool {
         self.parts.contains_key(&kind)
     }
 }
 
-/// Whether what is there may be used in place of an equal part.
+/// Which existing resources may take the place of an equal part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Reuse {
-    /// Every part is made.
+    /// None: every part is created.
     #[default]
     Never,
-    /// What the gateway made may be used.
+    /// Resources that carry the gateway's mark.
     Managed,
-    /// Whatever is there may be used.
+    /// Any resource.
     Any,
 }

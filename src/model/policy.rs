@@ -1,8 +1,8 @@
-//! Policies: how gateways negotiate, how packets are protected, how a dead peer is found.
+//! IKE, IPsec and DPD policies.
 //!
-//! A list of algorithms is in order of preference; in one that was read, `None` is a value that nobody documented, whose
-//! text is in [`Resource::native_words`](crate::model::Resource). Empty lists and `None` elsewhere mean the cloud's
-//! default on input, and on output that the cloud did not say.
+//! Lists of algorithms are in order of preference. In a list that was read, `None` stands for a value that is in no
+//! documentation; its text is in [`Resource::native_words`](crate::model::Resource). Elsewhere, an empty list or `None`
+//! means the cloud's default on input, and on output that the cloud did not say.
 
 use crate::model::algorithm::{
     DfPolicy, DhGroup, EncapsulationMode, EncryptionAlgorithm, IkeVersion, IntegrityAlgorithm,
@@ -10,74 +10,67 @@ use crate::model::algorithm::{
 };
 use serde::{Deserialize, Serialize};
 
-/// How the security association of IKE is negotiated.
+/// How two gateways negotiate the IKE security association.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct IkePolicy {
-    /// Which IKE is spoken.
     pub ike_version: Option<IkeVersion>,
-    /// How identities are protected in phase 1 of IKEv1 (OpenStack).
+    /// How IKEv1 protects the identities in phase 1 (OpenStack).
     pub negotiation_mode: Option<NegotiationMode>,
-    /// Encryption.
     pub encryption_algorithms: Vec<Option<EncryptionAlgorithm>>,
-    /// Integrity. Holds the hashes of `prf_algorithms`, place by place: every cloud has one word for both.
+    /// Integrity algorithms. Entry by entry the same hashes as `prf_algorithms`, because every cloud has one word for
+    /// both.
     pub integrity_algorithms: Vec<Option<IntegrityAlgorithm>>,
-    /// Pseudorandom function. Empty on input: that of `integrity_algorithms`, and the other way round.
+    /// Pseudorandom functions. On input, an empty list takes the hashes of `integrity_algorithms`, and vice versa.
     pub prf_algorithms: Vec<Option<PrfAlgorithm>>,
-    /// Diffie-Hellman groups.
     pub dh_groups: Vec<Option<DhGroup>>,
-    /// How long it lives.
+    /// Lifetime of the IKE security association.
     pub lifetime: Option<Lifetime>,
 }
 
 /// How packets are protected.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct IpsecPolicy {
-    /// ESP or AH.
     pub transform_protocol: Option<TransformProtocol>,
-    /// Tunnel or transport.
     pub encapsulation_mode: Option<EncapsulationMode>,
-    /// Encryption.
     pub encryption_algorithms: Vec<Option<EncryptionAlgorithm>>,
-    /// Integrity.
     pub integrity_algorithms: Vec<Option<IntegrityAlgorithm>>,
-    /// Whether each security association gets a Diffie-Hellman exchange of its own.
+    /// Whether each security association gets its own Diffie-Hellman exchange.
     pub perfect_forward_secrecy: Option<bool>,
-    /// The groups of that exchange.
+    /// Groups of that exchange.
     pub dh_groups: Vec<Option<DhGroup>>,
-    /// How long a security association lives.
+    /// Lifetime of a security association.
     pub lifetime: Option<Lifetime>,
-    /// What becomes of the Don't Fragment bit (NSX).
+    /// What happens to the Don't Fragment bit (NSX).
     pub df_policy: Option<DfPolicy>,
 }
 
-/// How a dead peer is found, where that is an object of its own (NSX).
+/// Dead peer detection as an object of its own (NSX).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct DpdPolicy {
-    /// Whether there is detection.
+    /// Whether detection is on.
     pub enabled: Option<bool>,
-    /// When the peer is probed.
     pub probe_mode: Option<ProbeMode>,
     /// Seconds between probes.
     pub probe_interval_seconds: Option<u32>,
-    /// Probes without an answer after which the peer counts as dead.
+    /// Number of unanswered probes after which the peer counts as dead.
     pub retry_count: Option<i32>,
 }
 
-/// How long something lives.
+/// Lifetime of a security association.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Lifetime {
     /// Seconds.
     Seconds(u64),
-    /// Kilobytes that were protected (OpenStack).
+    /// Kilobytes of protected traffic (OpenStack).
     Kilobytes(u64),
 }
 
 named! {
-    /// When a peer is probed.
+    /// When the peer is probed.
     ProbeMode, "PROBE_MODE_" {
         /// Whenever the interval has passed.
         Periodic = "PERIODIC",
-        /// Only if something was sent and nothing came back.
+        /// Only if a packet was sent and nothing came back.
         OnDemand = "ON_DEMAND",
     }
 }

@@ -1,38 +1,38 @@
-//! How far a cloud has come, how sure that is, and what it is judged against.
+//! How far a cloud has realized a connection, how sure that is, and the intent that it is judged against.
 
 use serde::{Deserialize, Serialize};
 use std::time::SystemTime;
 
-/// The one normalized status.
+/// The normalized state of a connection or a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum RealizationState {
     /// Nothing is known, or the cloud itself does not know.
     #[default]
     Unknown,
-    /// The write was taken; nothing has been seen of it yet.
+    /// The cloud accepted the write. No poll has seen it yet.
     Accepted,
-    /// Not begun.
+    /// The cloud has not begun.
     Pending,
-    /// Under way.
+    /// The cloud is at work.
     InProgress,
-    /// Some nodes have it, some failed.
+    /// Some nodes have the configuration, some failed.
     Partial,
     /// The configuration is in place.
     Realized,
-    /// The tunnel is up.
+    /// The tunnel is up: a security association is established.
     Active,
-    /// Some tunnels are up.
+    /// Some tunnels are up, some are down.
     Degraded,
-    /// The configuration is in place; no tunnel.
+    /// The configuration is in place, and no tunnel is up.
     Down,
-    /// Switched off.
+    /// The connection, or the service it belongs to, is switched off.
     Disabled,
     /// The cloud reports a failure.
     Failed,
-    /// Being removed.
+    /// The cloud is removing it.
     Deleting,
-    /// Proven gone.
+    /// It is proven gone.
     Deleted,
 }
 
@@ -55,7 +55,7 @@ impl RealizationState {
     ];
 }
 
-/// How sure a state is. Ordered: higher includes lower.
+/// How sure a state is, by the kind of evidence. Ordered: a higher value includes the lower ones.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize,
 )]
@@ -64,11 +64,11 @@ pub enum Assurance {
     /// Nothing was read.
     #[default]
     None,
-    /// The object was read, or the write accepted.
+    /// The object was read, or the write was accepted.
     IntentStored,
-    /// The control plane has handed it out.
+    /// The control plane has handed the configuration to its nodes.
     ControlPlane,
-    /// The nodes say it is in effect.
+    /// The nodes report that the configuration is in effect.
     InEffect,
     /// A tunnel is up.
     TunnelUp,
@@ -77,42 +77,40 @@ pub enum Assurance {
 /// What a watch waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Goal {
-    /// The control plane has it.
+    /// The control plane has the configuration.
     Config,
-    /// It is in effect on the nodes.
+    /// The configuration is in effect on the nodes.
     InEffect,
     /// A tunnel is up.
     TunnelUp,
-    /// It is gone.
+    /// The connection is gone.
     Gone,
 }
 
-/// What is meant to be.
+/// What the connection is meant to be: the standard that a state is judged against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Intent {
-    /// Not known yet; judged as enabled.
+    /// Not known yet. Judged as enabled.
     #[default]
     Unknown,
-    /// Carry traffic.
+    /// The connection should carry traffic.
     Enabled,
-    /// Exist, switched off.
+    /// The connection should exist and be switched off.
     Disabled,
-    /// Be gone.
+    /// The connection should be gone.
     Deleted,
 }
 
-/// Why a state is what it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reason {
-    /// Stable, UPPER_SNAKE_CASE: one of [`codes`], or a value of the cloud that is itself a reason.
+    /// Stable and in UPPER_SNAKE_CASE: one of [`codes`], or a value of the cloud that is itself a reason.
     pub code: String,
-    /// A sentence for people, already bounded and redacted.
+    /// A human-readable sentence, already bounded and redacted.
     pub message: String,
 }
 
 impl Reason {
-    /// A reason with its sentence.
     pub fn new(code: impl Into<String>, message: impl Into<String>) -> Reason {
         Reason {
             code: code.into(),
@@ -123,22 +121,21 @@ impl Reason {
 
 /// The reason codes of realization.
 pub mod codes {
-    /// Each code is its own name, and none can be left out of [`ALL`].
+    /// Defines each code as a constant whose value is its own name, and lists all of them in [`ALL`].
     macro_rules! codes {
         ($($(#[$meaning:meta])+ $name:ident,)+) => {
             $($(#[$meaning])+ pub const $name: &str = stringify!($name);)+
 
-            /// Every code.
             pub const ALL: &[&str] = &[$($name),+];
         };
     }
 
     codes! {
-        /// The cloud itself says it does not know.
+        /// The cloud itself says that it does not know.
         UPSTREAM_UNKNOWN,
-        /// The cloud is at it, and says something about that.
+        /// The cloud is at work and gives details.
         UPSTREAM_IN_PROGRESS,
-        /// The cloud gave a value that is in no table, or none.
+        /// The cloud gave no value, or one that no table lists.
         UNRECOGNIZED_VALUE,
         /// The cloud reports a failure.
         UPSTREAM_ERROR,
@@ -146,41 +143,41 @@ pub mod codes {
         UPSTREAM_AUTH,
         /// The cloud cannot be reached, and nothing was known before.
         UPSTREAM_UNREACHABLE,
-        /// The object has lost what it belongs to.
+        /// The parent of the object is gone.
         ORPHANED,
-        /// The whole and its nodes disagree; the worse is shown.
+        /// The overall state and the states of the nodes disagree. The worse one is shown.
         INCONSISTENT,
-        /// The object is there, but no state of it.
+        /// The object exists, but the cloud has no state of it.
         STATE_NOT_FOUND,
-        /// The service the connection belongs to is switched off.
+        /// The VPN service of the connection is switched off.
         VPN_SERVICE_DISABLED,
         /// The connection is switched off on purpose.
         ADMIN_DISABLED,
         /// The provider has frozen the connection.
         FROZEN,
-        /// Gone, and nobody here removed it.
+        /// The connection is gone, and no delete through the gateway explains it.
         VANISHED,
-        /// What the cloud says may still describe the configuration before the update.
+        /// The cloud's answer may still describe the configuration before the update.
         AWAITING_PROOF,
-        /// The cloud cannot tell which write its status speaks for; it has been quiet long enough.
+        /// The cloud cannot tell which write its status speaks for. The status has not changed for the quiet time.
         ASSUMED_AFTER_QUIET_TIME,
-        /// The cloud's id of the write is not known, so nothing can be asked about it.
+        /// The gateway does not know the cloud's id of the write, so it cannot ask about it.
         NO_REQUEST_ID,
-        /// The cloud has no VPN API where it is expected.
+        /// The cloud has no VPN API at the expected place.
         API_ABSENT,
-        /// Nobody has polled yet.
+        /// No poll has run yet.
         NOT_OBSERVED,
-        /// Another write, or somebody else, is removing the connection.
+        /// Another write, or another client of the cloud, is removing the connection.
         SUPERSEDED,
-        /// The tunnel is being negotiated.
+        /// IKE is negotiating the tunnel.
         IKE_NEGOTIATING,
-        /// The tunnel is down, for a reason in the message.
+        /// The tunnel is down. The message gives the cause.
         IKE_DOWN,
-        /// The configuration is in place and no tunnel is up; the cloud does not say why.
+        /// The configuration is in place and no tunnel is up. The cloud gives no cause.
         TUNNEL_DOWN,
         /// Some nodes failed.
         PARTIAL_SUCCESS,
-        /// The connection itself is gone, but not all that was made together with it.
+        /// The connection is gone, but some of the parts that were created with it remain.
         PARTS_REMAIN,
         /// No connection uses the part that was written.
         NOT_IN_USE,
@@ -191,21 +188,20 @@ pub mod codes {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Node {
-    /// The cloud's id of it.
+    /// The id that the cloud uses.
     pub id: String,
-    /// What kind, as the cloud calls it.
+    /// The kind of node, in the cloud's words.
     pub kind: String,
-    /// Its name, if the cloud tells.
+    /// Human-readable name, if the cloud gives one.
     pub display_name: String,
-    /// The normalized state.
     pub state: RealizationState,
-    /// What the cloud literally said.
+    /// The state in the cloud's own words.
     pub native_state: String,
-    /// The cloud's words, bounded and redacted.
+    /// The cloud's message, bounded and redacted.
     pub message: String,
 }
 
-/// Whether security associations are there.
+/// Whether the security associations of a tunnel are established.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum TunnelStatus {
@@ -218,28 +214,27 @@ pub enum TunnelStatus {
     Degraded,
     /// None is up.
     Down,
-    /// Being negotiated.
+    /// IKE is negotiating.
     Negotiating,
 }
 
-/// What the cloud says of the tunnel itself.
+/// What the cloud reports about the tunnel itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Tunnel {
-    /// Whether security associations are there.
     pub status: TunnelStatus,
-    /// What the cloud literally said.
+    /// The status in the cloud's own words.
     pub native_status: String,
-    /// Why it is down, in the cloud's words.
+    /// Why the tunnel is down, in the cloud's words.
     pub fail_reason: String,
-    /// Tunnels in all.
+    /// Number of tunnels.
     pub total: i64,
-    /// Tunnels established.
+    /// Number of established tunnels.
     pub negotiated: i64,
-    /// Tunnels failed.
+    /// Number of failed tunnels.
     pub failed: i64,
-    /// When the cloud last updated this.
+    /// When the cloud last updated this status.
     pub update_time: Option<SystemTime>,
-    /// Read from the nodes at the time of the poll, not from a cache.
+    /// Whether the cloud read the status from the nodes at the time of the poll, not from a cache.
     pub realtime: bool,
 }

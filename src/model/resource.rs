@@ -1,4 +1,4 @@
-//! What connections refer to: six kinds of resource with the same manners.
+//! The six kinds of resource that connections reference, with the operations common to all of them.
 
 use crate::model::{
     name::Collection,
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::{collections::BTreeSet, time::SystemTime};
 
-/// A kind of resource beside connections.
+/// A kind of resource other than a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum ResourceKind {
     /// [`IkePolicy`]
@@ -27,7 +27,7 @@ pub enum ResourceKind {
 }
 
 impl ResourceKind {
-    /// Every kind, in the order in which they can be made.
+    /// Every kind, in an order in which they can be created.
     pub const ALL: [ResourceKind; 6] = [
         ResourceKind::IkePolicy,
         ResourceKind::IpsecPolicy,
@@ -37,7 +37,6 @@ impl ResourceKind {
         ResourceKind::EndpointGroup,
     ];
 
-    /// Where its resource names are.
     pub fn collection(self) -> Collection {
         match self {
             ResourceKind::IkePolicy => Collection::IkePolicies,
@@ -49,7 +48,7 @@ impl ResourceKind {
         }
     }
 
-    /// What people call one of them.
+    /// The human-readable name of the kind.
     pub fn noun(self) -> &'static str {
         match self {
             ResourceKind::IkePolicy => "IKE policy",
@@ -61,8 +60,8 @@ impl ResourceKind {
         }
     }
 
-    /// The fields that exist for this kind and can be written somewhere, in the order of the contract. What one backend
-    /// takes of them is in its capabilities.
+    /// Fields of this kind that some backend can write, in the order of the contract. A backend's capabilities say
+    /// which of them it accepts.
     pub fn fields(self) -> &'static [ResourceField] {
         use ResourceField as F;
         match self {
@@ -133,12 +132,12 @@ impl ResourceKind {
 
 macro_rules! fields {
     ($($field:ident = $path:literal),+ $(,)?) => {
-        /// A field of a resource that can be written.
+        /// A writable field of a resource.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum ResourceField { $(#[doc = concat!("`", $path, "`")] $field),+ }
 
         impl ResourceField {
-            /// The path in the proto, relative to the resource.
+            /// The field's path in the proto, relative to the resource.
             pub fn path(self) -> &'static str {
                 match self { $(ResourceField::$field => $path),+ }
             }
@@ -182,38 +181,31 @@ fields! {
     Endpoints = "endpoints",
 }
 
-/// A resource as a caller wants it. References are the cloud's own ids, already of the right backend.
+/// A resource as a caller wants it. References are the ids that the cloud uses, on the same backend as the resource.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResourceSpec {
-    /// A name for people.
+    /// Human-readable name.
     pub display_name: String,
     /// Free text, without the gateway's mark.
     pub description: String,
-    /// The availability zone it is made in (k5).
+    /// Availability zone to create the resource in (k5).
     pub availability_zone: Option<String>,
-    /// What only its kind has.
+    /// Fields that only this kind has.
     pub settings: Settings,
 }
 
-/// What only one kind of resource has.
+/// The fields of one kind of resource.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Settings {
-    /// Of an IKE policy.
     IkePolicy(IkePolicy),
-    /// Of an IPsec policy.
     IpsecPolicy(IpsecPolicy),
-    /// Of a DPD policy.
     DpdPolicy(DpdPolicy),
-    /// Of a VPN service.
     VpnService(VpnService),
-    /// Of a local endpoint.
     LocalEndpoint(LocalEndpoint),
-    /// Of an endpoint group.
     EndpointGroup(EndpointGroup),
 }
 
 impl Settings {
-    /// Which kind has them.
     pub fn kind(&self) -> ResourceKind {
         match self {
             Settings::IkePolicy(_) => ResourceKind::IkePolicy,
@@ -225,7 +217,7 @@ impl Settings {
         }
     }
 
-    /// Those of a kind with nothing said.
+    /// Settings of this kind with every field unset.
     pub fn none(kind: ResourceKind) -> Settings {
         match kind {
             ResourceKind::IkePolicy => Settings::IkePolicy(IkePolicy::default()),
@@ -239,7 +231,7 @@ impl Settings {
 }
 
 impl ResourceSpec {
-    /// One with nothing said.
+    /// A spec of this kind with every field unset.
     pub fn none(kind: ResourceKind) -> ResourceSpec {
         ResourceSpec {
             display_name: String::new(),
@@ -249,63 +241,59 @@ impl ResourceSpec {
         }
     }
 
-    /// Which kind it is.
     pub fn kind(&self) -> ResourceKind {
         self.settings.kind()
     }
 }
 
-/// What an update changes: the named fields get the values in `values`; a named field whose value is unset there goes
-/// back to its default. A list that equals the one that is there, `None`s included, changes nothing; an immutable field
-/// that equals what is there is accepted.
+/// An update of a resource. Each field in `fields` takes its value from `values`. A field that is unset there returns
+/// to its default. A list that equals the current one, `None` entries included, changes nothing. An immutable field is
+/// accepted if it equals the current value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResourceChange {
-    /// Which fields change.
     pub fields: BTreeSet<ResourceField>,
-    /// Their new values; the rest of it means nothing.
+    /// New values. Only the fields in `fields` count.
     pub values: ResourceSpec,
-    /// What the caller believes is current. `None`: whatever it is.
+    /// The etag that the caller believes is current. `None` skips the check.
     pub etag: Option<String>,
 }
 
-/// A resource as its cloud has it.
+/// A resource as its cloud reports it.
 ///
-/// `None` and empty mean that the cloud did not say, or said something that has no place in the model; that is then found
-/// in `native`.
+/// `None` or an empty value means that the cloud did not report the field, or reported a value that the model cannot
+/// hold. Such a value is kept in `native`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Resource {
-    /// The cloud's own id.
+    /// The id that the cloud uses.
     pub id: String,
-    /// What can be written of it, as it is; the gateway's mark removed.
+    /// The writable fields as they are, with the gateway's mark removed.
     pub spec: ResourceSpec,
-    /// Changes whenever it changes.
+    /// Changes whenever the resource changes.
     pub etag: String,
-    /// Whether the gateway's mark is on it.
+    /// Whether the resource carries the gateway's mark.
     pub managed: bool,
-    /// Whether that mark is of what was made together with other objects.
+    /// Whether that mark says that one call created the resource together with other objects.
     pub joint: bool,
-    /// When it was made, where the cloud tells.
+    /// When the resource was created, if the cloud reports it.
     pub create_time: Option<SystemTime>,
-    /// When it was changed last, where the cloud tells.
+    /// When the resource last changed, if the cloud reports it.
     pub update_time: Option<SystemTime>,
-    /// The cloud's own words for the enums of `spec`, by the path of their field: a text, or a list of them.
+    /// The cloud's own words for the enums of `spec`, keyed by field path. A value is a text or a list of texts.
     pub native_words: Map<String, Value>,
-    /// What only this kind of cloud has.
+    /// Fields that only this kind of cloud has.
     pub details: Option<ResourceDetails>,
-    /// What has no home above, secrets aside.
+    /// Fields of the cloud's answer that have no place above, without secrets.
     pub native: Map<String, Value>,
 }
 
-/// What only one kind of cloud tells of a resource.
+/// Fields of a resource that only one kind of cloud has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ResourceDetails {
-    /// NSX.
     Nsx(NsxResourceDetails),
-    /// OpenStack in all variants.
+    /// OpenStack, all variants.
     Openstack(OpenstackResourceDetails),
 }
 
-/// What only NSX tells.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct NsxResourceDetails {
     /// `_revision`
@@ -318,9 +306,9 @@ pub struct NsxResourceDetails {
     pub system_owned: bool,
 }
 
-/// What only OpenStack tells; text as the cloud gave it.
+/// Fields that only OpenStack has. Text is kept as the cloud gave it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct OpenstackResourceDetails {
-    /// `project_id`, or `tenant_id` where there is only that.
+    /// `project_id`, or `tenant_id` if the cloud gives only that.
     pub project_id: String,
 }

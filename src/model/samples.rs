@@ -1,7 +1,8 @@
-//! Connections as they may be, for tests that go there and back.
+//! Generated connections for round-trip tests.
 //!
-//! A dialect shows in `translate/round_trips.rs` that both ways lose nothing: what it can express reads as it was written
-//! ([`connection`], [`sent_back`]), and every value of an answer has a place in what was read of it ([`altered`]).
+//! The tests in a dialect's `translate/round_trips.rs` show that translation loses nothing in either direction. What a
+//! dialect can express reads back as it was written ([`connection`], [`sent_back`]). Every value of an answer has a
+//! place in the model ([`altered`]).
 
 use crate::model::{
     Authentication, ClampDirection, Connection, ConnectionChange, ConnectionSpec,
@@ -11,11 +12,11 @@ use crate::model::{
 use proptest::{collection::vec, option, prelude::*};
 use serde_json::{Map, Value};
 
-/// What a caller sends who sends back what was read.
+/// The spec of a caller who sends back what was read.
 pub fn sent_back(read: &Connection) -> ConnectionSpec {
     let read = read.clone();
     let selectors = read.selectors.map(|selectors| match selectors {
-        // The ids of interfaces are output only.
+        // Ids of interfaces are output only.
         Selectors::RouteBased(interfaces) => {
             let passed_over = |it| TunnelInterface { id: None, ..it };
             Selectors::RouteBased(interfaces.into_iter().map(passed_over).collect())
@@ -43,7 +44,8 @@ pub fn sent_back(read: &Connection) -> ConnectionSpec {
     }
 }
 
-/// The update of a caller who sends back what was read: of everything, as by the mask `*`, or of what is set.
+/// The update of a caller who sends back what was read: of every field, as with the mask `*`, or only of the fields
+/// that are set.
 pub fn change_back(read: &Connection, everything: bool) -> ConnectionChange {
     let values = sent_back(read);
     let keeps_the_key =
@@ -55,7 +57,7 @@ pub fn change_back(read: &Connection, everything: bool) -> ConnectionChange {
     }
 }
 
-/// `whole` with one of its values replaced by another, for each of its values; with the path of that value.
+/// Returns, for each value in `whole`, a copy with that value replaced by another, and the path of the value.
 pub fn altered(whole: &Value) -> Vec<(String, Value)> {
     fn put(
         wrap: &dyn Fn(Value) -> Value,
@@ -98,7 +100,7 @@ pub fn altered(whole: &Value) -> Vec<(String, Value)> {
     found
 }
 
-/// Keys that nobody here knows, with any values.
+/// Keys that no dialect knows, with arbitrary values.
 pub fn unknown_keys() -> impl Strategy<Value = Map<String, Value>> {
     let value = prop_oneof![
         Just(Value::Null),
@@ -108,16 +110,16 @@ pub fn unknown_keys() -> impl Strategy<Value = Map<String, Value>> {
         vec("[a-z]{1,5}".prop_map(Value::from), 0..3).prop_map(Value::from),
         Just(serde_json::json!({ "inner": [{ "deep": 1 }] })),
     ];
-    // Of letters that spell no secret's name.
+    // The letters of these keys cannot spell the name of a secret.
     vec(("x_[a-f]{1,8}", value), 0..4).prop_map(Map::from_iter)
 }
 
-/// An id that can stand in a name.
+/// An id that is valid in a resource name.
 pub fn id() -> impl Strategy<Value = String> {
     "[a-zA-Z0-9_:-][a-zA-Z0-9 ._:-]{0,40}".prop_filter("a segment", |id| id != "..")
 }
 
-/// A network, of either version.
+/// A network, IPv4 or IPv6.
 pub fn network() -> impl Strategy<Value = String> {
     prop_oneof![
         (any::<std::net::Ipv4Addr>(), 0..=32_u8).prop_map(|(ip, bits)| format!("{ip}/{bits}")),
@@ -189,7 +191,7 @@ fn clamping() -> impl Strategy<Value = TcpMssClamping> {
     })
 }
 
-/// A connection of no cloud in particular: everything that the model can hold and a caller can write.
+/// A connection of no particular cloud, with everything that the model can hold and a caller can write.
 pub fn connection() -> impl Strategy<Value = Connection> {
     let initiations = prop_oneof![
         Just(Initiation::Both),

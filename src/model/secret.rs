@@ -1,22 +1,22 @@
-//! The pre-shared key: goes in and never comes out.
+//! The pre-shared key. The gateway passes it to a cloud and never returns it.
 
 use secrecy::{ExposeSecret, SecretString};
 use std::fmt;
 
 /// A pre-shared key.
 ///
-/// It has no `Display` and no `Serialize`, prints as `Psk(..)`, and is wiped when dropped. Each dialect
-/// turns it to text in one place, on its way into a request body.
+/// It has no `Display` and no `Serialize`, its `Debug` prints `Psk(..)`, and its memory is wiped on drop. Each dialect
+/// calls [`Psk::expose`] in one place, to put the key into a request body.
 #[derive(Clone)]
 pub struct Psk(SecretString);
 
 impl Psk {
-    /// Wraps a key. Whether a cloud takes it is for its dialect to say.
+    /// Wraps a key. The dialect decides whether its cloud accepts the key.
     pub fn new(text: impl Into<String>) -> Psk {
         Psk(SecretString::from(text.into()))
     }
 
-    /// The key itself, for a request body and nothing else.
+    /// The key itself. For request bodies only.
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
     }

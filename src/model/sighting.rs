@@ -1,33 +1,30 @@
-//! What one poll saw.
+//! The result of polling one connection.
 
 use crate::model::nodes::Nodes;
 use crate::model::realization::{Assurance, RealizationState, Reason, Tunnel};
 
-/// What one poll saw, translated and not yet judged against any intent.
+/// What one poll saw of a connection: translated into the model, not yet judged against any intent.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Sighting {
-    /// The normalized status by the table, for a connection that is meant to carry traffic.
+    /// The normalized state from the dialect's table, for a connection that is meant to carry traffic.
     pub state: RealizationState,
-    /// How sure it is.
     pub assurance: Assurance,
-    /// Why.
     pub reason: Option<Reason>,
-    /// What the cloud literally said.
+    /// The state in the cloud's own words.
     pub native_state: String,
-    /// The nodes.
     pub nodes: Nodes,
-    /// The cloud says in so many words that it failed, of the whole or of any node. FAILED may rest on other words, too,
-    /// which are no failure of a removal.
+    /// Whether the cloud literally reports a failure, of the connection or of any node. `Failed` may also rest on other
+    /// words, which are no failure while the connection is being removed.
     pub says_failed: bool,
-    /// The fields of the cloud's answer whose words nobody here knows, or that had none; each once.
+    /// Fields of the cloud's answer that are missing or hold values that the dialect does not know, each listed once.
     pub unrecognized: Vec<&'static str>,
-    /// The tunnel, if asked for and offered.
+    /// The tunnel, if the poll asked for it and the cloud offers it.
     pub tunnel: Option<Tunnel>,
-    /// Whether the cloud has the connection switched on, if the poll saw it.
+    /// Whether the connection is switched on in the cloud. `None` if the poll did not see it.
     pub admin_enabled: Option<bool>,
-    /// The upstream write requests, of those asked about, that this poll speaks for.
+    /// Ids of the upstream write requests that this poll speaks for, out of those it asked about.
     pub request_ids: Vec<String>,
-    /// What the cloud says of writes made elsewhere, by their upstream ids. One that it could not be asked about in
-    /// this poll is not there.
+    /// What the cloud reports for writes made by other clients, keyed by upstream id. A write that this poll could not
+    /// ask about is missing.
     pub elsewhere: Vec<(String, Sighting)>,
 }

@@ -1,108 +1,102 @@
-//! How much traffic a connection has carried. A counter that its cloud does not tell is `None`.
+//! Traffic counters of a connection. A counter is `None` if the cloud does not report it.
 
 use crate::model::algorithm::{Named, named};
 use std::time::SystemTime;
 
-/// How much traffic a connection has carried.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TunnelStatistics {
-    /// When the counters were taken, as the cloud tells.
+    /// When the cloud collected the counters, if it reports that.
     pub collect_time: Option<SystemTime>,
-    /// Whether the cloud heard only of some of its nodes.
+    /// Whether the cloud heard from only some of its nodes.
     pub partial: bool,
-    /// Of the connection as a whole.
+    /// Counters of the whole connection.
     pub total: TrafficCounters,
-    /// One for each policy rule or tunnel interface, in the cloud's order.
+    /// One entry for each policy rule or tunnel interface, in the cloud's order.
     pub selectors: Vec<SelectorStatistics>,
 }
 
-/// What one policy rule, or one tunnel interface, has carried.
+/// Counters of one policy rule or tunnel interface.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SelectorStatistics {
-    /// Which; `None` only where the cloud did not say.
+    /// `None` only if the cloud did not say.
     pub selector: Option<SelectorId>,
-    /// All its tunnels together.
+    /// Sum over all its tunnels.
     pub total: TrafficCounters,
-    /// One for each pair of networks, in the cloud's order.
+    /// One entry for each pair of networks, in the cloud's order.
     pub tunnels: Vec<TunnelCounters>,
 }
 
-/// What traffic is chosen by.
+/// The policy rule or tunnel interface that counters belong to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SelectorId {
-    /// A policy rule, by its id.
+    /// Id of a policy rule.
     PolicyRule(String),
-    /// A tunnel interface, by its id.
+    /// Id of a tunnel interface.
     TunnelInterface(String),
 }
 
-/// What one pair of security associations has carried.
+/// Counters of one pair of security associations.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TunnelCounters {
-    /// The network of this side, as the cloud writes it.
+    /// Local network, in the cloud's spelling.
     pub local_network: String,
-    /// The network of the other side.
+    /// Peer network, in the cloud's spelling.
     pub peer_network: String,
-    /// Whether it is up; `None` is a value nobody documented, or none.
+    /// `None` if the cloud gave no value, or one that is in no documentation.
     pub state: Option<TunnelCounterState>,
-    /// Why it is down, in the cloud's words.
+    /// Why the tunnel is down, in the cloud's words.
     pub down_reason: String,
-    /// What it carried.
     pub traffic: TrafficCounters,
-    /// What went wrong.
     pub errors: ErrorCounters,
 }
 
 named! {
-    /// Whether a pair of security associations is there.
+    /// The state of one pair of security associations.
     TunnelCounterState, "STATE_" {
-        /// It is.
         Up = "UP",
-        /// It is not.
         Down = "DOWN",
-        /// It is being negotiated.
         Negotiating = "NEGOTIATING",
     }
 }
 
-/// Counters of traffic, named as those of interfaces (RFC 8343).
+/// Traffic counters, named like the interface counters of RFC 8343.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TrafficCounters {
-    /// Bytes that came in.
+    /// Bytes received.
     pub in_octets: Option<u64>,
-    /// Bytes that went out.
+    /// Bytes sent.
     pub out_octets: Option<u64>,
-    /// Packets that came in.
+    /// Packets received.
     pub in_packets: Option<u64>,
-    /// Packets that went out.
+    /// Packets sent.
     pub out_packets: Option<u64>,
-    /// Packets that came in and were dropped.
+    /// Received packets that were dropped.
     pub in_discards: Option<u64>,
-    /// Packets that were to go out and were dropped.
+    /// Outgoing packets that were dropped.
     pub out_discards: Option<u64>,
 }
 
-/// Counters of packets that IPsec dropped, by why.
+/// Counts of packets that IPsec dropped, by cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ErrorCounters {
-    /// They could not be decrypted.
+    /// Decryption failed.
     pub decryption_failures: Option<u64>,
-    /// They could not be encrypted.
+    /// Encryption failed.
     pub encryption_failures: Option<u64>,
-    /// Their integrity check value was wrong.
+    /// The integrity check value was wrong.
     pub integrity_failures: Option<u64>,
-    /// They came twice, or too late.
+    /// The packet was a duplicate, or arrived outside the anti-replay window.
     pub replay_errors: Option<u64>,
-    /// The sequence number would have begun again.
+    /// The sequence number would have wrapped around.
     pub sequence_number_overflows: Option<u64>,
-    /// No policy is about them.
+    /// No policy covers the packet.
     pub no_matching_policy_errors: Option<u64>,
-    /// They came in under the wrong security association, or none.
+    /// The packet arrived under the wrong security association, or none.
     pub in_sa_mismatch_errors: Option<u64>,
-    /// They were to go out and had no security association.
+    /// The outgoing packet had no security association.
     pub out_sa_mismatch_errors: Option<u64>,
-    /// Something else was wrong with what came in.
+    /// Any other error on a received packet.
     pub in_other_errors: Option<u64>,
-    /// Something else was wrong with what was to go out.
+    /// Any other error on an outgoing packet.
     pub out_other_errors: Option<u64>,
 }

@@ -1,4 +1,4 @@
-//! Where connections live: VPN services, local endpoints, endpoint groups; and what a VPN can be attached to.
+//! Where connections live: VPN services, local endpoints and endpoint groups, and the attachment points of a VPN.
 
 use crate::model::{
     algorithm::{Named, named},
@@ -7,81 +7,76 @@ use crate::model::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// What hosts connections on a router.
+/// A VPN service: hosts connections on a router.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct VpnService {
-    /// Whether it carries traffic; `None` is true on input.
+    /// Whether the service carries traffic. `None` means true on input.
     pub admin_enabled: Option<bool>,
-    /// The router's id.
+    /// Router id.
     pub router: String,
-    /// The local subnet's id (OpenStack).
+    /// Local subnet id (OpenStack).
     pub subnet: Option<String>,
-    /// The flavor's id (OpenStack).
+    /// Flavor id (OpenStack).
     pub flavor: Option<String>,
-    /// Traffic that passes by the tunnels (NSX).
+    /// Rules for traffic that bypasses the tunnels (NSX).
     pub bypass_rules: Vec<PolicyRule>,
-    /// How much the IKE daemon logs (NSX).
+    /// Log level of the IKE daemon (NSX).
     pub ike_log_level: Option<IkeLogLevel>,
-    /// Whether the standby node has the security associations, too (NSX).
+    /// Whether the security associations are synchronized to the standby node (NSX).
     pub ha_sync: Option<bool>,
-    /// The addresses peers reach it at. Only read (OpenStack).
+    /// Addresses at which peers reach the service. Read-only (OpenStack).
     pub external_addresses: Vec<String>,
-    /// The cloud's word for how it is. Only read (OpenStack).
+    /// The status of the service in the cloud's own words. Read-only (OpenStack).
     pub native_state: String,
 }
 
-/// Where this side of a connection starts from (NSX).
+/// The local end of a connection (NSX).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct LocalEndpoint {
-    /// The id of the service it belongs to; `None` only where a cloud did not say.
+    /// Id of its VPN service. `None` only if the cloud did not say.
     pub vpn_service: Option<String>,
-    /// Its IP address, checked at the edge.
+    /// IP address. The gRPC layer validates it.
     pub address: String,
-    /// How this side identifies itself; `None` is its address.
+    /// IKE identity of this side. `None` means `address`.
     pub local_id: Option<String>,
-    /// The id of its certificate.
+    /// Certificate id.
     pub certificate: Option<String>,
-    /// Ids of authorities that may have signed the peer's certificate.
+    /// Ids of the certificate authorities that may have signed the peer's certificate.
     pub trusted_authorities: Vec<String>,
-    /// Ids of lists of revoked certificates.
+    /// Ids of certificate revocation lists.
     pub revocation_lists: Vec<String>,
 }
 
-/// Networks or subnets under one name (OpenStack).
+/// A named list of subnets or networks (OpenStack).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct EndpointGroup {
-    /// What is in it; `None` only where a cloud said what nobody documented.
+    /// What the group contains. `None` only if the cloud gave a value that is in no documentation.
     pub endpoint_type: Option<EndpointType>,
-    /// Ids, or networks as text, checked at the edge.
+    /// Ids, or networks as text. The gRPC layer validates them.
     pub endpoints: Vec<String>,
 }
 
 named! {
-    /// How much the IKE daemon logs.
+    /// Log level of the IKE daemon, most verbose first.
     IkeLogLevel, "IKE_LOG_LEVEL_" {
-        /// Everything.
         Debug = "DEBUG",
-        /// What happens.
         Info = "INFO",
-        /// What may be wrong.
         Warn = "WARN",
-        /// What is wrong.
         Error = "ERROR",
-        /// What stops it.
         Emergency = "EMERGENCY",
     }
 }
 
 named! {
-    /// What is in an endpoint group.
+    /// What an endpoint group contains.
     EndpointType, "TYPE_" {
-        /// Ids of subnets.
+        /// Subnet ids.
         Subnet = "SUBNET",
         /// Networks in CIDR form.
         Cidr = "CIDR",
-        /// Ids of networks.
+        /// Network ids.
         Network = "NETWORK",
-        /// Ids of routers.
+        /// Router ids.
         Router = "ROUTER",
         /// VLAN ids.
         Vlan = "VLAN",
@@ -89,34 +84,33 @@ named! {
 }
 
 named! {
-    /// What kind of thing a VPN can be attached to.
+    /// The kind of an attachment point.
     AttachmentKind, "KIND_" {
-        /// A router of OpenStack, or a logical router of NSX.
+        /// A Neutron router, or a logical router of the NSX Manager API.
         Router = "ROUTER",
-        /// A subnet of OpenStack.
+        /// A Neutron subnet.
         Subnet = "SUBNET",
-        /// A gateway of NSX's Policy API.
+        /// A gateway of the NSX Policy API.
         Gateway = "GATEWAY",
     }
 }
 
-/// Something in a cloud's network that a VPN can be attached to.
+/// Something in the cloud's network that a VPN can be attached to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Attachment {
-    /// What kind of thing it is.
     pub kind: AttachmentKind,
-    /// The cloud's own id.
+    /// The id that the cloud uses.
     pub id: String,
-    /// Its name for people.
+    /// Human-readable name.
     pub display_name: String,
-    /// The addresses it is reached at from outside, as far as the cloud tells.
+    /// External addresses, as far as the cloud reports them.
     pub addresses: Vec<String>,
-    /// The networks behind it, in CIDR form, as far as the cloud tells.
+    /// Networks behind it in CIDR form, as far as the cloud reports them.
     pub networks: Vec<String>,
-    /// The id of what it is attached to itself; `None` if there is nothing, or several things.
+    /// Id of what it is attached to itself. `None` if there is none or more than one.
     pub parent_id: Option<String>,
-    /// Why no VPN can be attached to it as it is; `None` if one can.
+    /// Why no VPN can be attached to it in its present state. `None` if one can.
     pub unusable: Option<String>,
-    /// The cloud's answer, secrets aside.
+    /// The cloud's answer, without secrets.
     pub native: Map<String, Value>,
 }

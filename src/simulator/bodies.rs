@@ -1,4 +1,4 @@
-//! Bodies that no honest handler would send: one that breaks off, one that never ends.
+//! Response bodies, among them two that no honest handler sends: one that breaks off and one that never ends.
 
 use std::convert::Infallible;
 use std::io;
@@ -10,7 +10,7 @@ use http_body::{Body, Frame, SizeHint};
 
 use crate::simulator::requests::InFlight;
 
-/// A body whose request counts as being answered until the body is sent or its client has hung up.
+/// A body whose request counts as in flight until the body is sent or its client has hung up.
 pub(crate) struct Held {
     pub(crate) body: axum::body::Body,
     #[expect(dead_code, reason = "is dropped with the body, which is all it is for")]
@@ -37,10 +37,10 @@ impl Body for Held {
     }
 }
 
-/// The first half of a body, followed by an error, on which hyper closes the connection.
+/// The first half of a body, followed by an error. hyper closes the connection on that error.
 pub(crate) enum Half {
     Unsent(Bytes),
-    /// One turn of waiting, so that hyper flushes the half before it hears of the error.
+    /// One pending poll, so that hyper flushes the half before it sees the error.
     Sent,
     Flushed,
 }
@@ -69,7 +69,7 @@ impl Body for Half {
     }
 }
 
-/// A JSON array of zeros without an end.
+/// A JSON array of zeros that never ends.
 #[derive(Default)]
 pub(crate) struct Endless {
     begun: bool,
@@ -92,7 +92,7 @@ impl Body for Endless {
     }
 }
 
-/// `,0` again and again, 64 KiB of it.
+/// 64 KiB of repeated `,0`.
 static ENDLESS: &[u8] = &{
     let mut bytes = [b','; 65_536];
     let mut at = 1;

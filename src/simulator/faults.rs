@@ -1,6 +1,6 @@
-//! What a simulated cloud can be told to do wrong, and to which requests.
+//! Faults that a simulated cloud can inject, and the requests they apply to.
 //!
-//! A test says "the next two polls of any session's state answer 503" and nothing else changes:
+//! A test says "the next two polls of any session's state answer 503", and nothing else changes:
 //!
 //! ```
 //! use http::{Method, StatusCode};
@@ -25,17 +25,17 @@ use serde_json::json;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// The faults of one server; clones share the same list.
+/// The faults of one server. Clones share one list.
 ///
-/// Rules are tried in the order they were injected. Those that let the request go on ([`Fault::Delay`],
-/// [`Fault::Hold`], [`Fault::Shut`]) add up; the first of the others decides what becomes of it.
+/// Rules apply in the order in which they were injected. Faults that let the request go on ([`Fault::Delay`],
+/// [`Fault::Hold`], [`Fault::Shut`]) accumulate. The first other fault decides what happens to the request.
 #[derive(Clone, Debug, Default)]
 pub struct Faults {
     rules: Arc<Mutex<VecDeque<Active>>>,
 }
 
 impl Faults {
-    /// Adds a rule behind those already there, and tells from now on how often it struck.
+    /// Appends a rule and returns its hit counter.
     pub fn inject(&self, rule: Rule) -> Hits {
         let hits = Hits::default();
         let active = Active {
@@ -46,12 +46,12 @@ impl Faults {
         hits
     }
 
-    /// Removes every rule; requests already held or being answered are not called back.
+    /// Removes every rule. Requests that are already held or being answered are not affected.
     pub fn clear(&self) {
         self.rules().clear();
     }
 
-    /// What is to happen to this request; counts as a hit for each rule returned.
+    /// Returns the faults for this request. Each rule whose fault is returned counts a hit.
     pub(crate) fn strike(&self, method: &Method, path: &str, query: &str) -> Vec<Fault> {
         let mut struck = Vec::new();
         self.rules().retain_mut(|active| {
@@ -84,19 +84,19 @@ impl Faults {
     }
 }
 
-/// How often one rule has struck.
+/// Counts how often one rule has struck.
 #[derive(Clone, Debug, Default)]
 pub struct Hits(Arc<watch::Sender<u32>>);
 
 impl Hits {
-    /// The number of requests the rule has applied to so far.
+    /// The number of requests that the rule has struck so far.
     pub fn count(&self) -> u32 {
         *self.0.borrow()
     }
 
-    /// Waits until there were so many.
+    /// Waits until the count reaches `count`.
     pub async fn reach(&self, count: u32) {
-        // The sender lives in `self`.
+        // `self` owns the sender, so it cannot be gone.
         let _ = self.0.subscribe().wait_for(|hits| *hits >= count).await;
     }
 
@@ -131,7 +131,7 @@ impl Rule {
 
     /// Applies to requests of this method whose path contains `path`.
     ///
-    /// In `path`, `*` stands for anything, and a `$` at the end for the end of the path.
+    /// In `path`, `*` matches anything, and a trailing `$` matches the end of the path.
     pub fn on(method: Method, path: impl Into<String>, fault: Fault) -> Self {
         Self {
             methods: Methods::One(method),
@@ -140,8 +140,8 @@ impl Rule {
         }
     }
 
-    /// Applies to whatever changes something (POST, PUT, PATCH, DELETE) and whose path contains `path`, read as in
-    /// [`Rule::on`].
+    /// Applies to requests that change something (POST, PUT, PATCH, DELETE) and whose path contains `path`, with the
+    /// syntax of [`Rule::on`].
     pub fn writes(path: impl Into<String>, fault: Fault) -> Self {
         Self {
             methods: Methods::Writes,
@@ -150,7 +150,7 @@ impl Rule {
         }
     }
 
-    /// Applies to requests of any method whose path contains `path`, read as in [`Rule::on`].
+    /// Applies to requests of any method whose path contains `path`, with the syntax of [`Rule::on`].
     pub fn at(path: impl Into<String>, fault: Fault) -> Self {
         Self {
             path: path.into(),
@@ -158,19 +158,19 @@ impl Rule {
         }
     }
 
-    /// Only if the undecoded query contains this text.
+    /// Restricts the rule to requests whose undecoded query contains this text.
     pub fn query(mut self, text: impl Into<String>) -> Self {
         self.query = text.into();
         self
     }
 
-    /// Spares the first `skip` matching requests.
+    /// Skips the first `skip` matching requests.
     pub fn after(mut self, skip: u32) -> Self {
         self.skip = skip;
         self
     }
 
-    /// Strikes at most so often; without it, until [`Faults::clear`].
+    /// Limits how often the rule strikes. Without a limit it strikes until [`Faults::clear`].
     pub fn times(mut self, times: u32) -> Self {
         self.times = Some(times);
         self
@@ -208,65 +208,66 @@ pub enum Fault {
     Delay(Duration),
     /// Handles the request once the gate is open.
     Hold(Gate),
-    /// Handles the request at once and keeps its answer back until the gate is open.
+    /// Handles the request at once and holds its answer back until the gate is open.
     HoldAnswer(Gate),
-    /// Handles the request once the gate is open, even if its client has gone meanwhile: it was on its way behind a proxy.
+    /// Handles the request once the gate is open, even if its client has gone by then. Stands for a request that is
+    /// still on its way behind a proxy.
     HoldOnTheWay(Gate),
-    /// Refuses connections from now on, and closes each that is open as soon as it is idle; the request itself
-    /// goes its way. So whatever its client sends next is refused. Ends with
+    /// Refuses new connections, and closes each open one as soon as it is idle. The request itself goes on, and
+    /// whatever its client sends next is refused. Ends with
     /// [`Server::restart`](crate::simulator::http::Server::restart).
     Shut,
-    /// Answers this; the request is not handled.
+    /// Sends this answer. The request is not handled.
     Answer(Answer),
-    /// Answers 404 in words that are not the service's own for what was asked; the request is not handled.
+    /// Sends a 404 that is not the service's own answer for a missing object. The request is not handled.
     Foreign404(Foreign404),
-    /// Handles the request and answers this instead, as a proxy does whose upstream was reset after its work.
+    /// Handles the request and sends this answer instead, like a proxy whose upstream was reset after it did the work.
     AnswerAfterHandling(Answer),
-    /// Answers this at once and handles the request after this time: it goes on behind a proxy that gave up.
+    /// Sends this answer at once and handles the request after this time, like a proxy that gave up on a request that
+    /// still runs.
     AnswerMeanwhile(Answer, Duration),
-    /// Resets the connection; the request is not handled.
+    /// Resets the connection. The request is not handled.
     CutBeforeHandling,
-    /// Handles the request, then closes the connection without a word: the write happened, its answer is lost.
+    /// Handles the request, then closes the connection without an answer: the write happened, its answer is lost.
     CutAfterHandling,
-    /// Handles the request and closes the connection in the middle of the body of its answer.
+    /// Handles the request and closes the connection in the middle of the answer's body.
     TruncateBody,
-    /// Answers 200 and a JSON array that never ends, until the client hangs up; the request is not handled.
+    /// Sends 200 and a JSON array that never ends, until the client hangs up. The request is not handled.
     EndlessBody,
-    /// Writes bytes that are no HTTP and closes; the request is not handled.
+    /// Writes bytes that are not HTTP and closes the connection. The request is not handled.
     Garbage,
 }
 
 impl Fault {
-    /// Whether the request's fate is decided, so that later rules are not looked at.
+    /// Whether the fault decides the request, so that later rules do not apply.
     fn is_final(&self) -> bool {
         !matches!(self, Fault::Delay(_) | Fault::Hold(_) | Fault::Shut)
     }
 }
 
-/// A 404 that proves nothing of what was asked for, because whoever says it does not know. All but one quote the
-/// request, as such answers do: that an id is in a 404 tells nothing.
+/// A 404 that proves nothing about the requested object, because its sender does not know the object. Such answers
+/// often quote the request, as all of these do except [`Foreign404::Empty`]: that a 404 contains an id proves nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Foreign404 {
-    /// JSON of an API gateway that has no such route, in the form of Huawei's.
+    /// JSON of an API gateway that has no such route, in Huawei's form.
     Gateway,
-    /// A page of HTML, from a proxy.
+    /// An HTML page from a proxy.
     Html,
-    /// Plain text, as of a server that knows no such path.
+    /// Plain text, as from a server that knows no such path.
     Text,
-    /// JSON of another service behind the same address, in Keystone's form.
+    /// JSON of another service at the same address, in Keystone's form.
     Service,
-    /// Neutron's form of error, about a thing of another kind.
+    /// Neutron's error form, about an object of another kind.
     NeutronOther,
-    /// Neutron's form of error without a type, as its oldest releases have it.
+    /// Neutron's error form without a type, as its oldest releases send it.
     NeutronUntyped,
-    /// NSX's form of error, with a code that is not about absence.
+    /// NSX's error form, with a code that does not mean absence.
     NsxOther,
-    /// No body at all.
+    /// No body.
     Empty,
 }
 
 impl Foreign404 {
-    /// Every shape.
     pub const ALL: [Self; 8] = [
         Self::Gateway,
         Self::Html,
@@ -278,7 +279,7 @@ impl Foreign404 {
         Self::Empty,
     ];
 
-    /// The answer to this request.
+    /// Returns the answer to this request.
     pub(crate) fn answer(self, method: &Method, path: &str) -> Answer {
         let id = path.rsplit('/').next().unwrap_or_default();
         let json = |body: serde_json::Value| Answer::json(StatusCode::NOT_FOUND, &body);
@@ -318,7 +319,7 @@ impl Foreign404 {
     }
 }
 
-/// A gate that a test opens; shut at first, and open for good once opened.
+/// A gate that a test opens. It starts shut, and once open it stays open.
 ///
 /// For tests of causality, where a delay would be a guess.
 #[derive(Clone, Debug, Default)]
@@ -328,12 +329,12 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// Lets pass all who wait, and all who come later.
+    /// Lets every waiting request pass, and every later one.
     pub fn open(&self) {
         self.open.cancel();
     }
 
-    /// Waits until so many have come to it. With [`Fault::HoldAnswer`], what they asked for is done by then.
+    /// Waits until `count` requests have reached the gate. With [`Fault::HoldAnswer`], they are handled by then.
     pub async fn reached(&self, count: u32) {
         self.came.reach(count).await;
     }
@@ -344,7 +345,7 @@ impl Gate {
     }
 }
 
-/// A whole HTTP answer, said in place of the handler's.
+/// A complete HTTP answer, sent in place of the handler's.
 #[derive(Clone, Debug)]
 pub struct Answer {
     pub(crate) status: StatusCode,
@@ -370,7 +371,7 @@ impl Answer {
     /// A status with a body of any content type.
     ///
     /// # Panics
-    /// If `content_type` is no header value.
+    /// If `content_type` is not a valid header value.
     pub fn text(status: StatusCode, content_type: &str, body: impl Into<Bytes>) -> Self {
         let mut answer = Self {
             body: body.into(),
@@ -382,45 +383,45 @@ impl Answer {
         answer
     }
 
-    /// The same answer with one more header.
+    /// Adds a header.
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self
     }
 
-    /// The same answer with `Retry-After` in seconds.
+    /// Adds `Retry-After`, in seconds.
     pub fn retry_after(self, seconds: u64) -> Self {
         self.header(RETRY_AFTER, HeaderValue::from(seconds))
     }
 
-    /// 502 with an HTML page, as a proxy in front of the cloud says it.
+    /// 502 with an HTML page, as a proxy in front of the cloud sends it.
     pub fn html_bad_gateway() -> Self {
         let page = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>\n";
         Self::text(StatusCode::BAD_GATEWAY, "text/html", page)
     }
 
-    /// 503 with an HTML page, as a proxy says it that has no cloud to ask, or has lost the one it asked.
+    /// 503 with an HTML page, as a proxy sends it that has no upstream, or has lost the one it asked.
     pub fn html_unavailable() -> Self {
         let page = "<html><body><h1>503 Service Unavailable</h1></body></html>\n";
         Self::text(StatusCode::SERVICE_UNAVAILABLE, "text/html", page)
     }
 
-    /// 307 to another address; credentials that follow it have leaked.
+    /// 307 to another address. A client that sends its credentials there has leaked them.
     ///
     /// # Panics
-    /// If `location` is no header value.
+    /// If `location` is not a valid header value.
     pub fn redirect(location: &str) -> Self {
         let location = HeaderValue::from_str(location).expect("an address is a header value");
         Self::status(StatusCode::TEMPORARY_REDIRECT).header(LOCATION, location)
     }
 
-    /// 200 with JSON's content type and `levels` arrays inside each other.
+    /// 200 with JSON's content type and `levels` nested arrays.
     pub fn deep_json(levels: usize) -> Self {
         let body = ["[".repeat(levels), "]".repeat(levels)].concat();
         Self::text(StatusCode::OK, "application/json", body)
     }
 
-    /// 200 with one JSON string of so many megabytes.
+    /// 200 with one JSON string of this many megabytes.
     pub fn big_json(megabytes: usize) -> Self {
         let body = ["\"", &"x".repeat(megabytes << 20), "\""].concat();
         Self::text(StatusCode::OK, "application/json", body)
@@ -433,7 +434,7 @@ struct Active {
     hits: Hits,
 }
 
-/// Whether the pieces of `pattern` between its `*` occur in `text` one after the other.
+/// Whether the pieces of `pattern` between its `*` occur in `text` in that order.
 fn glob(pattern: &str, text: &str) -> bool {
     let (pattern, to_the_end) = match pattern.strip_suffix('$') {
         Some(pattern) => (pattern, true),

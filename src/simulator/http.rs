@@ -1,8 +1,8 @@
-//! A server on loopback that can be stopped, restarted and cut, and remembers what it was asked.
+//! A server on loopback that can be stopped, restarted and cut off, and that logs its requests.
 //!
-//! It has its own accept loop because the connections must be ours: a framework's server offers no way
-//! to reset one, to lose an answer after the handler ran, or to write what is no HTTP. HTTP/1.1 only, so that
-//! one connection carries one request at a time and cutting the connection cuts exactly that request.
+//! It runs its own accept loop because it must own its connections. A framework's server cannot reset a connection,
+//! lose an answer after the handler ran, or write bytes that are not HTTP. It speaks HTTP/1.1 only: one connection
+//! carries one request at a time, so cutting the connection cuts exactly that request.
 
 use std::convert::Infallible;
 use std::io;
@@ -29,14 +29,14 @@ use crate::simulator::bodies::{Endless, Half, Held};
 use crate::simulator::faults::{Answer, Fault, Faults};
 use crate::simulator::requests::{InFlight, RequestLog, Seen};
 
-/// What is served: a router, what it does wrong, and what it was asked. Clones are the same site.
+/// A router with its faults and its request log. Clones share one site.
 ///
-/// A [`Server`] serves one on loopback. On another network, hand each connection to [`Site::serve`].
+/// A [`Server`] serves a site on loopback. On another network, hand each connection to [`Site::serve`].
 #[derive(Clone, Debug)]
 pub struct Site(Arc<Shared>);
 
 impl Site {
-    /// A site that nobody can reach yet.
+    /// Creates a site that accepts no connections of its own.
     pub fn new(router: axum::Router, faults: Faults) -> Self {
         Self(Arc::new(Shared {
             router,
@@ -50,17 +50,17 @@ impl Site {
         }))
     }
 
-    /// What it does wrong. [`Fault::Shut`] needs a [`Server`].
+    /// The faults of this site. [`Fault::Shut`] needs a [`Server`].
     pub fn faults(&self) -> &Faults {
         &self.0.faults
     }
 
-    /// What it was asked.
+    /// The log of requests.
     pub fn requests(&self) -> &RequestLog {
         &self.0.log
     }
 
-    /// Answers on one connection until either side ends it. Where [`Server`] would reset it, it is dropped.
+    /// Serves one connection until either side ends it. Where a [`Server`] would reset the connection, this drops it.
     pub async fn serve(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
         let never = Ends {
             stop: CancellationToken::new(),
@@ -70,20 +70,20 @@ impl Site {
     }
 }
 
-/// One HTTP server with a state of its own; dropped, it closes everything and stops.
+/// One HTTP server with its own state. Dropping it closes every connection and stops it.
 #[derive(Debug)]
 pub struct Server {
     addr: SocketAddr,
     shared: Arc<Shared>,
-    /// A tokio mutex, because `stop` waits for the accept loop while it holds it.
+    /// A tokio mutex, because `stop` holds it while it awaits the accept loop.
     listening: tokio::sync::Mutex<Listening>,
 }
 
 impl Server {
-    /// Serves `router` on a free port of 127.0.0.1, misbehaving as `faults` says.
+    /// Serves `router` on a free port of 127.0.0.1, with the given faults.
     ///
     /// # Errors
-    /// If no port can be had.
+    /// If no port can be bound.
     ///
     /// # Panics
     /// Outside a tokio runtime.
@@ -92,10 +92,10 @@ impl Server {
         Self::serve(socket, router, faults)
     }
 
-    /// Serves `router` on this address of this machine, misbehaving as `faults` says.
+    /// Serves `router` on this address, with the given faults.
     ///
     /// # Errors
-    /// If the address cannot be had.
+    /// If the address cannot be bound.
     ///
     /// # Panics
     /// Outside a tokio runtime.
@@ -103,29 +103,29 @@ impl Server {
         Self::serve(bind(addr)?, router, faults)
     }
 
-    /// Where it listens, stopped or not.
+    /// The address of the server. It is valid while the server is stopped, too.
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// `http://127.0.0.1:<port>`, without a slash at the end.
+    /// `http://127.0.0.1:<port>`, without a trailing slash.
     pub fn url(&self) -> String {
         format!("http://{}", self.addr)
     }
 
-    /// What it does wrong.
+    /// The faults of this server.
     pub fn faults(&self) -> &Faults {
         &self.shared.faults
     }
 
-    /// What it was asked.
+    /// The log of requests.
     pub fn requests(&self) -> &RequestLog {
         &self.shared.log
     }
 
-    /// Refuses connections from now on and resets all that are open; the state stays.
+    /// Refuses new connections and resets the open ones. The state stays.
     ///
-    /// Once this returns nobody is connected. Stopping twice is stopping once.
+    /// When this returns, no client is connected. Stopping a stopped server does nothing.
     ///
     /// # Errors
     /// If the port cannot be reserved.
@@ -133,10 +133,11 @@ impl Server {
         self.listening.lock().await.close(self.addr).await
     }
 
-    /// Listens again on the same port, after [`Server::stop`] or [`Fault::Shut`]. Restarting what runs does nothing.
+    /// Listens again on the same port, after [`Server::stop`] or [`Fault::Shut`]. Restarting a running server does
+    /// nothing.
     ///
     /// # Errors
-    /// If the port cannot be listened on any more.
+    /// If the server can no longer listen on its port.
     pub async fn restart(&self) -> io::Result<()> {
         let mut listening = self.listening.lock().await;
         if self.shared.shut.swap(false, Ordering::SeqCst) {
@@ -177,7 +178,7 @@ enum Listening {
 }
 
 impl Shared {
-    /// Handles this beside everything else, until it is done or the site is dropped.
+    /// Runs `work` in the background until it ends or the site is dropped.
     fn go_on(&self, work: impl Future<Output = ()> + Send + 'static) {
         let mut going_on = self
             .going_on
@@ -187,11 +188,11 @@ impl Shared {
         going_on.spawn(work);
     }
 
-    /// Has connections refused, and waits until they are.
+    /// Makes the accept loop refuse connections, and waits until it does.
     async fn shut(&self) {
         self.shut.store(true, Ordering::SeqCst);
         self.shut_asked.notify_one();
-        // The sender is ours, so it does not go away.
+        // `self` owns the sender, so it cannot be gone.
         let _ = self.shutting.subscribe().wait_for(|shut| *shut).await;
     }
 }
@@ -208,11 +209,11 @@ impl Listening {
 
     async fn close(&mut self, addr: SocketAddr) -> io::Result<()> {
         if let Self::Open { stop, accepting } = self {
-            // A socket that is bound and does not listen refuses connections and keeps the port ours. An
-            // unbound port of the ephemeral range might even connect a client to itself.
+            // A socket that is bound and does not listen refuses connections and keeps the port reserved. An unbound
+            // port of the ephemeral range might even connect a client to itself.
             let reserved = Some(bind(addr)?);
             stop.cancel();
-            // The loop cannot panic, and nobody else aborts it; whatever it says, it is over.
+            // The loop does not panic and nothing else aborts it. Whatever the result, it has ended.
             let _ = accepting.await;
             *self = Self::Closed { reserved };
         }
@@ -225,19 +226,19 @@ struct Shared {
     router: axum::Router,
     faults: Faults,
     log: RequestLog,
-    /// Held once more by each request whose answer has not begun.
+    /// Each request whose answer has not begun holds one more reference.
     asked: Arc<()>,
-    /// Whether [`Fault::Shut`] struck since the last start.
+    /// Whether [`Fault::Shut`] has struck since the last start.
     shut: AtomicBool,
-    /// Wakes the accept loop to do so.
+    /// Wakes the accept loop to refuse connections.
     shut_asked: Notify,
-    /// Whether connections are refused because of it, as the accept loop says.
+    /// Whether the accept loop refuses connections because of [`Fault::Shut`].
     shutting: watch::Sender<bool>,
-    /// What goes on though its client was answered.
+    /// Work that continues although its client was already answered.
     going_on: Mutex<JoinSet<()>>,
 }
 
-/// How a connection is made to end before its time.
+/// How a connection ends early.
 enum Cut {
     Reset,
     Close,
@@ -251,13 +252,13 @@ fn bind(addr: SocketAddr) -> io::Result<TcpSocket> {
         TcpSocket::new_v6()?
     };
     socket.set_reuseaddr(true)?;
-    // So that the port can be reserved while it is still listened on, and nobody else gets it in between.
+    // Lets `close` reserve the port while the listener still holds it, so no other process gets it in between.
     socket.set_reuseport(true)?;
     socket.bind(addr)?;
     Ok(socket)
 }
 
-/// Accepts until stopped, then resets every connection. Aborted, it drops them all.
+/// Accepts connections until stopped, then resets all of them. If aborted, it drops them.
 async fn accept(listener: TcpListener, shared: Arc<Shared>, stop: CancellationToken) {
     let mut connections = JoinSet::new();
     let mut listener = Some(listener);
@@ -274,12 +275,12 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, stop: CancellationTo
         tokio::select! {
             () = stop.cancelled() => break,
             () = shared.shut_asked.notified(), if listener.is_some() => {
-                // Bound without listening, as `close` leaves it, so that nobody else gets the port.
+                // Bound but not listening, as in `close`, so no other process gets the port.
                 let addr = listener.as_ref().and_then(|listener| listener.local_addr().ok());
                 reserved = addr.and_then(|addr| bind(addr).ok());
                 listener = None;
                 shut.cancel();
-                // A client that is told it may go on must not find a connection that only seems open.
+                // A client that is told to go on must not find a connection that only seems open.
                 while connections.len() >= Arc::strong_count(&shared.asked) {
                     tokio::select! {
                         () = stop.cancelled() => break,
@@ -293,7 +294,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, stop: CancellationTo
                     let ends = Ends { stop: stop.clone(), shut: shut.clone() };
                     connections.spawn(converse(stream, Arc::clone(&shared), ends, reset));
                 }
-                // The peer has gone already, or we are out of file descriptors for the moment.
+                // The peer is already gone, or the process is out of file descriptors for the moment.
                 Err(_) => tokio::task::yield_now().await,
             },
             Some(_) = connections.join_next() => {}
@@ -303,17 +304,17 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, stop: CancellationTo
     while connections.join_next().await.is_some() {}
 }
 
-/// What ends a connection from outside.
+/// Signals that end a connection from outside.
 struct Ends {
-    /// At once, by a reset.
+    /// Resets the connection at once.
     stop: CancellationToken,
-    /// When it is idle.
+    /// Closes the connection when it is idle.
     shut: CancellationToken,
 }
 
-/// Closing with a linger time of zero sends RST in place of FIN.
+/// Closing with a linger time of zero sends RST instead of FIN.
 fn reset(stream: TcpStream) {
-    // The peer may be gone; then there is nobody left to be rude to.
+    // This fails if the peer is gone, and then there is nothing to reset.
     let _ = stream.set_zero_linger();
 }
 
@@ -328,7 +329,8 @@ where
             let _asked = Arc::clone(&shared.asked);
             let mut response = answer(request, Arc::clone(&shared), cut).await?;
             if shared.shut.load(Ordering::SeqCst) {
-                // Told so, a client sends nothing more on it; a connection that just closes it may find too late.
+                // `Connection: close` tells the client to send nothing more. A client may notice a plain close too
+                // late.
                 let close = HeaderValue::from_static("close");
                 response.headers_mut().insert(CONNECTION, close);
             }
@@ -340,7 +342,7 @@ where
     let cut = loop {
         tokio::select! {
             () = ends.stop.cancelled() => break Cut::Reset,
-            // Its sender lives in the service, which lives as long as the connection.
+            // The sender lives in the service, which lives as long as the connection.
             Ok(cut) = cuts.wait_for(Option::is_some) => match *cut {
                 Some(Cut::Close) => break Cut::Close,
                 Some(Cut::Garbage) => break Cut::Garbage,
@@ -354,7 +356,7 @@ where
         }
     };
     let mut stream = connection.into_parts().io.into_inner();
-    // The peer may be gone; then there is nobody left to be rude to.
+    // The peer may be gone.
     let _ = match cut {
         Cut::Reset => {
             reset(stream);
@@ -405,7 +407,7 @@ async fn answer(
                 let (answered, answer) = tokio::sync::oneshot::channel();
                 shared.go_on(async move {
                     gate.pass().await;
-                    // Nobody may be left to hear it.
+                    // The client may be gone.
                     let _ = answered.send(handle.await);
                     drop(in_flight);
                 });
@@ -416,7 +418,7 @@ async fn answer(
                 };
             }
             Fault::Shut => shared.shut().await,
-            // Its request is being answered until the last byte is taken, or its client has hung up.
+            // The request stays in flight until the last byte is sent or the client has hung up.
             Fault::Answer(answer) => return Ok(held(say(answer), in_flight)),
             Fault::Foreign404(kind) => {
                 return Ok(held(say(kind.answer(&method, uri.path())), in_flight));
@@ -451,7 +453,7 @@ async fn answer(
     Ok(response)
 }
 
-/// The request with all of its body, so that it does not need its client any more.
+/// Reads the whole body, so that the request no longer needs its client.
 async fn whole(request: Request<Body>) -> Request<Body> {
     let (head, body) = request.into_parts();
     let body = body.collect().await;
@@ -459,7 +461,7 @@ async fn whole(request: Request<Body>) -> Request<Body> {
     Request::from_parts(head, Body::from(body.unwrap_or_default()))
 }
 
-/// Tells the connection to end so, and never answers.
+/// Makes the connection end in this way, and never returns.
 async fn end(cut: &watch::Sender<Option<Cut>>, how: Cut) -> Result<Response<Body>, Infallible> {
     cut.send_replace(Some(how));
     std::future::pending().await

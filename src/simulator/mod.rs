@@ -1,16 +1,17 @@
-//! Two clouds on loopback: real HTTP servers with state, for the demo and the tests.
+//! Two simulated clouds on loopback: real HTTP servers with state, for the demo and the tests.
 //!
-//! They are written from the vendors' documents, never from our own clients, so that a client that
-//! misreads a document fails here as it would fail there. Each keeps objects (a PUT is seen by the
-//! next GET), takes its time to realize them, and has levers to misbehave in every way the clouds do.
+//! They are written from the vendors' documents and never from the gateway's own clients, so a client that misreads a
+//! document fails here as it would against the real cloud. Each cloud keeps objects (a PUT is visible to the next GET),
+//! takes time to realize them, and has levers for every known way in which the real clouds misbehave.
 //!
 //! In reading order:
-//! - [`faults`]: what a server can be told to do wrong to which requests;
-//! - [`http`]: a server that can be stopped, restarted and cut, and remembers what it was asked;
-//! - [`requests`]: what it remembers;
-//! - [`nsx`]: NSX Manager API, `/api/v1/vpn/ipsec/…`.
+//! - [`faults`]: the faults that a server can inject, and the requests they apply to;
+//! - [`http`]: a server that can be stopped, restarted and cut off, and that logs its requests;
+//! - [`requests`]: the log of requests;
+//! - [`nsx`]: NSX Manager API, `/api/v1/vpn/ipsec/…`;
+//! - [`openstack`]: Keystone and Neutron VPNaaS.
 //!
-//! A simulator knows nothing of the gateway: no other module of this crate is named below here.
+//! The simulator knows nothing of the gateway: its modules use no other module of this crate.
 
 mod bodies;
 mod chance;

@@ -1,4 +1,4 @@
-//! What a simulated cloud remembers of the requests it got, so that tests can count them.
+//! The requests that a simulated cloud received, so that tests can count them.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -7,19 +7,19 @@ use std::time::Instant;
 use http::header::{AUTHORIZATION, HeaderName};
 use http::{HeaderMap, Method, Request, StatusCode};
 
-/// What a server was asked; clones share the same log.
+/// The request log of a server. Clones share one log.
 #[derive(Clone, Debug, Default)]
 pub struct RequestLog(Arc<Mutex<Log>>);
 
 impl RequestLog {
-    /// The newest requests, oldest first; at most [`RequestLog::KEPT`].
+    /// The newest requests, oldest first, at most [`RequestLog::KEPT`] of them.
     pub fn all(&self) -> Vec<Seen> {
         self.log().newest.iter().cloned().collect()
     }
 
-    /// How many requests ever came with this method and a path that starts with `path_prefix`.
+    /// The number of requests with this method and a path that starts with `path_prefix`.
     ///
-    /// Counts what arrived, whether handled or not.
+    /// Counts every request that arrived, handled or not.
     pub fn count(&self, method: &Method, path_prefix: &str) -> u64 {
         let log = self.log();
         let matching = log
@@ -29,22 +29,22 @@ impl RequestLog {
         matching.map(|(_, count)| count).sum()
     }
 
-    /// How many requests ever came.
+    /// The number of requests that have arrived.
     pub fn total(&self) -> u64 {
         self.log().counts.values().sum()
     }
 
-    /// The highest number of requests that were being answered at one time, those held or delayed included.
+    /// The highest number of requests in flight at one time. Held and delayed requests count.
     pub fn in_flight_max(&self) -> usize {
         self.log().in_flight_max
     }
 
-    /// The number of requests being answered now.
+    /// The number of requests in flight.
     pub fn in_flight(&self) -> usize {
         self.log().in_flight
     }
 
-    /// Forgets everything but what is in flight.
+    /// Forgets everything except the requests in flight.
     pub fn clear(&self) {
         let mut log = self.log();
         log.newest.clear();
@@ -52,7 +52,7 @@ impl RequestLog {
         log.in_flight_max = log.in_flight;
     }
 
-    /// How many requests are kept one by one; the counts go on beyond it, one number for each path.
+    /// How many requests are kept individually. Beyond that, only the counts grow, one number for each method and path.
     pub const KEPT: usize = 10_000;
 
     pub(crate) fn arrived(&self, seen: Seen) -> InFlight {
@@ -80,26 +80,25 @@ impl RequestLog {
     }
 }
 
-/// One request as it arrived. Credentials are noted as present, never kept.
+/// One request as it arrived. The log notes that credentials were present, and never keeps them.
 #[derive(Clone, Debug)]
 pub struct Seen {
     /// When its head had been read.
     pub at: Instant,
-    /// Its method.
     pub method: Method,
-    /// Its undecoded path.
+    /// Undecoded path.
     pub path: String,
-    /// Its undecoded query; empty if it has none.
+    /// Undecoded query. Empty if there is none.
     pub query: String,
     /// Headers that carry no secret: content type, accept, user agent, trace context and request ids.
     pub headers: HeaderMap,
-    /// The scheme of `Authorization`, such as `Basic`; none if the header is absent.
+    /// The scheme of `Authorization`, such as `Basic`. `None` if the header is absent.
     pub authorization: Option<String>,
-    /// Which of the other headers that carry credentials were there, in lower case.
+    /// Names of the other credential headers that were present, in lower case.
     pub credentials: Vec<String>,
-    /// Tells its body from others, as far as it was read; says nothing of what is in it.
+    /// A hash of the body as far as it was read. Distinguishes bodies without revealing their content.
     pub body: u64,
-    /// What it was answered by the cloud itself, once it was; none if a fault stood in between.
+    /// The status of the cloud's own answer. `None` until then, or if a fault intervened.
     pub answered: Option<StatusCode>,
 }
 
@@ -141,7 +140,7 @@ impl Seen {
 #[derive(Debug, Default)]
 struct Log {
     newest: VecDeque<Seen>,
-    /// How many ever came: the number of the newest.
+    /// The number of requests that ever arrived, which is the number of the newest.
     arrived: u64,
     counts: HashMap<(Method, String), u64>,
     in_flight: usize,
@@ -149,7 +148,7 @@ struct Log {
 }
 
 impl Log {
-    /// The request with this number, if it is still kept and was not forgotten.
+    /// The request with this number, if it is still kept.
     fn numbered(&mut self, number: u64) -> Option<&mut Seen> {
         let behind = usize::try_from(self.arrived - number).ok()?;
         let place = self.newest.len().checked_sub(behind + 1)?;
@@ -157,21 +156,21 @@ impl Log {
     }
 }
 
-/// Counts its request as in flight while it lives.
+/// Counts its request as in flight until it is dropped.
 pub(crate) struct InFlight {
     log: RequestLog,
     number: u64,
 }
 
 impl InFlight {
-    /// The cloud has answered it so.
+    /// Records the status of the cloud's own answer.
     pub(crate) fn answered(&self, status: StatusCode) {
         if let Some(seen) = self.log.log().numbered(self.number) {
             seen.answered = Some(status);
         }
     }
 
-    /// What notes a piece of its body that was read.
+    /// Returns a callback that adds each piece of the body to the request's hash.
     pub(crate) fn reading(&self) -> impl FnMut(&[u8]) + Send + 'static {
         let (log, number) = (self.log.clone(), self.number);
         move |piece| {
@@ -191,7 +190,7 @@ impl Drop for InFlight {
     }
 }
 
-/// FNV-1a: it comes to the same in whatever pieces a body arrives.
+/// FNV-1a: the hash does not depend on the pieces in which a body arrives.
 const FNV_START: u64 = 0xcbf2_9ce4_8422_2325;
 const FNV_PRIME: u64 = 0x0100_0000_01b3;
 

@@ -1,4 +1,4 @@
-//! Every way a connection can end, seen from the client's side.
+//! Every way in which a connection can end, as the client sees it.
 
 use super::*;
 use std::time::Duration;
@@ -26,7 +26,7 @@ fn server() -> (Server, Arc<std::sync::atomic::AtomicU32>) {
 }
 
 fn client() -> reqwest::Client {
-    // reqwest asks for a TLS provider even where no TLS is spoken; another test may have been first.
+    // reqwest needs a TLS provider even without TLS. Another test may have installed it first.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
         .timeout(Duration::from_secs(10))
@@ -34,7 +34,7 @@ fn client() -> reqwest::Client {
         .unwrap()
 }
 
-/// One request on a connection of its own; whatever came back until the end, and how it ended.
+/// Sends one request on its own connection. Returns all bytes received and how the connection ended.
 async fn raw(server: &Server, head: &str) -> (Vec<u8>, io::Result<()>) {
     let mut stream = TcpStream::connect(server.addr()).await.unwrap();
     stream.write_all(head.as_bytes()).await.unwrap();
@@ -208,7 +208,7 @@ async fn it_is_remembered_whether_bodies_are_the_same_and_what_the_cloud_answere
     assert!(say("/say", "canary").await.is_err());
     let seen = server.requests().all();
     let same: Vec<bool> = seen.iter().map(|it| it.body == seen[0].body).collect();
-    // The fourth had nobody who would read it.
+    // No handler read the body of the fourth request.
     assert_eq!(same, [true, false, true, false, true]);
     let answered: Vec<_> = seen.iter().map(|it| it.answered).collect();
     let (done, missing) = (Some(StatusCode::OK), Some(StatusCode::NOT_FOUND));

@@ -1,4 +1,4 @@
-//! Who may ask: basic, session cookie with its XSRF token, bearer token; locks and rate limits.
+//! Authentication and limits: basic, session cookie with XSRF token, bearer token; lockouts and rate limits.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
@@ -12,12 +12,12 @@ use tokio::time::Instant;
 use crate::simulator::chance;
 use crate::simulator::nsx::refusal::Refusal;
 
-/// How much one user may ask of one manager; NSX's own numbers by default.
+/// Rate limits for one user on one manager. The defaults are NSX's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Requests in any one second.
+    /// Requests within any one second. Defaults to 100.
     pub per_second: usize,
-    /// Requests at one time.
+    /// Concurrent requests. Defaults to 40.
     pub concurrent: usize,
 }
 
@@ -30,12 +30,12 @@ impl Default for Limits {
     }
 }
 
-/// The accounts of the cluster and who is logged in where. Never printed: it holds passwords.
+/// The accounts of the cluster and their login sessions. Has no `Debug`, because it holds passwords.
 #[derive(Default)]
 pub(crate) struct Accounts {
     users: HashMap<String, Account>,
     bearer_tokens: HashSet<String>,
-    /// By cookie.
+    /// Keyed by cookie.
     sessions: HashMap<String, Session>,
     /// The times of the last second's requests, by manager and user.
     recent: HashMap<(usize, String), VecDeque<Instant>>,
@@ -43,7 +43,7 @@ pub(crate) struct Accounts {
     pub(crate) tally: Tally,
 }
 
-/// What the accounts have been through.
+/// Counters over all accounts.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) failed_logins: u64,
@@ -54,10 +54,10 @@ pub(crate) struct Tally {
 #[derive(Default)]
 struct Account {
     password: String,
-    /// The one before, while it is still taken.
+    /// The previous password, while it is still accepted.
     retiring: Option<String>,
     failures: u32,
-    /// When the first of these failures was.
+    /// When the first of these failures happened.
     failing_since: Option<Instant>,
     locked_until: Option<Instant>,
 }
@@ -69,7 +69,7 @@ struct Session {
     last_used: Instant,
 }
 
-/// What a login yields.
+/// What a successful login returns.
 pub(crate) struct Login {
     pub(crate) cookie: String,
     pub(crate) xsrf_token: String,
@@ -80,7 +80,7 @@ impl Accounts {
         self.users.entry(user.to_owned()).or_default().password = password.to_owned();
     }
 
-    /// The password before is taken, too, until it is retired.
+    /// The previous password stays valid until it is retired.
     pub(crate) fn rotate_password(&mut self, user: &str, password: &str) {
         let account = self.users.entry(user.to_owned()).or_default();
         let before = std::mem::replace(&mut account.password, password.to_owned());
@@ -153,10 +153,10 @@ impl Accounts {
         }
     }
 
-    /// The user a request speaks for.
+    /// Returns the user that a request authenticates as.
     ///
-    /// A cookie decides whenever there is one, even beside a password that is right: nsxlib sends both, and logs
-    /// in again when NSX says 403.
+    /// A cookie always decides, even beside a valid password: nsxlib sends both, and logs in again when NSX answers
+    /// 403.
     pub(crate) fn authenticate(
         &mut self,
         headers: &HeaderMap,
@@ -199,7 +199,7 @@ impl Accounts {
         }
     }
 
-    /// Counts one request of this user, to be followed by [`Accounts::done`] if it is let through.
+    /// Admits one request of this user. An admitted request must be followed by [`Accounts::done`].
     pub(crate) fn admit(
         &mut self,
         user: &str,
@@ -322,7 +322,7 @@ mod tests {
                     .is_err()
             );
         }
-        // The right one in between forgets the failures.
+        // A right password in between resets the failures.
         assert_eq!(
             accounts
                 .authenticate(&basic("admin:right"), 0, IDLE, now)
@@ -357,7 +357,7 @@ mod tests {
     fn a_cookie_is_good_for_one_manager_with_its_token_and_while_used() {
         let (mut accounts, now) = (accounts(), Instant::now());
         let login = accounts.log_in("admin", "right", 0, now).unwrap();
-        // The semicolon is as nsxlib sends it.
+        // nsxlib sends this trailing semicolon.
         let cookie = format!("JSESSIONID={};", login.cookie);
         let both = headers(&[("cookie", &cookie), ("x-xsrf-token", &login.xsrf_token)]);
         assert_eq!(accounts.authenticate(&both, 0, IDLE, now).unwrap(), "admin");

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde_json::Value;
 
-/// What a field is called, what it may hold and who may write it.
+/// A field: its name, its values and whether a client can write it.
 pub(crate) struct Field {
     pub(crate) name: &'static str,
     pub(crate) shape: Shape,
@@ -31,12 +31,12 @@ pub(crate) enum Shape {
     Tags,
     /// `TcpMssClamping`.
     Clamping,
-    /// A `ResourceReference`, of which `target_id` is what counts.
+    /// A `ResourceReference`. Only `target_id` is checked.
     Reference,
 }
 
 impl Shape {
-    /// What is wrong with a value, to follow the field's name.
+    /// What is wrong with a value, phrased to follow the field's name.
     pub(crate) fn violation(&self, value: &Value) -> Option<String> {
         let fine = match self {
             Shape::Any => true,
@@ -136,9 +136,9 @@ pub(crate) const COMMON: &[Field] = &[
     optional("description", Shape::Text(1024)),
     optional("tags", Shape::Tags),
     optional("resource_type", Shape::Text(255)),
-    // The id of a new object is the server's, that of an old one stands in the path.
+    // The server chooses the id of a new object. The path names the id of an existing one.
     read_only("id"),
-    // Looked at before an update, never stored as sent.
+    // Checked before an update, never stored as sent.
     read_only("_revision"),
     read_only("_create_user"),
     read_only("_create_time"),

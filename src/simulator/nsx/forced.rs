@@ -1,8 +1,8 @@
-//! Answers of `/state` that the simulated nodes would not give by themselves.
+//! `/state` answers that the simulated nodes would not give by themselves.
 
 use serde_json::{Map, Value, json};
 
-/// An answer of `/state` said in place of the true one; whatever is none or empty is left out.
+/// A `/state` answer in place of the true one. Values that are `None` or empty are left out.
 #[derive(Clone, Debug, Default)]
 pub struct ForcedState {
     /// `state`, any text.
@@ -11,7 +11,7 @@ pub struct ForcedState {
     pub failure_code: Option<i64>,
     /// `failure_message`.
     pub failure_message: Option<String>,
-    /// What happens to `details`.
+    /// Contents of `details`.
     pub details: ForcedDetails,
 }
 
@@ -21,14 +21,14 @@ pub enum ForcedDetails {
     /// None, as when no node of the central control plane answers.
     #[default]
     Absent,
-    /// The nodes as they truly are.
+    /// The true state of each node.
     True,
-    /// This, verbatim.
+    /// This value, verbatim.
     Raw(Value),
 }
 
 impl ForcedState {
-    /// This text as the state of the whole, and no `details`.
+    /// This overall state, without `details`.
     pub fn whole(state: impl Into<String>) -> Self {
         Self {
             state: Some(state.into()),
@@ -44,20 +44,20 @@ impl ForcedState {
         }
     }
 
-    /// The same with the nodes as they truly are.
+    /// Adds the true state of each node.
     pub fn with_true_details(mut self) -> Self {
         self.details = ForcedDetails::True;
         self
     }
 
-    /// The same with this code and message.
+    /// Adds a failure code and message.
     pub fn failing(mut self, code: i64, message: impl Into<String>) -> Self {
         self.failure_code = Some(code);
         self.failure_message = Some(message.into());
         self
     }
 
-    /// `IPSecVPNSessionState` as it is to be said.
+    /// The `IPSecVPNSessionState` to send.
     pub(crate) fn answer(&self, true_details: Vec<Value>) -> Value {
         let mut answer = Map::new();
         match &self.details {

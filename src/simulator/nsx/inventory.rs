@@ -1,17 +1,17 @@
-//! What is there before anybody asks: routers, a service and a local endpoint on one of them, the system's profiles.
+//! The objects at the start: routers, one service with a local endpoint, and the system profiles.
 
 use serde_json::{Map, Value, json};
 
 use crate::simulator::nsx::kind::Kind;
 
-/// The logical router with a service, of tier 0. Taken from the administration guide's example, where it is no whole
+/// A TIER0 logical router with a service. The id is from the administration guide's example, where it is not a complete
 /// UUID either.
 pub const LOGICAL_ROUTER_ID: &str = "61746f54-7ab8-4702-93fe-6ddeb804";
-/// A logical router of tier 1 that has no service yet and can carry one.
+/// A TIER1 logical router that has no service yet and can carry one.
 pub const FREE_ROUTER_ID: &str = "2c1f6d0e-3b57-4d8a-9f62-0a7c5e91b402";
-/// A logical router of tier 0 that is active-active, which carries no VPN service.
+/// A TIER0 logical router that is active-active, so it carries no VPN service.
 pub const ACTIVE_ACTIVE_ROUTER_ID: &str = "4c87219e-7361-4fa4-9b4e-c612ed56f1fd";
-/// The VPN service on that router.
+/// The VPN service on [`LOGICAL_ROUTER_ID`].
 pub const SERVICE_ID: &str = "7adfa455-a6fc-4934-a919-f5728957364c";
 /// The service's local endpoint, 198.51.100.10.
 pub const LOCAL_ENDPOINT_ID: &str = "91ebfa0a-820f-41ab-bd87-f0fb1f24e7c8";
@@ -22,7 +22,7 @@ pub const DEFAULT_TUNNEL_PROFILE_ID: &str = "0f1a1f6a-5c0e-4bb0-8f63-5f0e7d2b9a0
 /// `nsx-default-l3vpn-dpd-profile`, system owned.
 pub const DEFAULT_DPD_PROFILE_ID: &str = "0f1a1f6a-5c0e-4bb0-8f63-5f0e7d2b9a03";
 
-/// The ids of so many transport nodes, always the same; the first two are those of the guide's example.
+/// The ids of `count` transport nodes, always the same. The first two are from the guide's example.
 pub(crate) fn nodes(count: usize) -> Vec<String> {
     let guide = [
         "fe651e63-04bd-43a4-a8ec-45381a3b71b9",
@@ -37,7 +37,7 @@ pub(crate) fn nodes(count: usize) -> Vec<String> {
         .collect()
 }
 
-/// The logical routers; only the first has a service, and the last can have none.
+/// The logical routers. Only the first has a service, and the last cannot have one.
 pub(crate) fn routers() -> Vec<Map<String, Value>> {
     let made = |id: &str, name: &str, said: Value| common(router(said), id, name, false);
     let floating = json!({
@@ -70,7 +70,7 @@ pub(crate) fn routers() -> Vec<Map<String, Value>> {
     ]
 }
 
-/// A router added while it runs: of tier 1 and active-standby, unless it says otherwise.
+/// A router added at runtime: TIER1 and active-standby, unless `said` differs.
 pub(crate) fn added_router(said: Map<String, Value>) -> Map<String, Value> {
     let text = |name: &str| said.get(name).and_then(Value::as_str).unwrap_or_default();
     let id = text("id").to_owned();
@@ -81,7 +81,7 @@ pub(crate) fn added_router(said: Map<String, Value>) -> Map<String, Value> {
     common(router(Value::Object(said)), &id, &name, false)
 }
 
-/// A router in the form of `LogicalRouter`; what is said of it goes over what is so of most.
+/// A `LogicalRouter`. The fields in `said` override the usual values.
 fn router(said: Value) -> Map<String, Value> {
     let transit = match said["high_availability_mode"].as_str() {
         Some("ACTIVE_ACTIVE") => "169.254.0.0/24",
@@ -104,7 +104,7 @@ fn router(said: Value) -> Map<String, Value> {
     if let (Value::Object(router), Value::Object(said)) = (&mut router, said) {
         router.extend(said);
     }
-    // Documented for this mode alone.
+    // Documented for this mode only.
     if router["high_availability_mode"] == "ACTIVE_STANDBY" && router["failover_mode"].is_null() {
         router["failover_mode"] = json!("NON_PREEMPTIVE");
     }
@@ -191,5 +191,5 @@ fn common(
 }
 
 const EDGE_CLUSTER_ID: &str = "a9dc562c-effd-4225-883d-3f7d2c887c6b";
-/// When the inventory was made, in milliseconds since 1970.
+/// Creation time of the inventory, in milliseconds since 1970.
 const FOUNDED: u64 = 1_735_689_600_000;

@@ -1,4 +1,4 @@
-//! The seven collections under `/api/v1/vpn/ipsec`: their paths, types, defaults, and what an object must keep to.
+//! The seven collections under `/api/v1/vpn/ipsec`: their paths, types, defaults and validation.
 
 use serde_json::{Map, Value, json};
 
@@ -26,7 +26,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Every collection, in the order in which their objects can be made.
+    /// Every collection, in an order in which their objects can be created.
     pub const ALL: [Kind; 7] = [
         Kind::IkeProfile,
         Kind::TunnelProfile,
@@ -54,7 +54,7 @@ impl Kind {
         Kind::ALL.into_iter().find(|kind| kind.collection() == name)
     }
 
-    /// The type as errors and `resource_type` name it; a session's own type says more.
+    /// The type name in errors and in `resource_type`. A session's `resource_type` is more specific.
     pub(crate) fn type_name(self) -> &'static str {
         match self {
             Kind::IkeProfile => "IPSecVPNIKEProfile",
@@ -67,7 +67,7 @@ impl Kind {
         }
     }
 
-    /// Its fields, those of [`COMMON`] left out.
+    /// The fields of this kind, without those in [`COMMON`].
     fn fields(self) -> &'static [Field] {
         match self {
             Kind::IkeProfile => fields::IKE_PROFILE,
@@ -80,8 +80,8 @@ impl Kind {
         }
     }
 
-    /// What a client may say of such an object, checked and completed; read-only fields are dropped. What is `there`
-    /// already is taken as it is: a word that only a later manager knows is one of its own.
+    /// Validates and completes what a client sends, and drops read-only fields. A value that equals the current one in
+    /// `there` is not validated: a word that only a later release of the manager knows is one of the manager's own.
     pub(crate) fn accept(
         self,
         body: Map<String, Value>,
@@ -101,7 +101,7 @@ impl Kind {
                     "property {name} is unrecognized"
                 )));
             };
-            // A null is a field left out; clients send it for an absent description.
+            // A null counts as an omitted field. Clients send it for an absent description.
             if field.need == Need::ReadOnly || value.is_null() {
                 continue;
             }
@@ -173,7 +173,7 @@ impl Kind {
         }
     }
 
-    /// What fields demand of each other.
+    /// Checks the constraints between fields.
     fn agree(self, object: &Map<String, Value>, violations: &mut Vec<String>) {
         let says = |field: &str, value: &str| object.get(field).is_some_and(|said| said == value);
         match self {

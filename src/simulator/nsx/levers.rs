@@ -1,4 +1,4 @@
-//! How the simulated NSX behaves as a whole: everything the documents leave open, or contradict each other on.
+//! Behavior of the simulated NSX as a whole: everything that the documents leave open or contradict each other on.
 
 use std::time::Duration;
 
@@ -8,46 +8,48 @@ use crate::simulator::nsx::accounts::Limits;
 use crate::simulator::nsx::realization::{Pace, Settle};
 use crate::simulator::nsx::refusal::StatusKey;
 
-/// Settings that may be changed while it runs.
+/// Settings that can change at runtime.
 #[derive(Clone, Copy, Debug)]
 pub struct Levers {
-    /// What makes realization go on.
+    /// What advances realization.
     pub pace: Pace,
     /// Where realization ends.
     pub settle: Settle,
-    /// With [`Pace::Elapsed`], a session's tunnels come up so long after every node is in_sync. By default never.
+    /// With [`Pace::Elapsed`], how long after the last node is in_sync the tunnels of a session come up. Defaults to
+    /// never.
     pub tunnel_up_after: Option<Duration>,
-    /// Whether the `/state` of a deleted session still answers while the nodes forget it, step by step as
-    /// with any write. By default it does.
+    /// Whether the `/state` of a deleted session still answers while the nodes forget it, step by step as with any
+    /// write. Defaults to true.
     pub delete_lingers: bool,
-    /// Whether a deleted session holds its endpoints until the nodes forgot it: a DELETE of one is refused so long, 400 /
-    /// 500030, as those see it who remove one thing after the other. By default it does not.
+    /// Whether a deleted session holds its endpoints until the nodes have forgotten it. Until then a DELETE of an
+    /// endpoint is refused with 400 / 500030, as clients see it when they remove objects one after the other. Defaults
+    /// to false.
     pub delete_holds_parts: bool,
-    /// What an undocumented question gets: `/state` for a request id that concerns no such session.
+    /// What `/state` answers for a request id that concerns no write of the session. The documents do not say.
     pub unknown_request_id: UnknownRequestId,
     /// How the last page of a list is marked.
     pub end_marker: EndMarker,
-    /// The most objects on one page, however many were asked for. By default 1,000, as documented.
+    /// The most objects on one page, whatever the client asks for. Defaults to 1,000, as documented.
     pub max_page: usize,
-    /// Whether a list heeds `included_fields`. By default it does, as the SDK has it; the reference of 4.2 says that
-    /// only searches do.
+    /// Whether lists honor `included_fields`. Defaults to true, as the SDK has it. The reference of 4.2 says that only
+    /// searches do.
     pub included_fields: bool,
-    /// Whether answers carry `x-nsx-requestid`. By default they do.
+    /// Whether answers carry `x-nsx-requestid`. Defaults to true.
     pub request_ids: bool,
-    /// The status of an update with a stale `_revision`: 412 by default; clients have seen 409 too.
+    /// Status of an update with a stale `_revision`. Defaults to 412. Clients have also seen 409.
     pub stale_status: StatusCode,
     /// How the answer for a disabled service spells its status key.
     pub status_key: StatusKey,
     /// Whether an update of a peer endpoint must carry the PSK again.
     pub psk_on_update: PskOnUpdate,
-    /// Whether everything below `/api/v1/vpn/ipsec` and `/api/v1/logical-routers` is unknown, as on a release without
+    /// Whether every path below `/api/v1/vpn/ipsec` and `/api/v1/logical-routers` is unknown, as on a release without
     /// the API.
     pub api_absent: bool,
-    /// The rate limits for one user; none to lift them.
+    /// Rate limits for one user. `None` lifts them.
     pub limits: Option<Limits>,
-    /// How long each request takes, within the limit of concurrent ones. By default no time.
+    /// How long each request takes. It counts against the limit of concurrent requests meanwhile. Defaults to zero.
     pub latency: Duration,
-    /// A session cookie expires when it was not used for so long. By default 30 minutes.
+    /// Idle time after which a session cookie expires. Defaults to 30 minutes.
     pub session_idle: Duration,
 }
 
@@ -75,10 +77,10 @@ impl Default for Levers {
     }
 }
 
-/// What `/state` says of a request id that concerns no write of the session.
+/// What `/state` says about a request id that concerns no write of the session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum UnknownRequestId {
-    /// The same as without a request id: how far the newest write has come.
+    /// The same as without a request id: the progress of the newest write.
     #[default]
     Newest,
     /// Not found, 404 / 600.
@@ -91,16 +93,16 @@ pub enum EndMarker {
     /// It has no `cursor`.
     #[default]
     Absent,
-    /// It has a `cursor` that starts with `0000`, as older managers say it.
+    /// Its `cursor` starts with `0000`, as on older managers.
     Zeros,
 }
 
 /// Whether an update of a peer endpoint with authentication mode PSK must carry the PSK again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PskOnUpdate {
-    /// It must: "PSK needs `psk`" is taken to hold for every write.
+    /// It must: the simulator applies "PSK needs `psk`" to every write.
     #[default]
     Required,
-    /// Without one, the old stays.
+    /// An update without a PSK keeps the old one.
     Kept,
 }

@@ -1,4 +1,4 @@
-//! The envelope of a list: filters, order, pages.
+//! Lists: filters, order, pages.
 
 use serde_json::{Map, Value, json};
 
@@ -7,10 +7,10 @@ use crate::simulator::nsx::levers::{EndMarker, Levers};
 use crate::simulator::nsx::refusal::Refusal;
 use crate::simulator::nsx::world::{Object, World, text};
 
-/// The query of a request, decoded, in its order.
+/// The decoded query of a request, in its original order.
 pub(crate) type Query = [(String, String)];
 
-/// The value of the first parameter of this name.
+/// The value of the first parameter with this name.
 pub(crate) fn parameter<'a>(query: &'a Query, name: &str) -> Option<&'a str> {
     query
         .iter()
@@ -29,7 +29,7 @@ pub(crate) fn list(world: &World, kind: Kind, query: &Query) -> Result<Value, Re
     envelope(&world.levers, query, values)
 }
 
-/// One page of these, which come in the order in which they were made.
+/// Returns one page of these objects, which come in the order of creation.
 pub(crate) fn envelope(
     levers: &Levers,
     query: &Query,
@@ -114,7 +114,7 @@ fn selected(object: &Map<String, Value>, included: Option<&str>) -> Value {
     Value::Object(value)
 }
 
-/// Opaque to clients: only the server knows that it is the place of the next object.
+/// A cursor is opaque to clients. It encodes the index of the next object.
 fn cursor(next: usize) -> String {
     format!("36{:x}", next + SHIFT)
 }

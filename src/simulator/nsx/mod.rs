@@ -1,16 +1,16 @@
-//! A simulated NSX: the Manager API under `/api/v1/vpn/ipsec`, as one cluster of one or more managers.
+//! A simulated NSX: the Manager API under `/api/v1/vpn/ipsec`, served by a cluster of one or more managers.
 //!
-//! `README.md` beside this file says which documents it follows, and where they leave room.
+//! `README.md` in this directory lists the documents it follows and the questions they leave open.
 //!
 //! ```text
-//!   Server (one per manager) ──► serve ──► accounts   may this user ask?
-//!                                     └──► routes     which path means what
+//!   Server (one per manager) ──► serve ──► accounts   is this user allowed in?
+//!                                     └──► routes     dispatch by path
 //!                                            ├──► world ──► kind, fields, rules, references   objects
-//!                                            │        └───► inventory                  what is there at first
-//!                                            ├──► routers              what a service is placed on
+//!                                            │        └───► inventory          objects at the start
+//!                                            ├──► routers              where services are placed
 //!                                            ├──► listing              pages
 //!                                            └──► runtime ──► realization, forced, tunnel, statistics
-//!   NsxState: the levers, which reach into the world behind the API's back
+//!   NsxState: the levers, which change the world behind the API's back
 //! ```
 
 use std::io;
@@ -58,20 +58,19 @@ pub use tunnel::Tunnel;
 use routes::{NsxCall, Reply};
 use world::World;
 
-/// What a simulated NSX starts with.
+/// How a simulated NSX starts.
 #[derive(Clone)]
 pub struct NsxOptions {
-    /// How many managers the cluster has, each a server of its own. By default one.
+    /// Number of managers in the cluster, each its own server. Defaults to 1.
     pub managers: usize,
-    /// How many transport nodes realize a session. By default two.
+    /// Number of transport nodes that realize a session. Defaults to 2.
     pub nodes: usize,
-    /// The name of the one user.
+    /// The name of the only user.
     pub username: String,
-    /// That user's password.
     pub password: String,
-    /// A bearer token to accept; by default none.
+    /// A bearer token to accept. Defaults to none.
     pub bearer_token: Option<String>,
-    /// How it behaves; may be changed while it runs, see [`NsxState::tune`].
+    /// Behavior of the cluster. [`NsxState::tune`] changes it at runtime.
     pub levers: Levers,
 }
 
@@ -88,7 +87,7 @@ impl Default for NsxOptions {
     }
 }
 
-/// A simulated NSX that is being served; dropped, it is gone.
+/// A running simulated NSX. Dropping it stops it.
 #[derive(Debug)]
 pub struct NsxSimulator {
     managers: Vec<Server>,
@@ -100,7 +99,7 @@ impl NsxSimulator {
     /// Starts the managers on free ports of 127.0.0.1, with the objects of [`inventory`].
     ///
     /// # Errors
-    /// If no port can be had.
+    /// If no port can be bound.
     ///
     /// # Panics
     /// Outside a tokio runtime.
@@ -117,7 +116,7 @@ impl NsxSimulator {
         })
     }
 
-    /// The same with one manager, for another network than loopback.
+    /// Creates an NSX with one manager for a network other than loopback.
     pub fn site(options: &NsxOptions) -> (Site, NsxState) {
         let state = world(options);
         let site = Site::new(router(&state, 0), Faults::default());
@@ -134,12 +133,12 @@ impl NsxSimulator {
         self.managers.iter().map(Server::url).collect()
     }
 
-    /// One manager, to be stopped and restarted alone.
+    /// One manager, to stop and restart on its own.
     pub fn manager(&self, index: usize) -> &Server {
         &self.managers[index]
     }
 
-    /// Stops every manager: connections are refused, the state stays.
+    /// Stops every manager. Connections are refused, and the state stays.
     ///
     /// # Errors
     /// As for [`Server::stop`].
@@ -161,22 +160,23 @@ impl NsxSimulator {
         Ok(())
     }
 
-    /// What all managers do wrong to HTTP.
+    /// The HTTP faults of all managers.
     pub fn faults(&self) -> &Faults {
         &self.faults
     }
 
-    /// The levers of what the managers know.
+    /// The levers on the state of the cluster.
     pub fn state(&self) -> &NsxState {
         &self.state
     }
 
-    /// What the first manager was asked. With several, see [`NsxSimulator::manager`] and [`Server::requests`].
+    /// The request log of the first manager. For the other managers see [`NsxSimulator::manager`] and
+    /// [`Server::requests`].
     pub fn requests(&self) -> &RequestLog {
         self.managers[0].requests()
     }
 
-    /// What any manager was asked, in the order of arrival.
+    /// The requests to all managers, in the order of arrival.
     pub fn all_requests(&self) -> Vec<Seen> {
         let mut seen: Vec<_> = self
             .managers
@@ -217,7 +217,7 @@ struct Manager {
 async fn serve(State(site): State<Manager>, request: Request<Body>) -> Response<Body> {
     let request_id = chance::uuid().to_string();
     let (head, body) = request.into_parts();
-    // A client that breaks off its body is not there to read what became of it.
+    // A client that breaks off its body does not wait for the answer.
     let body = body
         .collect()
         .await
@@ -266,7 +266,7 @@ async fn reply(site: &Manager, call: &NsxCall) -> Reply {
     answer.unwrap_or_else(Reply::from)
 }
 
-/// A request that counts as being answered while this lives, even if its client goes away.
+/// Counts its request as in flight until it is dropped, even if the client goes away.
 struct Admitted<'a> {
     site: &'a Manager,
     user: String,

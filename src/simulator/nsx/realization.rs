@@ -1,4 +1,4 @@
-//! How far the transport nodes have come with each write: what `/state` says.
+//! How far the transport nodes have realized each write: the content of `/state`.
 //!
 //! ```text
 //!   step        0        1            2          3            4          (then success: 5, 6)
@@ -7,8 +7,8 @@
 //!   state    pending  in_progress  ……………………  ……………………      in_sync       in_sync  success
 //! ```
 //!
-//! A step is taken by the test ([`Pace::Manual`]) or by the clock ([`Pace::Elapsed`]). The writes of one
-//! session take their steps together, each from where it stands, so an older write is never behind a newer one.
+//! A test takes the steps ([`Pace::Manual`]), or the clock does ([`Pace::Elapsed`]). All writes of one session step
+//! together, each from its own position, so an older write is never behind a newer one.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -18,31 +18,32 @@ use tokio::time::Instant;
 
 use crate::simulator::nsx::forced::ForcedState;
 
-/// What makes the nodes go on.
+/// What advances the nodes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Pace {
-    /// Nothing but the levers `advance` and `finish`.
+    /// Only the levers `advance` and `finish`.
     #[default]
     Manual,
-    /// Time: one node after the other, each taking so long from pending to in_sync.
+    /// Time. One node follows the other, each taking `per_node` from pending to in_sync.
     Elapsed {
-        /// From the end of the node before it, half of it pending and half in_progress; zero means at once.
+        /// Time for one node, counted from the end of the previous node: half of it pending, half in_progress. Zero
+        /// means at once.
         per_node: Duration,
     },
 }
 
-/// Where realization ends. The documents disagree about `in_sync`: the guide ends there, the field's
-/// description says that `success` follows.
+/// Where realization ends. The documents disagree: the guide ends at `in_sync`, the field's description says that
+/// `success` follows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Settle {
-    /// Stays at `in_sync` for ever.
+    /// Stays at `in_sync` forever.
     #[default]
     InSync,
-    /// Goes on to `success`, again node by node, in half a node's time each.
+    /// Goes on to `success`, again node by node, each taking half of a node's time.
     Success,
 }
 
-/// The rules by which nodes go on.
+/// The rules by which nodes advance.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Course {
     pub(crate) pace: Pace,
@@ -75,11 +76,11 @@ impl Course {
     }
 }
 
-/// One session's realization: the progress of each write that concerns it, oldest first.
+/// The realization of one session: the progress of each write that concerns it, oldest first.
 #[derive(Debug, Default)]
 pub(crate) struct Track {
     writes: VecDeque<Write>,
-    /// Node states said in place of the true ones, by the node's place.
+    /// Node states to send in place of the true ones, by the node's index.
     pub(crate) nodes: HashMap<usize, String>,
     pub(crate) forced: Option<ForcedState>,
 }
@@ -103,19 +104,19 @@ impl Track {
         });
     }
 
-    /// Takes so many steps on behalf of every write.
+    /// Advances every write by this many steps.
     pub(crate) fn advance(&mut self, steps: u32) {
         for write in &mut self.writes {
             write.steps = write.steps.saturating_add(steps);
         }
     }
 
-    /// Whether every node has what was written last.
+    /// Whether every node has the newest write.
     pub(crate) fn in_sync(&self, course: Course, now: Instant) -> bool {
         self.step(None, course, now) >= course.in_sync_at()
     }
 
-    /// When every node had, or will have, what was written last, if time alone decides.
+    /// When the newest write is, or will be, on every node. `None` unless time alone decides.
     pub(crate) fn in_sync_since(&self, course: Course) -> Option<Instant> {
         match course.pace {
             Pace::Manual => None,
@@ -126,7 +127,7 @@ impl Track {
         }
     }
 
-    /// `IPSecVPNSessionState` for one write, or for the newest if that one is not known.
+    /// The `IPSecVPNSessionState` for one write, or for the newest if the request id is unknown or absent.
     pub(crate) fn state(
         &self,
         request_id: Option<&str>,
@@ -170,7 +171,7 @@ impl Track {
         let asked = request_id
             .and_then(|id| self.writes.iter().find(|write| write.request_id == id))
             .or(self.writes.back());
-        // An object that was planted, not written, has been there for ever.
+        // An object that was planted and never written counts as fully realized.
         let Some(write) = asked else {
             return course.last_step();
         };
@@ -207,8 +208,8 @@ fn element(id: &str, state: &str) -> Value {
     element
 }
 
-/// The state of the whole. The guide shows in_progress and unknown prevailing over in_sync; the rest follows
-/// the descriptions of the enum's values.
+/// The overall state. The guide shows in_progress and unknown prevailing over in_sync. The rest follows the
+/// descriptions of the enum's values.
 fn aggregate<'a>(nodes: &[&'a str]) -> &'a str {
     let any = |states: &[&str]| nodes.iter().copied().find(|node| states.contains(node));
     let all = |states: &[&str]| nodes.iter().all(|node| states.contains(node));
@@ -244,11 +245,11 @@ const KNOWN: [&str; 7] = [
     "failed",
     "error",
 ];
-/// The controller of the guide's examples.
+/// The controller in the guide's examples.
 const CCP_ID: &str = "ab5958df-d98a-468e-a72b-d89dcdae5346";
 const WHOLE_IN_PROGRESS: &str = "The state realization is in progress at transport nodes.";
 const WHOLE_UNKNOWN: &str = "The state realization is unknown at transport nodes";
-/// Writes of one session whose request ids still have a progress of their own.
+/// How many writes of one session keep their own progress.
 const REMEMBERED: usize = 64;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Which object names which: checked on a write, asked before a removal, followed when a part of a session changes.
+//! References between objects: checked on writes and removals, and followed when a part of a session changes.
 
 use serde_json::{Map, Value, json};
 
@@ -9,7 +9,7 @@ use crate::simulator::nsx::rules;
 use crate::simulator::nsx::world::{Object, World, text, text_of};
 
 impl World {
-    /// Checks what an object refers to, and fills in what follows from it.
+    /// Checks the references of an object, and fills in the fields that follow from them.
     pub(crate) fn resolve(
         &self,
         kind: Kind,
@@ -68,7 +68,7 @@ impl World {
             .ok_or_else(|| Refusal::missing(kind.type_name(), id))
     }
 
-    /// Somebody who refers to this object.
+    /// An object that references this one.
     pub(crate) fn user_of(&self, kind: Kind, id: &str) -> Option<(Kind, String)> {
         let by = |user: Kind, refers: &dyn Fn(&Map<String, Value>) -> bool| {
             let found = self.objects(user).find(|(_, object)| refers(&object.value));
@@ -96,7 +96,7 @@ impl World {
         }
     }
 
-    /// The objects a session is made of, itself left out.
+    /// The objects that a session consists of, without the session itself.
     pub(crate) fn parts(&self, session: &Map<String, Value>) -> Vec<(Kind, String)> {
         let peer_id = text(session, "peer_endpoint_id");
         let mut parts = vec![
@@ -111,7 +111,7 @@ impl World {
     }
 }
 
-/// A peer endpoint's references to profiles, and the system's own that stand in for absent ones.
+/// A peer endpoint's references to profiles, and the system profiles that stand in for absent ones.
 const PROFILES: [(&str, Kind, &str); 3] = [
     (
         "ike_profile_id",

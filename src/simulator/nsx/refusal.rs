@@ -1,12 +1,12 @@
-//! How NSX says no: `ApiError` bodies and the two shapes they come in.
+//! Error answers of NSX: `ApiError` bodies, in their two shapes.
 
 use http::StatusCode;
 use serde_json::{Value, json};
 
-/// An error answer, before it is written out.
+/// An error answer before serialization.
 ///
-/// What the manager refuses carries an integer code and a status name beside it; what the reverse proxy in
-/// front of it refuses carries the code as a string and no status name.
+/// A refusal by the manager carries an integer code and a status name. A refusal by the reverse proxy in front of it
+/// carries the code as a string and no status name.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     pub(crate) status: StatusCode,
@@ -16,13 +16,13 @@ pub(crate) struct Refusal {
     key: StatusKey,
 }
 
-/// The key under which an error body names its HTTP status. The administration guide shows both.
+/// The key under which an error body names its HTTP status. The administration guide shows both spellings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StatusKey {
-    /// `httpStatus`, as almost everywhere.
+    /// `httpStatus`, used almost everywhere.
     #[default]
     Camel,
-    /// `http_status`, as in the guide's example of a deleted entity.
+    /// `http_status`, used in the guide's example of a deleted entity.
     Snake,
 }
 
@@ -61,7 +61,7 @@ impl Refusal {
         self
     }
 
-    /// An object asked for by its path is not there.
+    /// The object that the path names does not exist.
     pub(crate) fn not_found(id: &str) -> Self {
         let message = format!(
             "The requested object : {id} could not be found. Object identifiers are case sensitive."
@@ -69,7 +69,7 @@ impl Refusal {
         Self::manager(StatusCode::NOT_FOUND, 600, "common-services", message)
     }
 
-    /// An object that a body or a realization names is not there.
+    /// An object that a body or a realization references does not exist.
     pub(crate) fn missing(kind: &str, id: &str) -> Self {
         let message = format!(
             "The operation failed because object identifier {kind}/{id} is missing: \
@@ -86,7 +86,7 @@ impl Refusal {
         Self::manager(StatusCode::BAD_REQUEST, 110_199, "VPN", message)
     }
 
-    /// Fields that are missing or out of bounds, each with what is wrong with it.
+    /// Fields are missing or out of bounds. Each violation names its field.
     pub(crate) fn fields(violations: &[String]) -> Self {
         let message = format!(
             "Field level validation errors: {{{}}}",
@@ -100,7 +100,7 @@ impl Refusal {
         Self::manager(StatusCode::BAD_REQUEST, 287, "common-services", message)
     }
 
-    /// The `_revision` sent is not the current one; 412, or 409 as some clients have seen.
+    /// The `_revision` sent is not the current one. The status is 412, or 409 as some clients have seen.
     pub(crate) fn stale(status: StatusCode) -> Self {
         let message = "The object was modified by somebody else. Please retry.";
         Self::manager(status, 206, "common-services", message)
@@ -115,7 +115,7 @@ impl Refusal {
         Self::manager(StatusCode::BAD_REQUEST, 289, "common-services", message)
     }
 
-    /// A rule of the VPN module whose error code no document names.
+    /// A rule of the VPN module for which no document gives an error code.
     pub(crate) fn vpn(message: impl Into<String>) -> Self {
         Self::manager(
             StatusCode::BAD_REQUEST,
@@ -125,7 +125,7 @@ impl Refusal {
         )
     }
 
-    /// What is deleted is still referred to by something whose deletion is not over.
+    /// The object is still referenced by a session whose deletion is not finished.
     pub(crate) fn still_held(kind: &str, id: &str, session: &str) -> Self {
         let message = format!(
             "The object {kind}/{id} cannot be deleted as either it has children or it is being referenced by \
@@ -158,7 +158,7 @@ impl Refusal {
         Self::proxy(StatusCode::TOO_MANY_REQUESTS, "102", message)
     }
 
-    /// No such path, method or action.
+    /// The path, method or action does not exist.
     pub(crate) fn unprocessable(status: StatusCode) -> Self {
         let message =
             "The requested with given URI, HTTP method and set of parameters cannot be processed.";
@@ -193,7 +193,7 @@ impl Refusal {
     }
 }
 
-/// `Precondition Failed` as `PRECONDITION_FAILED`.
+/// Turns `Precondition Failed` into `PRECONDITION_FAILED`.
 fn name(status: StatusCode) -> String {
     status
         .canonical_reason()
@@ -202,7 +202,7 @@ fn name(status: StatusCode) -> String {
         .replace(' ', "_")
 }
 
-/// Stands where the documents describe a refusal and give no code; in the number space of module VPN.
+/// Code for refusals that the documents describe without one. It lies in the number range of module VPN.
 const UNDOCUMENTED_VPN_CODE: i64 = 110_000;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `/api/v1/logical-routers`, which a VPN service is placed on. Here they can only be read.
+//! `/api/v1/logical-routers`: the routers on which VPN services are placed. Read-only.
 
 use http::{Method, StatusCode};
 use serde_json::{Map, Value};
@@ -7,7 +7,7 @@ use crate::simulator::nsx::listing::{self, Query, parameter};
 use crate::simulator::nsx::refusal::Refusal;
 use crate::simulator::nsx::world::{World, text};
 
-/// The answer to a request below `/api/v1/logical-routers`, of which `below` are the segments.
+/// Answers a request below `/api/v1/logical-routers`. `below` are the remaining path segments.
 pub(crate) fn answer(
     world: &World,
     method: &Method,
@@ -47,7 +47,7 @@ fn find<'a>(world: &'a World, id: &str) -> Option<&'a Map<String, Value>> {
 }
 
 impl World {
-    /// Refuses a router that cannot carry a VPN service: it must be there, and active-standby (vmware-nsx,
+    /// Refuses a router that cannot carry a VPN service: it must exist and be active-standby (vmware-nsx,
     /// `_validate_t0_ha_mode`).
     pub(crate) fn carries_vpn(&self, id: &str) -> Result<(), Refusal> {
         let router = find(self, id).ok_or_else(|| Refusal::missing("LogicalRouter", id))?;

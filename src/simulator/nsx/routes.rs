@@ -1,4 +1,4 @@
-//! From a request to its answer: which path means what.
+//! Dispatches each request by its path.
 
 use http::header::{CONTENT_TYPE, SET_COOKIE};
 use http::{HeaderMap, HeaderName, Method, StatusCode};
@@ -12,21 +12,21 @@ use crate::simulator::nsx::routers;
 use crate::simulator::nsx::runtime;
 use crate::simulator::nsx::world::{Actor, World};
 
-/// One request, read whole.
+/// One request, read completely.
 pub(crate) struct NsxCall {
     pub(crate) method: Method,
     pub(crate) path: String,
     pub(crate) query: Vec<(String, String)>,
     pub(crate) headers: HeaderMap,
     pub(crate) body: bytes::Bytes,
-    /// Which manager of the cluster was asked.
+    /// Index of the manager that received the request.
     pub(crate) manager: usize,
-    /// The id this request gets.
+    /// The id that the server gives to this request.
     pub(crate) request_id: String,
     pub(crate) now: Instant,
 }
 
-/// An answer, before it is written out.
+/// An answer before serialization.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: StatusCode,
@@ -63,7 +63,7 @@ impl From<Refusal> for Reply {
     }
 }
 
-/// Logging in and out, which asks for no credentials in the headers; none if the call is something else.
+/// Handles login and logout, which need no credentials in the headers. Returns `None` for any other call.
 pub(crate) fn login(world: &mut World, call: &NsxCall) -> Option<Result<Reply, Refusal>> {
     match (call.path.as_str(), &call.method) {
         ("/api/session/create", &Method::POST) => Some(log_in(world, call)),
@@ -75,7 +75,7 @@ pub(crate) fn login(world: &mut World, call: &NsxCall) -> Option<Result<Reply, R
     }
 }
 
-/// Everything else, asked by a user who was let in.
+/// Handles every other call, for an authenticated user.
 pub(crate) fn answer(world: &mut World, call: &NsxCall, user: &str) -> Result<Reply, Refusal> {
     match call.path.as_str() {
         "/api/v1/reverse-proxy/node/health" if call.method == Method::GET => {
@@ -145,9 +145,9 @@ pub(crate) fn answer(world: &mut World, call: &NsxCall, user: &str) -> Result<Re
     }
 }
 
-/// The pairs of `a=b&c=d`, decoded.
+/// The decoded pairs of `a=b&c=d`.
 ///
-/// nsxlib sends its password in the form undecoded, so what is no escape is taken as it stands.
+/// nsxlib sends its password in the form without encoding it, so a text that is not an escape is taken literally.
 pub(crate) fn pairs(encoded: &str) -> Vec<(String, String)> {
     let pair = |pair: &str| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));

@@ -1,4 +1,4 @@
-//! The parts of a session and a service that have a form of their own: policy rules, bypass rules, tunnel ports.
+//! Policy rules, bypass rules and tunnel ports: the structured parts of sessions and services.
 
 use std::net::IpAddr;
 
@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::simulator::chance;
 
-/// Fills in the defaults of rules; what a rule does is NSX's to say.
+/// Fills in the defaults of rules, and sets their action, which NSX alone decides.
 pub(crate) fn complete(object: &mut Map<String, Value>) {
     for (field, action) in RULES {
         for rule in parts_mut(object, field) {
@@ -18,7 +18,7 @@ pub(crate) fn complete(object: &mut Map<String, Value>) {
     }
 }
 
-/// What is wrong with the rules and tunnel ports of an object.
+/// Appends what is wrong with the rules and tunnel ports of an object.
 pub(crate) fn check(object: &Map<String, Value>, violations: &mut Vec<String>) {
     for (field, _) in RULES {
         for (index, rule) in parts(object, field).enumerate() {
@@ -41,7 +41,7 @@ pub(crate) fn check(object: &Map<String, Value>, violations: &mut Vec<String>) {
     }
 }
 
-/// Gives rules and tunnel ports the ids that they do not have yet.
+/// Assigns ids to rules and tunnel ports that have none.
 pub(crate) fn number(object: &mut Map<String, Value>) {
     for (field, _) in RULES {
         for rule in parts_mut(object, field) {
@@ -107,7 +107,7 @@ fn parts_mut<'a>(
     parts.into_iter().flatten().filter_map(Value::as_object_mut)
 }
 
-/// Where rules are, and what they do there.
+/// The fields that hold rules, and the action of the rules in each.
 const RULES: [(&str, &str); 2] = [("policy_rules", "PROTECT"), ("bypass_rules", "BYPASS")];
 /// `IPSecVPNPolicyRule`.
 const RULE: &[&str] = &[

@@ -1,4 +1,4 @@
-//! The questions about a session that are not about intent: `/state`, `/status` and `/statistics`.
+//! The runtime reads of a session: `/state`, `/status` and `/statistics`.
 
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
@@ -11,7 +11,7 @@ use crate::simulator::nsx::statistics::{self, Reading};
 use crate::simulator::nsx::tunnel::{Subject, Tunnel};
 use crate::simulator::nsx::world::{Object, World, text};
 
-/// `GET sessions/{id}/state`: how far the nodes are with this write, or with the newest.
+/// `GET sessions/{id}/state`: how far the nodes are with this write, or with the newest one.
 pub(crate) fn state(
     world: &World,
     session: &str,
@@ -48,7 +48,7 @@ pub(crate) fn state(
     Ok(track.state(request_id, &world.nodes, course, now))
 }
 
-/// `GET sessions/{id}/status`: whether the tunnels are up. Cached unless asked for in real time.
+/// `GET sessions/{id}/status`: whether the tunnels are up. Cached unless `source=realtime`.
 pub(crate) fn status(
     world: &World,
     session: &str,
@@ -70,8 +70,8 @@ pub(crate) fn status(
     Ok(tunnel.answer(subject(world, session, object, now), reading.sum()))
 }
 
-/// `GET sessions/{id}/statistics`: what has passed. Of the two sources only real time is supported, and the cached one
-/// is what is asked for by saying nothing; that is answered as if it had been real time.
+/// `GET sessions/{id}/statistics`: the traffic counters. The documents say that only real time is supported, and also
+/// that omitting `source` returns cached data. A request without `source` gets the real-time answer here.
 pub(crate) fn statistics(
     world: &World,
     session: &str,
@@ -91,7 +91,7 @@ pub(crate) fn statistics(
     Ok(answer)
 }
 
-/// `POST sessions/{id}/statistics?action=reset`: every counter starts anew.
+/// `POST sessions/{id}/statistics?action=reset`: restarts every counter at zero.
 pub(crate) fn reset(world: &mut World, session: &str, now: Instant) -> Result<(), Refusal> {
     world.read(Kind::Session, session)?;
     world.meter_mut(session).reset = Some(now);
@@ -134,7 +134,7 @@ fn reading<'a>(
     }
 }
 
-/// The tunnels as they are said to be, or else as they are.
+/// The forced state of the tunnels if there is one, otherwise the true one.
 fn tunnel(world: &World, session: &str, now: Instant) -> Tunnel {
     match world.tunnels.get(session) {
         Some(said) => said.clone(),
@@ -157,7 +157,7 @@ fn true_tunnel(world: &World, session: &str, now: Instant) -> Tunnel {
     }
 }
 
-/// When a session's tunnels came up or will come up, if time alone decides.
+/// When the tunnels of a session come up. `None` unless time alone decides.
 fn up_at(world: &World, session: &str) -> Option<Instant> {
     let after = world.levers.tunnel_up_after?;
     Some(world.tracks.get(session)?.in_sync_since(world.course())? + after)
@@ -176,7 +176,8 @@ fn router(world: &World, session: &str) -> String {
     }
 }
 
-/// What the guide shows after a DELETE: it names the router, not the session, and spells its status key its own way.
+/// The answer that the guide shows after a DELETE: it names the router instead of the session, and spells its status
+/// key differently.
 fn gone(router: &str) -> Refusal {
     Refusal::missing("LogicalRouter", router).spelled(StatusKey::Snake)
 }

@@ -1,4 +1,4 @@
-//! The levers: what a test or the demo may do to the simulated NSX behind its API's back.
+//! The levers: what a test or the demo can do to the simulated NSX behind the API's back.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -15,14 +15,14 @@ use crate::simulator::nsx::runtime;
 use crate::simulator::nsx::tunnel::Tunnel;
 use crate::simulator::nsx::world::World;
 
-/// The state that the managers of one cluster share; clones are the same state.
+/// The state that the managers of one cluster share. Clones share it, too.
 ///
-/// Sessions, objects and nodes are named by their ids. A lever on what does not exist does nothing.
+/// Sessions, objects and nodes are named by id. A lever on something that does not exist does nothing.
 #[derive(Clone)]
 pub struct NsxState(Arc<Mutex<World>>);
 
 impl fmt::Debug for NsxState {
-    /// Says nothing of the state: it holds passwords and pre-shared keys.
+    /// Prints nothing of the state, which holds passwords and pre-shared keys.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NsxState").finish_non_exhaustive()
     }
@@ -39,26 +39,26 @@ impl NsxState {
             .expect("no code panics while it holds the world")
     }
 
-    // How it behaves as a whole.
+    // Behavior as a whole.
 
-    /// Changes settings while it runs.
+    /// Changes settings at runtime.
     pub fn tune(&self, change: impl FnOnce(&mut Levers)) {
         change(&mut self.world().levers);
     }
 
-    /// The settings as they are.
+    /// The current settings.
     pub fn levers(&self) -> Levers {
         self.world().levers
     }
 
     // Objects.
 
-    /// How many objects a collection has.
+    /// The number of objects in a collection.
     pub fn count(&self, kind: Kind) -> usize {
         self.world().objects(kind).count()
     }
 
-    /// One object as a GET would show it.
+    /// One object as a GET returns it.
     pub fn object(&self, kind: Kind, id: &str) -> Option<Value> {
         self.world()
             .object(kind, id)
@@ -84,12 +84,12 @@ impl NsxState {
             .clone()
     }
 
-    /// Puts an object there as it is, unchecked, and tells its id: `id` if it has one, else a new one.
+    /// Stores an object unchecked and returns its id: `id` if it has one, otherwise a new one.
     ///
-    /// Nobody wrote it, so a session planted is in sync at once.
+    /// A planted session has no write, so it is in sync at once.
     ///
     /// # Panics
-    /// If `object` is no JSON object.
+    /// If `object` is not a JSON object.
     pub fn plant(&self, kind: Kind, object: Value) -> String {
         let Value::Object(object) = object else {
             panic!("only a JSON object can be planted")
@@ -97,16 +97,17 @@ impl NsxState {
         self.world().plant(kind, object)
     }
 
-    /// Takes an object away as if somebody else had; for a session `/state` is gone at once. Tells whether
-    /// there was one.
+    /// Removes an object as another client would. A session's `/state` is gone at once. Returns whether the object
+    /// existed.
     pub fn vanish(&self, kind: Kind, id: &str) -> bool {
         self.world().vanish(kind, id)
     }
 
-    /// Changes fields of an object as if somebody else had, with a new revision and no request id of ours.
+    /// Changes fields of an object as another client would: the revision grows, and no request id of the gateway is
+    /// involved.
     ///
     /// # Panics
-    /// If `fields` is no JSON object.
+    /// If `fields` is not a JSON object.
     pub fn alter(&self, kind: Kind, id: &str, fields: Value) {
         let Value::Object(fields) = fields else {
             panic!("only fields can be altered")
@@ -125,7 +126,8 @@ impl NsxState {
         }
     }
 
-    /// Gives an object to another principal: only that one, or `X-Allow-Overwrite: true`, may change it.
+    /// Gives an object to another principal. Only that principal, or a request with `X-Allow-Overwrite: true`, can
+    /// change it.
     pub fn give_to(&self, kind: Kind, id: &str, principal: &str) {
         if let Some(object) = self.world().object_mut(kind, id) {
             object
@@ -137,21 +139,21 @@ impl NsxState {
         }
     }
 
-    /// Switches a VPN service on or off as if somebody else had; off, its sessions have no `/state`.
+    /// Switches a VPN service on or off as another client would. While it is off, its sessions have no `/state`.
     pub fn set_service_enabled(&self, service: &str, enabled: bool) {
         self.alter(Kind::Service, service, json!({ "enabled": enabled }));
     }
 
-    /// Adds a logical router of tier 1, for a service to be made on it.
+    /// Adds a TIER1 logical router on which a service can be created.
     pub fn add_logical_router(&self, id: &str) {
         self.plant_logical_router(json!({ "id": id }));
     }
 
-    /// Puts a logical router there, over an old one with the same id. What is not said of it is that of a router of
-    /// tier 1 that can carry a service.
+    /// Stores a logical router. It replaces an old one with the same id. Unset fields take the values of a TIER1 router
+    /// that can carry a service.
     ///
     /// # Panics
-    /// If `router` is no JSON object.
+    /// If `router` is not a JSON object.
     pub fn plant_logical_router(&self, router: Value) {
         let Value::Object(router) = router else {
             panic!("only a JSON object can be planted")
@@ -166,17 +168,17 @@ impl NsxState {
 
     // Realization.
 
-    /// The ids of the transport nodes, in the order in which they are realized.
+    /// The ids of the transport nodes, in the order in which they realize a write.
     pub fn nodes(&self) -> Vec<String> {
         self.world().nodes.clone()
     }
 
-    /// Realizes one step of each write that concerns this session, deleted or not: a node takes two steps.
+    /// Realizes one step of each write that concerns this session, deleted or not. A node takes two steps.
     pub fn advance(&self, session: &str) {
         self.track(session, |track| track.advance(1));
     }
 
-    /// Realizes each write that concerns this session to the end; a deletion is then over.
+    /// Completes each write that concerns this session. A deletion is then finished.
     pub fn finish(&self, session: &str) {
         self.track(session, |track| track.advance(u32::MAX));
     }
@@ -191,7 +193,7 @@ impl NsxState {
         }
     }
 
-    /// Makes one node say this of the session, any text; none lets it say the truth again.
+    /// Makes one node report this state for the session, any text. `None` restores the true state.
     pub fn set_node_state(&self, session: &str, node: &str, state: Option<&str>) {
         let place = self.nodes().iter().position(|id| id == node);
         self.track(session, |track| match (place, state) {
@@ -205,7 +207,7 @@ impl NsxState {
         });
     }
 
-    /// Makes `/state` say this of the session; none lets it say the truth again.
+    /// Makes `/state` report this for the session. `None` restores the true state.
     pub fn force_state(&self, session: &str, forced: Option<ForcedState>) {
         self.track(session, |track| track.forced = forced);
     }
@@ -222,9 +224,9 @@ impl NsxState {
 
     // Tunnels.
 
-    /// Makes `/status` and `/statistics` say this of the session; none lets them say the truth again.
+    /// Makes `/status` and `/statistics` report this for the session. `None` restores the true state.
     ///
-    /// Its counters count from here on, or go on if some tunnel was up already.
+    /// Its counters start here, or go on if a tunnel was already up.
     pub fn set_tunnel(&self, session: &str, tunnel: Option<Tunnel>) {
         let mut world = self.world();
         let up = tunnel
@@ -239,12 +241,12 @@ impl NsxState {
         };
     }
 
-    /// Makes `/statistics` say that only the active node has answered, or that all have.
+    /// Makes `/statistics` report that only the active node has answered, or that all have.
     pub fn set_partial_statistics(&self, session: &str, partial: bool) {
         self.world().meter_mut(session).partial = partial;
     }
 
-    /// Makes cached `/status` answers keep saying what is true now, until [`NsxState::release_cache`].
+    /// Freezes cached `/status` answers at the present state, until [`NsxState::release_cache`].
     pub fn hold_cache(&self, session: &str) {
         let mut world = self.world();
         if let Ok(answer) = runtime::status(&world, session, Some("realtime"), Instant::now()) {
@@ -259,57 +261,58 @@ impl NsxState {
 
     // Logins.
 
-    /// Ends every login session: their cookies are answered 403 from now on.
+    /// Ends every login session. Requests with their cookies are answered with 403.
     pub fn expire_sessions(&self) {
         self.world().accounts.expire_sessions();
     }
 
-    /// Changes or adds a user's password; cookies stay good.
+    /// Sets a user's password, adding the user if needed. Cookies stay valid.
     pub fn set_password(&self, user: &str, password: &str) {
         self.world().accounts.set_password(user, password);
     }
 
-    /// Changes a user's password; the one before is good, too, until [`retire_passwords`](Self::retire_passwords).
+    /// Changes a user's password. The previous one stays valid until [`retire_passwords`](Self::retire_passwords).
     pub fn rotate_password(&self, user: &str, password: &str) {
         self.world().accounts.rotate_password(user, password);
     }
 
-    /// Accepts no password any more that was rotated.
+    /// Invalidates every password that was replaced by [`rotate_password`](Self::rotate_password).
     pub fn retire_passwords(&self) {
         self.world().accounts.retire_passwords();
     }
 
-    /// Accepts this bearer token no more.
+    /// Stops accepting this bearer token.
     pub fn reject_token(&self, token: &str) {
         self.world().accounts.reject_token(token);
     }
 
-    /// Accepts this bearer token beside those already known.
+    /// Accepts this bearer token in addition to the known ones.
     pub fn accept_token(&self, token: &str) {
         self.world().accounts.accept_token(token);
     }
 
-    /// Accepts no bearer token any more.
+    /// Stops accepting any bearer token.
     pub fn reject_tokens(&self) {
         self.world().accounts.reject_tokens();
     }
 
-    /// Ends every lock before its 15 minutes are over.
+    /// Ends every lockout before its 15 minutes are over.
     pub fn unlock(&self) {
         self.world().accounts.unlock();
     }
 
-    /// How often a user's name or password was wrong, or the account locked, basic authentication included.
+    /// The number of failed logins: a wrong user name or password, or a locked account. Basic authentication counts,
+    /// too.
     pub fn failed_logins(&self) -> u64 {
         self.world().accounts.tally.failed_logins
     }
 
-    /// How many sessions were created.
+    /// The number of login sessions created.
     pub fn logins(&self) -> u64 {
         self.world().accounts.tally.logins
     }
 
-    /// How many requests were refused because there were too many.
+    /// The number of requests refused by the rate limits.
     pub fn throttled(&self) -> u64 {
         self.world().accounts.tally.throttled
     }

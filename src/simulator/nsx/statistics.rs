@@ -1,8 +1,8 @@
-//! What has passed through a session's tunnels: `/statistics`, and the sums of it in `/status`.
+//! Traffic counters of a session's tunnels: `/statistics`, and their sums in `/status`.
 //!
-//! A policy rule has a tunnel for each pair of a source and a destination, a tunnel port has one. Traffic is made up,
-//! and grows with time alone: the same tunnel has counted the same after the same time. Each counter is another
-//! fraction of it, so that no two of them can be mistaken for each other.
+//! A policy rule has one tunnel for each pair of a source and a destination. A tunnel port has one. The traffic is
+//! invented and depends on time alone: the same tunnel has the same counters after the same time. Each counter is a
+//! different fraction of the traffic, so that no two can be confused.
 
 use std::time::Duration;
 
@@ -11,27 +11,27 @@ use tokio::time::Instant;
 
 use crate::simulator::nsx::tunnel::Tunnel;
 
-/// Since when a session's tunnels count.
+/// When the counters of a session's tunnels start.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Meter {
-    /// When they were said to come up; none while they are down, or where time alone decides.
+    /// When a lever brought the tunnels up. `None` while they are down, or if time alone decides.
     pub(crate) up_since: Option<Instant>,
-    /// When the counters were last set to zero by `?action=reset`.
+    /// When `?action=reset` last set the counters to zero.
     pub(crate) reset: Option<Instant>,
     /// Whether only the active node has answered.
     pub(crate) partial: bool,
 }
 
-/// A session's tunnels at one moment.
+/// The tunnels of a session at one moment.
 pub(crate) struct Reading<'a> {
     pub(crate) session: &'a Map<String, Value>,
     pub(crate) tunnel: &'a Tunnel,
-    /// How long what is up has been counting.
+    /// How long the tunnels that are up have been counting.
     pub(crate) counting: Duration,
 }
 
 impl Reading<'_> {
-    /// `policy_statistics`, one for each rule that is enabled or each tunnel port.
+    /// `policy_statistics`, one for each enabled rule or each tunnel port.
     pub(crate) fn policies(&self) -> Vec<Value> {
         let mut place = 0;
         let mut policies = Vec::new();
@@ -68,12 +68,12 @@ impl Reading<'_> {
         sum(&tunnels)
     }
 
-    /// State and counters of the tunnel in this place.
+    /// State and counters of the tunnel at this index.
     fn counted(&self, place: u32) -> Value {
         let (status, reason) = self.state(place);
         let seconds = match status {
             "UP" => self.counting.as_secs(),
-            // Counters are those of the security associations, and without a tunnel there are none.
+            // Counters belong to the security associations. A tunnel that is not up has none.
             _ => 0,
         };
         let packets_in = seconds * 100 * (u64::from(place) + 1);
@@ -119,7 +119,7 @@ impl Reading<'_> {
     }
 }
 
-/// How many tunnels a session has when all are there.
+/// The number of tunnels that a session has when all are up.
 pub(crate) fn tunnels(session: &Map<String, Value>) -> u32 {
     let pairs: usize = groups(session).iter().map(|group| group.pairs.len()).sum();
     u32::try_from(pairs).unwrap_or(u32::MAX)
@@ -177,7 +177,7 @@ fn pairs(rule: &Value) -> Vec<(String, String)> {
     side("sources").into_iter().flat_map(with_each).collect()
 }
 
-/// `IPSecVPNTrafficCounters` of these tunnels together.
+/// `IPSecVPNTrafficCounters`, summed over these tunnels.
 fn sum(tunnels: &[Value]) -> Value {
     let counter = |name: &str| -> u64 {
         tunnels
@@ -198,7 +198,7 @@ const SUMMED: [&str; 6] = [
     "dropped_packets_in",
     "dropped_packets_out",
 ];
-/// Why packets are dropped on their way in, each one packet of so many.
+/// Causes of drops on the way in. One packet in this many is dropped.
 const ERRORS_IN: [(&str, u64); 6] = [
     ("replay_errors", 200),
     ("integrity_failures", 300),
@@ -207,7 +207,7 @@ const ERRORS_IN: [(&str, u64); 6] = [
     ("sa_mismatch_errors_in", 600),
     ("packets_receive_other_error", 700),
 ];
-/// The same on their way out.
+/// The same on the way out.
 const ERRORS_OUT: [(&str, u64); 4] = [
     ("encryption_failures", 250),
     ("sa_mismatch_errors_out", 350),

@@ -1,15 +1,15 @@
-//! Whether packets have a security association: what `/status` says.
+//! Whether the tunnels of a session are up: the content of `/status`.
 
 use serde_json::{Value, json};
 
-/// A session's tunnels, as seen by the active node.
+/// The tunnels of a session, as the active node sees them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tunnel {
-    /// `session_status`: UP, DOWN, DEGRADED or any other text; none leaves it out.
+    /// `session_status`: UP, DOWN, DEGRADED or any other text. `None` leaves it out.
     pub status: Option<String>,
-    /// `ike_status.ike_session_state`: UP, DOWN, NEGOTIATING or any other text; none leaves `ike_status` out.
+    /// `ike_status.ike_session_state`: UP, DOWN, NEGOTIATING or any other text. `None` leaves `ike_status` out.
     pub ike: Option<String>,
-    /// `ike_status.fail_reason`, free text; empty when all is well.
+    /// `ike_status.fail_reason`, free text. Empty if nothing failed.
     pub fail_reason: String,
     /// `total_tunnels`.
     pub total: u32,
@@ -19,14 +19,14 @@ pub struct Tunnel {
     pub failed: u32,
 }
 
-/// Whose tunnels they are, who tells of them, and when.
+/// The session, the reporting node and the time of an answer.
 pub(crate) struct Subject<'a> {
     pub(crate) session: &'a str,
     /// `display_name`.
     pub(crate) name: Option<&'a Value>,
     /// The active transport node.
     pub(crate) node: &'a str,
-    /// In milliseconds since 1970.
+    /// Milliseconds since 1970.
     pub(crate) at: u64,
 }
 
@@ -40,7 +40,7 @@ impl Tunnel {
         }
     }
 
-    /// Some tunnels are up, the rest has failed.
+    /// Some tunnels are up, the others have failed.
     pub fn degraded(total: u32, negotiated: u32) -> Self {
         let failed = total.saturating_sub(negotiated);
         Self {
@@ -51,7 +51,7 @@ impl Tunnel {
         }
     }
 
-    /// Nothing is up, for this reason, such as "Peer not reachable".
+    /// No tunnel is up, for this reason, such as "Peer not reachable".
     pub fn down(fail_reason: &str) -> Self {
         Self {
             total: 1,
@@ -60,12 +60,12 @@ impl Tunnel {
         }
     }
 
-    /// A young session, as the reference's example shows it.
+    /// A young session, as in the reference's example.
     pub fn negotiating() -> Self {
         Self::of("DOWN", "NEGOTIATING", "Unknown")
     }
 
-    /// `IPSecVPNSessionStatus`, with what has passed through all tunnels.
+    /// `IPSecVPNSessionStatus`, with the traffic counters of all tunnels.
     pub(crate) fn answer(&self, subject: Subject<'_>, counters: Value) -> Value {
         let mut answer = self.heading(subject);
         answer["total_tunnels"] = json!(self.total);
@@ -78,7 +78,7 @@ impl Tunnel {
         answer
     }
 
-    /// What a session's status and its statistics have in common.
+    /// The fields that a session's status and its statistics share.
     pub(crate) fn heading(&self, subject: Subject<'_>) -> Value {
         let mut heading = json!({
             "ipsec_vpn_session_id": subject.session,

@@ -1,4 +1,4 @@
-//! The objects of one NSX and what may be done to them; no sockets, no clock of its own.
+//! The objects of one NSX and the operations on them. No sockets, and no clock of its own.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -16,48 +16,48 @@ use crate::simulator::nsx::refusal::Refusal;
 use crate::simulator::nsx::statistics::Meter;
 use crate::simulator::nsx::tunnel::Tunnel;
 
-/// Everything the managers of one cluster know together.
+/// The state that the managers of one cluster share.
 pub(crate) struct World {
     pub(crate) levers: Levers,
     pub(crate) accounts: Accounts,
-    /// The ids of the transport nodes.
+    /// Transport node ids.
     pub(crate) nodes: Vec<String>,
-    /// The logical routers, in the order of a list.
+    /// The logical routers, in list order.
     pub(crate) routers: Vec<Map<String, Value>>,
     objects: HashMap<Kind, HashMap<String, Object>>,
-    /// Objects made so far; also the order of a list.
+    /// Number of objects created so far. It also gives the order of a list.
     made: u64,
-    /// How far each session has been realized.
+    /// The realization of each session.
     pub(crate) tracks: HashMap<String, Track>,
-    /// Sessions deleted of late, newest first.
+    /// Recently deleted sessions, newest first.
     pub(crate) graves: VecDeque<Grave>,
-    /// Sessions whose `/state` is not found although they exist.
+    /// Sessions that exist and whose `/state` is not found all the same.
     pub(crate) stateless: HashSet<String>,
-    /// Tunnels said in place of the true ones.
+    /// Tunnels to report in place of the true ones.
     pub(crate) tunnels: HashMap<String, Tunnel>,
-    /// Since when each session's tunnels count.
+    /// When the counters of each session's tunnels start.
     meters: HashMap<String, Meter>,
-    /// The moment of the simulator's clock that was the wall clock's at its start.
+    /// An instant of the simulator's clock and the wall-clock time at that instant, in milliseconds since 1970.
     founded: (Instant, u64),
-    /// Cached `/status` answers that have stopped to follow the real ones.
+    /// Cached `/status` answers that are frozen.
     pub(crate) held_status: HashMap<String, Value>,
 }
 
-/// One stored object. Its PSK lives beside it, so that no answer can carry it by accident.
+/// One stored object. Its PSK is stored separately, so that no answer can carry it by accident.
 pub(crate) struct Object {
     pub(crate) value: Map<String, Value>,
     pub(crate) psk: Option<String>,
     pub(crate) made: u64,
-    /// The newest request ids that wrote it, oldest first.
+    /// The request ids of the newest writes, oldest first.
     writes: Vec<String>,
 }
 
-/// A session that is gone, and how far the nodes are with forgetting it.
+/// A deleted session, and how far the nodes have forgotten it.
 pub(crate) struct Grave {
     pub(crate) session: String,
     pub(crate) track: Track,
     pub(crate) router: String,
-    /// The endpoints that it had.
+    /// The endpoints that the session used.
     endpoints: [(Kind, String); 2],
 }
 
@@ -228,7 +228,7 @@ impl World {
         Ok(())
     }
 
-    /// A session that used this endpoint and whose deletion is not over.
+    /// A session that used this endpoint and whose deletion is not finished.
     fn held_by_deletion(&self, kind: Kind, id: &str, now: Instant) -> Option<&str> {
         let course = self.course();
         let mut graves = self.graves.iter();
@@ -243,7 +243,7 @@ impl World {
         grave.map(|grave| grave.session.as_str())
     }
 
-    /// Puts an object there as it is, from outside the API, over an old one with the same id.
+    /// Stores an object from outside the API, unchanged. It replaces an old one with the same id.
     pub(crate) fn plant(&mut self, kind: Kind, mut value: Map<String, Value>) -> String {
         let id = match value.get("id").and_then(Value::as_str) {
             Some(id) => id.to_owned(),
@@ -255,7 +255,7 @@ impl World {
         id
     }
 
-    /// Takes an object away from outside the API; nothing lingers.
+    /// Removes an object from outside the API. Nothing lingers.
     pub(crate) fn vanish(&mut self, kind: Kind, id: &str) -> bool {
         let existed = self.object(kind, id).is_some();
         if existed && kind == Kind::Session {
@@ -267,7 +267,7 @@ impl World {
         existed
     }
 
-    /// Milliseconds since 1970, as NSX counts time. It runs with the simulator's clock, which a test can hold.
+    /// Milliseconds since 1970, as NSX counts time. Follows the simulator's clock, which a test can pause.
     pub(crate) fn epoch_millis(&self, now: Instant) -> u64 {
         let (start, millis) = self.founded;
         let since = now.saturating_duration_since(start).as_millis();
@@ -291,27 +291,27 @@ impl World {
         }
     }
 
-    /// The service of a session and its router, as far as they exist.
+    /// The id and the object of a session's service, if it exists.
     pub(crate) fn service_of(&self, session: &Map<String, Value>) -> Option<(&str, &Object)> {
         let id = session.get("ipsec_vpn_service_id")?.as_str()?;
         let (id, service) = self.objects.get(&Kind::Service)?.get_key_value(id)?;
         Some((id, service))
     }
 
-    /// Notes a write on the object and on every session that it is part of: they share one span.
+    /// Records a write on the object and on every session that it is part of: those sessions track its progress.
     fn wrote(&mut self, kind: Kind, id: &str, actor: Actor<'_>) {
         if let Some(object) = self.object_mut(kind, id) {
             if object.writes.len() == WRITES_KEPT {
                 object.writes.remove(0);
             }
             object.writes.push(actor.request_id.to_owned());
-            // What has just been made is part of nothing yet.
+            // A new object is not part of any session yet.
             if object.value.get("_revision") == Some(&json!(0)) && kind != Kind::Session {
                 return;
             }
         }
         if kind == Kind::Session {
-            // Parts that were written before this session used them are realized with it, not before.
+            // Parts that were written before this session used them are realized together with it, not before.
             for request_id in self.writes_of_parts(id) {
                 let track = self.tracks.entry(id.to_owned()).or_default();
                 if !track.knows(&request_id) {

@@ -1,4 +1,4 @@
-//! Every collection: made, read, changed, used and deleted.
+//! Every collection: create, read, update, reference and delete.
 
 use http::Method;
 use serde_json::{Value, json};
@@ -90,7 +90,7 @@ fn profiles_in_use_stay_and_the_systems_own_are_never_changed() {
         assert_eq!((status, &refused["error_code"]), (400, &json!(110_000)));
         let message = refused["error_message"].as_str().unwrap();
         assert!(message.contains(&user), "{message}");
-        // A profile in use may be changed, unlike with Neutron.
+        // A profile in use can be changed, unlike in Neutron.
         let (_, read) = bench.get(&path);
         assert_eq!(bench.ask(Method::PUT, &path, read).0, 200);
         assert_eq!(bench.delete(&format!("{path}?force=true")).0, 200);

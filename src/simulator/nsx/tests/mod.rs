@@ -1,4 +1,4 @@
-//! The simulated NSX held against its documents: first without sockets, then over HTTP.
+//! Tests of the simulated NSX against its documents: first without sockets, then over HTTP.
 
 mod kinds;
 mod objects;
@@ -16,7 +16,7 @@ use crate::simulator::nsx::levers::Levers;
 use crate::simulator::nsx::routes::{self, NsxCall};
 use crate::simulator::nsx::world::World;
 
-/// A world without a server, asked by its administrator.
+/// A world without a server. Requests come from its administrator.
 struct Bench {
     world: World,
     now: Instant,
@@ -32,7 +32,7 @@ impl Bench {
         }
     }
 
-    /// Status and body of one request below `/api/v1/vpn/ipsec/`.
+    /// Returns status and body of one request below `/api/v1/vpn/ipsec/`.
     fn ask(&mut self, method: Method, path: &str, body: Value) -> (u16, Value) {
         self.ask_with(method, path, body, &[])
     }
@@ -48,7 +48,7 @@ impl Bench {
         self.ask_at(method, &path, body, headers)
     }
 
-    /// The same for any path.
+    /// As [`Self::ask_with`], for any path.
     fn ask_at(
         &mut self,
         method: Method,
@@ -90,7 +90,7 @@ impl Bench {
         self.ask(Method::DELETE, path, Value::Null)
     }
 
-    /// Creates, and answers the id.
+    /// Creates an object and returns its id.
     #[track_caller]
     fn create(&mut self, collection: &str, body: Value) -> String {
         let (status, made) = self.ask(Method::POST, collection, body);

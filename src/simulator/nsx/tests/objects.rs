@@ -1,4 +1,4 @@
-//! Objects: what is made, kept, refused and listed.
+//! Objects: creation, storage, refusals and lists.
 
 use http::Method;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! `/state` and `/status`: what has reached the nodes, and whether packets pass.
+//! `/state` and `/status`: what the nodes have realized, and whether the tunnels are up.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::simulator::nsx::tests::{Bench, peer, session};
 use crate::simulator::nsx::tunnel::Tunnel;
 use crate::simulator::nsx::world::World;
 
-/// The state of the whole as of this write.
+/// The overall state for this write.
 fn state_of(bench: &mut Bench, session: &str, request_id: &str) -> String {
     let (status, answer) = bench.get(&format!("sessions/{session}/state?request_id={request_id}"));
     assert_eq!(status, 200, "{answer}");
@@ -75,7 +75,7 @@ fn a_change_of_any_part_is_asked_on_each_session_that_uses_it() {
     own.push(format!("services/{}", inventory::SERVICE_ID));
     own.push(format!("local-endpoints/{}", inventory::LOCAL_ENDPOINT_ID));
     let user = bench.create("sessions", session(&peer));
-    // Another peer, so other profiles, but the same service and local endpoint.
+    // It has another peer and so other profiles, but the same service and local endpoint.
     let other = bench.session();
     for session in [&user, &other] {
         steps(&mut bench.world, session, u32::MAX);
@@ -209,7 +209,7 @@ fn deletion_and_tunnels_follow_the_clock_if_told_so() {
     assert_eq!(bench.get(&format!("sessions/{session}/state")).0, 404);
 }
 
-/// What is answered while `state` is in other hands.
+/// The answer to a GET while `state` owns the world.
 fn ask(state: &NsxState, path: &str) -> (u16, Value) {
     let mut taken = Bench::new();
     std::mem::swap(&mut taken.world, &mut *state.world());

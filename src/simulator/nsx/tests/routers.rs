@@ -1,4 +1,4 @@
-//! Logical routers: which there are, and which of them can carry a VPN service.
+//! Logical routers: the list, and which of them can carry a VPN service.
 
 use http::Method;
 use serde_json::{Value, json};
@@ -105,7 +105,7 @@ fn a_service_needs_a_free_router_that_is_active_standby() {
     let made = bench.create("services", on(inventory::FREE_ROUTER_ID));
     let (status, _) = bench.ask(Method::POST, "services", on(inventory::FREE_ROUTER_ID));
     assert_eq!(status, 400, "one service per router");
-    // Moving it is bound by the same rules; staying is not.
+    // Moving a service follows the same rules. Leaving it in place does not.
     let path = format!("services/{made}");
     let (_, mut read) = bench.get(&path);
     let (status, mut moved) = bench.ask(Method::PUT, &path, read.clone());

@@ -14,7 +14,7 @@ const PASSWORD: &str = "not-a-real-password";
 const SESSIONS: &str = "/api/v1/vpn/ipsec/sessions";
 
 fn start(options: NsxOptions) -> (NsxSimulator, Client) {
-    // reqwest asks for a TLS provider even where no TLS is spoken; another test may have been first.
+    // reqwest needs a TLS provider even without TLS. Another test may have installed it first.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = Client::builder()
         .timeout(Duration::from_secs(10))
@@ -32,7 +32,7 @@ async fn get(client: &Client, url: String) -> Response {
         .unwrap()
 }
 
-/// A cookie and its token, as a client would carry them.
+/// A session cookie and its XSRF token.
 async fn log_in(client: &Client, url: &str, password: &str) -> Result<(String, String), Response> {
     let form = [("j_username", "admin"), ("j_password", password)];
     let answer = client

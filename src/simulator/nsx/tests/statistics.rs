@@ -1,4 +1,4 @@
-//! `/statistics`: which tunnels a session has, and what has passed through each.
+//! `/statistics`: the tunnels of a session and their traffic.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::simulator::nsx::state::NsxState;
 use crate::simulator::nsx::tests::{Bench, session};
 use crate::simulator::nsx::tunnel::Tunnel;
 
-/// A session with a rule of two tunnels, one that is off, and one for everything.
+/// A session with three rules: one with two tunnels, one that is disabled, and one for all traffic.
 fn busy(bench: &mut Bench) -> String {
     let peer = bench.peer();
     let mut wanted = session(&peer);

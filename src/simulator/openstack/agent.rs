@@ -4,15 +4,15 @@
 //!            POST enabled                    report after a sync         later report
 //!   (none) ──────────────► PENDING_CREATE ──────────────────────► DOWN ◄─────────────► ACTIVE
 //!      │     POST disabled
-//!      └───────────────────► PENDING_CREATE for ever: the agent is never told of it
+//!      └───────────────────► PENDING_CREATE forever: the agent is never told of it
 //! ```
 //!
-//! - A report about a row that is PENDING is dropped unless it was made after a sync that found it so
-//!   (`updated_pending_status`); PENDING_CREATE, ACTIVE and DOWN are all that stock software writes.
-//! - A PUT does not touch `status`; `admin_state_up: false` on a connection that was reported once takes it
-//!   out of the agent's sight, which is reported as DOWN.
-//! - A service is ACTIVE as soon as a report names an enabled connection of it, else DOWN; without connections it is
-//!   never reported. A report about an id that is gone is skipped.
+//! - A report about a PENDING row is dropped, unless the agent made it after a sync that found the row PENDING
+//!   (`updated_pending_status`). Stock software writes only PENDING_CREATE, ACTIVE and DOWN.
+//! - A PUT does not touch `status`. `admin_state_up: false` on a connection that was reported once removes it from the
+//!   agent's view, and the agent reports it as DOWN.
+//! - A service becomes ACTIVE when a report concerns an enabled connection of it, otherwise DOWN. A service without
+//!   connections is never reported. A report about an id that is gone is skipped.
 //!
 //! Source: neutron-vpnaas, `device_drivers/ipsec.py`, `service_drivers/base_ipsec.py`, `db/vpn/vpn_db.py`.
 
@@ -23,14 +23,14 @@ use crate::simulator::openstack::memo::{AgentPace, Due, ReportFate};
 use crate::simulator::openstack::row::Row;
 use crate::simulator::openstack::state::Cloud;
 
-/// A connection was created: the agent hears of it if it is enabled.
+/// Tells the agent about a created connection, if it is enabled.
 pub(crate) fn created(pace: AgentPace, row: &mut Row, now: Instant) {
     if row.enabled() {
         sync(pace, row, now);
     }
 }
 
-/// A connection was changed: the agent looks at it again.
+/// Tells the agent about a changed connection.
 pub(crate) fn updated(pace: AgentPace, row: &mut Row, now: Instant) {
     let AgentPace::Elapsed {
         installed,
@@ -90,7 +90,7 @@ pub(crate) fn advance(cloud: &mut Cloud, now: Instant) {
     }
 }
 
-/// One report of the agent about one connection; `synced` is `updated_pending_status`.
+/// Handles one report of the agent about one connection. `synced` is `updated_pending_status`.
 pub(crate) fn report(cloud: &mut Cloud, id: &str, status: &str, synced: bool) -> ReportFate {
     let Some(row) = cloud.row_mut(Kind::Connection, id) else {
         return ReportFate::UnknownId;
@@ -129,7 +129,7 @@ mod tests {
         dip_on_update: true,
     };
 
-    /// A cloud with one connection written at `start`.
+    /// A cloud with one connection, created at `start`.
     fn cloud(enabled: bool, start: Instant) -> Cloud {
         let inventory = Inventory::fixed();
         let mut cloud = Cloud::new(Variant::Neutron, Series::V2026_1, PACE, inventory.network());

@@ -1,7 +1,7 @@
 //! The attribute maps of the VPN resources, in neutron-lib's order (`api/definitions/vpn.py` and
-//! `vpn_endpoint_groups.py`): what a POST and a PUT may hold, what is left out, and what a value must be.
+//! `vpn_endpoint_groups.py`): what a POST and a PUT can hold, the defaults, and the rules for values.
 //!
-//! `tenant_id` is missing here, since it is taken out of a body before its attributes are looked at.
+//! `tenant_id` is missing here, because it is removed from a body before the attributes are checked.
 
 use serde_json::{Map, Value, json};
 
@@ -13,49 +13,49 @@ use crate::simulator::openstack::variant::{Variant, Words};
 pub(crate) struct Attribute {
     pub(crate) name: &'static str,
     pub(crate) post: Given,
-    /// Whether a PUT may hold it.
+    /// Whether a PUT can hold it.
     pub(crate) put: bool,
     pub(crate) check: Check,
 }
 
-/// What a POST does with an attribute.
+/// How a POST treats an attribute.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Given {
     /// 400 if it is missing.
     Required,
-    /// If it is missing, this value.
+    /// If it is missing, this default.
     Optional(fn() -> Value),
-    /// 400 if it is there.
+    /// 400 if it is present.
     Refused,
 }
 
-/// What a value must be.
+/// The rule for a value.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Check {
     Anything,
-    /// Texts `"true"` and `"false"` are converted.
+    /// The strings `"true"` and `"false"` are converted.
     Boolean,
-    /// A non-negative number; a text is converted.
+    /// A non-negative number. A string is converted.
     Integer,
-    /// A non-negative number; a text passes and stays one.
+    /// A non-negative number. A string passes and stays a string.
     NonNegative,
-    /// A number that is large enough; a text passes and stays one.
+    /// A number of at least this size. A string passes and stays a string.
     AtLeast(i64),
-    /// A text of at most so many characters. Without a limit here, the database has one.
+    /// A string of at most this many characters. Without a limit here, the database has one.
     Text(Option<usize>),
     Uuid,
     UuidOrNull,
-    /// One of the words of an enumeration.
+    /// A word of an enumeration.
     Choice(Words),
-    /// A list of CIDRs without repetition; a single one becomes a list.
+    /// A list of CIDRs without repetition. A single one becomes a list.
     Cidrs,
-    /// A list; a single value becomes one.
+    /// A list. A single value becomes one.
     List,
-    /// An object with no other than these members, each optional; null is an empty one.
+    /// An object with no other members than these, each optional. Null becomes an empty object.
     Members(&'static [(&'static str, Check)]),
 }
 
-/// The attributes of a kind, as this variant knows them.
+/// The attributes of a kind on this variant.
 pub(crate) fn attributes(kind: Kind, variant: Variant) -> impl Iterator<Item = &'static Attribute> {
     let stock: &'static [Attribute] = match kind {
         Kind::Connection => CONNECTION,
@@ -87,7 +87,7 @@ const fn optional(name: &'static str, check: Check, default: fn() -> Value) -> A
     }
 }
 
-/// Set by the server alone.
+/// An attribute that only the server sets.
 const fn output(name: &'static str) -> Attribute {
     Attribute {
         name,
@@ -98,7 +98,7 @@ const fn output(name: &'static str) -> Attribute {
 }
 
 impl Attribute {
-    /// Fixed once created.
+    /// Makes the attribute immutable after creation.
     const fn fixed(self) -> Self {
         Self { put: false, ..self }
     }
@@ -241,5 +241,5 @@ const ENDPOINT_GROUP: &[Attribute] = &[
     optional("endpoints", Check::List, empty_list).fixed(),
 ];
 
-/// K5 has an availability zone on every resource, in requests too; an empty one means the default.
+/// K5 has an availability zone on every resource, in requests too. An empty one means the default.
 const K5: &[Attribute] = &[optional("availability_zone", Check::Text(Some(255)), nothing).fixed()];

@@ -1,4 +1,4 @@
-//! Rules of other clouds beyond those of Neutron, for what a request says.
+//! Rules for requests that other clouds have beyond Neutron's.
 
 use std::net::Ipv4Addr;
 
@@ -9,12 +9,12 @@ use crate::simulator::openstack::reply::Refusal;
 use crate::simulator::openstack::validate::integer;
 use crate::simulator::openstack::variant::Variant;
 
-/// Refuses what this cloud does not take although Neutron would.
+/// Refuses what this cloud refuses although Neutron would accept it.
 ///
-/// Open Telekom Cloud refuses names beyond 64 characters, lifetimes beyond a week and `admin_state_up: false`; for
-/// connections also keys shorter than 6 or longer than 128 characters or of other characters, peers' addresses and ids
-/// beyond 250, another MTU than 1500 and any description, in its own words. K5 takes a peer's public IPv4 address and no
-/// other.
+/// Open Telekom Cloud refuses names longer than 64 characters, lifetimes longer than a week and `admin_state_up:
+/// false`. For connections it also refuses keys shorter than 6 or longer than 128 characters or with characters outside
+/// its set, peer addresses and peer ids longer than 250, a new connection with an MTU other than 1500, and any
+/// description. It words these refusals its own way. K5 accepts only a public IPv4 address as peer address.
 pub(crate) fn check(
     variant: Variant,
     kind: Kind,
@@ -33,7 +33,7 @@ pub(crate) fn check(
     Err(Refusal::new(400, "VPC.1001", "Invalid VPN parameters."))
 }
 
-/// Refuses peer subnets that are local ones too, which Open Telekom Cloud has a code for.
+/// Refuses peer subnets that are also local ones. Open Telekom Cloud has an error code for this.
 pub(crate) fn subnets(variant: Variant, local: &[String], peer: &[String]) -> Result<(), Refusal> {
     if variant != Variant::Otc || peer.iter().all(|peer| !local.contains(peer)) {
         return Ok(());
@@ -42,7 +42,7 @@ pub(crate) fn subnets(variant: Variant, local: &[String], peer: &[String]) -> Re
     Err(Refusal::new(400, "VPC.1016", message))
 }
 
-/// What holds for every kind.
+/// The rules for every kind.
 fn otc_names(object: &Map<String, Value>) -> bool {
     let name = object.get("name").and_then(Value::as_str);
     let name = name.is_none_or(|name| name.chars().count() <= 64);
@@ -62,9 +62,9 @@ fn otc_connection(creating: bool, object: &Map<String, Value>) -> bool {
     let peer = ["peer_address", "peer_id"]
         .into_iter()
         .all(|name| text(name).is_none_or(|peer| peer.chars().count() <= 250));
-    // The example of its update has an MTU of 1200.
+    // The documents' example of an update has an MTU of 1200.
     let mtu = !creating || object.get("mtu").is_none_or(|mtu| *mtu == 1500);
-    // Its documents reserve a connection's description for the cloud's own use.
+    // The documents reserve a connection's description for the cloud's own use.
     let description = text("description").is_none_or(str::is_empty);
     psk && peer && mtu && description
 }
@@ -73,7 +73,7 @@ fn k5_rules(object: &Map<String, Value>) -> Result<(), Refusal> {
     let Some(address) = object.get("peer_address").and_then(Value::as_str) else {
         return Ok(());
     };
-    // The example in its documents has 172.24.4.226, so that private ranges are no reason to refuse one.
+    // The example in K5's documents has 172.24.4.226, so private ranges are accepted.
     let is_host = address.parse::<Ipv4Addr>().is_ok_and(|address| {
         let nobody = address.is_loopback() || address.is_unspecified() || address.is_broadcast();
         !(nobody || address.is_link_local() || address.is_multicast())

@@ -1,6 +1,6 @@
-//! Wall-clock times as the two services write them.
+//! Wall-clock times in the formats of the two services.
 //!
-//! What happens when is decided by `tokio::time::Instant`, which tests can pause; these texts are only shown.
+//! They are only displayed. All timing follows `tokio::time::Instant`, which tests can pause.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -17,13 +17,13 @@ impl Stamp {
         Self(self.0 + time)
     }
 
-    /// `2026-11-20T15:13:22.000000Z`, whole seconds as Keystone has them.
+    /// `2026-11-20T15:13:22.000000Z`, in whole seconds like Keystone.
     pub(crate) fn keystone(self) -> String {
         let ((year, month, day), seconds, _) = self.parts();
         format!("{year:04}-{month:02}-{day:02}T{}.000000Z", clock(seconds))
     }
 
-    /// `2020-08-05 12:39:35.921257`, as Open Telekom Cloud has it.
+    /// `2020-08-05 12:39:35.921257`, like Open Telekom Cloud.
     pub(crate) fn without_zone(self) -> String {
         let ((year, month, day), seconds, micros) = self.parts();
         format!(
@@ -51,7 +51,7 @@ fn clock(seconds: u64) -> String {
 
 /// The Gregorian date of a day counted from 1970-01-01.
 ///
-/// Counts in years that begin in March, so that the leap day is a year's last.
+/// Counts in years that begin in March, so the leap day is the last day of a year.
 fn date(days: i64) -> (i64, u32, u32) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);

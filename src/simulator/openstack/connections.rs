@@ -1,8 +1,7 @@
-//! What the VPN plugin does with connections once their attributes are in order.
+//! What the VPN plugin does with connections, once their attributes are valid.
 //!
-//! The order of the checks is neutron-vpnaas's (`db/vpn/vpn_db.py`, `vpn_validator.py`): references, which
-//! kind of endpoints, dead peer detection, endpoint groups, MTU, the peer's address, and on an update the state
-//! last of all.
+//! The order of the checks is that of neutron-vpnaas (`db/vpn/vpn_db.py`, `vpn_validator.py`): references, type of
+//! endpoints, dead peer detection, endpoint groups, MTU, the peer's address, and on an update the state last.
 
 use std::net::IpAddr;
 
@@ -19,7 +18,7 @@ use crate::simulator::openstack::state::{Caller, Cloud};
 use crate::simulator::openstack::topology::Router;
 use crate::simulator::openstack::validate::{cidr_version, integer};
 
-/// Creates a connection; the result is the row as the POST's answer shows it.
+/// Creates a connection. Returns the row as the answer to the POST shows it.
 pub(crate) fn create(
     cloud: &mut Cloud,
     caller: &Caller,
@@ -28,7 +27,8 @@ pub(crate) fn create(
 ) -> Result<Row, Refusal> {
     let mut wanted = Row::new(given);
     let service_id = wanted.text("vpnservice_id").to_owned();
-    // The driver is looked up by the service before its absence is noticed: a 500 that is the client's mistake.
+    // Neutron looks up the driver by the service before it notices that the service is absent: a client's mistake gets
+    // a 500.
     if cloud.row(Kind::VpnService, &service_id).is_none() {
         return Err(Refusal::internal());
     }
@@ -69,7 +69,7 @@ pub(crate) fn create(
         );
     }
     fields.insert("project_id".to_owned(), json!(project));
-    // What else was given is a variant's own, such as a zone.
+    // Any other attribute belongs to a variant, such as a zone.
     fields.extend(
         wanted
             .fields
@@ -83,7 +83,7 @@ pub(crate) fn create(
     Ok(answer)
 }
 
-/// Changes a connection; the result is the row as the PUT's answer shows it. Its status stays as it is.
+/// Updates a connection. Returns the row as the answer to the PUT shows it. The status stays as it is.
 pub(crate) fn update(
     cloud: &mut Cloud,
     caller: &Caller,
@@ -116,7 +116,7 @@ pub(crate) fn update(
     Ok(answer)
 }
 
-/// Keeps a row; the database returns CIDRs in an order of its own, whatever the answer to the write showed.
+/// Stores a row. The database returns CIDRs in its own order, whatever the answer to the write showed.
 fn store(cloud: &mut Cloud, mut row: Row) {
     if let Some(Value::Array(cidrs)) = row.fields.get_mut("peer_cidrs") {
         cidrs.sort_by(|a, b| a.as_str().cmp(&b.as_str()));
@@ -124,7 +124,7 @@ fn store(cloud: &mut Cloud, mut row: Row) {
     cloud.insert(Kind::Connection, row);
 }
 
-/// `given` over `stored`, key by key.
+/// Merges `given` over `stored`, key by key.
 fn merged_dpd(stored: &Value, given: Option<&Value>) -> Value {
     let member = |name: &str| {
         given
@@ -135,7 +135,7 @@ fn merged_dpd(stored: &Value, given: Option<&Value>) -> Value {
     json!({"action": member("action"), "interval": member("interval"), "timeout": member("timeout")})
 }
 
-/// The rules that hold for a connection as a whole. The MTU counts only if this request gives it.
+/// Checks the rules for a connection as a whole. The MTU is checked only if this request gives one.
 fn validate(
     cloud: &Cloud,
     caller: &Caller,
@@ -195,7 +195,7 @@ fn validate(
         legacy_version(cloud, subnet, &peer_cidrs)?
     };
     match mtu.and_then(integer) {
-        // No MTU and an MTU of 0 are the same to Python.
+        // To Python, no MTU and an MTU of 0 are the same.
         None | Some(0) => Ok(()),
         Some(mtu) if mtu < if version == 4 { 68 } else { 1280 } => {
             let message = format!("ipsec_site_connection MTU {mtu} is too small for ipv{version}");
@@ -264,7 +264,7 @@ fn group_version(cloud: &Cloud, caller: &Caller, wanted: &Row) -> Result<u8, Ref
     }
 }
 
-/// The IP version of a service's own subnet, which the peer's CIDRs must have too.
+/// The IP version of the service's subnet, which the peer's CIDRs must share.
 fn legacy_version(cloud: &Cloud, subnet: &str, peer_cidrs: &[String]) -> Result<u8, Refusal> {
     let Some(peer) = one_version(peer_cidrs) else {
         let message = "Peer CIDRs do not have the same IP version, as required for IPSec site-to-site connection";
@@ -301,7 +301,7 @@ fn one_version(cidrs: &[String]) -> Option<u8> {
         .then_some(first)
 }
 
-/// The peer's address as it is stored: names are resolved when they are written, once and for all.
+/// The peer's address as it is stored. A host name is resolved once, when it is written.
 fn resolved(cloud: &Cloud, wanted: &Row) -> Result<String, Refusal> {
     let given = wanted.text("peer_address");
     let unresolved = || {
@@ -309,7 +309,7 @@ fn resolved(cloud: &Cloud, wanted: &Row) -> Result<String, Refusal> {
         Refusal::new(400, "VPNPeerAddressNotResolved", message)
     };
     if given.len() > 255 {
-        // The resolver does not take a name of this length, and nobody catches what it raises.
+        // The resolver rejects a name of this length, and Neutron does not catch the exception.
         return Err(Refusal::internal());
     }
     let address = match given.parse::<IpAddr>() {
@@ -337,7 +337,7 @@ fn resolved(cloud: &Cloud, wanted: &Row) -> Result<String, Refusal> {
     Err(Refusal::new(400, "ExternalNetworkHasNoSubnet", message))
 }
 
-/// The 500 of values that pass the API layer and do not fit the database's columns.
+/// The 500 for values that pass the API layer and do not fit the database columns.
 fn fits_columns(row: &Row) -> Result<(), Refusal> {
     let long = ["psk", "local_id", "peer_id", "peer_address"]
         .into_iter()

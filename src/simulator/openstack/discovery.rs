@@ -1,4 +1,4 @@
-//! What this Neutron has: the index of its collections, and its extensions.
+//! The index of this Neutron's collections, and its extensions.
 
 use serde_json::{Value, json};
 
@@ -31,7 +31,7 @@ pub(crate) fn extensions(cloud: &Cloud) -> Reply {
     Reply::json(200, json!({"extensions": present}))
 }
 
-/// GET /v2.0/extensions/{alias}; an absent one is the one 404 that is plain text.
+/// GET /v2.0/extensions/{alias}. For an absent extension it is the only 404 with a plain text body.
 pub(crate) fn extension(cloud: &Cloud, alias: &str) -> Reply {
     let found = EXTENSIONS
         .iter()
@@ -52,7 +52,7 @@ struct Extension {
     name: &'static str,
     description: &'static str,
     updated: &'static str,
-    /// Whether it belongs to the VPN plugin.
+    /// Whether the extension belongs to the VPN plugin.
     vpn: bool,
 }
 
@@ -60,7 +60,7 @@ impl Extension {
     fn present(&self, cloud: &Cloud) -> bool {
         let known = match self.alias {
             "vpn-endpoint-groups" => cloud.variant.has(Kind::EndpointGroup),
-            // Of 2017 and 2024; the other clouds left Neutron before.
+            // These date from 2017 and 2024. The other clouds branched off Neutron earlier.
             "vpn-flavors" | "vpn-aes-ctr" => cloud.variant == Variant::Neutron,
             _ => true,
         };

@@ -1,4 +1,4 @@
-//! Who there is and which tokens are out: the state behind Keystone. No I/O.
+//! The state behind Keystone: users, projects and issued tokens. No I/O.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -16,17 +16,17 @@ pub(crate) struct Identity {
     pub(crate) projects: Vec<Project>,
     pub(crate) application_credentials: Vec<ApplicationCredential>,
     pub(crate) lifetime: Duration,
-    /// How long Neutron goes on taking a revoked token, since its middleware caches (`token_cache_time`).
+    /// How long Neutron still accepts a revoked token, because its middleware caches tokens (`token_cache_time`).
     pub(crate) cache_time: Duration,
     pub(crate) regions: Vec<Region>,
     pub(crate) logins: LoginCounts,
-    /// What was the password of a user, or the secret of a credential, before, by its id, while it is still taken.
+    /// Previous passwords of users and secrets of credentials that are still accepted, by id.
     pub(crate) retiring: HashMap<String, String>,
     tokens: HashMap<String, Token>,
 }
 
 impl fmt::Debug for Identity {
-    /// Leaves out passwords and tokens.
+    /// Omits passwords and tokens.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Identity")
             .field("logins", &self.logins)
@@ -34,12 +34,12 @@ impl fmt::Debug for Identity {
     }
 }
 
-/// How often somebody asked for a token.
+/// Counts of token requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LoginCounts {
-    /// Answered with a token.
+    /// Requests answered with a token.
     pub granted: u64,
-    /// Answered 401.
+    /// Requests answered with 401.
     pub refused: u64,
 }
 
@@ -69,13 +69,13 @@ pub(crate) struct ApplicationCredential {
 /// One region of the catalogue.
 #[derive(Clone, Debug)]
 pub struct Region {
-    /// Its id and name.
+    /// Id and name of the region.
     pub name: String,
-    /// The network endpoint's address without `/v2.0`; without one, the simulator's own Neutron.
+    /// Address of the network endpoint without `/v2.0`. `None` means the simulator's own Neutron.
     pub network_url: Option<String>,
 }
 
-/// One token, known by its text.
+/// One token. The map of tokens is keyed by its text.
 #[derive(Clone)]
 pub(crate) struct Token {
     pub(crate) user: User,
@@ -107,7 +107,7 @@ impl Identity {
         }
     }
 
-    /// Issues a token; the text is what `X-Subject-Token` carries.
+    /// Issues a token. The text is the value of `X-Subject-Token`.
     pub(crate) fn issue(
         &mut self,
         user: User,
@@ -138,23 +138,23 @@ impl Identity {
         (text, token)
     }
 
-    /// Whether this is the secret of whom the id is of, or was it and is still taken.
+    /// Whether `given` is the current secret of this id, or its previous one while that is still accepted.
     pub(crate) fn takes(&self, id: &str, secret: &str, given: &Value) -> bool {
         let retiring = self.retiring.get(id).map(String::as_str);
         let given = given.as_str();
         given == Some(secret) || given.is_some() && given == retiring
     }
 
-    /// A token that Keystone itself takes: neither expired nor revoked.
+    /// Returns a token that Keystone itself accepts: neither expired nor revoked.
     pub(crate) fn valid(&self, text: &str, now: Instant) -> Option<&Token> {
         self.tokens
             .get(text)
             .filter(|token| now < token.expires_at && token.revoked_at.is_none())
     }
 
-    /// Who Neutron takes the bearer of a token for.
+    /// Returns the caller that Neutron takes the bearer of a token for.
     ///
-    /// An expired token is refused from its last moment on; a revoked one only once the cache has forgotten it.
+    /// An expired token is refused at once. A revoked one is refused only after the cache time.
     pub(crate) fn caller(&self, text: &str, now: Instant) -> Option<Caller> {
         let token = self
             .tokens
@@ -173,7 +173,7 @@ impl Identity {
         })
     }
 
-    /// Gives the tokens of a user in a project the roles that the user has there now.
+    /// Gives the issued tokens of a user in a project the user's current roles there.
     pub(crate) fn tokens_take_roles(&mut self, user: &str, project_id: &str) {
         let known = self.users.iter().find(|known| known.name == user);
         let roles = known.and_then(|user| user.roles.get(project_id)).cloned();
@@ -186,7 +186,7 @@ impl Identity {
         }
     }
 
-    /// Revokes one token; false if it was not valid.
+    /// Revokes one token. Returns false if it was not valid.
     pub(crate) fn revoke(&mut self, text: &str, now: Instant) -> bool {
         let valid = self.valid(text, now).is_some();
         if let Some(token) = self.tokens.get_mut(text).filter(|_| valid) {
@@ -201,13 +201,13 @@ impl Identity {
         }
     }
 
-    /// Lets every token that is out be past its time.
+    /// Expires every issued token.
     pub(crate) fn expire_all(&mut self) {
         self.tokens.clear();
     }
 }
 
-/// Letters and digits as base64 for addresses has them.
+/// Random letters and digits, in place of URL-safe base64.
 fn random_text(length: usize) -> String {
     std::iter::repeat_with(fastrand::alphanumeric)
         .take(length)

@@ -1,5 +1,5 @@
-//! What there is from the start: two projects with a router, subnets, policies, services and endpoint groups, and
-//! the users who may touch them. All ids are fixed, so that a session with curl can be written down.
+//! The objects at the start: two projects with a router, subnets, policies, services and endpoint groups, and their
+//! users. All ids are fixed, so that a curl session can be written down.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -13,16 +13,16 @@ use crate::simulator::openstack::state::Cloud;
 use crate::simulator::openstack::topology::{Network, Router, Subnet};
 use crate::simulator::openstack::variant::Variant;
 
-/// The ids and logins of what is there from the start; no connection is.
+/// Ids and logins of the objects at the start. There are no connections among them.
 #[derive(Clone, Debug)]
 pub struct Inventory {
-    /// The project that [`Inventory::member`] may change.
+    /// The project that [`Inventory::member`] can change.
     pub project: Owned,
-    /// A project of somebody else.
+    /// A foreign project.
     pub other: Owned,
-    /// A router of the first project that has no gateway.
+    /// A router of the first project without a gateway.
     pub router_without_gateway: &'static str,
-    /// A router of the first project that has a gateway in IPv4 alone and no service yet.
+    /// A router of the first project with an IPv4-only gateway and no service yet.
     pub spare_router_id: &'static str,
     /// An IPv4 subnet on that router.
     pub spare_subnet_id: &'static str,
@@ -30,53 +30,51 @@ pub struct Inventory {
     pub lone_subnet_id: &'static str,
     /// Roles `reader` and `member` in the first project.
     pub member: Login,
-    /// Only `reader` there: sees empty lists.
+    /// Only role `reader` there. Sees empty lists.
     pub reader: Login,
     /// Roles `reader` and `member` in the other project.
     pub other_member: Login,
-    /// Role `admin` in both projects: sees all.
+    /// Role `admin` in both projects. Sees everything.
     pub admin: Login,
-    /// The member's application credential: its id, and as password its secret.
+    /// The member's application credential: its id, and its secret as password.
     pub application_credential: Login,
 }
 
-/// What one project owns from the start.
+/// The objects of one project at the start.
 #[derive(Clone, Debug)]
 pub struct Owned {
-    /// The project's id.
     pub project_id: &'static str,
-    /// The project's name.
     pub project_name: &'static str,
     /// A router with a gateway in both address families.
     pub router_id: &'static str,
     /// An IPv4 subnet on that router, in [`Owned::local_group_id`].
     pub subnet_id: &'static str,
-    /// Another IPv4 subnet, of [`Owned::legacy_service_id`].
+    /// Another IPv4 subnet on it, of [`Owned::legacy_service_id`].
     pub legacy_subnet_id: &'static str,
     /// An IPv6 subnet on the same router.
     pub subnet_v6_id: &'static str,
-    /// A service without a subnet: its connections have endpoint groups.
+    /// A service without a subnet. Its connections have endpoint groups.
     pub service_id: &'static str,
-    /// A service with a subnet: its connections have `peer_cidrs`.
+    /// A service with a subnet. Its connections have `peer_cidrs`.
     pub legacy_service_id: &'static str,
-    /// IKE with sha256.
+    /// An IKE policy with sha256.
     pub ike_policy_id: &'static str,
-    /// IPsec with sha256.
+    /// An IPsec policy with sha256.
     pub ipsec_policy_id: &'static str,
-    /// Endpoint group of type subnet.
+    /// An endpoint group of type subnet.
     pub local_group_id: &'static str,
-    /// Endpoint group of type cidr.
+    /// An endpoint group of type cidr.
     pub peer_group_id: &'static str,
 }
 
-/// A name and what proves it. The secrets are made up and of no use anywhere else.
+/// An id, a name and a secret. The secrets are invented and valid nowhere else.
 #[derive(Clone)]
 pub struct Login {
-    /// The user's id; for an application credential, the id of the credential.
+    /// The user's id. For an application credential, the id of the credential.
     pub id: &'static str,
     /// The user's name in the domain `default`.
     pub name: &'static str,
-    /// The password; for an application credential, its secret.
+    /// The password. For an application credential, its secret.
     pub password: &'static str,
 }
 
@@ -90,7 +88,7 @@ impl fmt::Debug for Login {
 }
 
 impl Inventory {
-    /// The same for every simulator.
+    /// Returns the inventory, which is the same for every simulator.
     pub const fn fixed() -> Self {
         Self {
             project: Owned {
@@ -199,9 +197,10 @@ impl Inventory {
         network
     }
 
-    /// Services, policies and groups of both projects.
+    /// Adds the services, policies and groups of both projects.
     ///
-    /// On K5 every service has a subnet, since there are no groups to use instead; 20 connections are its limit.
+    /// On K5 every service has a subnet, since there are no groups to use instead, and a project is limited to 20
+    /// connections.
     pub(crate) fn fill(&self, cloud: &mut Cloud) {
         for owned in [&self.project, &self.other] {
             if cloud.variant == Variant::K5 {
@@ -266,7 +265,7 @@ impl Inventory {
         }
     }
 
-    /// Users, projects and the application credential.
+    /// Adds the users, projects and the application credential.
     pub(crate) fn enroll(&self, identity: &mut Identity) {
         for owned in [&self.project, &self.other] {
             let (id, name) = (owned.project_id.to_owned(), owned.project_name.to_owned());

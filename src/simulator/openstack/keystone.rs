@@ -1,4 +1,4 @@
-//! Keystone v3, as far as a client of Neutron needs it: versions, and tokens to get, to look at and to revoke.
+//! Keystone v3, as far as a client of Neutron needs it: version documents, and issuing, reading and revoking tokens.
 
 use std::sync::Arc;
 
@@ -76,7 +76,7 @@ async fn handle(
 const AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
 const SUBJECT_TOKEN: HeaderName = HeaderName::from_static("x-subject-token");
 
-/// Does something with the token in `X-Subject-Token`, for who holds a valid one himself.
+/// Applies `then` to the token in `X-Subject-Token`, if both that token and the caller's own are valid.
 fn with_subject(
     shared: &Shared,
     identity: &Identity,
@@ -98,7 +98,7 @@ fn with_subject(
     found.unwrap_or_else(|| Reply::keystone_error(404, "Not Found", "Failed to validate token"))
 }
 
-/// Version documents; the root answers 300, since there are several choices in principle.
+/// Version documents. The root answers 300, because Keystone offers a choice of versions in principle.
 fn versions(shared: &Shared) -> Reply {
     Reply::json(
         300,
@@ -116,7 +116,7 @@ fn version(url: &str) -> Value {
     })
 }
 
-/// POST /v3/auth/tokens. A wrong password, an unknown user and a project without a role are one and the same 401.
+/// POST /v3/auth/tokens. A wrong password, an unknown user and a project without a role all get the same 401.
 fn log_in(
     shared: &Shared,
     identity: &mut Identity,
@@ -177,7 +177,7 @@ fn by_token(identity: &Identity, auth: &Value, now: Instant) -> Option<Who> {
     scoped(identity, &token.user, auth)
 }
 
-/// Application credentials are fixed to a project, so that a scope is not asked for.
+/// An application credential is bound to a project, so the request contains no scope.
 fn by_application_credential(identity: &Identity, auth: &Value) -> Option<Who> {
     let given = &auth["identity"]["application_credential"];
     let known = identity
@@ -198,7 +198,8 @@ fn by_application_credential(identity: &Identity, auth: &Value) -> Option<Who> {
     Some((user.clone(), Some(project.clone())))
 }
 
-/// The scope asked for, if the user has a role there; asking for none, or for `unscoped`, is always granted.
+/// Returns the requested scope, if the user has a role there. A request without scope, or for `unscoped`, is always
+/// granted.
 fn scoped(identity: &Identity, user: &User, auth: &Value) -> Option<Who> {
     let wanted = &auth["scope"]["project"];
     if !wanted.is_object() {
@@ -222,7 +223,7 @@ fn scoped(identity: &Identity, user: &User, auth: &Value) -> Option<Who> {
     Some((user.clone(), Some(project.clone())))
 }
 
-/// Names are unique only within a domain, so one must be given; there is only the default one.
+/// Names are unique only within a domain, so a request must name one. Only the default domain exists.
 fn in_default_domain(named: &Value) -> bool {
     match named["domain"]["id"].as_str() {
         Some(id) => id == "default",
@@ -261,7 +262,7 @@ fn describe(shared: &Shared, identity: &Identity, token: &Token, catalogue: bool
     Value::Object(body)
 }
 
-/// The services and their endpoints; the network's has no `/v2.0`.
+/// The services and their endpoints. The network endpoint has no `/v2.0`.
 fn catalogue(shared: &Shared, identity: &Identity) -> Value {
     let endpoints = |service: &str, url: &dyn Fn(Option<&str>) -> String| {
         let mut all = Vec::new();
@@ -286,7 +287,7 @@ fn catalogue(shared: &Shared, identity: &Identity) -> Value {
     ])
 }
 
-/// An id of Keystone's form that is always the same for one name.
+/// Returns an id in Keystone's form that depends only on the name.
 fn id_of(name: &str) -> String {
     use sha2::{Digest, Sha256};
     Sha256::digest(name)

@@ -18,7 +18,6 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Every kind.
     pub const ALL: [Kind; 5] = [
         Kind::Connection,
         Kind::IkePolicy,
@@ -27,12 +26,12 @@ impl Kind {
         Kind::EndpointGroup,
     ];
 
-    /// The kind whose path segment this is.
+    /// The kind with this path segment.
     pub(crate) fn from_segment(segment: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.segment() == segment)
     }
 
-    /// Its path segment: words are joined by hyphens there, and by underscores in bodies.
+    /// The path segment. It joins words with hyphens, where bodies use underscores.
     pub(crate) fn segment(self) -> &'static str {
         match self {
             Self::Connection => "ipsec-site-connections",
@@ -43,7 +42,7 @@ impl Kind {
         }
     }
 
-    /// The key around one object in a body; also its name in policies and quotas.
+    /// The key of a single object in a body, and the kind's name in policies and quotas.
     pub(crate) fn singular(self) -> &'static str {
         match self {
             Self::Connection => "ipsec_site_connection",
@@ -54,7 +53,7 @@ impl Kind {
         }
     }
 
-    /// The key around a list in a body.
+    /// The key of a list in a body.
     pub(crate) fn plural(self) -> &'static str {
         match self {
             Self::Connection => "ipsec_site_connections",
@@ -65,8 +64,8 @@ impl Kind {
         }
     }
 
-    /// The attributes `sort_key` may name (`is_sort_key` in neutron-lib, `definitions/vpn.py`; in
-    /// `vpn_endpoint_groups.py` none is).
+    /// The attributes that `sort_key` can name (`is_sort_key` in neutron-lib, `definitions/vpn.py`;
+    /// `vpn_endpoint_groups.py` has none).
     pub(crate) fn sort_keys(self) -> &'static [&'static str] {
         match self {
             Self::EndpointGroup => &[],

@@ -1,7 +1,8 @@
 //! LIST: filters, sorting, pages and `fields`, as Neutron's API layer emulates them above the plugin.
 //!
-//! Traps kept as they are: a page whose marker is gone is empty and has no next link; `fields` joined by commas
-//! name one unknown field; a text filter ignores case and trailing spaces, as MariaDB compares.
+//! Three traps of Neutron are kept. A page whose marker is gone is empty and has no next link. `fields` joined with
+//! commas name a single unknown field. A text filter ignores case and trailing spaces, because MariaDB compares that
+//! way.
 
 use std::cmp::Ordering;
 
@@ -10,22 +11,22 @@ use serde_json::{Map, Value, json};
 use crate::simulator::openstack::reply::{Refusal, python_repr, python_str};
 use crate::simulator::openstack::validate::boolean;
 
-/// One object as it would be shown whole.
+/// One complete object as it is shown.
 pub(crate) type Shown = Map<String, Value>;
 
 /// A decoded query, in order and with repetitions.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Query(pub(crate) Vec<(String, String)>);
 
-/// What becomes of `fields` that come several times in one query.
+/// Which `fields` count if a query has several.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FieldsTaken {
-    /// All of them count, as with Neutron.
+    /// All of them, as in Neutron.
     #[default]
     All,
-    /// Only the first counts.
+    /// Only the first.
     First,
-    /// Only the last counts.
+    /// Only the last.
     Last,
 }
 
@@ -37,7 +38,7 @@ impl Query {
             .map(|(_, value)| value.as_str())
     }
 
-    /// The last value of a parameter, as WebOb reads one that should come once.
+    /// The last value of a parameter. WebOb reads a parameter this way that should occur once.
     pub(crate) fn one(&self, name: &str) -> Option<&str> {
         self.0
             .iter()
@@ -46,7 +47,7 @@ impl Query {
             .map(|(_, value)| value.as_str())
     }
 
-    /// The query of a server that takes only some of several `fields`.
+    /// The query as seen by a server that takes only some of several `fields`.
     pub(crate) fn taking(mut self, taken: FieldsTaken) -> Self {
         let is_field = |(name, _): &(String, String)| name == "fields";
         let kept = match taken {
@@ -59,7 +60,7 @@ impl Query {
         self
     }
 
-    /// The fields asked for; none means all.
+    /// The requested fields. Empty means all.
     pub(crate) fn fields(&self) -> Vec<&str> {
         self.all("fields")
             .filter(|field| !field.is_empty())
@@ -67,16 +68,16 @@ impl Query {
     }
 }
 
-/// Where a LIST is asked.
+/// The collection that a LIST reads.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ListContext<'a> {
-    /// The key around the rows.
+    /// The key of the rows in the body.
     pub(crate) plural: &'a str,
-    /// Whether filters, sorting and pages are known here; otherwise only `fields` is.
+    /// Whether filters, sorting and pages are supported. Otherwise only `fields` is.
     pub(crate) narrowed: bool,
-    /// What `sort_key` may name.
+    /// Names that `sort_key` accepts.
     pub(crate) sort_keys: &'a [&'a str],
-    /// What a filter may name, where others are refused; without it they are ignored.
+    /// Names that filters accept, if others are refused. `None` ignores unknown filters.
     pub(crate) filters: Option<&'a [&'a str]>,
     /// `pagination_max_limit`.
     pub(crate) page_cap: Option<usize>,
@@ -84,7 +85,7 @@ pub(crate) struct ListContext<'a> {
     pub(crate) href: &'a str,
 }
 
-/// The body of a LIST of these rows, which are in the order of their ids.
+/// Returns the body of a LIST of these rows, which are ordered by id.
 pub(crate) fn list(
     place: ListContext<'_>,
     query: &Query,
@@ -113,7 +114,7 @@ pub(crate) fn list(
     Ok(Value::Object(body))
 }
 
-/// The members asked for, in the row's own order; without any asked for, all.
+/// Keeps the requested members, in the row's own order. An empty request keeps all.
 pub(crate) fn only(fields: &[&str], mut row: Shown) -> Shown {
     if !fields.is_empty() {
         row.retain(|name, _| fields.contains(&name.as_str()));
@@ -130,7 +131,7 @@ const NOT_FILTERS: [&str; 6] = [
     "sort_dir",
 ];
 
-/// Keeps the rows that match: one value per name is enough, but every name must match.
+/// Keeps the rows that match. Of several values for one name, one is enough. Every name must match.
 fn filter(place: ListContext<'_>, query: &Query, rows: &mut Vec<Shown>) -> Result<(), Refusal> {
     let mut names: Vec<&str> = Vec::new();
     for (name, _) in &query.0 {
@@ -157,7 +158,7 @@ fn filter(place: ListContext<'_>, query: &Query, rows: &mut Vec<Shown>) -> Resul
     for name in names {
         let wanted: Vec<_> = query.all(name).collect();
         rows.retain(|row| match row.get(name) {
-            // Neither a column nor an attribute: ignored, and so is what is kept in a table of its own.
+            // A name that is neither column nor attribute is ignored, and so is an attribute stored in its own table.
             None | Some(Value::Array(_) | Value::Object(_)) => true,
             Some(found) => wanted.iter().any(|wanted| equal(found, wanted)),
         });
@@ -165,7 +166,7 @@ fn filter(place: ListContext<'_>, query: &Query, rows: &mut Vec<Shown>) -> Resul
     Ok(())
 }
 
-/// Whether the database takes these for the same.
+/// Whether the database treats these as equal.
 fn equal(found: &Value, wanted: &str) -> bool {
     match found {
         Value::Bool(found) => boolean(&Value::from(wanted)) == Some(*found),
@@ -231,7 +232,7 @@ fn sort(sort_keys: &[&str], query: &Query, rows: &mut [Shown]) -> Result<(), Ref
     Ok(())
 }
 
-/// One page of the rows and the links around it; without any limit, everything and no links.
+/// Returns one page of the rows and its links. Without a limit, returns everything and no links.
 fn page(
     place: ListContext<'_>,
     query: &Query,
@@ -245,7 +246,7 @@ fn page(
         .is_some_and(|word| word.eq_ignore_ascii_case("true"));
     let id = |row: &Shown| row.get("id").map(python_str).unwrap_or_default();
     let marker = query.one("marker").filter(|marker| !marker.is_empty());
-    // A marker that is not there leaves the loop at the last row: nothing follows it.
+    // With a missing marker, Neutron's loop ends at the last row, so nothing follows it.
     let at = marker.map(|marker| {
         rows.iter()
             .position(|row| id(row) == marker)
@@ -283,7 +284,7 @@ fn page(
     Ok((page, links))
 }
 
-/// How many rows a page has; 0 means all, unless the server caps it.
+/// The number of rows on a page. 0 means all, unless the server has a cap.
 fn limit(query: &Query, cap: Option<usize>) -> Result<Option<usize>, Refusal> {
     let given = query.one("limit").unwrap_or("0");
     let limit: usize = given.trim().parse().map_err(|_| {
@@ -297,7 +298,7 @@ fn limit(query: &Query, cap: Option<usize>) -> Result<Option<usize>, Refusal> {
     })
 }
 
-/// The request's own address with another marker, which comes last.
+/// The request's own address with a new marker, which comes last.
 fn href(base: &str, query: &Query, marker: Option<String>, reverse: bool) -> String {
     let kept = query
         .0
@@ -319,7 +320,7 @@ fn href(base: &str, query: &Query, marker: Option<String>, reverse: bool) -> Str
     format!("{base}?{}", encoded.join("&"))
 }
 
-/// As Python's `quote_plus` writes it.
+/// Encodes like Python's `quote_plus`.
 fn quoted(text: &str) -> String {
     let byte = |byte: u8| match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'.' | b'-' | b'~' => {

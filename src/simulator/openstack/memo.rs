@@ -1,56 +1,56 @@
-//! What an agent keeps to, knows and is about to say: its own words, which rows carry.
+//! The pace of the agent, and what it knows and will report about each row.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Who moves the connections.
+/// What moves the connections.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AgentPace {
-    /// Nobody but the levers of [`OpenstackState`](crate::simulator::openstack::OpenstackState).
+    /// Only the levers of [`OpenstackState`](crate::simulator::openstack::OpenstackState).
     #[default]
     Manual,
     /// An agent that syncs and reports by itself.
     Elapsed {
-        /// From the write to the report that the connection is installed: DOWN. On a real cloud 0.5 to 5 s.
+        /// Time from the write to the report that the connection is installed: DOWN. 0.5 to 5 s on a real cloud.
         installed: Duration,
-        /// From there to the report that a security association is there: ACTIVE. On a real cloud up to 60 s.
+        /// Time from there to the report of an established security association: ACTIVE. Up to 60 s on a real cloud.
         established: Duration,
-        /// Whether a PUT makes an ACTIVE connection go DOWN and come back, as a restarted process does.
+        /// Whether a PUT makes an ACTIVE connection go DOWN and come back, as with a restarted process.
         dip_on_update: bool,
     },
 }
 
-/// What became of a report.
+/// The result of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReportFate {
     /// The status was written.
     Written,
-    /// The row is PENDING and the report was not made after a sync: dropped.
+    /// Dropped: the row is PENDING and the report was not made after a sync.
     DroppedPending,
-    /// The connection was created disabled, so no agent knows of it: no such report is ever sent.
+    /// Never sent: the connection was created disabled, so no agent knows it.
     NeverReported,
-    /// There is no such connection (any more): skipped.
+    /// Skipped: there is no such connection.
     UnknownId,
 }
 
-/// What the agent knows of one row, and will say of it.
+/// What the agent knows about one row, and what it will report.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Memo {
-    /// Whether it was ever reported.
+    /// Whether the agent ever reported the row.
     pub(crate) reported: bool,
-    /// Reports to come, the earliest first.
+    /// Scheduled reports, earliest first.
     pub(crate) due: Vec<Due>,
 }
 
 impl Memo {
-    /// Forgets the reports to come: silence until the next sync, because nothing changes.
+    /// Drops the scheduled reports. The agent stays silent until the next sync.
     pub(crate) fn fall_silent(&mut self) {
         self.due.clear();
     }
 }
 
-/// A report to come.
+/// A scheduled report.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Due {
     pub(crate) at: Instant,

@@ -1,7 +1,7 @@
-//! An OpenStack on loopback: Keystone v3 and Neutron with VPNaaS, or a cloud that descends from it.
+//! A simulated OpenStack on loopback: Keystone v3 and Neutron with VPNaaS, or a cloud derived from it.
 //!
-//! Two servers, so that Keystone can be down alone. The demo starts one like this and logs in as
-//! [`Inventory::member`]:
+//! Keystone and Neutron are separate servers, so Keystone can be down alone. The demo starts them like this and logs in
+//! as [`Inventory::member`]:
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -20,18 +20,18 @@
 //! ```
 //!
 //! In reading order:
-//! - `state`: rows, who may see them, what refers to what;
+//! - `state`: rows, their visibility and the references between them;
 //! - `agent`: when a status changes;
-//! - `attributes`, `validate`: what Neutron's API layer takes;
-//! - `connections`, `resources`: what its VPN plugin makes of it;
+//! - `attributes`, `validate`: what Neutron's API layer accepts;
+//! - `connections`, `resources`: what its VPN plugin does with it;
 //! - `listing`: filters, pages, fields;
 //! - `variant`, `bounds`: how other clouds differ;
 //! - `topology`, `network`: routers, subnets and ports;
-//! - `quotas`, `discovery`: limits, and what the API has;
+//! - `quotas`, `discovery`: limits, and the index of the API;
 //! - `neutron`, `keystone`, `identity`: routes and tokens;
-//! - [`Inventory`]: what is there from the start; [`OpenstackState`]: levers.
+//! - [`Inventory`]: the objects at the start; [`OpenstackState`]: the levers.
 //!
-//! What it is written from is in `README.md` beside this file.
+//! `README.md` in this directory names the sources.
 
 mod agent;
 mod attributes;
@@ -78,7 +78,7 @@ pub use crate::simulator::openstack::memo::{AgentPace, ReportFate};
 pub use crate::simulator::openstack::options::OpenstackOptions;
 pub use crate::simulator::openstack::variant::{Series, Variant};
 
-/// A running Keystone and Neutron; dropped, both stop.
+/// A running Keystone and Neutron. Dropping it stops both.
 #[derive(Debug)]
 pub struct OpenstackSimulator {
     keystone: Server,
@@ -87,10 +87,13 @@ pub struct OpenstackSimulator {
 }
 
 impl OpenstackSimulator {
-    /// Starts both servers on free ports of 127.0.0.1. Needs a tokio runtime around it.
+    /// Starts both servers on free ports of 127.0.0.1.
     ///
     /// # Errors
-    /// If no port can be had.
+    /// If no port can be bound.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
     pub fn start(options: OpenstackOptions) -> io::Result<Self> {
         let shared = Arc::new(Shared::new(&options));
         let keystone = Server::start(keystone::router(Arc::clone(&shared)), Faults::default())?;
@@ -103,7 +106,7 @@ impl OpenstackSimulator {
         })
     }
 
-    /// The same for another network than loopback, where Keystone and Neutron are reached at these addresses.
+    /// Creates both services for a network other than loopback, where clients reach them at these addresses.
     pub fn sites(options: &OpenstackOptions, keystone_url: &str, neutron_url: &str) -> Sites {
         let shared = Arc::new(Shared::new(options));
         shared.reached_at(keystone_url.to_owned(), neutron_url.to_owned());
@@ -114,49 +117,47 @@ impl OpenstackSimulator {
         }
     }
 
-    /// `http://127.0.0.1:<port>`; tokens are at `/v3/auth/tokens` below it.
+    /// `http://127.0.0.1:<port>`. Tokens are at `/v3/auth/tokens` below it.
     pub fn keystone_url(&self) -> String {
         self.keystone.url()
     }
 
-    /// `http://127.0.0.1:<port>`, without `/v2.0`, as the catalogue has it.
+    /// `http://127.0.0.1:<port>`, without `/v2.0`, as in the catalogue.
     pub fn neutron_url(&self) -> String {
         self.neutron.url()
     }
 
-    /// What Neutron does wrong. Keystone's faults are at [`OpenstackSimulator::keystone`].
+    /// The HTTP faults of Neutron. Those of Keystone are at [`OpenstackSimulator::keystone`].
     pub fn faults(&self) -> &Faults {
         self.neutron.faults()
     }
 
-    /// The server of Keystone: to stop, to restart, and what it was asked.
+    /// The Keystone server: to stop and restart it, and to read its request log.
     pub fn keystone(&self) -> &Server {
         &self.keystone
     }
 
-    /// The server of Neutron: to stop, to restart, and what it was asked.
+    /// The Neutron server: to stop and restart it, and to read its request log.
     pub fn neutron(&self) -> &Server {
         &self.neutron
     }
 
-    /// Its levers.
+    /// The levers.
     pub fn state(&self) -> &OpenstackState {
         &self.state
     }
 
-    /// What was there from the start.
+    /// The objects at the start.
     pub fn inventory(&self) -> Inventory {
         Inventory::fixed()
     }
 }
 
-/// A Keystone and a Neutron that nobody can reach yet.
+/// A Keystone and a Neutron without listeners.
 #[derive(Clone, Debug)]
 pub struct Sites {
-    /// Keystone.
     pub keystone: Site,
-    /// Neutron.
     pub neutron: Site,
-    /// Their levers.
+    /// The levers of both.
     pub state: OpenstackState,
 }

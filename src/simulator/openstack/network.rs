@@ -1,5 +1,5 @@
-//! Routers, subnets and ports: what a client reads to find where a VPN can be attached. Any role in the project may read
-//! them, `reader` too. Of writes there are two, which a VPN can stand against.
+//! Routers, subnets and ports: what a client reads to find where a VPN can be attached. Any role in the project can
+//! read them, including `reader`. There are only two writes, and a VPN can stand in the way of both.
 
 use serde_json::{Map, Value, json};
 
@@ -10,7 +10,7 @@ use crate::simulator::openstack::reply::{Refusal, Reply};
 use crate::simulator::openstack::state::{Caller, Cloud};
 use crate::simulator::openstack::variant::{Series, Variant};
 
-/// One collection below `/v2.0` that is no VPN resource.
+/// A collection below `/v2.0` that is not a VPN resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Collection {
     Routers,
@@ -19,7 +19,7 @@ pub(crate) enum Collection {
 }
 
 impl Collection {
-    /// The collection whose path segment this is.
+    /// The collection with this path segment.
     pub(crate) fn from_segment(segment: &str) -> Option<Self> {
         [Self::Routers, Self::Subnets, Self::Ports]
             .into_iter()
@@ -42,8 +42,8 @@ impl Collection {
         }
     }
 
-    /// The attributes `sort_key` may name, which are those by which 2026.2 filters too (`is_sort_key` and `is_filter`
-    /// in neutron-lib, `definitions/l3.py`, `subnet.py`, `port.py`).
+    /// The attributes that `sort_key` can name. 2026.2 filters by the same ones (`is_sort_key` and `is_filter` in
+    /// neutron-lib, `definitions/l3.py`, `subnet.py`, `port.py`).
     fn keys(self) -> &'static [&'static str] {
         match self {
             Self::Routers => &[
@@ -105,7 +105,7 @@ impl Collection {
         }
     }
 
-    /// Every row that the caller may see, in the order of their ids.
+    /// The rows that the caller can see, ordered by id.
     fn rows(self, cloud: &Cloud, caller: &Caller) -> Vec<Shown> {
         let network = &cloud.network;
         let reached = |project: &str| caller.reaches(project);
@@ -134,8 +134,8 @@ impl Collection {
 
 /// One row as this cloud shows it.
 ///
-/// K5 has the members that Neutron had when it was made, a zone on everything, and does not tell the addresses of a
-/// gateway (answers in `takamitsu-iida/k5c`, `bin/k5-show-router.py`, `k5-show-subnet.py`, `k5-show-port.py`).
+/// K5 has the members that Neutron had when K5 was built, and a zone on every row. It omits the addresses of a gateway
+/// (answers in `takamitsu-iida/k5c`, `bin/k5-show-router.py`, `k5-show-subnet.py`, `k5-show-port.py`).
 fn told(variant: Variant, mut row: Map<String, Value>) -> Shown {
     if variant == Variant::K5 {
         row.retain(|name, _| !NEWER_THAN_K5.contains(&name.as_str()));
@@ -164,8 +164,8 @@ const NEWER_THAN_K5: [&str; 13] = [
     "updated_at",
 ];
 
-/// PUT of a router, which can lose its gateway and nothing else, or of its `remove_router_interface`; both only while no
-/// VPN needs it.
+/// PUT of a router, which can only lose its gateway, or of its `remove_router_interface`. Both are refused while a VPN
+/// needs the gateway or the interface.
 pub(crate) fn disconnect(
     cloud: &mut Cloud,
     caller: &Caller,

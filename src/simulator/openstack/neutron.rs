@@ -1,4 +1,4 @@
-//! The Neutron API: routes, who may do what, and the order in which a request is checked.
+//! The Neutron API: routes, permissions, and the order in which a request is checked.
 
 use std::sync::Arc;
 
@@ -67,7 +67,8 @@ fn origin(shared: &Shared, headers: &HeaderMap) -> String {
     text("host").map_or_else(|| shared.neutron_url(), |host| format!("{scheme}://{host}"))
 }
 
-/// Who asks; without a valid token nobody. A server without authentication takes everybody for the demo member.
+/// The caller of a request. `None` without a valid token. A server without authentication takes every caller for the
+/// demo member.
 fn caller(shared: &Shared, headers: &HeaderMap, now: Instant) -> Option<Caller> {
     if let Some(everybody) = &shared.everybody {
         return Some(everybody.clone());
@@ -84,7 +85,7 @@ fn versions(call: &NeutronCall<'_>) -> Reply {
     )
 }
 
-/// The answer to an authenticated request.
+/// Answers an authenticated request.
 pub(crate) fn answer(cloud: &mut Cloud, caller: &Caller, call: &NeutronCall<'_>) -> Reply {
     agent::advance(cloud, call.now);
     let segments: Vec<_> = call.path.split('/').skip(1).collect();
@@ -153,7 +154,7 @@ fn collection(
     }
 }
 
-/// Validation comes before the quota, the quota before policy, and policy before what the plugin says.
+/// The order is: validation, quota, policy, and last the checks of the plugin.
 fn create(
     cloud: &mut Cloud,
     caller: &Caller,

@@ -1,30 +1,30 @@
-//! What kind of OpenStack to start.
+//! How a simulated OpenStack starts.
 
 use std::time::Duration;
 
 use crate::simulator::openstack::memo::AgentPace;
 use crate::simulator::openstack::variant::{Series, Variant};
 
-/// What kind of OpenStack to start.
+/// How a simulated OpenStack starts.
 #[derive(Clone, Debug)]
 pub struct OpenstackOptions {
-    /// Whose cloud it is; stock Neutron by default.
+    /// The cloud to simulate. Defaults to stock Neutron.
     pub variant: Variant,
-    /// Which release of stock Neutron; 2026.1 by default. The other variants ignore it.
+    /// The release of stock Neutron. Defaults to 2026.1. The other variants ignore it.
     pub series: Series,
-    /// Who moves connections; nobody by default.
+    /// What moves connections. Defaults to the levers alone.
     pub pace: AgentPace,
-    /// Whether Neutron takes any token or none, and everybody for the demo member; false by default.
+    /// Whether Neutron ignores tokens and takes every caller for the demo member. Defaults to false.
     pub no_auth: bool,
-    /// How long tokens are valid; an hour by default.
+    /// Lifetime of tokens. Defaults to one hour.
     pub token_lifetime: Duration,
-    /// How long Neutron goes on taking a token after it was revoked; 300 s by default, as on a real one.
+    /// How long Neutron still accepts a revoked token. Defaults to 300 s, as on a real cloud.
     pub token_cache_time: Duration,
-    /// `pagination_max_limit`; infinite by default.
+    /// `pagination_max_limit`. Defaults to infinite.
     pub page_cap: Option<usize>,
-    /// Whether Open Telekom Cloud spells `PENDING CREATE` with a blank, as in one of its examples; false by default.
+    /// Whether Open Telekom Cloud spells `PENDING CREATE` with a blank, as in one of its examples. Defaults to false.
     pub blank_in_status: bool,
-    /// Whether K5 puts an `@` before peer ids; false by default.
+    /// Whether K5 puts an `@` before peer ids. Defaults to false.
     pub at_before_peer_id: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Quotas: how many objects of each kind a project may have, and has.
+//! Quotas: how many objects of each kind a project can have, and how many it has.
 
 use http::Method;
 use serde_json::{Map, Value, json};
@@ -9,7 +9,7 @@ use crate::simulator::openstack::reply::{Refusal, Reply, python_str};
 use crate::simulator::openstack::state::{Caller, Cloud};
 use crate::simulator::openstack::validate::integer;
 
-/// A request to /v2.0/quotas/{project}. A member reads its own; only an administrator writes.
+/// Answers a request to /v2.0/quotas/{project}. A member can read its own quota. Only an administrator can write.
 pub(crate) fn answer(
     cloud: &mut Cloud,
     caller: &Caller,
@@ -64,8 +64,8 @@ fn refused(rule: &str) -> Refusal {
     Refusal::new(403, "PolicyNotAuthorized", message)
 }
 
-/// What is counted, with its limit (-1 is none) and how much of it there is. Beyond VPN these are the defaults of
-/// Neutron and what a project has from the start.
+/// The counted resources, each with its limit (-1 is none) and its use. Beyond VPN these are Neutron's defaults and the
+/// objects of a new project.
 fn resources(cloud: &Cloud, project: &str) -> Vec<(&'static str, i64, usize)> {
     let network = &cloud.network;
     let routers = network.routers.values();
@@ -75,7 +75,7 @@ fn resources(cloud: &Cloud, project: &str) -> Vec<(&'static str, i64, usize)> {
     let ports = network.ports();
     let ports = ports.iter().filter(|port| port.project == project).count();
     let mut resources = vec![
-        // Each subnet has a network of its own.
+        // Each subnet has its own network.
         ("network", 100, subnets),
         ("subnet", 100, subnets),
         ("subnetpool", -1, 0),
@@ -94,7 +94,7 @@ fn resources(cloud: &Cloud, project: &str) -> Vec<(&'static str, i64, usize)> {
     resources
 }
 
-/// Sets limits, which cannot be below what there is (`quota-check-limit-default`).
+/// Sets limits. A limit cannot be below the current use (`quota-check-limit-default`).
 fn update(cloud: &mut Cloud, project: &str, body: &[u8]) -> Result<(), Refusal> {
     let body: Value = serde_json::from_slice(body).map_err(|_| {
         let message = "Malformed request body: Cannot understand JSON.";
@@ -133,7 +133,7 @@ fn update(cloud: &mut Cloud, project: &str, body: &[u8]) -> Result<(), Refusal> 
     Ok(())
 }
 
-/// Takes every limit away; 404 if there was none.
+/// Removes every limit. 404 if there was none.
 fn reset(cloud: &mut Cloud, project: &str) -> Result<(), Refusal> {
     let before = cloud.quotas.len();
     cloud.quotas.retain(|(limited, _), _| limited != project);

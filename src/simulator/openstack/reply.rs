@@ -1,4 +1,4 @@
-//! What is answered: a refusal as Neutron words it, and a whole answer ready for the socket.
+//! Answers: a refusal in Neutron's words, and a complete answer.
 
 use crate::simulator::chance;
 use axum::body::Body;
@@ -6,11 +6,11 @@ use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
-/// A request that Neutron does not do: a status, the name of an exception class, and a sentence.
+/// A refused request: a status, the name of an exception class, and a sentence.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Refusal {
     pub(crate) status: u16,
-    /// `NeutronError.type`; in Open Telekom Cloud's own errors its code, such as `VPC.1001`.
+    /// `NeutronError.type`. In Open Telekom Cloud's own errors the code, such as `VPC.1001`.
     pub(crate) kind: &'static str,
     pub(crate) message: String,
 }
@@ -48,7 +48,7 @@ impl Refusal {
     }
 }
 
-/// One whole answer.
+/// One complete answer.
 #[derive(Clone, Debug)]
 pub(crate) struct Reply {
     pub(crate) status: StatusCode,
@@ -79,7 +79,7 @@ impl Reply {
         }
     }
 
-    /// An error as Keystone words it; keystonemiddleware uses the same form for Neutron's 401.
+    /// An error in Keystone's form. keystonemiddleware uses the same form for Neutron's 401.
     pub(crate) fn keystone_error(status: u16, title: &str, message: &str) -> Self {
         Self::json(
             status,
@@ -87,7 +87,7 @@ impl Reply {
         )
     }
 
-    /// The one 401 there is, whatever was wrong with the credentials.
+    /// The only 401, whatever was wrong with the credentials.
     pub(crate) fn unauthorized(keystone: &str) -> Self {
         let challenge = format!("Keystone uri=\"{keystone}/v3\"");
         Self::keystone_error(
@@ -105,7 +105,7 @@ impl Reply {
         self
     }
 
-    /// Ready for the socket, with a request id of the server's own making: the client's is not echoed.
+    /// Builds the response, with a request id chosen by the server. The client's request id is not echoed.
     pub(crate) fn into_response(self) -> Response<Body> {
         let request_id = format!("req-{}", chance::uuid());
         let reply = self.header(
@@ -119,7 +119,7 @@ impl Reply {
     }
 }
 
-/// A value as Python's `repr` shows it, since some messages contain one.
+/// Formats a value like Python's `repr`, which occurs in some messages.
 pub(crate) fn python_repr(value: &Value) -> String {
     match value {
         Value::Null => "None".to_owned(),
@@ -137,7 +137,7 @@ pub(crate) fn python_repr(value: &Value) -> String {
     }
 }
 
-/// A dictionary as Python's `repr` shows it, in the order in which it was filled.
+/// Formats a dictionary like Python's `repr`, in insertion order.
 pub(crate) fn python_dict<'a>(members: impl IntoIterator<Item = (&'a str, &'a Value)>) -> String {
     let members: Vec<_> = members
         .into_iter()
@@ -146,7 +146,7 @@ pub(crate) fn python_dict<'a>(members: impl IntoIterator<Item = (&'a str, &'a Va
     format!("{{{}}}", members.join(", "))
 }
 
-/// A value as Python's `str` shows it: texts without quotes.
+/// Formats a value like Python's `str`: strings have no quotes.
 pub(crate) fn python_str(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),

@@ -1,4 +1,4 @@
-//! What the VPN plugin does with everything that is not a connection, and how all kinds are deleted.
+//! What the VPN plugin does with every kind except connections, and how all kinds are deleted.
 
 use std::collections::HashSet;
 
@@ -13,7 +13,7 @@ use crate::simulator::openstack::state::{Caller, Cloud};
 use crate::simulator::openstack::validate::{integer, is_cidr, is_uuid};
 use crate::simulator::openstack::variant::{Series, Variant};
 
-/// Creates a policy, a service or a group; the result is the row as the POST's answer shows it.
+/// Creates a policy, a service or a group. Returns the row as the answer to the POST shows it.
 pub(crate) fn create(
     cloud: &mut Cloud,
     caller: &Caller,
@@ -50,7 +50,7 @@ pub(crate) fn create(
     Ok(answer)
 }
 
-/// Changes a policy, a service or a group; policies only while no connection uses them.
+/// Updates a policy, a service or a group. A policy cannot change while a connection uses it.
 pub(crate) fn update(
     cloud: &mut Cloud,
     caller: &Caller,
@@ -74,7 +74,7 @@ pub(crate) fn update(
     Ok(row)
 }
 
-/// Deletes one object of any kind, at once and in every state, unless something uses it.
+/// Deletes one object of any kind, immediately and in any state, unless it is in use.
 pub(crate) fn delete(
     cloud: &mut Cloud,
     caller: &Caller,
@@ -87,7 +87,7 @@ pub(crate) fn delete(
     Ok(())
 }
 
-/// The refusal of what a connection uses: 409, but for endpoint groups 400.
+/// Refuses an object that a connection uses: 409, for endpoint groups 400.
 fn in_use(cloud: &Cloud, kind: Kind, id: &str) -> Result<(), Refusal> {
     let used = |attributes: &[&str]| {
         attributes
@@ -120,7 +120,7 @@ fn in_use(cloud: &Cloud, kind: Kind, id: &str) -> Result<(), Refusal> {
     }
 }
 
-/// Puts a service on its router, whose gateway addresses become its own.
+/// Places a service on its router and copies the router's gateway addresses.
 fn place_service(cloud: &Cloud, caller: &Caller, wanted: &mut Row) -> Result<(), Refusal> {
     let router_id = wanted.text("router_id").to_owned();
     let router = cloud
@@ -218,9 +218,9 @@ fn check_endpoints(cloud: &Cloud, wanted: &Row) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// What the database refuses although the API layer took it.
+/// Refuses what the database refuses although the API layer accepted it.
 ///
-/// The 2026.2 schema no longer has `sha1` (the API's own default) and `3des`.
+/// The 2026.2 schema has neither `sha1` (the API's own default) nor `3des`.
 fn in_database(cloud: &Cloud, row: &Row) -> Result<(), Refusal> {
     let stock = cloud.variant == Variant::Neutron;
     let dropped =
@@ -241,7 +241,7 @@ fn merged_lifetime(stored: &Value, given: Option<&Value>) -> Value {
     json!({"units": member("units"), "value": member("value")})
 }
 
-/// Keeps a row. A lifetime that came as text is echoed so by the write, and is a number ever after.
+/// Stores a row. The answer to the write echoes a lifetime given as a string. Every later answer has a number.
 fn store(cloud: &mut Cloud, kind: Kind, mut row: Row) {
     if let Some(value) = row
         .fields

@@ -1,4 +1,4 @@
-//! One row of a table.
+//! A row of a table.
 
 use std::fmt;
 
@@ -8,20 +8,19 @@ use crate::simulator::openstack::clock::Stamp;
 use crate::simulator::openstack::memo::Memo;
 use crate::simulator::openstack::reply::Refusal;
 
-/// One row of a table.
 #[derive(Clone)]
 pub(crate) struct Row {
-    /// What stock Neutron would show, in its order.
+    /// The attributes as stock Neutron shows them, in its order.
     pub(crate) fields: Map<String, Value>,
     pub(crate) created: Stamp,
-    /// Left out of every LIST, though GET still finds it.
+    /// Hidden from every LIST, while GET still finds it.
     pub(crate) unlisted: bool,
-    /// What the agent knows and is about to say of it.
+    /// What the agent knows about the row, and what it will report.
     pub(crate) agent: Memo,
 }
 
 impl fmt::Debug for Row {
-    /// Leaves out all but what names it, since connections hold a key.
+    /// Prints only id and status, since connections hold a key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (id, status) = (self.text("id"), self.text("status"));
         f.debug_struct("Row")
@@ -41,7 +40,7 @@ impl Row {
         }
     }
 
-    /// A text attribute; empty if it is absent or no text.
+    /// A string attribute. Empty if it is absent or not a string.
     pub(crate) fn text(&self, name: &str) -> &str {
         self.fields
             .get(name)
@@ -57,7 +56,7 @@ impl Row {
         self.fields.get("admin_state_up") != Some(&Value::Bool(false))
     }
 
-    /// Whether the row waits for an agent; such a row cannot be updated.
+    /// Whether the row waits for an agent. Such a row cannot be updated.
     pub(crate) fn pending(&self) -> bool {
         matches!(
             self.text("status"),
@@ -65,7 +64,7 @@ impl Row {
         )
     }
 
-    /// The 500 of characters outside the basic plane, which MariaDB's three-byte character set cannot hold.
+    /// The 500 for characters outside the basic plane, which MariaDB's three-byte character set cannot hold.
     pub(crate) fn fits_charset(&self) -> Result<(), Refusal> {
         let wide = |value: &Value| {
             value
@@ -79,7 +78,7 @@ impl Row {
         }
     }
 
-    /// The 400 of a PUT that came too early.
+    /// The 400 for a PUT while the row is PENDING.
     pub(crate) fn updatable(&self) -> Result<(), Refusal> {
         if !self.pending() {
             return Ok(());

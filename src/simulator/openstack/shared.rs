@@ -1,4 +1,4 @@
-//! What Keystone and Neutron both work on.
+//! The state that Keystone and Neutron share.
 
 use std::sync::{Mutex, MutexGuard, OnceLock};
 
@@ -8,13 +8,12 @@ use crate::simulator::openstack::options::OpenstackOptions;
 use crate::simulator::openstack::state::{Caller, Cloud};
 use crate::simulator::openstack::variant::Spelling;
 
-/// What both servers work on.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    /// Who everybody is taken for, where nobody is asked for a token.
+    /// The caller of every request, if Neutron requires no token.
     pub(super) everybody: Option<Caller>,
     urls: OnceLock<Urls>,
-    /// std mutexes, because nobody waits for anything while holding them. Nobody holds both.
+    /// std mutexes, because no holder awaits anything. No code holds both at once.
     identity: Mutex<Identity>,
     cloud: Mutex<Cloud>,
 }
@@ -54,7 +53,7 @@ impl Shared {
         }
     }
 
-    /// Where both are reached; said once.
+    /// Sets the addresses of both services. Only the first call counts.
     pub(super) fn reached_at(&self, keystone: String, neutron: String) {
         self.urls.get_or_init(|| Urls { keystone, neutron });
     }

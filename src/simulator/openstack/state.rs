@@ -1,4 +1,4 @@
-//! The tables of one Neutron: rows, who may see them, and what refers to what. No I/O.
+//! The tables of one Neutron: rows, their visibility and the references between them. No I/O.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,35 +10,35 @@ use crate::simulator::openstack::row::Row;
 use crate::simulator::openstack::topology::Network;
 use crate::simulator::openstack::variant::{Series, Spelling, Variant};
 
-/// One Neutron with everything in it.
+/// One Neutron with all its data.
 #[derive(Debug)]
 pub(crate) struct Cloud {
     pub(crate) variant: Variant,
     pub(crate) series: Series,
     pub(crate) spelling: Spelling,
     pub(crate) pace: AgentPace,
-    /// `pagination_max_limit`: caps `limit`, and pages a LIST that has none.
+    /// `pagination_max_limit`: caps `limit`, and pages a LIST without one.
     pub(crate) page_cap: Option<usize>,
     /// Which of several `fields` count.
     pub(crate) fields_taken: FieldsTaken,
-    /// Stands in hrefs instead of the request's own host.
+    /// Replaces the request's own host in hrefs.
     pub(crate) advertised: Option<String>,
-    /// Whether a router has room for one VPN service only.
+    /// Whether a router can have only one VPN service.
     pub(crate) one_service_per_router: bool,
     /// Whether the VPN service plugin is not loaded.
     pub(crate) vpn_absent: bool,
-    /// Limits by project and kind; without an entry there is none.
+    /// Limits by project and kind. A missing entry means no limit.
     pub(crate) quotas: HashMap<(String, Kind), usize>,
-    /// Names that `peer_address` may hold, and what they resolve to.
+    /// Host names that `peer_address` can hold, and their addresses.
     pub(crate) hosts: HashMap<String, String>,
     pub(crate) network: Network,
     tables: HashMap<Kind, BTreeMap<String, Row>>,
 }
 
-/// Who asks.
+/// The authenticated sender of a request.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
-    /// The project of the token; an unscoped one has none.
+    /// The project of the token. `None` for an unscoped token.
     pub(crate) project: Option<String>,
     pub(crate) roles: Vec<String>,
 }
@@ -48,13 +48,13 @@ impl Caller {
         self.roles.iter().any(|role| role == "admin")
     }
 
-    /// Whether policy lets it touch VPN resources: an admin or a member, even to read (since 2025.2).
+    /// Whether policy allows the caller to use VPN resources: an admin or a member, even to read (since 2025.2).
     pub(crate) fn may_use_vpn(&self) -> bool {
         self.is_admin()
             || (self.project.is_some() && self.roles.iter().any(|role| role == "member"))
     }
 
-    /// Whether it is in scope: policy is another matter.
+    /// Whether the project is in the caller's scope. Policy is checked separately.
     pub(crate) fn reaches(&self, project: &str) -> bool {
         self.is_admin() || self.project.as_deref() == Some(project)
     }
@@ -79,7 +79,7 @@ impl Cloud {
         }
     }
 
-    /// The rows of a kind in the order of their ids, which is InnoDB's.
+    /// The rows of a kind, ordered by id as in InnoDB.
     pub(crate) fn rows(&self, kind: Kind) -> impl DoubleEndedIterator<Item = &Row> {
         self.tables
             .get(&kind)
@@ -112,7 +112,7 @@ impl Cloud {
         self.tables.get_mut(&kind)?.remove(id)
     }
 
-    /// The row if it is in the caller's scope; another project's is as absent as one that never was.
+    /// Returns a row in the caller's scope. A row of another project is as absent as one that never existed.
     pub(crate) fn scoped(&self, caller: &Caller, kind: Kind, id: &str) -> Result<&Row, Refusal> {
         let row = self
             .row(kind, id)
@@ -120,7 +120,7 @@ impl Cloud {
         row.ok_or_else(|| kind.not_found(id))
     }
 
-    /// The row if the caller may see it; policy hides it behind another 404 than absence.
+    /// Returns a row that the caller can see. A row hidden by policy is a different 404 than an absent one.
     pub(crate) fn visible(&self, caller: &Caller, kind: Kind, id: &str) -> Result<&Row, Refusal> {
         let row = self.scoped(caller, kind, id)?;
         if caller.may_use_vpn() {
@@ -130,7 +130,7 @@ impl Cloud {
         }
     }
 
-    /// The rows a LIST may show: none at all, with 200, to who may not read them.
+    /// The rows that a LIST returns. A caller without permission to read gets none, with 200.
     pub(crate) fn listed(&self, caller: &Caller, kind: Kind) -> Vec<&Row> {
         let shown = |row: &&Row| {
             caller.may_use_vpn() && !row.unlisted && caller.reaches(row.text("tenant_id"))
@@ -138,7 +138,7 @@ impl Cloud {
         self.rows(kind).filter(shown).collect()
     }
 
-    /// 409 if one more would be over the project's quota.
+    /// Returns 409 if one more object would exceed the project's quota.
     pub(crate) fn within_quota(&self, kind: Kind, project: &str) -> Result<(), Refusal> {
         let limit = self.quotas.get(&(project.to_owned(), kind));
         if limit.is_none_or(|limit| self.used(kind, project) < *limit) {
@@ -148,14 +148,14 @@ impl Cloud {
         Err(Refusal::new(409, "OverQuota", message))
     }
 
-    /// How many objects of a kind a project has.
+    /// The number of objects of a kind in a project.
     pub(crate) fn used(&self, kind: Kind, project: &str) -> usize {
         self.rows(kind)
             .filter(|row| row.text("tenant_id") == project)
             .count()
     }
 
-    /// How many objects of a kind a project may have from now on; none is no limit.
+    /// Limits how many objects of a kind a project can have. `None` is no limit.
     pub(crate) fn limit(&mut self, project: &str, kind: Kind, limit: Option<usize>) {
         let key = (project.to_owned(), kind);
         match limit {

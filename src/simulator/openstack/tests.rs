@@ -1,4 +1,4 @@
-//! The simulator over real sockets, asked as curl would ask it.
+//! Tests of the simulator over real sockets, with requests as curl would send them.
 
 mod agent;
 mod auth;
@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use crate::simulator::openstack::{Inventory, Login, OpenstackOptions, OpenstackSimulator};
 
-/// One simulator and a client that is logged in there.
+/// A simulator and a client that is logged in to it.
 struct Bench {
     cloud: OpenstackSimulator,
     client: reqwest::Client,
@@ -27,7 +27,7 @@ struct Bench {
     inventory: Inventory,
 }
 
-/// One answer, read whole.
+/// One answer, read completely.
 #[derive(Debug)]
 struct Got {
     status: u16,
@@ -40,7 +40,7 @@ impl Got {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
     }
 
-    /// The status and the type of a Neutron error.
+    /// The status and the error type of a Neutron error.
     fn refusal(&self) -> (u16, String) {
         (
             self.status,
@@ -55,7 +55,7 @@ impl Got {
 impl Bench {
     /// Starts a simulator and logs in as the member of its project.
     async fn new(options: OpenstackOptions) -> Self {
-        // reqwest asks for a TLS provider even where no TLS is spoken; another test may have been first.
+        // reqwest needs a TLS provider even without TLS. Another test may have installed it first.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let cloud = OpenstackSimulator::start(options).unwrap();
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
@@ -102,7 +102,7 @@ impl Bench {
         self.call(Method::GET, path, None).await
     }
 
-    /// A connection with these attributes over the least that is needed; null takes one away.
+    /// The body of a minimal connection, overridden by these attributes. Null removes an attribute.
     fn wanted(&self, over: Value) -> Value {
         let owned = &self.inventory.project;
         let mut wanted = json!({
@@ -125,7 +125,7 @@ impl Bench {
             .await
     }
 
-    /// Creates a connection that must succeed; its id.
+    /// Creates a connection, which must succeed, and returns its id.
     async fn created(&self, over: Value) -> String {
         let got = self.create(over).await;
         assert_eq!(got.status, 201, "{}", got.text);

@@ -1,4 +1,4 @@
-//! What a VPN is attached to: routers, the subnets on them, and the ports by which these are connected.
+//! What a VPN is attached to: routers, their subnets, and the ports that connect these.
 //!
 //! The members of their rows are those of the Networking API reference, v2.0.
 
@@ -18,7 +18,7 @@ pub(crate) struct Network {
 pub(crate) struct Router {
     pub(crate) project: String,
     pub(crate) name: String,
-    /// The addresses of its gateway on the external network; without a gateway, none.
+    /// The addresses of its gateway on the external network. Both are `None` without a gateway.
     pub(crate) gateway_v4: Option<String>,
     pub(crate) gateway_v6: Option<String>,
 }
@@ -68,7 +68,7 @@ impl Router {
         addresses.into_iter().filter_map(fixed_ip).collect()
     }
 
-    /// The port of its gateway, which belongs to no project: only an administrator sees it.
+    /// The port of its gateway. It belongs to no project, so only an administrator sees it.
     fn gateway_port(&self, id: &str) -> Port {
         Port {
             id: other_end(id, 'a'),
@@ -94,7 +94,7 @@ impl Subnet {
         }))
     }
 
-    /// The first address of the subnet, which its router has by default.
+    /// The first address of the subnet, which the router has by default.
     fn gateway_ip(&self) -> String {
         let (network, _) = self.cidr.split_once('/').unwrap_or((&self.cidr, ""));
         match network.parse() {
@@ -104,7 +104,7 @@ impl Subnet {
         }
     }
 
-    /// The port by which its router is connected to it, if any is.
+    /// The port that connects the router to the subnet, if there is one.
     fn interface(&self, id: &str) -> Option<Port> {
         Some(Port {
             id: other_end(id, 'c'),
@@ -124,7 +124,7 @@ impl Network {
         subnet.is_some_and(|subnet| subnet.router.as_deref() == Some(router))
     }
 
-    /// The ports of all routers: their interfaces and gateways.
+    /// The ports of all routers: interfaces and gateways.
     pub(crate) fn ports(&self) -> Vec<Port> {
         let interfaces = self
             .subnets
@@ -150,7 +150,7 @@ pub(crate) struct Port {
 }
 
 impl Port {
-    /// Whether it is the interface of a router on a subnet.
+    /// Whether the port is the interface of a router on a subnet.
     pub(crate) fn connects(&self, router: &str, subnet: &str) -> bool {
         self.device_id == router && self.fixed_ips[0]["subnet_id"] == subnet
     }
@@ -169,7 +169,7 @@ impl Port {
     }
 }
 
-/// The id of what belongs to something else: the same but for one digit, so that it is always the same.
+/// Derives a stable id for a dependent object: the same id with one digit replaced.
 fn other_end(id: &str, digit: char) -> String {
     let mut other: String = id.to_owned();
     if let Some(at) = other.rfind('-') {
@@ -185,7 +185,7 @@ fn row(value: Value) -> Map<String, Value> {
     }
 }
 
-/// When all of it was made.
+/// Creation time of all rows.
 const MADE: &str = "2026-01-15T09:00:00Z";
 const EXTERNAL_NETWORK_ID: &str = "e0000000-0000-4000-8000-000000000001";
 const EXTERNAL_SUBNET_V4_ID: &str = "e0000000-0000-4000-8000-000000000002";

@@ -1,8 +1,8 @@
-//! Neutron's API layer: what a request body must look like before the VPN plugin sees it.
+//! Neutron's API layer: the checks on a request body before the VPN plugin sees it.
 //!
-//! The order of the checks is Neutron's, because only the first fault is reported: the envelope, the
-//! project, unknown attributes, missing and forbidden ones, then the values in the order of the attribute map.
-//! The map itself is in [`crate::simulator::openstack::attributes`].
+//! The order of the checks is Neutron's, because only the first fault is reported: the envelope, the project, unknown
+//! attributes, missing and forbidden ones, then the values in the order of the attribute map. The map itself is in
+//! [`crate::simulator::openstack::attributes`].
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -14,7 +14,7 @@ use crate::simulator::openstack::kinds::Kind;
 use crate::simulator::openstack::reply::{Refusal, python_str};
 use crate::simulator::openstack::variant::Variant;
 
-/// Reads the object of a request body; the envelope's faults are told apart as Neutron does.
+/// Reads the object of a request body. Each fault of the envelope gets the same message as in Neutron.
 pub(crate) fn envelope(kind: Kind, body: &[u8]) -> Result<Map<String, Value>, Refusal> {
     if body.is_empty() {
         return Err(Refusal::bad_request("Resource body required"));
@@ -41,8 +41,8 @@ pub(crate) fn envelope(kind: Kind, body: &[u8]) -> Result<Map<String, Value>, Re
 
 /// Checks and completes the attributes of a POST.
 ///
-/// `own` is the project of the token and `admin` whether it may create for other projects. The result holds every
-/// attribute of the kind that a POST may hold, plus `tenant_id`.
+/// `own` is the project of the token. `admin` says whether the caller can create for other projects. The result holds
+/// every attribute of the kind that a POST can hold, plus `tenant_id`.
 pub(crate) fn create(
     kind: Kind,
     variant: Variant,
@@ -84,7 +84,7 @@ pub(crate) fn create(
     Ok(object)
 }
 
-/// Checks the attributes of a PUT; the result holds only what was given.
+/// Checks the attributes of a PUT. The result holds only the given ones.
 pub(crate) fn update(
     kind: Kind,
     variant: Variant,
@@ -100,7 +100,7 @@ pub(crate) fn update(
             return Err(Refusal::bad_request(message));
         }
         if project.is_some() && attribute.name == "id" {
-            // The project's place in the attribute map is right behind the id's.
+            // In the attribute map, the project comes right after the id.
             return Err(Refusal::bad_request(
                 "Cannot update read-only attribute tenant_id",
             ));
@@ -110,7 +110,7 @@ pub(crate) fn update(
     Ok(given)
 }
 
-/// Takes the project out of the attributes; naming another than one's own is for admins.
+/// Removes the project from the attributes. Only an admin can name a project other than its own.
 fn project(
     own: Option<&str>,
     admin: bool,
@@ -148,7 +148,7 @@ fn recognized(kind: Kind, variant: Variant, given: &Map<String, Value>) -> Resul
     )))
 }
 
-/// Converts and checks the values that are there, in the order of the map.
+/// Converts and checks the given values, in the order of the map.
 fn convert(kind: Kind, variant: Variant, object: &mut Map<String, Value>) -> Result<(), Refusal> {
     for attribute in attributes(kind, variant) {
         if let Some(value) = object.get_mut(attribute.name) {
@@ -163,7 +163,7 @@ fn check(attribute: &Attribute, variant: Variant, value: &mut Value) -> Result<(
         let message = format!("Invalid input for operation: {reason}.");
         Refusal::new(400, "InvalidInput", message)
     };
-    // Conversions come before validators, and fail in other words.
+    // Conversions run before validators, and their messages differ.
     match attribute.check {
         Check::Boolean => {
             let converted = boolean(value);
@@ -193,7 +193,7 @@ fn check(attribute: &Attribute, variant: Variant, value: &mut Value) -> Result<(
     })
 }
 
-/// The reason why a value is refused, in neutron-lib's words.
+/// Returns why a value is refused, in neutron-lib's words.
 fn validate(check: Check, variant: Variant, value: &Value) -> Result<(), String> {
     let said = || python_str(value);
     let number = || integer(value).ok_or_else(|| format!("'{}' is not an integer", said()));
@@ -269,7 +269,7 @@ fn validate_members(
     Ok(())
 }
 
-/// An integer, also one that came as text.
+/// An integer, or a string that contains one.
 pub(crate) fn integer(value: &Value) -> Option<i64> {
     match value {
         Value::Number(number) => number.as_i64(),
@@ -279,7 +279,7 @@ pub(crate) fn integer(value: &Value) -> Option<i64> {
     }
 }
 
-/// A truth value, also one that came as a word or a number.
+/// A boolean, or a word or number for one.
 pub(crate) fn boolean(value: &Value) -> Option<bool> {
     match value {
         Value::Bool(truth) => Some(*truth),
@@ -297,12 +297,12 @@ pub(crate) fn boolean(value: &Value) -> Option<bool> {
     }
 }
 
-/// Whether this is an address, a slash and a prefix length; host bits may be set.
+/// Whether the text is an address, a slash and a prefix length. Host bits can be set.
 pub(crate) fn is_cidr(text: &str) -> bool {
     cidr_version(text).is_some()
 }
 
-/// 4 or 6, of an address with a prefix length.
+/// The IP version, 4 or 6, of an address with a prefix length.
 pub(crate) fn cidr_version(text: &str) -> Option<u8> {
     let (address, length) = text.split_once('/')?;
     let length: u8 = length.parse().ok()?;
@@ -313,7 +313,7 @@ pub(crate) fn cidr_version(text: &str) -> Option<u8> {
     }
 }
 
-/// Whether Neutron takes this for a UUID.
+/// Whether Neutron accepts the text as a UUID.
 pub(crate) fn is_uuid(text: &str) -> bool {
     uuid::Uuid::try_parse(text).is_ok()
 }

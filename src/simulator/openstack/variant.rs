@@ -1,7 +1,7 @@
-//! The three clouds that speak this API, as data and as shapes of answers.
+//! The three clouds that speak this API: their enumerations and the shapes of their answers.
 //!
-//! Rows are kept as stock Neutron has them; what another cloud adds, leaves out or words differently is
-//! done on the way out, here.
+//! Rows are stored in stock Neutron's form. What another cloud adds, omits or words differently is applied here, when a
+//! row is sent.
 
 use serde_json::{Map, Value, json};
 
@@ -10,7 +10,7 @@ use crate::simulator::openstack::kinds::Kind;
 use crate::simulator::openstack::reply::{Refusal, Reply};
 use crate::simulator::openstack::row::Row;
 
-/// Whose cloud it is.
+/// A cloud that speaks this API.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Variant {
     /// Stock Neutron with neutron-vpnaas.
@@ -22,32 +22,32 @@ pub enum Variant {
     K5,
 }
 
-/// Which release of stock Neutron.
+/// A release of stock Neutron.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Series {
-    /// 2026.1: filters it does not know are ignored.
+    /// 2026.1: unknown filters are ignored.
     #[default]
     V2026_1,
-    /// 2026.2: unknown filters are 400, four-byte characters in names too, and `sha1` and `3des` are 500.
+    /// 2026.2: unknown filters and four-byte characters in names are 400, `sha1` and `3des` are 500.
     V2026_2,
 }
 
 /// An enumeration of the API.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Words {
-    /// The same everywhere.
+    /// The same on every cloud.
     Fixed(&'static [&'static str]),
     Auth,
     Encryption,
     Pfs,
-    /// What the endpoints of a group are.
+    /// The type of endpoints in a group.
     Endpoint,
-    /// What dead peer detection does.
+    /// The action of dead peer detection.
     DpdAction,
 }
 
 impl Variant {
-    /// The words of an enumeration. Those of K5, which is of 2018, are what Neutron had until 2023.1.
+    /// The words of an enumeration. K5 dates from 2018, so its words are those that Neutron had until 2023.1.
     pub(crate) fn words(self, words: Words) -> &'static [&'static str] {
         match (words, self) {
             (Words::Fixed(words), _) => words,
@@ -69,7 +69,7 @@ impl Variant {
         }
     }
 
-    /// Whether this cloud does not know an attribute that stock Neutron has.
+    /// Whether this cloud lacks an attribute that stock Neutron has.
     pub(crate) fn lacks(self, kind: Kind, attribute: &str) -> bool {
         match (self, kind) {
             (Self::Neutron, _) => false,
@@ -86,21 +86,21 @@ impl Variant {
         }
     }
 
-    /// Whether the collection exists at all.
+    /// Whether this cloud has the collection.
     pub(crate) fn has(self, kind: Kind) -> bool {
         !(self == Self::K5 && kind == Kind::EndpointGroup)
     }
 
-    /// Whether a LIST takes filters, `limit`, `marker` and sorting. Open Telekom Cloud documents `fields` only, and
-    /// for K5 nothing is known; both return everything.
+    /// Whether a LIST accepts filters, `limit`, `marker` and sorting. Open Telekom Cloud documents `fields` only, and
+    /// nothing is known of K5. Both return everything.
     pub(crate) fn filters(self) -> bool {
         self == Self::Neutron
     }
 
     /// One row as this cloud shows it in a LIST.
     ///
-    /// Open Telekom Cloud's two examples of the same connection differ: a GET shows both names of the project and
-    /// nothing of orders, a LIST shows `tenant_id` alone, and the order, the time and the tags.
+    /// Open Telekom Cloud's two examples of the same connection differ. A GET shows both names of the project and
+    /// nothing of orders. A LIST shows only `tenant_id`, and also the order, the time and the tags.
     pub(crate) fn list(self, kind: Kind, row: &Row, spelling: Spelling) -> Map<String, Value> {
         let mut shown = self.show(kind, row, spelling);
         if self == Self::Otc {
@@ -112,8 +112,8 @@ impl Variant {
         shown
     }
 
-    /// One row as this cloud shows it in the answer to a write: a LIST's, but Open Telekom Cloud says nothing of a
-    /// service's tags there.
+    /// One row as this cloud shows it in the answer to a write. It is that of a LIST, except that Open Telekom Cloud
+    /// omits the tags of a service.
     pub(crate) fn written(self, kind: Kind, row: &Row, spelling: Spelling) -> Map<String, Value> {
         let mut shown = self.list(kind, row, spelling);
         if self == Self::Otc && kind == Kind::VpnService {
@@ -137,7 +137,7 @@ impl Variant {
                     shown.insert("prepay_connection_num".to_owned(), json!(0));
                     shown.insert("resource_speccode".to_owned(), json!(""));
                 }
-                // A lifetime that came as text is a number in its answers.
+                // A lifetime given as a string is a number in its answers.
                 let value = shown
                     .get_mut("lifetime")
                     .and_then(|lifetime| lifetime.get_mut("value"));
@@ -170,8 +170,8 @@ impl Variant {
 
     /// The body of a 201.
     ///
-    /// Open Telekom Cloud's example of a created connection repeats the key `vpnservice_id` with two values; the
-    /// last is the one that GET shows later.
+    /// Open Telekom Cloud's example of a created connection repeats the key `vpnservice_id` with two values. The last
+    /// one is the one that GET shows later.
     pub(crate) fn created(self, kind: Kind, shown: Map<String, Value>) -> Reply {
         let body = json!({kind.singular(): shown}).to_string();
         if self != Self::Otc || kind != Kind::Connection {
@@ -188,10 +188,10 @@ impl Variant {
         Reply::text(201, "application/json", repeated)
     }
 
-    /// A refusal as this cloud words it.
+    /// A refusal in this cloud's words.
     ///
-    /// Open Telekom Cloud documents codes for VPN, and of these 400 for the quota and for missing permission;
-    /// its native OpenStack calls are not said to differ from Neutron otherwise.
+    /// Open Telekom Cloud documents codes for VPN, among them 400 for an exceeded quota and for missing permission.
+    /// Nothing says that its native OpenStack calls differ from Neutron otherwise.
     pub(crate) fn refuse(self, refusal: Refusal) -> Reply {
         if self != Self::Otc {
             return refusal.neutron();
@@ -212,7 +212,7 @@ impl Variant {
     }
 }
 
-/// What only Open Telekom Cloud knows of what is ordered there.
+/// Adds the order attributes that only Open Telekom Cloud has.
 fn add_order(shown: &mut Map<String, Value>, row: &Row) {
     shown.insert("order_id".to_owned(), json!(""));
     shown.insert("product_id".to_owned(), json!(""));
@@ -220,7 +220,7 @@ fn add_order(shown: &mut Map<String, Value>, row: &Row) {
     shown.insert("tags".to_owned(), json!([]));
 }
 
-/// Peculiarities of texts, each switched on by an option.
+/// Peculiar spellings, each switched on by an option.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Spelling {
     /// `PENDING CREATE`, as in Open Telekom Cloud's LIST example.

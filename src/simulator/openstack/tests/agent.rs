@@ -1,4 +1,4 @@
-//! When a status moves, and when it does not.
+//! When a status changes, and when it does not.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! What may be written, and how it is kept.
+//! Which connections can be written, and how they are stored.
 
 use serde_json::json;
 

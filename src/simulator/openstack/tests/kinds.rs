@@ -1,4 +1,4 @@
-//! Policies, services and groups: what each cloud takes and shows, and what is nobody else's business.
+//! Policies, services and groups: what each cloud accepts and shows, and what other projects cannot see.
 
 use http::Method;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::simulator::openstack::tests::{Bench, Got};
 use crate::simulator::openstack::{OpenstackOptions, Series, Variant};
 
-/// Segment, key of one, and the least that makes one.
+/// Each kind's path segment, its key in a body, and the smallest body that creates one.
 fn kinds(bench: &Bench) -> [(&'static str, &'static str, Value); 4] {
     let router = bench.inventory.spare_router_id;
     [

@@ -1,4 +1,4 @@
-//! Filters, sorting and pages, without a server around them.
+//! Filters, sorting and pages, without a server.
 
 use serde_json::{Value, json};
 

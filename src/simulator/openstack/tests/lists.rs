@@ -1,4 +1,4 @@
-//! Lists: pages that end, pages that only seem to, and rows that are not in them.
+//! Lists: pages that end, pages that only seem to end, and rows that no list shows.
 
 use http::Method;
 use serde_json::{Value, json};

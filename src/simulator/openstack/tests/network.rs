@@ -78,7 +78,7 @@ async fn the_ports_of_a_router_lead_to_its_subnets() {
         bench.get(&format!("/v2.0/subnets/{lone}")).await.status,
         200
     );
-    // The port of a gateway is nobody's.
+    // The port of a gateway belongs to no project.
     let admin = bench.log_in(&bench.inventory.admin, Some("demo")).await;
     let gateways = format!("{of_router}&device_owner=network:router_gateway");
     assert_eq!(bench.get(&gateways).await.json(), json!({"ports": []}));
@@ -149,7 +149,7 @@ async fn k5_shows_fewer_members_and_a_zone() {
     })
     .await;
     let spare = bench.inventory.spare_router_id;
-    // Those of recorded answers; a port's vnic_type and a subnet's pools are the members without a meaning here.
+    // The keys of the recorded answers, without a port's vnic_type and a subnet's pools, which have no meaning here.
     for (path, plural, keys) in [
         (
             "/v2.0/routers?name=spare".to_owned(),
@@ -228,7 +228,7 @@ async fn a_service_goes_where_a_gateway_is() {
         (&made["external_v4_ip"], &made["external_v6_ip"]),
         (&json!("203.0.113.168"), &Value::Null)
     );
-    // Its gateway has no IPv6, so that no peer can.
+    // The router's gateway has no IPv6 address, so a peer cannot have one either.
     let over = json!({
         "vpnservice_id": made["id"], "local_ep_group_id": null, "peer_ep_group_id": null,
         "peer_cidrs": ["10.99.0.0/16"], "peer_address": "2001:db8::1",
@@ -258,7 +258,7 @@ async fn what_a_vpn_needs_cannot_be_taken_from_a_router() {
     assert_eq!(used.refusal(), (409, kind.to_owned()));
     assert!(used.text.contains(&id));
 
-    // Nothing uses the others: no connection the legacy service, no service the spare router.
+    // The others are unused: no connection uses the legacy service, and no service the spare router.
     let other = json!({"subnet_id": demo.legacy_subnet_id});
     assert_eq!(put(remove(demo.router_id), other.clone()).await.status, 200);
     assert_eq!(put(remove(demo.router_id), other).await.status, 404);

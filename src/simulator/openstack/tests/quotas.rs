@@ -1,4 +1,4 @@
-//! Quotas, as they are read, set and run into.
+//! Quotas: reading, setting and exceeding them.
 
 use http::Method;
 use serde_json::{Value, json};
@@ -102,7 +102,7 @@ async fn one_more_than_the_quota_is_refused_for_every_kind() {
         let got = post(segment, body).await;
         assert_eq!(got.refusal(), (409, "OverQuota".to_owned()), "{segment}");
     }
-    // What is wrong in itself comes first.
+    // The request's own faults are reported first.
     let wrong = post("ikepolicies", json!({"ikepolicy": {"pfs": "x"}})).await;
     assert_eq!(wrong.refusal(), (400, "HTTPBadRequest".to_owned()));
 }

@@ -1,4 +1,4 @@
-//! Answers recorded from real servers: the simulator's must be equal but for ids, times and addresses.
+//! Answers recorded from real servers. The simulator's answers must equal them except for ids, times and addresses.
 
 use std::path::Path;
 
@@ -71,7 +71,7 @@ async fn every_recorded_pair_is_answered_alike() {
     assert!(seen > 20, "only {seen} pairs found");
 }
 
-/// The pair with the ids and addresses of what the simulator has in the recorded things' stead.
+/// The pair with the recorded ids and addresses replaced by the simulator's.
 fn translate(bench: &Bench, text: &str) -> Value {
     let mut text = text.to_owned();
     let (neutron, keystone) = (bench.cloud.neutron_url(), bench.cloud.keystone_url());
@@ -84,7 +84,7 @@ fn translate(bench: &Bench, text: &str) -> Value {
     serde_json::from_str(&text).unwrap()
 }
 
-/// What the recorded cloud had from the start, and what ours has in its stead.
+/// Ids of the recorded cloud's objects at the start, paired with the simulator's.
 pub(super) fn seeded(bench: &Bench) -> [(&'static str, &'static str); 10] {
     let (demo, other) = (&bench.inventory.project, &bench.inventory.other);
     [
@@ -104,7 +104,7 @@ pub(super) fn seeded(bench: &Bench) -> [(&'static str, &'static str); 10] {
     ]
 }
 
-/// Without what is different every time: ids made by the server, times and audit ids.
+/// Removes what differs every time: ids made by the server, times and audit ids.
 fn anonymous(mut value: Value) -> Value {
     match &mut value {
         Value::String(text) => {
@@ -122,7 +122,7 @@ fn anonymous(mut value: Value) -> Value {
             for (name, member) in members {
                 *member = match (name.as_str(), member.take()) {
                     ("audit_ids", Value::Array(ids)) => Value::from(ids.len()),
-                    // A user's id was not asked for by id, and so is in no inventory of the recording.
+                    // No request asked for a user by id, so no inventory of the recording has that id.
                     ("user", Value::Object(mut user)) => {
                         user.remove("id");
                         Value::Object(user)

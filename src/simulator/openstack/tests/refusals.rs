@@ -1,4 +1,4 @@
-//! What may not be written, by the type of the refusal.
+//! Refused writes, by the type of the refusal.
 
 use http::Method;
 use serde_json::{Value, json};

@@ -1,6 +1,7 @@
-//! A recording played back in its order: policies, endpoint groups, services, connections and quotas.
+//! Replays a recording in its order: policies, endpoint groups, services, connections and quotas.
 //!
-//! What a POST made there has the id that ours made from then on, so that everything said of it afterwards is compared.
+//! The id from each recorded POST maps to the id that the simulator made. Every later exchange about the object is
+//! compared, too.
 
 use std::collections::BTreeMap;
 
@@ -32,7 +33,7 @@ async fn a_recording_is_answered_alike_from_beginning_to_end() {
         ])
         .map(|(recorded, ours)| (recorded.to_owned(), ours.to_owned()))
         .collect();
-    // Made there by the way: two groups of IPv6 endpoints.
+    // The recorded cloud also had two groups of IPv6 endpoints.
     for (recorded, kind, endpoint) in [
         (
             "927562e4-7c9f-4f7a-b01e-836b9cfc3fed",
@@ -50,7 +51,7 @@ async fn a_recording_is_answered_alike_from_beginning_to_end() {
         let made = bench.call(Method::POST, path, Some(body)).await.json();
         ours.insert(recorded.to_owned(), made_id(&made).unwrap());
     }
-    // There, two connections used the policies, groups and service by the time these were to be changed.
+    // In the recording, two connections used the policies, groups and service before the updates.
     bench.created(json!({})).await;
     let recording = include_str!("../../../../tests/fixtures/openstack/recorded_in_order.json");
     let recording: Vec<Value> = serde_json::from_str(recording).unwrap();
@@ -78,14 +79,14 @@ async fn a_recording_is_answered_alike_from_beginning_to_end() {
         let mut answer = answer;
         let expected = translated(&pair, &ours)["answer"].take();
         if pair["cut"] == true {
-            // The recording has the answer's beginning only.
+            // The recording has only the beginning of this answer.
             shorten(&mut answer, &expected);
         }
         assert_eq!(in_no_order(answer), in_no_order(expected), "{title}");
     }
 }
 
-/// What happened there before this exchange without being asked for.
+/// Repeats what happened in the recorded cloud before this exchange without a request.
 fn between(bench: &Bench, pair: &Value, ours: &BTreeMap<String, String>) {
     let state = bench.cloud.state();
     let service = || &ours["34eef685-672c-451c-99c1-d5a9651e6567"];
@@ -102,7 +103,7 @@ fn between(bench: &Bench, pair: &Value, ours: &BTreeMap<String, String>) {
         Some(167) => reported(connection(), "DOWN"),
         Some(168) => reported(connection(), "ACTIVE"),
         Some(187) => reported(legacy(), "ACTIVE"),
-        // Stock agents never say these, so that the lab's own script wrote them.
+        // Stock agents never report these. The lab's own script wrote them.
         Some(189) => assert!(state.set_status(connection(), "ERROR")),
         Some(190) => assert!(state.set_status(connection(), "PENDING_UPDATE")),
         Some(191) => {
@@ -149,7 +150,7 @@ fn made_id(answer: &Value) -> Option<String> {
     Some(object["id"].as_str()?.to_owned())
 }
 
-/// Takes away the members of an object that another one does not have.
+/// Removes the members of an object that the other one does not have.
 fn shorten(answer: &mut Value, to: &Value) {
     for (key, object) in answer.as_object_mut().into_iter().flatten() {
         if let Value::Object(members) = object {
@@ -158,7 +159,7 @@ fn shorten(answer: &mut Value, to: &Value) {
     }
 }
 
-/// Rows come in the order of ids, and ours are other ids.
+/// Rows come in the order of ids, and the simulator's ids differ.
 fn in_no_order(mut body: Value) -> Value {
     for rows in body
         .as_object_mut()

@@ -1,4 +1,4 @@
-//! The clouds that differ.
+//! The clouds that differ from stock Neutron.
 
 use http::Method;
 use serde_json::{Value, json};
@@ -45,7 +45,7 @@ async fn open_telekom_cloud_repeats_a_key_and_knows_no_project() {
         keys,
         "those of the documents' example, no more and no less"
     );
-    // The examples of the two documents, of 2025 and before, have different keys.
+    // The examples of the two documents, of 2025 and earlier, have different keys.
     let id = shown["id"].as_str().unwrap();
     let listed = bench.get(CONNECTIONS).await.json();
     let listed = &listed["ipsec_site_connections"][0];

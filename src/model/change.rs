@@ -17,8 +17,8 @@ pub struct ConnectionChange {
     pub values: ConnectionSpec,
     /// The etag that the caller believes is current. `None` skips the check.
     pub etag: Option<String>,
-    /// Writes the key in `values` only if another change cannot be written without it. No client can read the key that
-    /// is in place, so the gateway cannot tell whether the two differ.
+    /// Whether to write the key in `values` only if another change cannot be written without it. No client can read the
+    /// key that is in place, so the gateway cannot tell whether the two differ.
     pub spare_key: bool,
     /// Kinds of part that the same write creates just before this change. Their references change to the new parts,
     /// whose ids are unknown when the change is planned and are filled in when the plan runs. Their fields need not be

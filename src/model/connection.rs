@@ -19,23 +19,25 @@ pub struct ConnectionSpec {
     pub vpn_service: Option<String>,
     /// Local endpoint id (NSX).
     pub local_endpoint: Option<String>,
+    /// IKE policy id. `None` is the system default profile on NSX. OpenStack requires one.
     pub ike_policy: Option<String>,
-    /// NSX: a tunnel profile.
+    /// IPsec policy id (NSX: tunnel profile). `None` as for `ike_policy`.
     pub ipsec_policy: Option<String>,
-    /// NSX only: a DPD profile. OpenStack keeps DPD inside the connection, in `dpd`.
+    /// DPD profile id (NSX). `None` is the system default. OpenStack keeps DPD inside the connection, in `dpd`.
     pub dpd_policy: Option<String>,
     /// IP address or host name of the peer. The gRPC layer validates it.
     pub peer_address: String,
-    /// IKE identity of the peer. `None` means `peer_address`.
+    /// IKE identity of the peer: an address, an FQDN, an e-mail address or a key id. `None` means `peer_address`.
     pub peer_id: Option<String>,
     pub authentication: Option<Authentication>,
-    /// Dead peer detection as a part of the connection (OpenStack).
+    /// Dead peer detection inside the connection (OpenStack). `None` takes the cloud's default: hold, 30 s, 120 s.
     pub dpd: Option<DeadPeerDetection>,
     /// Which side starts the negotiation. `None` means [`Initiation::Both`].
     pub initiation: Option<Initiation>,
     pub selectors: Option<Selectors>,
-    /// Maximum transmission unit in bytes (OpenStack).
+    /// Maximum transmission unit in bytes (OpenStack): at least 68 (IPv4) or 1280 (IPv6). `None` means 1500.
     pub mtu: Option<u32>,
+    /// `None` means no clamping.
     pub tcp_mss_clamping: Option<TcpMssClamping>,
     /// Availability zone to create the connection in (k5).
     pub availability_zone: Option<String>,
@@ -53,9 +55,9 @@ pub enum Authentication {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct DeadPeerDetection {
     pub action: Option<DpdAction>,
-    /// Seconds between probes.
+    /// Seconds between probes. Defaults to 30.
     pub interval_seconds: Option<u32>,
-    /// Seconds of silence after which the peer counts as dead.
+    /// Seconds of silence after which the peer counts as dead. Greater than the interval, defaults to 120.
     pub timeout_seconds: Option<u32>,
 }
 
@@ -140,7 +142,7 @@ pub struct TunnelInterface {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TcpMssClamping {
     pub direction: ClampDirection,
-    /// Bytes. `None` lets the cloud derive it.
+    /// Bytes, 108 to 8902. `None` lets the cloud derive it.
     pub max_segment_size: Option<u32>,
 }
 

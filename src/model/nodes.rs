@@ -48,7 +48,7 @@ impl Deref for Nodes {
 }
 
 impl FromIterator<Node> for Nodes {
-    /// Collects nodes in the cloud's order. Buffers fewer than `2 * MOST_NODES` of them at any time.
+    /// Collects nodes in the cloud's order. Buffers at most `2 * MOST_NODES` of them.
     fn from_iter<I: IntoIterator<Item = Node>>(nodes: I) -> Nodes {
         let mut told: Vec<Node> = Vec::new();
         let mut states = Vec::new();

@@ -155,7 +155,7 @@ pub mod codes {
         ADMIN_DISABLED,
         /// The provider has frozen the connection.
         FROZEN,
-        /// The connection is gone, and no delete through the gateway explains it.
+        /// The connection is gone, and not through this gateway.
         VANISHED,
         /// The cloud's answer may still describe the configuration before the update.
         AWAITING_PROOF,
@@ -167,7 +167,7 @@ pub mod codes {
         API_ABSENT,
         /// No poll has run yet.
         NOT_OBSERVED,
-        /// Another write, or another client of the cloud, is removing the connection.
+        /// A later write or another client of the cloud removes the connection, or switched it off after this write.
         SUPERSEDED,
         /// IKE is negotiating the tunnel.
         IKE_NEGOTIATING,

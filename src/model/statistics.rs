@@ -42,7 +42,7 @@ pub struct TunnelCounters {
     pub local_network: String,
     /// Peer network, in the cloud's spelling.
     pub peer_network: String,
-    /// `None` if the cloud gave no value, or one that is in no documentation.
+    /// `None` if the cloud gave no value, or an undocumented one.
     pub state: Option<TunnelCounterState>,
     /// Why the tunnel is down, in the cloud's words.
     pub down_reason: String,

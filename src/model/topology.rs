@@ -50,7 +50,7 @@ pub struct LocalEndpoint {
 /// A named list of subnets or networks (OpenStack).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct EndpointGroup {
-    /// What the group contains. `None` only if the cloud gave a value that is in no documentation.
+    /// What the group contains. `None` only if the cloud gave an undocumented value.
     pub endpoint_type: Option<EndpointType>,
     /// Ids, or networks as text. The gRPC layer validates them.
     pub endpoints: Vec<String>,

@@ -47,7 +47,7 @@ pub struct Levers {
     pub api_absent: bool,
     /// Rate limits for one user. `None` lifts them.
     pub limits: Option<Limits>,
-    /// How long each request takes. It counts against the limit of concurrent requests meanwhile. Defaults to zero.
+    /// How long each request takes. During that time it counts as a concurrent request. Defaults to zero.
     pub latency: Duration,
     /// Idle time after which a session cookie expires. Defaults to 30 minutes.
     pub session_idle: Duration,

@@ -4,7 +4,7 @@
 //!            POST enabled                    report after a sync         later report
 //!   (none) ──────────────► PENDING_CREATE ──────────────────────► DOWN ◄─────────────► ACTIVE
 //!      │     POST disabled
-//!      └───────────────────► PENDING_CREATE forever: the agent is never told of it
+//!      └───────────────────► PENDING_CREATE forever: the agent never learns of it
 //! ```
 //!
 //! - A report about a PENDING row is dropped, unless the agent made it after a sync that found the row PENDING

@@ -52,7 +52,7 @@ named! {
 }
 
 named! {
-    /// How IKEv1 protects the identities in phase 1 (RFC 2409, section 5). IKEv2 has no such choice.
+    /// How IKEv1 protects the identities in phase 1 (RFC 2409, section 5). IKEv2 offers no such choice.
     NegotiationMode, "NEGOTIATION_MODE_" {
         /// Main mode.
         Main = "MAIN",
@@ -65,7 +65,7 @@ named! {
     /// Encryption algorithms: IANA's "IKEv2 Transform Type 1", followed by the key length in bits. A number in IANA's
     /// own name (`GCM_16`) is the length of the integrity check value in octets.
     EncryptionAlgorithm, "ENCRYPTION_ALGORITHM_" {
-        /// ENCR_3DES (RFC 2451). RFC 8247 advises against depending on it.
+        /// ENCR_3DES (RFC 2451). RFC 8247 makes it optional.
         TripleDes = "3DES",
         /// ENCR_AES_CBC (RFC 3602), 128 bits.
         AesCbc128 = "AES_CBC_128",
@@ -127,7 +127,7 @@ named! {
 }
 
 named! {
-    /// Integrity algorithms: IANA's "IKEv2 Transform Type 3"; the last number is the bits that are left of the hash.
+    /// Integrity algorithms: IANA's "IKEv2 Transform Type 3". The last number is the truncated hash's length in bits.
     IntegrityAlgorithm, "INTEGRITY_ALGORITHM_" {
         /// AUTH_HMAC_MD5_96 (RFC 2403). RFC 8247 forbids it.
         HmacMd5x96 = "HMAC_MD5_96",
@@ -167,7 +167,7 @@ named! {
 }
 
 named! {
-    /// Diffie-Hellman groups: IANA's "IKEv2 Transform Type 4"; the numbers are IANA's.
+    /// Diffie-Hellman groups: IANA's "IKEv2 Transform Type 4".
     DhGroup, "DH_GROUP_" {
         /// 768-bit MODP (RFC 7296). RFC 8247 forbids it.
         Modp768 = "MODP_768",
@@ -215,19 +215,19 @@ named! {
 }
 
 named! {
-    /// What protects packets.
+    /// The protocol that protects packets.
     TransformProtocol, "TRANSFORM_PROTOCOL_" {
         /// Encapsulating Security Payload (RFC 4303).
         Esp = "ESP",
         /// Authentication Header (RFC 4302).
         Ah = "AH",
-        /// Both. Neutron makes such a policy and refuses every connection with it.
+        /// Both. Neutron accepts such a policy and refuses every connection with it.
         AhEsp = "AH_ESP",
     }
 }
 
 named! {
-    /// What of a packet is protected.
+    /// Which part of a packet is protected.
     EncapsulationMode, "ENCAPSULATION_MODE_" {
         /// The whole packet.
         Tunnel = "TUNNEL",
@@ -237,11 +237,11 @@ named! {
 }
 
 named! {
-    /// What becomes of the inner packet's Don't Fragment bit (RFC 4301, section 8.1).
+    /// How the outer packet gets its Don't Fragment bit (RFC 4301, section 8.1).
     DfPolicy, "DF_POLICY_" {
-        /// The outer packet has it as well.
+        /// Copied from the inner packet.
         Copy = "COPY",
-        /// The outer packet never has it.
+        /// Never set.
         Clear = "CLEAR",
     }
 }

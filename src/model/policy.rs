@@ -19,7 +19,7 @@ pub struct IkePolicy {
     pub negotiation_mode: Option<NegotiationMode>,
     pub encryption_algorithms: Vec<Option<EncryptionAlgorithm>>,
     /// Integrity algorithms. Entry by entry the same hashes as `prf_algorithms`, because every cloud has one word for
-    /// both.
+    /// both. An empty list means SHA2_256 on OpenStack (k5: SHA1): Neutron 2026.2 refuses its own default, SHA1.
     pub integrity_algorithms: Vec<Option<IntegrityAlgorithm>>,
     /// Pseudorandom functions. On input, an empty list takes the hashes of `integrity_algorithms`, and vice versa.
     pub prf_algorithms: Vec<Option<PrfAlgorithm>>,
@@ -36,12 +36,14 @@ pub struct IpsecPolicy {
     pub transform_protocol: Option<TransformProtocol>,
     pub encapsulation_mode: Option<EncapsulationMode>,
     pub encryption_algorithms: Vec<Option<EncryptionAlgorithm>>,
+    /// An empty list is treated as in [`IkePolicy::integrity_algorithms`].
     pub integrity_algorithms: Vec<Option<IntegrityAlgorithm>>,
     /// Whether each security association gets its own Diffie-Hellman exchange.
     pub perfect_forward_secrecy: Option<bool>,
     /// Groups of that exchange. Defaults to `MODP_2048` on NSX and `MODP_1536` on OpenStack.
     pub dh_groups: Vec<Option<DhGroup>>,
-    /// Lifetime of a security association. Defaults to an hour. NSX accepts 900 to 31,536,000 s, OpenStack at least 60 s.
+    /// Lifetime of a security association. Defaults to an hour. NSX accepts 900 to 31,536,000 s, OpenStack at least
+    /// 60 s.
     pub lifetime: Option<Lifetime>,
     /// What happens to the Don't Fragment bit (NSX).
     pub df_policy: Option<DfPolicy>,

@@ -97,7 +97,7 @@ impl OpenstackState {
         self.0.cloud().ids(kind)
     }
 
-    /// One row as stored, in stock Neutron's form and with the key. `None` if there is no such row.
+    /// One row as stored, in stock Neutron's form, PSK included. `None` if there is no such row.
     pub fn row(&self, kind: Kind, id: &str) -> Option<Value> {
         let mut cloud = self.0.cloud();
         agent::advance(&mut cloud, Instant::now());

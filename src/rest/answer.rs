@@ -1,4 +1,4 @@
-//! What comes of a request: an answer, read whole, or why there is none.
+//! The result of a request: a whole answer, or a failure.
 
 use crate::rest::{
     budget::{self, Exhausted},
@@ -10,32 +10,29 @@ use http::{HeaderMap, header::COOKIE};
 use secrecy::{ExposeSecret, SecretString};
 use std::{fmt, time::Duration};
 
-/// The largest answer that is read, in bytes. A LIST of 10,000 Neutron connections is about 8 MB.
+/// Largest answer that is read, in bytes. A LIST of 10,000 Neutron connections is about 8 MB.
 pub const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
 
-/// One answer, read whole, whatever its status.
+/// A whole answer, whatever its status.
 #[derive(Clone)]
 pub struct Answer {
-    /// HTTP status.
     pub status: u16,
-    /// Headers.
     pub headers: HeaderMap,
-    /// The body.
     pub body: Bytes,
-    /// What the request had in its headers that nobody may see; noted for refusals only.
+    /// Secrets of the request's headers, to keep them out of messages. Set for answers other than 2xx only.
     pub carried: Carried,
 }
 
 impl fmt::Debug for Answer {
-    /// Leaves out headers and body: both carry secrets.
+    /// Leaves out headers and body, which both carry secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({} bytes)", self.status, self.body.len())
     }
 }
 
 impl Answer {
-    /// Words of this answer fit to be shown, at most `limit` bytes: [`redact::said`] for what the request had in its
-    /// headers, and for the `secrets` that it had in its body.
+    /// Returns text of this answer that is safe to show, at most `limit` bytes. Applies [`redact::said`] with the
+    /// secrets of the request's headers and the `secrets` of its body.
     pub fn said(&self, text: &str, limit: usize, secrets: &[&str]) -> String {
         let mut secrets = secrets.to_vec();
         secrets.extend(
@@ -49,37 +46,36 @@ impl Answer {
         redact::said(text, limit, &secrets, &tokens)
     }
 
-    /// Whether the status is 2xx.
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
     }
 
-    /// A header as text.
+    /// Returns a header as text. `None` if it is absent or not visible ASCII.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// `Retry-After` in whole seconds, at most five minutes. Its date form is not used by these clouds and
-    /// counts as absent, and so does 0: asking again at once is what was too much.
+    /// Returns `Retry-After` in whole seconds, at most five minutes. These clouds do not use its date form, which
+    /// counts as absent. 0 counts as absent too, because the cloud would throttle an immediate retry again.
     pub fn retry_after(&self) -> Option<Duration> {
         let seconds: u64 = self.header("retry-after")?.trim().parse().ok()?;
         let asked = Duration::from_secs(seconds).min(budget::LONGEST_PAUSE);
         Some(asked).filter(|asked| !asked.is_zero())
     }
 
-    /// Whether the cloud asks for patience.
+    /// Reports whether the cloud asks the client to back off (429, 503).
     pub fn asks_to_back_off(&self) -> bool {
         matches!(self.status, 429 | 503)
     }
 
-    /// How long to leave an account alone that asks for patience: as it says, or as the budget pauses if it
-    /// does not.
+    /// Returns how long the account pauses after an answer that asks to back off: `Retry-After`, or else the budget's
+    /// default pause.
     pub fn patience(&self) -> Duration {
         self.retry_after().unwrap_or(budget::DEFAULT_PAUSE)
     }
 }
 
-/// The secrets in the headers of a request.
+/// Secrets in the headers of a request.
 #[derive(Debug, Clone, Default)]
 pub struct Carried {
     passwords: Vec<SecretString>,
@@ -87,7 +83,7 @@ pub struct Carried {
 }
 
 impl Carried {
-    /// Those of every header that is marked as sensitive.
+    /// Collects the secrets of every header marked as sensitive.
     pub fn by(headers: &HeaderMap) -> Carried {
         let mut carried = Carried::default();
         let sensitive = headers.iter().filter(|(_, value)| value.is_sensitive());
@@ -117,42 +113,40 @@ impl Carried {
 /// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// What happened.
     pub kind: FailureKind,
     /// Whether the cloud may have acted on the request.
     pub sent: Sent,
-    /// A sentence for people; names no URL and no secret.
+    /// A sentence for people. Contains no URL and no secret.
     pub message: String,
 }
 
 /// What happened instead of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureKind {
-    /// The account's budget did not allow it in time.
+    /// The account's budget did not admit the request before its deadline.
     Budget(Exhausted),
-    /// It has not answered for a while, and is not asked before so long.
+    /// The circuit of the server is open. The server is tried again after this duration at the earliest.
     CircuitOpen(Duration),
     /// The deadline passed.
     Deadline,
-    /// No connection.
+    /// No connection was established.
     Connect,
     /// The connection broke.
     Broken,
-    /// The answer is larger than is read.
+    /// The answer exceeds [`MAX_ANSWER_BYTES`].
     TooLarge,
 }
 
-/// Whether the cloud may have acted on a request without an answer.
+/// Whether the cloud may have acted on a request that has no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sent {
-    /// Certainly not.
+    /// The request did not leave the gateway.
     No,
-    /// Perhaps.
+    /// The request may have reached the cloud.
     Maybe,
 }
 
 impl From<Exhausted> for Failure {
-    /// Nothing was sent, because the budget did not allow it in time.
     fn from(exhausted: Exhausted) -> Failure {
         let message = match exhausted.is_paused {
             true => {
@@ -193,7 +187,7 @@ mod tests {
         assert_eq!(seconds(Some("0")), None);
         assert_eq!(seconds(Some("-1")), None);
         assert_eq!(seconds(Some("Fri, 31 Dec 1999 23:59:59 GMT")), None);
-        // As it stands it would overflow whatever it is added to.
+        // Any addition to it would overflow.
         assert_eq!(seconds(Some("18446744073709551615")), Some(300));
         assert_eq!(answer(Some("0")).patience(), Duration::from_secs(1));
     }

@@ -1,22 +1,22 @@
-//! Pauses between attempts to find out what became of a write whose answer was lost.
+//! Pauses between attempts to find out whether a write whose answer was lost took effect.
 //!
-//! What lost the answer may well lose the next one too, and a cloud goes on with a request after its client
-//! went away: Neutron takes up to a second for a POST, and one that restarts takes minutes. So it is looked for as long
-//! as there is time, more and more rarely.
+//! The fault that lost the answer may lose the next one too. A cloud also keeps working on a request after its client
+//! disconnects: Neutron takes up to a second for a POST, and a cloud that restarts takes minutes. The gateway therefore
+//! looks until its deadline, with growing pauses.
 
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// Before the second attempt; each pause is twice the one before it.
+/// Pause before the second attempt. Each pause is twice the one before it.
 const FIRST: Duration = Duration::from_millis(250);
-/// The longest pause.
+/// Longest pause.
 const LONGEST: Duration = Duration::from_secs(5);
-/// What the last attempt has for itself.
+/// Time reserved for the last attempt.
 const LAST: Duration = Duration::from_millis(500);
-/// How long is [`Backoff::brief`]: four attempts.
+/// Duration of [`Backoff::brief`]: enough for four attempts.
 const BRIEF: Duration = Duration::from_millis(2_250);
 
-/// The time that is left, and the next pause.
+/// The deadline and the next pause.
 #[derive(Debug)]
 pub struct Backoff {
     end: Instant,
@@ -24,18 +24,19 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// As long as there is time.
+    /// Returns a backoff that lasts until `end`.
     pub fn until(end: Instant) -> Backoff {
         Backoff { end, pause: FIRST }
     }
 
-    /// Two seconds of it: for what somebody waits for who knows already how it ended.
+    /// Returns a backoff that ends after 2.25 s, or at `end` if that is earlier. For callers that need no more than a
+    /// few attempts.
     pub fn brief(end: Instant) -> Backoff {
         Backoff::until(end.min(Instant::now() + BRIEF))
     }
 
-    /// Waits for the next attempt. False, at once, if there is none: what is not known by now stays unknown. The last
-    /// is half a second before the end.
+    /// Sleeps until the next attempt is due. Returns false at once if no time is left for another attempt. The last
+    /// attempt begins half a second before the end.
     pub async fn next(&mut self) -> bool {
         let left = self.end.saturating_duration_since(Instant::now());
         let most = left.saturating_sub(LAST);
@@ -52,7 +53,7 @@ impl Backoff {
 mod tests {
     use super::*;
 
-    /// When, in milliseconds.
+    /// Returns the times of all attempts in milliseconds.
     async fn attempts(mut backoff: Backoff) -> Vec<u128> {
         let begun = Instant::now();
         let mut attempts = vec![0];

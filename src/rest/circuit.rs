@@ -1,30 +1,31 @@
-//! Whether a server of a cloud is asked at all: a circuit breaker for each.
+//! Circuit breakers, one for each server of a cloud.
 //!
 //! ```text
 //!           5 failures in a row, over 1 s at least
 //!   closed ────────────────────────────────────────► open ◄──────┐
-//!     ▲                                               │ pause     │ it failed: the pause is doubled,
-//!     │                                               ▼           │ from 1 s up to 5 s, and a fifth less or more
-//!     └──────────── it answered ◄──────────────── half-open ──────┘
-//!                                       one request is let through
+//!     ▲                                               │ pause     │ the trial fails: the pause doubles,
+//!     │                                               ▼           │ from 1 s up to 5 s, ±20 % jitter
+//!     └──────── the server answers ◄────────────── half-open ─────┘
+//!                                         one trial request passes
 //! ```
 //!
-//! A *failure* is no answer (no connection, a broken one, nothing within the backend's whole timeout), or that of
-//! somebody who stands before the server and cannot reach it (502, 504). Any other answer closes the circuit. 503 and
-//! 429 say for themselves how long to wait, and the account's budget obeys them; a caller's own deadline that passed
-//! early says nothing of the server.
+//! A *failure* is a missing answer (no connection, a broken connection, no answer within the backend's whole timeout)
+//! or an answer of a proxy that cannot reach the server (502, 504). Any other answer closes the circuit. 503 and 429
+//! name their own pause, which the account's budget observes. A caller's own shorter deadline says nothing about the
+//! server.
 //!
-//! Who hangs tells only of his own kind. A server that answers calls may let each poll of some connections hang (a
-//! gateway of the cloud behind it is away), so polls that hang open the circuit for polls, and a call is refused only if
-//! a call has failed, too; so it is the other way round. That there is no connection, or that it breaks, is the same for
-//! all. Whichever kind is answered first closes the circuit for both.
+//! Timeouts of polls and timeouts of calls are judged apart. A server that answers calls may let each poll of some
+//! connections hang, for example because a gateway of the cloud behind it is down. So polls that hang open the circuit
+//! for polls only; calls are refused once a call fails too, and the other way round. A refused or broken connection
+//! concerns both kinds. An answer to either kind closes the circuit for both.
 //!
-//! While it is open nothing is sent, and whoever asks is told at once: no slot of the account is held by what would
-//! only hang, no write is in doubt, and another server of the same cloud is asked instead, if there is one. What was
-//! begun before the last answer came counts for nothing: a server that is back is not shut out by what hung before.
+//! While the circuit is open, the gateway sends nothing and refuses requests at once: no request that would only hang
+//! takes a slot of the account, no write is left in doubt, and the gateway tries another server of the cloud if there
+//! is one. A failure of a request that began before the last answer does not count, so a recovered server is not shut
+//! out by requests that hung earlier.
 //!
-//! The pause is as short as it is since whatever waits for the cloud to come back, a poll or the look for a lost write,
-//! must not wait much longer for the gateway than for the cloud: one request in five seconds hurts no cloud.
+//! The pause is short because polls and searches for lost writes wait for the cloud to come back, and must not wait
+//! much longer for the gateway than for the cloud. One request in five seconds hurts no cloud.
 
 use crate::{
     account::{Circuit, Priority},
@@ -38,40 +39,41 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// So many failures in a row open it. Envoy's `consecutive_gateway_failure`.
+/// Failures in a row that open the circuit. Envoy's `consecutive_gateway_failure`.
 const FAILURES: u32 = 5;
-/// And so long they must last, from when the first was sent: connections that a restart or a load balancer resets all at
-/// once are no outage.
+/// Shortest time over which the failures must spread, from when the first request was sent. A restart or a load
+/// balancer that resets many connections at once is no outage.
 const LASTING: Duration = Duration::from_secs(1);
-/// The first pause.
+/// First pause.
 const FIRST: Duration = Duration::from_secs(1);
-/// The longest pause, before jitter.
+/// Longest pause, before jitter.
 const LONGEST: Duration = Duration::from_secs(5);
-/// While it is open, somebody of the other kind who hangs for so long is concerned, too, whatever his deadline.
+/// While the circuit is open for one kind, a request of the other kind that hangs this long opens it for that kind too,
+/// even if its own deadline is shorter than the backend's timeout.
 const TELLING: Duration = Duration::from_secs(5);
-/// A server that was not tried for so long after it might have been is not used any more: a catalog names another now.
+/// A server not tried for this long after its pause ended is no longer in use: the catalog names another server.
 const UNUSED: Duration = Duration::from_secs(300);
-/// The most servers of which anything is known. A backend has a few; a catalog may name others each time.
+/// Most servers that are tracked. A backend has a few servers, but a catalog may name different ones each time.
 const SERVERS: usize = 16;
 
-/// Who asks, as far as it matters to a circuit.
+/// What a circuit needs to know about the origin of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Asker {
     kind: Kind,
-    /// Whether there is the backend's whole timeout for it.
+    /// Whether the request has the backend's whole timeout.
     is_whole: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// Somebody waits for the answer, or nothing goes on without it.
+    /// A caller waits for the answer, or nothing proceeds without it.
     Call,
-    /// The gateway asks by itself, and again.
+    /// The gateway asks on its own and will ask again.
     Poll,
 }
 
 impl Asker {
-    /// Who asks with this priority; `is_whole` if there is the backend's whole timeout for it.
+    /// Returns the asker for `priority`. `is_whole` says whether the request has the backend's whole timeout.
     pub fn new(priority: Priority, is_whole: bool) -> Asker {
         let kind = match priority {
             Priority::Caller(_) | Priority::Login => Kind::Call,
@@ -81,12 +83,12 @@ impl Asker {
     }
 }
 
-/// What is known of the servers of one backend.
+/// Circuits of the servers of one backend.
 #[derive(Debug)]
 pub struct Circuits {
-    /// By origin. A std mutex: held for look-ups only, never across an await.
+    /// By origin. A std mutex, held for map operations only and never across an await.
     servers: Mutex<BTreeMap<String, Server>>,
-    /// From 0 to 1.
+    /// Returns from 0 to 1.
     random: fn() -> f64,
 }
 
@@ -94,13 +96,13 @@ pub struct Circuits {
 struct Server {
     /// Failures in a row.
     failures: u32,
-    /// When the first of them was sent.
+    /// When the first of the failed requests was sent.
     since: Option<Instant>,
-    /// The last of them.
+    /// Message of the last failure.
     last: String,
-    /// Which kinds they concern.
+    /// Whether the failures concern calls and polls, in this order.
     concerns: [bool; 2],
-    /// When it last answered.
+    /// When the server last answered.
     answered: Option<Instant>,
     open: Option<Open>,
 }
@@ -109,25 +111,25 @@ struct Server {
 struct Open {
     pause: Duration,
     until: Instant,
-    /// Whether a request is under way that was let through, of each kind: with less than the backend's whole timeout
-    /// before it, and with that. One of the former may end without having told anything, and must not keep one of the
-    /// latter out, nor one kind the other.
+    /// Whether a trial request is in flight, by kind and by whether it has the backend's whole timeout. A trial with
+    /// less time may end without telling anything, so it does not keep out one with the whole timeout. A trial of one
+    /// kind does not keep out one of the other.
     trying: [[bool; 2]; 2],
 }
 
-/// Leave to send one request.
+/// Permission to send one request.
 #[derive(Debug)]
 pub struct Pass<'a> {
     circuits: &'a Circuits,
     origin: &'a str,
     begun: Instant,
     asker: Asker,
-    /// Whether it is let through while the circuit is half-open.
+    /// Whether the request is a trial of a half-open circuit.
     is_trial: bool,
 }
 
 impl Circuits {
-    /// Nothing is known of any server; `random` answers from 0 to 1.
+    /// Creates circuits that are all closed. `random` returns from 0 to 1.
     pub fn new(random: fn() -> f64) -> Circuits {
         Circuits {
             servers: Mutex::default(),
@@ -135,10 +137,10 @@ impl Circuits {
         }
     }
 
-    /// Whether a request to this server would be refused now.
+    /// Checks whether a request to this server would pass.
     ///
     /// # Errors
-    /// Why it would.
+    /// Why the circuit would refuse the request.
     pub fn check(&self, url: &Url, asker: Asker) -> Result<(), Failure> {
         let servers = self.servers();
         let refusal = servers
@@ -147,10 +149,10 @@ impl Circuits {
         refusal.map_or(Ok(()), Err)
     }
 
-    /// Leave to send a request to this server now. Whoever drops it without [`Pass::ended`] has learned nothing.
+    /// Admits a request to this server. A [`Pass`] dropped without [`Pass::ended`] changes no failure count.
     ///
     /// # Errors
-    /// Why it must not be sent.
+    /// Why the circuit refuses the request.
     pub fn enter<'a>(&'a self, url: &'a Url, asker: Asker) -> Result<Pass<'a>, Failure> {
         let (origin, now) = (origin(url), Instant::now());
         let mut servers = self.servers();
@@ -175,14 +177,15 @@ impl Circuits {
         })
     }
 
-    /// The circuit of the server at this address.
+    /// Returns the circuit of the server at this address.
     pub fn of(&self, url: &Url) -> Circuit {
         let servers = self.servers();
         let server = servers.get(origin(url));
         server.map_or(Circuit::Closed, |server| server.circuit(Instant::now()))
     }
 
-    /// The circuit that is most open of all servers in use: where each is needed, that of the backend.
+    /// Returns the most open circuit of all servers in use. A backend needs all of its servers, so this is the
+    /// backend's circuit.
     pub fn worst(&self) -> Circuit {
         let now = Instant::now();
         let servers = self.servers();
@@ -196,7 +199,7 @@ impl Circuits {
             .unwrap_or_default()
     }
 
-    /// Takes note of how a request ended to a server of which nothing may be known yet.
+    /// Records how a request ended. The server may be unknown yet.
     fn ended(&self, pass: &Pass<'_>, end: End<'_>) {
         let now = Instant::now();
         let mut servers = self.servers();
@@ -229,14 +232,13 @@ impl Circuits {
     }
 }
 
-/// How a request has ended.
 enum End<'a> {
     Answered,
     Failed {
         why: &'a str,
         concerns: [bool; 2],
     },
-    /// Its own deadline came before the backend's, after a while that tells something.
+    /// The request's own deadline came before the backend's timeout, but after at least [`TELLING`].
     HungBriefly,
 }
 
@@ -249,13 +251,13 @@ impl Server {
         }
     }
 
-    /// The open circuit, if it is that for this asker.
+    /// Returns the open circuit if it applies to this asker.
     fn opened_for(&mut self, asker: Asker) -> Option<&mut Open> {
         let is_concerned = self.concerns[asker.kind as usize];
         self.open.as_mut().filter(|_| is_concerned)
     }
 
-    /// Whether what was begun then says more than the last answer does.
+    /// Reports whether the request began after the last answer, so that its result is newer evidence.
     fn tells(&self, pass: &Pass<'_>) -> bool {
         self.answered <= Some(pass.begun)
     }
@@ -268,7 +270,7 @@ impl Server {
         if left.is_zero() && !is_tried {
             return None;
         }
-        // How long a trial takes nobody knows.
+        // The duration of a trial is unknown.
         let wait = if left.is_zero() { FIRST } else { left };
         let silent = self.since.map_or(Duration::ZERO, |since| now - since);
         Some(Failure {
@@ -316,7 +318,7 @@ impl Server {
             }
             Some(open) if pass.is_trial => {
                 let pause = (open.pause * 2).min(LONGEST);
-                // The other that was let through, if there is one, is forgotten: it ends as it ends.
+                // Forgets any other trial in flight. Its result still counts when it ends.
                 *open = Open::new(pause, random, now);
             }
             None | Some(_) => {}
@@ -325,7 +327,8 @@ impl Server {
 }
 
 impl Open {
-    /// A fifth less or more, so that the backends of one cloud, or several gateways, do not come together.
+    /// Opens the circuit for `pause` ±20 %, so that the backends of one cloud, or several gateways, do not retry
+    /// together.
     fn new(pause: Duration, random: f64, now: Instant) -> Open {
         Open {
             pause,
@@ -334,14 +337,14 @@ impl Open {
         }
     }
 
-    /// Whether one like this is under way.
+    /// The flag of a trial in flight for this kind of asker.
     fn trying(&mut self, asker: Asker) -> &mut bool {
         &mut self.trying[asker.kind as usize][usize::from(asker.is_whole)]
     }
 }
 
 impl Pass<'_> {
-    /// The request has ended so.
+    /// Records how the request ended.
     pub fn ended(self, result: &Result<Answer, Failure>) {
         let all = [true; 2];
         let own = [Kind::Call, Kind::Poll].map(|kind| kind == self.asker.kind);
@@ -358,7 +361,7 @@ impl Pass<'_> {
                 FailureKind::Connect | FailureKind::Broken => failed(&failure.message, all),
                 FailureKind::Deadline if self.asker.is_whole => failed(&failure.message, own),
                 FailureKind::Deadline if self.begun.elapsed() >= TELLING => End::HungBriefly,
-                // Dropped, it makes room for the next.
+                // Dropping the pass makes room for the next trial.
                 FailureKind::Deadline | FailureKind::Budget(_) | FailureKind::CircuitOpen(_) => {
                     return;
                 }
@@ -377,7 +380,7 @@ impl Drop for Pass<'_> {
         let open = servers
             .get_mut(self.origin)
             .and_then(|server| server.open.as_mut());
-        // One that was opened anew since this was let through is not its own.
+        // If the circuit has reopened since this trial began, its flags belong to later trials.
         if let Some(open) = open
             && open.until <= self.begun
         {
@@ -386,7 +389,7 @@ impl Drop for Pass<'_> {
     }
 }
 
-/// Scheme, host and port of an address.
+/// Returns the scheme, host and port of an address.
 fn origin(url: &Url) -> &str {
     let text = url.as_str();
     let host = text.find("://").map_or(0, |at| at + "://".len());

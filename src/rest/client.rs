@@ -1,4 +1,5 @@
-//! Sends one request: within its deadline, its size limit and its account's budget, and to no server that does not answer.
+//! Sends one request within its deadline, its size limit and its account's budget, unless the circuit of its server is
+//! open.
 
 use crate::{
     account::Priority,
@@ -17,11 +18,11 @@ use std::{borrow::Cow, sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::{Instrument, Span, field::Empty};
 
-/// A request has the backend's whole timeout before it if no more than this part of that is missing. Who asks with that
-/// timeout has said so a moment ago, and may have waited for the budget since.
+/// A request counts as having the backend's whole timeout if at most this share of it is missing. A caller sets that
+/// timeout a moment before the request, and may wait for the budget in between.
 const SLACK: f64 = 0.1;
 
-/// HTTP to one cloud with one account.
+/// An HTTP client for one cloud with one account.
 #[derive(Debug, Clone)]
 pub struct Client {
     transport: Arc<dyn Transport>,
@@ -32,16 +33,16 @@ pub struct Client {
     account_lasts: bool,
     retries: Arc<Retries>,
     circuits: Arc<Circuits>,
-    /// From 0 to 1.
+    /// Returns from 0 to 1.
     random: fn() -> f64,
     counts: Arc<Counts>,
 }
 
 impl Client {
-    /// A client over `network` that shares `budget` with whoever else has it.
+    /// Creates a client over `network`. It shares `budget` with all other holders of it.
     ///
     /// # Errors
-    /// What of the options the network cannot work with.
+    /// Names the option the network cannot use.
     pub fn new(
         network: &dyn Network,
         options: &Options,
@@ -51,7 +52,7 @@ impl Client {
         Ok(Client::over(transport, options, budget, fastrand::f64))
     }
 
-    /// A client over `transport`; `random` answers from 0 to 1.
+    /// Creates a client over `transport`. `random` returns from 0 to 1.
     fn over(
         transport: Arc<dyn Transport>,
         options: &Options,
@@ -71,34 +72,32 @@ impl Client {
         }
     }
 
-    /// Whether what is known of its account is to outlive it.
+    /// Reports whether state about the account outlives this client.
     pub fn account_lasts(&self) -> bool {
         self.account_lasts
     }
 
-    /// The name of the backend that is reached with it.
     pub fn backend(&self) -> &Arc<str> {
         &self.backend
     }
 
-    /// The account's budget.
     pub fn budget(&self) -> &Arc<Budget> {
         &self.budget
     }
 
-    /// Whether each of its servers is asked.
+    /// Returns the circuits of the cloud's servers.
     pub fn circuits(&self) -> &Circuits {
         &self.circuits
     }
 
-    /// Sends a request and reads its answer whole.
+    /// Sends a request and reads its whole answer.
     ///
-    /// A GET whose connection breaks before its answer is whole is sent once more, as far as the retry budget goes
-    /// ([`retry`]). Nothing else is repeated. 429 and 503 slow the account down. A server that has not answered for a
-    /// while is not asked ([`circuit`](crate::rest::circuit)).
+    /// A GET whose connection breaks before the whole answer arrived is retried once, if the retry budget allows it
+    /// ([`retry`]). Nothing else is retried. 429 and 503 slow the account down. A server whose circuit is open is not
+    /// asked ([`circuit`](crate::rest::circuit)).
     ///
     /// # Errors
-    /// If there is no whole answer before `deadline` and the backend's own timeout.
+    /// If no whole answer arrives before `deadline` and within the backend's own timeout.
     pub async fn send(
         &self,
         request: Request,
@@ -110,15 +109,15 @@ impl Client {
         Ok(answer)
     }
 
-    /// Slows the account down if this answer asks for patience (429, 503).
+    /// Slows the account down if this answer asks to back off (429, 503).
     pub fn heed(&self, answer: &Answer) {
         if answer.asks_to_back_off() {
             self.budget.throttled(answer.patience());
         }
     }
 
-    /// The same as [`Client::send`] where another server of the cloud may be asked instead: whoever has found that
-    /// none answers hands the answer to [`Client::heed`].
+    /// Sends a request as [`Client::send`] does, but does not slow the account down. For callers that may try another
+    /// server of the cloud: if no server accepts the request, they pass the answer to [`Client::heed`].
     ///
     /// # Errors
     /// As [`Client::send`].
@@ -152,7 +151,8 @@ impl Client {
         self.attempt(&request, priority, deadline, 1).await
     }
 
-    /// Sends it, if its server is asked, as soon as the budget allows it; it was sent so many times before.
+    /// Sends the request once the budget admits it, unless the circuit of its server is open. `resent` counts the
+    /// earlier attempts.
     async fn attempt(
         &self,
         request: &Request,
@@ -160,7 +160,7 @@ impl Client {
         deadline: Instant,
         resent: u32,
     ) -> Result<Answer, Failure> {
-        // There is no need to wait for what would be refused.
+        // A request that the circuit would refuse need not wait for the budget.
         self.circuits
             .check(&request.url, self.asker(priority, deadline))?;
         let asked = Instant::now();
@@ -176,13 +176,13 @@ impl Client {
         result
     }
 
-    /// Who asks now, for a circuit.
+    /// Returns the asker that the circuit judges.
     fn asker(&self, priority: Priority, deadline: Instant) -> Asker {
         let whole = self.timeout.mul_f64(1.0 - SLACK);
         Asker::new(priority, deadline >= Instant::now() + whole)
     }
 
-    /// Sends it now.
+    /// Sends the request without further delay.
     async fn sent(
         &self,
         request: &Request,
@@ -246,7 +246,7 @@ impl Client {
     }
 }
 
-/// The request as it is sent: it says in which trace it is, if it is in one.
+/// Adds the current trace context, if there is one, to the request.
 fn in_trace(request: &Request) -> Cow<'_, Request> {
     let mut request = Cow::Borrowed(request);
     if spans::current().is_some() {

@@ -1,4 +1,4 @@
-//! What the requests of one account come to, for the metrics.
+//! Metrics of the requests of one account.
 
 use crate::{
     account::Priority,
@@ -11,16 +11,15 @@ use crate::{
 use opentelemetry::KeyValue;
 use std::{sync::Arc, time::Duration};
 
-/// What is counted of the requests of one client.
+/// Metric attributes of one client.
 #[derive(Debug)]
 pub struct Counts {
     backend: KeyValue,
-    /// By share of the budget.
+    /// Attributes by share of the budget.
     shares: [[KeyValue; 2]; 4],
 }
 
 impl Counts {
-    /// Those of a client of this backend.
     pub fn new(backend: &Arc<str>) -> Counts {
         let backend = KeyValue::new(BACKEND, Arc::clone(backend));
         let share = |share: &'static str| [backend.clone(), KeyValue::new("isthmus.share", share)];
@@ -35,7 +34,7 @@ impl Counts {
         }
     }
 
-    /// A request has waited so long for the budget, which allows it or does not.
+    /// Records how long a request waited for the budget. `is_allowed` says whether the budget admitted it.
     pub fn waited(&self, priority: Priority, waited: Duration, is_allowed: bool) {
         let share = match priority {
             Priority::Login => 0,
@@ -50,7 +49,7 @@ impl Counts {
         }
     }
 
-    /// A request that was sent has ended after so long.
+    /// Records the duration and the result of a request that was sent.
     pub fn ended(&self, request: &Request, took: Duration, result: &Result<Answer, Failure>) {
         let url = &request.url;
         let mut attributes = vec![
@@ -81,7 +80,8 @@ impl Counts {
     }
 }
 
-/// What happened instead of an answer, in a word. Of an attempt: what the budget or the circuit held back was none.
+/// Returns the metric's `error.type` for a failed attempt. Requests that the budget or the circuit held back are not
+/// attempts.
 pub fn word(kind: FailureKind) -> &'static str {
     match kind {
         FailureKind::Deadline => "timeout",

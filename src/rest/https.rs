@@ -1,4 +1,4 @@
-//! The network the product runs on: HTTP over TCP and TLS, by reqwest.
+//! The network of the product: HTTP over TCP and TLS, by reqwest.
 
 use crate::{
     files,
@@ -19,7 +19,6 @@ use std::{
     time::Duration,
 };
 
-/// Reaches clouds by their addresses.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Https;
 
@@ -31,7 +30,7 @@ impl Network for Https {
     }
 }
 
-/// How connections are opened, whenever that is.
+/// Settings of all connections to one cloud.
 #[derive(Debug)]
 struct Way {
     names: Arc<Names>,
@@ -41,16 +40,16 @@ struct Way {
 }
 
 impl Way {
-    /// An empty pool of connections.
+    /// Creates an empty connection pool.
     fn pool(&self) -> Result<reqwest::Client, String> {
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("isthmus/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
-            // Less than the whole, so that a host that swallows packets counts as not connected: then nothing
-            // was sent, a write is not in doubt, and there is time left to ask another host.
+            // Less than the whole timeout, so that a host that drops packets counts as not connected. Then nothing was
+            // sent, a write is not in doubt, and time remains to try another host.
             .connect_timeout(self.connect_timeout)
             .dns_resolver(Resolver(Arc::clone(&self.names)))
-            // Neutron's server closes idle connections after 75 s; leave before it does.
+            // Neutron's server closes idle connections after 75 s. The gateway closes them earlier.
             .pool_idle_timeout(Duration::from_secs(60))
             .tcp_keepalive(KEEPALIVE)
             .tcp_keepalive_interval(KEEPALIVE)
@@ -70,18 +69,18 @@ impl Way {
     }
 }
 
-/// After so much silence on a TCP connection the cloud's kernel is asked whether it is there, and again as often; after
-/// three times without an answer it is given up. So a firewall that forgets idle connections keeps those in the pool,
-/// and one that has forgotten is noticed before a request waits for it.
+/// Idle time before a TCP keepalive probe, and the interval between probes. The connection is closed after three
+/// unanswered probes. Keepalives stop a firewall from forgetting the pool's idle connections, and detect a connection
+/// that a firewall has forgotten before a request uses it.
 const KEEPALIVE: Duration = Duration::from_secs(15);
-/// The same for HTTP/2 while a request is under way, at most once in so long, and given up after so long: all requests
-/// share one connection there, so that one which nobody answers on would have each wait for its own timeout.
+/// Interval and timeout of HTTP/2 pings while a request is in flight. All requests share one HTTP/2 connection, so
+/// without pings each of them would wait out its own timeout on a dead one.
 const HTTP2_PING: Duration = Duration::from_secs(10);
 
-/// The longest file of authorities that is read, in bytes. Those of a whole system are a quarter of it.
+/// Largest CA file that is read, in bytes. The authorities of a whole system take a quarter of it.
 const MAX_CA_FILE: u64 = 1024 * 1024;
 
-/// The certificates in a PEM file: at least one.
+/// Reads the certificates of a PEM file, which must hold at least one.
 fn authorities(path: &Path) -> Result<Vec<reqwest::Certificate>, String> {
     let named = path.display();
     let pem =
@@ -108,14 +107,14 @@ fn authorities(path: &Path) -> Result<Vec<reqwest::Certificate>, String> {
 #[derive(Debug)]
 struct Http {
     way: Arc<Way>,
-    /// The connections that new requests use, and of which generation of addresses they are, or are about to be. A std
-    /// mutex: held to look and to swap, never across an await.
+    /// The pool for new requests, and the generation of addresses it belongs to or is being replaced for. A std mutex,
+    /// held to look and to swap and never across an await.
     pool: Arc<Mutex<(u64, reqwest::Client)>>,
 }
 
 impl Http {
     fn open(options: &Options, lookup: Arc<dyn Lookup>) -> Result<Http, String> {
-        // An error only says that the process has chosen one already, and any will do.
+        // An error means that the process has a provider already. Any provider will do.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let authorities = options.ca_file.as_deref().map(authorities).transpose()?;
         let way = Way {
@@ -131,12 +130,12 @@ impl Http {
         })
     }
 
-    /// The connections for one more request: new ones, if the addresses have changed. The old ones close when nobody
-    /// uses them any more. One request has the new ones made, beside the runtime, since that reads all authorities; until
-    /// then others use the old ones.
+    /// Returns the pool for one more request, and replaces it if the addresses have changed. Old connections close when
+    /// their last request ends. One request has the new pool built on a blocking thread, because that reads all
+    /// authorities; until then other requests use the old pool.
     async fn connections(&self) -> reqwest::Client {
         let now = self.way.names.generation();
-        // In a block of its own: no guard is there where it awaits.
+        // A block, so that no guard lives across the await.
         let (before, old) = {
             let mut kept = kept(&self.pool);
             if kept.0 == now {
@@ -146,19 +145,19 @@ impl Http {
             (before, kept.1.clone())
         };
         let (way, pool) = (Arc::clone(&self.way), Arc::clone(&self.pool));
-        // It goes on even if this request is given up.
+        // The work continues even if this request is dropped.
         let made = tokio::task::spawn_blocking(move || {
             let made = way.pool();
             let mut kept = self::kept(&pool);
             match (&made, kept.0 == now) {
                 (Ok(made), true) => kept.1 = made.clone(),
-                // Whoever comes next tries again.
+                // The next request tries again.
                 (Err(_), true) => kept.0 = before,
                 (_, false) => {}
             }
             made.ok()
         });
-        // It worked when the process began, and is worth no failure of a request if it does not now.
+        // The same settings worked at start, so a failure here does not fail the request.
         made.await.ok().flatten().unwrap_or(old)
     }
 }
@@ -225,7 +224,7 @@ fn failure(error: reqwest::Error) -> Failure {
     } else {
         (FailureKind::Broken, Sent::Maybe)
     };
-    // reqwest's own text repeats the URL, whose query may name things a log should not have.
+    // reqwest's own text repeats the URL, whose query may contain private names.
     let error = error.without_url();
     let mut cause: &dyn std::error::Error = &error;
     while let Some(deeper) = cause.source() {
@@ -245,7 +244,7 @@ fn failure(error: reqwest::Error) -> Failure {
     }
 }
 
-/// What can be done where a certificate is not trusted, by what rustls says of it.
+/// Returns advice for a rejected certificate, by rustls's error.
 fn help(why: &str) -> &'static str {
     if why.contains("CaUsedAsEndEntity") {
         "; the server shows the certificate of an authority, which is no server's even if `ca_file` names it: make \
@@ -283,7 +282,7 @@ mod tests {
         })
     }
 
-    /// What one request to a server with this certificate comes to.
+    /// Returns the result of one request to a server with this certificate.
     async fn asked(certificate: &str, ca_file: Option<PathBuf>) -> Result<u16, String> {
         let transport = open(ca_file)?;
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -299,7 +298,7 @@ mod tests {
             let (socket, _) = listener.accept().unwrap();
             let session = rustls::ServerConnection::new(Arc::new(config)).unwrap();
             let mut stream = rustls::StreamOwned::new(session, socket);
-            // A client that does not trust it hangs up.
+            // A client that does not trust the certificate hangs up.
             if stream.read(&mut [0; 1024]).is_ok() {
                 let _ = stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n");
             }
@@ -331,14 +330,14 @@ mod tests {
         assert!(other.contains("`ca_file`"), "{other}");
     }
 
-    /// A server that says who it is to whoever asks.
+    /// Starts a server that answers every request with `who`.
     fn serve(listener: tokio::net::TcpListener, who: &'static str) -> AbortOnDropHandle<()> {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
         let serving = async move {
             let mut open = tokio::task::JoinSet::new();
             while let Ok((mut socket, _)) = listener.accept().await {
                 open.spawn(async move {
-                    // A request comes in one piece.
+                    // A request arrives in one piece.
                     while socket.read(&mut [0; 4096]).await.is_ok_and(|read| read > 0) {
                         let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n{who}");
                         if socket.write_all(answer.as_bytes()).await.is_err() {
@@ -382,7 +381,7 @@ mod tests {
         assert_eq!(asked().await, "o");
         *moving.0.lock().unwrap() = [127, 0, 0, 2].into();
         assert_eq!(asked().await, "o", "its connection is used again");
-        // As if it were time: whoever opens a connection looks it up, too.
+        // As if a refresh were due: opening a connection resolves the host too.
         http.way.names.resolve("cloud.test").await.unwrap();
         assert_eq!(asked().await, "n");
         *moving.0.lock().unwrap() = [127, 0, 0, 1].into();

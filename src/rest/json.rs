@@ -1,12 +1,11 @@
-//! JSON from outside: parsed leniently, never trusted.
+//! Lenient parsing of untrusted JSON.
 
 use serde_json::{Map, Value};
 
-/// Parses a body. A repeated key counts as its last value, and nesting deeper than serde_json's limit
-/// (128) is an error.
+/// Parses a body. The last value of a repeated key wins. Nesting deeper than serde_json's limit (128) is an error.
 ///
 /// # Errors
-/// Says where the text stops being JSON, never what it says there.
+/// Names the place where the text stops being JSON, and never quotes the text.
 pub fn parse(body: &[u8]) -> Result<Value, String> {
     serde_json::from_slice(body).map_err(|error| {
         format!(
@@ -17,7 +16,7 @@ pub fn parse(body: &[u8]) -> Result<Value, String> {
     })
 }
 
-/// A field as text: strings as they are, numbers and booleans printed, everything else `None`.
+/// Returns a field as text. Numbers and booleans are printed; any other value that is not a string is `None`.
 pub fn text(object: &Map<String, Value>, key: &str) -> Option<String> {
     match object.get(key)? {
         Value::String(text) => Some(text.clone()),
@@ -27,7 +26,7 @@ pub fn text(object: &Map<String, Value>, key: &str) -> Option<String> {
     }
 }
 
-/// A field as a whole number, which some clouds send as a string.
+/// Returns a field as an integer. Some clouds send integers as strings.
 pub fn integer(object: &Map<String, Value>, key: &str) -> Option<i64> {
     match object.get(key)? {
         Value::Number(number) => number.as_i64(),
@@ -36,7 +35,7 @@ pub fn integer(object: &Map<String, Value>, key: &str) -> Option<i64> {
     }
 }
 
-/// A field as a boolean, which some clouds send as a string.
+/// Returns a field as a boolean. Some clouds send booleans as strings.
 pub fn boolean(object: &Map<String, Value>, key: &str) -> Option<bool> {
     match object.get(key)? {
         Value::Bool(bool) => Some(*bool),

@@ -1,13 +1,14 @@
-//! The addresses of a cloud's hosts, looked up again while it is used.
+//! DNS for a cloud's hosts, refreshed while the cloud is in use.
 //!
-//! A pooled connection lives as long as it is used, so that a cloud that has moved would never be found at its new
-//! address while the old one answers. Here each host is looked up again, beside the requests, when the last look-up is
-//! [`AGAIN`] old; when none of the addresses that its connections were opened to is left, [`Names::generation`] is
-//! another, and new requests use new connections while those under way end on the old ones. A name server that shows
-//! some of many addresses at a time moves nobody as long as one of the first is among them. A backend is asked something every 30 s at least, so new
-//! addresses are followed within a minute. Whatever fails to be looked up keeps the addresses that it had.
+//! A pooled connection lives as long as it is used. Without a refresh, a cloud that moves is never found at its new
+//! address while the old one answers. Each host is therefore looked up again, in the background, when its last look-up
+//! is [`AGAIN`] old. When none of the addresses that its connections were opened to remains, [`Names::generation`]
+//! changes: new requests use new connections, and requests in flight end on the old ones. A name server that returns a
+//! varying subset of many addresses changes nothing as long as one of the first addresses is in it. The gateway asks a
+//! backend something every 30 s at least, so it follows new addresses within a minute. If a look-up fails, a host keeps
+//! its addresses.
 //!
-//! A resolver that hangs costs one thread for each host, however many ask: all wait for the same look-up.
+//! A resolver that hangs blocks one thread for each host, because all requests share one look-up.
 
 use async_trait::async_trait;
 use futures_util::{
@@ -28,24 +29,23 @@ use std::{
 use tokio::time::{Instant, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
-/// How old the addresses of a host may be when it is used.
+/// Age from which the addresses of a host in use are refreshed.
 const AGAIN: Duration = Duration::from_secs(20);
-/// How long somebody who has addresses waits for newer ones.
+/// How long a request that has known addresses waits for a refresh.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// The most hosts of which addresses are known. A backend has a few; a catalog may name others each time.
+/// Most hosts whose addresses are kept. A backend has a few hosts, but a catalog may name different ones each time.
 const HOSTS: usize = 16;
 
-/// How the addresses of a host are found.
 #[async_trait]
 pub trait Lookup: fmt::Debug + Send + Sync {
-    /// The addresses of a host, the best first.
+    /// Returns the addresses of a host, best first.
     ///
     /// # Errors
-    /// As the resolver says.
+    /// The resolver's error.
     async fn addresses(&self, host: &str) -> io::Result<Vec<IpAddr>>;
 }
 
-/// As the operating system does.
+/// The resolver of the operating system.
 #[derive(Debug)]
 pub struct System;
 
@@ -57,34 +57,34 @@ impl Lookup for System {
     }
 }
 
-/// The addresses of the hosts of one backend.
+/// Addresses of the hosts of one backend.
 #[derive(Debug)]
 pub struct Names {
     lookup: Arc<dyn Lookup>,
-    /// A std mutex: held for look-ups in the map only, never across an await.
+    /// A std mutex, held for map operations only and never across an await.
     hosts: Mutex<BTreeMap<String, Host>>,
     generation: AtomicU64,
     own: Weak<Names>,
 }
 
-/// A look-up that all who want it wait for. `None` if it failed, with why.
+/// A look-up in flight, shared by all requests that need it.
 type Looking = Shared<BoxFuture<'static, Result<Arc<[IpAddr]>, Arc<io::Error>>>>;
 
 #[derive(Debug)]
 struct Host {
-    /// What the last look-up that succeeded has found.
+    /// Addresses found by the last look-up that succeeded.
     known: Option<Arc<[IpAddr]>>,
-    /// What was known when the connections in use began to be opened: with the first look-up, or with a generation.
+    /// Addresses when the connections in use began to be opened: at the first look-up or at the last change of
+    /// generation.
     used: Option<Arc<[IpAddr]>>,
     /// When the last look-up began.
     asked: Instant,
     looking: Looking,
-    /// Goes on with a look-up that nobody waits for.
+    /// Drives a look-up that no request awaits.
     _task: Option<AbortOnDropHandle<()>>,
 }
 
 impl Names {
-    /// Nothing is known yet.
     pub fn new(lookup: Arc<dyn Lookup>) -> Arc<Names> {
         Arc::new_cyclic(|own| Names {
             lookup,
@@ -94,13 +94,14 @@ impl Names {
         })
     }
 
-    /// Another number whenever none of the addresses is left that connections to a host were opened to.
+    /// Returns the generation. It changes whenever none of the addresses remains that the connections to a host were
+    /// opened to.
     pub fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
     }
 
-    /// This host is used: looks it up again, beside it, if its addresses are old. What is not known yet, or is an
-    /// address itself, is not looked up.
+    /// Notes that a host is in use, and refreshes old addresses in the background. Hosts without a previous look-up,
+    /// including IP addresses, are not looked up.
     pub fn used(&self, host: &str) {
         let mut hosts = self.hosts();
         let Some(known) = hosts.get_mut(host) else {
@@ -116,10 +117,11 @@ impl Names {
         known._task = Some(AbortOnDropHandle::new(goes_on));
     }
 
-    /// The addresses of a host to connect to: as they are now, or as they were if they cannot be looked up.
+    /// Returns the addresses to connect to: fresh ones, or the known ones if the look-up fails or takes longer than
+    /// `PATIENCE`.
     ///
     /// # Errors
-    /// If they cannot and nothing is known.
+    /// If the look-up fails and no addresses are known.
     pub async fn resolve(&self, host: &str) -> Result<Arc<[IpAddr]>, Arc<io::Error>> {
         let (looking, known) = self.looking(host);
         let Some(known) = known else {
@@ -131,7 +133,7 @@ impl Names {
         }
     }
 
-    /// The look-up that is under way, or a new one; and what is known before it.
+    /// Returns the look-up in flight, or begins one, with the addresses known so far.
     fn looking(&self, host: &str) -> (Looking, Option<Arc<[IpAddr]>>) {
         let mut hosts = self.hosts();
         if !hosts.contains_key(host) && hosts.len() >= HOSTS {
@@ -181,7 +183,8 @@ impl Names {
         };
         host.known = Some(Arc::clone(found));
         match &host.used {
-            // Compared with the first of them, not the last: by small steps, too, all of them may go.
+            // Compared with the addresses at the start of the generation, not with those of the last look-up: in small
+            // steps, all of them may be replaced.
             Some(used) if used.iter().any(|address| found.contains(address)) => return,
             Some(_) => {
                 self.generation.fetch_add(1, Ordering::Release);
@@ -196,7 +199,7 @@ impl Names {
     }
 }
 
-/// For reqwest, which asks whenever it opens a connection.
+/// Adapter for reqwest, which resolves a host each time it opens a connection.
 #[derive(Debug, Clone)]
 pub struct Resolver(pub Arc<Names>);
 
@@ -218,7 +221,7 @@ mod tests {
     use std::{collections::VecDeque, sync::atomic::AtomicUsize};
     use tokio::{task::yield_now, time::advance};
 
-    /// Answers one after the other, and the last for ever; `None` is one that never comes.
+    /// Returns one answer after another. `None` never completes, nor does any look-up after the last answer.
     #[derive(Debug)]
     struct Scripted {
         answers: Mutex<VecDeque<Option<io::Result<&'static str>>>>,
@@ -258,7 +261,7 @@ mod tests {
         Some(Err(io::Error::other("no such host")))
     }
 
-    /// As it is used some time after.
+    /// Uses the name after `time` and returns the generation.
     async fn used_after(names: &Names, time: Duration) -> u64 {
         advance(time).await;
         names.used("cloud");

@@ -1,4 +1,4 @@
-//! Makes what a cloud says fit to be shown: bounded, readable, without secrets.
+//! Makes a cloud's text safe to show: bounded, readable and without secrets.
 
 use crate::{
     rest::secret_echo::{quotes, quotes_token},
@@ -6,13 +6,13 @@ use crate::{
 };
 use serde_json::{Map, Value};
 
-/// What is shown in place of a text that may quote a secret of its request.
+/// Shown instead of a text that may quote a secret of its request.
 pub const WITHHELD: &str = "(withheld: it may quote the key or the password)";
 
-/// A cloud's words about a request that carried these `secrets`, keys and passwords, and `tokens`: [`tidy`], or
-/// [`WITHHELD`] if they may quote one of them.
+/// Returns a cloud's text about a request that carried these `secrets` (keys and passwords) and `tokens`: the result of
+/// [`tidy`], or [`WITHHELD`] if the text may quote one of them.
 pub fn said(text: &str, limit: usize, secrets: &[&str], tokens: &[&str]) -> String {
-    // What is not shown cannot tell anything.
+    // Text that is not shown reveals nothing.
     let text: String = text.chars().take(limit * 2).collect();
     let cleaned = clean(&text);
     let quotes = |text: &str| quotes(text, secrets) || quotes_token(text, tokens);
@@ -23,8 +23,8 @@ pub fn said(text: &str, limit: usize, secrets: &[&str], tokens: &[&str]) -> Stri
     }
 }
 
-/// Cleans a text, blanks out what follows a secret's name (`psk: …`, `"password": "…"`), and shortens it to at most
-/// `limit` bytes.
+/// Cleans a text, masks the values of secret names (`psk: …`, `"password": "…"`), and shortens it to at most `limit`
+/// bytes.
 pub fn tidy(text: &str, limit: usize) -> String {
     let text: String = text.chars().take(limit * 2).collect();
     let mut shown = without_named_secrets(&clean(&text));
@@ -39,8 +39,8 @@ pub fn tidy(text: &str, limit: usize) -> String {
     shown
 }
 
-/// Removes every field whose name looks like that of a secret, at any depth, and the `value` of every pair whose
-/// `key` or `name` does.
+/// Removes every field whose name looks secret, at any depth, and the `value` of every pair whose `key` or `name` looks
+/// secret.
 pub fn forget_secrets(object: &mut Map<String, Value>) {
     let is_pair = object.contains_key("value");
     let names_secret = |key: &str| {
@@ -69,7 +69,7 @@ fn forget_secrets_in(value: &mut Value) {
     }
 }
 
-/// What the name of a secret contains, however it is written: `pre_shared_key`, `preSharedKey`, `X-Auth-Token`.
+/// Parts of a secret's name, in any spelling: `pre_shared_key`, `preSharedKey`, `X-Auth-Token`.
 const SECRET_PARTS: [&str; 13] = [
     "psk",
     "sharedkey",
@@ -86,10 +86,10 @@ const SECRET_PARTS: [&str; 13] = [
     "sessionid",
 ];
 
-/// What it may end with, as a word of its own. Not a `public_key`, which is nobody's secret.
+/// Last words of a secret's name. A name with the word `public`, such as `public_key`, is not secret.
 const SECRET_ENDS: [&str; 4] = ["key", "keys", "pass", "pwd"];
 
-/// Whether a value under this name must not be shown.
+/// Reports whether a value of this name must not be shown.
 pub fn is_secret_key(key: &str) -> bool {
     let mut words = vec![String::new()];
     let mut before = ' ';
@@ -144,12 +144,12 @@ fn without_named_secrets(text: &str) -> String {
     shown
 }
 
-/// Where in `after` the value of this name begins and ends. `None` if no `:` or `=` follows.
+/// Returns where in `after` the value of this name begins and ends. `None` if no `:` or `=` follows the name.
 fn value(name: &str, after: &str) -> Option<(usize, usize)> {
     let separator = after.find(|c| !matches!(c, ' ' | '"' | '\'' | '\\'))?;
     let behind = after[separator..].strip_prefix([':', '='])?;
     let behind = behind.strip_prefix('>').unwrap_or(behind).trim_start();
-    // Python's prefixes.
+    // String prefixes of Python.
     let value = match behind.strip_prefix(['u', 'b']) {
         Some(text) if text.starts_with(['"', '\'']) => text,
         _ => behind,
@@ -169,7 +169,7 @@ fn value(name: &str, after: &str) -> Option<(usize, usize)> {
     }
     let end = match value.chars().next() {
         Some('[' | '{') => bracketed(value),
-        // Several words.
+        // The value of such a header has several words.
         _ if is_secret_header(name) => value.len(),
         _ => value
             .find([' ', ',', '}', ']', ')', ';', '&'])
@@ -183,7 +183,7 @@ fn is_secret_header(name: &str) -> bool {
     name.ends_with("authorization") || name.ends_with("cookie")
 }
 
-/// How long a text in quotes is whose opening quote had so many backslashes before it.
+/// Returns the length of a quoted text. `opening` is the number of backslashes before its opening quote.
 fn quoted(text: &str, quote: char, opening: usize) -> usize {
     let mut slashes = 0;
     for (at, c) in text.char_indices() {
@@ -199,7 +199,7 @@ fn quoted(text: &str, quote: char, opening: usize) -> usize {
     text.len()
 }
 
-/// How long a list or an object is.
+/// Returns the length of a list or an object.
 fn bracketed(text: &str) -> usize {
     let mut depth = 0_usize;
     for (at, c) in text.char_indices() {

@@ -1,4 +1,4 @@
-//! What is asked of a cloud: one HTTP request, and one in JSON as an API's paths have it.
+//! HTTP requests, and JSON requests to the paths of an API.
 
 use bytes::Bytes;
 use http::{
@@ -9,28 +9,27 @@ use reqwest::Url;
 use serde::Serialize;
 use std::fmt;
 
-/// One request.
 #[derive(Clone)]
 pub struct Request {
-    /// The method. Only a GET is ever repeated.
+    /// The method. Only a GET is ever retried.
     pub method: Method,
-    /// Where to. Redirects are never followed.
+    /// The target. Redirects are never followed.
     pub url: Url,
-    /// Headers, credentials among them.
+    /// Headers, including credentials.
     pub headers: HeaderMap,
-    /// The body, if any; `headers` says what it is.
+    /// The body, if any. `headers` names its type.
     pub body: Option<Bytes>,
 }
 
 impl fmt::Debug for Request {
-    /// Leaves out headers and body: both carry secrets.
+    /// Leaves out headers and body, which both carry secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.method, self.url.path())
     }
 }
 
 impl Request {
-    /// A request without a body.
+    /// Creates a request without headers or body.
     pub fn new(method: Method, url: Url) -> Request {
         Request {
             method,
@@ -42,10 +41,10 @@ impl Request {
 }
 
 impl Request {
-    /// The same with a JSON body.
+    /// Sets a JSON body.
     ///
     /// # Panics
-    /// If the body is no JSON, as a map with other keys than text.
+    /// If the body cannot be written as JSON, such as a map whose keys are not text.
     #[must_use]
     pub fn json(mut self, body: &impl Serialize) -> Request {
         self.headers.insert(ACCEPT, JSON);
@@ -57,7 +56,7 @@ impl Request {
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// What is asked of an API, wherever it is: a method, a path below its address, a query and a JSON body.
+/// A request to an API, independent of its address: a method, a path, a query and a JSON body.
 #[derive(Clone)]
 pub struct Ask<'a> {
     method: Method,
@@ -75,15 +74,15 @@ impl fmt::Debug for Ask<'_> {
 }
 
 impl<'a> Ask<'a> {
-    /// A request for what stands at this path; each part is one segment, whatever characters it has.
+    /// Creates a GET of this path. Each part is one segment, whatever characters it has.
     pub fn get(path: impl Into<Vec<&'a str>>) -> Ask<'a> {
         Ask::new(Method::GET, path)
     }
 
-    /// A request to make an object.
+    /// Creates a POST with a JSON body.
     ///
     /// # Panics
-    /// If the body is no JSON, as a map with other keys than text; so does [`Ask::put`].
+    /// If the body cannot be written as JSON, such as a map whose keys are not text. [`Ask::put`] panics likewise.
     pub fn post(path: impl Into<Vec<&'a str>>, body: &impl Serialize) -> Ask<'a> {
         Ask {
             body: Some(bytes(body)),
@@ -91,7 +90,7 @@ impl<'a> Ask<'a> {
         }
     }
 
-    /// A request to write an object that is there.
+    /// Creates a PUT with a JSON body.
     pub fn put(path: impl Into<Vec<&'a str>>, body: &impl Serialize) -> Ask<'a> {
         Ask {
             body: Some(bytes(body)),
@@ -99,7 +98,6 @@ impl<'a> Ask<'a> {
         }
     }
 
-    /// A request to remove an object.
     pub fn delete(path: impl Into<Vec<&'a str>>) -> Ask<'a> {
         Ask::new(Method::DELETE, path)
     }
@@ -114,28 +112,28 @@ impl<'a> Ask<'a> {
         }
     }
 
-    /// The same of another API at the same address, whose path this is.
+    /// Addresses another API at the same host, by this path.
     #[must_use]
     pub fn of(mut self, api: &'a str) -> Ask<'a> {
         self.api = Some(api);
         self
     }
 
-    /// Adds a query parameter; the same key may come again.
+    /// Adds a query parameter. Keys may repeat.
     #[must_use]
     pub fn with(mut self, key: &'a str, value: &'a str) -> Ask<'a> {
         self.query.push((key, value));
         self
     }
 
-    /// Adds a query parameter for each of these values.
+    /// Adds a query parameter for each value.
     #[must_use]
     pub fn with_each(mut self, key: &'a str, values: &[&'a str]) -> Ask<'a> {
         self.query.extend(values.iter().map(|value| (key, *value)));
         self
     }
 
-    /// The same before every other parameter.
+    /// Adds a query parameter for each value, before all other parameters.
     #[must_use]
     pub fn with_each_first(mut self, key: &'a str, values: &[&'a str]) -> Ask<'a> {
         let values = values.iter().map(|value| (key, *value));
@@ -143,17 +141,17 @@ impl<'a> Ask<'a> {
         self
     }
 
-    /// Whether it changes nothing, so that it may be sent again.
+    /// Reports whether the request changes nothing and may be retried.
     pub fn is_read(&self) -> bool {
         self.method == Method::GET
     }
 
-    /// Whether it has a body, whose secrets the answer may quote.
+    /// Reports whether the request has a body, whose secrets the answer may quote.
     pub fn has_body(&self) -> bool {
         self.body.is_some()
     }
 
-    /// The request to the API at this address, without credentials.
+    /// Builds the request to the API at this address, without credentials.
     ///
     /// # Panics
     /// If the address has no host.

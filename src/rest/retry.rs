@@ -1,12 +1,11 @@
-//! Which requests are sent once more, after which pause, and how many of them at the same time.
+//! Decides which requests are retried, after which pause, and how many at the same time.
 //!
-//! Only a read is, once, and only if its connection broke before its answer was whole: a pooled connection may have been
-//! closed by the server in the meantime. What a cloud *answers* is never asked again here, 429 least of all.
+//! Only a GET is retried, once, and only if its connection broke before the whole answer arrived: the server may have
+//! closed a pooled connection. An *answer* is never retried here, least of all a 429.
 //!
-//! A cloud in trouble breaks many connections, and must not have twice the requests for it. So, as with Envoy's retry
-//! budget (`RetryBudget`: `budget_percent` 20, `min_retry_concurrency` 3), those that are sent again are at most a fifth
-//! of the requests that are under way or wait to be sent; three may be whatever their number. A retry counts from before
-//! its pause until its answer.
+//! A cloud in trouble breaks many connections, and retries must not double its load. As with Envoy's retry budget
+//! (`RetryBudget`: `budget_percent` 20, `min_retry_concurrency` 3), retries are at most a fifth of the requests that
+//! are in flight or queued. Three retries are always allowed. A retry counts from before its pause until its answer.
 
 use crate::{
     metrics::table::{BACKEND, UPSTREAM_RETRIES},
@@ -19,34 +18,34 @@ use std::{
     time::Duration,
 };
 
-/// The part of all requests that may be retries: one in so many. Envoy's 20 %.
+/// The share of all requests that may be retries: one in `ONE_IN`. Envoy's 20 %.
 const ONE_IN: usize = 5;
-/// Retries at the same time that are always allowed. Envoy's default.
+/// Concurrent retries that are always allowed. Envoy's default.
 const AT_LEAST: usize = 3;
-/// The longest pause before a retry: Envoy's base interval. Full jitter (M. Brooker, "Exponential Backoff And Jitter",
-/// 2015): any shorter one is as likely, so that those that broke together do not come back together.
+/// Longest pause before a retry: Envoy's base interval. The pause has full jitter (M. Brooker, "Exponential Backoff And
+/// Jitter", 2015), so that requests that broke together are not retried together.
 const LONGEST: Duration = Duration::from_millis(25);
 
-/// Whether sending it again may help, and cannot do anything twice.
+/// Reports whether a retry may help and cannot repeat a side effect.
 pub fn may_help(method: &Method, failure: &Failure) -> bool {
     method == Method::GET && failure.kind == FailureKind::Broken
 }
 
-/// How long to wait before a retry; `random` is from 0 to 1.
+/// Returns the pause before a retry. `random` is from 0 to 1.
 pub fn pause(random: f64) -> Duration {
     LONGEST.mul_f64(random)
 }
 
-/// What became of a request whose repetition might have helped.
+/// What became of a request that was eligible for a retry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// It was sent again.
+    /// The request was retried.
     Repeated,
-    /// There are too many retries under way.
+    /// The retry budget is used up.
     NoBudget,
-    /// Its deadline is too near.
+    /// The deadline is too near.
     NoTime,
-    /// The circuit of its server has opened.
+    /// The circuit of the server has opened.
     CircuitOpen,
 }
 
@@ -58,7 +57,7 @@ impl Outcome {
         Outcome::CircuitOpen,
     ];
 
-    /// As the metric has it.
+    /// Returns the attribute value of the metric.
     fn as_str(self) -> &'static str {
         match self {
             Outcome::Repeated => "repeated",
@@ -72,15 +71,15 @@ impl Outcome {
 /// The retry budget of one backend.
 #[derive(Debug)]
 pub struct Retries {
-    /// Requests under way, or waiting to be sent.
+    /// Requests in flight or queued.
     requests: AtomicUsize,
-    /// Those of them that are sent again.
+    /// Retries among them.
     again: AtomicUsize,
-    /// The attributes of each outcome.
+    /// Metric attributes, by outcome.
     attributes: [[KeyValue; 2]; Outcome::ALL.len()],
 }
 
-/// Counts as long as it is held.
+/// Counts until dropped.
 #[derive(Debug)]
 pub struct Counted<'a>(&'a AtomicUsize);
 
@@ -91,7 +90,7 @@ impl Drop for Counted<'_> {
 }
 
 impl Retries {
-    /// A full budget for this backend.
+    /// Returns a full budget.
     pub fn new(backend: &str) -> Retries {
         let of = |outcome: Outcome| {
             [
@@ -106,13 +105,13 @@ impl Retries {
         }
     }
 
-    /// One more request, for as long as this is held.
+    /// Counts one request until the guard is dropped.
     pub fn request(&self) -> Counted<'_> {
         self.requests.fetch_add(1, Ordering::Relaxed);
         Counted(&self.requests)
     }
 
-    /// Leave to send one again; `None` if too many are.
+    /// Takes one retry from the budget. Returns `None` if the budget is used up.
     pub fn again(&self) -> Option<Counted<'_>> {
         let most = (self.requests.load(Ordering::Relaxed) / ONE_IN).max(AT_LEAST);
         let more = |again: usize| (again < most).then_some(again + 1);
@@ -122,7 +121,7 @@ impl Retries {
         taken.ok().map(|_| Counted(&self.again))
     }
 
-    /// Counts what became of one.
+    /// Counts an outcome in the metrics.
     pub fn count(&self, outcome: Outcome) {
         UPSTREAM_RETRIES.add(1, &self.attributes[outcome as usize]);
     }

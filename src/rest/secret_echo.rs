@@ -1,39 +1,40 @@
-//! Whether a text quotes a secret, in whatever form a cloud may give back what it was sent.
+//! Detects whether a text quotes a secret, in any form in which a cloud may return what it was sent.
 //!
-//! Every place of the text is read in every form, as if the quotation began there. So what stands around it does not
-//! matter, nor how much of the secret is quoted, nor where within a longer base64 it comes.
+//! Each position of the text is decoded in each form, as if a quotation began there. The surrounding text, the quoted
+//! part of the secret, and its offset in a longer base64 string therefore do not matter.
 
 use crate::text::clean;
 use std::collections::HashSet;
 
-/// So many bytes in a row of a secret, and its text is taken for a quotation.
+/// Consecutive bytes of a secret that count as a quotation.
 const RUN: usize = 4;
 
-/// The same for a token, of which there are so many characters by chance that fewer of them tell nothing.
+/// The same for tokens. Answers contain so many token-like characters that shorter runs match by chance.
 const TOKEN_RUN: usize = 8;
 
-/// Whether `text` has four bytes in a row of one of the `secrets`: as they are, or decoded once from percent
-/// encoding, escapes as JSON and Python write them, hexadecimal digits or base64.
+/// Reports whether `text` contains four consecutive bytes of one of the `secrets`, either literally or decoded once
+/// from percent encoding, JSON or Python escapes, hexadecimal digits or base64.
 ///
-/// Of a secret that is shorter nothing can be told, so that every text counts as one that quotes it.
+/// A secret shorter than that cannot be recognized, so any text counts as quoting it.
 pub fn quotes(text: &str, secrets: &[&str]) -> bool {
     let is_short = |secret: &&str| (1..RUN).contains(&secret.len());
     !text.is_empty() && (secrets.iter().any(is_short) || quotes_run(text, secrets, RUN))
 }
 
-/// The same for tokens, which are long and of the gateway's own: eight bytes in a row, and shorter ones are none.
+/// Reports the same for tokens, which are long and belong to the gateway: eight consecutive bytes count, and shorter
+/// tokens are ignored.
 pub fn quotes_token(text: &str, tokens: &[&str]) -> bool {
     quotes_run(text, tokens, TOKEN_RUN)
 }
 
-/// Whether `run` bytes in a row of one of the secrets are quoted: at most sixteen.
+/// Reports whether the text quotes `run` consecutive bytes of one of the secrets. `run` is at most sixteen.
 fn quotes_run(text: &str, secrets: &[&str], run: usize) -> bool {
     let long = secrets.iter().copied().filter(|secret| secret.len() >= run);
     let secrets: Vec<&str> = long.collect();
     if secrets.is_empty() {
         return false;
     }
-    // A text is shown cleaned, so that this is what a secret looks like in it.
+    // A text is shown cleaned, so a secret may appear in its cleaned form.
     let cleaned: Vec<String> = secrets.iter().map(|secret| clean(secret)).collect();
     let all = secrets
         .into_iter()
@@ -48,7 +49,8 @@ fn quotes_run(text: &str, secrets: &[&str], run: usize) -> bool {
     })
 }
 
-/// Reads one character at a place of the text, and says where the next one is; `None` if there is none of its form.
+/// Decodes one character at a position and returns the next position. `None` if the text there is not in the reader's
+/// form.
 type Reader = fn(&[u8], usize) -> Option<(Char, usize)>;
 
 const READERS: [Reader; 6] = [
@@ -60,7 +62,7 @@ const READERS: [Reader; 6] = [
     hexadecimal,
 ];
 
-/// One character, or one byte of it.
+/// A character, or one byte of it.
 #[derive(Clone, Copy, Default)]
 struct Char {
     bytes: [u8; 4],
@@ -84,7 +86,7 @@ impl From<char> for Char {
     }
 }
 
-/// What stands at this place, at least `run` bytes.
+/// Decodes at least `run` bytes from this position.
 fn told(text: &[u8], mut at: usize, run: usize, read: Reader) -> Option<[u8; 20]> {
     let (mut told, mut length) = ([0; 20], 0);
     while length < run {
@@ -99,7 +101,7 @@ fn plain(text: &[u8], at: usize) -> Option<(Char, usize)> {
     Some(((*text.get(at)?).into(), at + 1))
 }
 
-/// As in a URL. `+` is a blank in a query, and itself in a path.
+/// Percent encoding. `+` is a space in a query, and literal in a path.
 fn percent(text: &[u8], at: usize, plus: u8) -> Option<(Char, usize)> {
     match *text.get(at)? {
         b'%' => match pair(text, at + 1) {
@@ -111,7 +113,7 @@ fn percent(text: &[u8], at: usize, plus: u8) -> Option<(Char, usize)> {
     }
 }
 
-/// As in a string of JSON, Python or Rust, which may stand in another one: `level` times.
+/// Escapes of a JSON, Python or Rust string, nested `level` times.
 fn escaped(text: &[u8], at: usize, level: u32) -> Option<(Char, usize)> {
     let slashes = slashes(text, at);
     let one = 1 << level;
@@ -143,7 +145,7 @@ fn escaped(text: &[u8], at: usize, level: u32) -> Option<(Char, usize)> {
             if let Some(char) = char::from_u32(first) {
                 return Some((char.into(), next));
             }
-            // The first half of a pair; the other one is escaped in the same way.
+            // The first half of a surrogate pair; the other half is escaped the same way.
             let other = next + self::slashes(text, next);
             let second = number(text.get(other + 1..other + 5)?)?;
             let both =
@@ -155,7 +157,7 @@ fn escaped(text: &[u8], at: usize, level: u32) -> Option<(Char, usize)> {
     }
 }
 
-/// Pairs of digits, with or without something between them: `6b65`, `6b:65`, `0x6b, 0x65`, `\x6b\x65`.
+/// Pairs of digits, with or without separators: `6b65`, `6b:65`, `0x6b, 0x65`, `\x6b\x65`.
 fn hexadecimal(text: &[u8], at: usize) -> Option<(Char, usize)> {
     let byte = pair(text, at)?;
     let mut next = at + 2;
@@ -171,10 +173,11 @@ fn hexadecimal(text: &[u8], at: usize) -> Option<(Char, usize)> {
     Some((byte.into(), next))
 }
 
-/// Whether what is encoded at this place has one of the pieces. A byte begins at any even bit of a sign.
+/// Reports whether the base64 at this position decodes to one of the pieces. A byte may begin at any even bit of a
+/// digit.
 fn base64(text: &[u8], mut at: usize, run: usize, pieces: &HashSet<&[u8]>) -> bool {
     let (mut bits, mut length) = (0_u128, 0);
-    // Sixteen bytes at most, and up to four bits before and six behind them; what is too much falls out on the left.
+    // At most sixteen bytes, with up to four bits before them and six after. Excess bits are shifted out on the left.
     while length < 8 * run + 4 {
         let Some((value, next)) = sextet(text, at) else {
             break;
@@ -190,7 +193,7 @@ fn base64(text: &[u8], mut at: usize, run: usize, pieces: &HashSet<&[u8]>) -> bo
     })
 }
 
-/// A sign of either alphabet. Line breaks do not count; in a URL and in JSON some signs are written otherwise.
+/// Decodes a base64 digit of either alphabet. Skips line breaks, and decodes digits that a URL or JSON escapes.
 fn sextet(text: &[u8], mut at: usize) -> Option<(u8, usize)> {
     loop {
         match text.get(at..)? {
@@ -219,13 +222,13 @@ fn slashes(text: &[u8], at: usize) -> usize {
     text[at..].iter().take_while(|byte| **byte == b'\\').count()
 }
 
-/// Two hexadecimal digits.
+/// Parses two hexadecimal digits.
 fn pair(text: &[u8], at: usize) -> Option<u8> {
     let byte = number(text.get(at..at + 2)?)?;
     u8::try_from(byte).ok()
 }
 
-/// At most eight hexadecimal digits.
+/// Parses up to eight hexadecimal digits.
 fn number(digits: &[u8]) -> Option<u32> {
     let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_hexdigit);
     let text = std::str::from_utf8(digits).ok().filter(|_| is_number)?;
@@ -243,7 +246,7 @@ mod tests {
     };
     use proptest::prelude::*;
 
-    /// Every form in which a cloud may give back what it was sent.
+    /// Returns every form in which a cloud may return what it was sent.
     fn forms(told: &str, around: (&str, &str)) -> Vec<(&'static str, String)> {
         let bytes = told.as_bytes();
         let hex = |with: &dyn Fn(u8) -> String, between: &str| {
@@ -316,7 +319,7 @@ mod tests {
         ]
     }
 
-    /// A key, and a piece of it of at least four characters.
+    /// Generates a key and a piece of it of at least four characters.
     fn key_and_piece() -> impl Strategy<Value = (String, String)> {
         let plain = "[ -~]{4,40}";
         let any = prop::collection::vec(any::<char>(), 4..20).prop_map(String::from_iter);

@@ -1,8 +1,7 @@
-//! The seam between what is asked of a cloud and the wire it travels on.
+//! The seam between the requests to a cloud and the wire that carries them.
 //!
-//! A [`Network`] knows how to reach clouds; what it opens to one of them is a [`Transport`]. The product has one
-//! network, [`Https`](crate::rest::https::Https); a simulated one lets the whole gateway run where no
-//! socket is.
+//! A [`Network`] opens a [`Transport`] to each cloud. The product has one network,
+//! [`Https`](crate::rest::https::Https). A simulated network runs the whole gateway without sockets.
 
 use crate::rest::{
     answer::{Answer, Failure},
@@ -16,32 +15,33 @@ use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 pub struct Options {
     /// The backend's name, for metrics, spans and the log.
     pub backend: Arc<str>,
-    /// Whether what is known of its account is to outlive this way to it: the backend may be configured anew.
+    /// Whether state about the account outlives this client. Set when a reload may replace the backend.
     pub account_lasts: bool,
-    /// PEM file of an authority to trust beside the system's.
+    /// PEM file of a certificate authority to trust in addition to the system's.
     pub ca_file: Option<PathBuf>,
-    /// Accept any certificate.
+    /// Accepts any certificate.
     pub insecure_skip_verify: bool,
-    /// The longest one request may take.
+    /// Timeout of one request.
     pub timeout: Duration,
 }
 
-/// How clouds are reached.
+/// Opens transports to clouds.
 pub trait Network: fmt::Debug + Send + Sync {
-    /// Opens the way to one cloud with one account. Sends nothing.
+    /// Opens a transport to one cloud for one account. Sends nothing.
     ///
     /// # Errors
-    /// What of the options it cannot work with, as a sentence.
+    /// A sentence that names the option the network cannot use.
     fn open(&self, options: &Options) -> Result<Arc<dyn Transport>, String>;
 }
 
-/// The way to one cloud. Knows nothing of budgets, deadlines and repeats: those are the client's.
+/// A transport to one cloud. The client, not the transport, handles budgets, deadlines and retries.
 #[async_trait]
 pub trait Transport: fmt::Debug + Send + Sync {
-    /// Sends a request once and reads its answer whole, at most
-    /// [`MAX_ANSWER_BYTES`](crate::rest::answer::MAX_ANSWER_BYTES). Follows no redirects; dropped, it hangs up.
+    /// Sends a request once and reads its whole answer, at most
+    /// [`MAX_ANSWER_BYTES`](crate::rest::answer::MAX_ANSWER_BYTES). Does not follow redirects. Dropping the future
+    /// cancels the request.
     ///
     /// # Errors
-    /// If there is no whole answer.
+    /// If no whole answer arrives.
     async fn exchange(&self, request: &Request) -> Result<Answer, Failure>;
 }

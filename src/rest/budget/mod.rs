@@ -1,25 +1,25 @@
-//! How many requests one upstream account may have: a rate and a number at the same time, shared fairly by everybody
-//! who uses the account, shrinking when the cloud asks for patience.
+//! The request budget of one upstream account: a rate and a number of concurrent requests, shared fairly by everything
+//! that uses the account. The budget shrinks when the cloud asks the gateway to back off.
 //!
-//! NSX allows 100 requests a second and 40 at the same time per user, and answers 429 (or 503) beyond.
-//! A refused request halves the rate; every answered one lets it recover by a little.
+//! NSX allows 100 requests a second and 40 concurrent requests per user, and answers 429 (or 503) beyond. A throttled
+//! request halves the rate; each answered request restores a little of it.
 //!
-//! # Who goes first
+//! # Order
 //! ```text
-//!   login     ────────────────► one at a time, before everybody: they all wait for it
+//!   login     ────────────────► one at a time, ahead of everything: all requests need it
 //!   outcome   ──┐ 2
 //!   callers   ──┼ 2 ──► rate ─► slots ─► the cloud
 //!     a b c     │      (start-time fair queueing)
 //!   stable    ──┘ 1
 //! ```
-//! The rate is shared by weight, by start-time fair queueing (Goyal, Vin and Cheng, 1996), as in Kubernetes' priority
-//! and fairness: what one class does not want goes to the others, and what it did not want then gives it no credit
-//! now. Among callers, each client has an equal share in the same way.
+//! The classes share the rate by weight, by start-time fair queueing (Goyal, Vin and Cheng, 1996), as in Kubernetes'
+//! priority and fairness. The unused share of a class goes to the others, and gives that class no credit later. Clients
+//! share the callers' class equally in the same way.
 //!
-//! A request that hangs cannot be taken back, so that a fair order is not enough for what is under way at the same
-//! time: some slots are kept for each class (`queue.rs`), and whoever comes first has the rest. Of those kept for
-//! callers, a client that holds slots already gets another only while two are free, and it holds less than twice as
-//! many as are free (the dynamic threshold of Choudhury and Hahne, 1998): so whoever comes next finds one.
+//! A request that hangs cannot be preempted, so a fair order is not enough for concurrency. Some slots are reserved for
+//! each class (`queue.rs`); the others are first come, first served. A client that already holds slots gets another of
+//! the callers' reserved slots only while two are free and it holds less than twice as many as are free (the dynamic
+//! threshold of Choudhury and Hahne, 1998). So the next client always finds a free slot.
 
 mod pace;
 mod queue;
@@ -40,18 +40,17 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-/// The shared budget of one account.
 #[derive(Debug)]
 pub struct Budget {
-    /// A std mutex: held for arithmetic only, never across an await.
+    /// A std mutex, held for arithmetic only and never across an await.
     queue: Mutex<Queue>,
-    /// Held by one of those who wait: it lets the others through as time passes.
+    /// Held by one of the waiting requests, which admits the others as time passes.
     clock: tokio::sync::Mutex<()>,
-    /// Something other than time has changed.
+    /// Signals any change other than the passage of time.
     changed: Notify,
 }
 
-/// Leave to send one request. Held until its answer is read.
+/// Permission to send one request. Held until its answer is read.
 #[derive(Debug)]
 pub struct Leave<'a> {
     budget: &'a Budget,
@@ -67,7 +66,7 @@ impl Drop for Leave<'_> {
     }
 }
 
-/// A place among those who wait. Dropped before it led to anything, it gives back what it was handed.
+/// A place in the queue. Dropped before it becomes a [`Leave`], it returns the slot it may have been given.
 struct Queued<'a> {
     budget: &'a Budget,
     priority: Priority,
@@ -94,7 +93,7 @@ impl<'a> Queued<'a> {
 impl Drop for Queued<'_> {
     fn drop(&mut self) {
         let mut queue = self.budget.queue();
-        // Whoever is called is so under the lock.
+        // The queue sends only under its lock, which is held here.
         match self.called.try_recv() {
             Ok(Ok(slot)) => queue.unspent(self.priority, slot),
             Ok(Err(_)) | Err(oneshot::error::TryRecvError::Closed) => return,
@@ -105,7 +104,7 @@ impl Drop for Queued<'_> {
 }
 
 impl Budget {
-    /// A budget that is full.
+    /// Creates a full budget.
     pub fn new(limits: Limits) -> Budget {
         Budget {
             queue: Mutex::new(Queue::new(limits)),
@@ -114,10 +113,10 @@ impl Budget {
         }
     }
 
-    /// Waits until one more request may be sent.
+    /// Waits until the budget admits one more request.
     ///
     /// # Errors
-    /// If that is not before `deadline`; at once, if the account is paused until then.
+    /// If that takes beyond `deadline`. Fails at once if the account is paused until then.
     pub async fn acquire(
         &self,
         priority: Priority,
@@ -139,7 +138,7 @@ impl Budget {
             })
     }
 
-    /// Lets through whoever may go as time passes. One of those who wait does it for all.
+    /// Admits requests as time passes. One waiting request does this for all of them.
     async fn keep_time(&self) -> Infallible {
         let _clock = self.clock.lock().await;
         loop {
@@ -156,19 +155,19 @@ impl Budget {
         }
     }
 
-    /// The cloud asked for patience (429, 503): halves the rate and pauses, at most [`LONGEST_PAUSE`]. Whoever would
-    /// wait longer than it can is told at once.
+    /// Halves the rate and pauses the account, at most for [`LONGEST_PAUSE`], because the cloud asked to back off (429,
+    /// 503). Requests whose deadline falls within the pause fail at once.
     pub fn throttled(&self, pause: Duration) {
         self.queue().throttled(pause, Instant::now());
         self.changed.notify_one();
     }
 
-    /// The cloud answered: lets the rate recover.
+    /// Lets the rate recover a little, because the cloud answered.
     pub fn answered(&self) {
         self.queue().answered();
     }
 
-    /// How much is used now.
+    /// Returns the current usage.
     pub fn used(&self) -> Usage {
         self.queue().used(Instant::now())
     }

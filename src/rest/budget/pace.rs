@@ -1,18 +1,17 @@
-//! How many requests a second: a bucket of tokens whose rate shrinks when the cloud asks for patience.
+//! A token bucket whose rate shrinks when the cloud asks the gateway to back off.
 
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// The pause after a refusal that names none.
+/// Pause after a throttled request whose answer names none.
 pub const DEFAULT_PAUSE: Duration = Duration::from_secs(1);
-/// The longest pause a cloud may ask for; longer ones count as this.
+/// Longest pause a cloud may ask for. Longer ones are cut to this.
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(300);
-/// The share of the allowed rate below which throttling never pushes it.
+/// Lowest rate that throttling leaves, as a share of the full rate.
 const FLOOR: f64 = 0.02;
-/// How much of the full rate each answered request gives back.
+/// Share of the full rate that each answered request restores.
 const RECOVERY: f64 = 0.01;
 
-/// How many requests a second.
 #[derive(Debug)]
 pub struct Pace {
     most: f64,
@@ -23,7 +22,7 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// A full bucket.
+    /// Creates a full bucket.
     pub fn new(rate: f64) -> Pace {
         Pace {
             most: rate,
@@ -34,12 +33,12 @@ impl Pace {
         }
     }
 
-    /// Until when nothing is sent, if that is later.
+    /// Returns the end of the pause if it is in the future.
     pub fn paused_until(&self, now: Instant) -> Option<Instant> {
         self.paused_until.filter(|until| now < *until)
     }
 
-    /// Takes one token, or says when to ask again.
+    /// Takes one token, or returns when to ask again.
     pub fn take(&mut self, now: Instant) -> Result<(), Instant> {
         if let Some(until) = self.paused_until {
             if now < until {
@@ -51,7 +50,7 @@ impl Pace {
         let elapsed = now.duration_since(self.refilled).as_secs_f64();
         self.tokens = (self.tokens + elapsed * self.rate).min(burst(self.rate));
         self.refilled = now;
-        // Not exactly 1: refilling by floating point may end a hair below it.
+        // Not exactly 1: floating-point refills may end slightly below it.
         if self.tokens + 1e-6 >= 1.0 {
             self.tokens -= 1.0;
             Ok(())
@@ -61,12 +60,12 @@ impl Pace {
         }
     }
 
-    /// Requests a second that are allowed now.
+    /// Returns the requests a second currently allowed.
     pub fn rate(&self) -> f64 {
         self.rate
     }
 
-    /// A token was taken and not used.
+    /// Returns an unused token.
     pub fn give_back(&mut self) {
         self.tokens += 1.0;
     }
@@ -79,14 +78,14 @@ impl Pace {
         self.tokens = 0.0;
     }
 
-    /// Gives the rate a little back.
+    /// Restores a little of the rate.
     pub fn recover(&mut self) {
         self.rate = (self.rate + self.most * RECOVERY).min(self.most);
     }
 }
 
-/// Tokens that can be saved up: half a second's worth, at least one. So no second ever has more than one and a half
-/// times the rate, which is how a cloud that counts by the second sees it.
+/// Returns the size of the bucket: half a second's worth of tokens, and at least one. So no second has more than one
+/// and a half times the rate, even for a cloud that counts by the second.
 fn burst(rate: f64) -> f64 {
     (rate / 2.0).max(1.0)
 }

@@ -1,4 +1,5 @@
-//! Who goes next: start-time fair queueing over classes, and over the clients of a class. Never waits itself.
+//! Decides which request goes next: start-time fair queueing over classes and over the clients of a class. Never waits
+//! itself.
 
 use crate::{
     account::{BudgetShare, Circuit, Priority, Usage},
@@ -10,32 +11,32 @@ use crate::{
 use std::{collections::BTreeMap, time::Duration};
 use tokio::{sync::oneshot, time::Instant};
 
-/// What an account may have.
+/// Limits of an account.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Limits {
-    /// Requests a second, at most.
+    /// Maximum requests a second.
     pub rate: f64,
-    /// Requests at the same time. A login is one more.
+    /// Maximum concurrent requests. A login may run in addition.
     pub concurrency: u32,
 }
 
-/// The deadline passes before the budget allows the request. Nothing was sent.
+/// The deadline passes before the budget admits the request. Nothing was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exhausted {
-    /// Whether the cloud asked for patience; else the gateway itself has more to ask than it may.
+    /// Whether the cloud asked to back off. If not, the gateway itself has more requests than the account allows.
     pub is_paused: bool,
-    /// When to try again at the earliest.
+    /// Earliest sensible time of a retry.
     pub wait: Duration,
 }
 
-/// What a request holds while it is under way.
+/// What a request holds while it is in flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Slot {
-    /// One of those for whoever comes first.
+    /// A slot that any class may take.
     Common,
-    /// One of those kept for its class.
+    /// A slot reserved for the class.
     Kept,
-    /// One beside all of them.
+    /// An additional slot, for a login.
     Extra,
 }
 
@@ -43,13 +44,13 @@ const LOGIN: usize = 0;
 const OUTCOME: usize = 1;
 const CALLERS: usize = 2;
 const STABLE: usize = 3;
-/// The share of the rate that each class has, where all want more. A login waits for nobody.
+/// Shares of the rate while all classes want more. A login has no competitor.
 const WEIGHTS: [f64; 4] = [f64::INFINITY, 2.0, 2.0, 1.0];
 
-/// How many of `slots` are kept for each class; the others are for whoever comes first.
+/// Returns how many of `slots` are reserved for each class. Any class may take the others.
 ///
-/// Two quarters and an eighth, one at least where there are three. Of two, one is kept for outcomes; a single one is
-/// for all, by turns.
+/// Outcomes and callers get a quarter each, and stable requests an eighth; each class gets at least one if there are
+/// three slots or more. Of two slots, one is reserved for outcomes. A single slot is shared by turns.
 fn reserved(slots: u32) -> [u32; 4] {
     match slots {
         0 | 1 => [0; 4],
@@ -63,7 +64,7 @@ fn reserved(slots: u32) -> [u32; 4] {
     }
 }
 
-/// Which class of requests it is, and which of its clients.
+/// Returns the class of a request and its client within the class.
 fn lane_of(priority: Priority) -> (usize, u64) {
     match priority {
         Priority::Login => (LOGIN, 0),
@@ -74,45 +75,42 @@ fn lane_of(priority: Priority) -> (usize, u64) {
     }
 }
 
-/// Everybody who waits, in fair order.
+/// All waiting requests, in fair order.
 #[derive(Debug)]
 pub struct Queue {
     pace: Pace,
     slots: u32,
-    /// Slots for whoever comes first that nobody holds.
+    /// Unreserved slots that are free.
     common: u32,
     lanes: [Lane; 4],
-    /// Virtual time: the start of the request that was sent last. A request takes its class 1 / weight of it.
+    /// Virtual time: the start of the request sent last. A request takes 1 / weight of its class.
     now: f64,
-    /// Counts those who wait, so that each has a number.
+    /// Counts waiting requests, to number each one.
     waited: u64,
 }
 
-/// Who goes next, and what it will hold.
+/// The next request and the slot it will hold.
 struct Turn {
     lane: usize,
     flow: u64,
     slot: Slot,
 }
 
-/// One class.
 #[derive(Debug, Default)]
 struct Lane {
     reserved: u32,
-    /// Of its requests under way, those that hold one of the slots kept for it.
+    /// Reserved slots held by its requests in flight.
     kept: u32,
     in_flight: u32,
-    /// When its next request starts at the earliest, in virtual time.
+    /// Earliest virtual start of its next request.
     start: f64,
-    /// The virtual time of its flows.
+    /// Virtual time of its flows.
     now: f64,
-    /// By client. None is kept of whom nothing is known that another would not know.
+    /// By client. A client without state of its own is forgotten.
     flows: BTreeMap<u64, Flow>,
-    /// Its requests of the last ten seconds.
     recent: Recent,
 }
 
-/// One client of a class.
 #[derive(Debug, Default)]
 struct Flow {
     waiting: BTreeMap<u64, Waiter>,
@@ -120,17 +118,17 @@ struct Flow {
     start: f64,
 }
 
-/// One who waits.
+/// A waiting request.
 #[derive(Debug)]
 pub struct Waiter {
-    /// When it gives up.
+    /// When the request gives up.
     pub deadline: Instant,
-    /// Told that it may go, or that it will not before it gives up.
+    /// Receives the slot, or the reason why none will be free before the deadline.
     pub call: oneshot::Sender<Result<Slot, Exhausted>>,
 }
 
 impl Queue {
-    /// Nobody waits, and all is there.
+    /// Creates an empty queue with a full bucket and all slots free.
     pub fn new(limits: Limits) -> Queue {
         let reserved = reserved(limits.concurrency);
         Queue {
@@ -146,13 +144,13 @@ impl Queue {
         }
     }
 
-    /// Somebody waits: under which number. Told at once if it would be in vain.
+    /// Queues a request and returns its number. Fails the request at once if it cannot be admitted before its deadline.
     pub fn wait(&mut self, priority: Priority, waiter: Waiter) -> u64 {
         self.waited += 1;
         let now = Instant::now();
         let never = self.pace.paused_until(now) >= Some(waiter.deadline);
         if never || waiter.deadline <= now {
-            // A receiver that is gone needs no word.
+            // The receiver may be gone, which is fine.
             let _ = waiter.call.send(Err(self.exhausted(now)));
             return self.waited;
         }
@@ -162,7 +160,7 @@ impl Queue {
         self.waited
     }
 
-    /// Somebody no longer waits.
+    /// Removes a request that stopped waiting.
     pub fn leave(&mut self, priority: Priority, number: u64) {
         let (lane, flow) = lane_of(priority);
         if let Some(flow) = self.lanes[lane].flows.get_mut(&flow) {
@@ -171,14 +169,14 @@ impl Queue {
         self.lanes[lane].forget_idle();
     }
 
-    /// Gives back what was handed to somebody who did not use it.
+    /// Takes back a slot and a token that were granted and not used.
     pub fn unspent(&mut self, priority: Priority, slot: Slot) {
         self.pace.give_back();
         self.lanes[lane_of(priority).0].recent.take_back();
         self.ended(priority, slot);
     }
 
-    /// A request is over.
+    /// Frees the slot of a request that ended.
     pub fn ended(&mut self, priority: Priority, slot: Slot) {
         let (lane, flow) = lane_of(priority);
         let lane = &mut self.lanes[lane];
@@ -194,12 +192,12 @@ impl Queue {
         lane.forget_idle();
     }
 
-    /// The cloud answered one.
+    /// Lets the rate recover after an answer.
     pub fn answered(&mut self) {
         self.pace.recover();
     }
 
-    /// Lets everybody through who may go now. Answers when time alone lets the next one through.
+    /// Admits all requests that may go. Returns when time alone admits the next one.
     pub fn let_through(&mut self, now: Instant) -> Option<Instant> {
         while let Some(turn) = self.next() {
             if let Err(later) = self.pace.take(now) {
@@ -210,7 +208,7 @@ impl Queue {
         None
     }
 
-    /// The class and client whose turn it is, of those that a slot is free for.
+    /// Returns the next class and client for which a slot is free.
     fn next(&self) -> Option<Turn> {
         let turn = |lane: usize, slot_for: &dyn Fn(&Flow) -> Option<Slot>| {
             let (flow, slot) = self.lanes[lane].next(slot_for)?;
@@ -225,7 +223,7 @@ impl Queue {
         })
     }
 
-    /// The slot that another request may take.
+    /// Returns the slot that a further request of this flow may take.
     fn slot_for(&self, lane: usize, flow: &Flow) -> Option<Slot> {
         let own = &self.lanes[lane];
         let free = own.reserved - own.kept;
@@ -260,11 +258,11 @@ impl Queue {
             self.now = lane.start.max(self.now);
             lane.start = self.now + 1.0 / WEIGHTS[turn.lane];
         }
-        // Its place is given up under the same lock, so that the receiver is there.
+        // A request leaves the queue under the same lock, so the receiver exists.
         let _ = waiter.call.send(Ok(turn.slot));
     }
 
-    /// The cloud asks for patience. Whoever would wait longer than it can is told.
+    /// Pauses the account and fails the requests whose deadline falls within the pause.
     pub fn throttled(&mut self, pause: Duration, now: Instant) {
         self.pace.throttled(pause, now);
         let until = self.pace.paused_until(now);
@@ -283,13 +281,13 @@ impl Queue {
         }
     }
 
-    /// How many clients of all classes are remembered.
+    /// Returns how many clients of all classes are remembered.
     #[cfg(test)]
     pub fn clients(&self) -> usize {
         self.lanes.iter().map(|lane| lane.flows.len()).sum()
     }
 
-    /// What is said to whoever waits in vain.
+    /// Returns the failure for a request that waits in vain.
     pub fn exhausted(&self, now: Instant) -> Exhausted {
         let until = self.pace.paused_until(now);
         Exhausted {
@@ -298,7 +296,6 @@ impl Queue {
         }
     }
 
-    /// How much is used.
     pub fn used(&self, now: Instant) -> Usage {
         let sent = |lane: &Lane| lane.recent.rate(now);
         let all: f64 = WEIGHTS[OUTCOME..].iter().sum();
@@ -326,25 +323,25 @@ impl Queue {
             callers: share(CALLERS),
             stable: share(STABLE),
             circuit: Circuit::default(),
-            // Of circuits and logins a budget knows nothing.
+            // The budget does not know circuits and logins.
             login_rest: Duration::ZERO,
         }
     }
 }
 
 impl Lane {
-    /// The client whose turn it is of those for whom there is a slot, and that slot.
+    /// Returns the next client for which a slot is free, and that slot.
     fn next(&self, slot_for: impl Fn(&Flow) -> Option<Slot>) -> Option<(u64, Slot)> {
         let ready = self.flows.iter().filter_map(|(id, flow)| {
             let first = flow.waiting.keys().next()?;
-            // Whoever began to wait first, where several have had as much.
+            // Among equals, the request that has waited longest.
             Some((flow.start.max(self.now), *first, *id, slot_for(flow)?))
         });
         let (_, _, id, slot) = ready.min_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)))?;
         Some((id, slot))
     }
 
-    /// Forgets clients that want nothing and have had no more than others.
+    /// Forgets clients that want nothing and have used no more than their share.
     fn forget_idle(&mut self) {
         let now = self.now;
         let is_idle = |flow: &Flow| flow.waiting.is_empty() && flow.in_flight == 0;

@@ -1,23 +1,23 @@
-//! How many requests were sent lately, in as much memory whatever their number.
+//! Counts the requests of the last ten seconds in constant memory.
 
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// What is counted together.
+/// Width of one bucket.
 const STEP: Duration = Duration::from_secs(1);
 const STEPS: usize = 10;
 
-/// Requests of the last ten seconds, by the second.
+/// Requests of the last ten seconds, in buckets of one second.
 #[derive(Debug, Default)]
 pub struct Recent {
-    /// By the second it began in, modulo their number.
+    /// Ring buffer, one bucket a second.
     counts: [u32; STEPS],
-    /// When the newest second began.
+    /// When the newest bucket began, and its index.
     newest: Option<(Instant, usize)>,
 }
 
 impl Recent {
-    /// One was sent.
+    /// Counts a request.
     pub fn add(&mut self, now: Instant) {
         let (begun, mut at) = self.newest.unwrap_or((now, 0));
         let passed = passed(begun, now);
@@ -29,14 +29,14 @@ impl Recent {
         self.newest = Some((begun + STEP * passed, at));
     }
 
-    /// The last one was not sent after all.
+    /// Uncounts the last request, which was not sent.
     pub fn take_back(&mut self) {
         if let Some((_, at)) = self.newest {
             self.counts[at] = self.counts[at].saturating_sub(1);
         }
     }
 
-    /// How many a second.
+    /// Returns requests a second.
     pub fn rate(&self, now: Instant) -> f64 {
         let Some((begun, at)) = self.newest else {
             return 0.0;
@@ -47,7 +47,7 @@ impl Recent {
     }
 }
 
-/// Whole steps since then.
+/// Returns the whole steps between `begun` and `now`.
 fn passed(begun: Instant, now: Instant) -> u32 {
     let steps = now.saturating_duration_since(begun).as_millis() / STEP.as_millis();
     u32::try_from(steps).unwrap_or(u32::MAX)

@@ -7,7 +7,7 @@ fn budget(rate: f64, concurrency: u32) -> Arc<Budget> {
     Arc::new(Budget::new(Limits { rate, concurrency }))
 }
 
-/// Sends one request after the other for so long, each of which takes `latency`; how many were sent.
+/// Sends requests of this `latency` one after another for `time`. Returns how many were sent.
 async fn sent(budget: &Budget, priority: Priority, latency: Duration, time: Duration) -> usize {
     let deadline = Instant::now() + time;
     let mut sent = 0;
@@ -18,7 +18,7 @@ async fn sent(budget: &Budget, priority: Priority, latency: Duration, time: Dura
     sent
 }
 
-/// The same by so many at the same time.
+/// Does the same with `count` concurrent senders.
 async fn sent_by(
     count: usize,
     budget: &Arc<Budget>,
@@ -71,7 +71,7 @@ async fn what_nobody_wants_goes_to_those_who_do() {
     let budget = budget(50.0, 16);
     let alone = sent_by(8, &budget, Priority::Stable, Duration::ZERO, SECOND * 10).await;
     assert!(alone >= 500, "{alone}");
-    // Having wanted nothing gives no credit: a second after they came back, callers have had no more than their share.
+    // An idle time gives no credit: in the second after callers return, they get no more than their share.
     let (callers, stable) = tokio::join!(
         sent_by(8, &budget, Priority::Caller(1), Duration::ZERO, SECOND),
         sent_by(8, &budget, Priority::Stable, Duration::ZERO, SECOND),
@@ -93,7 +93,7 @@ async fn clients_have_equal_shares_however_much_each_wants() {
     );
 }
 
-/// What hangs is never taken back; so many requests of the class hang at the end.
+/// Holds as many requests of the class as the budget admits.
 async fn hang(budget: &Budget, priority: Priority) -> Vec<Leave<'_>> {
     let mut hanging = Vec::new();
     while let Ok(leave) = soon(budget, priority).await {
@@ -156,7 +156,7 @@ async fn a_client_whose_calls_hang_leaves_slots_to_the_next() {
     for slots in [4, 8, 16, 40] {
         let budget = budget(1000.0, slots);
         let _greedy = hang(&budget, Priority::Caller(1)).await;
-        // What it has left is not for another class to take.
+        // Another class must not take the slots it leaves.
         let _polls = hang(&budget, Priority::Stable).await;
         let second = hang(&budget, Priority::Caller(2)).await;
         assert!(!second.is_empty(), "none of {slots}");
@@ -234,7 +234,7 @@ async fn who_goes_away_while_waiting_takes_nothing_along() {
     let mut last = Box::pin(budget.acquire(Priority::Caller(1), Instant::now() + SECOND * 60));
     assert!(futures_util::poll!(&mut last).is_pending());
     tokio::time::advance(SECOND * 2).await;
-    // It is handed the slot and never sees it.
+    // The request is granted the slot and never sees it.
     drop(hanging);
     drop(next);
     let before = Instant::now();
@@ -242,7 +242,7 @@ async fn who_goes_away_while_waiting_takes_nothing_along() {
     assert_eq!(before.elapsed(), Duration::ZERO);
     assert_eq!(budget.used().in_flight, 1);
     drop(leave);
-    // One that is still waiting.
+    // A request that is still waiting.
     let waiting = Box::pin(budget.acquire(Priority::Caller(1), Instant::now() + SECOND * 60));
     drop(waiting);
     let used = budget.used();

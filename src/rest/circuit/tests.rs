@@ -26,7 +26,7 @@ fn cloud() -> Url {
     url("https://cloud.example:9696/v2.0/vpn?limit=1")
 }
 
-/// No jitter: a pause is as long as it is.
+/// Returns circuits without jitter.
 fn circuits() -> Circuits {
     Circuits::new(|| 0.5)
 }
@@ -48,7 +48,7 @@ fn failure(kind: FailureKind) -> Result<Answer, Failure> {
     })
 }
 
-/// One request after the other, a second each, that goes like this.
+/// Sends requests one after another, a second each, which all end with `result`.
 async fn go(circuits: &Circuits, result: Result<Answer, Failure>, times: usize) {
     for _ in 0..times {
         let url = cloud();
@@ -58,7 +58,7 @@ async fn go(circuits: &Circuits, result: Result<Answer, Failure>, times: usize) 
     }
 }
 
-/// How long a request is refused now; `None` if it is not.
+/// Returns how long requests are refused, or `None` if they pass.
 fn refused(circuits: &Circuits) -> Option<Duration> {
     let failure = circuits.check(&cloud(), CALL).err()?;
     assert_eq!(failure.sent, Sent::No);
@@ -139,7 +139,7 @@ async fn connections_that_are_reset_all_at_once_are_no_outage() {
         pass.ended(&failure(FailureKind::Broken));
     }
     assert_eq!(refused(&circuits), None);
-    // But those that hang are one: they have lasted.
+    // Requests that hang are an outage: they have lasted long enough.
     let all: Vec<_> = (0..40)
         .map(|_| circuits.enter(&url, CALL).unwrap())
         .collect();
@@ -258,7 +258,7 @@ async fn servers_without_number_are_forgotten() {
     assert!(circuits.servers().len() <= SERVERS);
 }
 
-/// So many hang at the same time for a backend's whole timeout.
+/// Lets `count` concurrent requests hang for the backend's whole timeout.
 async fn hang(circuits: &Circuits, asker: Asker, count: usize) {
     let url = cloud();
     let all: Vec<_> = (0..count)
@@ -280,7 +280,7 @@ async fn who_hangs_has_nobody_of_the_other_kind_refused() {
             .map(|_| circuits.enter(&url, other).unwrap())
             .collect();
         advance(FIRST).await;
-        // The one of its own kind that finds out keeps none of the other out either.
+        // A trial of one kind keeps out no request of the other kind either.
         let trial = circuits.enter(&url, hanging).unwrap();
         assert!(circuits.check(&url, other).is_ok());
         for pass in many {
@@ -324,7 +324,7 @@ async fn a_server_that_hangs_for_all_is_asked_by_nobody() {
         let first = circuits.enter(&url, other).unwrap();
         advance(after).await;
         first.ended(&failure(FailureKind::Deadline));
-        // Its pause is over by now: one of each deadline finds out.
+        // The pause is over: one trial of each deadline class passes.
         let _trial = circuits.enter(&url, other).unwrap();
         assert!(circuits.enter(&url, other).is_err(), "{hanging:?}");
     }

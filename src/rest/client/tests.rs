@@ -12,7 +12,7 @@ use std::{
 };
 
 const SECOND: Duration = Duration::from_secs(1);
-/// The backend's own.
+/// Timeout of the backend.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What the cloud does with a request.
@@ -24,7 +24,7 @@ enum Does {
     Hangs,
 }
 
-/// Does one after the other, and the last for ever.
+/// Acts out one step after another and repeats the last.
 #[derive(Debug)]
 struct Scripted {
     script: Mutex<VecDeque<Does>>,
@@ -64,7 +64,7 @@ impl Transport for Scripted {
     }
 }
 
-/// A client of a cloud that does this, with a pause of 12.5 ms before a retry.
+/// Creates a client of a cloud that follows `script`, with a pause of 12.5 ms before a retry.
 fn client(script: impl IntoIterator<Item = Does>) -> (Client, Arc<Scripted>) {
     let cloud = Arc::new(Scripted {
         script: Mutex::new(script.into_iter().collect()),
@@ -87,7 +87,7 @@ fn client(script: impl IntoIterator<Item = Does>) -> (Client, Arc<Scripted>) {
     (client, cloud)
 }
 
-/// How a request with so much time ends, and after how long.
+/// Returns how a request with a deadline of `time` ends, and after how long.
 async fn asked(
     client: &Client,
     method: Method,
@@ -198,7 +198,7 @@ async fn a_cloud_that_hangs_soon_costs_nobody_any_time() {
     }
     assert_eq!(cloud.asked(), 5);
     assert_eq!(client.circuits().worst(), Circuit::Open);
-    // One of many finds out that it is back; the others are told when to come.
+    // One trial finds that the cloud is back; the other requests learn when to retry.
     cloud.script.lock().unwrap().push_back(Does::Answers(200));
     cloud.script.lock().unwrap().pop_front();
     sleep(SECOND).await;
@@ -220,7 +220,7 @@ async fn those_who_wait_for_the_budget_do_not_hang_one_after_the_other() {
     let all = (0..100).map(|_| asked(&client, Method::GET, SECOND * 300));
     let all = futures_util::future::join_all(all).await;
     let longest = all.iter().map(|(_, took)| *took).max().unwrap();
-    // Four slots fail, then one more while the others are taken anew.
+    // Four slots fail, then one more while the others are taken again.
     assert!(longest <= TIMEOUT * 3 + SECOND, "{longest:?}");
     assert!(cloud.asked() <= 15, "{}", cloud.asked());
 }
@@ -230,7 +230,7 @@ async fn a_cloud_that_hangs_and_is_only_probed_opens_its_circuit() {
     let (client, cloud) = client([Does::Hangs]);
     for _ in 0..5 {
         assert_eq!(client.circuits().worst(), Circuit::Closed);
-        // As a probe does: it says how long it may take, and sends its request some time after.
+        // Like a probe, which sets its deadline some time before it sends its request.
         let deadline = Instant::now() + TIMEOUT;
         sleep(SECOND / 10).await;
         let request = Request::new(Method::GET, "https://cloud.example/".parse().unwrap());

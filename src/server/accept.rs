@@ -48,37 +48,35 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
-/// Whom lines of the log are about that are about no client.
+/// Address for log lines that concern no client.
 const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
-/// How long to wait when the machine can take no more connections.
+/// Pause when the machine cannot take more connections.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// The bytes that a client may send on a connection before it is known whether any of them are wanted, and on each
-/// of its calls. What a call does not read is kept for it.
+/// HTTP/2 window of a connection and of each call, in bytes. A client may send this much before the server asks for it,
+/// and the server buffers what a call does not read.
 const WINDOW: u32 = 256 * 1024;
 
-/// Where connections come from: a TCP listener, or that of a simulated network.
+/// A source of connections: a TCP listener, or that of a simulated network.
 pub trait Listener: Send + Sync {
-    /// A connection of it.
     type Connection: Connection;
 
-    /// The next connection, and who has opened it.
+    /// Returns the next connection and its peer.
     fn accept(&self) -> impl Future<Output = io::Result<(Self::Connection, SocketAddr)>> + Send;
 
-    /// Where it listens.
+    /// Returns the address of the listener.
     ///
     /// # Errors
-    /// As the network says.
+    /// The network's error.
     fn local_addr(&self) -> io::Result<SocketAddr>;
 }
 
-/// One accepted connection.
 pub trait Connection: AsyncRead + AsyncWrite + Unpin + Send + 'static {
-    /// Has what is written sent at once.
+    /// Disables Nagle's algorithm.
     ///
     /// # Errors
-    /// As the network says.
+    /// The network's error.
     fn no_delay(&self) -> io::Result<()>;
 }
 
@@ -100,11 +98,11 @@ impl Connection for TcpStream {
     }
 }
 
-/// Serves `routes` on `listener` until `shutdown` is ready, with how many connections of clouds are watched then, and
-/// drains; `drain` is cancelled when that begins.
+/// Serves `routes` on `listener` until `shutdown` is ready, then cancels `drain` and drains. `shutdown` returns how
+/// many connections of clouds are watched, for the log.
 ///
 /// # Errors
-/// A listener on an address that others can reach, unless `settings.allow_non_loopback`.
+/// If the listener's address is reachable from other machines and `settings.allow_non_loopback` is off.
 pub async fn serve(
     listener: impl Listener,
     routes: Routes,
@@ -126,7 +124,7 @@ pub async fn serve(
         drain,
         settings,
     });
-    // Owns the task of every connection; dropping it ends them all.
+    // Owns the task of every connection. Dropping it ends them all.
     let mut connections = JoinSet::new();
     let mut number = 0;
     let mut shutdown = pin!(shutdown);
@@ -137,7 +135,7 @@ pub async fn serve(
             Some(_) = connections.join_next() => continue,
             accepted = accept(&listener, &serving.warnings) => accepted,
         };
-        // There is no need to hear what would be refused.
+        // Refuses before reading the preface.
         if let Some(limit) = serving.seats.full_for(peer.ip()) {
             serving.refused(peer, limit);
             continue;
@@ -182,11 +180,11 @@ pub async fn serve(
     Ok(())
 }
 
-/// What all connections share.
+/// State shared by all connections.
 struct Serving {
     settings: Settings,
     guard: Arc<Guard>,
-    /// Those whose client has not said its preface.
+    /// Connections whose client has not sent its preface.
     opening: Newest,
     seats: Seats,
     warnings: Arc<Warnings>,
@@ -195,7 +193,7 @@ struct Serving {
 
 type Broken = Box<dyn std::error::Error + Send + Sync>;
 
-/// The connections that there may be.
+/// The limits of open connections.
 struct Seats {
     all: Arc<Semaphore>,
     addresses: Arc<Addresses>,
@@ -204,7 +202,7 @@ struct Seats {
 type Seat = (OwnedSemaphorePermit, addresses::Seat);
 
 impl Seats {
-    /// Why there is none, if there is none.
+    /// Returns the limit that leaves no room for a connection from `peer`, if any.
     fn full_for(&self, peer: IpAddr) -> Option<Limit> {
         if self.all.available_permits() == 0 {
             return Some(Limit::Connections);
@@ -221,8 +219,7 @@ impl Seats {
     }
 }
 
-/// The next connection. Failing to accept one (too many open files, a client already gone) is no reason
-/// to stop.
+/// Returns the next connection. Errors of `accept` (too many open files, a client that is gone) do not stop the server.
 async fn accept<L: Listener>(listener: &L, warnings: &Warnings) -> (L::Connection, SocketAddr) {
     loop {
         match listener.accept().await {
@@ -269,7 +266,8 @@ impl Serving {
         }
     }
 
-    /// What the client says first. `None` if it says nothing, or not in time for others who want to.
+    /// Reads the preface. Returns `None` if the client hangs up first, if the drain begins, or if newer connections
+    /// need the place.
     async fn open(
         &self,
         stream: &mut impl Connection,
@@ -312,8 +310,8 @@ impl Serving {
             .initial_connection_window_size(WINDOW)
             .initial_stream_window_size(WINDOW)
             .max_header_list_size(settings.max_header_bytes);
-        // Boxed, because the task of a call keeps the room that this takes for as long as its answer lasts: two KiB for
-        // each stream.
+        // Boxed, because the task of a call keeps this much space for as long as its answer lasts: 2 KiB for each
+        // stream.
         let (guard, caller) = (Arc::clone(&self.guard), Arc::clone(&client));
         let service = hyper::service::service_fn(move |request| {
             let answer = call::answer(Arc::clone(&guard), Arc::clone(&caller), request);
@@ -331,10 +329,11 @@ impl Serving {
         }
         connection.as_mut().graceful_shutdown();
         let leave = async {
-            // Its client hears of it first, so that what comes back comes back on another.
+            // The client hears of the GOAWAY first, so that its retries use another connection.
             yield_now().await;
             client.leaving.leave();
-            // Whoever does not read cannot be told yet; each call has its time, and that of a drain is for all together.
+            // Does not end the connection. A client that does not read cannot get the message yet; each call has its
+            // own timeout, and the grace period bounds a drain.
             pending().await
         };
         tokio::select! {
@@ -351,14 +350,14 @@ fn not_read() -> Broken {
     "the client takes no answer".into()
 }
 
-/// Ready when nothing moves on a connection for which there is something. An answer that HTTP/2 has got in full belongs
-/// to no call any more that could be ended for it.
+/// Completes when data waits on a connection and nothing moves. An answer that HTTP/2 holds completely no longer
+/// belongs to a call that could be ended for it.
 async fn stuck(client: &Client, longest: Duration) {
     let mut tick = interval(longest / 2);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        // The calls end first, by themselves.
+        // Gives the calls time to end first.
         if client.is_stuck(longest + longest / 4) {
             return;
         }

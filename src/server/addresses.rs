@@ -1,4 +1,4 @@
-//! How many connections each address has.
+//! Counts connections by client address.
 
 use std::{
     collections::HashMap,
@@ -6,10 +6,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// Whoever has one address of IPv6 has all that begin like it.
+/// Prefix that identifies an IPv6 client: one host can use every address of its /64.
 const OWN_BITS: u32 = 64;
 
-/// The connections that are open, by who opened them.
+/// Open connections by client.
 #[derive(Debug)]
 pub struct Addresses {
     most: usize,
@@ -17,7 +17,7 @@ pub struct Addresses {
 }
 
 impl Addresses {
-    /// At most so many for each.
+    /// Creates a counter that allows `most` connections for each client.
     pub fn new(most: usize) -> Arc<Addresses> {
         Arc::new(Addresses {
             most,
@@ -25,12 +25,12 @@ impl Addresses {
         })
     }
 
-    /// A seat for one more connection, until it is dropped.
+    /// Returns a seat for one more connection, which frees it when dropped. Returns `None` if the client has too many.
     pub fn seat(self: &Arc<Addresses>, address: IpAddr) -> Option<Seat> {
         let address = who(address);
         let mut open = self.lock();
         let count = open.entry(address).or_insert(0);
-        // One that is refused has others, so its entry stays until they are gone.
+        // A refused client has other seats, so its entry stays until those are freed.
         (*count < self.most).then(|| {
             *count += 1;
             Seat {
@@ -40,7 +40,7 @@ impl Addresses {
         })
     }
 
-    /// Whether there is none.
+    /// Reports whether the client has no seat left.
     pub fn is_full(&self, address: IpAddr) -> bool {
         self.lock().get(&who(address)).copied().unwrap_or(0) >= self.most
     }
@@ -50,7 +50,7 @@ impl Addresses {
     }
 }
 
-/// What is counted as one: an address of IPv4, a /64 of IPv6.
+/// Returns the address that identifies a client: the IPv4 address, or the /64 of an IPv6 address.
 pub fn who(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
@@ -61,7 +61,7 @@ pub fn who(address: IpAddr) -> IpAddr {
     }
 }
 
-/// One connection of an address.
+/// One connection of a client.
 #[derive(Debug)]
 pub struct Seat {
     addresses: Arc<Addresses>,

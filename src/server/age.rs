@@ -1,10 +1,10 @@
-//! When a connection has been open long enough. Clients that keep one for ever never come to a gateway that was added,
-//! and never leave one that a load balancer wants to empty.
+//! Maximum age of a connection. Clients that keep a connection open for ever never reach a gateway that was added, and
+//! never leave one that a load balancer drains.
 
 use std::{future::pending, time::Duration};
 use tokio::time::sleep;
 
-/// Ready when a connection that begins now is so old; never, if there is no limit.
+/// Completes when a connection that begins at this moment reaches its maximum age. Never completes without a limit.
 pub async fn over(most: Option<Duration>) {
     match most {
         Some(most) => sleep(spread(most, fastrand::f64())).await,
@@ -12,8 +12,8 @@ pub async fn over(most: Option<Duration>) {
     }
 }
 
-/// A tenth less or more, as gRPC does (proposal A9), so that clients that have come together do not all come back
-/// together. `random` is from 0 to 1.
+/// Applies ±10 % jitter, as gRPC does (proposal A9), so that clients that connected together do not reconnect together.
+/// `random` is from 0 to 1.
 fn spread(most: Duration, random: f64) -> Duration {
     most.mul_f64(0.9 + 0.2 * random)
 }

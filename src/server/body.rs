@@ -1,4 +1,4 @@
-//! The answer of a call on its way to HTTP/2: in pieces, which take their bytes from what its connection may have.
+//! The answer of a call on its way to HTTP/2, in pieces whose bytes count against the share of the connection.
 
 use crate::server::{
     counted::Limit,
@@ -15,26 +15,26 @@ use std::{
 };
 use tonic::Status;
 
-/// What is given to HTTP/2 at once: a frame of it. hyper gives all of a piece as soon as there is room for a byte, and
-/// then it is kept where nobody can end it but with the connection.
+/// Largest piece handed to HTTP/2: one frame. hyper passes on a whole piece as soon as the window has room for a byte.
+/// After that, only the end of the connection can discard the piece.
 const PIECE: usize = 16 * 1024;
 
-/// An answer in pieces, with what its call has of what all share.
+/// An answer in pieces. Holds the call's part of the common pools.
 #[derive(Debug)]
 pub struct Pieces<B> {
-    /// `None` once it is over.
+    /// `None` once the answer has ended.
     inner: Option<B>,
     /// Whether a data frame was passed on.
     has_begun: bool,
-    /// Of the last data frame, what has not been passed on.
+    /// The part of the last data frame that is still to be passed on.
     rest: Option<(Bytes, Taken)>,
     call: Arc<Progress>,
-    /// The place among the calls under way; given back when the body is dropped.
+    /// The call's place among the calls in flight. Dropping the body frees it.
     _place: Option<Taken>,
 }
 
 impl<B> Pieces<B> {
-    /// Passes `inner` on, the answer of `call`.
+    /// Wraps `inner`, the answer to `call`.
     pub fn new(inner: B, call: Arc<Progress>, place: Option<Taken>) -> Pieces<B> {
         Pieces {
             inner: Some(inner),
@@ -45,11 +45,12 @@ impl<B> Pieces<B> {
         }
     }
 
-    /// Passes `data` on, as far as it is a piece.
+    /// Passes on the first piece of `data`.
     ///
     /// # Errors
-    /// RESOURCE_EXHAUSTED if it is large and the client has too much already. What is small was let in before the
-    /// client had; and a stream is asked for more only when what it said before is on its way.
+    /// RESOURCE_EXHAUSTED if the answer is large and the client has too many bytes in flight. A small answer always
+    /// passes: its call was admitted before the client had that many. A stream that has begun passes too, because the
+    /// server asks it for the next message only when the previous one is on its way.
     fn pass_on(&mut self, data: Bytes) -> Result<Frame<Piece>, Status> {
         let share = &self.call.client.bytes;
         let taken = match share.take(data.len()) {
@@ -68,7 +69,7 @@ impl<B> Pieces<B> {
         Ok(self.piece(data, taken))
     }
 
-    /// The first piece of `data`; what is left comes later.
+    /// Returns the first piece of `data` and keeps the rest.
     fn piece(&mut self, mut data: Bytes, mut taken: Taken) -> Frame<Piece> {
         if data.len() <= PIECE {
             return Frame::data(Piece::new(data, taken, &self.call));

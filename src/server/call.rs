@@ -1,14 +1,14 @@
-//! One call, from its headers to its trailers, and what guards it on the way.
+//! One call, from its headers to its trailers, and its guards.
 //!
 //! ```text
 //!   headers ─► span ─► gRPC? ─► a place ─► deadline ─► request ─► handler ─► answer ─► trailers
 //!                      form     limits     deadline    request    panic      CallBody
 //! ```
 //!
-//! [`answer`] is the order of the guards of a request, [`CallBody`] that of the guards of an answer; each guard has a file
-//! with both its halves. They are no tower layers: a tower service names its future, so a guard that may refuse, and
-//! holds something until the last frame, is a box for each call, or a layer, a service and a future by hand around
-//! what is one line here. Authentication will be another line.
+//! [`answer`] defines the order of the guards of a request, and [`CallBody`] that of the guards of an answer. Each
+//! guard has one file with both halves. The guards are not tower layers: a tower service names its future, so a guard
+//! that may refuse a call and holds something until the last frame needs a box for each call, or a hand-written layer,
+//! service and future. Here each guard is one line. Authentication will be another line.
 
 use crate::{
     grpc::leaving::Leaving,
@@ -37,10 +37,10 @@ use tonic::{Status, body::Body, service::Routes};
 use tower::ServiceExt;
 use tracing::Instrument;
 
-/// The bytes that may be on their way on every connection: ordinary messages are let through whatever others keep.
+/// Bytes in flight that every connection may have: ordinary messages pass whatever other connections hold.
 const ALWAYS_BUFFERED: usize = 64 * 1024;
 
-/// What all calls share.
+/// State shared by all calls.
 #[derive(Debug)]
 pub struct Guard {
     routes: Routes,
@@ -53,7 +53,7 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// Guards the calls to `routes`; streams end when `drain` is cancelled, or when their connection is to end.
+    /// Guards the calls to `routes`. Streams end when `drain` is cancelled or when their connection is to end.
     pub fn new(
         routes: Routes,
         settings: &Settings,
@@ -80,12 +80,12 @@ impl Guard {
         }
     }
 
-    /// How many calls and streams are under way.
+    /// Returns the calls and streams in flight.
     pub fn calls(&self) -> usize {
         self.calls.used()
     }
 
-    /// One more connection.
+    /// Creates the state of one more connection.
     pub fn client(&self, peer: IpAddr) -> Arc<Client> {
         Arc::new(Client::new(
             peer,
@@ -98,11 +98,11 @@ impl Guard {
     }
 }
 
-/// The answer of a call with what guards it, from the outside in: it is recorded, goes in pieces whose bytes are counted,
-/// and ends with the deadline, the drain or its connection.
+/// The answer of a call with its guards, from the outside in: recorded, in pieces whose bytes are counted, and ended by
+/// the deadline, the drain or its connection.
 pub type CallBody = Recorded<Pieces<Ending<Body>>>;
 
-/// Answers one call of `client`. Whatever happens, it gets a gRPC status, or what it asked is no gRPC.
+/// Answers one call of `client`. Every gRPC request gets a gRPC status, and every other request an HTTP error.
 pub async fn answer(
     guard: Arc<Guard>,
     client: Arc<Client>,

@@ -1,4 +1,4 @@
-//! One client connection: what it has of what all share.
+//! One client connection and its shares of the common pools.
 
 use crate::{
     grpc::{leaving::Leaving, status},
@@ -13,26 +13,25 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use tokio::time::Instant;
 use tonic::Status;
 
-/// One client connection.
 #[derive(Debug)]
 pub struct Client {
-    /// Who has opened it.
+    /// Address of the client.
     pub peer: IpAddr,
-    /// Its calls under way.
+    /// Its calls in flight.
     pub calls: Arc<Share>,
-    /// Its health checks under way.
+    /// Its health checks in flight.
     pub checks: Arc<Share>,
-    /// The bytes of its messages that are on their way.
+    /// Bytes of its messages in flight.
     pub bytes: Arc<Share>,
-    /// Whether it takes its answers.
+    /// Whether it reads its answers.
     pub motion: Motion,
-    /// Whether its calls are to end.
+    /// Whether its calls must end.
     pub leaving: Leaving,
     warnings: Arc<Warnings>,
 }
 
 impl Client {
-    /// A new one, which has nothing.
+    /// Creates a client with empty shares.
     pub fn new(
         peer: IpAddr,
         calls: &Arc<Pool>,
@@ -52,13 +51,13 @@ impl Client {
         }
     }
 
-    /// Whether there is something for it and it has taken nothing for longer than this.
+    /// Reports whether data waits for the client and it has taken nothing for at least `longest`.
     pub fn is_stuck(&self, longest: Duration) -> bool {
         let since = self.motion.waits_since();
         since.is_some_and(|since| since + longest <= Instant::now())
     }
 
-    /// Refuses a call of it for a limit: what it is answered.
+    /// Counts and logs a call refused for `limit`, and returns its status.
     pub fn refuse(&self, limit: Limit, why: impl Into<String>) -> Status {
         let why = why.into();
         limit.reached();
@@ -69,7 +68,8 @@ impl Client {
         status::limit_exceeded(why)
     }
 
-    /// Whether to warn of it now; and if so, of how many there was no line since the last one.
+    /// Reports whether to log a warning of this kind. `Some` holds the number of warnings suppressed since the last
+    /// one.
     pub fn warns(&self, kind: Kind) -> Option<u64> {
         self.warnings.due(kind, self.peer)
     }

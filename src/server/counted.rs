@@ -1,4 +1,4 @@
-//! What is counted of calls and connections.
+//! Metrics of calls and connections.
 
 use crate::{
     grpc::codes::code_name,
@@ -11,35 +11,34 @@ use opentelemetry::KeyValue;
 use tokio::time::Instant;
 use tonic::Code;
 
-/// What calls and connections are refused for, or ended.
+/// The limits for which the server refuses or ends calls and connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limit {
     /// Connections of all clients.
     Connections,
     /// Connections from one address.
     ConnectionsPerAddress,
-    /// Connections whose client has not said its preface.
+    /// Connections whose client has not sent its preface.
     Opening,
-    /// How long that may take.
+    /// Time to send the preface.
     Preface,
-    /// Calls under way.
+    /// Calls in flight.
     Calls,
-    /// Health checks under way.
+    /// Health checks in flight.
     Checks,
-    /// Bytes of messages on their way.
+    /// Bytes of messages in flight.
     Buffered,
     /// Bytes of one message.
     Message,
-    /// Requests that have not arrived in full.
+    /// Requests that have not arrived completely.
     Unfinished,
-    /// How long one may take to arrive.
+    /// Time for a request to arrive.
     Request,
-    /// How long an answer may not be taken.
+    /// Time for a client to take an answer.
     Answer,
 }
 
 impl Limit {
-    /// Every one.
     pub const ALL: [Limit; 11] = [
         Limit::Connections,
         Limit::ConnectionsPerAddress,
@@ -54,7 +53,7 @@ impl Limit {
         Limit::Answer,
     ];
 
-    /// The key of the configuration that it is set with, if there is one.
+    /// Returns the attribute value of the metric: the configuration key of the limit, if it has one.
     pub fn name(self) -> &'static str {
         match self {
             Limit::Connections => "max_connections",
@@ -71,7 +70,7 @@ impl Limit {
         }
     }
 
-    /// One more was refused for it, or ended.
+    /// Counts one refusal or end for this limit.
     pub fn reached(self) {
         self.count(1);
     }
@@ -81,7 +80,7 @@ impl Limit {
     }
 }
 
-/// A drain of the whole server has begun.
+/// Counts a drain of the server.
 pub fn drained() {
     drains(1);
 }
@@ -90,18 +89,18 @@ fn drains(more: u64) {
     SERVER_DRAINS.add(more, &[KeyValue::new("isthmus.drain.cause", "shutdown")]);
 }
 
-/// Has what may be refused and drained known before it is: a rate that begins with the first is missed.
+/// Initializes the counters of refusals and drains to zero. Without that, a rate misses the first increment.
 pub fn begin() {
     Limit::ALL.into_iter().for_each(|limit| limit.count(0));
     drains(0);
 }
 
-/// One of what there is, until it is dropped.
+/// Counts one in a gauge until dropped.
 #[derive(Debug)]
 pub struct One(&'static UpDownCounter);
 
 impl One {
-    /// One more.
+    /// Increments the gauge.
     pub fn more(counter: &'static UpDownCounter) -> One {
         counter.add(1, &[]);
         One(counter)
@@ -114,7 +113,7 @@ impl Drop for One {
     }
 }
 
-/// A call under way.
+/// A call in flight.
 #[derive(Debug)]
 pub struct Call {
     method: &'static str,
@@ -123,7 +122,6 @@ pub struct Call {
 }
 
 impl Call {
-    /// The call of this method.
     pub fn begin(method: &'static str, begun: Instant) -> Call {
         Call {
             method,
@@ -132,10 +130,10 @@ impl Call {
         }
     }
 
-    /// It has ended with this; `is_fault` if that is the server's fault.
+    /// Records the end of the call. `is_fault` says whether the code counts as a server error.
     pub fn end(self, code: Code, is_fault: bool) {
         let code = code_name(code);
-        // Of static text, so that nothing is allocated.
+        // Static text only, so that nothing is allocated.
         let attributes = [
             KeyValue::new("rpc.system.name", "grpc"),
             KeyValue::new("rpc.method", self.method),

@@ -1,7 +1,7 @@
-//! The deadline of a call, read from `grpc-timeout` and held against its handler and its answer; and the end of the
-//! server or of a connection, which ends an answer, too.
+//! The deadline of a call, read from `grpc-timeout` and applied to its handler and its answer. The shutdown of the
+//! server or of a connection ends an answer too.
 //!
-//! Every data frame that tonic makes holds whole messages, so the end always falls between two messages.
+//! Every data frame of tonic holds whole messages, so an answer always ends between two messages.
 
 use crate::{
     core::error::{Error, Violation},
@@ -25,21 +25,21 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use tonic::Status;
 
-/// The deadline that the headers set.
+/// Reads the deadline from the headers.
 ///
 /// # Errors
-/// INVALID_ARGUMENT if they set one that cannot be read.
+/// INVALID_ARGUMENT if it cannot be parsed.
 pub fn read(headers: &HeaderMap) -> Result<Deadline, Status> {
     let timeout = timeout(headers).map_err(|malformed| {
         Error::invalid(vec![Violation::new("grpc-timeout", malformed.to_string())])
     })?;
-    // A time beyond what the clock can tell is none.
+    // A time beyond the range of the clock means no deadline.
     Ok(Deadline(
         timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
     ))
 }
 
-/// What `work` answers in time. If both happen at once, the answer counts.
+/// Runs `work` until the deadline. If both complete at once, the result of `work` counts.
 ///
 /// # Errors
 /// DEADLINE_EXCEEDED.
@@ -52,20 +52,20 @@ pub async fn enforce<F: Future>(deadline: Deadline, work: F) -> Result<F::Output
     }
 }
 
-/// An answer that is ended early with a status.
+/// An answer that may end early with a status.
 #[derive(Debug)]
 pub struct Ending<B> {
-    /// `None` once it is over.
+    /// `None` once the answer has ended.
     inner: Option<B>,
     ends: Ends,
     /// Whether a message was passed on.
     has_begun: bool,
-    /// Why the next message is not passed on any more.
+    /// The status that replaces the next message.
     why: Option<Status>,
 }
 
 impl<B> Ending<B> {
-    /// Passes `inner` on until one of `ends`.
+    /// Passes `inner` on until one of `ends` completes.
     pub fn new(inner: B, ends: Ends) -> Ending<B> {
         Ending {
             inner: Some(inner),
@@ -76,7 +76,7 @@ impl<B> Ending<B> {
     }
 
     fn end<D>(&mut self, status: &Status) -> Poll<Option<Result<Frame<D>, Status>>> {
-        // What makes the messages is let go now, not when the client has read the trailers.
+        // Drops the source of the messages at once, not when the client has read the trailers.
         self.inner = None;
         Poll::Ready(Some(Ok(Frame::trailers(trailers::of(status)))))
     }
@@ -106,8 +106,8 @@ impl<B: Body<Data = Bytes, Error = Status> + Unpin> Body for Ending<B> {
             if let Some(why) = self.why.take() {
                 return self.end(&why);
             }
-            // A unary answer is one frame and is never cut off. A stream that always has more to say is, after what it
-            // has to say to its end.
+            // Never cuts off a unary answer, which is one frame. A stream that always has another message ends after
+            // the message in hand.
             if self.has_begun
                 && let Poll::Ready(why) = self.ends.poll(cx)
             {
@@ -128,17 +128,17 @@ impl<B: Body<Data = Bytes, Error = Status> + Unpin> Body for Ending<B> {
     }
 }
 
-/// What ends an answer early.
+/// The events that end an answer early.
 pub struct Ends {
     deadline: Option<Pin<Box<Sleep>>>,
-    /// `None`: of no interest.
+    /// `None` if shutdown does not matter.
     leaving: Option<Leaving>,
-    /// Waited for only once an answer does not come at once.
+    /// Created only once an answer is not ready at once.
     told: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
 }
 
 impl Ends {
-    /// The deadline, and the end of the server or of the connection.
+    /// Ends at the deadline, or with the server or the connection.
     pub fn at(deadline: Option<Instant>, leaving: Leaving) -> Ends {
         Ends {
             deadline: deadline.map(|deadline| Box::pin(sleep_until(deadline))),
@@ -147,7 +147,7 @@ impl Ends {
         }
     }
 
-    /// Nothing: the answer is already complete.
+    /// Never ends, for an answer that is already complete.
     pub fn never() -> Ends {
         Ends {
             deadline: None,
@@ -205,7 +205,7 @@ mod tests {
             .unwrap_err();
         assert_eq!(status.code(), Code::DeadlineExceeded);
         assert_eq!(status.get_details_error_info().unwrap().reason, "DEADLINE");
-        // Already over, but the answer is there.
+        // The deadline has passed, but the answer is ready.
         assert_eq!(enforce(deadline, async { 7 }).await.unwrap(), 7);
     }
 }

@@ -1,4 +1,4 @@
-//! Whether a request is one of gRPC at all. If not, HTTP says so: whoever asks may not know what a gRPC status is.
+//! Refuses requests that are not gRPC. HTTP carries the refusal, because the client may not know gRPC statuses.
 
 use http::{
     HeaderValue, Method, Request, Response, StatusCode,
@@ -6,11 +6,11 @@ use http::{
 };
 use tonic::body::Body;
 
-/// What calls are made with.
+/// Content type of gRPC.
 const GRPC: &str = "application/grpc";
 
-/// What is answered to what is no POST of protobuf: 405 to another method; 415 to another content type, as the protocol
-/// of gRPC over HTTP/2 wants it.
+/// Returns the refusal of a request that is not a POST of protobuf: 405 for another method, and 415 for another content
+/// type, as the protocol of gRPC over HTTP/2 requires.
 pub fn refuse<B>(request: &Request<B>) -> Option<Response<Body>> {
     if request.method() != Method::POST {
         let mut refusal = refusal(StatusCode::METHOD_NOT_ALLOWED);
@@ -24,7 +24,7 @@ pub fn refuse<B>(request: &Request<B>) -> Option<Response<Body>> {
     }
 }
 
-/// `application/grpc` or `application/grpc+proto`, with or without parameters.
+/// Accepts `application/grpc` and `application/grpc+proto`, with or without parameters.
 fn is_protobuf(content_type: &[u8]) -> bool {
     let Some((kind, rest)) = content_type.split_at_checked(GRPC.len()) else {
         return false;

@@ -1,9 +1,9 @@
-//! `grpc.health.v1`: the server (`""`), each service by its name, each backend as `backends/{backend}`, and the
-//! log's store, if there is one, as `store`.
+//! `grpc.health.v1`: the server (`""`), each service by name, each backend as `backends/{backend}`, and the log's
+//! store, if there is one, as `store`.
 //!
-//! The server and its services are healthy as long as it does not drain. A backend that does not answer, or a
-//! store that cannot keep, is unhealthy alone: the gateway still serves, and must not be restarted for it. One that comes or
-//! goes while the gateway runs is known from then on, or no more.
+//! The server and its services are healthy until the drain begins. A backend that does not answer, or a store that
+//! cannot write, is unhealthy alone: the gateway still serves and must not be restarted for it. A backend that is added
+//! or removed at run time appears or disappears here at once.
 
 use crate::core::{
     backend::Serving,
@@ -19,18 +19,17 @@ use tonic_health::pb::{
     health_server::Health,
 };
 
-/// The health service.
 #[derive(Debug)]
 pub struct HealthService {
-    /// Who is asked about beside backends. Without a receiver it is always healthy until the drain.
+    /// Subjects other than backends. A subject without a receiver is healthy until the drain.
     subjects: HashMap<String, Option<watch::Receiver<Serving>>>,
     backends: watch::Receiver<Arc<Roster>>,
-    /// Cancelled when the server begins to drain.
+    /// Cancelled when the drain begins.
     drain: CancellationToken,
 }
 
 impl HealthService {
-    /// Tells of the server, of these services, of the backends that are there, and of the store.
+    /// Creates the service for the server, these services, the present backends, and the store.
     pub fn new(
         services: &[&str],
         backends: watch::Receiver<Arc<Roster>>,
@@ -76,8 +75,8 @@ impl Health for HealthService {
 
     type WatchStream = BoxStream<'static, Result<HealthCheckResponse, Status>>;
 
-    /// Tells the health now, and then each change of it. A name that is not known is SERVICE_UNKNOWN for as
-    /// long as it is not, as the health protocol wants it.
+    /// Sends the current health and then each change. An unknown name is SERVICE_UNKNOWN for as long as it is unknown,
+    /// as the health protocol requires.
     async fn watch(
         &self,
         request: Request<HealthCheckRequest>,
@@ -91,11 +90,11 @@ impl Health for HealthService {
     }
 }
 
-/// What somebody asks about.
+/// The subject of a health check.
 enum Asked {
-    /// What is always there.
+    /// A subject that always exists.
     Own(Option<watch::Receiver<Serving>>),
-    /// A backend of this name, which may come and go, as it was found last.
+    /// A backend of this name, which may come and go, with the receiver found last.
     Backend(
         String,
         watch::Receiver<Arc<Roster>>,
@@ -103,7 +102,7 @@ enum Asked {
     ),
 }
 
-/// One who wants to be told of changes.
+/// One watch of health.
 struct Watcher {
     asked: Asked,
     drain: CancellationToken,
@@ -111,7 +110,7 @@ struct Watcher {
 }
 
 impl Watcher {
-    /// How it is now. What changes from here on is a change.
+    /// Returns the current status and marks it as seen.
     fn now(&mut self) -> ServingStatus {
         match &mut self.asked {
             Asked::Own(serving) => {
@@ -133,7 +132,7 @@ impl Watcher {
         }
     }
 
-    /// The next status that differs from the one told last.
+    /// Returns the next status that differs from the one sent last.
     async fn next(&mut self) -> ServingStatus {
         loop {
             let status = self.now();
@@ -163,7 +162,7 @@ impl Asked {
     }
 }
 
-/// Waits for a change, for ever if there can be none any more.
+/// Waits for a change, or for ever if none can come.
 async fn changed(serving: &mut Option<watch::Receiver<Serving>>) {
     if let Some(receiver) = serving
         && receiver.changed().await.is_ok()

@@ -1,4 +1,4 @@
-//! How many calls are under way.
+//! Limits of calls in flight.
 
 use crate::server::{
     client::Client,
@@ -8,18 +8,18 @@ use crate::server::{
 use std::sync::Arc;
 use tonic::Status;
 
-/// Asked by whoever decides whether this process lives. A gateway with much to do must not be taken for a
-/// dead one, so these calls take no place of the others.
+/// Called by supervisors that decide whether this process lives. A busy gateway must not look dead, so these calls have
+/// places of their own.
 const ALWAYS_ADMITTED: &str = "/grpc.health.v1.Health/Check";
 
-/// The places of those calls.
+/// Places for those calls.
 pub const CHECKS: usize = 1_000;
 
-/// Takes a place, to be held until the answer has been sent.
+/// Takes a place, which the caller holds until the answer has been sent.
 ///
 /// # Errors
-/// RESOURCE_EXHAUSTED if there is none, or the client does not take the answers that are there for it. Nobody is made
-/// to wait: a queue would only hide the limit.
+/// RESOURCE_EXHAUSTED if no place is free, or if the client's pending answers use up its bytes. Calls do not queue: a
+/// queue would only hide the limit.
 pub fn admit(client: &Client, calls: &Arc<Pool>, path: &str) -> Result<Taken, Status> {
     let (limit, places) = match path {
         ALWAYS_ADMITTED => (Limit::Checks, &client.checks),

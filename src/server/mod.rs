@@ -1,32 +1,32 @@
-//! The server: accepts connections, guards every call, answers health and reflection, and drains.
+//! The server: accepts connections, guards every call, serves health and reflection, and drains.
 //!
-//! tonic's own server cannot stop while a stream or a silent connection is open, does not hold streams to
-//! their deadline and answers it with CANCELLED, so the loop and what guards a call are here.
+//! tonic's own server cannot stop while a stream or a silent connection is open. It also does not apply deadlines to
+//! streams, and reports a passed deadline as CANCELLED. So this module has its own accept loop and its own guards.
 //!
-//! | file | idea |
+//! | file | purpose |
 //! | --- | --- |
 //! | `accept.rs` | connections: accept, limit, serve, drain |
-//! | `preface.rs` | what a client says first, before it counts as a connection |
+//! | `preface.rs` | the HTTP/2 preface, before a client counts as a connection |
 //! | `addresses.rs` | connections of each address |
-//! | `age.rs` | how long a connection may be open |
-//! | `client.rs` | one connection, and what it has of what all share |
-//! | `pool.rs` | what all share, and how much of it one may take |
-//! | `newest.rs` | what is not complete: the newest is kept, the oldest makes room |
-//! | `write_coalescing.rs` | what several streams send at the same time leaves in one write |
-//! | `writing.rs` | a socket that is not read is given up |
-//! | `form.rs` | what is no gRPC |
+//! | `age.rs` | maximum age of a connection |
+//! | `client.rs` | one connection and its share of common resources |
+//! | `pool.rs` | common resources and how much of them one connection may take |
+//! | `newest.rs` | incomplete work: the newest stays, the oldest makes room |
+//! | `write_coalescing.rs` | write coalescing: concurrent streams share one write |
+//! | `writing.rs` | closes a socket whose client does not read |
+//! | `form.rs` | requests that are not gRPC |
 //! | `call.rs` | one call, from its headers to its trailers |
 //! | `trace.rs` | one span per call |
-//! | `limits.rs` | calls under way |
-//! | `counted.rs` | what is counted of calls and connections |
+//! | `limits.rs` | limit of calls in flight |
+//! | `counted.rs` | metrics of calls and connections |
 //! | `deadline.rs` | `grpc-timeout`, and the drain |
 //! | `panic.rs` | a panic ends its own call |
 //! | `request.rs` | the request of a call: its size, and whether it arrives |
 //! | `body.rs` | the answer of a call, in pieces |
-//! | `trailers.rs` | how a status ends an answer |
-//! | `progress.rs`, `motion.rs` | whether an answer is taken |
-//! | `warn.rs` | how often to warn |
-//! | `settings.rs` | limits, times and the address |
+//! | `trailers.rs` | the status that ends an answer |
+//! | `progress.rs`, `motion.rs` | whether the client reads an answer |
+//! | `warn.rs` | rate limit of warnings |
+//! | `settings.rs` | limits, timeouts and the address |
 //! | `health.rs` | `grpc.health.v1` |
 
 mod accept;
@@ -85,12 +85,12 @@ use tonic_health::pb::health_server::HealthServer;
 
 /// Serves the gateway on `listener` until `shutdown` is ready, then drains.
 ///
-/// Draining takes at most `settings.drain_grace`: streams end at once with UNAVAILABLE and a token to resume
-/// from, calls under way may finish, and what is left then is dropped. Writes to clouds are the gateway's
-/// own; it waits for them in [`Gateway::shut_down`].
+/// The drain takes at most `settings.drain_grace`. Streams end at once with UNAVAILABLE and a resume token. Calls in
+/// flight may finish; those left at the end of the grace period are dropped. The gateway finishes its writes to clouds
+/// on its own and waits for them in [`Gateway::shut_down`].
 ///
 /// # Errors
-/// A listener on an address that others can reach, unless `settings.allow_non_loopback`.
+/// If the listener's address is reachable from other machines and `settings.allow_non_loopback` is off.
 pub async fn run(
     listener: impl Listener,
     gateway: Arc<Gateway>,
@@ -107,7 +107,7 @@ pub async fn run(
     serve(listener, routes, settings, drain, shutdown).await
 }
 
-/// Every service of the gateway.
+/// Builds the routes of every service.
 fn routes(gateway: Arc<Gateway>, settings: &Settings, drain: CancellationToken) -> Routes {
     type ConnectionServer = ConnectionServiceServer<Connections>;
     type RealizationServer = RealizationServiceServer<Realizations>;
@@ -158,7 +158,7 @@ fn routes(gateway: Arc<Gateway>, settings: &Settings, drain: CancellationToken) 
         .prepare()
 }
 
-/// Adds reflection in both versions, as older clients know only `v1alpha`. Each tells of both.
+/// Adds reflection in both versions, because older clients know only `v1alpha`. Each version describes both.
 fn reflection(routes: Routes) -> Routes {
     let builder = || {
         tonic_reflection::server::Builder::configure()

@@ -1,4 +1,4 @@
-//! When something was last taken of what is there for a call, or for a connection.
+//! When a client last took something of a call's or a connection's pending answers.
 
 use std::{
     sync::atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -6,7 +6,7 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// How many pieces have not been taken, and when one was last.
+/// Pending pieces, and when the client last took part of one.
 #[derive(Debug)]
 pub struct Motion {
     begun: Instant,
@@ -16,7 +16,6 @@ pub struct Motion {
 }
 
 impl Motion {
-    /// Nothing is there.
     pub fn new() -> Motion {
         Motion {
             begun: Instant::now(),
@@ -25,27 +24,27 @@ impl Motion {
         }
     }
 
-    /// One more piece is there.
+    /// Counts one more pending piece.
     pub fn add(&self) {
         if self.pieces.fetch_add(1, Ordering::Relaxed) == 0 {
             self.moved(Instant::now());
         }
     }
 
-    /// Part of a piece was taken.
+    /// Records that the client took part of a piece.
     pub fn moved(&self, now: Instant) {
         let since = now.saturating_duration_since(self.begun);
         self.moved
             .store(since.as_millis() as u64, Ordering::Relaxed);
     }
 
-    /// A piece was taken, or is gone.
+    /// Records that a piece was taken or dropped.
     pub fn remove(&self, now: Instant) {
         self.moved(now);
         self.pieces.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// When something was taken last, if anything is there that could be.
+    /// Returns when the client last took something, if any piece is pending.
     pub fn waits_since(&self) -> Option<Instant> {
         let moved = Duration::from_millis(self.moved.load(Ordering::Relaxed));
         (self.pieces.load(Ordering::Relaxed) > 0).then(|| self.begun + moved)

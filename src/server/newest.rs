@@ -1,7 +1,7 @@
-//! What has begun and is not complete, up to a limit: whatever comes beyond it ends the oldest.
+//! Incomplete work up to a limit. Work beyond the limit ends the oldest.
 //!
-//! Who means well is complete within a moment and hardly ever among the oldest. To refuse what is new instead would
-//! let those who never complete anything keep everybody out.
+//! Honest clients complete within a moment, so their work is hardly ever among the oldest. Refusing new work instead
+//! would let clients that never complete anything keep all others out.
 
 use std::{
     collections::VecDeque,
@@ -12,20 +12,19 @@ use std::{
 };
 use tokio::sync::oneshot;
 
-/// All that is not complete.
+/// The set of incomplete work.
 #[derive(Debug)]
 pub struct Newest {
     most: usize,
-    /// The oldest first; closed if it is complete.
+    /// Oldest first. A closed sender is complete.
     waiting: Mutex<VecDeque<oneshot::Sender<()>>>,
 }
 
-/// One of it. It is complete when this is dropped; ready when it has to make room.
+/// One piece of incomplete work. Dropping the ticket completes it. The future is ready when the work has to make room.
 #[derive(Debug)]
 pub struct Ticket(oneshot::Receiver<()>);
 
 impl Newest {
-    /// At most so many.
     pub fn new(most: usize) -> Newest {
         Newest {
             most,
@@ -33,19 +32,19 @@ impl Newest {
         }
     }
 
-    /// One more.
+    /// Adds one piece of work, and evicts the oldest if there are too many.
     pub fn enter(&self) -> Ticket {
         let (sender, receiver) = oneshot::channel();
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.len() >= self.most {
             waiting.retain(|entry| !entry.is_closed());
-            // Several at once, so that not everybody who comes goes through all of them.
+            // Evicts several at once, so that not every arrival walks the whole queue.
             let room = (self.most / 8).max(1);
             while waiting.len() + room > self.most {
                 let Some(oldest) = waiting.pop_front() else {
                     break;
                 };
-                // Complete by now, perhaps.
+                // The receiver may be complete already.
                 let _ = oldest.send(());
             }
         }
@@ -75,7 +74,7 @@ mod tests {
         let mut third = newest.enter();
         assert!((&mut first).now_or_never().is_none());
         drop(second);
-        // What is complete makes room first.
+        // Completed work makes room first.
         let mut fourth = newest.enter();
         assert!((&mut first).now_or_never().is_none());
         let mut fifth = newest.enter();

@@ -1,4 +1,4 @@
-//! A panic ends its call with INTERNAL, and no other.
+//! A panic ends its own call with INTERNAL, and no other call.
 
 use crate::grpc::status;
 use futures_util::FutureExt;
@@ -8,7 +8,7 @@ use std::{
 };
 use tonic::Status;
 
-/// What `handler` answers.
+/// Runs `handler`.
 ///
 /// # Errors
 /// INTERNAL if it panics.
@@ -17,7 +17,7 @@ pub async fn caught<F: Future>(handler: F) -> Result<F::Output, Status> {
     caught.map_err(|_panic| status::panicked())
 }
 
-/// What `poll` answers.
+/// Runs `poll`.
 ///
 /// # Errors
 /// INTERNAL if it panics.

@@ -1,16 +1,15 @@
-//! What all have together, and how much of it one may take.
+//! A resource shared by all connections, and how much of it one may take.
 //!
-//! One that has something already may not take so much that it has more than it leaves free. So whoever takes all
-//! there is to take leaves half of it, and the next leaves half of that; and nothing has to be divided among those
-//! who are not there. What everybody may have always is beside it, so that whoever needs little gets it whatever others
-//! do.
+//! A holder may not take so much that it has more than it leaves free. A holder that takes as much as it can leaves
+//! half of the pool, and the next one leaves half of the rest, so nothing needs to be set aside for absent holders. In
+//! addition, each holder always gets a small amount, whatever the others hold.
 
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
 };
 
-/// What all have together: so many places, so many bytes.
+/// A shared number of units, such as places or bytes.
 #[derive(Debug)]
 pub struct Pool {
     most: usize,
@@ -20,8 +19,8 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// So much for all, and of that at most so much for each. Who has no more than `always` may have that though there
-    /// is nothing left for all.
+    /// Creates a pool of `most` units, of which one share holds at most `most_each`. A share may have up to `always`
+    /// units even if the pool is exhausted.
     pub fn new(most: usize, most_each: usize, always: usize) -> Arc<Pool> {
         Arc::new(Pool {
             most,
@@ -31,7 +30,7 @@ impl Pool {
         })
     }
 
-    /// For one more, who has nothing yet.
+    /// Returns a new, empty share.
     pub fn share(self: &Arc<Pool>) -> Arc<Share> {
         Arc::new(Share {
             pool: Arc::clone(self),
@@ -39,18 +38,18 @@ impl Pool {
         })
     }
 
-    /// How much of it is taken.
+    /// Returns the units in use.
     pub fn used(&self) -> usize {
         self.used.load(Ordering::Relaxed)
     }
 
-    /// How much there is for all.
+    /// Returns the size of the pool.
     pub fn most(&self) -> usize {
         self.most
     }
 }
 
-/// What one has of it.
+/// The part of the pool that one holder has.
 #[derive(Debug)]
 pub struct Share {
     pool: Arc<Pool>,
@@ -58,17 +57,18 @@ pub struct Share {
 }
 
 impl Share {
-    /// Takes so much, until it is dropped. Who has nothing may take as much as there is.
+    /// Takes `amount` units until the result is dropped. An empty share may take everything that is free. Returns
+    /// `None` if the share may not have that much.
     pub fn take(self: &Arc<Share>, amount: usize) -> Option<Taken> {
-        // Taken before it is known whether it may be: two who do so at once may both be refused the last of it, and
-        // never both get it.
+        // Takes first and checks afterwards. Two concurrent takers may both be refused the last unit, but they never
+        // both get it.
         let taken = self.take_anyway(amount);
         let (mine, all) = self.used();
         let is_first = mine == amount && all <= self.pool.most;
         (mine <= self.pool.always || is_first || self.is_fair(mine, all)).then_some(taken)
     }
 
-    /// Takes so much though there may be nothing left.
+    /// Takes `amount` units even if the pool is exhausted.
     pub fn take_anyway(self: &Arc<Share>, amount: usize) -> Taken {
         self.used.fetch_add(amount, Ordering::Relaxed);
         self.pool.used.fetch_add(amount, Ordering::Relaxed);
@@ -78,13 +78,13 @@ impl Share {
         }
     }
 
-    /// Whether it has all that it may have.
+    /// Reports whether the share may not take another unit.
     pub fn is_exhausted(&self) -> bool {
         let (mine, all) = self.used();
         mine > self.pool.always && !self.is_fair(mine + 1, all + 1)
     }
 
-    /// How much it has.
+    /// Returns the units that the share holds.
     pub fn mine(&self) -> usize {
         self.used().0
     }
@@ -100,7 +100,7 @@ impl Share {
     }
 }
 
-/// What was taken; given back when it is dropped.
+/// Units taken from a pool. Dropping it returns them.
 #[derive(Debug)]
 pub struct Taken {
     share: Arc<Share>,
@@ -108,7 +108,7 @@ pub struct Taken {
 }
 
 impl Taken {
-    /// Takes some of it away, to be given back by itself.
+    /// Splits off `amount` units, or all if there are fewer, to be returned separately.
     pub fn split(&mut self, amount: usize) -> Taken {
         let amount = amount.min(self.amount);
         self.amount -= amount;
@@ -118,12 +118,11 @@ impl Taken {
         }
     }
 
-    /// Puts together what was taken from the same share.
+    /// Merges units taken from the same share.
     pub fn add(&mut self, mut other: Taken) {
         self.amount += std::mem::take(&mut other.amount);
     }
 
-    /// How much it is.
     pub fn amount(&self) -> usize {
         self.amount
     }

@@ -1,6 +1,7 @@
-//! The beginning of a connection: HTTP/2's preface, up to the end of the SETTINGS that belong to it.
+//! The beginning of a connection: the HTTP/2 preface, up to the end of its SETTINGS frame.
 //!
-//! hyper would wait for it without end, and could not be told to stop. So it is read here and read again from here.
+//! hyper would wait for it without a limit and could not be stopped. So this module reads the preface first and replays
+//! it to hyper.
 
 use bytes::{Buf, Bytes, BytesMut};
 use std::{
@@ -11,16 +12,16 @@ use std::{
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 const MAGIC: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// Of a frame: three bytes of length, its type, its flags, four bytes of stream.
+/// Length of a frame header: three bytes of length, type, flags, four bytes of stream id.
 const HEADER: usize = 9;
 const SETTINGS: u8 = 4;
-/// The longest frame of a client that has not been told of another limit.
+/// Longest frame a client may send before it learns of another limit.
 const LONGEST: usize = 16 * 1024;
 
-/// Reads it. `None` if the client hung up instead.
+/// Reads the preface. Returns `None` if the client hangs up instead.
 ///
 /// # Errors
-/// Something else that was said, or as the network says.
+/// If the client sends anything else, or if the network fails.
 pub async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<Bytes>> {
     let mut read = BytesMut::with_capacity(256);
     loop {
@@ -52,7 +53,7 @@ fn wrong(message: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, message)
 }
 
-/// A stream of which something was read already, and is read again.
+/// A stream whose first bytes were read already and are replayed.
 #[derive(Debug)]
 pub struct Again<S> {
     read: Bytes,
@@ -60,12 +61,12 @@ pub struct Again<S> {
 }
 
 impl<S> Again<S> {
-    /// `read` comes before whatever `stream` says.
+    /// Replays `read` before the rest of `stream`.
     pub fn new(read: Bytes, stream: S) -> Again<S> {
         Again { read, stream }
     }
 
-    /// The stream itself.
+    /// Returns the underlying stream.
     pub fn get_ref(&self) -> &S {
         &self.stream
     }

@@ -1,4 +1,4 @@
-//! Whether a client takes what is there for it.
+//! Detects clients that do not read their answers.
 //!
 //! ```text
 //!   call's task ──► hyper ──(room in the window)──► HTTP/2's buffer ──► socket ──► client
@@ -6,9 +6,9 @@
 //!     which resets its stream           connection is closed           is closed
 //! ```
 //!
-//! hyper does not ask a body for more while there is no room in the window, so a body cannot end itself then; and
-//! what HTTP/2 has got in full, with its end, nobody could end any more but with the whole connection. So pieces of
-//! answers, which know when they are gone, tell the call and the connection that something moves.
+//! hyper does not poll a body while the window has no room, so a body cannot end itself then. An answer that HTTP/2
+//! holds completely, with its end, can only be discarded with the whole connection. Pieces of answers know when they
+//! are dropped, so they report progress to the call and to the connection.
 
 use crate::server::{client::Client, counted::Limit, motion::Motion, pool::Taken};
 use bytes::{Buf, Bytes};
@@ -21,7 +21,7 @@ use std::{
 };
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// A part of an answer, until it is in the socket.
+/// A part of an answer, alive until the socket has taken it.
 #[derive(Debug)]
 pub struct Piece {
     bytes: Bytes,
@@ -30,7 +30,7 @@ pub struct Piece {
 }
 
 impl Piece {
-    /// Part of the answer of a call.
+    /// Creates a part of the answer to `call`.
     pub fn new(bytes: Bytes, taken: Taken, call: &Arc<Progress>) -> Piece {
         call.motion.add();
         call.client.motion.add();
@@ -53,7 +53,7 @@ impl Buf for Piece {
 
     fn advance(&mut self, count: usize) {
         self.bytes.advance(count);
-        // Else it is dropped next.
+        // An empty piece is dropped next, which counts as progress too.
         if !self.bytes.is_empty() {
             let now = Instant::now();
             self.call.motion.moved(now);
@@ -70,23 +70,23 @@ impl Drop for Piece {
     }
 }
 
-/// How far the answer of a call has come.
+/// Progress of the answer to one call.
 #[derive(Debug)]
 pub struct Progress {
-    /// Whose call it is.
+    /// The client of the call.
     pub client: Arc<Client>,
     motion: Motion,
-    /// The bytes of its request, until it is handled.
+    /// The bytes of the request, until the request is handled.
     request: Mutex<Option<Taken>>,
 }
 
 tokio::task_local! {
-    /// Of the call whose task this is.
+    /// The progress of the call that the current task serves.
     static CALL: Arc<Progress>;
 }
 
 impl Progress {
-    /// A call of its own, which nobody watches over.
+    /// Creates the progress of a call that no task watches.
     pub fn new(client: Arc<Client>) -> Arc<Progress> {
         Arc::new(Progress {
             client,
@@ -95,7 +95,8 @@ impl Progress {
         })
     }
 
-    /// Takes what a message of so many bytes needs, if the largest before it needed less. False if it is not there.
+    /// Reserves the bytes for a message, as far as they exceed the largest message before it. Returns false if they are
+    /// not available.
     pub fn hold(&self, bytes: usize) -> bool {
         if bytes == 0 {
             return true;
@@ -115,7 +116,7 @@ impl Progress {
         is_there
     }
 
-    /// Gives it back.
+    /// Releases the reserved bytes.
     pub fn release(&self) {
         self.request
             .lock()
@@ -123,18 +124,18 @@ impl Progress {
             .take();
     }
 
-    /// Of the call whose task this is.
+    /// Returns the progress of the call that the current task serves.
     pub fn of_this_call() -> Option<Arc<Progress>> {
         CALL.try_with(Arc::clone).ok()
     }
 }
 
-/// Runs the calls of a connection as tasks, and ends those whose client takes nothing of their answer for too long.
+/// Runs the calls of a connection as tasks, and ends those whose client takes too long to read.
 #[derive(Debug, Clone)]
 pub struct Tasks {
-    /// Whose calls they are.
+    /// The client of the calls.
     pub client: Arc<Client>,
-    /// What is too long.
+    /// How long a client may take nothing of an answer.
     pub answer_timeout: Duration,
 }
 
@@ -145,12 +146,12 @@ where
     fn execute(&self, call: F) {
         let progress = Progress::new(Arc::clone(&self.client));
         let call = CALL.scope(Arc::clone(&progress), call);
-        // Ends with its connection, at the latest: hyper tells it then that its stream is gone.
+        // The task ends with its connection at the latest, because hyper tells it that its stream is gone.
         tokio::spawn(watched(call, progress, self.answer_timeout));
     }
 }
 
-/// `call`, until it ends or is stuck. Dropped, it has its stream reset.
+/// Runs `call` until it ends or is stuck. Dropping the call resets its stream.
 async fn watched(call: impl Future<Output = ()>, progress: Arc<Progress>, longest: Duration) {
     let mut call = pin!(call);
     let mut stuck = Stuck {
@@ -165,11 +166,11 @@ async fn watched(call: impl Future<Output = ()>, progress: Arc<Progress>, longes
     .await;
 }
 
-/// Ready when nothing of an answer has been taken for too long.
+/// Completes when the client has taken nothing of an answer for too long.
 struct Stuck {
     progress: Arc<Progress>,
     longest: Duration,
-    /// Set when something was there first, and set again only when it has rung: an answer has many pieces.
+    /// Set when the first piece waits, and reset only when it fires, because an answer has many pieces.
     timer: Option<Pin<Box<Sleep>>>,
 }
 

@@ -1,4 +1,4 @@
-//! The request of a call: refused when it announces a message above a limit, and ended when it does not arrive.
+//! The request of a call. Refuses a message that announces more than a limit, and ends a request that does not arrive.
 
 use crate::{
     grpc::status,
@@ -20,28 +20,28 @@ use std::{
 use tokio::time::{Instant, Sleep, sleep};
 use tonic::Status;
 
-/// What requests have to keep to.
+/// Limits of requests.
 #[derive(Debug)]
 pub struct Limits {
-    /// The most bytes of a message.
+    /// Maximum bytes of a message.
     pub message_bytes: usize,
-    /// How long one may take to arrive.
+    /// Time for one message to arrive.
     pub timeout: Duration,
-    /// All requests that have not arrived.
+    /// All requests that have not arrived completely.
     pub unfinished: Newest,
 }
 
-/// A request's body. What it announces is held against the limits before any of it is kept.
+/// The body of a request. Checks the announced length against the limits before it keeps any data.
 ///
-/// tonic would answer OUT_OF_RANGE without details to a large message. A body's error that is a [`Status`] is the
-/// answer as it is. What a message becomes by decompression is limited by tonic, with RESOURCE_EXHAUSTED.
+/// tonic would answer a large message with OUT_OF_RANGE and no details. When the error of a body is a [`Status`], tonic
+/// sends that status unchanged. tonic itself limits the size after decompression, with RESOURCE_EXHAUSTED.
 #[derive(Debug)]
 pub struct RequestBody<B> {
     inner: B,
     limits: Arc<Limits>,
     call: Arc<Progress>,
     prefix: Prefix,
-    /// There once it had to be waited for.
+    /// Set once the body had to wait for data.
     wait: Option<Wait>,
 }
 
@@ -52,7 +52,7 @@ struct Wait {
 }
 
 impl<B> RequestBody<B> {
-    /// The request of `call`.
+    /// Wraps the request of `call`.
     pub fn new(inner: B, limits: &Arc<Limits>, call: &Arc<Progress>) -> RequestBody<B> {
         RequestBody {
             inner,
@@ -84,7 +84,7 @@ impl<B> RequestBody<B> {
         Ok(())
     }
 
-    /// Ready when it has taken too long, or others need its place.
+    /// Completes when the request takes too long or has to make room for others.
     fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<Status> {
         let limits = &self.limits;
         let wait = self.wait.get_or_insert_with(|| Wait {
@@ -142,25 +142,25 @@ where
     }
 }
 
-/// Reads the five bytes before each message: whether it is compressed, and its length. They, like the
-/// messages, may be cut anywhere by the frames they come in.
+/// Parses the five bytes before each message: a compression flag and the length. HTTP/2 frames may split prefixes and
+/// messages anywhere.
 #[derive(Debug, Default)]
 struct Prefix {
     /// Bytes of the prefix seen so far, below 5.
     seen: usize,
-    /// The length, as far as it has been seen.
+    /// The part of the length seen so far.
     length: u32,
-    /// Bytes of the message that are still to come.
+    /// Bytes of the message still to come.
     left: usize,
 }
 
 impl Prefix {
-    /// Whether a message has ended and no other begun.
+    /// Reports whether a message has ended and no other has begun.
     fn is_between(&self) -> bool {
         self.seen == 0 && self.left == 0
     }
 
-    /// Follows `data` and answers the longest length it announces.
+    /// Parses `data` and returns the longest length announced in it.
     fn read(&mut self, mut data: Bytes) -> usize {
         let mut longest = 0;
         while data.has_remaining() {
@@ -198,7 +198,7 @@ mod tests {
 
     const TIMEOUT: Duration = Duration::from_secs(30);
 
-    /// Bytes that come one by one, this far apart, and no end.
+    /// Sends bytes one at a time, `pause` apart, without an end. Returns how and when the body fails.
     async fn trickle(bytes: Vec<u8>, pause: Duration) -> (Status, Duration) {
         let pool = || Pool::new(1_000, 1_000, 0);
         let peer = [127, 0, 0, 1].into();
@@ -241,7 +241,7 @@ mod tests {
         let one = Duration::from_secs(1);
         let (status, after) = trickle(message(100), one).await;
         assert_eq!((status.code(), after), (Code::DeadlineExceeded, TIMEOUT));
-        // A message that came in time has the next one, or the end, waited for as long.
+        // The next message, or the end, has as much time again.
         let (status, after) = trickle(message(5), one).await;
         assert_eq!(status.code(), Code::DeadlineExceeded);
         assert_eq!(after, 10 * one + TIMEOUT);

@@ -1,4 +1,4 @@
-//! How the server behaves, and on which address it may listen.
+//! Settings of the server, and the check of its address.
 
 use crate::address::is_loopback;
 use std::{
@@ -8,58 +8,59 @@ use std::{
 };
 use tokio::net::TcpListener;
 
-/// How the server behaves.
+/// Settings of the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// Where to listen. Default `127.0.0.1:50051`.
+    /// Listen address. Default `127.0.0.1:50051`.
     pub listen: SocketAddr,
-    /// Listen on addresses that others can reach, too. Default no: calls are not authenticated.
+    /// Allows listening on addresses that other machines can reach. Default false, because calls are not authenticated.
     pub allow_non_loopback: bool,
-    /// How long calls under way may go on after shutdown began; streams are ended at once. Default 10 s.
+    /// How long calls in flight may go on after shutdown began. Streams end at once. Default 10 s.
     pub drain_grace: Duration,
-    /// How long a connection may be open, a tenth less or more: then its streams are ended, and it closes with the last of
-    /// its calls. Default for ever, as gRPC's own.
+    /// Maximum age of a connection, ±10 %. Then its streams end, and it closes after its last call. Default none, as in
+    /// gRPC.
     pub max_connection_age: Option<Duration>,
-    /// Connections at the same time; more are closed as they come. Default 10,000.
+    /// Maximum number of connections. Further ones are closed at once. Default 10,000.
     pub max_connections: usize,
-    /// Of these from one address, or from one /64 of IPv6. Default 5,000: whoever comes from a single address
-    /// leaves others half of them.
+    /// Maximum number of connections from one address, or from one /64 of IPv6. Default 5,000, so that a single address
+    /// leaves half to others.
     pub max_connections_per_address: usize,
-    /// Connections, beside `max_connections`, whose client has not yet said its HTTP/2 preface; with one more, the
-    /// oldest are closed. Default 1,000.
+    /// Maximum number of connections, in addition to `max_connections`, whose client has not sent its HTTP/2 preface.
+    /// Beyond it, the oldest are closed. Default 1,000.
     pub max_opening: usize,
-    /// Calls at the same time, streams included; more are answered RESOURCE_EXHAUSTED. A connection that has calls
-    /// already may not have more of them than it leaves free. Default 100,000.
+    /// Maximum number of concurrent calls, streams included. Further ones are answered RESOURCE_EXHAUSTED. A connection
+    /// that already has calls may not have more of them than it leaves free. Default 100,000.
     pub max_calls: usize,
-    /// Calls at the same time on one connection. Clients queue what is above it silently. Default 1,000.
+    /// Maximum number of concurrent calls on one connection. Clients silently queue the rest. Default 1,000.
     pub max_calls_per_connection: u32,
-    /// Of all calls those whose request has not arrived in full; with one more, the oldest are answered
+    /// Maximum number of calls whose request has not arrived completely. Beyond it, the oldest are answered
     /// RESOURCE_EXHAUSTED. Default 10,000.
     pub max_unfinished: usize,
-    /// The largest message taken, in bytes, before and after decompression. Default 4 MiB.
+    /// Largest message accepted, in bytes, before and after decompression. Default 4 MiB.
     pub max_message_bytes: usize,
-    /// Bytes of messages that are on their way: requests from when they are announced until they are handled, and
-    /// answers until the network has taken them. What would be more is answered RESOURCE_EXHAUSTED. A connection
-    /// that has more than 64 KiB already may not have more than it leaves free. Default 256 MiB.
+    /// Maximum bytes of messages in flight: requests from their announcement until they are handled, and answers until
+    /// the network has taken them. Messages beyond it are answered RESOURCE_EXHAUSTED. A connection that already has
+    /// more than 64 KiB may not have more than it leaves free. Default 256 MiB.
     pub max_buffered_bytes: usize,
-    /// Of these on one connection. Default 32 MiB. One message is let through whatever its size.
+    /// Maximum bytes of messages in flight on one connection. Default 32 MiB. A single message passes whatever its
+    /// size.
     pub max_buffered_bytes_per_connection: usize,
-    /// The largest header list taken, in bytes. Default 16 KiB.
+    /// Largest header list accepted, in bytes. Default 16 KiB.
     pub max_header_bytes: u32,
-    /// How long a client may take for its HTTP/2 preface, the SETTINGS that end it included. Default 10 s.
+    /// Timeout for the client's HTTP/2 preface, including its SETTINGS. Default 10 s.
     pub preface_timeout: Duration,
-    /// How long a message of a request may take to arrive, and the end of the request, or the next message, after it.
+    /// Timeout for one message of a request to arrive, and for the end of the request or the next message after it.
     /// Default 30 s.
     pub request_timeout: Duration,
-    /// How long a client may take nothing of an answer that is there for it. Longer than `stall` and a heartbeat, so
-    /// that a watch has ended with a status before. Default 150 s.
+    /// How long a client may take nothing of a pending answer. Longer than `stall` and a heartbeat, so that a watch has
+    /// already ended with a status. Default 150 s.
     pub answer_timeout: Duration,
-    /// After so much silence a connection is asked whether it is still there. Default 20 s.
+    /// Idle time after which the server pings a connection. Default 20 s.
     pub keepalive_interval: Duration,
-    /// And closed if it does not answer for so long. Default 20 s.
+    /// Time to answer the ping before the connection is closed. Default 20 s.
     pub keepalive_timeout: Duration,
-    /// A watch that nobody reads for longer than this and a heartbeat is ended, so that no stream lives on for a client that has forgotten
-    /// it. Default 60 s.
+    /// How long a watch may go unread, in addition to a heartbeat, before it ends. It prevents streams that outlive the
+    /// interest of their client. Default 60 s.
     pub stall: Duration,
 }
 
@@ -94,16 +95,16 @@ impl Settings {
     /// Opens the listener.
     ///
     /// # Errors
-    /// An address that is not a loopback one, unless `allow_non_loopback`; or as the operating system says.
+    /// If the address is not a loopback one and `allow_non_loopback` is off, or if the operating system fails.
     pub async fn bind(&self) -> io::Result<TcpListener> {
         self.check(self.listen)?;
         TcpListener::bind(self.listen).await
     }
 
-    /// Whether it may listen there.
+    /// Checks whether the server may listen on this address.
     ///
     /// # Errors
-    /// An address that is not a loopback one, unless `allow_non_loopback`.
+    /// If the address is not a loopback one and `allow_non_loopback` is off.
     pub(super) fn check(&self, address: SocketAddr) -> io::Result<()> {
         if self.allow_non_loopback || is_loopback(address.ip()) {
             return Ok(());

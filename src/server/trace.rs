@@ -1,4 +1,4 @@
-//! One span per call, from its headers to its last frame, with the status it ended with.
+//! One span per call, from its headers to its last frame, with its final status.
 
 use crate::{
     grpc::{codes::code_name, methods},
@@ -19,22 +19,22 @@ use tracing::{Span, field::Empty};
 
 const GRPC_STATUS: &str = "grpc-status";
 
-/// What is recorded of one call. Dropped before a status was seen, the call was cancelled by its client.
+/// The record of one call. If it is dropped before a status was seen, the client cancelled the call.
 #[derive(Debug)]
 pub struct Record {
     span: Span,
-    /// What was called; of what there is not, no name is made up.
+    /// The method's name. Unknown methods share one name.
     name: &'static str,
     begun: Instant,
     code: Option<Code>,
     client: Arc<Client>,
-    /// `None` if it is no call after all, but a request that is no gRPC.
+    /// `None` if the request is not gRPC, and so not a call.
     counted: Option<counted::Call>,
 }
 
 impl Record {
-    /// Opens the span, if its trace is kept. Its parent is the one that `traceparent` names, if any; that is also the
-    /// second part of the answer, if there is no span of ours to go on with.
+    /// Opens the span if its trace is sampled. Its parent is the span that `traceparent` names, if any. If there is no
+    /// span, the second value is that parent, for the requests to clouds.
     pub fn open(
         uri: &Uri,
         headers: &HeaderMap,
@@ -67,29 +67,29 @@ impl Record {
         (record, caller)
     }
 
-    /// It is no gRPC, and not counted as a call.
+    /// Marks the request as not gRPC, so that it does not count as a call.
     pub fn is_no_call(&mut self) {
         self.counted = None;
     }
 
-    /// What was called, for the log: nobody may be collecting spans.
+    /// The method's name, for the log, which must not depend on spans being collected.
     pub fn name(&self) -> &'static str {
         self.name
     }
 
-    /// The span, for what is done on behalf of the call.
+    /// Returns the span for work on behalf of the call.
     pub fn span(&self) -> Span {
         self.span.clone()
     }
 
-    /// Takes note of the answer's headers, which hold the status if there is nothing else to say.
+    /// Records the answer's headers, which hold the status of a trailers-only answer.
     pub fn headers(&mut self, headers: &HeaderMap) {
         if headers.contains_key(GRPC_STATUS) {
             self.trailers(headers);
         }
     }
 
-    /// Takes note of the answer's trailers.
+    /// Records the status in the answer's trailers.
     fn trailers(&mut self, trailers: &HeaderMap) {
         if let Some(value) = trailers.get(GRPC_STATUS) {
             self.code = Some(Code::from_bytes(value.as_bytes()));
@@ -123,16 +123,16 @@ impl Drop for Record {
     }
 }
 
-/// An answer, recorded to its end, whatever that is: a panic ends it, too.
+/// An answer that is recorded to its end, even if it panics.
 #[derive(Debug)]
 pub struct Recorded<B> {
-    /// `None` once it has panicked.
+    /// `None` after a panic.
     inner: Option<B>,
     record: Record,
 }
 
 impl<B> Recorded<B> {
-    /// Passes `inner` on, the answer of the call of `record`.
+    /// Wraps `inner`, the answer to the call of `record`.
     pub fn new(inner: B, record: Record) -> Recorded<B> {
         let inner = Some(inner);
         Recorded { inner, record }
@@ -178,7 +178,7 @@ impl<B: Body<Error = Status> + Unpin> Body for Recorded<B> {
     }
 }
 
-/// The codes that OpenTelemetry's conventions count as errors of a server.
+/// The codes that OpenTelemetry's conventions count as server errors.
 fn is_fault(code: Code) -> bool {
     matches!(
         code,

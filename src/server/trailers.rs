@@ -1,9 +1,9 @@
-//! How a status ends an answer that has begun.
+//! The status that ends an answer that has begun.
 
 use http::HeaderMap;
 use tonic::Status;
 
-/// The trailers of `status`.
+/// Returns the trailers of `status`.
 pub fn of(status: &Status) -> HeaderMap {
     let mut trailers = HeaderMap::new();
     if status.add_header(&mut trailers).is_err() {

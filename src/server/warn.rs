@@ -1,5 +1,5 @@
-//! Warnings of what clients do, so that one who does it all the time does not fill the log: for each address one line
-//! a minute of each kind, which says how many there would have been.
+//! Rate limit for warnings about clients, so that a misbehaving client does not flood the log. Each address gets one
+//! line a minute of each kind, which counts the suppressed ones.
 
 use crate::server::addresses::who;
 use std::{
@@ -10,20 +10,20 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// Between two lines of the same kind for the same address.
+/// Shortest time between two lines of one kind for one address.
 const INTERVAL: Duration = Duration::from_secs(60);
 
-/// The most that is remembered. Whoever is beyond it shares a line with everybody else who is.
+/// Most lines that are tracked. All addresses beyond it share a line of each kind.
 const MOST: usize = 1_000;
 
-/// What there is to warn of.
+/// The kinds of warnings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// A connection was refused.
     Refused,
-    /// No connection could be accepted.
+    /// The listener failed to accept a connection.
     Accept,
-    /// A call was refused for a limit of its connection or of all.
+    /// A call was refused for a limit of its connection or of the server.
     Limit,
     /// A call ended with a fault.
     Fault,
@@ -42,14 +42,14 @@ struct Line {
 }
 
 impl Warnings {
-    /// Whether to write a line of this kind now; and if so, how many were not written since the last one.
+    /// Reports whether to write a line of this kind. `Some` holds how many were suppressed since the last one.
     pub fn due(&self, kind: Kind, peer: IpAddr) -> Option<u64> {
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         let is_old = |line: &Line| now.duration_since(line.at) >= INTERVAL;
         let mut key = (kind, who(peer));
         if lines.len() >= MOST && !lines.contains_key(&key) {
-            // What others did is told with the next line of theirs, or not at all.
+            // The suppressed counts of removed lines are lost.
             lines.retain(|_, line| !is_old(line));
             if lines.len() >= MOST {
                 key.1 = Ipv4Addr::UNSPECIFIED.into();

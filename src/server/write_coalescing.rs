@@ -1,11 +1,11 @@
-//! What several streams have to send at the same time leaves in one write.
+//! Write coalescing: frames that several streams send at the same time leave in one write.
 //!
-//! One change may be news to a hundred streams of a connection. Left alone, each of them would wake the task of
-//! the connection, which would write a frame at once: a system call each, which costs more than all else that is
-//! done for the frame. So two things are different here:
-//! - [`Copied`] tells HTTP/2 that it cannot write several pieces at once. Frames of up to 1 KiB are then copied
-//!   behind each other into one buffer; as pieces, each above 256 bytes would be a write of its own.
-//! - [`Coalescing`] lets whoever is ready before the connection speak first.
+//! One change may concern a hundred streams of a connection. By default, each of them wakes the task of the connection,
+//! which writes a frame at once: a system call each, which costs more than all other work for the frame. This module
+//! changes two things:
+//! - [`Copied`] tells HTTP/2 that the socket has no vectored writes. HTTP/2 then copies frames of up to 1 KiB into one
+//!   buffer; with vectored writes, each frame above 256 bytes would be a write of its own.
+//! - [`Coalescing`] lets tasks that are ready run before the connection.
 
 use std::{
     future::Future,
@@ -15,7 +15,7 @@ use std::{
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A socket whose writer does its own copying: it is not vectored, which is the default of [`AsyncWrite`].
+/// A socket without vectored writes, which is the default of [`AsyncWrite`].
 #[derive(Debug)]
 pub struct Copied<S>(pub S);
 
@@ -47,7 +47,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Copied<S> {
     }
 }
 
-/// A task that, when it is woken, goes to the end of the queue once before it does anything.
+/// A future that, when woken, yields once before it does anything.
 #[derive(Debug)]
 pub struct Coalescing<F> {
     inner: F,
@@ -55,7 +55,6 @@ pub struct Coalescing<F> {
 }
 
 impl<F> Coalescing<F> {
-    /// Makes `inner` patient.
     pub fn new(inner: F) -> Coalescing<F> {
         Coalescing {
             inner,

@@ -1,5 +1,5 @@
-//! A socket that fails when it takes nothing for too long: its client does not read, and what is kept for it could
-//! never be sent. A client that goes on talking is not found out by asking whether it is there.
+//! A socket that fails when a write blocks for too long: the client does not read, and the data kept for it could never
+//! be sent. A keepalive does not detect a client that sends but does not read.
 
 use crate::server::counted::Limit;
 use std::{
@@ -14,18 +14,17 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-/// A socket that fails when it is to write and cannot.
 #[derive(Debug)]
 pub struct Writing<S> {
     socket: S,
     longest: Duration,
-    /// Set while it cannot.
+    /// Set while a write is blocked.
     timer: Option<Pin<Box<Sleep>>>,
     is_given_up: bool,
 }
 
 impl<S> Writing<S> {
-    /// Fails after it could not write for so long.
+    /// Creates a socket that fails when a write is blocked for `longest`.
     pub fn new(socket: S, longest: Duration) -> Writing<S> {
         Writing {
             socket,

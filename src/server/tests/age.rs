@@ -1,5 +1,5 @@
-//! A connection that has been open long enough: its streams end with a token, its calls are answered, and what comes next
-//! comes on another.
+//! A connection at its maximum age: its streams end with a token, its calls are answered, and later calls use another
+//! connection.
 
 use crate::server::{
     Settings,
@@ -19,7 +19,7 @@ fn short() -> Settings {
 #[tokio::test]
 async fn a_stream_ends_with_a_token_and_goes_on_on_another_connection() {
     let (scripted, server) = Scripted::serve(short()).await;
-    // The same channel all the time: whoever uses it notices nothing but the ends.
+    // The same channel throughout: its user notices nothing but the ends of streams.
     let mut client = server.client().await;
     for _ in 0..3 {
         let mut stream = soon(client.watch_realization(watch("open")))

@@ -138,7 +138,7 @@ async fn calls_above_the_limit_are_refused_until_a_stream_ends() {
         .await
         .unwrap()
         .into_inner();
-    // The headers are here and the stream still has its place.
+    // The headers have arrived, and the stream still holds its place.
     stream.message().await.unwrap();
     let status = client.get_realization(get("x")).await.unwrap_err();
     assert_eq!(status.code(), Code::ResourceExhausted);

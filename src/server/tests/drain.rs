@@ -1,4 +1,4 @@
-//! Stopping: bounded, whatever is still open.
+//! A graceful shutdown takes a bounded time, whatever is still open.
 
 use crate::server::{
     Settings,
@@ -9,7 +9,7 @@ use tokio::{io::AsyncReadExt, net::TcpStream};
 use tonic::Code;
 use tonic_types::StatusExt;
 
-/// So long that reaching it fails the test: what is tested must not wait for it.
+/// A timeout that fails the test if it is reached.
 const NEVER: Duration = Duration::from_secs(600);
 
 fn patient() -> Settings {
@@ -19,7 +19,7 @@ fn patient() -> Settings {
     }
 }
 
-/// Reads a stream to its end, which must say that the gateway shuts down and when to come back.
+/// Reads a stream to its end, which must say that the gateway shuts down and when to retry.
 pub async fn expect_draining<T: std::fmt::Debug>(stream: &mut tonic::Streaming<T>) {
     let status = loop {
         match soon(stream.message()).await {

@@ -1,4 +1,4 @@
-//! What is no gRPC is told so in HTTP.
+//! Requests that are not gRPC get an HTTP error.
 
 use crate::server::{
     Settings,
@@ -10,7 +10,7 @@ use crate::server::{
 use http::{HeaderValue, Method, header::CONTENT_TYPE};
 use prost::Message;
 
-/// The HTTP status, and which methods are allowed.
+/// Returns the HTTP status and the allowed methods.
 async fn answered(
     method: Method,
     content_type: Option<&'static str>,

@@ -40,9 +40,9 @@ const NAME: &str = "backends/a/connections/made";
 #[derive(Debug)]
 pub(super) struct Cloud {
     capabilities: Capabilities,
-    /// How far the connection is; `None` if there is none.
+    /// State of the connection. `None` if it does not exist.
     state: Mutex<Option<RealizationState>>,
-    /// What every call answers instead.
+    /// An error that every call returns instead of its answer.
     trouble: Mutex<Option<Error>>,
     /// The last change.
     changed: Mutex<Option<ConnectionChange>>,
@@ -391,7 +391,7 @@ async fn watches_and_waits_end_with_the_gateway_and_say_why() {
         request.set_timeout(Duration::from_secs(600));
         client.wait_realization(request).await
     });
-    // Answered after the wait has begun, since calls of one connection are taken in order.
+    // Calls of one connection are handled in order, so this answer shows that the wait has begun.
     world
         .realizations()
         .get_realization(get(NAME))

@@ -20,7 +20,7 @@ use tonic_health::pb::HealthCheckRequest;
 const NEVER: Duration = Duration::from_secs(600);
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// Waits until the server has closed it.
+/// Waits until the server has closed the connection.
 pub async fn is_closed(stream: &mut TcpStream) {
     let mut buffer = [0; 1024];
     loop {
@@ -51,7 +51,7 @@ async fn half_a_preface_is_not_waited_for() {
         let mut stream = said("127.0.0.1", &server, &whole[..length]).await;
         is_closed(&mut stream).await;
     }
-    // The whole of it is answered, and the connection stays.
+    // The whole preface is answered, and the connection stays open.
     let mut stream = said("127.0.0.1", &server, &whole).await;
     let mut answer = [0; 9];
     soon(stream.read_exact(&mut answer)).await.unwrap();
@@ -86,7 +86,7 @@ async fn half_prefaces_lock_nobody_out() {
     for _ in 0..100 {
         half.push(said("127.0.0.1", &server, &PREFACE[..12]).await);
     }
-    // From another address, and from the same.
+    // From another address, and from the same one.
     for from in ["127.0.0.2", "127.0.0.1"] {
         let stream = dial(from, server.address).await;
         let mut rude = soon(Rude::with(&Builder::new(), stream, server.address)).await;
@@ -109,7 +109,7 @@ async fn one_address_leaves_room_for_others() {
         for _ in 0..4 {
             let stream = dial(from, server.address).await;
             let mut rude = Rude::with(&Builder::new(), stream, server.address).await;
-            // Health is not served here, and that is an answer.
+            // The server has no health service, and UNIMPLEMENTED is an answer too.
             let status = rude.call(CHECK, &check).await.status().await.unwrap();
             assert_eq!(status.code(), Code::Unimplemented, "from {from}");
             open.push(rude);
@@ -117,7 +117,7 @@ async fn one_address_leaves_room_for_others() {
         let mut fifth = dial(from, server.address).await;
         is_closed(&mut fifth).await;
     }
-    // One that closes makes room.
+    // A connection that closes makes room.
     drop(open);
     let until = Instant::now() + SOON;
     loop {

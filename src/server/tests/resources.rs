@@ -1,4 +1,4 @@
-//! The services on resources, statistics and pages of backends through real clients, over clouds in memory.
+//! Resources, statistics and pages of backends through real clients, over clouds in memory.
 
 mod cloud;
 
@@ -78,7 +78,7 @@ fn mask(paths: &[&str]) -> Option<prost_types::FieldMask> {
     })
 }
 
-/// Makes one of a kind, reads, lists, changes and removes it.
+/// Creates a resource of a kind, then reads, lists, updates and deletes it.
 macro_rules! a_life {
     (
         $world:ident, $client:ident, $collection:literal, $one:ident, $many:ident, $wanted:expr;
@@ -318,7 +318,7 @@ async fn violations_have_the_path_their_caller_wrote_and_come_together() {
     assert_eq!(fields_at_fault(&status), ["view"]);
 }
 
-/// What no caller could have written can be sent back as it was read, and only as it was read.
+/// Values that no client could have written can be sent back as they were read, and only unchanged.
 #[tokio::test]
 async fn what_a_cloud_has_malformed_can_be_sent_back() {
     let world = World::start().await;
@@ -538,7 +538,7 @@ async fn a_backend_tells_what_each_kind_takes() {
     assert_eq!(takes.resources[3].immutable_fields, ["router"]);
 }
 
-/// What guards a call guards these, too: the deadline its caller gave, and how many there may be.
+/// The deadline and the limit of calls apply to these calls too.
 #[tokio::test]
 async fn a_read_that_hangs_has_a_deadline_and_a_place() {
     let settings = Settings {
@@ -568,7 +568,7 @@ async fn a_read_that_hangs_has_a_deadline_and_a_place() {
     );
 }
 
-/// Each name of what is listed stands for one thing.
+/// Each name in a list stands for one resource.
 #[tokio::test]
 async fn pages_of_resources_are_whole() {
     let world = World::start().await;

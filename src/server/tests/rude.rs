@@ -1,4 +1,4 @@
-//! A client that does only what it is told to, frame by frame, from whatever loopback address.
+//! A client that does only what the test tells it to, frame by frame, from any loopback address.
 
 use crate::server::tests::support::soon;
 use bytes::{BufMut, Bytes, BytesMut};
@@ -27,7 +27,7 @@ pub struct Rude {
     pub driver: JoinHandle<Result<(), h2::Error>>,
 }
 
-/// A connection from this address, on which nothing has been said.
+/// Opens a connection from this address and sends nothing.
 pub async fn dial(from: &str, address: SocketAddr) -> TcpStream {
     let from: IpAddr = from.parse().unwrap();
     let socket = TcpSocket::new_v4().unwrap();
@@ -40,7 +40,7 @@ impl Rude {
         Rude::with(&Builder::new(), dial("127.0.0.1", address).await, address).await
     }
 
-    /// One that lets the server send so many bytes on each stream.
+    /// Connects with a stream window of this many bytes.
     pub async fn reading(window: u32, address: SocketAddr) -> Rude {
         let mut builder = Builder::new();
         builder.initial_window_size(window);
@@ -84,7 +84,6 @@ impl Rude {
     }
 }
 
-/// One call.
 pub struct RudeCall {
     pub answer: ResponseFuture,
     pub request: SendStream<Bytes>,
@@ -95,14 +94,14 @@ impl RudeCall {
         self.request.send_data(bytes, is_end).unwrap();
     }
 
-    /// The status it ends with, or how HTTP/2 ended it.
+    /// Returns the final status, or the HTTP/2 error that ended the call.
     pub async fn status(self) -> Result<Status, h2::Error> {
         let _request = self.request;
         ended(soon(self.answer).await?).await
     }
 }
 
-/// Reads an answer to its end, and never makes room for more.
+/// Reads an answer to its end without enlarging the window.
 pub async fn ended(answer: Response<RecvStream>) -> Result<Status, h2::Error> {
     let (parts, mut body) = answer.into_parts();
     if let Some(status) = Status::from_header_map(&parts.headers) {
@@ -115,14 +114,14 @@ pub async fn ended(answer: Response<RecvStream>) -> Result<Status, h2::Error> {
     Ok(Status::from_header_map(&trailers).expect("a status"))
 }
 
-/// A message with the prefix of gRPC.
+/// Returns a message with the gRPC prefix.
 pub fn framed(message: &[u8]) -> Bytes {
     let mut framed = announced(message.len());
     framed.put_slice(message);
     framed.freeze()
 }
 
-/// The prefix of a message of this length.
+/// Returns the gRPC prefix of a message of this length.
 pub fn announced(length: usize) -> BytesMut {
     let mut prefix = BytesMut::new();
     prefix.put_u8(0);

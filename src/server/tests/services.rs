@@ -1,4 +1,4 @@
-//! Reflection, health, and where the server listens.
+//! Reflection, health, and the listen address.
 
 use crate::{
     core::{
@@ -48,7 +48,7 @@ const SERVICES: [&str; 8] = [
     "isthmus.v1.TopologyService",
 ];
 
-/// The whole server, over no backend at all.
+/// Starts the whole server, without backends.
 async fn start() -> Server {
     let settings = Settings::default();
     let drain = CancellationToken::new();
@@ -145,7 +145,7 @@ async fn reflection_describes_everything_a_message_refers_to() {
     }
 }
 
-/// What reflection serves of a symbol: the file that has it, and all that it imports.
+/// Returns what reflection serves for a symbol: its file and all imports.
 async fn described(channel: Channel, symbol: &str) -> DescriptorPool {
     use v1::server_reflection_request::MessageRequest;
     use v1::server_reflection_response::MessageResponse;
@@ -188,7 +188,7 @@ async fn reflection_describes_every_detail_of_an_error() {
         name: "backends/none/connections/x".to_owned(),
     };
     let over_the_wire = client.get_connection(request).await.unwrap_err();
-    // No one error carries all that errors may carry.
+    // No single error carries every kind of detail.
     let violation = Violation::new("peer.psk", "a key is needed");
     let refused = Error::new(ErrorKind::FailedPrecondition, ErrorReason::InUse, "not now")
         .resource("backends/a/connections/x")
@@ -266,14 +266,14 @@ fn asked(service: &str) -> HealthCheckRequest {
     }
 }
 
-/// A server that tells of the health of one service, the backends in `roster` and the store.
+/// Handles to a server with the health of one service, the backends in `roster` and the store.
 struct Health {
     roster: watch::Sender<Arc<Roster>>,
     member: Arc<Member>,
     keeping: watch::Sender<Serving>,
 }
 
-/// A server with the health of one service, one backend and the store.
+/// Starts a server with the health of one service, one backend and the store.
 async fn health() -> (Health, Server, HealthClient<Channel>) {
     let (keeping, receiver) = watch::channel(Serving::NotAsked);
     let member = Member::idle("a", Cloud::new());
@@ -297,7 +297,7 @@ async fn health() -> (Health, Server, HealthClient<Channel>) {
     (health, server, client)
 }
 
-/// A call to the backend of this member went so.
+/// Records the result of a call to the backend of this member.
 fn went(member: &Member, serving: Serving) {
     let result = match serving {
         Serving::NotAsked => return,

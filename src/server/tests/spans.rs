@@ -20,15 +20,15 @@ use tonic_prost::ProstCodec;
 use tracing::{Dispatch, subscriber::NoSubscriber};
 use tracing_subscriber::{Layer, filter::Targets, layer::SubscriberExt};
 
-/// Subscribers that want nothing and never go.
+/// Two subscribers that want nothing and are never dropped.
 ///
-/// As long as there is just one subscriber, `tracing` asks only the one of the thread on which a
-/// span is first met. That may be the thread of another test, which has none, and the span would be
-/// off for all threads. With more than one it asks them all.
+/// With a single subscriber, `tracing` asks only the subscriber of the thread on which a span is first met. That may be
+/// the thread of another test, which has no subscriber, and the span would be off for all threads. With more than one
+/// subscriber, `tracing` asks them all.
 pub static BYSTANDERS: LazyLock<[Dispatch; 2]> =
     LazyLock::new(|| [(); 2].map(|()| Dispatch::new(NoSubscriber::new())));
 
-/// Keeps what is exported.
+/// Keeps the exported spans.
 #[derive(Debug, Clone)]
 struct Kept {
     spans: Arc<Mutex<Vec<SpanData>>>,
@@ -52,7 +52,7 @@ impl Kept {
         }
     }
 
-    /// Waits until so many spans have ended in all, and takes those not taken yet.
+    /// Waits until `count` spans have ended in all, and returns those not yet taken.
     async fn take(&self, count: usize) -> Vec<SpanData> {
         let mut counted = self.count.subscribe();
         soon(counted.wait_for(|ended| *ended >= count))
@@ -127,7 +127,7 @@ async fn a_span_lasts_as_long_as_its_stream_and_tells_how_it_ended() {
         .unwrap()
         .into_inner();
     stream.message().await.unwrap();
-    // Another call begins and ends meanwhile; only its span is there.
+    // Another call begins and ends while the stream is open. Only its span has been exported.
     client.get_realization(get("panic")).await.unwrap_err();
     let spans = kept.take(1).await;
     assert_eq!(spans.len(), 1);
@@ -144,7 +144,7 @@ async fn a_span_lasts_as_long_as_its_stream_and_tells_how_it_ended() {
         opentelemetry::trace::Status::Error { .. }
     ));
 
-    // Lines of the log stand alone: each says which call it is about.
+    // Each log line stands alone and names its call.
     let told: Vec<_> = spans[0].events.iter().map(|event| &event.name).collect();
     assert_eq!(told, ["a handler panicked", "a call ended with a fault"]);
     for event in spans[0].events.iter() {
@@ -169,7 +169,8 @@ async fn a_span_lasts_as_long_as_its_stream_and_tells_how_it_ended() {
     );
 }
 
-/// Neither span nor memory for a call whose caller keeps no trace, whatever is kept of those that begin here.
+/// A call whose caller does not sample its trace has neither a span nor memory for one, whatever is sampled of traces
+/// that begin here.
 #[tokio::test]
 async fn a_caller_that_keeps_no_trace_decides_for_its_calls() {
     let kept = Kept::new();
@@ -190,7 +191,7 @@ async fn a_caller_that_keeps_no_trace_decides_for_its_calls() {
     assert_eq!(parents, [SpanId::INVALID], "only that which began here");
 }
 
-/// Whoever calls what there is not makes no names for whoever collects spans.
+/// Calls of unknown methods share one name, so that clients cannot create span names.
 #[tokio::test]
 async fn what_nobody_has_makes_no_name() {
     let kept = Kept::new();

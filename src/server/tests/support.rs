@@ -1,4 +1,4 @@
-//! A server on port 0 with a service that does what the name in the request says, and clients for it.
+//! A server on port 0 whose service acts by the name in the request, and clients for it.
 
 use crate::{
     grpc::pb::{
@@ -32,7 +32,7 @@ use tokio::{
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::{Response, Status, codec::CompressionEncoding, service::Routes, transport::Channel};
 
-/// Longer than anything here takes. Reached, it is the failure of a test.
+/// Longer than anything here takes. A test that reaches it fails.
 pub const SOON: Duration = Duration::from_secs(10);
 
 /// Fails the test if `work` does not end soon.
@@ -40,10 +40,10 @@ pub async fn soon<F: Future>(work: F) -> F::Output {
     timeout(SOON, work).await.expect("this should end soon")
 }
 
-/// A server that runs until it is told to stop.
+/// A server that runs until it is stopped.
 pub struct Server {
     pub address: SocketAddr,
-    /// Cancelled when it begins to drain.
+    /// Cancelled when the drain begins.
     pub drain: CancellationToken,
     stop: DropGuard,
     running: JoinHandle<io::Result<()>>,
@@ -77,7 +77,7 @@ impl Server {
         }
     }
 
-    /// Begins to drain, and answers when that is done.
+    /// Drains the server and returns when it has stopped.
     pub async fn stop(self) {
         drop(self.stop);
         soon(self.running).await.unwrap().unwrap();
@@ -96,14 +96,14 @@ impl Server {
     }
 }
 
-/// Does what the name in a request says.
+/// A service that acts by the name in a request.
 #[derive(Clone, Default)]
 pub struct Scripted {
-    /// Lets calls of `held` go.
+    /// Lets calls of `held` proceed.
     pub release: Arc<Notify>,
-    /// Told when a call of `held` has arrived.
+    /// Notified when a call of `held` has arrived.
     pub arrived: Arc<Notify>,
-    /// Streams that are open.
+    /// Number of open streams.
     pub open: Arc<AtomicUsize>,
 }
 
@@ -123,7 +123,7 @@ impl Scripted {
     }
 }
 
-/// Counts an open stream.
+/// Counts an open stream until dropped.
 struct Opened(Arc<AtomicUsize>);
 
 impl Drop for Opened {
@@ -179,7 +179,7 @@ impl RealizationService for Scripted {
             "endless" => repeat_with(message).boxed(),
             "panic" => first
                 .chain(once(async {
-                    // tonic sends what it has when there is nothing more at once.
+                    // tonic sends the messages it has when no further one is ready at once.
                     tokio::task::yield_now().await;
                     panic!("as the script says")
                 }))
@@ -211,7 +211,7 @@ impl RealizationService for Scripted {
     }
 }
 
-/// The bytes of a large answer.
+/// Size of a large answer in bytes.
 pub const LARGE: usize = 1024 * 1024;
 
 fn answer_of(bytes: usize) -> pb::GetRealizationResponse {
@@ -237,7 +237,7 @@ pub fn watch(name: &str) -> pb::WatchRealizationRequest {
     }
 }
 
-/// What came back, untouched by a gRPC client, which would put codes of its own in place of the server's.
+/// A raw answer. A gRPC client would replace some of the server's codes with its own.
 pub struct Raw {
     pub headers: HeaderMap,
     pub data: BytesMut,
@@ -245,7 +245,7 @@ pub struct Raw {
 }
 
 impl Raw {
-    /// The status in the trailers, or in the headers if there were none.
+    /// Returns the status of the trailers, or of the headers if the trailers hold none.
     pub fn status(&self) -> Status {
         Status::from_header_map(&self.trailers)
             .or_else(|| Status::from_header_map(&self.headers))
@@ -264,7 +264,7 @@ pub async fn raw_call(
     raw_call_of(address, &path, headers, message).await
 }
 
-/// The same for a method of any service.
+/// Calls a method of any service over bare HTTP/2.
 pub async fn raw_call_of(
     address: SocketAddr,
     path: &str,

@@ -1,4 +1,4 @@
-//! Requests that do not arrive: they end, and take nothing away from others.
+//! Requests that never arrive completely end, and take nothing from others.
 
 use crate::{
     core::gateway::Gateway,
@@ -39,7 +39,7 @@ async fn a_request_that_does_not_arrive_is_ended() {
         Bytes::new(),
         whole.slice(..3),
         whole.slice(..whole.len() - 1),
-        // All of it, and no end.
+        // A whole message without the end of the stream.
         whole,
     ] {
         let mut call = rude.begin(GET).await;
@@ -67,7 +67,7 @@ async fn a_connection_never_has_more_calls_than_it_leaves_free() {
             _ => rude.call(WATCH, &watch("open")).await,
         });
     }
-    // Those that are refused are told so.
+    // The refused calls get a status.
     let refused = calls.split_off(20);
     for status in join_all(refused.into_iter().map(|call| call.status())).await {
         let status = status.unwrap();
@@ -96,7 +96,7 @@ async fn what_is_unfinished_longest_makes_room_for_the_next() {
     let status = first.status().await.unwrap();
     assert_eq!(status.code(), Code::ResourceExhausted);
     assert_eq!(reason(&status), "LIMIT_EXCEEDED");
-    // The last one is still waited for.
+    // The server still waits for the last call.
     let mut last = others.pop().unwrap();
     last.say(framed(&get("x").encode_to_vec()), true);
     assert_eq!(last.status().await.unwrap().code(), Code::Ok);
@@ -141,7 +141,7 @@ async fn what_is_announced_is_counted_for_its_connection() {
         call.say(announced(most).freeze(), false);
         calls.push(call);
     }
-    // Four of them fit. Nothing more is said, and nothing more is needed to refuse the others.
+    // Four of them fit. The server refuses the others without reading more.
     let open = calls.drain(..4).collect::<Vec<_>>();
     for status in join_all(calls.into_iter().map(|call| call.status())).await {
         let status = status.unwrap();
@@ -153,7 +153,7 @@ async fn what_is_announced_is_counted_for_its_connection() {
     let mut client = server.client().await;
     let large = "x".repeat(most - 100);
     client.get_realization(get(&large)).await.unwrap();
-    // What was held for those that went is given back.
+    // The bytes held for dropped calls are released.
     drop(open);
     let until = Instant::now() + SOON;
     loop {
@@ -173,7 +173,7 @@ async fn a_message_counts_until_it_is_handled() {
     })
     .await;
     let mut rude = Rude::connect(server.address).await;
-    // The name says what to do; the token only weighs.
+    // The name selects the behavior; the token only adds size.
     let mut heavy = get("held");
     heavy.write_token = "x".repeat(90_000);
     let held = rude.call(GET, &heavy).await;

@@ -1,4 +1,4 @@
-//! Answers that nobody takes: they end, and what is kept of them is bounded.
+//! Answers that the client does not read end, and the gateway keeps a bounded amount of them.
 
 use crate::server::{
     Settings,
@@ -36,7 +36,7 @@ async fn answers_that_nobody_takes_are_bounded_for_a_connection() {
             assert!(status.get_details_retry_info().is_some());
             calls = rest;
         }
-        // Others have room.
+        // Other connections have room.
         let mut client = server.client().await;
         client.get_realization(get("large")).await.unwrap();
     }
@@ -52,7 +52,7 @@ async fn no_call_is_begun_whose_answer_could_not_be_kept() {
     let mut rude = Rude::reading(0, server.address).await;
     let unread = rude.call(GET, &get("large")).await;
     let answer = soon(unread.answer).await.unwrap();
-    // It is there once its headers are.
+    // The answer holds its bytes once its headers have arrived.
     let status = rude.call(GET, &get("x")).await.status().await.unwrap();
     assert_eq!(status.code(), Code::ResourceExhausted);
     drop(answer);
@@ -75,7 +75,7 @@ async fn an_answer_that_is_not_taken_is_ended_and_its_connection_goes_on() {
             let error = ended.expect_err("it cannot be told");
             assert_eq!(error.reason(), Some(Reason::CANCEL), "{window}");
         }
-        // A stream that has nothing to say is left alone.
+        // A stream without pending data is left alone.
         assert_eq!(scripted.open.load(Ordering::SeqCst), 0);
         let status = rude.call(GET, &get("panic")).await.status().await;
         assert_eq!(status.unwrap().code(), Code::Internal);
@@ -108,7 +108,7 @@ async fn a_connection_on_which_nothing_is_taken_is_closed() {
         ..Settings::default()
     })
     .await;
-    // Small answers are given to HTTP/2 as a whole; nothing is left that could end them one by one.
+    // HTTP/2 holds small answers completely, so they cannot be ended one by one.
     let mut rude = Rude::reading(1, server.address).await;
     let begun = Instant::now();
     let _calls = [

@@ -1,4 +1,4 @@
-//! A client that does the same wrong thing all the time fills no log.
+//! A client that misbehaves continuously does not flood the log.
 
 use crate::server::{
     Settings,
@@ -70,6 +70,6 @@ async fn a_client_is_warned_of_once_a_minute() {
     assert_eq!(lines.with("refused a connection"), 1);
     assert_eq!(lines.with("refused a call"), 1);
     assert_eq!(lines.with("a call ended with a fault"), 1);
-    // Each of these is a fault of ours.
+    // Panics are faults of the gateway, and each one is logged.
     assert_eq!(lines.with("a handler panicked"), 20);
 }

@@ -25,7 +25,7 @@ use std::{
 };
 use tokio::sync::Notify;
 
-/// What each kind takes in these clouds: everything.
+/// Capabilities of every kind: these clouds accept everything.
 pub static EVERYTHING: [ResourceCapabilities; 6] = [
     takes(ResourceKind::IkePolicy),
     takes(ResourceKind::IpsecPolicy),
@@ -56,7 +56,7 @@ const fn takes(kind: ResourceKind) -> ResourceCapabilities {
     }
 }
 
-/// All but one, which these clouds do not have.
+/// All fields but one, which these clouds do not have.
 const fn fields(kind: ResourceKind) -> &'static [ResourceField] {
     use ResourceField as F;
     match kind {
@@ -82,16 +82,16 @@ const fn fields(kind: ResourceKind) -> &'static [ResourceField] {
     }
 }
 
-/// A cloud that keeps what it is given. One without kinds has connections and nothing else.
+/// A cloud that keeps what it is given. Without kinds, it has connections only.
 #[derive(Debug)]
 pub struct Cloud {
     capabilities: Capabilities,
     pub kept: Mutex<BTreeMap<(ResourceKind, String), Resource>>,
     /// The last change.
     pub changed: Mutex<Option<ResourceChange>>,
-    /// What every call answers instead.
+    /// An error that every call returns instead of its answer.
     trouble: Mutex<Option<Error>>,
-    /// Told when a read of `held` has arrived, which never ends.
+    /// Notified when a read of `held` has arrived. Such a read never ends.
     pub arrived: Notify,
 }
 

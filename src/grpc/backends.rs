@@ -1,4 +1,4 @@
-//! `BackendService`: convert, call the core, convert. Asks no cloud.
+//! `BackendService`: converts, calls the core, converts back. Sends no request to a cloud.
 
 use crate::{
     core::{backend::BackendSummary, gateway::Gateway},
@@ -10,14 +10,12 @@ use crate::{
 use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
-/// The service.
 #[derive(Debug, Clone)]
 pub struct Backends {
     gateway: Arc<Gateway>,
 }
 
 impl Backends {
-    /// Serves the backends of this gateway.
     pub fn new(gateway: Arc<Gateway>) -> Backends {
         Backends { gateway }
     }

@@ -1,8 +1,8 @@
-//! The codes of gRPC in words.
+//! Names of the gRPC codes.
 
 use tonic::Code;
 
-/// The code as the documentation of gRPC and the conventions of OpenTelemetry spell it.
+/// Returns the name of a code as spelled in gRPC's documentation and OpenTelemetry's conventions.
 pub fn code_name(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",

@@ -1,4 +1,4 @@
-//! `ConnectionService`: convert, call the core, convert.
+//! `ConnectionService`: converts, calls the core, converts back.
 
 use crate::{
     core::{
@@ -25,10 +25,10 @@ use crate::{
 use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
-/// As it is in resource names.
+/// Collection segment of resource names.
 const COLLECTION: &str = "connections";
 
-/// The record of a write of that resource, before anything of the request is read.
+/// Builds the audit record of a write from the unparsed request.
 macro_rules! audited {
     ($action:expr, $resource:expr, $request:ident) => {
         audit::Asked {
@@ -40,14 +40,12 @@ macro_rules! audited {
     };
 }
 
-/// The service.
 #[derive(Debug, Clone)]
 pub struct Connections {
     gateway: Arc<Gateway>,
 }
 
 impl Connections {
-    /// Serves the connections of this gateway.
     pub fn new(gateway: Arc<Gateway>) -> Connections {
         Connections { gateway }
     }
@@ -218,7 +216,7 @@ impl pb::connection_service_server::ConnectionService for Connections {
     }
 }
 
-/// What a write answers: the connection, or one without a name if nothing was sent.
+/// Returns the connection of a write's answer. It has no name if nothing was sent.
 fn answered(
     backend: &BackendName,
     read: Option<crate::model::Connection>,

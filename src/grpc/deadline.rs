@@ -1,25 +1,24 @@
-//! The deadline of a call: what its `grpc-timeout` says, or the default for unary calls.
+//! The deadline of a call: its `grpc-timeout`, or the default for unary calls.
 
 use http::HeaderMap;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How long a unary call may take if its caller does not say.
+/// Timeout of a unary call that sets no deadline.
 pub const DEFAULT_UNARY: Duration = Duration::from_secs(30);
 
-/// When a call must be over, as the server read it when the call came in. `None`: the caller did not say.
+/// The deadline of a call, computed when the server received it. `None` if the caller set none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deadline(pub Option<Instant>);
 
-/// A `grpc-timeout` that says nothing readable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("`grpc-timeout` must be 1 to 8 digits and one of H, M, S, m, u, n")]
 pub struct Malformed;
 
-/// The deadline the caller set, if any.
+/// Returns the deadline that the caller set, if any.
 ///
-/// The server reads it once and leaves it in the request's extensions; a request that did not come through
-/// it has none.
+/// The server reads it once and puts it into the request's extensions. A request that did not come through the server
+/// has none.
 pub fn of<T>(request: &tonic::Request<T>) -> Option<Instant> {
     request
         .extensions()
@@ -27,15 +26,15 @@ pub fn of<T>(request: &tonic::Request<T>) -> Option<Instant> {
         .and_then(|deadline| deadline.0)
 }
 
-/// The deadline of a unary call: the caller's, else [`DEFAULT_UNARY`] from now.
+/// Returns the deadline of a unary call: the caller's, or [`DEFAULT_UNARY`] from now.
 pub fn of_unary<T>(request: &tonic::Request<T>) -> Instant {
     of(request).unwrap_or_else(|| Instant::now() + DEFAULT_UNARY)
 }
 
-/// The time a caller gives its call: `1S`, `250m`.
+/// Parses `grpc-timeout`, such as `1S` or `250m`.
 ///
 /// # Errors
-/// A value that is not of this form is an error rather than no deadline: its caller counts on one.
+/// A malformed value is an error, not a missing deadline, because the caller relies on one.
 pub fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Malformed> {
     let Some(value) = headers.get("grpc-timeout") else {
         return Ok(None);

@@ -1,8 +1,8 @@
-//! Messages of streams, encoded: what is the same on every stream only once.
+//! Encoded messages of streams. The part that all streams share is encoded once.
 //!
-//! Fields of a protobuf message may come in any order, and on the wire a message is its fields one after the other. So
-//! an observation and its resume token are written once, kept with the observation, and copied into each stream; what
-//! is of one stream alone (`outcome`, `coalesced`) follows them.
+//! Protobuf fields may come in any order, and an encoded message is the concatenation of its fields. So an observation
+//! and its resume token are encoded once, kept with the observation, and copied into each stream. The fields of a
+//! single stream (`outcome`, `coalesced`) follow them.
 
 use bytes::{BufMut, Bytes};
 use prost::Message;
@@ -13,13 +13,12 @@ use tonic::{
 };
 use tonic_prost::ProstDecoder;
 
-/// What a stream allocates for messages, in bytes, and grows when one is larger. tonic's 8 KiB are most of what an
-/// idle stream costs.
+/// Initial buffer of a stream, in bytes. It grows for larger messages. tonic's default of 8 KiB is most of the memory
+/// of an idle stream.
 const BUFFER: usize = 256;
-/// Messages that are ready are sent together up to here, in bytes.
+/// Messages that are ready are sent together up to this size, in bytes.
 const TOGETHER: usize = 32 * 1024;
 
-/// One message, encoded.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Frame {
     shared: Bytes,
@@ -27,7 +26,7 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// Fields that many streams share, and the rest of the message.
+    /// Joins fields that many streams share with the rest of the message.
     pub fn new(shared: Bytes, rest: &impl Message) -> Frame {
         Frame {
             shared,
@@ -35,13 +34,13 @@ impl Frame {
         }
     }
 
-    /// A message of one stream alone.
+    /// Encodes a message of a single stream.
     pub fn of(message: &impl Message) -> Frame {
         Frame::new(Bytes::new(), message)
     }
 
-    /// Adds a message as one more element of the repeated field `tag`: fields that many streams share, and the
-    /// rest of it.
+    /// Appends a message to the repeated field `tag`. The message consists of fields that many streams share and of the
+    /// rest.
     pub fn push(&mut self, tag: u32, shared: &Bytes, rest: &impl Message) {
         prost::encoding::encode_key(
             tag,
@@ -55,13 +54,13 @@ impl Frame {
         rest.encode_raw(&mut self.own);
     }
 
-    /// The message, whole.
+    /// Returns the whole message.
     pub fn bytes(&self) -> Vec<u8> {
         [&self.shared[..], &self.own[..]].concat()
     }
 }
 
-/// Takes requests of type `Q` and answers with frames.
+/// A codec that decodes requests of type `Q` and sends frames.
 #[derive(Debug)]
 pub struct FrameCodec<Q>(PhantomData<fn(Q)>);
 
@@ -86,7 +85,6 @@ impl<Q: Message + Default + 'static> Codec for FrameCodec<Q> {
     }
 }
 
-/// Copies frames.
 #[derive(Debug)]
 pub struct FrameEncoder;
 
@@ -172,7 +170,7 @@ mod tests {
         }
     }
 
-    /// What a message would be if each stream wrote it for itself.
+    /// The message that each stream would encode for itself.
     fn plain(event: &WatchEvent) -> pb::WatchRealizationResponse {
         let EventKind::Change(observation) = &event.kind else {
             panic!("a change")

@@ -1,13 +1,13 @@
-//! Why a call is to end before it is over: its gateway shuts down, or its connection has been open long enough. Streams
-//! are ended by the server itself; a wait has to be told.
+//! Ends calls early, because the gateway shuts down or because their connection has reached its maximum age. The server
+//! itself ends streams; a wait watches [`Leaving`].
 
 use crate::grpc::status;
 use std::future::pending;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Status};
 
-/// Whether the calls of one connection are to end; by default they never are. The server leaves it in the extensions of a
-/// request.
+/// Tells the calls of one connection to end. By default they never end early. The server puts it into the extensions of
+/// each request.
 #[derive(Debug, Clone, Default)]
 pub struct Leaving {
     server: CancellationToken,
@@ -15,7 +15,7 @@ pub struct Leaving {
 }
 
 impl Leaving {
-    /// Of one more connection, whose calls are to end at the latest when `server` is cancelled.
+    /// Creates the state of one connection. Cancelling `server` ends the calls of all connections.
     pub fn new(server: &CancellationToken) -> Leaving {
         Leaving {
             server: server.clone(),
@@ -23,17 +23,17 @@ impl Leaving {
         }
     }
 
-    /// The calls of this connection are to end.
+    /// Tells the calls of this connection to end.
     pub fn leave(&self) {
         self.connection.cancel();
     }
 
-    /// Cancelled when they are.
+    /// Returns the token that is cancelled when the calls must end.
     pub fn token(&self) -> &CancellationToken {
         &self.connection
     }
 
-    /// What they end with.
+    /// Returns the status with which the calls end.
     pub fn why(&self) -> Status {
         match self.server.is_cancelled() {
             true => status::draining(),
@@ -42,7 +42,8 @@ impl Leaving {
     }
 }
 
-/// What this call is to end with, once it is. Never ready for a request that did not come through the server.
+/// Completes with the final status when this call must end. Never completes for a request that did not come through the
+/// server.
 pub fn asked<T>(request: &Request<T>) -> impl Future<Output = Status> + use<T> {
     let leaving = request.extensions().get::<Leaving>().cloned();
     async move {

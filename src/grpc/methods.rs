@@ -1,14 +1,14 @@
-//! Every method that can be called, by its name.
+//! The names of all methods.
 
 use crate::grpc::pb;
 use prost::Message;
 use prost_types::FileDescriptorSet;
 use std::{collections::HashSet, sync::LazyLock};
 
-/// What a method is called that nobody has.
+/// Name for all unknown methods.
 pub const OTHER: &str = "_OTHER";
 
-/// As `package.Service/Method`, from the same descriptors that reflection answers with.
+/// Names as `package.Service/Method`, from the descriptors that reflection serves.
 static METHODS: LazyLock<HashSet<String>> = LazyLock::new(|| {
     let sets = [
         pb::FILE_DESCRIPTOR_SET,
@@ -32,7 +32,7 @@ fn methods(descriptors: &[u8]) -> Vec<String> {
     names
 }
 
-/// The name of the method at `path`, or [`OTHER`]: whoever calls what there is not makes no names for us.
+/// Returns the name of the method at `path`, or [`OTHER`], so that clients cannot create attribute values.
 pub fn name(path: &str) -> &'static str {
     let name = path.strip_prefix('/').and_then(|name| METHODS.get(name));
     name.map_or(OTHER, String::as_str)

@@ -1,4 +1,5 @@
-//! The gRPC side: services that convert, call the core and convert back. The only place with prost types.
+//! The gRPC services: each converts the request, calls the core and converts the answer. The only place with prost
+//! types.
 
 pub mod backends;
 pub mod codes;

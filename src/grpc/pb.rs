@@ -1,8 +1,8 @@
-//! Code generated from `proto/`, and what has to be written by hand beside it.
+//! Code generated from `proto/`, and hand-written additions.
 
 use std::fmt;
 
-/// The generated messages, clients and servers of `isthmus.v1`.
+/// Generated messages, clients and servers of `isthmus.v1`.
 #[allow(missing_docs, clippy::all, rustdoc::all)]
 pub mod v1 {
     tonic::include_proto!("isthmus.v1");
@@ -10,7 +10,7 @@ pub mod v1 {
 
 pub use v1::*;
 
-/// The server of `RealizationService`, whose streams are of [`Frame`](crate::grpc::frame::Frame)s.
+/// The generated server of `RealizationService`, whose streams send [`Frame`](crate::grpc::frame::Frame)s.
 #[allow(missing_docs, clippy::all, rustdoc::all)]
 pub mod streaming {
     include!(concat!(
@@ -19,11 +19,11 @@ pub mod streaming {
     ));
 }
 
-/// The descriptors of `isthmus.v1` and of the details of errors, with custom options and without comments.
+/// Descriptors of `isthmus.v1` and of the error details, with custom options and without comments.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/isthmus.v1.bin"));
 
 impl fmt::Debug for v1::Peer {
-    /// Tells that a pre-shared key is there, never what it is.
+    /// Prints that a pre-shared key is set, never the key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use v1::peer::Authentication;
         let authentication = match &self.authentication {

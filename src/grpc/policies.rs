@@ -11,14 +11,12 @@ use crate::{
 use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
-/// The service.
 #[derive(Debug, Clone)]
 pub struct Policies {
     gateway: Arc<Gateway>,
 }
 
 impl Policies {
-    /// Serves the policies of this gateway.
     pub fn new(gateway: Arc<Gateway>) -> Policies {
         Policies { gateway }
     }

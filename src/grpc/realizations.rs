@@ -1,5 +1,5 @@
-//! `RealizationService`: convert, call the core, convert. Streams are pulled: each asks its watch for the
-//! next message when the client has room for one, so there is no task and no queue per stream.
+//! `RealizationService`: converts, calls the core, converts back. Streams are pulled: each asks its watch for the next
+//! message when the client has room for one, so a stream needs no task and no queue.
 
 use crate::{
     core::{
@@ -25,10 +25,9 @@ use std::{future::Future, sync::Arc, time::Duration};
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
-/// `WaitRealization` answers this long before the deadline of its call, so that the answer arrives.
+/// How long before the deadline of its call `WaitRealization` answers, so that the answer arrives in time.
 const BEFORE_DEADLINE: Duration = Duration::from_millis(500);
 
-/// The service.
 #[derive(Debug, Clone)]
 pub struct Realizations {
     gateway: Arc<Gateway>,
@@ -36,7 +35,8 @@ pub struct Realizations {
 }
 
 impl Realizations {
-    /// Serves the realizations of this gateway. A stream that nobody reads for longer than `stall` is ended.
+    /// Serves the realizations of this gateway. A stream that the client does not read for longer than `stall` and a
+    /// heartbeat ends.
     pub fn new(gateway: Arc<Gateway>, stall: Duration) -> Realizations {
         // A stream that is read asks for more with each heartbeat.
         let readers = OpenStreams::new(stall + gateway.heartbeat());
@@ -52,7 +52,7 @@ impl Realizations {
     }
 }
 
-/// A watch of either kind, as frames.
+/// A watch of any kind, as a source of frames.
 trait Next {
     fn next(&mut self) -> impl Future<Output = Option<core::error::Result<Frame>>> + Send;
 }
@@ -159,9 +159,9 @@ impl pb::streaming::realization_service_server::RealizationService for Realizati
     }
 }
 
-/// When a wait answers at the latest: after `timeout`, or shortly before its call's deadline.
+/// Returns when a wait answers at the latest: after `timeout`, or shortly before the deadline of its call.
 fn end_of_wait(now: Instant, timeout: Duration, deadline: Option<Instant>) -> Instant {
-    // A wait for longer than a clock can tell ends with the deadline, or after a year.
+    // A wait beyond the range of the clock ends with the deadline, or after a year.
     const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
     let end = now + timeout.min(LONGEST);
     match deadline {

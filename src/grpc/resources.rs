@@ -1,5 +1,5 @@
-//! The five manners of all resources beside connections, once: convert, call the core, convert. `resource_service` has
-//! the methods of a service call them.
+//! The five methods that all resources other than connections have: each converts, calls the core and converts back.
+//! `resource_service` generates service methods that call them.
 
 use crate::{
     core::{
@@ -26,36 +26,30 @@ use crate::{
 use prost_types::FieldMask;
 use tokio::time::Instant;
 
-/// One page of a list.
 #[derive(Debug)]
 pub struct Page<M> {
-    /// What is on it.
     pub items: Vec<M>,
-    /// `next_page_token`
+    /// `next_page_token` of the answer.
     pub next: String,
-    /// `unreachable`
     pub unreachable: Vec<String>,
 }
 
-/// What a write answers.
+/// The answer of a write.
 #[derive(Debug)]
 pub struct Written<M> {
-    /// The resource; unset if nothing was sent.
+    /// `None` if nothing was sent.
     pub resource: Option<M>,
-    /// `warnings`
     pub warnings: Vec<pb::Warning>,
-    /// `upstream_request_ids`
+    /// `upstream_request_ids` of the answer.
     pub request_ids: Vec<String>,
-    /// `write_token`
     pub write_token: String,
-    /// `plan`
     pub plan: Vec<pb::PlannedStep>,
 }
 
 /// Reads a resource.
 ///
 /// # Errors
-/// As the request is malformed, or as [`Gateway::get_resource`].
+/// If the request is malformed, or as [`Gateway::get_resource`].
 pub async fn get<W: Wire>(gateway: &Gateway, given: &str, deadline: Instant) -> Result<W> {
     let name = name(W::KIND, given)?;
     let read = gateway.get_resource(W::KIND, &name, deadline).await?;
@@ -65,7 +59,7 @@ pub async fn get<W: Wire>(gateway: &Gateway, given: &str, deadline: Instant) -> 
 /// Reads one page of resources.
 ///
 /// # Errors
-/// As the request is malformed, or as [`Gateway::list_resources`].
+/// If the request is malformed, or as [`Gateway::list_resources`].
 pub async fn list<W: Wire>(
     gateway: &Gateway,
     asked: ListRequest,
@@ -90,17 +84,17 @@ pub async fn list<W: Wire>(
     })
 }
 
-/// The names of backends, sorted.
+/// Returns the names of backends, sorted.
 pub fn names(backends: &[BackendName]) -> Vec<String> {
     let mut names: Vec<String> = backends.iter().map(ToString::to_string).collect();
     names.sort();
     names
 }
 
-/// Makes a resource.
+/// Creates a resource.
 ///
 /// # Errors
-/// As the request is malformed, or as [`Gateway::create_resource`].
+/// If the request is malformed, or as [`Gateway::create_resource`].
 pub async fn create<W: Wire>(
     gateway: &Gateway,
     parent: &str,
@@ -123,10 +117,10 @@ pub async fn create<W: Wire>(
     .await
 }
 
-/// Changes a resource.
+/// Updates a resource.
 ///
 /// # Errors
-/// As the request is malformed, or as [`Gateway::update_resource`].
+/// If the request is malformed, or as [`Gateway::update_resource`].
 pub async fn update<W: Wire>(
     gateway: &Gateway,
     resource: Option<W>,
@@ -171,19 +165,18 @@ fn written<W: Wire>(
     })
 }
 
-/// What a removal answers.
+/// The answer of a delete.
 #[derive(Debug)]
 pub struct Removed {
-    /// `upstream_request_ids`
+    /// `upstream_request_ids` of the answer.
     pub request_ids: Vec<String>,
-    /// `plan`
     pub plan: Vec<pb::PlannedStep>,
 }
 
-/// Removes a resource.
+/// Deletes a resource.
 ///
 /// # Errors
-/// As the request is malformed, or as [`Gateway::delete_resource`].
+/// If the request is malformed, or as [`Gateway::delete_resource`].
 pub async fn delete<W: Wire>(
     gateway: &Gateway,
     name: &str,
@@ -213,8 +206,9 @@ pub async fn delete<W: Wire>(
     .await
 }
 
-/// Has a type with a `gateway` be a service on several kinds of resource, each named with the field that holds one, the
-/// field that holds several, and its five methods with what they take and answer. What follows is for what else there is.
+/// Implements a service over several kinds of resources for a type with a `gateway`. Each kind lists its field for one
+/// resource, its field for several, and its five methods with their requests and responses. Further methods of the
+/// service follow.
 macro_rules! resource_service {
     (
         $service:path, $server:ident;

@@ -1,14 +1,14 @@
-//! Streams that end if their client does not read.
+//! Ends streams whose client does not read.
 //!
 //! ```text
-//!   READ ──(not asked for anything within `stall`)──► STALLED ──(asked again)──► UNAVAILABLE / STALLED
-//!    └──(the watch is over)──► OVER ──► OK
+//!   READ ──(not polled within `stall`)──► STALLED ──(polled again)──► UNAVAILABLE / STALLED
+//!    └──(the watch ends)──► OVER ──► OK
 //! ```
 //!
-//! While HTTP/2 has no room for more, nobody asks a stream. While there is room it is asked with every heartbeat at the
-//! latest, because that wakes it. So not having been asked for longer means: it was not read. A client that never reads
-//! again would never ask again either; therefore streams are gone through now and then, and what a stalled one holds is
-//! let go: above all its connection is no longer polled for it.
+//! hyper does not poll a stream while HTTP/2 has no room. While there is room, hyper polls it at least once each
+//! heartbeat, because a heartbeat wakes it. So a stream that was not polled for longer was not read. A client that
+//! never reads again would never cause another poll either. Therefore a task inspects all streams from time to time and
+//! drops the watch of a stalled one, which stops the polls of its connection.
 
 use crate::grpc::{frame::Frame, status};
 use futures_util::stream::{BoxStream, Stream, StreamExt};
@@ -26,7 +26,7 @@ use tonic::Status;
 
 type Events = BoxStream<'static, Result<Frame, Status>>;
 
-/// All streams that are under way.
+/// All open streams.
 #[derive(Debug, Clone)]
 pub struct OpenStreams {
     /// How long a stream may go unread.
@@ -37,18 +37,17 @@ pub struct OpenStreams {
 #[derive(Debug, Default)]
 struct Open {
     streams: Vec<Weak<Mutex<StreamState>>>,
-    /// The task that goes through them; there while there are any.
+    /// The task that inspects the streams. It runs while there are any.
     task: Option<AbortOnDropHandle<()>>,
 }
 
-/// One stream.
 #[derive(Debug)]
 pub struct GuardedStream(Arc<Mutex<StreamState>>);
 
 #[derive(Debug)]
 struct StreamState {
     state: State,
-    /// When it was asked for more last.
+    /// When the stream was last polled.
     asked: Instant,
     stall: Duration,
 }
@@ -60,8 +59,8 @@ enum State {
 }
 
 impl OpenStreams {
-    /// None yet. A stream is ended that goes unread for longer than `stall`, which has to be longer than the time
-    /// between two heartbeats.
+    /// Creates an empty set. A stream that goes unread for longer than `stall` ends. `stall` must exceed the heartbeat
+    /// interval.
     pub fn new(stall: Duration) -> OpenStreams {
         OpenStreams {
             stall,
@@ -69,7 +68,7 @@ impl OpenStreams {
         }
     }
 
-    /// Ends `events` if they are not read.
+    /// Guards `events`: the stream ends if the client does not read it.
     pub fn stream(&self, events: Events) -> GuardedStream {
         let reading = Arc::new(Mutex::new(StreamState {
             state: State::Read(events),
@@ -86,7 +85,7 @@ impl OpenStreams {
     }
 }
 
-/// Goes through the streams until there are none.
+/// Inspects the streams until none is left.
 async fn go_through(open: Weak<Mutex<Open>>, pause: Duration) {
     loop {
         sleep(pause).await;
@@ -108,13 +107,13 @@ async fn go_through(open: Weak<Mutex<Open>>, pause: Duration) {
 }
 
 impl StreamState {
-    /// Whether it is being read. What it holds is let go if it is not.
+    /// Reports whether the stream is being read. Drops the watch if it is not.
     fn is_read(&mut self) -> bool {
         if let State::Read(events) = &mut self.state
             && self.asked.elapsed() > self.stall
         {
-            // If its client has got all that there was, it has ended well. A fault in one stream must not keep the
-            // others from being gone through.
+            // If the client has received everything, the stream has ended normally. A panic in one stream must not stop
+            // the inspection of the others.
             let more = catch_unwind(AssertUnwindSafe(|| {
                 events.poll_next_unpin(&mut Context::from_waker(Waker::noop()))
             }));
@@ -156,7 +155,7 @@ impl fmt::Debug for State {
     }
 }
 
-/// The lock is held while a watch is asked for its next message, never across an await.
+/// The lock is held while a watch is polled for its next message, and never across an await.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! From the gateway's error to a gRPC status: one table of codes, and details for programs.
+//! Converts the gateway's errors to gRPC statuses: one table of codes, and details for programs.
 
 use crate::{
     core::error::{Context, Error, ErrorKind, ErrorReason, Leftover},
@@ -16,24 +16,23 @@ use tonic_types::{
 /// The domain of every `ErrorInfo`.
 pub const DOMAIN: &str = "isthmus";
 
-/// The most bytes that the three headers of a status may have together on the wire, names and encodings
-/// included. Clients limit all trailers together to 8 or 16 KiB and turn more into a protocol error, which
-/// would hide the code.
+/// Most bytes of the three headers of a status on the wire, including names and encodings. Clients limit all trailers
+/// together to 8 or 16 KiB. They turn larger ones into a protocol error, which would hide the code.
 pub const MAX_WIRE_BYTES: usize = 4096;
 
-/// Texts shorter than this are not cut any further; then whole entries are left out.
+/// Texts are not cut below this length. After that, whole entries are left out.
 const SHORTEST_CUT: usize = 80;
 
-/// The most violations, and the most resources, that one status names.
+/// Most violations, and most resources, that one status names.
 const MAX_ENTRIES: usize = 32;
 
-/// When a client whose stream ends with the gateway may come back.
+/// Retry delay for clients whose stream ends with the gateway.
 const RETRY_AFTER_DRAIN: Duration = Duration::from_secs(1);
 
-/// When a client that ran into a limit of the gateway may come back.
+/// Retry delay for clients that reach a limit of the gateway.
 const RETRY_AFTER_LIMIT: Duration = Duration::from_secs(1);
 
-/// The gRPC code of each kind. No wildcard arm: a new kind does not compile until it has a code.
+/// Returns the gRPC code of each kind. The match has no wildcard arm, so a new kind does not compile without a code.
 pub fn code(kind: ErrorKind) -> Code {
     match kind {
         ErrorKind::InvalidArgument => Code::InvalidArgument,
@@ -43,7 +42,7 @@ pub fn code(kind: ErrorKind) -> Code {
         ErrorKind::Stale => Code::Aborted,
         ErrorKind::PermissionDenied => Code::PermissionDenied,
         ErrorKind::QuotaExceeded => Code::ResourceExhausted,
-        // Our credentials failed, not the caller's; UNAUTHENTICATED would blame them.
+        // The gateway's credentials failed, not the caller's. UNAUTHENTICATED would blame the caller.
         ErrorKind::BackendAuth => Code::Internal,
         ErrorKind::Unavailable => Code::Unavailable,
         ErrorKind::Throttled => Code::Unavailable,
@@ -67,7 +66,7 @@ impl From<Error> for Status {
     }
 }
 
-/// The end of a stream, or of a wait, because the gateway shuts down.
+/// Ends a stream or a wait because the gateway shuts down.
 pub fn draining() -> Status {
     Error::new(
         ErrorKind::Unavailable,
@@ -78,8 +77,8 @@ pub fn draining() -> Status {
     .into()
 }
 
-/// The end of a stream, or of a wait, because its connection has been open for as long as one may be. There is another
-/// at once.
+/// Ends a stream or a wait because its connection has reached its maximum age. The client may reconnect at once, so
+/// there is no retry delay.
 pub fn aged() -> Status {
     Error::new(
         ErrorKind::Unavailable,
@@ -89,7 +88,7 @@ pub fn aged() -> Status {
     .into()
 }
 
-/// The end of a stream that was not read for too long.
+/// Ends a stream that was not read for too long.
 pub fn stalled(longer_than: Duration) -> Status {
     Error::new(
         ErrorKind::Unavailable,
@@ -102,7 +101,7 @@ pub fn stalled(longer_than: Duration) -> Status {
     .into()
 }
 
-/// The end of a call whose request does not arrive.
+/// Ends a call whose request does not arrive.
 pub fn not_arrived(longer_than: Duration) -> Status {
     Error::new(
         ErrorKind::DeadlineExceeded,
@@ -115,7 +114,7 @@ pub fn not_arrived(longer_than: Duration) -> Status {
     .into()
 }
 
-/// The end of a call whose deadline passed while the gateway was at it.
+/// Ends a call whose deadline passed while the gateway worked on it.
 pub fn deadline_exceeded() -> Status {
     Error::new(
         ErrorKind::DeadlineExceeded,
@@ -125,7 +124,7 @@ pub fn deadline_exceeded() -> Status {
     .into()
 }
 
-/// The refusal of a call above a limit of the gateway. `message` names the limit.
+/// Refuses a call above a limit of the gateway. `message` names the limit.
 pub fn limit_exceeded(message: impl Into<String>) -> Status {
     Error::new(
         ErrorKind::QuotaExceeded,
@@ -136,7 +135,7 @@ pub fn limit_exceeded(message: impl Into<String>) -> Status {
     .into()
 }
 
-/// The refusal of a message above the size limit, both in bytes. Trying again does not help.
+/// Refuses a message above the size limit, both in bytes. A retry does not help.
 pub fn message_too_large(size: usize, limit: usize) -> Status {
     Error::new(
         ErrorKind::QuotaExceeded,
@@ -146,12 +145,12 @@ pub fn message_too_large(size: usize, limit: usize) -> Status {
     .into()
 }
 
-/// The end of a call whose handler panicked. What it said stays here.
+/// Ends a call whose handler panicked. The status does not contain the panic's message.
 pub fn panicked() -> Status {
     Error::internal("a fault in the gateway ended this call").into()
 }
 
-/// What a status is made of, in a form that can shrink.
+/// The contents of a status, in a form that can shrink.
 struct Parts {
     code: Code,
     message: String,
@@ -213,7 +212,7 @@ impl Parts {
         parts
     }
 
-    /// Takes away at once what could never fit, so that shrinking takes few rounds.
+    /// Removes what can never fit, so that shrinking takes few rounds.
     fn bound(&mut self) {
         while self.violations.len() > MAX_ENTRIES || self.resources.len() > MAX_ENTRIES {
             self.leave_one_out();
@@ -223,7 +222,7 @@ impl Parts {
         }
     }
 
-    /// Cuts the longest text, or leaves one entry out. False if there is nothing more to take away.
+    /// Cuts the longest text, or leaves one entry out. Returns false if nothing is left to remove.
     fn shrink(&mut self) -> bool {
         if let Some(longest) = self.texts().into_iter().max_by_key(|text| text.len())
             && longest.len() > SHORTEST_CUT
@@ -247,12 +246,12 @@ impl Parts {
             self.metadata.insert(left_out.to_owned(), count.to_string());
             return true;
         }
-        // Metadata of short texts alone never comes near the limit, unless there is far too much of it.
+        // Short metadata alone reaches the limit only if there are very many entries. Then entries go one by one.
         let any = self.metadata.keys().next().cloned();
         any.is_some_and(|key| self.metadata.remove(&key).is_some())
     }
 
-    /// Every text that may be cut. The reason and the domain may not.
+    /// Returns every text that may be cut. The reason and the domain may not.
     fn texts(&mut self) -> Vec<&mut String> {
         let mut texts = vec![&mut self.message];
         texts.extend(self.metadata.values_mut());
@@ -315,7 +314,7 @@ fn metadata(context: &Context) -> HashMap<String, String> {
     metadata
 }
 
-/// The type of our own resources, told from the shape of their names.
+/// Returns the type of a resource of the gateway, by the shape of its name.
 fn resource_type(name: &str) -> &'static str {
     match name.split('/').nth(2) {
         None => "isthmus.v1/Backend",
@@ -330,7 +329,8 @@ fn resource_type(name: &str) -> &'static str {
     }
 }
 
-/// Why a resource is named, where the code does not say it: that of what is described was found by its display name.
+/// Returns why a resource is named, where the status code does not say it: the resource was found by the described
+/// display name.
 fn at_fault(reason: ErrorReason) -> &'static str {
     match reason {
         ErrorReason::NameNotUnique => "has the display name that is described",
@@ -341,7 +341,8 @@ fn at_fault(reason: ErrorReason) -> &'static str {
     }
 }
 
-/// What a failed call has left, by its resource name; by its bare id if it is not known whose it is.
+/// Describes a resource that a failed call left behind, by its resource name, or by its bare id if its backend is
+/// unknown.
 fn left_behind(left: Leftover, backend: Option<&BackendName>) -> ResourceInfo {
     let name = match backend {
         Some(backend) => name_of(backend, &left.kind, &left.id),
@@ -349,7 +350,7 @@ fn left_behind(left: Leftover, backend: Option<&BackendName>) -> ResourceInfo {
     };
     let known = resource_type(&name);
     ResourceInfo {
-        // What the contract has no message for goes by its collection.
+        // Objects without a message in the contract are typed by their collection.
         resource_type: match known {
             "" | "isthmus.v1/Backend" => left.kind,
             known => known.to_owned(),
@@ -360,7 +361,7 @@ fn left_behind(left: Leftover, backend: Option<&BackendName>) -> ResourceInfo {
     }
 }
 
-/// How many bytes the status takes in the trailers: the message percent-encoded, the details in base64.
+/// Returns the size of the status in the trailers, in bytes: the message percent-encoded, the details in base64.
 fn wire_bytes(status: &Status) -> usize {
     let mut headers = HeaderMap::new();
     match status.add_header(&mut headers) {
@@ -372,7 +373,7 @@ fn wire_bytes(status: &Status) -> usize {
     }
 }
 
-/// Cuts `text` to at most `bytes`, between characters, and marks the cut.
+/// Cuts `text` to at most `bytes` at a character boundary, and marks the cut.
 fn cut(text: &mut String, bytes: usize) {
     const MARK: &str = "...";
     if text.len() <= bytes {
@@ -509,7 +510,7 @@ mod tests {
         assert!(status.get_details_precondition_failure().is_none());
     }
 
-    /// What a description may mean is named one by one, also where nothing is at fault by itself.
+    /// Each resource that a description may mean is named, even if none of them is at fault by itself.
     #[test]
     fn what_has_the_same_name_is_listed_and_what_needs_replacing_is_told_by_field() {
         let names = ["c", "d"].map(|id| format!("backends/nsx-a/connections/{id}"));

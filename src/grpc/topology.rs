@@ -1,4 +1,5 @@
-//! `TopologyService`: VPN services, local endpoints and endpoint groups, and what a VPN can be attached to.
+//! `TopologyService`: VPN services, local endpoints and endpoint groups, and the networks and routers that a VPN can
+//! attach to.
 
 use crate::{
     core::{gateway::Gateway, listed::Listable},
@@ -11,14 +12,12 @@ use crate::{
 use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
-/// The service.
 #[derive(Debug, Clone)]
 pub struct Topology {
     gateway: Arc<Gateway>,
 }
 
 impl Topology {
-    /// Serves the topology of this gateway.
     pub fn new(gateway: Arc<Gateway>) -> Topology {
         Topology { gateway }
     }

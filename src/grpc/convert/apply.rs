@@ -1,4 +1,4 @@
-//! What `ApplyConnection` asks for and answers. Every violation of a request is reported at once.
+//! Requests and answers of `ApplyConnection`. All violations of a request are reported at once.
 
 use crate::{
     core::{
@@ -21,20 +21,17 @@ use crate::{
     model::{BackendName, ConnectionName, Field, NewConnection, Reuse},
 };
 
-/// `ApplyConnection`.
 #[derive(Debug)]
 pub struct Apply {
-    /// Where.
     pub backend: BackendName,
-    /// What is to be there.
     pub description: Description,
-    /// How.
     pub how: How,
 }
 
 impl Apply {
-    /// Reads the request. If anything of it is malformed, `refused` is asked what the backend cannot express of the rest,
-    /// so that all of it is told at once; but for what only a connection lacks that has to be made.
+    /// Reads the request. If any of it is malformed, asks `refused` what the backend cannot express of the rest, so
+    /// that the caller learns of everything at once. Drops the violations of unset fields: they matter only if the
+    /// connection has to be created.
     ///
     /// # Errors
     /// `InvalidArgument` with every violation of both kinds.
@@ -79,7 +76,8 @@ impl Apply {
     }
 }
 
-/// Reads by what the connection is found.
+/// Reads the name of the connection. Returns `None` if it is absent or malformed; without a name, the connection is
+/// found by its display name.
 fn name(
     connection: &pb::Connection,
     backend: Option<&BackendName>,
@@ -100,7 +98,8 @@ fn name(
     Some(name)
 }
 
-/// Without a word what the gateway made may be used: it is what an apply before, of another connection, left for that.
+/// Reads which existing resources may be reused. The default is those that the gateway made, because an earlier apply
+/// of another connection leaves its parts for reuse.
 fn reuse(given: i32, problems: &mut Problems) -> Reuse {
     match pb::Reuse::try_from(given) {
         Ok(pb::Reuse::Unspecified) => Reuse::Managed,
@@ -108,7 +107,7 @@ fn reuse(given: i32, problems: &mut Problems) -> Reuse {
     }
 }
 
-/// What became of a description, or would.
+/// Converts the result of an apply, or of its validation.
 pub fn applied(backend: &BackendName, applied: Applied) -> pb::ApplyConnectionResponse {
     let accepted = applied.accepted;
     let name = accepted.name.map(|name| name.to_string());
@@ -172,7 +171,7 @@ mod tests {
         }
     }
 
-    /// Whether it has to be made nobody knows yet.
+    /// Only the core knows whether the connection has to be created.
     #[test]
     fn a_name_of_one_kind_is_all_that_a_description_needs() {
         let apply = read(request(called("branch"))).unwrap();
@@ -255,7 +254,7 @@ mod tests {
         );
     }
 
-    /// What a connection would need that is not there is not held against one that may be.
+    /// A violation of a field that is unset does not count: the connection may exist and not need it.
     #[test]
     fn what_a_backend_refuses_of_the_rest_is_told_beside_it() {
         let given = pb::Connection {
@@ -292,7 +291,7 @@ mod tests {
         }
     }
 
-    /// Whether the key is to be written makes it another request.
+    /// `write_key` is part of the request that an id stands for.
     #[test]
     fn an_id_stands_for_all_that_is_asked_for() {
         let of = |write_key, request_id: &str| {

@@ -1,4 +1,4 @@
-//! Backends, how they are doing and what they cost.
+//! Backends, with their health and their budget.
 
 use crate::{
     account::BudgetShare,
@@ -21,10 +21,8 @@ use crate::{
     model::BackendName,
 };
 
-/// `GetBackend`.
 #[derive(Debug)]
 pub struct Get {
-    /// Which.
     pub name: BackendName,
 }
 
@@ -38,12 +36,11 @@ impl TryFrom<pb::GetBackendRequest> for Get {
     }
 }
 
-/// `ListBackends`.
 #[derive(Debug)]
 pub struct List {
-    /// At most so many on a page; 0 is all.
+    /// Page size. 0 means no limit.
     pub size: u32,
-    /// Where the page begins; empty for the first.
+    /// Start of the page. Empty for the first page.
     pub page_token: String,
 }
 
@@ -60,7 +57,8 @@ impl TryFrom<pb::ListBackendsRequest> for List {
     }
 }
 
-/// A backend, with its writes that did not end with their calls, and whether such writes outlive the process.
+/// Converts a backend, with the writes that did not end with their calls. `durable_writes` says whether such writes
+/// outlive the process.
 pub fn backend(
     summary: BackendSummary,
     writes: Vec<Unfinished>,

@@ -1,4 +1,4 @@
-//! What a backend can express.
+//! Capabilities of backends.
 
 use crate::{
     core::dialect::{Capabilities, ResourceCapabilities},
@@ -13,7 +13,6 @@ use crate::{
 };
 use std::time::Duration;
 
-/// What a backend can express.
 pub fn capabilities(capabilities: &Capabilities) -> pb::Capabilities {
     pb::Capabilities {
         route_based: capabilities.route_based,
@@ -36,7 +35,7 @@ pub fn capabilities(capabilities: &Capabilities) -> pb::Capabilities {
     }
 }
 
-/// What one kind of resource takes.
+/// Converts the capabilities of one kind of resource.
 fn resource(takes: &ResourceCapabilities) -> pb::ResourceCapabilities {
     let seconds = |seconds: &u64| duration(Duration::from_secs(*seconds));
     let lifetime = takes.lifetime_seconds.as_ref();

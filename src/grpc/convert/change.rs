@@ -1,4 +1,4 @@
-//! What an update changes, as its mask says, or as what is set says where there is no mask.
+//! The fields that an update changes: those its mask names, or without a mask those that are set.
 
 use crate::{
     grpc::{
@@ -9,7 +9,7 @@ use crate::{
 };
 use std::collections::BTreeSet;
 
-/// The path that stands for all of them.
+/// The path that stands for every field.
 const EVERYTHING: &str = "*";
 
 /// Every path a mask may name.
@@ -37,13 +37,13 @@ const PATHS: [&str; 21] = [
     "availability_zone",
 ];
 
-/// Reads a change of a connection of `backend`. Values the mask does not name are not read, so they cannot
-/// be wrong either.
+/// Reads a change of a connection of `backend`. Ignores values that the mask does not name, so they cannot be
+/// violations either.
 ///
-/// An absent mask, or one without paths, stands for every field that is set. A path that is named and unset
-/// goes back to its default; where there is no default that is a violation. `*` stands for every field, whether it is
-/// set or not, but for a key that is not given: that stays, since no caller can read it. What then lacks a value that it
-/// needs, the dialect finds out: the connection that is there may lack it, too.
+/// An absent or empty mask stands for every field that is set. A path that is named but unset returns to its default;
+/// if it has none, that is a violation. `*` stands for every field, set or not, except an absent key: the key stays,
+/// because no caller can read it back. `*` does not check for missing values, because the existing connection may lack
+/// them too; the dialect checks that.
 pub fn change(
     mut connection: pb::Connection,
     mask: Option<prost_types::FieldMask>,
@@ -82,7 +82,7 @@ pub fn change(
         named.check_defaults(&values, authenticated, problems);
     });
     if (named.whole_peer || named.everything) && !authenticated {
-        // The peer as a whole was named: nothing given keeps the key that is there.
+        // The mask names the whole peer, but no key is given, so the existing key stays.
         named.fields.remove(&Field::Authentication);
     }
     ConnectionChange {
@@ -93,16 +93,15 @@ pub fn change(
     }
 }
 
-/// What a mask names.
+/// The paths of a mask.
 #[derive(Default)]
 struct Named {
-    /// The fields.
     fields: BTreeSet<Field>,
-    /// Every field, by `*`.
+    /// Whether the mask has `*`.
     everything: bool,
-    /// `peer` itself, rather than its parts.
+    /// Whether the mask names `peer` itself, not its parts.
     whole_peer: bool,
-    /// `peer.psk` or `peer.certificate`, rather than the whole peer.
+    /// `peer.psk` or `peer.certificate`, if the mask names one of them.
     authentication: Option<&'static str>,
     /// `policy_based`, `route_based` or both.
     selectors: BTreeSet<&'static str>,
@@ -164,7 +163,7 @@ impl Named {
         self.fields.insert(field);
     }
 
-    /// Notes what is named, unset, and has no default to go back to.
+    /// Adds violations for fields that are named, unset and without a default.
     fn check_defaults(
         &self,
         values: &ConnectionSpec,
@@ -192,7 +191,7 @@ impl Named {
     }
 }
 
-/// Unsets what is not going to be changed.
+/// Unsets the fields that will not change.
 fn leave_only(fields: &BTreeSet<Field>, connection: &mut pb::Connection) {
     let mut peer = connection.peer.take().unwrap_or_default();
     for field in Field::ALL.iter().filter(|field| !fields.contains(field)) {

@@ -1,4 +1,4 @@
-//! A connection as its cloud has it. Total: whatever was read can be said.
+//! A connection as its cloud has it. The conversion is total: every connection that was read can be sent.
 
 use crate::{
     core::dialect::Warning,
@@ -15,8 +15,7 @@ use crate::{
     },
 };
 
-/// The connection of `backend`. Without an id, which is a connection that was only validated, it has no
-/// name.
+/// Converts a connection of `backend`. A connection without an id, which was only validated, has no name.
 pub fn connection(backend: &BackendName, read: Connection) -> pb::Connection {
     let name_in = |collection: Collection, id: Option<String>| match id {
         Some(id) if !id.is_empty() => format!("{backend}/{}/{id}", collection.segment()),
@@ -50,7 +49,6 @@ pub fn connection(backend: &BackendName, read: Connection) -> pb::Connection {
     }
 }
 
-/// A warning.
 pub fn warning(warning: Warning) -> pb::Warning {
     pb::Warning {
         field: warning.field,
@@ -105,7 +103,6 @@ fn rule_action(action: Option<RuleAction>) -> pb::policy_rule::Action {
     }
 }
 
-/// A policy rule.
 pub fn policy_rule(rule: PolicyRule) -> pb::PolicyRule {
     pb::PolicyRule {
         id: rule.id.unwrap_or_default(),

@@ -1,44 +1,38 @@
-//! What every list asks for: which page of whose, which of it, in which order, and how much of each.
+//! What all list requests have in common: parent, page, filter, order and view.
 
 use crate::{
     core::{filter::Filter, listed::Listable, listing::Query},
     grpc::{convert::Problems, pb},
 };
 
-/// How many are on a page if the caller does not say.
+/// Page size if the caller does not set one.
 const DEFAULT_PAGE_SIZE: u32 = 50;
 
-/// How many are on a page at most; more is taken as this.
+/// Largest page size. Larger requests get this.
 const MAX_PAGE_SIZE: u32 = 1_000;
 
-/// A request for a list, as it came.
+/// A list request as it was received.
 #[derive(Debug, Default)]
 pub struct ListRequest {
-    /// `parent`
     pub parent: String,
-    /// `page_size`
     pub page_size: i32,
-    /// `page_token`
     pub page_token: String,
-    /// `filter`
     pub filter: String,
-    /// `order_by`
     pub order_by: String,
-    /// `view`
     pub view: i32,
 }
 
-/// What to list.
+/// A list request after validation.
 #[derive(Debug)]
 pub struct List {
-    /// Which page; `size` is 1 to 1,000.
+    /// The query. Its `size` is 1 to 1,000.
     pub query: Query,
-    /// Whether each has its `native`.
+    /// Whether each item includes its `native` fields.
     pub native: bool,
 }
 
 impl ListRequest {
-    /// Reads the request for a list of these. `None` if it does not say whose is wanted.
+    /// Reads a request for a list of these items. Returns `None` if its parent is malformed.
     pub fn read(self, of: Listable, problems: &mut Problems) -> Option<List> {
         let parent = problems.parent("parent", &self.parent);
         let size = page_size(self.page_size, DEFAULT_PAGE_SIZE, problems);
@@ -66,7 +60,7 @@ impl ListRequest {
     }
 }
 
-/// Reads how many are wanted on a page: 1 to 1,000, or `default` where the caller does not say.
+/// Reads a page size: 1 to 1,000, or `default` if the caller does not set one.
 pub fn page_size(given: i32, default: u32, problems: &mut Problems) -> u32 {
     match u32::try_from(given) {
         Ok(0) => default,

@@ -1,31 +1,31 @@
-//! From the wire to the model and back.
+//! Conversions between the wire and the model.
 //!
-//! Inwards, a request is checked as a whole: every violation is reported at once, each by its path in the request as its
-//! caller wrote it (`connection.peer.psk`). What the core finds is relative to the resource; here it gets the rest of its
-//! path. Outwards, everything can be said; nothing fails.
+//! Inwards, a request is checked as a whole: all violations are reported at once, each by its path in the request as
+//! the caller wrote it (`connection.peer.psk`). Paths from the core are relative to the resource, and this module adds
+//! the prefix. Outwards, every value can be expressed, and no conversion fails.
 //!
-//! | file | for whom |
+//! | file | purpose |
 //! | --- | --- |
-//! | `list.rs` | what every list asks for |
-//! | `requests.rs` | what each RPC of `ConnectionService` asks for |
-//! | `apply.rs` | what is described, and what became of it |
+//! | `list.rs` | what all list requests have in common |
+//! | `requests.rs` | requests of `ConnectionService` |
+//! | `apply.rs` | descriptions and the results of applying them |
 //! | `site.rs` | a connection described with its parts |
 //! | `spec.rs` | a connection as a caller wants it |
-//! | `change.rs` | what an update changes, by its mask |
+//! | `change.rs` | the changes of an update, by its mask |
 //! | `connection.rs` | a connection as its cloud has it |
-//! | `native.rs` | the part of it that has no home in the model |
+//! | `native.rs` | the part of a cloud's answer without a place in the model |
 //! | `words.rs` | enums, by their names |
-//! | `resource.rs` | what all resources beside connections have in common |
-//! | `policy.rs`, `topology.rs` | what only one kind of them has |
-//! | `resource_requests.rs` | what each RPC of their services asks for |
-//! | `realization.rs` | states, nodes and tunnels; what the watches ask for |
-//! | `statistics.rs` | what a connection has carried |
-//! | `write.rs` | how every write is asked for: tried or done, and under which id |
-//! | `parts.rs` | what is made with a connection |
+//! | `resource.rs` | what all resources other than connections have in common |
+//! | `policy.rs`, `topology.rs` | the fields of a single kind of resource |
+//! | `resource_requests.rs` | requests of the resource services |
+//! | `realization.rs` | states, nodes and tunnels; requests of the watches |
+//! | `statistics.rs` | traffic counters of a connection |
+//! | `write.rs` | what all writes have in common: `validate_only` and the request id |
+//! | `parts.rs` | parts that are created with a connection |
 //! | `plan.rs` | plans of writes, and writes that did not end with their call |
 //! | `backend.rs` | backends, their health and budget |
-//! | `capabilities.rs` | what they can express |
-//! | `time.rs` | durations and points in time |
+//! | `capabilities.rs` | capabilities of backends |
+//! | `time.rs` | durations and timestamps |
 
 pub mod apply;
 pub mod backend;
@@ -54,22 +54,22 @@ use crate::{
     model::{BackendName, Collection, ConnectionName, Parent, ResourceName},
 };
 
-/// The field of a write that holds the connection: paths in it begin with this.
+/// The field of a write that holds the connection. Paths in the connection begin with it.
 pub const CONNECTION: &str = "connection";
 
-/// The most violations one request is told of; a request of megabytes could have any number.
+/// Most violations reported for one request. A request of several megabytes could have any number.
 const MAX_VIOLATIONS: usize = 100;
 
-/// What is wrong with a request, gathered while it is read.
+/// Violations of a request, collected while it is read.
 #[derive(Debug, Default)]
 pub struct Problems {
     found: Vec<Violation>,
-    /// The field of the request that is being read.
+    /// The field of the request that is being read. It is the prefix of new paths.
     part: Option<&'static str>,
 }
 
 impl Problems {
-    /// Notes that `field` is wrong.
+    /// Adds a violation of `field`.
     pub fn add(&mut self, field: impl Into<String>, description: impl Into<String>) {
         if self.found.len() < MAX_VIOLATIONS {
             let field = field.into();
@@ -81,7 +81,7 @@ impl Problems {
         }
     }
 
-    /// Reads this part of the request: what is noted meanwhile is a field of it.
+    /// Reads this part of the request. Violations that `read` adds are fields of the part.
     pub fn within<T>(&mut self, part: &'static str, read: impl FnOnce(&mut Problems) -> T) -> T {
         let outer = self.part.replace(part);
         let read = read(self);
@@ -89,17 +89,15 @@ impl Problems {
         read
     }
 
-    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.found.is_empty()
     }
 
-    /// How many there are.
     pub fn count(&self) -> usize {
         self.found.len()
     }
 
-    /// The paths at fault within this part of the request, relative to it.
+    /// Returns the paths of violations within this part of the request, relative to it.
     pub fn paths_within(&self, part: &str) -> impl Iterator<Item = &str> {
         let inside = move |violation: &Violation| {
             let rest = violation.field.strip_prefix(part)?;
@@ -109,7 +107,7 @@ impl Problems {
         each.filter_map(move |it| Some(&it.field[it.field.len() - inside(it)?..]))
     }
 
-    /// Forgets what is wrong with some paths within this part, because it does not matter.
+    /// Removes violations of some paths within this part, because they do not matter.
     pub fn forgive(&mut self, part: &str, is_forgiven: impl Fn(&str) -> bool) {
         self.found.retain(|violation| {
             let rest = violation.field.strip_prefix(part);
@@ -118,8 +116,9 @@ impl Problems {
         });
     }
 
-    /// Adds what a backend refuses of this part, so that a caller is told everything at once. What could not be read was
-    /// left unset, so that whatever is said of it says no more than is known.
+    /// Adds the backend's violations of this part, so that the caller learns of everything at once. Skips paths at or
+    /// below a field that already has a violation: a malformed field was left unset, so the backend's verdict on it
+    /// means nothing.
     pub fn join(&mut self, part: &'static str, refused: Vec<Violation>) {
         let told: Vec<String> = self.paths_within(part).map(str::to_owned).collect();
         let is_told = |path: &str| {
@@ -138,7 +137,7 @@ impl Problems {
         });
     }
 
-    /// Notes a value that its enum does not have. `name_of` gives the name of each value it has.
+    /// Adds a violation for an unknown enum value. `name_of` returns the names of the known values.
     pub fn unknown_value(
         &mut self,
         field: &str,
@@ -155,7 +154,7 @@ impl Problems {
         );
     }
 
-    /// The value that was read, unless something was wrong with it or with anything else.
+    /// Returns the value, if no violation was found.
     ///
     /// # Errors
     /// `InvalidArgument` with every violation.
@@ -174,7 +173,7 @@ impl Problems {
         self.resource_name(field, text, Collection::Connections)
     }
 
-    /// Reads the name of something of a collection.
+    /// Reads the name of a resource of a collection.
     pub fn resource_name(
         &mut self,
         field: &str,
@@ -197,14 +196,14 @@ impl Problems {
             .ok()
     }
 
-    /// Reads one backend, or every backend.
+    /// Reads a parent: one backend, or all backends.
     pub fn parent(&mut self, field: &str, text: &str) -> Option<Parent> {
         text.parse()
             .map_err(|error: crate::model::NameError| self.add(field, error.to_string()))
             .ok()
     }
 
-    /// Reads a reference to something in the same backend; empty is none.
+    /// Reads a reference to a resource of the same backend. An empty text is no reference.
     pub fn reference(
         &mut self,
         field: &str,
@@ -235,7 +234,7 @@ impl Problems {
     }
 }
 
-/// What a table of tests on requests looks at: the fields at fault, in order.
+/// Returns the fields at fault, in order. For tables of tests on requests.
 #[cfg(test)]
 pub(crate) fn fields_at_fault<T: std::fmt::Debug>(outcome: Result<T>) -> Vec<String> {
     let error = outcome.expect_err("the request should be refused");

@@ -1,19 +1,19 @@
-//! The part of an answer that has no home in the model: JSON as a protobuf `Struct`.
+//! The part of a cloud's answer without a place in the model: JSON as a protobuf `Struct`.
 
 use prost_types::{ListValue, Struct, Value as Proto, value::Kind};
 use serde_json::{Map, Value};
 
-/// How deep values are nested before they are given as JSON text. Each level takes three of the hundred
-/// levels of messages that protobuf readers accept.
+/// Nesting depth from which values are sent as JSON text. Each level takes three of the hundred message levels that
+/// protobuf readers accept.
 const MAX_DEPTH: usize = 24;
 
-/// The largest integer up to which every integer has a `double` of its own.
+/// Every integer up to this one has an exact `double`.
 const MAX_EXACT: u64 = 1 << 53;
 
-/// The same fields as a `Struct`; `None` if there are none.
+/// Converts fields to a `Struct`. Returns `None` if there are none.
 ///
-/// A `Struct` has only `double` for numbers. An integer that has no `double` of its own comes as text, so
-/// that no digit is lost.
+/// The only number type of a `Struct` is `double`. An integer without an exact `double` is sent as text, so that no
+/// digit is lost.
 pub fn fields(native: Map<String, Value>) -> Option<Struct> {
     (!native.is_empty()).then(|| object(native, 0))
 }

@@ -1,5 +1,5 @@
-//! What is made with a connection, and where it is in the request: beside the connection, each under the name of the
-//! reference that it stands for.
+//! Parts that are created with a connection. A request holds them beside the connection, each under the name of the
+//! reference that it replaces.
 
 use crate::{
     core::error::{Error, Violation},
@@ -15,12 +15,12 @@ use crate::{
 };
 use std::collections::BTreeMap;
 
-/// The field of a create that holds the parts. What the core finds wrong with one has a path that begins with it; every
-/// other path is one in the connection.
+/// The field of a create that holds the parts. The core's paths into parts begin with it. All other paths are relative
+/// to the connection.
 const PARTS: &str = "parts";
 
-/// Reads the parts of a connection that refers to what `spec` says. Those that may be there already (`are_new` is false) need
-/// not say what one that is made has to have.
+/// Reads the parts of a connection with the references in `spec`. If `are_new` is false, the parts may exist already,
+/// so they need not set the fields that a new part requires.
 pub fn parts(
     given: pb::Parts,
     spec: &ConnectionSpec,
@@ -82,7 +82,7 @@ impl Reading<'_> {
     }
 }
 
-/// Reads whether what is there may be used.
+/// Reads which existing resources may be reused.
 pub fn reuse(given: i32, problems: &mut Problems) -> Reuse {
     match pb::Reuse::try_from(given) {
         Ok(pb::Reuse::Unspecified | pb::Reuse::Never) => Reuse::Never,
@@ -97,7 +97,7 @@ pub fn reuse(given: i32, problems: &mut Problems) -> Reuse {
     }
 }
 
-/// Adds what a backend refuses of a connection and of its parts.
+/// Adds the backend's violations of a connection and of its parts.
 pub fn join(refused: Vec<Violation>, problems: &mut Problems) {
     let (of_parts, of_connection): (Vec<_>, Vec<_>) =
         refused.into_iter().partition(|it| is_of_part(&it.field));
@@ -109,7 +109,7 @@ pub fn join(refused: Vec<Violation>, problems: &mut Problems) {
     problems.join(PARTS, inside.collect());
 }
 
-/// An error of a create with the paths of its fields as its caller wrote them.
+/// Rewrites the paths of a create's error as the caller wrote them.
 pub fn told(error: Error) -> Error {
     error.with_paths(|path| match is_of_part(path) {
         true => path.to_owned(),
@@ -274,7 +274,7 @@ mod tests {
         assert_eq!(fields_at_fault(read), ["reuse"]);
     }
 
-    /// Of the request's own form and of its backend, of the connection and of its parts, all at once.
+    /// Violations of the request's form and of the backend, in the connection and in its parts, are reported at once.
     #[test]
     fn what_a_backend_refuses_of_a_part_is_told_by_its_path_too() {
         let parts = pb::Parts {

@@ -12,7 +12,7 @@ use crate::{
     model::BackendName,
 };
 
-/// The steps of a plan, in their order.
+/// Converts the steps of a plan, in order.
 pub fn plan(backend: &BackendName, steps: Vec<Step>) -> Vec<pb::PlannedStep> {
     steps.into_iter().map(|it| step(backend, it)).collect()
 }
@@ -27,14 +27,14 @@ fn step(backend: &BackendName, step: Step) -> pb::PlannedStep {
     }
 }
 
-/// The name of an object of a backend, also of one that the contract has no message for. `-` stands for an id that nobody
-/// knows.
+/// Returns the resource name of a backend's object, even if the contract has no message for it. `-` stands for an
+/// unknown id.
 pub fn name_of(backend: &BackendName, collection: &str, id: &str) -> String {
     let id = if id.is_empty() { "-" } else { id };
     format!("{backend}/{collection}/{id}")
 }
 
-/// A write that did not end with its call.
+/// Converts a write that did not end with its call.
 pub fn unfinished(write: Unfinished) -> pb::UnfinishedWrite {
     pb::UnfinishedWrite {
         state: state(write.state).into(),

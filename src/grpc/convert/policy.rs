@@ -1,4 +1,4 @@
-//! Policies: what only one kind of them has.
+//! Conversions of a single kind of policy.
 
 use crate::{
     grpc::{
@@ -131,7 +131,8 @@ fn dpd_policy(policy: DpdPolicy, _backend: &BackendName) -> pb::DpdPolicy {
     }
 }
 
-/// Notes the first place where both lists are given and tell different hashes: every cloud has one word for both.
+/// Adds a violation for each place where both lists name different hashes, or a single one if their lengths differ: every
+/// cloud has one name for both.
 fn same_hashes(
     path: &str,
     integrity: &[Option<IntegrityAlgorithm>],
@@ -158,7 +159,7 @@ fn same_hashes(
     }
 }
 
-/// The pseudorandom function that goes by the same word as an integrity algorithm.
+/// Returns the pseudorandom function that shares its name with an integrity algorithm.
 fn hash(integrity: IntegrityAlgorithm) -> PrfAlgorithm {
     match integrity {
         IntegrityAlgorithm::HmacMd5x96 => PrfAlgorithm::HmacMd5,

@@ -1,4 +1,4 @@
-//! States, nodes and tunnels outwards; what the watches ask for inwards.
+//! Outwards: states, nodes and tunnels. Inwards: the requests of the watches.
 
 use crate::{
     core::{
@@ -32,15 +32,13 @@ use crate::{
 use prost::Message;
 use std::time::Duration;
 
-/// How long `WaitRealization` waits if its caller does not say.
+/// How long `WaitRealization` waits if the caller sets no timeout.
 const DEFAULT_WAIT: Duration = Duration::from_secs(30);
 
-/// `WaitRealization`.
 #[derive(Debug)]
 pub struct Wait {
-    /// What is waited for.
     pub watch: WatchRequest,
-    /// The longest time to wait.
+    /// Longest time to wait.
     pub timeout: Duration,
 }
 
@@ -130,7 +128,7 @@ impl TryFrom<pb::WaitRealizationRequest> for Wait {
     }
 }
 
-/// The name of a connection, or of a part whose write is asked about.
+/// Reads the name of a connection, or of a part whose write is watched.
 fn watchable(text: &str, problems: &mut Problems) -> Option<ResourceName> {
     const PARTS: [Collection; 6] = [
         Collection::IkePolicies,
@@ -145,9 +143,9 @@ fn watchable(text: &str, problems: &mut Problems) -> Option<ResourceName> {
     problems.resource_name("name", text, part.unwrap_or(Collection::Connections))
 }
 
-/// The cloud's ids of writes made elsewhere, each once.
+/// Reads the cloud's ids of writes made outside the gateway, without duplicates.
 fn request_ids(given: Vec<String>, problems: &mut Problems) -> Vec<String> {
-    /// NSX gives UUIDs; what is longer is none of anybody's.
+    /// NSX assigns UUIDs. A longer id cannot be valid.
     const LONGEST: usize = 128;
     const FIELD: &str = "upstream_request_ids";
     if given.len() > MAX_REQUEST_IDS {
@@ -190,7 +188,7 @@ fn goal(given: i32, problems: &mut Problems) -> Option<Goal> {
     }
 }
 
-/// Where a connection stands, as a unary answer.
+/// Converts the current status to the contents of a unary answer.
 pub fn standing(standing: &CurrentStatus) -> (pb::Realization, Option<pb::Outcome>) {
     let realization = pb::Realization {
         part_use: standing.part_use.as_ref().map(part_use),
@@ -199,8 +197,8 @@ pub fn standing(standing: &CurrentStatus) -> (pb::Realization, Option<pb::Outcom
     (realization, standing.outcome.clone().map(outcome))
 }
 
-/// One message of a watch. A change is encoded once, with its token; a snapshot is not, as it says of each stream
-/// whether it is stale.
+/// Converts one message of a watch. A change is encoded once, with its token. A snapshot is not shared, because it says
+/// for each stream whether it is stale.
 pub fn watch_event(event: WatchEvent) -> Frame {
     use pb::watch_realization_response::Event;
     let rest = pb::WatchRealizationResponse {
@@ -234,7 +232,7 @@ pub fn watch_event(event: WatchEvent) -> Frame {
     }
 }
 
-/// One message of a watch of a write to a part. It has no position.
+/// Converts one message of a watch over a write to a part. It has no position.
 pub fn part_event(event: PartEvent) -> Frame {
     use pb::watch_realization_response::Event;
     let said = |status: &PartStatus| pb::Realization {
@@ -263,15 +261,16 @@ fn part_use(part_use: &PartUse) -> pb::PartUse {
     }
 }
 
-/// One message of a watch over many. A change is encoded once for all streams, but for how many were left out
-/// before it; snapshots are of one stream, and few streams begin at the same time.
+/// Converts one message of a watch over many connections. A change is encoded once for all streams, except for its
+/// count of coalesced changes. Snapshots belong to one stream and are not shared, because few streams begin at the same
+/// time.
 pub fn many_event(many: ManyEvent) -> Frame {
     use pb::watch_realizations_response::{Event, event::Event as Kind};
-    /// The number of the field `events`.
+    /// Number of the field `events`.
     const EVENTS: u32 = 1;
     let snapshots = many.snapshots.iter().map(|observation| Event {
         name: observation.name.to_string(),
-        // A snapshot may be of a connection nobody has polled for long; `observe_time` tells.
+        // The connection of a snapshot may not have been polled for long; `observe_time` shows that.
         event: Some(Kind::Snapshot(realization(observation, false))),
         coalesced: 0,
     });

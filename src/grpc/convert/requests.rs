@@ -1,4 +1,4 @@
-//! What each RPC of `ConnectionService` asks for. Every violation of a request is reported at once.
+//! Requests of `ConnectionService`. All violations of a request are reported at once.
 
 use crate::{
     core::{
@@ -21,54 +21,39 @@ use crate::{
 };
 use std::collections::BTreeSet;
 
-/// `GetConnection`.
 #[derive(Debug)]
 pub struct Get {
-    /// Which.
     pub name: ConnectionName,
 }
 
-/// `ExportConnection`.
 #[derive(Debug)]
 pub struct Export {
-    /// Which.
     pub name: ConnectionName,
 }
 
-/// `CreateConnection`.
 #[derive(Debug)]
 pub struct Create {
-    /// Where.
     pub backend: BackendName,
-    /// What.
     pub wanted: NewConnection,
-    /// How.
     pub how: How,
 }
 
-/// `UpdateConnection`.
 #[derive(Debug)]
 pub struct Update {
-    /// Which.
     pub name: ConnectionName,
-    /// What changes.
     pub change: ConnectionChange,
-    /// How.
     pub how: How,
-    /// What is malformed; some of it may be in the cloud as it is here, and then does not matter.
+    /// Violations of the request. A malformed value does not matter if the cloud already has the same value.
     problems: Problems,
 }
 
-/// `DeleteConnection`.
 #[derive(Debug)]
 pub struct Delete {
-    /// Which.
     pub name: ConnectionName,
-    /// What the caller believes is current.
+    /// The etag that the caller expects to be current.
     pub etag: Option<String>,
-    /// Nothing to remove is as good as removed.
+    /// Whether deleting a connection that does not exist succeeds.
     pub allow_missing: bool,
-    /// How.
     pub how: How,
 }
 
@@ -111,8 +96,8 @@ impl TryFrom<pb::ListConnectionsRequest> for List {
 }
 
 impl Create {
-    /// Reads the request. If anything of it is malformed, `refused` is asked what the backend cannot express of the rest,
-    /// so that all of it is told at once.
+    /// Reads the request. If any of it is malformed, asks `refused` what the backend cannot express of the rest, so
+    /// that the caller learns of everything at once.
     ///
     /// # Errors
     /// `InvalidArgument` with every violation of both kinds.
@@ -152,7 +137,7 @@ impl Create {
     }
 }
 
-/// Notes what a new connection lacks on either cloud.
+/// Adds violations for fields that a new connection needs on either cloud.
 fn require(connection: &pb::Connection, problems: &mut Problems) {
     match &connection.peer {
         None => problems.add("peer", "is required"),
@@ -171,10 +156,10 @@ fn require(connection: &pb::Connection, problems: &mut Problems) {
 }
 
 impl Update {
-    /// Reads the request. What of it is malformed is told by [`Update::settled`].
+    /// Reads the request. [`Update::settled`] reports malformed values.
     ///
     /// # Errors
-    /// `InvalidArgument` if it does not say what is to be changed, with every other violation.
+    /// `InvalidArgument` with all violations, if the request does not name a connection.
     pub fn read(mut request: pb::UpdateConnectionRequest) -> Result<Update> {
         let Asked { how, mut problems } = Asked::of(&mut request);
         let Some(connection) = request.connection else {
@@ -197,21 +182,22 @@ impl Update {
         }
     }
 
-    /// Whether anything is malformed.
+    /// Reports whether any value is malformed.
     pub fn is_malformed(&self) -> bool {
         !self.problems.is_empty()
     }
 
-    /// The fields that are malformed.
+    /// Returns the malformed fields.
     pub fn malformed(&self) -> BTreeSet<Field> {
         let paths = self.problems.paths_within(CONNECTION);
         paths.filter_map(Field::of).collect()
     }
 
-    /// The same with the change as the core has settled it, and what the backend cannot express of it.
+    /// Replaces the change with the one that the core has settled, and adds what the backend cannot express of it.
+    /// Forgives malformed values that equal those in the cloud.
     ///
     /// # Errors
-    /// `InvalidArgument` with every violation of both kinds, unless nothing malformed is left.
+    /// `InvalidArgument` with every violation of both kinds, if any malformed value remains.
     pub fn settled(
         mut self,
         settled: Result<(ConnectionChange, Vec<Violation>)>,
@@ -232,7 +218,8 @@ impl Update {
     }
 }
 
-/// Whether what is malformed there is in the model as it was given, so that it can be told whether the cloud has it so.
+/// Reports whether the model keeps a malformed value at this path as it was given, so that it can be compared with the
+/// cloud's.
 fn is_kept(path: &str) -> bool {
     match Field::of(path) {
         Some(Field::PeerAddress) => true,
@@ -320,8 +307,8 @@ mod tests {
         );
     }
 
-    /// What a backend cannot express is told in the same answer, but for what it says of a field that was left unset
-    /// because it is malformed.
+    /// The backend's violations come in the same answer, except those of fields that were left unset because they are
+    /// malformed.
     #[test]
     fn what_is_malformed_and_what_cannot_be_expressed_is_told_at_once() {
         let request = pb::CreateConnectionRequest {
@@ -393,7 +380,7 @@ mod tests {
         assert!(update("backends/b/connections/c").is_ok());
     }
 
-    /// What a cloud has malformed can be sent back to it; what is left unset because it is malformed cannot.
+    /// A malformed value that the cloud has can be sent back. A value left unset because it is malformed cannot.
     #[test]
     fn what_is_malformed_as_it_is_there_does_not_matter() {
         let update = || {

@@ -1,5 +1,5 @@
-//! What all resources beside connections have in common: how a message becomes a resource that somebody wants, field by
-//! field, and how a resource becomes a message.
+//! What all resources other than connections have in common: conversion of a message to a wanted resource, field by
+//! field, and of a resource to a message.
 
 use crate::{
     core::error::{Error, Result},
@@ -14,78 +14,64 @@ use crate::{
 };
 use std::collections::BTreeSet;
 
-/// A message of the contract that is one kind of resource.
+/// A message of the contract for one kind of resource.
 pub trait Wire: Sized {
-    /// Which kind.
     const KIND: ResourceKind;
 
-    /// The field of requests that holds it: paths in it begin with this.
+    /// The field of requests that holds the message. Paths in the message begin with it.
     const PART: &'static str;
 
-    /// Where it is in a request that makes it with a connection: `parts.ike_policy`.
+    /// The path of the message in a request that creates it with a connection, such as `parts.ike_policy`.
     const IN_PARTS: &'static str;
 
-    /// The resource name.
     fn name(&self) -> &str;
 
-    /// Takes out what every kind has and a caller may write.
+    /// Takes the writable fields that every kind has.
     fn head(&mut self) -> Head;
 
-    /// Reads what only this kind has.
+    /// Reads the fields of this kind only.
     fn settings(self, fields: &mut Fields<'_>) -> Settings;
 
-    /// Says what only this kind has. `None` if they are the settings of another kind.
+    /// Creates a message with the fields of this kind. Returns `None` for the settings of another kind.
     fn say(settings: Settings, backend: &BackendName) -> Option<Self>;
 
-    /// Adds what every kind has.
+    /// Sets the fields that every kind has.
     fn add(&mut self, common: Common);
 }
 
-/// What a caller may write of every kind.
+/// Writable fields of every kind.
 #[derive(Debug, Default)]
 pub struct Head {
-    /// `name`
     pub name: String,
-    /// `display_name`
     pub display_name: String,
-    /// `description`
     pub description: String,
-    /// `availability_zone`; empty if the kind has none.
+    /// Empty if the kind has none.
     pub availability_zone: String,
-    /// `etag`
     pub etag: String,
 }
 
-/// What every kind says of itself.
+/// Fields that every kind reports.
 #[derive(Debug, Default)]
 pub struct Common {
-    /// What can be written of it.
+    /// The writable ones.
     pub head: Head,
-    /// `managed`
     pub managed: bool,
-    /// `create_time`
     pub create_time: Option<prost_types::Timestamp>,
-    /// `update_time`
     pub update_time: Option<prost_types::Timestamp>,
-    /// `native_words`
     pub native_words: Option<prost_types::Struct>,
-    /// `details`
     pub details: Option<Details>,
-    /// `native`
     pub native: Option<prost_types::Struct>,
 }
 
-/// What only one of the two worlds has.
+/// Fields that only one family of clouds has.
 #[derive(Debug)]
 pub enum Details {
-    /// `nsx`
     Nsx(pb::NsxResourceDetails),
-    /// `openstack`
     Openstack(pb::OpenstackResourceDetails),
 }
 
-/// Has a message of the contract be a kind of resource. `inward` reads its settings, `outward` says them, and
-/// `availability_zone` is named where there is one.
+/// Implements [`Wire`] for a message. `inward` reads its settings, `outward` converts them back, and
+/// `availability_zone` is named if the kind has one.
 macro_rules! wire {
     ($kind:ident, $part:ident, $inward:ident, $outward:ident $(, $zone:ident)?) => {
         impl Wire for pb::$kind {
@@ -143,10 +129,10 @@ macro_rules! wire {
 }
 pub(super) use wire;
 
-/// A resource of `backend` as its cloud has it.
+/// Converts a resource of `backend`.
 ///
 /// # Errors
-/// `Internal` if it is of another kind than was asked for.
+/// `Internal` if the resource is not of kind `W`.
 pub fn say<W: Wire>(backend: &BackendName, resource: Resource) -> Result<W> {
     let spec = resource.spec;
     let Some(mut message) = W::say(spec.settings, backend) else {
@@ -171,7 +157,7 @@ pub fn say<W: Wire>(backend: &BackendName, resource: Resource) -> Result<W> {
     Ok(message)
 }
 
-/// The name of something of a backend; empty without an id.
+/// Returns the name of a backend's resource. Empty without an id.
 pub fn name_in(backend: &BackendName, collection: Collection, id: Option<String>) -> String {
     match id {
         Some(id) if !id.is_empty() => format!("{backend}/{}/{id}", collection.segment()),
@@ -196,20 +182,20 @@ fn details(details: ResourceDetails) -> Details {
 /// A resource as a caller wants it.
 #[derive(Debug)]
 pub struct Wanted {
-    /// `name`, as it was given.
+    /// The name as it was given.
     pub name: String,
-    /// `etag`; `None` if it was not given.
+    /// `None` if absent.
     pub etag: Option<String>,
-    /// The rest. What is malformed is noted, and left unset where the model has no place for it.
+    /// The other fields. A malformed value has a violation; it is unset if the model cannot hold it.
     pub spec: ResourceSpec,
     /// The fields that were given.
     pub set: BTreeSet<ResourceField>,
 }
 
-/// Reads the fields of `message` that are in `wanted`, or all of them; output-only fields are passed over, and what is
-/// not wanted cannot be wrong either. Paths are relative to the resource.
+/// Reads the fields of `message` that are in `wanted`, or all of them. Skips output-only fields. Fields that are not
+/// wanted cannot be violations either. Paths are relative to the resource.
 ///
-/// `backend` is where references must point; `None` if its own name was malformed.
+/// References must point into `backend`. It is `None` if its own name was malformed.
 pub fn read<W: Wire>(
     mut message: W,
     wanted: Option<&BTreeSet<ResourceField>>,
@@ -237,19 +223,19 @@ pub fn read<W: Wire>(
     }
 }
 
-/// The fields of one message, while they are read.
+/// The fields of one message while it is read.
 #[derive(Debug)]
 pub struct Fields<'a> {
-    /// Which are read; `None` is all of them.
+    /// The fields to read. `None` means all.
     wanted: Option<&'a BTreeSet<ResourceField>>,
     backend: Option<&'a BackendName>,
-    /// Which have a value.
+    /// The fields that have a value.
     set: BTreeSet<ResourceField>,
     problems: &'a mut Problems,
 }
 
 impl Fields<'_> {
-    /// Reads a field, whose path `read` is told. Unset if it is not wanted.
+    /// Reads a field. Passes its path to `read`. Returns the default if the field is not wanted.
     pub fn read<T: Default + PartialEq>(
         &mut self,
         field: ResourceField,
@@ -265,17 +251,17 @@ impl Fields<'_> {
         value
     }
 
-    /// A field that cannot be malformed.
+    /// Reads a field that cannot be malformed.
     pub fn plain<T: Default + PartialEq>(&mut self, field: ResourceField, value: T) -> T {
         self.read(field, |_, _| value)
     }
 
-    /// Text that is unset if it is empty.
+    /// Reads a text. An empty one is unset.
     pub fn text(&mut self, field: ResourceField, text: String) -> Option<String> {
         self.plain(field, Some(text).filter(|text| !text.is_empty()))
     }
 
-    /// A reference to something in the same backend.
+    /// Reads a reference to a resource of the same backend.
     pub fn reference(
         &mut self,
         field: ResourceField,
@@ -288,15 +274,15 @@ impl Fields<'_> {
         })
     }
 
-    /// A value of an enum.
+    /// Reads an enum value.
     pub fn word<W: words::Word>(&mut self, field: ResourceField, number: i32) -> Option<W::Model> {
         self.read(field, |path, problems| {
             words::read::<W>(path, number, problems)
         })
     }
 
-    /// A list of values of an enum, in which UNSPECIFIED stands for what only the cloud has a word for. What nobody knows is
-    /// noted and left out.
+    /// Reads a list of enum values. UNSPECIFIED stands for a value that only the cloud has a name for. An unknown value
+    /// adds a violation and is left out.
     pub fn words<W: words::Word>(
         &mut self,
         field: ResourceField,

@@ -1,5 +1,5 @@
-//! What each RPC on resources beside connections asks for. Every violation of a request is told at once, those of its
-//! form and, if there are any, those that its backend has against the rest.
+//! Requests of the resource services. All violations are reported at once: those of the request's form and, if there
+//! are any, the backend's violations of the rest.
 
 use crate::{
     core::{
@@ -18,10 +18,11 @@ use crate::{
 };
 use std::collections::BTreeSet;
 
-/// The path of a mask that stands for all of them.
+/// The mask path that stands for every field.
 const EVERYTHING: &str = "*";
 
-/// What a mask may name and nobody can change, by its first segment: passed over, so that what was read can be sent back.
+/// Output-only fields that a mask may name, by first segment. They are skipped, so that a resource can be sent back as
+/// it was read.
 const NOT_WRITTEN: [&str; 11] = [
     "name",
     "etag",
@@ -36,7 +37,7 @@ const NOT_WRITTEN: [&str; 11] = [
     "native_state",
 ];
 
-/// What a resource of a kind has to have, wherever it is.
+/// Returns the fields that a resource of this kind needs on every cloud.
 pub(super) fn required(kind: ResourceKind) -> &'static [ResourceField] {
     match kind {
         ResourceKind::IkePolicy | ResourceKind::IpsecPolicy | ResourceKind::DpdPolicy => &[],
@@ -46,44 +47,33 @@ pub(super) fn required(kind: ResourceKind) -> &'static [ResourceField] {
     }
 }
 
-/// `Create…`
 #[derive(Debug)]
 pub struct Create {
-    /// Where.
     pub backend: BackendName,
-    /// What.
     pub spec: ResourceSpec,
-    /// How.
     pub how: How,
 }
 
-/// `Update…`
 #[derive(Debug)]
 pub struct Update {
-    /// Which.
     pub name: ResourceName,
-    /// What changes.
     pub change: ResourceChange,
-    /// How.
     pub how: How,
-    /// What is malformed, until [`Update::settled`] has told it.
+    /// Violations that [`Update::settled`] has yet to report.
     problems: Problems,
 }
 
-/// `Delete…`
 #[derive(Debug)]
 pub struct Delete {
-    /// Which.
     pub name: ResourceName,
-    /// What the caller believes is current.
+    /// The etag that the caller expects to be current.
     pub etag: Option<String>,
-    /// Nothing to remove is as good as removed.
+    /// Whether deleting a resource that does not exist succeeds.
     pub allow_missing: bool,
-    /// How.
     pub how: How,
 }
 
-/// Reads which resource a request is about.
+/// Reads the name of the resource that a request is about.
 ///
 /// # Errors
 /// `InvalidArgument` on `name`.
@@ -94,7 +84,7 @@ pub fn name(kind: ResourceKind, text: &str) -> Result<ResourceName> {
 }
 
 impl Create {
-    /// Reads the request. If anything of it is malformed, `refused` is asked what the backend cannot express of the rest.
+    /// Reads the request. If any of it is malformed, asks `refused` what the backend cannot express of the rest.
     ///
     /// # Errors
     /// `InvalidArgument` with every violation of both kinds.
@@ -118,7 +108,8 @@ impl Create {
     }
 }
 
-/// Reads what is to be made, at this place of a request. What `comes` of itself is not missing.
+/// Reads a new resource at this place of a request. The fields in `comes` are supplied otherwise, so they are not
+/// missing.
 pub(super) fn new<W: Wire>(
     resource: W,
     place: &'static str,
@@ -138,10 +129,10 @@ pub(super) fn new<W: Wire>(
 }
 
 impl Update {
-    /// Reads the request. What of it is malformed is told by [`Update::settled`].
+    /// Reads the request. [`Update::settled`] reports malformed values.
     ///
     /// # Errors
-    /// `InvalidArgument` if it does not say what is to be changed, with every other violation.
+    /// `InvalidArgument` with all violations, if the request does not name a resource.
     pub fn read<W: Wire>(
         resource: Option<W>,
         mask: Option<prost_types::FieldMask>,
@@ -168,15 +159,16 @@ impl Update {
         }
     }
 
-    /// Whether all that is malformed may be so of the resource that is there: then it has to be read.
+    /// Reports whether every malformed value may equal the existing resource's value. If so, the resource has to be
+    /// read.
     pub fn may_be_there<W: Wire>(&self) -> bool {
         let (all, kept) = (self.problems.count(), self.problems.paths_within(W::PART));
         let kept = kept.filter(|path| kept_as_given(path).is_some()).count();
         all > 0 && all == kept
     }
 
-    /// The update without what is malformed just as it is `there`: it changes nothing, and only a cloud can have made it so.
-    /// If anything else is malformed, `refused` is asked what the backend cannot express of the rest.
+    /// Removes malformed values that equal those of `there`: they change nothing, and only the cloud can have made them
+    /// so. If any other value is malformed, asks `refused` what the backend cannot express of the rest.
     ///
     /// # Errors
     /// `InvalidArgument` with every violation of both kinds.
@@ -207,7 +199,7 @@ impl Update {
     }
 }
 
-/// The field that is malformed at this path, if the model has it all the same as it was given.
+/// Returns the malformed field at this path, if the model keeps its value as it was given.
 fn kept_as_given(path: &str) -> Option<ResourceField> {
     let kept = [
         ResourceField::Address,
@@ -219,7 +211,7 @@ fn kept_as_given(path: &str) -> Option<ResourceField> {
     (!path.ends_with(".action")).then_some(field)
 }
 
-/// Whether one of these fields has the value that is there.
+/// Reports whether the field has the existing value. Always false for fields that [`kept_as_given`] does not return.
 fn is_as_there(field: ResourceField, values: &Settings, there: &Settings) -> bool {
     match (field, values, there) {
         (
@@ -262,9 +254,9 @@ impl Delete {
     }
 }
 
-/// Reads a change. An absent mask, or one without paths, stands for every field that is set; `*` for every field there is.
-/// A path that is named and unset goes back to its default; where there is none that is a violation, but for `*`: what is
-/// there may lack it, too.
+/// Reads a change. An absent or empty mask stands for every field that is set, and `*` for every field. A path that is
+/// named but unset returns to its default. If it has none, that is a violation, except with `*`, because the existing
+/// resource may lack it too.
 fn change<W: Wire>(
     resource: W,
     mask: Option<prost_types::FieldMask>,
@@ -295,11 +287,11 @@ fn change<W: Wire>(
     }
 }
 
-/// What a mask names.
+/// The paths of a mask.
 #[derive(Debug, Default)]
 struct Named {
     fields: BTreeSet<ResourceField>,
-    /// By `*`.
+    /// Whether the mask has `*`.
     everything: bool,
 }
 
@@ -324,7 +316,7 @@ fn named<W: Wire>(paths: &[String], problems: &mut Problems) -> Named {
     named
 }
 
-/// Notes fields that are not there and should be; what is there and malformed is told already.
+/// Adds violations for required fields that are missing. Skips malformed fields, which already have a violation.
 fn lack<'a>(
     place: &'static str,
     fields: impl Iterator<Item = &'a ResourceField>,

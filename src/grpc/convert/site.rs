@@ -1,4 +1,4 @@
-//! A connection described with its parts: what a caller can write, and nothing else. A key is left out.
+//! A connection described with its parts: writable fields only, without the key.
 
 use crate::{
     grpc::{
@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-/// What is described, of the connection of this name; empty if it is not there.
+/// Converts a description of the connection with this name. `name` is empty if the connection does not exist.
 pub fn site(backend: &BackendName, name: &str, described: NewConnection) -> pb::Site {
     let mut parts = pb::Parts::default();
     for (kind, spec) in described.parts {
@@ -24,7 +24,7 @@ pub fn site(backend: &BackendName, name: &str, described: NewConnection) -> pb::
             ResourceKind::DpdPolicy => parts.dpd_policy = part(backend, spec),
             ResourceKind::VpnService => parts.vpn_service = part(backend, spec),
             ResourceKind::LocalEndpoint => parts.local_endpoint = part(backend, spec),
-            // Groups are no parts: the rules of the connection say what is in them.
+            // Endpoint groups are not parts: the rules of the connection hold their contents.
             ResourceKind::EndpointGroup => {}
         }
     }
@@ -37,7 +37,7 @@ pub fn site(backend: &BackendName, name: &str, described: NewConnection) -> pb::
     }
 }
 
-/// What would be read of it, if only what can be written were.
+/// Returns the connection that a read would return if it held writable fields only.
 fn as_read(spec: ConnectionSpec) -> Connection {
     Connection {
         display_name: spec.display_name,
@@ -64,7 +64,7 @@ fn as_read(spec: ConnectionSpec) -> Connection {
     }
 }
 
-/// Without the ids that only a cloud gives.
+/// Removes the ids that only a cloud assigns.
 fn written(selectors: Selectors) -> Selectors {
     match selectors {
         Selectors::RouteBased(interfaces) => {
@@ -75,7 +75,7 @@ fn written(selectors: Selectors) -> Selectors {
     }
 }
 
-/// A part as its service takes it: without a name, and without what its cloud says of it.
+/// Converts a part to what its service accepts: without a name and without output-only fields.
 fn part<W: Wire>(backend: &BackendName, mut spec: ResourceSpec) -> Option<W> {
     if let Settings::VpnService(service) = &mut spec.settings {
         service.external_addresses.clear();
@@ -176,7 +176,7 @@ mod tests {
     }
 
     proptest! {
-        /// What is answered is a request as it stands: with nothing that is only read, and with all that was described.
+        /// The answer is a valid request: it has no output-only fields, and all that was described.
         #[test]
         fn what_is_described_can_be_applied(read in samples::connection()) {
             let spec = samples::sent_back(&read);

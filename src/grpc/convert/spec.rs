@@ -1,4 +1,4 @@
-//! A connection as a caller wants it. Whether a backend can express it is asked later.
+//! A connection as a caller wants it. The core later checks whether a backend can express it.
 
 use crate::{
     grpc::{
@@ -14,10 +14,10 @@ use crate::{
 use ipnet::IpNet;
 use std::net::IpAddr;
 
-/// Reads every field a caller may write; output-only fields are passed over. What is malformed is noted, and left unset
-/// where the model has no place for it; what is absent is left unset.
+/// Reads every field that a caller may write and skips output-only fields. Absent fields stay unset. A malformed value
+/// adds a violation; it stays unset if the model cannot hold it.
 ///
-/// `backend` is where references must point; `None` if its own name was malformed.
+/// References must point into `backend`. It is `None` if its own name was malformed.
 pub fn spec(
     connection: pb::Connection,
     backend: Option<&BackendName>,
@@ -115,7 +115,7 @@ fn dpd(given: pb::DeadPeerDetection, problems: &mut Problems) -> DeadPeerDetecti
         }
     };
     let mut seconds = |field, given: Option<prost_types::Duration>| {
-        // What is malformed counts as no time, so that what depends on it is judged as if it were right.
+        // A malformed time becomes 0, so that other fields are judged as if the time were valid.
         let read = whole_seconds(field, given, problems);
         read.or(given.map(|_| 0))
     };
@@ -283,7 +283,8 @@ fn tcp_mss_clamping(given: pb::TcpMssClamping, problems: &mut Problems) -> TcpMs
     }
 }
 
-/// Notes each text that is no network in CIDR form. Host bits may be set; the text itself is kept.
+/// Adds a violation for each text that is not a network in CIDR form. Host bits may be set, and the text stays as it
+/// is.
 pub fn networks(path: &str, texts: &[String], problems: &mut Problems) {
     for (index, text) in texts.iter().enumerate() {
         if text.parse::<IpNet>().is_err() {
@@ -299,7 +300,7 @@ fn is_address(text: &str) -> bool {
     text.parse::<IpAddr>().is_ok() || is_host_name(text)
 }
 
-/// RFC 1123, section 2.1. A last label of digits alone is a misspelt IPv4 address, not a name.
+/// Host names by RFC 1123, section 2.1. A name whose last label consists of digits is a misspelled IPv4 address.
 fn is_host_name(text: &str) -> bool {
     let name = text.strip_suffix('.').unwrap_or(text);
     let is_label = |label: &str| {

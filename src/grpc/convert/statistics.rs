@@ -1,4 +1,4 @@
-//! What a connection has carried. A counter that its cloud does not tell is unset.
+//! Traffic counters of a connection. A counter that the cloud does not report is unset.
 
 use crate::{
     core::error::{Error, Result},
@@ -14,10 +14,8 @@ use crate::{
     },
 };
 
-/// `GetTunnelStatistics`.
 #[derive(Debug)]
 pub struct Get {
-    /// Of which connection.
     pub name: ConnectionName,
 }
 
@@ -31,7 +29,7 @@ impl TryFrom<pb::GetTunnelStatisticsRequest> for Get {
     }
 }
 
-/// What this connection has carried.
+/// Converts the counters of this connection.
 pub fn statistics(name: &ConnectionName, read: TunnelStatistics) -> pb::TunnelStatistics {
     pb::TunnelStatistics {
         name: name.to_string(),

@@ -1,14 +1,13 @@
-//! Durations and points in time.
+//! Durations and timestamps.
 
 use crate::grpc::convert::Problems;
 use std::time::{Duration, SystemTime};
 
-/// A point in time.
 pub fn timestamp(time: SystemTime) -> prost_types::Timestamp {
     time.into()
 }
 
-/// A length of time. Above some 292 billion years, the longest there is.
+/// Converts a duration. Values above some 292 billion years become the longest possible duration.
 pub fn duration(length: Duration) -> prost_types::Duration {
     prost_types::Duration {
         seconds: i64::try_from(length.as_secs()).unwrap_or(i64::MAX),
@@ -16,7 +15,7 @@ pub fn duration(length: Duration) -> prost_types::Duration {
     }
 }
 
-/// Whole seconds, as the model has them.
+/// Converts whole seconds of the model.
 pub fn from_seconds(seconds: u32) -> prost_types::Duration {
     prost_types::Duration {
         seconds: seconds.into(),
@@ -40,7 +39,7 @@ pub fn whole_seconds(
     }
 }
 
-/// Reads a length of time that is more than none.
+/// Reads a duration greater than zero.
 pub fn positive(
     field: &str,
     length: Option<prost_types::Duration>,

@@ -1,4 +1,5 @@
-//! VPN services, local endpoints and endpoint groups: what only one kind of them has; and what a VPN can be attached to.
+//! Conversions of a single kind: VPN services, local endpoints and endpoint groups, and the objects that a VPN can
+//! attach to.
 
 use crate::{
     grpc::{
@@ -106,7 +107,7 @@ fn local_endpoint(endpoint: LocalEndpoint, backend: &BackendName) -> pb::LocalEn
 
 fn read_endpoint_group(given: pb::EndpointGroup, fields: &mut Fields<'_>) -> EndpointGroup {
     use ResourceField as F;
-    // What they have to be depends on the type, also where only they are to be changed.
+    // The type decides which endpoints are valid, even if the mask names the endpoints only.
     let are_networks = given.r#type() == pb::endpoint_group::Type::Cidr;
     EndpointGroup {
         endpoint_type: fields.word::<pb::endpoint_group::Type>(F::EndpointType, given.r#type),
@@ -139,7 +140,7 @@ fn endpoint_group(group: EndpointGroup, _backend: &BackendName) -> pb::EndpointG
     }
 }
 
-/// Something in the network of `backend` that a VPN can be attached to.
+/// Converts an object in the network of `backend` that a VPN can attach to.
 pub fn attachment(backend: &BackendName, read: Attachment) -> pb::Attachment {
     pb::Attachment {
         kind: number::<pb::attachment::Kind>(Some(read.kind)),

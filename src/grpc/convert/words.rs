@@ -1,35 +1,35 @@
-//! Enums of the contract and of the model, which have the same names: a value goes over by its name, so that nothing
-//! depends on numbers. UNSPECIFIED is `None`.
+//! Enums of the contract and of the model. Both use the same names and values convert by name, so that nothing depends
+//! on numbers. UNSPECIFIED is `None`.
 
 use crate::{
     grpc::{convert::Problems, pb},
     model::{algorithm, algorithm::Named, policy, statistics, topology},
 };
 
-/// An enum of the contract that the model has, too.
+/// An enum of the contract with a counterpart in the model.
 pub trait Word: TryFrom<i32> + Into<i32> {
-    /// The model's.
+    /// The counterpart in the model.
     type Model: Named;
 
-    /// The name of a value, as `DH_GROUP_MODP_2048`.
+    /// Returns the name of a value, such as `DH_GROUP_MODP_2048`.
     fn name(&self) -> &'static str;
 
-    /// The value of this name.
+    /// Returns the value with this name.
     fn of_name(name: &str) -> Option<Self>;
 }
 
-/// The number of a value; `None` is UNSPECIFIED.
+/// Returns the number of a value. `None` is UNSPECIFIED.
 pub fn number<W: Word>(value: Option<W::Model>) -> i32 {
     let named = value.and_then(|value| W::of_name(value.as_str()));
     named.map_or(0, Into::into)
 }
 
-/// The numbers of several values.
+/// Returns the numbers of several values.
 pub fn numbers<W: Word>(values: impl IntoIterator<Item = Option<W::Model>>) -> Vec<i32> {
     values.into_iter().map(number::<W>).collect()
 }
 
-/// Reads a value. One that nobody knows is a violation of the field at `path`.
+/// Reads a value. An unknown number is a violation of the field at `path`.
 pub fn read<W: Word>(path: &str, number: i32, problems: &mut Problems) -> Option<W::Model> {
     match W::try_from(number) {
         Ok(word) => W::Model::of_name(word.name()),
@@ -60,7 +60,7 @@ macro_rules! words {
             }
         })+
 
-        /// Each of them, held against the contract.
+        /// Checks each enum against the contract.
         #[cfg(test)]
         fn held() -> Vec<(&'static str, Vec<&'static str>)> {
             vec![$(tests::hold::<$word>()),+]
@@ -91,7 +91,7 @@ mod tests {
     use prost_reflect::{DescriptorPool, EnumDescriptor};
     use std::collections::BTreeMap;
 
-    /// Every enum of the files that resources and statistics are in.
+    /// Returns every enum of the proto files of resources and statistics.
     fn enums() -> Vec<EnumDescriptor> {
         let pool = DescriptorPool::decode(pb::FILE_DESCRIPTOR_SET).unwrap();
         let files = ["algorithm", "policy", "topology", "tunnel_statistics"];
@@ -101,7 +101,7 @@ mod tests {
             .collect()
     }
 
-    /// Takes every value of an enum over and back. Answers the model's names.
+    /// Converts every value of an enum to the model and back. Returns the model's names.
     pub fn hold<W: Word>() -> (&'static str, Vec<&'static str>) {
         let none = W::Model::UNSPECIFIED;
         let is_it = |it: &EnumDescriptor| it.get_value(0).is_some_and(|it| it.name() == none);

@@ -1,4 +1,4 @@
-//! How a write is asked for beside what it is: whether it is only tried, and the id that its caller may send again.
+//! What all writes have in common: whether the write is only validated, and its request id.
 
 use crate::{
     core::{
@@ -11,30 +11,27 @@ use crate::{
 use prost::Message;
 use uuid::Uuid;
 
-/// The length of a UUID as it is written, with its hyphens.
+/// Length of a UUID in text form, with hyphens.
 const UUID_TEXT: usize = 36;
 
-/// The field that names a write.
 const REQUEST_ID: &str = "request_id";
 
 /// A request that writes.
 pub trait Write: Message {
-    /// The call: `CreateConnection`.
+    /// Returns the method name, such as `CreateConnection`.
     fn method() -> &'static str;
 
-    /// `validate_only`
+    /// Returns `validate_only`.
     fn is_tried(&self) -> bool;
 
-    /// `request_id`
+    /// Returns `request_id`.
     fn id(&mut self) -> &mut String;
 }
 
-/// How a write is asked for, and what is wrong with that so far.
+/// How a write is requested, and the violations found in that.
 #[derive(Debug, Default)]
 pub struct Asked {
-    /// How.
     pub how: How,
-    /// What is wrong.
     pub problems: Problems,
 }
 
@@ -48,9 +45,10 @@ impl From<How> for Asked {
 }
 
 impl Asked {
-    /// Reads how a write is asked for. Takes its id away, so that what is left is the same each time.
+    /// Reads how a write is requested. Takes the id out of the request, so that the encoded rest is the same for each
+    /// retry.
     ///
-    /// What is only tried has no id: it is done again whenever it is asked for, and the id is free for the write itself.
+    /// A validation has no id: it runs whenever it is requested, and the id stays free for the write itself.
     pub fn of<W: Write>(request: &mut W) -> Asked {
         let mut problems = Problems::default();
         let given = std::mem::take(request.id());
@@ -71,7 +69,7 @@ impl Asked {
         Asked { how, problems }
     }
 
-    /// The record of a write of this resource that is asked for so. An id that is none is not in it.
+    /// Returns the audit record of a write of this resource. An invalid id is not recorded.
     pub fn audited(&self, action: Action, resource: String) -> audit::Asked {
         let request = self.how.request.as_ref();
         audit::Asked {
@@ -82,7 +80,7 @@ impl Asked {
         }
     }
 
-    /// How, if nothing is wrong with that.
+    /// Returns how the write is requested, if that has no violation.
     ///
     /// # Errors
     /// `InvalidArgument` on `request_id`.
@@ -91,12 +89,12 @@ impl Asked {
     }
 }
 
-/// The id of a write as it is in records: empty if it is none.
+/// Returns the request id for audit records. Empty if it is invalid.
 pub fn recorded_id(given: &str) -> String {
     uuid(given, &mut Problems::default()).unwrap_or_default()
 }
 
-/// The UUID in lower case. The nil UUID is what a client sends that forgot to make one.
+/// Parses a UUID and returns it in lower case. Refuses the nil UUID, which a client sends that forgot to generate one.
 fn uuid(text: &str, problems: &mut Problems) -> Option<String> {
     let read = Uuid::try_parse(text).ok();
     let read = read.filter(|uuid| text.len() == UUID_TEXT && !uuid.is_nil());
@@ -156,7 +154,7 @@ mod tests {
         }
     }
 
-    /// What the contract has of them is what is here, so that no write goes without.
+    /// The macro lists the same writes as the contract, so that every write has this behavior.
     #[test]
     fn every_request_with_an_id_is_a_write() {
         let pool = DescriptorPool::decode(pb::FILE_DESCRIPTOR_SET).unwrap();

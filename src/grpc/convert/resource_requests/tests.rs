@@ -1,4 +1,4 @@
-//! What is said of a request that is wrong, and what an update changes.
+//! Violations of malformed requests, and the fields that an update changes.
 
 mod there_and_back;
 
@@ -41,7 +41,7 @@ fn create<W: Wire>(resource: W) -> Result<Create> {
 
 // --- against the contract -------------------------------------------------------
 
-/// The message of a kind, with the behaviors of each field.
+/// Returns the fields of a kind's message with their behaviors.
 fn behaviors(kind: ResourceKind) -> Vec<(String, Vec<String>)> {
     let pool = DescriptorPool::decode(pb::FILE_DESCRIPTOR_SET).unwrap();
     let extension = pool
@@ -90,7 +90,7 @@ fn every_field_of_the_contract_is_either_written_or_passed_over() {
     }
 }
 
-// --- what is wrong --------------------------------------------------------------
+// --- violations -----------------------------------------------------------------
 
 fn time(seconds: i64, nanos: i32) -> Option<pb::Lifetime> {
     let time = prost_types::Duration { seconds, nanos };
@@ -128,7 +128,7 @@ fn every_violation_of_a_policy_is_told_by_the_path_its_caller_wrote() {
             "ike_policy.dh_groups[0]",
             "ike_policy.lifetime.time",
             "ike_policy.name",
-            // What the backend has against what is well-formed.
+            // The backend's violations of the well-formed fields.
             "ike_policy.description",
             "ike_policy.lifetime",
         ]
@@ -288,7 +288,7 @@ fn what_is_not_named_is_not_read_and_what_nobody_writes_is_passed_over() {
     let change = change.unwrap();
     assert_eq!(Vec::from_iter(change.fields), [F::RetryCount]);
     assert_eq!(change.values.display_name, "");
-    // A mask that names nothing else changes nothing.
+    // A mask that names only output-only fields changes nothing.
     assert!(update(dpd(3), Some(&["etag"])).unwrap().fields.is_empty());
 }
 
@@ -335,7 +335,7 @@ fn what_has_no_default_must_be_given_where_it_is_named() {
         fields_at_fault(update(pb::VpnService::default(), None)),
         ["vpn_service.name"]
     );
-    // Endpoints are held against the type also where only they are named.
+    // Endpoints are checked against the type even if the mask names the endpoints only.
     let group = pb::EndpointGroup {
         name: "backends/a/endpointGroups/g".to_owned(),
         r#type: pb::endpoint_group::Type::Cidr.into(),
@@ -348,7 +348,7 @@ fn what_has_no_default_must_be_given_where_it_is_named() {
     );
 }
 
-/// What a cloud has malformed can be sent back to it; anything else that is malformed cannot.
+/// A malformed value that the cloud has can be sent back. No other malformed value can.
 #[test]
 fn what_is_malformed_as_it_is_there_does_not_matter() {
     let group = |endpoints: &[&str], r#type| pb::EndpointGroup {
@@ -380,10 +380,10 @@ fn what_is_malformed_as_it_is_there_does_not_matter() {
     assert!(other.may_be_there::<pb::EndpointGroup>());
     let settled = other.settled::<pb::EndpointGroup>(Some(&there), nothing_refused);
     assert_eq!(fields_at_fault(settled), ["endpoint_group.endpoints[0]"]);
-    // Nothing is read for what cannot be there.
+    // The resource is not read if it cannot have the malformed value.
     assert!(!read(group(&["", "10.0.0.0/8"], 9)).may_be_there::<pb::EndpointGroup>());
     assert!(!read(group(&["10.0.0.0/8"], 2)).may_be_there::<pb::EndpointGroup>());
-    // What is said of it is what is said outwards.
+    // The malformed value is sent outwards unchanged.
     let said: pb::EndpointGroup = say(&backend(), there).unwrap();
     assert_eq!(said.endpoints, ["2.1.4..0/24"]);
 }

@@ -1,4 +1,4 @@
-//! Every kind of resource over the wire and back: what was read can be written as it is.
+//! Every kind of resource over the wire and back: what was read can be written unchanged.
 
 use super::{backend, create, update};
 use crate::{
@@ -33,8 +33,8 @@ fn resource(spec: ResourceSpec) -> Resource {
     }
 }
 
-/// Says a resource, reads it back as the update of everything that `isthmus get | isthmus update` sends, as one without a
-/// mask, and as a twin to be made; and says it once more.
+/// Encodes a resource and reads it back in three ways: as the update of all fields that `isthmus get | isthmus update`
+/// sends, as an update without a mask, and as the creation of a twin. Then encodes it again.
 fn hold<W: Wire + Clone + Debug + PartialEq>(spec: ResourceSpec) {
     let said: W = say(&backend(), resource(spec.clone())).unwrap();
 
@@ -47,7 +47,7 @@ fn hold<W: Wire + Clone + Debug + PartialEq>(spec: ResourceSpec) {
     assert_eq!(unmasked.values, spec);
     assert!(unmasked.fields.is_subset(&change.fields));
 
-    // `name` taken out; what else is output only is passed over.
+    // Clears `name`. Other output-only fields are skipped.
     let nameless = Resource {
         id: String::new(),
         ..resource(spec.clone())
@@ -95,7 +95,7 @@ fn network() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Both lists tell the same hashes.
+/// Both lists name the same hashes.
 fn ike_policy() -> impl Strategy<Value = Settings> {
     use crate::model::algorithm::{IntegrityAlgorithm as I, PrfAlgorithm as P};
     let hashes = vec(

@@ -8,7 +8,7 @@
 //! hyper does not poll a stream while HTTP/2 has no room. While there is room, hyper polls it at least once each
 //! heartbeat, because a heartbeat wakes it. So a stream that was not polled for longer was not read. A client that
 //! never reads again would never cause another poll either. Therefore a task inspects all streams from time to time and
-//! drops the watch of a stalled one, which stops the polls of its connection.
+//! drops the watch of a stalled one, so that its connection is not polled for it.
 
 use crate::grpc::{frame::Frame, status};
 use futures_util::stream::{BoxStream, Stream, StreamExt};

@@ -131,8 +131,8 @@ fn dpd_policy(policy: DpdPolicy, _backend: &BackendName) -> pb::DpdPolicy {
     }
 }
 
-/// Adds a violation for each place where both lists name different hashes, or a single one if their lengths differ: every
-/// cloud has one name for both.
+/// Adds a violation for each place where both lists name different hashes, or a single one if their lengths differ:
+/// every cloud has one name for both.
 fn same_hashes(
     path: &str,
     integrity: &[Option<IntegrityAlgorithm>],

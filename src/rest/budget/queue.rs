@@ -83,7 +83,7 @@ pub struct Queue {
     /// Unreserved slots that are free.
     common: u32,
     lanes: [Lane; 4],
-    /// Virtual time: the start of the request sent last. A request takes 1 / weight of its class.
+    /// Virtual time: the start of the request sent last. A request advances its class by 1 / weight.
     now: f64,
     /// Counts waiting requests, to number each one.
     waited: u64,

@@ -112,8 +112,8 @@ impl StreamState {
         if let State::Read(events) = &mut self.state
             && self.asked.elapsed() > self.stall
         {
-            // If the client has received everything, the stream has ended normally. A panic in one stream must not stop
-            // the inspection of the others.
+            // If its client has got all that there was, it has ended well. A fault in one stream must not keep the
+            // others from being gone through.
             let more = catch_unwind(AssertUnwindSafe(|| {
                 events.poll_next_unpin(&mut Context::from_waker(Waker::noop()))
             }));

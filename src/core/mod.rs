@@ -22,6 +22,7 @@ pub mod ledger;
 pub mod listed;
 pub mod listing;
 pub mod margin;
+pub mod notifier;
 pub mod order;
 pub mod paging;
 pub mod part_realizations;

@@ -3,6 +3,7 @@
 use crate::{
     core::{
         error::Result,
+        notifier::Follower,
         roster::{Member, Roster},
         watch::{
             counts::{Kind, Open},
@@ -75,7 +76,7 @@ pub struct WatchMany {
 #[derive(Debug)]
 struct One {
     poller: Arc<Poller>,
-    appended: watch::Receiver<u64>,
+    appended: Follower,
     /// The position of the backend's snapshot, if it is beyond the cursor of the watch.
     since: Revision,
     _watching: WatchingAll,
@@ -85,7 +86,7 @@ struct One {
 impl One {
     fn new(poller: &Arc<Poller>, tunnel: bool, since: Revision) -> One {
         One {
-            appended: poller.log().window().subscribe(),
+            appended: poller.log().window().follow(),
             _watching: poller.inventory().watch(tunnel),
             _open: poller.counts().open(Kind::Many),
             poller: Arc::clone(poller),
@@ -223,7 +224,7 @@ impl WatchMany {
         }
         loop {
             for one in &mut self.backends {
-                one.appended.borrow_and_update();
+                one.appended.take_change();
             }
             // The position is read before the set of backends, so that no resume token is beyond the arrival of a
             // backend whose connections have not been sent.
@@ -452,8 +453,7 @@ async fn any_change(backends: &mut [One]) {
     let waits = backends
         .iter_mut()
         .map(|one| Box::pin(one.appended.changed()));
-    // The senders live in the windows, which this watch holds, so none of these can fail.
-    let _ = futures_util::future::select_all(waits).await;
+    futures_util::future::select_all(waits).await;
 }
 
 /// Waits until the set of backends changes. Waits forever in a watch over one backend, or once the gateway has ended.

@@ -11,6 +11,7 @@
 use crate::{
     core::{
         error::{Error, ErrorKind, ErrorReason, Result},
+        notifier::Follower,
         watch::{
             counts::{Kind, Open},
             interest::Interest,
@@ -25,11 +26,14 @@ use crate::{
     },
     model::{ConnectionName, RealizationState, Reason},
 };
-use std::{sync::Arc, time::Duration};
-use tokio::{
-    sync::watch,
-    time::{Instant, sleep_until},
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
 };
+use tokio::time::{Instant, Sleep, sleep_until};
 
 /// A reader more than this many changes behind skips ahead.
 pub const CONFLATE_BEYOND: usize = 16;
@@ -113,14 +117,18 @@ pub struct Watch {
     /// The number of the write that the watch is bound to; 0 if none.
     bound: u64,
     heartbeat: Duration,
-    appended: watch::Receiver<u64>,
-    polled: watch::Receiver<u64>,
+    appended: Follower,
+    polled: Follower,
+    /// Whether the log may hold entries after the cursor, or a poll may have ended that was not judged.
+    has_news: bool,
     /// The last revision that was sent, or that the stream skips.
     cursor: u64,
     phase: Phase,
     /// Whether the last status sent was known to be current and has been judged.
     judged: bool,
     last_sent: Instant,
+    /// Elapses when a heartbeat may be due. Reset only once it has elapsed, so that a change costs no timer.
+    silence: Option<Pin<Box<Sleep>>>,
     _open: Open,
 }
 
@@ -153,8 +161,8 @@ pub struct Opening {
 impl Watch {
     /// Starts with a snapshot, or after the position of a resume token.
     pub fn open(opening: Opening) -> Watch {
-        let appended = opening.subject.subscribe();
-        let polled = opening.subject.subscribe_polls();
+        let appended = opening.subject.follow();
+        let polled = opening.subject.follow_polls();
         let last = opening.subject.latest();
         let (cursor, phase) = match opening.resume {
             Some(revision) => (revision, Phase::Following),
@@ -170,10 +178,12 @@ impl Watch {
             heartbeat: opening.heartbeat,
             appended,
             polled,
+            has_news: true,
             cursor,
             phase,
             judged: opening.current && opening.resume.is_none(),
             last_sent: Instant::now(),
+            silence: None,
         }
     }
 
@@ -193,7 +203,14 @@ impl Watch {
 
     /// Returns the next message, or `None` after the last. An error is the last message.
     pub async fn next(&mut self) -> Option<Result<WatchEvent>> {
-        let result = self.advance().await?;
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// Polls for what [`Watch::next`] returns.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<WatchEvent>>> {
+        let Some(result) = ready!(self.advance(cx)) else {
+            return Poll::Ready(None);
+        };
         let now = Instant::now();
         match &result {
             Ok(event) if event.outcome.is_none() => self.last_sent = now,
@@ -202,7 +219,7 @@ impl Watch {
         if let Ok(event) = &result {
             self.count(event, now);
         }
-        Some(result)
+        Poll::Ready(Some(result))
     }
 
     fn count(&self, event: &WatchEvent, now: Instant) {
@@ -216,11 +233,11 @@ impl Watch {
         }
     }
 
-    async fn advance(&mut self) -> Option<Result<WatchEvent>> {
+    fn advance(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<WatchEvent>>> {
         match std::mem::replace(&mut self.phase, Phase::Following) {
             Phase::Ended => {
                 self.phase = Phase::Ended;
-                return None;
+                return Poll::Ready(None);
             }
             Phase::Snapshot(entry, stale) => {
                 let outcome = if self.judged {
@@ -228,39 +245,56 @@ impl Watch {
                 } else {
                     None
                 };
-                return Some(Ok(self.event(
-                    EventKind::Snapshot(entry, stale),
-                    outcome,
-                    0,
-                )));
+                let event = self.event(EventKind::Snapshot(entry, stale), outcome, 0);
+                return Poll::Ready(Some(Ok(event)));
             }
             Phase::Following => {}
         }
         loop {
-            self.appended.borrow_and_update();
-            self.polled.borrow_and_update();
-            match self.subject.after(self.cursor) {
-                Err(compacted) => return Some(Err(compacted.into())),
-                Ok(entries) if entries.is_empty() => {}
-                Ok(entries) => return Some(self.change(&entries)),
+            self.has_news |= self.appended.poll_changed(cx).is_ready();
+            if self.judges_polls() {
+                self.has_news |= self.polled.poll_changed(cx).is_ready();
             }
-            // The removal is reported after everything said before it.
-            if let Err(removed) = self.poller.backend().configured().check() {
-                return Some(Err(removed));
+            if !self.has_news {
+                ready!(self.poll_silence(cx));
+                let pulse = self.pulse();
+                let event = self.event(EventKind::Heartbeat(pulse), None, 0);
+                return Poll::Ready(Some(Ok(event)));
             }
-            if let Some(event) = self.judge_late() {
-                return Some(Ok(event));
+            self.has_news = false;
+            if let Some(result) = self.look() {
+                return Poll::Ready(Some(result));
             }
-            let silence = self.last_sent + self.heartbeat;
-            tokio::select! {
-                biased;
-                // Both senders live in `subject`, which this watch holds.
-                _ = self.appended.changed() => {}
-                _ = self.polled.changed(), if self.judges_polls() => {}
-                () = sleep_until(silence) => {
-                    let pulse = self.pulse();
-                    return Some(Ok(self.event(EventKind::Heartbeat(pulse), None, 0)));
-                }
+        }
+    }
+
+    /// Looks at everything that a notification can announce.
+    fn look(&mut self) -> Option<Result<WatchEvent>> {
+        match self.subject.after(self.cursor) {
+            Err(compacted) => return Some(Err(compacted.into())),
+            Ok(entries) if entries.is_empty() => {}
+            Ok(entries) => return Some(self.change(&entries)),
+        }
+        // The removal is reported after everything said before it.
+        if let Err(removed) = self.poller.backend().configured().check() {
+            return Some(Err(removed));
+        }
+        self.judge_late().map(Ok)
+    }
+
+    /// Ready when nothing was sent for a heartbeat interval.
+    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let due = self.last_sent + self.heartbeat;
+        let silence = self
+            .silence
+            .get_or_insert_with(|| Box::pin(sleep_until(due)));
+        loop {
+            if silence.is_elapsed() {
+                silence.as_mut().reset(due);
+            }
+            ready!(silence.as_mut().poll(cx));
+            if silence.deadline() >= due {
+                return Poll::Ready(());
             }
         }
     }
@@ -291,6 +325,8 @@ impl Watch {
             .on(self.poller.backend().name()));
         }
         self.cursor = entry.revision;
+        // A foreign write is judged by what polls say beside the log.
+        self.has_news = chosen + 1 < entries.len() || self.judges_polls();
         let outcome = self.outcome(&entry);
         Ok(self.event(EventKind::Change(entry), outcome, chosen as u64))
     }

@@ -8,6 +8,7 @@ use crate::{
         configured::Configured,
         dialect::Target,
         error::{Error, ErrorKind, ErrorReason, Result},
+        notifier::{Follower, Notifier},
         watch::{
             admin_state::AdminState,
             due_queue::{Planned, Stake},
@@ -27,10 +28,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
-use tokio::{
-    sync::watch,
-    time::{Instant, timeout_at},
-};
+use tokio::time::{Instant, timeout_at};
 
 /// Maximum number of writes of one connection whose intent is remembered.
 const WRITES_REMEMBERED: usize = 64;
@@ -43,8 +41,8 @@ pub struct Subject {
     configured: Arc<Configured>,
     /// A std mutex: held for bookkeeping only, never across an await.
     state: Mutex<State>,
-    /// Counts ended polls. Wakes only the tasks that wait for a poll.
-    polled: watch::Sender<u64>,
+    /// Notified when a poll ends.
+    polled: Arc<Notifier>,
 }
 
 #[derive(Debug)]
@@ -124,7 +122,7 @@ impl Subject {
             }),
             log,
             configured,
-            polled: watch::Sender::new(0),
+            polled: Arc::default(),
         }
     }
 
@@ -254,7 +252,7 @@ impl Subject {
             gone: state.is_gone(),
         };
         drop(state);
-        self.polled.send_modify(|count| *count += 1);
+        self.polled.notify();
         applied
     }
 }
@@ -311,7 +309,7 @@ impl Subject {
 
     /// Wakes the watchers and the waiters for a poll after the backend was removed.
     pub fn leave(&self) {
-        self.polled.send_modify(|_| {});
+        self.polled.notify();
         self.state().window.wake();
     }
 
@@ -396,11 +394,11 @@ impl Subject {
     /// The error of the last poll if it failed; `DeadlineExceeded` if the poll did not end in time; `BackendRemoved` if
     /// it never will.
     pub async fn poll_ended(&self, number: u64, deadline: Instant) -> Result<()> {
-        let mut polled = self.polled.subscribe();
+        let mut polled = self.polled.follow();
         let ended = async {
-            // The sender lives in `self`.
-            let ended = |_: &u64| self.has_ended(number) || self.configured.is_removed();
-            let _ = polled.wait_for(ended).await;
+            while !self.has_ended(number) && !self.configured.is_removed() {
+                polled.changed().await;
+            }
             self.wait_committed().await;
         };
         if timeout_at(deadline, ended).await.is_err() {
@@ -443,9 +441,9 @@ impl Subject {
             .pulse(now, time, state.observe_time, budget_used)
     }
 
-    /// Returns a receiver that is notified of every ended poll.
-    pub fn subscribe_polls(&self) -> watch::Receiver<u64> {
-        self.polled.subscribe()
+    /// Returns a follower that is woken by every ended poll.
+    pub fn follow_polls(&self) -> Follower {
+        self.polled.follow()
     }
 }
 

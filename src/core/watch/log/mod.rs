@@ -28,11 +28,9 @@ pub use window::WINDOW_PER_CONNECTION;
 
 use crate::{
     core::{
+        notifier::Notifier,
         store::{Recovered, Step},
-        watch::{
-            knowledge::Memory,
-            log::{observation::Revision, window::Notifier},
-        },
+        watch::{knowledge::Memory, log::observation::Revision},
     },
     model::{BackendName, ConnectionName},
 };
@@ -58,7 +56,7 @@ pub struct Log {
 struct Queue {
     latest: Revision,
     steps: Vec<Step>,
-    notifiers: Vec<Notifier>,
+    notifiers: Vec<Arc<Notifier>>,
 }
 
 impl Log {
@@ -125,7 +123,7 @@ impl Log {
         &self,
         mut entry: Observation,
         memory: Option<Memory>,
-        notifiers: Vec<Notifier>,
+        notifiers: Vec<Arc<Notifier>>,
     ) -> Arc<Observation> {
         let mut queue = self.queue();
         queue.latest += 1;

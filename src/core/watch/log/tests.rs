@@ -1,6 +1,7 @@
 use super::*;
 use crate::core::{
     backend::Serving,
+    notifier::Follower,
     store::{Batch, Store, StoreError, Volatile},
     watch::{
         log::{
@@ -73,6 +74,7 @@ struct Bench {
     log: Arc<Log>,
     backend: BackendLog,
     window: Mutex<Window>,
+    followers: Mutex<[Follower; 2]>,
     store: Arc<Scripted>,
     cancel: CancellationToken,
     writer: tokio::task::JoinHandle<()>,
@@ -96,9 +98,13 @@ impl Bench {
         let writer = Writer::new(Arc::clone(&log), written);
         let cancel = CancellationToken::new();
         let name = "a".parse().unwrap();
+        let backend = BackendLog::recovered(name, Arc::clone(&log), Vec::new(), 0);
+        let window = Window::of_connection(0);
+        let followers = [window.follow(), backend.window().follow()];
         Bench {
-            backend: BackendLog::recovered(name, Arc::clone(&log), Vec::new(), 0),
-            window: Mutex::new(Window::of_connection(0)),
+            backend,
+            window: Mutex::new(window),
+            followers: Mutex::new(followers),
             log,
             store,
             serving: writer.subscribe(),
@@ -122,13 +128,10 @@ impl Bench {
         self.backend.append(&mut self.window.lock().unwrap(), draft)
     }
 
-    /// The last revisions that the followers of the connection and of its backend were sent.
-    fn told(&self) -> (u64, u64) {
-        let connection = self.window.lock().unwrap().subscribe();
-        (
-            *connection.borrow(),
-            *self.backend.window().subscribe().borrow(),
-        )
+    /// Whether the followers of the connection and of its backend were woken since the last call.
+    fn told(&self) -> [bool; 2] {
+        let mut followers = self.followers.lock().unwrap();
+        followers.each_mut().map(Follower::take_change)
     }
 
     fn keeping(&self) -> Serving {
@@ -153,11 +156,11 @@ async fn nothing_is_committed_before_it_is_kept_and_what_comes_meanwhile_is_one_
     assert_eq!((bench.append("2"), bench.append("1")), (2, 3));
     tokio::task::yield_now().await;
     assert_eq!(bench.log.committed(), 0, "no commit has ended");
-    assert_eq!(bench.told(), (0, 0));
+    assert_eq!(bench.told(), [false; 2]);
 
     bench.store.may.add_permits(1);
     bench.log.wait_committed(1).await;
-    assert_eq!((bench.log.committed(), bench.told()), (1, (1, 1)));
+    assert_eq!((bench.log.committed(), bench.told()), (1, [true; 2]));
     bench.store.may.add_permits(1);
     bench.log.wait_committed(3).await;
     let kept: Vec<Vec<u64>> = bench.store.batches().iter().map(sequences).collect();

@@ -2,10 +2,10 @@
 
 use crate::core::{
     error::{Error, ErrorKind, ErrorReason},
+    notifier::{Follower, Notifier},
     watch::log::observation::{Observation, Revision},
 };
 use std::{collections::VecDeque, sync::Arc};
-use tokio::sync::watch;
 
 /// How many changes of one connection are remembered. A resume from further back is out of range.
 pub const WINDOW_PER_CONNECTION: usize = 64;
@@ -20,10 +20,6 @@ pub const WINDOW_PER_BACKEND: usize = 65_536;
 /// Approximate limit of the remembered bytes of one backend. The limit of changes is reached first, unless statuses
 /// have many nodes.
 pub const MOST_BYTES_PER_BACKEND: usize = 64 << 20;
-
-/// Sends the revision up to which entries are committed, whenever some entries of its window are. Only the log's writer
-/// uses it to announce commits.
-pub type Notifier = Arc<watch::Sender<Revision>>;
 
 /// Reports that not everything after a position is remembered; everything after this revision is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +49,8 @@ pub struct Window {
     bytes: usize,
     most_bytes: usize,
     compacted: Revision,
-    notifier: Notifier,
+    /// Notified by the log's writer when entries of the window are committed.
+    notifier: Arc<Notifier>,
 }
 
 impl Window {
@@ -87,7 +84,7 @@ impl Window {
             bytes: 0,
             most_bytes,
             compacted,
-            notifier: Notifier::default(),
+            notifier: Arc::default(),
         }
     }
 
@@ -109,7 +106,7 @@ impl Window {
 
     /// Wakes the followers of the window although nothing was committed.
     pub fn wake(&self) {
-        self.notifier.send_modify(|_| {});
+        self.notifier.notify();
     }
 
     /// Reports whether everything after a position is remembered.
@@ -159,13 +156,13 @@ impl Window {
         Ok(self.entries.range(begin..end).cloned().collect())
     }
 
-    /// Returns a receiver that is notified whenever entries are committed.
-    pub fn subscribe(&self) -> watch::Receiver<Revision> {
-        self.notifier.subscribe()
+    /// Returns a follower that is woken whenever entries are committed.
+    pub fn follow(&self) -> Follower {
+        self.notifier.follow()
     }
 
-    /// Returns the sender that notifies the followers of the window.
-    pub fn notifier(&self) -> Notifier {
+    /// Returns what wakes the followers of the window.
+    pub fn notifier(&self) -> Arc<Notifier> {
         Arc::clone(&self.notifier)
     }
 }

@@ -3,8 +3,9 @@
 use crate::{
     core::{
         backend::Serving,
+        notifier::Notifier,
         store::{Batch, Step, Store, StoreError},
-        watch::log::{Log, Queue, observation::Revision, window::Notifier},
+        watch::log::{Log, Queue, observation::Revision},
     },
     metrics::table::STORE_COMMIT,
 };
@@ -174,13 +175,13 @@ impl Log {
         std::mem::replace(&mut *queue, empty)
     }
 
-    /// Lets streams read everything up to a revision, and notifies each follower once.
-    fn publish(&self, committed: Revision, notifiers: Vec<Notifier>) {
+    /// Lets streams read everything up to a revision, and wakes the followers of each window once.
+    fn publish(&self, committed: Revision, notifiers: Vec<Arc<Notifier>>) {
         self.committed.send_replace(committed);
         let mut told = HashSet::new();
         for notifier in notifiers {
             if told.insert(Arc::as_ptr(&notifier)) {
-                notifier.send_replace(committed);
+                notifier.notify();
             }
         }
     }

@@ -7,6 +7,7 @@
 use crate::{
     core::{
         error::{Error, ErrorKind, ErrorReason, Result},
+        notifier::Follower,
         watch::{
             counts::{Kind, Open as Counted},
             elsewhere::ForeignWrite,
@@ -28,10 +29,7 @@ use std::{
     sync::Arc,
     time::{Duration, SystemTime},
 };
-use tokio::{
-    sync::watch,
-    time::{Instant, sleep_until},
-};
+use tokio::time::{Instant, sleep_until};
 
 /// How many connections are open at a time, per connection that one request to the cloud can show. The account's budget
 /// paces their polls; this bounds memory, and how many outcome polls one watch can demand.
@@ -116,8 +114,8 @@ pub struct OpeningPart {
 struct Open {
     /// Keeps the connection polled until dropped.
     watching: Watching,
-    appended: watch::Receiver<u64>,
-    polled: watch::Receiver<u64>,
+    appended: Follower,
+    polled: Follower,
     since: Instant,
     /// Whether there is something not looked at yet: the connection was just opened, or has changed.
     is_new: bool,
@@ -126,13 +124,7 @@ struct Open {
 impl Open {
     /// Reports whether there is anything not looked at, and clears the mark.
     fn has_news(&mut self) -> bool {
-        // Both senders live in the subject, which this holds.
-        let is_told = |told: &mut watch::Receiver<u64>| {
-            let has_changed = told.has_changed().unwrap_or(false);
-            told.borrow_and_update();
-            has_changed
-        };
-        let (appended, polled) = (is_told(&mut self.appended), is_told(&mut self.polled));
+        let (appended, polled) = (self.appended.take_change(), self.polled.take_change());
         std::mem::take(&mut self.is_new) || appended || polled
     }
 
@@ -326,8 +318,8 @@ impl PartWatch {
             self.poller.poll_soon(&subject);
         }
         Ok(Open {
-            appended: subject.subscribe(),
-            polled: subject.subscribe_polls(),
+            appended: subject.follow(),
+            polled: subject.follow_polls(),
             watching,
             since: Instant::now(),
             is_new: true,

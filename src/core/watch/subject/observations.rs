@@ -2,15 +2,18 @@
 
 use super::{State, Subject};
 use crate::{
-    core::watch::{
-        knowledge::Memory,
-        log::{Observation, Wire, backend::Draft, observation::Revision, window::Compacted},
-        status::ConnectionStatus,
+    core::{
+        notifier::Follower,
+        watch::{
+            knowledge::Memory,
+            log::{Observation, Wire, backend::Draft, observation::Revision, window::Compacted},
+            status::ConnectionStatus,
+        },
     },
     model::{Assurance, RealizationState, Reason, codes},
 };
 use std::sync::Arc;
-use tokio::{sync::watch, time::Instant};
+use tokio::time::Instant;
 
 impl Subject {
     /// Appends the present status to the log; `found` is when the poll that brought it ended.
@@ -99,8 +102,8 @@ impl Subject {
         self.state().window.compacted()
     }
 
-    /// Returns a receiver that is notified of every committed change.
-    pub fn subscribe(&self) -> watch::Receiver<Revision> {
-        self.state().window.subscribe()
+    /// Returns a follower that is woken by every committed change.
+    pub fn follow(&self) -> Follower {
+        self.state().window.follow()
     }
 }

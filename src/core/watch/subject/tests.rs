@@ -107,10 +107,10 @@ async fn a_delete_whose_parts_remain_is_told_to_be_over_by_whoever_removes_them(
     assert_eq!(reason, Some(crate::model::codes::PARTS_REMAIN));
     assert!(subject.parts_remain() && subject.idle_since().is_none());
 
-    let told = subject.subscribe();
+    let told = subject.follow();
     subject.parts_settled(&[]);
     subject.wait_committed().await;
-    assert!(told.has_changed().unwrap(), "whoever watches is woken");
+    assert!(told.has_changed(), "whoever watches is woken");
     let said = subject.latest();
     assert_eq!(said.status.state, RealizationState::Deleted);
     assert!(subject.is_gone() && subject.idle_since().is_some());

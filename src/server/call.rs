@@ -148,6 +148,6 @@ async fn attempt(
     let Ok(response) = deadline::enforce(deadline, handler)
         .await?
         .inspect_err(|_panic| tracing::error!(call = record.name(), "a handler panicked"))?;
-    let ends = Ends::at(deadline.0, call.client.leaving.clone());
+    let ends = Ends::at(deadline.0, &call.client.leaving);
     Ok((response, Some(place), ends))
 }

@@ -7,7 +7,7 @@ use crate::{
     core::error::{Error, Violation},
     grpc::{
         deadline::{Deadline, timeout},
-        leaving::Leaving,
+        leaving::{Leaving, Left},
         status,
     },
     server::trailers,
@@ -22,7 +22,6 @@ use std::{
     task::{Context, Poll, ready},
 };
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
-use tokio_util::sync::WaitForCancellationFutureOwned;
 use tonic::Status;
 
 /// Reads the deadline from the headers.
@@ -132,18 +131,15 @@ impl<B: Body<Data = Bytes, Error = Status> + Unpin> Body for Ending<B> {
 pub struct Ends {
     deadline: Option<Pin<Box<Sleep>>>,
     /// `None` if shutdown does not matter.
-    leaving: Option<Leaving>,
-    /// Created only once an answer is not ready at once.
-    told: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    left: Option<Left>,
 }
 
 impl Ends {
     /// Ends at the deadline, or with the server or the connection.
-    pub fn at(deadline: Option<Instant>, leaving: Leaving) -> Ends {
+    pub fn at(deadline: Option<Instant>, leaving: &Leaving) -> Ends {
         Ends {
             deadline: deadline.map(|deadline| Box::pin(sleep_until(deadline))),
-            leaving: Some(leaving),
-            told: None,
+            left: Some(leaving.left()),
         }
     }
 
@@ -151,8 +147,7 @@ impl Ends {
     pub fn never() -> Ends {
         Ends {
             deadline: None,
-            leaving: None,
-            told: None,
+            left: None,
         }
     }
 
@@ -162,13 +157,10 @@ impl Ends {
         {
             return Poll::Ready(status::deadline_exceeded());
         }
-        let Some(leaving) = &self.leaving else {
-            return Poll::Pending;
-        };
-        let told = self
-            .told
-            .get_or_insert_with(|| Box::pin(leaving.token().clone().cancelled_owned()));
-        told.as_mut().poll(cx).map(|()| leaving.why())
+        match &mut self.left {
+            Some(left) => left.poll(cx),
+            None => Poll::Pending,
+        }
     }
 }
 

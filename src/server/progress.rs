@@ -178,16 +178,17 @@ impl Stuck {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while let Some(since) = self.progress.motion.waits_since() {
             let until = since + self.longest;
-            let timer = self
-                .timer
-                .get_or_insert_with(|| Box::pin(sleep_until(until)));
+            if self.timer.as_ref().is_some_and(|timer| !timer.is_elapsed()) {
+                // The same task has polled it, so it wakes this task when it elapses.
+                return Poll::Pending;
+            }
+            let timer = self.timer.insert(Box::pin(sleep_until(until)));
             ready!(timer.as_mut().poll(cx));
             if until <= Instant::now() {
                 Limit::Answer.reached();
                 tracing::debug!("the answer of a call was not taken");
                 return Poll::Ready(());
             }
-            self.timer = None;
         }
         Poll::Pending
     }

@@ -38,41 +38,5 @@ fn main() -> Result<(), Box<dyn Error>> {
     tonic_prost_build::configure()
         .skip_debug([".isthmus.v1.Peer"])
         .compile_fds(files)?;
-    streaming();
     Ok(())
-}
-
-/// Generates a second server of `RealizationService`, whose streams carry messages that are already encoded
-/// (`src/grpc/frame.rs`). Clients, and test servers that replace this one, use the code generated above.
-fn streaming() {
-    use tonic_build::manual::{Builder, Method, Service};
-    let unary = |name: &str, route: &str| {
-        Method::builder()
-            .name(name)
-            .route_name(route)
-            .input_type(format!("crate::grpc::pb::{route}Request"))
-            .output_type(format!("crate::grpc::pb::{route}Response"))
-            .codec_path("tonic_prost::ProstCodec")
-            .build()
-    };
-    let stream = |name: &str, route: &str| {
-        Method::builder()
-            .name(name)
-            .route_name(route)
-            .input_type(format!("crate::grpc::pb::{route}Request"))
-            .output_type("crate::grpc::frame::Frame")
-            .codec_path("crate::grpc::frame::FrameCodec")
-            .server_streaming()
-            .build()
-    };
-    let service = Service::builder()
-        .name("RealizationService")
-        .package("isthmus.v1")
-        .method(unary("get_realization", "GetRealization"))
-        .method(stream("watch_realization", "WatchRealization"))
-        .method(stream("watch_realizations", "WatchRealizations"))
-        .method(unary("wait_realization", "WaitRealization"))
-        .method(unary("get_tunnel_statistics", "GetTunnelStatistics"))
-        .build();
-    Builder::new().build_client(false).compile(&[service]);
 }

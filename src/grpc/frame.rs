@@ -1,106 +1,85 @@
-//! Encoded messages of streams. The part that all streams share is encoded once.
+//! Messages of streams, encoded: what is the same on every stream only once.
 //!
-//! Protobuf fields may come in any order, and an encoded message is the concatenation of its fields. So an observation
-//! and its resume token are encoded once, kept with the observation, and copied into each stream. The fields of a
-//! single stream (`outcome`, `coalesced`) follow them.
+//! The fields of a protobuf message may come in any order, and on the wire a message is its fields one after the other. So
+//! an observation and its resume token are encoded once and kept with the observation; what belongs to one stream alone
+//! (`outcome`, `coalesced`) is appended where there is any. Where there is none, every stream sends the same bytes.
+//!
+//! tonic would copy each message into a buffer of each stream. So these streams do not pass through it: the service leaves
+//! them in the extensions of its response, where the server finds them (`server::answer`).
 
-use bytes::{BufMut, Bytes};
-use prost::Message;
-use std::marker::PhantomData;
-use tonic::{
-    Status,
-    codec::{BufferSettings, Codec, EncodeBuf, Encoder},
+use bytes::{BufMut, Bytes, BytesMut};
+use prost::{
+    Message,
+    encoding::{WireType, encode_key, encode_varint},
 };
-use tonic_prost::ProstDecoder;
 
-/// Initial buffer of a stream, in bytes. It grows for larger messages. tonic's default of 8 KiB is most of the memory
-/// of an idle stream.
-const BUFFER: usize = 256;
-/// Messages that are ready are sent together up to this size, in bytes.
-const TOGETHER: usize = 32 * 1024;
+/// What gRPC puts before a message: whether it is compressed, which it never is, and its length in four bytes.
+const PREFIX: usize = 5;
 
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Frame {
-    shared: Bytes,
-    own: Vec<u8>,
-}
+/// One message, encoded, with the prefix of gRPC.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame(Bytes);
 
 impl Frame {
-    /// Joins fields that many streams share with the rest of the message.
-    pub fn new(shared: Bytes, rest: &impl Message) -> Frame {
-        Frame {
-            shared,
-            own: rest.encode_to_vec(),
-        }
-    }
-
-    /// Encodes a message of a single stream.
+    /// Encodes a message.
     pub fn of(message: &impl Message) -> Frame {
-        Frame::new(Bytes::new(), message)
+        FrameBuilder::new(message).finish()
     }
 
-    /// Appends a message to the repeated field `tag`. The message consists of fields that many streams share and of the
-    /// rest.
+    /// A frame that many streams share, kept as [`Frame::into_bytes`] returned it, with more fields of the same message.
+    pub fn with(shared: &Bytes, rest: &impl Message) -> Frame {
+        let more = rest.encoded_len();
+        if more == 0 {
+            return Frame(shared.clone());
+        }
+        let mut bytes = BytesMut::with_capacity(shared.len() + more);
+        bytes.extend_from_slice(shared);
+        rest.encode_raw(&mut bytes);
+        FrameBuilder { bytes }.finish()
+    }
+
+    /// The prefix and the message.
+    pub fn into_bytes(self) -> Bytes {
+        self.0
+    }
+
+    /// The message without the prefix.
+    pub fn message(&self) -> &[u8] {
+        &self.0[PREFIX..]
+    }
+}
+
+/// A message that is being encoded.
+#[derive(Debug)]
+pub struct FrameBuilder {
+    /// With room for the prefix.
+    bytes: BytesMut,
+}
+
+impl FrameBuilder {
+    /// Begins with the fields of a message.
+    pub fn new(message: &impl Message) -> FrameBuilder {
+        let mut bytes = BytesMut::with_capacity(PREFIX + message.encoded_len());
+        bytes.put_bytes(0, PREFIX);
+        message.encode_raw(&mut bytes);
+        FrameBuilder { bytes }
+    }
+
+    /// Adds a message as one more element of the repeated field `tag`: fields that many streams share, and the rest of
+    /// it.
     pub fn push(&mut self, tag: u32, shared: &Bytes, rest: &impl Message) {
-        prost::encoding::encode_key(
-            tag,
-            prost::encoding::WireType::LengthDelimited,
-            &mut self.own,
-        );
+        encode_key(tag, WireType::LengthDelimited, &mut self.bytes);
         let length = shared.len() + rest.encoded_len();
-        prost::encoding::encode_varint(length as u64, &mut self.own);
-        self.own.extend_from_slice(shared);
-        self.own.reserve(rest.encoded_len());
-        rest.encode_raw(&mut self.own);
+        encode_varint(length as u64, &mut self.bytes);
+        self.bytes.extend_from_slice(shared);
+        rest.encode_raw(&mut self.bytes);
     }
 
-    /// Returns the whole message.
-    pub fn bytes(&self) -> Vec<u8> {
-        [&self.shared[..], &self.own[..]].concat()
-    }
-}
-
-/// A codec that decodes requests of type `Q` and sends frames.
-#[derive(Debug)]
-pub struct FrameCodec<Q>(PhantomData<fn(Q)>);
-
-impl<Q> Default for FrameCodec<Q> {
-    fn default() -> FrameCodec<Q> {
-        FrameCodec(PhantomData)
-    }
-}
-
-impl<Q: Message + Default + 'static> Codec for FrameCodec<Q> {
-    type Encode = Frame;
-    type Decode = Q;
-    type Encoder = FrameEncoder;
-    type Decoder = ProstDecoder<Q>;
-
-    fn encoder(&mut self) -> FrameEncoder {
-        FrameEncoder
-    }
-
-    fn decoder(&mut self) -> ProstDecoder<Q> {
-        ProstDecoder::new(BufferSettings::new(BUFFER, TOGETHER))
-    }
-}
-
-#[derive(Debug)]
-pub struct FrameEncoder;
-
-impl Encoder for FrameEncoder {
-    type Item = Frame;
-    type Error = Status;
-
-    fn encode(&mut self, frame: Frame, into: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        into.reserve(frame.shared.len() + frame.own.len());
-        into.put_slice(&frame.shared);
-        into.put_slice(&frame.own);
-        Ok(())
-    }
-
-    fn buffer_settings(&self) -> BufferSettings {
-        BufferSettings::new(BUFFER, TOGETHER)
+    /// The whole message. One beyond 4 GiB, which a prefix cannot tell, would have to be beyond every limit before.
+    pub fn finish(mut self) -> Frame {
+        let length = (self.bytes.len() - PREFIX) as u32;
+        self.bytes[1..PREFIX].copy_from_slice(&length.to_be_bytes());
+        Frame(self.bytes.freeze())
     }
 }
 
@@ -170,7 +149,7 @@ mod tests {
         }
     }
 
-    /// The message that each stream would encode for itself.
+    /// What a message would be if each stream wrote it for itself.
     fn plain(event: &WatchEvent) -> pb::WatchRealizationResponse {
         let EventKind::Change(observation) = &event.kind else {
             panic!("a change")
@@ -197,7 +176,7 @@ mod tests {
             for event in [event(&observation, coalesced, failed), event(&observation, 0, false)] {
                 let expected = plain(&event);
                 let frame = watch_event(event);
-                prop_assert_eq!(pb::WatchRealizationResponse::decode(&frame.bytes()[..]), Ok(expected));
+                prop_assert_eq!(pb::WatchRealizationResponse::decode(frame.message()), Ok(expected));
             }
         }
 
@@ -230,17 +209,23 @@ mod tests {
                     unreachable: vec!["b".parse().unwrap()],
                     ..ManyEvent::default()
                 });
-                let decoded = pb::WatchRealizationsResponse::decode(&frame.bytes()[..]);
+                let decoded = pb::WatchRealizationsResponse::decode(frame.message());
                 prop_assert_eq!(decoded, Ok(expected.clone()));
             }
         }
 
         #[test]
+        fn the_prefix_tells_the_length(observation in observations(), coalesced in any::<u64>()) {
+            let bytes = watch_event(event(&observation, coalesced, false)).into_bytes();
+            let length = u32::from_be_bytes(bytes[1..PREFIX].try_into().unwrap());
+            prop_assert_eq!((bytes[0], length as usize), (0, bytes.len() - PREFIX));
+        }
+
+        #[test]
         fn the_second_stream_gets_the_same_bytes(observation in observations()) {
-            let [one, other] = [3, 0].map(|coalesced| {
-                watch_event(event(&observation, coalesced, false)).shared
+            let [one, other] = [0, 0].map(|coalesced| {
+                watch_event(event(&observation, coalesced, false)).into_bytes()
             });
-            prop_assert!(!one.is_empty());
             prop_assert_eq!(one.as_ptr(), other.as_ptr());
         }
     }

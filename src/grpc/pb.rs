@@ -10,15 +10,6 @@ pub mod v1 {
 
 pub use v1::*;
 
-/// The generated server of `RealizationService`, whose streams send [`Frame`](crate::grpc::frame::Frame)s.
-#[allow(missing_docs, clippy::all, rustdoc::all)]
-pub mod streaming {
-    include!(concat!(
-        env!("OUT_DIR"),
-        "/isthmus.v1.RealizationService.rs"
-    ));
-}
-
 /// Descriptors of `isthmus.v1` and of the error details, with custom options and without comments.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/isthmus.v1.bin"));
 

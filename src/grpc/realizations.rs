@@ -3,7 +3,6 @@
 
 use crate::{
     core::{
-        self,
         gateway::Gateway,
         realizations::{PollRequest, WatchManyRequest, WatchRequest},
         watch::{many::WatchMany, part::stream::PartWatch, stream::Watch},
@@ -16,12 +15,17 @@ use crate::{
         deadline,
         frame::Frame,
         leaving, pb,
-        stall_timeout::{GuardedStream, OpenStreams},
+        stall_timeout::OpenStreams,
     },
     model::Collection,
 };
-use futures_util::stream::{StreamExt, unfold};
-use std::{future::Future, sync::Arc, time::Duration};
+use futures_util::stream::{Empty, Stream, StreamExt, empty, unfold};
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
@@ -43,42 +47,52 @@ impl Realizations {
         Realizations { gateway, readers }
     }
 
-    fn stream<W: Next + Send + 'static>(&self, watch: W) -> GuardedStream {
-        let events = unfold(watch, async |mut watch| {
-            let event = watch.next().await?;
-            Some((event.map_err(Status::from), watch))
-        });
-        self.readers.stream(events.boxed())
+    /// Leaves the stream in the response's extensions, where the server finds it, and gives tonic an empty one.
+    fn answer<T>(&self, events: impl Events) -> Response<Empty<Result<T, Status>>> {
+        let mut response = Response::new(empty());
+        response
+            .extensions_mut()
+            .insert(self.readers.stream(events.boxed()));
+        response
     }
 }
 
-/// A watch of any kind, as a source of frames.
-trait Next {
-    fn next(&mut self) -> impl Future<Output = Option<core::error::Result<Frame>>> + Send;
-}
+/// The frames of a watch, or the status that ends it.
+trait Events: Stream<Item = Result<Frame, Status>> + Send + 'static {}
 
-impl Next for Watch {
-    async fn next(&mut self) -> Option<core::error::Result<Frame>> {
-        Some(Watch::next(self).await?.map(watch_event))
+impl<S: Stream<Item = Result<Frame, Status>> + Send + 'static> Events for S {}
+
+/// A watch over one connection. It is polled in place, without a future for each message, because one change may go to
+/// thousands of these streams.
+struct One(Watch);
+
+impl Stream for One {
+    type Item = Result<Frame, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let next = self.0.poll_next(cx);
+        next.map(|event| Some(event?.map(watch_event).map_err(Status::from)))
     }
 }
 
-impl Next for PartWatch {
-    async fn next(&mut self) -> Option<core::error::Result<Frame>> {
-        Some(PartWatch::next(self).await?.map(part_event))
-    }
+fn part(watch: PartWatch) -> impl Events {
+    unfold(watch, async |mut watch| {
+        let event = watch.next().await?;
+        Some((event.map(part_event).map_err(Status::from), watch))
+    })
 }
 
-impl Next for WatchMany {
-    async fn next(&mut self) -> Option<core::error::Result<Frame>> {
-        Some(WatchMany::next(self).await?.map(many_event))
-    }
+fn many(watch: WatchMany) -> impl Events {
+    unfold(watch, async |mut watch| {
+        let event = watch.next().await?;
+        Some((event.map(many_event).map_err(Status::from), watch))
+    })
 }
 
 #[tonic::async_trait]
-impl pb::streaming::realization_service_server::RealizationService for Realizations {
-    type WatchRealizationStream = GuardedStream;
-    type WatchRealizationsStream = GuardedStream;
+impl pb::realization_service_server::RealizationService for Realizations {
+    type WatchRealizationStream = Empty<Result<pb::WatchRealizationResponse, Status>>;
+    type WatchRealizationsStream = Empty<Result<pb::WatchRealizationsResponse, Status>>;
 
     async fn get_realization(
         &self,
@@ -113,11 +127,10 @@ impl pb::streaming::realization_service_server::RealizationService for Realizati
         request: Request<pb::WatchRealizationRequest>,
     ) -> Result<Response<Self::WatchRealizationStream>, Status> {
         let request = WatchRequest::try_from(request.into_inner())?;
-        let stream = match request.name.collection {
-            Collection::Connections => self.stream(self.gateway.watch(request).await?),
-            _ => self.stream(self.gateway.watch_part(request).await?),
-        };
-        Ok(Response::new(stream))
+        Ok(match request.name.collection {
+            Collection::Connections => self.answer(One(self.gateway.watch(request).await?)),
+            _ => self.answer(part(self.gateway.watch_part(request).await?)),
+        })
     }
 
     async fn watch_realizations(
@@ -130,7 +143,7 @@ impl pb::streaming::realization_service_server::RealizationService for Realizati
             ..WatchManyRequest::try_from(request.into_inner())?
         };
         let watch = self.gateway.watch_many(request).await?;
-        Ok(Response::new(self.stream(watch)))
+        Ok(self.answer(many(watch)))
     }
 
     async fn wait_realization(

@@ -41,7 +41,7 @@ struct Open {
     task: Option<AbortOnDropHandle<()>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct GuardedStream(Arc<Mutex<StreamState>>);
 
 #[derive(Debug)]
@@ -94,7 +94,7 @@ async fn go_through(open: Weak<Mutex<Open>>, pause: Duration) {
         };
         let streams = &mut lock(&open).streams;
         streams.retain(|reading| match reading.upgrade() {
-            Some(reading) => lock(&reading).is_read(),
+            Some(reading) => lock(&reading).is_read(Instant::now()),
             None => false,
         });
         if streams.is_empty() {
@@ -108,9 +108,9 @@ async fn go_through(open: Weak<Mutex<Open>>, pause: Duration) {
 
 impl StreamState {
     /// Reports whether the stream is being read. Drops the watch if it is not.
-    fn is_read(&mut self) -> bool {
+    fn is_read(&mut self, now: Instant) -> bool {
         if let State::Read(events) = &mut self.state
-            && self.asked.elapsed() > self.stall
+            && now.duration_since(self.asked) > self.stall
         {
             // If its client has got all that there was, it has ended well. A fault in one stream must not keep the
             // others from being gone through.
@@ -131,8 +131,9 @@ impl Stream for GuardedStream {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let mut reading = lock(&self.0);
-        reading.is_read();
-        reading.asked = Instant::now();
+        let now = Instant::now();
+        reading.is_read(now);
+        reading.asked = now;
         let stall = reading.stall;
         match &mut reading.state {
             State::Read(events) => events.poll_next_unpin(cx),
@@ -168,7 +169,7 @@ mod tests {
     const STALL: Duration = Duration::from_secs(60);
 
     fn outcome() -> impl Stream<Item = Result<Frame, Status>> + Send + 'static {
-        stream::iter([Ok(Frame::default())])
+        stream::iter([Ok(Frame::of(&()))])
     }
 
     #[tokio::test(start_paused = true)]

@@ -13,6 +13,7 @@
 use crate::{
     grpc::leaving::Leaving,
     server::{
+        answer::Answer,
         body::Pieces,
         client::Client,
         deadline::{self, Ending, Ends},
@@ -100,7 +101,7 @@ impl Guard {
 
 /// The answer of a call with its guards, from the outside in: recorded, in pieces whose bytes are counted, and ended by
 /// the deadline, the drain or its connection.
-pub type CallBody = Recorded<Pieces<Ending<Body>>>;
+pub type CallBody = Recorded<Pieces<Ending<Answer>>>;
 
 /// Answers one call of `client`. Every gRPC request gets a gRPC status, and every other request an HTTP error.
 pub async fn answer(
@@ -125,8 +126,8 @@ pub async fn answer(
     let (response, place, ends) =
         outcome.unwrap_or_else(|status| (status.into_http(), None, Ends::never()));
     record.headers(response.headers());
-    Ok(response
-        .map(|body| Recorded::new(Pieces::new(Ending::new(body, ends), call, place), record)))
+    Ok(Answer::of(response)
+        .map(|answer| Recorded::new(Pieces::new(Ending::new(answer, ends), call, place), record)))
 }
 
 type Admitted = (Response<Body>, Option<Taken>, Ends);

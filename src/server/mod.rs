@@ -22,6 +22,7 @@
 //! | `deadline.rs` | `grpc-timeout`, and the drain |
 //! | `panic.rs` | a panic ends its own call |
 //! | `request.rs` | the request of a call: its size, and whether it arrives |
+//! | `answer.rs` | the answer of a call, as tonic or a watch makes it |
 //! | `body.rs` | the answer of a call, in pieces |
 //! | `trailers.rs` | the status that ends an answer |
 //! | `progress.rs`, `motion.rs` | whether the client reads an answer |
@@ -32,6 +33,7 @@
 mod accept;
 mod addresses;
 mod age;
+mod answer;
 mod body;
 mod call;
 mod client;
@@ -70,7 +72,7 @@ use crate::{
             self, backend_service_server::BackendServiceServer,
             connection_service_server::ConnectionServiceServer,
             policy_service_server::PolicyServiceServer,
-            streaming::realization_service_server::RealizationServiceServer,
+            realization_service_server::RealizationServiceServer,
             topology_service_server::TopologyServiceServer,
         },
         policies::Policies,

@@ -21,7 +21,7 @@ use crate::{
             Problems,
             time::{duration, positive, timestamp},
         },
-        frame::Frame,
+        frame::{Frame, FrameBuilder},
         pb,
     },
     model::{
@@ -221,9 +221,9 @@ pub fn watch_event(event: WatchEvent) -> Frame {
                     resume_token: position.token(),
                     ..pb::WatchRealizationResponse::default()
                 };
-                shared.encode_to_vec().into()
+                Frame::of(&shared).into_bytes()
             });
-            Frame::new(shared.clone(), &rest)
+            Frame::with(shared, &rest)
         }
         EventKind::Snapshot(observation, stale) => {
             Frame::of(&whole(Event::Snapshot(realization(&observation, stale))))
@@ -279,7 +279,7 @@ pub fn many_event(many: ManyEvent) -> Frame {
         event: Some(Kind::Heartbeat(heartbeat(pulse))),
         coalesced: 0,
     });
-    let mut frame = Frame::of(&pb::WatchRealizationsResponse {
+    let mut frame = FrameBuilder::new(&pb::WatchRealizationsResponse {
         events: snapshots.chain(heartbeat).collect(),
         synced: many.synced,
         resume_token: many.resume_token,
@@ -300,7 +300,7 @@ pub fn many_event(many: ManyEvent) -> Frame {
         };
         frame.push(EVENTS, shared, &rest);
     }
-    frame
+    frame.finish()
 }
 
 fn realization(observation: &Observation, stale: bool) -> pb::Realization {
@@ -510,7 +510,7 @@ mod tests {
             coalesced: 3,
             position: position(),
         });
-        let event = pb::WatchRealizationResponse::decode(&frame.bytes()[..]).unwrap();
+        let event = pb::WatchRealizationResponse::decode(frame.message()).unwrap();
         let Some(pb::watch_realization_response::Event::Change(change)) = event.event else {
             panic!("a change");
         };
@@ -552,7 +552,7 @@ mod tests {
             unreachable: vec!["b".parse().unwrap()],
             ..ManyEvent::default()
         });
-        let said = pb::WatchRealizationsResponse::decode(&frame.bytes()[..]).unwrap();
+        let said = pb::WatchRealizationsResponse::decode(frame.message()).unwrap();
         let Some(pb::watch_realizations_response::event::Event::Snapshot(snapshot)) =
             said.events[0].event.clone()
         else {

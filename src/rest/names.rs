@@ -2,7 +2,7 @@
 //!
 //! A pooled connection lives as long as it is used. Without a refresh, a cloud that moves is never found at its new
 //! address while the old one answers. Each host is therefore looked up again, in the background, when its last look-up
-//! is [`AGAIN`] old. When none of the addresses that its connections were opened to remains, [`Names::generation`]
+//! is `AGAIN` old. When none of the addresses that its connections were opened to remains, [`Names::generation`]
 //! changes: new requests use new connections, and requests in flight end on the old ones. A name server that returns a
 //! varying subset of many addresses changes nothing as long as one of the first addresses is in it. The gateway asks a
 //! backend something every 30 s at least, so it follows new addresses within a minute. If a look-up fails, a host keeps

@@ -121,20 +121,25 @@ impl Awaited {
 
 impl Elsewhere {
     /// Adds a wait for each of these writes, until [`Elsewhere::release`]. Returns false and changes nothing if more than
-    /// [`MAX_AWAITED`] writes would be awaited. `writes` must not repeat a write, because `release` ends only one wait
-    /// for each.
+    /// [`MAX_AWAITED`] writes would be awaited. A write that is repeated counts once, here and in `release`: the ids
+    /// come from clients.
     pub fn await_all(&mut self, writes: &[ForeignWrite]) -> bool {
-        let known = |write: &&ForeignWrite| self.awaited.iter().any(|it| it.write == **write);
-        let fresh = writes.len() - writes.iter().filter(known).count();
-        if self.awaited.len() + fresh > MAX_AWAITED {
-            return false;
-        }
+        let mut fresh: Vec<&ForeignWrite> = Vec::new();
         for write in writes {
-            match self.awaited.iter_mut().find(|it| it.write == *write) {
-                Some(awaited) => awaited.waiters += 1,
-                None => self.awaited.push(Awaited::new(write, Instant::now())),
+            let is_known = self.awaited.iter().any(|it| it.write == *write);
+            if !is_known && !fresh.contains(&write) {
+                fresh.push(write);
             }
         }
+        if self.awaited.len() + fresh.len() > MAX_AWAITED {
+            return false;
+        }
+        for awaited in &mut self.awaited {
+            awaited.waiters += usize::from(writes.contains(&awaited.write));
+        }
+        let now = Instant::now();
+        let fresh = fresh.into_iter().map(|write| Awaited::new(write, now));
+        self.awaited.extend(fresh);
         true
     }
 
@@ -359,6 +364,20 @@ mod tests {
             "one is held twice"
         );
         assert!(elsewhere.await_all(&ids(&["one more"])));
+    }
+
+    #[test]
+    fn a_write_that_is_named_twice_leaves_nothing_behind() {
+        let mut elsewhere = Elsewhere::default();
+        let (once, twice) = (ids(&["a"]), ids(&["a", "b", "a"]));
+        assert!(elsewhere.await_all(&twice));
+        assert!(elsewhere.await_all(&once));
+        elsewhere.release(&twice);
+        assert_eq!(elsewhere.take_turn(), ["a"], "another client awaits it");
+        elsewhere.release(&once);
+        assert_eq!(elsewhere.take_turn(), Vec::<String>::new());
+        let repeated = ids(&["a"; MAX_AWAITED + 1]);
+        assert!(elsewhere.await_all(&repeated), "it is one write");
     }
 
     #[test]

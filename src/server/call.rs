@@ -138,7 +138,7 @@ async fn attempt(
     request: Request<Incoming>,
     record: &Record,
 ) -> Result<Admitted, Status> {
-    let place = limits::admit(&call.client, &guard.calls, request.uri().path())?;
+    let place = limits::admit(&call.client, request.uri().path())?;
     let (mut parts, body) = request.into_parts();
     let deadline = deadline::read(&parts.headers)?;
     parts.extensions.insert(deadline);

@@ -1,11 +1,6 @@
 //! Limits of calls in flight.
 
-use crate::server::{
-    client::Client,
-    counted::Limit,
-    pool::{Pool, Taken},
-};
-use std::sync::Arc;
+use crate::server::{client::Client, counted::Limit, pool::Taken};
 use tonic::Status;
 
 /// Called by supervisors that decide whether this process lives. A busy gateway must not look dead, so these calls have
@@ -20,15 +15,15 @@ pub const CHECKS: usize = 1_000;
 /// # Errors
 /// RESOURCE_EXHAUSTED if no place is free, or if the client's pending answers use up its bytes. Calls do not queue: a
 /// queue would only hide the limit.
-pub fn admit(client: &Client, calls: &Arc<Pool>, path: &str) -> Result<Taken, Status> {
-    let (limit, places) = match path {
-        ALWAYS_ADMITTED => (Limit::Checks, &client.checks),
-        _ => (Limit::Calls, &client.calls),
+pub fn admit(client: &Client, path: &str) -> Result<Taken, Status> {
+    let (limit, places, what) = match path {
+        ALWAYS_ADMITTED => (Limit::Checks, &client.checks, "health checks"),
+        _ => (Limit::Calls, &client.calls, "calls"),
     };
     let Some(place) = places.take(1) else {
         let why = format!(
-            "the gateway serves {} calls at the same time and no more, and this connection has {} of them",
-            calls.most(),
+            "the gateway serves {} {what} at the same time and no more, and this connection has {} of them",
+            places.most(),
             places.mine()
         );
         return Err(client.refuse(limit, why));
@@ -46,7 +41,8 @@ pub fn admit(client: &Client, calls: &Arc<Pool>, path: &str) -> Result<Taken, St
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::grpc::leaving::Leaving;
+    use crate::{grpc::leaving::Leaving, server::pool::Pool};
+    use std::sync::Arc;
     use tonic::Code;
 
     #[test]
@@ -62,7 +58,7 @@ mod tests {
             Leaving::default(),
             &Arc::default(),
         );
-        let admit = |path| admit(&client, &calls, path);
+        let admit = |path| admit(&client, path);
         let place = admit("/a/B").unwrap();
         let status = admit("/a/B").unwrap_err();
         assert_eq!(status.code(), Code::ResourceExhausted);
@@ -73,5 +69,24 @@ mod tests {
         let status = admit("/a/B").unwrap_err();
         assert_eq!(status.code(), Code::ResourceExhausted);
         assert!(admit(ALWAYS_ADMITTED).is_ok());
+    }
+
+    #[test]
+    fn a_refusal_names_the_limit_that_it_is_for() {
+        let (calls, checks, bytes) = (Pool::new(2, 2, 0), Pool::new(1, 1, 0), Pool::new(1, 1, 0));
+        let peer = [127, 0, 0, 1].into();
+        let leaving = Leaving::default();
+        let client = Client::new(peer, &calls, &checks, &bytes, leaving, &Arc::default());
+        let mut places = Vec::new();
+        for (path, expected) in [("/a/B", "2 calls"), (ALWAYS_ADMITTED, "1 health checks")] {
+            let refusal = loop {
+                match admit(&client, path) {
+                    Ok(place) => places.push(place),
+                    Err(refusal) => break refusal,
+                }
+            };
+            let start = format!("the gateway serves {expected} at the same time");
+            assert!(refusal.message().starts_with(&start), "{refusal:?}");
+        }
     }
 }

@@ -42,11 +42,6 @@ impl Pool {
     pub fn used(&self) -> usize {
         self.used.load(Ordering::Relaxed)
     }
-
-    /// Returns the size of the pool.
-    pub fn most(&self) -> usize {
-        self.most
-    }
 }
 
 /// The part of the pool that one holder has.
@@ -82,6 +77,11 @@ impl Share {
     pub fn is_exhausted(&self) -> bool {
         let (mine, all) = self.used();
         mine > self.pool.always && !self.is_fair(mine + 1, all + 1)
+    }
+
+    /// Returns the size of the pool.
+    pub fn most(&self) -> usize {
+        self.pool.most
     }
 
     /// Returns the units that the share holds.

@@ -33,7 +33,8 @@ use tokio_util::task::AbortOnDropHandle;
 const AGAIN: Duration = Duration::from_secs(20);
 /// How long a request that has known addresses waits for a refresh.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Most hosts whose addresses are kept. A backend has a few hosts, but a catalog may name different ones each time.
+/// Most hosts whose addresses are kept. A backend has a few hosts, but a catalog may name different ones each time. The
+/// host used longest ago is forgotten first.
 const HOSTS: usize = 16;
 
 #[async_trait]
@@ -79,6 +80,7 @@ struct Host {
     used: Option<Arc<[IpAddr]>>,
     /// When the last look-up began.
     asked: Instant,
+    last_used: Instant,
     looking: Looking,
     /// Drives a look-up that no request awaits.
     _task: Option<AbortOnDropHandle<()>>,
@@ -107,6 +109,7 @@ impl Names {
         let Some(known) = hosts.get_mut(host) else {
             return;
         };
+        known.last_used = Instant::now();
         if known.asked.elapsed() < AGAIN || known.looking.peek().is_none() {
             return;
         }
@@ -136,13 +139,20 @@ impl Names {
     /// Returns the look-up in flight, or begins one, with the addresses known so far.
     fn looking(&self, host: &str) -> (Looking, Option<Arc<[IpAddr]>>) {
         let mut hosts = self.hosts();
+        let now = Instant::now();
         if !hosts.contains_key(host) && hosts.len() >= HOSTS {
-            hosts.pop_first();
+            let oldest = hosts.iter().min_by_key(|(_, host)| host.last_used);
+            if let Some(name) = oldest.map(|(name, _)| name.clone()) {
+                hosts.remove(&name);
+            }
         }
-        let before = hosts.get(host);
-        let known = before.and_then(|host| host.known.clone());
-        let used = before.and_then(|host| host.used.clone());
-        let under_way = hosts.get(host).map(|host| &host.looking);
+        let mut before = hosts.get_mut(host);
+        if let Some(host) = &mut before {
+            host.last_used = now;
+        }
+        let known = before.as_ref().and_then(|host| host.known.clone());
+        let used = before.as_ref().and_then(|host| host.used.clone());
+        let under_way = before.map(|host| &host.looking);
         if let Some(looking) = under_way.filter(|looking| looking.peek().is_none()) {
             return (looking.clone(), known);
         }
@@ -150,7 +160,8 @@ impl Names {
         let begun = Host {
             known: known.clone(),
             used,
-            asked: Instant::now(),
+            asked: now,
+            last_used: now,
             looking: looking.clone(),
             _task: None,
         };
@@ -348,5 +359,23 @@ mod tests {
         }
         assert_eq!(scripted.asked.load(Ordering::Relaxed), 100);
         assert!(names.hosts().len() <= HOSTS);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_host_used_longest_ago_is_forgotten() {
+        let (names, _) = names([const { Some(Ok("10.0.0.1")) }; 2 + HOSTS]);
+        for host in ["a", "cloud"] {
+            names.resolve(host).await.unwrap();
+        }
+        for number in 0..HOSTS {
+            advance(AGAIN / 20).await;
+            // Its connection is open, so it is not resolved.
+            names.used("a");
+            names.resolve(&format!("other {number:02}")).await.unwrap();
+        }
+        let hosts: Vec<String> = names.hosts().keys().cloned().collect();
+        let others = (1..HOSTS).map(|number| format!("other {number:02}"));
+        let expected: Vec<String> = std::iter::once("a".to_owned()).chain(others).collect();
+        assert_eq!(hosts, expected);
     }
 }

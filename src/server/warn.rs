@@ -13,7 +13,8 @@ use tokio::time::Instant;
 /// Shortest time between two lines of one kind for one address.
 const INTERVAL: Duration = Duration::from_secs(60);
 
-/// Most lines that are tracked. All addresses beyond it share a line of each kind.
+/// Most lines that are tracked. Once it is reached, lines older than a minute are forgotten, and all further addresses
+/// share a line of each kind.
 const MOST: usize = 1_000;
 
 /// The kinds of warnings.
@@ -32,7 +33,14 @@ pub enum Kind {
 /// The lines of the last minute.
 #[derive(Debug, Default)]
 pub struct Warnings {
-    lines: Mutex<HashMap<(Kind, IpAddr), Line>>,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    lines: HashMap<(Kind, IpAddr), Line>,
+    /// How many warnings the forgotten lines would have counted. The next line of the kind tells it.
+    forgotten: HashMap<Kind, u64>,
 }
 
 #[derive(Debug)]
@@ -42,33 +50,31 @@ struct Line {
 }
 
 impl Warnings {
-    /// Reports whether to write a line of this kind. `Some` holds how many were suppressed since the last one.
+    /// Reports whether to write a line of this kind. `Some` holds how many were suppressed since the last one of this
+    /// address, and those of other addresses whose lines have been forgotten.
     pub fn due(&self, kind: Kind, peer: IpAddr) -> Option<u64> {
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let Known { lines, forgotten } = &mut *known;
         let now = Instant::now();
         let is_old = |line: &Line| now.duration_since(line.at) >= INTERVAL;
         let mut key = (kind, who(peer));
         if lines.len() >= MOST && !lines.contains_key(&key) {
-            // The suppressed counts of removed lines are lost.
-            lines.retain(|_, line| !is_old(line));
+            for ((kind, _), line) in lines.extract_if(|_, line| is_old(line)) {
+                *forgotten.entry(kind).or_default() += line.since;
+            }
             if lines.len() >= MOST {
                 key.1 = Ipv4Addr::UNSPECIFIED.into();
             }
         }
-        match lines.get_mut(&key) {
-            Some(line) if !is_old(line) => {
-                line.since += 1;
-                None
-            }
-            Some(line) => {
-                line.at = now;
-                Some(std::mem::take(&mut line.since))
-            }
-            None => {
-                lines.insert(key, Line { at: now, since: 0 });
-                Some(0)
-            }
+        if let Some(line) = lines.get_mut(&key)
+            && !is_old(line)
+        {
+            line.since += 1;
+            return None;
         }
+        let before = lines.insert(key, Line { at: now, since: 0 });
+        let since = before.map_or(0, |line| line.since);
+        Some(since + forgotten.remove(&kind).unwrap_or_default())
     }
 }
 
@@ -104,9 +110,16 @@ mod tests {
         let all = 0..5_000;
         let lines = all.filter(|n| warnings.due(Kind::Refused, address(*n)).is_some());
         assert_eq!(lines.count(), MOST + 1, "one for all others together");
-        assert!(warnings.lines.lock().unwrap().len() <= MOST + 1);
+        assert!(warnings.known.lock().unwrap().lines.len() <= MOST + 1);
         advance(INTERVAL).await;
-        assert_eq!(warnings.due(Kind::Refused, address(5_000)), Some(0));
-        assert_eq!(warnings.lines.lock().unwrap().len(), 1);
+        let left_out = 5_000 - (MOST as u64 + 1);
+        assert_eq!(warnings.due(Kind::Limit, address(5_000)), Some(0));
+        assert_eq!(
+            warnings.due(Kind::Refused, address(5_000)),
+            Some(left_out),
+            "of the lines forgotten"
+        );
+        assert_eq!(warnings.due(Kind::Refused, address(5_001)), Some(0));
+        assert_eq!(warnings.known.lock().unwrap().lines.len(), 3);
     }
 }

@@ -53,7 +53,8 @@ const LONGEST: Duration = Duration::from_secs(5);
 const TELLING: Duration = Duration::from_secs(5);
 /// A server not tried for this long after its pause ended is no longer in use: the catalog names another server.
 const UNUSED: Duration = Duration::from_secs(300);
-/// Most servers that are tracked. A backend has a few servers, but a catalog may name different ones each time.
+/// Most servers that are tracked. A backend has a few servers, but a catalog may name different ones each time. Closed
+/// circuits are forgotten first, then the open one tried longest ago.
 const SERVERS: usize = 16;
 
 /// What a circuit needs to know about the origin of a request.
@@ -205,10 +206,10 @@ impl Circuits {
         let mut servers = self.servers();
         if !servers.contains_key(pass.origin) {
             if servers.len() >= SERVERS {
-                servers.retain(|_, server| server.open.is_some());
-            }
-            if servers.len() >= SERVERS {
-                servers.clear();
+                let least = servers.iter().min_by_key(|(_, server)| server.worth());
+                if let Some(origin) = least.map(|(origin, _)| origin.clone()) {
+                    servers.remove(&origin);
+                }
             }
             servers.insert(pass.origin.to_owned(), Server::default());
         }
@@ -249,6 +250,13 @@ impl Server {
             Some(open) if now < open.until => Circuit::Open,
             Some(_) => Circuit::HalfOpen,
         }
+    }
+
+    /// Orders servers by what is lost if they are forgotten: closed circuits by the time they were last heard of, then
+    /// open ones by the end of their pause, which moves with each trial that fails.
+    fn worth(&self) -> (Option<Instant>, Option<Instant>) {
+        let until = self.open.as_ref().map(|open| open.until);
+        (until, self.answered.max(self.since))
     }
 
     /// Returns the open circuit if it applies to this asker.

@@ -258,6 +258,55 @@ async fn servers_without_number_are_forgotten() {
     assert!(circuits.servers().len() <= SERVERS);
 }
 
+/// Has concurrent requests to this server fail within a second.
+async fn fail(circuits: &Circuits, server: &str, count: u32) {
+    let url = url(server);
+    let passes: Vec<_> = (0..count)
+        .map(|_| circuits.enter(&url, CALL).unwrap())
+        .collect();
+    advance(SECOND).await;
+    for pass in passes {
+        pass.ended(&failure(FailureKind::Connect));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_circuit_tried_longest_ago_is_forgotten() {
+    let circuits = circuits();
+    // The names do not follow the order in which they open.
+    let servers: Vec<_> = (0..SERVERS)
+        .rev()
+        .map(|number| format!("https://{number}.example"))
+        .collect();
+    for server in &servers {
+        fail(&circuits, server, FAILURES).await;
+    }
+    advance(LONGEST).await;
+    fail(&circuits, &servers[0], 1).await;
+    fail(&circuits, "https://another.example", FAILURES).await;
+    for (at, server) in servers.iter().enumerate() {
+        let is_closed = circuits.of(&url(server)) == Circuit::Closed;
+        assert_eq!(is_closed, at == 1, "{server}: the first was tried again");
+    }
+    let another = url("https://another.example");
+    assert_eq!(circuits.of(&another), Circuit::Open);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_answered_longest_ago_is_forgotten_before_one_that_fails() {
+    let circuits = circuits();
+    for number in 1..SERVERS {
+        let url = url(&format!("https://{number}.example"));
+        circuits.enter(&url, CALL).unwrap().ended(&answer(200));
+    }
+    advance(SECOND).await;
+    let failing = "https://0.example";
+    fail(&circuits, failing, FAILURES - 1).await;
+    fail(&circuits, "https://another.example", 1).await;
+    fail(&circuits, failing, 1).await;
+    assert_eq!(circuits.of(&url(failing)), Circuit::Open);
+}
+
 /// Lets `count` concurrent requests hang for the backend's whole timeout.
 async fn hang(circuits: &Circuits, asker: Asker, count: usize) {
     let url = cloud();

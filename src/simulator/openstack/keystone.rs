@@ -49,15 +49,15 @@ async fn handle(
             })
         }
         (Method::DELETE, "/v3/auth/tokens") => {
-            let subject = headers
-                .get(SUBJECT_TOKEN)
-                .and_then(|text| text.to_str().ok())
-                .unwrap_or_default();
-            let found = with_subject(&shared, &identity, &headers, now, |_| {
+            let mut revoked = None;
+            let reply = with_subject(&shared, &identity, &headers, now, |text| {
+                revoked = Some(text.to_owned());
                 Some(Reply::empty(204))
             });
-            identity.revoke(subject, now);
-            found
+            if let Some(subject) = revoked {
+                identity.revoke(&subject, now);
+            }
+            reply
         }
         (_, "" | "/v3" | "/v3/auth/tokens") => {
             let message = "The method is not allowed for the requested URL.";

@@ -128,6 +128,13 @@ async fn an_expired_token_is_refused_and_a_revoked_one_is_cached() {
     let revoker = bench.log_in(&bench.inventory.admin, Some("demo")).await;
     let shown = with(bench.client.get(&url), &revoker).send().await.unwrap();
     assert_eq!(shown.status(), 200);
+    let refused = with(bench.client.delete(&url), "nobody")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(refused.status(), 401);
+    let still = with(bench.client.get(&url), &revoker).send().await.unwrap();
+    assert_eq!(still.status(), 200, "a refused call revokes nothing");
     let revoked = with(bench.client.delete(&url), &revoker)
         .send()
         .await

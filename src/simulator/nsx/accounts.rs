@@ -62,6 +62,13 @@ struct Account {
     locked_until: Option<Instant>,
 }
 
+impl Account {
+    fn forget_failures(&mut self) {
+        self.failures = 0;
+        self.failing_since = None;
+    }
+}
+
 struct Session {
     user: String,
     xsrf_token: String,
@@ -111,7 +118,7 @@ impl Accounts {
 
     pub(crate) fn unlock(&mut self) {
         for account in self.users.values_mut() {
-            account.failures = 0;
+            account.forget_failures();
             account.locked_until = None;
         }
     }
@@ -250,7 +257,7 @@ impl Accounts {
             return Err(Refusal::credentials());
         }
         if account.password == password || account.retiring.as_deref() == Some(password) {
-            account.failures = 0;
+            account.forget_failures();
             account.locked_until = None;
             return Ok(());
         }
@@ -262,7 +269,7 @@ impl Accounts {
         }
         account.failures += 1;
         if account.failures >= FAILURES_THAT_LOCK {
-            account.failures = 0;
+            account.forget_failures();
             account.locked_until = Some(now + LOCKED_FOR);
         }
         Err(Refusal::credentials())
@@ -339,6 +346,39 @@ mod tests {
                 .log_in("admin", "right", 0, now + LOCKED_FOR)
                 .is_ok()
         );
+    }
+
+    #[test]
+    fn failures_before_an_account_was_good_again_do_not_date_those_after() {
+        let start = Instant::now();
+        let (ends, later) = (
+            start + FAILURES_ARE_KEPT_FOR,
+            start + FAILURES_ARE_KEPT_FOR + Duration::from_secs(1),
+        );
+        type Way = fn(&mut Accounts, Instant);
+        let ways: [(&str, usize, Way); 3] = [
+            ("log in", 1, |accounts, now| {
+                accounts.log_in("admin", "right", 0, now).unwrap();
+            }),
+            ("unlock", 1, |accounts, _| accounts.unlock()),
+            ("the lock ends", 5, |_, _| {}),
+        ];
+        for (what, failures, way) in ways {
+            let mut accounts = accounts();
+            let fail = |accounts: &mut Accounts, count, now| {
+                for _ in 0..count {
+                    assert!(accounts.log_in("admin", "wrong", 0, now).is_err());
+                }
+            };
+            fail(&mut accounts, failures, start);
+            way(&mut accounts, ends);
+            fail(&mut accounts, 4, ends);
+            fail(&mut accounts, 1, later);
+            assert!(
+                accounts.log_in("admin", "right", 0, later).is_err(),
+                "{what}"
+            );
+        }
     }
 
     #[test]

@@ -171,7 +171,7 @@ async fn a_message_over_many_stays_small_however_much_the_cloud_says_of_each() {
         while told < CONNECTIONS {
             let event = next_many(watch).await;
             told += event.changes.len() + event.snapshots.len();
-            let bytes = many_event(event).bytes().len();
+            let bytes = many_event(event).into_bytes().len();
             assert!(bytes < TAKEN, "{bytes} bytes");
         }
     }

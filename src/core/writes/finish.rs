@@ -18,7 +18,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 impl Writes {
-    /// Records what the write left behind and returns the answer its caller would have received.
+    /// Records what the write left behind and returns the answer its caller would have received, without its warnings:
+    /// the ledger does not keep them.
     ///
     /// # Errors
     /// If the connection or resource cannot be read.

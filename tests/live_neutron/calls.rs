@@ -2,10 +2,11 @@
 
 use crate::{
     cloud::{self, BACKEND, Login},
-    support::running::Running,
+    support::running::{HEARTBEAT, Running, install_provider},
 };
 use isthmus::{
-    dialects::settings::Given,
+    core::gateway::Gateway,
+    dialects::{self, settings::Given},
     grpc::pb::{self, Goal, RealizationState as State},
 };
 use tonic::Status;
@@ -18,7 +19,9 @@ pub async fn gateway(login: &Login) -> Running {
 
 /// A gateway on the real cloud with these settings.
 pub async fn gateway_with(settings: Given) -> Running {
-    Running::start(vec![settings]).await
+    install_provider();
+    let dialect = dialects::connect(&settings).expect("the settings work");
+    Running::serve(Gateway::start(vec![(settings.core, dialect)], HEARTBEAT)).await
 }
 
 /// Makes a connection with these references, changed by `edit`.

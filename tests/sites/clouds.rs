@@ -6,14 +6,12 @@ use crate::{
     support::{
         api::Api,
         clouds,
-        running::{HEARTBEAT, Running},
-        site::{Cloud, World, bound_unhurried},
+        running::Running,
+        site::{Cloud, World},
     },
 };
 use http::Method;
 use isthmus::{
-    core::gateway::Gateway,
-    dialects,
     grpc::pb::RealizationState as State,
     simulator::{
         nsx::{self, Pace, inventory},
@@ -54,22 +52,14 @@ impl Clouds {
     /// Starts all of them.
     pub async fn start() -> Clouds {
         let each: Vec<_> = CLOUDS.map(|world| (world, started(world))).into();
-        let bound = each.iter().map(|(world, cloud)| match cloud {
-            Cloud::Nsx(cloud) => {
-                let mut given = clouds::nsx(backend(*world), cloud);
-                given.keys.set("insecure_skip_verify", "true");
-                let dialect = dialects::connect(&given).expect("the settings work");
-                (given.core, dialect)
-            }
+        let given = each.iter().map(|(world, cloud)| match cloud {
+            Cloud::Nsx(cloud) => clouds::nsx(backend(*world), cloud),
             Cloud::Openstack(cloud) => {
-                let mut given = clouds::openstack(backend(*world), cloud);
-                given.keys.set("variant", world.names().1);
-                given.keys.set("insecure_skip_verify", "true");
-                bound_unhurried(given)
+                let given = clouds::openstack(backend(*world), cloud);
+                given.with("variant", world.names().1)
             }
         });
-        crate::support::running::install_provider();
-        let running = Running::serve(Gateway::start(bound.collect(), HEARTBEAT)).await;
+        let running = Running::start(given.collect()).await;
         let api = Api::new(running.channel.clone());
         Clouds { each, running, api }
     }

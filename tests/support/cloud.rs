@@ -2,6 +2,7 @@
 
 use crate::support::{
     clouds::{self, PSK, References},
+    running::{install_provider, unhurried},
     writes::Writes,
 };
 use http::{Method, StatusCode};
@@ -10,7 +11,7 @@ use isthmus::{
         dialect::{Call, Dialect, Mark, Page, PageRequest, Target, Written},
         error::Error,
     },
-    dialects::{self, settings::Given},
+    dialects::settings::Given,
     grpc::pb,
     model::{
         Authentication, Connection, ConnectionChange, ConnectionSpec, Field, PolicyRule, Psk,
@@ -395,9 +396,8 @@ pub fn page(size: u32) -> PageRequest {
 impl<C> Bound<C> {
     /// Binds a dialect to a cloud.
     pub fn to(cloud: C, settings: &Given) -> Bound<C> {
-        // A second installation fails, and is the same provider.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let dialect = dialects::connect(settings).unwrap();
+        install_provider();
+        let dialect = unhurried(settings).unwrap();
         Bound { cloud, dialect }
     }
 

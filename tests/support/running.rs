@@ -1,8 +1,7 @@
 //! A gateway on a free port of 127.0.0.1, and clients of it.
 
 use isthmus::{
-    core::{dialect::Dialect, gateway::Gateway, settings::BackendSettings},
-    dialects::{self, settings::Given},
+    core::gateway::Gateway,
     grpc::pb::{
         self, backend_service_client::BackendServiceClient,
         connection_service_client::ConnectionServiceClient,
@@ -11,7 +10,15 @@ use isthmus::{
     server,
     store::RedbStore,
 };
-use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+#[cfg(feature = "demo")]
+use isthmus::{
+    core::{dialect::Dialect, error::Violation, settings::BackendSettings},
+    dialects::{self, settings::Given},
+    rest::{budget::Limits, https::Https},
+};
+#[cfg(feature = "demo")]
+use std::path::Path;
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use tonic::{
     Status, Streaming,
@@ -27,6 +34,24 @@ pub fn install_provider() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
+/// Binds a dialect whose account may ask an OpenStack as often as it likes. Within the limits of the product, most of the
+/// time of a test is spent waiting for its turn.
+#[cfg(feature = "demo")]
+pub fn unhurried(given: &Given) -> Result<Arc<dyn Dialect>, Vec<Violation>> {
+    const LIMITS: Limits = Limits {
+        rate: 1e9,
+        concurrency: 100,
+    };
+    if given.dialect != "openstack" {
+        return dialects::connect(given);
+    }
+    let mut keys = given.keys.clone().of(given.core.name.as_str());
+    let timeout = given.core.timeout;
+    let bound = dialects::openstack::connect_within(&mut keys, timeout, &Https, LIMITS);
+    let refused = keys.into_refused();
+    bound.filter(|_| refused.is_empty()).ok_or(refused)
+}
+
 /// A running gateway; dropped, it stops.
 pub struct Running {
     /// Where it listens.
@@ -40,13 +65,15 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts one over these backends, with its log in memory.
+    /// Starts one over these backends of simulated clouds, with its log in memory.
+    #[cfg(feature = "demo")]
     pub async fn start(backends: Vec<Given>) -> Running {
         let gateway = Gateway::start(Running::bound(backends), HEARTBEAT);
         Running::serve(gateway).await
     }
 
     /// Starts one that keeps its log in a file.
+    #[cfg(feature = "demo")]
     pub async fn start_with_store(backends: Vec<Given>, file: &Path) -> Running {
         let store = Arc::new(RedbStore::open(file).await.unwrap());
         let bound = Running::bound(backends);
@@ -54,13 +81,14 @@ impl Running {
         Running::serve(gateway.unwrap()).await
     }
 
+    #[cfg(feature = "demo")]
     fn bound(backends: Vec<Given>) -> Vec<(BackendSettings, Arc<dyn Dialect>)> {
         install_provider();
-        let connected = backends.into_iter().map(|given| {
-            let dialect = dialects::connect(&given).expect("the settings work");
+        let bound = backends.into_iter().map(|given| {
+            let dialect = unhurried(&given).expect("the settings work");
             (given.core, dialect)
         });
-        connected.collect()
+        bound.collect()
     }
 
     /// Serves this one.

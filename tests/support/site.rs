@@ -1,16 +1,10 @@
 //! A gateway over one simulated cloud of each variant, and what a test does to resources behind the gateway's back.
 
-use crate::support::{
-    api::Api,
-    clouds,
-    running::{HEARTBEAT, Running, install_provider},
-};
+use crate::support::{api::Api, clouds, running::Running};
 use http::Method;
 use isthmus::{
-    core::{dialect::Dialect, gateway::Gateway, settings::BackendSettings},
-    dialects::{self, settings::Given},
+    dialects::settings::Given,
     model::ResourceKind,
-    rest::{budget::Limits, https::Https},
     simulator::{
         faults::Faults,
         http::Server,
@@ -19,7 +13,7 @@ use isthmus::{
     },
 };
 use serde_json::{Value, json};
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 /// The name of the only backend.
 pub const BACKEND: &str = "a";
@@ -115,7 +109,7 @@ impl Site {
             Cloud::Openstack(cloud) => {
                 let mut given = clouds::openstack(BACKEND, cloud);
                 given.keys.set("variant", world.names().1);
-                unhurried(change(given)).await
+                Running::start(vec![change(given)]).await
             }
         };
         let api = Api::new(running.channel.clone());
@@ -382,20 +376,3 @@ impl Site {
 
 /// How long a call may take whose answer cannot be found out about.
 pub const SHORT: Duration = Duration::from_secs(1);
-
-/// A gateway over an OpenStack whose account may ask for as much as it likes.
-async fn unhurried(given: Given) -> Running {
-    Running::serve(Gateway::start(vec![bound_unhurried(given)], HEARTBEAT)).await
-}
-
-/// A backend on an OpenStack whose account may ask for as much as it likes: what is tried is what is asked, and not how often.
-pub fn bound_unhurried(mut given: Given) -> (BackendSettings, Arc<dyn Dialect>) {
-    const LIMITS: Limits = Limits {
-        rate: 1e9,
-        concurrency: 100,
-    };
-    install_provider();
-    let timeout = given.core.timeout;
-    let dialect = dialects::openstack::connect_within(&mut given.keys, timeout, &Https, LIMITS);
-    (given.core, dialect.expect("the settings work"))
-}

@@ -121,7 +121,6 @@ impl Bench {
     ) -> Bench {
         let mut sound = clouds::nsx(BYSTANDER, &bystander.cloud);
         sound.keys.set("auth.kind", "basic");
-        sound.keys.set("insecure_skip_verify", "true");
         let running = Running::start(vec![settings, sound]).await;
         let peers = cloud.peers();
         let bench = Bench {
@@ -189,8 +188,6 @@ fn settings(cloud: &dyn Cloud, variant: Variant) -> Given {
         settings.keys.set("variant", "otc");
     }
     settings.core.timeout = Duration::from_millis(1500);
-    // There is no TLS here, and reading the system's authorities two thousand times takes half a minute.
-    settings.keys.set("insecure_skip_verify", "true");
     settings.core.poll = PollSettings {
         fresh: Duration::from_millis(50),
         stable: Duration::from_millis(100),

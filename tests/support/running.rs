@@ -8,13 +8,13 @@ use isthmus::{
         realization_service_client::RealizationServiceClient,
     },
     server,
-    store::RedbStore,
 };
 #[cfg(feature = "demo")]
 use isthmus::{
     core::{dialect::Dialect, error::Violation, settings::BackendSettings},
     dialects::{self, settings::Given},
     rest::{budget::Limits, https::Https},
+    store::RedbStore,
 };
 #[cfg(feature = "demo")]
 use std::path::Path;

@@ -116,7 +116,10 @@ async fn every_write_has_one_record() {
     tracing::subscriber::set_global_default(subscriber).unwrap();
 
     let cloud = NsxSimulator::start(NsxOptions::default()).unwrap();
-    let running = Running::start(vec![clouds::nsx("nsx-a", &cloud)]).await;
+    let mut settings = clouds::nsx("nsx-a", &cloud);
+    // A write of unknown outcome is looked for during six of these.
+    settings.core.timeout = Duration::from_secs(1);
+    let running = Running::start(vec![settings]).await;
     calls_that_are_refused(&running, &logs).await;
     writes_that_are_done(&running, &cloud, &logs).await;
     a_write_whose_caller_went_away(&running, &cloud, &logs).await;

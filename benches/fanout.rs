@@ -22,7 +22,7 @@ use support::{
     cloud::{self, Cloud},
     etcd::{self, Etcd},
     gateway,
-    machine::{Cores, Meter, cpu_of, memory_of},
+    machine::{Cores, Cpu, Meter, cpu_of, memory_of},
     now,
     process::{self, Commands, Peer},
     report::{self, Table, median, number, percentile},
@@ -159,8 +159,8 @@ struct Side {
     reader: Peer,
     streams: usize,
     kib_a_stream: f64,
-    server_cpu: f64,
-    client_cpu: f64,
+    server_cpu: Cpu,
+    client_cpu: Cpu,
     rounds: Vec<Arrived>,
 }
 
@@ -183,8 +183,8 @@ impl Side {
             reader,
             streams: reading.streams,
             kib_a_stream,
-            server_cpu: 0.0,
-            client_cpu: 0.0,
+            server_cpu: Cpu::default(),
+            client_cpu: Cpu::default(),
             rounds: Vec::new(),
         };
         (side, bytes)
@@ -223,8 +223,8 @@ impl Side {
     }
 
     /// Microseconds of CPU for one delivery.
-    fn cost(&self, cpu: f64) -> f64 {
-        cpu * 1e6 / (self.streams * self.rounds.len()) as f64
+    fn cost(&self, cpu: Cpu) -> Cpu {
+        cpu.each(self.streams * self.rounds.len())
     }
 
     fn each(&self, value: impl Fn(&Arrived) -> f64) -> impl Iterator<Item = f64> {
@@ -299,7 +299,8 @@ fn bench() {
         "p50 ms",
         "p99 ms",
         "KiB/stream",
-        "server CPU µs",
+        "user µs",
+        "kernel µs",
         "client CPU µs",
         "others",
     ]);
@@ -325,8 +326,9 @@ fn bench() {
                 number(side.p50()),
                 number(side.p99()),
                 number(side.kib_a_stream),
-                number(side.cost(side.server_cpu)),
-                number(side.cost(side.client_cpu)),
+                number(side.cost(side.server_cpu).user),
+                number(side.cost(side.server_cpu).kernel),
+                number(side.cost(side.client_cpu).sum()),
                 others.text(),
             ]);
         }
@@ -342,7 +344,7 @@ fn compare(sides: &[Side]) {
         return;
     };
     report::aim("deliveries/s against bare", ours.rate() / bare.rate(), 0.9);
-    let cpu = bare.server_cpu / ours.server_cpu;
+    let cpu = bare.server_cpu.sum() / ours.server_cpu.sum();
     println!("  (by CPU of the server: {})", number(cpu));
     report::at_most("KiB a stream", ours.kib_a_stream, 4.0);
     if let [etcd] = rest {

@@ -19,7 +19,7 @@ use std::{
 };
 use support::{
     cloud::{BACKEND, Cloud},
-    machine::{Cores, Meter, cpu_of, memory_of},
+    machine::{Cores, Cpu, Meter, cpu_of, memory_of},
     process::{self, Commands, Owned, Peer, pinned},
     report::{self, Table, median, number, percentile},
     streams::connect_all,
@@ -287,7 +287,8 @@ fn idle(cores: Cores, mut cloud: Peer, upstream: SocketAddr, watched: usize, qui
     let (settle, rounds, seconds) = if quick { (1, 1, 1) } else { (45, 3, 20) };
     let mut table = Table::new(&[
         "watched",
-        "CPU, % of a core",
+        "user, % of a core",
+        "kernel, % of a core",
         "MiB before",
         "MiB after",
         "KiB each",
@@ -315,18 +316,22 @@ fn idle(cores: Cores, mut cloud: Peer, upstream: SocketAddr, watched: usize, qui
         reader.hear::<()>();
         process::pause(Duration::from_secs(settle));
         let meter = Meter::begin(&[pid, reader.pid(), cloud.pid()]);
-        let mut busy = Vec::new();
+        let (mut user, mut kernel, mut busy) = (Vec::new(), Vec::new(), Vec::new());
         let mut requests = Vec::new();
         let mut messages = Vec::new();
         for _ in 0..rounds {
             let begun = Instant::now();
-            let (cpu, asked): (f64, u64) = (cpu_of(pid), cloud.ask(&()));
+            let (cpu, asked): (Cpu, u64) = (cpu_of(pid), cloud.ask(&()));
             reader.ask::<usize>(&());
             process::pause(Duration::from_secs(seconds));
             let heard: usize = reader.ask(&());
             let elapsed = begun.elapsed().as_secs_f64();
             let now: u64 = cloud.ask(&());
-            busy.push((cpu_of(pid) - cpu) / elapsed * 100.0);
+            let cpu = cpu_of(pid) - cpu;
+            let percent = |seconds: f64| seconds / elapsed * 100.0;
+            user.push(percent(cpu.user));
+            kernel.push(percent(cpu.kernel));
+            busy.push(percent(cpu.sum()));
             requests.push((now - asked) as f64 / elapsed);
             messages.push(heard as f64 / elapsed);
         }
@@ -335,7 +340,8 @@ fn idle(cores: Cores, mut cloud: Peer, upstream: SocketAddr, watched: usize, qui
         let busy = median(busy);
         table.row(vec![
             format!("{} {name}", number(watched as f64)),
-            number(busy),
+            number(median(user)),
+            number(median(kernel)),
             number(before / 1024.0),
             number(after / 1024.0),
             number((after - before) / watched as f64),

@@ -29,7 +29,7 @@ use support::{
     cloud::{self, BACKEND, Cloud},
     etcd::{self, Etcd},
     gateway,
-    machine::{Cores, Meter, cpu_of, memory_of},
+    machine::{Cores, Cpu, Meter, cpu_of, memory_of},
     now,
     process::{self, Commands, Peer},
     report::{self, Table, median, number, percentile},
@@ -333,7 +333,8 @@ struct Question {
     server: u32,
     changes: Changes,
     watches: usize,
-    results: Vec<(Arrived, f64)>,
+    /// Each with the server's CPU.
+    results: Vec<(Arrived, Cpu)>,
 }
 
 impl Question {
@@ -357,7 +358,7 @@ impl Question {
     }
 
     fn row(&self, others: &str) -> Vec<String> {
-        let each = |value: fn(&(Arrived, f64)) -> f64| median(self.results.iter().map(value));
+        let each = |value: fn(&(Arrived, Cpu)) -> f64| median(self.results.iter().map(value));
         vec![
             self.name.to_owned(),
             number(self.rate()),
@@ -366,7 +367,8 @@ impl Question {
             number(each(|(arrived, _)| {
                 arrived.changes as f64 / arrived.messages as f64
             })),
-            number(each(|(arrived, cpu)| cpu * 1e6 / arrived.changes as f64)),
+            number(each(|(arrived, cpu)| cpu.each(arrived.changes).user)),
+            number(each(|(arrived, cpu)| cpu.each(arrived.changes).kernel)),
             others.to_owned(),
         ]
     }
@@ -433,7 +435,8 @@ fn bench() {
         "p50 ms",
         "p99 ms",
         "changes/message",
-        "server CPU µs",
+        "user µs",
+        "kernel µs",
         "others",
     ]);
     let meter = Meter::begin(&pids);

@@ -239,13 +239,19 @@ fn bench() {
     let pid = gateway.process.pid();
     process::pause(Duration::from_secs(1));
 
-    let mut table = Table::new(&["after", "MiB", "CPU s"]);
+    let mut table = Table::new(&["after", "MiB", "user s", "kernel s"]);
     let meter = Meter::begin(&[pid, client.pid(), cloud.pid()]);
     let mut peak = 0.0_f64;
     let mut cpu = cpu_of(pid);
     let mut row = |name: String| {
         let (memory, now) = (memory_of(pid) / 1024.0, cpu_of(pid));
-        table.row(vec![name, number(memory), number(now - cpu)]);
+        let used = now - cpu;
+        table.row(vec![
+            name,
+            number(memory),
+            number(used.user),
+            number(used.kernel),
+        ]);
         cpu = now;
         peak = peak.max(memory);
         memory

@@ -48,7 +48,7 @@ use std::{
 use support::{
     cloud::{self, Cloud},
     gateway,
-    machine::{Cores, Meter, split_cpu_of},
+    machine::{Cores, Cpu, Meter, cpu_of},
     process::{self, Commands, Peer},
     report::{self, Table, median, number, percentile},
     streams::{Arrivals, connect_all},
@@ -277,26 +277,24 @@ async fn read((addr, streams): (SocketAddr, usize)) {
 struct Side {
     server: Peer,
     client: Peer,
-    /// Each with the microseconds of CPU for one call or delivery: by the gateway itself, and in the kernel.
-    turns: Vec<(Turn, f64, f64)>,
+    /// Each with the microseconds of the server's CPU for one call or delivery.
+    turns: Vec<(Turn, Cpu)>,
 }
 
 impl Side {
     /// Has a turn.
     fn turn(&mut self, work: &impl Fn(&mut Peer, &mut Peer) -> Turn) {
-        let (user, kernel) = split_cpu_of(self.server.pid());
+        let before = cpu_of(self.server.pid());
         let turn = work(&mut self.server, &mut self.client);
-        let after = split_cpu_of(self.server.pid());
-        let each = |cpu: f64| cpu * 1e6 / turn.count as f64;
-        let turn = (turn, each(after.0 - user), each(after.1 - kernel));
-        self.turns.push(turn);
+        let cpu = (cpu_of(self.server.pid()) - before).each(turn.count);
+        self.turns.push((turn, cpu));
     }
 
-    fn median(&self, of: impl Fn(&(Turn, f64, f64)) -> f64) -> f64 {
+    fn median(&self, of: impl Fn(&(Turn, Cpu)) -> f64) -> f64 {
         median(self.turns.iter().map(of))
     }
 
-    fn mean(&self, of: impl Fn(&(Turn, f64, f64)) -> f64) -> f64 {
+    fn mean(&self, of: impl Fn(&(Turn, Cpu)) -> f64) -> f64 {
         self.turns.iter().map(of).sum::<f64>() / self.turns.len() as f64
     }
 }
@@ -332,15 +330,15 @@ fn compare(
             what.to_owned(),
             name.to_owned(),
             number(side.median(|turn| turn.0.rate)),
-            number(side.mean(|turn| turn.1)),
-            number(side.mean(|turn| turn.2)),
+            number(side.mean(|turn| turn.1.user)),
+            number(side.mean(|turn| turn.1.kernel)),
             foreign.text(),
         ]);
     }
     let pairs = on.turns.iter().zip(&off.turns);
     let ratio = median(pairs.map(|(on, off)| on.0.rate / off.0.rate));
     report::aim(&format!("{what}, on against off"), ratio, 0.95);
-    let cpu = |side: &Side| side.mean(|turn| turn.1 + turn.2);
+    let cpu = |side: &Side| side.mean(|turn| turn.1.sum());
     println!("  (by CPU of the server: {})", number(cpu(off) / cpu(on)));
 }
 
@@ -361,8 +359,8 @@ fn bench() {
         "what",
         "telemetry",
         "a second",
-        "user CPU µs",
-        "kernel CPU µs",
+        "user µs",
+        "kernel µs",
         "others",
     ]);
 

@@ -32,7 +32,7 @@ use std::{
 };
 use support::{
     cloud, gateway,
-    machine::{Cores, Foreign, Meter, cpu_of},
+    machine::{Cores, Cpu, Foreign, Meter, cpu_of},
     process::{self, Commands, Peer},
     report::{self, Table, median, number, percentile},
     upstream::{ID, RECORDED, Upstream},
@@ -347,7 +347,8 @@ struct Side {
     server: Peer,
     client: Peer,
     found: Vec<Found>,
-    cpu: Vec<f64>,
+    /// Microseconds of the server's CPU for one call; what others do on the machine disturbs it less than the rate.
+    cpu: Vec<Cpu>,
 }
 
 impl Side {
@@ -366,7 +367,7 @@ impl Side {
         let cpu = cpu_of(self.server.pid());
         let found: Found = self.client.ask(&Run { in_flight, seconds });
         let cpu = cpu_of(self.server.pid()) - cpu;
-        self.cpu.push(cpu * 1e6 / found.calls as f64);
+        self.cpu.push(cpu.each(found.calls));
         self.found.push(found);
     }
 
@@ -374,9 +375,8 @@ impl Side {
         median(self.found.iter().map(|found| found.rate))
     }
 
-    /// Microseconds of CPU for one call; what others do on the machine disturbs it less than the rate.
-    fn cpu(&self) -> f64 {
-        median(self.cpu.iter().copied())
+    fn cpu(&self, of: impl Fn(&Cpu) -> f64) -> f64 {
+        median(self.cpu.iter().map(of))
     }
 }
 
@@ -414,7 +414,8 @@ fn bench() {
         "req/s",
         "p50 µs",
         "p99 µs",
-        "server CPU µs",
+        "user µs",
+        "kernel µs",
         "others",
     ]);
     for in_flight in [1, 32, 256] {
@@ -447,7 +448,8 @@ fn report_on(table: &mut Table, in_flight: usize, sides: &[Side; 3], others: For
             number(side.rate()),
             number(median(side.found.iter().map(|found| found.p50))),
             number(median(side.found.iter().map(|found| found.p99))),
-            number(side.cpu()),
+            number(side.cpu(|cpu| cpu.user)),
+            number(side.cpu(|cpu| cpu.kernel)),
             others.text(),
         ]);
     }
@@ -458,9 +460,10 @@ fn report_on(table: &mut Table, in_flight: usize, sides: &[Side; 3], others: For
         against(thin),
         0.9,
     );
+    let cpu = |side: &Side| side.cpu(|cpu| cpu.sum());
     println!(
         "  (by CPU of the server: {}; against the cloud itself: {})",
-        number(thin.cpu() / ours.cpu()),
+        number(cpu(thin) / cpu(ours)),
         number(against(direct))
     );
 }

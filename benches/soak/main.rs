@@ -181,8 +181,9 @@ fn soak() {
     held.row(end.row(&format!("{:.0} s after", after.as_secs_f64())));
     held.print();
     println!(
-        "CPU of the gateway under attack: {} of a core; others {others}.\n",
-        number(busy / attacked.as_secs_f64())
+        "CPU of the gateway under attack: {} of a core by itself, {} in the kernel; others {others}.\n",
+        number(busy.user / attacked.as_secs_f64()),
+        number(busy.kernel / attacked.as_secs_f64())
     );
     counts.print();
     println!(

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    ops::{AddAssign, Sub},
     process::Command,
     time::{Duration, Instant},
 };
@@ -73,22 +74,60 @@ pub fn commit() -> String {
     known.map_or("unknown".to_owned(), |name| name.trim().to_owned())
 }
 
-/// Seconds of CPU that a process has used so far.
-pub fn cpu_of(pid: u32) -> f64 {
-    let (user, kernel) = split_cpu_of(pid);
-    user + kernel
+/// Time on a CPU: of a process by itself, and of the kernel on its behalf. In seconds, unless something else is said.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Cpu {
+    pub user: f64,
+    pub kernel: f64,
 }
 
-/// The same, by itself and in the kernel on its behalf.
-pub fn split_cpu_of(pid: u32) -> (f64, f64) {
+impl Cpu {
+    pub fn sum(self) -> f64 {
+        self.user + self.kernel
+    }
+
+    /// Microseconds for each of so many.
+    pub fn each(self, count: usize) -> Cpu {
+        let each = |seconds: f64| seconds * 1e6 / count as f64;
+        Cpu {
+            user: each(self.user),
+            kernel: each(self.kernel),
+        }
+    }
+}
+
+impl Sub for Cpu {
+    type Output = Cpu;
+
+    fn sub(self, other: Cpu) -> Cpu {
+        Cpu {
+            user: self.user - other.user,
+            kernel: self.kernel - other.kernel,
+        }
+    }
+}
+
+impl AddAssign for Cpu {
+    fn add_assign(&mut self, other: Cpu) {
+        self.user += other.user;
+        self.kernel += other.kernel;
+    }
+}
+
+/// What a process has used so far.
+pub fn cpu_of(pid: u32) -> Cpu {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // The name in parentheses may hold anything.
     let fields = stat.rsplit_once(") ").map_or("", |(_, fields)| fields);
-    let ticks = |index: usize| -> f64 {
+    let seconds = |index: usize| -> f64 {
         let field = fields.split(' ').nth(index);
-        field.and_then(|text| text.parse().ok()).unwrap_or_default()
+        let ticks: f64 = field.and_then(|text| text.parse().ok()).unwrap_or_default();
+        ticks / TICKS_A_SECOND
     };
-    (ticks(11) / TICKS_A_SECOND, ticks(12) / TICKS_A_SECOND)
+    Cpu {
+        user: seconds(11),
+        kernel: seconds(12),
+    }
 }
 
 /// Memory that a process holds, in KiB.
@@ -127,7 +166,7 @@ impl Meter {
         Meter {
             begun: Instant::now(),
             busy: busy().0,
-            ours: pids.iter().map(|pid| cpu_of(*pid)).sum(),
+            ours: pids.iter().map(|pid| cpu_of(*pid).sum()).sum(),
             pids,
         }
     }
@@ -135,7 +174,7 @@ impl Meter {
     /// Ends.
     pub fn end(&self) -> Foreign {
         let (now, cores) = busy();
-        let ours: f64 = self.pids.iter().map(|pid| cpu_of(*pid)).sum();
+        let ours: f64 = self.pids.iter().map(|pid| cpu_of(*pid).sum()).sum();
         let foreign = (now - self.busy) - (ours - self.ours);
         let whole = self
             .begun

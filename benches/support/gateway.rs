@@ -32,8 +32,21 @@ pub async fn serve(
     heartbeat: Duration,
     durable: bool,
 ) -> Serving {
+    let limits = server::Settings::default();
+    serve_within(limits, settings, dialect, heartbeat, durable).await
+}
+
+/// The same with these limits of the server.
+pub async fn serve_within(
+    limits: server::Settings,
+    settings: BackendSettings,
+    dialect: Arc<dyn Dialect>,
+    heartbeat: Duration,
+    durable: bool,
+) -> Serving {
     let told = telemetry::Settings::default();
-    serve_over(vec![(settings, dialect)], heartbeat, durable, &told).await
+    let backends = vec![(settings, dialect)];
+    start(limits, backends, heartbeat, durable, &told).await
 }
 
 /// The same with its log in memory, telling of itself what is said here.
@@ -65,6 +78,17 @@ pub async fn serve_over(
     durable: bool,
     told: &telemetry::Settings,
 ) -> Serving {
+    let limits = server::Settings::default();
+    start(limits, backends, heartbeat, durable, told).await
+}
+
+async fn start(
+    limits: server::Settings,
+    backends: Vec<(BackendSettings, Arc<dyn Dialect>)>,
+    heartbeat: Duration,
+    durable: bool,
+    told: &telemetry::Settings,
+) -> Serving {
     let telemetry = telemetry::begin(told).expect("nobody else writes logs here");
     let gateway = match durable {
         true => start_with_store(backends, heartbeat).await,
@@ -72,7 +96,7 @@ pub async fn serve_over(
     };
     let settings = server::Settings {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-        ..server::Settings::default()
+        ..limits
     };
     let listener = settings.bind().await.expect("a free port");
     let addr = listener.local_addr().expect("a bound socket");

@@ -6,6 +6,7 @@
 
 pub mod bare;
 pub mod cloud;
+pub mod delivery;
 pub mod etcd;
 pub mod gateway;
 pub mod machine;

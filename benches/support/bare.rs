@@ -1,5 +1,6 @@
 //! The peer of the fan-out: HTTP/2 of the same libraries, and nothing else. A message is encoded once and its
-//! bytes go to every stream. No gateway on this stack can be faster; the question is by how much it is slower.
+//! bytes go to every stream. Its frames are written one by one, or coalesced as the gateway does it; coalesced, no gateway
+//! on this stack can be faster, and the question is by how much it is slower.
 
 use crate::support::streams::framed;
 use bytes::Bytes;
@@ -11,7 +12,9 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto,
 };
-use std::{convert::Infallible, net::SocketAddr};
+use isthmus::server::write_coalescing::{Coalescing, Copied};
+use serde::{Deserialize, Serialize};
+use std::{convert::Infallible, net::SocketAddr, pin::pin};
 use tokio::{net::TcpListener, sync::watch};
 use tokio_stream::wrappers::WatchStream;
 
@@ -23,9 +26,17 @@ pub struct Bare {
     latest: watch::Sender<Bytes>,
 }
 
+/// How frames that several streams send at the same time are written.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub enum Writes {
+    /// As the libraries do it by default.
+    Each,
+    Coalesced,
+}
+
 impl Bare {
     /// Starts it; every stream begins with `first`.
-    pub async fn start(first: &[u8]) -> Bare {
+    pub async fn start(first: &[u8], writes: Writes) -> Bare {
         let latest = watch::Sender::new(framed(first));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let addr = listener.local_addr().expect("a bound socket");
@@ -46,9 +57,16 @@ impl Bare {
                     let mut builder = auto::Builder::new(TokioExecutor::new()).http2_only();
                     builder.http2().max_concurrent_streams(1_000);
                     // The client ends it.
-                    let _ = builder
-                        .serve_connection(TokioIo::new(socket), service)
-                        .await;
+                    let _ = match writes {
+                        Writes::Each => {
+                            let socket = TokioIo::new(socket);
+                            builder.serve_connection(socket, service).await
+                        }
+                        Writes::Coalesced => {
+                            let socket = TokioIo::new(Copied(socket));
+                            Coalescing::new(pin!(builder.serve_connection(socket, service))).await
+                        }
+                    };
                 });
             }
         });

@@ -53,7 +53,7 @@ mod settings;
 mod trace;
 mod trailers;
 mod warn;
-mod write_coalescing;
+pub mod write_coalescing;
 mod writing;
 
 #[cfg(test)]

@@ -38,6 +38,8 @@ const WATCH: &str = "/isthmus.v1.RealizationService/WatchRealization";
 const LIST: &str = "/isthmus.v1.ConnectionService/ListConnections";
 /// Rows of a list, the most that a page may have.
 const ROWS: usize = 1_000;
+/// The peer endpoint of every row.
+const PEER: &str = "ed664305-b59f-470f-b045-e8bebe38ce90";
 /// Connections of the watches.
 const LINKS: usize = 100;
 
@@ -55,6 +57,8 @@ fn main() {
 /// An NSX with so many rows, whatever is watched.
 async fn serve_cloud() {
     let state = json!({"state": "in_sync", "details": []}).to_string();
+    let peer = json!({"id": PEER, "peer_address": "198.51.100.20", "peer_id": "198.51.100.20"})
+        .to_string();
     let rows: Vec<Value> = (0..ROWS).map(|n| session(&Cloud::id(n))).collect();
     let rows = json!({"results": rows, "result_count": ROWS}).to_string();
     let cloud = Upstream::start(move |path| {
@@ -63,6 +67,8 @@ async fn serve_cloud() {
         } else if path.contains("/sessions/") {
             let id = path.rsplit('/').next().unwrap_or_default();
             session(id).to_string().into()
+        } else if path.contains("/peer-endpoints/") {
+            peer.clone().into()
         } else {
             rows.clone().into()
         }
@@ -81,7 +87,7 @@ fn session(id: &str) -> Value {
         "enabled": true,
         "ipsec_vpn_service_id": "1e895ab9-9823-44dd-bca7-065ffeba871e",
         "local_endpoint_id": "c573ba64-128f-4fbf-aa90-15471a8dc49a",
-        "peer_endpoint_id": "ed664305-b59f-470f-b045-e8bebe38ce90",
+        "peer_endpoint_id": PEER,
         "_revision": 0,
     })
 }

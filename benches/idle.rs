@@ -35,6 +35,8 @@ const WATCH: &str = "/isthmus.v1.RealizationService/WatchRealization";
 const WATCH_MANY: &str = "/isthmus.v1.RealizationService/WatchRealizations";
 /// How long a start may take before something is wrong.
 const LONGEST_START: Duration = Duration::from_secs(20);
+/// The peer endpoint of every session.
+const PEER: &str = "ed664305-b59f-470f-b045-e8bebe38ce90";
 
 fn main() {
     match process::role() {
@@ -60,6 +62,7 @@ async fn serve_cloud(connections: usize) {
     .to_string();
     let sessions: Vec<Value> = (0..connections).map(|n| session(&Cloud::id(n))).collect();
     let sessions = json!({"results": sessions, "result_count": connections}).to_string();
+    let peer = json!({"id": PEER}).to_string();
     let cloud = Upstream::start(move |path| {
         if path.contains("ipsec-site-connections") {
             neutron(path, connections).into()
@@ -68,6 +71,8 @@ async fn serve_cloud(connections: usize) {
         } else if path.contains("/sessions/") {
             let id = path.rsplit('/').next().unwrap_or_default();
             session(id).to_string().into()
+        } else if path.contains("/peer-endpoints/") {
+            peer.clone().into()
         } else {
             sessions.clone().into()
         }
@@ -88,7 +93,7 @@ fn session(id: &str) -> Value {
         "enabled": true,
         "ipsec_vpn_service_id": "1e895ab9-9823-44dd-bca7-065ffeba871e",
         "local_endpoint_id": "c573ba64-128f-4fbf-aa90-15471a8dc49a",
-        "peer_endpoint_id": "ed664305-b59f-470f-b045-e8bebe38ce90",
+        "peer_endpoint_id": PEER,
         "_revision": 0,
     })
 }

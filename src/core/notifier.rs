@@ -101,6 +101,11 @@ impl Follower {
         std::mem::replace(&mut self.seen, version) != version
     }
 
+    /// Has the next poll be ready, as if there had been a notification.
+    pub fn mark_changed(&mut self) {
+        self.seen = self.seen.wrapping_sub(1);
+    }
+
     /// Ready, and marked as seen, if there was a notification since the last one that was seen.
     pub fn poll_changed(&mut self, cx: &Context<'_>) -> Poll<()> {
         if self.take_change() {
@@ -127,7 +132,8 @@ impl Follower {
         self.registered = Some((place, waker.clone()));
     }
 
-    fn deregister(&mut self) {
+    /// Is not woken any more until it is polled again.
+    pub fn deregister(&mut self) {
         if let Some((place, _)) = self.registered.take() {
             let waker = self.notifier.waiting().remove(place);
             drop(waker);
@@ -174,6 +180,21 @@ mod tests {
             assert_eq!(notifier.waiting().wakers.len(), 1);
             assert!(follower.has_changed() && poll(&mut follower, &count));
         }
+    }
+
+    #[test]
+    fn who_has_deregistered_is_not_woken_and_still_sees_the_change() {
+        let notifier = Arc::new(Notifier::default());
+        let (mut follower, count) = (notifier.follow(), Arc::new(Count::default()));
+        assert!(!poll(&mut follower, &count));
+        follower.deregister();
+        follower.mark_changed();
+        assert!(poll(&mut follower, &count));
+        assert!(!poll(&mut follower, &count));
+        follower.deregister();
+        notifier.notify();
+        assert_eq!(count.0.load(Ordering::Relaxed), 0);
+        assert!(poll(&mut follower, &count));
     }
 
     #[test]

@@ -75,9 +75,12 @@ impl FrameBuilder {
         rest.encode_raw(&mut self.bytes);
     }
 
-    /// The whole message. One beyond 4 GiB, which a prefix cannot tell, would have to be beyond every limit before.
+    /// Returns the whole message.
+    ///
+    /// # Panics
+    /// Beyond 4 GiB, which the prefix cannot tell. Windows and batches are bounded far below.
     pub fn finish(mut self) -> Frame {
-        let length = (self.bytes.len() - PREFIX) as u32;
+        let length = u32::try_from(self.bytes.len() - PREFIX).expect("a message below 4 GiB");
         self.bytes[1..PREFIX].copy_from_slice(&length.to_be_bytes());
         Frame(self.bytes.freeze())
     }

@@ -19,7 +19,10 @@ use std::{
     task::{Context, Poll, ready},
     time::Duration,
 };
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::{
+    task::unconstrained,
+    time::{Instant, Sleep, sleep_until},
+};
 
 /// A part of an answer, alive until the socket has taken it.
 #[derive(Debug)]
@@ -183,7 +186,8 @@ impl Stuck {
                 return Poll::Pending;
             }
             let timer = self.timer.insert(Box::pin(sleep_until(until)));
-            ready!(timer.as_mut().poll(cx));
+            // Whatever the call has used of the task's budget: a timer that is refused its first poll is never set.
+            ready!(pin!(unconstrained(timer.as_mut())).poll(cx));
             if until <= Instant::now() {
                 Limit::Answer.reached();
                 tracing::debug!("the answer of a call was not taken");
@@ -243,6 +247,19 @@ mod tests {
         drop(piece);
         assert!(!client.is_stuck(LONGEST));
         assert_eq!(client.bytes.mine(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_has_used_the_budget_of_its_task_is_ended_too() {
+        let client = client();
+        let call = Progress::new(Arc::clone(&client));
+        let _piece = piece(&client, &call);
+        let spends = poll_fn(|cx| {
+            while pin!(tokio::task::consume_budget()).poll(cx).is_ready() {}
+            Poll::Pending
+        });
+        let run = tokio::spawn(watched(spends, call, LONGEST));
+        assert!(timeout(2 * LONGEST, run).await.is_ok());
     }
 
     #[tokio::test(start_paused = true)]

@@ -328,7 +328,9 @@ impl WatchMany {
     /// the cursor if that is later, and then the changes since.
     fn join(&mut self, member: &Member) {
         let since = self.cursor.max(member.base());
-        let one = One::new(member.poller(), self.tunnel, since);
+        let mut one = One::new(member.poller(), self.tunnel, since);
+        // What was committed before it was followed has woken nobody.
+        one.appended.mark_changed();
         let inventory = one.poller.inventory();
         inventory.want_list();
         let standing = inventory.snapshot_at(since);

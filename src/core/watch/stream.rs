@@ -254,6 +254,8 @@ impl Watch {
             self.has_news |= self.appended.poll_changed(cx).is_ready();
             if self.judges_polls() {
                 self.has_news |= self.polled.poll_changed(cx).is_ready();
+            } else {
+                self.polled.deregister();
             }
             if !self.has_news {
                 ready!(self.poll_silence(cx));

@@ -1,11 +1,11 @@
-//! What the users of an upstream account share: whom each request serves, and how much of the account's budget is used.
+//! The vocabulary of an upstream account's budget: the class of a request, and how much of the budget is used.
 //!
-//! The core states whom it asks for, and `rest` shares the account out accordingly. Neither depends on the other.
+//! The core states the class of each request, and `rest` divides the budget accordingly. Neither depends on the other.
 
 use std::time::Duration;
 
-/// Whom a request serves. Each priority has a share of the account's budget that the others cannot take, both of the
-/// request rate and of the requests in flight.
+/// The class of a request: whom it serves. Each class has a share of the account's budget that the others cannot take,
+/// both of the request rate and of the requests in flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Priority {
     /// The gateway's own login, without which no other request can be sent. At most one is in flight.
@@ -67,14 +67,14 @@ impl Circuit {
     }
 }
 
-/// The part of an account's budget that one priority has.
+/// The share of an account's budget that one class has.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct BudgetShare {
-    /// Requests a second that this priority can have, whatever the others ask for.
+    /// Requests a second that this class can have, even if the others ask for more than their share.
     pub rate: f64,
-    /// Requests a second that it used over the last ten seconds.
+    /// Requests a second that this class used over the last ten seconds.
     pub rate_used: f64,
-    /// Slots for requests in flight that are reserved for this priority.
+    /// Slots for requests in flight that are reserved for this class.
     pub slots: u32,
     /// Its requests in flight.
     pub in_flight: u32,

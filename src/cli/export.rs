@@ -68,7 +68,7 @@ fn site_file(name: &str, mut site: Tree) -> Tree {
         attachment.extend(take(&mut site, &path).map(|value| (word.to_owned(), value)));
     }
     attachment.extend(zone(&mut site).map(|zone| ("availabilityZone".to_owned(), zone)));
-    // A part may be empty once its attachment is moved, and the attachment implies the part.
+    // Moving the attachment can leave a part empty. Such a part is dropped, because the attachment implies it.
     for part in [&["parts", "vpnService"][..], &["parts", "localEndpoint"]] {
         take_if(&mut site, part, |value| *value == Tree::Fields(Vec::new()));
     }

@@ -23,7 +23,7 @@ pub fn stop() -> io::Result<impl Future<Output = ()> + Send + 'static> {
     #[cfg(not(unix))]
     {
         Ok(async {
-            // Without a handler, it runs until it is killed.
+            // If the handler cannot be installed, the future is never ready: only a kill ends the process.
             if tokio::signal::ctrl_c().await.is_err() {
                 std::future::pending::<()>().await;
             }

@@ -227,7 +227,7 @@ impl Backend {
         let _ = self.record(probed, |_| true);
     }
 
-    /// Polls connections at this priority.
+    /// Polls connections with requests of this class.
     pub async fn poll(
         &self,
         targets: &[Target],

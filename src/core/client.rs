@@ -10,7 +10,7 @@ task_local! {
     static CURRENT: Client;
 }
 
-/// A client of the gateway. One connection to the gateway is one client, whoever is behind it.
+/// A client of the gateway. Each gRPC connection counts as one client, even if several users share it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Client {
     /// Identifies the client.

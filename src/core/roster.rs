@@ -84,7 +84,7 @@ pub struct Member {
     cancel: CancellationToken,
     /// The latest revision of the log when the member was made.
     base: Revision,
-    /// The last position that may have been given to clients that did not know of this member; 0 if it is there from
+    /// The last revision that may have been given to clients that did not know of this member; 0 if it is there from
     /// the start.
     since: AtomicU64,
 }
@@ -162,13 +162,13 @@ impl Member {
         Arc::clone(&writes.unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Records that positions up to `latest` may belong to clients that do not know of this member.
+    /// Records that clients that do not know of this member may have been given revisions up to `latest`.
     pub fn joined(&self, latest: Revision) {
         self.since.store(latest, Ordering::SeqCst);
     }
 
-    /// Reports whether a client at this position of the log of all backends has yet to be told of this member's
-    /// connections.
+    /// Reports whether a client that has read the log of all backends up to this revision does not know this member's
+    /// connections yet.
     pub fn is_unknown_at(&self, position: Revision) -> bool {
         let since = self.since.load(Ordering::SeqCst);
         since != 0 && position <= since

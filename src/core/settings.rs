@@ -59,14 +59,17 @@ pub struct PollSettings {
     pub fresh: Duration,
     /// The interval between polls when nothing is at stake. Default 30 s.
     pub stable: Duration,
-    /// How long an update must be quiet where the cloud cannot prove it. Default 75 s: Neutron's agents report every 60
-    /// s.
+    /// How long the status must stay unchanged after an update that the cloud cannot prove, before the update is
+    /// assumed to be in effect. Default 75 s: Neutron's agents report every 60 s.
     pub quiet_after_update: Duration,
-    /// The least time between the two polls that make a failure an outcome. Default 10 s.
+    /// The least time between a poll that sees a failure and a second poll that confirms it. Only a confirmed failure
+    /// is an outcome. Default 10 s.
     pub confirm_failure: Duration,
-    /// How long a connection must be gone before that fails a create or update. Default 30 s.
+    /// How long a connection must be gone before that is a confirmed failure, if its last write is its creation through
+    /// this gateway: a cloud may take time to show a new object. Counts only if longer than `confirm_failure`, which
+    /// applies after any other write. Default 30 s.
     pub vanish_grace: Duration,
-    /// How long a refused login is tolerated before watches end. Default 10 min.
+    /// How long the cloud may refuse the gateway's login before watches end. Default 10 min.
     pub auth_window: Duration,
 }
 

@@ -246,7 +246,8 @@ impl Parts {
             self.metadata.insert(left_out.to_owned(), count.to_string());
             return true;
         }
-        // Short metadata alone reaches the limit only if there are very many entries. Then entries go one by one.
+        // No list entries are left, and every text is as short as it may be. Only very many metadata entries can still
+        // exceed the limit, so they are removed one by one.
         let any = self.metadata.keys().next().cloned();
         any.is_some_and(|key| self.metadata.remove(&key).is_some())
     }

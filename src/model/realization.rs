@@ -159,7 +159,8 @@ pub mod codes {
         VANISHED,
         /// The cloud's answer may still describe the configuration before the update.
         AWAITING_PROOF,
-        /// The cloud cannot tell which write its status speaks for. The status has not changed for the quiet time.
+        /// The cloud cannot tell whether its status reflects the last write. The status has not changed for the quiet
+        /// time, so the gateway assumes that it does.
         ASSUMED_AFTER_QUIET_TIME,
         /// The gateway does not know the cloud's id of the write, so it cannot ask about it.
         NO_REQUEST_ID,

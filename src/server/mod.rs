@@ -11,7 +11,7 @@
 //! | `age.rs` | maximum age of a connection |
 //! | `client.rs` | one connection and its share of common resources |
 //! | `pool.rs` | common resources and how much of them one connection may take |
-//! | `newest.rs` | incomplete work: the newest stays, the oldest makes room |
+//! | `newest.rs` | limit of incomplete work: beyond it, the oldest is ended |
 //! | `write_coalescing.rs` | write coalescing: concurrent streams share one write |
 //! | `writing.rs` | closes a socket whose client does not read |
 //! | `form.rs` | requests that are not gRPC |

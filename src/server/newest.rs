@@ -1,4 +1,5 @@
-//! Incomplete work up to a limit. Work beyond the limit ends the oldest.
+//! A limit of incomplete work, such as connections that have not sent their preface. New work beyond the limit ends the
+//! oldest.
 //!
 //! Honest clients complete within a moment, so their work is hardly ever among the oldest. Refusing new work instead
 //! would let clients that never complete anything keep all others out.

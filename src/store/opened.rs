@@ -30,7 +30,7 @@ pub struct Opened {
     handle: Option<Handle>,
     /// What was read to check the file. The next [`Opened::begin`] returns it.
     read: Option<Recovered>,
-    /// The present life of the log, so that a recreated file continues it.
+    /// The current epoch of the log, so that a recreated file continues it.
     life: Option<Life>,
     /// The last record revision that may have been assigned, so that a recreated file assigns none twice.
     revision: u64,
@@ -93,7 +93,7 @@ impl Opened {
         })
     }
 
-    /// Begins a life of the log.
+    /// Begins an epoch of the log.
     ///
     /// # Errors
     /// Fails if the file cannot be used.
@@ -231,7 +231,7 @@ impl Opened {
         }
     }
 
-    /// Reopens the file after a failure. If the file is a new one, the present life continues in it, behind a gap and
+    /// Reopens the file after a failure. If the file is a new one, the current epoch continues in it, behind a gap and
     /// without the earlier records.
     fn again(&self) -> Result<Handle, StoreError> {
         let handle = (self.open)()?;

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 /// The version that this program reads and writes. [`MIGRATIONS`] upgrade a file of an older version.
 pub const VERSION: u64 = 2;
 
-/// How many earlier lives are remembered. A position of an older one is out of range.
+/// How many earlier epochs are remembered. A position of an older one is out of range.
 const LIVES: u64 = 1_000;
 
 /// The migration at index `i` upgrades a file from version `i + 1` to the next.
@@ -28,11 +28,11 @@ const MIGRATIONS: &[Migration] = &[|write| {
     Ok(())
 }];
 
-/// One life of the log, from a start of the gateway to its end.
+/// One epoch of the log, from a start of the gateway to its end.
 #[derive(Debug, Clone)]
 pub struct Life {
     pub epoch: u64,
-    /// The earlier lives, with the last revision of each.
+    /// The earlier epochs, with the last revision of each.
     pub earlier: BTreeMap<u64, u64>,
 }
 
@@ -104,14 +104,14 @@ fn anothers() -> Unusable {
     )
 }
 
-/// Returns the epoch of the present life; `None` if no life has begun in the file.
+/// Returns the current epoch; `None` if no epoch has begun in the file.
 pub fn epoch(database: &Database) -> Result<Option<u64>, redb::Error> {
     let meta = database.begin_read()?.open_table(META)?;
     Ok(meta.get("epoch")?.map(|epoch| epoch.value()))
 }
 
-/// Continues a life in a file that does not know it. The first batch after that must set its gap to where the missing
-/// part ends.
+/// Continues an epoch in a file that does not know it. The first batch after that must record the gap: the revision at
+/// which the missing changes end.
 pub fn go_on(database: &Database, life: &Life) -> Result<(), redb::Error> {
     let write = database.begin_write()?;
     {
@@ -153,7 +153,7 @@ fn copy_table<K: Key + 'static, V: Value + 'static>(
     Ok(())
 }
 
-/// Begins a new life of the log. Returns its epoch, and the life that ended with its last revision.
+/// Begins a new epoch of the log. Returns it, and the epoch before it with its last revision.
 pub fn begin(database: &Database, at_least: u64) -> Result<(u64, Option<(u64, u64)>), redb::Error> {
     let write = database.begin_write()?;
     let began = {
@@ -168,7 +168,7 @@ pub fn begin(database: &Database, at_least: u64) -> Result<(u64, Option<(u64, u6
         while epochs.len()? > LIVES {
             epochs.pop_first()?;
         }
-        // Even if the clock was set back.
+        // Epochs grow even if the clock was set back.
         let epoch = at_least.max(before.map_or(0, |before| before + 1));
         meta.insert("epoch", epoch)?;
         (epoch, ended)

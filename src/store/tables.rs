@@ -5,7 +5,7 @@ use redb::TableDefinition;
 /// `version`, `epoch`, `last`; `floor`: the highest revision that is no longer in `log` for any backend;
 /// `record_revision`.
 pub const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
-/// The earlier lives of the log, with the last revision of each.
+/// The earlier epochs of the log, with the last revision of each.
 pub const EPOCHS: TableDefinition<'_, u64, u64> = TableDefinition::new("epochs");
 /// For each backend, the highest revision that is no longer in `log`.
 pub const FLOORS: TableDefinition<'_, &str, u64> = TableDefinition::new("floors");

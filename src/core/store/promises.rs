@@ -85,7 +85,7 @@ async fn what_is_expected_holds_or_nothing_is_written(store: &dyn Store) {
     assert!(!write(store, "e/2", same, Some(b"1")).await, "absent");
     assert!(!write(store, "e/1", same, None).await, "written since");
 
-    // If one precondition fails, whatever its place, nothing is written.
+    // If any precondition of the batch fails, nothing is written.
     let before = store.records("e/").await.unwrap();
     let holds = change("e/2", Expect::Absent, Some(b"1"));
     let removes = change("e/1", Expect::Anything, None);

@@ -1,11 +1,9 @@
-//! Awaited writes made by other clients, such as Terraform. The cloud is asked about each by its own id, and what it
-//! says is kept apart from the status of the connection.
+//! Foreign writes: awaited writes made by other clients of the cloud, such as Terraform. Polls ask the cloud about each
+//! by its id. The answer is kept apart from the status of the connection, because a client can name any id: one that
+//! the cloud does not know, or that belongs to another object, must not change what other clients see.
 //!
-//! It is kept apart because a client can name any id. An id that the cloud does not know, or that belongs to another
-//! object, must not change what other clients are told.
-//!
-//! A write to a part counts as such a write for each connection that uses the part. Where the cloud gave no id for it,
-//! the cloud cannot be asked, and time decides, as after an update of the connection itself.
+//! A write to a part counts as a foreign write to each connection that uses the part. If the cloud gave no id for it,
+//! the write is assumed to be in effect after the quiet time, as after an update of the connection itself.
 
 use crate::{
     core::{

@@ -140,15 +140,15 @@ impl Inventory {
     }
 
     /// Returns the status of every existing connection, sorted by id, for a watch over all that starts at this
-    /// position.
+    /// revision.
     pub fn snapshot(&self, position: Revision) -> Vec<Arc<Observation>> {
         let said = self.existing().into_iter().map(|(_, said)| said);
         said.map(|said| said.no_later_unless_told(position))
             .collect()
     }
 
-    /// Returns the status at this position of every existing connection that had one by then, sorted by id. The log has
-    /// what was said later.
+    /// Returns the status at this revision of every existing connection that had one by then, sorted by id. The log has
+    /// the later changes.
     pub fn snapshot_at(&self, position: Revision) -> Vec<Arc<Observation>> {
         let there = self.existing().into_iter();
         there

@@ -64,7 +64,7 @@ async fn unused_parts(
         let id = step.id.as_deref().unwrap_or_default();
         match resources.get(kind, id, call).await {
             Ok(part) => Ok(part.joint.then_some((kind, step))),
-            // The account did not make what it is not allowed to read.
+            // The part is gone, or the account may not read it and so did not create it.
             Err(error)
                 if matches!(
                     error.kind,

@@ -85,7 +85,7 @@ impl Client {
         self.auth.place()
     }
 
-    /// Returns which cloud this is, and which part of it.
+    /// Returns the addresses of the cloud, and the region or project in use.
     pub fn home(&self) -> Home {
         self.auth.home()
     }

@@ -1,4 +1,4 @@
-//! Reads objects: one, a page, or all; and decides what the absence of one proves.
+//! Reads one object, a page or a whole collection, and decides whether an object missing from an answer is proven gone.
 
 mod collection;
 mod list;

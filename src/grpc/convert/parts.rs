@@ -274,7 +274,8 @@ mod tests {
         assert_eq!(fields_at_fault(read), ["reuse"]);
     }
 
-    /// Violations of the request's form and of the backend, in the connection and in its parts, are reported at once.
+    /// One error reports all violations: malformed fields and fields that the backend refuses, of the connection and of
+    /// its parts.
     #[test]
     fn what_a_backend_refuses_of_a_part_is_told_by_its_path_too() {
         let parts = pb::Parts {

@@ -169,8 +169,8 @@ async fn a_span_lasts_as_long_as_its_stream_and_tells_how_it_ended() {
     );
 }
 
-/// A call whose caller does not sample its trace has neither a span nor memory for one, whatever is sampled of traces
-/// that begin here.
+/// A call that belongs to an unsampled trace of its caller has no span, even if the gateway samples every trace that it
+/// starts itself.
 #[tokio::test]
 async fn a_caller_that_keeps_no_trace_decides_for_its_calls() {
     let kept = Kept::new();

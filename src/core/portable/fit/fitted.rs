@@ -18,7 +18,7 @@ pub struct Fitted {
     pub warnings: Vec<Warning>,
     /// What this backend cannot take in any form, by paths in the request.
     pub violations: Vec<Violation>,
-    /// Maps the paths of what was put into `wanted` to what the caller wrote instead.
+    /// Maps the path in `wanted` of a value that was derived from another field to that field's path in the request.
     stands_for: BTreeMap<String, String>,
 }
 
@@ -30,8 +30,9 @@ impl Fitted {
         }
     }
 
-    /// Returns the path in the request that a path of `wanted` stands for. The fields of a DPD policy made of `dpd`
-    /// have theirs there.
+    /// Returns the path in the request for a path in `wanted`. If the value, or the closest enclosing message with an
+    /// entry, was derived from another field, that is the field's path: a DPD policy made from `dpd` maps to `dpd`.
+    /// Otherwise the path is the same.
     pub fn path(&self, path: &str) -> String {
         let mut whole = path;
         loop {
@@ -45,8 +46,7 @@ impl Fitted {
         }
     }
 
-    /// Converts violations of `wanted` to paths of the request. Two paths that stand for the same field give one
-    /// violation.
+    /// Converts the paths of violations from `wanted` to the request. Equal violations that result are reported once.
     pub fn told(&self, wrong: Vec<Violation>) -> Vec<Violation> {
         let mut told: Vec<Violation> = Vec::new();
         for mut violation in wrong {
@@ -81,12 +81,12 @@ impl Fitted {
         });
     }
 
-    /// Adds a violation of what has no form on the backend.
+    /// Adds a violation for a field that the backend cannot take in any form.
     pub(super) fn refuse(&mut self, field: impl Into<String>, why: impl Into<String>) {
         self.violations.push(Violation::new(field, why));
     }
 
-    /// Records that what is at `path` of `wanted` was made of what the caller wrote at `written`.
+    /// Records that the value at `path` in `wanted` was derived from the field at `written` in the request.
     pub(super) fn made_of(&mut self, path: impl Into<String>, written: impl Into<String>) {
         self.stands_for.insert(path.into(), written.into());
     }

@@ -9,7 +9,7 @@
 //! | --- | --- |
 //! | `mod.rs` | the order: revisions, and up to which one changes are committed |
 //! | `backend.rs` | what is appended, and the window of one backend |
-//! | `window.rs` | the newest entries, and whether they cover a position |
+//! | `window.rs` | the newest entries, and whether they cover a revision |
 //! | `writer.rs` | the one task that commits and notifies |
 //! | `observation.rs` | an entry |
 //!
@@ -101,7 +101,7 @@ impl Log {
         let _ = committed.wait_for(|reached| *reached >= revision).await;
     }
 
-    /// Reports whether this log gave out a position, in this epoch or an earlier one.
+    /// Reports whether this log gave out the position of `epoch` and `revision`, in this epoch or an earlier one.
     pub fn issued(&self, epoch: u64, revision: Revision) -> bool {
         let end = if epoch == self.epoch {
             Some(self.latest())

@@ -8,8 +8,8 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// A position in the log: the number of a change, counted over all connections of all backends. The revisions of one
-/// connection grow strictly and are not contiguous.
+/// The number of a change in the log, counted over all connections of all backends. The revisions of one connection
+/// grow strictly and are not contiguous.
 pub type Revision = u64;
 
 /// An entry of the log: the status of a connection, and the poll it came from.
@@ -19,7 +19,7 @@ pub struct Observation {
     /// The epoch of the log; grows with every restart.
     pub epoch: u64,
     pub revision: Revision,
-    /// The revision of the connection's previous change; for the first, the position where its window begins.
+    /// The revision of the connection's previous change; for the first, the compacted revision of its window.
     pub previous: Revision,
     /// When the poll that saw the status began; `None` if there was none. Never goes back.
     pub observe_time: Option<SystemTime>,
@@ -28,8 +28,8 @@ pub struct Observation {
 }
 
 impl Observation {
-    /// Moves the observation of a connection without any change back to `position`, if its window begins later. That
-    /// later revision may belong to an uncommitted change of another connection, which is still to be sent.
+    /// Moves the observation of a connection without any change back to the revision `position`, if its window begins
+    /// later. That later revision may belong to an uncommitted change of another connection, which is still to be sent.
     pub fn no_later_unless_told(
         mut self: Arc<Observation>,
         position: Revision,

@@ -21,7 +21,7 @@ pub const WINDOW_PER_BACKEND: usize = 65_536;
 /// have many nodes.
 pub const MOST_BYTES_PER_BACKEND: usize = 64 << 20;
 
-/// Reports that not everything after a position is remembered; everything after this revision is.
+/// Changes after the requested revision are no longer remembered. All changes after the revision in this error are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Compacted(pub Revision);
 
@@ -109,12 +109,12 @@ impl Window {
         self.notifier.notify();
     }
 
-    /// Reports whether everything after a position is remembered.
+    /// Reports whether every change after a revision is remembered.
     pub fn covers(&self, position: Revision) -> bool {
         position >= self.compacted
     }
 
-    /// Returns the oldest position after which everything is remembered.
+    /// Returns the lowest revision after which every change is remembered.
     pub fn compacted(&self) -> Revision {
         self.compacted
     }
@@ -139,7 +139,7 @@ impl Window {
         newest_first.find(|entry| entry.revision <= committed)
     }
 
-    /// Returns the entries after a position up to `committed`, oldest first.
+    /// Returns the entries after the revision `position` up to `committed`, oldest first.
     ///
     /// # Errors
     /// If some of them are not remembered.

@@ -1,11 +1,11 @@
-//! Watches of writes to parts. A part has no realization of its own, so a write to it is as far as it has come on every
+//! Watches of writes to parts. A part has no realization of its own, so such a watch follows the write on every
 //! connection that uses the part.
 //!
 //! ```text
-//!   token ──names the write──► stream: connections that use the part, some at a time
-//!                                 │ each polled and judged as one with a foreign write (`elsewhere`)
+//!   token ──names the write──► stream: the connections that use the part, some at a time
+//!                                 │ polls and judges each as if it awaited a foreign write (`elsewhere`)
 //!                                 ▼
-//!                              tally: how many have it ──► the status of all, and the outcome
+//!                              tally: how many have the write ──► the combined status, and the outcome
 //! ```
 
 pub mod stream;

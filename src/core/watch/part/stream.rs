@@ -1,8 +1,9 @@
-//! A watch of a write to a part. It watches the connections that use the part, some at a time, each as for a foreign
-//! write.
+//! A watch of a write to a part. It watches the connections that use the part, some at a time, and treats the write as
+//! a foreign write to each of them.
 //!
-//! It has no message queue and no task: `next` looks at what polls of the open connections have brought, or waits.
-//! Nothing of it is in the log, so it cannot be resumed; a client that starts again learns the same.
+//! It has no message queue and no task: `next` inspects the latest polls of the open connections, or waits for the next
+//! one. The log does not contain its messages, so it cannot be resumed. A client that opens the watch again learns the
+//! same.
 
 use crate::{
     core::{

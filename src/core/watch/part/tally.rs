@@ -1,12 +1,12 @@
-//! Counts how many of the connections that use a part have a write to it, and derives the status of all. Pure.
+//! Counts how many of the connections that use a part have a write to it, and derives their combined status. Pure.
 //!
-//! | the connections | state | outcome |
+//! | connections that use the part | state | outcome |
 //! | --- | --- | --- |
 //! | none exists | REALIZED, NOT_IN_USE | SUCCEEDED |
-//! | the write failed for good on one | FAILED | FAILED, once none waits any more |
-//! | one was not asked about yet | ACCEPTED | |
-//! | one waits | IN_PROGRESS | |
-//! | the cloud cannot tell for one | REALIZED, with the assumption | UNDETERMINED |
+//! | the write failed for good on at least one | FAILED | FAILED, once none is still waiting |
+//! | at least one has not been polled yet | ACCEPTED | |
+//! | at least one is still waiting for the write | IN_PROGRESS | |
+//! | on at least one, the cloud cannot tell | REALIZED, with the assumption | UNDETERMINED |
 //! | all have the write | REALIZED | SUCCEEDED |
 //!
 //! The first matching line applies. A failure does not end the watch of the others: an operator who has to repair it
@@ -34,7 +34,7 @@ pub struct PartUse {
     pub proven: usize,
     /// On how many connections the write failed for good.
     pub failed: usize,
-    /// The connections that have neither: the first [`NAMED`] in their order.
+    /// The connections that neither have the write nor failed: the first [`NAMED`] by name.
     pub waiting: Vec<ConnectionName>,
 }
 
@@ -43,8 +43,9 @@ pub struct PartUse {
 pub struct Tally {
     /// The connections that neither have the write nor failed.
     open: BTreeMap<ConnectionName, Progress>,
-    /// How many of `open` were not asked about yet, and for how many the cloud cannot tell.
+    /// How many of `open` have not been polled yet.
     unseen: usize,
+    /// For how many of `open` the cloud cannot tell whether they have the write.
     unclear: usize,
     proven: usize,
     failed: usize,
@@ -52,9 +53,9 @@ pub struct Tally {
     assurance: Assurance,
     /// Why the write failed on the first connection where it did.
     failure: Option<Reason>,
-    /// Why the cloud cannot tell for one of the connections.
+    /// Why the cloud cannot tell whether the write is in effect, for the first connection where it cannot.
     doubt: Option<Reason>,
-    /// The assumption that one of the connections rests on where proof cannot be had.
+    /// The reason of the first assumption that stands in for proof on one of the connections.
     assumption: Option<Reason>,
 }
 
@@ -83,8 +84,8 @@ impl Tally {
         }
     }
 
-    /// Records the verdict on a connection that was asked about. Ignores a connection that is already decided or not in
-    /// the tally. Reports whether it is decided.
+    /// Records the verdict on a connection that was polled. Ignores a connection that is already decided or not in the
+    /// tally. Reports whether it is decided.
     pub fn seen(
         &mut self,
         name: &ConnectionName,

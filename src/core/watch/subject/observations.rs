@@ -43,7 +43,7 @@ impl Subject {
         (last, state.window.latest() <= committed)
     }
 
-    /// Returns the observation as of a position; `None` if there was none, or it is not remembered.
+    /// Returns the observation as of a revision; `None` if there was none, or it is not remembered.
     pub fn at(&self, position: Revision) -> Option<Arc<Observation>> {
         let position = position.min(self.log.shared().committed());
         self.state().window.latest_committed(position).cloned()
@@ -77,13 +77,13 @@ impl Subject {
         }
     }
 
-    /// Waits until everything said of the connection so far is committed.
+    /// Waits until every change of the connection so far is committed.
     pub async fn wait_committed(&self) {
         let latest = self.state().window.latest();
         self.log.shared().wait_committed(latest).await;
     }
 
-    /// Returns the observations after a position.
+    /// Returns the observations after the revision `position`.
     ///
     /// # Errors
     /// If some of them are not remembered.
@@ -92,12 +92,12 @@ impl Subject {
         self.state().window.after(position, committed)
     }
 
-    /// Reports whether everything after a position is remembered.
+    /// Reports whether every change after a revision is remembered.
     pub fn covers(&self, position: Revision) -> bool {
         self.state().window.covers(position)
     }
 
-    /// Returns the oldest position after which everything is remembered.
+    /// Returns the lowest revision after which every change is remembered.
     pub fn compacted(&self) -> Revision {
         self.state().window.compacted()
     }

@@ -128,7 +128,7 @@ fn every_violation_of_a_policy_is_told_by_the_path_its_caller_wrote() {
             "ike_policy.dh_groups[0]",
             "ike_policy.lifetime.time",
             "ike_policy.name",
-            // The backend's violations of the well-formed fields.
+            // Refused by the backend. Its violations at or below a malformed field are left out.
             "ike_policy.description",
             "ike_policy.lifetime",
         ]

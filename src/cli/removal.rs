@@ -238,8 +238,8 @@ async fn find(
     ))
 }
 
-/// Returns the connection that is meant, of all with the display name. Without marks, the peer's address decides
-/// between several.
+/// Picks the site's connection from those with its display name. If the cloud's connections carry no marks, the peer's
+/// address decides between several.
 fn which(mut connections: Vec<Connection>, is_marked: bool, peer: &str) -> Found {
     if !is_marked && connections.len() > 1 && !peer.is_empty() {
         // The gateway compares in the same way: two spellings of one IP address are equal.

@@ -29,12 +29,12 @@ pub const MAX_AWAITED: usize = 16;
 pub enum ForeignWrite {
     /// A write that the cloud can be asked about, by the id that the cloud gave it.
     Traceable(String),
-    /// A write that the cloud cannot be asked about. Polls since the first client began to wait for it are taken as
-    /// they would be after an update of the connection.
+    /// A write that the cloud cannot be asked about. Polls since the first client began to wait for it are judged like
+    /// polls after an update of the connection.
     Untraceable {
         key: String,
-        /// Whether the cloud could report on the write if its id were known. If not, a connection that the cloud has
-        /// worked on, and has finished with, is proof.
+        /// Whether the cloud could report on the write if its id were known. If not, the write is also proven when the
+        /// cloud is seen at work on the connection and then finishes.
         id_is_missing: bool,
     },
 }

@@ -58,8 +58,8 @@ impl ConnectionStatus {
         }
     }
 
-    /// Reports whether `other` would tell a client nothing new. The two differ at most in the time at which the cloud
-    /// looked at its tunnel, and in which proven writes were asked about.
+    /// Reports whether `other` would tell a client nothing new: the two differ at most in the update time of the tunnel
+    /// and in `request_ids`.
     pub fn says_the_same(&self, other: &ConnectionStatus) -> bool {
         let plain = |status: &ConnectionStatus| ConnectionStatus {
             request_ids: Vec::new(),

@@ -468,7 +468,7 @@ impl Subject {
         .resource(self.name.to_string()))
     }
 
-    /// Reports whether the cloud was asked about each of these writes since it has been awaited.
+    /// Reports whether a poll has covered each of these foreign writes since a watch began to await it.
     pub fn has_seen_elsewhere(&self, writes: &[ForeignWrite]) -> bool {
         self.state().elsewhere.has_seen(writes)
     }

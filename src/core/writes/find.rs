@@ -12,8 +12,8 @@ use crate::{
 };
 
 impl Writes {
-    /// Returns the connection that is meant, or `None` if it does not exist. A named connection has to exist, but
-    /// another client may have made it.
+    /// Returns the connection that a description applies to, or `None` if it does not exist. A connection given by name
+    /// has to exist, but another client may have created it.
     ///
     /// # Errors
     /// `NotFound` if the named connection does not exist; `FailedPrecondition` with `NameNotUnique` or `NotManaged`,
@@ -62,8 +62,8 @@ impl Writes {
         Ok(found)
     }
 
-    /// Picks the connection that is meant. Only connections that the gateway made count, except where connections carry
-    /// no mark: there any counts, and among several the one with the described peer.
+    /// Picks the connection that the description applies to. Only connections that the gateway created qualify. If the
+    /// cloud's connections carry no marks, any qualifies, and among several the one with the described peer.
     fn only_one(
         &self,
         found: Vec<Connection>,

@@ -118,12 +118,12 @@ struct Open {
     appended: Follower,
     polled: Follower,
     since: Instant,
-    /// Whether there is something not looked at yet: the connection was just opened, or has changed.
+    /// Whether the connection was just opened, so that its state has not been inspected yet.
     is_new: bool,
 }
 
 impl Open {
-    /// Reports whether there is anything not looked at, and clears the mark.
+    /// Reports whether the connection was opened, changed or polled since the last call.
     fn has_news(&mut self) -> bool {
         let (appended, polled) = (self.appended.take_change(), self.polled.take_change());
         std::mem::take(&mut self.is_new) || appended || polled

@@ -140,7 +140,7 @@ impl Tally {
         self.open.remove(name)
     }
 
-    /// Reports whether every connection was asked about.
+    /// Reports whether every connection has been polled.
     pub fn all_seen(&self) -> bool {
         self.unseen == 0
     }

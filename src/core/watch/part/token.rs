@@ -65,7 +65,8 @@ impl PartToken {
         Ok(token)
     }
 
-    /// Returns the writes that each connection is asked about; `tracks_writes` if the cloud can be asked by write id.
+    /// Returns the foreign writes to await on each connection. `tracks_writes` says whether the cloud can be asked about
+    /// a write by its id.
     pub fn writes(&self, tracks_writes: bool) -> Vec<ForeignWrite> {
         if tracks_writes && !self.request_ids.is_empty() {
             let ids = self.request_ids.iter().cloned();

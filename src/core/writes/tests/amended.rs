@@ -155,7 +155,7 @@ fn what_only_another_connection_can_have_is_told_and_nothing_is_sent() {
     });
 }
 
-/// A policy of its own and a network: either both change, or neither.
+/// An amendment that changes a policy and a network changes both or neither.
 #[test]
 fn an_amendment_that_is_killed_is_done_or_undone() {
     at_every_point(|point| {

@@ -90,7 +90,7 @@ impl Waiting {
 }
 
 impl Follower {
-    /// Whether there was a notification since the last one that was seen. Does not mark it as seen.
+    /// Reports whether there was a notification since the last one that was seen. Does not mark it as seen.
     pub fn has_changed(&self) -> bool {
         self.seen != self.notifier.version()
     }

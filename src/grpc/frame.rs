@@ -1,11 +1,11 @@
-//! Messages of streams, encoded: what is the same on every stream only once.
+//! Encoded messages of streams. The fields that all streams share are encoded only once.
 //!
-//! The fields of a protobuf message may come in any order, and on the wire a message is its fields one after the other. So
-//! an observation and its resume token are encoded once and kept with the observation; what belongs to one stream alone
-//! (`outcome`, `coalesced`) is appended where there is any. Where there is none, every stream sends the same bytes.
+//! An encoded protobuf message is a sequence of fields in any order. So an observation and its resume token are encoded
+//! once and kept with the observation. The fields of a single stream (`outcome`, `coalesced`) are appended if it has
+//! any; if not, every stream sends the same bytes.
 //!
-//! tonic would copy each message into a buffer of each stream. So these streams do not pass through it: the service leaves
-//! them in the extensions of its response, where the server finds them (`server::answer`).
+//! tonic would copy each message into a buffer of each stream, so these streams bypass it: the service puts them into
+//! the extensions of its response, and the server takes them from there (`server::answer`).
 
 use bytes::{BufMut, Bytes, BytesMut};
 use prost::{
@@ -13,20 +13,20 @@ use prost::{
     encoding::{WireType, encode_key, encode_varint},
 };
 
-/// What gRPC puts before a message: whether it is compressed, which it never is, and its length in four bytes.
+/// The length of gRPC's message prefix: the compressed flag, which is always 0, and the message length in four bytes.
 const PREFIX: usize = 5;
 
-/// One message, encoded, with the prefix of gRPC.
+/// One encoded message with its gRPC prefix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame(Bytes);
 
 impl Frame {
-    /// Encodes a message.
     pub fn of(message: &impl Message) -> Frame {
         FrameBuilder::new(message).finish()
     }
 
-    /// A frame that many streams share, kept as [`Frame::into_bytes`] returned it, with more fields of the same message.
+    /// Appends the fields of `rest` to a shared frame of the same message type. `shared` comes from
+    /// [`Frame::into_bytes`]. If `rest` is empty, the frame shares those bytes.
     pub fn with(shared: &Bytes, rest: &impl Message) -> Frame {
         let more = rest.encoded_len();
         if more == 0 {
@@ -38,12 +38,12 @@ impl Frame {
         FrameBuilder { bytes }.finish()
     }
 
-    /// The prefix and the message.
+    /// Returns the prefix and the message.
     pub fn into_bytes(self) -> Bytes {
         self.0
     }
 
-    /// The message without the prefix.
+    /// Returns the message without the prefix.
     pub fn message(&self) -> &[u8] {
         &self.0[PREFIX..]
     }
@@ -52,12 +52,12 @@ impl Frame {
 /// A message that is being encoded.
 #[derive(Debug)]
 pub struct FrameBuilder {
-    /// With room for the prefix.
+    /// Starts with room for the prefix.
     bytes: BytesMut,
 }
 
 impl FrameBuilder {
-    /// Begins with the fields of a message.
+    /// Starts a frame with the fields of `message`.
     pub fn new(message: &impl Message) -> FrameBuilder {
         let mut bytes = BytesMut::with_capacity(PREFIX + message.encoded_len());
         bytes.put_bytes(0, PREFIX);
@@ -65,8 +65,8 @@ impl FrameBuilder {
         FrameBuilder { bytes }
     }
 
-    /// Adds a message as one more element of the repeated field `tag`: fields that many streams share, and the rest of
-    /// it.
+    /// Appends an element to the repeated message field `tag`. The element consists of the encoded fields `shared` and
+    /// the fields of `rest`.
     pub fn push(&mut self, tag: u32, shared: &Bytes, rest: &impl Message) {
         encode_key(tag, WireType::LengthDelimited, &mut self.bytes);
         let length = shared.len() + rest.encoded_len();
@@ -152,7 +152,7 @@ mod tests {
         }
     }
 
-    /// What a message would be if each stream wrote it for itself.
+    /// Encodes a message as a stream that shares nothing would.
     fn plain(event: &WatchEvent) -> pb::WatchRealizationResponse {
         let EventKind::Change(observation) = &event.kind else {
             panic!("a change")

@@ -1,5 +1,5 @@
-//! Why a call is to end before it is over: its gateway shuts down, or its connection has been open long enough. Streams
-//! are ended by the server itself; a wait has to be told.
+//! Ends calls early because the gateway shuts down, or because their gRPC connection has reached its maximum age. The
+//! server ends streams itself; a unary call that waits has to watch for the signal.
 
 use crate::{
     core::notifier::{Follower, Notifier},
@@ -16,8 +16,8 @@ use std::{
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Status};
 
-/// Whether the calls of one connection are to end; by default they never are. The server leaves it in the extensions of a
-/// request.
+/// The signal that the calls of one gRPC connection must end. The default never signals. The server puts it into the
+/// extensions of each request.
 #[derive(Debug, Clone, Default)]
 pub struct Leaving {
     server: CancellationToken,
@@ -30,7 +30,7 @@ struct Connection {
     notifier: Arc<Notifier>,
 }
 
-/// Waits until the calls of a connection are to end.
+/// A wait until the calls of a connection must end.
 #[derive(Debug)]
 pub struct Left {
     leaving: Leaving,
@@ -38,7 +38,8 @@ pub struct Left {
 }
 
 impl Leaving {
-    /// For one more connection of this server, which is cancelled before its connections are told to leave.
+    /// Creates the signal of one connection. `server` is the server's shutdown token; it is cancelled before
+    /// [`Leaving::leave`] is called for a shutdown, and so decides the reason that calls get.
     pub fn new(server: &CancellationToken) -> Leaving {
         Leaving {
             server: server.clone(),
@@ -70,15 +71,16 @@ impl Leaving {
 }
 
 impl Left {
-    /// What the calls end with, once they are to.
+    /// Ready with the status that ends the calls, once they must end.
     pub fn poll(&mut self, cx: &Context<'_>) -> Poll<Status> {
-        // Registers before it looks.
+        // Registers the waker before it reads the flag, so that no signal is missed.
         let _ = self.follower.poll_changed(cx);
         self.leaving.why().map_or(Poll::Pending, Poll::Ready)
     }
 }
 
-/// What this call is to end with, once it is. Never ready for a request that did not come through the server.
+/// Returns a future that is ready with the status that ends this call, once the call must end. It is never ready for a
+/// request that did not come through the server.
 pub fn asked<T>(request: &Request<T>) -> impl Future<Output = Status> + use<T> {
     let leaving = request.extensions().get::<Leaving>().cloned();
     async move {

@@ -47,7 +47,7 @@ impl Realizations {
         Realizations { gateway, readers }
     }
 
-    /// Leaves the stream in the response's extensions, where the server finds it, and gives tonic an empty one.
+    /// Puts the stream into the response's extensions, for the server to send, and gives tonic an empty stream.
     fn answer<T>(&self, events: impl Events) -> Response<Empty<Result<T, Status>>> {
         let mut response = Response::new(empty());
         response

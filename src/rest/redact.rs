@@ -89,9 +89,9 @@ const SECRET_PARTS: [&str; 13] = [
 /// Last words of a secret's name. A name with the word `public`, such as `public_key`, is not secret.
 const SECRET_ENDS: [&str; 4] = ["key", "keys", "pass", "pwd"];
 
-/// Reports whether a value of this name must not be shown. Every key of every answer is asked about.
+/// Reports whether a value of this name must not be shown. Called for every key of every answer.
 pub fn is_secret_key(key: &str) -> bool {
-    // The words in lower case, one behind the other, and where the last of them begins.
+    // The words in lower case, concatenated, and where the last of them begins.
     let (mut words, mut last) = (String::with_capacity(key.len()), 0);
     let (mut begins, mut is_public) = (true, false);
     let mut before = ' ';
@@ -364,7 +364,7 @@ mod tests {
         assert_eq!(said("", 40, &["abc"], &[]), "");
     }
 
-    /// The rule as it reads: split into words, then look at the words.
+    /// A direct form of the rule, to compare with: splits the key into words, then checks the words.
     fn is_secret_by_words(key: &str) -> bool {
         let chars: Vec<char> = key.chars().collect();
         let mut words = vec![String::new()];

@@ -11,19 +11,19 @@ use std::{
 };
 use tonic::Status;
 
-/// The answer of a call. Its data frames are whole messages.
+/// The answer of a call. Each data frame of a watch is one whole message.
 #[derive(Debug)]
 pub enum Answer {
-    /// As tonic has encoded it.
+    /// The body as tonic encodes it.
     Tonic(tonic::body::Body),
-    /// The frames of a watch, and then its status.
+    /// A watch that has not ended: its frames, then its status.
     Watch(GuardedStream),
-    /// A watch whose status was passed on.
+    /// A watch that has ended and whose status has been sent on.
     Over,
 }
 
 impl Answer {
-    /// Takes the frames of a watch out of the response that brings them.
+    /// Takes the frames of a watch from the extensions of its response, if there are any.
     pub fn of(mut response: Response<tonic::body::Body>) -> Response<Answer> {
         match response.extensions_mut().remove() {
             Some(frames) => response.map(|_| Answer::Watch(frames)),

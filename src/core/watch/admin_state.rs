@@ -29,7 +29,7 @@ impl AdminState {
         number: u64,
         seen: Instant,
     ) -> AdminState {
-        // Connections that were first polled together must not go on asking together.
+        // Jitter: connections that were first polled together must not read their admin state together ever after.
         let polls = match number {
             1 => fastrand::u64(1..=ADMIN_STATE_POLLS),
             _ => ADMIN_STATE_POLLS,

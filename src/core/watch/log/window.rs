@@ -109,12 +109,12 @@ impl Window {
         self.notifier.notify();
     }
 
-    /// Reports whether every change after a revision is remembered.
+    /// Reports whether everything after a position is remembered.
     pub fn covers(&self, position: Revision) -> bool {
         position >= self.compacted
     }
 
-    /// Returns the lowest revision after which every change is remembered.
+    /// Returns the oldest position after which everything is remembered.
     pub fn compacted(&self) -> Revision {
         self.compacted
     }

@@ -42,7 +42,7 @@ impl Realizations {
     /// Serves the realizations of this gateway. A stream that the client does not read for longer than `stall` and a
     /// heartbeat ends.
     pub fn new(gateway: Arc<Gateway>, stall: Duration) -> Realizations {
-        // A stream that is read asks for more with each heartbeat.
+        // A stream that is read is polled at least once each heartbeat, so the stall timeout must exceed it.
         let readers = OpenStreams::new(stall + gateway.heartbeat());
         Realizations { gateway, readers }
     }

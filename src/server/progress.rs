@@ -24,7 +24,7 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-/// A part of an answer, alive until the socket has taken it.
+/// A piece of an answer, alive until the socket has taken it.
 #[derive(Debug)]
 pub struct Piece {
     bytes: Bytes,
@@ -33,7 +33,7 @@ pub struct Piece {
 }
 
 impl Piece {
-    /// Creates a part of the answer to `call`.
+    /// Creates a piece of the answer to `call`.
     pub fn new(bytes: Bytes, taken: Taken, call: &Arc<Progress>) -> Piece {
         call.motion.add();
         call.client.motion.add();

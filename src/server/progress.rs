@@ -203,7 +203,10 @@ mod tests {
     use super::*;
     use crate::grpc::leaving::Leaving;
     use crate::server::pool::Pool;
-    use tokio::time::{sleep, timeout};
+    use tokio::{
+        task::consume_budget,
+        time::{sleep, timeout},
+    };
 
     const LONGEST: Duration = Duration::from_secs(100);
 
@@ -254,8 +257,11 @@ mod tests {
         let client = client();
         let call = Progress::new(Arc::clone(&client));
         let _piece = piece(&client, &call);
-        let spends = poll_fn(|cx| {
-            while pin!(tokio::task::consume_budget()).poll(cx).is_ready() {}
+        let mut has_spent = false;
+        let spends = poll_fn(move |cx| {
+            while !has_spent {
+                has_spent = pin!(consume_budget()).poll(cx).is_pending();
+            }
             Poll::Pending
         });
         let run = tokio::spawn(watched(spends, call, LONGEST));

@@ -192,6 +192,7 @@ async fn gateway(
         };
         let shutdown = levers.drain.notified();
         tokio::select! {
+            biased;
             served = server::run(listener, Arc::clone(&gateway), settings, shutdown) => served?,
             () = reloads => {}
         }

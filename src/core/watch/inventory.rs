@@ -21,7 +21,7 @@ use crate::{
     model::{Assurance, ConnectionName, Intent, RealizationState},
 };
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -78,7 +78,8 @@ struct Listed {
 struct Whole {
     interests: Interests,
     /// Keeps every existing connection polled while there are such watches.
-    held: HashMap<Arc<str>, Watching>,
+    /// By id, so that they are always gone through in the same order.
+    held: BTreeMap<Arc<str>, Watching>,
 }
 
 impl Whole {

@@ -146,14 +146,12 @@ impl Names {
 
     /// Returns every known connection, sorted by id.
     pub fn all(&self) -> Vec<Arc<Subject>> {
-        let mut all: Vec<_> = self.known().all.values().cloned().collect();
-        all.sort_by(|a, b| a.name().cmp(b.name()));
-        all
+        sorted(&self.known().all)
     }
 
-    /// Returns the watched connections, in no order.
+    /// Returns the watched connections, sorted by id.
     pub fn watching(&self) -> Vec<Arc<Subject>> {
-        self.known().watched.values().cloned().collect()
+        sorted(&self.known().watched)
     }
 
     /// Returns how many connections are watched, and the longest actual poll interval among them.
@@ -204,6 +202,12 @@ impl Names {
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn sorted(subjects: &HashMap<Arc<str>, Arc<Subject>>) -> Vec<Arc<Subject>> {
+    let mut all: Vec<_> = subjects.values().cloned().collect();
+    all.sort_by(|a, b| a.name().cmp(b.name()));
+    all
 }
 
 /// Removes this subject, and not another that has its name by now.

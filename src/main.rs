@@ -1,7 +1,7 @@
 //! The `isthmus` command. `cli` implements each subcommand.
 
 use clap::Parser;
-use isthmus::cli::{self, Cli, Command};
+use isthmus::cli::{self, Cli};
 use std::process::ExitCode;
 
 /// An allocator that returns freed memory to the kernel. The table shows the resident memory in MiB of a gateway that
@@ -23,24 +23,6 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    // reqwest is built without a default provider, so that ring is the only one linked.
-    rustls::crypto::ring::default_provider()
-        .install_default()
-        .expect("nobody else in this process has installed one");
-    let exit = match Cli::parse().command {
-        Command::Serve { config } => cli::serve::run(&config).await,
-        #[cfg(feature = "demo")]
-        Command::Demo(args) => cli::demo::run(&args).await,
-        #[cfg(not(feature = "demo"))]
-        Command::Demo(_) => cli::no_demo(),
-        Command::CheckConfig { file, config } => {
-            cli::check::run(&file.or(config).unwrap_or_default())
-        }
-        Command::Explain { reason } => cli::explain::run(reason.as_deref()),
-        Command::Completions { shell } => cli::completions(shell),
-        Command::Ask(question) => cli::ask(&question).await,
-    };
-    exit.into()
+fn main() -> ExitCode {
+    cli::run(Cli::parse().command).into()
 }

@@ -69,8 +69,29 @@ use crate::cli::{
 };
 use std::io;
 
+/// Runs one command to its end. The runtime is started here and not in `main.rs`, so that the library's tasks are
+/// compiled once, with the library.
+#[tokio::main]
+pub async fn run(command: Command) -> Exit {
+    // reqwest is built without a default provider, so that ring is the only one linked.
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .expect("nobody else in this process has installed one");
+    match command {
+        Command::Serve { config } => serve::run(&config).await,
+        #[cfg(feature = "demo")]
+        Command::Demo(args) => demo::run(&args).await,
+        #[cfg(not(feature = "demo"))]
+        Command::Demo(_) => no_demo(),
+        Command::CheckConfig { file, config } => check::run(&file.or(config).unwrap_or_default()),
+        Command::Explain { reason } => explain::run(reason.as_deref()),
+        Command::Completions { shell } => completions(shell),
+        Command::Ask(question) => ask(&question).await,
+    }
+}
+
 /// Calls a running gateway and prints the answer.
-pub async fn ask(question: &Question) -> Exit {
+async fn ask(question: &Question) -> Exit {
     let client = question.client();
     let gateway = match Gateway::at(&client.endpoint) {
         Ok(gateway) => gateway,
@@ -92,7 +113,7 @@ pub async fn ask(question: &Question) -> Exit {
 
 /// Says how to get the demo, which this build lacks.
 #[cfg(not(feature = "demo"))]
-pub fn no_demo() -> Exit {
+fn no_demo() -> Exit {
     eprintln!(
         "isthmus: this build has no demo, and no simulated clouds: it was made without the cargo feature `demo`.\n  \
          In the source tree: cargo run --release -- demo"

@@ -113,27 +113,34 @@ struct Noted {
 ///
 /// # Errors
 /// Those of the work.
-pub async fn recorded<T>(asked: Asked, work: impl Future<Output = Result<T>>) -> Result<T> {
-    if asked.is_tried {
-        return work.await;
+pub fn recorded<T>(
+    asked: Asked,
+    work: impl Future<Output = Result<T>>,
+) -> impl Future<Output = Result<T>> {
+    // The futures of writes are large, and each layer that takes one by value would hold it twice.
+    let work = Box::pin(work);
+    async move {
+        if asked.is_tried {
+            return work.await;
+        }
+        let record = Arc::new(Record {
+            action: asked.action,
+            request_id: shown(&asked.request_id),
+            peer: Client::current().and_then(|client| client.peer),
+            begun: Instant::now(),
+            noted: Mutex::new(Noted {
+                resource: shown(&asked.resource),
+                upstream: Vec::new(),
+                is_repeat: false,
+                // The result if the work is dropped before it ends.
+                result: "CANCELLED",
+                write_id: None,
+            }),
+        });
+        let done = CURRENT.scope(Arc::clone(&record), work).await;
+        record.end(&done);
+        done
     }
-    let record = Arc::new(Record {
-        action: asked.action,
-        request_id: shown(&asked.request_id),
-        peer: Client::current().and_then(|client| client.peer),
-        begun: Instant::now(),
-        noted: Mutex::new(Noted {
-            resource: shown(&asked.resource),
-            upstream: Vec::new(),
-            is_repeat: false,
-            // The result if the work is dropped before it ends.
-            result: "CANCELLED",
-            write_id: None,
-        }),
-    });
-    let done = CURRENT.scope(Arc::clone(&record), work).await;
-    record.end(&done);
-    done
 }
 
 /// Carries the current record along with work that goes on when its caller goes away.

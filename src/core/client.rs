@@ -25,9 +25,10 @@ impl Client {
         CURRENT.try_with(|client| *client).ok()
     }
 
-    /// Runs `work` on behalf of this client.
-    pub async fn serve<F: Future>(self, work: F) -> F::Output {
-        CURRENT.scope(self, work).await
+    /// Runs `work` on behalf of this client. Not an `async fn`, whose future would hold `work` twice: as its argument and
+    /// where it is awaited.
+    pub fn serve<F: Future>(self, work: F) -> impl Future<Output = F::Output> {
+        CURRENT.scope(self, work)
     }
 }
 

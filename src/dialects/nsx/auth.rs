@@ -28,6 +28,7 @@ use crate::{
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use http::{
     HeaderMap, HeaderValue, Method,
     header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, SET_COOKIE},
@@ -410,39 +411,42 @@ impl Auth {
         self.logins.refused(tried, self.few.is_some(), said);
     }
 
-    async fn log_in(
-        &self,
-        credentials: &Credentials,
+    /// Logs in. Boxed because every request's future has room for a login, which is large and rare.
+    fn log_in<'a>(
+        &'a self,
+        credentials: &'a Credentials,
         manager: usize,
-        call: &Call,
-    ) -> Result<Ticket, NoTicket> {
-        let password = credentials.password.now();
-        let request = login_request(&credentials.username, &password, &self.managers[manager]);
-        let tried = Tried {
-            sent: Instant::now(),
-            secret: password.number,
-        };
-        let answer = self.http.exchange(request, Priority::Login, call.deadline);
-        let answer = answer.await.map_err(NoTicket::unanswered)?;
-        if !answer.is_success() {
-            let refused = api_error::login_refused(&answer, password.text.expose_secret());
-            // If the login was made after all, the cost is one more session and nothing else.
-            if api_error::is_of_its_manager(&answer, true) {
-                let refused = refused.during("logging in");
-                return Err(NoTicket::Away(Box::new((answer, refused))));
+        call: &'a Call,
+    ) -> BoxFuture<'a, Result<Ticket, NoTicket>> {
+        Box::pin(async move {
+            let password = credentials.password.now();
+            let request = login_request(&credentials.username, &password, &self.managers[manager]);
+            let tried = Tried {
+                sent: Instant::now(),
+                secret: password.number,
+            };
+            let answer = self.http.exchange(request, Priority::Login, call.deadline);
+            let answer = answer.await.map_err(NoTicket::unanswered)?;
+            if !answer.is_success() {
+                let refused = api_error::login_refused(&answer, password.text.expose_secret());
+                // If the login was made after all, the cost is one more session and nothing else.
+                if api_error::is_of_its_manager(&answer, true) {
+                    let refused = refused.during("logging in");
+                    return Err(NoTicket::Away(Box::new((answer, refused))));
+                }
+                if matches!(answer.status, 401 | 403) {
+                    self.refused(tried, refused.context.upstream.clone().unwrap_or_default());
+                }
+                return Err(NoTicket::Refused(refused.during("logging in")));
             }
-            if matches!(answer.status, 401 | 403) {
-                self.refused(tried, refused.context.upstream.clone().unwrap_or_default());
-            }
-            return Err(NoTicket::Refused(refused.during("logging in")));
-        }
-        let headers = ticket_headers(&answer).ok_or_else(|| {
-            let broken = api_error::broken(&answer, "a login without cookie or X-XSRF-TOKEN");
-            NoTicket::Refused(broken.during("logging in"))
-        })?;
-        Ok(Ticket {
-            headers,
-            secret: password.number,
+            let headers = ticket_headers(&answer).ok_or_else(|| {
+                let broken = api_error::broken(&answer, "a login without cookie or X-XSRF-TOKEN");
+                NoTicket::Refused(broken.during("logging in"))
+            })?;
+            Ok(Ticket {
+                headers,
+                secret: password.number,
+            })
         })
     }
 }

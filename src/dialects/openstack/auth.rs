@@ -23,6 +23,7 @@ use crate::{
     rest::{answer::Answer, client, request::Request},
 };
 use catalogue::{catalogued, safe_from};
+use futures_util::future::BoxFuture;
 use http::{HeaderValue, Method};
 use reqwest::Url;
 use secrecy::ExposeSecret;
@@ -265,23 +266,30 @@ impl Auth {
         self.logins.refused(ticket.tried(), false, said);
     }
 
-    async fn log_in(&self, keystone: &Keystone, deadline: Instant) -> Result<Ticket, NoTicket> {
-        // Count the token's life from before the request, so that it expires here first.
-        let begun = Instant::now();
-        let secret = keystone.identity.secret().now();
-        let request = login_request(keystone, &secret);
-        let answer = self.http.send(request, Priority::Login, deadline).await;
-        let answer = answer.map_err(NoTicket::unanswered)?;
-        read(keystone, &secret, self.seeing_roles, &answer, begun).map_err(|error| {
-            if error.kind == ErrorKind::BackendAuth {
-                let said = error.context.upstream.clone().unwrap_or_default();
-                let tried = Tried {
-                    sent: begun,
-                    secret: secret.number,
-                };
-                self.logins.refused(tried, false, said);
-            }
-            NoTicket::Refused(error.during("logging in"))
+    /// Logs in. Boxed because every request's future has room for a login, which is large and rare.
+    fn log_in<'a>(
+        &'a self,
+        keystone: &'a Keystone,
+        deadline: Instant,
+    ) -> BoxFuture<'a, Result<Ticket, NoTicket>> {
+        Box::pin(async move {
+            // Count the token's life from before the request, so that it expires here first.
+            let begun = Instant::now();
+            let secret = keystone.identity.secret().now();
+            let request = login_request(keystone, &secret);
+            let answer = self.http.send(request, Priority::Login, deadline).await;
+            let answer = answer.map_err(NoTicket::unanswered)?;
+            read(keystone, &secret, self.seeing_roles, &answer, begun).map_err(|error| {
+                if error.kind == ErrorKind::BackendAuth {
+                    let said = error.context.upstream.clone().unwrap_or_default();
+                    let tried = Tried {
+                        sent: begun,
+                        secret: secret.number,
+                    };
+                    self.logins.refused(tried, false, said);
+                }
+                NoTicket::Refused(error.during("logging in"))
+            })
         })
     }
 

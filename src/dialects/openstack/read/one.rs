@@ -85,8 +85,9 @@ async fn one(
     let answered = client.send(ask, call).await.map_err(|none| none.error)?;
     let value = match error::granted(&answered.answer, Asked::Read, &[]) {
         Err(refused) if error::is_missing(&answered.answer) => {
-            let gone = gone(client, kind, id, &answered, refused, listed, call).await;
-            return gone.map(Err);
+            // Boxed because every read's future has room for this, which is large and rare.
+            let gone = Box::pin(gone(client, kind, id, &answered, refused, listed, call));
+            return gone.await.map(Err);
         }
         granted => granted?,
     };

@@ -22,7 +22,7 @@ pub struct Frame(Bytes);
 
 impl Frame {
     pub fn of(message: &impl Message) -> Frame {
-        FrameBuilder::new(message).finish()
+        FrameBuilder::new(message, 0).finish()
     }
 
     /// Appends the fields of `rest` to a shared frame of the same message type. `shared` comes from
@@ -57,9 +57,9 @@ pub struct FrameBuilder {
 }
 
 impl FrameBuilder {
-    /// Starts a frame with the fields of `message`.
-    pub fn new(message: &impl Message) -> FrameBuilder {
-        let mut bytes = BytesMut::with_capacity(PREFIX + message.encoded_len());
+    /// Starts a frame with the fields of `message` and room for `more` bytes.
+    pub fn new(message: &impl Message, more: usize) -> FrameBuilder {
+        let mut bytes = BytesMut::with_capacity(PREFIX + message.encoded_len() + more);
         bytes.put_bytes(0, PREFIX);
         message.encode_raw(&mut bytes);
         FrameBuilder { bytes }

@@ -268,6 +268,8 @@ pub fn many_event(many: ManyEvent) -> Frame {
     use pb::watch_realizations_response::{Event, event::Event as Kind};
     /// Number of the field `events`.
     const EVENTS: u32 = 1;
+    /// Bytes of an event beside its shared fields: a key, a length, and the count of coalesced changes.
+    const BESIDE: usize = 1 + 5 + 11;
     let snapshots = many.snapshots.iter().map(|observation| Event {
         name: observation.name.to_string(),
         // The connection of a snapshot may not have been polled for long; `observe_time` shows that.
@@ -279,13 +281,7 @@ pub fn many_event(many: ManyEvent) -> Frame {
         event: Some(Kind::Heartbeat(heartbeat(pulse))),
         coalesced: 0,
     });
-    let mut frame = FrameBuilder::new(&pb::WatchRealizationsResponse {
-        events: snapshots.chain(heartbeat).collect(),
-        synced: many.synced,
-        resume_token: many.resume_token,
-        unreachable: many.unreachable.iter().map(ToString::to_string).collect(),
-    });
-    for (observation, coalesced) in &many.changes {
+    let changes = many.changes.iter().map(|(observation, coalesced)| {
         let shared = observation.wire.among_many.get_or_init(|| {
             let shared = Event {
                 name: observation.name.to_string(),
@@ -294,8 +290,20 @@ pub fn many_event(many: ManyEvent) -> Frame {
             };
             shared.encode_to_vec().into()
         });
+        (shared, *coalesced)
+    });
+    let changes: Vec<_> = changes.collect();
+    let room = changes.iter().map(|(shared, _)| shared.len() + BESIDE);
+    let beside = pb::WatchRealizationsResponse {
+        events: snapshots.chain(heartbeat).collect(),
+        synced: many.synced,
+        resume_token: many.resume_token,
+        unreachable: many.unreachable.iter().map(ToString::to_string).collect(),
+    };
+    let mut frame = FrameBuilder::new(&beside, room.sum());
+    for (shared, coalesced) in changes {
         let rest = Event {
-            coalesced: *coalesced,
+            coalesced,
             ..Event::default()
         };
         frame.push(EVENTS, shared, &rest);

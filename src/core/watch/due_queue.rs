@@ -84,11 +84,11 @@ impl DueQueue {
 
     /// Takes up to `most` polls of these stakes that are due at `now`. If any is due, fills the batch with those that
     /// may join it, the soonest due first, because a LIST of several connections costs a cloud little more than polling
-    /// one. Returns the highest stake in the batch with it.
+    /// one. Returns the batch, sorted by id, with its highest stake.
     pub fn take_due(&mut self, now: Instant, most: usize, of: &[Stake]) -> (Vec<Arc<str>>, Stake) {
-        self.turns += 1;
+        let turn = self.turns + 1;
         let mut order = Stake::ALL;
-        if self.turns.is_multiple_of(SHARE_OF_LOW) {
+        if turn.is_multiple_of(SHARE_OF_LOW) {
             order.rotate_right(1);
         }
         let (mut taken, mut highest) = (Vec::new(), Stake::Low);
@@ -101,9 +101,12 @@ impl DueQueue {
                 }
             }
             if taken.is_empty() {
-                break;
+                return (taken, highest);
             }
         }
+        // How often the poller was woken without a poll being due decides nothing.
+        self.turns = turn;
+        taken.sort_unstable();
         (taken, highest)
     }
 
@@ -221,6 +224,32 @@ mod tests {
         }
         let high = order.iter().filter(|name| name.starts_with("high")).count();
         assert_eq!((order.len(), high), (12, 9));
+    }
+
+    #[test]
+    fn a_turn_without_a_due_poll_decides_nothing() {
+        let start = Instant::now();
+        let later = start + Duration::from_secs(9);
+        for idle in 0..5 {
+            let mut queue = DueQueue::default();
+            queue.no_later_than(&id("low"), at(start, 9, 9), Stake::Low);
+            queue.no_later_than(&id("high"), at(start, 9, 9), Stake::High);
+            for _ in 0..idle {
+                assert_eq!(due(&mut queue, start, 1), Vec::<Arc<str>>::new());
+            }
+            assert_eq!(due(&mut queue, later, 1), vec![id("high")]);
+        }
+    }
+
+    #[test]
+    fn a_batch_has_the_same_order_in_every_turn() {
+        let start = Instant::now();
+        let mut queue = DueQueue::default();
+        for _ in 0..5 {
+            queue.no_later_than(&id("a"), at(start, 0, 0), Stake::Low);
+            queue.no_later_than(&id("b"), at(start, 0, 0), Stake::High);
+            assert_eq!(due(&mut queue, start, 9), vec![id("a"), id("b")]);
+        }
     }
 
     #[test]

@@ -185,12 +185,13 @@ pub fn pause(time: Duration) {
 }
 
 /// Runs a role as the command runs in earnest: with a worker for each core it has.
-pub fn serve(role: impl Future<Output = ()>) {
+pub fn serve(role: impl Future<Output = ()> + Send + 'static) {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .expect("a runtime can be had")
-        .block_on(role);
+        // Spawned: what the main thread ran itself would cost the server a switch of threads each time it is woken.
+        .block_on(async { tokio::spawn(role).await.expect("the role does not panic") });
 }
 
 /// Runs a role that makes load, with as little as possible around it.

@@ -61,7 +61,8 @@ impl ConnectionStatus {
     /// Reports whether `other` would tell a client nothing new: the two differ at most in the update time of the tunnel
     /// and in `request_ids`.
     pub fn says_the_same(&self, other: &ConnectionStatus) -> bool {
-        // By reference: this runs for every poll, and most find the same. A new field has to be named here to compile.
+        // By reference, but for the tunnel: this runs for every poll, and most find the same. A new field has to be named
+        // here to compile.
         fn said(status: &ConnectionStatus) -> impl PartialEq {
             let ConnectionStatus {
                 state,

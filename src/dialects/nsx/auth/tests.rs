@@ -55,8 +55,8 @@ fn a_ticket_is_a_cookie_with_its_token() {
     assert!(ticket_headers(&answer("OTHER=A1", true)).is_none());
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_login_refused_twice_rests_for_five_minutes() {
+/// The logins of one manager, which takes one request at a time.
+fn with(login: Login) -> Auth {
     let budget = Budget::new(Limits {
         rate: 1.0,
         concurrency: 1,
@@ -66,7 +66,12 @@ async fn a_login_refused_twice_rests_for_five_minutes() {
         ..Options::default()
     };
     let http = Client::new(&Https, &options, Arc::new(budget)).unwrap();
-    let auth = Auth::new(Login::Basic(credentials()), vec![manager()], http).unwrap();
+    Auth::new(login, vec![manager()], http).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_refused_twice_rests_for_five_minutes() {
+    let auth = with(Login::Basic(credentials()));
     let ticket = async || auth.ticket(0, &Call::poll(Duration::from_secs(1))).await;
     let tried = || Tried {
         sent: Instant::now(),
@@ -104,21 +109,11 @@ async fn a_login_refused_twice_rests_for_five_minutes() {
 fn in_file(username: &str) -> (Auth, Secret) {
     let read = || Ok("early".into());
     let password = Secret::in_file("file".into(), "old".into(), Arc::new(read));
-    let budget = Budget::new(Limits {
-        rate: 1.0,
-        concurrency: 1,
-    });
-    let options = Options {
-        timeout: Duration::from_secs(1),
-        ..Options::default()
-    };
-    let http = Client::new(&Https, &options, Arc::new(budget)).unwrap();
     let login = Login::Basic(Credentials {
         username: username.to_owned(),
         password: password.clone(),
     });
-    let auth = Auth::new(login, vec![manager()], http).unwrap();
-    (auth, password)
+    (with(login), password)
 }
 
 #[tokio::test(start_paused = true)]

@@ -57,7 +57,8 @@ pub fn change_back(read: &Connection, everything: bool) -> ConnectionChange {
     }
 }
 
-/// Returns, for each value in `whole`, a copy with that value replaced by another, and the path of the value.
+/// Returns, for each value in `whole`, a copy with that value replaced by another, and the path of the value. A list is
+/// also given an element more, and an object a key that nobody knows.
 pub fn altered(whole: &Value) -> Vec<(String, Value)> {
     fn put(
         wrap: &dyn Fn(Value) -> Value,
@@ -75,6 +76,9 @@ pub fn altered(whole: &Value) -> Vec<(String, Value)> {
                     };
                     put(&within, &format!("{path}.{key}"), inner, found);
                 }
+                let mut object = object.clone();
+                object.insert("x_new".to_owned(), "+".into());
+                found.push((format!("{path}.x_new"), wrap(Value::Object(object))));
             }
             Value::Array(list) => {
                 for (index, inner) in list.iter().enumerate() {
@@ -85,6 +89,8 @@ pub fn altered(whole: &Value) -> Vec<(String, Value)> {
                     };
                     put(&within, &format!("{path}[{index}]"), inner, found);
                 }
+                let longer = [list.as_slice(), &["+".into()]].concat();
+                found.push((format!("{path}[{}]", list.len()), wrap(longer.into())));
             }
             Value::Bool(is) => found.push((path.to_owned(), wrap(Value::Bool(!is)))),
             Value::String(text) => found.push((path.to_owned(), wrap(format!("{text}+").into()))),

@@ -112,7 +112,7 @@ fn variant() -> impl Strategy<Value = &'static Variant> {
 /// Values of the usual form, and odd ones.
 fn odd(usual: impl Strategy<Value = Value> + 'static) -> impl Strategy<Value = Value> {
     prop_oneof![
-        4 => usual,
+        12 => usual,
         1 => Just(Value::Null),
         1 => "[a-z]{1,8}".prop_map(Value::from),
         1 => any::<i32>().prop_map(Value::from),

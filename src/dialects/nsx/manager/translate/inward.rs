@@ -220,9 +220,15 @@ pub(super) fn read_interface(element: &Map<String, Value>) -> Understood<TunnelI
     let subnets = element.get("ip_subnets");
     rest.forget(
         "ip_subnets",
-        has_only(subnets, &["ip_addresses", "prefix_length"]),
+        has_only(subnets, &["ip_addresses", "prefix_length"]) && all_have_addresses(subnets),
     );
     (Some(interface), rest.0)
+}
+
+/// Reports whether no subnet is without an address. The length of its prefix would have no place in an interface.
+fn all_have_addresses(subnets: Option<&Value>) -> bool {
+    let mut subnets = subnets.and_then(Value::as_array).into_iter().flatten();
+    subnets.all(|subnet| subnet["ip_addresses"] != Value::Array(Vec::new()))
 }
 
 pub(super) fn interface_addresses(element: &Map<String, Value>) -> Option<Vec<String>> {

@@ -144,7 +144,7 @@ fn body(value: &Value) -> Body {
 /// Values as NSX returns them, and as it should not.
 fn odd(usual: impl Strategy<Value = Value> + 'static) -> impl Strategy<Value = Value> {
     prop_oneof![
-        4 => usual,
+        12 => usual,
         1 => Just(Value::Null),
         1 => "[a-z]{1,8}".prop_map(Value::from),
         1 => any::<i32>().prop_map(Value::from),
@@ -200,6 +200,7 @@ fn ip_subnets() -> impl Strategy<Value = Value> {
     let addresses = prop_oneof![
         4 => Just(json!(["169.254.64.1"])),
         2 => Just(json!(["fd00::1", "fd00:0::2"])),
+        1 => Just(json!([])),
         1 => Just(json!(["nowhere"])),
     ];
     let length = prop_oneof![(0..129).prop_map(Value::from), word_of(&["30", "long"])];

@@ -332,6 +332,30 @@ fn a_route_based_session_has_interfaces() {
     );
 }
 
+#[test]
+fn a_subnet_without_addresses_stays_in_native() {
+    let ports = json!([{
+        "ip_subnets": [
+            { "ip_addresses": ["169.254.64.1"], "prefix_length": 30 },
+            { "ip_addresses": [], "prefix_length": 64 },
+        ],
+        "tunnel_port_id": "port",
+    }]);
+    let mut left = ports.clone();
+    left[0].as_object_mut().unwrap().remove("tunnel_port_id");
+    left[0]["id"] = json!("port");
+    let read = check_native(
+        json!({ "resource_type": "RouteBasedIPSecVPNSession", "tunnel_ports": ports, "policy_rules": null }),
+        json!({}),
+        json!({ "policy_rules": null, "tunnel_ports": left }),
+    );
+    let interface = TunnelInterface {
+        id: Some("port".to_owned()),
+        addresses: vec!["169.254.64.1/30".to_owned()],
+    };
+    assert_eq!(read.selectors, Some(Selectors::RouteBased(vec![interface])));
+}
+
 fn spec() -> ConnectionSpec {
     ConnectionSpec {
         display_name: "branch 42".to_owned(),

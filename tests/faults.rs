@@ -72,6 +72,7 @@ use cell::Cell;
 use columns::{COLUMNS, Column, Dialect, EDITED, FOREIGN};
 use futures_util::FutureExt;
 use http::Method;
+use isthmus::simulator::faults::Gate;
 use rows::Row;
 use std::{env, fmt::Write, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use tokio::{sync::Semaphore, task::JoinSet};
@@ -236,6 +237,7 @@ async fn check(
                     column: fault,
                     dialect,
                     bystander: &bystander,
+                    edited: Gate::default(),
                 };
                 let run = tokio::time::timeout(Duration::from_secs(120), cell.run());
                 let (word, why) = match AssertUnwindSafe(run).catch_unwind().await {

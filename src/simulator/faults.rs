@@ -28,7 +28,8 @@ use tokio_util::sync::CancellationToken;
 /// The faults of one server. Clones share one list.
 ///
 /// Rules apply in the order in which they were injected. Faults that let the request go on ([`Fault::Delay`],
-/// [`Fault::Hold`], [`Fault::Shut`]) accumulate. The first other fault decides what happens to the request.
+/// [`Fault::Hold`], [`Fault::HoldAnswer`], [`Fault::Shut`]) accumulate. The first other fault decides what happens to the
+/// request.
 #[derive(Clone, Debug, Default)]
 pub struct Faults {
     rules: Arc<Mutex<VecDeque<Active>>>,
@@ -241,7 +242,10 @@ pub enum Fault {
 impl Fault {
     /// Whether the fault decides the request, so that later rules do not apply.
     fn is_final(&self) -> bool {
-        !matches!(self, Fault::Delay(_) | Fault::Hold(_) | Fault::Shut)
+        !matches!(
+            self,
+            Fault::Delay(_) | Fault::Hold(_) | Fault::HoldAnswer(_) | Fault::Shut
+        )
     }
 }
 

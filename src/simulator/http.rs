@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::body::Body;
+use futures_util::future::{Either, ready};
 use http::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
 use http::{Request, Response};
 use http_body_util::BodyExt;
@@ -393,7 +394,7 @@ async fn answer(
         true => whole(request).await,
         false => request,
     };
-    let handle = shared.router.clone().oneshot(request);
+    let mut handle = Either::Left(shared.router.clone().oneshot(request));
     for fault in struck {
         match fault {
             Fault::Delay(time) => tokio::time::sleep(time).await,
@@ -401,7 +402,7 @@ async fn answer(
             Fault::HoldAnswer(gate) => {
                 let response = handle.await;
                 gate.pass().await;
-                return response;
+                handle = Either::Right(ready(response));
             }
             Fault::HoldOnTheWay(gate) => {
                 let (answered, answer) = tokio::sync::oneshot::channel();

@@ -5,6 +5,7 @@ use crate::{
     columns::{Column, Dialect},
     rows::Row,
 };
+use isthmus::simulator::faults::Gate;
 use tonic::Status;
 
 /// What [`Act::Rekey`] changes the key to.
@@ -23,6 +24,8 @@ pub struct Cell<'a> {
     pub dialect: Dialect,
     /// The backend that must notice nothing.
     pub bystander: &'a Bystander,
+    /// Where the column has it, the first faulty request waits here until somebody else has changed its object.
+    pub edited: Gate,
 }
 
 /// How the use case ended for its client.

@@ -161,6 +161,16 @@ impl Column {
         })
     }
 
+    /// What the first such request meets before: somebody else's change comes when it has been handled and its answer is
+    /// still to be lost, or, where it will not be handled at all, before it is reset.
+    pub fn waits_for_an_edit(self, edited: &Gate) -> Option<Fault> {
+        match self {
+            Column::ResetEdited => Some(Fault::Hold(edited.clone())),
+            Column::LostEdited => Some(Fault::HoldAnswer(edited.clone())),
+            _ => None,
+        }
+    }
+
     /// The status that an error must carry, if the fault is an answer with one.
     pub fn status(self) -> Option<u16> {
         Some(match self {

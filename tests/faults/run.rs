@@ -75,7 +75,7 @@ impl Cell<'_> {
         let (ended, (), ()) = tokio::join!(
             self.act(&bench),
             self.nobody_else_notices(&bench),
-            self.somebody_edits(&bench, hits.as_ref())
+            self.somebody_edits(&bench)
         );
         let asked = hits.as_ref().map_or(1, Hits::count);
         let word = match &ended {
@@ -132,6 +132,10 @@ impl Cell<'_> {
         if let Some((asked, lead)) = &row.lead {
             let rule = asked.rule(lead.fault(id), id, peer);
             server_of(cloud, asked.path).faults().inject(rule.times(1));
+        }
+        if let Some(hold) = self.column.waits_for_an_edit(&self.edited) {
+            let rule = row.target.rule(hold, id, peer).times(1);
+            server_of(cloud, row.target.path).faults().inject(rule);
         }
         let mut rule = row.target.rule(fault?, id, peer);
         match self.column {
@@ -248,14 +252,14 @@ impl Cell<'_> {
         })
     }
 
-    /// Where the column has it, somebody else is at work on the same object once the fault has struck.
-    async fn somebody_edits(&self, bench: &Bench, hits: Option<&Hits>) {
-        let edits = matches!(self.column, Column::ResetEdited | Column::LostEdited);
-        if let Some(hits) = hits.filter(|_| edits) {
-            hits.reach(1).await;
+    /// Where the column has it, somebody else changes the same objects while the faulty request waits for it.
+    async fn somebody_edits(&self, bench: &Bench) {
+        if self.column.waits_for_an_edit(&self.edited).is_some() {
+            self.edited.reached(1).await;
             for id in bench.ids[..1].iter().chain(&bench.peers) {
                 bench.cloud.describe(id, "changed elsewhere");
             }
+            self.edited.open();
         }
     }
 

@@ -257,6 +257,23 @@ async fn what_was_asked_is_done_once_its_answer_is_held() {
 }
 
 #[tokio::test]
+async fn an_answer_that_was_held_can_be_lost() {
+    let (server, writes) = server();
+    let gate = Gate::default();
+    let faults = [Fault::HoldAnswer(gate.clone()), Fault::CutAfterHandling];
+    for fault in faults {
+        server.faults().inject(Rule::writes("/write", fault));
+    }
+    let opening = async {
+        gate.reached(1).await;
+        gate.open();
+    };
+    let ((bytes, _), ()) = tokio::join!(raw(&server, WRITE), opening);
+    assert!(bytes.is_empty());
+    assert_eq!(writes.load(std::sync::atomic::Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
 async fn a_request_on_its_way_is_handled_though_its_client_has_gone() {
     let (server, writes) = server();
     let count = || writes.load(std::sync::atomic::Ordering::SeqCst);

@@ -12,8 +12,9 @@
 
 use crate::server::{client::Client, counted::Limit, motion::Motion, pool::Taken};
 use bytes::{Buf, Bytes};
+use pin_project_lite::pin_project;
 use std::{
-    future::{Future, poll_fn},
+    future::Future,
     pin::{Pin, pin},
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, ready},
@@ -150,23 +151,43 @@ where
         let progress = Progress::new(Arc::clone(&self.client));
         let call = CALL.scope(Arc::clone(&progress), call);
         // The task ends with its connection at the latest, because hyper tells it that its stream is gone.
-        tokio::spawn(watched(call, progress, self.answer_timeout));
+        tokio::spawn(Watched::new(call, progress, self.answer_timeout));
     }
 }
 
-/// Runs `call` until it ends or is stuck. Dropping the call resets its stream.
-async fn watched(call: impl Future<Output = ()>, progress: Arc<Progress>, longest: Duration) {
-    let mut call = pin!(call);
-    let mut stuck = Stuck {
-        progress,
-        longest,
-        timer: None,
-    };
-    poll_fn(|cx| match call.as_mut().poll(cx) {
-        Poll::Ready(()) => Poll::Ready(()),
-        Poll::Pending => stuck.poll(cx),
-    })
-    .await;
+pin_project! {
+    /// Runs a call until it ends or is stuck. Dropping the call resets its stream.
+    ///
+    /// An async function would have a place for the call as its argument and another for it once pinned.
+    struct Watched<F> {
+        #[pin]
+        call: F,
+        stuck: Stuck,
+    }
+}
+
+impl<F> Watched<F> {
+    /// `longest` is how long the client may take nothing of the answer.
+    fn new(call: F, progress: Arc<Progress>, longest: Duration) -> Watched<F> {
+        let stuck = Stuck {
+            progress,
+            longest,
+            timer: None,
+        };
+        Watched { call, stuck }
+    }
+}
+
+impl<F: Future<Output = ()>> Future for Watched<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        match this.call.poll(cx) {
+            Poll::Ready(()) => Poll::Ready(()),
+            Poll::Pending => this.stuck.poll(cx),
+        }
+    }
 }
 
 /// Completes when the client has taken nothing of an answer for too long.
@@ -203,6 +224,7 @@ mod tests {
     use super::*;
     use crate::grpc::leaving::Leaving;
     use crate::server::pool::Pool;
+    use std::future::poll_fn;
     use tokio::{
         task::consume_budget,
         time::{sleep, timeout},
@@ -227,13 +249,20 @@ mod tests {
         ))
     }
 
+    #[test]
+    fn a_task_has_one_place_for_its_call() {
+        let call = [0_u8; 500];
+        let task = Watched::new(call, Progress::new(client()), LONGEST);
+        assert!(size_of_val(&task) < 600, "{}", size_of_val(&task));
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_call_is_ended_when_nothing_of_its_answer_moves() {
         let client = client();
         let call = Progress::new(Arc::clone(&client));
         let mut piece = piece(&client, &call);
         let begun = Instant::now();
-        let run = watched(std::future::pending(), Arc::clone(&call), LONGEST);
+        let run = Watched::new(std::future::pending(), Arc::clone(&call), LONGEST);
         let move_on = async {
             for _ in 0..2 {
                 sleep(LONGEST / 2).await;
@@ -264,7 +293,7 @@ mod tests {
             }
             Poll::Pending
         });
-        let run = tokio::spawn(watched(spends, call, LONGEST));
+        let run = tokio::spawn(Watched::new(spends, call, LONGEST));
         assert!(timeout(2 * LONGEST, run).await.is_ok());
     }
 
@@ -272,7 +301,7 @@ mod tests {
     async fn a_call_with_nothing_to_be_taken_goes_on() {
         let client = client();
         let call = Progress::new(Arc::clone(&client));
-        let run = watched(std::future::pending(), Arc::clone(&call), LONGEST);
+        let run = Watched::new(std::future::pending(), Arc::clone(&call), LONGEST);
         drop(piece(&client, &call));
         assert!(timeout(10 * LONGEST, run).await.is_err());
         assert!(!client.is_stuck(LONGEST));

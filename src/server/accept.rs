@@ -320,12 +320,20 @@ impl Serving {
         let socket = TokioIo::new(Copied(Writing::new(stream, settings.answer_timeout)));
         let mut connection = pin!(builder.serve_connection(socket, service));
         let mut stuck = pin!(stuck(&client, settings.answer_timeout));
-        tokio::select! {
-            biased;
-            ended = Coalescing::new(connection.as_mut()) => return ended,
-            () = stuck.as_mut() => return Err(not_read()),
-            () = self.drain.cancelled() => {}
-            () = age::over(settings.max_connection_age) => {}
+        let ended = {
+            let served = pin!(async {
+                tokio::select! {
+                    biased;
+                    ended = connection.as_mut() => Some(ended),
+                    () = stuck.as_mut() => Some(Err(not_read())),
+                    () = self.drain.cancelled() => None,
+                    () = age::over(settings.max_connection_age) => None,
+                }
+            });
+            Coalescing::new(served).await
+        };
+        if let Some(ended) = ended {
+            return ended;
         }
         connection.as_mut().graceful_shutdown();
         let leave = async {

@@ -4,6 +4,7 @@ use crate::{
     setup::{nsx, page_of_html, refusal, spec},
     support::{cloud::change, writes::Writes},
 };
+use futures_util::future::join_all;
 use http::Method;
 use isthmus::{
     core::{
@@ -17,32 +18,37 @@ use std::time::Duration;
 
 #[tokio::test]
 async fn a_lost_answer_to_a_post_is_found_by_its_mark_and_never_sent_again() {
-    for fault in [
+    let faults = [
         Fault::CutAfterHandling,
         Fault::TruncateBody,
         Fault::EndlessBody,
-    ] {
+    ];
+    let of_path = |path| faults.iter().map(move |fault| (fault.clone(), path));
+    let cases = ["/peer-endpoints$", "/sessions$"]
+        .into_iter()
+        .flat_map(of_path);
+    // At once, because what was never handled is looked for as long as there is time.
+    join_all(cases.map(async |(fault, path)| {
         let never_handled = matches!(fault, Fault::EndlessBody);
-        for path in ["/peer-endpoints$", "/sessions$"] {
-            let nsx = nsx();
-            nsx.once(Method::POST, path, fault.clone());
-            let made = nsx.create(&spec()).await;
-            assert_eq!(nsx.asked(Method::POST, path.trim_matches(['/', '$'])), 1);
-            if never_handled {
-                let error = made.unwrap_err();
-                assert_eq!(error.reason, ErrorReason::WriteAmbiguous);
-                assert_eq!(
-                    error.context.leftovers.len(),
-                    usize::from(path == "/sessions$")
-                );
-                continue;
-            }
-            let written = made.unwrap();
-            assert_eq!(written.proof, Proof::RequestIdMissing);
-            assert_eq!(nsx.made(), (1, 1));
-            assert!(nsx.get(&written.id).await.unwrap().managed);
+        let nsx = nsx();
+        nsx.once(Method::POST, path, fault);
+        let made = nsx.create(&spec()).await;
+        assert_eq!(nsx.asked(Method::POST, path.trim_matches(['/', '$'])), 1);
+        if never_handled {
+            let error = made.unwrap_err();
+            assert_eq!(error.reason, ErrorReason::WriteAmbiguous);
+            assert_eq!(
+                error.context.leftovers.len(),
+                usize::from(path == "/sessions$")
+            );
+            return;
         }
-    }
+        let written = made.unwrap();
+        assert_eq!(written.proof, Proof::RequestIdMissing);
+        assert_eq!(nsx.made(), (1, 1));
+        assert!(nsx.get(&written.id).await.unwrap().managed);
+    }))
+    .await;
 }
 
 #[tokio::test]

@@ -58,7 +58,7 @@ const PATIENCE: u32 = 32;
 /// A future that, when woken, lets tasks that are ready run before it does anything.
 ///
 /// It yields once, which puts it behind the tasks of its worker. A burst has more: a worker keeps 256, and all others
-/// wait in the queue of the runtime. While there are any, the future yields again, up to [`PATIENCE`] times.
+/// wait in the queue of the runtime. While there are any, the future yields again, up to 32 times.
 #[derive(Debug)]
 pub struct Coalescing<F> {
     inner: F,

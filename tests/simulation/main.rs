@@ -191,7 +191,7 @@ fn the_same_seed_writes_the_same_log() {
 const ALL: &str = "BUGS";
 const SAMPLE: usize = 3;
 
-/// Plays bugs of a seam until it is found under its name; then the same rehearsals without it have to pass.
+/// Plays bugs of a seam, each until it is found under its name; then the same rehearsals without it have to pass.
 #[track_caller]
 fn found_by_name(seam: Seam) {
     let only = env::var("SIMULATION_BUG").ok();

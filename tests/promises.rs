@@ -23,7 +23,7 @@ const HELD: &[(&str, &[&str])] = &[
         "Monotone and unique.",
         &[
             "watch::sequences_grow_and_times_do_not_go_back",
-            "kill::a_thousand_watches_outlive_kills_of_the_gateway",
+            "program::a_thousand_watches_outlive_kills_of_the_gateway",
             "simulation::monotone_and_unique",
         ],
     ),
@@ -62,7 +62,7 @@ const HELD: &[(&str, &[&str])] = &[
             "restart::tokens_of_a_lost_store_are_out_of_range_or_begin_anew",
             "watch::a_bystander_does_not_make_a_position_forgotten",
             "restart::a_full_disk_stops_no_watch_and_what_cannot_be_kept_is_refused",
-            "kill::a_thousand_watches_outlive_kills_of_the_gateway",
+            "program::a_thousand_watches_outlive_kills_of_the_gateway",
             "simulation::resumable",
         ],
     ),

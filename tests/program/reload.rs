@@ -1,15 +1,6 @@
 //! `isthmus serve` reads its configuration again: the program itself, its files, its signals and its log.
 
-#![allow(
-    clippy::unwrap_used,
-    dead_code,
-    reason = "in a test, what is not there is a failure; it takes what it needs of its support"
-)]
-
-#[path = "support/process.rs"]
-mod process;
-
-use process::{Configured, Served, endpoint, nsx, relink};
+use crate::served::{Configured, Served, endpoint, nsx, relink};
 use std::fs;
 
 const HEAD: &str = "[server]\nlisten = \"127.0.0.1:0\"\n";

@@ -1,15 +1,6 @@
 //! What systemd is told: the program itself, with a socket in place of the service manager.
 
-#![allow(
-    clippy::unwrap_used,
-    dead_code,
-    reason = "in a test, what is not there is a failure; it takes what it needs of its support"
-)]
-
-#[path = "support/process.rs"]
-mod process;
-
-use process::{Configured, PATIENCE, Served, nsx};
+use crate::served::{Configured, PATIENCE, Served, nsx};
 use std::{
     os::{
         linux::net::SocketAddrExt,
@@ -95,7 +86,7 @@ fn a_service_is_ready_reloads_lives_and_stops_in_this_order() {
     let mut served = under(&configured, path.to_str().unwrap(), alive);
 
     let ready = manager.news();
-    let endpoint = process::endpoint(&served.line(&["serving", "listen="]));
+    let endpoint = crate::served::endpoint(&served.line(&["serving", "listen="]));
     let address = endpoint.strip_prefix("http://").unwrap();
     assert_eq!(
         ready,

@@ -1,13 +1,7 @@
 //! The program itself, killed under a thousand open watches that come back with their tokens: no change is lost, none
 //! told twice, each outcome exactly once.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "in a test, what is not there is a failure"
-)]
-
-mod support;
-
+use crate::support::clouds::References;
 use isthmus::{
     grpc::pb::{
         self, Goal, WatchRealizationRequest, WatchRealizationResponse,
@@ -27,7 +21,6 @@ use std::{
     },
     time::Duration,
 };
-use support::clouds::References;
 use tokio::{
     task::JoinSet,
     time::{Instant, sleep, timeout},

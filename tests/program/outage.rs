@@ -2,13 +2,10 @@
 //! refuses the login, until the gateway is told to end. Each of these is one line of the log, however often the cloud is
 //! asked meanwhile; metrics and traces tell the same; and the other cloud has no part in it.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "in a test, what is not there is a failure"
-)]
-
-mod support;
-
+use crate::{
+    served::{Configured, Served},
+    support::{clouds, collector::Collector, running::install_provider},
+};
 use http::StatusCode;
 use isthmus::{
     grpc::pb::{
@@ -25,15 +22,7 @@ use opentelemetry_proto::tonic::trace::v1::{
     Span, span::SpanKind, status::StatusCode as SpanStatus,
 };
 use serde_json::Value;
-use std::{
-    io::{BufRead, BufReader},
-    path::PathBuf,
-    process::{Child, Command, Stdio},
-    sync::{Arc, Mutex},
-    thread,
-    time::Duration,
-};
-use support::{clouds, collector::Collector, running::install_provider};
+use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tonic::{Code, Streaming, transport::Channel};
 
@@ -59,57 +48,24 @@ async fn until<T, F: Future<Output = Option<T>>>(what: &str, look: impl Fn() -> 
     }
 }
 
-/// The file that says this, in place of what was there.
-fn written(name: &str, text: &str) -> PathBuf {
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
-    let (file, new) = (folder.join(name), folder.join(format!("{name}.new")));
-    std::fs::write(&new, text).unwrap();
-    // It holds secrets, and would be warned of.
-    let mine = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-    std::fs::set_permissions(&new, mine).unwrap();
-    std::fs::rename(&new, &file).unwrap();
-    file
-}
-
-/// The program with its log; killed when dropped.
+/// The program with its log.
 struct Gateway {
-    child: Child,
-    lines: Arc<Mutex<Vec<Value>>>,
-}
-
-impl Drop for Gateway {
-    fn drop(&mut self) {
-        // Fails if it has ended, which is as well.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+    configured: Configured,
+    served: Served,
 }
 
 impl Gateway {
     fn start(config: &str) -> Gateway {
-        let file = written("outage.toml", config);
-        let mut child = Command::new(env!("CARGO_BIN_EXE_isthmus"))
-            .args(["serve", "--config"])
-            .arg(file)
-            .env_remove("RUST_LOG")
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = Arc::<Mutex<Vec<Value>>>::default();
-        let written = BufReader::new(child.stderr.take().unwrap()).lines();
-        let sink = Arc::clone(&lines);
-        thread::spawn(move || {
-            for line in written.map_while(Result::ok) {
-                let json = serde_json::from_str(&line);
-                let json = json.unwrap_or_else(|_| panic!("no JSON: {line}"));
-                sink.lock().unwrap().push(json);
-            }
-        });
-        Gateway { child, lines }
+        let configured = Configured::new(config);
+        configured.write(PASSWORD, &NsxOptions::default().password);
+        let served = Served::start(configured.command());
+        Gateway { configured, served }
     }
 
     fn all(&self) -> Vec<Value> {
-        self.lines.lock().unwrap().clone()
+        let read = |line: &str| serde_json::from_str(line);
+        let json = |line| read(line).unwrap_or_else(|_| panic!("no JSON: {line}"));
+        self.served.logged().lines().map(json).collect()
     }
 
     /// Waits for the line with this message, of this backend if one is named.
@@ -136,13 +92,6 @@ impl Gateway {
         let of_it = of_it.filter(|line| line["backend"].as_str() == backend);
         let text = |line: &Value| line["message"].as_str().unwrap().to_owned();
         of_it.map(text).collect()
-    }
-
-    fn terminate(&self) {
-        let killed = Command::new("kill")
-            .arg(self.child.id().to_string())
-            .status();
-        assert!(killed.unwrap().success());
     }
 }
 
@@ -254,7 +203,6 @@ async fn an_outage_is_told_once_in_the_log_by_metrics_and_by_traces() {
     let openstack = OpenstackSimulator::start(OpenstackOptions::default()).unwrap();
     let collector = Collector::default();
     let collected = collector.serve().to_string();
-    written(PASSWORD, &NsxOptions::default().password);
     let mut gateway = Gateway::start(&config(&nsx, &openstack, &collected));
     let serving = gateway.line(None, "serving").await;
     let at = |key: &str| serving[key].as_str().unwrap().to_owned();
@@ -348,13 +296,13 @@ async fn an_outage_is_told_once_in_the_log_by_metrics_and_by_traces() {
     until_up(&metrics, "nsx-a", 0.0).await;
 
     // Takes the new password, which somebody writes into the gateway's file.
-    written(PASSWORD, "another");
+    gateway.configured.write(PASSWORD, "another");
     gateway.line(Some("nsx-a"), "credentials read again").await;
     until_up(&metrics, "nsx-a", 1.0).await;
     assert_eq!(nsx.state().failed_logins(), 2);
 
     // Told to end.
-    gateway.terminate();
+    gateway.served.signal("TERM");
     let draining = "draining: streams end with a token to resume, calls may finish";
     let draining = gateway.line(None, draining).await;
     assert_eq!(draining["connections"], 1);
@@ -365,7 +313,7 @@ async fn an_outage_is_told_once_in_the_log_by_metrics_and_by_traces() {
     }
     drop(channel);
     gateway.line(None, "ended").await;
-    assert!(gateway.child.wait().unwrap().success());
+    assert!(gateway.served.end(|_| {}).success());
 
     the_log_is_these_lines_and_no_others(&gateway, &name);
     the_polls_that_failed_are_in_the_traces(&collector, &nsx);

@@ -1,8 +1,9 @@
 //! `isthmus serve` as a process, by what it logs.
 
 use std::{
-    fs,
+    fs::{self, Permissions},
     io::{BufRead, BufReader},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Condvar, Mutex},
@@ -41,10 +42,11 @@ impl Configured {
         self.folder.path().join(name)
     }
 
-    /// Replaces a file at once, as editors do.
+    /// Replaces a file at once, as editors do. Nobody else may read it: it may have secrets, and would be warned of.
     pub fn write(&self, name: &str, text: &str) {
         let new = self.at("new");
         fs::write(&new, text).expect("the folder is ours");
+        fs::set_permissions(&new, Permissions::from_mode(0o600)).expect("the file is ours");
         fs::rename(new, self.at(name)).expect("the folder is ours");
     }
 
@@ -149,13 +151,13 @@ impl Served {
         self.child.try_wait().expect("it is ours").is_none()
     }
 
-    /// Waits for its end, doing this again and again meanwhile.
+    /// Waits for its end and for its last line, doing this again and again until it has ended.
     #[track_caller]
     pub fn end(&mut self, meanwhile: impl Fn(&Served)) -> ExitStatus {
         let deadline = Instant::now() + PATIENCE;
-        loop {
+        let status = loop {
             if let Some(status) = self.child.try_wait().expect("it is ours") {
-                return status;
+                break status;
             }
             assert!(Instant::now() < deadline, "it does not end");
             meanwhile(self);
@@ -164,7 +166,18 @@ impl Served {
                 reason = "another process, which tells nobody here when it ends; and no runtime thread"
             )]
             thread::sleep(Duration::from_millis(5));
-        }
+        };
+        let lines = self.lines.0.lock().unwrap();
+        let (_lines, timed_out) = self
+            .lines
+            .1
+            .wait_timeout_while(lines, PATIENCE, |lines| !lines.ended)
+            .unwrap();
+        assert!(
+            !timed_out.timed_out(),
+            "somebody else has its standard error"
+        );
+        status
     }
 
     /// What the command line says of it, asked with these words.

@@ -59,22 +59,22 @@ async fn a_lost_answer_to_a_post_is_looked_up_by_the_mark() {
     assert_eq!(bench.get(&id).await.unwrap().display_name, "truncated");
 }
 
+/// Has the next request with this method fail so.
+fn lose(bench: &Bench, method: Method, fault: Fault) {
+    let rule = Rule::on(method, CONNECTIONS, fault).times(1);
+    bench.cloud.faults().inject(rule);
+}
+
 #[tokio::test]
-async fn a_lost_answer_to_a_put_or_delete_is_looked_up_by_what_was_wanted() {
+async fn a_lost_answer_to_a_put_is_looked_up_by_what_was_wanted() {
     let bench = Bench::stock();
     let id = bench.made("branch").await;
     bench.cloud.state().agent_reports(&id, "DOWN");
-    let lose = |method: Method, fault: Fault| {
-        bench
-            .cloud
-            .faults()
-            .inject(Rule::on(method, CONNECTIONS, fault).times(1));
-    };
-    lose(Method::PUT, Fault::CutAfterHandling);
+    lose(&bench, Method::PUT, Fault::CutAfterHandling);
     let written = bench.update(&id, &renamed("new")).await.unwrap();
     assert_eq!(written.connection.unwrap().display_name, "new");
     assert_eq!(written.proof, Proof::Descriptive);
-    lose(Method::PUT, Fault::CutAfterHandling);
+    lose(&bench, Method::PUT, Fault::CutAfterHandling);
     let smaller = ConnectionSpec {
         mtu: Some(1400),
         ..ConnectionSpec::default()
@@ -87,11 +87,25 @@ async fn a_lost_answer_to_a_put_or_delete_is_looked_up_by_what_was_wanted() {
             native_state: "DOWN".to_owned()
         }
     );
-    lose(Method::PUT, Fault::CutBeforeHandling);
+}
+
+#[tokio::test]
+async fn a_put_that_never_arrived_is_ambiguous() {
+    let bench = Bench::stock();
+    let id = bench.made("branch").await;
+    bench.cloud.state().agent_reports(&id, "DOWN");
+    lose(&bench, Method::PUT, Fault::CutBeforeHandling);
     let error = bench.update(&id, &renamed("newer")).await.unwrap_err();
     assert_error(&error, ErrorKind::Ambiguous, ErrorReason::WriteAmbiguous);
-    // Whether a key was changed cannot be read.
-    lose(Method::PUT, Fault::CutAfterHandling);
+}
+
+/// Whether a key was changed cannot be read.
+#[tokio::test]
+async fn a_lost_answer_to_a_new_key_is_ambiguous() {
+    let bench = Bench::stock();
+    let id = bench.made("branch").await;
+    bench.cloud.state().agent_reports(&id, "DOWN");
+    lose(&bench, Method::PUT, Fault::CutAfterHandling);
     let key = ConnectionSpec {
         authentication: Some(Authentication::Psk(Psk::new("canary-other"))),
         ..ConnectionSpec::default()
@@ -101,11 +115,16 @@ async fn a_lost_answer_to_a_put_or_delete_is_looked_up_by_what_was_wanted() {
         .await
         .unwrap_err();
     assert_error(&error, ErrorKind::Ambiguous, ErrorReason::WriteAmbiguous);
+}
 
-    lose(Method::DELETE, Fault::CutBeforeHandling);
+#[tokio::test]
+async fn a_lost_answer_to_a_delete_is_looked_up_by_what_is_there() {
+    let bench = Bench::stock();
+    let id = bench.made("branch").await;
+    lose(&bench, Method::DELETE, Fault::CutBeforeHandling);
     let error = bench.delete(&id).await.unwrap_err();
     assert_error(&error, ErrorKind::Ambiguous, ErrorReason::WriteAmbiguous);
-    lose(Method::DELETE, Fault::CutAfterHandling);
+    lose(&bench, Method::DELETE, Fault::CutAfterHandling);
     bench.delete(&id).await.unwrap();
     assert_eq!(bench.cloud.state().row(Kind::Connection, &id), None);
 }

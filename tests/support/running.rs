@@ -21,7 +21,7 @@ use std::path::Path;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use tonic::{
-    Status, Streaming,
+    Request, Status, Streaming,
     transport::{Channel, Endpoint},
 };
 use tonic_types::StatusExt;
@@ -60,6 +60,8 @@ pub struct Running {
     pub channel: Channel,
     /// What it serves.
     pub gateway: Arc<Gateway>,
+    /// How long each call of these helpers may take, as the client tells the gateway.
+    deadline: Option<Duration>,
     stop: Option<oneshot::Sender<()>>,
     server: Option<JoinHandle<std::io::Result<()>>>,
 }
@@ -116,9 +118,24 @@ impl Running {
             addr,
             channel,
             gateway,
+            deadline: None,
             stop: Some(stop),
             server: Some(server),
         }
+    }
+
+    /// The same, each of whose calls may take this long.
+    pub fn within(self, deadline: Duration) -> Running {
+        let deadline = Some(deadline);
+        Running { deadline, ..self }
+    }
+
+    fn request<M>(&self, message: M) -> Request<M> {
+        let mut request = Request::new(message);
+        if let Some(deadline) = self.deadline {
+            request.set_timeout(deadline);
+        }
+        request
     }
 
     /// Begins to drain, and waits for its end.
@@ -158,7 +175,7 @@ impl Running {
         };
         let answer = self
             .connections()
-            .create_connection(request)
+            .create_connection(self.request(request))
             .await?
             .into_inner();
         Ok((answer.connection.unwrap(), answer.write_token))
@@ -168,7 +185,10 @@ impl Running {
     pub async fn get(&self, name: &str) -> Result<pb::Connection, Status> {
         let name = name.to_owned();
         let request = pb::GetConnectionRequest { name };
-        let answer = self.connections().get_connection(request).await?;
+        let answer = self
+            .connections()
+            .get_connection(self.request(request))
+            .await?;
         Ok(answer.into_inner().connection.unwrap())
     }
 
@@ -178,7 +198,10 @@ impl Running {
             parent: format!("backends/{backend}"),
             ..pb::ListConnectionsRequest::default()
         };
-        let answer = self.connections().list_connections(request).await?;
+        let answer = self
+            .connections()
+            .list_connections(self.request(request))
+            .await?;
         Ok(answer.into_inner())
     }
 
@@ -194,7 +217,10 @@ impl Running {
             validate_only: false,
             ..Default::default()
         };
-        let answer = self.connections().update_connection(request).await?;
+        let answer = self
+            .connections()
+            .update_connection(self.request(request))
+            .await?;
         Ok(answer.into_inner())
     }
 
@@ -209,7 +235,10 @@ impl Running {
             connection: Some(connection),
             ..Default::default()
         };
-        let answer = self.connections().apply_connection(request).await?;
+        let answer = self
+            .connections()
+            .apply_connection(self.request(request))
+            .await?;
         Ok(answer.into_inner())
     }
 
@@ -217,7 +246,10 @@ impl Running {
     pub async fn export(&self, name: &str) -> Result<pb::ExportConnectionResponse, Status> {
         let name = name.to_owned();
         let request = pb::ExportConnectionRequest { name };
-        let answer = self.connections().export_connection(request).await?;
+        let answer = self
+            .connections()
+            .export_connection(self.request(request))
+            .await?;
         Ok(answer.into_inner())
     }
 
@@ -227,7 +259,10 @@ impl Running {
             name: name.to_owned(),
             ..pb::GetRealizationRequest::default()
         };
-        let answer = self.realizations().get_realization(request).await?;
+        let answer = self
+            .realizations()
+            .get_realization(self.request(request))
+            .await?;
         Ok(answer.into_inner().realization.unwrap())
     }
 
@@ -239,7 +274,7 @@ impl Running {
         };
         Ok(self
             .connections()
-            .delete_connection(request)
+            .delete_connection(self.request(request))
             .await?
             .into_inner()
             .write_token)

@@ -15,7 +15,7 @@ pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     // Checked before the open, because opening a pipe waits for its other end.
     if !fs::metadata(path)?.is_file() {
         return Err(io::Error::other(
-            "it is no regular file, and nothing else is waited for",
+            "it is not a regular file, and nothing else is waited for",
         ));
     }
     let mut bytes = Vec::new();
@@ -75,7 +75,7 @@ mod tests {
         );
         for other in [&pipe, folder.path(), Path::new("/dev/zero")] {
             let error = read(other, 5).unwrap_err().to_string();
-            assert!(error.contains("no regular file"), "{other:?}: {error}");
+            assert!(error.contains("not a regular file"), "{other:?}: {error}");
         }
     }
 

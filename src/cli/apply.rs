@@ -107,7 +107,7 @@ async fn targets(gateway: &Gateway, sites: &[Site], args: &ApplyArgs) -> Result<
     let given = args.backend.as_deref();
     let given = given.map(|name| name.strip_prefix("backends/").unwrap_or(name));
     if let Some(given) = given.filter(|it| it.is_empty() || *it == "-" || it.contains('/')) {
-        return Err(misused(&format!("{given:?} is no name of a backend")));
+        return Err(misused(&format!("{given:?} is not the name of a backend")));
     }
     let mut targets = Vec::new();
     for (site, described) in sites.iter().enumerate() {

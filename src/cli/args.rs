@@ -29,12 +29,12 @@ fn examples() -> String {
     format!(
         "\
 Examples:{demo}
-  isthmus check-config isthmus.toml             what is wrong, and in which line
+  isthmus check-config isthmus.toml             every problem, with its line
   isthmus serve --config isthmus.toml
   isthmus list nsx-demo                         its connections; isthmus list --help has the other kinds
   isthmus watch nsx-demo/6fbd… --goal config    follow one connection until it is in place
-  isthmus check -f site.yaml                    which clouds would take what is described, and how
-  isthmus apply -f site.yaml --wait             have it so on every cloud that the file names"
+  isthmus check -f site.yaml                    which clouds would accept the description, and how
+  isthmus apply -f site.yaml --wait             make it so on every cloud that the file names"
     )
 }
 
@@ -49,16 +49,16 @@ pub enum Command {
     },
     #[cfg_attr(
         feature = "demo",
-        doc = "Show it all without a cloud: two simulated ones, the gateway, and a connection on each becoming real."
+        doc = "Show everything without a cloud: the gateway over two simulated clouds, and a connection realized on each."
     )]
     #[cfg_attr(
         not(feature = "demo"),
-        doc = "Say how to have the demo: this build is without it."
+        doc = "Say how to get the demo, which this build does not include."
     )]
     #[command(after_help = EXIT_CODES)]
     Demo(DemoArgs),
     /// Check a configuration and report every problem with its line, without starting anything.
-    #[command(after_help = "Exit codes: 0 nothing is wrong, 2 something is.")]
+    #[command(after_help = "Exit codes: 0 no problem, 2 at least one.")]
     CheckConfig {
         /// The configuration file.
         #[arg(
@@ -72,7 +72,7 @@ pub enum Command {
         config: Option<PathBuf>,
     },
     /// Explain a reason and what to do about it, without calling a gateway.
-    #[command(after_help = "Exit codes: 0 explained, 2 there is no such reason.")]
+    #[command(after_help = "Exit codes: 0 explained, 2 no such reason.")]
     Explain {
         /// The reason of an error or of a state, such as UPSTREAM_AUTH; lists all if left out.
         #[arg(value_name = "REASON")]
@@ -90,13 +90,13 @@ pub enum Command {
 }
 
 const SERVE_HELP: &str = "\
-Which log lines are written: [telemetry] log_filter, or RUST_LOG=info (default), debug, isthmus=trace, …
+[telemetry] log_filter selects the log lines, or RUST_LOG=info (default), debug, isthmus=trace, …
 
-SIGHUP, or a change of the configuration or of a file that it names, has it read again: backends,
-their intervals and log_filter. Watches on backends that stay go on; those on a backend that is
-removed end with a reason. A broken file changes nothing; the log says what is wrong, with the line.
-The other keys of [server], [watch], [store] and [telemetry] are read at the start only, which the
-log says of each that was changed. Secrets in files of their own are read again when they change.";
+SIGHUP, or a change of the configuration or of a file that it names, reloads the backends, their
+intervals and log_filter. Watches on backends that remain continue; those on a removed backend end
+with a reason. A broken file changes nothing; the log names each problem with its line. All other
+keys of [server], [watch], [store] and [telemetry] are read only at the start; the log names each
+one that has changed. Secrets in files of their own are read again when they change.";
 
 const COMPLETIONS_HELP: &str = "\
 Examples:

@@ -53,7 +53,7 @@ pub async fn call_within(
     let codec = ByDescriptor(method.output());
     let mut client = tonic::client::Grpc::new(gateway.channel());
     let asked = async {
-        let not_ready = |error| Status::unavailable(format!("could not be asked: {error}"));
+        let not_ready = |error| Status::unavailable(format!("could not be called: {error}"));
         client.ready().await.map_err(not_ready)?;
         let mut request = Request::new(request);
         // The gateway answers shortly before this deadline, with what it knows.

@@ -62,8 +62,8 @@ impl From<Exit> for ExitCode {
 pub const EXIT_CODES: &str = "\
 Exit codes:
   0  done; watch, wait and demo: the goal was reached
-  1  the gateway could not be asked, or refused
+  1  the gateway could not be called, or refused
   2  the command line, the configuration or a field of the request is wrong
-  3  the cloud says that it failed
-  4  the time was up first
+  3  the cloud reports a failure
+  4  the timeout passed first
   5  watch, wait: the cloud cannot tell whether the write is in effect";

@@ -237,7 +237,7 @@ mod tests {
              the cloud answered 503, code 98\n  \
              the cloud says: come back later\n  \
              the cloud's request id: req-1\n  \
-             what to do: Try again later; `isthmus backends` shows since when. A watch goes on by itself.\n  \
+             what to do: Try again later; `isthmus backends` shows since when. A watch continues by itself.\n  \
              `isthmus explain UPSTREAM_ERROR` says more"
         );
         assert_eq!(exit(&status), Exit::CouldNotAsk);

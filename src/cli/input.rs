@@ -35,10 +35,10 @@ impl Input {
     pub fn read(file: &Path) -> Result<Input, String> {
         let (source, text) = text(file)?;
         let tree = if is_yaml(file, &text) {
-            yaml::read(&text).map_err(|why| format!("{source} is no YAML: {}", clean(&why)))
+            yaml::read(&text).map_err(|why| format!("{source} is not YAML: {}", clean(&why)))
         } else {
             serde_json::from_str(&text)
-                .map_err(|why| format!("{source} is no JSON: {}", clean(&why.to_string())))
+                .map_err(|why| format!("{source} is not JSON: {}", clean(&why.to_string())))
         };
         Ok(Input {
             tree: tree?,
@@ -108,7 +108,7 @@ impl Input {
             .iter()
             .filter(|(name, _)| !CREATION.contains(&name.as_str()));
         let others: String = others
-            .map(|(name, _)| format!("\n  {name}: is said on the command line, not here"))
+            .map(|(name, _)| format!("\n  {name}: belongs on the command line, not in the file"))
             .collect();
         match others.is_empty() {
             true => Ok(given),
@@ -137,7 +137,7 @@ impl Input {
         }
         // The parser's own message may quote a value, which may be a key.
         DynamicMessage::deserialize(descriptor, Value::from(self.tree.clone()))
-            .map_err(|_| misfit(vec!["protobuf does not take it".to_owned()]))
+            .map_err(|_| misfit(vec!["protobuf does not accept it".to_owned()]))
     }
 }
 
@@ -249,7 +249,7 @@ mod tests {
             ),
             (
                 "connection: {}\nparent: backends/a\nvalidateOnly: true",
-                "\n  parent: is said on the command line, not here\n  validate_only: is said on",
+                "\n  parent: belongs on the command line, not in the file\n  validate_only: belongs on",
             ),
             (
                 "parts: {}\ndisplayName: a",
@@ -275,10 +275,10 @@ mod tests {
             (
                 "a.json",
                 "{\n\"mtu\": 1",
-                "a.json is no JSON: EOF while parsing an object at line 2",
+                "a.json is not JSON: EOF while parsing an object at line 2",
             ),
-            ("a.json", "{} {}", "a.json is no JSON: trailing characters"),
-            ("a.yaml", "mtu: 1\n---\nmtu: 2\n", "a.yaml is no YAML: "),
+            ("a.json", "{} {}", "a.json is not JSON: trailing characters"),
+            ("a.yaml", "mtu: 1\n---\nmtu: 2\n", "a.yaml is not YAML: "),
         ] {
             let why = read(name, text).unwrap_err();
             assert!(why.contains(said), "{why}");

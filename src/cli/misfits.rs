@@ -11,7 +11,7 @@ pub fn find(message: &MessageDescriptor, tree: &Tree) -> Vec<String> {
     match tree {
         Tree::Fields(fields) => of_fields(message, fields, "", &mut lines),
         other => lines.push(format!(
-            "it must be fields with values, and is {}",
+            "it must be a mapping of fields, not {}",
             named(other)
         )),
     }
@@ -43,7 +43,7 @@ fn of_fields(
         });
         match given.insert(place, field.name().to_owned()) {
             Some(other) if other == field.name() => lines.push(format!("{path}: is given twice")),
-            Some(other) => lines.push(format!("{path}: excludes `{other}`, which is given too")),
+            Some(other) => lines.push(format!("{path}: excludes `{other}`, which is also given")),
             None => of_field(&field, value, &path, lines),
         }
     }
@@ -112,12 +112,12 @@ fn taken(kind: &Kind) -> String {
         Kind::Message(message) => match message.name() {
             "Duration" => "a time with its unit, as \"3600s\"".to_owned(),
             "Timestamp" => "a point in time, as \"2026-11-22T01:02:03Z\"".to_owned(),
-            "FieldMask" => "names of fields in a text, as \"displayName,peer\"".to_owned(),
-            _ => "fields with values".to_owned(),
+            "FieldMask" => "names of fields in a string, as \"displayName,peer\"".to_owned(),
+            _ => "a mapping of fields".to_owned(),
         },
         Kind::Enum(values) => format!("one of {}", accepted(values)),
-        Kind::String => "a text".to_owned(),
-        Kind::Bytes => "a text in base64".to_owned(),
+        Kind::String => "a string".to_owned(),
+        Kind::Bytes => "a string in base64".to_owned(),
         Kind::Bool => "true or false".to_owned(),
         Kind::Float | Kind::Double => "a number".to_owned(),
         Kind::Uint32 | Kind::Uint64 | Kind::Fixed32 | Kind::Fixed64 => {
@@ -152,7 +152,7 @@ pub fn named(tree: &Tree) -> &'static str {
         Tree::Leaf(Json::Null) => "nothing",
         Tree::Leaf(Json::Bool(_)) => "true or false",
         Tree::Leaf(Json::Number(_)) => "a number",
-        Tree::Leaf(_) => "a text",
+        Tree::Leaf(_) => "a string",
         Tree::List(_) => "a list",
         Tree::Fields(_) => "fields",
     }
@@ -250,17 +250,17 @@ mod tests {
                 "Connection",
                 r#"{"mtu": -1, "displayName": 7, "peer": "p", "ikePolicy": [], "mtu": null, "display_name": "a"}"#,
                 "mtu: takes a whole number that is not negative\n\
-                 display_name: takes a text, not a number: put it in quotes\n\
-                 peer: takes fields with values, not a text\n\
-                 ike_policy: takes a text, not a list\n\
+                 display_name: takes a string, not a number: put it in quotes\n\
+                 peer: takes a mapping of fields, not a string\n\
+                 ike_policy: takes a string, not a list\n\
                  display_name: is given twice",
             ),
             (
                 "Connection",
                 r#"{"policyBased": {"rules": {"id": "1"}}, "routeBased": {}, "adminEnabled": "yes"}"#,
                 "policy_based.rules: takes a list, not fields\n\
-                 route_based: excludes `policy_based`, which is given too\n\
-                 admin_enabled: takes true or false, not a text",
+                 route_based: excludes `policy_based`, which is also given\n\
+                 admin_enabled: takes true or false, not a string",
             ),
             (
                 "EndpointGroup",
@@ -271,7 +271,7 @@ mod tests {
             (
                 "Connection",
                 "[]",
-                "it must be fields with values, and is a list",
+                "it must be a mapping of fields, not a list",
             ),
             (
                 "Connection",

@@ -214,7 +214,7 @@ pub fn time_of_day(time: Option<&Timestamp>) -> String {
 /// Returns a time with its date, such as `2026-11-21T14:03:07Z`.
 pub fn date_and_time(time: &Timestamp) -> String {
     SystemTime::try_from(*time).map_or_else(
-        |_| "at no time that can be".to_owned(),
+        |_| "at an impossible time".to_owned(),
         |time| humantime::format_rfc3339_seconds(time).to_string(),
     )
 }

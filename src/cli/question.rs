@@ -73,7 +73,7 @@ pub enum Question {
         #[command(flatten)]
         client: ClientArgs,
     },
-    /// Remove a resource, and what the gateway made for it; with -f, the connections that `apply` made of a file.
+    /// Remove a resource, and what the gateway created for it; with -f, the connections that `apply` created from a file.
     #[command(
         override_usage = "isthmus delete [KIND] NAME [OPTIONS]\n       isthmus delete -f FILE [BACKEND] [OPTIONS]",
         after_help = DELETE_HELP
@@ -177,8 +177,8 @@ Kinds:
             "
 
 Exit codes:
-  0  done; of a write: the cloud has accepted it
-  1  the gateway could not be asked, or refused
+  0  done; for a write: the cloud has accepted it
+  1  the gateway could not be called, or refused
   2  the command line, the file or a field of the request is wrong"
         )
     };
@@ -188,11 +188,11 @@ const GET_HELP: &str = with_kinds!(
     "\
 Examples:
   isthmus get nsx-demo/6fbd…                           a connection
-  isthmus get nsx-demo/6fbd… -o json                   as this cloud has it, which `update` takes
-  isthmus get nsx-demo/6fbd… -o yaml                   as a site file, which `apply` takes for every cloud, but
-                                                       for its key: no cloud shows that
+  isthmus get nsx-demo/6fbd… -o json                   as this cloud has it; `update` accepts that
+  isthmus get nsx-demo/6fbd… -o yaml                   as a site file for any cloud; `apply` accepts that. The
+                                                       key is missing: no cloud shows it
   isthmus get ike-policy nsx-demo/91c2… -o yaml
-  isthmus get backends/nsx-demo/ikePolicies/91c2…      the name says the kind"
+  isthmus get backends/nsx-demo/ikePolicies/91c2…      the full name includes the kind"
 );
 
 const LIST_HELP: &str = with_kinds!(
@@ -203,18 +203,18 @@ Examples:
   isthmus list attachments --filter usable=true        what a VPN service can be attached to
 
 STATE of a connection is the last one that the gateway has seen, with its age if that is more than
-a minute, and UNKNOWN if it has seen none. Where one request tells the states of many (OpenStack),
-those that are not known are asked for; elsewhere they are once somebody watches."
+a minute, or UNKNOWN if it has seen none. Where one request returns the states of many connections
+(OpenStack), the gateway asks for the unknown ones; elsewhere a state is known once somebody watches."
 );
 
 /// The same for commands that write.
 macro_rules! with_writes {
     ($examples:literal) => {
         with_kinds!($examples, "\
-A write has a request id. If the connection to the gateway breaks, or the gateway answers that the
-cloud does not answer and when to come back, the command sends the same request once more within its
---timeout, under the same id: it is done once. If that is in vain too, it prints the id; the same
-command with --request-id, and the same file, goes on from there for 24 hours.")
+Every write has a request id. If the connection to the gateway breaks, or the gateway says that the
+cloud does not answer and when to retry, the command sends the same request once more within its
+--timeout, under the same id, so that it takes effect only once. If the retry fails too, the command
+prints the id; the same command with --request-id, and the same file, continues for 24 hours.")
     };
 }
 
@@ -226,17 +226,17 @@ Examples:
   isthmus update nsx-demo/6fbd… --fields display_name <<< '{\"displayName\": \"branch\"}'
   isthmus get vpn-service openstack-demo/91c2… -o yaml > service.yaml
   isthmus update -f service.yaml
-  isthmus create nsx-demo branch.yaml --dry-run        what would be made, reused and changed
+  isthmus create nsx-demo branch.yaml --dry-run        what would be created, reused and changed
 
-What only the cloud sets is ignored in a file, which has at most 4 MiB.
+Fields that only the cloud sets are ignored in a file. A file has at most 4 MiB.
 
-The file of a new connection may have the connection as `connection`, and beside it `parts`: what it
-needs and does not refer to, as ike_policy, ipsec_policy, dpd_policy, vpn_service, local_endpoint. They
-are made with it, or not at all. With `reuse`, REUSE_MANAGED or REUSE_ANY, something equal that is
-there may be used in their place.
+The file of a new connection may hold the connection as `connection` and, beside it, `parts`: whatever
+it needs and does not refer to, such as ike_policy, ipsec_policy, dpd_policy, vpn_service and
+local_endpoint. They are created with it, or not at all. With `reuse`, REUSE_MANAGED or REUSE_ANY, the
+connection may use an equal object that exists already instead.
 
-A write returns when the cloud has accepted it. Of a connection, and of an update, what is printed then
-ends with the command that tells how the write itself ends.
+A write returns when the cloud has accepted it. For a connection, and for an update, the output then
+ends with the command that shows how the write itself ends.
 
 "
 );
@@ -244,20 +244,20 @@ ends with the command that tells how the write itself ends.
 const DELETE_HELP: &str = with_writes!(
     "\
 Examples:
-  isthmus delete nsx-demo/6fbd…                        a connection, and the parts that were made with it
+  isthmus delete nsx-demo/6fbd…                        a connection, and the parts created with it
   isthmus delete nsx-demo/6fbd… --dry-run              what would be removed
   isthmus delete ike-policy nsx-demo/91c2… --allow-missing
-  isthmus delete -f site.yaml                          what `isthmus apply -f site.yaml` made
+  isthmus delete -f site.yaml                          what `isthmus apply -f site.yaml` created
   isthmus delete -f site.yaml openstack-demo --wait    the same on one backend, until it is gone
 
-With -f the connections are found by their display names among those that the gateway made (where a cloud has no
-room for its mark, by the name alone). One that is not there is said to be, and is no failure.
+With -f, connections are found by their display names among those that the gateway created (by the name alone where
+a cloud has no room for the gateway's mark). One that does not exist is reported, and is not an error.
 
 "
 );
 
 const APPLY_HELP: &str = "\
-A site file has a connection as `connection`, what it needs as `parts`, and where it is on each cloud as `backends`:
+A site file holds a connection as `connection`, what it needs as `parts`, and its place on each cloud as `backends`:
 
   connection:
     displayName: branch
@@ -271,45 +271,45 @@ A site file has a connection as `connection`, what it needs as `parts`, and wher
     nsx-a: {router: 42c1…, localAddress: 198.51.100.7}
     openstack-a: {router: 9f3e…}
 
-`backends` may have router, subnet, localAddress and availabilityZone, or in their place vpnService and localEndpoint,
-which are there already. Several documents stand apart by `---`; JSON is taken too, one object after the other. A
-connection as `isthmus get -o json` prints it is a site file for its own backend, and what `isthmus get -o yaml` prints
-is one for every backend. A file has at most 4 MiB, and is read and checked wholly before anything is sent.
+Each entry of `backends` may set router, subnet, localAddress and availabilityZone, or name an existing vpnService and
+localEndpoint instead. `---` separates documents; JSON works too, one object after the other. The output of
+`isthmus get -o json` is a site file for the connection's own backend, that of `isthmus get -o yaml` for every backend.
+A file has at most 4 MiB. All of it is read and checked before anything is sent.
 
-The key is never an option. In the file, pskEnv names an environment variable and pskFile a file, next to the site file
-if it is no absolute path, whose last line break is no part of the key; without either it is asked for where it is
-needed, on a terminal. No cloud shows its key, so that of a connection which is there is left alone unless --write-key
-is given.
+The key is never an option. In the file, pskEnv names an environment variable, or pskFile a file: a relative path starts
+at the site file's folder, and the file's last line break is not part of the key. Without either, the command asks for
+the key on a terminal where one is needed. No cloud shows its key, so the key of an existing connection stays as it is
+unless --write-key is given.
 
 Examples:
   isthmus apply -f site.yaml                           on every backend that it names
-  isthmus apply -f site.yaml openstack-a --dry-run     what would be done there, and what would differ
+  isthmus apply -f site.yaml openstack-a --dry-run     what would be done there, and what differs
   isthmus apply -f site.yaml --wait                    and follow all of it until it is in place
   isthmus apply -f site.yaml --wait=tunnel-up --timeout 10min
   isthmus apply -f site.yaml nsx-b --router 42c1… --local-address 198.51.100.8
   isthmus get nsx-a/6fbd… -o yaml | isthmus apply -f - openstack-a --router 9f3e…
 
-Exit codes, the worst of all that was applied, in this order:
-  3  the cloud says that it failed (with --wait)
+Exit codes, the worst of all connections, in this order:
+  3  the cloud reports a failure (with --wait)
   2  the command line, the file or a field of a request is wrong
-  1  the gateway could not be asked, or refused
-  4  the time was up first
-  5  the cloud cannot tell whether the write is in effect (with --wait); --accept-assumed takes that for 0
-  0  all is so; with --wait: the goal was reached by all";
+  1  the gateway could not be called, or refused
+  4  the timeout passed first
+  5  the cloud cannot tell whether the write is in effect (with --wait); --accept-assumed counts that as 0
+  0  everything matches the file; with --wait: every connection reached the goal";
 
 const CHECK_HELP: &str = "\
-Every backend of the gateway is asked, also those that the file says nothing of; where it is attached on them, and the
-key, may be missing in the file. `isthmus apply --help` says what a site file is.
+Asks every backend of the gateway, including those that the file does not name. The file may leave out the key, and
+where the connection is attached. `isthmus apply --help` says what a site file is.
 
 Examples:
   isthmus check -f site.yaml                           every backend of the gateway
   isthmus check -f site.yaml openstack-a               that one
-  isthmus get nsx-a/6fbd… -o yaml | isthmus check -f - which clouds would take this connection
+  isthmus get nsx-a/6fbd… -o yaml | isthmus check -f - which clouds would accept this connection
 
 Exit codes:
-  0  every backend takes it
-  1  some could not be asked, or it is not said where it is attached on them
-  2  the command line or the file is wrong, or some backend refuses it";
+  0  every backend accepts it
+  1  a backend could not be asked, or the file does not say where the connection is attached on it
+  2  the command line or the file is wrong, or a backend refuses it";
 
 const WATCH_HELP: &str = "\
 Goals:
@@ -320,17 +320,17 @@ Goals:
 
 Examples:
   isthmus watch nsx-demo/6fbd…                          until ctrl-c
-  isthmus watch nsx-demo/6fbd… --write-token AbC…       how that very write ends
+  isthmus watch nsx-demo/6fbd… --write-token AbC…       how that write ends
   isthmus wait openstack-demo/91c2… --goal tunnel-up --timeout 5min
-  isthmus watch nsx-demo/6fbd… -o json | jq .change     one JSON object a line
+  isthmus watch nsx-demo/6fbd… -o json | jq .change     one JSON object per line
 
 Exit codes:
   0  the goal was reached
-  1  the gateway could not be asked, or refused
+  1  the gateway could not be called, or refused
   2  the command line or a field of the request is wrong
-  3  the cloud says that it failed
-  4  the time was up first
-  5  the cloud cannot tell whether the write is in effect; --accept-assumed takes that for 0";
+  3  the cloud reports a failure
+  4  the timeout passed first
+  5  the cloud cannot tell whether the write is in effect; --accept-assumed counts that as 0";
 
 /// The gateway to call, and the form of the output.
 #[derive(Debug, Clone, Args)]

@@ -47,35 +47,35 @@ const ERRORS: [(ErrorReason, Explanation); ErrorReason::ALL.len()] = [
         ErrorReason::BackendNotFound,
         "No backend of that name is configured.",
         "Check the name; `isthmus backends` shows what is configured.",
-        "If it should be there: add it to the configuration and have that reloaded (SIGHUP).",
+        "If it should be there: add it to the configuration and reload it (SIGHUP).",
     ),
     told(
         ErrorReason::BackendRemoved,
-        "The backend was taken out of the gateway's configuration while the gateway ran. Nothing is said about what is in \
-         its cloud: it is not asked any more.",
+        "The backend was removed from the gateway's configuration while the gateway ran. This says nothing about its cloud, \
+         which is no longer asked.",
         "Ask whoever runs the gateway. If the backend is configured again, a watch can be resumed with its last token as \
          long as the gateway remembers that position.",
-        "If it should be there: add it to the configuration again and have that reloaded (SIGHUP).",
+        "If it should be there: add it to the configuration again and reload it (SIGHUP).",
     ),
     told(
         ErrorReason::ConnectionNotFound,
         "The cloud has no connection of that id, or does not show it to the gateway's account.",
-        "Check the id; `isthmus list` shows what is there. If you were removing it, it is done: --allow-missing \
-         takes that for success.",
+        "Check the id; `isthmus list` shows what is there. If you meant to remove it, it is gone already: \
+         --allow-missing counts that as success.",
         "If the connection exists: the account may be of another project, or may not read it.",
     ),
     told(
         ErrorReason::ResourceNotFound,
-        "The cloud has no policy, service, endpoint or group of that name, or shows it to nobody the gateway logs in as.",
-        "Check the id; `isthmus list ike-policies`, and so on for each kind, shows what is there. If you were removing \
-         it, it is done: --allow-missing takes that for success.",
+        "The cloud has no policy, service, endpoint or group of that name, or does not show it to the gateway's account.",
+        "Check the id; `isthmus list ike-policies`, and so on for each kind, shows what is there. If you meant to \
+         remove it, it is gone already: --allow-missing counts that as success.",
         "If it exists: the account may be of another project, or may not read it.",
     ),
     told(
         ErrorReason::KindAbsent,
         "The backend has no such kind of resource, or no such call: not every cloud has all of them.",
-        "See with `isthmus backends NAME` which kinds it has, and what each of them takes; `capabilities.resources` of the \
-         backend tells programs.",
+        "See with `isthmus backends NAME` which kinds it has and what each of them accepts; programs find the same in \
+         the backend's `capabilities.resources`.",
         NOTHING,
     ),
     told(
@@ -86,15 +86,15 @@ const ERRORS: [(ErrorReason, Explanation); ErrorReason::ALL.len()] = [
     ),
     told(
         ErrorReason::InUse,
-        "Something else in the cloud still uses the object, so that it cannot be removed.",
+        "Something else in the cloud still uses the object, so it cannot be removed.",
         "Remove or change what uses it first.",
         "Look in the cloud itself for objects that the gateway does not show.",
     ),
     told(
         ErrorReason::WrongState,
-        "The connection is in a state in which the cloud does not take this, such as one that is still pending.",
+        "The cloud does not accept this in the connection's current state, for example while it is pending.",
         "Wait until it has settled (`isthmus wait`), then try again.",
-        "If it never settles, the cloud's agent or node that should realize it may be down.",
+        "If it never settles, the agent or node that should realize it may be down.",
     ),
     told(
         ErrorReason::VpnServiceDisabled,
@@ -104,7 +104,7 @@ const ERRORS: [(ErrorReason, Explanation); ErrorReason::ALL.len()] = [
     ),
     told(
         ErrorReason::GoalUnreachable,
-        "The goal can never be reached as the connection stands, such as a tunnel of one that is switched off.",
+        "The goal cannot be reached as the connection stands: for example, the tunnel of a disabled connection never comes up.",
         "Enable the connection, or choose another --goal.",
         NOTHING,
     ),
@@ -123,12 +123,12 @@ const ERRORS: [(ErrorReason, Explanation); ErrorReason::ALL.len()] = [
     told(
         ErrorReason::NotOwner,
         "The object belongs to another principal of the cloud, which protects it from everybody else.",
-        "Change it where it was made.",
-        "Use that principal's account for this backend, or make the object anew through the gateway.",
+        "Change it where it was created.",
+        "Use that principal's account for this backend, or create the object again through the gateway.",
     ),
     told(
         ErrorReason::UpstreamDenied,
-        "The cloud takes the gateway's login, but does not let its account do this.",
+        "The cloud accepts the gateway's login but does not let its account do this.",
         ASK_THE_OPERATOR,
         "Grant the account the role that the operation needs; the cloud's own words say which rule refused.",
     ),
@@ -140,40 +140,40 @@ const ERRORS: [(ErrorReason, Explanation); ErrorReason::ALL.len()] = [
     ),
     told(
         ErrorReason::UpstreamAuth,
-        "The cloud refuses the gateway's own login. Your call is not at fault.",
+        "The cloud refuses the gateway's own login. Nothing is wrong with your call.",
         ASK_THE_OPERATOR,
         "Check user, password or token of this backend, and that the account is neither locked nor expired. \
-         The gateway tries a refused login again only every few minutes, so that it locks no account.",
+         To avoid locking the account, the gateway retries a refused login only every few minutes.",
     ),
     told(
         ErrorReason::UpstreamUnreachable,
-        "The cloud cannot be reached: no connection, or one that broke. The gateway itself is well.",
-        "Try again later; `isthmus backends` shows since when. A watch goes on by itself.",
+        "The cloud cannot be reached: the connection failed or broke. The gateway itself is healthy.",
+        "Try again later; `isthmus backends` shows since when. A watch continues by itself.",
         "Check the backend's `url` and `ca_file`, and the network between gateway and cloud.",
     ),
     told(
         ErrorReason::UpstreamError,
-        "The cloud answered with a fault of its own, such as a status of 500 or above.",
-        "Try again later; `isthmus backends` shows since when. A watch goes on by itself.",
+        "The cloud reported an error of its own, such as a status of 500 or above.",
+        "Try again later; `isthmus backends` shows since when. A watch continues by itself.",
         "Look for the cloud's request id, which the error carries, in the cloud's logs.",
     ),
     told(
         ErrorReason::UpstreamThrottled,
-        "The cloud asks for patience: it gets more requests than it takes from this account.",
+        "The cloud throttles this account: it receives more requests than it accepts.",
         "Try again after the time that the error names.",
         "Find out who else uses the account, or give the gateway one of its own.",
     ),
     told(
         ErrorReason::UpstreamBrokenAnswer,
-        "The cloud answered something that cannot be read: not its own format, cut off, or far too long.",
-        "Try again later; `isthmus backends` shows since when. A watch goes on by itself.",
+        "The cloud's answer cannot be read: it is in another format, truncated, or far too long.",
+        "Try again later; `isthmus backends` shows since when. A watch continues by itself.",
         "Something between gateway and cloud may answer in its place, such as a proxy or a login page: check `url`.",
     ),
     told(
         ErrorReason::UpstreamRejected,
-        "The cloud refuses the request as wrong, though the gateway took it for right.",
-        "Correct what the cloud's own words name.",
-        "If the request is right by the cloud's documents, the gateway is at fault: report it with these words.",
+        "The cloud rejects the request as invalid, although the gateway considered it valid.",
+        "Correct what the cloud's message names.",
+        "If the cloud's documentation allows the request, this is a bug in the gateway: report it with the message.",
     ),
     told(
         ErrorReason::ApiAbsent,
@@ -183,92 +183,92 @@ const ERRORS: [(ErrorReason, Explanation); ErrorReason::ALL.len()] = [
     ),
     told(
         ErrorReason::Deadline,
-        "The deadline of the call, or the backend's timeout, passed first. A write may have happened all the same.",
-        "Give the call more time. After a write: `isthmus list` before you repeat it.",
-        "If it happens often: the cloud is slow, or the backend's `timeout` too short.",
+        "The deadline of the call or the backend's timeout passed before the answer came. A write may have happened all the same.",
+        "Give the call more time. After a write, look with `isthmus list` before you repeat it.",
+        "If it happens often, the cloud is slow or the backend's `timeout` is too short.",
     ),
     told(
         ErrorReason::WriteAmbiguous,
-        "The answer to a write was lost, and looking did not tell whether it happened. It is not sent again.",
+        "The answer to a write was lost, and reading back did not show whether the write happened. It is not sent again.",
         "Look before you try again: `isthmus list` shows what is there.",
-        "Objects that carry the gateway's mark and that no connection uses may be left over in the cloud.",
+        "The cloud may hold leftover objects that carry the gateway's mark and that no connection uses.",
     ),
     told(
         ErrorReason::Compacted,
-        "The gateway no longer remembers the position to resume from: much has happened since, or it was restarted without its log.",
+        "The position to resume from was compacted: too much has happened since, or the gateway restarted without its log.",
         "Watch again without --resume-token; the first message says where the connection stands now.",
         NOTHING,
     ),
     told(
         ErrorReason::WrongToken,
         "The token is damaged, or belongs to another connection, another list or another gateway.",
-        "Use the token as it was given, for what it was given; or do without one.",
+        "Use the token unchanged and for what it was issued, or leave it out.",
         NOTHING,
     ),
     told(
         ErrorReason::Draining,
         "The gateway is shutting down.",
-        "Try again: another one may have taken its place. Resume a watch with its last token.",
+        "Try again: another instance may have taken its place. Resume a watch with its last token.",
         NOTHING,
     ),
     told(
         ErrorReason::LimitExceeded,
-        "A limit of the gateway itself is reached: calls at a time, the size of a message, messages that are on \
-         their way on this connection, or the requests that it allows itself to send to this cloud.",
-        "Try again after the time that the error names; make the message smaller if it is too large; read the \
-         answers that are there.",
-        "See the limits in the configuration's [server], and the budget in `isthmus backends NAME`.",
+        "A limit of the gateway itself is reached: concurrent calls, the size of a message, the messages in flight on \
+         this connection, or its request budget for this cloud.",
+        "Try again after the time that the error names; make the message smaller if it is too large; read \
+         the answers that are waiting.",
+        "The limits are in the configuration's [server]; `isthmus backends NAME` shows the budget.",
     ),
     told(
         ErrorReason::Stalled,
-        "The stream was not read, or the request did not arrive, for so long that the gateway gave it up.",
-        "Read faster, or watch less; resume with the last token. Send a request in full, and its end.",
+        "The stream was not read, or the request did not arrive, for so long that the gateway ended it.",
+        "Read faster or watch less, and resume with the last token. Send each request in full and half-close the stream.",
         "See `stall` and `request_timeout` in the configuration.",
     ),
     told(
         ErrorReason::RequestIdReused,
-        "Another request was sent with the same `request_id` within the last day. Nothing was done.",
-        "Give every write an id of its own, and repeat an id only with the request it was given to.",
+        "A different request was sent with the same `request_id` within the last day. Nothing was done.",
+        "Give every write an id of its own, and repeat an id only with the same request.",
         NOTHING,
     ),
     told(
         ErrorReason::WriteUnderWay,
         "An earlier write of the same object, or with the same `request_id`, has not ended: its answer was lost, or a \
-         part of it could not be done or undone yet. The gateway is finding out, and nothing was done meanwhile.",
+         part of it could not be done or undone yet. The gateway is resolving that, and did nothing for this request.",
         "Try again in a while; `isthmus backends NAME` shows the writes that have not ended.",
-        "If it does not end: the cloud may be out of reach, or something in it still uses what is to be removed.",
+        "If it does not end, the cloud may be unreachable, or something in it still uses what is to be removed.",
     ),
     told(
         ErrorReason::StoreUnavailable,
-        "The gateway notes what a write is about to do before it does it, and its store does not keep. Nothing was done.",
+        "The gateway records each write before it begins, and its store cannot save the record. Nothing was done.",
         "Try again in a while.",
-        "See why the store does not keep: its disk may be full, or its file may be gone or replaced. The log says so.",
+        "Find out in the log why the store cannot write: its disk may be full, or its file deleted or replaced.",
     ),
     told(
         ErrorReason::ReplacementNeeded,
-        "What is described differs from the connection that is there in a field that its cloud fixes when a connection is \
-         made, or in a policy that cannot be changed while it is used. Nothing was done.",
-        "Take the named fields out of the description, or have the connection removed and made anew: its tunnel is down \
-         meanwhile. `isthmus apply --replace` does that.",
+        "The description differs from the existing connection in a field that its cloud fixes at creation, or in a policy \
+         that cannot be changed while it is in use. Nothing was done.",
+        "Remove the named fields from the description, or replace the connection with `isthmus apply --replace`: its tunnel \
+         is down meanwhile.",
         NOTHING,
     ),
     told(
         ErrorReason::NameNotUnique,
-        "Several connections have the display name of the description, so it cannot be told which is meant. Nothing was done.",
-        "Give the description the `name` of the one that is meant, or rename the others; the error names them.",
+        "Several connections have the display name in the description, so it is ambiguous. Nothing was done.",
+        "Put the `name` of the one you mean into the description, or rename the others; the error names them.",
         NOTHING,
     ),
     told(
         ErrorReason::NotManaged,
-        "There are connections of that display name, and this gateway made none of them. Nothing was done.",
-        "Give the description the `name` of the one that is to be changed, or another `display_name`; the error names them.",
+        "Connections with that display name exist, but this gateway created none of them. Nothing was done.",
+        "Put the `name` of the one you want to change into the description, or use another `display_name`; the error names them.",
         NOTHING,
     ),
     told(
         ErrorReason::Internal,
-        "A fault of the gateway itself.",
+        "A bug in the gateway.",
         "Report it, with the message. Trying again may help.",
-        "The gateway's log has more, at the same time.",
+        "The gateway's log says more at the same time.",
     ),
 ];
 
@@ -291,26 +291,26 @@ pub const RESULTS: [&str; 3] = ["SUCCEEDED", "FAILED", "UNDETERMINED"];
 const ENDS: [(&str, Explanation); RESULTS.len()] = [
     told(
         "SUCCEEDED",
-        "The goal is reached; the event beside it is the evidence. If it rests on less than full proof, its reason \
-         says on what.",
+        "The goal is reached; the event in the same message is the evidence. If that is less than full proof, its reason \
+         says what it rests on.",
         "Go on.",
         NOTHING,
     ),
     told(
         "FAILED",
-        "The cloud says, on two looks some time apart, that it failed; or the goal can no longer be reached.",
-        "Read the reason and the event beside it; an update may repair the connection.",
+        "Two polls some time apart found a failure, or the goal can no longer be reached.",
+        "Read the reason and the event in the same message; an update may repair the connection.",
         "The cloud's own logs, on the nodes named, say more.",
     ),
     told(
         "UNDETERMINED",
-        "The cloud cannot tell whether this update is in effect, and nothing that can still come would tell. The \
-         event beside it is what the cloud says of the connection as it is.",
-        "Do not take it for success: the tunnel may still be the one from before the update. See that traffic passes, \
-         or watch without the write's token, which asks about the connection as it is; --accept-assumed takes it for \
+        "The cloud cannot tell whether this update is in effect, and nothing it may still report would. The event in the \
+         same message is what the cloud reports of the connection as it is.",
+        "Do not treat it as success: the tunnel may still be the one from before the update. Check that traffic passes, \
+         or watch without the write's token, which asks about the connection as it is; --accept-assumed counts it as \
          success.",
-        "Nothing in the gateway: OpenStack does not touch a connection's status on an update. The quiet time before \
-         this is said is `poll.quiet_after_update` of the backend.",
+        "Nothing in the gateway: OpenStack does not touch a connection's status on an update. How long the gateway waits \
+         before it says so is the backend's `poll.quiet_after_update`.",
     ),
 ];
 
@@ -323,138 +323,137 @@ pub fn of_result(code: &str) -> Option<Explanation> {
 const STATES: &[(&str, Explanation)] = &[
     told(
         codes::UPSTREAM_UNKNOWN,
-        "The cloud itself says that it does not know how far the connection has come.",
+        "The cloud itself does not know how far the connection has come.",
         "Wait; the cloud usually finds out. Nothing is decided by this.",
-        "If it stays: the nodes may have lost their manager.",
+        "If it persists, the transport nodes may have lost contact with their manager.",
     ),
     told(
         codes::UPSTREAM_IN_PROGRESS,
-        "The cloud is at it. The message is what it says meanwhile, and no sign of failure.",
+        "The cloud is working on it. The message is what it reports meanwhile, not a sign of failure.",
         "Wait.",
-        "If it stays: the nodes that lag behind may have lost their manager.",
+        "If it persists, the nodes that lag behind may have lost contact with their manager.",
     ),
     told(
         codes::UNRECOGNIZED_VALUE,
-        "The cloud gave a status that no document names, or none. It is shown as it came, and nothing is decided by \
-         it.",
-        "Wait, or look in the cloud itself what the word means.",
-        "Report the word: the gateway should learn it.",
+        "The cloud gave an undocumented status, or none. It is shown as it came and decides nothing.",
+        "Wait, or look up in the cloud itself what the word means.",
+        "Report the word, so that the gateway can learn it.",
     ),
     told(
         codes::UPSTREAM_ERROR,
         "The cloud reports that realizing the connection failed.",
-        "Read the message and the nodes, correct the connection and watch the update.",
+        "Read the message and the states of the nodes, correct the connection, and watch the update.",
         "The cloud's own logs, on the nodes named, say more.",
     ),
     told(
         codes::UPSTREAM_AUTH,
-        "The cloud refuses the gateway's login, so that the connection cannot be looked at. It may be well.",
+        "The cloud refuses the gateway's login, so the connection cannot be polled. It may be healthy.",
         ASK_THE_OPERATOR,
         "Check user, password or token of this backend, and that the account is neither locked nor expired.",
     ),
     told(
         codes::UPSTREAM_UNREACHABLE,
-        "The cloud could not be asked yet. The connection may be well.",
-        "Wait; the gateway goes on trying.",
+        "The cloud could not be polled yet. The connection may be healthy.",
+        "Wait; the gateway keeps trying.",
         "Check the backend's `url` and the network between gateway and cloud.",
     ),
     told(
         codes::PARTS_REMAIN,
-        "The connection itself is gone, but not yet all that was made together with it.",
-        "Wait; the gateway goes on removing the rest. If the watch failed with this, the message names what stays.",
-        "GetBackend tells under `unfinished` why it does not go: often something else uses it by now.",
+        "The connection is gone, but some objects that were created with it remain.",
+        "Wait; the gateway keeps removing the rest. If the watch failed with this, the message names what remains.",
+        "GetBackend says under `unfinished` what prevents it: often something else uses the object by now.",
     ),
     told(
         codes::NOT_IN_USE,
-        "No connection uses what was written, so that there is nothing to wait for.",
+        "No connection uses what was written, so there is nothing to wait for.",
         NOTHING,
         NOTHING,
     ),
     told(
         codes::ORPHANED,
-        "What the connection belongs to is gone, so that nothing realizes it any more.",
-        "Remove the connection, and make it again on what is there now.",
+        "The router or service that the connection belongs to is gone, so nothing realizes it any more.",
+        "Delete the connection and create it again on what exists now.",
         "Find out who removed the router or the service below it.",
     ),
     told(
         codes::INCONSISTENT,
-        "The cloud's word for the whole does not go with what its nodes say. The worse of the two is shown.",
-        "Wait; such words usually meet again. The nodes say who lags behind.",
-        "If it stays: a node may have lost its manager.",
+        "The overall status contradicts the states of the nodes. The worse of the two is shown.",
+        "Wait; they usually agree again soon. The states of the nodes show which one lags behind.",
+        "If it persists, a node may have lost contact with its manager.",
     ),
     told(
         codes::STATE_NOT_FOUND,
-        "The connection is there, but the cloud has no state of it, as it happens just after a write.",
+        "The connection exists, but the cloud has no state for it, as happens just after a write.",
         "Wait.",
-        "If it stays: the cloud's control plane has not taken the connection up.",
+        "If it persists, the cloud's control plane has not picked the connection up.",
     ),
     told(
         codes::VPN_SERVICE_DISABLED,
-        "The VPN service that the connection belongs to is switched off, and the connection with it.",
+        "The connection's VPN service is switched off, and the connection with it.",
         "Ask whoever runs the service to switch it on.",
         "Enable the VPN service in the cloud.",
     ),
     told(
         codes::ADMIN_DISABLED,
-        "The connection is switched off, on purpose.",
-        "Set admin_enabled to true if it shall carry traffic.",
+        "The connection was switched off on purpose.",
+        "Set admin_enabled to true if it is to carry traffic.",
         NOTHING,
     ),
     told(
         codes::FROZEN,
-        "The cloud's provider has frozen the connection, as for an unpaid bill or a breach of rules.",
+        "The cloud's provider has frozen the connection, for example for an unpaid bill or a breach of its rules.",
         "Ask the owner of the account.",
         "Clear it with the provider; nothing that is sent to the API unfreezes it.",
     ),
     told(
         codes::VANISHED,
-        "The connection is gone, and not by a delete through this gateway.",
-        "Make it again if it is still wanted.",
+        "The connection is gone, and this gateway did not delete it.",
+        "Create it again if you still want it.",
         "The cloud's audit log says who removed it.",
     ),
     told(
         codes::AWAITING_PROOF,
-        "What the cloud says may still describe the connection before the last write.",
-        "Wait; the gateway looks until it is sure.",
+        "The status may still describe the connection before the last write.",
+        "Wait; the gateway polls until it is sure.",
         NOTHING,
     ),
     told(
         codes::ASSUMED_AFTER_QUIET_TIME,
-        "The cloud cannot tell which write its status speaks for. It has been quiet for so long that nothing more is \
-         to be expected. After an update of OpenStack, ACTIVE has been seen for minutes over a tunnel that still had \
-         the networks or the key from before.",
-        "Take the configuration for stored. Whether the tunnel is the new one only traffic tells.",
+        "The cloud cannot tell which write its status reflects, and it has been quiet for so long that no further change \
+         is expected. After an update on OpenStack, ACTIVE has been seen for minutes over a tunnel that still had the \
+         old networks or the old key.",
+        "Assume that the configuration is stored. Only traffic shows whether the tunnel is the new one.",
         "The quiet time is `poll.quiet_after_update` of the backend; it should exceed the agents' report interval.",
     ),
     told(
         codes::NO_REQUEST_ID,
-        "The cloud's id of the write was lost or never given, so that it cannot be asked about this very write.",
-        "Wait; the gateway judges by the quiet time instead, and says UNDETERMINED where that does not tell.",
-        "If it happens often: something between gateway and cloud removes headers from answers.",
+        "The cloud's id of the write was lost or never given, so the cloud cannot be asked about this very write.",
+        "Wait; the gateway judges by the quiet time instead, and says UNDETERMINED where that proves nothing.",
+        "If it happens often, something between gateway and cloud strips headers from answers.",
     ),
     told(
         codes::API_ABSENT,
-        "The cloud has no VPN API where the configuration says it is, so that the connection cannot be looked at.",
+        "The cloud has no VPN API where the configuration says it is, so the connection cannot be polled.",
         ASK_THE_OPERATOR,
         "Check `url`, `region` and `variant`, and that the cloud's VPN extension or feature is installed.",
     ),
     told(
         codes::NOT_OBSERVED,
-        "Nobody has looked yet.",
-        "Watch the connection, or get its realization, which looks at once.",
+        "The connection has not been polled yet.",
+        "Watch the connection, or get its realization, which polls at once.",
         NOTHING,
     ),
     told(
         codes::SUPERSEDED,
-        "Another write, or somebody's removal, has overtaken the one that was watched.",
-        "Read the connection and decide anew.",
+        "Another write or a removal has superseded the write that was watched.",
+        "Read the connection and decide again.",
         "The cloud's audit log says who wrote.",
     ),
     told(
         codes::IKE_NEGOTIATING,
         "The configuration is in place and the tunnel is being negotiated.",
-        "Wait. If it stays: key, ids and policies may differ from the peer's.",
-        "Read the log of the peer's IKE daemon: it says what it refuses.",
+        "Wait. If it persists, the key, the ids or the policies may differ from the peer's.",
+        "Read the log of the peer's IKE daemon: it says what it rejects.",
     ),
     told(
         codes::IKE_DOWN,
@@ -466,16 +465,16 @@ const STATES: &[(&str, Explanation)] = &[
         codes::TUNNEL_DOWN,
         "The configuration is in place and no tunnel is up. The cloud does not say why; a peer that is not set up \
          yet looks the same.",
-        "Finish the peer's side. If it stays: compare address, ids, key, networks and both policies with the \
-         peer's, and send traffic through, since some peers begin only then.",
+        "Finish the peer's side. If it persists, compare address, ids, key, networks and both policies with the peer's, \
+         and send traffic through: some peers initiate only then.",
         "Check that UDP 500 and 4500 and ESP pass between the two, and read the log of the peer's IKE daemon. On \
          K5: the notes in \"List IPsec site connections\" of its API reference say what else to check.",
     ),
     told(
         codes::PARTIAL_SUCCESS,
         "Some nodes have the configuration and some failed; the list of nodes says which.",
-        "Decide whether that will do; --accept-partial takes it for success.",
-        "Mend the nodes that failed; the cloud then brings them up to date by itself.",
+        "Decide whether that is enough; --accept-partial counts it as success.",
+        "Repair the nodes that failed; the cloud then brings them up to date by itself.",
     ),
 ];
 
@@ -492,4 +491,4 @@ fn find(table: &[(&str, Explanation)], code: &str) -> Option<Explanation> {
 
 const NOTHING: &str = "Nothing.";
 const ASK_THE_OPERATOR: &str =
-    "Nothing but to tell the gateway's operator; trying again does not help until then.";
+    "Tell the gateway's operator; trying again does not help until it is fixed.";

@@ -63,9 +63,9 @@ impl Site {
         let (source, text) = input::text(file)?;
         let documents = match input::is_yaml(file, &text) {
             true => yaml::documents(&text)
-                .map_err(|why| format!("{source} is no YAML: {}", clean(&why)))?,
+                .map_err(|why| format!("{source} is not YAML: {}", clean(&why)))?,
             false => {
-                objects(&text).map_err(|why| format!("{source} is no JSON: {}", clean(&why)))?
+                objects(&text).map_err(|why| format!("{source} is not JSON: {}", clean(&why)))?
             }
         };
         if documents.is_empty() {

@@ -44,9 +44,7 @@ fn describe(statistics: &TunnelStatistics, style: Style) -> String {
         ("counted at", time.map(date_and_time).unwrap_or_default()),
     ]);
     if statistics.partial {
-        heads.push_str(
-            "\nsome of the nodes did not answer: the counters are less than they should be",
-        );
+        heads.push_str("\nsome of the nodes did not answer: the counters are too low");
     }
     let mut rows = vec![row("all", "", "", statistics.total.as_ref(), None)];
     let mut troubles = Vec::new();
@@ -186,7 +184,7 @@ mod tests {
             describe(&statistics, Style::Plain),
             "\
 connection        a/1
-some of the nodes did not answer: the counters are less than they should be
+some of the nodes did not answer: the counters are too low
 RULE OR INTERFACE  LOCAL       PEER      STATE  BYTES IN  OUT  PACKETS IN  OUT  DROPPED IN  OUT
 all                                             7         0    -           -    -           -
 r                                               7         0    -           -    -           -

@@ -79,7 +79,7 @@ pub fn update(
     match (rest, file) {
         // Standard input is not read: a user who gave no arguments would wait without a prompt.
         ([], None) => {
-            Err("what is to be changed? Say its name, or -f FILE with a `name` in it".to_owned())
+            Err("what should be changed? Give its name, or -f FILE with a `name` in it".to_owned())
         }
         ([], Some(file)) => Ok((kind, None, file.to_owned())),
         (&[name], _) => named(name).and_then(|(kind, name)| Ok((kind, name, input(None, file)?))),
@@ -100,7 +100,9 @@ fn leading_kind<'a, 'b>(words: &'a [&'b str]) -> (Option<Kind>, &'a [&'b str]) {
 /// Returns the file from either place, or standard input if there is none.
 fn input(word: Option<&str>, option: Option<&Path>) -> Result<PathBuf, String> {
     match (word, option) {
-        (Some(word), Some(_)) => Err(format!("`{word}` is one too much: -f names the file")),
+        (Some(word), Some(_)) => Err(format!(
+            "`{word}` is one argument too many: -f names the file"
+        )),
         (Some(word), None) => Ok(PathBuf::from(word)),
         (None, option) => Ok(option.unwrap_or(Path::new("-")).to_owned()),
     }
@@ -196,7 +198,7 @@ mod tests {
             assert_eq!(create(&words(line), file), Ok(meant), "{line}");
         }
         let twice = create(&["nsx", "c"], file).unwrap_err();
-        assert_eq!(twice, "`c` is one too much: -f names the file");
+        assert_eq!(twice, "`c` is one argument too many: -f names the file");
         assert!(create(&["polcy", "nsx", "c"], None).is_err());
     }
 

@@ -171,14 +171,12 @@ fn changed(writing: &Writing<'_>) -> Result<(Kind, String, DynamicMessage), Stri
         (Some(kind), Some(name), Some((_, inside))) if name == inside => (kind, name),
         (_, Some(name), Some((_, inside))) => {
             return Err(format!(
-                "{name} is to be changed, but the file describes {inside}; take `name` out of it if that is meant"
+                "{name} is to be changed, but the file describes {inside}; remove `name` from the file if that is what you mean"
             ));
         }
         (_, None, Some(inside)) => inside,
         (_, _, None) => {
-            return Err(
-                "neither the command line nor the file names what is to be changed".to_owned(),
-            );
+            return Err("neither the command line nor the file says what to change".to_owned());
         }
     };
     writable(kind)?;

@@ -198,7 +198,7 @@ impl<'a> Section<'a> {
         let problem = match text.value.parse::<SocketAddr>() {
             Ok(address) if is_loopback(address.ip()) || allow_non_loopback => return Some(address),
             Ok(address) => format!(
-                "`{key}` is {address}, which others can reach, and nobody is asked who they are: \
+                "`{key}` is {address}, which others can reach, and nobody is authenticated: \
                  set allow_non_loopback = true if that is meant, or listen on 127.0.0.1 or [::1]"
             ),
             Err(_) => format!(

@@ -185,7 +185,7 @@ fn sound_url(source: &Source<'_>, key: &str, text: &str, span: &Range<usize>) ->
         source.warn(
             span,
             format!(
-                "`{key}` is http://: whoever stands between can read logins and pre-shared keys; use https://, with \
+                "`{key}` is http://: anyone in between can read logins and pre-shared keys; use https://, with \
                  `ca_file` for an authority of your own"
             ),
         );

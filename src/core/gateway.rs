@@ -428,7 +428,7 @@ fn writable(backend: &Backend) -> Result<()> {
     Err(Error::new(
         ErrorKind::PermissionDenied,
         ErrorReason::ReadOnly,
-        "the gateway's configuration has this backend read-only",
+        "the gateway's configuration makes this backend read-only",
     )
     .on(backend.name()))
 }

@@ -112,7 +112,7 @@ impl Keys {
     pub fn into_refused(mut self) -> Vec<Violation> {
         let given = self.values.keys().chain(self.secrets.keys());
         let unknown = given.filter(|key| !self.asked.contains(*key));
-        let unknown = unknown.map(|key| Violation::new(*key, "is no key of this dialect"));
+        let unknown = unknown.map(|key| Violation::new(*key, "is not a key of this dialect"));
         self.refused.extend(unknown);
         self.refused
     }

@@ -75,7 +75,7 @@ pub const THROTTLED: Meaning = (
 pub const OVERLOADED: Meaning = (
     Kind::Unavailable,
     Reason::UpstreamError,
-    "the cloud is overloaded or not whole",
+    "the cloud is overloaded or partly down",
 );
 /// The cloud failed. Nothing is wrong with the request.
 pub const OWN_FAULT: Meaning = (
@@ -222,6 +222,6 @@ pub fn removed(answer: &Answer, broken: impl FnOnce(&Answer, &str) -> Error) -> 
     let is_empty = answer.body.trim_ascii().is_empty();
     match is_empty || json::parse(&answer.body).is_ok() {
         true => Ok(()),
-        false => Err(broken(answer, "neither nothing nor JSON")),
+        false => Err(broken(answer, "neither empty nor JSON")),
     }
 }

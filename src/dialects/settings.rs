@@ -47,12 +47,12 @@ pub fn options(table: &mut dyn Table, timeout: Duration) -> Option<Options> {
     if insecure_skip_verify {
         table.warn(
             "insecure_skip_verify",
-            "whoever stands between can read logins and pre-shared keys, and change every answer; name the cloud's \
+            "anyone in between can read logins and pre-shared keys, and change every answer; name the cloud's \
              authority by `ca_file` instead",
         );
     }
     if timeout.is_zero() {
-        table.refuse("timeout", "must be longer than nothing");
+        table.refuse("timeout", "must be longer than zero");
         return None;
     }
     Some(Options {

@@ -398,7 +398,7 @@ mod tests {
             ),
             (fixture("README.md"), "holds no certificate"),
             (fixture("not_there.pem"), "cannot read"),
-            (fixture(""), "no regular file"),
+            (fixture(""), "not a regular file"),
         ] {
             let why = open(Some(file)).map(drop).unwrap_err();
             assert!(why.contains(what), "{why}");

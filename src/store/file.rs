@@ -65,7 +65,7 @@ pub fn open(path: &Path) -> io::Result<File> {
     // Checked before the open, which would block on a pipe until the other end opens.
     match fs::metadata(path) {
         Ok(found) if !found.is_file() => {
-            return Err(io::Error::other("it is no regular file"));
+            return Err(io::Error::other("it is not a regular file"));
         }
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -80,7 +80,7 @@ pub fn open(path: &Path) -> io::Result<File> {
         Ok(file)
     } else {
         Err(io::Error::other(
-            "it holds something else than a store, and is left as it is: name a file that is not there yet, or one \
+            "it is not a store, and is left as it is: name a file that is not there yet, or one \
              that Isthmus made",
         ))
     }

@@ -98,7 +98,7 @@ pub fn bring_forward(
 
 fn anothers() -> Unusable {
     Unusable::Refused(
-        "it is the database of another program, and is left as it is: name a file that is not there yet, or one that \
+        "it is another program's database, and is left as it is: name a file that is not there yet, or one that \
          Isthmus made"
             .to_owned(),
     )

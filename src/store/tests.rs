@@ -336,7 +336,7 @@ async fn what_is_no_store_is_refused_and_left_as_it_is() {
             error.contains("isthmus.toml (`path` of [store])"),
             "{error}"
         );
-        assert!(error.contains("something else than a store"), "{error}");
+        assert!(error.contains("it is not a store"), "{error}");
         assert_eq!(std::fs::read(&path).unwrap(), foreign);
     }
     // A disk image begins with zeros, as an unfinished store does.
@@ -357,7 +357,7 @@ async fn what_is_no_store_is_refused_and_left_as_it_is() {
         write.commit().unwrap();
         drop(database);
         let error = RedbStore::open(&path).await.unwrap_err().to_string();
-        assert!(error.contains("database of another program"), "{error}");
+        assert!(error.contains("another program's database"), "{error}");
         let database = Database::open(&path).unwrap();
         let read = redb::ReadableDatabase::begin_read(&database).unwrap();
         assert_eq!(read.list_tables().unwrap().count(), 1);
@@ -367,7 +367,7 @@ async fn what_is_no_store_is_refused_and_left_as_it_is() {
 
     std::fs::create_dir(&path).unwrap();
     let error = RedbStore::open(&path).await.unwrap_err().to_string();
-    assert!(error.contains("no regular file"), "{error}");
+    assert!(error.contains("not a regular file"), "{error}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 

@@ -58,7 +58,7 @@ pub(super) fn chosen(
         (Some(text), _) => read(text)?,
         (None, Ok(text)) if !text.trim().is_empty() => read(&text).map_err(of_variable)?,
         (None, Ok(_) | Err(VarError::NotPresent)) => Targets::new().with_default(LevelFilter::INFO),
-        (None, Err(VarError::NotUnicode(_))) => return Err(of_variable(wrong("it is no UTF-8"))),
+        (None, Err(VarError::NotUnicode(_))) => return Err(of_variable(wrong("it is not UTF-8"))),
     };
     Ok(hushed(targets))
 }

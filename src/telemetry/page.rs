@@ -65,7 +65,7 @@ impl Page {
         if !allow_non_loopback && !is_loopback(address.ip()) {
             return Err(io::Error::new(
                 io::ErrorKind::PermissionDenied,
-                "it can be reached from other machines and nobody is asked who they are: listen on a loopback \
+                "it can be reached from other machines and nobody is authenticated: listen on a loopback \
                  address, or set `allow_non_loopback`",
             ));
         }

@@ -190,7 +190,7 @@ for it in 'm[0]["connection"]["name"]' 'm[0]["writeToken"]'; do
 done
 report DOWN ACTIVE
 call "$connections/ApplyConnection" "{$site}" \
-  | check "it is so already" "m[0]['result'] == 'RESULT_UNCHANGED' and m[0]['connection']['name'] == '$connection'"
+  | check "it matches already" "m[0]['result'] == 'RESULT_UNCHANGED' and m[0]['connection']['name'] == '$connection'"
 call "$connections/ExportConnection" "{\"name\": \"$connection\"}" \
   | check "it is described" "m[0]['site']['connection']['policyBased']['rules'][0]['sources'] == ['$sources']"
 call "$connections/DeleteConnection" "{\"name\": \"$connection\", \"validateOnly\": true}" \

@@ -1,5 +1,5 @@
 //! What a description of a connection asks of a dialect beyond one change: keys that are written only where they must be,
-//! parts that are made just before, and nothing to write where all is so already.
+//! parts that are made just before, and nothing to write where all matches already.
 
 use crate::{
     resources::full,

@@ -464,7 +464,7 @@ async fn a_policy_in_use_is_told_before_anything_is_written() {
         assert_eq!(fields(&error), ["ike_version"]);
         said(&error, &[&connection]);
         bench.assert_only_read();
-        // What is so already is no change, and asks for nothing more.
+        // What matches already is no change, and asks for nothing more.
         bench.forget_requests();
         let plan = resources.plan_update(id, version(V2), &call).await.unwrap();
         assert_eq!(plan.steps(), []);

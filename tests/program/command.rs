@@ -33,7 +33,7 @@ fn a_build_without_the_demo_says_how_to_have_it() {
         assert!(text(&output.stderr).contains("cargo run --release -- demo"));
     }
     let help = text(&isthmus(&["--help"]).stdout);
-    assert!(help.contains("this build is without it"), "{help}");
+    assert!(help.contains("this build does not include"), "{help}");
     assert!(!help.contains("isthmus demo "), "{help}");
 }
 
@@ -174,11 +174,11 @@ fn what_works_and_is_dangerous_is_warned_of_and_nothing_is_waited_for() {
     for (wrong, told) in [
         (
             "auth = { kind = \"bearer\", token_file = \"pipe\" }",
-            "no regular file",
+            "not a regular file",
         ),
         (
             "ca_file = \"pipe\"\nauth = { kind = \"bearer\", token = \"t\" }",
-            "no regular file",
+            "not a regular file",
         ),
         (
             "ca_file = \"isthmus.toml\"\nauth = { kind = \"bearer\", token = \"t\" }",
@@ -461,12 +461,12 @@ fn a_site_is_applied_on_both_clouds_then_left_alone_changed_and_made_anew() {
     assert_eq!(exit, Some(0), "{shown}\n{told}");
     assert!(shown.contains("\ncreated    openstack-demo/"), "{shown}");
     assert!(
-        told.contains("(branch) is removed and made anew (--replace)"),
+        told.contains("(branch) is removed and created again (--replace)"),
         "{told}"
     );
     let (_, shown, _) = applied("stronger.yaml", &stronger, &["--dry-run"]);
     assert_eq!(
-        shown.matches("is so already; nothing was done").count(),
+        shown.matches("matches already; nothing was done").count(),
         2,
         "{shown}"
     );

@@ -166,7 +166,7 @@ fn a_reload_that_the_store_was_in_the_way_of_is_tried_again() {
     served.signal("HUP");
     served.line(&["configuration not reloaded", "replaced by another file"]);
     fs::rename(&away, &log).unwrap();
-    let again = ["cause=\"the store was in the way\""];
+    let again = ["cause=\"the store prevented it\""];
     line(&served, &reloaded("b", "", "", "a"), &again);
 }
 

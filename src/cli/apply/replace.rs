@@ -88,11 +88,11 @@ impl<'a> Replacement<'a> {
     ) -> io::Result<Result<DynamicMessage, Exit>> {
         let name = clean(&short(&self.name));
         eprintln!(
-            "isthmus: {name} ({}) is removed and made anew (--replace); its tunnel is down meanwhile",
+            "isthmus: {name} ({}) is removed and created again (--replace); its tunnel is down meanwhile",
             clean(self.display_name)
         );
         if let Err(exit) = self.remove(gateway, printer).await? {
-            eprintln!("  it is not made anew: nothing but the removal was asked for");
+            eprintln!("  it is not created again: only the removal was requested");
             return Ok(Err(exit));
         }
         let doing = format!("make {} anew", clean(self.display_name));
@@ -110,11 +110,11 @@ impl<'a> Replacement<'a> {
             Err(refused) => {
                 let exit = failed(&doing, &refused.status, gateway);
                 let how = match self.is_named() {
-                    true => "the same command makes it anew, without `name` in the file",
-                    false => "the same command makes it anew",
+                    true => "the same command creates it again, without `name` in the file",
+                    false => "the same command creates it again",
                 };
                 eprintln!(
-                    "  {name} WAS REMOVED AND IS NOT THERE ANY MORE. Once the above is mended, {how}."
+                    "  {name} WAS REMOVED AND NO LONGER EXISTS. Once the problem above is fixed, {how}."
                 );
                 return Ok(Err(exit));
             }

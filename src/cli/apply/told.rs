@@ -54,7 +54,7 @@ impl Told<'_> {
         let (name, display_name) = (style.bold(&self.name()), self.display_name);
         let head = match self.answer.result() {
             Result::Created => format!("{name}: {display_name} would be created"),
-            Result::Unchanged => format!("{name}: {display_name} is so already"),
+            Result::Unchanged => format!("{name}: {display_name} matches already"),
             _ => format!("{name}: {display_name} would be changed"),
         };
         let mut lines = vec![format!("{head}; nothing was done")];

@@ -130,7 +130,7 @@ impl Reloader {
                     self.secrets.refresh().await;
                     match (self.look().await, self.again) {
                         (true, _) => "a file changed",
-                        (false, Some(at)) if at <= Instant::now() => "the store was in the way",
+                        (false, Some(at)) if at <= Instant::now() => "the store prevented it",
                         (false, _) => continue,
                     }
                 }

@@ -51,7 +51,7 @@ impl Secrets {
                         let file = path.display();
                         tracing::warn!(
                             backend, %file, %error,
-                            "credentials could not be read again; those from before are used on"
+                            "credentials could not be read again; the previous ones stay in use"
                         );
                     }
                     troubles.insert(path, why);

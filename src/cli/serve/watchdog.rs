@@ -27,7 +27,7 @@ pub async fn run(
                 let backend = backend.as_str();
                 tracing::error!(
                     backend,
-                    "its poller does not turn: systemd is not told that the gateway lives"
+                    "a poller is stuck: systemd is not told that the gateway is alive"
                 );
             }
             _ => manager.alive(),

@@ -52,7 +52,7 @@ impl Attachment {
             Tree::Leaf(Value::Null) => return Ok(Attachment::default()),
             Tree::Fields(fields) => fields,
             other => {
-                let line = format!("{path}: takes fields with values, not {}", named(other));
+                let line = format!("{path}: takes a mapping of fields, not {}", named(other));
                 return Err(vec![line]);
             }
         };
@@ -73,7 +73,7 @@ impl Attachment {
                 }
                 other => {
                     let found = named(other);
-                    lines.push(format!("{path}.{name}: takes a text, not {found}"));
+                    lines.push(format!("{path}.{name}: takes a string, not {found}"));
                     continue;
                 }
             };

@@ -43,9 +43,7 @@ pub struct Form {
 pub fn read(tree: Tree) -> Result<Form, Vec<String>> {
     let Tree::Fields(fields) = tree else {
         let found = named(&tree);
-        return Err(vec![format!(
-            "it must be fields with values, and is {found}"
-        )]);
+        return Err(vec![format!("it must be a mapping of fields, not {found}")]);
     };
     let mut lines = Vec::new();
     let (before, mut top) = match is_flat(&fields) {
@@ -127,7 +125,7 @@ impl Top {
         // The parser's own message may quote a value, which may be a key.
         DynamicMessage::deserialize(json::descriptor("ApplyConnectionRequest"), Json::from(tree))
             .map(Messages)
-            .map_err(|_| vec!["protobuf does not take it".to_owned()])
+            .map_err(|_| vec!["protobuf does not accept it".to_owned()])
     }
 }
 
@@ -190,7 +188,7 @@ fn attachments(tree: &Tree, lines: &mut Vec<String>) -> Vec<(String, Attachment)
     for (name, tree) in fields {
         let path = format!("backends.{name}");
         if name.parse::<BackendName>().is_err() {
-            lines.push(format!("{path}: is no name of a backend"));
+            lines.push(format!("{path}: is not the name of a backend"));
         } else if backends.iter().any(|(other, _)| other == name) {
             lines.push(format!("{path}: is given twice"));
         }
@@ -232,7 +230,9 @@ fn of_peer(connection: &mut [(String, Tree)], path: &str, lines: &mut Vec<String
                     Tree::Leaf(_) => ": put it in quotes",
                     _ => "",
                 };
-                lines.push(format!("{path}.{name}: takes a text, not {found}{quotes}"));
+                lines.push(format!(
+                    "{path}.{name}: takes a string, not {found}{quotes}"
+                ));
             }
             (None, tree) => rest.push((key, tree)),
         }
@@ -241,13 +241,13 @@ fn of_peer(connection: &mut [(String, Tree)], path: &str, lines: &mut Vec<String
     if let [(first, _), (second, _), ..] = &given[..] {
         lines.push(match first == second {
             true => format!("{path}.{first}: is given twice"),
-            false => format!("{path}.{second}: excludes `{first}`, which is given too"),
+            false => format!("{path}.{second}: excludes `{first}`, which is also given"),
         });
     }
     match given.pop() {
         Some((name, _)) if certificate => {
             lines.push(format!(
-                "{path}.{name}: excludes `certificate`, which is given too"
+                "{path}.{name}: excludes `certificate`, which is also given"
             ));
             Key::Absent
         }

@@ -234,10 +234,10 @@ fn every_document_is_checked_and_told_with_its_line() {
     for (text, said) in [
         ("", "describes nothing"),
         ("# only words\n", "describes nothing"),
-        ("displayName: a\n---\nmtu: [\n", "is no YAML: "),
+        ("displayName: a\n---\nmtu: [\n", "is not YAML: "),
         (
             "{\"displayName\": \"a\"}\n{",
-            "is no JSON: EOF while parsing an object at line 2",
+            "is not JSON: EOF while parsing an object at line 2",
         ),
     ] {
         let why = read("a", text).unwrap_err();
@@ -260,15 +260,15 @@ fn what_does_not_fit_is_told_by_its_path_with_what_was_meant() {
         ),
         (
             "connection: {displayName: a, peer: {psk: x, pskEnv: A}}",
-            "connection.peer.psk_env: excludes `psk`, which is given too",
+            "connection.peer.psk_env: excludes `psk`, which is also given",
         ),
         (
             "displayName: a\npeer: {pskFile: x, certificate: {}}",
-            "peer.psk_file: excludes `certificate`, which is given too",
+            "peer.psk_file: excludes `certificate`, which is also given",
         ),
         (
             "displayName: a\npeer: {pskEnv: 7}",
-            "peer.psk_env: takes a text, not a number: put it in quotes",
+            "peer.psk_env: takes a string, not a number: put it in quotes",
         ),
         (
             "displayName: a\npeer: {pskEnv: \"\"}",
@@ -299,17 +299,17 @@ fn what_does_not_fit_is_told_by_its_path_with_what_was_meant() {
             "connection: {mtu: 1}",
             "connection.display_name: is required: the connection is found by it",
         ),
-        ("- a", "it must be fields with values, and is a list"),
+        ("- a", "it must be a mapping of fields, not a list"),
         (
             "displayName: a\nbackends: [b]",
             "backends: takes the names of backends, each with where the connection is attached, not a list",
         ),
         (
             "displayName: a\nbackends: {b: c, \"d/e\": {}, f: {router: [x], localAddress: 1, subnet: \"\"}}",
-            "backends.b: takes fields with values, not a text\n\
-             backends.d/e: is no name of a backend\n\
-             backends.f.router: takes a text, not a list\n\
-             backends.f.local_address: takes a text, not a number\n\
+            "backends.b: takes a mapping of fields, not a string\n\
+             backends.d/e: is not the name of a backend\n\
+             backends.f.router: takes a string, not a list\n\
+             backends.f.local_address: takes a string, not a number\n\
              backends.f.subnet: must not be empty",
         ),
         (

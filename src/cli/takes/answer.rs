@@ -116,7 +116,7 @@ impl Taken {
         let result = match typed.result() {
             Outcome::Created => "would be created",
             Outcome::Changed => "would be changed",
-            Outcome::Unchanged => "is so already",
+            Outcome::Unchanged => "matches already",
             Outcome::Unspecified => "would be taken",
         };
         Taken {

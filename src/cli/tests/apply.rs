@@ -233,7 +233,7 @@ note: mtu: about
         "before": {"connection": {"mtu": 1500}}, "taken": {"connection": {"mtu": 1500}}});
     script.fake.answer("ApplyConnection", so);
     let (_, printed) = run(&script, &line(&file, " --dry-run")).await;
-    assert_eq!(printed, "a/1: branch is so already; nothing was done\n");
+    assert_eq!(printed, "a/1: branch matches already; nothing was done\n");
 }
 
 #[tokio::test]

@@ -147,7 +147,7 @@ c        no
 d        not asked
 gone     not asked
 
-a: is so already
+a: matches already
 
 b: would be created
   create ikePolicies, connections

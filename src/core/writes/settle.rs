@@ -121,7 +121,7 @@ impl Writes {
         if !case.over && case.entry.answered {
             let name = case.entry.name(self.name());
             let left = case.entry.leftover_names(self.name());
-            tracing::info!(%name, ?left, "a write has ended but for what is left to be removed; that is gone on with");
+            tracing::info!(%name, ?left, "a write has ended except for what is left to be removed; the gateway keeps removing it");
         } else if !case.over {
             let (entry, why) = (&case.entry, case.why.as_str());
             let (name, action) = (entry.name(self.name()), entry.action.as_str());
@@ -135,7 +135,7 @@ impl Writes {
                 biased;
                 () = cancel.cancelled() => {
                     if is_open && backend.configured().is_removed() {
-                        tracing::warn!(%name, write = id, "the backend of a write that has not ended was removed; with a store it is gone on with when that is back");
+                        tracing::warn!(%name, write = id, "the backend of a write that has not ended was removed; with a store, the write continues when the backend is back");
                     }
                 }
                 () = writes.settle(case) => {}
@@ -261,8 +261,7 @@ impl Writes {
                     StepState::Stuck
                 }
                 Trace::NotDone | Trace::Unclear => {
-                    let why =
-                        "it cannot be known yet whether a request was done whose answer is missing";
+                    let why = "it is not known yet whether a request without an answer took effect";
                     let error = Error::new(ErrorKind::Ambiguous, ErrorReason::WriteAmbiguous, why);
                     return Err(match waited < grace {
                         true => error.retry_after(grace - waited),
@@ -310,7 +309,7 @@ impl Writes {
                     if error.reason == ErrorReason::InUse
                         && self.is_used(&step, entry, call).await? =>
                 {
-                    tracing::info!(backend = self.name().as_str(), collection = step.collection, id = ?step.id, "a part stays that was to be removed: somebody else uses it by now");
+                    tracing::info!(backend = self.name().as_str(), collection = step.collection, id = ?step.id, "a part that was to be removed stays: somebody else uses it by now");
                     entry.steps[place].state = StepState::Stays;
                 }
                 Err(error) => {

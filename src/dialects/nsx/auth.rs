@@ -174,7 +174,7 @@ impl Header {
             let file = self.secret.file().map(|file| file.display().to_string());
             tracing::warn!(
                 file,
-                "the cloud refuses the secret that its file says; the one before is used on, one request at a time"
+                "the cloud refuses the secret in its file; the previous one stays in use, one request at a time"
             );
         }
         Some(other)

@@ -74,7 +74,7 @@ impl Reading<'_> {
     ) {
         let Some(given) = given else { return };
         if reference.is_some() {
-            let why = format!("excludes `{CONNECTION}.{}`, which is given too", W::PART);
+            let why = format!("excludes `{CONNECTION}.{}`, which is also given", W::PART);
             self.problems.add(W::IN_PARTS, why);
         }
         let spec = new(given, W::IN_PARTS, self.backend, comes, self.problems);

@@ -155,7 +155,7 @@ pub fn fixed(change: &ConnectionChange, now: &Connection, variant: &Variant) -> 
         if change.is_to_be_made(field) || (is_named && wanted != now) {
             let now = now.as_deref().unwrap_or_default();
             let what = format!(
-                "is `{now}` and cannot be changed on OpenStack: delete the connection and make it anew"
+                "is `{now}` and cannot be changed on OpenStack: delete the connection and create it again"
             );
             violations.push(Violation::new(field.path(), what));
         }

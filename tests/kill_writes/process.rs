@@ -10,7 +10,7 @@ use std::{
     fs::File,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::PathBuf,
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     sync::atomic::{AtomicU8, Ordering},
     time::Duration,
 };
@@ -144,6 +144,11 @@ impl Gateway {
     /// Kills it.
     pub fn kill(self) {
         drop(self.process);
+    }
+
+    /// How it ended, if it has by itself.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.process.0.try_wait().unwrap()
     }
 
     /// A client of ConnectionService, which outlives the gateway.

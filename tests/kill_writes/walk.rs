@@ -174,11 +174,17 @@ impl Stage {
 
 /// Writes without killing anybody.
 pub async fn undisturbed(dialect: Dialect, write: Write) -> Undisturbed {
-    let stage = Stage::set(dialect, write, TIMEOUT).await;
+    let mut stage = Stage::set(dialect, write, TIMEOUT).await;
+    let (before, asked) = (stage.cloud.view(), stage.cloud.writes());
+    let answer = write
+        .send(&stage.gateway, &stage.cloud, &stage.name, REQUEST)
+        .await;
+    let answer = answer.unwrap_or_else(|status| {
+        let ended = stage.gateway.ended();
+        let logs = stage.place.logs();
+        panic!("{dialect:?} {write:?}: {status:?}, with a gateway that ended {ended:?}\n{logs}")
+    });
     let Stage { cloud, gateway, .. } = &stage;
-    let (before, asked) = (cloud.view(), cloud.writes());
-    let answer = write.send(gateway, cloud, &stage.name, REQUEST).await;
-    let answer = answer.unwrap_or_else(|status| panic!("{dialect:?} {write:?}: {status:?}"));
     let outcome = gateway
         .outcome(&answer.name, write.goal(), &answer.token)
         .await;

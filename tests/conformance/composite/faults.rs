@@ -11,7 +11,7 @@ use crate::{
     },
     support::site::{Site, World},
 };
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use http::Method;
 use isthmus::simulator::faults::{Hits, Rule};
 use serde_json::{Value, json};
@@ -24,8 +24,8 @@ use tonic_types::{ErrorDetail, StatusExt};
 /// gateway takes two for what may be on its way.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How many clouds of a test are in trouble at one time: nearly all of that is waiting.
-const AT_ONCE: usize = 64;
+/// How many clouds of all tests are in trouble at one time: nearly all of that is waiting.
+static PLACES: Semaphore = Semaphore::const_new(128);
 
 /// How many of them start at the same time, in all tests: that is work.
 static STARTING: Semaphore = Semaphore::const_new(4);
@@ -146,8 +146,13 @@ pub async fn every<F: Future<Output = ()>>(
             assert!(cells.iter().any(strikes), "{trouble:?} is not on {world:?}");
         }
     }
-    let runs = cells.into_iter().map(&run);
-    let done = stream::iter(runs).buffer_unordered(AT_ONCE).count().await;
+    let run = &run;
+    let runs = cells.into_iter().map(async |cell| {
+        // Never closed.
+        let _place = PLACES.acquire().await;
+        run(cell).await;
+    });
+    let done = runs.collect::<FuturesUnordered<_>>().count().await;
     assert_eq!(done, wanted, "cells");
 }
 
